@@ -1,0 +1,52 @@
+# make demo   sets everything up and runs the main job as a readable story
+# make test   sets everything up and passes the whole suite
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help setup demo test test-heavy check docs wheel clean
+
+help:
+	@echo "make demo         run the main job against the reference server"
+	@echo "make test         the whole suite (under five minutes)"
+	@echo "make test-heavy   the long proofs"
+	@echo "make check        types, lint and import rules"
+	@echo "make docs         build the documentation, warnings are errors"
+	@echo "make wheel        build the wheel into dist/"
+
+setup: $(READY)
+
+# The environment is made anew when the requirements change; otherwise this does nothing.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed. Name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+		echo "This Python cannot make virtual environments (on Debian: apt-get install python3-venv)." >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group dev --editable '.[server]'
+	@touch $@
+
+demo: setup
+	$(BIN)/python -m training_sdk.testing.demo
+
+test: setup
+	$(BIN)/python -m pytest -n 2 -m 'not heavy'
+
+test-heavy: setup
+	$(BIN)/python -m pytest -n 2 -m heavy
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: setup
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+wheel: setup
+	$(BIN)/python -m build --wheel --outdir dist .
+
+clean:
+	rm -rf $(VENV) dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

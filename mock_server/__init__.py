@@ -1,0 +1,1 @@
+"""The reference server of SafetyCulture Training: strict, in memory, made for tests."""

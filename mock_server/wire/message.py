@@ -1,0 +1,51 @@
+"""The two values that every door exchanges with ``handle()``: a request and a response, both plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+MAX_BODY = 1024 * 1024
+"""Bytes of a body that are read as such; a larger one is drained and answered 413."""
+
+MAX_DRAIN = 64 * 1024 * 1024
+"""Bytes a door drains before it gives up and closes the connection."""
+
+
+@frozen
+class Request:
+    """One HTTP request as a door received it, before any reading of its meaning."""
+
+    method: str
+    """Upper case."""
+    path: str
+    """Percent-encoded as sent, without the query."""
+    query: str = ""
+    """The raw query, without the question mark."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Names in lower case, in the order sent; a repeated header stands repeatedly."""
+    body: bytes = b""
+    too_large: bool = False
+    """The body exceeded MAX_BODY: the door drained it and ``body`` is empty."""
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def all_headers(self, name: str) -> list[str]:
+        """Every value of a header, for those where a repetition is an error."""
+        return [value for key, value in self.headers if key == name]
+
+
+@frozen
+class Response:
+    """One HTTP answer; the door adds only what HTTP itself needs (Date, Content-Length)."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    def with_headers(self, headers: Iterable[tuple[str, str]]) -> Response:
+        """The same answer with further headers behind its own."""
+        return Response(self.status, (*self.headers, *headers), self.body)
