@@ -1,0 +1,106 @@
+"""`MockTraining`: the reference server as a library."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from mock_server import app
+from mock_server.policy import Policy
+from mock_server.rules.authentication import actor_of
+from mock_server.wire.message import Request, Response
+from mock_server.world.ledger import AuditEntry, Certificate, Notification
+from mock_server.world.people import digest
+from mock_server.world.world import World
+
+if TYPE_CHECKING:
+    from mock_server.doors.httpx import MockTransport
+    from mock_server.doors.serving import Server
+
+TokenName = Literal["admin", "manager", "teamlead", "learner", "outsider", "revoked", "resetter", "expired"]
+
+
+class MockTraining:
+    """A world behind the vendor's wire. Any number live side by side; every method is safe across threads."""
+
+    def __init__(self, world: World, tokens: dict[str, str]) -> None:
+        self.world = world
+        self._tokens = dict(tokens)
+
+    @classmethod
+    def demo(cls, *, policy: Policy | None = None, now: datetime | None = None) -> MockTraining:
+        """A realistic organisation, the same every time. ``now`` freezes its clock; without, time is real."""
+        from mock_server.world.demo import build_demo
+
+        builder = build_demo(now)
+        return cls(builder.build(policy or Policy()), builder.tokens)
+
+    def token(self, name: TokenName) -> str:
+        """A token by its name; LookupError lists the names there are."""
+        if name not in self._tokens:
+            raise LookupError(f"this world has no token {name!r}, only {', '.join(sorted(self._tokens))}")
+        return self._tokens[name]
+
+    def tokens(self) -> list[dict[str, Any]]:
+        """Every token with its owner and permissions, as ``GET /_mock/tokens`` lists them."""
+        with self.world.lock:
+            return [self._described(name, token) for name, token in self._tokens.items()]
+
+    def _described(self, name: str, token: str) -> dict[str, Any]:
+        actor = actor_of(self.world, self.world.tokens[digest(token)])
+        return {
+            "name": name,
+            "token": token,
+            "user_id": actor.id,
+            "organisation_id": actor.organisation.id,
+            "permissions": sorted(actor.permissions),
+        }
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request; never raises."""
+        return app.handle(self, request)
+
+    @property
+    def policy(self) -> Policy:
+        """The switches of this world."""
+        return self.world.policy
+
+    @property
+    def outbox(self) -> tuple[Notification, ...]:
+        """Every notification sent, oldest first."""
+        with self.world.lock:
+            return tuple(self.world.outbox)
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """Every certificate that is shown, oldest first."""
+        with self.world.lock:
+            found = [
+                each
+                for organisation in self.world.organisations.values()
+                for several in organisation.certificates.values()
+                for each in several
+            ]
+        return tuple(sorted(found, key=lambda each: (each.issued_at, each.number)))
+
+    @property
+    def audit(self) -> tuple[AuditEntry, ...]:
+        """Every reset asked for, done or refused, oldest first."""
+        with self.world.lock:
+            return tuple(self.world.audit)
+
+    def transport(self) -> MockTransport:
+        """A transport for ``httpx.Client`` and ``httpx.AsyncClient`` that answers from this world."""
+        from mock_server.doors.httpx import MockTransport
+
+        return MockTransport(self)
+
+    def serve(self, *, host: str = "127.0.0.1", port: int = 0, **options: Any) -> Server:
+        """Serve this world: ``with mock.serve() as server: server.url``. Port 0 picks a free one."""
+        from mock_server.doors.serving import serve
+
+        return serve(self, host=host, port=port, **options)
+
+    def __repr__(self) -> str:
+        main = self.world.main
+        return f"<MockTraining {main.name}: {len(main.people)} users, {len(main.courses)} courses>"

@@ -1,0 +1,1 @@
+"""What each operation of the wire does: reads its input, asks the rules, writes the vendor's shape."""

@@ -1,0 +1,43 @@
+"""Finding the operation: decoded segments against templates, one to one, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mock_server.operations.call import Operation
+from mock_server.refusal import Reason, RefusedError
+
+
+class Router:
+    """Templates by their number of segments; literal ones are tried before those with a parameter."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._by_length: dict[int, list[tuple[list[str], Operation]]] = {}
+        for operation in operations:
+            parts = operation.template.split("/")[1:]
+            self._by_length.setdefault(len(parts), []).append((parts, operation))
+        for each in self._by_length.values():
+            each.sort(key=lambda entry: sum(part.startswith("{") for part in entry[0]))
+
+    def find(self, method: str, segments: Sequence[str]) -> tuple[Operation, dict[str, str]]:
+        """The operation and its path parameters; 404 for an unknown path, 405 for another method."""
+        found = [
+            (operation, dict(zip(parts, segments, strict=True)))
+            for parts, operation in self._by_length.get(len(segments), ())
+            if all(_fits(part, segment) for part, segment in zip(parts, segments, strict=True))
+        ]
+        if not found:
+            raise RefusedError(Reason.UNKNOWN_PATH, "No operation has this path; see the list of operations.")
+        template = found[0][0].template
+        for operation, named in found:
+            if operation.method == method and operation.template == template:
+                return operation, {part[1:-1]: value for part, value in named.items() if part[0] == "{"}
+        refusal = RefusedError(Reason.METHOD_NOT_ALLOWED, f"{template} does not take {method[:20]}.")
+        refusal.headers = (
+            ("allow", ", ".join(sorted(o.method for o, _ in found if o.template == template))),
+        )
+        raise refusal
+
+
+def _fits(part: str, segment: str) -> bool:
+    return bool(segment) if part.startswith("{") else part == segment

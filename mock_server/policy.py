@@ -1,0 +1,73 @@
+"""The decisions that the article and the API reference leave open, as switches of a world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from attrs import Attribute, field, fields, frozen
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "everyone_permission": ("Platform management: Users", "Training: Administration"),
+    "eligibility": ("recorded", "completed"),
+    "old_certificate": ("hidden", "kept"),
+    "late_writes": ("refused", "accepted"),
+    "confirmation": ("required", "off"),
+}
+_LARGEST_RESET = 1_000_000
+
+
+def _one_of_its_choices(_: object, attribute: Attribute[str], value: str) -> None:
+    allowed = _CHOICES[attribute.name]
+    if value not in allowed:
+        raise ValueError(f"policy {attribute.name}: {value!r} is not one of {', '.join(map(repr, allowed))}")
+
+
+def _a_size(_: object, attribute: Attribute[int], value: int) -> None:
+    if type(value) is not int or not 1 <= value <= _LARGEST_RESET:
+        raise ValueError(
+            f"policy {attribute.name}: {value!r} is not a whole number from 1 to {_LARGEST_RESET}"
+        )
+
+
+@frozen
+class Policy:
+    """How this world decides where the sources are silent or disagree. ValueError for a value not listed."""
+
+    everyone_permission: Literal["Platform management: Users", "Training: Administration"] = field(
+        default="Platform management: Users", validator=_one_of_its_choices
+    )
+    """R02: the permission that a reset of everyone in a course needs."""
+    eligibility: Literal["recorded", "completed"] = field(default="recorded", validator=_one_of_its_choices)
+    """R09: whether any recorded progress is reset, or only completions (the API reference's wording)."""
+    old_certificate: Literal["hidden", "kept"] = field(default="hidden", validator=_one_of_its_choices)
+    """R19: what becomes of the certificate of a completion that is reset."""
+    late_writes: Literal["refused", "accepted"] = field(default="refused", validator=_one_of_its_choices)
+    """R22: a learner's write that was made before a reset and arrives after it."""
+    confirmation: Literal["required", "off"] = field(default="required", validator=_one_of_its_choices)
+    """R06: "off" behaves as the vendor's API is documented, for scripts written against it."""
+    max_users_per_reset: int = field(default=1000, validator=_a_size)
+    """R08: ids accepted in one reset, counted as sent."""
+
+    @classmethod
+    def from_pairs(cls, pairs: Iterable[str]) -> Policy:
+        """Read ``name=value`` pairs, as a command line gives them. ValueError names what is allowed."""
+        values: dict[str, Any] = {}
+        for pair in pairs:
+            name, equals, value = pair.partition("=")
+            if not equals:
+                raise ValueError(f"policy {pair!r} is not of the form name=value")
+            if name not in _NAMES:
+                raise ValueError(f"there is no policy {name!r}; the policies are {', '.join(_NAMES)}")
+            if name in values:
+                raise ValueError(f"policy {name} is given twice")
+            values[name] = _number(value) if name == "max_users_per_reset" else value
+        return cls(**values)
+
+
+def _number(text: str) -> int | str:
+    """A whole number where the text is one; else the text, which the field then refuses by name."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST_RESET)) else text
+
+
+_NAMES = tuple(attribute.name for attribute in fields(Policy))

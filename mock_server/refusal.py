@@ -1,0 +1,57 @@
+"""Every way in which the reference server says no: one enum of reasons, one exception that carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+
+class Reason(Enum):
+    """A stable, machine-readable reason; its HTTP status, its gRPC code and what it means."""
+
+    INVALID_ARGUMENT = (400, 3, "The request is not of the form asked for; the message names the field.")
+    UNAUTHENTICATED = (401, 16, "No token, or one that is unknown, expired or revoked.")
+    PERMISSION_DENIED = (403, 7, "The token's owner lacks a permission; it is named in the message.")
+    HOST_NOT_ALLOWED = (403, 7, "The Host header names a host that this server does not answer for.")
+    ORIGIN_NOT_ALLOWED = (403, 7, "The request comes from a web page of another origin.")
+    CONTROL_SECRET_REQUIRED = (403, 7, "The control plane asks for its secret and did not get it.")
+    COURSE_NOT_FOUND = (404, 5, "No such course in the token's organisation, or none its owner may see.")
+    LESSON_NOT_FOUND = (404, 5, "No such lesson in the token's organisation, or none its owner may see.")
+    USER_NOT_FOUND = (404, 5, "No such user in the token's organisation, or none its owner may see.")
+    GROUP_NOT_FOUND = (404, 5, "No such group in the token's organisation.")
+    SITE_NOT_FOUND = (404, 5, "No such site in the token's organisation.")
+    UNKNOWN_PATH = (404, 5, "No operation has this path.")
+    METHOD_NOT_ALLOWED = (
+        405,
+        12,
+        "The path does not take this method; the header Allow lists those it takes.",
+    )
+    IDEMPOTENCY_KEY_IN_FLIGHT = (409, 10, "The first request with this Idempotency-Key is still running.")
+    CONFIRMATION_MISMATCH = (412, 9, "The confirmation is not true now; the metadata says what is.")
+    BODY_TOO_LARGE = (413, 3, "The body is larger than 1 MiB.")
+    UNSUPPORTED_MEDIA_TYPE = (415, 3, "The body is not sent as application/json.")
+    IDEMPOTENCY_KEY_REUSED = (422, 3, "This Idempotency-Key was used before with other content.")
+    CONFIRMATION_REQUIRED = (428, 9, "A reset needs a confirmation and came without one.")
+    INTERNAL = (500, 13, "A fault of the reference server itself.")
+    UNIMPLEMENTED = (501, 12, "A published operation that the reference server does not serve.")
+
+    def __init__(self, status: int, code: int, description: str) -> None:
+        self.status = status
+        self.code = code
+        self.description = description
+
+
+class RefusedError(Exception):
+    """A rule says no: nothing has been changed, and the answer is an error with this reason."""
+
+    def __init__(self, reason: Reason, message: str, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.metadata = dict(metadata or {})
+        self.headers: tuple[tuple[str, str], ...] = ()
+
+
+def invalid(message: str, field: str = "") -> RefusedError:
+    """400 INVALID_ARGUMENT, naming the field where there is one."""
+    return RefusedError(Reason.INVALID_ARGUMENT, message, {"field": field} if field else None)

@@ -1,0 +1,1 @@
+"""The rules, one file per family: plain functions ``(world, actor, input) -> outcome``."""

@@ -1,0 +1,224 @@
+"""Typed reading of fields and query parameters, accepted in snake_case and in lowerCamelCase alike.
+
+Everything is refused with 400 that is unknown, repeated, spelled both ways at once, or of another type.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import TypeVar
+
+from attrs import frozen
+
+from mock_server.refusal import invalid
+from mock_server.world import times
+
+MAX_ID = 128
+_MAX_TEXT = 1000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_HUMP = re.compile(r"[A-Z]")
+_GAP = re.compile(r"_([a-z])")
+_NUMBER = re.compile(r"-?[0-9]{1,10}")
+
+_T = TypeVar("_T")
+
+
+def snake(name: str) -> str:
+    """``pageSize`` as ``page_size``."""
+    return _HUMP.sub(lambda hump: f"_{hump[0].lower()}", name)
+
+
+def camel(name: str) -> str:
+    """``page_size`` as ``pageSize``."""
+    return _GAP.sub(lambda gap: gap[1].upper(), name)
+
+
+@lru_cache(maxsize=256)
+def _spellings(allowed: tuple[str, ...]) -> dict[str, str]:
+    return {spelling: name for name in allowed for spelling in (snake(name), camel(name))}
+
+
+def _canonical(given: Iterable[tuple[str, _T]], allowed: tuple[str, ...], kind: str) -> dict[str, list[_T]]:
+    """Values by the name in ``allowed``; refuses unknown names and both spellings of one."""
+    spellings, read, spelled = _spellings(allowed), dict[str, list[_T]](), dict[str, str]()
+    for name, value in given:
+        if name not in spellings:
+            known = f"known here: {', '.join(allowed)}" if allowed else "there are none here"
+            raise invalid(f"Unknown {kind} {name[:100]!r}; {known}.", name[:100])
+        canonical = spellings[name]
+        if spelled.setdefault(canonical, name) != name:
+            raise invalid(f"The {kind} {canonical} is given in both spellings; send one.", canonical)
+        read.setdefault(canonical, []).append(value)
+    return read
+
+
+def check_id(value: str, name: str) -> str:
+    """An id that can stand in a path: 1 to 128 characters, no slash or control character, no dot segment."""
+    if not value:
+        raise invalid(f"{name} is empty; an id is needed.", name)
+    if len(value) > MAX_ID:
+        raise invalid(f"{name} is longer than {MAX_ID} characters.", name)
+    if value in {".", ".."} or "/" in value or "\\" in value or _CONTROL.search(value):
+        raise invalid(f"{name} is not an id: no '/', no '\\', no control characters, not '.' or '..'.", name)
+    return value
+
+
+def _check_text(value: str, name: str, longest: int = _MAX_TEXT) -> str:
+    if len(value) > longest or _CONTROL.search(value):
+        raise invalid(
+            f"{name} must be text of at most {longest} characters without control characters.", name
+        )
+    return value
+
+
+def _check_number(value: int, name: str, low: int, high: int) -> int:
+    if not low <= value <= high:
+        raise invalid(f"{name} must be a whole number from {low} to {high}.", name)
+    return value
+
+
+def _check_choice(value: object, name: str, allowed: Sequence[str]) -> str:
+    if not isinstance(value, str) or value not in allowed:
+        raise invalid(f"{name} must be one of {', '.join(allowed)}.", name)
+    return value
+
+
+@frozen
+class Params:
+    """The query of a request, read against the parameters that its operation knows."""
+
+    values: dict[str, list[str]]
+
+    @classmethod
+    def read(cls, given: Iterable[tuple[str, str]], allowed: tuple[str, ...]) -> Params:
+        """Sort parameters by name; only lists (``…Ids``) may be repeated."""
+        values = _canonical(given, allowed, "query parameter")
+        for name, found in values.items():
+            if len(found) > 1 and not name.endswith("Ids"):
+                raise invalid(f"The query parameter {name} is given {len(found)} times; send it once.", name)
+        return cls(values)
+
+    def _one(self, name: str) -> str | None:
+        return self.values[name][0] if name in self.values else None
+
+    def text(self, name: str) -> str:
+        """A text, "" where it is not given."""
+        return _check_text(self._one(name) or "", name)
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        """A whole number within bounds."""
+        given = self._one(name)
+        if given is None:
+            return default
+        if not _NUMBER.fullmatch(given):
+            raise invalid(f"{name} must be a whole number from {low} to {high}.", name)
+        return _check_number(int(given), name, low, high)
+
+    def id(self, name: str) -> str | None:
+        """One id."""
+        given = self._one(name)
+        return None if given is None else check_id(given, name)
+
+    def ids(self, name: str) -> list[str] | None:
+        """Ids, the parameter repeated or comma-separated; an empty one is refused, never taken for "all"."""
+        if name not in self.values:
+            return None
+        return [check_id(each, name) for given in self.values[name] for each in given.split(",")]
+
+    def choice(self, name: str, allowed: Sequence[str]) -> str:
+        """One of the values allowed, by default the first."""
+        given = self._one(name)
+        return allowed[0] if given is None else _check_choice(given, name, allowed)
+
+    def moment(self, name: str) -> datetime | None:
+        """A date with time and zone."""
+        given = self._one(name)
+        if given is None:
+            return None
+        try:
+            return times.parse(given)
+        except (ValueError, OverflowError):
+            raise invalid(f"{name} must be a date such as 2026-01-31T09:00:00Z.", name) from None
+
+
+@frozen
+class Fields:
+    """A JSON object, read against the fields that its operation knows."""
+
+    values: dict[str, object]
+    where: str = ""
+
+    @classmethod
+    def read(cls, given: object, allowed: tuple[str, ...], where: str = "") -> Fields:
+        """Sort fields by name; ``where`` goes before the names in errors."""
+        if not isinstance(given, dict):
+            raise invalid(f"{where.rstrip('.') or 'The body'} must be a JSON object.", where.rstrip("."))
+        values = _canonical(given.items(), allowed, "field")
+        return cls({name: value for name, (value,) in values.items()}, where)
+
+    def has(self, name: str) -> bool:
+        """Whether the field stands there, be it as null."""
+        return name in self.values
+
+    def _refuse(self, name: str, what: str) -> Exception:
+        return invalid(f"{self.where}{name} must be {what}.", f"{self.where}{name}")
+
+    def id(self, name: str) -> str:
+        """An id; required."""
+        value = self.values.get(name)
+        if not isinstance(value, str):
+            raise self._refuse(name, "given, as an id in quotes")
+        return check_id(value, f"{self.where}{name}")
+
+    def ids(self, name: str, most: int, *, may_be_empty: bool = False) -> list[str]:
+        """A list of ids, counted as sent, then each once, in order."""
+        given = self.items(name, most)
+        if not given and not may_be_empty:
+            raise self._refuse(name, "a list of at least one id; an empty list never means everyone")
+        where = f"{self.where}{name}"
+        for value in given:
+            if not isinstance(value, str):
+                raise self._refuse(name, "a list of ids, each in quotes")
+        return list(dict.fromkeys(check_id(str(value), where) for value in given))
+
+    def items(self, name: str, most: int) -> list[object]:
+        """A list; required."""
+        value = self.values.get(name)
+        if not isinstance(value, list):
+            raise self._refuse(name, "a list")
+        if len(value) > most:
+            raise self._refuse(name, f"a list of at most {most}, not {len(value)}; send them in parts")
+        return value
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """True or false."""
+        value = self.values.get(name, default)
+        if not isinstance(value, bool):
+            raise self._refuse(name, "true or false")
+        return value
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        """A whole number within bounds."""
+        value = self.values.get(name, default)
+        if type(value) is not int:
+            raise self._refuse(name, f"a whole number from {low} to {high}")
+        return _check_number(value, f"{self.where}{name}", low, high)
+
+    def text(self, name: str, default: str = "") -> str:
+        """A text."""
+        value = self.values.get(name, default)
+        if not isinstance(value, str):
+            raise self._refuse(name, "text")
+        return _check_text(value, f"{self.where}{name}")
+
+    def choice(self, name: str, allowed: Sequence[str]) -> str:
+        """One of the values allowed; required."""
+        return _check_choice(self.values.get(name), f"{self.where}{name}", allowed)
+
+    def choices(self, name: str, allowed: Sequence[str]) -> list[str]:
+        """A list of values allowed."""
+        where = f"{self.where}{name}"
+        return [_check_choice(value, where, allowed) for value in self.items(name, len(allowed))]

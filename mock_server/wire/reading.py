@@ -1,0 +1,124 @@
+"""Strict reading of what stands in a request: path, query and JSON body; a fault is a 400 that names it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from urllib.parse import unquote_to_bytes
+
+from mock_server.refusal import Reason, RefusedError, invalid
+from mock_server.wire.message import MAX_BODY, Request
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_JSON_TYPE = re.compile(r'application/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?', re.IGNORECASE)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def decode(text: str, where: str) -> str:
+    """Undo percent-encoding, strictly: complete escapes, printable ASCII around them, UTF-8 underneath."""
+    if _BAD_ESCAPE.search(text):
+        raise invalid(f"The {where} holds a '%' that two hexadecimal digits do not follow; write %25.")
+    if not text.isascii() or not text.isprintable():
+        raise invalid(f"The {where} holds characters that must be percent-encoded as UTF-8.")
+    try:
+        return unquote_to_bytes(text).decode()
+    except UnicodeDecodeError:
+        raise invalid(f"The {where} is not UTF-8 once its percent-encoding is undone.") from None
+
+
+def segments(path: str) -> list[str]:
+    """A path's segments, each decoded by itself, so that an encoded slash never parts two."""
+    return [decode(segment, "path") for segment in path.split("/")[1:]]
+
+
+def pairs(query: str) -> list[tuple[str, str]]:
+    """A query's names and values, in order."""
+    read = []
+    for part in query.split("&") if query else ():
+        name, _, value = part.partition("=")
+        if not name:
+            raise invalid("The query holds a parameter without a name.")
+        read.append((decode(name, "query"), decode(value.replace("+", " "), "query")))
+    return read
+
+
+def no_body(request: Request) -> None:
+    """Refuse a body where none belongs: 413 if it is too large, else 400."""
+    _bounded(request)
+    if request.body:
+        raise invalid("This operation takes no body.")
+
+
+def json_body(request: Request) -> object:
+    """The JSON body: 413 if too large, 415 if sent as something else, 400 if it is not strict JSON."""
+    _bounded(request)
+    kinds = request.all_headers("content-type")
+    if len(kinds) != 1 or not _JSON_TYPE.fullmatch(kinds[0].strip()):
+        raise RefusedError(
+            Reason.UNSUPPORTED_MEDIA_TYPE, "Send the body with the header Content-Type: application/json."
+        )
+    return strict_json(request.body, "body")
+
+
+def _bounded(request: Request) -> None:
+    if request.too_large or len(request.body) > MAX_BODY:
+        raise RefusedError(Reason.BODY_TOO_LARGE, f"The body is larger than {MAX_BODY} bytes.")
+
+
+def strict_json(data: bytes, where: str) -> object:
+    """Read JSON as RFC 8259 has it: UTF-8 without BOM, no repeated key, no NaN, nothing behind."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as fault:
+        raise invalid(f"The {where} is not UTF-8 (at byte {fault.start}).") from None
+    if text.startswith("\ufeff"):
+        raise invalid(f"The {where} begins with a byte order mark; send it without.")
+    if not text.strip():
+        raise invalid(f"The {where} is empty; JSON is expected.")
+    try:
+        value: object = _decoder.decode(text)
+    except RecursionError:
+        raise invalid(f"The {where} is nested too deeply.") from None
+    except ValueError as fault:
+        raise invalid(f"The {where} is not JSON as it must be: {_harmless(str(fault))}.") from None
+    return value
+
+
+def _harmless(text: str) -> str:
+    return _SURROGATE.sub("\ufffd", text)[:300]
+
+
+def _unique(items: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(items)
+    if len(found) != len(items):
+        names = [name for name, _ in items]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {repeated[:100]!r} stands more than once")
+    for name, value in items:
+        _unicode(name)
+        _unicode(value)
+    return found
+
+
+def _unicode(value: object) -> None:
+    """Refuse half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    if isinstance(value, list):
+        for each in value:
+            _unicode(each)
+    elif isinstance(value, str) and not value.isascii() and _SURROGATE.search(value):
+        raise ValueError("a text holds an unpaired surrogate")
+
+
+def _constant(name: str) -> object:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return value
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float)

@@ -1,0 +1,257 @@
+"""Making a world, piece by piece.
+
+    builder = WorldBuilder(seed="any text", now=None)            # seed=None: random ids and tokens
+    org = builder.organisation("Nordwerk Logistik")               # the first one is the main organisation
+    site = org.site("Hamburg")
+    anna = org.person("Anna", "Özdemir", "anna@example.org", sites=(site,))
+    course = org.course("Forklift basics", lessons=4, certificate=True)
+    org.assign(course, users=(anna,))                             # and groups=, sites=, everyone=True
+    org.enrol(course.id, anna.id, assigned_at, due_at=text, identity=Identity(...))   # overrides, optional
+    org.record(course.id, anna.id, Record(...))                   # what is recorded
+    builder.token("learner", anna)
+    mock = MockTraining(builder.build(policy), builder.tokens)
+
+Each makes and returns the frozen thing itself: Site, Group, PermissionSet, Person, Course. Ids given (``id=``)
+are kept as they are. A loader checks its rows first; nothing is checked again here. ``build`` works out the
+rosters, so calls may come in any order.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from mock_server.policy import Policy
+from mock_server.rules.eligibility import assigned_since
+from mock_server.world import times
+from mock_server.world.clock import Clock
+from mock_server.world.courses import Assigned, Course, Lesson
+from mock_server.world.ids import Ids
+from mock_server.world.organisation import Organisation
+from mock_server.world.people import (
+    Group,
+    Permission,
+    PermissionSet,
+    Person,
+    Seat,
+    Site,
+    Token,
+    digest,
+)
+from mock_server.world.progress import Enrolment, LessonProgress, Record
+from mock_server.world.world import World
+
+
+class OrganisationBuilder:
+    """One organisation in the making."""
+
+    def __init__(self, organisation: Organisation, ids: Ids, since: datetime) -> None:
+        self.organisation = organisation
+        self._ids = ids
+        self._since = since
+        self._enrolments: dict[str, dict[str, Enrolment]] = {}
+        self.permission_sets = self._default_permission_sets()
+
+    def _default_permission_sets(self) -> dict[str, PermissionSet]:
+        everything = frozenset(Permission)
+        return {
+            name: self.permission_set(name, description, permissions, seats, custom=False)
+            for name, description, permissions, seats in (
+                ("Administrator", "Every permission.", everything, (Seat.FULL,)),
+                ("Manager", "Looks after teams.", frozenset({Permission.TEAMS}), (Seat.FULL,)),
+                ("Standard", "Works and learns.", frozenset[Permission](), (Seat.FULL, Seat.LITE)),
+                ("Basic", "Learns.", frozenset[Permission](), (Seat.LITE,)),
+                ("Guest", "Visits.", frozenset[Permission](), (Seat.GUEST,)),
+            )
+        }
+
+    def permission_set(
+        self,
+        name: str,
+        description: str,
+        permissions: Iterable[Permission],
+        seats: tuple[Seat, ...] = (Seat.FULL,),
+        *,
+        custom: bool = True,
+    ) -> PermissionSet:
+        """Add a permission set; the five default ones are there already, in ``permission_sets``."""
+        made = PermissionSet(
+            self._ids.uuid("permission set"), name, description, frozenset(permissions), seats, custom
+        )
+        self.organisation.permission_sets[made.id] = made
+        return made
+
+    def site(self, name: str, parent: Site | None = None) -> Site:
+        """Add a site."""
+        made = Site(self._ids.uuid("site"), name, parent.id if parent else "")
+        self.organisation.sites[made.id] = made
+        return made
+
+    def group(self, name: str) -> Group:
+        """Add a group."""
+        made = Group(self._ids.role(), name)
+        self.organisation.groups[made.id] = made
+        return made
+
+    def person(
+        self,
+        first_name: str,
+        last_name: str,
+        email: str,
+        *,
+        id: str | None = None,
+        groups: Iterable[Group] = (),
+        sites: Iterable[Site] = (),
+        permission_sets: Iterable[PermissionSet] = (),
+        managed_groups: Iterable[Group] = (),
+        managed_sites: Iterable[Site] = (),
+        **fields: Any,
+    ) -> Person:
+        """Add a person; further keywords are fields of `Person`."""
+        made = Person(
+            id=self._ids.user() if id is None else id,
+            organisation_id=self.organisation.id,
+            first_name=first_name,
+            last_name=last_name,
+            email=email,
+            created_at=fields.pop("created_at", times.to_text(self._since)),
+            groups=frozenset(group.id for group in groups),
+            sites=frozenset(site.id for site in sites),
+            permission_sets=frozenset(each.id for each in permission_sets),
+            managed_groups=frozenset(group.id for group in managed_groups),
+            managed_sites=frozenset(site.id for site in managed_sites),
+            **fields,
+        )
+        self.organisation.people[made.id] = made
+        return made
+
+    def course(
+        self,
+        title: str,
+        *,
+        id: str | None = None,
+        created: datetime | None = None,
+        lessons: int | Iterable[Lesson] = (),
+        **fields: Any,
+    ) -> Course:
+        """Add a course; a number of lessons makes that many plain ones. Further keywords: `Course`'s."""
+        at = self._since if created is None else created
+        text = times.to_text(at)
+        plain = range(1, lessons + 1) if isinstance(lessons, int) else ()
+        made = Course(
+            id=self._ids.content(at) if id is None else id,
+            title=title,
+            created_at=text,
+            modified_at=fields.pop("modified_at", text),
+            lessons=tuple(self.lesson(f"Lesson {n}", at) for n in plain)
+            if isinstance(lessons, int)
+            else tuple(lessons),
+            **fields,
+        )
+        self.organisation.put_course(made)
+        return made
+
+    def lesson(self, title: str, created: datetime | None = None, **fields: Any) -> Lesson:
+        """Make a lesson for `course`; further keywords are fields of `Lesson`."""
+        at = self._since if created is None else created
+        return Lesson(self._ids.content(at), title, times.to_text(at), **fields)
+
+    def assign(
+        self,
+        course: Course,
+        *,
+        users: Iterable[Person] = (),
+        groups: Iterable[Group] = (),
+        sites: Iterable[Site] = (),
+        everyone: bool = False,
+        at: datetime | None = None,
+    ) -> None:
+        """Assign a course, in addition to what is assigned already."""
+        since = self._since if at is None else at
+        before = self.organisation.assigned[course.id]
+        self.organisation.assigned[course.id] = Assigned(
+            before.users | {user.id: since for user in users},
+            before.groups | {group.id: since for group in groups},
+            before.sites | {site.id: since for site in sites},
+            since if everyone else before.universal,
+        )
+
+    def enrol(self, course_id: str, user_id: str, enrolment: Enrolment) -> None:
+        """State an enrolment that differs from the plain one: due date, identity as a file has it."""
+        self._enrolments.setdefault(course_id, {})[user_id] = enrolment
+
+    def record(self, course_id: str, user_id: str, record: Record) -> None:
+        """State what is recorded of somebody in a course."""
+        self.organisation.progress[course_id].records[user_id] = record
+
+    def finish(self) -> None:
+        """Work out every roster."""
+        for course_id in self.organisation.courses:
+            self.organisation.progress[course_id].fill(self._roster(course_id))
+
+    def _roster(self, course_id: str) -> Iterable[tuple[str, Enrolment]]:
+        stated = self._enrolments.get(course_id, {})
+        due, assigned = self.organisation.courses[course_id].due, self.organisation.assigned[course_id]
+        for person in self.organisation.people.values():
+            since = assigned_since(assigned, person)
+            if since is not None:
+                plain = stated.get(person.id) or Enrolment(since, since, due.date_for(since))
+                yield person.id, plain
+
+
+def first_lessons_done(course: Course, done: int, opened_at: str, completed_at: str) -> Any:
+    """Lesson progress that agrees with a number of completed lessons: the first ones, in order."""
+    return tuple(
+        LessonProgress(lesson.id, opened_at, completed_at, 100.0) for lesson in course.lessons[:done]
+    )
+
+
+class WorldBuilder:
+    """A world in the making."""
+
+    def __init__(
+        self, *, seed: str | None, now: datetime | None = None, since: datetime | None = None
+    ) -> None:
+        self._ids = Ids(secrets.token_hex(16) if seed is None else seed)
+        self._clock = Clock(now)
+        self._since = self._clock.now() if since is None else since
+        self._organisations: list[OrganisationBuilder] = []
+        self._tokens: dict[str, Token] = {}
+        self.tokens: dict[str, str] = {}
+        """The tokens themselves by name; the world keeps digests only."""
+
+    @property
+    def ids(self) -> Ids:
+        """Where ids come from."""
+        return self._ids
+
+    def organisation(self, name: str) -> OrganisationBuilder:
+        """Add an organisation; the first one is the main one."""
+        made = OrganisationBuilder(Organisation(self._ids.role(), name, self._clock), self._ids, self._since)
+        self._organisations.append(made)
+        return made
+
+    def token(
+        self, name: str, person: Person, *, expires_at: datetime | None = None, revoked: bool = False
+    ) -> None:
+        """Give somebody a token under a name."""
+        self.tokens[name] = f"mock_{self._ids.derive(f'token/{name}', 48)}"
+        self._tokens[digest(self.tokens[name])] = Token(
+            person.id, person.organisation_id, expires_at, revoked
+        )
+
+    def build(self, policy: Policy) -> World:
+        """The finished world. Call it once: the world takes over what was built."""
+        for each in self._organisations:
+            each.finish()
+        organisations = [each.organisation for each in self._organisations]
+        return World(
+            policy=policy,
+            clock=self._clock,
+            ids=self._ids,
+            main=organisations[0],
+            organisations={each.id: each for each in organisations},
+            tokens=self._tokens,
+        )

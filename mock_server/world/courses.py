@@ -1,0 +1,117 @@
+"""What there is to learn: courses and their lessons."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from attrs import frozen
+
+from mock_server.world import times
+
+
+class CourseStatus(StrEnum):
+    """A course's state of publication."""
+
+    DRAFT = "Draft"
+    SCHEDULED = "Scheduled"
+    PUBLISHED = "Published"
+    ARCHIVED = "Archived"
+
+
+class LessonKind(StrEnum):
+    """What a learner does in a lesson."""
+
+    CONTENT = "content"
+    QUIZ = "quiz"
+    ASSESSMENT = "practical assessment"
+    DISCUSSION = "discussion"
+    ASSIGNMENT = "assignment"
+
+
+class DueKind(StrEnum):
+    """How a course's due date is fixed; the values are the wire's ``dueBy``."""
+
+    NONE = "notSpecified"
+    STATIC = "static"
+    RELATIVE = "relative"
+
+
+@frozen
+class Due:
+    """When a course is due: never, on a date, or so many days after assignment."""
+
+    kind: DueKind = DueKind.NONE
+    at: str = ""
+    days: int = 0
+
+    def date_for(self, assigned_at: datetime) -> str:
+        """The due date of somebody assigned at that moment, "" for none."""
+        if self.kind is DueKind.RELATIVE:
+            return times.to_text(assigned_at + timedelta(days=self.days))
+        return self.at if self.kind is DueKind.STATIC else ""
+
+
+@frozen
+class Lesson:
+    """One part of a course."""
+
+    id: str
+    title: str
+    created_at: str
+    kind: LessonKind = LessonKind.CONTENT
+    description: str = ""
+    external_id: str = ""
+    status: str = "Published"
+    minimum_score: int = 0
+    """0 to 100; reached by an attempt that passes."""
+
+
+@frozen
+class Course:
+    """A course with its lessons and the settings that the rules of a reset ask about."""
+
+    id: str
+    title: str
+    created_at: str
+    modified_at: str
+    lessons: tuple[Lesson, ...] = ()
+    external_id: str = ""
+    description: str = ""
+    status: CourseStatus = CourseStatus.PUBLISHED
+    locale: str = "en-GB"
+    is_mandatory: bool = False
+    due: Due = Due()
+    duration: int = 0
+    """Seconds."""
+    certificate: bool = False
+    """Whether a completion issues a certificate (R19)."""
+    completion_expires_months: int = 0
+    """After how many months a completion expires; 0 for never."""
+    thumbnail_url: str = ""
+    logo_url: str = ""
+    branding_image_url: str = ""
+    translation_of: str = ""
+    """Id of the course that this one translates."""
+    published_version: int = 0
+
+    @property
+    def is_published(self) -> bool:
+        """Whether learners see it."""
+        return self.status is CourseStatus.PUBLISHED
+
+
+@frozen
+class Assigned:
+    """To whom a course is assigned (R10), each with the moment since when."""
+
+    users: dict[str, datetime]
+    groups: dict[str, datetime]
+    sites: dict[str, datetime]
+    universal: datetime | None = None
+    """Everyone in the organisation, since then."""
+
+    @staticmethod
+    def nobody() -> Assigned:
+        """A course that is assigned to nobody."""
+        return Assigned({}, {}, {})

@@ -1,0 +1,50 @@
+"""What the world writes down: certificates, notifications and the audit log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import frozen
+
+
+@frozen
+class Certificate:
+    """Proof of one completion."""
+
+    number: str
+    organisation_id: str
+    course_id: str
+    user_id: str
+    issued_at: str
+
+
+@frozen
+class Notification:
+    """One message in the outbox."""
+
+    id: str
+    organisation_id: str
+    user_id: str
+    course_id: str
+    sent_at: str
+    kind: str = "course assigned"
+
+
+@frozen
+class AuditEntry:
+    """One reset that was asked for, done or refused (R23). Holds nothing of the progress that was there."""
+
+    at: datetime
+    organisation_id: str
+    actor_id: str
+    request_id: str
+    course_id: str
+    """As asked for; "" where the request did not say."""
+    everyone: bool
+    user_ids: tuple[str, ...]
+    """Those listed in the request; those reset where it was everyone."""
+    outcome: str
+    """"done", "replayed", or the reason of the refusal."""
+    status: int
+    """HTTP status of the answer."""
+    users_updated: int = 0

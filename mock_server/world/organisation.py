@@ -1,0 +1,71 @@
+"""One organisation with all that belongs to it; nothing of another is reachable from here (R03)."""
+
+from __future__ import annotations
+
+from attrs import define, evolve, field
+
+from mock_server.rules.eligibility import assigned_since
+from mock_server.world.clock import Clock
+from mock_server.world.courses import Assigned, Course, DueKind
+from mock_server.world.ledger import Certificate
+from mock_server.world.people import Group, PermissionSet, Person, Site
+from mock_server.world.progress import Enrolment, ProgressTable
+
+
+@define(eq=False, repr=False)
+class Organisation:
+    """People, courses and everything recorded of them. Entities are frozen; write through the methods."""
+
+    id: str
+    name: str
+    clock: Clock
+    people: dict[str, Person] = field(factory=dict)
+    groups: dict[str, Group] = field(factory=dict)
+    sites: dict[str, Site] = field(factory=dict)
+    permission_sets: dict[str, PermissionSet] = field(factory=dict)
+    courses: dict[str, Course] = field(factory=dict)
+    assigned: dict[str, Assigned] = field(factory=dict)
+    progress: ProgressTable = field(factory=ProgressTable)
+    certificates: dict[tuple[str, str], tuple[Certificate, ...]] = field(factory=dict)
+    """By course id and user id; only those that are shown (R19)."""
+
+    def put_person(self, person: Person) -> None:
+        """Add or replace somebody; their assignments follow their status, seat, groups and sites at once."""
+        self.people[person.id] = person
+        for course_id in self.courses:
+            self._refresh(course_id, person)
+            self.progress[course_id].fragments.pop(person.id, None)
+
+    def put_course(self, course: Course) -> None:
+        """Add or replace a course."""
+        self.courses[course.id] = course
+        if course.id in self.assigned:
+            self.progress[course.id].fragments.clear()
+            return
+        self.assigned[course.id] = Assigned.nobody()
+        self.progress.add_course(course.id)
+        self.courses = dict(sorted(self.courses.items()))
+
+    def assign(self, course_id: str, assigned: Assigned) -> None:
+        """Replace a course's assignments; the roster follows at once."""
+        self.assigned[course_id] = assigned
+        for person in self.people.values():
+            self._refresh(course_id, person)
+
+    def _refresh(self, course_id: str, person: Person) -> None:
+        progress = self.progress[course_id]
+        since = assigned_since(self.assigned[course_id], person)
+        if since is None:
+            progress.leave(person.id)
+        elif not progress.has(person.id):
+            before = progress.enrolments.get(person.id) or Enrolment(since, since)
+            self._restart(course_id, person.id, before)
+
+    def restart_due_date(self, course_id: str, user_id: str) -> None:
+        """R20: start a due date that is relative to assignment anew; a fixed one stays."""
+        self._restart(course_id, user_id, self.progress[course_id].enrolments[user_id])
+
+    def _restart(self, course_id: str, user_id: str, before: Enrolment) -> None:
+        due, now = self.courses[course_id].due, self.clock.now()
+        date = before.due_at if before.due_at and due.kind is not DueKind.RELATIVE else due.date_for(now)
+        self.progress[course_id].enrol(user_id, evolve(before, due_at=date, modified_at=now))

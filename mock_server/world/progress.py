@@ -1,0 +1,229 @@
+"""What learners did: one record per person and course, in one partition per course.
+
+Records are frozen and replaced, never changed, so a reader holds a consistent one. A partition keeps its
+roster in order (rows are addressed by position), counts what statistics ask for, and caches each row's JSON
+until a write.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from attrs import define, field, frozen
+
+
+@frozen
+class LessonProgress:
+    """How far somebody is in one lesson; absent for a lesson never opened."""
+
+    lesson_id: str
+    opened_at: str
+    completed_at: str = ""
+    percent: float = 0.0
+    score: int = 0
+
+
+@frozen
+class Attempt:
+    """One try at a lesson."""
+
+    id: str
+    lesson_id: str
+    started_at: str
+    completed_at: str
+    score: int
+    success: bool
+
+
+@frozen
+class AssessmentSubmission:
+    """A practical assessment as submitted, with its mark (0 to 100) and sign-off where they are given."""
+
+    id: str
+    lesson_id: str
+    submitted_at: str
+    mark: int | None = None
+    signed_off_by: str = ""
+    signed_off_at: str = ""
+
+
+@frozen
+class DiscussionPost:
+    """A contribution to a course's discussion."""
+
+    id: str
+    lesson_id: str
+    posted_at: str
+    text: str
+
+
+@frozen
+class HandIn:
+    """An assignment handed in."""
+
+    id: str
+    lesson_id: str
+    handed_in_at: str
+    file_name: str
+    mark: int | None = None
+
+
+@frozen
+class Record:
+    """All that is recorded of one person in one course; what a reset clears is exactly this."""
+
+    modified_at: datetime
+    opened_at: str = ""
+    completed_at: str = ""
+    completed_lessons: int = 0
+    progress_percent: float = 0.0
+    """0 to 100."""
+    score: int = 0
+    time_spent_seconds: int = 0
+    completion_expiry_date: str = ""
+    lessons: tuple[LessonProgress, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    submissions: tuple[AssessmentSubmission, ...] = ()
+    posts: tuple[DiscussionPost, ...] = ()
+    hand_ins: tuple[HandIn, ...] = ()
+
+    @property
+    def is_recorded(self) -> bool:
+        """R09: whether anything is recorded, so far as the feed can show it."""
+        return bool(
+            self.opened_at
+            or self.completed_at
+            or self.completed_lessons
+            or self.progress_percent
+            or self.score
+            or self.time_spent_seconds
+        )
+
+    def lesson(self, lesson_id: str) -> LessonProgress | None:
+        """Progress in one lesson, None where it was never opened."""
+        return next((lesson for lesson in self.lessons if lesson.lesson_id == lesson_id), None)
+
+
+@frozen
+class Identity:
+    """What a row loaded from a file says of its course and person; it may differ from the master data."""
+
+    course_title: str
+    course_external_id: str
+    user_email: str
+    user_first_name: str
+    user_last_name: str
+    user_external_id: str
+    total_lessons: int
+
+
+@frozen
+class Enrolment:
+    """Somebody's place in a course; a reset keeps it, save for a relative due date (R16, R20)."""
+
+    assigned_at: datetime
+    modified_at: datetime
+    due_at: str = ""
+    identity: Identity | None = None
+
+
+@define
+class Tally:
+    """Counts over the roster of one course, kept on every write."""
+
+    opened: int = 0
+    completed: int = 0
+    recorded: int = 0
+    score_sum: int = 0
+
+    def count(self, record: Record | None, sign: int) -> None:
+        """Add a record (+1) or take it away (-1)."""
+        if record is None:
+            return
+        self.opened += sign * bool(record.opened_at)
+        self.completed += sign * bool(record.completed_at)
+        self.recorded += sign * record.is_recorded
+        self.score_sum += sign * record.score
+
+
+@define(eq=False)
+class CourseProgress:
+    """The partition of one course: who is assigned, what is recorded, what was reset when."""
+
+    roster: list[str] = field(factory=list)
+    """Ids of those assigned now, in order: the rows of the feed."""
+    enrolments: dict[str, Enrolment] = field(factory=dict)
+    """Of everyone on the roster, and of those who have left it and may return."""
+    records: dict[str, Record] = field(factory=dict)
+    reset_at: dict[str, datetime] = field(factory=dict)
+    """When somebody's progress was last reset (R22); says nothing of what it was."""
+    tally: Tally = field(factory=Tally)
+    fragments: dict[str, bytes] = field(factory=dict)
+    """The JSON of rows already written, dropped when the row changes."""
+
+    def has(self, user_id: str) -> bool:
+        """Whether somebody is assigned now."""
+        at = bisect_left(self.roster, user_id)
+        return at < len(self.roster) and self.roster[at] == user_id
+
+    def put(self, user_id: str, record: Record | None) -> None:
+        """Replace somebody's record; None clears it."""
+        if self.has(user_id):
+            self.tally.count(self.records.get(user_id), -1)
+            self.tally.count(record, +1)
+        if record is None:
+            self.records.pop(user_id, None)
+        else:
+            self.records[user_id] = record
+        self.fragments.pop(user_id, None)
+
+    def enrol(self, user_id: str, enrolment: Enrolment) -> None:
+        """Put somebody on the roster, or replace their enrolment."""
+        if not self.has(user_id):
+            insort(self.roster, user_id)
+            self.tally.count(self.records.get(user_id), +1)
+        self.enrolments[user_id] = enrolment
+        self.fragments.pop(user_id, None)
+
+    def leave(self, user_id: str) -> None:
+        """Take somebody off the roster; what is recorded stays and reappears when they return."""
+        if self.has(user_id):
+            del self.roster[bisect_left(self.roster, user_id)]
+            self.tally.count(self.records.get(user_id), -1)
+
+    def fill(self, enrolments: Iterable[tuple[str, Enrolment]]) -> None:
+        """Enrol many at once, for a course with nobody on its roster yet."""
+        self.enrolments.update(enrolments)
+        self.roster = sorted(self.enrolments)
+        for user_id in self.roster:
+            self.tally.count(self.records.get(user_id), +1)
+
+
+@define(eq=False)
+class ProgressTable:
+    """All partitions of an organisation, in the order of course ids."""
+
+    courses: dict[str, CourseProgress] = field(factory=dict)
+
+    def __getitem__(self, course_id: str) -> CourseProgress:
+        return self.courses[course_id]
+
+    def add_course(self, course_id: str) -> CourseProgress:
+        """An empty partition, in its place in the order."""
+        self.courses[course_id] = CourseProgress()
+        self.courses = dict(sorted(self.courses.items()))
+        return self.courses[course_id]
+
+    def window(self, course_ids: Iterable[str], offset: int, limit: int) -> Iterator[tuple[str, str]]:
+        """The rows (course id, user id) from a position on, without walking those before it."""
+        for course_id in course_ids:
+            roster = self.courses[course_id].roster
+            if offset < len(roster):
+                part = roster[offset : offset + limit]
+                yield from ((course_id, user_id) for user_id in part)
+                limit -= len(part)
+                if limit <= 0:
+                    return
+            offset = max(0, offset - len(roster))

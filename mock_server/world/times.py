@@ -1,0 +1,34 @@
+"""Dates as the wire writes them: RFC 3339 text in UTC, "" for no date.
+
+The world keeps dates as text, so that a date loaded from a file reads back exactly as it stood there.
+"""
+
+from __future__ import annotations
+
+import calendar
+from datetime import UTC, datetime
+
+
+def to_text(at: datetime) -> str:
+    """An aware datetime as the wire writes it, in milliseconds and UTC."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse(text: str) -> datetime:
+    """The moment a text stands for; ValueError unless it is a date with time and zone."""
+    at = datetime.fromisoformat(text)
+    return aware(at)
+
+
+def aware(at: datetime) -> datetime:
+    """The same moment in UTC; ValueError for a datetime without a time zone."""
+    if at.tzinfo is None:
+        raise ValueError(f"{at.isoformat()} has no time zone: write it as 2026-01-31T09:00:00Z")
+    return at.astimezone(UTC)
+
+
+def add_months(at: datetime, months: int) -> datetime:
+    """The same day some months later; the month's last day where it has no such day."""
+    years, month = divmod(at.month - 1 + months, 12)
+    year = at.year + years
+    return at.replace(year=year, month=month + 1, day=min(at.day, calendar.monthrange(year, month + 1)[1]))

@@ -1,0 +1,80 @@
+"""The world: every organisation, the clock, the ids, the ledgers, and one lock around them all."""
+
+from __future__ import annotations
+
+from threading import RLock
+from typing import TypeVar
+
+from attrs import define, evolve, field
+
+from mock_server.policy import Policy
+from mock_server.world.clock import Clock
+from mock_server.world.courses import Course
+from mock_server.world.ids import Ids
+from mock_server.world.ledger import AuditEntry, Notification
+from mock_server.world.organisation import Organisation
+from mock_server.world.people import Person, Token
+
+_T = TypeVar("_T")
+
+
+@define(eq=False, repr=False)
+class World:
+    """The only state there is. Worlds share nothing, so any number live side by side."""
+
+    policy: Policy
+    clock: Clock
+    ids: Ids
+    main: Organisation
+    """The organisation that lookups and learner actions mean."""
+    organisations: dict[str, Organisation] = field(factory=dict)
+    tokens: dict[str, Token] = field(factory=dict)
+    """By digest."""
+    outbox: list[Notification] = field(factory=list)
+    audit: list[AuditEntry] = field(factory=list)
+    lock: RLock = field(factory=RLock)
+    """Held for every request and every learner action, so that no reader sees half of anything."""
+
+    @property
+    def courses(self) -> tuple[Course, ...]:
+        """The main organisation's courses, by id."""
+        with self.lock:
+            return tuple(self.main.courses.values())
+
+    @property
+    def users(self) -> tuple[Person, ...]:
+        """The main organisation's people."""
+        with self.lock:
+            return tuple(self.main.people.values())
+
+    def course(self, title_or_id: str) -> Course:
+        """The course with this id or exact title; LookupError if there is none, or more than one."""
+        with self.lock:
+            found = self.main.courses.get(title_or_id)
+            return found or _only(
+                "course", title_or_id, [c for c in self.main.courses.values() if c.title == title_or_id]
+            )
+
+    def user(self, email_or_id: str) -> Person:
+        """The person with this id or e-mail address; LookupError if there is none, or more than one."""
+        with self.lock:
+            found = self.main.people.get(email_or_id)
+            return found or _only(
+                "user", email_or_id, [p for p in self.main.people.values() if p.email == email_or_id]
+            )
+
+    def revoke(self, digest: str) -> None:
+        """Make the token with this digest worthless."""
+        with self.lock:
+            self.tokens[digest] = evolve(self.tokens[digest], revoked=True)
+
+    def __repr__(self) -> str:
+        return f"<World of {', '.join(o.name for o in self.organisations.values())}>"
+
+
+def _only(kind: str, wanted: str, found: list[_T]) -> _T:
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise LookupError(f"there is no {kind} {wanted!r} in this world")
+    raise LookupError(f"{len(found)} {kind}s are called {wanted!r}: name one by its id")
