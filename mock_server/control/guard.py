@@ -1,0 +1,120 @@
+"""Who may reach a server on a socket: nothing that a web page in somebody's browser sends, however disguised.
+
+DNS rebinding makes a stranger's name resolve to this machine, so the Host header must name this server. A page of
+another origin gives itself away by Origin or Sec-Fetch-Site. Where other machines reach it, the control plane,
+which hands out tokens, asks for a secret. The in-process doors need none of this.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from hmac import compare_digest
+from ipaddress import ip_address
+from urllib.parse import unquote
+
+from attrs import field, frozen
+
+from mock_server.refusal import Reason, RefusedError, invalid
+from mock_server.wire.message import Request
+
+HEADER = "x-training-mock-secret"
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
+_OPEN = "/_mock/health"
+_WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _host_name(request: Request) -> str:
+    """The name or address in the Host header, without port and brackets; "" unless there is exactly one."""
+    hosts = request.all_headers("host")
+    match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+    return match.group(1).strip("[]").lower() if match else ""
+
+
+def _form(request: Request) -> RefusedError | None:
+    """What HTTP itself forbids; engines differ in what they let through."""
+    if not _host_name(request):
+        return invalid("exactly one Host header of the form name or name:port is needed", "Host")
+    if not request.path.startswith("/"):
+        return invalid("the request target must be a path that begins with /")
+    if request.header("content-length") is not None and request.header("transfer-encoding") is not None:
+        return invalid("Content-Length and Transfer-Encoding exclude each other")
+    return None
+
+
+def _origin(request: Request) -> RefusedError | None:
+    """Only pages that this very server delivered, at the same host and port, may call it."""
+    own = f"http://{request.header('host')}".lower()
+    foreign = any(origin.lower() != own for origin in request.all_headers("origin"))
+    sites = request.all_headers("sec-fetch-site")
+    if not foreign and all(site in ("same-origin", "none") for site in sites):
+        return None
+    message = "web pages of another origin may not call this server: call it from a program"
+    return RefusedError(Reason.ORIGIN_NOT_ALLOWED, message)
+
+
+def _lower(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)
+
+
+@frozen
+class Guard:
+    """What a socket door checks before anything else."""
+
+    hosts: frozenset[str] = field(default=frozenset(), converter=_lower)
+    """Names and addresses that clients may use beside the loopback ones, without a port.
+
+    A wildcard address among them stands for every address of this machine, though for no name: a name is what
+    DNS rebinding needs.
+    """
+    secret: str | None = field(default=None, repr=False)
+    """What the control plane asks for; None where loopback alone protects it."""
+
+    def check(self, request: Request) -> RefusedError | None:
+        """Why this request is refused, or None."""
+        return _form(request) or self._host(request) or _origin(request) or self._control(request)
+
+    def _host(self, request: Request) -> RefusedError | None:
+        host = _host_name(request)
+        if self._knows(host):
+            return None
+        message = (
+            f"this server does not answer for the host {host[:100]}: call it by a loopback name,"
+            " or name the host when starting it (--host, --allow-host)"
+        )
+        return RefusedError(Reason.HOST_NOT_ALLOWED, message)
+
+    def _knows(self, host: str) -> bool:
+        any_address = bool(self.hosts & _WILDCARDS) and _is_address(host)
+        return is_loopback(host) or host in self.hosts or any_address
+
+    def _control(self, request: Request) -> RefusedError | None:
+        # Decoded and anywhere in the path, so that no spelling of it slips by.
+        segments = unquote(request.path).split("/")
+        if self.secret is None or request.path == _OPEN or "_mock" not in segments:
+            return None
+        given = request.all_headers(HEADER)
+        # Compared as bytes, since compare_digest refuses text beyond ASCII.
+        if len(given) == 1 and compare_digest(given[0].encode(), self.secret.encode()):
+            return None
+        message = "the control plane of this server asks for its secret in the header X-Training-Mock-Secret"
+        return RefusedError(Reason.CONTROL_SECRET_REQUIRED, message)

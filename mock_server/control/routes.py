@@ -1,0 +1,50 @@
+"""The control plane's operations, one line each in the table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mock_server._version import __version__
+from mock_server.refusal import Reason, RefusedError
+from mock_server.wire import answers
+from mock_server.wire.message import Request, Response
+
+if TYPE_CHECKING:
+    from mock_server.mock import MockTraining
+
+Operation = Callable[["MockTraining", Request], Response]
+
+
+def handle_control(mock: MockTraining, request: Request) -> Response:
+    """Answer a request under ``/_mock/``. RefusedError: 404 for an unknown path, 405 for another method."""
+    methods = _ROUTES.get(request.path)
+    if methods is None:
+        known = ", ".join(_ROUTES)
+        raise RefusedError(Reason.UNKNOWN_PATH, f"the control plane has no such path; it has {known}")
+    operation = methods.get("GET" if request.method == "HEAD" else request.method)
+    if operation is None:
+        raise _method_not_allowed(request, methods)
+    return operation(mock, request)
+
+
+def _method_not_allowed(request: Request, methods: dict[str, Operation]) -> RefusedError:
+    allowed = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
+    message = f"{request.path} takes {allowed}, not {request.method[:20]}"
+    refusal = RefusedError(Reason.METHOD_NOT_ALLOWED, message)
+    refusal.headers = (("allow", allowed),)
+    return refusal
+
+
+def _health(_mock: MockTraining, _request: Request) -> Response:
+    return answers.ok({"status": "ok", "version": __version__})
+
+
+def _tokens(mock: MockTraining, _request: Request) -> Response:
+    return answers.ok({"tokens": mock.tokens()})
+
+
+_ROUTES: dict[str, dict[str, Operation]] = {
+    "/_mock/health": {"GET": _health},
+    "/_mock/tokens": {"GET": _tokens},
+}

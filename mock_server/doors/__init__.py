@@ -1,0 +1,1 @@
+"""The doors: ways for HTTP to reach ``handle()``. They carry requests and answers and know no rule."""

@@ -1,0 +1,106 @@
+"""The ASGI door: one thin application for uvicorn, hypercorn or ``httpx.ASGITransport``.
+
+``handle()`` is called inline, not in a thread. It is pure computation of a fraction of a millisecond to a
+few milliseconds; under the interpreter lock a thread would run it no sooner, and the hand-over alone costs as
+much as a small answer. The world's lock is held while computing, never while waiting, so the loop is not held
+up for long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+from urllib.parse import quote
+
+from mock_server.doors.edge import BodyBuffer, Handler, framed
+from mock_server.wire.message import Request, Response
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_PATH_CHARACTERS = "/:@!$&'()*+,;="
+
+
+class MockASGI:
+    """The ASGI 3 application over a handler: ``http`` and ``lifespan``; websockets are refused."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection scope. RuntimeError for a scope type that is not ASGI's."""
+        match scope["type"]:
+            case "http":
+                await self._http(scope, receive, send)
+            case "lifespan":
+                await _lifespan(receive, send)
+            case "websocket":
+                await receive()
+                await send({"type": "websocket.close", "code": 1000})
+            case other:
+                raise RuntimeError(f"the reference server does not speak ASGI {other!r}")
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = BodyBuffer()
+        complete = await _fill(body, receive)
+        if complete is None:
+            return
+        request = _read(scope, body)
+        response = self._handler.handle(request)
+        await _write(request.method, response, send, close=not complete)
+
+
+async def _fill(body: BodyBuffer, receive: Receive) -> bool | None:
+    """Read the body: True when it was read to its end, False when given up, None when the client has gone.
+
+    A request whose client left half-way is never handled: nobody knows what it would have said.
+    """
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        if not body.feed(message.get("body", b"")):
+            return False
+        if not message.get("more_body", False):
+            return True
+
+
+def _read(scope: Scope, body: BodyBuffer) -> Request:
+    return Request(
+        method=scope["method"].upper(),
+        path=_raw_path(scope),
+        query=scope.get("query_string", b"").decode("latin-1"),
+        headers=_headers(scope["headers"]),
+        body=body.value(),
+        too_large=body.too_large,
+    )
+
+
+def _raw_path(scope: Scope) -> str:
+    """The path as sent; where a server withholds it, which ASGI allows, encoded anew from the decoded one."""
+    raw: bytes | None = scope.get("raw_path")
+    return quote(scope["path"], safe=_PATH_CHARACTERS) if raw is None else raw.decode("latin-1")
+
+
+def _headers(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw)
+
+
+async def _write(method: str, response: Response, send: Send, *, close: bool) -> None:
+    headers, body = framed(method, response)
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    if close:
+        raw.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": response.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """There is nothing to start or to stop, only to acknowledge."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,63 @@
+"""What all doors share: whom they call, how much of a body they take in, and how they frame an answer."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mock_server._version import __version__
+from mock_server.refusal import RefusedError
+from mock_server.wire import answers
+from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Request, Response
+
+_WITHOUT_BODY = frozenset({204, 304})
+
+
+class Handler(Protocol):
+    """Whatever answers requests: a ``MockTraining``, or a guard in front of one. Callable from any thread."""
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request."""
+        ...
+
+
+class BodyBuffer:
+    """Takes in a request body piece by piece, within the bounds that ``wire.message`` sets."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._seen = 0
+
+    def feed(self, piece: bytes) -> bool:
+        """Take one piece in; False as soon as more than MAX_DRAIN has come and the door should give up."""
+        self._seen += len(piece)
+        if self.too_large:
+            self._kept.clear()
+        else:
+            self._kept += piece
+        return self._seen <= MAX_DRAIN
+
+    def refuse(self) -> None:
+        """Count the body as too large unread, for its length was announced."""
+        self._seen = MAX_DRAIN + 1
+
+    @property
+    def too_large(self) -> bool:
+        """More than MAX_BODY has come."""
+        return self._seen > MAX_BODY
+
+    def value(self) -> bytes:
+        """The body, or nothing of one that was too large."""
+        return bytes(self._kept)
+
+
+def framed(method: str, response: Response) -> tuple[tuple[tuple[str, str], ...], bytes]:
+    """Headers with Content-Length, and the body as it goes out: none to a HEAD, none with a 204 or 304."""
+    if response.status in _WITHOUT_BODY:
+        return response.headers, b""
+    length = ("content-length", str(len(response.body)))
+    return (*response.headers, length), b"" if method == "HEAD" else response.body
+
+
+def refused(refusal: RefusedError) -> Response:
+    """The error answer to what never reaches the handler, marked as the reference server's."""
+    return answers.error(refusal).with_headers([("x-training-mock", __version__)])

@@ -1,0 +1,196 @@
+"""Serving a world on a socket, in a thread: which engine, which address, who may come in, and a clean end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from importlib.util import find_spec
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+from attrs import frozen
+
+from mock_server.control.guard import Guard, is_loopback
+from mock_server.doors.edge import Handler, refused
+from mock_server.doors.stdlib import Limits, StdlibServer
+from mock_server.wire.message import Request, Response
+
+Engine = Literal["auto", "stdlib", "uvicorn"]
+
+GRACE = 5.0
+"""Seconds that requests under way are given when a server stops."""
+
+_LAST_PORT = 65535
+_PROBE_SECONDS = 30.0
+# The guard refuses this one by itself, so that the probe leaves no trace in the world.
+_PROBE = b"OPTIONS * HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n"
+
+
+class ServeError(Exception):
+    """A server that cannot start; the message names what is in the way and the remedy."""
+
+
+class _Engine(Protocol):
+    def start(self) -> None: ...
+    def stop(self, grace: float) -> None: ...
+
+
+@frozen
+class Guarded:
+    """A handler that only sees what a guard lets through."""
+
+    handler: Handler
+    guard: Guard
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request, or refuse it."""
+        refusal = self.guard.check(request)
+        return self.handler.handle(request) if refusal is None else refused(refusal)
+
+
+class Server:
+    """A running server. A context manager that stops it; `stop` may be called again without harm."""
+
+    def __init__(self, engine: _Engine, host: str, port: int) -> None:
+        self._engine = engine
+        self._stopped = False
+        self.host = host
+        """Where clients on this machine reach it."""
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients on this machine."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    def start(self) -> None:
+        """Start and wait until it answers. ServeError if it does not."""
+        self._engine.start()
+        try:
+            with socket.create_connection((self.host, self.port), _PROBE_SECONDS) as probe:
+                probe.sendall(_PROBE)
+                answered = probe.recv(1024).startswith(b"HTTP/1.1 ")
+        except OSError:
+            answered = False
+        if not answered:
+            raise ServeError(
+                f"the server started on {self.url} and does not answer: try another port or engine"
+            )
+
+    def stop(self, *, grace: float = GRACE) -> None:
+        """Stop; requests under way are finished, at most for so many seconds."""
+        if not self._stopped:
+            self._stopped = True
+            self._engine.stop(grace)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<Server {self.url}{', stopped' if self._stopped else ''}>"
+
+
+def serve(
+    handler: Handler,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    engine: Engine = "stdlib",
+    secret: str | None = None,
+    allow_hosts: tuple[str, ...] = (),
+    limits: Limits | None = None,
+) -> Server:
+    """Serve a world in a thread; it answers when this returns. ServeError says why it cannot.
+
+    ``port`` 0 picks a free one. ``engine``: "stdlib" starts and stops in 2 ms, "uvicorn" holds thousands of
+    connections, "auto" is uvicorn where it is installed. Another ``host`` than loopback needs a ``secret``, which
+    the control plane then asks for; ``allow_hosts`` are further names by which clients may call it. ``limits``
+    are the built-in server's.
+    """
+    _check_secret(secret)
+    listener = _bind(host, port, local_only=secret is None)
+    guarded = Guarded(handler, Guard(frozenset({host, *allow_hosts}), secret))
+    try:
+        server = Server(
+            _engine(engine, guarded, listener, limits), _reachable(host), listener.getsockname()[1]
+        )
+    except BaseException:
+        listener.close()
+        raise
+    try:
+        server.start()
+    except BaseException:
+        server.stop(grace=0)
+        raise
+    return server
+
+
+def _check_secret(secret: str | None) -> None:
+    if secret is not None and not (
+        secret.isascii() and secret.isprintable() and secret.strip() == secret != ""
+    ):
+        raise ServeError("the secret must be printable ASCII, not empty, without white space around it")
+
+
+def _bind(host: str, port: int, *, local_only: bool) -> socket.socket:
+    try:
+        if not 0 <= port <= _LAST_PORT:
+            raise ServeError(
+                f"port {port} does not exist: choose one from 1 to {_LAST_PORT}, or 0 for a free one"
+            )
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+    except (OSError, UnicodeError):
+        raise ServeError(f"the host {host!r} cannot be resolved: name an address of this machine") from None
+    if local_only and not is_loopback(str(address[0])):
+        raise ServeError(
+            f"{host!r} can be reached from other machines, and the control plane hands out tokens:"
+            " set a secret, or serve on 127.0.0.1"
+        )
+    listener = socket.socket(family, kind, protocol)
+    if os.name == "posix":  # elsewhere the option would let two servers share a port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        # Listening begins here, for only this finds out whether the port is taken.
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise ServeError(_why_not(error, host, port)) from None
+    return listener
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"port {port} on {host} is in use: choose another, or 0 for any free one"
+        case errno.EACCES:
+            return f"port {port} on {host} is reserved for the system: choose one above 1023, or 0 for a free one"
+        case _:
+            return f"cannot listen on {host}, port {port}: {error.strerror}"
+
+
+def _engine(engine: Engine, handler: Handler, listener: socket.socket, limits: Limits | None) -> _Engine:
+    installed = find_spec("uvicorn") is not None
+    if engine == "stdlib" or (engine == "auto" and not installed):
+        return StdlibServer(handler, listener, limits)
+    if engine not in ("auto", "uvicorn"):
+        raise ServeError(f"there is no engine {engine!r}: choose stdlib, uvicorn or auto")
+    if not installed:
+        raise ServeError(
+            "uvicorn is not installed: pip install 'training-sdk[server]', or use the engine stdlib"
+        )
+    from mock_server.doors.uvicorn import UvicornServer
+
+    return UvicornServer(handler, listener)
+
+
+def _reachable(host: str) -> str:
+    """The host that clients on this machine use: a wildcard address is none."""
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - never bound

@@ -1,0 +1,314 @@
+"""The built-in server: HTTP/1.1 on the standard library alone, one thread a connection, one write an answer.
+
+One write, because two small ones wait for each other (Nagle and delayed acknowledgement): 44 ms a request and
+not 0.2. A thread a connection, because then a slow client holds up nobody but itself. Nothing is logged but
+faults of the server itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from http import HTTPStatus
+
+from attrs import frozen
+
+from mock_server.doors import http1
+from mock_server.doors.edge import BodyBuffer, Handler, refused
+from mock_server.doors.http1 import MAX_CHUNK_LINE, MAX_HEAD, Head, ProtocolError
+from mock_server.refusal import Reason, RefusedError
+from mock_server.wire.message import MAX_DRAIN, Request, Response
+
+_log = logging.getLogger("mock_server.doors.stdlib")
+_PIECE = 64 * 1024
+_BACKLOG = 512
+_AFTER_ERROR = 0.05
+
+
+@frozen
+class Limits:
+    """What one server grants its clients; times in seconds."""
+
+    connections: int = 512
+    """Open at once; one more is answered 503 and closed."""
+    idle: float = 75.0
+    """Between two requests of one connection; longer than clients keep theirs, so that they hang up first."""
+    head: float = 10.0
+    """From a request's first byte to the end of its headers."""
+    body: float = 60.0
+    """For the whole body."""
+    answer: float = 30.0
+    """For the client to take the answer."""
+    linger: float = 2.0
+    """For a client that is still sending to read why it was refused."""
+
+
+class _Stream:
+    """Buffered reading from a socket, each read against one deadline."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._buffer = bytearray()
+        self._deadline = 0.0
+
+    def allow(self, seconds: float) -> None:
+        """Set the deadline of what is read from now on."""
+        self._deadline = time.monotonic() + seconds
+
+    def _receive(self) -> None:
+        """Wait for more bytes. TimeoutError past the deadline, EOFError at the end of the stream."""
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError
+        self._socket.settimeout(remaining)
+        received = self._socket.recv(_PIECE)
+        if not received:
+            raise EOFError
+        self._buffer += received
+
+    def wait(self) -> None:
+        """Return as soon as there is anything to read."""
+        if not self._buffer:
+            self._receive()
+
+    def line(self, limit: int, too_long: ProtocolError) -> bytes:
+        """One line without its CRLF; ProtocolError when it is too long or ends in a bare LF."""
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched, limit)) < 0:
+            searched = len(self._buffer)
+            if searched >= limit:
+                raise too_long
+            self._receive()
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        if not line.endswith(b"\r"):
+            raise ProtocolError("lines end in CR LF")
+        return line[:-1]
+
+    def pieces(self, count: int) -> Iterator[bytes]:
+        """The next so many bytes, as they come."""
+        while count:
+            self.wait()
+            piece = bytes(self._buffer[:count])
+            del self._buffer[:count]
+            count -= len(piece)
+            yield piece
+
+    def discard(self) -> None:
+        """Read and forget until the client stops sending."""
+        with contextlib.suppress(OSError, EOFError):
+            while True:
+                self._buffer.clear()
+                self._receive()
+
+
+def _block(stream: _Stream) -> list[bytes]:
+    """The lines up to an empty one: a head, or the trailers of a chunked body."""
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    too_long = ProtocolError(f"request line and headers may take {MAX_HEAD} bytes", status)
+    left = MAX_HEAD
+    lines: list[bytes] = []
+    while line := stream.line(left, too_long):
+        lines.append(line)
+        left -= len(line) + 2
+    return lines
+
+
+def _head(stream: _Stream) -> Head:
+    lines = _block(stream) or _block(stream)  # one empty line before a request is allowed
+    return http1.parse_head(lines or [b""])
+
+
+def _chunks(stream: _Stream) -> Iterator[bytes]:
+    misfit = ProtocolError("the body's chunks do not fit their size lines")
+    while size := http1.parse_chunk_size(stream.line(MAX_CHUNK_LINE, misfit)):
+        yield from stream.pieces(size)
+        if stream.line(2, misfit):
+            raise misfit
+    _block(stream)
+
+
+class _Connection:
+    """One client's connection: requests in, answers out, in order, until either side ends it."""
+
+    def __init__(self, server: StdlibServer, sock: socket.socket) -> None:
+        self._server = server
+        self._socket = sock
+        self._stream = _Stream(sock)
+        self._busy = False
+
+    def run(self) -> None:
+        """Serve until the connection ends; a client that left or was too slow is no fault."""
+        try:
+            with contextlib.suppress(OSError, EOFError):
+                while self._next_request():
+                    pass
+        finally:
+            self._server.forget(self)
+            self._socket.close()
+
+    def retire(self) -> None:
+        """End the connection as soon as no request is under way on it."""
+        if not self._busy:
+            self._shut(socket.SHUT_RD)
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._shut(socket.SHUT_RDWR)
+
+    def _shut(self, how: int) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(how)
+
+    def _next_request(self) -> bool:
+        """Serve one request; whether another may follow."""
+        self._busy = False
+        if self._server.stopping:
+            return False
+        self._stream.allow(self._server.limits.idle)
+        self._stream.wait()
+        self._busy = True
+        try:
+            head, request, complete = self._read()
+        except ProtocolError as error:
+            return self._part("GET", http1.refusal(error))
+        except TimeoutError:
+            late = ProtocolError("the request did not arrive in time", HTTPStatus.REQUEST_TIMEOUT)
+            return self._part("GET", http1.refusal(late))
+        response = self._server.answer(request)
+        if not complete:
+            return self._part(head.method, response)
+        keep = head.keep_alive and not self._server.stopping
+        self._send(head.method, response, close=not keep)
+        return keep
+
+    def _read(self) -> tuple[Head, Request, bool]:
+        self._stream.allow(self._server.limits.head)
+        head = _head(self._stream)
+        self._stream.allow(self._server.limits.body)
+        body = BodyBuffer()
+        complete = self._read_body(head, body)
+        path, _, query = head.target.partition("?")
+        request = Request(head.method, path, query, head.headers, body.value(), body.too_large)
+        return head, request, complete
+
+    def _read_body(self, head: Head, body: BodyBuffer) -> bool:
+        """Read the body; False when it is so large that the rest is not even drained."""
+        if head.length is not None and head.length > MAX_DRAIN:
+            body.refuse()
+            return False
+        if head.expects_continue and head.length != 0:
+            self._socket.sendall(http1.CONTINUE)
+        pieces = _chunks(self._stream) if head.length is None else self._stream.pieces(head.length)
+        return all(map(body.feed, pieces))
+
+    def _send(self, method: str, response: Response, *, close: bool) -> None:
+        self._socket.settimeout(self._server.limits.answer)
+        self._socket.sendall(http1.render(method, response, date=formatdate(usegmt=True), close=close))
+
+    def _part(self, method: str, response: Response) -> bool:
+        """Answer and end the connection, so that a client which is still sending gets to read the answer.
+
+        Closing a socket with unread bytes resets it, and a reset may overtake the answer.
+        """
+        self._send(method, response, close=True)
+        self._socket.shutdown(socket.SHUT_WR)
+        self._stream.allow(self._server.limits.linger)
+        self._stream.discard()
+        return False
+
+
+class StdlibServer:
+    """Serves a handler on a listening socket, which it owns from now on, until `stop`."""
+
+    def __init__(self, handler: Handler, listener: socket.socket, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.stopping = False
+        self._handler = handler
+        self._listener = listener
+        self._connections: set[_Connection] = set()
+        self._changed = threading.Condition()
+        self._waker, self._wakened = socket.socketpair()
+        self._acceptor = threading.Thread(target=self._accept, name="training-mock accept", daemon=True)
+
+    def start(self) -> None:
+        """Listen; returns when connections are taken."""
+        self._listener.listen(_BACKLOG)
+        self._listener.setblocking(False)
+        self._acceptor.start()
+
+    def stop(self, grace: float) -> None:
+        """Take no more connections, finish requests under way, cut off what outlasts the grace (seconds)."""
+        self.stopping = True
+        self._waker.send(b"\0")
+        self._acceptor.join()
+        for each in (self._listener, self._waker, self._wakened):
+            each.close()
+        self._all(_Connection.retire)
+        if not self._empty_within(grace):
+            self._all(_Connection.abort)
+            self._empty_within(grace)
+
+    def _all(self, action: Callable[[_Connection], None]) -> None:
+        with self._changed:
+            for connection in self._connections:
+                action(connection)
+
+    def _empty_within(self, seconds: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._connections, seconds)
+
+    def forget(self, connection: _Connection) -> None:
+        """A connection has ended."""
+        with self._changed:
+            self._connections.discard(connection)
+            self._changed.notify_all()
+
+    def answer(self, request: Request) -> Response:
+        """The handler's answer; a fault of the handler is logged and answered 500."""
+        try:
+            return self._handler.handle(request)
+        except Exception:
+            _log.exception("a request could not be answered")
+            return refused(RefusedError(Reason.INTERNAL, "a fault of the server itself: see its log"))
+
+    def _accept(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._wakened, selectors.EVENT_READ)
+            while not self.stopping:
+                selector.select()
+                self._admit()
+
+    def _admit(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        except OSError:
+            # Out of file handles, or a client that left the queue: neither may end or spin the server.
+            time.sleep(_AFTER_ERROR)
+            return
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = _Connection(self, sock)
+        with self._changed:
+            full = len(self._connections) >= self.limits.connections
+            if not full:
+                self._connections.add(connection)
+        if full:
+            self._turn_away(sock)
+        else:
+            threading.Thread(target=connection.run, name="training-mock connection", daemon=True).start()
+
+    def _turn_away(self, sock: socket.socket) -> None:
+        message = f"{self.limits.connections} connections are open: close some and try again"
+        busy = http1.refusal(ProtocolError(message, HTTPStatus.SERVICE_UNAVAILABLE))
+        with sock, contextlib.suppress(OSError):
+            sock.settimeout(0)
+            sock.send(http1.render("GET", busy, date=formatdate(usegmt=True), close=True))

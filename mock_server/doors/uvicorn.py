@@ -1,0 +1,129 @@
+"""uvicorn behind the ASGI door, in a thread, with a stop signal of its own.
+
+uvicorn looks ten times a second whether it should end, and then waits a tenth of a second twice more; here an
+event wakes it. The only module of the reference server that imports uvicorn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from email.utils import formatdate
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from mock_server.doors import http1
+from mock_server.doors.asgi import MockASGI
+from mock_server.doors.edge import Handler
+from mock_server.doors.http1 import MAX_HEAD, ProtocolError
+
+_KEEP_ALIVE = 75
+_DATE_RENEWED = 1.0
+_STEP = 0.005
+_START = 30.0
+
+
+class _Protocol(H11Protocol):
+    """h11, the strict one, whatever else is installed; its own refusals in the shape of all others."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer bytes that never became a request, and close."""
+        answer = http1.refusal(ProtocolError(msg))
+        self.transport.write(http1.render("GET", answer, date=formatdate(usegmt=True), close=True))
+        self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that says when it has started and ends as soon as it is told to."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+        self.grace = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Renew the Date header once a second until woken."""
+        self._loop = asyncio.get_running_loop()
+        self.ready.set()
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _DATE_RENEWED)
+
+    def end(self, grace: float) -> None:
+        """Begin to stop; from any thread."""
+        self.grace = grace
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended already
+                self._loop.call_soon_threadsafe(self._wake.set)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish the requests under way, cut off what takes longer than the grace."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await self._finish()
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+        await self.lifespan.shutdown()
+
+    async def _finish(self) -> None:
+        await asyncio.sleep(0)
+        for _ in range(int(self.grace / _STEP)):
+            if not (self.server_state.connections or self.server_state.tasks):
+                break
+            await asyncio.sleep(_STEP)
+
+
+class UvicornServer:
+    """Serves a handler on a bound socket, which it owns from now on, until `stop`."""
+
+    def __init__(self, handler: Handler, listener: socket.socket) -> None:
+        self._listener = listener
+        self._server = _Server(_config(handler))
+        self._thread = threading.Thread(target=self._run, name="training-mock uvicorn", daemon=True)
+
+    def start(self) -> None:
+        """Listen; returns when connections are taken."""
+        self._thread.start()
+        self._server.ready.wait(_START)
+        if not self._server.started:
+            raise RuntimeError("uvicorn did not start: see its log, or use the engine 'stdlib'")
+
+    def stop(self, grace: float) -> None:
+        """Take no more connections, finish requests under way, cut off what outlasts the grace (seconds)."""
+        self._server.end(grace)
+        self._thread.join(2 * grace + _START)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._server.serve(sockets=[self._listener]))
+        finally:
+            self._server.ready.set()
+
+
+def _config(handler: Handler) -> uvicorn.Config:
+    return uvicorn.Config(
+        MockASGI(handler),
+        http=_Protocol,
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        headers=[("server", http1.SERVER)],
+        timeout_keep_alive=_KEEP_ALIVE,
+        h11_max_incomplete_event_size=MAX_HEAD,
+    )
