@@ -1,1 +1,96 @@
-"""Typed SDK for SafetyCulture Training."""
+"""Unofficial typed SDK for SafetyCulture Training: courses, progress, and resets that cannot go wrong quietly."""
+
+from training_sdk._pages import AsyncListing, Listing, Page
+from training_sdk._version import __version__
+from training_sdk.client import AsyncTrainingClient, RawResponse, TrainingClient
+from training_sdk.errors import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConfirmationError,
+    ConfirmationMismatchError,
+    ConfirmationRequiredError,
+    ConflictError,
+    DecodingError,
+    ErrorInfo,
+    InvalidArgumentError,
+    NotFoundError,
+    NotSupportedError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    PlanMismatchError,
+    RateLimitError,
+    ResetInterruptedError,
+    ServerError,
+    StalePlanError,
+    TrainingError,
+    UnconfirmedFormatError,
+)
+from training_sdk.models.analytics import CourseStatistics, LessonProgress
+from training_sdk.models.courses import AssignmentResult, Course, CourseStatus, DueBy, Lesson, OriginalCourse
+from training_sdk.models.permissions import PermissionSet, PermissionSetIdentifier
+from training_sdk.models.progress import CompletionStatus, ProgressRow, ProgressState
+from training_sdk.models.users import Me, SeatType, User, UserStatus
+from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.plan import Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
+
+__all__ = [
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AssignmentResult",
+    "AsyncListing",
+    "AsyncTrainingClient",
+    "AuthenticationError",
+    "BadRequestError",
+    "CompletionStatus",
+    "ConfirmationError",
+    "ConfirmationMismatchError",
+    "ConfirmationRequiredError",
+    "ConflictError",
+    "Course",
+    "CourseStatistics",
+    "CourseStatus",
+    "DecodingError",
+    "DueBy",
+    "ErrorInfo",
+    "InvalidArgumentError",
+    "Lesson",
+    "LessonProgress",
+    "Listing",
+    "Me",
+    "NotFoundError",
+    "NotSupportedError",
+    "Origin",
+    "OriginalCourse",
+    "Outcome",
+    "OutcomeUnknownError",
+    "Page",
+    "PermissionDeniedError",
+    "PermissionSet",
+    "PermissionSetIdentifier",
+    "PlanMismatchError",
+    "PlannedCourse",
+    "PlannedReset",
+    "ProgressRow",
+    "ProgressState",
+    "RateLimitError",
+    "RawResponse",
+    "ResetFormat",
+    "ResetInterruptedError",
+    "ResetPlan",
+    "ResetReport",
+    "SeatType",
+    "ServerError",
+    "StalePlanError",
+    "TrainingClient",
+    "TrainingError",
+    "UnconfirmedFormatError",
+    "User",
+    "UserOutcome",
+    "UserStatus",
+    "__version__",
+]

@@ -1,0 +1,106 @@
+"""What an operation may ask of the outside world: the whole vocabulary between pure code and a driver.
+
+An operation is a generator (a *flow*). It yields effects, receives their results and returns a model.
+It never waits, sends or looks at a clock itself, so it runs under any driver and is tested with none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import datetime
+from typing import Any, TypeAlias, TypeVar
+
+from attrs import field, frozen
+
+
+@frozen
+class Request:
+    """Send this and answer with a Response."""
+
+    method: str
+    target: str
+    """Path and query, already percent-encoded, relative to the base URL."""
+    body: bytes | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
+    repeatable: bool = True
+    """Sending it twice does no harm. Where False, an answer that is lost is never asked for again."""
+
+    @property
+    def path(self) -> str:
+        """The target without its query, which may hold personal data."""
+        return self.target.partition("?")[0]
+
+
+@frozen
+class Response:
+    """What came back, whole."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    """Names in lower case."""
+    body: bytes = field(repr=False)
+    request_id: str | None = None
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+@frozen
+class Sleep:
+    """Wait this many seconds, and a random part of ``jitter`` more."""
+
+    seconds: float
+    jitter: float = 0.0
+    why: str = ""
+    """For the log: what went wrong, so that nobody wonders why nothing happens."""
+
+
+@frozen
+class Now:
+    """Answer with the Moment it is."""
+
+
+@frozen
+class Moment:
+    """One reading of both clocks."""
+
+    monotonic: float
+    utc: datetime
+
+
+Effect: TypeAlias = Request | Sleep | Now
+T = TypeVar("T")
+Flow: TypeAlias = Generator[Effect, Any, T]
+
+
+class TransportError(Exception):
+    """Base of what a driver throws into a flow instead of a Response."""
+
+    def __init__(self, message: str, *, timeout: bool = False, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.timeout = timeout
+        self.request_id = request_id
+
+
+class NotDeliveredError(TransportError):
+    """The request never reached the server: connecting failed, and where ``hopeless`` would fail again."""
+
+    def __init__(
+        self, message: str, *, timeout: bool = False, hopeless: bool = False, request_id: str | None = None
+    ) -> None:
+        super().__init__(message, timeout=timeout, request_id=request_id)
+        self.hopeless = hopeless
+
+
+class NoAnswerError(TransportError):
+    """The request may have reached the server, and no whole answer came back."""
+
+
+class InterruptedSendError(TransportError):
+    """Ctrl-C or cancellation arrived while the request was under way; ``original`` is to be raised on."""
+
+    def __init__(self, original: BaseException, request_id: str | None = None) -> None:
+        super().__init__(f"interrupted by {type(original).__name__}", request_id=request_id)
+        self.original = original

@@ -1,0 +1,132 @@
+"""The vendor's four styles of paging: page numbers, ``next_page`` of the feeds, page tokens, and offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
+
+from training_sdk import _codec, _urls
+from training_sdk._flow import Request, Response
+from training_sdk._pages import Batch, Calls, Place, Walk
+
+T = TypeVar("T")
+Query = Sequence[tuple[str, object | None]]
+
+LARGEST_PAGE = 1000
+IDS_PER_REQUEST = 100
+"""Ids in one query: keeps an address well below the 8 kB that servers commonly accept."""
+
+
+def chunked(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    """The items in order, in pieces of at most ``size``."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+@frozen
+class _Numbered(Generic[T]):
+    items: tuple[T, ...]
+    total_count: int | None = None
+
+
+@frozen
+class _Metadata:
+    next_page: str | None = None
+
+
+@frozen
+class _Fed(Generic[T]):
+    data: tuple[T, ...]
+    metadata: _Metadata
+
+
+def numbered(
+    calls: Calls, path: str, item: type[T], *, queries: Sequence[Query] = ((),), keep: Callable[[T], bool]
+) -> Walk[T]:
+    """``page`` from 1 and ``pageSize``; several queries are walked one after the other."""
+    decode = _codec.decoder(_Numbered, item)
+
+    def place(which: int, page: int, passed: int) -> Place:
+        query = (*queries[which], ("page", page), ("pageSize", LARGEST_PAGE))
+        return Place(Request("GET", _urls.target(path, query)), (which, page, passed))
+
+    def read(at: Place, response: Response) -> Batch[T]:
+        answer = decode(response)
+        which, page, passed = at.mark
+        passed += len(answer.items)
+        # A full page may have a successor whatever the count says; a short one has none once the count is reached.
+        counted = (
+            answer.total_count is not None
+            and passed >= answer.total_count
+            and len(answer.items) < LARGEST_PAGE
+        )
+        following = None
+        if answer.items and not counted:
+            following = place(which, page + 1, passed)
+        elif which + 1 < len(queries):
+            following = place(which + 1, 1, 0)
+        return Batch(answer.items, following, answer.total_count)
+
+    return Walk(calls, place(0, 1, 0), read, keep)
+
+
+def fed(calls: Calls, path: str, item: type[T], *, query: Query, keep: Callable[[T], bool]) -> Walk[T]:
+    """A feed: ``metadata.next_page`` is followed as given, on the configured host only."""
+    decode = _codec.decoder(_Fed, item)
+
+    def read(at: Place, response: Response) -> Batch[T]:
+        answer = decode(response)
+        after = answer.metadata.next_page
+        following = Place(Request("GET", calls.base_url.next_target(after))) if after else None
+        return Batch(answer.data, following)
+
+    first = Request("GET", _urls.target(path, (*query, ("limit", LARGEST_PAGE))))
+    return Walk(calls, Place(first), read, keep)
+
+
+def tokened(
+    calls: Calls,
+    path: str,
+    shape: type[Any],
+    body: Mapping[str, Any],
+    *,
+    items: Callable[[Any], tuple[T, ...]],
+    keep: Callable[[T], bool],
+) -> Walk[T]:
+    """A reading POST whose answer carries ``next_page_token``, to be sent back as ``page_token``."""
+    decode = _codec.decoder(shape)
+
+    def place(token: str | None) -> Place:
+        sent = {**body, "page_token": token} if token else dict(body)
+        return Place(Request("POST", path, body=_codec.dumps(sent)))
+
+    def read(at: Place, response: Response) -> Batch[T]:
+        answer = decode(response)
+        return Batch(items(answer), place(answer.next_page_token) if answer.next_page_token else None)
+
+    return Walk(calls, place(None), read, keep)
+
+
+def offset(
+    calls: Calls,
+    path: str,
+    shape: type[Any],
+    body: Mapping[str, Any],
+    *,
+    size: int,
+    items: Callable[[Any], tuple[T, ...]],
+) -> Walk[T]:
+    """A reading POST with ``limit`` and ``offset``; an empty page ends it, for the answer carries no count."""
+    decode = _codec.decoder(shape)
+
+    def place(start: int) -> Place:
+        return Place(
+            Request("POST", path, body=_codec.dumps({**body, "limit": size, "offset": start})), start
+        )
+
+    def read(at: Place, response: Response) -> Batch[T]:
+        found = items(decode(response))
+        return Batch(found, place(at.mark + len(found)) if found else None)
+
+    return Walk(calls, place(0), read)

@@ -1,0 +1,179 @@
+"""The send rules: what is tried again, when, and for how long; pure, so they are read and tested as a table.
+
+- Repeatability is declared on the request, never guessed from its method.
+- Two fates are known to be "nothing happened": never delivered, and refused before work (429 and the coded
+  4xx). Those may be sent again whatever the request.
+- For what is not repeatable everything else is unknown, and is raised as OutcomeUnknownError at once.
+- Total time is bounded, not attempts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from training_sdk import _codec
+from training_sdk._flow import (
+    Flow,
+    InterruptedSendError,
+    Moment,
+    NotDeliveredError,
+    Now,
+    Request,
+    Response,
+    Sleep,
+    TransportError,
+)
+from training_sdk.errors import (
+    STATUS_ERRORS,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    DecodingError,
+    OutcomeUnknownError,
+    TrainingError,
+    status_error_class,
+)
+
+T = TypeVar("T")
+
+RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 8.0
+
+UNKNOWN = (
+    "{method} {path} may or may not have taken effect: {what}. It was not sent again. "
+    "Read the progress back before you decide anything."
+)
+
+
+@frozen
+class Verdict:
+    """The error an exchange ended in, whether it may be sent again, and how long the server asks to wait."""
+
+    error: TrainingError
+    again: bool
+    wait: float | None = None
+
+
+def exchange(request: Request, *, max_retry_seconds: float) -> Flow[Response]:
+    """Send until there is a success, a refusal, or no time left."""
+    started: Moment = yield Now()
+    attempt = 0
+    while True:
+        try:
+            response: Response = yield request
+        except InterruptedSendError as stop:
+            if request.repeatable:
+                raise stop.original from None
+            raise _unknown(request, stop.message, stop.request_id) from stop.original
+        except TransportError as failure:
+            verdict = judge_failure(request, failure)
+        else:
+            if 200 <= response.status < 300:
+                return response
+            verdict = judge_status(request, response)
+        now: Moment = yield Now()
+        wait = backoff(attempt) if verdict.wait is None else verdict.wait
+        if not verdict.again or now.monotonic - started.monotonic + wait > max_retry_seconds:
+            raise verdict.error
+        yield Sleep(wait, jitter=wait / 4, why=str(verdict.error))
+        attempt += 1
+
+
+def call(request: Request, decode: Callable[[Response], T], *, max_retry_seconds: float) -> Flow[T]:
+    """Send by the rules and read the answer; one that cannot be read is an unknown outcome if not repeatable."""
+    response: Response = yield from exchange(request, max_retry_seconds=max_retry_seconds)
+    try:
+        return decode(response)
+    except DecodingError as error:
+        if request.repeatable:
+            raise
+        what = f"the server answered {response.status} with something unreadable ({error.message})"
+        raise _unknown(request, what, response.request_id) from error
+
+
+def judge_failure(request: Request, failure: TransportError) -> Verdict:
+    """What to make of a request to which no answer came."""
+    kind = APITimeoutError if failure.timeout else APIConnectionError
+    error: TrainingError = kind(
+        f"{request.method} {request.path}: {failure.message}",
+        request_id=failure.request_id,
+        method=request.method,
+        path=request.path,
+    )
+    if isinstance(failure, NotDeliveredError):
+        return Verdict(error, again=not failure.hopeless)
+    if request.repeatable:
+        return Verdict(error, again=True)
+    return Verdict(_unknown(request, failure.message, failure.request_id, error), again=False)
+
+
+def judge_status(request: Request, response: Response) -> Verdict:
+    """What to make of an answer that is not a success."""
+    error = status_error(request, response)
+    status = response.status
+    if status == 429 or (request.repeatable and status in RETRIED_STATUSES):
+        return Verdict(error, again=True, wait=asked_wait(response))
+    if request.repeatable or status in STATUS_ERRORS:
+        return Verdict(error, again=False)
+    what = f"the server answered {status}"
+    return Verdict(_unknown(request, what, response.request_id, error), again=False)
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait before the next attempt where the server names none: 0.5, 1, 2, 4, then 8."""
+    return float(min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, 10)))
+
+
+def asked_wait(response: Response) -> float | None:
+    """The seconds that Retry-After or x-ratelimit-reset ask for; None if absent or not a sensible number."""
+    for name in ("retry-after", "x-ratelimit-reset"):
+        try:
+            seconds = float(response.header(name) or "")
+        except ValueError:
+            continue
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    return None
+
+
+def status_error(request: Request, response: Response) -> APIStatusError:
+    """The typed error for an answer that is not a success, from whatever its body says."""
+    said = _codec.read_error(response)
+    message = f"{request.method} {request.path}: {said.message or _plain(response)}"
+    return status_error_class(response.status)(
+        message,
+        status=response.status,
+        reason=said.reason,
+        request_id=response.request_id,
+        method=request.method,
+        path=request.path,
+        metadata=said.metadata,
+    )
+
+
+def _plain(response: Response) -> str:
+    """What to say where the body says nothing usable."""
+    if 300 <= response.status < 400:
+        return (
+            f"the server redirects to {response.header('location') or 'nowhere'}; redirects are not followed, "
+            "because the token goes to the configured host only. Check the base URL"
+        )
+    if response.status == 401:
+        return "the token is missing, unknown, expired or revoked"
+    return f"the server answered {response.status} without an explanation"
+
+
+def _unknown(
+    request: Request, what: str, request_id: str | None, cause: BaseException | None = None
+) -> OutcomeUnknownError:
+    known: dict[str, Any] = {"request_id": request_id, "method": request.method, "path": request.path}
+    if isinstance(cause, APIStatusError):
+        known |= {"status": cause.status, "reason": cause.reason}
+    error = OutcomeUnknownError(UNKNOWN.format(method=request.method, path=request.path, what=what), **known)
+    error.__cause__ = cause
+    return error

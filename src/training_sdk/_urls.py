@@ -1,0 +1,157 @@
+"""Addresses: the base URL, quoted paths, next pages, and the guard that keeps the reset path to ``resets.apply``."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Iterable
+from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
+
+from attrs import frozen
+
+from training_sdk.errors import DecodingError, InvalidArgumentError
+
+LIVE = "https://api.safetyculture.io"
+RESET_PATH = "/training/courseprogress/v1/reset"
+_RESET_MARK = "courseprogress/v1/reset"
+
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+
+
+@frozen
+class BaseUrl:
+    """Where the API is: ``scheme://host[:port]`` and a path prefix, which may be empty."""
+
+    origin: str
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        return self.origin + self.prefix
+
+    def next_target(self, next_page: str) -> str:
+        """The target of a ``next_page``, which is relative and may or may not repeat the prefix.
+
+        Raises DecodingError for one that leads to another host: the token goes to the configured host only.
+        """
+        parts = urlsplit(next_page)
+        own_host = f"{parts.scheme}://{parts.netloc}" == self.origin if parts.scheme or parts.netloc else True
+        odd = _CONTROL.search(next_page) or "\\" in next_page or not parts.path.startswith("/")
+        if not own_host or odd or _has_dot_segment(parts.path):
+            raise DecodingError(
+                f"next_page {next_page[:200]!r} does not stay on {self}; it is not followed, "
+                "because the token goes to the configured host only"
+            )
+        path = parts.path
+        if self.prefix and path.startswith(self.prefix + "/"):
+            path = path.removeprefix(self.prefix)
+        refuse_reset_path(self.prefix + path)
+        return f"{path}?{parts.query}" if parts.query else path
+
+
+def parse_base_url(text: str, *, allow_insecure_http: bool) -> BaseUrl:
+    """Check a base URL. Raises InvalidArgumentError with the remedy."""
+    parts = _split(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise InvalidArgumentError(f"base_url {text!r} is not an http(s) address; write it like {LIVE!r}")
+    if parts.username is not None or parts.query or parts.fragment or _CONTROL.search(text) or "\\" in text:
+        raise InvalidArgumentError(
+            "base_url takes scheme, host, port and path only: no user, query or fragment"
+        )
+    prefix = parts.path.rstrip("/")
+    if _has_dot_segment(prefix) or "//" in prefix or "%" in prefix:
+        raise InvalidArgumentError(f"the path of base_url {text!r} must be plain: no '.', '..', '//' or '%'")
+    if parts.scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
+        raise InvalidArgumentError(
+            f"base_url {text!r} would send the token unencrypted; use https, or say allow_insecure_http=True"
+        )
+    return BaseUrl(f"{parts.scheme}://{parts.netloc.lower()}", quote(prefix, safe="/~-._"))
+
+
+def _split(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        port_is_fit = parts.port != 0  # reading the port raises if it is not a number up to 65535
+    except (ValueError, AttributeError, TypeError):
+        port_is_fit = False
+    if not port_is_fit:
+        raise InvalidArgumentError(f"base_url {text!r} is not an address; write it like {LIVE!r}")
+    return parts
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine itself."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def path(template: str, **ids: str) -> str:
+    """A path with its ids quoted; the ids have been checked before."""
+    return template.format(**{name: quote(value, safe="") for name, value in ids.items()})
+
+
+def target(where: str, query: Iterable[tuple[str, object | None]] = ()) -> str:
+    """Path and query; parameters that are None are left out."""
+    pairs = [(name, str(value)) for name, value in query if value is not None]
+    return f"{where}?{urlencode(pairs)}" if pairs else where
+
+
+def refuse_reset_path(full_path: str) -> None:
+    """Raise InvalidArgumentError if a path is, or a lenient server could take it for, the reset of a course.
+
+    Whatever a router may do to a path on its way is done here first: decoding once or often, folding case and
+    look-alike letters, merging slashes, dropping parameters and dot segments.
+    """
+    if _RESET_MARK in _as_the_most_lenient_router_reads_it(full_path):
+        raise InvalidArgumentError(
+            "this is the path of a course reset, which cannot be undone and goes through "
+            "client.resets.plan(…) and client.resets.apply(…) only"
+        )
+
+
+def checked_request_path(text: object) -> str:
+    """A path for ``client.request``: relative to the base URL, without a query, in plain form."""
+    if not isinstance(text, str) or not text.startswith("/") or text.startswith("//"):
+        raise InvalidArgumentError(
+            f"path {text!r} must start with a single '/', relative to base_url; full addresses are refused, "
+            "because the token goes to the configured host only"
+        )
+    if _CONTROL.search(text) or any(mark in text for mark in "\\?#"):
+        raise InvalidArgumentError(
+            f"path {text!r} must not hold spaces, control characters, '\\', '?' or '#'; use params"
+        )
+    if "//" in text or _has_dot_segment(text):
+        raise InvalidArgumentError(f"path {text!r} must not hold '//', '.' or '..' segments")
+    try:
+        unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidArgumentError(f"path {text!r} holds percent escapes that are not UTF-8") from None
+    return quote(text, safe="/%:@!$&'()*+,;=~-._")
+
+
+def _has_dot_segment(where: str) -> bool:
+    return any(segment in (".", "..") for segment in _decoded(where).split("/"))
+
+
+def _decoded(text: str) -> str:
+    """Percent-decoded until nothing changes: ``%252e`` is a dot to a server that decodes twice."""
+    while (plain := unquote(text)) != text:
+        text = plain
+    return text
+
+
+def _as_the_most_lenient_router_reads_it(full_path: str) -> str:
+    text = unicodedata.normalize("NFKC", _decoded(full_path)).casefold()
+    text = unicodedata.normalize("NFKC", text).replace("\\", "/").partition("?")[0].partition("#")[0]
+    segments: list[str] = []
+    for raw in text.split("/"):
+        segment = _CONTROL.sub("", raw.partition(";")[0])
+        if segment == "..":
+            segments = segments[:-1]
+        elif segment not in ("", "."):
+            segments.append(segment)
+    return "/".join(segments)

@@ -1,0 +1,321 @@
+"""The two clients: the same operations, called or awaited."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Generic, Self
+
+from attrs import evolve, field, frozen
+
+from training_sdk import _checks, _codec, _urls
+from training_sdk._drivers import (
+    AsyncDriver,
+    AsyncHttpClient,
+    AsyncToken,
+    Connection,
+    HttpClient,
+    SyncDriver,
+    Token,
+)
+from training_sdk._flow import Flow, Request, Response
+from training_sdk._operation import Bound, D, operation
+from training_sdk._pages import Calls
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.resets.format import ResetFormat
+from training_sdk.resources.analytics import Analytics
+from training_sdk.resources.courses import Courses
+from training_sdk.resources.permissions import Permissions
+from training_sdk.resources.progress import Progress
+from training_sdk.resources.resets import Resets
+from training_sdk.resources.users import Users
+
+DEFAULT_TIMEOUT = 30.0
+DEFAULT_MAX_RETRY_SECONDS = 90.0
+ENVIRONMENT = "SAFETYCULTURE_API_TOKEN"
+BASE_URL_VARIABLE = "SAFETYCULTURE_BASE_URL"
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+REPEATABLE_METHODS = ("GET", "HEAD")
+# What decides who is asked and for what; a caller who could set these could walk around the checks.
+OWN_HEADERS = frozenset(
+    {
+        *("authorization", "host", "connection", "content-length", "transfer-encoding"),
+        *("reset-confirmation", "idempotency-key"),
+        *("x-http-method", "x-http-method-override", "x-method-override"),
+        *("x-original-url", "x-rewrite-url", "x-forwarded-prefix"),
+    }
+)
+
+
+@frozen
+class RawResponse:
+    """The answer of ``client.request``: nothing of it is interpreted."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = field(repr=False)
+    request_id: str | None
+
+    def json(self) -> Any:
+        """The body as JSON. Raises DecodingError if it is none."""
+        return _codec.loads(Response(self.status, self.headers, self.body, self.request_id))
+
+
+@frozen
+class _Options:
+    """What a client was made with, checked."""
+
+    connection: Connection
+    max_retry_seconds: float
+    reset_format: ResetFormat
+
+    @property
+    def calls(self) -> Calls:
+        return Calls(self.connection.base_url, self.max_retry_seconds)
+
+
+def _options(
+    token: object,
+    base_url: str | None,
+    timeout: float,
+    max_retry_seconds: float,
+    reset_format: ResetFormat | None,
+    allow_insecure_http: bool,
+) -> _Options:
+    address = _urls.parse_base_url(
+        _base_url(base_url), allow_insecure_http=_checks.yes_or_no(allow_insecure_http, "allow_insecure_http")
+    )
+    return _Options(
+        Connection(address, _token(token), _checks.seconds(timeout, "timeout", least=0.001)),
+        _checks.seconds(max_retry_seconds, "max_retry_seconds"),
+        _format(reset_format),
+    )
+
+
+def _token(token: object) -> Any:
+    if callable(token):
+        return token
+    return _checks.token(os.environ.get(ENVIRONMENT) if token is None else token)
+
+
+def _base_url(base_url: str | None) -> str:
+    if base_url is not None:
+        return base_url
+    named = os.environ.get(BASE_URL_VARIABLE)
+    if named is not None and not named.strip():
+        raise InvalidArgumentError(
+            f"{BASE_URL_VARIABLE} is set but empty; unset it to reach {_urls.LIVE}, or give it the address you mean"
+        )
+    return named or _urls.LIVE
+
+
+def _format(reset_format: ResetFormat | None) -> ResetFormat:
+    if reset_format is None:
+        return ResetFormat()
+    if not isinstance(reset_format, ResetFormat):
+        raise InvalidArgumentError(f"reset_format must be a ResetFormat, not {type(reset_format).__name__}")
+    return reset_format
+
+
+class _Client(Bound[D], Generic[D]):
+    """What both clients offer."""
+
+    users: Users[D]
+    courses: Courses[D]
+    progress: Progress[D]
+    analytics: Analytics[D]
+    permissions: Permissions[D]
+    resets: Resets[D]
+
+    def _set_up(self, driver: D, options: _Options) -> None:
+        calls = options.calls
+        self._driver = driver
+        self._calls = calls
+        self._options = options
+        self.users = Users(driver, calls)
+        self.courses = Courses(driver, calls)
+        self.progress = Progress(driver, calls)
+        self.analytics = Analytics(driver, calls)
+        self.permissions = Permissions(driver, calls)
+        self.resets = Resets(driver, calls, options.reset_format)
+
+    @property
+    def base_url(self) -> str:
+        """Where this client sends."""
+        return str(self._options.connection.base_url)
+
+    @operation
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, object] | None = None,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Flow[RawResponse]:
+        """Send a request that the SDK has no method for, with the same token, retries and errors.
+
+        ``path`` is relative to the base URL. GET and HEAD are repeated when an answer is lost; anything else raises
+        OutcomeUnknownError. Raises InvalidArgumentError for full addresses, for paths that are not plain, and for the
+        reset path in whatever spelling: a reset goes through ``resets.plan`` and ``resets.apply`` only.
+        """
+        verb = _checks.text(method, "method", longest=10).upper()
+        if verb not in METHODS:
+            raise InvalidArgumentError(f"method {method!r} is none of {', '.join(METHODS)}")
+        plain = _urls.checked_request_path(path)
+        _urls.refuse_reset_path(self._calls.base_url.prefix + plain)
+        request = Request(
+            verb,
+            _urls.target(plain, tuple((params or {}).items())),
+            body=None if json is None else _body(json),
+            headers=_headers(headers or {}),
+            repeatable=verb in REPEATABLE_METHODS,
+        )
+        return self._calls.call(
+            request, lambda answer: RawResponse(answer.status, answer.headers, answer.body, answer.request_id)
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.base_url!r})"
+
+
+def _body(value: object) -> bytes:
+    try:
+        return _codec.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"json cannot be written as JSON: {error}") from None
+
+
+def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    for name in headers:
+        if name.lower() in OWN_HEADERS:
+            raise InvalidArgumentError(f"the header {name!r} is the client's own affair and cannot be set")
+        _checks.text(headers[name], f"the header {name!r}", longest=8000)
+    return tuple((name.lower(), value) for name, value in headers.items())
+
+
+class TrainingClient(_Client[SyncDriver]):
+    """A client for SafetyCulture Training; safe to share between threads.
+
+    ``token`` is an API token or a callable that returns one, asked anew for every request; by default
+    ``SAFETYCULTURE_API_TOKEN`` from the environment. ``base_url`` may hold a path prefix; by default it is
+    ``SAFETYCULTURE_BASE_URL``, and without that the vendor's. ``timeout`` bounds one attempt from connecting to the
+    last byte, ``max_retry_seconds`` all of them together; both in seconds. ``http_client`` brings your own connections,
+    which you close yourself. ``reset_format`` is the body of a reset, which is assumed. Plain http is for this
+    machine only unless ``allow_insecure_http``.
+
+    Raises InvalidArgumentError for settings that cannot be used.
+    """
+
+    def __init__(
+        self,
+        token: Token | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        http_client: HttpClient | None = None,
+        max_retry_seconds: float = DEFAULT_MAX_RETRY_SECONDS,
+        reset_format: ResetFormat | None = None,
+        allow_insecure_http: bool = False,
+    ) -> None:
+        options = _options(token, base_url, timeout, max_retry_seconds, reset_format, allow_insecure_http)
+        self._set_up(SyncDriver(options.connection, http_client), options)
+
+    def with_options(
+        self,
+        *,
+        token: Token | None = None,
+        timeout: float | None = None,
+        max_retry_seconds: float | None = None,
+        reset_format: ResetFormat | None = None,
+    ) -> Self:
+        """Return a client on the same connections with other options. Closing it closes nothing."""
+        options = _changed(self._options, token, timeout, max_retry_seconds, reset_format)
+        other = type(self).__new__(type(self))
+        other._set_up(self._driver.shared(options.connection), options)
+        return other
+
+    def close(self) -> None:
+        """Close the connections, unless they came from outside."""
+        self._driver.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncTrainingClient(_Client[AsyncDriver]):
+    """The async twin of TrainingClient, for asyncio and trio: every operation is a coroutine.
+
+    Listings are iterated with ``async for``, without ``await``. A callable ``token`` may be a coroutine function.
+    Everything else is as on TrainingClient.
+    """
+
+    def __init__(
+        self,
+        token: AsyncToken | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        http_client: AsyncHttpClient | None = None,
+        max_retry_seconds: float = DEFAULT_MAX_RETRY_SECONDS,
+        reset_format: ResetFormat | None = None,
+        allow_insecure_http: bool = False,
+    ) -> None:
+        options = _options(token, base_url, timeout, max_retry_seconds, reset_format, allow_insecure_http)
+        self._set_up(AsyncDriver(options.connection, http_client), options)
+
+    def with_options(
+        self,
+        *,
+        token: AsyncToken | None = None,
+        timeout: float | None = None,
+        max_retry_seconds: float | None = None,
+        reset_format: ResetFormat | None = None,
+    ) -> Self:
+        """Return a client on the same connections with other options. Closing it closes nothing."""
+        options = _changed(self._options, token, timeout, max_retry_seconds, reset_format)
+        other = type(self).__new__(type(self))
+        other._set_up(self._driver.shared(options.connection), options)
+        return other
+
+    async def aclose(self) -> None:
+        """Close the connections, unless they came from outside."""
+        await self._driver.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def _changed(
+    options: _Options,
+    token: object,
+    timeout: float | None,
+    max_retry_seconds: float | None,
+    reset_format: ResetFormat | None,
+) -> _Options:
+    """The options with those replaced that are given; where something is sent cannot be changed."""
+    changes: dict[str, Any] = {}
+    if token is not None:
+        changes["token"] = _token(token)
+    if timeout is not None:
+        changes["timeout"] = _checks.seconds(timeout, "timeout", least=0.001)
+    return _Options(
+        evolve(options.connection, **changes),
+        options.max_retry_seconds
+        if max_retry_seconds is None
+        else _checks.seconds(max_retry_seconds, "max_retry_seconds"),
+        options.reset_format if reset_format is None else _format(reset_format),
+    )

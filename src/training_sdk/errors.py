@@ -1,0 +1,216 @@
+"""Everything the SDK raises, as one tree.
+
+    TrainingError
+    ├── InvalidArgumentError          a mistyped argument or setting; nothing was sent (also a ValueError)
+    ├── APIConnectionError            not delivered, or no answer to something that may be repeated
+    │   └── APITimeoutError           … because time ran out
+    ├── APIStatusError                the server answered, and refused
+    │   ├── BadRequestError           400, 413, 415
+    │   ├── AuthenticationError       401
+    │   ├── PermissionDeniedError     403
+    │   ├── NotFoundError             404
+    │   ├── ConflictError             409, 422
+    │   ├── ConfirmationMismatchError 412
+    │   ├── ConfirmationRequiredError 428
+    │   ├── RateLimitError            429
+    │   ├── NotSupportedError         501
+    │   └── ServerError               any other 5xx
+    ├── OutcomeUnknownError           it may or may not have happened; it was not sent again
+    ├── DecodingError                 the answer is not what the wire documents
+    ├── ConfirmationError             the phrase typed is not the plan's; nothing was sent
+    ├── PlanMismatchError             the client does not speak to where the plan was made; nothing was sent
+    ├── StalePlanError                the people or the course moved since the plan was made
+    ├── UnconfirmedFormatError        a live service on which the reset's format was never proved; nothing was sent
+    └── ResetInterruptedError         a reset of several chunks was stopped between two of them
+
+Every one holds a single frozen value, ``info``, and no HTTP object: it pickles, copies and compares.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from attrs import evolve, frozen
+
+if TYPE_CHECKING:
+    from training_sdk.resets.report import ResetReport
+
+
+@frozen
+class ErrorInfo:
+    """What is known about one failure."""
+
+    message: str
+    status: int | None = None
+    reason: str | None = None
+    request_id: str | None = None
+    method: str | None = None
+    path: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    report: ResetReport | None = None
+
+
+class TrainingError(Exception):
+    """The root of everything the SDK raises."""
+
+    info: ErrorInfo
+
+    def __init__(self, message: str | ErrorInfo, **known: Any) -> None:
+        self.info = message if isinstance(message, ErrorInfo) else ErrorInfo(message, **known)
+        super().__init__(self.info)
+
+    @property
+    def message(self) -> str:
+        """What happened and what to do, without status and ids."""
+        return self.info.message
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status, where the server answered."""
+        return self.info.status
+
+    @property
+    def reason(self) -> str | None:
+        """The machine-readable reason in capitals, such as ``PERMISSION_DENIED``, where there is one."""
+        return self.info.reason
+
+    @property
+    def request_id(self) -> str | None:
+        """The ``X-Request-ID`` of the exchange, to quote to support and to find in logs."""
+        return self.info.request_id
+
+    @property
+    def report(self) -> ResetReport | None:
+        """What had become of every user when a reset stopped, or None outside of one."""
+        return self.info.report
+
+    def with_report(self, report: ResetReport) -> Self:
+        """The same error with the account of a reset that stopped half-way."""
+        error = type(self)(evolve(self.info, report=report))
+        error.__cause__ = self.__cause__
+        return error
+
+    def __str__(self) -> str:
+        marks = [str(self.status or ""), self.reason or ""]
+        if self.request_id:
+            marks.append(f"request {self.request_id}")
+        suffix = ", ".join(mark for mark in marks if mark)
+        return f"{self.message} ({suffix})" if suffix else self.message
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TrainingError) and type(other) is type(self) and other.info == self.info
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.info.message, self.info.request_id))
+
+
+class InvalidArgumentError(TrainingError, ValueError):
+    """An argument or a setting is not usable; the message says which and how to mend it. Nothing was sent."""
+
+
+class APIConnectionError(TrainingError):
+    """The server could not be reached, or gave no answer to a request that may safely be repeated."""
+
+
+class APITimeoutError(APIConnectionError):
+    """Time ran out: ``timeout`` for one attempt, ``max_retry_seconds`` for all of them."""
+
+
+class APIStatusError(TrainingError):
+    """The server answered with a status that is not success."""
+
+
+class BadRequestError(APIStatusError):
+    """400, 413 or 415: the server cannot use the request as sent."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: no token, or an unknown, expired or revoked one."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the token's user lacks a permission; the message names it where the server does."""
+
+
+class NotFoundError(APIStatusError):
+    """404, or an empty list where one thing was asked for: it does not exist in this organisation."""
+
+
+class ConflictError(APIStatusError):
+    """409 or 422: it collides with another request."""
+
+
+class ConfirmationMismatchError(APIStatusError):
+    """412: the confirmation sent with a reset is not true at this moment; nothing changed."""
+
+
+class ConfirmationRequiredError(APIStatusError):
+    """428: a reset was sent without a confirmation; nothing changed."""
+
+
+class RateLimitError(APIStatusError):
+    """429, and waiting for the next window would exceed ``max_retry_seconds``."""
+
+
+class NotSupportedError(APIStatusError):
+    """501: the server does not offer this operation. Never retried."""
+
+
+class ServerError(APIStatusError):
+    """A 5xx other than 501."""
+
+
+class OutcomeUnknownError(TrainingError):
+    """A request that must not be repeated got no usable answer: it may or may not have had its effect.
+
+    ``__cause__`` is what happened instead. Read the progress back before doing anything else.
+    """
+
+
+class DecodingError(TrainingError):
+    """The answer is not JSON, or lacks what the wire documents; the message names the JSON path."""
+
+
+class ConfirmationError(TrainingError):
+    """What was typed is not the phrase of this plan. Nothing was sent."""
+
+
+class PlanMismatchError(TrainingError):
+    """The client speaks to another server or organisation than the plan was made on. Nothing was sent."""
+
+
+class StalePlanError(TrainingError):
+    """Someone's progress, or the course, has moved since the plan was made. Plan again."""
+
+
+class UnconfirmedFormatError(TrainingError):
+    """The server is not the reference server, and the body of a reset is assumed. Nothing was sent."""
+
+
+class ResetInterruptedError(TrainingError):
+    """A reset was stopped between two chunks; ``report`` says what became of every user."""
+
+
+STATUS_ERRORS: dict[int, type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    412: ConfirmationMismatchError,
+    413: BadRequestError,
+    415: BadRequestError,
+    422: ConflictError,
+    428: ConfirmationRequiredError,
+    429: RateLimitError,
+    501: NotSupportedError,
+}
+"""The statuses whose fate is known: the request was refused before it had any effect (501 included)."""
+
+
+def status_error_class(status: int) -> type[APIStatusError]:
+    """The class for a status that is not success."""
+    return STATUS_ERRORS.get(status, ServerError if status >= 500 else APIStatusError)

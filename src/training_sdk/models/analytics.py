@@ -1,0 +1,37 @@
+"""Analytics. The paths are published, the shapes are assumed; on a live service the figures are up to 2 h old."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import field, frozen
+
+from training_sdk.models.base import Model
+
+
+@frozen
+class CourseStatistics(Model):
+    """How a course stands (shape assumed). ``completion_percent`` and ``average_score`` are 0–100."""
+
+    course_id: str
+    total_users: int
+    completed_count: int
+    opened_count: int | None = None
+    completion_percent: float | None = None
+    average_score: float | None = None
+    course_title: str | None = None
+
+
+@frozen
+class LessonProgress(Model):
+    """One person's progress in one lesson (shape assumed). ``percentage_completed`` is 0–100."""
+
+    course_id: str
+    lesson_id: str
+    lesson_title: str | None = None
+    opened: bool = False
+    opened_datetime: datetime | None = field(default=None, metadata={"also": ("openedDateTime",)})
+    completed: bool = False
+    completed_datetime: datetime | None = field(default=None, metadata={"also": ("completedDateTime",)})
+    percentage_completed: float = 0.0
+    score: float | None = None

@@ -1,0 +1,70 @@
+"""The progress feed: one row per assigned user and course."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import frozen
+
+from training_sdk.models.base import Model, OpenEnum
+
+
+class CompletionStatus(OpenEnum):
+    """Which rows of the feed are asked for."""
+
+    ALL = "COMPLETION_STATUS_ALL"
+    COMPLETED = "COMPLETION_STATUS_COMPLETED"
+    NON_COMPLETED = "COMPLETION_STATUS_NON_COMPLETED"
+
+
+class ProgressState(OpenEnum):
+    """How far someone is, read off a feed row."""
+
+    COMPLETED = "completed"
+    IN_PROGRESS = "in progress"
+    NOT_STARTED = "not started"
+
+
+@frozen
+class ProgressRow(Model):
+    """One person's progress in one course.
+
+    ``progress_percent`` is 0–100. Published, but for ``time_spent_seconds`` and ``completion_expiry_date``, which are
+    newer, known from a third party, and may be absent. On a live service the row is up to 2 h old.
+    """
+
+    course_id: str
+    user_id: str
+    opened_at: datetime | None
+    completed_at: datetime | None
+    completed_lessons: int
+    progress_percent: float
+    total_lessons: int | None = None
+    score: int | None = None
+    course_external_id: str | None = None
+    course_title: str | None = None
+    user_email: str | None = None
+    user_first_name: str | None = None
+    user_last_name: str | None = None
+    user_external_id: str | None = None
+    due_at: datetime | None = None
+    time_spent_seconds: float | None = None
+    completion_expiry_date: datetime | None = None
+
+    @property
+    def has_recorded_progress(self) -> bool:
+        """Whether a reset would clear anything: opened, completed, lessons, percent, score or time spent is set."""
+        numbers = (self.completed_lessons, self.progress_percent, self.score, self.time_spent_seconds)
+        return self.opened_at is not None or self.completed_at is not None or any(numbers)
+
+    @property
+    def state(self) -> ProgressState:
+        """Completed, in progress, or not started."""
+        if self.completed_at is not None:
+            return ProgressState.COMPLETED
+        return ProgressState.IN_PROGRESS if self.has_recorded_progress else ProgressState.NOT_STARTED
+
+    @property
+    def user_name(self) -> str:
+        """First and last name, as far as the feed has them."""
+        return " ".join(part for part in (self.user_first_name, self.user_last_name) if part)

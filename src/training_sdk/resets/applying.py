@@ -1,0 +1,213 @@
+"""Applying a plan: prove where we are, read the people again, send explicit ids, account for everyone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from attrs import define, evolve, field, frozen
+
+from training_sdk import _codec, _urls
+from training_sdk._flow import Flow, Moment, Now, Request, Response
+from training_sdk._pages import Calls
+from training_sdk._paging import chunked
+from training_sdk.errors import (
+    ConfirmationError,
+    ConfirmationMismatchError,
+    DecodingError,
+    InvalidArgumentError,
+    OutcomeUnknownError,
+    PlanMismatchError,
+    ResetInterruptedError,
+    StalePlanError,
+    TrainingError,
+    UnconfirmedFormatError,
+)
+from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.plan import Origin, PlannedReset, ResetPlan
+from training_sdk.resets.planning import read_again, who_and_where
+from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
+from training_sdk.resources.users import reference_server
+
+CHUNK = 1000
+
+UNCONFIRMED = (
+    "{where} has not identified itself as the reference server, so nothing was sent. Only the path of a reset is "
+    "published; the names of the fields in its body are assumed. A service that does not know the field that lists "
+    "the users could drop it and reset everyone. Until the format is proved on a live service, use the web app there"
+)
+
+
+@frozen
+class Order:
+    """What was asked for: the plan, as confirmed, and how it is to be sent."""
+
+    plan: ResetPlan
+    format: ResetFormat
+    reason: str | None
+    ticket: str | None
+    server_side: bool
+
+
+@frozen
+class _Answer:
+    users_updated: int | None = None
+
+
+_decode_answer = _codec.decoder(_Answer)
+
+
+def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool) -> None:
+    """Refuse, before anything is sent, what is not confirmed by the phrase of this very plan."""
+    if not isinstance(plan, ResetPlan):
+        raise InvalidArgumentError(
+            f"plan must be a ResetPlan from client.resets.plan(…), not {type(plan).__name__}"
+        )
+    if server_side and (plan.scope != "everyone" or plan.only):
+        raise InvalidArgumentError(
+            "server_side=True resets whoever the server takes for everyone, so it needs a plan from "
+            "plan_everyone(…) without 'only'"
+        )
+    if not isinstance(confirm, str) or confirm != plan.phrase:
+        raise ConfirmationError(
+            f"confirm is {confirm!r}, but the phrase of this plan is {plan.phrase!r}. Nothing was sent"
+        )
+
+
+def apply_plan(calls: Calls, order: Order) -> Flow[ResetReport]:
+    """Send a confirmed plan. Raises with a report of what had been done wherever it stops half-way."""
+    plan = order.plan
+    _check_origin(plan, (yield from who_and_where(calls)))
+    yield from read_again(calls, plan, closed=order.server_side)
+    # Once more, now that nothing but the first send follows: what answers here is what will be reset.
+    here = yield from who_and_where(calls)
+    _check_origin(plan, here)
+    started: Moment = yield Now()
+    account = _Account(order, here.user_id, started.utc)
+    for number, chunk in enumerate([plan.targets] if order.server_side else chunked(plan.targets, CHUNK)):
+        if chunk:
+            yield from _send_chunk(calls, order, account, number, chunk)
+    finished: Moment = yield Now()
+    return account.report(finished.utc)
+
+
+def _check_origin(plan: ResetPlan, here: Origin) -> None:
+    made = plan.origin
+    for what, there, now in (
+        ("server", made.base_url, here.base_url),
+        ("organisation", made.organisation_id, here.organisation_id),
+        ("reference server", made.reference_server, here.reference_server),
+    ):
+        if there != now:
+            raise PlanMismatchError(
+                f"the plan was made on {what} {there!r}, but this client speaks to {now!r}. Nothing was sent"
+            )
+    if not here.reference_server:
+        raise UnconfirmedFormatError(UNCONFIRMED.format(where=here.base_url))
+
+
+@define
+class _Account:
+    """Keeps one outcome for everyone in the plan while chunks are sent."""
+
+    order: Order
+    applied_by: str
+    started_at: datetime
+    outcomes: dict[str, UserOutcome] = field(init=False)
+    requests: list[str] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        plan = self.order.plan
+        targets = {user.user_id for user in plan.targets}
+        self.outcomes = {}
+        for user in plan.users:
+            if user.user_id in targets:
+                first = UserOutcome(user.user_id, Outcome.SKIPPED, "not sent: the reset stopped before")
+            elif plan.only:
+                first = UserOutcome(user.user_id, Outcome.SKIPPED, f"left out by only={plan.only!r}")
+            else:
+                first = UserOutcome(user.user_id, Outcome.NOTHING_TO_RESET)
+            self.outcomes[user.user_id] = first
+
+    def settle(self, chunk: Sequence[PlannedReset], outcome: Outcome, detail: str | None = None) -> None:
+        for user in chunk:
+            self.outcomes[user.user_id] = UserOutcome(user.user_id, outcome, detail)
+
+    def note_request(self, request_id: str | None) -> None:
+        if request_id:
+            self.requests.append(request_id)
+
+    def report(self, finished_at: datetime) -> ResetReport:
+        return ResetReport(
+            plan=self.order.plan,
+            applied_by=self.applied_by,
+            users=tuple(self.outcomes.values()),
+            requests=tuple(self.requests),
+            started_at=self.started_at,
+            finished_at=finished_at,
+            reason=self.order.reason,
+            ticket=self.order.ticket,
+        )
+
+
+def _send_chunk(
+    calls: Calls, order: Order, account: _Account, number: int, chunk: Sequence[PlannedReset]
+) -> Flow[None]:
+    """Send one chunk and settle its people; whatever stops it carries the account of the whole plan."""
+    try:
+        response = yield from calls.call(
+            _request(order, number, chunk), lambda answer: _checked(answer, len(chunk))
+        )
+    except GeneratorExit:
+        raise
+    except BaseException as problem:
+        outcome, error = _fate(problem)
+        account.settle(chunk, outcome, error.message)
+        account.note_request(error.request_id)
+        finished: Moment = yield Now()
+        raise error.with_report(account.report(finished.utc)) from problem
+    account.note_request(response.request_id)
+    account.settle(chunk, Outcome.RESET)
+
+
+def _fate(problem: BaseException) -> tuple[Outcome, TrainingError]:
+    """What a stop means for the chunk it stopped, and the error to raise."""
+    if isinstance(problem, OutcomeUnknownError):
+        return Outcome.UNKNOWN, problem
+    if isinstance(problem, ConfirmationMismatchError):
+        message = f"{problem.message}. Someone moved after the last reading; plan again"
+        return Outcome.FAILED, StalePlanError(evolve(problem.info, message=message))
+    if isinstance(problem, TrainingError):
+        return Outcome.FAILED, problem
+    what = f"the reset was interrupted by {type(problem).__name__} before this was sent"
+    return Outcome.SKIPPED, ResetInterruptedError(what)
+
+
+def _request(order: Order, number: int, chunk: Sequence[PlannedReset]) -> Request:
+    """One reset with the two headers that only the reference server knows."""
+    course = order.plan.course
+    if order.server_side:
+        body = order.format.for_everyone(course.id)
+    else:
+        body = order.format.listed(course.id, [user.user_id for user in chunk])
+    key = hashlib.sha256(f"{order.plan.digest} {number} {order.server_side}".encode("ascii")).hexdigest()
+    headers = (
+        ("reset-confirmation", json.dumps({"courseTitle": course.title, "users": len(chunk)})),
+        ("idempotency-key", key[:32]),
+    )
+    return Request("POST", _urls.RESET_PATH, body=_codec.dumps(body), headers=headers, repeatable=False)
+
+
+def _checked(response: Response, expected: int) -> Response:
+    """Accept an answer only if the reference server says that it reset as many people as were sent."""
+    updated = _decode_answer(response).users_updated
+    if not reference_server(response):
+        raise DecodingError("it was not the reference server that answered", request_id=response.request_id)
+    if updated != expected:
+        said = "no count" if updated is None else f"{updated} people reset"
+        raise DecodingError(
+            f"{expected} people were sent, and the answer says {said}", request_id=response.request_id
+        )
+    return response

@@ -1,0 +1,52 @@
+"""The body of a reset, as data: what is assumed about the wire stands here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+from uuid import UUID
+
+from attrs import Attribute, field, frozen
+
+from training_sdk import _checks
+from training_sdk.errors import InvalidArgumentError
+
+
+def _name(_: object, attribute: Attribute[str], value: object) -> None:
+    _checks.text(value, f"ResetFormat.{attribute.name}", longest=100)
+
+
+def _spelling(_: object, attribute: Attribute[str], value: object) -> None:
+    if value not in ("prefixed", "uuid"):
+        raise InvalidArgumentError(f"ResetFormat.{attribute.name} {value!r} is neither 'prefixed' nor 'uuid'")
+
+
+@frozen
+class ResetFormat:
+    """How a reset names its course and its users (**assumed**; only the path is published).
+
+    ``user_ids`` is ``"prefixed"`` for ``user_`` + 32 hex, or ``"uuid"`` for the dashed UUID of the same hex.
+    """
+
+    course: str = field(default="courseId", validator=_name)
+    users: str = field(default="userIds", validator=_name)
+    everyone: str = field(default="allUsers", validator=_name)
+    user_ids: Literal["prefixed", "uuid"] = field(default="prefixed", validator=_spelling)
+
+    def listed(self, course_id: str, user_ids: Sequence[str]) -> dict[str, Any]:
+        """The body that resets exactly these users."""
+        return {self.course: course_id, self.users: [self._spelled(user_id) for user_id in user_ids]}
+
+    def for_everyone(self, course_id: str) -> dict[str, Any]:
+        """The body that resets whoever the server takes for everyone."""
+        return {self.course: course_id, self.everyone: True}
+
+    def _spelled(self, user_id: str) -> str:
+        if self.user_ids == "prefixed":
+            return user_id
+        try:
+            return str(UUID(user_id.removeprefix("user_")))
+        except ValueError:
+            raise InvalidArgumentError(
+                f"user id {user_id!r} is not user_ and 32 hex digits, so it cannot be sent as a UUID"
+            ) from None

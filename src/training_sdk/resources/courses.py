@@ -1,0 +1,183 @@
+"""Courses, their lessons, and who is assigned to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from training_sdk import _checks, _codec, _paging, _urls
+from training_sdk._flow import Flow, Request
+from training_sdk._operation import Bound, D, listing, operation
+from training_sdk._pages import Calls, Walk
+from training_sdk.errors import ConfirmationError, InvalidArgumentError, NotFoundError
+from training_sdk.models.courses import AssignmentResult, Course, Lesson
+
+MOST_CHANGES = 1000
+
+
+@frozen
+class _Lessons:
+    lessons: tuple[Lesson, ...]
+
+
+class Courses(Bound[D]):
+    """``client.courses``"""
+
+    @listing
+    def list(self, *, search: str | None = None, ids: Iterable[str] | None = None) -> Walk[Course]:
+        """List courses, all or those that match.
+
+        ``search`` is matched by the server against titles. ``ids`` keeps those courses only; unknown ones are absent,
+        and an empty list is refused.
+
+        REST: ``GET /training/courses/v1`` (observed on the live wire; page size assumed).
+        """
+        return _courses(
+            self._calls, _checks.optional_text(search, "search"), _checks.optional_ids(ids, "ids")
+        )
+
+    @operation
+    def get(self, course_id: str) -> Flow[Course]:
+        """Return one course.
+
+        Raises NotFoundError where the server's list comes back empty, which is how it says "no such course".
+
+        REST: ``GET /training/courses/v1?courseIds=…`` (observed).
+        """
+        return get_course(self._calls, _checks.one_id(course_id, "course_id"))
+
+    @operation
+    def lessons(self, course_id: str) -> Flow[tuple[Lesson, ...]]:
+        """Return the lessons of a course, in order.
+
+        REST: ``GET /training/courses/v1/{courseId}/lessons`` (third-party).
+        """
+        path = _urls.path("/training/courses/v1/{id}/lessons", id=_checks.one_id(course_id, "course_id"))
+        decode = _codec.decoder(_Lessons)
+        return self._calls.call(Request("GET", path), lambda response: decode(response).lessons)
+
+    @operation
+    def lesson(self, lesson_id: str) -> Flow[Lesson]:
+        """Return one lesson with its dates.
+
+        REST: ``GET /training/lessons/v1/{id}`` (third-party).
+        """
+        path = _urls.path("/training/lessons/v1/{id}", id=_checks.one_id(lesson_id, "lesson_id"))
+        return self._calls.call(Request("GET", path), _codec.decoder(Lesson))
+
+    @operation
+    def update_assignments(
+        self,
+        course_id: str,
+        *,
+        add_users: Iterable[str] = (),
+        remove_users: Iterable[str] = (),
+        add_groups: Iterable[str] = (),
+        remove_groups: Iterable[str] = (),
+        add_sites: Iterable[str] = (),
+        remove_sites: Iterable[str] = (),
+        universal_access: bool | None = None,
+        clear_all_users: bool = False,
+        clear_all_groups: bool = False,
+        clear_all_sites: bool = False,
+        confirm: str | None = None,
+    ) -> Flow[AssignmentResult]:
+        """Change who is assigned to a course; what is not named stays as it is.
+
+        At most 1000 changes a call. Every ``clear_all_…`` takes the course away from everyone of that kind and needs
+        ``confirm``: the title of the course, exactly. Never sent twice: a lost answer raises OutcomeUnknownError.
+        Raises ConfirmationError if ``confirm`` is not the title; nothing is changed then.
+
+        REST: ``PUT /training/courses/v1/{courseId}/assignments`` (third-party).
+        """
+        changes = [
+            *_changes("USER", add_users, remove_users),
+            *_changes("GROUP", add_groups, remove_groups),
+            *_changes("SITE", add_sites, remove_sites),
+        ]
+        clears = {
+            "clearAllUsers": _checks.yes_or_no(clear_all_users, "clear_all_users"),
+            "clearAllGroups": _checks.yes_or_no(clear_all_groups, "clear_all_groups"),
+            "clearAllSites": _checks.yes_or_no(clear_all_sites, "clear_all_sites"),
+        }
+        body: dict[str, Any] = {"assignments": changes} | {
+            name: True for name, chosen in clears.items() if chosen
+        }
+        if universal_access is not None:
+            body["universalAccess"] = _checks.yes_or_no(universal_access, "universal_access")
+        _refuse_nothing_or_too_much(body)
+        clearing = any(clears.values())
+        if clearing and confirm is None:
+            raise ConfirmationError(
+                "clear_all_… takes the course away from everyone; confirm it with the course's title"
+            )
+        return _update(
+            self._calls, _checks.one_id(course_id, "course_id"), body, confirm if clearing else None
+        )
+
+
+def _courses(calls: Calls, search: str | None, ids: Sequence[str] | None) -> Walk[Course]:
+    wanted = None if ids is None else frozenset(ids)
+    queries: Sequence[_paging.Query] = [(("searchTerm", search),)]
+    if ids is not None:
+        queries = [
+            [("searchTerm", search), *(("courseIds", one) for one in some)]
+            for some in _paging.chunked(ids, _paging.IDS_PER_REQUEST)
+        ]
+    return _paging.numbered(
+        calls,
+        "/training/courses/v1",
+        Course,
+        queries=queries,
+        keep=lambda course: wanted is None or course.id in wanted,
+    )
+
+
+def get_course(calls: Calls, course_id: str) -> Flow[Course]:
+    """One course, for this resource and for planning a reset."""
+    found = yield from _courses(calls, None, (course_id,)).gather()
+    if not found:
+        raise NotFoundError(
+            f"there is no course {course_id!r} in this organisation, or this token may not see it",
+            status=404,
+            reason="COURSE_NOT_FOUND",
+        )
+    return found[0]
+
+
+def _changes(kind: str, add: Iterable[str], remove: Iterable[str]) -> Sequence[dict[str, Any]]:
+    name = kind.lower() + "s"
+    adding, removing = _checks.any_ids(add, f"add_{name}"), _checks.any_ids(remove, f"remove_{name}")
+    both = sorted(set(adding) & set(removing))
+    if both:
+        raise InvalidArgumentError(f"{both[0]!r} stands in add_{name} and in remove_{name}")
+    return [
+        {"id": one, "type": f"ASSIGNMENT_TYPE_{kind}", "isAssigned": assigned}
+        for ids, assigned in ((adding, True), (removing, False))
+        for one in ids
+    ]
+
+
+def _refuse_nothing_or_too_much(body: dict[str, Any]) -> None:
+    if len(body["assignments"]) > MOST_CHANGES:
+        raise InvalidArgumentError(
+            f"{len(body['assignments'])} changes at once; the API takes {MOST_CHANGES}, so split them"
+        )
+    if not body["assignments"] and len(body) == 1:
+        raise InvalidArgumentError("nothing to change: name someone to add or remove")
+
+
+def _update(
+    calls: Calls, course_id: str, body: dict[str, Any], confirm: str | None
+) -> Flow[AssignmentResult]:
+    if confirm is not None:
+        course = yield from get_course(calls, course_id)
+        if confirm != course.title:
+            raise ConfirmationError(
+                f"confirm is {confirm!r}, but course {course_id!r} is called {course.title!r}"
+            )
+    path = _urls.path("/training/courses/v1/{id}/assignments", id=course_id)
+    request = Request("PUT", path, body=_codec.dumps(body), repeatable=False)
+    return (yield from calls.call(request, _codec.decoder(AssignmentResult)))

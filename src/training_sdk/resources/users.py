@@ -1,0 +1,85 @@
+"""People: whose token this is, and who is in the organisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from training_sdk import _checks, _codec, _paging
+from training_sdk._flow import Flow, Request, Response
+from training_sdk._operation import Bound, D, listing, operation
+from training_sdk._pages import Walk
+from training_sdk.models.users import Me, SeatType, User, UserStatus
+
+WHO_AM_I = Request("GET", "/accounts/user/v1/user:WhoAmI")
+LARGEST_PAGE = 200
+
+read_me = _codec.decoder(Me)
+
+
+@frozen
+class _Users:
+    users: tuple[User, ...] = ()
+    next_page_token: str | None = None
+
+
+class Users(Bound[D]):
+    """``client.users``"""
+
+    @operation
+    def me(self) -> Flow[Me]:
+        """Return whose token this is, and of which organisation.
+
+        REST: ``GET /accounts/user/v1/user:WhoAmI`` (published).
+        """
+        return self._calls.call(WHO_AM_I, read_me)
+
+    @listing
+    def list(
+        self,
+        *,
+        ids: Iterable[str] | None = None,
+        usernames: Iterable[str] | None = None,
+        statuses: Iterable[UserStatus | str] | None = None,
+        seat_types: Iterable[SeatType | str] | None = None,
+    ) -> Walk[User]:
+        """List users, all or those that fit every filter given. An empty filter list is refused.
+
+        Needs "Platform management: Users" or "Training: Administration"; otherwise PermissionDeniedError.
+
+        REST: ``POST /users/v1/users/list`` (third-party; it reads only, and is repeated like a GET).
+        """
+        filters: dict[str, tuple[str, ...]] = {}
+        if ids is not None:
+            filters["user_ids"] = _checks.some_ids(ids, "ids")
+        if usernames is not None:
+            filters["usernames"] = _checks.texts(usernames, "usernames")
+        if statuses is not None:
+            filters["statuses"] = _checks.members(statuses, UserStatus, "statuses")
+        if seat_types is not None:
+            filters["seat_types"] = _checks.members(seat_types, SeatType, "seat_types")
+        chosen = {"filters": filters} if filters else {"list_all": True}
+
+        def keep(user: User) -> bool:
+            facts = {
+                "user_ids": user.user_id,
+                "usernames": user.username,
+                "statuses": user.status,
+                "seat_types": user.seat_type,
+            }
+            return all(facts[name] in allowed for name, allowed in filters.items())
+
+        return _paging.tokened(
+            self._calls,
+            "/users/v1/users/list",
+            _Users,
+            {**chosen, "page_size": LARGEST_PAGE},
+            items=lambda answer: answer.users,
+            keep=keep,
+        )
+
+
+def reference_server(response: Response) -> bool:
+    """Whether an answer identifies the reference server; said by every answer of it and remembered by nobody."""
+    return bool(response.header("x-training-mock"))
