@@ -1,7 +1,7 @@
 """``handle()``: one request in, one answer out, by the order of checks of R29; nothing else.
 
-Whatever needs no state (path, query, body) is read before the world's lock is taken, its faults are raised in
-their turn.
+What needs no state (path, query, body) is read before the world's lock is taken; its faults are raised in their
+turn, after the token has been checked.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from attrs import frozen
+
 from mock_server._version import __version__
+from mock_server.control.routes import handle_control
 from mock_server.operations.call import Call, Operation
 from mock_server.operations.routing import Router
 from mock_server.operations.table import OPERATIONS
 from mock_server.refusal import Reason, RefusedError
-from mock_server.rules.authentication import Actor, authenticate
+from mock_server.rules import audit, idempotency
+from mock_server.rules.authentication import authenticate, find_token
 from mock_server.wire import answers, reading
 from mock_server.wire.fields import Params
 from mock_server.wire.message import Request, Response
@@ -35,17 +39,15 @@ def handle(mock: MockTraining, request: Request) -> Response:
     """Answer one request. Never raises: what goes wrong inside is a 500 and a line in the log."""
     request_id = _request_id(mock.world, request)
     try:
-        response = _answer(mock.world, request, request_id)
+        if request.path.startswith("/_mock/"):
+            response = handle_control(mock, request)
+        else:
+            response = _answer(mock.world, _Incoming.read(request, request_id))
     except RefusedError as refusal:
         response = answers.error(refusal)
     except Exception:
         log.exception("request %s failed inside the reference server", request_id)
         response = answers.error(RefusedError(Reason.INTERNAL, f"Request {request_id} failed; see the log."))
-    return marked(response, request_id)
-
-
-def marked(response: Response, request_id: str) -> Response:
-    """The headers that every answer of the reference server carries."""
     return response.with_headers((("x-training-mock", __version__), ("x-request-id", request_id)))
 
 
@@ -54,52 +56,82 @@ def _request_id(world: World, request: Request) -> str:
     return given[0] if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]) else world.ids.request()
 
 
-def _or_refusal(read: Callable[[], _T]) -> _T | RefusedError:
+def _try(read: Callable[[], _T]) -> _T | RefusedError:
     try:
         return read()
     except RefusedError as refusal:
         return refusal
 
 
-def _it(value: _T | RefusedError) -> _T:
+def _get(value: _T | RefusedError) -> _T:
     if isinstance(value, RefusedError):
         raise value
     return value
 
 
-def _answer(world: World, request: Request, request_id: str) -> Response:
-    route = _or_refusal(lambda: _ROUTER.find(request.method, reading.segments(request.path)))
-    takes_body = not isinstance(route, RefusedError) and route[0].takes_body
-    syntax = _or_refusal(lambda: _syntax(request, takes_body))
-    with world.lock:
-        actor = authenticate(world, request.all_headers("authorization"))
-        operation, path = _it(route)
-        return _perform(world, actor, operation, path, syntax, request, request_id)
+@frozen
+class _Incoming:
+    """What was read of a request without looking at the world; each part may be a refusal."""
+
+    request: Request
+    request_id: str
+    authorization: list[str]
+    route: tuple[Operation, dict[str, str]] | RefusedError
+    body: object
+    query: list[tuple[str, str]] | RefusedError
+
+    @classmethod
+    def read(cls, request: Request, request_id: str) -> _Incoming:
+        """Find the operation, then read query and body as it takes them."""
+        route = _try(lambda: _ROUTER.find(request.method, reading.segments(request.path)))
+        takes_body = not isinstance(route, RefusedError) and route[0].takes_body
+        read_body = reading.json_body if takes_body else reading.no_body
+        return cls(
+            request,
+            request_id,
+            request.all_headers("authorization"),
+            route,
+            _try(lambda: read_body(request)),
+            _try(lambda: reading.pairs(request.query)),
+        )
+
+    @property
+    def operation(self) -> Operation | None:
+        """The operation, if there is one."""
+        return None if isinstance(self.route, RefusedError) else self.route[0]
 
 
-def _syntax(request: Request, takes_body: bool) -> tuple[object, list[tuple[str, str]]]:
-    if takes_body:
-        return reading.json_body(request), reading.pairs(request.query)
-    reading.no_body(request)
-    return None, reading.pairs(request.query)
+def _answer(world: World, incoming: _Incoming) -> Response:
+    """Count a reset as running from its arrival on; hold the world's lock for all that decides about it."""
+    token = find_token(world, incoming.authorization)
+    operation = incoming.operation
+    if token is None or operation is None or not operation.audited:
+        with world.lock:
+            return _perform(world, incoming, is_repeat=False)
+    keys = incoming.request.all_headers(idempotency.HEADER)
+    slot = idempotency.slot(token, operation.name, keys[0]) if len(keys) == 1 else None
+    with world.keys.running(slot) as is_repeat, world.lock:
+        try:
+            return _perform(world, incoming, is_repeat=is_repeat)
+        except Exception as fault:
+            refusal = fault if isinstance(fault, RefusedError) else RefusedError(Reason.INTERNAL, "")
+            audit.refused(world, token, incoming.request_id, incoming.body, refusal)
+            raise
 
 
-def _perform(
-    world: World,
-    actor: Actor,
-    operation: Operation,
-    path: dict[str, str],
-    syntax: tuple[object, list[tuple[str, str]]] | RefusedError,
-    request: Request,
-    request_id: str,
-) -> Response:
+def _perform(world: World, incoming: _Incoming, *, is_repeat: bool) -> Response:
+    token, actor = authenticate(world, incoming.authorization)
+    operation, path = _get(incoming.route)
     if operation.handler is None or operation.rights is None:
         raise RefusedError(
             Reason.UNIMPLEMENTED,
             f"The reference server does not serve {operation.name}.",
             {"operation": operation.name},
         )
-    body, query = _it(syntax)
+    body, query = _get(incoming.body), _get(incoming.query)
     reach = operation.rights(world, actor, body)
     params = Params.read(query, operation.query)
-    return operation.handler(Call(world, actor, reach, path, params, body, request, request_id))
+    call = Call(
+        world, token, actor, reach, path, params, body, incoming.request, incoming.request_id, is_repeat
+    )
+    return operation.handler(call)

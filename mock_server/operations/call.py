@@ -12,6 +12,7 @@ from mock_server.rules.permissions import Family, Reach, require
 from mock_server.wire.fields import Params, check_id
 from mock_server.wire.message import Request, Response
 from mock_server.world.organisation import Organisation
+from mock_server.world.people import Token
 from mock_server.world.world import World
 
 
@@ -20,6 +21,7 @@ class Call:
     """One request to one operation, past the checks that all operations share."""
 
     world: World
+    token: Token
     actor: Actor
     reach: Reach
     path: dict[str, str]

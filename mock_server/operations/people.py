@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from mock_server.operations.call import Call
-from mock_server.wire import answers
+from collections.abc import Callable
+from itertools import islice
+
+from mock_server.operations.call import Call, Handler
+from mock_server.operations.paging import feed
+from mock_server.refusal import invalid
+from mock_server.wire import answers, shapes
+from mock_server.wire.fields import Fields
 from mock_server.wire.message import Response
+from mock_server.wire.shapes import Json
+from mock_server.world.organisation import Organisation
+from mock_server.world.people import Permission, Person, Seat, Status
+
+_PAGE = 200
+_MOST_FILTERS = 1000
 
 
 def who_am_i(call: Call) -> Response:
@@ -18,3 +30,91 @@ def who_am_i(call: Call) -> Response:
             "lastname": person.last_name,
         }
     )
+
+
+def list_users(call: Call) -> Response:
+    """POST /users/v1/users/list."""
+    fields = Fields.read(call.body, ("page_size", "page_token", "list_all", "filters"))
+    size = fields.number("page_size", _PAGE, 1, _PAGE)
+    after = fields.text("page_token")
+    if fields.has("filters") == fields.flag("list_all"):
+        raise invalid("Send either list_all: true or filters, one of the two.", "filters")
+    fits = _filter(fields.values["filters"]) if fields.has("filters") else (lambda _: True)
+    everyone = sorted(call.organisation.people.values(), key=lambda person: person.id)
+    # The token is the last id of the page before, so that people who come or go shift nothing.
+    found = (person for person in everyone if person.id > after and fits(person))
+    page = list(islice(found, size + 1))
+    more = page[size - 1].id if len(page) > size else ""
+    return answers.ok({"users": [shapes.user(each) for each in page[:size]], "next_page_token": more})
+
+
+def _filter(given: object) -> Callable[[Person], bool]:
+    """People who fit every filter given; a filter without any would mean everyone, and is refused."""
+    fields = Fields.read(given, ("user_ids", "usernames", "statuses", "seat_types"), "filters.")
+    wanted: list[tuple[Callable[[Person], str], frozenset[str]]] = []
+    if fields.has("user_ids"):
+        wanted.append((lambda person: person.id, frozenset(fields.ids("user_ids", _MOST_FILTERS))))
+    if fields.has("usernames"):
+        names = fields.texts("usernames", _MOST_FILTERS)
+        wanted.append((lambda person: person.email, frozenset(names)))
+    if fields.has("statuses"):
+        wanted.append((lambda person: person.status, frozenset(fields.choices("statuses", list(Status)))))
+    if fields.has("seat_types"):
+        wanted.append((lambda person: person.seat, frozenset(fields.choices("seat_types", list(Seat)))))
+    if not wanted:
+        raise invalid("filters is empty; send list_all: true for everyone.", "filters")
+    return lambda person: all(of(person) in allowed for of, allowed in wanted)
+
+
+def _users(organisation: Organisation) -> list[Json]:
+    return [shapes.feed_user(person) for _, person in sorted(organisation.people.items())]
+
+
+def _groups(organisation: Organisation) -> list[Json]:
+    return [shapes.feed_group(organisation.id, group) for _, group in sorted(organisation.groups.items())]
+
+
+def _group_users(organisation: Organisation) -> list[Json]:
+    return [
+        {"user_id": person.id, "group_id": group, "organisation_id": organisation.id}
+        for _, person in sorted(organisation.people.items())
+        for group in sorted(person.groups)
+    ]
+
+
+def _sites(organisation: Organisation) -> list[Json]:
+    return [shapes.feed_site(organisation.id, site) for _, site in sorted(organisation.sites.items())]
+
+
+def _site_members(organisation: Organisation) -> list[Json]:
+    return [
+        {"site_id": site, "member_id": person.id}
+        for _, person in sorted(organisation.people.items())
+        for site in sorted(person.sites)
+    ]
+
+
+FEEDS: dict[str, Callable[[Organisation], list[Json]]] = {
+    "/feed/users": _users,
+    "/feed/groups": _groups,
+    "/feed/group_users": _group_users,
+    "/feed/sites": _sites,
+    "/feed/site_members": _site_members,
+}
+
+
+def feed_of(template: str) -> Handler:
+    """GET /feed/users, groups, group_users, sites, site_members."""
+    return lambda call: feed(call, template, FEEDS[template](call.organisation))
+
+
+def permission_sets(call: Call) -> Response:
+    """POST /permissions/v1/permission_sets."""
+    fields = Fields.read(call.body, ("limit", "offset", "search"))
+    limit = fields.number("limit", 100, 1, 100)
+    offset = fields.number("offset", 0, 0, 10**9)
+    search = fields.text("search").casefold()
+    names = [permission.value for permission in Permission]
+    found = [each for each in call.organisation.permission_sets.values() if search in each.name.casefold()]
+    page = found[offset : offset + limit]
+    return answers.ok({"permission_sets": [shapes.permission_set(each, names) for each in page]})

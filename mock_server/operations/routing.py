@@ -29,13 +29,13 @@ class Router:
         if not found:
             raise RefusedError(Reason.UNKNOWN_PATH, "No operation has this path; see the list of operations.")
         template = found[0][0].template
-        for operation, named in found:
-            if operation.method == method and operation.template == template:
-                return operation, {part[1:-1]: value for part, value in named.items() if part[0] == "{"}
+        methods = {operation.method: entry for entry in found if (operation := entry[0]).template == template}
+        wanted = "GET" if method == "HEAD" else method
+        if wanted in methods:
+            operation, named = methods[wanted]
+            return operation, {part[1:-1]: value for part, value in named.items() if part.startswith("{")}
         refusal = RefusedError(Reason.METHOD_NOT_ALLOWED, f"{template} does not take {method[:20]}.")
-        refusal.headers = (
-            ("allow", ", ".join(sorted(o.method for o, _ in found if o.template == template))),
-        )
+        refusal.headers = (("allow", ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))),)
         raise refusal
 
 

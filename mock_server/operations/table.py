@@ -2,10 +2,164 @@
 
 from __future__ import annotations
 
-from mock_server.operations import people
+from typing import Literal
+
+from mock_server.operations import analytics, assignments, catalogue, people, progress, resets
 from mock_server.operations.call import Operation, needs
+from mock_server.operations.paging import FEED, PAGE
+from mock_server.rules import scope
 from mock_server.rules.permissions import Family
 
-OPERATIONS = (
+_ANALYTICS = "/training/analytics/v1"
+_RESET = "/training/courseprogress/v1/reset"
+
+_SERVED = (
     Operation("WhoAmI", "GET", "/accounts/user/v1/user:WhoAmI", "P", people.who_am_i, needs(Family.SELF)),
+    Operation(
+        "ListCourses",
+        "GET",
+        "/training/courses/v1",
+        "O",
+        catalogue.list_courses,
+        needs(Family.CATALOGUE),
+        (*PAGE, "courseIds", "searchTerm"),
+    ),
+    Operation(
+        "ListLessonsOfCourse",
+        "GET",
+        "/training/courses/v1/{courseId}/lessons",
+        "T",
+        catalogue.lessons_of_course,
+        needs(Family.CATALOGUE),
+    ),
+    Operation(
+        "GetLesson",
+        "GET",
+        "/training/lessons/v1/{id}",
+        "T",
+        catalogue.get_lesson,
+        needs(Family.CATALOGUE),
+    ),
+    Operation(
+        "UpdateCourseAssignments",
+        "PUT",
+        "/training/courses/v1/{courseId}/assignments",
+        "T",
+        assignments.update_assignments,
+        needs(Family.ASSIGN),
+        takes_body=True,
+    ),
+    Operation(
+        "ListTrainingCourseProgress",
+        "GET",
+        progress.TEMPLATE,
+        "P",
+        progress.progress_feed,
+        needs(Family.PROGRESS),
+        progress.QUERY,
+    ),
+    Operation(
+        "GetCourseStatistics",
+        "GET",
+        f"{_ANALYTICS}/courses/statistics",
+        "A",
+        analytics.course_statistics,
+        needs(Family.ANALYTICS),
+        (*PAGE, "courseIds"),
+    ),
+    Operation(
+        "GetUserLessonProgress",
+        "GET",
+        f"{_ANALYTICS}/users/{{userId}}/lessons/progress",
+        "A",
+        analytics.lesson_progress,
+        needs(Family.PROGRESS),
+        (*PAGE, "courseId"),
+    ),
+    Operation(
+        "ListLessonAttempts",
+        "GET",
+        f"{_ANALYTICS}/lessons/attempts",
+        "A",
+        analytics.lesson_attempts,
+        needs(Family.PROGRESS),
+        (*PAGE, "userId", "courseId"),
+    ),
+    Operation(
+        "ListUsers",
+        "POST",
+        "/users/v1/users/list",
+        "T",
+        people.list_users,
+        needs(Family.PEOPLE),
+        takes_body=True,
+    ),
+    *(
+        Operation(
+            f"Feed {template}", "GET", template, "P", people.feed_of(template), needs(Family.PEOPLE), FEED
+        )
+        for template in people.FEEDS
+    ),
+    Operation(
+        "ListPermissionSets",
+        "POST",
+        "/permissions/v1/permission_sets",
+        "T",
+        people.permission_sets,
+        needs(Family.PERMISSION_SETS),
+        takes_body=True,
+    ),
+    Operation(
+        resets.NAME,
+        "POST",
+        _RESET,
+        "A",
+        resets.reset_progress,
+        scope.rights,
+        takes_body=True,
+        audited=True,
+    ),
+    Operation(
+        "PreviewReset",
+        "POST",
+        f"{_RESET}:preview",
+        "A",
+        resets.preview_reset,
+        scope.rights,
+        takes_body=True,
+    ),
 )
+
+
+def _published(name: str, method: str, template: str, provenance: Literal["P", "T", "A"] = "A") -> Operation:
+    return Operation(name, method, template, provenance)
+
+
+_NOT_SERVED = (
+    _published("ListLessonProgressEvents", "GET", f"{_ANALYTICS}/lessons/progress/events"),
+    _published("GetLessonStatistics", "GET", f"{_ANALYTICS}/lessons/statistics"),
+    _published("GetSlideStatistics", "GET", f"{_ANALYTICS}/slides/statistics"),
+    _published("ListRapidRefreshAnswers", "GET", f"{_ANALYTICS}/rapidRefresh/answers"),
+    _published("ListSurveyAnswers", "GET", f"{_ANALYTICS}/surveys/answers"),
+    _published("ListSurveyQuestionDefinitions", "GET", f"{_ANALYTICS}/surveys/questionDefinitions"),
+    _published(
+        "ListUserLessonProgressEvents", "GET", f"{_ANALYTICS}/users/{{userId}}/lessons/progress/events"
+    ),
+    _published("GetUserSlideStatistics", "GET", f"{_ANALYTICS}/users/{{userId}}/slides/statistics"),
+    _published("ListCollections", "GET", "/training/collections/v1"),
+    _published("ListCoursesOfCollection", "GET", "/training/collections/v1/{courseCollectionId}/courses"),
+    _published("ListPaths", "GET", "/training/paths/v1"),
+    _published("GetPath", "GET", "/training/paths/v1/{pathId}"),
+    _published("ListLeaderboards", "GET", "/training/individualleaderboards/v1", "T"),
+    _published("GetLeaderboardRankings", "GET", "/training/individualleaderboards/v1/rankings", "T"),
+    _published("ListRapidRefreshes", "GET", "/training/rapid-refresh/v1"),
+    _published("GetRapidRefresh", "GET", "/training/rapid-refresh/v1/{id}"),
+    _published("CreateWebhook", "POST", "/webhooks/v1/webhooks", "P"),
+    _published("ListWebhooks", "GET", "/webhooks/v1/webhooks", "P"),
+    _published("GetWebhook", "GET", "/webhooks/v1/webhooks/{id}", "P"),
+    _published("DeleteWebhook", "DELETE", "/webhooks/v1/webhooks/{id}", "P"),
+    _published("GetWebhookToken", "GET", "/webhooks/v1/token", "P"),
+    _published("CreateWebhookToken", "POST", "/webhooks/v1/token", "P"),
+)
+
+OPERATIONS = (*_SERVED, *_NOT_SERVED)

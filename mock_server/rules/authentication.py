@@ -54,13 +54,13 @@ def is_valid(world: World, token: Token, person: Person) -> bool:
     return not (token.revoked or expired or person.status is not Status.ACTIVE)
 
 
-def authenticate(world: World, authorization: Sequence[str]) -> Actor:
+def authenticate(world: World, authorization: Sequence[str]) -> tuple[Token, Actor]:
     """Who speaks; 401 without a token or with one that is unknown, expired or revoked."""
     token = find_token(world, authorization)
     if token is not None:
         actor = actor_of(world, token)
         if is_valid(world, token, actor.person):
-            return actor
+            return token, actor
     said = "is unknown, expired or revoked" if authorization else "is missing"
     raise RefusedError(
         Reason.UNAUTHENTICATED, f"The API token {said}; send the header Authorization: Bearer <token>."

@@ -173,16 +173,23 @@ class Fields:
             raise self._refuse(name, "given, as an id in quotes")
         return check_id(value, f"{self.where}{name}")
 
-    def ids(self, name: str, most: int, *, may_be_empty: bool = False) -> list[str]:
+    def ids(self, name: str, most: int) -> list[str]:
         """A list of ids, counted as sent, then each once, in order."""
         given = self.items(name, most)
-        if not given and not may_be_empty:
+        if not given:
             raise self._refuse(name, "a list of at least one id; an empty list never means everyone")
-        where = f"{self.where}{name}"
-        for value in given:
-            if not isinstance(value, str):
-                raise self._refuse(name, "a list of ids, each in quotes")
-        return list(dict.fromkeys(check_id(str(value), where) for value in given))
+        ids = [check_id(value, f"{self.where}{name}") for value in given if isinstance(value, str)]
+        if len(ids) != len(given):
+            raise self._refuse(name, "a list of ids, each in quotes")
+        return list(dict.fromkeys(ids))
+
+    def texts(self, name: str, most: int) -> list[str]:
+        """A list of texts."""
+        given = self.items(name, most)
+        texts = [value for value in given if isinstance(value, str)]
+        if len(texts) != len(given):
+            raise self._refuse(name, "a list of texts")
+        return [_check_text(value, f"{self.where}{name}") for value in texts]
 
     def items(self, name: str, most: int) -> list[object]:
         """A list; required."""

@@ -11,8 +11,8 @@
     builder.token("learner", anna)
     mock = MockTraining(builder.build(policy), builder.tokens)
 
-Each makes and returns the frozen thing itself: Site, Group, PermissionSet, Person, Course. Ids given (``id=``)
-are kept as they are. A loader checks its rows first; nothing is checked again here. ``build`` works out the
+Each makes and returns the frozen thing itself: Site, Group, PermissionSet, Person, Course. Ids given are
+kept as they are. A loader checks its rows first; nothing is checked again here. ``build`` works out the
 rosters, so calls may come in any order.
 """
 

@@ -168,6 +168,11 @@ class CourseProgress:
         at = bisect_left(self.roster, user_id)
         return at < len(self.roster) and self.roster[at] == user_id
 
+    def modified_at(self, user_id: str) -> datetime:
+        """When the row of somebody on the roster last changed."""
+        enrolled, record = self.enrolments[user_id].modified_at, self.records.get(user_id)
+        return enrolled if record is None else max(enrolled, record.modified_at)
+
     def put(self, user_id: str, record: Record | None) -> None:
         """Replace somebody's record; None clears it."""
         if self.has(user_id):

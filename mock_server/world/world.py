@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from threading import RLock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from attrs import define, evolve, field
 
 from mock_server.policy import Policy
+from mock_server.rules.idempotency import Keys
+from mock_server.rules.learning import Desk, write
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Course
 from mock_server.world.ids import Ids
+from mock_server.world.learner import Change, LearnerActions
 from mock_server.world.ledger import AuditEntry, Notification
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Person, Token
+from mock_server.world.progress import Record
+from mock_server.world.snapshot import snapshot
+from mock_server.world.times import aware
 
 _T = TypeVar("_T")
 
 
 @define(eq=False, repr=False)
-class World:
+class World(LearnerActions):
     """The only state there is. Worlds share nothing, so any number live side by side."""
 
     policy: Policy
@@ -32,6 +39,7 @@ class World:
     """By digest."""
     outbox: list[Notification] = field(factory=list)
     audit: list[AuditEntry] = field(factory=list)
+    keys: Keys = field(factory=Keys)
     lock: RLock = field(factory=RLock)
     """Held for every request and every learner action, so that no reader sees half of anything."""
 
@@ -63,10 +71,34 @@ class World:
                 "user", email_or_id, [p for p in self.main.people.values() if p.email == email_or_id]
             )
 
-    def revoke(self, digest: str) -> None:
-        """Make the token with this digest worthless."""
+    def record(self, course: str, user: str) -> Record | None:
+        """What is recorded of a person in a course, None where nothing is."""
         with self.lock:
-            self.tokens[digest] = evolve(self.tokens[digest], revoked=True)
+            return self.main.progress[self.course(course).id].records.get(self.user(user).id)
+
+    def update_user(self, user: str, **changes: Any) -> Person:
+        """Change fields of a person; what is assigned to them follows."""
+        with self.lock:
+            changed = evolve(self.user(user), **changes)
+            self.main.put_person(changed)
+            return changed
+
+    def update_course(self, course: str, **changes: Any) -> Course:
+        """Change fields of a course."""
+        with self.lock:
+            changed = evolve(self.course(course), **changes)
+            self.main.put_course(changed)
+            return changed
+
+    def _act(self, course: str, user: str, made_at: datetime | None, change: Change) -> Record:
+        with self.lock:
+            at = self.clock.now() if made_at is None else aware(made_at)
+            desk = Desk(self, self.main, self.course(course), self.user(user), at)
+            return write(desk, lambda record: change(desk, record))
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole state as plain JSON data, record by record."""
+        return snapshot(self)
 
     def __repr__(self) -> str:
         return f"<World of {', '.join(o.name for o in self.organisations.values())}>"

@@ -1,0 +1,97 @@
+"""Changing to whom a course is assigned: a list of changes, not a replacement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from attrs import frozen
+
+from mock_server.operations.call import Call
+from mock_server.refusal import Reason, RefusedError, invalid
+from mock_server.wire import answers
+from mock_server.wire.fields import Fields
+from mock_server.wire.message import Response
+from mock_server.world.courses import Assigned
+from mock_server.world.organisation import Organisation
+
+_FIELDS = ("assignments", "universalAccess", "clearAllUsers", "clearAllGroups", "clearAllSites")
+_USER, _GROUP, _SITE = "ASSIGNMENT_TYPE_USER", "ASSIGNMENT_TYPE_GROUP", "ASSIGNMENT_TYPE_SITE"
+_MOST = 1000
+
+
+@frozen
+class _Change:
+    kind: str
+    id: str
+    is_assigned: bool
+
+
+def update_assignments(call: Call) -> Response:
+    """PUT /training/courses/v1/{courseId}/assignments."""
+    course_id = call.path_id("courseId")
+    fields = Fields.read(call.body, _FIELDS)
+    changes = _changes(fields)
+    flags = {name: fields.flag(name) for name in _FIELDS[2:]}
+    universal = fields.flag("universalAccess") if fields.has("universalAccess") else None
+    if course_id not in call.organisation.courses:
+        raise RefusedError(Reason.COURSE_NOT_FOUND, f"There is no course {course_id}.", {"ids": course_id})
+    _all_exist(call.organisation, changes)
+    before = call.organisation.assigned[course_id]
+    now = call.world.clock.now()
+    after = Assigned(
+        _changed({} if flags["clearAllUsers"] else before.users, changes, _USER, now),
+        _changed({} if flags["clearAllGroups"] else before.groups, changes, _GROUP, now),
+        _changed({} if flags["clearAllSites"] else before.sites, changes, _SITE, now),
+        before.universal if universal is None else ((before.universal or now) if universal else None),
+    )
+    call.organisation.assign(course_id, after)
+    return answers.ok(
+        {
+            "usersUpdated": _differing(before.users, after.users),
+            "groupsUpdated": _differing(before.groups, after.groups),
+            "sitesUpdated": _differing(before.sites, after.sites),
+        }
+    )
+
+
+def _changes(fields: Fields) -> list[_Change]:
+    read = []
+    for number, item in enumerate(fields.items("assignments", _MOST)):
+        entry = Fields.read(item, ("id", "type", "isAssigned"), f"assignments[{number}].")
+        if not entry.has("isAssigned"):
+            raise invalid(f"assignments[{number}].isAssigned must be given.", "isAssigned")
+        kind = entry.choice("type", (_USER, _GROUP, _SITE))
+        read.append(_Change(kind, entry.id("id"), entry.flag("isAssigned")))
+    if len({(change.kind, change.id) for change in read}) != len(read):
+        raise invalid("assignments names somebody twice; name each once.", "assignments")
+    return read
+
+
+def _all_exist(organisation: Organisation, changes: list[_Change]) -> None:
+    kinds: list[tuple[str, Mapping[str, object], Reason]] = [
+        (_USER, organisation.people, Reason.USER_NOT_FOUND),
+        (_GROUP, organisation.groups, Reason.GROUP_NOT_FOUND),
+        (_SITE, organisation.sites, Reason.SITE_NOT_FOUND),
+    ]
+    for kind, existing, reason in kinds:
+        unknown = [change.id for change in changes if change.kind == kind and change.id not in existing]
+        if unknown:
+            listed = ", ".join(unknown)
+            raise RefusedError(reason, f"Nothing was changed: unknown ids {listed}.", {"ids": listed})
+
+
+def _changed(
+    before: dict[str, datetime], changes: list[_Change], kind: str, now: datetime
+) -> dict[str, datetime]:
+    after = dict(before)
+    for change in changes:
+        if change.kind == kind and change.is_assigned:
+            after.setdefault(change.id, now)
+        elif change.kind == kind:
+            after.pop(change.id, None)
+    return after
+
+
+def _differing(before: dict[str, datetime], after: dict[str, datetime]) -> int:
+    return len(before.keys() ^ after.keys())

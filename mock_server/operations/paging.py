@@ -1,0 +1,50 @@
+"""The two ways in which the vendor's lists come in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from mock_server.operations.call import Call
+from mock_server.wire import answers
+from mock_server.wire.fields import Params
+from mock_server.wire.message import Response
+from mock_server.wire.shapes import Json
+
+PAGE = ("page", "pageSize")
+FEED = ("limit", "offset")
+_LARGEST = 1000
+_LAST = 10**9
+
+_T = TypeVar("_T")
+
+
+def numbered(call: Call, items: Sequence[_T], shape: Callable[[_T], Json], size: int = 25) -> Response:
+    """A numbered page, counted from 1; one past the end is empty."""
+    page = call.query.number("page", 1, 1, _LAST)
+    size = call.query.number("pageSize", size, 1, _LARGEST)
+    start = (page - 1) * size
+    part = islice(items, start, start + size) if start < len(items) else ()
+    return answers.ok({"totalCount": len(items), "items": [shape(each) for each in part]})
+
+
+def window(query: Params) -> tuple[int, int]:
+    """Offset and limit of a feed's page."""
+    return query.number("offset", 0, 0, _LAST), query.number("limit", _LARGEST, 1, _LARGEST)
+
+
+def next_page(call: Call, offset: int, template: str) -> str:
+    """Where a feed goes on: a relative path that keeps every parameter of this request."""
+    query = [(name, value) for name, (value, *_) in call.query.values.items() if name != "offset"]
+    return f"{template}?{urlencode([*query, ('offset', str(offset))])}"
+
+
+def feed(call: Call, template: str, rows: Sequence[Json]) -> Response:
+    """A page of one of the small feeds, which say how many rows remain."""
+    offset, limit = window(call.query)
+    end = offset + limit
+    more = next_page(call, end, template) if end < len(rows) else ""
+    metadata = {"next_page": more, "remaining_records": max(0, len(rows) - end)}
+    return answers.ok({"metadata": metadata, "data": rows[offset:end]})

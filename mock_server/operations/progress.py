@@ -1,0 +1,83 @@
+"""The progress feed: one row per assigned user and course, begun or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+from mock_server.operations.call import Call
+from mock_server.operations.paging import FEED, next_page, window
+from mock_server.rules import visibility
+from mock_server.wire import answers
+from mock_server.wire.message import Response
+from mock_server.wire.shapes import progress_fragment
+from mock_server.world.progress import CourseProgress
+
+TEMPLATE = "/training/v1/feed/training-course-progress"
+QUERY = (*FEED, "completion_status", "course_id", "user_id", "modified_after")
+_STATUSES = ("COMPLETION_STATUS_ALL", "COMPLETION_STATUS_COMPLETED", "COMPLETION_STATUS_NON_COMPLETED")
+
+Test = Callable[[CourseProgress, str], bool]
+
+
+def progress_feed(call: Call) -> Response:
+    """GET /training/v1/feed/training-course-progress."""
+    offset, limit = window(call.query)
+    rows = list(_rows(call, offset, limit + 1))
+    more = next_page(call, offset + limit, TEMPLATE) if len(rows) > limit else ""
+    token = str(offset + limit) if more else ""
+    metadata = answers.to_json({"next_page": more, "next_page_token": token})
+    data = b",".join(progress_fragment(call.organisation, *row) for row in rows[:limit])
+    return answers.raw_ok(b'{"metadata":%b,"data":[%b]}' % (metadata, data))
+
+
+def _rows(call: Call, offset: int, limit: int) -> Iterator[tuple[str, str]]:
+    """Course and user of the rows asked for; without a filter on users they are found by position."""
+    table = call.organisation.progress
+    courses = _courses(call)
+    users, tests = _users(call), _tests(call)
+    if users is None and not tests:
+        return table.window(courses, offset, limit)
+    found = (
+        (course_id, user_id)
+        for course_id in courses
+        for user_id in _on_roster(table[course_id], users)
+        if all(test(table[course_id], user_id) for test in tests)
+    )
+    return islice(found, offset, offset + limit)
+
+
+def _courses(call: Call) -> Iterable[str]:
+    course_id = call.query.id("course_id")
+    every = call.organisation.progress.courses
+    return every if course_id is None else [course_id] if course_id in every else []
+
+
+def _users(call: Call) -> list[str] | None:
+    """The users whose rows are seen and asked for, in order; None for everyone."""
+    seen = visibility.users(call.actor, call.reach)
+    user_id = call.query.id("user_id")
+    if user_id is not None:
+        return [user_id] if seen is None or user_id in seen else []
+    return None if seen is None else sorted(seen)
+
+
+def _on_roster(progress: CourseProgress, users: list[str] | None) -> Iterable[str]:
+    return progress.roster if users is None else (user_id for user_id in users if progress.has(user_id))
+
+
+def _tests(call: Call) -> list[Test]:
+    tests: list[Test] = []
+    status = call.query.choice("completion_status", _STATUSES)
+    after = call.query.moment("modified_after")
+    if status != _STATUSES[0]:
+        wanted = status == _STATUSES[1]
+        tests.append(lambda progress, user_id: _is_completed(progress, user_id) is wanted)
+    if after is not None:
+        tests.append(lambda progress, user_id: progress.modified_at(user_id) > after)
+    return tests
+
+
+def _is_completed(progress: CourseProgress, user_id: str) -> bool:
+    record = progress.records.get(user_id)
+    return record is not None and bool(record.completed_at)

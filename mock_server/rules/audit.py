@@ -1,0 +1,74 @@
+"""R23: every reset that somebody known asked for is written down, done or refused.
+
+An attempt with a token that was never given out is not: there is no "who", and anybody could fill the log. One
+with an expired or revoked token is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mock_server.rules.scope import COURSE, EVERYONE, USERS
+from mock_server.wire.fields import camel
+from mock_server.world.ledger import AuditEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mock_server.refusal import RefusedError
+    from mock_server.world.people import Token
+    from mock_server.world.world import World
+
+_MAX_IDS = 1000
+_MAX_ID = 128
+
+
+def done(
+    world: World, token: Token, request_id: str, asked: object, user_ids: Sequence[str], outcome: str = "done"
+) -> None:
+    """Write down a reset that succeeded, with those whose progress it cleared."""
+    course_id, everyone, listed = _asked(asked)
+    world.audit.append(
+        AuditEntry(
+            at=world.clock.now(),
+            organisation_id=token.organisation_id,
+            actor_id=token.user_id,
+            request_id=request_id,
+            course_id=course_id,
+            everyone=everyone,
+            user_ids=tuple(user_ids) if everyone else listed,
+            outcome=outcome,
+            status=200,
+            users_updated=len(user_ids),
+        )
+    )
+
+
+def refused(world: World, token: Token, request_id: str, asked: object, refusal: RefusedError) -> None:
+    """Write down a reset that was refused, as far as it could be read."""
+    course_id, everyone, listed = _asked(asked)
+    world.audit.append(
+        AuditEntry(
+            at=world.clock.now(),
+            organisation_id=token.organisation_id,
+            actor_id=token.user_id,
+            request_id=request_id,
+            course_id=course_id,
+            everyone=everyone,
+            user_ids=listed,
+            outcome=refusal.reason.name,
+            status=refusal.reason.status,
+        )
+    )
+
+
+def _asked(body: object) -> tuple[str, bool, tuple[str, ...]]:
+    """Course, everyone and users of a body that need not be of its form."""
+    named = {camel(key): value for key, value in body.items()} if isinstance(body, dict) else {}
+    course, users = named.get(COURSE), named.get(USERS)
+    listed = users[:_MAX_IDS] if isinstance(users, list) else []
+    return (
+        course[:_MAX_ID] if isinstance(course, str) else "",
+        named.get(EVERYONE) is True,
+        tuple(dict.fromkeys(each[:_MAX_ID] for each in listed if isinstance(each, str))),
+    )

@@ -1,0 +1,29 @@
+"""R19: certificates follow completions, and leave with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mock_server.world import times
+from mock_server.world.ledger import Certificate
+
+if TYPE_CHECKING:
+    from mock_server.world.courses import Course
+    from mock_server.world.organisation import Organisation
+    from mock_server.world.world import World
+
+
+def issue(world: World, organisation: Organisation, course: Course, user_id: str) -> None:
+    """Issue a certificate for a completion that has just happened, if the course gives any."""
+    if not course.certificate:
+        return
+    issued_at = times.to_text(world.clock.now())
+    certificate = Certificate(world.ids.certificate(), organisation.id, course.id, user_id, issued_at)
+    key = (course.id, user_id)
+    organisation.certificates[key] = (*organisation.certificates.get(key, ()), certificate)
+
+
+def withdraw(world: World, organisation: Organisation, course: Course, user_id: str) -> None:
+    """Show the certificate of a completion that is reset no longer, unless the policy keeps it."""
+    if world.policy.old_certificate == "hidden":
+        organisation.certificates.pop((course.id, user_id), None)

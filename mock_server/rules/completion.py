@@ -1,0 +1,71 @@
+"""How a record follows from what a learner does: pure functions from record to record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from mock_server.world import times
+from mock_server.world.progress import LessonProgress, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from mock_server.world.courses import Course, Lesson
+    from mock_server.world.progress import Enrolment
+
+
+def lessons_of(course: Course, enrolment: Enrolment | None) -> tuple[Lesson, ...]:
+    """The lessons that count for somebody: all, or as many as the row loaded from a file says."""
+    if enrolment is None or enrolment.identity is None:
+        return course.lessons
+    return course.lessons[: enrolment.identity.total_lessons]
+
+
+def opened(record: Record | None, at: datetime, now: datetime) -> Record:
+    """R09: every action sets opened_at where it is not set yet."""
+    if record is None:
+        return Record(modified_at=now, opened_at=times.to_text(at))
+    return evolve(record, modified_at=now, opened_at=record.opened_at or times.to_text(at))
+
+
+def with_lesson(record: Record, lesson: Lesson, at: datetime, *, done: bool, score: int) -> Record:
+    """A lesson opened, or completed; what was reached before stays."""
+    text = times.to_text(at)
+    before = record.lesson(lesson.id) or LessonProgress(lesson.id, text)
+    completed_at = before.completed_at or (text if done else "")
+    percent = 100.0 if completed_at else before.percent
+    after = evolve(before, completed_at=completed_at, percent=percent, score=max(before.score, score))
+    others = tuple(each for each in record.lessons if each.lesson_id != lesson.id)
+    return evolve(record, lessons=(*others, after))
+
+
+def settled(record: Record, course: Course, lessons: Sequence[Lesson], at: datetime) -> Record:
+    """Bring the figures of the course in line with its lessons; it is complete when all of them are."""
+    ids = {lesson.id for lesson in lessons}
+    reached = [each for each in record.lessons if each.lesson_id in ids]
+    done = max(record.completed_lessons, sum(bool(each.completed_at) for each in reached))
+    scores = [each.score for each in reached if each.score]
+    percent = max(record.progress_percent, round(100 * done / len(lessons), 2)) if lessons else 0.0
+    settled = evolve(
+        record,
+        completed_lessons=done,
+        progress_percent=percent,
+        score=round(sum(scores) / len(scores)) if scores else record.score,
+    )
+    return completed(settled, course, at) if lessons and done >= len(lessons) else settled
+
+
+def completed(record: Record, course: Course, at: datetime) -> Record:
+    """The course completed, unless it is so already."""
+    if record.completed_at:
+        return record
+    expires = course.completion_expires_months
+    return evolve(
+        record,
+        completed_at=times.to_text(at),
+        progress_percent=100.0,
+        completion_expiry_date=times.to_text(times.add_months(at, expires)) if expires else "",
+    )

@@ -1,0 +1,59 @@
+"""R06: a reset says which course it means and how many users it clears, or does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from mock_server.refusal import Reason, RefusedError, invalid
+from mock_server.wire.reading import strict_json
+
+HEADER = "reset-confirmation"
+_MAX = 16 * 1024
+_FORM = 'Reset-Confirmation must be {"courseTitle": "...", "users": N} in ASCII'
+
+
+@frozen
+class Confirmation:
+    """What the sender believes to be true."""
+
+    course_title: str
+    users: int
+
+
+def read(headers: Sequence[str]) -> Confirmation | None:
+    """The confirmation a request carries, None without one; 400 if it is not of its form."""
+    if not headers:
+        return None
+    if len(headers) > 1:
+        raise invalid(f"{_FORM}, once; it was sent {len(headers)} times.", "Reset-Confirmation")
+    text = headers[0]
+    if not text.isascii() or len(text) > _MAX:
+        raise invalid(
+            f"{_FORM}, at most {_MAX} bytes; write other characters as \\uXXXX.", "Reset-Confirmation"
+        )
+    value = strict_json(text.encode(), "header Reset-Confirmation")
+    if not isinstance(value, dict) or set(value) != {"courseTitle", "users"}:
+        raise invalid(f"{_FORM}, with these two keys.", "Reset-Confirmation")
+    title, users = value["courseTitle"], value["users"]
+    if not isinstance(title, str) or type(users) is not int:
+        raise invalid(f"{_FORM}: a text and a whole number.", "Reset-Confirmation")
+    return Confirmation(title, users)
+
+
+def check(confirmation: Confirmation | None, course_title: str, users: int) -> None:
+    """428 without a confirmation, 412 if it is not true of this course at this moment.
+
+    Titles are compared code point by code point.
+    """
+    if confirmation is None:
+        raise RefusedError(
+            Reason.CONFIRMATION_REQUIRED, f"A reset must be confirmed. {_FORM}: what would be cleared."
+        )
+    if confirmation != Confirmation(course_title, users):
+        raise RefusedError(
+            Reason.CONFIRMATION_MISMATCH,
+            f'Nothing was changed: the course is "{course_title}" and {users} users would be reset.',
+            {"courseTitle": course_title, "users": str(users)},
+        )

@@ -1,0 +1,24 @@
+"""R22: what a learner did before a reset and sent after it does not bring the past back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mock_server.policy import Policy
+    from mock_server.world.progress import CourseProgress
+
+
+class LateWriteError(Exception):
+    """A learner's write was made before their progress was reset; nothing has been written."""
+
+
+def check(policy: Policy, progress: CourseProgress, user_id: str, made_at: datetime) -> None:
+    """Refuse a write made before the last reset, unless the policy accepts it."""
+    reset_at = progress.reset_at.get(user_id)
+    if policy.late_writes == "refused" and reset_at is not None and made_at < reset_at:
+        raise LateWriteError(
+            f"made at {made_at.isoformat()}, before the reset at {reset_at.isoformat()}: refused (R22); "
+            'Policy(late_writes="accepted") accepts such writes'
+        )

@@ -1,0 +1,133 @@
+"""What learners do. Each action opens the course (R09), may complete it (R19) and may come too late (R22)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from mock_server.rules import certificates, late_writes
+from mock_server.rules.completion import completed, lessons_of, opened, settled, with_lesson
+from mock_server.world import times
+from mock_server.world.courses import LessonKind
+from mock_server.world.progress import AssessmentSubmission, Attempt, DiscussionPost, HandIn, Record
+
+if TYPE_CHECKING:
+    from mock_server.world.courses import Course, Lesson
+    from mock_server.world.ids import Ids
+    from mock_server.world.organisation import Organisation
+    from mock_server.world.people import Person
+    from mock_server.world.world import World
+
+
+class NotAssignedError(Exception):
+    """The course is not assigned to this person, so they cannot do anything in it."""
+
+
+@frozen
+class Desk:
+    """Where a learner's action takes place: one person in one course at one moment."""
+
+    world: World
+    organisation: Organisation
+    course: Course
+    person: Person
+    at: datetime
+
+    @property
+    def ids(self) -> Ids:
+        """Where ids come from."""
+        return self.world.ids
+
+    @property
+    def lessons(self) -> tuple[Lesson, ...]:
+        """The lessons that count for this person."""
+        enrolment = self.organisation.progress[self.course.id].enrolments.get(self.person.id)
+        return lessons_of(self.course, enrolment)
+
+    def lesson(self, wanted: str | None, kind: LessonKind | None = None) -> Lesson:
+        """The lesson with this id or title, or else the first one of its kind; LookupError if there is none."""
+        for lesson in self.lessons:
+            if wanted in {lesson.id, lesson.title} or (wanted is None and lesson.kind is kind):
+                return lesson
+        raise LookupError(
+            f"the course {self.course.title!r} has no lesson {wanted or f'of the kind {kind}'!r}"
+        )
+
+
+def write(desk: Desk, change: Callable[[Record], Record]) -> Record:
+    """Let an action change the record, with all that follows from it; all of it or, on an error, nothing."""
+    progress, user_id = desk.organisation.progress[desk.course.id], desk.person.id
+    if not progress.has(user_id):
+        raise NotAssignedError(f"{desk.course.title!r} is not assigned to {desk.person.email or user_id}")
+    late_writes.check(desk.world.policy, progress, user_id, desk.at)
+    before = progress.records.get(user_id)
+    changed = change(opened(before, desk.at, desk.world.clock.now()))
+    after = settled(changed, desk.course, desk.lessons, desk.at)
+    progress.put(user_id, after)
+    if after.completed_at and not (before and before.completed_at):
+        certificates.issue(desk.world, desk.organisation, desk.course, user_id)
+    return after
+
+
+def tried(desk: Desk, record: Record, lesson: Lesson, score: int, seconds: int) -> Record:
+    """An attempt at a lesson, which completes it if the score reaches the lesson's minimum."""
+    success = score >= lesson.minimum_score
+    at = times.to_text(desk.at)
+    attempt = Attempt(desk.ids.uuid("attempt"), lesson.id, at, at, score, success)
+    record = evolve(
+        record,
+        attempts=(*record.attempts, attempt),
+        time_spent_seconds=record.time_spent_seconds + seconds,
+    )
+    return with_lesson(record, lesson, desk.at, done=success, score=score)
+
+
+def submitted(desk: Desk, record: Record, lesson: Lesson, mark: int | None, signed_off_by: str) -> Record:
+    """A practical assessment; it completes the lesson once it is signed off with a sufficient mark."""
+    at = times.to_text(desk.at)
+    submission = AssessmentSubmission(
+        desk.ids.uuid("submission"), lesson.id, at, mark, signed_off_by, at if signed_off_by else ""
+    )
+    passed = bool(signed_off_by) and (mark is None or mark >= lesson.minimum_score)
+    record = evolve(record, submissions=(*record.submissions, submission))
+    return with_lesson(record, lesson, desk.at, done=passed, score=mark or 0)
+
+
+def posted(desk: Desk, record: Record, lesson: Lesson | None, text: str) -> Record:
+    """A post to a discussion lesson, which completes it, or to the course as such."""
+    where = lesson.id if lesson else ""
+    post = DiscussionPost(desk.ids.uuid("post"), where, times.to_text(desk.at), text)
+    record = evolve(record, posts=(*record.posts, post))
+    return with_lesson(record, lesson, desk.at, done=True, score=0) if lesson else record
+
+
+def handed_in(desk: Desk, record: Record, lesson: Lesson, file_name: str, mark: int | None) -> Record:
+    """An assignment handed in, which completes its lesson."""
+    hand_in = HandIn(desk.ids.uuid("hand-in"), lesson.id, times.to_text(desk.at), file_name, mark)
+    record = evolve(record, hand_ins=(*record.hand_ins, hand_in))
+    return with_lesson(record, lesson, desk.at, done=True, score=mark or 0)
+
+
+def done(desk: Desk, record: Record, lesson: Lesson, score: int, seconds: int) -> Record:
+    """A lesson done in the way of its kind."""
+    match lesson.kind:
+        case LessonKind.ASSESSMENT:
+            return submitted(desk, record, lesson, max(score, lesson.minimum_score), "assessor")
+        case LessonKind.DISCUSSION:
+            return posted(desk, record, lesson, "Done.")
+        case LessonKind.ASSIGNMENT:
+            return handed_in(desk, record, lesson, "assignment.pdf", None)
+        case _:
+            return tried(desk, record, lesson, max(score, lesson.minimum_score), seconds)
+
+
+def all_done(desk: Desk, record: Record, lessons: Sequence[Lesson], score: int, seconds: int) -> Record:
+    """Every lesson that is not complete done, and so the course."""
+    for lesson in lessons:
+        progress = record.lesson(lesson.id)
+        if progress is None or not progress.completed_at:
+            record = done(desk, record, lesson, score, seconds)
+    return completed(record, desk.course, desk.at)

@@ -1,0 +1,29 @@
+"""What a reset does (R12 to R17, R20, R21): all of it or nothing, and no way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mock_server.rules import certificates, notifications
+
+if TYPE_CHECKING:
+    from mock_server.world.courses import Course
+    from mock_server.world.organisation import Organisation
+    from mock_server.world.world import World
+
+
+def reset(world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]) -> None:
+    """Clear the progress of these eligible users. Call it under the world's lock.
+
+    A record holds everything that is cleared, so dropping it drops all of it (R12, R13), and nothing else is
+    near (R16); nothing is put aside (R15). Whatever could fail is done before the first change.
+    """
+    messages = notifications.for_reset(world, organisation, course, user_ids)
+    progress, now = organisation.progress[course.id], world.clock.now()
+    for user_id in user_ids:
+        progress.put(user_id, None)
+        progress.reset_at[user_id] = now
+        organisation.restart_due_date(course.id, user_id)
+        certificates.withdraw(world, organisation, course, user_id)
+    world.outbox.extend(messages)

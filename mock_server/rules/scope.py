@@ -1,0 +1,67 @@
+"""Which course and whom a reset means (R07, R08): it never widens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from mock_server.refusal import Reason, RefusedError, invalid
+from mock_server.rules.permissions import Family, Reach, require
+from mock_server.wire.fields import Fields, camel
+
+if TYPE_CHECKING:
+    from mock_server.policy import Policy
+    from mock_server.rules.authentication import Actor
+    from mock_server.world.courses import Course
+    from mock_server.world.organisation import Organisation
+    from mock_server.world.world import World
+
+# The body of a reset is assumed; its names stand here and nowhere else.
+COURSE, USERS, EVERYONE = "courseId", "userIds", "allUsers"
+
+
+@frozen
+class Scope:
+    """A course, and the users listed; None for everyone in it."""
+
+    course_id: str
+    user_ids: list[str] | None
+
+
+def rights(world: World, actor: Actor, body: object) -> Reach:
+    """R01, R02: the right that the body's kind of reset needs; any of the two where the body leaves it open."""
+    names = {camel(name) for name in body} if isinstance(body, dict) else set()
+    if (EVERYONE in names) == (USERS in names):
+        return require(actor, world.policy, Family.RESET_USERS, Family.RESET_EVERYONE)
+    kind = Family.RESET_EVERYONE if EVERYONE in names else Family.RESET_USERS
+    return require(actor, world.policy, kind)
+
+
+def read(policy: Policy, body: object) -> Scope:
+    """R07: one course, and either a list of users or everyone; anything else is 400."""
+    fields = Fields.read(body, (COURSE, USERS, EVERYONE))
+    course_id = fields.id(COURSE)
+    if fields.has(USERS) == fields.has(EVERYONE):
+        raise invalid(f"Send either {USERS} or {EVERYONE}: true, one of the two.", USERS)
+    if fields.has(USERS):
+        return Scope(course_id, fields.ids(USERS, policy.max_users_per_reset))
+    if not fields.flag(EVERYONE):
+        raise invalid(f"{EVERYONE} can only be true; list {USERS} for a reset of some.", EVERYONE)
+    return Scope(course_id, None)
+
+
+def find(organisation: Organisation, scope: Scope) -> Course:
+    """R08: the course; 404 if it or any user listed does not exist in the organisation."""
+    course = organisation.courses.get(scope.course_id)
+    if course is None:
+        raise RefusedError(
+            Reason.COURSE_NOT_FOUND, f"There is no course {scope.course_id}.", {"ids": scope.course_id}
+        )
+    unknown = [user_id for user_id in scope.user_ids or () if user_id not in organisation.people]
+    if unknown:
+        listed = ", ".join(unknown)
+        raise RefusedError(
+            Reason.USER_NOT_FOUND, f"Nothing was changed: there are no users {listed}.", {"ids": listed}
+        )
+    return course

@@ -1,0 +1,38 @@
+"""What somebody sees of an organisation (R03 to R05): their own rows, their teams', or all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mock_server.rules.permissions import Reach
+
+if TYPE_CHECKING:
+    from mock_server.rules.authentication import Actor
+    from mock_server.world.courses import Course
+
+
+def users(actor: Actor, reach: Reach) -> set[str] | None:
+    """Ids of the users whose rows somebody sees; None for all."""
+    if reach is Reach.ALL:
+        return None
+    return {actor.id} | (team(actor) if reach is Reach.TEAMS else set())
+
+
+def team(actor: Actor) -> set[str]:
+    """Ids of the users of the groups and sites that somebody manages."""
+    groups, sites = actor.person.managed_groups, actor.person.managed_sites
+    return {
+        person.id
+        for person in actor.organisation.people.values()
+        if not (groups.isdisjoint(person.groups) and sites.isdisjoint(person.sites))
+    }
+
+
+def courses(actor: Actor, reach: Reach) -> list[Course]:
+    """The courses that somebody sees: all, or the published ones assigned to them."""
+    every = actor.organisation.courses.values()
+    return [course for course in every if reach is Reach.ALL or _is_theirs(actor, course)]
+
+
+def _is_theirs(actor: Actor, course: Course) -> bool:
+    return course.is_published and actor.organisation.progress[course.id].has(actor.id)

@@ -1,0 +1,214 @@
+"""The vendor's shapes, each written in one place. P, O, T, A: published, observed, third party's, assumed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mock_server.wire.answers import to_json
+from mock_server.world.courses import Course, Lesson
+from mock_server.world.organisation import Organisation
+from mock_server.world.people import Group, PermissionSet, Person, Site, Status
+from mock_server.world.progress import Attempt, Enrolment, LessonProgress, Record, Tally
+
+Json = dict[str, Any]
+
+
+def course(course: Course) -> Json:
+    """A course (O); two names begin with a capital, as seen live."""
+    original = {"id": course.translation_of, "externalId": ""} if course.translation_of else None
+    return {
+        "id": course.id,
+        "externalId": course.external_id,
+        "title": course.title,
+        "description": course.description,
+        "status": course.status,
+        "locale": course.locale,
+        "isMandatory": course.is_mandatory,
+        "dueBy": course.due.kind,
+        "duration": course.duration,
+        "thumbnailUrl": course.thumbnail_url,
+        "createdDatetime": course.created_at,
+        "modifiedDatetime": course.modified_at,
+        "TranslationOriginalCourse": original,
+        "logoUrl": course.logo_url,
+        "brandingImageUrl": course.branding_image_url,
+        "isPublished": course.is_published,
+        "LessonCount": len(course.lessons),
+        "publishedVersionNumber": course.published_version,
+    }
+
+
+def lesson_of_course(lesson: Lesson) -> Json:
+    """A lesson in the list of its course (T)."""
+    return {
+        "id": lesson.id,
+        "externalId": lesson.external_id,
+        "title": lesson.title,
+        "description": lesson.description,
+        "status": lesson.status,
+        "minimumScore": lesson.minimum_score,
+    }
+
+
+def lesson(lesson: Lesson) -> Json:
+    """A lesson by itself (T), in snake_case."""
+    return {
+        "id": lesson.id,
+        "title": lesson.title,
+        "description": lesson.description,
+        "created_datetime": lesson.created_at,
+        "modified_datetime": lesson.created_at,
+        "external_id": lesson.external_id,
+    }
+
+
+_NOTHING = {
+    "opened_at": "",
+    "completed_at": "",
+    "completed_lessons": 0,
+    "progress_percent": 0.0,
+    "score": 0,
+    "time_spent_seconds": 0,
+    "completion_expiry_date": "",
+}
+"""What a row says where nothing has begun, or after a reset (A)."""
+
+
+def progress_row(course: Course, person: Person, enrolment: Enrolment, record: Record | None) -> Json:
+    """A row of the progress feed (P)."""
+    figures = _NOTHING if record is None else {name: getattr(record, name) for name in _NOTHING}
+    stated = enrolment.identity
+    return {
+        **figures,
+        "total_lessons": stated.total_lessons if stated else len(course.lessons),
+        "course_id": course.id,
+        "course_external_id": stated.course_external_id if stated else course.external_id,
+        "course_title": stated.course_title if stated else course.title,
+        "user_email": stated.user_email if stated else person.email,
+        "user_first_name": stated.user_first_name if stated else person.first_name,
+        "user_last_name": stated.user_last_name if stated else person.last_name,
+        "user_id": person.id,
+        "user_external_id": stated.user_external_id if stated else person.external_id,
+        "due_at": enrolment.due_at,
+    }
+
+
+def progress_fragment(organisation: Organisation, course_id: str, user_id: str) -> bytes:
+    """A row of the progress feed as JSON, kept until something in it changes."""
+    progress = organisation.progress[course_id]
+    fragment = progress.fragments.get(user_id)
+    if fragment is None:
+        row = progress_row(
+            organisation.courses[course_id],
+            organisation.people[user_id],
+            progress.enrolments[user_id],
+            progress.records.get(user_id),
+        )
+        fragment = progress.fragments[user_id] = to_json(row)
+    return fragment
+
+
+def course_statistics(course: Course, total: int, tally: Tally) -> Json:
+    """The figures of a course (A); the score is the mean over users with recorded progress."""
+    return {
+        "courseId": course.id,
+        "courseTitle": course.title,
+        "totalUsers": total,
+        "openedCount": tally.opened,
+        "completedCount": tally.completed,
+        "completionPercent": round(100 * tally.completed / total, 2) if total else 0.0,
+        "averageScore": round(tally.score_sum / tally.recorded, 2) if tally.recorded else 0.0,
+    }
+
+
+def lesson_progress(course: Course, lesson: Lesson, progress: LessonProgress | None) -> Json:
+    """How far a user is in a lesson (A); one never opened stands there with zeros."""
+    return {
+        "courseId": course.id,
+        "lessonId": lesson.id,
+        "lessonTitle": lesson.title,
+        "opened": progress is not None,
+        "openedDateTime": progress.opened_at if progress else "",
+        "completed": bool(progress and progress.completed_at),
+        "completedDateTime": progress.completed_at if progress else "",
+        "percentageCompleted": progress.percent if progress else 0.0,
+        "score": progress.score if progress else 0,
+    }
+
+
+def attempt(course_id: str, user_id: str, attempt: Attempt) -> Json:
+    """One try at a lesson (A)."""
+    return {
+        "id": attempt.id,
+        "userId": user_id,
+        "courseId": course_id,
+        "lessonId": attempt.lesson_id,
+        "startedDateTime": attempt.started_at,
+        "completedDateTime": attempt.completed_at,
+        "score": attempt.score,
+        "success": attempt.success,
+    }
+
+
+def user(person: Person) -> Json:
+    """A user in the users list (T)."""
+    return {
+        "user_id": person.id,
+        "org_id": person.organisation_id,
+        "status": person.status,
+        "first_name": person.first_name,
+        "last_name": person.last_name,
+        "email": person.email,
+        "username": person.email,
+        "seat_type": person.seat,
+        "timezone": person.timezone,
+        "locale": person.locale,
+        "created_at": person.created_at,
+    }
+
+
+def feed_user(person: Person) -> Json:
+    """A row of /feed/users (P)."""
+    return {
+        "id": person.id,
+        "organisation_id": person.organisation_id,
+        "email": person.email,
+        "firstname": person.first_name,
+        "lastname": person.last_name,
+        "active": person.status is Status.ACTIVE,
+        "seat_type": person.seat,
+        "created_at": person.created_at,
+    }
+
+
+def feed_group(organisation_id: str, group: Group) -> Json:
+    """A row of /feed/groups (P)."""
+    return {"id": group.id, "organisation_id": organisation_id, "name": group.name}
+
+
+def feed_site(organisation_id: str, site: Site) -> Json:
+    """A row of /feed/sites (P)."""
+    return {
+        "id": site.id,
+        "name": site.name,
+        "organisation_id": organisation_id,
+        "deleted": site.deleted,
+        "parent_id": site.parent_id,
+    }
+
+
+def permission_set(held: PermissionSet, names: list[str]) -> Json:
+    """A permission set with every permission, held or not (T)."""
+    identifier = {
+        "id": held.id,
+        "type": "PERMISSION_SET_TYPE_CUSTOM" if held.custom else "PERMISSION_SET_TYPE_DEFAULT",
+        "name": held.name,
+        "description": held.description,
+        "allowed_seat_types": list(held.seats),
+    }
+    return {
+        "permission_set": {
+            "identifier": identifier,
+            "permissions": {name: name in held.permissions for name in names},
+        }
+    }
