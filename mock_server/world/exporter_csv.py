@@ -1,0 +1,153 @@
+"""A real organisation's export as a world to rehearse against.
+
+What the file says reads back through the feed as it stands: dates as their original text, names and titles row by
+row even where rows disagree. What it does not say is made up as sparingly as can be: lessons, as many as the rows
+speak of, of which the first ones are completed; people with full seats, directly assigned; published courses without
+certificates. The tokens belong to staff who are in no row and assigned to nothing.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from os import PathLike, fspath
+from pathlib import Path
+
+from mock_server.world import times
+from mock_server.world.builder import OrganisationBuilder, WorldBuilder, first_lessons_done
+from mock_server.world.clock import Clock
+from mock_server.world.courses import Course
+from mock_server.world.exporter_rows import ExporterCsvError, ExportRow, Problem, parse
+from mock_server.world.people import Person
+from mock_server.world.progress import Enrolment, Identity, Record
+from mock_server.world.staff import add_staff
+
+_COURSE = attrgetter("course_id")
+_OTHER_ENCODINGS = {
+    codecs.BOM_UTF32_LE: "UTF-32",  # before UTF-16, whose mark begins alike
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+
+def build_exporter_csv(path: str | PathLike[str], *, now: datetime | None = None) -> WorldBuilder:
+    """Load a ``training_course_progresses.csv``. ExporterCsvError, and nothing loaded, if anything is wrong.
+
+    ``now`` freezes the world's clock; dates in the file may lie beyond it. Ids stay, tokens are random.
+    """
+    source = fspath(path)
+    try:
+        with Path(source).open("rb") as file:
+            rows = parse(_decoded(file, source), source)
+    except OSError as error:
+        raise ExporterCsvError(source, (Problem(1, "", f"cannot be read: {error.strerror}"),)) from None
+    return build_rows(rows, now=now)
+
+
+def _decoded(lines: Iterable[bytes], source: str) -> Iterator[str]:
+    """Lines of UTF-8, with or without a byte order mark. ExporterCsvError names the line that is not."""
+    for number, line in enumerate(lines, 1):
+        if number == 1:
+            line = line.removeprefix(codecs.BOM_UTF8)
+            for mark, encoding in _OTHER_ENCODINGS.items():
+                if line.startswith(mark):
+                    raise _not_utf8(source, number, f"the file is {encoding}")
+        if b"\0" in line:
+            raise _not_utf8(source, number, "there is a NUL byte, as UTF-16 has them")
+        try:
+            yield line.decode()
+        except UnicodeDecodeError as error:
+            raise _not_utf8(source, number, f"byte 0x{line[error.start]:02x} is not UTF-8") from None
+
+
+def _not_utf8(source: str, line: int, what: str) -> ExporterCsvError:
+    return ExporterCsvError(source, (Problem(line, "", f"{what}: save the file as UTF-8"),))
+
+
+def build_rows(rows: Sequence[ExportRow], *, now: datetime | None = None) -> WorldBuilder:
+    """A world of checked rows."""
+    since = Clock(now).now()
+    builder = WorldBuilder(seed=None, now=now, since=since)
+    organisation = builder.organisation("Imported organisation")
+    people = _people(organisation, rows)
+    for _, group in groupby(sorted(rows, key=_COURSE), key=_COURSE):
+        _add_course(organisation, list(group), people, since)
+    add_staff(builder, organisation, expired_at=since)
+    return builder
+
+
+def _people(organisation: OrganisationBuilder, rows: Iterable[ExportRow]) -> dict[str, Person]:
+    """Everyone in the file; where rows disagree about somebody, the first one says who they are."""
+    people: dict[str, Person] = {}
+    for row in rows:
+        if row.user_id not in people:
+            people[row.user_id] = organisation.person(
+                row.user_first_name,
+                row.user_last_name,
+                row.user_email,
+                id=row.user_id,
+                external_id=row.user_external_id,
+            )
+    return people
+
+
+def _add_course(
+    organisation: OrganisationBuilder, rows: list[ExportRow], people: dict[str, Person], now: datetime
+) -> None:
+    course = organisation.course(
+        rows[0].course_title,
+        id=rows[0].course_id,
+        external_id=rows[0].course_external_id,
+        lessons=max(row.total_lessons for row in rows),
+    )
+    organisation.assign(course, users=[people[row.user_id] for row in rows])
+    for row in rows:
+        moved = _last_moved(row, now)
+        enrolment = Enrolment(moved, moved, row.due_at, _identity(row, course, people[row.user_id]))
+        organisation.enrol(course.id, row.user_id, enrolment)
+        organisation.record(course.id, row.user_id, _record(row, course, moved))
+
+
+def _last_moved(row: ExportRow, now: datetime) -> datetime:
+    """When the row last changed, so far as the file tells; else the moment of loading."""
+    return max((times.parse(text) for text in (row.opened_at, row.completed_at) if text), default=now)
+
+
+def _identity(row: ExportRow, course: Course, person: Person) -> Identity | None:
+    """What the row says of its course and person, kept only where it differs from what is known of them."""
+    said = Identity(
+        row.course_title,
+        row.course_external_id,
+        row.user_email,
+        row.user_first_name,
+        row.user_last_name,
+        row.user_external_id,
+        row.total_lessons,
+    )
+    known = Identity(
+        course.title,
+        course.external_id,
+        person.email,
+        person.first_name,
+        person.last_name,
+        person.external_id,
+        len(course.lessons),
+    )
+    return None if said == known else said
+
+
+def _record(row: ExportRow, course: Course, moved: datetime) -> Record:
+    done_at = row.completed_at or row.opened_at or times.to_text(moved)
+    return Record(
+        modified_at=moved,
+        opened_at=row.opened_at,
+        completed_at=row.completed_at,
+        completed_lessons=row.completed_lessons,
+        progress_percent=row.progress_percent,
+        score=row.score,
+        lessons=first_lessons_done(course, row.completed_lessons, row.opened_at or done_at, done_at),
+    )

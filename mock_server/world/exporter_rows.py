@@ -1,0 +1,209 @@
+"""Reading the vendor exporter's ``training_course_progresses.csv`` into checked rows: pure, text lines in, rows out.
+
+Nothing is trimmed, guessed or filled in. What is wrong is collected with its line and column, so that a file is
+mended in one go rather than one error at a time.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from attrs import fields, frozen
+
+from mock_server.world import times
+
+LISTED = 20
+"""Problems that an error lists; the rest are counted."""
+
+MOST_LESSONS = 10_000
+"""Lessons of one course; each is made, so a slip of the keyboard must not make a thousand million."""
+
+_DATE = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+_WHOLE = re.compile(r"[0-9]{1,10}")
+_DECIMAL = re.compile(r"[0-9]{1,3}(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+_ID = re.compile(r"[^/\\\x00-\x1f\x7f-\x9f]{1,128}")
+_INT32 = 2**31 - 1
+
+
+@frozen
+class ExportRow:
+    """One person in one course, as the file has it; the fields are the file's columns."""
+
+    opened_at: str
+    completed_at: str
+    total_lessons: int
+    completed_lessons: int
+    course_id: str
+    course_external_id: str
+    course_title: str
+    user_email: str
+    user_first_name: str
+    user_last_name: str
+    user_id: str
+    user_external_id: str
+    progress_percent: float
+    score: int
+    due_at: str
+
+
+COLUMNS = tuple(each.name for each in fields(ExportRow))
+
+
+@frozen
+class Problem:
+    """One thing wrong with a file."""
+
+    line: int
+    """Of the physical file, from 1; that of a row is where the row begins."""
+    column: str
+    """"" where the whole line is meant."""
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}{f', column {self.column}' if self.column else ''}: {self.message}"
+
+
+class ExporterCsvError(ValueError):
+    """A file that is not a sound export. Nothing of it was loaded."""
+
+    def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
+        super().__init__(source, problems)
+        self.source = source
+        self.problems = problems
+
+    def __str__(self) -> str:
+        listed = [str(problem) for problem in self.problems[:LISTED]]
+        if len(self.problems) > LISTED:
+            listed.append(f"and {len(self.problems) - LISTED} more")
+        return f"{self.source}: " + "\n  ".join(listed)
+
+
+def parse(lines: Iterable[str], source: str = "export") -> list[ExportRow]:
+    """Read and check an export. ExporterCsvError lists everything that is wrong, by line and column."""
+    records = _records(lines, source)
+    line, header = next(records, (1, []))
+    order = _columns(header, line, source)
+    problems: list[Problem] = []
+    rows: list[ExportRow] = []
+    first_seen: dict[tuple[str, str], int] = {}
+    for line, cells in records:
+        found, row = _row(line, order, cells)
+        problems += found
+        if row is not None:
+            problems += _repeated(line, row, first_seen)
+            rows.append(row)
+    if problems:
+        raise ExporterCsvError(source, tuple(problems))
+    return rows
+
+
+def _records(lines: Iterable[str], source: str) -> Iterator[tuple[int, list[str]]]:
+    """Records with the line each begins at; blank lines are passed over."""
+    reader = csv.reader(lines, strict=True)
+    begin = 1
+    try:
+        for cells in reader:
+            if cells:
+                yield begin, cells
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        raise ExporterCsvError(source, (Problem(begin, "", f"not sound CSV: {error}"),)) from None
+
+
+def _columns(header: list[str], line: int, source: str) -> list[str]:
+    """The order of the columns, once the header has each of them exactly once."""
+    if not header:
+        raise ExporterCsvError(source, (Problem(1, "", f"the file is empty; expected {','.join(COLUMNS)}"),))
+    found = [Problem(line, name, "is missing") for name in COLUMNS if name not in header]
+    found += [Problem(line, name, "is not a column of this export") for name in header if name not in COLUMNS]
+    found += [Problem(line, name, "stands there twice") for name in COLUMNS if header.count(name) > 1]
+    if len(header) == 1 and ";" in header[0]:
+        found = [Problem(line, "", "the columns are separated by semicolons; the exporter writes commas")]
+    if found:
+        raise ExporterCsvError(source, tuple(found))
+    return header
+
+
+def _row(line: int, order: list[str], cells: list[str]) -> tuple[list[Problem], ExportRow | None]:
+    if len(cells) != len(order):
+        return [Problem(line, "", f"has {len(cells)} cells instead of {len(order)}")], None
+    problems: list[Problem] = []
+    values: dict[str, Any] = {}
+    for column, text in zip(order, cells, strict=True):
+        try:
+            values[column] = _READ.get(column, str)(text)
+        except ValueError as error:
+            problems.append(Problem(line, column, str(error)))
+    if problems:
+        return problems, None
+    row = ExportRow(**values)
+    if row.completed_lessons > row.total_lessons:
+        message = f"{row.completed_lessons} of {row.total_lessons} lessons cannot be completed"
+        return [Problem(line, "completed_lessons", message)], None
+    return [], row
+
+
+def _repeated(line: int, row: ExportRow, first_seen: dict[tuple[str, str], int]) -> list[Problem]:
+    before = first_seen.setdefault((row.course_id, row.user_id), line)
+    if before == line:
+        return []
+    return [Problem(line, "user_id", f"this user stands in this course already, in line {before}")]
+
+
+def _date(text: str) -> str:
+    """A date as it stands, "" for none."""
+    if text:
+        try:
+            if not _DATE.fullmatch(text):
+                raise ValueError
+            times.parse(text)
+        except (ValueError, OverflowError):
+            raise ValueError(f"{_shown(text)} is no date like 2026-01-31T09:00:00Z, nor empty") from None
+    return text
+
+
+def _whole(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not _WHOLE.fullmatch(text) or int(text) > most:
+            raise ValueError(f"{_shown(text)} is no whole number from 0 to {most}")
+        return int(text)
+
+    return read
+
+
+def _percent(text: str) -> float:
+    if not _DECIMAL.fullmatch(text) or float(text) > 100:
+        raise ValueError(f"{_shown(text)} is no number from 0 to 100")
+    return float(text)
+
+
+def _id(text: str) -> str:
+    """An id that can stand in a path, as every request about it must be able to name it."""
+    if not text:
+        raise ValueError("is empty")
+    if text in (".", "..") or not _ID.fullmatch(text):
+        raise ValueError(f"{_shown(text)} is no id: at most 128 characters, no slash, no control character")
+    return text
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:60] + "…")
+
+
+_READ: dict[str, Callable[[str], Any]] = {
+    "opened_at": _date,
+    "completed_at": _date,
+    "due_at": _date,
+    "total_lessons": _whole(MOST_LESSONS),
+    "completed_lessons": _whole(MOST_LESSONS),
+    "score": _whole(_INT32),
+    "progress_percent": _percent,
+    "course_id": _id,
+    "user_id": _id,
+}
+"""How a column is read; every other one is text as it stands."""
