@@ -22,7 +22,7 @@ HEADER = "x-training-mock-secret"
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
 _OPEN = "/_mock/health"
-_WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
 def is_loopback(host: str) -> bool:
@@ -104,7 +104,7 @@ class Guard:
         return RefusedError(Reason.HOST_NOT_ALLOWED, message)
 
     def _knows(self, host: str) -> bool:
-        any_address = bool(self.hosts & _WILDCARDS) and _is_address(host)
+        any_address = bool(self.hosts & WILDCARDS) and _is_address(host)
         return is_loopback(host) or host in self.hosts or any_address
 
     def _control(self, request: Request) -> RefusedError | None:

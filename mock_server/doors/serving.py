@@ -11,7 +11,7 @@ from typing import Literal, Protocol, Self
 
 from attrs import frozen
 
-from mock_server.control.guard import Guard, is_loopback
+from mock_server.control.guard import WILDCARDS, Guard, is_loopback
 from mock_server.doors.edge import Handler, refused
 from mock_server.doors.stdlib import Limits, StdlibServer
 from mock_server.wire.message import Request, Response
@@ -193,4 +193,6 @@ def _engine(engine: Engine, handler: Handler, listener: socket.socket, limits: L
 
 def _reachable(host: str) -> str:
     """The host that clients on this machine use: a wildcard address is none."""
-    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - never bound
+    if host not in WILDCARDS:
+        return host
+    return "::1" if host == "::" else "127.0.0.1"
