@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
@@ -31,7 +32,7 @@ class Bound(Generic[D]):
         self._calls = calls
 
 
-class _Descriptor:
+class _Descriptor(ABC):
     """What both descriptors share: binding once per owner, and showing the signature that the user meets."""
 
     _shown_sync: str
@@ -51,8 +52,9 @@ class _Descriptor:
         owner.__dict__[function.__name__] = self._described(call, type(driver), drop_self=True)
         return owner.__dict__[function.__name__]
 
+    @abstractmethod
     def _perform(self, driver: Any, result: Any) -> Any:
-        raise AssertionError("each descriptor says what it does with what the method returns")
+        """What becomes of what the method returned, on a driver."""
 
     def _on_the_class(self) -> Any:
         """For help() and the reference: a plain function, with the sync signature."""

@@ -95,17 +95,25 @@ def apply_plan(calls: Calls, order: Order) -> Flow[ResetReport]:
 
 def _check_origin(plan: ResetPlan, here: Origin) -> None:
     made = plan.origin
-    for what, there, now in (
-        ("server", made.base_url, here.base_url),
-        ("organisation", made.organisation_id, here.organisation_id),
-        ("reference server", made.reference_server, here.reference_server),
+    for there, now in (
+        (f"on {made.base_url}", f"on {here.base_url}"),
+        (f"in organisation {made.organisation_id}", f"in organisation {here.organisation_id}"),
+        (_kind(made), _kind(here)),
     ):
         if there != now:
             raise PlanMismatchError(
-                f"the plan was made on {what} {there!r}, but this client speaks to {now!r}. Nothing was sent"
+                f"the plan was made {there}, but this client works {now}. Nothing was sent"
             )
     if not here.reference_server:
         raise UnconfirmedFormatError(UNCONFIRMED.format(where=here.base_url))
+
+
+def _kind(origin: Origin) -> str:
+    return (
+        "on the reference server"
+        if origin.reference_server
+        else "on a service that is not the reference server"
+    )
 
 
 @define
