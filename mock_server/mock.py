@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from mock_server import app
 from mock_server.policy import Policy
 from mock_server.rules.authentication import actor_of
 from mock_server.wire.message import Request, Response
+from mock_server.world.demo import build_demo
+from mock_server.world.exporter_csv import build_exporter_csv
+from mock_server.world.generate import build_generated
 from mock_server.world.ledger import AuditEntry, Certificate, Notification
 from mock_server.world.people import digest
 from mock_server.world.world import World
@@ -30,9 +34,35 @@ class MockTraining:
     @classmethod
     def demo(cls, *, policy: Policy | None = None, now: datetime | None = None) -> MockTraining:
         """A realistic organisation, the same every time. ``now`` freezes its clock; without, time is real."""
-        from mock_server.world.demo import build_demo
-
         builder = build_demo(now)
+        return cls(builder.build(policy or Policy()), builder.tokens)
+
+    @classmethod
+    def generate(
+        cls,
+        *,
+        users: int,
+        courses: int,
+        seed: int = 0,
+        policy: Policy | None = None,
+        now: datetime | None = None,
+    ) -> MockTraining:
+        """A world of any size, the same for the same numbers, with every course assigned to every user.
+
+        ValueError for numbers below one.
+        """
+        builder = build_generated(users, courses, seed, now=now)
+        return cls(builder.build(policy or Policy()), builder.tokens)
+
+    @classmethod
+    def from_exporter_csv(
+        cls, path: str | PathLike[str], *, policy: Policy | None = None, now: datetime | None = None
+    ) -> MockTraining:
+        """The world that a ``training_course_progresses.csv`` of the vendor's exporter describes.
+
+        ExporterCsvError, naming line and column, if anything in the file is wrong.
+        """
+        builder = build_exporter_csv(path, now=now)
         return cls(builder.build(policy or Policy()), builder.tokens)
 
     def token(self, name: TokenName) -> str:

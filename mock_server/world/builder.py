@@ -23,12 +23,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from attrs import evolve
+
 from mock_server.policy import Policy
 from mock_server.rules.eligibility import assigned_since
 from mock_server.world import times
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Assigned, Course, Lesson
 from mock_server.world.ids import Ids
+from mock_server.world.ledger import Certificate
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import (
     Group,
@@ -127,6 +130,24 @@ class OrganisationBuilder:
         self.organisation.people[made.id] = made
         return made
 
+    def change(
+        self,
+        person: Person,
+        *,
+        permission_sets: Iterable[PermissionSet],
+        managed_groups: Iterable[Group] = (),
+        managed_sites: Iterable[Site] = (),
+    ) -> Person:
+        """Give somebody other rights, and teams to manage."""
+        changed = evolve(
+            person,
+            permission_sets=frozenset(each.id for each in permission_sets),
+            managed_groups=frozenset(group.id for group in managed_groups),
+            managed_sites=frozenset(site.id for site in managed_sites),
+        )
+        self.organisation.people[person.id] = changed
+        return changed
+
     def course(
         self,
         title: str,
@@ -186,6 +207,11 @@ class OrganisationBuilder:
         """State what is recorded of somebody in a course."""
         self.organisation.progress[course_id].records[user_id] = record
 
+    def certificate(self, course_id: str, user_id: str, issued_at: str) -> None:
+        """State that a completion has issued a certificate."""
+        made = Certificate(self._ids.certificate(), self.organisation.id, course_id, user_id, issued_at)
+        self.organisation.certificates[course_id, user_id] = (made,)
+
     def finish(self) -> None:
         """Work out every roster."""
         for course_id in self.organisation.courses:
@@ -194,14 +220,19 @@ class OrganisationBuilder:
     def _roster(self, course_id: str) -> Iterable[tuple[str, Enrolment]]:
         stated = self._enrolments.get(course_id, {})
         due, assigned = self.organisation.courses[course_id].due, self.organisation.assigned[course_id]
+        plain: dict[datetime, Enrolment] = {}
         for person in self.organisation.people.values():
             since = assigned_since(assigned, person)
-            if since is not None:
-                plain = stated.get(person.id) or Enrolment(since, since, due.date_for(since))
-                yield person.id, plain
+            if since is None:
+                continue
+            if since not in plain:
+                plain[since] = Enrolment(since, since, due.date_for(since))
+            yield person.id, stated.get(person.id, plain[since])
 
 
-def first_lessons_done(course: Course, done: int, opened_at: str, completed_at: str) -> Any:
+def first_lessons_done(
+    course: Course, done: int, opened_at: str, completed_at: str
+) -> tuple[LessonProgress, ...]:
     """Lesson progress that agrees with a number of completed lessons: the first ones, in order."""
     return tuple(
         LessonProgress(lesson.id, opened_at, completed_at, 100.0) for lesson in course.lessons[:done]
@@ -221,6 +252,11 @@ class WorldBuilder:
         self._tokens: dict[str, Token] = {}
         self.tokens: dict[str, str] = {}
         """The tokens themselves by name; the world keeps digests only."""
+
+    @property
+    def main(self) -> OrganisationBuilder:
+        """The first organisation."""
+        return self._organisations[0]
 
     @property
     def ids(self) -> Ids:

@@ -1,23 +1,237 @@
-"""The demo world."""
+"""The demo world: Nordwerk Logistik, a haulier with five sites, and a second organisation beside it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from mock_server.world.builder import WorldBuilder
+from mock_server.world import demo_data as data
+from mock_server.world import times
+from mock_server.world.builder import OrganisationBuilder, WorldBuilder
+from mock_server.world.courses import Course, CourseStatus, Due, DueKind, Lesson, LessonKind
+from mock_server.world.history import past
+from mock_server.world.ids import Ids
+from mock_server.world.people import Group, Permission, Person, Seat, Site, Status
+from mock_server.world.progress import Record
+
+_FOUNDED = datetime(2025, 11, 3, 8, tzinfo=UTC)
+_ASSIGNED = datetime(2026, 2, 2, 7, 30, tzinfo=UTC)
+_BEGUN = datetime(2026, 2, 16, 6, 15, tzinfo=UTC)
+_DUES = (
+    Due(),
+    Due(DueKind.STATIC, at="2026-12-31T22:59:59.000Z"),
+    Due(DueKind.RELATIVE, days=60),
+)
+_SPECIAL: dict[str, dict[str, Any]] = {
+    "quiet": {"notifications": False},
+    "lite": {"seat": Seat.LITE},
+    "guest": {"seat": Seat.GUEST},
+    "deactivated": {"status": Status.DEACTIVATED},
+}
 
 
 def build_demo(now: datetime | None = None) -> WorldBuilder:
-    """Nordwerk Logistik, the same every time but for the clock."""
-    builder = WorldBuilder(seed="demo", now=now, since=datetime(2026, 1, 5, 8, tzinfo=UTC))
-    org = builder.organisation("Nordwerk Logistik")
-    admin = org.person(
-        "Katrin",
-        "Sørensen",
-        "k.soerensen@nordwerk.example",
+    """The same world every time but for the clock, which runs in real time unless ``now`` freezes it."""
+    builder = WorldBuilder(seed="demo", now=now, since=_FOUNDED)
+    nordwerk = _Nordwerk(builder)
+    nordwerk.forklift()
+    for number, row in enumerate(data.COURSES):
+        nordwerk.course(number, *row)
+    nordwerk.tokens(builder)
+    _neighbour(builder)
+    return builder
+
+
+class _Nordwerk:
+    """The main organisation in the making."""
+
+    def __init__(self, builder: WorldBuilder) -> None:
+        self.ids: Ids = builder.ids
+        self.org: OrganisationBuilder = builder.organisation("Nordwerk Logistik")
+        self.sites = self._sites()
+        self.groups: dict[str, Group] = {}
+        self.people = [self._person(*line.split("|")) for line in data.PEOPLE.strip().splitlines()]
+        self.by_name = {person.name: person for person in self.people}
+
+    def _sites(self) -> dict[str, Site]:
+        found: dict[str, Site] = {}
+        for country, places in data.SITES.items():
+            parent = self.org.site(country)
+            found |= {place: self.org.site(place, parent) for place in places}
+        return found
+
+    def _group(self, name: str) -> Group:
+        if name not in self.groups:
+            self.groups[name] = self.org.group(name)
+        return self.groups[name]
+
+    def _person(self, name: str, site: str, groups: str, special: str = "") -> Person:
+        first, _, last = name.strip().partition(" ")
+        extra: dict[str, Any] = {}
+        for word in special.split():
+            extra |= _SPECIAL[word]
+        names = [group.strip() for group in groups.split(",") if group.strip()]
+        british = site.strip() == "Leeds"
+        return self.org.person(
+            first,
+            last,
+            f"{_ascii(first)}.{_ascii(last)}@nordwerk.example",
+            external_id=f"NW-{len(self.org.organisation.people) + 1001}",
+            groups=[self._group(group) for group in names],
+            sites=[self.sites[site.strip()]],
+            timezone="Europe/London" if british else "Europe/Berlin",
+            locale="en-GB" if british else "de-DE",
+            permission_sets=[self.org.permission_sets["Guest" if "guest" in special else "Standard"]],
+            **extra,
+        )
+
+    def forklift(self) -> None:
+        """The course that everything else is shown on: 37 people with recorded progress, some not begun."""
+        lessons = [self._lesson(*line.split("|")) for line in data.FORKLIFT_LESSONS.strip().splitlines()]
+        course = self.org.course(
+            "Forklift basics",
+            created=_FOUNDED,
+            modified_at=times.to_text(_ASSIGNED),
+            lessons=lessons,
+            external_id="NW-FL-1",
+            description="Driving, stacking and parking counterbalance trucks safely.",
+            is_mandatory=True,
+            due=_DUES[2],
+            duration=5400,
+            certificate=True,
+            published_version=3,
+        )
+        self.org.assign(course, groups=[self.groups["Lager"]], at=_ASSIGNED)
+        learners = [p for p in self.people if self.groups["Lager"].id in p.groups]
+        active = [p for p in learners if p.can_learn]
+        for number, (person, state) in enumerate(zip(active, data.FORKLIFT, strict=False)):
+            self._record(course, person, self._state(course, state, number))
+        # Those who have left had progress too; it must neither count nor show.
+        for number, person in enumerate(p for p in learners if not p.can_learn):
+            self._record(course, person, self._state(course, "C", number))
+
+    def _lesson(self, title: str, kind: str, minimum: str = "0") -> Lesson:
+        return self.org.lesson(
+            title.strip(), _FOUNDED, kind=LessonKind(kind.strip()), minimum_score=int(minimum)
+        )
+
+    def _state(self, course: Course, state: str, number: int) -> Record:
+        start = _BEGUN + timedelta(days=number % 29, minutes=17 * number)
+        score = 80 + 7 * number % 21
+        all_lessons = course.lessons
+        talk, paper = all_lessons[4], all_lessons[5]
+        match state:
+            case "C":
+                return past(self.ids, course, start, all_lessons, score=score)
+            case "H":
+                return past(self.ids, course, start, all_lessons[:3], score=score)
+            case "S":
+                return past(self.ids, course, start, all_lessons[:3], score=score, touched=all_lessons[3:4])
+            case "D":
+                return past(self.ids, course, start, touched=[talk])
+            case "A":
+                return past(self.ids, course, start, [paper], score=0)
+            case _:
+                return past(self.ids, course, start)
+
+    def _record(self, course: Course, person: Person, record: Record) -> None:
+        self.org.record(course.id, person.id, record)
+        if course.certificate and record.completed_at:
+            self.org.certificate(course.id, person.id, record.completed_at)
+
+    def course(
+        self,
+        number: int,
+        title: str,
+        status: str,
+        lessons: int,
+        settings: dict[str, Any],
+        assigned: tuple[str, str],
+        begun: int,
+    ) -> None:
+        """One of the other courses, with so many tenths of its learners under way or done."""
+        made = self.org.course(
+            title,
+            created=_FOUNDED + timedelta(days=3 + number),
+            lessons=lessons,
+            external_id=f"NW-{number + 20}",
+            status=CourseStatus(status),
+            due=_DUES[number % 3],
+            duration=900 * lessons,
+            published_version=0 if status == "Draft" else 1,
+            **settings,
+        )
+        kind, name = assigned
+        everyone = kind == "everyone"
+        groups = [self.groups[name]] if kind == "group" else []
+        sites = [self.sites[name]] if kind == "site" else []
+        self.org.assign(made, groups=groups, sites=sites, everyone=everyone, at=_ASSIGNED)
+        learners = [
+            person
+            for person in self.people
+            if person.can_learn
+            and (
+                everyone
+                or not person.groups.isdisjoint(group.id for group in groups)
+                or not person.sites.isdisjoint(site.id for site in sites)
+            )
+        ]
+        for place, person in enumerate(learners):
+            if 10 * place < begun * len(learners):
+                done = lessons if place % 3 != 2 else lessons // 2
+                start = _BEGUN + timedelta(days=5 * number + place, minutes=11 * place)
+                score = 70 + (place * 13 + number) % 31
+                self._record(made, person, past(self.ids, made, start, made.lessons[:done], score=score))
+
+    def tokens(self, builder: WorldBuilder) -> None:
+        """Give the people of the tokens their rights."""
+        trainer = self.org.permission_set("Training manager", "Runs training.", [Permission.TRAINING])
+        resetter = self.org.permission_set("User manager", "Looks after users.", [Permission.USERS])
+        sets = self.org.permission_sets
+        admin = self.org.change(self.by_name["Katrin Sørensen"], permission_sets=[sets["Administrator"]])
+        builder.token("admin", admin)
+        builder.token("manager", self.org.change(self.by_name["Jürgen Weiß"], permission_sets=[trainer]))
+        builder.token("resetter", self.org.change(self.by_name["Björn Ångström"], permission_sets=[resetter]))
+        lead = self.org.change(
+            self.by_name["Maeve O'Brien"],
+            permission_sets=[sets["Manager"]],
+            managed_sites=[self.sites["Leeds"]],
+            managed_groups=[self.groups["Schichtleitung"]],
+        )
+        builder.token("teamlead", lead)
+        builder.token("learner", self.by_name["Anna Özdemir"])
+        builder.token("revoked", admin, revoked=True)
+        builder.token("expired", admin, expires_at=_BEGUN)
+
+
+def _neighbour(builder: WorldBuilder) -> None:
+    """A second organisation with the same course titles, which the first must never see."""
+    org = builder.organisation("Nordwerk Logistics Ltd")
+    depot = org.site("Leeds")
+    outsider = org.person(
+        "Rosalind",
+        "Fairweather",
+        "rosalind.fairweather@nordwerk-ltd.example",
+        sites=[depot],
         permission_sets=[org.permission_sets["Administrator"]],
     )
-    for name in ("admin", "manager", "teamlead", "learner", "outsider", "resetter"):
-        builder.token(name, admin)
-    builder.token("revoked", admin, revoked=True)
-    return builder
+    anna = org.person("Anna", "Özdemir", "anna.oezdemir@nordwerk-ltd.example", sites=[depot])
+    course = org.course("Forklift basics", lessons=3, certificate=True)
+    org.course("Data protection in 20 minutes", lessons=1)
+    org.assign(course, sites=[depot], at=_ASSIGNED)
+    for person in (outsider, anna):
+        record = past(builder.ids, course, _BEGUN, course.lessons)
+        org.record(course.id, person.id, record)
+        org.certificate(course.id, person.id, record.completed_at)
+    builder.token("outsider", outsider)
+
+
+_LETTERS = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ö": "Oe", "ß": "ss", "ø": "o", "Å": "a", "å": "a", "ł": "l", "ó": "o",
+     "ı": "i", "é": "e", "á": "a", "ń": "n", "ř": "r", "Ş": "s", "ễ": "e", "ị": "i", "Đ": "d", "đ": "d",
+     "ć": "c", " ": "-", "'": ""}
+)  # fmt: skip
+
+
+def _ascii(name: str) -> str:
+    return name.translate(_LETTERS).lower()

@@ -30,6 +30,7 @@ class Attempt:
     """One try at a lesson."""
 
     id: str
+    """Unique within its record."""
     lesson_id: str
     started_at: str
     completed_at: str

@@ -1,0 +1,98 @@
+"""Worlds of any size: every course assigned to everyone, so that the feed has users x courses rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from mock_server.world.builder import WorldBuilder
+from mock_server.world.courses import Course, LessonKind
+from mock_server.world.history import past
+from mock_server.world.people import Person
+from mock_server.world.staff import add_staff
+
+_SINCE = datetime(2026, 1, 5, 8, tzinfo=UTC)
+_FIRST = (
+    "Ada",
+    "Björn",
+    "Chloë",
+    "Dörte",
+    "Emre",
+    "Freya",
+    "Günther",
+    "Hannah",
+    "Ilse",
+    "Jörg",
+    "Klára",
+    "Łukasz",
+)
+_LAST = ("Ahrens", "Böhm", "Clarke", "Döring", "Evans", "Fuchs", "Größl", "Hughes", "İnan", "Jäger", "Köhler")
+_TOPICS = ("Forklifts", "Fire safety", "Erste Hilfe", "Ladungssicherung", "Manual handling", "Datenschutz")
+_WEEKS = 30
+_DONE = (0, 2, 4, 4)
+"""Completed lessons, of four: so half of those who began have completed."""
+_LESSONS = (LessonKind.CONTENT, LessonKind.QUIZ, LessonKind.DISCUSSION, LessonKind.ASSESSMENT)
+
+
+def build_generated(users: int, courses: int, seed: int, *, now: datetime | None = None) -> WorldBuilder:
+    """A world of so many users and courses, the same for the same numbers. ValueError for impossible ones.
+
+    The staff that own the tokens come on top and are assigned to nothing.
+    """
+    if users < 1 or courses < 1:
+        raise ValueError(f"a world needs at least one user and one course, not {users} and {courses}")
+    builder = WorldBuilder(seed=f"generated/{seed}", now=now, since=_SINCE)
+    org = builder.organisation(f"Generated organisation {seed}")
+    group, team = org.group("Learners"), org.group("Every second learner")
+    people = [
+        org.person(
+            _FIRST[number % len(_FIRST)],
+            _LAST[number // len(_FIRST) % len(_LAST)],
+            f"user{number}@generated.example",
+            external_id=f"EXT-{number}",
+            groups=(group, team) if number % 2 else (group,),
+            notifications=number % 4 != 3,
+        )
+        for number in range(1, users + 1)
+    ]
+    for number in range(1, courses + 1):
+        lessons = [org.lesson(f"{kind.value.capitalize()} {number}", kind=kind) for kind in _LESSONS]
+        course = org.course(
+            f"{_TOPICS[number % len(_TOPICS)]} {number}",
+            created=_SINCE + timedelta(minutes=number),
+            lessons=lessons,
+            certificate=number % 5 == 1,
+        )
+        org.assign(course, groups=(group,), at=_SINCE)
+        _begin(builder, course, people)
+    add_staff(builder, org, expired_at=_SINCE)
+    # The learner is one of the learners, the team lead one who has a team: every second of them.
+    builder.token("learner", people[0])
+    lead = org.person(
+        "Terry",
+        "Teamlead",
+        "terry@generated.example",
+        managed_groups=(team,),
+        permission_sets=(org.permission_sets["Manager"],),
+    )
+    builder.token("teamlead", lead)
+    return builder
+
+
+def _begin(builder: WorldBuilder, course: Course, people: list[Person]) -> None:
+    """Begin a course for some four in five of these people.
+
+    Records are frozen and say nothing of whose they are, so people may share them: that keeps large worlds small.
+    """
+    starts = [_SINCE + timedelta(days=7 * week, minutes=13 * week) for week in range(1, _WEEKS + 1)]
+    shared = [
+        past(builder.ids, course, start, course.lessons[:done], score=60 + 10 * done - week % 7)
+        for week, start in enumerate(starts)
+        for done in _DONE
+    ]
+    for person in people:
+        draw = int(builder.ids.derive(f"{course.id}/{person.id}", 8), 16)
+        if draw % 5:
+            record = shared[draw // 5 % len(shared)]
+            builder.main.record(course.id, person.id, record)
+            if course.certificate and record.completed_at:
+                builder.main.certificate(course.id, person.id, record.completed_at)

@@ -1,0 +1,89 @@
+"""Progress of the past, made at once instead of action by action: for worlds that begin with a history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from attrs import define, field
+
+from mock_server.world import times
+from mock_server.world.courses import Course, Lesson, LessonKind
+from mock_server.world.ids import Ids
+from mock_server.world.progress import (
+    AssessmentSubmission,
+    Attempt,
+    DiscussionPost,
+    HandIn,
+    LessonProgress,
+    Record,
+)
+
+_PACE = timedelta(hours=3)
+_LESSON_SECONDS = 420
+
+
+@define
+class _Traces:
+    """What lessons leave behind, while a record is being made."""
+
+    lessons: list[LessonProgress] = field(factory=list)
+    attempts: list[Attempt] = field(factory=list)
+    submissions: list[AssessmentSubmission] = field(factory=list)
+    posts: list[DiscussionPost] = field(factory=list)
+    hand_ins: list[HandIn] = field(factory=list)
+
+    def leave(self, ids: Ids, lesson: Lesson, at: str, score: int, *, done: bool) -> None:
+        """What somebody leaves in one lesson, according to its kind."""
+        if lesson.kind is LessonKind.ASSESSMENT:
+            submission = AssessmentSubmission(ids.uuid("submission"), lesson.id, at, score)
+            signed = AssessmentSubmission(submission.id, lesson.id, at, score, "Jonas Krüger", at)
+            self.submissions.append(signed if done else submission)
+        elif lesson.kind is LessonKind.DISCUSSION:
+            self.posts.append(
+                DiscussionPost(ids.uuid("post"), lesson.id, at, "Rückspiegel zuerst, dann los.")
+            )
+        elif lesson.kind is LessonKind.ASSIGNMENT:
+            self.hand_ins.append(HandIn(ids.uuid("hand-in"), lesson.id, at, "gefährdungsbeurteilung.pdf"))
+        else:
+            self.attempts.append(Attempt(ids.uuid("attempt"), lesson.id, at, at, score, done))
+        self.lessons.append(
+            LessonProgress(lesson.id, at, at if done else "", 100.0 if done else 0.0, score if done else 0)
+        )
+
+
+def past(
+    ids: Ids,
+    course: Course,
+    start: datetime,
+    done: Iterable[Lesson] = (),
+    *,
+    score: int = 90,
+    touched: Iterable[Lesson] = (),
+) -> Record:
+    """Somebody who began then, completed these lessons, and left others touched but not completed."""
+    traces, at = _Traces(), start
+    finished = list(done)
+    for lesson in finished:
+        at += _PACE
+        traces.leave(ids, lesson, times.to_text(at), score, done=True)
+    for lesson in touched:
+        at += _PACE
+        traces.leave(ids, lesson, times.to_text(at), score, done=False)
+    is_complete = bool(finished) and len(finished) == len(course.lessons)
+    expires = course.completion_expires_months if is_complete else 0
+    return Record(
+        modified_at=at,
+        opened_at=times.to_text(start),
+        completed_at=times.to_text(at) if is_complete else "",
+        completed_lessons=len(finished),
+        progress_percent=round(100 * len(finished) / len(course.lessons), 2) if course.lessons else 0.0,
+        score=score if finished else 0,
+        time_spent_seconds=_LESSON_SECONDS * len(finished),
+        completion_expiry_date=times.to_text(times.add_months(at, expires)) if expires else "",
+        lessons=tuple(traces.lessons),
+        attempts=tuple(traces.attempts),
+        submissions=tuple(traces.submissions),
+        posts=tuple(traces.posts),
+        hand_ins=tuple(traces.hand_ins),
+    )
