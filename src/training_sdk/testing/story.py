@@ -18,33 +18,52 @@ class Story:
     chapter: int = 0
     checked: int = 0
     broken: list[str] = field(factory=list)
+    _last: str = ""
 
     def heading(self, text: str) -> None:
         """Begin a numbered chapter."""
         self.chapter += 1
-        print(f"\n{self.chapter}. {text}\n", file=self.out)
+        self._print("heading", f"{self.chapter}. {text}")
 
     def say(self, text: str) -> None:
         """One line of the story."""
-        print(f"   {text}", file=self.out)
+        self._print("words", f"   {text}")
 
     def check(self, fact: str, holds: bool, *, rule: str = "") -> None:
         """A fact that must hold, with the rule it follows from; a broken one fails the whole run."""
         self.checked += 1
         if not holds:
             self.broken.append(fact)
-        print(f"   {'ok  ' if holds else 'FAIL'} {fact}{f'  [{rule}]' if rule else ''}", file=self.out)
+        self._print("check", f"   {'ok  ' if holds else 'FAIL'} {fact}{f'  [{rule}]' if rule else ''}")
+
+    def verdict(self) -> int:
+        """Say how it ended and return the exit code: 0 only if every check held."""
+        if self.broken:
+            self._print(
+                "end", f"{len(self.broken)} of {self.checked} checks FAILED: {'; '.join(self.broken)}"
+            )
+            return 1
+        self._print("end", f"All {self.checked} checks hold: every step went as the rules say.")
+        return 0
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table; columns as wide as what stands in them."""
         cells = [[str(cell) for cell in row] for row in [head, *rows]]
         widths = [max(_width(row[column]) for row in cells) for column in range(len(head))]
-        for number, row in enumerate(cells):
-            padded = (cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
-            print("   " + "  ".join(padded).rstrip(), file=self.out)
-            if number == 0:
-                print("   " + "  ".join("─" * width for width in widths), file=self.out)
-        print(file=self.out)
+        lines = [
+            "   "
+            + "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
+            for row in cells
+        ]
+        lines.insert(1, "   " + "  ".join("─" * width for width in widths))
+        self._print("table", "\n".join(line.rstrip() for line in lines))
+
+    def _print(self, kind: str, text: str) -> None:
+        """A blank line where the kind of thing changes, so that the eye finds its way."""
+        if self._last not in ("", kind):
+            print(file=self.out)
+        print(text, file=self.out)
+        self._last = kind
 
 
 def _width(text: str) -> int:
