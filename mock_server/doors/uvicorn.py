@@ -22,6 +22,7 @@ from mock_server.doors.http1 import MAX_HEAD, ProtocolError
 
 _KEEP_ALIVE = 75
 _DATE_RENEWED = 1.0
+_LINGER = 2.0
 _STEP = 0.005
 _START = 30.0
 
@@ -29,11 +30,27 @@ _START = 30.0
 class _Protocol(H11Protocol):
     """h11, the strict one, whatever else is installed; its own refusals in the shape of all others."""
 
+    refused = False
+
     def send_400_response(self, msg: str) -> None:
-        """Answer bytes that never became a request, and close."""
+        """Answer bytes that never became a request; close a little later, for a reset may overtake the answer."""
+        self.refused = True
         answer = http1.refusal(ProtocolError(msg))
         self.transport.write(http1.render("GET", answer, date=formatdate(usegmt=True), close=True))
-        self.transport.close()
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER, self.transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what the client sends, in vain after a refusal."""
+        if not self.refused:
+            super().data_received(data)
+
+    def shutdown(self) -> None:
+        """End the connection as soon as no request is under way."""
+        if self.refused:
+            self.transport.close()
+        else:
+            super().shutdown()
 
 
 class _Server(uvicorn.Server):
