@@ -24,11 +24,11 @@ from training_sdk._operation import Bound, D, operation
 from training_sdk._pages import Calls
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.operations import Resets
 from training_sdk.resources.analytics import Analytics
 from training_sdk.resources.courses import Courses
 from training_sdk.resources.permissions import Permissions
 from training_sdk.resources.progress import Progress
-from training_sdk.resources.resets import Resets
 from training_sdk.resources.users import Users
 
 DEFAULT_TIMEOUT = 30.0
