@@ -149,6 +149,7 @@ class _Connection:
                 while self._next_request():
                     pass
         finally:
+            # In this order, so that a client who sees the end may come in again at once.
             self._server.forget(self)
             self._socket.close()
 
