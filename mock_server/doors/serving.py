@@ -70,10 +70,10 @@ class Server:
         try:
             with socket.create_connection((self.host, self.port), _PROBE_SECONDS) as probe:
                 probe.sendall(_PROBE)
-                answered = probe.recv(1024).startswith(b"HTTP/1.1 ")
+                answer = b"".join(iter(lambda: probe.recv(1024), b""))
         except OSError:
-            answered = False
-        if not answered:
+            answer = b""
+        if not answer.startswith(b"HTTP/1.1 "):
             raise ServeError(
                 f"the server started on {self.url} and does not answer: try another port or engine"
             )
