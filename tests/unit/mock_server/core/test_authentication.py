@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from mock_server import MockTraining
+from mock_server.operations.call import Operation
+from mock_server.operations.table import OPERATIONS
+from mock_server.wire.message import Request
+from mock_server.world.people import Status
+from unit.mock_server.core.speaker import (
+    ANNA,
+    COURSES,
+    FEED,
+    FORKLIFT,
+    JSON_TYPE,
+    STATISTICS,
+    WHO,
+    Speaker,
+    course_id,
+    recorded,
+    user_of,
+)
+
+HEADERS = [
+    (),
+    (("authorization", ""),),
+    (("authorization", "Bearer"),),
+    (("authorization", "Bearer "),),
+    (("authorization", "Bearer nobody-knows-this"),),
+    (("authorization", "Bearer two words"),),
+    (("authorization", "Bearer a\nb"),),
+    (("authorization", "Bearer " + "x" * 10_000),),
+    (("authorization", "Basic YTpi"),),
+    (("authorization", "Bearer \xe4\xff"),),
+]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_R03_every_operation_refuses_bad_tokens_first(mock: MockTraining, operation: Operation) -> None:
+    before = mock.world.snapshot()
+    revoked = (("authorization", f"Bearer {mock.token('revoked')}"),)
+    expired = (("authorization", f"Bearer {mock.token('expired')}"),)
+    for headers in [*HEADERS, revoked, expired]:
+        sent = Request(operation.method, operation.template, "bad=%zz", headers, b"\xff", too_large=True)
+        answer = mock.handle(sent)
+        assert answer.status == 401, (operation.name, headers)
+        assert ("www-authenticate", "Bearer") in answer.headers
+        assert b"UNAUTHENTICATED" in answer.body
+    after = mock.world.snapshot()
+    assert {**after, "audit": []} == {**before, "audit": []}
+
+
+def test_R03_two_authorization_headers_are_none(mock: MockTraining) -> None:
+    good = ("authorization", f"Bearer {mock.token('admin')}")
+    assert mock.handle(Request("GET", WHO, headers=(good, good))).status == 401
+    assert mock.handle(Request("GET", WHO, headers=(good,))).status == 200
+
+
+def test_R03_a_token_expires_with_the_clock_and_falls_with_its_owner(mock: MockTraining) -> None:
+    learner = Speaker(mock, "learner")
+    assert learner.get(WHO).json["user_id"] == user_of(mock, "learner")
+    mock.world.update_user(ANNA, status=Status.DEACTIVATED)
+    assert learner.get(WHO).status == 401
+    mock.world.update_user(ANNA, status=Status.ACTIVE)
+    assert learner.get(WHO).status == 200
+    mock.world.clock.freeze(mock.world.clock.now() - timedelta(days=400))
+    assert Speaker(mock, "expired").get(WHO).status == 200
+
+
+def test_R03_another_organisation_does_not_exist(mock: MockTraining) -> None:
+    outsider, admin = Speaker(mock, "outsider"), Speaker(mock)
+    ours, theirs = course_id(mock), outsider.get(COURSES).json["items"][0]["id"]
+    their_user = user_of(mock, "outsider")
+    our_user = user_of(mock, "learner")
+    for speaker, course, user in ((outsider, ours, our_user), (admin, theirs, their_user)):
+        whom = [own] if (own := user_of(mock, str(speaker.token))) else []
+        assert speaker.reset(course, whom, (FORKLIFT, 1)).reason == "COURSE_NOT_FOUND"
+        assert speaker.reset(course, None, (FORKLIFT, 1)).reason == "COURSE_NOT_FOUND"
+        assert speaker.get(f"{COURSES}/{course}/lessons").status == 404
+        assert speaker.get(COURSES, f"courseIds={course}").json["items"] == []
+        assert speaker.get(STATISTICS, f"courseIds={course}").json["items"] == []
+        assert speaker.rows(f"course_id={course}") == []
+        assert speaker.rows(f"user_id={user}") == []
+        assert speaker.get(f"/training/analytics/v1/users/{user}/lessons/progress").status == 404
+        put = speaker.send("PUT", f"{COURSES}/{course}/assignments", body={"assignments": []})
+        assert put.reason == "COURSE_NOT_FOUND"
+    assert admin.reset(ours, [their_user], (FORKLIFT, 0)).reason == "USER_NOT_FOUND"
+
+
+def test_R03_no_list_holds_a_row_of_another_organisation(mock: MockTraining) -> None:
+    def everything(speaker: Speaker) -> bytes:
+        lists = [COURSES, STATISTICS, FEED, "/training/analytics/v1/lessons/attempts"]
+        feeds = [f"/feed/{each}" for each in ("users", "groups", "group_users", "sites", "site_members")]
+        answers = [speaker.get(path) for path in lists + feeds]
+        answers.append(speaker.post("/users/v1/users/list", {"list_all": True}))
+        answers.append(speaker.post("/permissions/v1/permission_sets", {}))
+        assert {answer.status for answer in answers} == {200}
+        return b"".join(answer.body for answer in answers)
+
+    main, *others = mock.world.organisations.values()
+    for speaker, mine, foreign in (
+        (Speaker(mock), main, others),
+        (Speaker(mock, "outsider"), others[0], [main]),
+    ):
+        text = everything(speaker).decode()
+        ids = {
+            each
+            for organisation in foreign
+            for each in (
+                organisation.id,
+                *organisation.people,
+                *organisation.courses,
+                *organisation.groups,
+                *organisation.sites,
+                *organisation.permission_sets,
+            )
+        }
+        assert mine.id in text
+        assert [each for each in ids if each in text] == []
+
+
+def test_R03_a_reset_in_one_organisation_leaves_its_look_alike_alone(mock: MockTraining) -> None:
+    outsider = Speaker(mock, "outsider")
+    before = mock.world.snapshot()["organisations"]
+    theirs = next(key for key in before if before[key]["name"] == "Nordwerk Logistics Ltd")
+    everyone = recorded(mock)
+    assert Speaker(mock).reset(course_id(mock), None, (FORKLIFT, len(everyone))).status == 200
+    assert mock.world.snapshot()["organisations"][theirs] == before[theirs]
+    assert len(outsider.rows()) == 2
+
+
+def test_R03_tokens_are_kept_as_digests_and_never_shown(mock: MockTraining) -> None:
+    Speaker(mock).send("POST", WHO, headers=(JSON_TYPE,))
+    texts = [repr(mock), repr(mock.world), str(mock.world.snapshot()), repr(mock.audit)]
+    for each in mock.tokens():
+        assert all(each["token"] not in text for text in texts)
