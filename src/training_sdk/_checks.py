@@ -122,7 +122,9 @@ def seconds(value: object, name: str, *, least: float = 0.0) -> float:
 
 def token(value: object) -> str:
     """A token that can stand in a header; the value itself is never repeated in the message."""
-    if not isinstance(value, str) or not value.strip():
+    if value is not None and not isinstance(value, str):
+        raise InvalidArgumentError(f"the API token must be text, not {type(value).__name__}")
+    if value is None or not value.strip():
         raise InvalidArgumentError(
             "no API token: pass token=…, or set SAFETYCULTURE_API_TOKEN (an empty one counts as missing)"
         )

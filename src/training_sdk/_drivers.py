@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import logging
@@ -30,6 +31,7 @@ from training_sdk._flow import (
     Response,
     Sleep,
     TransportError,
+    UnsentError,
 )
 from training_sdk._urls import BaseUrl, is_loopback
 from training_sdk._version import __version__
@@ -48,6 +50,9 @@ LONGEST_CONNECT = 10.0
 
 log = logging.getLogger("training_sdk")
 _jitter = random.SystemRandom()
+
+# A client from outside may follow redirects or authenticate by itself; both would send elsewhere, twice or as another.
+_AS_PREPARED: dict[str, Any] = {"follow_redirects": False, "auth": None}
 
 
 @frozen
@@ -81,25 +86,33 @@ def _settings(base_url: BaseUrl) -> dict[str, Any]:
     return {"verify": _no_tls() if plain else _tls(), "trust_env": not is_loopback(host)}
 
 
-def _build(http: Any, connection: Connection, request: Request, token: str, request_id: str) -> httpx.Request:
+def _build(http: Any, connection: Connection, request: Request, token: str) -> httpx.Request:
+    if http.is_closed:
+        raise InvalidArgumentError(
+            "this client is closed; make a new one, or keep it open with a with-statement"
+        )
     headers = {
         "authorization": f"Bearer {token}",
         "accept": "application/json",
         "user-agent": USER_AGENT,
-        "x-request-id": request_id,
+        "x-request-id": str(uuid.uuid4()),
     }
     if request.body is not None:
         headers["content-type"] = "application/json"
     headers.update(request.headers)
     limits = httpx.Timeout(connection.timeout, connect=min(connection.timeout, LONGEST_CONNECT))
-    url = str(connection.base_url) + request.target
-    try:
-        built: httpx.Request = http.build_request(
-            request.method, url, headers=headers, content=request.body, timeout=limits
-        )
-    except httpx.InvalidURL as error:
-        raise NotDeliveredError(f"the address cannot be used: {error}", hopeless=True) from None
+    url = _parsed(str(connection.base_url) + request.target)
+    built: httpx.Request = http.build_request(
+        request.method, url, headers=headers, content=request.body, timeout=limits
+    )
+    built.url = url  # without the params that a client from outside may add: what was checked is what is sent
     return built
+
+
+def _parsed(address: str) -> httpx.URL:
+    with contextlib.suppress(httpx.InvalidURL):
+        return httpx.URL(address)
+    raise InvalidArgumentError(f"the address {address[:200]!r} is too long or not an address at all")
 
 
 def _response(answer: httpx.Response, body: bytes, request_id: str) -> Response:
@@ -121,6 +134,8 @@ def _translate(error: BaseException, request_id: str) -> TransportError:
             f"could not connect: {said}", timeout=timeout, hopeless=hopeless, request_id=request_id
         )
     what = "no answer in time" if timeout else "the connection broke before the whole answer was in"
+    if isinstance(error, httpx.DecodingError):
+        what = "the answer cannot be decompressed"
     return NoAnswerError(f"{what}: {said}", timeout=timeout, request_id=request_id)
 
 
@@ -169,17 +184,10 @@ def _now() -> Moment:
     return Moment(time.monotonic(), datetime.now(UTC))
 
 
-def _refuse_closed(closed: bool) -> None:
-    if closed:
+def _refuse_colour(http_client: object, right: type) -> None:
+    if http_client is not None and not isinstance(http_client, right):
         raise InvalidArgumentError(
-            "this client is closed; make a new one, or keep it open with a with-statement"
-        )
-
-
-def _refuse_colour(http_client: object, wrong: type, right: str) -> None:
-    if isinstance(http_client, wrong):
-        raise InvalidArgumentError(
-            f"http_client must be an {right} for this client, not {type(http_client).__name__}"
+            f"http_client must be an httpx.{right.__name__} for this client, not {type(http_client).__name__}"
         )
 
 
@@ -190,7 +198,7 @@ class SyncDriver:
     """Runs flows on the calling thread; safe to share between threads."""
 
     def __init__(self, connection: Connection, http_client: HttpClient | None) -> None:
-        _refuse_colour(http_client, httpx.AsyncClient, "httpx.Client")
+        _refuse_colour(http_client, httpx.Client)
         self.connection = connection
         self._owns = http_client is None
         self._http = http_client or httpx.Client(**_settings(connection.base_url))
@@ -222,20 +230,15 @@ class SyncDriver:
         return time.sleep(_pause(effect))
 
     def _send(self, request: Request) -> Response:
-        _refuse_closed(self._http.is_closed)
-        token = self.connection.token
-        prepared = _build(
-            self._http,
-            self.connection,
-            request,
-            _checks.token(token() if callable(token) else token),
-            str(uuid.uuid4()),
-        )
+        try:
+            prepared = _build(self._http, self.connection, request, self._token())
+        except BaseException as problem:
+            raise UnsentError(problem) from None
         request_id = prepared.headers["x-request-id"]
         started = time.monotonic()
         body = _Body(started + self.connection.timeout, request_id)
         try:
-            answer = self._http.send(prepared, stream=True, follow_redirects=False)
+            answer = self._http.send(prepared, stream=True, **_AS_PREPARED)
             try:
                 for chunk in answer.iter_bytes():
                     body.add(chunk)
@@ -247,6 +250,14 @@ class SyncDriver:
         _note(request, response, started)
         return response
 
+    def _token(self) -> str:
+        token = self.connection.token
+        value = token() if callable(token) else token
+        if inspect.iscoroutine(value):
+            value.close()
+            raise InvalidArgumentError("the token is a coroutine function; that takes an AsyncTrainingClient")
+        return _checks.token(value)
+
     def close(self) -> None:
         """Close the connections, unless they came from outside."""
         if self._owns:
@@ -257,7 +268,7 @@ class AsyncDriver:
     """Runs flows on an event loop, asyncio's or trio's."""
 
     def __init__(self, connection: Connection, http_client: AsyncHttpClient | None) -> None:
-        _refuse_colour(http_client, httpx.Client, "httpx.AsyncClient")
+        _refuse_colour(http_client, httpx.AsyncClient)
         self.connection = connection
         self._owns = http_client is None
         self._http = http_client or httpx.AsyncClient(**_settings(connection.base_url))
@@ -291,13 +302,15 @@ class AsyncDriver:
         return await anyio.sleep(_pause(effect))
 
     async def _send(self, request: Request) -> Response:
-        _refuse_closed(self._http.is_closed)
-        prepared = _build(self._http, self.connection, request, await self._token(), str(uuid.uuid4()))
+        try:
+            prepared = _build(self._http, self.connection, request, await self._token())
+        except BaseException as problem:
+            raise UnsentError(problem) from None
         request_id = prepared.headers["x-request-id"]
         started = time.monotonic()
         body = _Body(started + self.connection.timeout, request_id)
         try:
-            answer = await self._http.send(prepared, stream=True, follow_redirects=False)
+            answer = await self._http.send(prepared, stream=True, **_AS_PREPARED)
             try:
                 async for chunk in answer.aiter_bytes():
                     body.add(chunk)

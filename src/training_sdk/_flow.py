@@ -98,6 +98,14 @@ class NoAnswerError(TransportError):
     """The request may have reached the server, and no whole answer came back."""
 
 
+class UnsentError(TransportError):
+    """Nothing was sent, for the request could not even be made ready; ``original`` is to be raised on."""
+
+    def __init__(self, original: BaseException) -> None:
+        super().__init__(f"not sent: {type(original).__name__}")
+        self.original = original
+
+
 class InterruptedSendError(TransportError):
     """Ctrl-C or cancellation arrived while the request was under way; ``original`` is to be raised on."""
 

@@ -4,16 +4,17 @@
 - Two fates are known to be "nothing happened": never delivered, and refused before work (429 and the coded
   4xx). Those may be sent again whatever the request.
 - For what is not repeatable everything else is unknown, and is raised as OutcomeUnknownError at once.
-- Total time is bounded, not attempts.
+- Total time is bounded, not attempts: none begins after ``max_retry_seconds``.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import define, frozen
 
 from training_sdk import _codec
 from training_sdk._flow import (
@@ -26,6 +27,7 @@ from training_sdk._flow import (
     Response,
     Sleep,
     TransportError,
+    UnsentError,
 )
 from training_sdk.errors import (
     STATUS_ERRORS,
@@ -43,6 +45,9 @@ T = TypeVar("T")
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 8.0
+LONGEST_MESSAGE = 1000
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 UNKNOWN = (
     "{method} {path} may or may not have taken effect: {what}. It was not sent again. "
@@ -59,41 +64,66 @@ class Verdict:
     wait: float | None = None
 
 
-def exchange(request: Request, *, max_retry_seconds: float) -> Flow[Response]:
+@define
+class _Fate:
+    """Whether a request is out there and nobody knows yet what became of it."""
+
+    open: bool = False
+    request_id: str | None = None
+
+
+def call(request: Request, decode: Callable[[Response], T], *, max_retry_seconds: float) -> Flow[T]:
+    """Send by the rules and read the answer.
+
+    Whatever stops this while the fate of something not repeatable is open, Ctrl-C and cancellation included, is
+    raised as OutcomeUnknownError.
+    """
+    fate = _Fate()
+    try:
+        return decode((yield from _exchange(request, fate, max_retry_seconds)))
+    except (GeneratorExit, OutcomeUnknownError):
+        raise
+    except BaseException as problem:
+        if request.repeatable or not fate.open:
+            raise
+        raise _unknown(request, _interruption(problem), fate.request_id, problem) from problem
+
+
+def _exchange(request: Request, fate: _Fate, max_retry_seconds: float) -> Flow[Response]:
     """Send until there is a success, a refusal, or no time left."""
     started: Moment = yield Now()
     attempt = 0
     while True:
+        fate.open = True
         try:
             response: Response = yield request
+        except UnsentError as stop:
+            fate.open = False
+            raise stop.original from None
         except InterruptedSendError as stop:
-            if request.repeatable:
-                raise stop.original from None
-            raise _unknown(request, stop.message, stop.request_id) from stop.original
+            fate.request_id = stop.request_id
+            raise stop.original from None
         except TransportError as failure:
             verdict = judge_failure(request, failure)
         else:
+            fate.request_id = response.request_id
             if 200 <= response.status < 300:
                 return response
             verdict = judge_status(request, response)
+        fate.open = False
         now: Moment = yield Now()
-        wait = backoff(attempt) if verdict.wait is None else verdict.wait
-        if not verdict.again or now.monotonic - started.monotonic + wait > max_retry_seconds:
+        left = max_retry_seconds - (now.monotonic - started.monotonic)
+        wait = max(backoff(attempt), verdict.wait or 0)
+        if not verdict.again or wait > left:
             raise verdict.error
-        yield Sleep(wait, jitter=wait / 4, why=str(verdict.error))
+        yield Sleep(wait, jitter=min(wait / 4, left - wait), why=str(verdict.error))
         attempt += 1
 
 
-def call(request: Request, decode: Callable[[Response], T], *, max_retry_seconds: float) -> Flow[T]:
-    """Send by the rules and read the answer; one that cannot be read is an unknown outcome if not repeatable."""
-    response: Response = yield from exchange(request, max_retry_seconds=max_retry_seconds)
-    try:
-        return decode(response)
-    except DecodingError as error:
-        if request.repeatable:
-            raise
-        what = f"the server answered {response.status} with something unreadable ({error.message})"
-        raise _unknown(request, what, response.request_id) from error
+def _interruption(problem: BaseException) -> str:
+    if isinstance(problem, DecodingError):
+        return f"the server answered {problem.status or 'it'} with something unreadable ({problem.message})"
+    return f"interrupted by {type(problem).__name__}"
 
 
 def judge_failure(request: Request, failure: TransportError) -> Verdict:
@@ -144,7 +174,7 @@ def asked_wait(response: Response) -> float | None:
 def status_error(request: Request, response: Response) -> APIStatusError:
     """The typed error for an answer that is not a success, from whatever its body says."""
     said = _codec.read_error(response)
-    message = f"{request.method} {request.path}: {said.message or _plain(response)}"
+    message = f"{request.method} {request.path}: {_tidy(said.message or '') or _plain(response)}"
     return status_error_class(response.status)(
         message,
         status=response.status,
@@ -156,11 +186,16 @@ def status_error(request: Request, response: Response) -> APIStatusError:
     )
 
 
+def _tidy(text: str) -> str:
+    """On one line, of bounded length and without terminal escapes: it is shown to people and written to logs."""
+    return _CONTROL.sub(" ", text[:LONGEST_MESSAGE]).strip()
+
+
 def _plain(response: Response) -> str:
     """What to say where the body says nothing usable."""
     if 300 <= response.status < 400:
         return (
-            f"the server redirects to {response.header('location') or 'nowhere'}; redirects are not followed, "
+            f"the server redirects to {_tidy(response.header('location') or 'nowhere')}; redirects are not followed, "
             "because the token goes to the configured host only. Check the base URL"
         )
     if response.status == 401:
@@ -172,7 +207,7 @@ def _unknown(
     request: Request, what: str, request_id: str | None, cause: BaseException | None = None
 ) -> OutcomeUnknownError:
     known: dict[str, Any] = {"request_id": request_id, "method": request.method, "path": request.path}
-    if isinstance(cause, APIStatusError):
+    if isinstance(cause, TrainingError):
         known |= {"status": cause.status, "reason": cause.reason}
     error = OutcomeUnknownError(UNKNOWN.format(method=request.method, path=request.path, what=what), **known)
     error.__cause__ = cause

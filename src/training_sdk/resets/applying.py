@@ -79,6 +79,7 @@ def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool) -
 def apply_plan(calls: Calls, order: Order) -> Flow[ResetReport]:
     """Send a confirmed plan. Raises with a report of what had been done wherever it stops half-way."""
     plan = order.plan
+    requests = _requests(order)
     _check_origin(plan, (yield from who_and_where(calls)))
     yield from read_again(calls, plan, closed=order.server_side)
     # Once more, now that nothing but the first send follows: what answers here is what will be reset.
@@ -86,9 +87,8 @@ def apply_plan(calls: Calls, order: Order) -> Flow[ResetReport]:
     _check_origin(plan, here)
     started: Moment = yield Now()
     account = _Account(order, here.user_id, started.utc)
-    for number, chunk in enumerate([plan.targets] if order.server_side else chunked(plan.targets, CHUNK)):
-        if chunk:
-            yield from _send_chunk(calls, order, account, number, chunk)
+    for request, chunk in requests:
+        yield from _send_chunk(calls, request, account, chunk)
     finished: Moment = yield Now()
     return account.report(finished.utc)
 
@@ -161,13 +161,17 @@ class _Account:
 
 
 def _send_chunk(
-    calls: Calls, order: Order, account: _Account, number: int, chunk: Sequence[PlannedReset]
+    calls: Calls, request: Request, account: _Account, chunk: Sequence[PlannedReset]
 ) -> Flow[None]:
     """Send one chunk and settle its people; whatever stops it carries the account of the whole plan."""
+
+    def settle(answer: Response) -> None:
+        _check_answer(answer, len(chunk))
+        account.note_request(answer.request_id)
+        account.settle(chunk, Outcome.RESET)
+
     try:
-        response = yield from calls.call(
-            _request(order, number, chunk), lambda answer: _checked(answer, len(chunk))
-        )
+        yield from calls.call(request, settle)
     except GeneratorExit:
         raise
     except BaseException as problem:
@@ -175,9 +179,8 @@ def _send_chunk(
         account.settle(chunk, outcome, error.message)
         account.note_request(error.request_id)
         finished: Moment = yield Now()
-        raise error.with_report(account.report(finished.utc)) from problem
-    account.note_request(response.request_id)
-    account.settle(chunk, Outcome.RESET)
+        told = error.with_report(account.report(finished.utc))
+        raise told from (problem.__cause__ if error is problem else problem)
 
 
 def _fate(problem: BaseException) -> tuple[Outcome, TrainingError]:
@@ -191,6 +194,13 @@ def _fate(problem: BaseException) -> tuple[Outcome, TrainingError]:
         return Outcome.FAILED, problem
     what = f"the reset was interrupted by {type(problem).__name__} before this was sent"
     return Outcome.SKIPPED, ResetInterruptedError(what)
+
+
+def _requests(order: Order) -> Sequence[tuple[Request, Sequence[PlannedReset]]]:
+    """Everything that will be sent, made before the first of it is, so that none can fail to be made half-way."""
+    targets = order.plan.targets
+    chunks = [targets] if order.server_side and targets else chunked(targets, CHUNK)
+    return [(_request(order, number, chunk), chunk) for number, chunk in enumerate(chunks)]
 
 
 def _request(order: Order, number: int, chunk: Sequence[PlannedReset]) -> Request:
@@ -208,8 +218,8 @@ def _request(order: Order, number: int, chunk: Sequence[PlannedReset]) -> Reques
     return Request("POST", _urls.RESET_PATH, body=_codec.dumps(body), headers=headers, repeatable=False)
 
 
-def _checked(response: Response, expected: int) -> Response:
-    """Accept an answer only if the reference server says that it reset as many people as were sent."""
+def _check_answer(response: Response, expected: int) -> None:
+    """Raise DecodingError unless the reference server says that it reset as many people as were sent."""
     updated = _decode_answer(response).users_updated
     if not reference_server(response):
         raise DecodingError("it was not the reference server that answered", request_id=response.request_id)
@@ -218,4 +228,3 @@ def _checked(response: Response, expected: int) -> Response:
         raise DecodingError(
             f"{expected} people were sent, and the answer says {said}", request_id=response.request_id
         )
-    return response

@@ -1,0 +1,273 @@
+"""What the SDK's tests run against instead of a server: a driver without a network, and an organisation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from unittest import mock
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+import httpx
+from attrs import define, field, frozen
+
+from training_sdk import AsyncListing, AsyncTrainingClient, Listing, TrainingClient
+from training_sdk._flow import Flow, Moment, Now, Request, Response, Sleep
+from training_sdk._pages import Calls
+from training_sdk._urls import BaseUrl
+
+T = TypeVar("T")
+
+ORIGIN = "https://api.example.test"
+TOKEN = "scapi_secret_0123456789abcdef"
+START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+CALLS = Calls(BaseUrl(ORIGIN), max_retry_seconds=90.0)
+COURSE = "c0ffee00c0ffee00c0ffee00"
+RESET = "/training/courseprogress/v1/reset"
+
+Answer = Callable[[Request], Response]
+
+
+def user_id(number: int) -> str:
+    return f"user_{number:032x}"
+
+
+def answer(
+    value: Any = None,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    *,
+    body: bytes | None = None,
+) -> Response:
+    """A response with a JSON value, or with these very bytes."""
+    content = json.dumps(value).encode() if body is None else body
+    return Response(status, tuple((headers or {}).items()), content, "req-1")
+
+
+@define
+class Puppet:
+    """A driver with a clock of its own and no network. A wait costs all of its jitter, a request ``cost`` seconds."""
+
+    answer: Answer
+    cost: float = 0.0
+    on_sleep: Callable[[Sleep], None] = lambda sleep: None
+    clock: float = 0.0
+    sent: list[Request] = field(factory=list)
+    slept: list[Sleep] = field(factory=list)
+
+    def run(self, flow: Flow[T]) -> T:
+        step: Callable[[Any], Any] = flow.send
+        value: Any = None
+        while True:
+            try:
+                effect = step(value)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            try:
+                value, step = self._perform(effect), flow.send
+            except BaseException as problem:
+                value, step = problem, flow.throw
+
+    def _perform(self, effect: object) -> object:
+        if isinstance(effect, Now):
+            return Moment(self.clock, START + timedelta(seconds=self.clock))
+        if isinstance(effect, Sleep):
+            self.slept.append(effect)
+            self.on_sleep(effect)
+            self.clock += effect.seconds + effect.jitter
+            return None
+        assert isinstance(effect, Request)
+        self.sent.append(effect)
+        self.clock += self.cost
+        return self.answer(effect)
+
+
+def script(*steps: Response | BaseException) -> Answer:
+    """Answers in order; the last one goes on for ever."""
+    left = list(steps)
+
+    def reply(request: Request) -> Response:
+        step = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(step, BaseException):
+            raise step
+        return step
+
+    return reply
+
+
+# --- an organisation that answers what planning and resetting ask --------------------------------------------------
+
+
+def row(number: int, **other: Any) -> dict[str, Any]:
+    """A feed row of someone who has completed the course, unless told otherwise."""
+    return {
+        "course_id": COURSE,
+        "user_id": user_id(number),
+        "opened_at": "2026-01-01T00:00:00Z",
+        "completed_at": "2026-01-02T00:00:00Z",
+        "completed_lessons": 3,
+        "total_lessons": 3,
+        "progress_percent": 100.0,
+        "score": 90,
+        "user_first_name": "Zoë",
+        "user_last_name": f"No. {number}",
+        "user_email": f"user{number}@example.test",
+        **other,
+    }
+
+
+def untouched(number: int) -> dict[str, Any]:
+    """A feed row of someone who has not begun."""
+    return row(number, opened_at="", completed_at="", completed_lessons=0, progress_percent=0.0, score=0)
+
+
+@define
+class Organisation:
+    """One course and its people; ``sent`` is the log of requests, ``reference`` whether it identifies itself."""
+
+    rows: list[dict[str, Any]]
+    title: str = "Forklift basics"
+    reference: bool = True
+    organisation_id: str = "role_1"
+    counted: int | None = None
+    may_read: bool = True
+    on_reset: Answer | None = None
+    before: Callable[[Request], None] = lambda request: None
+    sent: list[Request] = field(factory=list)
+
+    def __call__(self, request: Request) -> Response:
+        self.sent.append(request)
+        self.before(request)
+        return self._marked(self._routes()[request.path](request))
+
+    def _routes(self) -> dict[str, Answer]:
+        return {
+            "/accounts/user/v1/user:WhoAmI": self._who,
+            "/training/courses/v1": self._courses,
+            "/training/v1/feed/training-course-progress": self._feed,
+            "/training/analytics/v1/courses/statistics": self._statistics,
+            RESET: self.on_reset or self.reset,
+        }
+
+    @property
+    def resets(self) -> list[Request]:
+        """The resets that were sent, in order."""
+        return [request for request in self.sent if request.path == RESET]
+
+    @property
+    def people_sent(self) -> list[list[str]]:
+        """The users that each reset named."""
+        return [json.loads(request.body or b"")["userIds"] for request in self.resets]
+
+    def reset(self, request: Request) -> Response:
+        """Do as told, and say how many were reset."""
+        people = json.loads(request.body or b"").get("userIds")
+        targets = [
+            one["user_id"] for one in self.rows if one["opened_at"] and people in (None, [one["user_id"]])
+        ]
+        return answer({"usersUpdated": len(people) if people is not None else len(targets)})
+
+    def _marked(self, response: Response) -> Response:
+        mark = (("x-training-mock", "1"),) if self.reference else ()
+        return Response(response.status, (*response.headers, *mark), response.body, response.request_id)
+
+    def _who(self, request: Request) -> Response:
+        return answer({"user_id": "user_admin", "organisation_id": self.organisation_id})
+
+    def _courses(self, request: Request) -> Response:
+        return answer({"totalCount": 1, "items": [{"id": COURSE, "title": self.title}]})
+
+    def _feed(self, request: Request) -> Response:
+        wanted = parse_qs(urlsplit(request.target).query).get("user_id")
+        data = [one for one in self.rows if wanted is None or one["user_id"] in wanted]
+        return answer({"metadata": {"next_page": None}, "data": data})
+
+    def _statistics(self, request: Request) -> Response:
+        if not self.may_read:
+            return answer({"code": 7, "message": "no"}, 403)
+        total = len(self.rows) if self.counted is None else self.counted
+        return answer({"items": [{"courseId": COURSE, "totalUsers": total, "completedCount": 0}]})
+
+
+# --- the same question to both clients ------------------------------------------------------------------------------
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+@frozen
+class Asker:
+    """Asks a client of one colour over a fake wire; listings come back as lists."""
+
+    backend: str
+    """"sync", "asyncio" or "trio"."""
+
+    def __call__(self, handler: Handler, use: Callable[[Any], Any], **options: Any) -> Any:
+        if self.backend == "sync":
+            return self._sync(handler, use, options)
+        return anyio.run(self._async, handler, use, options, backend=self.backend)
+
+    def _sync(self, handler: Handler, use: Callable[[Any], Any], options: dict[str, Any]) -> Any:
+        with httpx.Client(transport=httpx.MockTransport(handler)) as http:
+            client = TrainingClient(TOKEN, http_client=http, **{"base_url": ORIGIN, **options})
+            found = use(client)
+            return list(found) if isinstance(found, Listing) else found
+
+    async def _async(self, handler: Handler, use: Callable[[Any], Any], options: dict[str, Any]) -> Any:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as http:
+            client = AsyncTrainingClient(TOKEN, http_client=http, **{"base_url": ORIGIN, **options})
+            found = use(client)
+            return [item async for item in found] if isinstance(found, AsyncListing) else await found
+
+
+def over_the_wire(reply: Answer) -> Handler:
+    """An httpx handler from an answer to the SDK's own request."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        said = reply(
+            Request(
+                request.method,
+                request.url.raw_path.decode("ascii"),
+                request.content or None,
+                tuple(request.headers.items()),
+            )
+        )
+        return httpx.Response(said.status, headers=list(said.headers), content=said.body)
+
+    return handle
+
+
+def refused_wire(request: httpx.Request) -> httpx.Response:
+    """A wire on which nothing may be sent."""
+    raise AssertionError(f"nothing was to be sent, but {request.method} {request.url} was")
+
+
+@contextmanager
+def no_waiting() -> Iterator[list[float]]:
+    """Both drivers wait no time at all, and the list says how long they would have."""
+    waits: list[float] = []
+
+    def pause(seconds: float) -> None:
+        waits.append(seconds)
+
+    async def async_pause(seconds: float) -> None:
+        waits.append(seconds)
+        await anyio.lowlevel.checkpoint()
+
+    with mock.patch("time.sleep", pause), mock.patch("anyio.sleep", async_pause):
+        yield waits
+
+
+def chain(error: BaseException | None) -> Iterable[BaseException]:
+    """An error and everything it came from."""
+    seen: list[BaseException] = []
+    todo = [error]
+    while todo:
+        one = todo.pop()
+        if one is not None and one not in seen:
+            seen.append(one)
+            todo += [one.__cause__, one.__context__]
+    return seen
