@@ -38,7 +38,7 @@ def test_tokens_lists_every_token_with_owner_and_permissions(mock: MockTraining)
     assert {"admin", "manager", "teamlead", "learner", "outsider", "revoked"} <= set(listed)
     for name, each in listed.items():
         assert set(each) == {"name", "token", "user_id", "organisation_id", "permissions"}
-        assert each["token"] == mock.token(name)  # type: ignore[arg-type] # names of this very world
+        assert each["token"] == mock.token(name)
     assert listed["manager"]["permissions"] == ["Training: Administration"]
     assert "Platform management: Users" in listed["admin"]["permissions"]
     assert listed["learner"]["permissions"] == []

@@ -1,0 +1,179 @@
+"""The command line ``training-mock``: serve a world until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from mock_server._version import __version__
+from mock_server.doors.serving import ServeError, serve
+from mock_server.mock import MockTraining
+from mock_server.policy import Policy
+from mock_server.world.exporter_rows import ExporterCsvError
+
+VARIABLE = "TRAINING_MOCK_SECRET"
+"""Where the secret of the control plane may stand instead of a file."""
+
+_USAGE_ERROR = 2
+# Windows delivers no signal to a thread that waits without end.
+_LOOK_UP = 0.5
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code: 0 after a clean stop, 2 for anything that has to be mended first."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return _serve(arguments)
+    except (_UsageError, ServeError, ExporterCsvError) as error:
+        print(f"training-mock: {error}", file=sys.stderr)
+        return _USAGE_ERROR
+
+
+class _UsageError(Exception):
+    """Arguments that cannot be meant; the message names the remedy."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_USAGE_ERROR, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="training-mock",
+        description="The reference server of SafetyCulture Training: in memory, made for tests.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"training-mock {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="serve")
+    command = commands.add_parser(
+        "serve",
+        help="serve a world until SIGINT or SIGTERM",
+        description="Serve a world. The tokens are listed at /_mock/tokens; they are never printed.",
+        allow_abbrev=False,
+    )
+    _add_address(command)
+    _add_world(command)
+    return parser
+
+
+def _add_address(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("where")
+    group.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    group.add_argument("--port", type=int, default=8765, help="0 picks a free one (default %(default)s)")
+    group.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further name that clients may call the server by; repeatable",
+    )
+    group.add_argument(
+        "--engine",
+        choices=("auto", "uvicorn", "stdlib"),
+        default="auto",
+        help="auto: uvicorn where it is installed, else the standard library's",
+    )
+    group.add_argument(
+        "--secret-file",
+        type=Path,
+        metavar="PATH",
+        help="file with the secret of the control plane, which an address beyond loopback needs"
+        f" (or the environment variable {VARIABLE})",
+    )
+
+
+def _add_world(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("what")
+    source = group.add_mutually_exclusive_group()
+    source.add_argument("--seed", choices=("demo",), help="a ready-made organisation (the default)")
+    source.add_argument("--users", type=_size, metavar="N", help="generate an organisation of so many users")
+    source.add_argument(
+        "--progress",
+        type=Path,
+        metavar="CSV",
+        help="load the vendor exporter's training_course_progresses.csv",
+    )
+    group.add_argument(
+        "--courses", type=_size, metavar="N", help="with --users: so many courses (default 12)"
+    )
+    group.add_argument(
+        "--random-seed", type=int, metavar="INT", help="with --users: another seed, another world"
+    )
+    group.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="decide a rule that the sources leave open; repeatable",
+    )
+
+
+def _size(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    secret = _secret(arguments.secret_file)
+    mock = _world(arguments)
+    stop = threading.Event()
+    # Before the first word to the outside: who reads that line may send the signal at once.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    with serve(
+        mock,
+        host=arguments.host,
+        port=arguments.port,
+        engine=arguments.engine,
+        secret=secret,
+        allow_hosts=tuple(arguments.allow_host),
+    ) as server:
+        print(f"training-mock listening on {server.url}", flush=True)
+        while not stop.wait(_LOOK_UP):
+            pass
+    return 0
+
+
+def _secret(path: Path | None) -> str | None:
+    if path is None:
+        return os.environ.get(VARIABLE)
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise _UsageError(f"the secret file {path} cannot be read: {reason}") from None
+
+
+def _policy(pairs: Sequence[str]) -> Policy:
+    try:
+        return Policy.from_pairs(pairs)
+    except ValueError as error:
+        raise _UsageError(f"--policy: {error}") from None
+
+
+def _world(arguments: argparse.Namespace) -> MockTraining:
+    policy = _policy(arguments.policy)
+    if arguments.users is None and (arguments.courses is not None or arguments.random_seed is not None):
+        raise _UsageError("--courses and --random-seed shape a generated organisation: give --users as well")
+    if arguments.progress is not None:
+        return MockTraining.from_exporter_csv(arguments.progress, policy=policy)
+    if arguments.users is not None:
+        return MockTraining.generate(
+            users=arguments.users,
+            courses=12 if arguments.courses is None else arguments.courses,
+            seed=arguments.random_seed or 0,
+            policy=policy,
+        )
+    return MockTraining.demo(policy=policy)

@@ -1,0 +1,263 @@
+"""``training-mock`` as a real process: it starts, says so, serves, and ends without losing anything."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import frozen
+
+from mock_server import __version__
+from mock_server.world.exporter_rows import COLUMNS
+from rawhttp import PATIENCE, Answer, connected, read_answer, request
+
+TRAINING_MOCK = [sys.executable, "-m", "mock_server"]
+ENGINES = ["stdlib", "uvicorn"]
+SOUND_ROW = "2026-01-01T00:00:00.5Z,,3,1,c1,,Forklift basics,a@example.org,Ann,Özdemir,u1,,33.3,0,\n"
+
+
+@frozen
+class Running:
+    """A running process, after its first line."""
+
+    process: subprocess.Popen[str]
+    line: str
+    port: int
+
+    def get(self, target: str, *headers: tuple[str, str]) -> Answer:
+        with connected(self.port) as sock:
+            sock.sendall(request("GET", target, (*headers, ("connection", "close"))))
+            return read_answer(sock)
+
+    def tokens(self) -> dict[str, str]:
+        listed: list[dict[str, Any]] = json.loads(self.get("/_mock/tokens").body)["tokens"]
+        return {each["name"]: each["token"] for each in listed}
+
+    def rows(self) -> list[dict[str, Any]]:
+        bearer = ("authorization", f"Bearer {self.tokens()['admin']}")
+        answer = self.get("/training/v1/feed/training-course-progress", bearer)
+        found: list[dict[str, Any]] = json.loads(answer.body)["data"]
+        return found
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
+        """Exit code and everything that was printed."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, self.line + out, err
+
+
+@contextlib.contextmanager
+def running(*arguments: str, environment: dict[str, str] | None = None) -> Iterator[Running]:
+    process = subprocess.Popen(
+        [*TRAINING_MOCK, "serve", "--port", "0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | (environment or {}),
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        match = re.fullmatch(r"training-mock listening on http://127\.0\.0\.1:([0-9]+)\n", line)
+        assert match, line + process.communicate(timeout=PATIENCE)[1]
+        yield Running(process, line, int(match.group(1)))
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def failed(*arguments: str, environment: dict[str, str] | None = None) -> str:
+    """What a command that must fail prints, after the name of the program."""
+    done = subprocess.run(
+        [*TRAINING_MOCK, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env=os.environ | (environment or {}),
+    )
+    assert (done.returncode, done.stdout) == (2, ""), done
+    assert done.stderr.startswith("training-mock")
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_it_says_where_it_listens_serves_and_ends_with_0(engine: str, number: signal.Signals) -> None:
+    with running("--engine", engine) as server:
+        health = server.get("/_mock/health")
+        assert (health.status, json.loads(health.body)) == (200, {"status": "ok", "version": __version__})
+        tokens = server.tokens()
+        who = server.get(
+            "/accounts/user/v1/user:WhoAmI?secret=query", ("authorization", f"Bearer {tokens['admin']}")
+        )
+        assert who.status == 400
+        assert server.get("/%00\x7f", ("authorization", "Bearer wrong-token")).status >= 400
+        code, out, err = server.end(number)
+    assert (code, out, err) == (0, server.line, "")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_request_under_way_is_finished_before_it_ends(engine: str) -> None:
+    body = json.dumps({"courseId": "c1", "userIds": ["u1"]}).encode()
+    with running("--engine", engine) as server:
+        bearer = ("authorization", f"Bearer {server.tokens()['admin']}")
+        headers = (bearer, ("content-type", "application/json"), ("content-length", str(len(body))))
+        with connected(server.port) as sock:
+            sock.sendall(request("POST", "/training/courseprogress/v1/reset", headers))
+            sock.sendall(body[:5])
+            # An answer to somebody else shows that the server has had time to take the first part in.
+            assert server.get("/_mock/health").status == 200
+            server.process.send_signal(signal.SIGTERM)
+            wait_until_closed(server.port)
+            sock.sendall(body[5:])
+            assert read_answer(sock).status == 404
+        assert server.process.wait(PATIENCE) == 0
+
+
+def wait_until_closed(port: int) -> None:
+    with contextlib.suppress(ConnectionError):
+        while True:
+            socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+
+
+def test_idle_connections_do_not_keep_it_from_ending() -> None:
+    with running() as server, connected(server.port) as idle:
+        idle.sendall(request("GET", "/_mock/health"))
+        assert read_answer(idle).status == 200
+        assert server.end()[0] == 0
+
+
+def test_the_console_script_does_the_same() -> None:
+    script = Path(sys.executable).with_name("training-mock")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stdout) == (0, f"training-mock {__version__}\n")
+
+
+def test_a_generated_world_is_the_same_for_the_same_numbers() -> None:
+    arguments = ("--users", "5", "--courses", "2", "--random-seed", "7")
+    with running(*arguments) as one, running(*arguments) as same, running(*arguments[:4]) as other:
+        assert one.tokens() == same.tokens() != other.tokens()
+        ids = [row["user_id"] for row in one.rows()]
+        assert ids == [row["user_id"] for row in same.rows()] != [row["user_id"] for row in other.rows()]
+
+
+def test_a_policy_reaches_the_world() -> None:
+    with running("--policy", "confirmation=off", "--policy", "max_users_per_reset=1") as server:
+        body = json.dumps({"courseId": "x", "userIds": ["a", "b"]}).encode()
+        headers = (
+            ("authorization", f"Bearer {server.tokens()['admin']}"),
+            ("content-type", "application/json"),
+        )
+        with connected(server.port) as sock:
+            sock.sendall(request("POST", "/training/courseprogress/v1/reset", headers, body))
+            assert read_answer(sock).status == 400
+
+
+def test_an_export_is_served_and_its_tokens_are_not_printed(tmp_path: Path) -> None:
+    path = tmp_path / "training_course_progresses.csv"
+    path.write_text(",".join(COLUMNS) + "\n" + SOUND_ROW, encoding="utf-8")
+    with running("--progress", str(path)) as server:
+        (row,) = server.rows()
+        assert (row["user_last_name"], row["opened_at"]) == ("Özdemir", "2026-01-01T00:00:00.5Z")
+        tokens = server.tokens()
+        _, out, err = server.end()
+    assert not [token for token in tokens.values() if token in out + err]
+
+
+@pytest.mark.parametrize("place", ["file", "environment"])
+def test_with_a_secret_the_control_plane_asks_for_it_and_never_prints_it(tmp_path: Path, place: str) -> None:
+    path = tmp_path / "secret"
+    path.write_text("open sesame\n")
+    arguments = ("--secret-file", str(path)) if place == "file" else ()
+    environment = {"TRAINING_MOCK_SECRET": "open sesame"} if place == "environment" else None
+    with running(*arguments, environment=environment) as server:
+        assert server.get("/_mock/health").status == 200
+        assert server.get("/_mock/tokens").status == 403
+        assert server.get("/_mock/tokens", ("x-training-mock-secret", "open sesame")).status == 200
+        code, out, err = server.end()
+    assert (code, out, err) == (0, server.line, "")
+
+
+def test_a_name_is_answered_to_only_when_it_is_allowed() -> None:
+    named = request("GET", "/_mock/health", (("connection", "close"),), host="training-mock:80")
+    for arguments, status in [((), 403), (("--allow-host", "training-mock"), 200)]:
+        with running(*arguments) as server, connected(server.port) as sock:
+            sock.sendall(named)
+            assert read_answer(sock).status == status
+
+
+WRONG: list[tuple[Sequence[str], str]] = [
+    ([], "the following arguments are required: serve"),
+    (["serv"], "invalid choice: 'serv'"),
+    (["serve", "--prot", "1"], "unrecognized arguments: --prot 1"),
+    (["serve", "--po", "1"], "unrecognized arguments: --po 1"),
+    (["serve", "--port", "http"], "argument --port: invalid int value: 'http'"),
+    (["serve", "--port", "70000"], "port 70000 does not exist: choose one from 1 to 65535"),
+    (["serve", "--engine", "gunicorn"], "argument --engine: invalid choice: 'gunicorn'"),
+    (["serve", "--host", "no.such.host.invalid"], "the host 'no.such.host.invalid' cannot be resolved"),
+    (["serve", "--host", "0.0.0.0"], "set a secret, or serve on 127.0.0.1"),
+    (["serve", "--seed", "prod"], "argument --seed: invalid choice: 'prod'"),
+    (["serve", "--users", "0"], "argument --users: '0' is not a whole number from 1"),
+    (["serve", "--users", "-3"], "argument --users: '-3' is not a whole number from 1"),
+    (["serve", "--courses", "3"], "--courses and --random-seed shape a generated organisation: give --users"),
+    (
+        ["serve", "--random-seed", "3"],
+        "--courses and --random-seed shape a generated organisation: give --users",
+    ),
+    (["serve", "--seed", "demo", "--users", "3"], "argument --users: not allowed with argument --seed"),
+    (["serve", "--users", "3", "--progress", "x.csv"], "not allowed with argument"),
+    (["serve", "--policy", "mercy=yes"], "there is no policy 'mercy'; the policies are everyone_permission"),
+    (["serve", "--policy", "eligibility=all"], "'all' is not one of 'recorded', 'completed'"),
+    (["serve", "--policy", "eligibility"], "is not of the form name=value"),
+    (["serve", "--progress", "missing.csv"], "missing.csv: line 1: cannot be read: No such file"),
+    (["serve", "--secret-file", "missing"], "the secret file missing cannot be read: No such file"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_what_is_wrong_is_said_in_one_line_and_exit_code_2(arguments: Sequence[str], message: str) -> None:
+    printed = failed(*arguments)
+    assert message in printed
+    assert printed.count("\n") == 1
+
+
+def test_an_occupied_port_is_named_with_the_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for engine in ENGINES:
+            printed = failed("serve", "--port", str(port), "--engine", engine)
+            assert printed == (
+                f"training-mock: port {port} on 127.0.0.1 is in use: choose another, or 0 for any free one\n"
+            )
+
+
+def test_an_empty_secret_is_refused_rather_than_no_secret() -> None:
+    printed = failed("serve", environment={"TRAINING_MOCK_SECRET": ""})
+    assert "the secret must be printable ASCII, not empty" in printed
+
+
+def test_everything_wrong_with_an_export_is_listed_and_nothing_is_served(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    broken = SOUND_ROW.replace("33.3", "101").replace("2026-01-01", "2026-02-30")
+    path.write_text(",".join(COLUMNS) + "\n" + SOUND_ROW + broken + SOUND_ROW, encoding="utf-8")
+    printed = failed("serve", "--port", "0", "--progress", str(path)).splitlines()
+    assert printed[0].startswith(
+        f"training-mock: {path}: line 3, column opened_at: '2026-02-30T00:00:00.5Z' is no date"
+    )
+    assert printed[1].startswith("  line 3, column progress_percent: '101' is no number from 0 to 100")
+    assert printed[2].startswith(
+        "  line 4, column user_id: this user stands in this course already, in line 2"
+    )
+    assert len(printed) == 3
