@@ -22,18 +22,24 @@ VARIABLE = "TRAINING_MOCK_SECRET"
 """Where the secret of the control plane may stand instead of a file."""
 
 _USAGE_ERROR = 2
+_INTERRUPTED = 130
 # Windows delivers no signal to a thread that waits without end.
 _LOOK_UP = 0.5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code: 0 after a clean stop, 2 for anything that has to be mended first."""
+    """Run the command line; the exit code: 0 after a clean stop, 2 for anything that has to be mended first.
+
+    130 when interrupted before serving began.
+    """
     arguments = _parser().parse_args(argv)
     try:
         return _serve(arguments)
     except (_UsageError, ServeError, ExporterCsvError) as error:
         print(f"training-mock: {error}", file=sys.stderr)
         return _USAGE_ERROR
+    except KeyboardInterrupt:
+        return _INTERRUPTED
 
 
 class _UsageError(Exception):

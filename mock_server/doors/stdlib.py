@@ -154,9 +154,11 @@ class _Connection:
             self._socket.close()
 
     def retire(self) -> None:
-        """End the connection as soon as no request is under way on it."""
-        if not self._busy:
-            self._shut(socket.SHUT_RD)
+        """End the connection as soon as no request is under way on it, nor waiting to be read."""
+        with contextlib.suppress(OSError, ValueError), selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            if not self._busy and not selector.select(0):
+                self._shut(socket.SHUT_RD)
 
     def abort(self) -> None:
         """End the connection at once."""
