@@ -106,7 +106,7 @@ def yes_or_no(value: object, name: str) -> bool:
 
 def moment(value: object, name: str) -> datetime:
     """A date and time that names its zone."""
-    if not isinstance(value, datetime) or value.tzinfo is None:
+    if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidArgumentError(
             f"{name} must be a datetime with a time zone, such as datetime.now(timezone.utc)"
         )

@@ -8,10 +8,10 @@ type, or a missing one that is needed, is an error that names its JSON path.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from datetime import datetime
-from enum import Enum
 from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
@@ -21,7 +21,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from training_sdk._flow import Response
 from training_sdk.errors import DecodingError
-from training_sdk.models.base import Extra
+from training_sdk.models.base import Extra, OpenEnum
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ def loads(response: Response) -> Any:
     Raises DecodingError, saying what came instead: a login page and an empty body are the usual suspects.
     """
     try:
-        return json.loads(response.body.decode("utf-8"), parse_constant=_refuse_constant)
+        return json.loads(response.body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         kind = response.header("content-type") or "no content type"
         what = f"{len(response.body)} bytes of {kind}" if response.body else "an empty body"
@@ -95,6 +95,13 @@ def read_error(response: Response) -> SaidError:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
 
 
 def _complaint(value: Any, shape: Any) -> str:
@@ -166,8 +173,8 @@ def _date(value: Any, _: Any) -> datetime | None:
     return moment
 
 
-def _enumeration(value: Any, kind: Any) -> Enum:
-    member: Enum = kind(_text(value, str))
+def _enumeration(value: Any, kind: Any) -> OpenEnum:
+    member: OpenEnum = kind(_text(value, str))
     return member
 
 
@@ -243,14 +250,21 @@ def _extra(value: Any, _: Any) -> Extra:
     return Extra(value)
 
 
+_BY_KIND: dict[type, Callable[[Any, Any], Any]] = {
+    OpenEnum: _enumeration,  # by class: it is a str, and would otherwise be read as no more than that
+    str: _text,
+    bool: _boolean,
+    int: _integer,
+    float: _number,
+    Extra: _extra,
+}
+
+
 def _converter(*, detailed: bool) -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=detailed)
-    for kind, hook in ((str, _text), (bool, _boolean), (int, _integer), (float, _number), (Extra, _extra)):
+    for kind, hook in _BY_KIND.items():
         converter.register_structure_hook(kind, hook)
     converter.register_structure_hook_func(_is_date, _date)
-    converter.register_structure_hook_func(
-        lambda shape: isinstance(shape, type) and issubclass(shape, Enum), _enumeration
-    )
     converter.register_structure_hook_factory(_is_tuple, lambda shape: _tuple_hook(shape, converter))
     converter.register_structure_hook_factory(_is_model, lambda shape: _model_hook(shape, converter))
     return converter

@@ -49,8 +49,10 @@ class _Descriptor(ABC):
         def call(*args: Any, **kwargs: Any) -> Any:
             return self._perform(driver, function(owner, *args, **kwargs))
 
-        owner.__dict__[function.__name__] = self._described(call, type(driver), drop_self=True)
-        return owner.__dict__[function.__name__]
+        bound = self._described(call, type(driver), drop_self=True)
+        if inspect.getattr_static(type(owner), function.__name__) is self:  # and not reached through super()
+            owner.__dict__[function.__name__] = bound
+        return bound
 
     @abstractmethod
     def _perform(self, driver: Any, result: Any) -> Any:
@@ -58,10 +60,9 @@ class _Descriptor(ABC):
 
     def _on_the_class(self) -> Any:
         """For help() and the reference: a plain function, with the sync signature."""
-        function = self._function
 
-        def unbound(*args: Any, **kwargs: Any) -> Any:
-            return function(*args, **kwargs)
+        def unbound(owner: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._bind(owner)(*args, **kwargs)
 
         return self._described(unbound, SyncDriver, drop_self=False)
 

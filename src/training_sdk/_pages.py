@@ -47,10 +47,14 @@ class Page(Generic[T]):
 
 @frozen
 class Place:
-    """Where in a listing a request fetches; ``mark`` is the style's own: a page number, an offset, a token."""
+    """Where in a listing a request fetches; ``mark`` is the style's own: a page number, an offset.
+
+    A listing that needs several queries, one after the other, numbers them in ``query``.
+    """
 
     request: Request
     mark: Any = None
+    query: int = 0
 
 
 @frozen
@@ -67,24 +71,31 @@ class Cursor:
     """How far a walk is, and what it remembers, so that it notices when it goes in circles."""
 
     place: Place
-    seen: set[Request]
+    requests: set[Request]
+    """Every request made or about to be made."""
+    pages: set[tuple[Any, ...]]
+    """How every page of the present query begins and ends: two that agree in it are the same page again."""
     number: int = 1
     empty: int = 0
-    last: tuple[Any, ...] = ()
 
     def after(self, batch: Batch[Any]) -> Cursor | None:
         """The way on, or None at the end. Raises DecodingError if the walk would not end."""
-        if batch.items and batch.items == self.last:
-            raise self._endless("repeats the page before it")
-        if batch.following is None:
+        ends = (len(batch.items), *batch.items[:1], *batch.items[-1:])
+        if batch.items and ends in self.pages:
+            raise self._endless("repeats an earlier page")
+        following = batch.following
+        if following is None:
             return None
-        empty = 0 if batch.items else self.empty + 1
-        if batch.following.request in self.seen:
+        if following.request in self.requests:
             raise self._endless("points back to an earlier page")
+        self.requests.add(following.request)
+        if following.query != self.place.query:
+            return Cursor(following, self.requests, set(), self.number + 1)
+        empty = 0 if batch.items else self.empty + 1
         if empty > MOST_EMPTY_PAGES or self.number >= MOST_PAGES:
             raise self._endless("is followed by ever more pages")
-        self.seen.add(batch.following.request)
-        return Cursor(batch.following, self.seen, self.number + 1, empty, batch.items)
+        self.pages.add(ends)
+        return Cursor(following, self.requests, self.pages, self.number + 1, empty)
 
     def _endless(self, what: str) -> DecodingError:
         path = self.place.request.path
@@ -100,11 +111,12 @@ class Walk(Generic[T]):
     calls: Calls
     first: Place
     read: Callable[[Place, Response], Batch[T]]
-    keep: Callable[[T], bool] = lambda item: True
+    keep: Callable[[T, int], bool] = lambda item, query: True
+    """Whether an item is what was asked for, by the query that was to find it."""
 
     def start(self) -> Cursor:
         """A fresh cursor before the first page."""
-        return Cursor(self.first, {self.first.request})
+        return Cursor(self.first, {self.first.request}, set())
 
     def step(self, cursor: Cursor) -> Flow[tuple[Page[T], Cursor | None]]:
         """Fetch one page; what the server was asked to filter is filtered again here."""
@@ -112,7 +124,7 @@ class Walk(Generic[T]):
         batch: Batch[T] = yield from self.calls.call(
             place.request, lambda response: self.read(place, response)
         )
-        kept = tuple(item for item in batch.items if self.keep(item))
+        kept = tuple(item for item in batch.items if self.keep(item, place.query))
         return Page(kept, cursor.number, batch.total), cursor.after(batch)
 
     def gather(self) -> Flow[tuple[T, ...]]:
@@ -154,17 +166,40 @@ class AsyncListing(Generic[T]):
         self._driver = driver
         self._walk = walk
 
-    async def pages(self) -> AsyncIterator[Page[T]]:
+    def pages(self) -> AsyncIterator[Page[T]]:
         """The same, page by page."""
-        cursor: Cursor | None = self._walk.start()
-        while cursor is not None:
-            page, cursor = await self._driver.run(self._walk.step(cursor))
-            yield page
+        return _AsyncPages(self._driver, self._walk)
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        async for page in self.pages():
-            for item in page.items:
-                yield item
+    def __aiter__(self) -> AsyncIterator[T]:
+        return _AsyncItems(self.pages())
 
     def __repr__(self) -> str:
         return f"<AsyncListing of {self._walk.first.request.path}: iterate it with async for>"
+
+
+# Classes, not async generators: one that is left early needs closing on its event loop, and trio warns if it is not.
+
+
+class _AsyncPages(AsyncIterator[Page[T]]):
+    def __init__(self, driver: AsyncDriver, walk: Walk[T]) -> None:
+        self._driver = driver
+        self._walk = walk
+        self._cursor: Cursor | None = walk.start()
+
+    async def __anext__(self) -> Page[T]:
+        if self._cursor is None:
+            raise StopAsyncIteration
+        page, self._cursor = await self._driver.run(self._walk.step(self._cursor))
+        return page
+
+
+class _AsyncItems(AsyncIterator[T]):
+    def __init__(self, pages: AsyncIterator[Page[T]]) -> None:
+        self._pages = pages
+        self._items: Iterator[T] = iter(())
+
+    async def __anext__(self) -> T:
+        while True:
+            for item in self._items:
+                return item
+            self._items = iter(await anext(self._pages))

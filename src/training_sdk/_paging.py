@@ -42,18 +42,23 @@ class _Fed(Generic[T]):
 
 
 def numbered(
-    calls: Calls, path: str, item: type[T], *, queries: Sequence[Query] = ((),), keep: Callable[[T], bool]
+    calls: Calls,
+    path: str,
+    item: type[T],
+    *,
+    queries: Sequence[Query] = ((),),
+    keep: Callable[[T, int], bool] = lambda item, query: True,
 ) -> Walk[T]:
     """``page`` from 1 and ``pageSize``; several queries are walked one after the other."""
     decode = _codec.decoder(_Numbered, item)
 
     def place(which: int, page: int, passed: int) -> Place:
         query = (*queries[which], ("page", page), ("pageSize", LARGEST_PAGE))
-        return Place(Request("GET", _urls.target(path, query)), (which, page, passed))
+        return Place(Request("GET", _urls.target(path, query)), (page, passed), which)
 
     def read(at: Place, response: Response) -> Batch[T]:
         answer = decode(response)
-        which, page, passed = at.mark
+        page, passed = at.mark
         passed += len(answer.items)
         # A full page may have a successor whatever the count says; a short one has none once the count is reached.
         counted = (
@@ -63,12 +68,34 @@ def numbered(
         )
         following = None
         if answer.items and not counted:
-            following = place(which, page + 1, passed)
-        elif which + 1 < len(queries):
-            following = place(which + 1, 1, 0)
+            following = place(at.query, page + 1, passed)
+        elif at.query + 1 < len(queries):
+            following = place(at.query + 1, 1, 0)
         return Batch(answer.items, following, answer.total_count)
 
     return Walk(calls, place(0, 1, 0), read, keep)
+
+
+def by_ids(
+    calls: Calls,
+    path: str,
+    item: type[T],
+    ids: Sequence[str] | None,
+    *,
+    identify: Callable[[T], str],
+    query: Query = (),
+) -> Walk[T]:
+    """A numbered listing of everything, or of the things with these ids, asked for some at a time."""
+    if ids is None:
+        return numbered(calls, path, item, queries=[query])
+    batches = chunked(ids, IDS_PER_REQUEST)
+    return numbered(
+        calls,
+        path,
+        item,
+        queries=[(*query, *(("courseIds", one) for one in batch)) for batch in batches],
+        keep=lambda found, which: identify(found) in batches[which],
+    )
 
 
 def fed(calls: Calls, path: str, item: type[T], *, query: Query, keep: Callable[[T], bool]) -> Walk[T]:
@@ -78,11 +105,11 @@ def fed(calls: Calls, path: str, item: type[T], *, query: Query, keep: Callable[
     def read(at: Place, response: Response) -> Batch[T]:
         answer = decode(response)
         after = answer.metadata.next_page
-        following = Place(Request("GET", calls.base_url.next_target(after))) if after else None
+        following = Place(Request("GET", calls.base_url.next_target(after, path))) if after else None
         return Batch(answer.data, following)
 
     first = Request("GET", _urls.target(path, (*query, ("limit", LARGEST_PAGE))))
-    return Walk(calls, Place(first), read, keep)
+    return Walk(calls, Place(first), read, lambda row, _: keep(row))
 
 
 def tokened(
@@ -105,7 +132,7 @@ def tokened(
         answer = decode(response)
         return Batch(items(answer), place(answer.next_page_token) if answer.next_page_token else None)
 
-    return Walk(calls, place(None), read, keep)
+    return Walk(calls, place(None), read, lambda one, _: keep(one))
 
 
 def offset(

@@ -16,7 +16,9 @@ LIVE = "https://api.safetyculture.io"
 RESET_PATH = "/training/courseprogress/v1/reset"
 _RESET_MARK = "courseprogress/v1/reset"
 
-_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+LONGEST_ADDRESS = 16_000
+
+_CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 
 
 @frozen
@@ -29,24 +31,36 @@ class BaseUrl:
     def __str__(self) -> str:
         return self.origin + self.prefix
 
-    def next_target(self, next_page: str) -> str:
+    def next_target(self, next_page: str, current: str) -> str:
         """The target of a ``next_page``, which is relative and may or may not repeat the prefix.
 
-        Raises DecodingError for one that leads to another host: the token goes to the configured host only.
+        ``current`` is the path that is being listed. Raises DecodingError for one that leads to another host:
+        the token goes to the configured host only.
         """
-        parts = urlsplit(next_page)
-        own_host = f"{parts.scheme}://{parts.netloc}" == self.origin if parts.scheme or parts.netloc else True
-        odd = _CONTROL.search(next_page) or "\\" in next_page or not parts.path.startswith("/")
-        if not own_host or odd or _has_dot_segment(parts.path):
+        parts = self._own(next_page)
+        if parts is None:
             raise DecodingError(
                 f"next_page {next_page[:200]!r} does not stay on {self}; it is not followed, "
                 "because the token goes to the configured host only"
             )
         path = parts.path
-        if self.prefix and path.startswith(self.prefix + "/"):
+        if path != current and path.startswith(self.prefix + "/"):
             path = path.removeprefix(self.prefix)
-        refuse_reset_path(self.prefix + path)
+        if is_reset_path(self.prefix + path):
+            raise DecodingError("next_page leads to the path of a course reset; it is not followed")
         return f"{path}?{parts.query}" if parts.query else path
+
+    def _own(self, address: str) -> SplitResult | None:
+        """The parts of an address on this host and in plain form; None for any other."""
+        if len(address) > LONGEST_ADDRESS or _CONTROL.search(address) or "\\" in address:
+            return None
+        try:
+            parts = urlsplit(address)
+        except ValueError:
+            return None
+        own_host = not (parts.scheme or parts.netloc) or f"{parts.scheme}://{parts.netloc}" == self.origin
+        plain = parts.path.startswith("/") and not address.startswith("//")
+        return parts if own_host and plain and not _has_dot_segment(parts.path) else None
 
 
 def parse_base_url(text: str, *, allow_insecure_http: bool) -> BaseUrl:
@@ -101,16 +115,21 @@ def target(where: str, query: Iterable[tuple[str, object | None]] = ()) -> str:
 
 
 def refuse_reset_path(full_path: str) -> None:
-    """Raise InvalidArgumentError if a path is, or a lenient server could take it for, the reset of a course.
-
-    Whatever a router may do to a path on its way is done here first: decoding once or often, folding case and
-    look-alike letters, merging slashes, dropping parameters and dot segments.
-    """
-    if _RESET_MARK in _as_the_most_lenient_router_reads_it(full_path):
+    """Raise InvalidArgumentError if a path is, or a lenient server could take it for, the reset of a course."""
+    if is_reset_path(full_path):
         raise InvalidArgumentError(
             "this is the path of a course reset, which cannot be undone and goes through "
             "client.resets.plan(…) and client.resets.apply(…) only"
         )
+
+
+def is_reset_path(full_path: str) -> bool:
+    """Whether a path is, or a lenient server could take it for, the reset of a course.
+
+    Whatever a router may do to a path on its way is done here first: decoding once or often, folding case and
+    look-alike letters, merging slashes, dropping parameters and dot segments.
+    """
+    return _RESET_MARK in _as_the_most_lenient_router_reads_it(full_path)
 
 
 def checked_request_path(text: object) -> str:
@@ -124,6 +143,8 @@ def checked_request_path(text: object) -> str:
         raise InvalidArgumentError(
             f"path {text!r} must not hold spaces, control characters, '\\', '?' or '#'; use params"
         )
+    if len(text) > LONGEST_ADDRESS:
+        raise InvalidArgumentError(f"path is {len(text)} characters long; at most {LONGEST_ADDRESS} are sent")
     if "//" in text or _has_dot_segment(text):
         raise InvalidArgumentError(f"path {text!r} must not hold '//', '.' or '..' segments")
     try:
@@ -145,8 +166,10 @@ def _decoded(text: str) -> str:
 
 
 def _as_the_most_lenient_router_reads_it(full_path: str) -> str:
-    text = unicodedata.normalize("NFKC", _decoded(full_path)).casefold()
-    text = unicodedata.normalize("NFKC", text).replace("\\", "/").partition("?")[0].partition("#")[0]
+    text = full_path
+    while (folded := unicodedata.normalize("NFKC", _decoded(text)).casefold()) != text:
+        text = folded  # until nothing changes: a full-width percent sign folds into one that can be decoded
+    text = text.replace("\\", "/").partition("?")[0].partition("#")[0]
     segments: list[str] = []
     for raw in text.split("/"):
         segment = _CONTROL.sub("", raw.partition(";")[0])

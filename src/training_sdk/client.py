@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Generic, Self
 
@@ -38,6 +39,7 @@ BASE_URL_VARIABLE = "SAFETYCULTURE_BASE_URL"
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 REPEATABLE_METHODS = ("GET", "HEAD")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # What decides who is asked and for what; a caller who could set these could walk around the checks.
 OWN_HEADERS = frozenset(
     {
@@ -169,7 +171,7 @@ class _Client(Bound[D], Generic[D]):
         _urls.refuse_reset_path(self._calls.base_url.prefix + plain)
         request = Request(
             verb,
-            _urls.target(plain, tuple((params or {}).items())),
+            _urls.target(plain, _query(params or {})),
             body=None if json is None else _body(json),
             headers=_headers(headers or {}),
             repeatable=verb in REPEATABLE_METHODS,
@@ -189,12 +191,40 @@ def _body(value: object) -> bytes:
         raise InvalidArgumentError(f"json cannot be written as JSON: {error}") from None
 
 
+def _query(params: Mapping[str, object]) -> Sequence[tuple[str, object]]:
+    """Query parameters as the API writes them: lists repeat their name, truth is in lower case."""
+    pairs: list[tuple[str, object]] = []
+    for name, value in _mapping(params, "params"):
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if one is None:
+                continue
+            if not isinstance(one, str | int | float):
+                raise InvalidArgumentError(
+                    f"params[{name!r}] must be text, a number, True, False or a list of these, not {one!r}"
+                )
+            said = str(one).lower() if isinstance(one, bool) else str(one)
+            pairs.append((name, said and _checks.text(said, f"params[{name!r}]", longest=8000)))
+    return pairs
+
+
 def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    for name in headers:
+    pairs = _mapping(headers, "headers")
+    for name, value in pairs:
+        if not _HEADER_NAME.fullmatch(name):
+            raise InvalidArgumentError(f"{name!r} is not the name of a header")
         if name.lower() in OWN_HEADERS:
             raise InvalidArgumentError(f"the header {name!r} is the client's own affair and cannot be set")
-        _checks.text(headers[name], f"the header {name!r}", longest=8000)
-    return tuple((name.lower(), value) for name, value in headers.items())
+        if not _checks.text(value, f"the header {name!r}", longest=8000).isascii():
+            raise InvalidArgumentError(f"the header {name!r} must be ASCII")
+    return tuple((name.lower(), value) for name, value in pairs)
+
+
+def _mapping(value: object, name: str) -> Sequence[tuple[str, Any]]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise InvalidArgumentError(
+            f"{name} must be a dictionary whose keys are text, not {type(value).__name__}"
+        )
+    return tuple(value.items())
 
 
 class TrainingClient(_Client[SyncDriver]):

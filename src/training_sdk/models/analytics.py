@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attrs import field, frozen
+from attrs import frozen
 
 from training_sdk.models.base import Model
 
@@ -30,8 +30,8 @@ class LessonProgress(Model):
     lesson_id: str
     lesson_title: str | None = None
     opened: bool = False
-    opened_datetime: datetime | None = field(default=None, metadata={"also": ("openedDateTime",)})
+    opened_date_time: datetime | None = None
     completed: bool = False
-    completed_datetime: datetime | None = field(default=None, metadata={"also": ("completedDateTime",)})
+    completed_date_time: datetime | None = None
     percentage_completed: float = 0.0
     score: float | None = None

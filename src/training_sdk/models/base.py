@@ -27,7 +27,7 @@ class OpenEnum(StrEnum):
     @property
     def is_known(self) -> bool:
         """Whether this value was documented when the SDK was written."""
-        return self._name_ in type(self).__members__
+        return type(self).__members__.get(self._name_) is self
 
 
 class Extra(Mapping[str, Any]):

@@ -33,6 +33,12 @@ class ResetFormat:
     everyone: str = field(default="allUsers", validator=_name)
     user_ids: Literal["prefixed", "uuid"] = field(default="prefixed", validator=_spelling)
 
+    def __attrs_post_init__(self) -> None:
+        if len({self.course, self.users, self.everyone}) < 3:
+            raise InvalidArgumentError(
+                "ResetFormat names two fields alike; one would silently replace the other"
+            )
+
     def listed(self, course_id: str, user_ids: Sequence[str]) -> dict[str, Any]:
         """The body that resets exactly these users."""
         return {self.course: course_id, self.users: [self._spelled(user_id) for user_id in user_ids]}

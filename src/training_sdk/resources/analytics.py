@@ -41,23 +41,16 @@ class Analytics(Bound[D]):
             path,
             LessonProgress,
             queries=[(("courseId", course),)],
-            keep=lambda lesson: course in (None, lesson.course_id),
+            keep=lambda lesson, _: course in (None, lesson.course_id),
         )
 
 
 def statistics(calls: Calls, course_ids: Sequence[str] | None) -> Walk[CourseStatistics]:
     """The walk behind ``course_statistics``, for planning a reset as well."""
-    wanted = None if course_ids is None else frozenset(course_ids)
-    queries: Sequence[_paging.Query] = [()]
-    if course_ids is not None:
-        queries = [
-            [("courseIds", one) for one in some]
-            for some in _paging.chunked(course_ids, _paging.IDS_PER_REQUEST)
-        ]
-    return _paging.numbered(
+    return _paging.by_ids(
         calls,
         "/training/analytics/v1/courses/statistics",
         CourseStatistics,
-        queries=queries,
-        keep=lambda row: wanted is None or row.course_id in wanted,
+        course_ids,
+        identify=lambda row: row.course_id,
     )

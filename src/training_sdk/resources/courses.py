@@ -119,19 +119,13 @@ class Courses(Bound[D]):
 
 
 def _courses(calls: Calls, search: str | None, ids: Sequence[str] | None) -> Walk[Course]:
-    wanted = None if ids is None else frozenset(ids)
-    queries: Sequence[_paging.Query] = [(("searchTerm", search),)]
-    if ids is not None:
-        queries = [
-            [("searchTerm", search), *(("courseIds", one) for one in some)]
-            for some in _paging.chunked(ids, _paging.IDS_PER_REQUEST)
-        ]
-    return _paging.numbered(
+    return _paging.by_ids(
         calls,
         "/training/courses/v1",
         Course,
-        queries=queries,
-        keep=lambda course: wanted is None or course.id in wanted,
+        ids,
+        identify=lambda course: course.id,
+        query=[("searchTerm", search)],
     )
 
 
