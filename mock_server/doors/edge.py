@@ -20,6 +20,10 @@ class Handler(Protocol):
         ...
 
 
+class ServeError(Exception):
+    """A server that cannot start; the message names what is in the way and the remedy."""
+
+
 class BodyBuffer:
     """Takes in a request body piece by piece, within the bounds that ``wire.message`` sets."""
 

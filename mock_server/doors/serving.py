@@ -7,14 +7,16 @@ import os
 import socket
 from importlib.util import find_spec
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from attrs import frozen
 
 from mock_server.control.guard import WILDCARDS, Guard, is_loopback
-from mock_server.doors.edge import Handler, refused
+from mock_server.doors.edge import Handler, ServeError, refused
 from mock_server.doors.stdlib import Limits, StdlibServer
 from mock_server.wire.message import Request, Response
+
+__all__ = ["GRACE", "Engine", "Guarded", "ServeError", "Server", "serve"]
 
 Engine = Literal["auto", "stdlib", "uvicorn"]
 
@@ -25,10 +27,6 @@ _LAST_PORT = 65535
 _PROBE_SECONDS = 30.0
 # The guard refuses this one by itself, so that the probe leaves no trace in the world.
 _PROBE = b"OPTIONS * HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n"
-
-
-class ServeError(Exception):
-    """A server that cannot start; the message names what is in the way and the remedy."""
 
 
 class _Engine(Protocol):
@@ -117,12 +115,11 @@ def serve(
     listener = _bind(host, port, local_only=secret is None)
     guarded = Guarded(handler, Guard(frozenset({host, *allow_hosts}), secret))
     try:
-        server = Server(
-            _engine(engine, guarded, listener, limits), _reachable(host), listener.getsockname()[1]
-        )
+        running = _engine(engine, guarded, listener, limits)
     except BaseException:
         listener.close()
         raise
+    server = Server(running, _reachable(host), listener.getsockname()[1])
     try:
         server.start()
     except BaseException:
@@ -132,38 +129,42 @@ def serve(
 
 
 def _check_secret(secret: str | None) -> None:
-    if secret is not None and not (
-        secret.isascii() and secret.isprintable() and secret.strip() == secret != ""
-    ):
-        raise ServeError("the secret must be printable ASCII, not empty, without white space around it")
+    if secret is None or (secret.isascii() and secret.isprintable() and secret.strip() == secret != ""):
+        return
+    raise ServeError("the secret must be printable ASCII, not empty, without white space around it")
 
 
 def _bind(host: str, port: int, *, local_only: bool) -> socket.socket:
-    try:
-        if not 0 <= port <= _LAST_PORT:
-            raise ServeError(
-                f"port {port} does not exist: choose one from 1 to {_LAST_PORT}, or 0 for a free one"
-            )
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-    except (OSError, UnicodeError):
-        raise ServeError(f"the host {host!r} cannot be resolved: name an address of this machine") from None
+    """A listening socket: only listening finds out for certain whether the port is free."""
+    family, address = _resolve(host, port)
     if local_only and not is_loopback(str(address[0])):
         raise ServeError(
             f"{host!r} can be reached from other machines, and the control plane hands out tokens:"
             " set a secret, or serve on 127.0.0.1"
         )
-    listener = socket.socket(family, kind, protocol)
+    listener = socket.socket(family, socket.SOCK_STREAM)
     if os.name == "posix":  # elsewhere the option would let two servers share a port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
-        # Listening begins here, for only this finds out whether the port is taken.
         listener.listen()
     except OSError as error:
         listener.close()
         raise ServeError(_why_not(error, host, port)) from None
     return listener
+
+
+def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
+    if not 0 <= port <= _LAST_PORT:
+        raise ServeError(
+            f"port {port} does not exist: choose one from 1 to {_LAST_PORT}, or 0 for a free one"
+        )
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise ServeError(f"the host {host!r} cannot be resolved: name an address of this machine") from None
+    family, _, _, _, address = found[0]
+    return family, address
 
 
 def _why_not(error: OSError, host: str, port: int) -> str:

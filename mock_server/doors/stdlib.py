@@ -221,6 +221,7 @@ class _Connection:
         """
         self._send(method, response, close=True)
         self._socket.shutdown(socket.SHUT_WR)
+        self._busy = False
         self._stream.allow(self._server.limits.linger)
         self._stream.discard()
         return False
@@ -299,17 +300,24 @@ class StdlibServer:
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = _Connection(self, sock)
-        with self._changed:
-            full = len(self._connections) >= self.limits.connections
-            if not full:
-                self._connections.add(connection)
-        if full:
+        if not self._begin(connection):
             self._turn_away(sock)
-        else:
+
+    def _begin(self, connection: _Connection) -> bool:
+        """Serve a connection in a thread of its own, if there is room for one more."""
+        with self._changed:
+            if len(self._connections) >= self.limits.connections:
+                return False
+            self._connections.add(connection)
+        try:
             threading.Thread(target=connection.run, name="training-mock connection", daemon=True).start()
+        except RuntimeError:  # the system grants no more threads
+            self.forget(connection)
+            return False
+        return True
 
     def _turn_away(self, sock: socket.socket) -> None:
-        message = f"{self.limits.connections} connections are open: close some and try again"
+        message = f"{len(self._connections)} connections are open: close some and try again"
         busy = http1.refusal(ProtocolError(message, HTTPStatus.SERVICE_UNAVAILABLE))
         with sock, contextlib.suppress(OSError):
             sock.settimeout(0)

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mock_server.doors import http1
 from mock_server.doors.asgi import MockASGI
-from mock_server.doors.edge import Handler
+from mock_server.doors.edge import Handler, ServeError
 from mock_server.doors.http1 import MAX_HEAD, ProtocolError
 
 _KEEP_ALIVE = 75
@@ -110,11 +110,11 @@ class UvicornServer:
         self._thread = threading.Thread(target=self._run, name="training-mock uvicorn", daemon=True)
 
     def start(self) -> None:
-        """Listen; returns when connections are taken."""
+        """Listen; returns when connections are taken. ServeError if uvicorn gives up."""
         self._thread.start()
         self._server.ready.wait(_START)
         if not self._server.started:
-            raise RuntimeError("uvicorn did not start: see its log, or use the engine 'stdlib'")
+            raise ServeError("uvicorn did not start: see its log, or use the engine stdlib")
 
     def stop(self, grace: float) -> None:
         """Take no more connections, finish requests under way, cut off what outlasts the grace (seconds)."""
