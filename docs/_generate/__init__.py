@@ -1,0 +1,57 @@
+"""Parts of pages that are made from the code, so that they cannot say anything else than the code does.
+
+A page asks for one with a line of its own: ``<!-- generate: NAME ARGUMENTS -->``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import frozen
+
+from docs._generate import notebook, proofs, tables
+
+DOCS = Path(__file__).parents[1]
+ROOT = DOCS.parent
+
+MARK = "<!-- generate:"
+
+_MARKER = re.compile(r"^<!-- generate: (?P<name>[a-z-]+)(?P<arguments>( [\w./-]+)*) -->$", re.MULTILINE)
+_ANY_MARKER = re.compile(r"<!--\s*generate\b.*")
+
+_PARTS: dict[str, Callable[..., str]] = {
+    "errors": tables.errors,
+    "notebook": lambda path: notebook.to_markdown(notebook.execute(DOCS / path)),
+    "operations": tables.operations,
+    "policies": tables.policies,
+    "reasons": tables.reasons,
+    "rights": tables.rights,
+    "serve-options": tables.serve_options,
+    "tests": lambda rule, *marks: proofs.section(rule, proofs.scan(ROOT / "tests"), ROOT, *marks),
+}
+
+
+@frozen
+class UnknownPartError(Exception):
+    """A page asks for a part that does not exist."""
+
+    marker: str
+
+    def __str__(self) -> str:
+        return f"{self.marker!r} asks for a part that is none of {', '.join(_PARTS)}"
+
+
+def expand(text: str) -> str:
+    """A page with every marker replaced by what it asks for."""
+
+    def part(match: re.Match[str]) -> str:
+        if match["name"] not in _PARTS:
+            raise UnknownPartError(match[0])
+        return _PARTS[match["name"]](*match["arguments"].split())
+
+    expanded = _MARKER.sub(part, text)
+    if left_over := _ANY_MARKER.search(expanded):
+        raise UnknownPartError(left_over[0])
+    return expanded

@@ -1,0 +1,62 @@
+"""The notebook: a percent script, executed from its first cell to its last, and written out as a page."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jupytext  # type: ignore[import-untyped]  # it ships no types
+from nbclient import NotebookClient
+
+# The phrase of a plan holds the moment of reading; here it is the same every time, so that it can stand in the text.
+STANDSTILL = """\
+# %%
+from datetime import UTC, datetime
+from training_sdk import _drivers
+from training_sdk._flow import Moment
+_drivers._now = lambda: Moment(0.0, datetime(2026, 12, 1, 9, tzinfo=UTC))
+"""
+_SECONDS = 120
+_log = logging.getLogger(__name__)
+_log.setLevel(logging.WARNING)  # nbclient tells of every step
+
+
+@cache
+def execute(path: Path) -> Any:
+    """Run a percent script as a notebook in a fresh kernel; CellExecutionError if a cell fails."""
+    notebook = jupytext.reads(STANDSTILL + path.read_text(encoding="utf-8"), fmt="py:percent")
+    client = NotebookClient(notebook, timeout=_SECONDS, kernel_name="python3", log=_log)
+    client.extra_arguments = ["--log-level=ERROR"]
+    client.execute()
+    del notebook.cells[0]
+    return notebook
+
+
+def to_markdown(notebook: Any) -> str:
+    """An executed notebook as Markdown: text as it stands, code, and below it what it printed or drew."""
+    return "\n\n".join(_cell(cell) for cell in notebook.cells)
+
+
+def _cell(cell: Any) -> str:
+    if cell.cell_type == "markdown":
+        return str(cell.source)
+    shown = [f"```python\n{cell.source}\n```"] if cell.source.strip() else []
+    return "\n\n".join([*shown, *(_output(output) for output in cell.outputs)])
+
+
+def _output(output: Any) -> str:
+    if output.output_type == "stream":
+        return _printed(output.text)
+    data = output.data
+    if "image/png" in data:
+        alt = output.metadata.get("image/png", {}).get("alt") or "Plot drawn by the cell above"
+        return f"![{alt}](data:image/png;base64,{data['image/png'].replace(chr(10), '')})"
+    if "text/html" in data:
+        return f'<div class="cell-output">\n{data["text/html"]}\n</div>'
+    return _printed(data["text/plain"])
+
+
+def _printed(text: str) -> str:
+    return f"```text\n{text.rstrip()}\n```"

@@ -1,0 +1,165 @@
+"""Tables made from the code: reasons, errors, policies, operations, rights, settings."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout, suppress
+from io import StringIO
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+from unittest.mock import patch
+
+import attrs
+
+import mock_server
+import training_sdk
+from mock_server import cli
+from mock_server.operations.table import OPERATIONS
+from mock_server.policy import Policy
+from mock_server.refusal import Reason
+from mock_server.rules.authentication import Actor
+from mock_server.rules.permissions import Family, Reach, reach
+from mock_server.world.people import Permission
+from training_sdk.errors import TrainingError, status_error_class
+
+PROVENANCE = {"P": "published", "O": "observed", "T": "third party", "A": "**assumed**"}
+
+_REACH = {Reach.NONE: "–", Reach.OWN: "own", Reach.TEAMS: "their teams", Reach.ALL: "all"}
+_MEMBER = "any member"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def reasons() -> str:
+    """Every reason the reference server gives, with its status and what the SDK raises for it."""
+    return table(
+        ("reason", "status", "raised as", "what it means"),
+        (
+            (
+                f"`{reason.name}`",
+                str(reason.status),
+                f"`{status_error_class(reason.status).__name__}`",
+                reason.description,
+            )
+            for reason in Reason
+        ),
+    )
+
+
+def errors() -> str:
+    """The tree of everything the SDK raises, as its module draws it."""
+    drawn = re.search(
+        r"^    TrainingError\n(    .*\n)+", inspect.getdoc(training_sdk.errors) or "", re.MULTILINE
+    )
+    if drawn is None:
+        raise LookupError("training_sdk.errors draws no tree any more")
+    return f"```text\n{inspect.cleandoc(drawn[0])}\n```"
+
+
+def error_classes() -> list[type[TrainingError]]:
+    """Every class of the tree that is public."""
+    public = (getattr(training_sdk, name) for name in training_sdk.__all__)
+    return [each for each in public if isinstance(each, type) and issubclass(each, TrainingError)]
+
+
+def policies() -> str:
+    """Every switch of a world: its values, its default, and what it decides."""
+    said = _documented(Policy)
+    hints = get_type_hints(Policy)
+    return table(
+        ("policy", "values", "decides"),
+        (
+            (f"`{each.name}`", _values(hints[each.name], each.default), said[each.name])
+            for each in attrs.fields(Policy)
+        ),
+    )
+
+
+def _values(kind: Any, default: object) -> str:
+    """The values a switch takes, the default in bold."""
+    if get_origin(kind) is not Literal:
+        return f"**`{default}`**"
+    return ", ".join(f"**`{value}`**" if value == default else f"`{value}`" for value in get_args(kind))
+
+
+def _documented(cls: type) -> dict[str, str]:
+    """The text below each field of a class."""
+    body = ast.parse(inspect.getsource(cls)).body[0]
+    if not isinstance(body, ast.ClassDef):
+        raise TypeError(f"{cls.__name__} is no class")
+    said: dict[str, str] = {}
+    for field, text in zip(body.body, body.body[1:], strict=False):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        ):
+            said[field.target.id] = str(text.value.value)
+    return said
+
+
+def operations() -> str:
+    """Every operation of the wire, and whether the reference server serves it."""
+    return table(
+        ("operation", "method and path", "how sure", "reference server"),
+        (
+            (
+                each.name,
+                f"`{each.method} {each.template}`",
+                PROVENANCE[each.provenance],
+                "served" if each.handler is not None else "501",
+            )
+            for each in OPERATIONS
+        ),
+    )
+
+
+def rights() -> str:
+    """Who may do what, asked of the rule that decides it."""
+    actor = _nobody()
+    holders: dict[str, frozenset[Permission]] = {
+        f'"{permission.value}"': frozenset((permission,))
+        for permission in (Permission.USERS, Permission.TRAINING, Permission.TEAMS)
+    }
+    holders[_MEMBER] = frozenset()
+    rows = [
+        (
+            family.value,
+            *(
+                _REACH[reach(attrs.evolve(actor, permissions=held), family, Policy())]
+                for held in holders.values()
+            ),
+        )
+        for family in Family
+    ]
+    return table(("", *holders), rows)
+
+
+def _nobody() -> Actor:
+    """Somebody of the demo world, whose permissions are then replaced."""
+    world = mock_server.MockTraining.demo().world
+    return Actor(world.users[0], world.main, frozenset())
+
+
+def environment_variables() -> set[str]:
+    """The names of every environment variable that the code reads."""
+    folders = (Path(package.__path__[0]) for package in (training_sdk, mock_server))
+    texts = (file.read_text(encoding="utf-8") for folder in folders for file in folder.rglob("*.py"))
+    return {name for text in texts for name in re.findall(r'"((?:SAFETYCULTURE|TRAINING)_[A-Z_]+)"', text)}
+
+
+def serve_options() -> str:
+    """What ``training-mock serve --help`` prints on a terminal of 100 columns."""
+    printed = StringIO()
+    with suppress(SystemExit), redirect_stdout(printed), patch.dict(os.environ, COLUMNS="100", NO_COLOR="1"):
+        cli.main(["serve", "--help"])
+    return f"```text\n{printed.getvalue().strip()}\n```"

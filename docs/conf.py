@@ -1,0 +1,64 @@
+"""How the documentation is built: ``make docs``. Nothing is fetched from a network."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # for docs._generate, which the tests share
+
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+from docs import _generate
+from docs._generate import proofs
+from training_sdk import __version__
+
+log = logging.getLogger(__name__)
+
+project = "training-sdk"
+author = "the training-sdk contributors"
+release = version = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_use_legacy_class_based = False
+autoclass_content = "class"
+python_use_unqualified_type_names = True
+add_module_names = False
+
+html_theme = "furo"
+html_title = f"training-sdk {release}"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_copy_source = False
+html_show_copyright = False
+html_theme_options = {
+    "announcement": "Unofficial: not affiliated with, endorsed or supported by SafetyCulture.",
+}
+
+RULES = "explanation/rules"
+
+
+def expand(_: Sphinx, docname: str, source: list[str]) -> None:
+    """Put what is generated in its place; the page of rules must have a test for each of them."""
+    if docname == RULES:
+        for complaint in proofs.complaints(source[0], proofs.scan(ROOT / "tests")):
+            log.warning(complaint, location=docname)
+    source[0] = _generate.expand(source[0])
+
+
+def outdated(app: Sphinx, *_: object) -> list[str]:
+    """Pages that hold generated parts are read every time, since the code may have changed and they have not."""
+    pages = {name: Path(app.env.doc2path(name)) for name in app.env.found_docs}
+    return [name for name, page in pages.items() if _generate.MARK in page.read_text(encoding="utf-8")]
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("source-read", expand)
+    app.connect("env-get-outdated", outdated)

@@ -1,0 +1,64 @@
+"""Where the examples of the documentation run: on a clock that stands still, and never beyond this machine."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from mock_server import MockTraining
+from training_sdk import _drivers
+from training_sdk._flow import Moment
+from training_sdk._urls import BaseUrl, is_loopback
+
+STANDSTILL = datetime(2026, 12, 1, 9, tzinfo=UTC)
+_PHRASE = re.compile(r'reset ".*" for \d+ users #[0-9a-f]{6}')
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A new directory, and a demo world behind every address that is not this machine's.
+
+    The SDK's clock stands still, because the moment of reading is part of a plan's phrase.
+    """
+    mock = MockTraining.demo(now=STANDSTILL)
+    settings = _drivers._settings
+
+    def on_this_machine(base_url: BaseUrl) -> dict[str, Any]:
+        local = is_loopback(urlsplit(str(base_url)).hostname or "")
+        return settings(base_url) if local else {"transport": mock.transport()}
+
+    monkeypatch.setattr(_drivers, "_settings", on_this_machine)
+    monkeypatch.setattr(_drivers, "_now", lambda: Moment(time.monotonic(), STANDSTILL))
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
+    monkeypatch.delenv("SAFETYCULTURE_BASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """What was printed since the last time this was asked.
+
+    Whoever reads it also answers prompts: with the last phrase they have seen.
+    """
+    seen: list[str] = []
+
+    def answer(prompt: str = "") -> str:
+        seen.append(capsys.readouterr().out)
+        phrases = _PHRASE.findall("".join(seen))
+        assert phrases, f"asked {prompt!r}, but the example has printed no phrase that one could type"
+        return str(phrases[-1])
+
+    def read() -> str:
+        text = "".join([*seen, capsys.readouterr().out])
+        seen.clear()
+        return text
+
+    monkeypatch.setattr("builtins.input", answer)
+    return read

@@ -1,0 +1,127 @@
+"""Every example in the README and on the pages runs, and prints what stands below it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from doctest import ELLIPSIS, OutputChecker
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import frozen
+from markdown_it import MarkdownIt
+
+from docs import _generate
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted(_generate.DOCS.rglob("*.md"))]
+PAGES = [page for page in PAGES if "_build" not in page.parts]
+NOT_RUN = ("text", "json", "yaml", "toml", "{toctree}", "{eval-rst}")
+"""Fences that are no example of Python or of a shell."""
+
+TAKEN_FOR_GRANTED = ("cd", "curl", "export", "git")
+"""Commands that the shell or the reader's machine has; this one need not."""
+
+
+@frozen
+class Example:
+    """One fenced block: its first line in the page, its language, and the output that stands right below it."""
+
+    page: Path
+    line: int
+    language: str
+    source: str
+    output: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def examples(page: Path) -> list[Example]:
+    """The fences of a page; a block of text right below Python is what that prints."""
+    tokens = MarkdownIt().parse(page.read_text(encoding="utf-8"))
+    found: list[Example] = []
+    for token, after in zip(tokens, [*tokens[1:], None], strict=True):
+        if token.type == "fence":
+            assert token.map is not None
+            printed = after.content if after and after.type == "fence" and after.info == "text" else None
+            language = token.info.split(" ")[0]
+            found.append(Example(page, token.map[0] + 2, language, token.content, printed))
+    return found
+
+
+def pages_with(*languages: str) -> list[Any]:
+    """The pages that have an example in one of these languages, as parameters."""
+    chosen = [page for page in PAGES if any(each.language in languages for each in examples(page))]
+    return [pytest.param(page, id=page.relative_to(ROOT).as_posix()) for page in chosen]
+
+
+@pytest.mark.usefixtures("stage")
+@pytest.mark.parametrize("page", pages_with("python"))
+def test_python_runs_and_prints_what_the_page_says(page: Path, printed: Callable[[], str]) -> None:
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for example in examples(page):
+        if example.language == "python":
+            # Blank lines before it, so that a traceback names the line of the page.
+            exec(compile("\n" * (example.line - 1) + example.source, page, "exec"), namespace)
+            run_new_tests(namespace)
+            compare(example, printed())
+
+
+def run_new_tests(namespace: dict[str, Any]) -> None:
+    """Run the tests that an example defines, each once."""
+    for name in [name for name in namespace if name.startswith("test_")]:
+        namespace.pop(name)()
+
+
+def compare(example: Example, text: str) -> None:
+    if example.output is not None:
+        fits = OutputChecker().check_output(example.output, text, ELLIPSIS)
+        assert fits, f"{example} prints\n{text}\nand the page says\n{example.output}"
+
+
+@pytest.mark.parametrize("page", pages_with("console", "sh", "shell", "bash"))
+def test_commands_exist(page: Path) -> None:
+    for example in examples(page):
+        if example.language in ("console", "sh", "shell", "bash"):
+            for line in commands(example):
+                assert is_known(shlex.split(line, comments=True)), f"{example}: there is no command {line!r}"
+
+
+def commands(example: Example) -> Iterator[str]:
+    """What one would type: after the prompt in a console, every line of a script; \\ joins lines."""
+    lines = example.source.replace("\\\n", " ").splitlines()
+    if example.language == "console":
+        lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+        assert lines, f"{example} has no line that begins with '$ '"
+    return (line for line in lines if line.strip() and not line.startswith("#"))
+
+
+def is_known(words: list[str]) -> bool:
+    while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+        words = words[1:]
+    match words:
+        case ["training-mock", *arguments]:
+            options = {word.partition("=")[0] for word in arguments if word.startswith("--")}
+            return options <= set(re.findall(r"--[a-z-]+", _generate.tables.serve_options()))
+        case ["make", *targets]:
+            made = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+            return all("=" in target or target in made for target in targets)
+        case [program, "-m", module, *_] if Path(program).name.startswith("python"):
+            return find_spec(module) is not None
+        case [program, *_] if program not in TAKEN_FOR_GRANTED:
+            beside_python = Path(sys.executable).with_name(Path(program).name)
+            return beside_python.exists() or shutil.which(program) is not None
+    return bool(words)
+
+
+def test_no_example_escapes() -> None:
+    known = ("python", "console", "sh", "shell", "bash", *NOT_RUN)
+    fences = [each for page in PAGES for each in examples(page)]
+    assert [str(each) for each in fences if each.language not in known] == []
+    assert sum(each.language == "python" for each in fences) > 20
