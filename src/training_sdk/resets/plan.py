@@ -19,8 +19,9 @@ LONGEST_TITLE = 80
 DIGITS = 6
 LAG = "and up to 2 h older on a live service"
 
-# Terminal escapes and marks that turn the reading direction around could make one course look like another.
-_INVISIBLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+# Terminal escapes, what no terminal can show, and marks that turn the reading direction around could make one
+# course look like another.
+_INVISIBLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 Scope = Literal["users", "everyone"]
 Only = Literal["completed"]

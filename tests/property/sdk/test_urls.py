@@ -95,7 +95,6 @@ def test_a_base_url_is_usable_or_refused_in_words(text: str, allowed: bool) -> N
     for candidate in (text, "https://" + text, "http://localhost/" + text):
         try:
             base = parse_base_url(candidate, allow_insecure_http=allowed)
-        except InvalidArgumentError as error:
-            assert error.message  # noqa: PT017
-        else:
-            assert urlsplit(str(base)).hostname
+        except InvalidArgumentError:
+            continue
+        assert urlsplit(str(base)).hostname

@@ -190,7 +190,8 @@ class Organisation:
         if not self.may_read:
             return answer({"code": 7, "message": "no"}, 403)
         total = len(self.rows) if self.counted is None else self.counted
-        return answer({"items": [{"courseId": COURSE, "totalUsers": total, "completedCount": 0}]})
+        item = {"courseId": COURSE, "totalUsers": total, "completedCount": 0}
+        return answer({"totalCount": 1, "items": [item]})
 
 
 # --- the same question to both clients ------------------------------------------------------------------------------

@@ -1,0 +1,552 @@
+"""Applying a plan: nothing is sent unless everything is as confirmed, and everyone is accounted for."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from training_sdk import (
+    APIConnectionError,
+    BadRequestError,
+    ConfirmationError,
+    ConfirmationMismatchError,
+    InvalidArgumentError,
+    Outcome,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    PlanMismatchError,
+    RateLimitError,
+    ResetFormat,
+    ResetInterruptedError,
+    ResetPlan,
+    ResetReport,
+    StalePlanError,
+    TrainingError,
+    UnconfirmedFormatError,
+)
+from training_sdk._flow import (
+    InterruptedSendError,
+    NoAnswerError,
+    NotDeliveredError,
+    Request,
+    Response,
+    UnsentError,
+)
+from training_sdk._pages import Calls
+from training_sdk.resets import applying
+from training_sdk.resets.applying import Order, apply_plan
+from training_sdk.resets.planning import make_plan
+from unit.sdk.fakes import (
+    CALLS,
+    COURSE,
+    RESET,
+    Asker,
+    Organisation,
+    Puppet,
+    answer,
+    chain,
+    no_waiting,
+    over_the_wire,
+    refused_wire,
+    row,
+    untouched,
+    user_id,
+)
+
+
+def planned(organisation: Organisation, *, users: list[str] | None = None, only: Any = None) -> ResetPlan:
+    """A plan made on an organisation whose log is then cleared."""
+    plan = Puppet(organisation).run(make_plan(CALLS, COURSE, users, only))
+    organisation.sent.clear()
+    return plan
+
+
+def apply(
+    organisation: Organisation,
+    plan: ResetPlan,
+    *,
+    calls: Calls = CALLS,
+    puppet: Puppet | None = None,
+    **order: Any,
+) -> ResetReport:
+    """Apply a plan whose confirmation is not what the test is about."""
+    settings = {"format": ResetFormat(), "reason": None, "ticket": None, "server_side": False, **order}
+    return (puppet or Puppet(organisation)).run(apply_plan(calls, Order(plan, **settings)))
+
+
+def many(number: int) -> Organisation:
+    return Organisation([row(one) for one in range(number)])
+
+
+def nth_reset(
+    organisation: Organisation, number: int, step: Callable[[Request], Response] | BaseException
+) -> None:
+    """Let the nth reset end otherwise."""
+
+    def reply(request: Request) -> Response:
+        if len(organisation.resets) != number:
+            return organisation.reset(request)
+        if isinstance(step, BaseException):
+            raise step
+        return step(request)
+
+    organisation.on_reset = reply
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of ten, so that three of them are no crowd."""
+    monkeypatch.setattr(applying, "CHUNK", 10)
+
+
+def everyone_once(report: ResetReport) -> bool:
+    return sorted(one.user_id for one in report.users) == sorted(one.user_id for one in report.plan.users)
+
+
+# --- confirmation -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "confirm",
+    [
+        *(None, True, 1, "", "yes", "reset", b"reset", ["reset"]),
+        *(
+            str.upper,
+            str.strip,
+            lambda phrase: phrase + " ",
+            lambda phrase: phrase[:-1],
+            lambda phrase: phrase + "\n",
+        ),
+        *(
+            lambda phrase: phrase.replace("2 users", "3 users"),
+            lambda phrase: phrase.replace("basics", "basic"),
+        ),
+        *(lambda phrase: phrase[:-6] + "000000", lambda phrase: phrase.encode()),
+    ],
+)
+def test_R06_nothing_is_sent_unless_the_phrase_is_that_of_the_plan(ask: Asker, confirm: Any) -> None:
+    plan = planned(Organisation([row(1), row(2)]))
+    typed = confirm(plan.phrase) if callable(confirm) else confirm
+    if typed == plan.phrase:
+        typed += "x"
+    with pytest.raises(ConfirmationError, match="Nothing was sent") as caught:
+        ask(refused_wire, lambda client: client.resets.apply(plan, confirm=typed))
+    assert plan.phrase in caught.value.message
+
+
+def test_R06_the_phrase_of_another_plan_does_not_fit(ask: Asker) -> None:
+    plan, other = planned(many(2)), planned(many(3))
+    with pytest.raises(ConfirmationError):
+        ask(refused_wire, lambda client: client.resets.apply(plan, confirm=other.phrase))
+
+
+@pytest.mark.parametrize("plan", [None, "plan", {"users": []}, object()])
+def test_what_is_no_plan_is_refused(ask: Asker, plan: object) -> None:
+    with pytest.raises(InvalidArgumentError, match="plan must be a ResetPlan"):
+        ask(refused_wire, lambda client: client.resets.apply(plan, confirm="x"))
+
+
+@pytest.mark.parametrize(
+    "options", [{"reason": ""}, {"reason": "a\x00"}, {"ticket": "x" * 201}, {"server_side": 1}]
+)
+def test_other_arguments_are_checked_at_the_call(ask: Asker, options: dict[str, Any]) -> None:
+    plan = planned(many(1))
+    with pytest.raises(InvalidArgumentError):
+        ask(refused_wire, lambda client: client.resets.apply(plan, confirm=plan.phrase, **options))
+
+
+# --- what is sent -----------------------------------------------------------------------------------------------------
+
+
+def test_a_confirmed_plan_is_applied_and_reported(ask: Asker) -> None:
+    organisation = Organisation([row(1), untouched(2), row(3)])
+    plan = planned(organisation)
+    report = ask(
+        over_the_wire(organisation),
+        lambda client: client.resets.apply(
+            plan, confirm=plan.phrase, reason="after an accident", ticket="T-1"
+        ),
+    )
+    assert organisation.people_sent == [[user_id(1), user_id(3)]]
+    assert [one.outcome for one in report.users] == [Outcome.RESET, Outcome.NOTHING_TO_RESET, Outcome.RESET]
+    assert (report.reason, report.ticket, report.applied_by) == ("after an accident", "T-1", "user_admin")
+    assert (report.is_complete, report.reset_count, len(report.requests)) == (True, 2, 1)
+    assert pickle.loads(pickle.dumps(report)) == report
+    assert "2 reset, 1 nothing to reset" in str(report)
+
+
+def test_R06_the_request_states_title_and_number_and_carries_a_key() -> None:
+    organisation = Organisation([row(1), row(2)], title='Gabel "Stapler" – für Ängstliche 🚜')
+    apply(organisation, planned(organisation))
+    (sent,) = organisation.resets
+    headers = dict(sent.headers)
+    assert sent.method == "POST"
+    assert sent.repeatable is False
+    assert headers["reset-confirmation"].isascii()
+    assert json.loads(headers["reset-confirmation"]) == {"courseTitle": organisation.title, "users": 2}
+    assert json.loads(sent.body or b"") == {"courseId": COURSE, "userIds": [user_id(1), user_id(2)]}
+    assert len(headers["idempotency-key"]) == 32
+
+
+def test_chunks_hold_at_most_1000_and_have_keys_of_their_own() -> None:
+    organisation = many(2001)
+    report = apply(organisation, planned(organisation))
+    assert [len(people) for people in organisation.people_sent] == [1000, 1000, 1]
+    stated = [json.loads(dict(sent.headers)["reset-confirmation"])["users"] for sent in organisation.resets]
+    assert stated == [1000, 1000, 1]
+    assert len({dict(sent.headers)["idempotency-key"] for sent in organisation.resets}) == 3
+    assert report.reset_count == 2001
+
+
+def test_a_plan_without_targets_sends_nothing_and_succeeds() -> None:
+    organisation = Organisation([untouched(1)])
+    report = apply(organisation, planned(organisation))
+    assert not organisation.resets
+    assert report.is_complete
+    assert report.counts[Outcome.NOTHING_TO_RESET] == 1
+
+
+def test_only_completed_leaves_the_others_out() -> None:
+    organisation = Organisation([row(1), row(2, completed_at=""), untouched(3)])
+    report = apply(organisation, planned(organisation, only="completed"))
+    assert organisation.people_sent == [[user_id(1)]]
+    assert [one.outcome for one in report.users] == [Outcome.RESET, Outcome.SKIPPED, Outcome.SKIPPED]
+    assert report.is_complete
+
+
+# --- server-side ------------------------------------------------------------------------------------------------------
+
+
+def test_one_call_for_everyone_is_a_choice() -> None:
+    organisation = many(1500)
+    report = apply(organisation, planned(organisation), server_side=True)
+    (sent,) = organisation.resets
+    assert json.loads(sent.body or b"") == {"courseId": COURSE, "allUsers": True}
+    assert json.loads(dict(sent.headers)["reset-confirmation"])["users"] == 1500
+    assert report.reset_count == 1500
+
+
+@pytest.mark.parametrize(("users", "only"), [([user_id(0)], None), (None, "completed")])
+def test_one_call_for_everyone_needs_a_plan_for_everyone(ask: Asker, users: Any, only: Any) -> None:
+    plan = planned(many(2), users=users, only=only)
+    with pytest.raises(InvalidArgumentError, match="plan_everyone"):
+        ask(refused_wire, lambda client: client.resets.apply(plan, confirm=plan.phrase, server_side=True))
+
+
+def test_one_call_for_everyone_is_refused_once_somebody_new_is_there() -> None:
+    organisation = many(2)
+    plan = planned(organisation)
+    organisation.rows.append(row(7))
+    with pytest.raises(StalePlanError, match=r"No\. 7"):
+        apply(organisation, plan, server_side=True)
+    assert not organisation.resets
+    apply(organisation, plan)
+    assert organisation.people_sent == [[user_id(0), user_id(1)]]
+
+
+# --- where we are -----------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_of_another_server_is_not_applied() -> None:
+    organisation = many(1)
+    plan = planned(organisation)
+    elsewhere = evolve(plan, origin=evolve(plan.origin, base_url="https://other.example.test"))
+    with pytest.raises(PlanMismatchError, match="Nothing was sent"):
+        apply(organisation, elsewhere)
+    assert not organisation.resets
+
+
+def test_a_plan_of_another_organisation_is_not_applied() -> None:
+    organisation = many(1)
+    plan = planned(organisation)
+    organisation.organisation_id = "role_2"
+    with pytest.raises(PlanMismatchError, match="organisation"):
+        apply(organisation, plan)
+    assert not organisation.resets
+
+
+def test_a_plan_of_the_reference_server_is_not_applied_to_another() -> None:
+    organisation = many(1)
+    plan = planned(organisation)
+    organisation.reference = False
+    with pytest.raises(PlanMismatchError, match="reference server"):
+        apply(organisation, plan)
+    assert not organisation.resets
+
+
+def test_a_server_that_never_identified_itself_is_never_sent_a_reset(ask: Asker) -> None:
+    organisation = Organisation([row(1)], reference=False)
+    plan = planned(organisation)
+    with pytest.raises(UnconfirmedFormatError, match="could drop it and reset everyone"):
+        ask(over_the_wire(organisation), lambda client: client.resets.apply(plan, confirm=plan.phrase))
+    assert not organisation.resets
+
+
+@pytest.mark.parametrize("after", range(1, 6))
+def test_a_server_that_stops_identifying_itself_in_between_is_never_sent_a_reset(after: int) -> None:
+    organisation = many(1)
+    plan = planned(organisation)
+
+    def forget(request: Request) -> None:
+        organisation.reference = len(organisation.sent) <= after
+
+    organisation.before = forget
+    if after < 4:
+        with pytest.raises(PlanMismatchError):
+            apply(organisation, plan)
+        assert not organisation.resets
+    elif after == 4:
+        with pytest.raises(OutcomeUnknownError, match="not the reference server that answered"):
+            apply(organisation, plan)
+    else:
+        assert apply(organisation, plan).is_complete
+
+
+def test_identity_is_proved_right_before_the_first_send() -> None:
+    organisation = many(1)
+    apply(organisation, planned(organisation))
+    assert [request.path for request in organisation.sent[-2:]] == ["/accounts/user/v1/user:WhoAmI", RESET]
+
+
+# --- who has moved ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        {"completed_at": "2026-01-02T00:00:00.001Z"},
+        {"completed_at": ""},
+        {"progress_percent": 99.9},
+        {"score": 91},
+        {"score": None},
+    ],
+)
+def test_R06_a_plan_is_stale_once_anyone_has_moved(moved: dict[str, Any]) -> None:
+    organisation = Organisation([row(1), row(2)])
+    plan = planned(organisation)
+    organisation.rows[1] |= moved
+    with pytest.raises(StalePlanError, match=r"\'Zoë No\. 2\' moved"):
+        apply(organisation, plan)
+    assert not organisation.resets
+
+
+def test_someone_who_begins_or_leaves_makes_a_plan_stale() -> None:
+    organisation = Organisation([row(1), untouched(2)])
+    plan = planned(organisation)
+    organisation.rows[1]["opened_at"] = "2026-03-01T00:00:00Z"
+    with pytest.raises(StalePlanError):
+        apply(organisation, plan)
+    del organisation.rows[1]
+    with pytest.raises(StalePlanError):
+        apply(organisation, plan)
+    assert not organisation.resets
+
+
+def test_a_course_of_another_name_makes_a_plan_stale() -> None:
+    organisation = many(1)
+    plan = planned(organisation)
+    organisation.title = "Forklift  basics"
+    with pytest.raises(StalePlanError, match="is now 'Forklift  basics'"):
+        apply(organisation, plan)
+    assert not organisation.resets
+
+
+def test_a_new_address_is_no_reason_to_stop() -> None:
+    organisation = many(1)
+    plan = planned(organisation)
+    organisation.rows[0]["user_email"] = "new@example.test"
+    assert apply(organisation, plan).is_complete
+
+
+def test_R06_after_a_412_the_plan_is_stale_and_nothing_is_sent_again() -> None:
+    organisation = many(2500)
+    plan = planned(organisation)
+    nth_reset(organisation, 2, lambda _: answer({"code": 9, "message": "1001 users"}, 412))
+    with pytest.raises(StalePlanError, match="plan again") as caught:
+        apply(organisation, plan)
+    assert len(organisation.resets) == 2
+    assert isinstance(caught.value.__cause__, ConfirmationMismatchError)
+    report = caught.value.report
+    assert report is not None
+    assert report.counts == {
+        Outcome.RESET: 1000,
+        Outcome.FAILED: 1000,
+        Outcome.SKIPPED: 500,
+        Outcome.UNKNOWN: 0,
+        Outcome.NOTHING_TO_RESET: 0,
+    }
+
+
+# --- what can go wrong half-way ---------------------------------------------------------------------------------------
+
+WRONG_ANSWERS = {
+    "a server error": lambda _: answer({}, 500),
+    "a timeout of the server": lambda _: answer({}, 408),
+    "a redirect": lambda _: answer({}, 307, {"location": "https://elsewhere.test"}),
+    "HTML": lambda _: answer(body=b"<html>"),
+    "nothing": lambda _: answer(body=b""),
+    "half an answer": lambda _: answer(body=b'{"usersUpd'),
+    "no count": lambda _: answer({}),
+    "null": lambda _: answer(None),
+    "a count of null": lambda _: answer({"usersUpdated": None}),
+    "a smaller count": lambda _: answer({"usersUpdated": 9}),
+    "a larger count": lambda _: answer({"usersUpdated": 20}),
+    "a count in words": lambda _: answer({"usersUpdated": "10"}),
+    "no content": lambda _: answer(status=204, body=b""),
+}
+LOST: dict[str, Callable[[Request], Response] | BaseException] = {
+    **WRONG_ANSWERS,
+    "no answer": NoAnswerError("reset by peer"),
+    "no answer in time": NoAnswerError("slow", timeout=True),
+    "Ctrl-C": InterruptedSendError(KeyboardInterrupt()),
+    "Ctrl-C right after": KeyboardInterrupt(),
+}
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("name", LOST)
+def test_a_lost_answer_leaves_everyone_in_exactly_one_outcome(name: str) -> None:
+    organisation = Organisation([row(one) for one in range(25)] + [untouched(99)])
+    plan = planned(organisation)
+    nth_reset(organisation, 2, LOST[name])
+    with pytest.raises(OutcomeUnknownError) as caught:
+        apply(organisation, plan)
+    assert len(organisation.resets) == 2
+    assert caught.value.__cause__ is not None
+    assert not isinstance(caught.value.__cause__, OutcomeUnknownError)
+    report = caught.value.report
+    assert report is not None
+    assert everyone_once(report)
+    assert report.counts == {
+        Outcome.RESET: 10,
+        Outcome.UNKNOWN: 10,
+        Outcome.SKIPPED: 5,
+        Outcome.NOTHING_TO_RESET: 1,
+        Outcome.FAILED: 0,
+    }
+    assert not report.is_complete
+    assert pickle.loads(pickle.dumps(caught.value)).report == report
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        (lambda _: answer({}, 403), PermissionDeniedError),
+        (lambda _: answer({}, 400), BadRequestError),
+        (NotDeliveredError("refused", hopeless=True), APIConnectionError),
+        (UnsentError(InvalidArgumentError("the API token must be text")), InvalidArgumentError),
+    ],
+)
+def test_a_refusal_is_reported_as_failed(step: Any, error: type[TrainingError]) -> None:
+    organisation = many(1500)
+    plan = planned(organisation)
+    nth_reset(organisation, 2, step)
+    with pytest.raises(error) as caught:
+        apply(organisation, plan)
+    report = caught.value.report
+    assert report is not None
+    assert (report.counts[Outcome.RESET], report.counts[Outcome.FAILED]) == (1000, 500)
+    assert everyone_once(report)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, OSError])
+def test_ctrl_c_while_waiting_between_chunks_says_what_had_been_done(stop: type[BaseException]) -> None:
+    organisation = many(1500)
+    plan = planned(organisation)
+    nth_reset(organisation, 2, lambda _: answer({}, 429, {"retry-after": "30"}))
+
+    def interrupt(sleep: object) -> None:
+        raise stop
+
+    with pytest.raises(ResetInterruptedError, match=f"interrupted by {stop.__name__} before") as caught:
+        apply(organisation, plan, puppet=Puppet(organisation, on_sleep=interrupt))
+    assert isinstance(caught.value.__cause__, stop)
+    report = caught.value.report
+    assert report is not None
+    assert (report.counts[Outcome.RESET], report.counts[Outcome.SKIPPED]) == (1000, 500)
+    assert report.counts[Outcome.UNKNOWN] == 0
+
+
+def test_a_token_that_cannot_be_had_half_way_is_known_not_to_have_been_sent() -> None:
+    organisation = many(1500)
+    plan = planned(organisation)
+    nth_reset(organisation, 2, UnsentError(OSError("vault is sealed")))
+    with pytest.raises(ResetInterruptedError, match="OSError") as caught:
+        apply(organisation, plan)
+    report = caught.value.report
+    assert report is not None
+    assert report.counts[Outcome.UNKNOWN] == 0
+
+
+def test_a_429_is_waited_out_and_the_chunk_sent_again(ask: Asker) -> None:
+    organisation = many(3)
+    plan = planned(organisation)
+    nth_reset(organisation, 1, lambda _: answer({}, 429, {"retry-after": "1"}))
+    with no_waiting() as waits:
+        report = ask(
+            over_the_wire(organisation), lambda client: client.resets.apply(plan, confirm=plan.phrase)
+        )
+    assert report.is_complete
+    assert len(organisation.resets) == 2
+    assert len(waits) == 1
+    keys = {dict(sent.headers)["idempotency-key"] for sent in organisation.resets}
+    assert len(keys) == 1
+
+
+def test_a_429_that_outlasts_the_time_allowed_is_a_refusal() -> None:
+    organisation = many(1)
+    plan = planned(organisation)
+    organisation.on_reset = lambda _: answer({}, 429, {"retry-after": "1"})
+    with pytest.raises(RateLimitError) as caught:
+        apply(organisation, plan)
+    report = caught.value.report
+    assert report is not None
+    assert report.counts[Outcome.FAILED] == 1
+
+
+def test_no_chain_of_errors_goes_round_in_circles() -> None:
+    organisation = many(1)
+    plan = planned(organisation)
+    nth_reset(organisation, 1, NoAnswerError("reset by peer"))
+    with pytest.raises(OutcomeUnknownError) as caught:
+        apply(organisation, plan)
+    assert len(list(chain(caught.value))) < 6
+
+
+# --- the format -------------------------------------------------------------------------------------------------------
+
+
+def test_the_format_of_the_body_is_data() -> None:
+    organisation = many(1)
+    plan = planned(organisation)
+    names = ResetFormat(course="course_id", users="user_ids", everyone="all_users", user_ids="uuid")
+    nth_reset(organisation, 1, lambda _: answer({"usersUpdated": 1}))
+    apply(organisation, plan, format=names)
+    sent = json.loads(organisation.resets[0].body or b"")
+    assert sent == {"course_id": COURSE, "user_ids": ["00000000-0000-0000-0000-000000000000"]}
+    assert names.for_everyone("c") == {"course_id": "c", "all_users": True}
+
+
+def test_an_id_that_cannot_be_spelled_stops_a_reset_before_its_first_chunk() -> None:
+    organisation = Organisation([row(one) for one in range(1000)] + [row(1000, user_id="user_odd")])
+    plan = planned(organisation)
+    with pytest.raises(InvalidArgumentError, match="user_odd"):
+        apply(organisation, plan, format=ResetFormat(user_ids="uuid"))
+    assert not organisation.resets
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"course": ""}, {"users": 7}, {"everyone": "a\n"}, {"user_ids": "hex"}),
+        *({"course": "userIds"}, {"users": "allUsers"}, {"course": "allUsers"}),
+    ],
+)
+def test_a_format_that_cannot_be_meant_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match="ResetFormat"):
+        ResetFormat(**wrong)

@@ -1,0 +1,255 @@
+"""Plans: who would lose what, and a phrase that fits no other plan."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+from training_sdk import (
+    DecodingError,
+    InvalidArgumentError,
+    NotFoundError,
+    Origin,
+    PermissionDeniedError,
+    PlannedCourse,
+    PlannedReset,
+    ProgressState,
+    ResetPlan,
+)
+from training_sdk.resets.plan import Only
+from training_sdk.resets.planning import make_plan
+from unit.sdk.fakes import (
+    CALLS,
+    COURSE,
+    ORIGIN,
+    START,
+    Asker,
+    Organisation,
+    Puppet,
+    answer,
+    over_the_wire,
+    refused_wire,
+    row,
+    untouched,
+    user_id,
+)
+
+
+def plan_for(organisation: Organisation, *users: int, only: Only | None = None) -> ResetPlan:
+    """A plan for the users with these numbers, or for everyone."""
+    ids = [user_id(number) for number in users] or None
+    return Puppet(organisation).run(make_plan(CALLS, COURSE, ids, only))
+
+
+def some_plan(**other: Any) -> ResetPlan:
+    people = (
+        PlannedReset("u1", "Ann", "a@example.test", ProgressState.COMPLETED, 100.0, START, 90),
+        PlannedReset("u2", "Bob", None, ProgressState.IN_PROGRESS, 20.0, None, None),
+        PlannedReset("u3", "Eve", None, ProgressState.NOT_STARTED, 0.0, None, 0),
+    )
+    made: dict[str, Any] = {
+        "course": PlannedCourse("c", "Forklift basics", None, "Published"),
+        "scope": "users",
+        "only": None,
+        "users": people,
+        "read_at": START,
+        "origin": Origin(ORIGIN, "role_1", "user_admin", True),
+    }
+    return ResetPlan(**{**made, **other})
+
+
+def titled(title: str) -> ResetPlan:
+    return some_plan(course=PlannedCourse("c", title))
+
+
+# --- the phrase -------------------------------------------------------------------------------------------------------
+
+
+def test_the_phrase_names_course_people_and_plan() -> None:
+    plan = some_plan()
+    assert plan.phrase == f'reset "Forklift basics" for 2 users #{plan.digest[:6]}'
+    assert len(plan.digest) == 64
+    assert set(plan.digest) <= set("0123456789abcdef")
+
+
+def test_the_phrase_always_says_users() -> None:
+    plan = some_plan(users=some_plan().users[:1])
+    assert " for 1 users #" in plan.phrase
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("  Forklift \t basics\n", "Forklift basics"),
+        ("a\u00a0\u2003b", "a b"),
+        ("a\x1b[31mb", "a [31mb"),
+        ("ab\u202etrap", "ab trap"),
+        ("lone \ud800 surrogate", "lone surrogate"),
+        ('the "quoted" one', 'the "quoted" one'),
+        ("Gabelstapler für Anfänger 🚜", "Gabelstapler für Anfänger 🚜"),
+        ("x" * 500, "x" * 80),
+        ("", ""),
+    ],
+)
+def test_white_space_in_a_title_is_collapsed_and_the_rest_cut(title: str, shown: str) -> None:
+    phrase = titled(title).phrase
+    assert phrase.startswith(f'reset "{shown}" for 2 users #')
+    assert phrase.encode("utf-8").decode("utf-8").isprintable()
+
+
+def test_titles_that_look_alike_have_phrases_of_their_own() -> None:
+    assert len({titled(title).phrase for title in ("a b", "a  b", "a b ", "a\u200bb", "A b")}) == 5
+
+
+def test_a_plan_says_what_it_would_do() -> None:
+    text = str(some_plan())
+    for said in ("1 completed, 1 in progress, 1 not started", "cannot be undone", ORIGIN, some_plan().phrase):
+        assert said in text
+    assert "and up to 2 h older on a live service" in text
+    assert "completed ones only" in str(some_plan(only="completed"))
+
+
+def test_a_notebook_shows_names_but_runs_no_markup() -> None:
+    nasty = attrs.evolve(some_plan().users[0], name="<script>", email="<img>")
+    html = some_plan(users=(nasty,), course=PlannedCourse("c", "<b>"))._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    assert "<img>" not in html
+    assert "<b>" not in html
+
+
+# --- what a plan is ---------------------------------------------------------------------------------------------------
+
+
+def test_R09_only_people_with_recorded_progress_are_targets() -> None:
+    plan = some_plan()
+    assert [user.user_id for user in plan.targets] == ["u1", "u2"]
+    assert [user.user_id for user in some_plan(only="completed").targets] == ["u1"]
+    assert plan.counts == {
+        ProgressState.COMPLETED: 1,
+        ProgressState.IN_PROGRESS: 1,
+        ProgressState.NOT_STARTED: 1,
+    }
+
+
+def test_plans_are_frozen_hashable_and_portable() -> None:
+    plan = some_plan()
+    for twin in (copy.copy(plan), copy.deepcopy(plan), pickle.loads(pickle.dumps(plan)), some_plan()):
+        assert twin == plan
+        assert hash(twin) == hash(plan)
+        assert twin.phrase == plan.phrase
+        assert twin.targets == plan.targets
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        plan.only = "completed"  # type: ignore[misc]  # the mistake under test
+
+
+def test_the_same_moment_in_another_zone_is_told_apart_from_another_moment() -> None:
+    assert some_plan(read_at=START + timedelta(microseconds=1)).digest != some_plan().digest
+
+
+# --- making one -------------------------------------------------------------------------------------------------------
+
+
+def test_planning_only_reads() -> None:
+    organisation = Organisation([row(1), untouched(2)])
+    plan_for(organisation)
+    assert {request.method for request in organisation.sent} == {"GET"}
+
+
+def test_a_plan_holds_what_was_read_and_where(ask: Asker) -> None:
+    organisation = Organisation(
+        [row(1), row(2, completed_at="", progress_percent=40.5, score=None), untouched(3)]
+    )
+    plan = ask(over_the_wire(organisation), lambda client: client.resets.plan_everyone(COURSE))
+    assert plan.course == PlannedCourse(COURSE, "Forklift basics")
+    assert plan.origin == Origin(ORIGIN, "role_1", "user_admin", True)
+    assert (plan.scope, plan.only) == ("everyone", None)
+    assert plan.users[1] == PlannedReset(
+        user_id(2), "Zoë No. 2", "user2@example.test", ProgressState.IN_PROGRESS, 40.5, None, None
+    )
+    assert plan.users[0].completed_at == datetime(2026, 1, 2, tzinfo=UTC)
+    assert [user.state.value for user in plan.users] == ["completed", "in progress", "not started"]
+
+
+def test_a_plan_for_users_keeps_their_order_and_counts_repeated_ones_once(ask: Asker) -> None:
+    organisation = Organisation([row(1), row(2), row(3)])
+    named = [user_id(3), user_id(1), user_id(3)]
+    plan = ask(over_the_wire(organisation), lambda client: client.resets.plan(COURSE, users=named))
+    assert [user.user_id for user in plan.users] == [user_id(3), user_id(1)]
+    assert plan.scope == "users"
+
+
+def test_rows_of_another_course_or_user_never_get_into_a_plan() -> None:
+    organisation = Organisation([row(1), row(2)])
+    strangers = [row(9, course_id="another"), row(1), row(8)]
+
+    def ignores_its_filters(request: Any) -> Any:
+        said = organisation(request)
+        if "feed" in request.path:
+            return answer({"metadata": {}, "data": strangers}, 200, dict(said.headers))
+        return said
+
+    plan = Puppet(ignores_its_filters).run(make_plan(CALLS, COURSE, [user_id(1)], None))
+    assert [user.user_id for user in plan.users] == [user_id(1)]
+    organisation.counted = 2
+    everyone = Puppet(ignores_its_filters).run(make_plan(CALLS, COURSE, None, None))
+    assert {user.user_id for user in everyone.users} == {user_id(1), user_id(8)}
+
+
+def test_another_course_in_the_answer_is_not_the_course_asked_for() -> None:
+    def wrong_course(request: Any) -> Any:
+        if request.path == "/training/courses/v1":
+            return answer({"totalCount": 1, "items": [{"id": "another", "title": "Another"}]})
+        return Organisation([row(1)])(request)
+
+    with pytest.raises(NotFoundError, match="no course"):
+        Puppet(wrong_course).run(make_plan(CALLS, COURSE, None, None))
+
+
+def test_someone_who_is_not_in_the_course_is_named() -> None:
+    with pytest.raises(NotFoundError, match="Nothing was planned") as caught:
+        plan_for(Organisation([row(1)]), 1, 7)
+    assert caught.value.info.metadata == (("user_id", user_id(7)),)
+    assert caught.value.reason == "USER_NOT_IN_COURSE"
+
+
+@pytest.mark.parametrize("users", [(), (1,), (7,)])
+def test_R05_a_reset_right_without_the_read_right_is_said_to_be_missing(users: tuple[int, ...]) -> None:
+    organisation = Organisation([row(1)] if users == () else [], may_read=False)
+    with pytest.raises(PermissionDeniedError, match='needs "Training: Administration"') as caught:
+        plan_for(organisation, *users)
+    assert caught.value.reason == "READ_PERMISSION_MISSING"
+
+
+def test_R05_a_view_narrower_than_the_course_is_no_plan_for_everyone() -> None:
+    with pytest.raises(PermissionDeniedError, match="has 5 people, but this token sees the progress of 2"):
+        plan_for(Organisation([row(1), row(2)], counted=5))
+
+
+def test_a_plan_for_nobody_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="nobody in scope is assigned to"):
+        plan_for(Organisation([]))
+    with pytest.raises(InvalidArgumentError, match="nobody in scope has completed"):
+        plan_for(Organisation([untouched(1)]), only="completed")
+
+
+def test_a_feed_that_contradicts_itself_is_not_planned_from() -> None:
+    with pytest.raises(DecodingError, match="twice, with different progress"):
+        plan_for(Organisation([row(1), row(1, score=1)]))
+
+
+@pytest.mark.parametrize("only", ["Completed", "", 1, True, "in progress"])
+def test_only_is_understood_or_refused(ask: Asker, only: object) -> None:
+    with pytest.raises(InvalidArgumentError, match="only"):
+        ask(refused_wire, lambda client: client.resets.plan_everyone(COURSE, only=only))
+
+
+def test_a_plan_says_whether_the_server_was_the_reference_server() -> None:
+    assert plan_for(Organisation([row(1)], reference=False)).origin.reference_server is False
+    assert json.loads(json.dumps(plan_for(Organisation([row(1)])).origin.reference_server)) is True
