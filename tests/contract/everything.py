@@ -1,0 +1,76 @@
+"""All that the server shows of itself to somebody, as bytes to be searched for what must not be there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from mock_server import MockTraining
+from mock_server.mock import TokenName
+from mock_server.operations.table import OPERATIONS
+from mock_server.wire.message import Request
+
+# Operations by name, as method, path and JSON body; {course}, {lesson} and {user} stand for every one in turn.
+_ASKED: dict[str, tuple[str, str, object]] = {
+    "WhoAmI": ("GET", "/accounts/user/v1/user:WhoAmI", None),
+    "ListCourses": ("GET", "/training/courses/v1?pageSize=1000", None),
+    "ListLessonsOfCourse": ("GET", "/training/courses/v1/{course}/lessons", None),
+    "GetLesson": ("GET", "/training/lessons/v1/{lesson}", None),
+    "ListTrainingCourseProgress": ("GET", "/training/v1/feed/training-course-progress", None),
+    "GetCourseStatistics": ("GET", "/training/analytics/v1/courses/statistics?pageSize=1000", None),
+    "GetUserLessonProgress": ("GET", "/training/analytics/v1/users/{user}/lessons/progress", None),
+    "ListLessonAttempts": ("GET", "/training/analytics/v1/lessons/attempts?pageSize=1000", None),
+    "ListUsers": ("POST", "/users/v1/users/list", {"list_all": True}),
+    "Feed /feed/users": ("GET", "/feed/users", None),
+    "Feed /feed/groups": ("GET", "/feed/groups", None),
+    "Feed /feed/group_users": ("GET", "/feed/group_users", None),
+    "Feed /feed/sites": ("GET", "/feed/sites", None),
+    "Feed /feed/site_members": ("GET", "/feed/site_members", None),
+    "ListPermissionSets": ("POST", "/permissions/v1/permission_sets", {}),
+    "PreviewReset": (
+        "POST",
+        "/training/courseprogress/v1/reset:preview",
+        {"courseId": "{course}", "allUsers": True},
+    ),
+}
+_WRITING = {"UpdateCourseAssignments", "ResetCourseProgress"}
+
+
+def check_that_nothing_is_left_out() -> None:
+    """Fail when the server learns an operation that the search does not know."""
+    served = {operation.name for operation in OPERATIONS if operation.handler is not None}
+    assert served == _ASKED.keys() | _WRITING
+
+
+def everything(mock: MockTraining, who: TokenName) -> dict[str, bytes]:
+    """Every answer to every reading request that this token can make, by method and path; worlds of < 1000 rows."""
+    token = mock.token(who)
+    answers: dict[str, bytes] = {}
+    for method, path, body in _requests(mock):
+        bare, _, query = path.partition("?")
+        headers = [("authorization", f"Bearer {token}")]
+        content = b"" if body is None else json.dumps(body).encode()
+        if content:
+            headers.append(("content-type", "application/json"))
+        response = mock.handle(Request(method, bare, query, tuple(headers), content))
+        answers[f"{method} {path} {content.decode()}"] = response.body
+    return answers
+
+
+def ledgers(mock: MockTraining) -> bytes:
+    """What the library shows beside the wire: certificates, outbox and audit log."""
+    return repr((mock.certificates, mock.outbox, mock.audit)).encode()
+
+
+def _requests(mock: MockTraining) -> Iterator[tuple[str, str, object]]:
+    courses = [course for each in mock.world.organisations.values() for course in each.courses.values()]
+    users = [user for each in mock.world.organisations.values() for user in each.people]
+    lessons = [lesson.id for course in courses for lesson in course.lessons]
+    ids = {"course": [course.id for course in courses], "user": users, "lesson": lessons}
+    for method, path, body in _ASKED.values():
+        template = json.dumps([path, body])
+        kind = next((kind for kind in ids if f"{{{kind}}}" in template), None)
+        for one in ids[kind] if kind else [""]:
+            filled = json.loads(template.replace(f"{{{kind}}}", quote(one)))
+            yield method, filled[0], filled[1]

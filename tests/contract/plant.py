@@ -1,0 +1,207 @@
+"""A small organisation in which every rule of a reset has somebody to apply to, known by their first names.
+
+"Forklift basics" is assigned to the crew: anna and ben have completed it, cleo has begun, dora has only posted to the
+discussion, emil has not begun; gus is a guest and dirk deactivated, both with progress from before; fay is not
+assigned. Ben has notifications switched off. Another organisation has a course and a learner of the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from attrs import frozen
+
+from mock_server import MockTraining, Policy
+from mock_server.world.builder import OrganisationBuilder, WorldBuilder
+from mock_server.world.courses import Course, CourseStatus, Due, DueKind, LessonKind
+from mock_server.world.people import Permission, Person, Seat, Status
+from mock_server.world.progress import Record
+from mock_server.world.times import to_text
+
+BEGAN = datetime(2026, 3, 2, 8, tzinfo=UTC)
+NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
+FORKLIFT, FIRE, DRAFT, ARCHIVED = (
+    "Forklift basics",
+    "Fire safety",
+    "Ladungssicherung",
+    "Forklift basics (2019)",
+)
+
+RECORDED = ("anna", "ben", "cleo", "dora")
+"""Those with recorded progress in "Forklift basics"."""
+NOTIFIED = ("anna", "cleo", "dora")
+"""Those of them whose notifications are on."""
+
+
+@frozen
+class Plant:
+    """The organisation, and who is who in it."""
+
+    mock: MockTraining
+    people: dict[str, str]
+    courses: dict[str, str]
+
+    def id(self, name: str) -> str:
+        """The user id of somebody."""
+        return self.people[name]
+
+    def ids(self, *names: str) -> list[str]:
+        """The user ids of several."""
+        return [self.people[name] for name in names]
+
+    def names(self, ids: Any) -> set[str]:
+        """Who these user ids are."""
+        known = {user_id: name for name, user_id in self.people.items()}
+        return {known[user_id] for user_id in ids}
+
+    @property
+    def forklift(self) -> str:
+        """The id of the course that everything is shown on."""
+        return self.courses[FORKLIFT]
+
+    def later(self, **by: float) -> None:
+        """Let time go by."""
+        self.mock.world.clock.advance(timedelta(**by))
+
+
+def state(mock: MockTraining) -> dict[str, Any]:
+    """The whole world but for the audit log, which also grows by what is refused."""
+    return {name: part for name, part in mock.world.snapshot().items() if name != "audit"}
+
+
+@contextmanager
+def nothing_changes(mock: MockTraining) -> Iterator[None]:
+    """What happens inside leaves the world as it was."""
+    before = state(mock)
+    yield
+    assert state(mock) == before
+
+
+def grow(policy: Policy | None = None) -> Plant:
+    """A new plant, the same every time, in which it is now NOW."""
+    builder = WorldBuilder(seed="plant", now=BEGAN)
+    people, courses = _nordwerk(builder)
+    people["stranger"], courses["foreign"] = _neighbour(builder)
+    mock = MockTraining(builder.build(policy or Policy()), builder.tokens)
+    _history(mock)
+    mock.world.clock.freeze(NOW)
+    return Plant(mock, people, courses)
+
+
+def _nordwerk(builder: WorldBuilder) -> tuple[dict[str, str], dict[str, str]]:
+    org = builder.organisation("Nordwerk")
+    crew, night, harbour = org.group("Crew"), org.group("Night shift"), org.site("Harbour")
+    people = _staff(builder, org, night.id, harbour.id)
+    for name in ("anna", "ben", "cleo", "dora", "emil", "gus", "dirk", "fay"):
+        groups = [crew] if name != "fay" else []
+        people[name] = org.person(
+            name.capitalize(),
+            "Müller",
+            f"{name}@nordwerk.example",
+            external_id=f"NW-{name}",
+            groups=[*groups, *([night] if name in ("anna", "gus") else [])],
+            sites=[harbour] if name == "dora" else [],
+            notifications=name != "ben",
+            permission_sets=[org.permission_sets["Standard"]],
+        )
+    builder.token("learner", people["anna"])
+    forklift = _forklift(org)
+    fire = org.course(
+        FIRE, lessons=2, certificate=True, due=Due(DueKind.STATIC, at="2026-12-31T22:59:59.000Z")
+    )
+    draft = org.course(DRAFT, lessons=2, status=CourseStatus.DRAFT)
+    archived = org.course(ARCHIVED, lessons=1, status=CourseStatus.ARCHIVED, certificate=True)
+    org.assign(forklift, groups=[crew])
+    org.assign(fire, everyone=True)
+    org.assign(draft, users=[people["anna"], people["ben"]])
+    org.assign(archived, sites=[harbour], users=[people["ben"]])
+    ids = {course.title: course.id for course in (forklift, fire, draft, archived)}
+    return {name: person.id for name, person in people.items()}, ids
+
+
+def _staff(builder: WorldBuilder, org: OrganisationBuilder, group: str, site: str) -> dict[str, Person]:
+    sets = org.permission_sets
+    trainer = org.permission_set("Training manager", "Runs training.", [Permission.TRAINING])
+    resetter = org.permission_set("User manager", "Looks after users.", [Permission.USERS])
+    staff: dict[str, Person] = {}
+    for token, name, held in (
+        ("admin", "ada", sets["Administrator"]),
+        ("manager", "max", trainer),
+        ("teamlead", "tom", sets["Manager"]),
+        ("resetter", "rita", resetter),
+    ):
+        reach: dict[str, Any] = {}
+        if token == "teamlead":
+            reach = {
+                "managed_groups": [org.organisation.groups[group]],
+                "managed_sites": [org.organisation.sites[site]],
+            }
+        staff[name] = org.person(
+            name.capitalize(), "Staff", f"{name}@nordwerk.example", permission_sets=[held], **reach
+        )
+        builder.token(token, staff[name])
+    builder.token("revoked", staff["ada"], revoked=True)
+    builder.token("expired", staff["ada"], expires_at=BEGAN)
+    return staff
+
+
+def _forklift(org: OrganisationBuilder) -> Course:
+    lessons = [
+        org.lesson("Controls"),
+        org.lesson("Signs", kind=LessonKind.QUIZ, minimum_score=80),
+        org.lesson("Driving test", kind=LessonKind.ASSESSMENT, minimum_score=70),
+        org.lesson("Near misses", kind=LessonKind.DISCUSSION),
+        org.lesson("Risk sheet", kind=LessonKind.ASSIGNMENT),
+    ]
+    due = Due(DueKind.RELATIVE, days=30)
+    return org.course(
+        FORKLIFT,
+        lessons=lessons,
+        certificate=True,
+        due=due,
+        external_id="NW-FL",
+        completion_expires_months=12,
+    )
+
+
+def _neighbour(builder: WorldBuilder) -> tuple[str, str]:
+    org = builder.organisation("Nordwerk Ltd")
+    outsider = org.person(
+        "Olga", "Outside", "olga@ltd.example", permission_sets=[org.permission_sets["Administrator"]]
+    )
+    stranger = org.person("Anna", "Müller", "anna@ltd.example")
+    course = org.course(FORKLIFT, lessons=1, certificate=True)
+    org.assign(course, users=[stranger])
+    at = to_text(BEGAN)
+    org.record(course.id, stranger.id, Record(BEGAN, at, at, 1, 100.0, 99))
+    builder.token("outsider", outsider)
+    return stranger.id, course.id
+
+
+def _history(mock: MockTraining) -> None:
+    """What everybody did since, an hour apart."""
+    world = mock.world
+    steps: list[tuple[Any, ...]] = [
+        (world.complete_course, FORKLIFT, "anna", {"score": 91}),
+        (world.complete_course, FORKLIFT, "ben", {"score": 83}),
+        (world.complete_lesson, FORKLIFT, "cleo", {"lesson": "Controls", "score": 77}),
+        (world.complete_lesson, FORKLIFT, "cleo", {"lesson": "Signs", "score": 40}),
+        (world.submit_assessment, FORKLIFT, "cleo", {"mark": 66}),
+        (world.hand_in_assignment, FORKLIFT, "cleo", {"file_name": "cleos-risk-sheet.pdf", "mark": 58}),
+        (world.post_to_discussion, FORKLIFT, "dora", {"text": "A pallet fell in bay 4."}),
+        (world.complete_course, FORKLIFT, "gus", {"score": 88}),
+        (world.complete_course, FORKLIFT, "dirk", {"score": 87}),
+        (world.complete_course, FIRE, "anna", {"score": 95}),
+        (world.complete_course, FIRE, "ben", {"score": 71}),
+        (world.open, FIRE, "emil", {}),
+        (world.complete_course, DRAFT, "anna", {"score": 62}),
+        (world.complete_course, ARCHIVED, "ben", {"score": 61}),
+    ]
+    for action, course, name, details in steps:
+        world.clock.advance(timedelta(hours=1, milliseconds=7))
+        action(course, f"{name}@nordwerk.example", **details)
+    world.update_user("gus@nordwerk.example", seat=Seat.GUEST)
+    world.update_user("dirk@nordwerk.example", status=Status.DEACTIVATED)

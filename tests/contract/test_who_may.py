@@ -1,0 +1,308 @@
+"""R01 to R05: who may reset, and who may see what, through both clients and both doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from contract.conftest import NewStage
+from contract.everything import everything
+from contract.plant import ARCHIVED, DRAFT, FIRE, FORKLIFT, RECORDED, Plant, grow, nothing_changes
+from contract.stage import Stage, confirming, metadata, reason, typed
+from mock_server import Policy
+from mock_server.mock import TokenName
+from mock_server.world.people import Status
+from training_sdk import (
+    AuthenticationError,
+    NotFoundError,
+    Outcome,
+    PermissionDeniedError,
+    TrainingClient,
+)
+
+USERS_PERMISSION, TRAINING_PERMISSION = "Platform management: Users", "Training: Administration"
+
+
+# --- R01, R02 --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["manager", "teamlead", "learner"])
+def test_R01_a_reset_of_listed_users_needs_the_permission_and_names_it(
+    stage: Stage, plant: Plant, who: TokenName
+) -> None:
+    client = stage.client(who)
+    plan = client.resets.plan(plant.forklift, plant.ids("anna"))
+    with nothing_changes(plant.mock), pytest.raises(PermissionDeniedError, match=USERS_PERMISSION) as refused:
+        client.resets.apply(plan, confirm=typed(plan))
+    assert (refused.value.status, refused.value.reason) == (403, "PERMISSION_DENIED")
+    assert dict(refused.value.info.metadata)["permission"] == USERS_PERMISSION
+    assert refused.value.report is not None
+    assert refused.value.report.counts[Outcome.FAILED] == 1
+
+
+@pytest.mark.parametrize("who", ["admin", "resetter"])
+def test_R01_the_permission_is_enough(stage: Stage, plant: Plant, who: TokenName) -> None:
+    body = {"courseId": plant.forklift, "userIds": plant.ids("anna")}
+    answer = stage.reset(body, confirming(FORKLIFT, 1), who=who)
+    assert (answer.status_code, answer.json()) == (200, {"usersUpdated": 1})
+    assert plant.mock.world.record(FORKLIFT, plant.id("anna")) is None
+
+
+@pytest.mark.parametrize("who", ["manager", "teamlead", "learner"])
+def test_R02_a_reset_of_everyone_needs_the_same_permission(
+    stage: Stage, plant: Plant, who: TokenName
+) -> None:
+    with nothing_changes(plant.mock):
+        answer = stage.reset({"courseId": plant.forklift, "allUsers": True}, confirming(FORKLIFT, 4), who=who)
+    assert (answer.status_code, reason(answer)) == (403, "PERMISSION_DENIED")
+    assert metadata(answer)["permission"] == USERS_PERMISSION
+
+
+def test_R02_by_policy_training_administration_resets_everyone_and_nobody_else_does(
+    new_stage: NewStage,
+) -> None:
+    plant = grow(Policy(everyone_permission="Training: Administration"))
+    stage = new_stage(plant.mock)
+    answer = stage.reset(
+        {"courseId": plant.forklift, "allUsers": True}, confirming(FORKLIFT, 4), who="resetter"
+    )
+    assert (answer.status_code, metadata(answer)["permission"]) == (403, TRAINING_PERMISSION)
+    manager = stage.client("manager")
+    listed = manager.resets.plan(plant.forklift, plant.ids("anna"))
+    with nothing_changes(plant.mock), pytest.raises(PermissionDeniedError, match=USERS_PERMISSION):
+        manager.resets.apply(listed, confirm=typed(listed))
+    plan = manager.resets.plan_everyone(plant.forklift)
+    report = manager.resets.apply(plan, confirm=typed(plan), server_side=True)
+    assert report.reset_count == 4
+    assert all(row.progress_percent == 0 for row in manager.progress.list(course_id=plant.forklift))
+
+
+# --- R03 -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", ["revoked", "expired", "unknown"])
+def test_R03_a_token_that_opens_nothing_is_401_everywhere(stage: Stage, plant: Plant, token: str) -> None:
+    value = (
+        "mock_unknown"
+        if token == "unknown"
+        else plant.mock.token("revoked" if token == "revoked" else "expired")
+    )
+    client = stage.client(token=value)
+    for attempt in (
+        client.users.me,
+        lambda: list(client.courses.list()),
+        lambda: list(client.progress.list()),
+        lambda: client.resets.plan_everyone(plant.forklift),
+    ):
+        with nothing_changes(plant.mock), pytest.raises(AuthenticationError) as refused:
+            attempt()
+        assert (refused.value.status, refused.value.reason) == (401, "UNAUTHENTICATED")
+        assert value not in f"{refused.value!r} {refused.value.info!r}"
+    assert not stage.tap.resets
+
+
+def test_R03_without_a_token_nothing_is_answered_and_nothing_reset(stage: Stage, plant: Plant) -> None:
+    with nothing_changes(plant.mock):
+        answer = stage.reset(
+            {"courseId": plant.forklift, "allUsers": True}, confirming(FORKLIFT, 4), who=None
+        )
+    assert (answer.status_code, reason(answer)) == (401, "UNAUTHENTICATED")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_R03_a_token_revoked_between_plan_and_apply_resets_nothing(stage: Stage, plant: Plant) -> None:
+    client = stage.client()
+    plan = client.resets.plan_everyone(plant.forklift)
+    plant.mock.world.update_user(plant.id("ada"), status=Status.DEACTIVATED)
+    with nothing_changes(plant.mock), pytest.raises(AuthenticationError):
+        client.resets.apply(plan, confirm=typed(plan))
+
+
+def test_R03_another_organisation_does_not_exist(stage: Stage, plant: Plant) -> None:
+    outsider = stage.client("outsider")
+    assert [course.id for course in outsider.courses.list()] == [plant.courses["foreign"]]
+    assert list(outsider.courses.list(ids=[plant.forklift])) == []
+    assert list(outsider.progress.list(course_id=plant.forklift)) == []
+    assert {row.user_id for row in outsider.progress.list()} == {plant.id("stranger")}
+    assert list(outsider.analytics.course_statistics(course_ids=[plant.forklift])) == []
+    for attempt in (
+        lambda: outsider.courses.get(plant.forklift),
+        lambda: outsider.courses.lessons(plant.forklift),
+        lambda: list(outsider.analytics.lesson_progress(plant.id("anna"))),
+        lambda: outsider.resets.plan_everyone(plant.forklift),
+        lambda: outsider.resets.plan(plant.courses["foreign"], plant.ids("anna")),
+        lambda: outsider.courses.update_assignments(plant.courses["foreign"], add_users=plant.ids("anna")),
+        lambda: outsider.courses.update_assignments(plant.forklift, add_users=plant.ids("stranger")),
+    ):
+        with nothing_changes(plant.mock), pytest.raises(NotFoundError) as missing:
+            attempt()
+        assert missing.value.status in (404, None)
+
+
+@pytest.mark.parametrize("who", ["admin", "outsider"])
+def test_R03_no_answer_to_one_organisation_names_a_thing_of_the_other(plant: Plant, who: TokenName) -> None:
+    world = plant.mock.world
+    (other,) = [org for org in world.organisations.values() if (org is world.main) == (who == "outsider")]
+    ids = [other.id, *other.people, *other.courses, *other.groups, *other.sites, *other.permission_sets]
+    ids += [lesson.id for course in other.courses.values() for lesson in course.lessons]
+    for asked, answer in everything(plant.mock, who).items():
+        told = [one for one in ids if one.encode() in answer and one not in asked]
+        assert told == [], asked
+
+
+def test_R03_a_reset_of_another_organisations_course_or_people_is_404(stage: Stage, plant: Plant) -> None:
+    for body, gone in (
+        ({"courseId": plant.courses["foreign"], "allUsers": True}, "COURSE_NOT_FOUND"),
+        ({"courseId": plant.forklift, "userIds": plant.ids("anna", "stranger")}, "USER_NOT_FOUND"),
+    ):
+        with nothing_changes(plant.mock):
+            answer = stage.reset(body, confirming(FORKLIFT, 1))
+        assert (answer.status_code, reason(answer)) == (404, gone)
+
+
+# --- R04 -------------------------------------------------------------------------------------------------------------
+
+
+def test_R04_a_learner_cannot_reset_even_themselves(stage: Stage, plant: Plant) -> None:
+    learner = stage.client("learner")
+    plan = learner.resets.plan(plant.forklift, [learner.users.me().user_id])
+    with nothing_changes(plant.mock), pytest.raises(PermissionDeniedError):
+        learner.resets.apply(plan, confirm=typed(plan))
+
+
+def test_R04_without_the_right_nothing_is_said_about_the_target(stage: Stage, plant: Plant) -> None:
+    answers = set()
+    for course in (plant.forklift, plant.courses["foreign"], "0" * 24):
+        for users in (plant.ids("anna"), plant.ids("stranger"), ["user_" + "0" * 32]):
+            for headers in ({}, confirming(FORKLIFT, 1), confirming("Wrong", 7)):
+                answer = stage.reset({"courseId": course, "userIds": users}, headers, who="learner")
+                answers.add((answer.status_code, answer.content))
+    assert len(answers) == 1
+    assert answers.pop()[0] == 403
+
+
+@pytest.mark.parametrize("who", ["learner", "teamlead"])
+def test_R04_somebody_hidden_and_somebody_unknown_look_alike(
+    stage: Stage, plant: Plant, who: TokenName
+) -> None:
+    def asked(user_id: str) -> tuple[int, str]:
+        answer = stage.send("GET", f"/training/analytics/v1/users/{user_id}/lessons/progress", who)
+        return answer.status_code, answer.text.replace(user_id, "…")
+
+    assert asked(plant.id("ben")) == asked("user_" + "0" * 32) == asked(plant.id("stranger"))
+    assert asked(plant.id("ben"))[0] == 404
+
+
+# --- R05 -------------------------------------------------------------------------------------------------------------
+
+TEAM = {"tom", "anna", "dora"}
+"""The people of the teamlead's group and site; gus is a guest and so on no roster."""
+
+
+@pytest.mark.parametrize(
+    ("who", "seen"),
+    [
+        ("admin", {*RECORDED, "emil"}),
+        ("manager", {*RECORDED, "emil"}),
+        ("teamlead", {"anna", "dora"}),
+        ("learner", {"anna"}),
+        ("resetter", set()),
+    ],
+)
+def test_R05_progress_is_seen_as_far_as_the_permissions_reach(
+    stage: Stage, plant: Plant, who: TokenName, seen: set[str]
+) -> None:
+    client = stage.client(who)
+    assert plant.names(row.user_id for row in client.progress.list(course_id=plant.forklift)) == seen
+    attempts = stage.send(
+        "GET", f"/training/analytics/v1/lessons/attempts?courseId={plant.forklift}", who
+    ).json()
+    assert plant.names(item["userId"] for item in attempts["items"]) == seen & {"anna", "ben", "cleo"}
+    for name in ("anna", "ben", "dora"):
+        if name in seen:
+            lessons = list(client.analytics.lesson_progress(plant.id(name), course_id=plant.forklift))
+            assert len(lessons) == 5
+        else:
+            with pytest.raises(NotFoundError):
+                list(client.analytics.lesson_progress(plant.id(name)))
+
+
+def test_R05_learner_sees_own_rows_only(stage: Stage, plant: Plant) -> None:
+    learner = stage.client("learner")
+    assert {row.user_id for row in learner.progress.list()} == {plant.id("anna")}
+    assert list(learner.progress.list(user_id=plant.id("ben"))) == []
+
+
+def test_R05_course_statistics_count_whom_one_may_see(stage: Stage, plant: Plant) -> None:
+    def figures(who: TokenName) -> tuple[int, int | None, int]:
+        (found,) = stage.client(who).analytics.course_statistics(course_ids=[plant.forklift])
+        return found.total_users, found.opened_count, found.completed_count
+
+    assert figures("admin") == figures("manager") == (5, 4, 2)
+    assert figures("teamlead") == (2, 2, 1)
+
+
+def test_R05_a_learner_sees_the_published_courses_assigned_to_them(stage: Stage, plant: Plant) -> None:
+    def titles(who: TokenName) -> set[str]:
+        return {course.title for course in stage.client(who).courses.list()}
+
+    everything_there_is = {FORKLIFT, FIRE, DRAFT, ARCHIVED}
+    assert titles("learner") == {FORKLIFT, FIRE}
+    for who in ("admin", "manager", "teamlead", "resetter"):
+        assert titles(who) == everything_there_is, who
+    with pytest.raises(NotFoundError):
+        stage.client("learner").courses.lessons(plant.courses[DRAFT])
+
+
+_TABLES = ("users", "groups", "group_users", "sites", "site_members")
+
+
+def _operations(client: TrainingClient, plant: Plant) -> list[tuple[str, Callable[[], object], set[str]]]:
+    """Operations by name, and the tokens that may not do them."""
+    assign = partial(client.courses.update_assignments, plant.forklift, add_users=plant.ids("emil"))
+    return [
+        ("statistics", lambda: list(client.analytics.course_statistics()), {"resetter", "learner"}),
+        ("users", lambda: list(client.users.list()), {"teamlead", "learner"}),
+        ("assignments", assign, {"resetter", "teamlead", "learner"}),
+        ("permission sets", lambda: list(client.permissions.list()), {"manager", "teamlead", "learner"}),
+        *[
+            (each, partial(client.request, "GET", f"/feed/{each}"), {"teamlead", "learner"})
+            for each in _TABLES
+        ],
+    ]
+
+
+@pytest.mark.parametrize("who", ["admin", "manager", "resetter", "teamlead", "learner"])
+def test_R05_who_may_do_which_operation(stage: Stage, plant: Plant, who: TokenName) -> None:
+    for name, attempt, refused in _operations(stage.client(who), plant):
+        if who not in refused:
+            attempt()
+            continue
+        with nothing_changes(plant.mock), pytest.raises(PermissionDeniedError) as denied:
+            attempt()
+        assert (denied.value.status, denied.value.reason) == (403, "PERMISSION_DENIED"), name
+
+
+def test_R05_to_plan_without_the_right_to_read_is_refused_and_never_an_empty_plan(
+    stage: Stage, plant: Plant
+) -> None:
+    resetter = stage.client("resetter")
+    attempts: list[Callable[[], object]] = [
+        lambda: resetter.resets.plan_everyone(plant.forklift),
+        lambda: resetter.resets.plan(plant.forklift, plant.ids("anna")),
+        lambda: resetter.resets.plan(plant.forklift, plant.ids("anna"), only="completed"),
+    ]
+    for attempt in attempts:
+        with pytest.raises(PermissionDeniedError, match=TRAINING_PERMISSION) as refused:
+            attempt()
+        assert "Manage teams" in refused.value.message
+    assert not stage.tap.resets
+
+
+def test_R05_a_team_leads_plan_for_everyone_holds_the_team_they_see(stage: Stage, plant: Plant) -> None:
+    plan = stage.client("teamlead").resets.plan_everyone(plant.forklift)
+    assert plant.names(user.user_id for user in plan.users) == {"anna", "dora"}
+    with nothing_changes(plant.mock), pytest.raises(PermissionDeniedError):
+        stage.client("teamlead").resets.apply(plan, confirm=typed(plan))
