@@ -35,7 +35,10 @@ def execute(path: Path) -> Any:
 
 
 def to_markdown(notebook: Any) -> str:
-    """An executed notebook as Markdown: text as it stands, code, and below it what it printed or drew."""
+    """An executed notebook as Markdown: text as it stands, code, and below it what it printed or drew.
+
+    A cell that draws says in its metadata, ``# %% alt="…"``, what is to be seen.
+    """
     return "\n\n".join(_cell(cell) for cell in notebook.cells)
 
 
@@ -43,15 +46,15 @@ def _cell(cell: Any) -> str:
     if cell.cell_type == "markdown":
         return str(cell.source)
     shown = [f"```python\n{cell.source}\n```"] if cell.source.strip() else []
-    return "\n\n".join([*shown, *(_output(output) for output in cell.outputs)])
+    alt = cell.metadata.get("alt", "Drawn by the cell above")
+    return "\n\n".join([*shown, *(_output(output, alt) for output in cell.outputs)])
 
 
-def _output(output: Any) -> str:
+def _output(output: Any, alt: str) -> str:
     if output.output_type == "stream":
         return _printed(output.text)
     data = output.data
     if "image/png" in data:
-        alt = output.metadata.get("image/png", {}).get("alt") or "Plot drawn by the cell above"
         return f"![{alt}](data:image/png;base64,{data['image/png'].replace(chr(10), '')})"
     if "text/html" in data:
         return f'<div class="cell-output">\n{data["text/html"]}\n</div>'

@@ -1,0 +1,184 @@
+"""The pages say what the code does, and what they must say about themselves."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import pytest
+from attrs import fields
+
+import training_sdk
+from docs import _generate
+from docs._generate import notebook, proofs, tables
+from mock_server.operations.table import OPERATIONS
+from mock_server.policy import Policy
+from mock_server.refusal import Reason
+
+DOCS = _generate.DOCS
+ROOT = _generate.ROOT
+RULES = DOCS / "explanation" / "rules.md"
+TEXTS = [ROOT / "README.md", *sorted(DOCS.rglob("*.md")), *sorted(DOCS.glob("notebooks/*.py"))]
+TEXTS = [page for page in TEXTS if "_build" not in page.parts]
+
+
+def read(*path: str) -> str:
+    return DOCS.joinpath(*path).read_text(encoding="utf-8")
+
+
+def first_column(text: str, heading: str) -> list[str]:
+    """The names in code style that begin the rows of the table below a heading."""
+    section = text.partition(f"{heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+
+
+# --- said by the project about itself ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "index.md"])
+def test_the_front_pages_say_that_the_project_is_unofficial(page: Path) -> None:
+    assert "not affiliated" in page.read_text(encoding="utf-8").lower()
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_page_shows_how_to_confirm_without_reading(page: Path) -> None:
+    for shown in re.findall(r"confirm\s*=\s*([^,)\n]+)", page.read_text(encoding="utf-8")):
+        assert ".phrase" not in shown, f"{page}: a phrase is typed, not computed: confirm={shown}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/how-to/reset-safely.md"])
+def test_the_phrase_is_written_out(page: str) -> None:
+    assert re.search(r'reset "Forklift basics" for \d+ users #[0-9a-f]{6}', (ROOT / page).read_text("utf-8"))
+
+
+# --- lists that must be whole ------------------------------------------------------------------------------------
+
+
+def test_every_error_has_its_row_and_its_place_in_the_tree() -> None:
+    public = {each.__name__ for each in tables.error_classes()}
+    listed = first_column(read("reference", "errors.md"), "## What to do")
+    assert sorted(listed) == sorted(public - {"TrainingError"})
+    assert public <= set(re.findall(r"\w+Error", tables.errors()))
+
+
+def test_the_reasons_of_the_sdk_itself_are_listed() -> None:
+    source = Path(training_sdk.__path__[0])
+    given = {
+        reason
+        for file in source.rglob("*.py")
+        for reason in re.findall(r'reason="([A-Z_]+)"', file.read_text(encoding="utf-8"))
+    }
+    assert (
+        set(
+            first_column(
+                read("reference", "errors.md"), "are the SDK's own, for what it finds out by itself:"
+            )
+        )
+        == given
+    )
+
+
+def test_every_environment_variable_is_described() -> None:
+    assert set(first_column(read("reference", "environment.md"), "# Environment variables")) == (
+        tables.environment_variables()
+    )
+
+
+def test_reasons_policies_and_operations_are_all_there() -> None:
+    assert [f"`{reason.name}`" in tables.reasons() for reason in Reason] == [True] * len(Reason)
+    assert tables.policies().count("\n") == 1 + len(fields(Policy))
+    assert "None" not in tables.policies()
+    for operation in OPERATIONS:
+        assert f"`{operation.method} {operation.template}`" in tables.operations()
+
+
+def test_the_table_of_rights_is_that_of_the_server() -> None:
+    rows = {row.split(" | ")[0].strip("| "): row.split(" | ")[1:] for row in tables.rights().splitlines()}
+    assert rows["progress"] == ["own", "all", "their teams", "own |"]
+    assert rows["a reset of listed users"] == ["all", "–", "–", "– |"]
+
+
+def test_a_marker_that_asks_for_nothing_known_is_refused() -> None:
+    with pytest.raises(_generate.UnknownPartError, match="reasosn"):
+        _generate.expand("<!-- generate: reasosn -->")
+    with pytest.raises(_generate.UnknownPartError):
+        _generate.expand("text <!-- generate: reasons -->")
+
+
+# --- rules and their proofs --------------------------------------------------------------------------------------
+
+
+def test_every_rule_stands_once_and_what_is_not_built_is_said() -> None:
+    page = RULES.read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^### (R\d\d) ", page, re.MULTILINE)) == [f"R{n:02}" for n in range(1, 30)]
+    assert re.findall(r"tests (R\d\d) not-built", page) == ["R24", "R26", "R27", "R28"]
+
+
+def test_every_rule_that_is_built_has_a_test_and_names_its_source() -> None:
+    page = RULES.read_text(encoding="utf-8")
+    assert proofs.complaints(page, proofs.scan(ROOT / "tests")) == []
+    for rule in page.split("\n### ")[1:]:
+        assert re.match(r"R\d\d [^\n]+\n\*Source: [^*]*(article|reference|decided)[^*]*\.\*", rule), rule[:60]
+
+
+PAGE = "### R01 One\n<!-- generate: tests R01 -->\n### R24 Two\n<!-- generate: tests R24 not-built -->\n### R30 Three\n"
+
+
+def test_a_rule_without_proof_is_complained_of(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "def test_R24_and_R31(): ...\ndef helper_R32(): ...\nclass TestX:\n    async def test_R32_not_R330(self): ...\n"
+    )
+    found = proofs.scan(tmp_path)
+    assert [(rule, each.shown(tmp_path)) for rule, (each,) in found.items()] == [
+        ("R24", "test_it.py::test_R24_and_R31"),
+        ("R31", "test_it.py::test_R24_and_R31"),
+        ("R32", "test_it.py::TestX::test_R32_not_R330"),
+    ]
+    assert proofs.complaints(PAGE, found) == [
+        "R30 has a heading and no list of tests",
+        "R31 is tested and stands on no page",
+        "R32 is tested and stands on no page",
+        "R01 has no test: none carries its number in its name",
+        "R24 is called not built, yet has tests",
+    ]
+
+
+# --- the notebook and the build ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def retraining() -> Any:
+    return notebook.execute(DOCS / "notebooks" / "retraining.py")
+
+
+def test_the_notebook_ends_at_nought_per_cent(retraining: Any) -> None:
+    page = notebook.to_markdown(retraining)
+    assert "all 18 at 0 %" in page
+    assert "18 reset, complete: True" in page
+    assert "_drivers" not in page
+
+
+def test_the_notebook_draws_something(retraining: Any) -> None:
+    outputs = [output for cell in retraining.cells for output in cell.get("outputs", ())]
+    drawn = [each.data["image/png"] for each in outputs if "image/png" in each.get("data", ())]
+    (plot,) = [matplotlib.image.imread(BytesIO(base64.b64decode(each))) for each in drawn]
+    colours = {tuple(pixel) for pixel in (plot.reshape(-1, plot.shape[-1]) * 255).astype(int)[:, :3].tolist()}
+    assert {(0x4A, 0x65, 0x72), (0xC2, 0x41, 0x0C)} <= colours
+
+
+def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
+    built = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", DOCS, tmp_path / "html"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    assert "data:image/png" in (tmp_path / "html" / "notebooks" / "retraining.html").read_text("utf-8")
