@@ -3,5 +3,8 @@
 from mock_server._version import __version__
 from mock_server.mock import MockTraining
 from mock_server.policy import Policy
+from mock_server.rules.late_writes import LateWriteError
+from mock_server.rules.learning import NotAssignedError
+from mock_server.world.exporter_rows import ExporterCsvError
 
-__all__ = ["MockTraining", "Policy", "__version__"]
+__all__ = ["ExporterCsvError", "LateWriteError", "MockTraining", "NotAssignedError", "Policy", "__version__"]

@@ -48,7 +48,11 @@ def settled(record: Record, course: Course, lessons: Sequence[Lesson], at: datet
     reached = [each for each in record.lessons if each.lesson_id in ids]
     done = max(record.completed_lessons, sum(bool(each.completed_at) for each in reached))
     scores = [each.score for each in reached if each.score]
-    percent = max(record.progress_percent, round(100 * done / len(lessons), 2)) if lessons else 0.0
+    percent = (
+        max(record.progress_percent, round(100 * done / len(lessons), 2))
+        if lessons
+        else record.progress_percent
+    )
     settled = evolve(
         record,
         completed_lessons=done,

@@ -11,15 +11,16 @@ from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.wire.message import MAX_BODY, Request
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_VISIBLE = re.compile(r"[!-~]*")
 _JSON_TYPE = re.compile(r'application/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?', re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def decode(text: str, where: str) -> str:
-    """Undo percent-encoding, strictly: complete escapes, printable ASCII around them, UTF-8 underneath."""
+    """Undo percent-encoding, strictly: complete escapes, visible ASCII around them, UTF-8 underneath."""
     if _BAD_ESCAPE.search(text):
         raise invalid(f"The {where} holds a '%' that two hexadecimal digits do not follow; write %25.")
-    if not text.isascii() or not text.isprintable():
+    if not _VISIBLE.fullmatch(text):
         raise invalid(f"The {where} holds characters that must be percent-encoded as UTF-8.")
     try:
         return unquote_to_bytes(text).decode()
@@ -39,7 +40,7 @@ def pairs(query: str) -> list[tuple[str, str]]:
         name, _, value = part.partition("=")
         if not name:
             raise invalid("The query holds a parameter without a name.")
-        read.append((decode(name, "query"), decode(value.replace("+", " "), "query")))
+        read.append((decode(name, "query"), decode(value.replace("+", "%20"), "query")))
     return read
 
 

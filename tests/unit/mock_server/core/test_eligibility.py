@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import pytest
+
+from mock_server import MockTraining, Policy
+from mock_server.world.people import Seat, Status
+from mock_server.world.progress import Record
+from unit.mock_server.core.conftest import NOW
+from unit.mock_server.core.speaker import (
+    ANNA,
+    COURSES,
+    FORKLIFT,
+    PREVIEW,
+    Speaker,
+    changed,
+    course_id,
+    recorded,
+    user_of,
+)
+
+USER, GROUP, SITE = "ASSIGNMENT_TYPE_USER", "ASSIGNMENT_TYPE_GROUP", "ASSIGNMENT_TYPE_SITE"
+DATE = "2026-03-01T08:00:00Z"
+TRACES = {
+    "opened_at": Record(NOW, opened_at=DATE),
+    "completed_at": Record(NOW, completed_at=DATE),
+    "completed_lessons": Record(NOW, completed_lessons=1),
+    "progress_percent": Record(NOW, progress_percent=0.5),
+    "score": Record(NOW, score=1),
+    "time_spent_seconds": Record(NOW, time_spent_seconds=1),
+}
+
+
+def count(speaker: Speaker, course: str) -> int:
+    """How many a reset of everyone would clear."""
+    return int(speaker.post(PREVIEW, {"courseId": course, "allUsers": True}).json["usersToReset"])
+
+
+def assign(speaker: Speaker, course: str, *entries: tuple[str, str, bool], **flags: bool) -> dict[str, int]:
+    body = {"assignments": [{"id": i, "type": t, "isAssigned": on} for i, t, on in entries], **flags}
+    answer = speaker.send("PUT", f"{COURSES}/{course}/assignments", body=body)
+    assert answer.status == 200, answer.body
+    updated: dict[str, int] = answer.json
+    return updated
+
+
+@pytest.mark.parametrize("trace", TRACES)
+def test_R09_any_trace_in_the_feed_is_recorded_progress(
+    mock: MockTraining, admin: Speaker, trace: str
+) -> None:
+    progress = mock.world.main.progress[course_id(mock)]
+    fresh = next(user for user in progress.roster if user not in progress.records)
+    progress.put(fresh, Record(NOW))
+    assert admin.reset(course_id(mock), [fresh], (FORKLIFT, 0)).json == {"usersUpdated": 0}
+    progress.put(fresh, TRACES[trace])
+    assert admin.rows(f"user_id={fresh}&course_id={course_id(mock)}")[0][trace]
+    assert admin.reset(course_id(mock), [fresh], (FORKLIFT, 1)).json == {"usersUpdated": 1}
+    assert fresh not in progress.records
+
+
+def test_R09_every_learner_action_sets_opened_at(mock: MockTraining, admin: Speaker) -> None:
+    world, lessons = mock.world, mock.world.course(FORKLIFT).lessons
+    progress = world.main.progress[course_id(mock)]
+    fresh = [user for user in progress.roster if user not in progress.records]
+    records = [
+        world.post_to_discussion(FORKLIFT, fresh[0], "Mind the racks."),
+        world.submit_assessment(FORKLIFT, fresh[1], mark=40),
+        world.hand_in_assignment(FORKLIFT, fresh[2]),
+        world.complete_lesson(FORKLIFT, fresh[3], lessons[0].title),
+    ]
+    assert all(record.opened_at == "2026-11-30T09:00:00.000Z" for record in records)
+    assert count(admin, course_id(mock)) == 37 + 4
+    assert admin.reset(course_id(mock), [fresh[0]], (FORKLIFT, 1)).json == {"usersUpdated": 1}
+    assert world.record(FORKLIFT, fresh[0]) is None
+
+
+def test_R09_eligibility_can_be_read_off_the_feed(mock: MockTraining, admin: Speaker) -> None:
+    traces = (
+        "opened_at",
+        "completed_at",
+        "completed_lessons",
+        "progress_percent",
+        "score",
+        "time_spent_seconds",
+    )
+    for course in mock.world.courses:
+        rows = admin.rows(f"course_id={course.id}")
+        assert count(admin, course.id) == sum(any(row[name] for name in traces) for row in rows)
+
+
+def test_R09_the_policy_completed_leaves_the_others_untouched() -> None:
+    mock = MockTraining.demo(policy=Policy(eligibility="completed"), now=NOW)
+    admin, course = Speaker(mock), course_id(mock)
+    records = dict(mock.world.main.progress[course].records)
+    done = [user for user in recorded(mock) if records[user].completed_at]
+    others = [user for user in recorded(mock) if user not in done]
+    assert done
+    assert others
+    assert admin.reset(course, others, (FORKLIFT, 0)).json == {"usersUpdated": 0}
+    assert admin.reset(course, None, (FORKLIFT, len(done))).json == {"usersUpdated": len(done)}
+    assert recorded(mock) == others
+    assert all(mock.world.main.progress[course].records[user] is records[user] for user in others)
+
+
+@pytest.mark.parametrize("way", [USER, GROUP, SITE, "universal"])
+def test_R10_assigned_in_any_of_four_ways(mock: MockTraining, admin: Speaker, way: str) -> None:
+    course, anna = course_id(mock), mock.world.user(ANNA)
+    site = next(iter(anna.sites))
+    group = next(iter(anna.groups))
+    assign(admin, course, clearAllUsers=True, clearAllGroups=True, clearAllSites=True)
+    assert admin.rows(f"course_id={course}") == []
+    assert count(admin, course) == 0
+    assert admin.reset(course, [anna.id], (FORKLIFT, 0)).json == {"usersUpdated": 0}
+    if way == "universal":
+        assign(admin, course, universalAccess=True)
+        members = {person.id for person in mock.world.users if person.can_learn}
+    else:
+        ids = {USER: anna.id, GROUP: group, SITE: site}
+        assert sum(assign(admin, course, (ids[way], way, True)).values()) == 1
+        members = {
+            person.id
+            for person in mock.world.users
+            if person.can_learn and ids[way] in {person.id, *person.groups, *person.sites}
+        }
+    assert {row["user_id"] for row in admin.rows(f"course_id={course}")} == members
+    assert admin.reset(course, [anna.id], (FORKLIFT, 1)).json == {"usersUpdated": 1}
+    assert anna.id not in recorded(mock)
+
+
+@pytest.mark.parametrize("change", [{"status": Status.DEACTIVATED}, {"seat": Seat.GUEST}])
+def test_R10_deactivated_users_and_guests_are_not_assigned(
+    mock: MockTraining, admin: Speaker, change: dict[str, object]
+) -> None:
+    course, anna = course_id(mock), user_of(mock, "learner")
+    mock.world.update_user(ANNA, **change)
+    assert count(admin, course) == 36
+    assert admin.rows(f"course_id={course}&user_id={anna}") == []
+    before = mock.world.snapshot()
+    assert admin.reset(course, [anna], (FORKLIFT, 0)).json == {"usersUpdated": 0}
+    assert changed(before, mock.world.snapshot()) == {"/audit"}
+    mock.world.update_user(ANNA, status=Status.ACTIVE, seat=Seat.FULL)
+    row = admin.rows(f"course_id={course}&user_id={anna}")[0]
+    assert row["completed_at"] != ""
+
+
+def test_R10_those_who_left_have_progress_that_does_not_count(mock: MockTraining, admin: Speaker) -> None:
+    progress = mock.world.main.progress[course_id(mock)]
+    gone = [user for user in progress.records if not mock.world.user(user).can_learn]
+    assert len(gone) == 4
+    assert admin.reset(course_id(mock), None, (FORKLIFT, 37)).json == {"usersUpdated": 37}
+    assert sorted(progress.records) == sorted(gone)

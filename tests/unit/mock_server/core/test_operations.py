@@ -1,0 +1,381 @@
+"""What the operations answer, beyond the rules of a reset."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import pytest
+
+from mock_server import MockTraining
+from unit.mock_server.core.speaker import (
+    ANNA,
+    ATTEMPTS,
+    COURSES,
+    FEED,
+    FORKLIFT,
+    STATISTICS,
+    WHO,
+    Speaker,
+    changed,
+    course_id,
+    user_of,
+)
+
+LIST = "/users/v1/users/list"
+
+
+def test_who_am_i(mock: MockTraining) -> None:
+    assert Speaker(mock, "learner").get(WHO).json == {
+        "user_id": user_of(mock, "learner"),
+        "organisation_id": mock.world.main.id,
+        "firstname": "Anna",
+        "lastname": "Özdemir",
+    }
+
+
+def test_courses_come_as_the_live_wire_has_them(mock: MockTraining, admin: Speaker) -> None:
+    (item,) = admin.get(COURSES, f"courseIds={course_id(mock)}").json["items"]
+    assert item == {
+        "id": course_id(mock),
+        "externalId": "NW-FL-1",
+        "title": FORKLIFT,
+        "description": "Driving, stacking and parking counterbalance trucks safely.",
+        "status": "Published",
+        "locale": "en-GB",
+        "isMandatory": True,
+        "dueBy": "relative",
+        "duration": 5400,
+        "thumbnailUrl": "",
+        "createdDatetime": "2025-11-03T08:00:00.000Z",
+        "modifiedDatetime": "2026-02-02T07:30:00.000Z",
+        "TranslationOriginalCourse": None,
+        "logoUrl": "",
+        "brandingImageUrl": "",
+        "isPublished": True,
+        "LessonCount": 6,
+        "publishedVersionNumber": 3,
+    }
+
+
+def test_courses_are_searched_and_listed_by_id(mock: MockTraining, admin: Speaker) -> None:
+    titles = [item["title"] for item in admin.get(COURSES, "searchTerm=FORKLIFT").json["items"]]
+    assert titles == ["Forklift basics", "Forklift Basics"]
+    ids = [course.id for course in mock.world.courses[:3]]
+    for query in (f"courseIds={','.join(ids)}", "&".join(f"courseIds={each}" for each in ids)):
+        assert [item["id"] for item in admin.get(COURSES, query).json["items"]] == ids
+    assert admin.get(COURSES, "courseIds=unknown").json == {"totalCount": 0, "items": []}
+    assert len(admin.get(COURSES, "pageSize=1000").json["items"]) == 14
+
+
+@pytest.mark.parametrize("size", [1, 4, 13, 14, 1000])
+def test_pages_of_courses_add_up(admin: Speaker, size: int) -> None:
+    items, page = [], 1
+    while found := admin.get(COURSES, f"page={page}&pageSize={size}").json["items"]:
+        items += found
+        page += 1
+    assert items == admin.get(COURSES, "pageSize=1000").json["items"]
+
+
+def test_lessons(mock: MockTraining, admin: Speaker) -> None:
+    lessons = admin.get(f"{COURSES}/{course_id(mock)}/lessons").json["lessons"]
+    assert [lesson["title"] for lesson in lessons] == [
+        lesson.title for lesson in mock.world.course(FORKLIFT).lessons
+    ]
+    assert lessons[2]["minimumScore"] == 80
+    one = admin.get(f"/training/lessons/v1/{lessons[2]['id']}").json
+    assert one["title"] == lessons[2]["title"]
+    assert set(one) == {"id", "title", "description", "created_datetime", "modified_datetime", "external_id"}
+    assert admin.get("/training/lessons/v1/unknown").reason == "LESSON_NOT_FOUND"
+    assert admin.get(f"{COURSES}/unknown/lessons").reason == "COURSE_NOT_FOUND"
+
+
+def test_the_feed_has_a_row_for_everybody_assigned_in_order(mock: MockTraining, admin: Speaker) -> None:
+    rows = admin.rows()
+    keys = [(row["course_id"], row["user_id"]) for row in rows]
+    assert keys == sorted(set(keys))
+    assert len(keys) == sum(len(mock.world.main.progress[course.id].roster) for course in mock.world.courses)
+    assert set(rows[0]) == {
+        *("opened_at", "completed_at", "total_lessons", "completed_lessons", "course_id"),
+        *("course_external_id", "course_title", "user_email", "user_first_name", "user_last_name"),
+        *("user_id", "user_external_id", "progress_percent", "score", "due_at"),
+        *("time_spent_seconds", "completion_expiry_date"),
+    }
+    anna = next(row for row in rows if (row["user_email"], row["course_title"]) == (ANNA, FORKLIFT))
+    assert (anna["user_external_id"], anna["total_lessons"], anna["completed_lessons"]) == ("NW-1001", 6, 6)
+
+
+@pytest.mark.parametrize("token", ["admin", "teamlead", "learner"])
+@pytest.mark.parametrize("limit", [1, 7, 41, 42, 1000])
+@pytest.mark.parametrize("query", ["", "&completion_status=COMPLETION_STATUS_NON_COMPLETED"])
+def test_pages_of_the_feed_add_up(mock: MockTraining, token: str, limit: int, query: str) -> None:
+    speaker = Speaker(mock, token)
+    assert speaker.rows(f"limit={limit}{query}") == speaker.rows(query.lstrip("&"))
+
+
+def test_next_page_is_a_relative_path_that_keeps_the_filters(mock: MockTraining, admin: Speaker) -> None:
+    query = f"limit=5&courseId={course_id(mock)}&modified_after=2026-01-01T00%3A00%3A00%2B01%3A00"
+    metadata = admin.get(FEED, query).json["metadata"]
+    assert metadata["next_page"].startswith(f"{FEED}?")
+    assert metadata["next_page_token"]
+    path, _, asked = metadata["next_page"].partition("?")
+    first, second = admin.get(FEED, query).json["data"], admin.get(path, asked).json["data"]
+    assert first + second == admin.rows(f"course_id={course_id(mock)}")[:10]
+    assert {row["course_id"] for row in second} == {course_id(mock)}
+
+
+def test_the_feed_is_filtered(mock: MockTraining, admin: Speaker) -> None:
+    rows = admin.rows()
+    course, anna = course_id(mock), user_of(mock, "learner")
+    assert admin.rows(f"course_id={course}") == [row for row in rows if row["course_id"] == course]
+    assert admin.rows(f"user_id={anna}") == [row for row in rows if row["user_id"] == anna]
+    done = [row for row in rows if row["completed_at"]]
+    assert admin.rows("completion_status=COMPLETION_STATUS_COMPLETED") == done
+    open_rows = [row for row in rows if not row["completed_at"]]
+    assert admin.rows("completion_status=COMPLETION_STATUS_NON_COMPLETED") == open_rows
+    assert admin.rows("completion_status=COMPLETION_STATUS_ALL") == rows
+    assert admin.rows("course_id=unknown") == admin.rows("user_id=unknown") == []
+
+
+def test_modified_after_finds_what_has_moved(mock: MockTraining, admin: Speaker) -> None:
+    last = "modified_after=2026-11-29T00:00:00Z"
+    assert admin.rows(last) == []
+    mock.world.open("Data protection in 20 minutes", ANNA)
+    assert [row["user_email"] for row in admin.rows(last)] == [ANNA]
+    admin.reset(course_id(mock), [user_of(mock, "learner")], (FORKLIFT, 1))
+    assert [row["course_title"] for row in admin.rows(last)] == [FORKLIFT, "Data protection in 20 minutes"]
+
+
+def test_a_row_follows_what_it_shows(mock: MockTraining, admin: Speaker) -> None:
+    """Rows are cached as JSON; every kind of change must show."""
+    query = f"course_id={course_id(mock)}&user_id={user_of(mock, 'learner')}"
+    assert admin.rows(query)[0]["course_title"] == FORKLIFT
+    mock.world.update_course(FORKLIFT, title="Forklifts")
+    mock.world.update_user(ANNA, first_name="Änne")
+    mock.world.post_to_discussion("Forklifts", ANNA, "Once more.")
+    row = admin.rows(query)[0]
+    assert (row["course_title"], row["user_first_name"]) == ("Forklifts", "Änne")
+    mock.world.update_course("Forklifts", lessons=mock.world.course("Forklifts").lessons[:4])
+    assert admin.rows(query)[0]["total_lessons"] == 4
+    admin.reset(course_id(mock, "Forklifts"), [user_of(mock, "learner")], ("Forklifts", 1))
+    assert admin.rows(query)[0]["opened_at"] == ""
+    mock.world.open("Forklifts", ANNA)
+    assert admin.rows(query)[0]["opened_at"] != ""
+
+
+def test_statistics_agree_with_the_feed(mock: MockTraining, admin: Speaker) -> None:
+    items = admin.get(STATISTICS, "pageSize=1000").json["items"]
+    assert [item["courseId"] for item in items] == [course.id for course in mock.world.courses]
+    for item in items:
+        rows = admin.rows(f"course_id={item['courseId']}")
+        done = sum(row["completed_at"] != "" for row in rows)
+        scores = [row["score"] for row in rows if row["opened_at"]]
+        assert item == {
+            "courseId": item["courseId"],
+            "courseTitle": rows[0]["course_title"],
+            "totalUsers": len(rows),
+            "openedCount": len(scores),
+            "completedCount": done,
+            "completionPercent": round(100 * done / len(rows), 2),
+            "averageScore": round(sum(scores) / len(scores), 2) if scores else 0.0,
+        }
+
+
+def test_lesson_progress_agrees_with_the_feed(mock: MockTraining, admin: Speaker) -> None:
+    for row in admin.rows(f"course_id={course_id(mock)}"):
+        path = f"/training/analytics/v1/users/{row['user_id']}/lessons/progress"
+        items = admin.get(path, f"courseId={course_id(mock)}").json["items"]
+        assert len(items) == row["total_lessons"]
+        assert sum(item["completed"] for item in items) == row["completed_lessons"]
+    everything = admin.get(path).json
+    assert everything["totalCount"] == len(everything["items"]) > len(items)
+
+
+def test_attempts_have_ids_of_their_own() -> None:
+    mock = MockTraining.generate(users=40, courses=3, seed=7)
+    items = Speaker(mock).get(ATTEMPTS, "pageSize=1000").json["items"]
+    assert len({item["id"] for item in items}) == len(items) > 40
+    assert Speaker(mock).get(ATTEMPTS, "pageSize=1000").json["items"] == items
+
+
+def test_users_are_listed_in_pages(mock: MockTraining, admin: Speaker) -> None:
+    found, token = [], ""
+    while True:
+        page = admin.post(LIST, {"list_all": True, "page_size": 10, "page_token": token}).json
+        found += page["users"]
+        token = page["next_page_token"]
+        if not token:
+            break
+    assert [user["user_id"] for user in found] == sorted(person.id for person in mock.world.users)
+    anna = next(user for user in found if user["email"] == ANNA)
+    assert anna == {
+        "user_id": user_of(mock, "learner"),
+        "org_id": mock.world.main.id,
+        "status": "USER_ACTIVE_STATUS_ACTIVE",
+        "first_name": "Anna",
+        "last_name": "Özdemir",
+        "email": ANNA,
+        "username": ANNA,
+        "seat_type": "SUBSCRIPTION_SEAT_TYPE_PREMIUM",
+        "timezone": "Europe/Berlin",
+        "locale": "de-DE",
+        "created_at": "2025-11-03T08:00:00.000Z",
+    }
+
+
+def test_users_are_filtered(mock: MockTraining, admin: Speaker) -> None:
+    def emails(**filters: list[str]) -> set[str]:
+        return {user["email"] for user in admin.post(LIST, {"filters": filters}).json["users"]}
+
+    anna = user_of(mock, "learner")
+    assert emails(user_ids=[anna]) == emails(usernames=[ANNA]) == {ANNA}
+    gone = emails(statuses=["USER_ACTIVE_STATUS_DEACTIVATED"])
+    assert len(gone) == 4
+    assert len(emails(seat_types=["SUBSCRIPTION_SEAT_TYPE_COLLABORATOR"])) == 3
+    assert emails(user_ids=[anna], statuses=["USER_ACTIVE_STATUS_DEACTIVATED"]) == set()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"list_all": False},
+        {"filters": {}},
+        {"filters": None},
+        {"filters": []},
+        {"filters": {"user_ids": []}},
+        {"filters": {"user_ids": "x"}},
+        {"filters": {"usernames": [1]}},
+        {"filters": {"statuses": ["ACTIVE"]}},
+        {"filters": {"statuses": "USER_ACTIVE_STATUS_ACTIVE"}},
+        {"filters": {"emails": ["x"]}},
+        {"filters": {"user_ids": ["a"]}, "list_all": True},
+        {"list_all": True, "page_size": 0},
+        {"list_all": True, "page_size": 201},
+        {"list_all": True, "page_size": True},
+        {"list_all": True, "page_size": "10"},
+        {"list_all": True, "page_token": 7},
+        {"list_all": "true"},
+        {"list_all": True, "listAll": True},
+    ],
+    ids=json.dumps,
+)
+def test_the_users_list_is_asked_properly(admin: Speaker, body: dict[str, object]) -> None:
+    answer = admin.post(LIST, body)
+    assert (answer.status, answer.reason) == (400, "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize("name", ["users", "groups", "group_users", "sites", "site_members"])
+@pytest.mark.parametrize("limit", [1, 5, 1000])
+def test_the_small_feeds_come_in_pages(mock: MockTraining, admin: Speaker, name: str, limit: int) -> None:
+    whole = admin.get(f"/feed/{name}").json
+    assert whole["metadata"] == {"next_page": "", "remaining_records": 0}
+    rows, more, left = [], f"/feed/{name}?limit={limit}", [len(whole["data"])]
+    while more:
+        path, _, query = more.partition("?")
+        page = admin.get(path, query).json
+        rows += page["data"]
+        more = page["metadata"]["next_page"]
+        left.append(page["metadata"]["remaining_records"])
+    assert rows == whole["data"]
+    assert [a - b for a, b in pairwise(left)] == [
+        min(limit, len(rows) - start) for start in range(0, len(rows), limit)
+    ]
+    people = mock.world.users
+    sizes = {
+        "users": len(people),
+        "groups": len(mock.world.main.groups),
+        "group_users": sum(len(person.groups) for person in people),
+        "sites": len(mock.world.main.sites),
+        "site_members": sum(len(person.sites) for person in people),
+    }
+    assert len(rows) == sizes[name]
+
+
+def test_permission_sets(admin: Speaker) -> None:
+    path = "/permissions/v1/permission_sets"
+    sets = [each["permission_set"] for each in admin.post(path, {}).json["permission_sets"]]
+    names = [each["identifier"]["name"] for each in sets]
+    assert names[:5] == ["Administrator", "Manager", "Standard", "Basic", "Guest"]
+    rights = {each["identifier"]["name"]: each["permissions"] for each in sets}
+    assert all(rights["Administrator"].values())
+    assert not any(rights["Basic"].values())
+    assert rights["User manager"]["Platform management: Users"] is True
+    assert rights["User manager"]["Training: Administration"] is False
+    paged = admin.post(path, {"limit": 2, "offset": 1}).json["permission_sets"]
+    assert [each["permission_set"] for each in paged] == sets[1:3]
+    assert len(admin.post(path, {"search": "MANAGER"}).json["permission_sets"]) == 3
+    assert admin.post(path, {"limit": 101}).status == 400
+
+
+def assign(speaker: Speaker, body: object, course: str | None = None) -> tuple[int, object]:
+    path = f"{COURSES}/{course or course_id(speaker.mock)}/assignments"
+    answer = speaker.send("PUT", path, body=body)
+    return answer.status, answer.json if answer.status == 200 else answer.reason
+
+
+def entry(id: str, kind: str = "USER", on: object = True) -> dict[str, object]:
+    return {"id": id, "type": f"ASSIGNMENT_TYPE_{kind}", "isAssigned": on}
+
+
+def test_assignments_are_a_list_of_changes(mock: MockTraining, admin: Speaker) -> None:
+    admin_id, anna = user_of(mock, "admin"), user_of(mock, "learner")
+    query = f"course_id={course_id(mock)}"
+    before = admin.rows(query)
+    nothing = {"usersUpdated": 0, "groupsUpdated": 0, "sitesUpdated": 0}
+    assert assign(admin, {"assignments": []}) == (200, nothing)
+    assert admin.rows(query) == before
+    one = {**nothing, "usersUpdated": 1}
+    assert assign(admin, {"assignments": [entry(admin_id)]}) == (200, one)
+    assert assign(admin, {"assignments": [entry(admin_id)]}) == (200, nothing)
+    added = [row for row in admin.rows(query) if row not in before]
+    assert [(row["user_id"], row["due_at"]) for row in added] == [(admin_id, "2027-01-29T09:00:00.000Z")]
+    assert assign(admin, {"assignments": [entry(admin_id, on=False), entry(anna)]})[0] == 200
+    assert [row["user_id"] for row in admin.rows(query)] == [row["user_id"] for row in before]
+
+
+def test_progress_stays_while_somebody_is_away(mock: MockTraining, admin: Speaker) -> None:
+    anna, query = user_of(mock, "learner"), f"course_id={course_id(mock)}"
+    before = admin.rows(f"{query}&user_id={anna}")[0]
+    counts = admin.get(STATISTICS, f"courseIds={course_id(mock)}").json["items"][0]
+    assert assign(admin, {"assignments": [], "clearAllGroups": True}) == (
+        200,
+        {"usersUpdated": 0, "groupsUpdated": 1, "sitesUpdated": 0},
+    )
+    assert admin.rows(query) == []
+    assert admin.get(STATISTICS, f"courseIds={course_id(mock)}").json["items"][0]["openedCount"] == 0
+    assert assign(admin, {"assignments": [], "universalAccess": True})[0] == 200
+    after = admin.rows(f"{query}&user_id={anna}")[0]
+    assert {**after, "due_at": ""} == {**before, "due_at": ""}
+    now = admin.get(STATISTICS, f"courseIds={course_id(mock)}").json["items"][0]
+    assert (now["openedCount"], now["completedCount"]) == (counts["openedCount"], counts["completedCount"])
+
+
+def test_assignments_are_asked_properly(mock: MockTraining, admin: Speaker) -> None:
+    anna, ghost = user_of(mock, "learner"), user_of(mock, "outsider")
+    before = mock.world.snapshot()
+    good = entry(anna, on=False)
+    bodies: list[object] = [
+        {},
+        [],
+        {"assignments": None},
+        {"assignments": good},
+        {"assignments": [anna]},
+        {"assignments": [good, good]},
+        {"assignments": [good, entry(anna)]},
+        {"assignments": [{**good, "also": 1}]},
+        {"assignments": [{"id": anna, "type": "ASSIGNMENT_TYPE_USER"}]},
+        {"assignments": [{**good, "isAssigned": "false"}]},
+        {"assignments": [{**good, "type": "USER"}]},
+        {"assignments": [{**good, "id": ""}]},
+        {"assignments": [entry(f"u{number}") for number in range(1001)]},
+        {"assignments": [good], "clearAllUsers": "yes"},
+        {"assignments": [good], "clearEverything": True},
+        {"assignments": [good], "universalAccess": None},
+    ]
+    for body in bodies:
+        assert assign(admin, body) == (400, "INVALID_ARGUMENT"), body
+    for kind in ("USER", "GROUP", "SITE"):
+        assert assign(admin, {"assignments": [good, entry(ghost, kind)]}) == (404, f"{kind}_NOT_FOUND")
+    assert assign(admin, {"assignments": [good]}, "unknown") == (404, "COURSE_NOT_FOUND")
+    assert changed(before, mock.world.snapshot()) == set()
