@@ -36,7 +36,7 @@ def find_token(world: World, authorization: Sequence[str]) -> Token | None:
     """The token that the Authorization headers name, valid or not; None if there is none such."""
     if len(authorization) != 1:
         return None
-    match = _BEARER.fullmatch(authorization[0].strip())
+    match = _BEARER.fullmatch(authorization[0].strip(" "))
     return world.tokens.get(digest(match[1])) if match else None
 
 

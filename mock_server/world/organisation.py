@@ -53,19 +53,17 @@ class Organisation:
             self._refresh(course_id, person)
 
     def _refresh(self, course_id: str, person: Person) -> None:
-        progress = self.progress[course_id]
-        since = assigned_since(self.assigned[course_id], person)
-        if since is None:
+        progress, now = self.progress[course_id], self.clock.now()
+        if assigned_since(self.assigned[course_id], person) is None:
             progress.leave(person.id)
+        elif person.id not in progress.enrolments:
+            progress.enrol(person.id, Enrolment(now, now, self.courses[course_id].due.date_for(now)))
         elif not progress.has(person.id):
-            before = progress.enrolments.get(person.id) or Enrolment(since, since)
-            self._restart(course_id, person.id, before)
+            self.restart_due_date(course_id, person.id)
 
     def restart_due_date(self, course_id: str, user_id: str) -> None:
         """R20: start a due date that is relative to assignment anew; a fixed one stays."""
-        self._restart(course_id, user_id, self.progress[course_id].enrolments[user_id])
-
-    def _restart(self, course_id: str, user_id: str, before: Enrolment) -> None:
-        due, now = self.courses[course_id].due, self.clock.now()
-        date = before.due_at if before.due_at and due.kind is not DueKind.RELATIVE else due.date_for(now)
-        self.progress[course_id].enrol(user_id, evolve(before, due_at=date, modified_at=now))
+        progress, due, now = self.progress[course_id], self.courses[course_id].due, self.clock.now()
+        enrolment = progress.enrolments[user_id]
+        date = due.date_for(now) if due.kind is DueKind.RELATIVE else enrolment.due_at
+        progress.enrol(user_id, evolve(enrolment, due_at=date, modified_at=now))

@@ -31,6 +31,7 @@ HEADERS = [
     (("authorization", "Bearer nobody-knows-this"),),
     (("authorization", "Bearer two words"),),
     (("authorization", "Bearer a\nb"),),
+    (("authorization", "Bearer nobody\n"),),
     (("authorization", "Bearer " + "x" * 10_000),),
     (("authorization", "Basic YTpi"),),
     (("authorization", "Bearer \xe4\xff"),),
@@ -136,3 +137,17 @@ def test_R03_tokens_are_kept_as_digests_and_never_shown(mock: MockTraining) -> N
     texts = [repr(mock), repr(mock.world), str(mock.world.snapshot()), repr(mock.audit)]
     for each in mock.tokens():
         assert all(each["token"] not in text for text in texts)
+
+
+def test_R03_a_good_token_is_good_as_it_is_and_no_other_way(mock: MockTraining) -> None:
+    token = mock.token("admin")
+    for header, status in (
+        (f"Bearer {token}", 200),
+        (f"bearer  {token} ", 200),
+        (f"Bearer {token}\n", 401),
+        (f"Bearer\t{token}", 401),
+        (f"Bearer {token.upper()}", 401),
+        (f"Bearer {token}x", 401),
+        (token, 401),
+    ):
+        assert mock.handle(Request("GET", WHO, headers=(("authorization", header),))).status == status
