@@ -208,7 +208,7 @@ class Stage:
         content: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> httpx.Response:
-        """What somebody with curl could send, past the SDK. ``body`` goes as JSON, ``content`` as it stands."""
+        """What somebody with curl could send. ``body`` goes as JSON, the path and ``content`` as they stand."""
         sent: dict[str, str] = {}
         if who is not None:
             sent["Authorization"] = f"Bearer {self.mock.token(who)}"
@@ -217,7 +217,12 @@ class Stage:
         if content is not None:
             sent["Content-Type"] = "application/json"
         request = self.raw.build_request(
-            method, (self.base_url or LIVE) + path, headers=sent | (headers or {}), content=content
+            method,
+            (self.base_url or LIVE) + path,
+            headers=sent | (headers or {}),
+            content=content,
+            # On a socket the path goes out as it stands, although httpx tidies up dot segments in its URLs.
+            extensions={"target": path.encode("ascii")},
         )
         answer = self.raw.send(request)
         response: httpx.Response = self.runner.run(answer) if inspect.iscoroutine(answer) else answer
