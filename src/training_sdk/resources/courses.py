@@ -92,6 +92,7 @@ class Courses(Bound[D]):
 
         REST: ``PUT /training/courses/v1/{courseId}/assignments`` (third-party).
         """
+        course = _checks.one_id(course_id, "course_id")
         changes = [
             *_changes("USER", add_users, remove_users),
             *_changes("GROUP", add_groups, remove_groups),
@@ -113,9 +114,7 @@ class Courses(Bound[D]):
             raise ConfirmationError(
                 "clear_all_… takes the course away from everyone; confirm it with the course's title"
             )
-        return _update(
-            self._calls, _checks.one_id(course_id, "course_id"), body, confirm if clearing else None
-        )
+        return _update(self._calls, course, body, confirm if clearing else None)
 
 
 def _courses(calls: Calls, search: str | None, ids: Sequence[str] | None) -> Walk[Course]:

@@ -1,0 +1,494 @@
+"""What a client is made with, what it shows of itself, and what it never shows."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import re
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+import training_sdk
+from training_sdk import (
+    AsyncTrainingClient,
+    AuthenticationError,
+    InvalidArgumentError,
+    OutcomeUnknownError,
+    ResetFormat,
+    TrainingClient,
+    TrainingError,
+)
+from unit.sdk.fakes import (
+    COURSE,
+    ORIGIN,
+    RESET,
+    TOKEN,
+    Asker,
+    Organisation,
+    answer,
+    chain,
+    no_waiting,
+    over_the_wire,
+    refused_wire,
+    row,
+    user_id,
+)
+
+ME = {"user_id": "u", "organisation_id": "o"}
+CLIENTS = [TrainingClient, AsyncTrainingClient]
+each_client = pytest.mark.parametrize("kind", CLIENTS)
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SAFETYCULTURE_API_TOKEN", "SAFETYCULTURE_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def seen(ask: Asker, use: Any, **options: Any) -> httpx.Request:
+    """The request that a call sends."""
+    requests: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json=ME)
+
+    ask(handle, use, **options)
+    (request,) = requests
+    return request
+
+
+def whoami(client: Any) -> Any:
+    return client.users.me()
+
+
+# --- tokens -----------------------------------------------------------------------------------------------------------
+
+
+@each_client
+@pytest.mark.parametrize(
+    "token", ["", " ", "\n", "a b", "token\n", "\ttoken", "tök", "a\x00b", "a\r\nx: y", 7, b"token", ["t"]]
+)
+def test_a_token_that_cannot_stand_in_a_header_is_refused_without_repeating_it(kind: Any, token: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="API token") as caught:
+        kind(token)
+    if isinstance(token, str) and len(token) > 1:
+        assert token not in str(caught.value)
+
+
+@each_client
+def test_no_token_at_all_says_how_to_give_one(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in (None, "", " "):
+        if value is not None:
+            monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", value)
+        with pytest.raises(InvalidArgumentError, match="set SAFETYCULTURE_API_TOKEN"):
+            kind()
+
+
+def test_a_token_is_sent_as_a_bearer(ask: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert seen(ask, whoami).headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_a_token_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", "from-the-environment")
+    monkeypatch.setenv("SAFETYCULTURE_BASE_URL", "https://gate.example.test/api/")
+    sent: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json=ME)
+
+    with httpx.Client(transport=httpx.MockTransport(handle)) as http:
+        TrainingClient(http_client=http).users.me()
+        TrainingClient("given", base_url=ORIGIN, http_client=http).users.me()
+    assert [request.headers["authorization"] for request in sent] == [
+        "Bearer from-the-environment",
+        "Bearer given",
+    ]
+    assert [str(request.url) for request in sent] == [
+        "https://gate.example.test/api/accounts/user/v1/user:WhoAmI",
+        f"{ORIGIN}/accounts/user/v1/user:WhoAmI",
+    ]
+
+
+@each_client
+@pytest.mark.parametrize("value", ["", "  "])
+def test_a_base_url_that_is_set_but_empty_is_no_reason_to_go_live(
+    kind: Any, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAFETYCULTURE_BASE_URL", value)
+    with pytest.raises(InvalidArgumentError, match="SAFETYCULTURE_BASE_URL is set but empty"):
+        kind("t")
+
+
+def test_a_callable_token_is_asked_for_every_request(ask: Asker) -> None:
+    tokens = iter(["first", "second"])
+    sent: list[str] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers["authorization"])
+        return httpx.Response(401 if len(sent) == 1 else 200, json=ME)
+
+    options: dict[str, Any] = {"token": lambda: next(tokens)}
+
+    def twice(client: Any) -> Any:
+        return client.with_options(**options).users.me()
+
+    with pytest.raises(AuthenticationError):
+        ask(handle, twice)
+    ask(handle, twice)
+    assert sent == ["Bearer first", "Bearer second"]
+
+
+@pytest.mark.parametrize("rubbish", [None, "", 7, b"t", "a b", "t\n"])
+def test_a_callable_token_that_returns_rubbish_is_an_error_in_words(ask: Asker, rubbish: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="API token"):
+        ask(refused_wire, lambda client: client.with_options(token=lambda: rubbish).users.me())
+
+
+def test_what_a_callable_token_raises_is_raised(ask: Asker) -> None:
+    def sealed() -> str:
+        raise LookupError("the vault is sealed")
+
+    with pytest.raises(LookupError, match="sealed"):
+        ask(refused_wire, lambda client: client.with_options(token=sealed).users.me())
+    with pytest.raises(LookupError, match="sealed"):
+        ask(refused_wire, lambda client: client.with_options(token=sealed).request("POST", "/x"))
+
+
+async def later() -> str:
+    await anyio.lowlevel.checkpoint()
+    return "later"
+
+
+def test_an_async_token_is_awaited_by_the_async_client_and_refused_by_the_sync_one(ask: Asker) -> None:
+    def use(client: Any) -> Any:
+        return client.with_options(token=later).users.me()
+
+    if ask.backend == "sync":
+        with pytest.raises(InvalidArgumentError, match="takes an AsyncTrainingClient"):
+            ask(refused_wire, use)
+    else:
+        assert seen(ask, use).headers["authorization"] == "Bearer later"
+
+
+# --- options ----------------------------------------------------------------------------------------------------------
+
+
+@each_client
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"timeout": 0}, {"timeout": -1}, {"timeout": "30"}, {"timeout": True}, {"timeout": float("nan")}),
+        *(
+            {"timeout": None},
+            {"max_retry_seconds": -1},
+            {"max_retry_seconds": float("inf")},
+            {"allow_insecure_http": 1},
+        ),
+        *(
+            {"reset_format": {}},
+            {"http_client": "http"},
+            {"http_client": object()},
+            {"http_client": httpx.Client},
+        ),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(kind: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError):
+        kind("t", **wrong)
+
+
+def test_an_http_client_of_the_wrong_colour_is_refused() -> None:
+    with pytest.raises(
+        InvalidArgumentError, match=r"must be an httpx\.Client for this client, not AsyncClient"
+    ):
+        TrainingClient("t", http_client=httpx.AsyncClient())  # type: ignore[arg-type]  # the mistake under test
+    with httpx.Client() as http, pytest.raises(InvalidArgumentError, match=r"must be an httpx\.AsyncClient"):
+        AsyncTrainingClient("t", http_client=http)  # type: ignore[arg-type]  # the mistake under test
+
+
+def test_with_options_changes_what_is_named_and_nothing_else(ask: Asker) -> None:
+    def use(client: Any) -> Any:
+        other = client.with_options(token="another", timeout=5, max_retry_seconds=0)
+        assert type(other) is type(client)
+        assert other.base_url == client.base_url
+        return other.users.me()
+
+    request = seen(ask, use, reset_format=ResetFormat(users="user_ids"))
+    assert request.headers["authorization"] == "Bearer another"
+    assert request.extensions["timeout"]["read"] == 5
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"token": ""}, {"timeout": 0}, {"max_retry_seconds": -1}, {"reset_format": "x"}]
+)
+def test_with_options_checks_as_the_client_does(ask: Asker, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError):
+        ask(refused_wire, lambda client: client.with_options(**wrong).users.me())
+
+
+def test_requests_say_who_sends_them(ask: Asker) -> None:
+    headers = seen(ask, whoami).headers
+    assert re.fullmatch(r"training-sdk/\S+ python/\S+ httpx/\S+", headers["user-agent"])
+    assert training_sdk.__version__ in headers["user-agent"]
+    assert headers["accept"] == "application/json"
+    assert re.fullmatch(r"[0-9a-f-]{36}", headers["x-request-id"])
+
+
+def test_a_client_from_outside_keeps_its_headers_but_not_its_auth_params_or_redirects() -> None:
+    sent: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(302, headers={"location": "https://elsewhere.test/"})
+
+    settings: dict[str, Any] = {
+        "auth": ("user", "password"),
+        "params": {"userIds": "everyone"},
+        "headers": {"x-corporate": "1", "authorization": "Basic nope"},
+        "cookies": {"session": "1"},
+        "follow_redirects": True,
+        "base_url": "https://elsewhere.test/api",
+    }
+    with httpx.Client(transport=httpx.MockTransport(handle), **settings) as http:
+        client = TrainingClient(TOKEN, base_url=ORIGIN, http_client=http)
+        with pytest.raises(TrainingError, match="redirects"):
+            client.users.me()
+    (request,) = sent
+    assert str(request.url) == f"{ORIGIN}/accounts/user/v1/user:WhoAmI"
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+    assert request.headers["x-corporate"] == "1"
+
+
+# --- closing ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_closed_client_says_so() -> None:
+    with TrainingClient("t", base_url="http://127.0.0.1:9") as client:
+        assert not client._driver._http.is_closed
+    with pytest.raises(InvalidArgumentError, match="this client is closed"):
+        client.users.me()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_closed_async_client_says_so(backend: str) -> None:
+    async def main() -> None:
+        async with AsyncTrainingClient("t", base_url="http://127.0.0.1:9") as client:
+            pass
+        with pytest.raises(InvalidArgumentError, match="this client is closed"):
+            await client.users.me()
+
+    anyio.run(main, backend=backend)
+
+
+def test_connections_from_outside_are_not_closed() -> None:
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=ME))) as http:
+        with TrainingClient("t", base_url=ORIGIN, http_client=http) as client:
+            other = client.with_options(timeout=1)
+        other.close()
+        assert not http.is_closed
+        assert client.users.me() == other.users.me()
+
+
+def test_many_threads_share_a_client() -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        page = request.url.params["searchTerm"]
+        return httpx.Response(200, json={"totalCount": 1, "items": [{"id": page, "title": page}]})
+
+    wrong: list[Any] = []
+    with httpx.Client(transport=httpx.MockTransport(handle)) as http:
+        client = TrainingClient(lambda: TOKEN, base_url=ORIGIN, http_client=http)
+
+        def work(name: str) -> None:
+            for _ in range(20):
+                found = [one.id for one in client.courses.list(search=name)]
+                if found != [name]:
+                    wrong.append((name, found))
+
+        threads = [threading.Thread(target=work, args=(f"t{number}",)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+
+
+# --- client.request ---------------------------------------------------------------------------------------------------
+
+
+def test_request_sends_what_it_is_told(ask: Asker) -> None:
+    params = {"a": 1, "b": [True, "x y"], "c": None, "d": ""}
+    request = seen(
+        ask,
+        lambda client: client.request(
+            "post", "/some/thing", params=params, json={"ü": 1}, headers={"X-Trace": "1"}
+        ),
+        base_url=f"{ORIGIN}/gate",
+    )
+    assert str(request.url) == f"{ORIGIN}/gate/some/thing?a=1&b=true&b=x+y&d="
+    assert request.content == '{"ü":1}'.encode()
+    assert (request.method, request.headers["x-trace"]) == ("POST", "1")
+
+
+def test_request_returns_what_came(ask: Asker) -> None:
+    raw = ask(over_the_wire(lambda _: answer([1, "2"])), lambda client: client.request("GET", "/x"))
+    assert (raw.status, raw.json(), raw.body) == (200, [1, "2"], b'[1, "2"]')
+    assert "body" not in repr(raw)
+    assert pickle.loads(pickle.dumps(raw)) == raw
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"method": ""}, {"method": "CONNECT"}, {"method": "GET\r\n"}, {"method": 7}, {"method": "TRACE"}),
+        *({"params": [("a", 1)]}, {"params": {"a": {}}}, {"params": {"a": "\ud800"}}, {"params": {1: "a"}}),
+        *({"json": object()}, {"json": {"a": float}}, {"json": "\ud800"}),
+        *(
+            {"headers": {"a b": "x"}},
+            {"headers": {"a\n": "x"}},
+            {"headers": {"": "x"}},
+            {"headers": {"ü": "x"}},
+        ),
+        *(
+            {"headers": {"a": "ü"}},
+            {"headers": {"a": "x\r\nb: c"}},
+            {"headers": {"a": 7}},
+            {"headers": ["a"]},
+        ),
+        *(
+            {"headers": {name: "x"}}
+            for name in ("Authorization", "HOST", "Content-Length", "Reset-Confirmation")
+        ),
+        *(
+            {"headers": {name: "x"}}
+            for name in ("Idempotency-Key", "X-HTTP-Method-Override", "X-Original-URL")
+        ),
+    ],
+)
+def test_request_refuses_what_cannot_be_meant(ask: Asker, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError):
+        ask(refused_wire, lambda client: client.request(**{"method": "GET", "path": "/x", **wrong}))
+
+
+@pytest.mark.parametrize(
+    ("method", "sent"), [("GET", 2), ("HEAD", 2), ("POST", 1), ("PUT", 1), ("PATCH", 1), ("DELETE", 1)]
+)
+def test_request_repeats_only_what_may_be_repeated(ask: Asker, method: str, sent: int) -> None:
+    requests: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(503 if len(requests) == 1 else 200)
+
+    with no_waiting():
+        if sent == 1:
+            with pytest.raises(OutcomeUnknownError):
+                ask(handle, lambda client: client.request(method, "/x"))
+        else:
+            ask(handle, lambda client: client.request(method, "/x"))
+    assert len(requests) == sent
+
+
+# --- what is never shown ----------------------------------------------------------------------------------------------
+
+
+def breaking(kind: str) -> Any:
+    def handle(request: httpx.Request) -> httpx.Response:
+        if kind == "connect":
+            raise httpx.ConnectError("refused", request=request)
+        if kind == "read":
+            raise httpx.ReadError("reset", request=request)
+        if kind == "hook":
+            raise RuntimeError("a hook broke")
+        if kind == "html":
+            return httpx.Response(200, html="<html>")
+        return httpx.Response(int(kind), json={"code": 1, "message": "no"})
+
+    return handle
+
+
+@pytest.mark.parametrize(
+    "kind", ["connect", "read", "hook", "html", "302", "401", "403", "429", "500", "501"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_no_error_shows_the_token_or_holds_an_http_object(
+    ask: Asker, kind: str, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with no_waiting(), pytest.raises((TrainingError, RuntimeError)) as caught:
+        ask(
+            breaking(kind),
+            lambda client: _read(client, method),
+            max_retry_seconds=1,
+        )
+    for error in chain(caught.value):
+        assert TOKEN not in f"{error} {error!r} {error.args} {vars(error)}"
+        assert not type(error).__module__.startswith(("httpx", "httpcore", "h11"))
+        if isinstance(error, TrainingError):
+            assert TOKEN.encode() not in pickle.dumps(error)
+    assert TOKEN not in caplog.text
+    assert all(TOKEN not in str(vars(record)) for record in caplog.records)
+
+
+def _read(client: Any, method: str) -> Any:
+    return client.users.me() if method == "GET" else client.courses.update_assignments("c", add_users=["u"])
+
+
+def test_no_client_shows_its_token(ask: Asker) -> None:
+    def use(client: Any) -> Any:
+        shown = [
+            repr(client),
+            str(client),
+            repr(client._options),
+            repr(client.with_options(token=TOKEN)._options),
+        ]
+        assert not any(TOKEN in one for one in shown)
+        assert repr(client) == f"{type(client).__name__}(base_url={ORIGIN!r})"
+        return client.users.me()
+
+    seen(ask, use)
+
+
+def test_a_whole_reset_logs_no_token_no_names_and_no_query(
+    ask: Asker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    organisation = Organisation([row(1), row(2)])
+    plan = ask(over_the_wire(organisation), lambda client: client.resets.plan(COURSE, users=[user_id(1)]))
+    report = ask(over_the_wire(organisation), lambda client: client.resets.apply(plan, confirm=plan.phrase))
+    own = [record.getMessage() for record in caplog.records if record.name == "training_sdk"]
+    assert any(RESET in line for line in own)
+    assert not any("?" in line for line in own)
+    for secret in (TOKEN, "Zoë", "user1@example.test"):
+        assert secret not in caplog.text
+    assert TOKEN.encode() not in pickle.dumps((plan, report))
+    assert TOKEN not in f"{plan!r}{plan}{report!r}{report}"
+
+
+def test_there_is_one_logger_and_it_is_quiet_by_itself(ask: Asker, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    seen(ask, whoami)
+    names = {record.name for record in caplog.records if record.name.startswith("training")}
+    assert names == {"training_sdk"}
+    assert logging.getLogger("training_sdk").handlers == []
+
+
+@pytest.fixture
+def warnings_logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level(logging.WARNING, logger="training_sdk"):
+        yield caplog
+
+
+def test_a_wait_is_logged_so_that_nobody_wonders(
+    ask: Asker, warnings_logged: pytest.LogCaptureFixture
+) -> None:
+    replies = iter([answer({"message": "too many"}, 429), answer(ME)])
+    with no_waiting():
+        ask(over_the_wire(lambda _: next(replies)), whoami)
+    assert re.search(r"too many .*429.*; trying again in 0\.[56] s", warnings_logged.text)

@@ -1,0 +1,128 @@
+"""Errors: one tree, each a portable value that says what happened and never a secret."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+import training_sdk
+from training_sdk import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    ErrorInfo,
+    InvalidArgumentError,
+    ResetFormat,
+    ResetReport,
+    ServerError,
+    TrainingError,
+)
+from training_sdk.errors import STATUS_ERRORS, status_error_class
+from training_sdk.resets.applying import Order, apply_plan
+from training_sdk.resets.planning import make_plan
+from unit.sdk.fakes import CALLS, COURSE, Organisation, Puppet, row
+
+ERRORS: list[type[TrainingError]] = [
+    one
+    for name in training_sdk.__all__
+    if isinstance(one := getattr(training_sdk, name), type) and issubclass(one, TrainingError)
+]
+DIRECT = {
+    *("InvalidArgumentError", "APIConnectionError", "APIStatusError", "OutcomeUnknownError", "DecodingError"),
+    *(
+        "ConfirmationError",
+        "PlanMismatchError",
+        "StalePlanError",
+        "UnconfirmedFormatError",
+        "ResetInterruptedError",
+    ),
+}
+BY_STATUS = {
+    400: "BadRequestError",
+    401: "AuthenticationError",
+    403: "PermissionDeniedError",
+    404: "NotFoundError",
+    409: "ConflictError",
+    412: "ConfirmationMismatchError",
+    413: "BadRequestError",
+    415: "BadRequestError",
+    422: "ConflictError",
+    428: "ConfirmationRequiredError",
+    429: "RateLimitError",
+    501: "NotSupportedError",
+    500: "ServerError",
+    502: "ServerError",
+    503: "ServerError",
+    504: "ServerError",
+    599: "ServerError",
+    301: "APIStatusError",
+    405: "APIStatusError",
+    408: "APIStatusError",
+    418: "APIStatusError",
+}
+each_error = pytest.mark.parametrize("kind", ERRORS)
+
+
+@pytest.fixture(scope="module")
+def report() -> ResetReport:
+    organisation = Organisation([row(1)])
+    plan = Puppet(organisation).run(make_plan(CALLS, COURSE, None, None))
+    order = Order(plan, ResetFormat(), "why", "T-1", server_side=False)
+    return Puppet(organisation).run(apply_plan(CALLS, order))
+
+
+def test_the_tree_is_as_drawn() -> None:
+    assert {one.__name__ for one in TrainingError.__subclasses__()} == DIRECT
+    assert issubclass(APITimeoutError, APIConnectionError)
+    assert issubclass(InvalidArgumentError, ValueError)
+    assert set(APIStatusError.__subclasses__()) == {*STATUS_ERRORS.values(), ServerError}
+
+
+@pytest.mark.parametrize(("status", "name"), BY_STATUS.items())
+def test_every_status_has_its_class(status: int, name: str) -> None:
+    assert status_error_class(status).__name__ == name
+
+
+@each_error
+def test_every_error_says_what_it_knows(kind: type[TrainingError], report: ResetReport) -> None:
+    error = kind("it broke", status=503, reason="BROKEN", request_id="r-1").with_report(report)
+    assert (error.message, error.status, error.reason, error.request_id) == ("it broke", 503, "BROKEN", "r-1")
+    assert error.report is report
+    assert str(error) == "it broke (503, BROKEN, request r-1)"
+    assert repr(error) == f"{kind.__name__}('it broke (503, BROKEN, request r-1)')"
+    assert str(kind("only this")) == "only this"
+    assert isinstance(error, TrainingError)
+
+
+@each_error
+def test_every_error_pickles_copies_and_compares(kind: type[TrainingError], report: ResetReport) -> None:
+    error = kind("it broke", status=503, metadata=(("a", "1"),)).with_report(report)
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        twin = pickle.loads(pickle.dumps(error, protocol))
+        assert (type(twin), twin, hash(twin), twin.report) == (kind, error, hash(error), report)
+    for twin in (copy.copy(error), copy.deepcopy(error)):
+        assert (type(twin), twin) == (kind, error)
+    assert error != kind("it broke differently")
+    assert error != "it broke"
+
+
+def test_errors_of_different_kinds_differ() -> None:
+    assert len({kind("same") for kind in ERRORS}) == len(ERRORS)
+
+
+@each_error
+def test_every_error_holds_one_frozen_value(kind: type[TrainingError]) -> None:
+    error = kind("x")
+    assert vars(error) == {"info": ErrorInfo("x")}
+    with pytest.raises(AttributeError):
+        error.info.message = "y"  # type: ignore[misc]  # the mistake under test
+
+
+@pytest.mark.parametrize("attribute", ["message", "status", "reason", "request_id", "report"])
+def test_what_an_error_says_cannot_be_changed(attribute: str) -> None:
+    error: Any = TrainingError("x")
+    with pytest.raises(AttributeError):
+        setattr(error, attribute, "y")
