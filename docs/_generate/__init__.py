@@ -28,6 +28,7 @@ _PARTS: dict[str, Callable[..., str]] = {
     "policies": tables.policies,
     "reasons": tables.reasons,
     "rights": tables.rights,
+    "send-rules": tables.send_rules,
     "serve-options": tables.serve_options,
     "tests": lambda rule, *marks: proofs.section(rule, proofs.scan(ROOT / "tests"), ROOT, *marks),
 }

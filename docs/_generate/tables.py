@@ -6,8 +6,9 @@ import ast
 import inspect
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout, suppress
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -24,7 +25,12 @@ from mock_server.refusal import Reason
 from mock_server.rules.authentication import Actor
 from mock_server.rules.permissions import Family, Reach, reach
 from mock_server.world.people import Permission
-from training_sdk.errors import TrainingError, status_error_class
+from training_sdk._flow import NoAnswerError, NotDeliveredError, Request, Response, TransportError
+from training_sdk._send import RETRIED_STATUSES, Verdict, judge_failure, judge_status
+from training_sdk.errors import STATUS_ERRORS, OutcomeUnknownError, TrainingError, status_error_class
+
+_OTHER_STATUSES = {302: "a redirect, which is never followed", 405: "any other 4xx", 505: "any other 5xx"}
+"""One of each kind that has no class or rule of its own."""
 
 PROVENANCE = {"P": "published", "O": "observed", "T": "third party", "A": "**assumed**"}
 
@@ -62,6 +68,34 @@ def errors() -> str:
     if drawn is None:
         raise LookupError("training_sdk.errors draws no tree any more")
     return f"```text\n{inspect.cleandoc(drawn[0])}\n```"
+
+
+def send_rules() -> str:
+    """What happens to a request by the answer it gets, asked of the rules for sending."""
+    failures: dict[str, TransportError] = {
+        "never delivered: no connection": NotDeliveredError("no connection"),
+        "no answer, or half of one": NoAnswerError("half an answer"),
+    }
+    rows = {what: _next_steps(partial(judge_failure, failure=each)) for what, each in failures.items()}
+    alike: dict[tuple[str, str], list[str]] = {}
+    for status in sorted({*STATUS_ERRORS, *RETRIED_STATUSES, *_OTHER_STATUSES}):
+        steps = _next_steps(partial(judge_status, response=Response(status, (), b"")))
+        alike.setdefault(steps, []).append(_OTHER_STATUSES.get(status, str(status)))
+    rows |= {", ".join(statuses): steps for steps, statuses in alike.items()}
+    head = ("what came back", "something that only reads", "a reset, or another change")
+    return table(head, ((what, *steps) for what, steps in rows.items()))
+
+
+def _next_steps(judge: Callable[[Request], Verdict]) -> tuple[str, str]:
+    """What follows for something that only reads, and for a change."""
+    reading, change = (judge(Request("GET", "/")), judge(Request("POST", "/", repeatable=False)))
+    return _next_step(reading), _next_step(change)
+
+
+def _next_step(verdict: Verdict) -> str:
+    if verdict.again:
+        return "tried again"
+    return "`OutcomeUnknownError`" if isinstance(verdict.error, OutcomeUnknownError) else "raised"
 
 
 def error_classes() -> list[type[TrainingError]]:

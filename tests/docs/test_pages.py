@@ -104,6 +104,13 @@ def test_the_table_of_rights_is_that_of_the_server() -> None:
     assert rows["a reset of listed users"] == ["all", "–", "–", "– |"]
 
 
+def test_the_table_of_repetitions_is_that_of_the_rules_for_sending() -> None:
+    rows = tables.send_rules().splitlines()
+    assert "| no answer, or half of one | tried again | `OutcomeUnknownError` |" in rows
+    assert "| 429 | tried again | tried again |" in rows
+    assert "| 408, 500, 502, 503, 504 | tried again | `OutcomeUnknownError` |" in rows
+
+
 def test_a_marker_that_asks_for_nothing_known_is_refused() -> None:
     with pytest.raises(_generate.UnknownPartError, match="reasosn"):
         _generate.expand("<!-- generate: reasosn -->")
@@ -132,7 +139,7 @@ PAGE = "### R01 One\n<!-- generate: tests R01 -->\n### R24 Two\n<!-- generate: t
 
 def test_a_rule_without_proof_is_complained_of(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
-        "def test_R24_and_R31(): ...\ndef helper_R32(): ...\nclass TestX:\n    async def test_R32_not_R330(self): ...\n"
+        "def test_R24_and_R31(): ...\ndef a_R32(): ...\nclass TestX:\n    async def test_R32_not_R330(self): ...\n"
     )
     found = proofs.scan(tmp_path)
     assert [(rule, each.shown(tmp_path)) for rule, (each,) in found.items()] == [
