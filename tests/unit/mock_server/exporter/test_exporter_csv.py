@@ -66,6 +66,7 @@ def feed(mock: MockTraining) -> list[Row]:
     rows: list[Row] = []
     page = "/training/v1/feed/training-course-progress?limit=3"
     while page:
+        assert len(rows) < 1000, "the pages never end"
         answer = get(mock, page)
         rows += [{column: each[column] for column in COLUMNS} for each in answer["data"]]
         page = answer["metadata"]["next_page"]
