@@ -29,7 +29,7 @@ from training_sdk._flow import NoAnswerError, NotDeliveredError, Request, Respon
 from training_sdk._send import RETRIED_STATUSES, Verdict, judge_failure, judge_status
 from training_sdk.errors import STATUS_ERRORS, OutcomeUnknownError, TrainingError, status_error_class
 
-_OTHER_STATUSES = {302: "a redirect, which is never followed", 405: "any other 4xx", 505: "any other 5xx"}
+_OTHER_STATUSES = {302: "a redirect (never followed)", 405: "any other 4xx", 505: "any other 5xx"}
 """One of each kind that has no class or rule of its own."""
 
 PROVENANCE = {"P": "published", "O": "observed", "T": "third party", "A": "**assumed**"}
