@@ -19,6 +19,7 @@ import httpx
 from attrs import field, frozen
 
 from training_sdk import _checks
+from training_sdk._deadline import Deadline, keep_deadlines
 from training_sdk._flow import (
     Effect,
     Flow,
@@ -47,6 +48,8 @@ AsyncToken: TypeAlias = str | Callable[[], str | Awaitable[str]]
 USER_AGENT = f"training-sdk/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 LARGEST_ANSWER = 256 * 1024 * 1024
 LONGEST_CONNECT = 10.0
+GRACE = 0.1
+"""Seconds by which httpx's own timeouts come first, for they tell what was never delivered from what was."""
 
 log = logging.getLogger("training_sdk")
 _jitter = random.SystemRandom()
@@ -86,6 +89,13 @@ def _settings(base_url: BaseUrl) -> dict[str, Any]:
     return {"verify": _no_tls() if plain else _tls(), "trust_env": not is_loopback(host)}
 
 
+def _sync_client(base_url: BaseUrl) -> httpx.Client:
+    http = httpx.Client(**_settings(base_url))
+    for transport in (http._transport, *http._mounts.values()):
+        keep_deadlines(transport)
+    return http
+
+
 def _build(http: Any, connection: Connection, request: Request, token: str) -> httpx.Request:
     if http.is_closed:
         raise InvalidArgumentError(
@@ -100,7 +110,7 @@ def _build(http: Any, connection: Connection, request: Request, token: str) -> h
     if request.body is not None:
         headers["content-type"] = "application/json"
     headers.update(request.headers)
-    limits = httpx.Timeout(connection.timeout, connect=min(connection.timeout, LONGEST_CONNECT))
+    limits = httpx.Timeout(Deadline(connection.timeout), connect=min(connection.timeout, LONGEST_CONNECT))
     url = _parsed(str(connection.base_url) + request.target)
     built: httpx.Request = http.build_request(
         request.method, url, headers=headers, content=request.body, timeout=limits
@@ -124,11 +134,12 @@ def _translate(error: BaseException, request_id: str) -> TransportError:
     """What a broken exchange means for the flow; Ctrl-C, cancellation and foreign errors are interruptions."""
     if isinstance(error, TransportError):
         return error
-    if not isinstance(error, httpx.HTTPError):
+    if not isinstance(error, httpx.HTTPError | TimeoutError):
         return InterruptedSendError(error, request_id)
     said = str(error) or type(error).__name__
-    timeout = isinstance(error, httpx.TimeoutException)
+    timeout = isinstance(error, httpx.TimeoutException | TimeoutError)
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
+        said = _root(error) or said
         hopeless = "CERTIFICATE_VERIFY_FAILED" in said
         return NotDeliveredError(
             f"could not connect: {said}", timeout=timeout, hopeless=hopeless, request_id=request_id
@@ -139,14 +150,29 @@ def _translate(error: BaseException, request_id: str) -> TransportError:
     return NoAnswerError(f"{what}: {said}", timeout=timeout, request_id=request_id)
 
 
+def _root(error: BaseException) -> str:
+    """What the deepest cause of an error says; under trio httpx's own error says nothing."""
+    said = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        said = str(cause) or said
+        cause = cause.__cause__ or cause.__context__
+    return said
+
+
 class _Body:
-    """Collects an answer within its time and size; httpx bounds each read only, so a dripping one has no end."""
+    """Collects an answer within its time and size; a client from outside may bound each read only."""
 
     def __init__(self, deadline: float, request_id: str) -> None:
         self._chunks: list[bytes] = []
         self._size = 0
         self._deadline = deadline
         self._request_id = request_id
+
+    def begin(self, answer: httpx.Response) -> None:
+        """Refuse an answer packed more than once, of which one small piece could unpack to fill the memory."""
+        if "," in answer.headers.get("content-encoding", ""):
+            raise NoAnswerError("the answer is encoded more than once", request_id=self._request_id)
 
     def add(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
@@ -201,7 +227,7 @@ class SyncDriver:
         _refuse_colour(http_client, httpx.Client)
         self.connection = connection
         self._owns = http_client is None
-        self._http = http_client or httpx.Client(**_settings(connection.base_url))
+        self._http = http_client or _sync_client(connection.base_url)
 
     def shared(self, connection: Connection) -> SyncDriver:
         """A driver with another token or timeout on the same connections, which it does not close."""
@@ -240,10 +266,13 @@ class SyncDriver:
         try:
             answer = self._http.send(prepared, stream=True, **_AS_PREPARED)
             try:
+                body.begin(answer)
                 for chunk in answer.iter_bytes():
                     body.add(chunk)
             finally:
                 answer.close()
+        except httpx.HTTPStatusError as raised:
+            answer = raised.response  # a client from outside raises by itself, and has thrown the body away
         except BaseException as problem:
             raise _translate(problem, request_id) from None
         response = _response(answer, body.whole(), request_id)
@@ -297,7 +326,7 @@ class AsyncDriver:
             return await self._send(effect)
         if isinstance(effect, Now):
             return _now()
-        import anyio  # httpx itself brings it; imported late because sync users never need it
+        import anyio
 
         return await anyio.sleep(_pause(effect))
 
@@ -309,13 +338,19 @@ class AsyncDriver:
         request_id = prepared.headers["x-request-id"]
         started = time.monotonic()
         body = _Body(started + self.connection.timeout, request_id)
+        import anyio  # httpx itself brings it; imported late because sync users never need it
+
         try:
-            answer = await self._http.send(prepared, stream=True, **_AS_PREPARED)
-            try:
-                async for chunk in answer.aiter_bytes():
-                    body.add(chunk)
-            finally:
-                await answer.aclose()
+            with anyio.fail_after(self.connection.timeout + GRACE):
+                answer = await self._http.send(prepared, stream=True, **_AS_PREPARED)
+                try:
+                    body.begin(answer)
+                    async for chunk in answer.aiter_bytes():
+                        body.add(chunk)
+                finally:
+                    await answer.aclose()
+        except httpx.HTTPStatusError as raised:
+            answer = raised.response
         except BaseException as problem:
             raise _translate(problem, request_id) from None
         response = _response(answer, body.whole(), request_id)

@@ -1,0 +1,324 @@
+"""Both drivers over real loopback sockets that misbehave."""
+
+from __future__ import annotations
+
+import gzip
+import ssl
+import threading
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import trustme
+from attrs import frozen
+
+from training_sdk import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AsyncTrainingClient,
+    DecodingError,
+    OutcomeUnknownError,
+    TrainingClient,
+    TrainingError,
+    _drivers,
+)
+from unit.sdk.fakes import no_waiting
+from unit.sdk.wire import (
+    GOOD,
+    HEAD,
+    ME,
+    Wire,
+    drips,
+    hangs_up,
+    hangs_up_after_reading,
+    never_answers,
+    says,
+    wire,
+)
+
+# httpx and httpcore read and write bodies with async generators of their own, which they leave unfinished when a
+# connection breaks; trio remarks on that, and it is not ours to mend.
+pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
+
+
+@frozen
+class Real:
+    """A client of one colour over real sockets."""
+
+    backend: str
+
+    def __call__(self, url: str, use: Callable[[Any], Any], **options: Any) -> Any:
+        settings: dict[str, Any] = {"timeout": 5, "max_retry_seconds": 0, **options}
+        if self.backend == "sync":
+            with TrainingClient("t", base_url=url, **settings) as client:
+                return use(client)
+        return anyio.run(self._async, url, use, settings, backend=self.backend)
+
+    async def _async(self, url: str, use: Callable[[Any], Any], settings: dict[str, Any]) -> Any:
+        async with AsyncTrainingClient("t", base_url=url, **settings) as client:
+            return await use(client)
+
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def real(request: pytest.FixtureRequest) -> Real:
+    return Real(request.param)
+
+
+def read(client: Any) -> Any:
+    return client.users.me()
+
+
+def write(client: Any) -> Any:
+    return client.courses.update_assignments("c", add_users=["u"])
+
+
+def test_an_ordinary_answer_is_read(real: Real) -> None:
+    with wire(says(GOOD)) as server:
+        assert real(server.url, read).user_id == "u"
+        assert real(f"{server.url}/gate/way", read).user_id == "u"
+    assert server.requests[1] == b"GET /gate/way/accounts/user/v1/user:WhoAmI HTTP/1.1"
+
+
+BROKEN: dict[str, tuple[Callable[[Wire], Any], type[TrainingError]]] = {
+    "hangs up at once": (hangs_up, APIConnectionError),
+    "hangs up after reading": (hangs_up_after_reading, APIConnectionError),
+    "half a head": (says(HEAD), APIConnectionError),
+    "half a body": (says(HEAD + b"content-length: 500\r\n\r\n" + ME), APIConnectionError),
+    "half a chunk": (says(HEAD + b"transfer-encoding: chunked\r\n\r\n29\r\n" + ME), APIConnectionError),
+    "not HTTP": (says(b"SSH-2.0-OpenSSH_9.6\r\n"), APIConnectionError),
+    "bad gzip": (
+        says(HEAD + b"content-encoding: gzip\r\nconnection: close\r\n\r\nrubbish"),
+        APIConnectionError,
+    ),
+    "bad charset": (says(HEAD + b"connection: close\r\n\r\n\xff\xfe"), DecodingError),
+    "nothing": (says(HEAD + b"content-length: 0\r\n\r\n"), DecodingError),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_answer_is_an_error_and_for_a_write_an_unknown_outcome(real: Real, name: str) -> None:
+    behaviour, error = BROKEN[name]
+    with wire(behaviour) as server:
+        with pytest.raises(error):
+            real(server.url, read)
+        with pytest.raises(OutcomeUnknownError) as caught:
+            real(server.url, write)
+        assert isinstance(caught.value.__cause__, error)
+        assert len([line for line in server.requests if line.startswith(b"PUT")]) <= 1
+
+
+def test_half_gzip_is_not_taken_for_a_whole_answer(real: Real) -> None:
+    packed = gzip.compress(ME * 1000)[:-20]
+    head = HEAD + b"content-encoding: gzip\r\nconnection: close\r\n\r\n"
+    with wire(says(head + packed)) as server, pytest.raises((APIConnectionError, DecodingError)):
+        real(server.url, read)
+
+
+def test_a_flaky_network_is_tried_again_and_a_write_is_not(real: Real) -> None:
+    with wire(hangs_up_after_reading, hangs_up, says(GOOD)) as server, no_waiting():
+        assert real(server.url, read, max_retry_seconds=30).user_id == "u"
+    with wire(hangs_up_after_reading, says(GOOD)) as server, no_waiting(), pytest.raises(OutcomeUnknownError):
+        real(server.url, write, max_retry_seconds=30)
+    assert len(server.requests) == 1
+
+
+SLOW: dict[str, Callable[[Wire], Any]] = {
+    "never answers": never_answers,
+    "drips its body": drips(HEAD + b"content-length: 100000\r\n\r\n", b" " * 100_000),
+    "drips its head": drips(b"HTTP/1.1 200 OK\r\n", b"x-drip: 1\r\n" * 10_000),
+    "drips its chunks": drips(HEAD + b"transfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 10_000),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_time_is_bounded_however_slowly_an_answer_comes(real: Real, name: str) -> None:
+    with wire(SLOW[name]) as server:
+        with pytest.raises(APITimeoutError):
+            real(server.url, read, timeout=0.3)
+        with pytest.raises(OutcomeUnknownError) as caught:
+            real(server.url, write, timeout=0.3)
+        assert isinstance(caught.value.__cause__, APITimeoutError)
+
+
+def test_a_port_where_nobody_listens_is_never_delivered(real: Real) -> None:
+    with wire(says(GOOD)) as server:
+        port = server.port
+    for use in (read, write):
+        with pytest.raises(APIConnectionError, match="could not connect"):
+            real(f"http://127.0.0.1:{port}", use)
+
+
+def test_what_was_never_delivered_is_sent_again_even_a_write(
+    real: Real, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with wire(says(HEAD + b"content-length: 2\r\n\r\n{}")) as server, no_waiting():
+        refuse = iter([True, True, False])
+        build = _drivers._parsed
+
+        def wrong_port_first(address: str) -> httpx.URL:
+            return build(address).copy_with(port=1) if next(refuse) else build(address)
+
+        monkeypatch.setattr(_drivers, "_parsed", wrong_port_first)
+        real(server.url, write, max_retry_seconds=30)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_another_host_sees_no_request_after_a_redirect(real: Real, status: int) -> None:
+    with wire(says(GOOD)) as other:
+        head = b"HTTP/1.1 %d x\r\ncontent-length: 0\r\nlocation: %s/x\r\n\r\n" % (status, other.url.encode())
+        with wire(says(head)) as server:
+            with pytest.raises(APIStatusError, match="redirects are not followed"):
+                real(server.url, read)
+            with pytest.raises(OutcomeUnknownError):
+                real(server.url, write)
+        assert other.requests == []
+
+
+def test_a_proxy_in_the_environment_sees_nothing_meant_for_this_machine(
+    real: Real, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with wire(says(GOOD)) as proxy, wire(says(GOOD)) as server:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        assert real(server.url, read).user_id == "u"
+        assert real(server.url.replace("127.0.0.1", "localhost"), read).user_id == "u"
+    assert proxy.requests == []
+    assert len(server.requests) == 2
+
+
+# --- sizes ------------------------------------------------------------------------------------------------------------
+
+
+def packed(content: bytes, encoding: bytes) -> bytes:
+    return HEAD + b"content-encoding: %s\r\ncontent-length: %d\r\n\r\n" % (encoding, len(content)) + content
+
+
+def test_a_packed_answer_is_unpacked(real: Real) -> None:
+    with wire(
+        says(packed(gzip.compress(ME), b"gzip")), says(packed(zlib.compress(ME), b"deflate"))
+    ) as server:
+        assert real(server.url, read) == real(server.url, read)
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"gzip, gzip"])
+def test_a_gzip_bomb_is_not_unpacked_to_its_end(
+    real: Real, encoding: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_drivers, "LARGEST_ANSWER", 1_000_000)
+    bomb = gzip.compress(b" " * 20_000_000)
+    content = gzip.compress(bomb) if b"," in encoding else bomb
+    said = "exceeds 1000000 bytes|encoded more than once"
+    with wire(says(packed(content, encoding))) as server, pytest.raises(APIConnectionError, match=said):
+        real(server.url, read)
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_certificate_that_nobody_vouches_for_is_hopeless(real: Real) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with wire(says(GOOD), tls=context) as server, no_waiting() as waits:
+        for use in (read, write):
+            with pytest.raises(APIConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+                real(server.url, use, max_retry_seconds=30)
+    assert waits == []
+    assert server.requests == []
+
+
+def test_one_tls_context_serves_the_process_and_plain_http_makes_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[ssl.SSLContext] = []
+
+    def make() -> ssl.SSLContext:
+        made.append(ssl.create_default_context())
+        return made[-1]
+
+    _drivers._tls.cache_clear()
+    monkeypatch.setattr(httpx, "create_ssl_context", make)
+    with TrainingClient("t", base_url="http://127.0.0.1:9"):
+        assert made == []
+    for _ in range(3):
+        TrainingClient("t", base_url="https://api.example.test").close()
+    assert len(made) == 1
+    _drivers._tls.cache_clear()
+
+
+# --- cancellation and threads -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize(("use", "unknown"), [(read, False), (write, True)])
+def test_cancelling_a_write_leaves_its_outcome_unknown(
+    backend: str, use: Callable[[Any], Any], unknown: bool
+) -> None:
+    async def main(url: str) -> list[BaseException]:
+        seen: list[BaseException] = []
+        async with AsyncTrainingClient("t", base_url=url) as client:
+            with anyio.move_on_after(0.3) as scope:
+                try:
+                    await use(client)
+                except BaseException as problem:
+                    seen.append(problem)
+                    if not unknown:
+                        raise
+        assert scope.cancel_called
+        return seen
+
+    with wire(never_answers) as server:
+        (problem,) = anyio.run(main, server.url, backend=backend)
+    assert isinstance(problem, OutcomeUnknownError) == unknown
+    if unknown:
+        assert "Cancelled" in type(problem.__cause__).__name__
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_deadline_around_a_read_ends_it_as_a_deadline(backend: str) -> None:
+    async def main(url: str) -> None:
+        async with AsyncTrainingClient("t", base_url=url) as client:
+            with anyio.fail_after(0.2):
+                await client.users.me()
+
+    with wire(never_answers) as server, pytest.raises(TimeoutError):
+        anyio.run(main, server.url, backend=backend)
+
+
+def test_many_threads_share_real_connections() -> None:
+    answers: list[str] = []
+    with wire(says(GOOD)) as server, TrainingClient("t", base_url=server.url) as client:
+
+        def work() -> None:
+            for _ in range(5):
+                answers.append(client.users.me().user_id)
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert answers == ["u"] * 40
+
+
+def test_a_hook_that_raises_for_a_status_is_heard_as_the_status() -> None:
+    requests: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(404, json={"message": "no such thing"})
+
+    hooks: dict[str, list[Callable[..., Any]]] = {"response": [httpx.Response.raise_for_status]}
+    with httpx.Client(transport=httpx.MockTransport(handle), event_hooks=hooks) as http, no_waiting():
+        client = TrainingClient("t", base_url="https://api.example.test", http_client=http)
+        for use in (read, write):
+            with pytest.raises(APIStatusError) as caught:
+                use(client)
+            assert caught.value.status == 404
+    assert len(requests) == 2
