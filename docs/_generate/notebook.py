@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jupytext  # type: ignore[import-untyped]  # it ships no types
+import jupytext
 from nbclient import NotebookClient
 
 # The phrase of a plan holds the moment of reading; here it is the same every time, so that it can stand in the text.
