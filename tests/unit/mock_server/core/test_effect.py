@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from mock_server import MockTraining, Policy
 from mock_server.rules import notifications
-from mock_server.world.courses import CourseStatus, LessonKind
+from mock_server.world.courses import CourseStatus, DueKind, LessonKind
 from mock_server.world.people import Status
 from unit.mock_server.core.conftest import NOW
 from unit.mock_server.core.speaker import (
@@ -327,6 +328,18 @@ def test_R20_a_relative_due_date_starts_anew_and_a_fixed_one_stays(
         assert (row["due_at"], after["due_at"]) == ("2026-04-03T07:30:00.000Z", "2027-01-29T09:00:00.000Z")
     else:
         assert after["due_at"] == row["due_at"] == ("2026-12-31T22:59:59.000Z" if kind == "static" else "")
+
+
+def test_R20_a_fixed_date_of_ones_own_stays(mock: MockTraining, admin: Speaker) -> None:
+    """As in a world from a file, where every row has its own."""
+    title = "Gefahrgut: Grundlagen & Kennzeichnung ⚠️"
+    course, anna = course_id(mock, title), user_of(mock, "learner")
+    assert mock.world.course(course).due.kind is not DueKind.RELATIVE
+    progress = mock.world.main.progress[course]
+    mock.world.open(title, ANNA)
+    progress.enrol(anna, evolve(progress.enrolments[anna], due_at="2026-05-05T10:00:00+02:00"))
+    assert admin.reset(course, [anna], (title, 1)).json == {"usersUpdated": 1}
+    assert admin.rows(f"course_id={course}&user_id={anna}")[0]["due_at"] == "2026-05-05T10:00:00+02:00"
 
 
 def test_R21_a_reset_of_nothing_changes_nothing_and_succeeds(mock: MockTraining, admin: Speaker) -> None:

@@ -151,10 +151,9 @@ def test_a_row_follows_what_it_shows(mock: MockTraining, admin: Speaker) -> None
     query = f"course_id={course_id(mock)}&user_id={user_of(mock, 'learner')}"
     assert admin.rows(query)[0]["course_title"] == FORKLIFT
     mock.world.update_course(FORKLIFT, title="Forklifts")
+    assert admin.rows(query)[0]["course_title"] == "Forklifts"
     mock.world.update_user(ANNA, first_name="Änne")
-    mock.world.post_to_discussion("Forklifts", ANNA, "Once more.")
-    row = admin.rows(query)[0]
-    assert (row["course_title"], row["user_first_name"]) == ("Forklifts", "Änne")
+    assert admin.rows(query)[0]["user_first_name"] == "Änne"
     mock.world.update_course("Forklifts", lessons=mock.world.course("Forklifts").lessons[:4])
     assert admin.rows(query)[0]["total_lessons"] == 4
     admin.reset(course_id(mock, "Forklifts"), [user_of(mock, "learner")], ("Forklifts", 1))

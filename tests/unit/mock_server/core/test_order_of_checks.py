@@ -87,6 +87,10 @@ def no_right(draft: Draft) -> None:
         draft.token = "manager"
 
 
+def unknown_parameter(draft: Draft) -> None:
+    draft.query = draft.query or "dry_run=1"
+
+
 def bad_field(draft: Draft) -> None:
     draft.fields["dryRun"] = True
 
@@ -126,6 +130,7 @@ FAULTS: list[Fault] = [
     (broken, 400),
     (bad_query_syntax, 400),
     (no_right, 403),
+    (unknown_parameter, 400),
     (bad_field, 400),
     (unknown_course, 404),
     (unknown_user, 404),
