@@ -1,0 +1,166 @@
+"""What a world must be, worked out anew from its raw records.
+
+Written against the rules and the plain data of ``world.snapshot()``, sharing no code with the server: who is on a
+roster, how far somebody is by their attempts, submissions, posts and hand-ins alone, what the analytics say, and what
+a reset leaves of a world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from statistics import fmean
+from typing import Any
+
+Json = dict[str, Any]
+
+ACTIVE, GUEST = "USER_ACTIVE_STATUS_ACTIVE", "SUBSCRIPTION_SEAT_TYPE_COLLABORATOR"
+
+
+def wire_date(at: datetime) -> str:
+    """A moment as the wire writes it."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def is_assigned(organisation: Json, course_id: str, person: Json) -> bool:
+    """R10: directly, through a group, through a site or by universal access; never the deactivated and guests."""
+    to = organisation["assigned"][course_id]
+    ways = {person["id"]} & to["users"].keys()
+    ways |= set(person["groups"]) & to["groups"].keys() | set(person["sites"]) & to["sites"].keys()
+    able = person["status"] == ACTIVE and person["seat"] != GUEST
+    return able and bool(ways or to["universal"])
+
+
+def roster(organisation: Json, course_id: str) -> list[str]:
+    """The users a course is assigned to, in order."""
+    people = organisation["people"].values()
+    return sorted(person["id"] for person in people if is_assigned(organisation, course_id, person))
+
+
+def lesson_from_traces(lesson: Json, record: Json) -> tuple[list[str], int] | None:
+    """The moments at which a lesson was completed, and its score, by what was left there; None for nothing."""
+    least = lesson["minimum_score"]
+    mine = {
+        kind: [trace for trace in record[kind] if trace["lesson_id"] == lesson["id"]]
+        for kind in ("attempts", "submissions", "posts", "hand_ins")
+    }
+    done = [trace["completed_at"] for trace in mine["attempts"] if trace["score"] >= least]
+    done += [
+        trace["submitted_at"]
+        for trace in mine["submissions"]
+        if trace["signed_off_by"] and (trace["mark"] is None or trace["mark"] >= least)
+    ]
+    done += [trace["posted_at"] for trace in mine["posts"]]
+    done += [trace["handed_in_at"] for trace in mine["hand_ins"]]
+    scores = [trace["score"] for trace in mine["attempts"]]
+    scores += [trace["mark"] or 0 for trace in mine["submissions"] + mine["hand_ins"]]
+    return (done, max(scores, default=0)) if any(mine.values()) else None
+
+
+def figures_from_traces(course: Json, record: Json | None) -> Json:
+    """What the feed must say of somebody, dates of opening and completion as truth values."""
+    if record is None:
+        return {"opened": False, "completed": False, "lessons": 0, "percent": 0.0, "score": 0}
+    found = [lesson_from_traces(lesson, record) for lesson in course["lessons"]]
+    done = sum(bool(each and each[0]) for each in found)
+    scores = [each[1] for each in found if each and each[1]]
+    return {
+        "opened": True,
+        "completed": done == len(found),
+        "lessons": done,
+        "percent": round(100 * done / len(found), 2),
+        "score": round(fmean(scores)) if scores else 0,
+    }
+
+
+def statistics(organisation: Json, course_id: str) -> Json:
+    """R14: the figures of a course, from the traces of everybody on its roster."""
+    course, records = organisation["courses"][course_id], organisation["records"][course_id]
+    people = roster(organisation, course_id)
+    rows = [figures_from_traces(course, records.get(user_id)) for user_id in people]
+    completed, opened = sum(row["completed"] for row in rows), [row for row in rows if row["opened"]]
+    return {
+        "courseId": course_id,
+        "courseTitle": course["title"],
+        "totalUsers": len(rows),
+        "openedCount": len(opened),
+        "completedCount": completed,
+        "completionPercent": round(100 * completed / len(rows), 2) if rows else 0.0,
+        "averageScore": round(fmean(row["score"] for row in opened), 2) if opened else 0.0,
+    }
+
+
+def recorded(organisation: Json, course_id: str, eligibility: str) -> list[str]:
+    """R09: the users on the roster whose progress a reset clears."""
+    records = organisation["records"][course_id]
+    fits = [user_id for user_id in roster(organisation, course_id) if user_id in records]
+    return [user_id for user_id in fits if eligibility == "recorded" or records[user_id]["completed_at"]]
+
+
+def recounted(organisation: Json, course_id: str) -> Json:
+    """What the kept counters of a course must be."""
+    rows = [organisation["records"][course_id].get(user_id) for user_id in roster(organisation, course_id)]
+    kept = [row for row in rows if row is not None]
+    return {
+        "opened": sum(bool(row["opened_at"]) for row in kept),
+        "completed": sum(bool(row["completed_at"]) for row in kept),
+        "recorded": len(kept),
+        "score_sum": sum(row["score"] for row in kept),
+    }
+
+
+def after_reset(
+    before: Json, organisation_id: str, course_id: str, user_ids: Sequence[str], now: datetime
+) -> Json:
+    """R12 to R20: the whole world after a reset, but for the audit log and the ids of the notifications."""
+    world = deepcopy(before)
+    organisation = world["organisations"][organisation_id]
+    due = organisation["courses"][course_id]["due"]
+    for user_id in user_ids:
+        del organisation["records"][course_id][user_id]
+        organisation["reset_at"][course_id][user_id] = now.isoformat()
+        enrolment = organisation["enrolments"][course_id][user_id]
+        enrolment["modified_at"] = now.isoformat()
+        if due["kind"] == "relative":
+            enrolment["due_at"] = wire_date(now + timedelta(days=due["days"]))
+        if world["policy"]["old_certificate"] == "hidden":
+            organisation["certificates"].pop(f"{course_id}/{user_id}", None)
+        if organisation["people"][user_id]["notifications"]:
+            world["outbox"].append(
+                {
+                    "id": ...,
+                    "organisation_id": organisation_id,
+                    "user_id": user_id,
+                    "course_id": course_id,
+                    "sent_at": wire_date(now),
+                    "kind": "course assigned",
+                }
+            )
+    organisation["tallies"][course_id] = recounted(organisation, course_id)
+    return world
+
+
+def differences(found: Any, expected: Any, where: str = "") -> Iterator[str]:
+    """Where two pieces of plain data differ, by path."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for name in found.keys() | expected.keys():
+            yield from differences(found.get(name), expected.get(name), f"{where}/{name}")
+    elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
+        for number, (one, other) in enumerate(zip(found, expected, strict=True)):
+            yield from differences(one, other, f"{where}/{number}")
+    elif found != expected:
+        yield f"{where}: found {found!r}, expected {expected!r}"
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in plain data, but for ids of lessons, which stay."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if name != "lesson_id":
+                yield from texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts(each)
+    elif isinstance(value, str) and value:
+        yield value
