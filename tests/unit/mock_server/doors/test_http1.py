@@ -54,6 +54,8 @@ def test_the_length_of_a_body(header: bytes, length: int | None) -> None:
         ([LINE, b" folded: header"], 400),
         ([LINE, b"a: b", b" folded value"], 400),
         ([b""], 400),
+        ([LINE, b"content-length: 5", b"transfer-encoding: chunked"], 400),
+        ([LINE, b"content-length: 5", b"content-length: 5"], 400),
     ],
 )
 def test_what_is_not_understood_is_refused_with_its_status(lines: list[bytes], status: int) -> None:

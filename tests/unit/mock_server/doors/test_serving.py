@@ -199,8 +199,8 @@ def test_a_request_under_way_is_finished_when_the_server_stops() -> None:
             assert idle.recv(1) == b""
             assert thread.is_alive()
             held.let_go.set()
-        assert read_answer(busy).body == b"/held"
-        assert busy.recv(1) == b""
+        answer = b"".join(iter(lambda: busy.recv(1024), b""))
+    assert answer.endswith(b"\r\nconnection: close\r\n\r\n/held")
 
 
 @pytest.mark.parametrize(
@@ -223,6 +223,30 @@ def test_a_request_that_does_not_arrive_in_time_is_answered_408() -> None:
             with connected(server.port) as sock:
                 sock.sendall(half)
                 assert read_answer(sock).status == 408
+
+
+def test_a_body_has_a_time_of_its_own() -> None:
+    body = b"x" * 9
+    with serve(Hello(), limits=Limits(head=0.05)) as server, connected(server.port) as sock:
+        sock.sendall(request("POST", "/late", (("content-length", "9"),)))
+        time.sleep(0.2)
+        sock.sendall(body)
+        assert read_answer(sock).body == b"/late"
+
+
+def test_a_refused_client_sees_the_end_though_it_keeps_its_own_side_open(engine: Engine) -> None:
+    limits = Limits(linger=2 * PATIENCE)
+    with serve(Hello(), engine=engine, limits=limits) as server, connected(server.port) as sock:
+        sock.sendall(b"nonsense\r\n\r\n")
+        assert statuses(b"".join(iter(lambda: sock.recv(1024), b""))) == [400]
+
+
+def test_uvicorn_is_woken_when_it_is_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mock_server.doors.uvicorn._DATE_RENEWED", 3600.0)
+    with serve(Hello(), engine="uvicorn") as server:
+        assert health(server) == 200
+    with pytest.raises(ConnectionError), connected(server.port):
+        pass
 
 
 def test_a_dripping_client_does_not_stretch_the_time_it_is_given() -> None:
