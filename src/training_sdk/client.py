@@ -233,9 +233,10 @@ class TrainingClient(_Client[SyncDriver]):
     ``token`` is an API token or a callable that returns one, asked anew for every request; by default
     ``SAFETYCULTURE_API_TOKEN`` from the environment. ``base_url`` may hold a path prefix; by default it is
     ``SAFETYCULTURE_BASE_URL``, and without that the vendor's. ``timeout`` bounds one attempt from connecting to the
-    last byte, ``max_retry_seconds`` all of them together; both in seconds. ``http_client`` brings your own connections,
-    which you close yourself. ``reset_format`` is the body of a reset, which is assumed. Plain http is for this
-    machine only unless ``allow_insecure_http``.
+    last byte, and no attempt begins after ``max_retry_seconds``; both in seconds. ``http_client`` brings your own
+    connections, which you close yourself: its headers and cookies are sent along, its auth, params and redirects are
+    not, and ``timeout`` then bounds each read of an answer's head. ``reset_format`` is the body of a reset, which is
+    assumed. Plain http is for this machine only unless ``allow_insecure_http``.
 
     Raises InvalidArgumentError for settings that cannot be used.
     """

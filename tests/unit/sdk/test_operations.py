@@ -6,6 +6,7 @@ import inspect
 import itertools
 import pkgutil
 import pydoc
+import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -215,6 +216,12 @@ def test_a_subclass_may_override_an_operation_and_call_the_original() -> None:
         for _ in range(2):
             client.request("GET", "/x")
     assert len(calls) == 2
+
+
+@each_operation
+def test_every_operation_has_its_types_tested_on_both_clients(op: Op) -> None:
+    tested = (Path(__file__).parents[2] / "typing" / "good.py").read_text(encoding="utf-8")
+    assert len(re.findall(rf"assert_type\(\s*client\.{op}\(", tested)) >= 2
 
 
 # --- what users import ------------------------------------------------------------------------------------------------

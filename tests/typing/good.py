@@ -1,0 +1,129 @@
+"""What a type checker must make of every operation on both clients; checked, never run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from datetime import UTC, datetime
+from typing import Any, assert_type
+
+import httpx
+
+from training_sdk import (
+    APIStatusError,
+    AssignmentResult,
+    AsyncListing,
+    AsyncTrainingClient,
+    CompletionStatus,
+    Course,
+    CourseStatistics,
+    CourseStatus,
+    Lesson,
+    LessonProgress,
+    Listing,
+    Me,
+    Page,
+    PermissionSet,
+    ProgressRow,
+    RawResponse,
+    ResetFormat,
+    ResetPlan,
+    ResetReport,
+    SeatType,
+    TrainingClient,
+    TrainingError,
+    User,
+    UserStatus,
+)
+
+
+def sync(client: TrainingClient, plan: ResetPlan) -> None:
+    assert_type(client.users.me(), Me)
+    assert_type(
+        client.users.list(ids=["u"], statuses=[UserStatus.ACTIVE], seat_types=[SeatType.LITE]), Listing[User]
+    )
+    assert_type(client.courses.list(search="x", ids=("c",)), Listing[Course])
+    assert_type(client.courses.get("c"), Course)
+    assert_type(client.courses.lessons("c"), tuple[Lesson, ...])
+    assert_type(client.courses.lesson(lesson_id="l"), Lesson)
+    assert_type(client.courses.update_assignments("c", add_users=["u"]), AssignmentResult)
+    assert_type(
+        client.progress.list(status=CompletionStatus.ALL, modified_after=datetime.now(UTC)),
+        Listing[ProgressRow],
+    )
+    assert_type(client.analytics.course_statistics(course_ids={"c"}), Listing[CourseStatistics])
+    assert_type(client.analytics.lesson_progress("u", course_id="c"), Listing[LessonProgress])
+    assert_type(client.permissions.list(), Listing[PermissionSet])
+    assert_type(client.resets.plan("c", users=["u"], only="completed"), ResetPlan)
+    assert_type(client.resets.plan_everyone("c", only=None), ResetPlan)
+    assert_type(client.resets.apply(plan, confirm="typed", reason="why", ticket="T-1"), ResetReport)
+    assert_type(client.request("GET", "/x", params={"a": 1}), RawResponse)
+
+
+def asynchronous(client: AsyncTrainingClient, plan: ResetPlan) -> list[object]:
+    return [
+        assert_type(client.users.me(), Coroutine[Any, Any, Me]),
+        assert_type(client.users.list(usernames=["u"]), AsyncListing[User]),
+        assert_type(client.courses.list(), AsyncListing[Course]),
+        assert_type(client.courses.get(course_id="c"), Coroutine[Any, Any, Course]),
+        assert_type(client.courses.lessons("c"), Coroutine[Any, Any, tuple[Lesson, ...]]),
+        assert_type(client.courses.lesson("l"), Coroutine[Any, Any, Lesson]),
+        assert_type(
+            client.courses.update_assignments("c", add_sites=["s"]), Coroutine[Any, Any, AssignmentResult]
+        ),
+        assert_type(client.progress.list(course_id="c", user_id="u"), AsyncListing[ProgressRow]),
+        assert_type(client.analytics.course_statistics(), AsyncListing[CourseStatistics]),
+        assert_type(client.analytics.lesson_progress("u"), AsyncListing[LessonProgress]),
+        assert_type(client.permissions.list(search="x"), AsyncListing[PermissionSet]),
+        assert_type(client.resets.plan("c", users=["u"]), Coroutine[Any, Any, ResetPlan]),
+        assert_type(client.resets.plan_everyone("c"), Coroutine[Any, Any, ResetPlan]),
+        assert_type(
+            client.resets.apply(plan, confirm="typed", server_side=True), Coroutine[Any, Any, ResetReport]
+        ),
+        assert_type(client.request("GET", "/x"), Coroutine[Any, Any, RawResponse]),
+    ]
+
+
+async def awaited(client: AsyncTrainingClient) -> None:
+    assert_type(await client.courses.get("c"), Course)
+    assert_type(await client.resets.plan_everyone("c"), ResetPlan)
+    async for row in client.progress.list():
+        assert_type(row, ProgressRow)
+    async for page in client.courses.list().pages():
+        assert_type(page, Page[Course])
+    assert_type(aiter(client.users.list()), AsyncIterator[User])
+
+
+def iterated(client: TrainingClient) -> None:
+    for row in client.progress.list():
+        assert_type(row, ProgressRow)
+        assert_type(row.completed_at, datetime | None)
+    for page in client.courses.list().pages():
+        assert_type(page, Page[Course])
+        assert_type(page.items, tuple[Course, ...])
+        assert_type(page.total, int | None)
+    assert_type(iter(client.users.list()), Iterator[User])
+    assert_type(client.courses.get("c").status, CourseStatus | None)
+
+
+def made() -> None:
+    with TrainingClient("t", timeout=1, max_retry_seconds=0, reset_format=ResetFormat()) as client:
+        assert_type(client, TrainingClient)
+        assert_type(client.with_options(timeout=1), TrainingClient)
+    TrainingClient(lambda: "t", http_client=httpx.Client())
+
+
+async def made_async() -> None:
+    async def token() -> str:
+        return "t"
+
+    async with AsyncTrainingClient(token, http_client=httpx.AsyncClient()) as client:
+        assert_type(client, AsyncTrainingClient)
+        assert_type(client.with_options(token=lambda: "t"), AsyncTrainingClient)
+
+
+def erred(error: TrainingError, refused: APIStatusError) -> None:
+    assert_type(error.status, int | None)
+    assert_type(error.reason, str | None)
+    assert_type(error.message, str)
+    assert_type(error.request_id, str | None)
+    assert_type(refused.report, ResetReport | None)
