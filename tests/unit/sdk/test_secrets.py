@@ -1,0 +1,128 @@
+"""What no error, no log and no representation ever shows: the token, and whose progress it is."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from training_sdk import (
+    TrainingError,
+)
+from unit.sdk.fakes import (
+    COURSE,
+    ORIGIN,
+    RESET,
+    TOKEN,
+    Asker,
+    Organisation,
+    answer,
+    chain,
+    no_waiting,
+    over_the_wire,
+    row,
+    user_id,
+)
+
+ME = {"user_id": "u", "organisation_id": "o"}
+
+
+def breaking(kind: str) -> Any:
+    def handle(request: httpx.Request) -> httpx.Response:
+        if kind == "connect":
+            raise httpx.ConnectError("refused", request=request)
+        if kind == "read":
+            raise httpx.ReadError("reset", request=request)
+        if kind == "hook":
+            raise RuntimeError("a hook broke")
+        if kind == "html":
+            return httpx.Response(200, html="<html>")
+        return httpx.Response(int(kind), json={"code": 1, "message": "no"})
+
+    return handle
+
+
+@pytest.mark.parametrize(
+    "kind", ["connect", "read", "hook", "html", "302", "401", "403", "429", "500", "501"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_no_error_shows_the_token_or_holds_an_http_object(
+    ask: Asker, kind: str, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with no_waiting(), pytest.raises((TrainingError, RuntimeError)) as caught:
+        ask(
+            breaking(kind),
+            lambda client: _read(client, method),
+            max_retry_seconds=1,
+        )
+    for error in chain(caught.value):
+        assert TOKEN not in f"{error} {error!r} {error.args} {vars(error)}"
+        assert not type(error).__module__.startswith(("httpx", "httpcore", "h11"))
+        if isinstance(error, TrainingError):
+            assert TOKEN.encode() not in pickle.dumps(error)
+    assert TOKEN not in caplog.text
+    assert all(TOKEN not in str(vars(record)) for record in caplog.records)
+
+
+def _read(client: Any, method: str) -> Any:
+    return client.users.me() if method == "GET" else client.courses.update_assignments("c", add_users=["u"])
+
+
+def test_no_client_shows_its_token(ask: Asker) -> None:
+    def use(client: Any) -> Any:
+        shown = [
+            repr(client),
+            str(client),
+            repr(client._options),
+            repr(client.with_options(token=TOKEN)._options),
+        ]
+        assert not any(TOKEN in one for one in shown)
+        assert repr(client) == f"{type(client).__name__}(base_url={ORIGIN!r})"
+        return client.users.me()
+
+    ask(over_the_wire(lambda _: answer(ME)), use)
+
+
+def test_a_whole_reset_logs_no_token_no_names_and_no_query(
+    ask: Asker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    organisation = Organisation([row(1), row(2)])
+    plan = ask(over_the_wire(organisation), lambda client: client.resets.plan(COURSE, users=[user_id(1)]))
+    report = ask(over_the_wire(organisation), lambda client: client.resets.apply(plan, confirm=plan.phrase))
+    own = [record.getMessage() for record in caplog.records if record.name == "training_sdk"]
+    assert any(RESET in line for line in own)
+    assert not any("?" in line for line in own)
+    for secret in (TOKEN, "Zoë", "user1@example.test"):
+        assert secret not in caplog.text
+    assert TOKEN.encode() not in pickle.dumps((plan, report))
+    assert TOKEN not in f"{plan!r}{plan}{report!r}{report}"
+
+
+def test_there_is_one_logger_and_it_is_quiet_by_itself(ask: Asker, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    ask(over_the_wire(lambda _: answer(ME)), lambda client: client.users.me())
+    names = {record.name for record in caplog.records if record.name.startswith("training")}
+    assert names == {"training_sdk"}
+    assert logging.getLogger("training_sdk").handlers == []
+
+
+@pytest.fixture
+def warnings_logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level(logging.WARNING, logger="training_sdk"):
+        yield caplog
+
+
+def test_a_wait_is_logged_so_that_nobody_wonders(
+    ask: Asker, warnings_logged: pytest.LogCaptureFixture
+) -> None:
+    replies = iter([answer({"message": "too many"}, 429), answer(ME)])
+    with no_waiting():
+        ask(over_the_wire(lambda _: next(replies)), lambda client: client.users.me())
+    assert re.search(r"too many .*429.*; trying again in 0\.[56] s", warnings_logged.text)
