@@ -7,6 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from mock_server import app
+from mock_server.live import LiveWorld
 from mock_server.policy import Policy
 from mock_server.rules.authentication import actor_of
 from mock_server.wire.message import Request, Response
@@ -15,7 +16,6 @@ from mock_server.world.exporter_csv import build_exporter_csv
 from mock_server.world.generate import build_generated
 from mock_server.world.ledger import AuditEntry, Certificate, Notification
 from mock_server.world.people import digest
-from mock_server.world.world import World
 
 if TYPE_CHECKING:
     from mock_server.doors.httpx import MockTransport
@@ -27,7 +27,7 @@ TokenName = Literal["admin", "manager", "teamlead", "learner", "outsider", "revo
 class MockTraining:
     """A world behind the vendor's wire. Any number live side by side; every method is safe across threads."""
 
-    def __init__(self, world: World, tokens: dict[str, str]) -> None:
+    def __init__(self, world: LiveWorld, tokens: dict[str, str]) -> None:
         self.world = world
         self._tokens = dict(tokens)
 
@@ -35,7 +35,7 @@ class MockTraining:
     def demo(cls, *, policy: Policy | None = None, now: datetime | None = None) -> MockTraining:
         """A realistic organisation, the same every time. ``now`` freezes its clock; without, time is real."""
         builder = build_demo(now)
-        return cls(builder.build(policy or Policy()), builder.tokens)
+        return cls(builder.build(policy or Policy(), LiveWorld), builder.tokens)
 
     @classmethod
     def generate(
@@ -52,7 +52,7 @@ class MockTraining:
         ValueError for numbers below one.
         """
         builder = build_generated(users, courses, seed, now=now)
-        return cls(builder.build(policy or Policy()), builder.tokens)
+        return cls(builder.build(policy or Policy(), LiveWorld), builder.tokens)
 
     @classmethod
     def from_exporter_csv(
@@ -63,7 +63,7 @@ class MockTraining:
         ExporterCsvError, naming line and column, if anything in the file is wrong.
         """
         builder = build_exporter_csv(path, now=now)
-        return cls(builder.build(policy or Policy()), builder.tokens)
+        return cls(builder.build(policy or Policy(), LiveWorld), builder.tokens)
 
     def token(self, name: TokenName) -> str:
         """A token by its name; LookupError lists the names there are."""

@@ -28,7 +28,7 @@ def reset_progress(call: Call) -> Response:
     course = scope.find(organisation, asked)
     slot = idempotency.slot(call.token, NAME, key or "")
     content = idempotency.fingerprint(call.request.body, confirmations)
-    kept = world.keys.replay(slot, content, is_repeat=call.is_repeat) if key else None
+    kept = idempotency.replay(world.keys, slot, content, is_repeat=call.is_repeat) if key else None
     if kept is not None:
         audit.done(world, call.token, call.request_id, call.body, (), "replayed")
         return answers.raw_ok(kept)

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from hashlib import sha256
-from threading import Lock
 from typing import TYPE_CHECKING
-
-from attrs import define, field
 
 from mock_server.refusal import Reason, RefusedError, invalid
 
 if TYPE_CHECKING:
+    from mock_server.world.keys import Keys, Slot
     from mock_server.world.people import Token
 
 HEADER = "idempotency-key"
 _KEY = re.compile(r"[!-~]{1,255}")
-
-Slot = tuple[str, str, str, str]
-"""Organisation, actor, operation and key: what a key is scoped to."""
 
 
 def slot(token: Token, operation: str, key: str) -> Slot:
@@ -46,43 +39,19 @@ def fingerprint(body: bytes, confirmations: Sequence[str]) -> str:
     return sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest()
 
 
-@define(eq=False)
-class Keys:
-    """The answers kept by key, and the keys of requests that are still running."""
-
-    kept: dict[Slot, tuple[str, bytes]] = field(factory=dict)
-    """Fingerprint and body of the first 200."""
-    _running: Counter[Slot] = field(factory=Counter)
-    _lock: Lock = field(factory=Lock)
-
-    @contextmanager
-    def running(self, slot: Slot | None) -> Iterator[bool]:
-        """Mark a request as running from its arrival on; tells whether another with its key was so already."""
-        if slot is None:
-            yield False
-            return
-        with self._lock:
-            is_repeat = self._running[slot] > 0
-            self._running[slot] += 1
-        try:
-            yield is_repeat
-        finally:
-            with self._lock:
-                self._running -= Counter((slot,))
-
-    def replay(self, slot: Slot, content: str, *, is_repeat: bool) -> bytes | None:
-        """The answer kept for this key, None for a new one; 409 while the first runs, 422 for other content."""
-        if is_repeat:
-            raise RefusedError(
-                Reason.IDEMPOTENCY_KEY_IN_FLIGHT,
-                "The first request with this Idempotency-Key is still running; send it again later.",
-            )
-        if slot not in self.kept:
-            return None
-        first, body = self.kept[slot]
-        if first != content:
-            raise RefusedError(
-                Reason.IDEMPOTENCY_KEY_REUSED,
-                "This Idempotency-Key was used with another body or confirmation; take a new key.",
-            )
-        return body
+def replay(keys: Keys, slot: Slot, content: str, *, is_repeat: bool) -> bytes | None:
+    """The answer kept for this key, None for a new one; 409 while the first runs, 422 for other content."""
+    if is_repeat:
+        raise RefusedError(
+            Reason.IDEMPOTENCY_KEY_IN_FLIGHT,
+            "The first request with this Idempotency-Key is still running; send it again later.",
+        )
+    if slot not in keys.kept:
+        return None
+    first, body = keys.kept[slot]
+    if first != content:
+        raise RefusedError(
+            Reason.IDEMPOTENCY_KEY_REUSED,
+            "This Idempotency-Key was used with another body or confirmation; take a new key.",
+        )
+    return body

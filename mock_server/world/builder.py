@@ -9,7 +9,7 @@
     org.enrol(course.id, anna.id, assigned_at, due_at=text, identity=Identity(...))   # overrides, optional
     org.record(course.id, anna.id, Record(...))                   # what is recorded
     builder.token("learner", anna)
-    mock = MockTraining(builder.build(policy), builder.tokens)
+    mock = MockTraining(builder.build(policy, LiveWorld), builder.tokens)
 
 Each makes and returns the frozen thing itself: Site, Group, PermissionSet, Person, Course. Ids given are
 kept as they are. A loader checks its rows first; nothing is checked again here. ``build`` works out the
@@ -21,12 +21,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import evolve
 
 from mock_server.policy import Policy
-from mock_server.rules.eligibility import assigned_since
 from mock_server.world import times
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Assigned, Course, Lesson
@@ -45,6 +44,8 @@ from mock_server.world.people import (
 )
 from mock_server.world.progress import Enrolment, LessonProgress, Record
 from mock_server.world.world import World
+
+W = TypeVar("W", bound=World)
 
 
 class OrganisationBuilder:
@@ -222,7 +223,7 @@ class OrganisationBuilder:
         due, assigned = self.organisation.courses[course_id].due, self.organisation.assigned[course_id]
         plain: dict[datetime, Enrolment] = {}
         for person in self.organisation.people.values():
-            since = assigned_since(assigned, person)
+            since = assigned.since(person)
             if since is None:
                 continue
             if since not in plain:
@@ -278,12 +279,12 @@ class WorldBuilder:
             person.id, person.organisation_id, expires_at, revoked
         )
 
-    def build(self, policy: Policy) -> World:
-        """The finished world. Call it once: the world takes over what was built."""
+    def build(self, policy: Policy, kind: type[W]) -> W:
+        """The finished world, of the kind wanted. Call it once: the world takes over what was built."""
         for each in self._organisations:
             each.finish()
         organisations = [each.organisation for each in self._organisations]
-        return World(
+        return kind(
             policy=policy,
             clock=self._clock,
             ids=self._ids,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from mock_server.world import times
+
+if TYPE_CHECKING:
+    from mock_server.world.people import Person
 
 
 class CourseStatus(StrEnum):
@@ -110,6 +114,15 @@ class Assigned:
     sites: dict[str, datetime]
     universal: datetime | None = None
     """Everyone in the organisation, since then."""
+
+    def since(self, person: Person) -> datetime | None:
+        """R10: since when somebody is assigned, by whichever way came first; None if in no way."""
+        if not person.can_learn:
+            return None
+        ways = [self.users.get(person.id), self.universal]
+        ways += [self.groups.get(group) for group in person.groups]
+        ways += [self.sites.get(site) for site in person.sites]
+        return min((since for since in ways if since is not None), default=None)
 
     @staticmethod
     def nobody() -> Assigned:

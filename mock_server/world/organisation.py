@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from attrs import define, evolve, field
 
-from mock_server.rules.eligibility import assigned_since
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Assigned, Course, DueKind
 from mock_server.world.ledger import Certificate
@@ -54,7 +53,7 @@ class Organisation:
 
     def _refresh(self, course_id: str, person: Person) -> None:
         progress, now = self.progress[course_id], self.clock.now()
-        if assigned_since(self.assigned[course_id], person) is None:
+        if self.assigned[course_id].since(person) is None:
             progress.leave(person.id)
         elif person.id not in progress.enrolments:
             progress.enrol(person.id, Enrolment(now, now, self.courses[course_id].due.date_for(now)))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from mock_server.rules.eligibility import assigned_since
 from mock_server.world.organisation import Organisation
 
 
 def recount(organisation: Organisation, course_id: str) -> dict[str, int]:
     """What the kept counters of a course must be, by walking over everybody."""
     assigned = organisation.assigned[course_id]
-    people = [p.id for p in organisation.people.values() if assigned_since(assigned, p) is not None]
+    people = [p.id for p in organisation.people.values() if assigned.since(p) is not None]
     records = organisation.progress[course_id].records
     rows = [records[user_id] for user_id in people if user_id in records]
     return {

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from threading import RLock
 from typing import Any, TypeVar
 
 from attrs import define, evolve, field
 
 from mock_server.policy import Policy
-from mock_server.rules.idempotency import Keys
-from mock_server.rules.learning import Desk, write
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Course
 from mock_server.world.ids import Ids
-from mock_server.world.learner import Change, LearnerActions
+from mock_server.world.keys import Keys
 from mock_server.world.ledger import AuditEntry, Notification
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Person, Token
 from mock_server.world.progress import Record
 from mock_server.world.snapshot import snapshot
-from mock_server.world.times import aware
 
 _T = TypeVar("_T")
 
 
 @define(eq=False, repr=False)
-class World(LearnerActions):
+class World:
     """The only state there is. Worlds share nothing, so any number live side by side."""
 
     policy: Policy
@@ -89,12 +85,6 @@ class World(LearnerActions):
             changed = evolve(self.course(course), **changes)
             self.main.put_course(changed)
             return changed
-
-    def _act(self, course: str, user: str, made_at: datetime | None, change: Change) -> Record:
-        with self.lock:
-            at = self.clock.now() if made_at is None else aware(made_at)
-            desk = Desk(self, self.main, self.course(course), self.user(user), at)
-            return write(desk, lambda record: change(desk, record))
 
     def snapshot(self) -> dict[str, Any]:
         """The whole state as plain JSON data, record by record."""

@@ -15,6 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from mock_server import MockTraining, Policy
+from mock_server.live import LiveWorld
 from mock_server.world.builder import OrganisationBuilder, WorldBuilder
 from mock_server.world.courses import Course, CourseStatus, Due, DueKind, LessonKind
 from mock_server.world.people import Permission, Person, Seat, Status
@@ -85,7 +86,7 @@ def grow(policy: Policy | None = None) -> Plant:
     builder = WorldBuilder(seed="plant", now=BEGAN)
     people, courses = _nordwerk(builder)
     people["stranger"], courses["foreign"] = _neighbour(builder)
-    mock = MockTraining(builder.build(policy or Policy()), builder.tokens)
+    mock = MockTraining(builder.build(policy or Policy(), LiveWorld), builder.tokens)
     _history(mock)
     mock.world.clock.freeze(NOW)
     return Plant(mock, people, courses)

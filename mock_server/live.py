@@ -1,30 +1,32 @@
-"""Learner actions as methods of the world: what a person does in a course, as the product would record it."""
+"""The world with learners acting in it: what a person does in a course, recorded as the product would."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime
+
+from attrs import define
 
 from mock_server.rules import learning
 from mock_server.rules.learning import Desk
 from mock_server.world.courses import LessonKind
 from mock_server.world.progress import Record
+from mock_server.world.times import aware
+from mock_server.world.world import World
 
 Change = Callable[[Desk, Record], Record]
 
 
-class LearnerActions(ABC):
-    """Every action takes course and user by id, title or e-mail address, and returns the record as it is then.
+@define(eq=False, repr=False)
+class LiveWorld(World):
+    """`mock.world`: the state, and the actions of its learners.
+
+    Every action takes course and user by id, title or e-mail address, and returns the record as it is then.
 
     ``made_at`` is when the learner did it (default: now), which may be before it arrives (offline device).
     Raises LookupError (no such course, user or lesson), `NotAssignedError`, `LateWriteError` (R22), or ValueError
     for a number out of range or a ``made_at`` without time zone; then nothing has changed.
     """
-
-    @abstractmethod
-    def _act(self, course: str, user: str, made_at: datetime | None, change: Change) -> Record:
-        """Let a learner's action change their record, under the world's lock."""
 
     def open(self, course: str, user: str, *, made_at: datetime | None = None) -> Record:
         """Open a course."""
@@ -123,6 +125,13 @@ class LearnerActions(ABC):
                 desk, record, desk.lesson(lesson, LessonKind.ASSIGNMENT), file_name, mark
             ),
         )
+
+    def _act(self, course: str, user: str, made_at: datetime | None, change: Change) -> Record:
+        """Let a learner's action change their record, under the world's lock."""
+        with self.lock:
+            at = self.clock.now() if made_at is None else aware(made_at)
+            desk = Desk(self, self.main, self.course(course), self.user(user), at)
+            return learning.write(desk, lambda record: change(desk, record))
 
 
 def _percent(name: str, value: int, most: int = 100) -> None:
