@@ -10,8 +10,8 @@ completes and is reset at random at the same time.
 from __future__ import annotations
 
 import json
-import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,12 +29,15 @@ from contract.stage import RESET, confirming, typed
 from mock_server import MockTraining
 from mock_server.world.courses import Course
 from mock_server.world.keys import Keys, Slot
+from mock_server.world.ledger import Certificate
 from training_sdk import ConflictError, ResetReport, StalePlanError, TrainingClient
 
 USERS, GENERATIONS, LESSONS, ATTEMPTS = 60, 8, 4, 2
 ENOUGH = 200
 """Answers that must have been read before an end is made."""
 HIGHEST_SCORE = 100
+MOMENT = 1e-4
+"""Seconds, long enough for another thread to get its turn."""
 PATIENCE = 60.0
 """Seconds after which a test gives up; no test waits for it when all is well."""
 
@@ -45,15 +48,6 @@ Engine = Literal["stdlib", "uvicorn"]
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.param
     return found
-
-
-@pytest.fixture(autouse=True)
-def _threads_take_turns_often() -> Iterator[None]:
-    """Without this a reset is over before another thread gets to run, and nothing would be proved."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(before)
 
 
 @contextmanager
@@ -181,6 +175,18 @@ class Reader:
                 read()
 
 
+class SlowCertificates(dict[tuple[str, str], tuple[Certificate, ...]]):
+    """Lets every other thread run in the middle of each completion and between any two people of a reset."""
+
+    def __setitem__(self, key: tuple[str, str], value: tuple[Certificate, ...]) -> None:
+        time.sleep(MOMENT)
+        super().__setitem__(key, value)
+
+    def pop(self, *args: Any) -> Any:
+        time.sleep(MOMENT)
+        return super().pop(*args)
+
+
 @define
 class Scene:
     """A world of two courses, in which everybody is blank at first."""
@@ -191,6 +197,7 @@ class Scene:
     readers: list[Reader] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.mock.world.main.certificates = SlowCertificates(self.mock.world.main.certificates)
         course, restless = self.mock.world.courses
         roster = list(self.mock.world.main.progress[course.id].roster)
         self.readers = [Reader(self.mock, self.http, course.id, restless.id, roster) for _ in range(3)]

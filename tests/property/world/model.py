@@ -18,6 +18,10 @@ Json = dict[str, Any]
 ACTIVE, GUEST = "USER_ACTIVE_STATUS_ACTIVE", "SUBSCRIPTION_SEAT_TYPE_COLLABORATOR"
 
 
+STOCK_PHRASES = {"Done.", "assessor", "assignment.pdf"}
+"""What a learner who completes a whole course leaves in its lessons: nothing that could be told from the next one's."""
+
+
 def wire_date(at: datetime) -> str:
     """A moment as the wire writes it."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"

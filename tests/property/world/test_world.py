@@ -84,10 +84,11 @@ class WorldMachine(WatchedWorld):
     def complete_course(self, name: str, course: str, hours: int | None, score: int) -> None:
         self.act(name, course, hours, self.mock.world.complete_course, score=score)
 
-    @rule(name=names, hours=ages, mark=marks, signed_off_by=st.sampled_from(["", "Jonas"]))
-    def submit_assessment(self, name: str, hours: int | None, mark: int | None, signed_off_by: str) -> None:
+    @rule(name=names, hours=ages, mark=marks, is_signed_off=st.booleans())
+    def submit_assessment(self, name: str, hours: int | None, mark: int | None, is_signed_off: bool) -> None:
+        assessor = f"assessor of {self.now.isoformat()}" if is_signed_off else ""
         action = self.mock.world.submit_assessment
-        self.act(name, FORKLIFT, hours, action, mark=mark, signed_off_by=signed_off_by)
+        self.act(name, FORKLIFT, hours, action, mark=mark, signed_off_by=assessor)
 
     @rule(name=names, course=courses, hours=ages)
     def post(self, name: str, course: str, hours: int | None) -> None:
