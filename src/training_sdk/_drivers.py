@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
 import httpx
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from training_sdk import _checks
 from training_sdk._deadline import Deadline, keep_deadlines
@@ -125,9 +125,14 @@ def _parsed(address: str) -> httpx.URL:
     raise InvalidArgumentError(f"the address {address[:200]!r} is too long or not an address at all")
 
 
-def _response(answer: httpx.Response, body: bytes, request_id: str) -> Response:
+def _response(answer: httpx.Response, body: bytes, prepared: httpx.Request) -> Response:
     headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
-    return Response(answer.status_code, headers, body, answer.headers.get("x-request-id", request_id))
+    if not answer.is_success:  # what it says ends in a message, and some servers repeat what they were sent
+        token = prepared.headers["authorization"].removeprefix("Bearer ")
+        body = body.replace(token.encode(), b"***")
+        headers = tuple((name, value.replace(token, "***")) for name, value in headers)
+    response = Response(answer.status_code, headers, body)
+    return evolve(response, request_id=response.header("x-request-id") or prepared.headers["x-request-id"])
 
 
 def _translate(error: BaseException, request_id: str) -> TransportError:
@@ -275,7 +280,7 @@ class SyncDriver:
             answer = raised.response  # a client from outside raises by itself, and has thrown the body away
         except BaseException as problem:
             raise _translate(problem, request_id) from None
-        response = _response(answer, body.whole(), request_id)
+        response = _response(answer, body.whole(), prepared)
         _note(request, response, started)
         return response
 
@@ -353,7 +358,7 @@ class AsyncDriver:
             answer = raised.response
         except BaseException as problem:
             raise _translate(problem, request_id) from None
-        response = _response(answer, body.whole(), request_id)
+        response = _response(answer, body.whole(), prepared)
         _note(request, response, started)
         return response
 

@@ -42,7 +42,8 @@ def breaking(kind: str) -> Any:
             raise RuntimeError("a hook broke")
         if kind == "html":
             return httpx.Response(200, html="<html>")
-        return httpx.Response(int(kind), json={"code": 1, "message": "no"})
+        echo = f"no, {request.headers['authorization']}"  # some servers repeat what they were sent
+        return httpx.Response(int(kind), json={"code": 1, "message": echo}, headers={"location": f"/{echo}"})
 
     return handle
 
