@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
@@ -293,9 +293,17 @@ _FAST = settings(
     stateful_step_count=25,
     deadline=None,
     derandomize=True,
+    phases=[Phase.generate],  # shrinking such histories takes minutes; the heavy lane does it
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-_HEAVY = settings(_FAST, max_examples=250, stateful_step_count=50, derandomize=False, print_blob=True)
+_HEAVY = settings(
+    _FAST,
+    max_examples=250,
+    stateful_step_count=50,
+    derandomize=False,
+    phases=[Phase.generate, Phase.shrink],
+    print_blob=True,
+)
 
 
 def test_R09_to_R23_hold_whatever_happens() -> None:
