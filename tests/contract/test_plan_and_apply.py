@@ -23,6 +23,7 @@ from training_sdk import (
     NotFoundError,
     Outcome,
     OutcomeUnknownError,
+    PermissionDeniedError,
     PlanMismatchError,
     ResetPlan,
     ResetReport,
@@ -378,6 +379,19 @@ def _same_person_twice(request: Request, handle: Handle) -> Response:
         answer["data"].append(answer["data"][0] | {"progress_percent": 12.5})
 
     return _altered(request, handle, repeat)
+
+
+def test_R05_a_view_narrower_than_the_course_makes_no_plan_for_everyone(stage: Stage, plant: Plant) -> None:
+    def own_row_only(request: Request, handle: Handle) -> Response:
+        narrow = [name for name in request.headers if name[0] != "authorization"]
+        learner = ("authorization", f"Bearer {plant.mock.token('learner')}")
+        return handle(evolve(request, headers=(*narrow, learner)) if request.path == FEED else request)
+
+    client = stage.client()
+    stage.tap.meddle = own_row_only
+    with pytest.raises(PermissionDeniedError, match="sees the progress of 1") as narrow:
+        client.resets.plan_everyone(plant.forklift)
+    assert narrow.value.reason == "NARROW_VIEW"
 
 
 @pytest.mark.parametrize(
