@@ -7,6 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from mock_server import app
+from mock_server.control.journal import Journal
 from mock_server.live import LiveWorld
 from mock_server.policy import Policy
 from mock_server.rules.authentication import actor_of
@@ -30,6 +31,9 @@ class MockTraining:
     def __init__(self, world: LiveWorld, tokens: dict[str, str]) -> None:
         self.world = world
         self._tokens = dict(tokens)
+        self._names = {token: name for name, token in tokens.items()}
+        self.calls = Journal()
+        """Every request so far but the control plane's own, with assertions: ``mock.calls.of("reset").once()``."""
 
     @classmethod
     def demo(cls, *, policy: Policy | None = None, now: datetime | None = None) -> MockTraining:
@@ -88,7 +92,10 @@ class MockTraining:
 
     def handle(self, request: Request) -> Response:
         """Answer one request; never raises."""
-        return app.handle(self, request)
+        response = app.handle(self, request)
+        if not request.path.startswith("/_mock/"):
+            self.calls.record(request, response, self._names)
+        return response
 
     @property
     def policy(self) -> Policy:

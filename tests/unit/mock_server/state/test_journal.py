@@ -1,0 +1,205 @@
+"""The request journal: what it keeps, what it never shows, and assertions that fail in words."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_server import MockTraining
+from mock_server.control import journal
+from mock_server.control.journal import SHORT, Journal, operation_name
+from mock_server.operations.table import OPERATIONS
+from mock_server.wire.message import Request, Response
+from unit.mock_server.core.speaker import COURSES, FORKLIFT, RESET, WHO, Speaker, course_id, recorded
+
+
+@pytest.fixture
+def mock() -> MockTraining:
+    return MockTraining.demo()
+
+
+@pytest.fixture
+def admin(mock: MockTraining) -> Speaker:
+    return Speaker(mock)
+
+
+def test_a_reset_is_there_once_with_all_that_was_said(mock: MockTraining, admin: Speaker) -> None:
+    user = recorded(mock)[0]
+    admin.reset(course_id(mock), [user], (FORKLIFT, 1), x_request_id="r-1")
+    made = mock.calls.of("reset").once()
+    assert (made.number, made.operation, made.token) == (1, "ResetCourseProgress", "admin")
+    assert (made.method, made.path, made.query, made.status) == ("POST", RESET, "", 200)
+    assert made.json == {"courseId": course_id(mock), "userIds": [user]}
+    assert made.answer.json == {"usersUpdated": 1}
+    assert made.header("Reset-Confirmation") == json.dumps({"courseTitle": FORKLIFT, "users": 1})
+    assert made.request_id == "r-1"
+    assert str(made) == f"#1 POST {RESET} as admin -> 200"
+
+
+def test_refused_and_unknown_requests_are_there_as_well(mock: MockTraining) -> None:
+    Speaker(mock, "learner").post(RESET, {})
+    Speaker(mock, None).get("/nowhere", "a=1")
+    refused, lost = mock.calls
+    assert (refused.operation, refused.token, refused.status) == ("ResetCourseProgress", "learner", 403)
+    assert (lost.operation, lost.token, lost.query, lost.status) == ("", "", "a=1", 401)
+
+
+def test_the_control_plane_is_not_in_the_journal(mock: MockTraining) -> None:
+    mock.handle(Request("GET", "/_mock/tokens"))
+    assert mock.calls.seen == ()
+    mock.calls.never()
+
+
+def test_every_operation_is_found_under_its_name_whatever_the_spelling(mock: MockTraining) -> None:
+    for operation in OPERATIONS:
+        assert operation_name(operation.method, operation.template) == operation.name
+        assert len(mock.calls.of(operation.name.upper())) == 0
+    assert set(SHORT.values()) <= {operation.name for operation in OPERATIONS}
+    assert operation_name("GET", "/training/courses/v1/%zz/lessons") == ""
+
+
+def test_a_misspelt_operation_is_an_error_and_not_no_calls(mock: MockTraining) -> None:
+    with pytest.raises(LookupError, match=r"'resett'; did you mean ResetCourseProgress\?"):
+        mock.calls.of("resett")
+    with pytest.raises(LookupError, match="there are Create"):
+        mock.calls.in_order("reset", "~~~~~~~~")
+
+
+def test_assertions_fail_with_what_was_seen(mock: MockTraining, admin: Speaker) -> None:
+    with pytest.raises(AssertionError, match="expected 1 ResetCourseProgress, not 0; seen: none"):
+        mock.calls.of("reset").once()
+    admin.get(WHO)
+    admin.get(COURSES)
+    with pytest.raises(
+        AssertionError, match=r"expected 0 WhoAmI, not 1; seen:\n  #1 GET .*WhoAmI as admin -> 200"
+    ):
+        mock.calls.of("WhoAmI").never()
+    with pytest.raises(AssertionError, match="expected 3 requests, not 2"):
+        mock.calls.times(3)
+    assert mock.calls.times(2).of("courses").once().number == 2
+
+
+def test_order_is_asserted_with_others_in_between(mock: MockTraining, admin: Speaker) -> None:
+    for path in (WHO, COURSES, WHO):
+        admin.get(path)
+    mock.calls.in_order("WhoAmI", "courses")
+    mock.calls.in_order("courses", "WhoAmI")
+    mock.calls.in_order("WhoAmI", "courses", "WhoAmI")
+    with pytest.raises(AssertionError, match="courses then courses; ListCourses did not come"):
+        mock.calls.in_order("courses", "courses")
+
+
+def test_calls_are_narrowed_by_token_status_and_anything(mock: MockTraining, admin: Speaker) -> None:
+    admin.get(COURSES, "pageSize=1")
+    Speaker(mock, "learner").get(COURSES)
+    Speaker(mock, "nobody").get(COURSES)
+    assert mock.calls.by("learner").once().status == 200
+    assert mock.calls.answered(401).once().token == ""
+    assert mock.calls.where(lambda each: "pageSize" in each.query).once().token == "admin"
+    assert [each.number for each in mock.calls[1:]] == [2, 3]
+    assert mock.calls[-1].status == 401
+    with pytest.raises(AssertionError, match="0 ListCourses as learner answered 200, not 1"):
+        mock.calls.of("courses").by("learner").answered(200).never()
+
+
+def test_a_cleared_journal_counts_anew_and_numbers_go_on(mock: MockTraining, admin: Speaker) -> None:
+    admin.get(WHO)
+    mock.calls.clear()
+    mock.calls.never()
+    admin.get(WHO)
+    assert mock.calls.once().number == 2
+
+
+def test_what_was_asked_for_stays_as_it_was(mock: MockTraining, admin: Speaker) -> None:
+    before = mock.calls.of("WhoAmI")
+    admin.get(WHO)
+    assert (len(before), len(mock.calls.of("WhoAmI")), repr(mock.calls)) == (0, 1, "<1 requests>")
+
+
+def everything(mock: MockTraining) -> str:
+    return "".join(
+        repr(each) + str(each) + each.body.text + each.answer.text + repr(each.body) for each in mock.calls
+    )
+
+
+@pytest.mark.parametrize("token", ["admin", "live-0123456789abcdef"])
+def test_a_token_is_masked_wherever_it_stands(mock: MockTraining, token: str) -> None:
+    speaker = Speaker(mock, token)
+    secret = mock._tokens.get(token, token)
+    other = mock.token("outsider")
+    speaker.get(f"/{secret}/{other}", f"searchTerm={secret}&{other}=1")
+    speaker.post(RESET, {"courseId": secret, "note": other}, x_api_key=secret, cookie=other, referer=secret)
+    speaker.send("POST", RESET, raw=f"{secret}{other}".encode())
+    assert len(mock.calls) == 3
+    assert secret not in everything(mock)
+    assert other not in everything(mock)
+    assert mock.calls[0].header("authorization") == "Bearer ***"
+    assert mock.calls[1].header("x-api-key") == mock.calls[1].header("cookie") == "***"
+
+
+@given(
+    st.text(alphabet="abc=;, *-_", min_size=9, max_size=30).map(str.strip).filter(lambda text: len(text) > 8)
+)
+def test_no_authorization_header_shows_more_than_its_scheme(value: str) -> None:
+    kept = Journal()
+    kept.record(Request("GET", "/", headers=(("authorization", value),)), Response(401), {})
+    assert kept.once().header("authorization") == "***"
+
+
+def test_two_tokens_at_once_speak_for_nobody(mock: MockTraining) -> None:
+    both = tuple(("authorization", f"Bearer {mock.token(name)}") for name in ("admin", "learner"))
+    mock.handle(Request("GET", WHO, headers=both))
+    assert (mock.calls.once().token, mock.calls.once().status) == ("", 401)
+    assert mock.token("admin") not in everything(mock)
+
+
+def test_a_long_body_is_cut_and_says_so(mock: MockTraining) -> None:
+    Speaker(mock).post(RESET, {"courseId": "x" * journal.MAX_BODY})
+    body = mock.calls.once().body
+    assert (len(body.data), body.is_cut) == (journal.MAX_BODY, True)
+    with pytest.raises(ValueError, match="was cut after 65536 bytes"):
+        _ = body.json
+
+
+def test_memory_is_bounded_by_number_and_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MAX_EXCHANGES", 5)
+    monkeypatch.setattr(journal, "MAX_BYTES", 1000)
+    kept = Journal()
+    for _ in range(7):
+        kept.record(Request("GET", WHO), Response(200), {})
+    assert [each.number for each in kept] == [3, 4, 5, 6, 7]
+    for _ in range(7):
+        kept.record(Request("GET", WHO, body=b"x" * 150), Response(200, (), b"y" * 150), {})
+    assert [each.number for each in kept] == [12, 13, 14]
+    assert kept.dropped == 11
+
+
+def test_what_has_been_dropped_is_never_taken_for_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MAX_EXCHANGES", 1)
+    kept = Journal()
+    kept.record(Request("POST", RESET), Response(200), {})
+    kept.record(Request("GET", WHO), Response(200), {})
+    for ask in (kept.of("reset").never, kept.of("WhoAmI").once, lambda: kept.in_order("WhoAmI")):
+        with pytest.raises(AssertionError, match="1 older requests are no longer in the journal"):
+            ask()
+    kept.clear()
+    kept.never()
+
+
+def test_threads_lose_nothing() -> None:
+    kept = Journal()
+
+    def speak() -> None:
+        for _ in range(200):
+            kept.record(Request("GET", WHO), Response(200), {})
+
+    threads = [threading.Thread(target=speak) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [each.number for each in kept] == list(range(1, 801))
