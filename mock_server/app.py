@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mock_server._version import __version__
 from mock_server.control.routes import handle_control
@@ -25,6 +25,7 @@ from mock_server.wire import answers, reading
 from mock_server.wire.fields import Params
 from mock_server.wire.message import Request, Response
 from mock_server.world.world import World
+from mock_server.world.past import as_of
 
 if TYPE_CHECKING:
     from mock_server.mock import MockTraining
@@ -132,6 +133,9 @@ def _perform(world: World, incoming: _Incoming, *, is_repeat: bool) -> Response:
     reach = operation.rights(world, actor, body)
     params = Params.read(query, operation.query)
     call = Call(
+    shown = world.warehouse_time() if operation.lagged else None
+    if shown is not None:
+        actor = evolve(actor, organisation=as_of(actor.organisation, shown))
         world, token, actor, reach, path, params, body, incoming.request, incoming.request_id, is_repeat
     )
     return operation.handler(call)

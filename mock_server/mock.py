@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,7 @@ from mock_server.policy import Policy
 from mock_server.rules.authentication import actor_of
 from mock_server.wire.message import Request, Response
 from mock_server.world.demo import build_demo
+from mock_server.world.clock import Clock
 from mock_server.world.exporter_csv import build_exporter_csv
 from mock_server.world.generate import build_generated
 from mock_server.world.ledger import AuditEntry, Certificate, Notification
@@ -107,6 +109,24 @@ class MockTraining:
         """Every notification sent, oldest first."""
         with self.world.lock:
             return tuple(self.world.outbox)
+    @property
+    def clock(self) -> Clock:
+        """This world's time: real, or frozen and moved as a test wants it."""
+        return self.world.clock
+
+    @property
+    def lag(self) -> timedelta:
+        """How old feed and analytics are: 0 to 2 h, by default 0. Everything else shows the present.
+
+        ``mock.lag = timedelta(hours=1)`` sets it; what is there at that moment is what the warehouse knows, until
+        the clock has moved on. ValueError out of range, or for fractions of a second.
+        """
+        return self.world.lag
+
+    @lag.setter
+    def lag(self, lag: timedelta) -> None:
+        self.world.lag = lag
+
 
     @property
     def certificates(self) -> tuple[Certificate, ...]:

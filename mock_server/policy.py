@@ -15,6 +15,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "confirmation": ("required", "off"),
 }
 _LARGEST_RESET = 1_000_000
+_LONGEST_LAG = 7200
+_NUMBERS = ("max_users_per_reset", "lag_seconds", "refresh_seconds")
 
 
 def _one_of_its_choices(_: object, attribute: Attribute[str], value: str) -> None:
@@ -28,6 +30,11 @@ def _a_size(_: object, attribute: Attribute[int], value: int) -> None:
         raise ValueError(
             f"policy {attribute.name}: {value!r} is not a whole number from 1 to {_LARGEST_RESET}"
         )
+
+
+def _a_lag(_: object, attribute: Attribute[int], value: int) -> None:
+    if type(value) is not int or not 0 <= value <= _LONGEST_LAG:
+        raise ValueError(f"policy {attribute.name}: {value!r} is not a whole number from 0 to {_LONGEST_LAG}")
 
 
 @frozen
@@ -48,6 +55,10 @@ class Policy:
     """R06: "off" behaves as the vendor's API is documented, for scripts written against it."""
     max_users_per_reset: int = field(default=1000, validator=_a_size)
     """R08: ids accepted in one reset, counted as sent."""
+    lag_seconds: int = field(default=0, validator=_a_lag)
+    """How old feed and analytics are at least, 0 to 7200 s; everything else shows the present."""
+    refresh_seconds: int = field(default=0, validator=_a_lag)
+    """How often feed and analytics are refreshed, 0 to 7200 s; 0 for always."""
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[str]) -> Policy:
@@ -61,7 +72,7 @@ class Policy:
                 raise ValueError(f"there is no policy {name!r}; the policies are {', '.join(_NAMES)}")
             if name in values:
                 raise ValueError(f"policy {name} is given twice")
-            values[name] = _number(value) if name == "max_users_per_reset" else value
+            values[name] = _number(value) if name in _NUMBERS else value
         return cls(**values)
 
 

@@ -66,3 +66,5 @@ class Operation:
     takes_body: bool = False
     audited: bool = False
     """R23: done or refused, it is written into the audit log."""
+    lagged: bool = False
+    """Answers from the warehouse, which may show the past (P)."""

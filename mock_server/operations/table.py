@@ -57,6 +57,7 @@ _SERVED = (
         progress.progress_feed,
         needs(Family.PROGRESS),
         progress.QUERY,
+        lagged=True,
     ),
     Operation(
         "GetCourseStatistics",
@@ -66,6 +67,7 @@ _SERVED = (
         analytics.course_statistics,
         needs(Family.ANALYTICS),
         (*PAGE, "courseIds"),
+        lagged=True,
     ),
     Operation(
         "GetUserLessonProgress",
@@ -75,6 +77,7 @@ _SERVED = (
         analytics.lesson_progress,
         needs(Family.PROGRESS),
         (*PAGE, "courseId"),
+        lagged=True,
     ),
     Operation(
         "ListLessonAttempts",
@@ -84,6 +87,7 @@ _SERVED = (
         analytics.lesson_attempts,
         needs(Family.PROGRESS),
         (*PAGE, "userId", "courseId"),
+        lagged=True,
     ),
     Operation(
         "ListUsers",

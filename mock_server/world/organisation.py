@@ -33,13 +33,13 @@ class Organisation:
         self.people[person.id] = person
         for course_id in self.courses:
             self._refresh(course_id, person)
-            self.progress[course_id].fragments.pop(person.id, None)
+            self.progress[course_id].forget_rows(person.id)
 
     def put_course(self, course: Course) -> None:
         """Add or replace a course."""
         self.courses[course.id] = course
         if course.id in self.assigned:
-            self.progress[course.id].fragments.clear()
+            self.progress[course.id].forget_rows()
             return
         self.assigned[course.id] = Assigned.nobody()
         self.progress.add_course(course.id)

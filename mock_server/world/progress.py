@@ -13,6 +13,9 @@ from datetime import datetime
 
 from attrs import define, field, frozen
 
+from mock_server.world.clock import Clock
+from mock_server.world.past import Past
+
 
 @frozen
 class LessonProgress:
@@ -163,6 +166,8 @@ class CourseProgress:
     tally: Tally = field(factory=Tally)
     fragments: dict[str, bytes] = field(factory=dict)
     """The JSON of rows already written, dropped when the row changes."""
+    past: Past | None = None
+    """What was before the latest changes; None unless the warehouse lags."""
 
     def has(self, user_id: str) -> bool:
         """Whether somebody is assigned now."""
@@ -176,6 +181,7 @@ class CourseProgress:
 
     def put(self, user_id: str, record: Record | None) -> None:
         """Replace somebody's record; None clears it."""
+        self._keep(user_id)
         if self.has(user_id):
             self.tally.count(self.records.get(user_id), -1)
             self.tally.count(record, +1)
@@ -187,6 +193,7 @@ class CourseProgress:
 
     def enrol(self, user_id: str, enrolment: Enrolment) -> None:
         """Put somebody on the roster, or replace their enrolment."""
+        self._keep(user_id)
         if not self.has(user_id):
             insort(self.roster, user_id)
             self.tally.count(self.records.get(user_id), +1)
@@ -196,8 +203,22 @@ class CourseProgress:
     def leave(self, user_id: str) -> None:
         """Take somebody off the roster; what is recorded stays and reappears when they return."""
         if self.has(user_id):
+            self._keep(user_id)
             del self.roster[bisect_left(self.roster, user_id)]
             self.tally.count(self.records.get(user_id), -1)
+
+    def _keep(self, user_id: str) -> None:
+        if self.past is not None:
+            self.past.keep(self, user_id)
+
+    def forget_rows(self, user_id: str | None = None) -> None:
+        """Drop the kept JSON of somebody's row, or of all, because a name or title in it has changed."""
+        shown = [self] if self.past is None or self.past.view is None else [self, self.past.view[1]]
+        for each in shown:
+            if user_id is None:
+                each.fragments.clear()
+            else:
+                each.fragments.pop(user_id, None)
 
     def fill(self, enrolments: Iterable[tuple[str, Enrolment]]) -> None:
         """Enrol many at once, for a course with nobody on its roster yet."""
@@ -212,15 +233,25 @@ class ProgressTable:
     """All partitions of an organisation, in the order of course ids."""
 
     courses: dict[str, CourseProgress] = field(factory=dict)
+    clock: Clock | None = None
+    """Set while the partitions keep what was before their latest changes."""
 
     def __getitem__(self, course_id: str) -> CourseProgress:
         return self.courses[course_id]
 
     def add_course(self, course_id: str) -> CourseProgress:
         """An empty partition, in its place in the order."""
-        self.courses[course_id] = CourseProgress()
+        self.courses[course_id] = CourseProgress(past=Past(self.clock) if self.clock else None)
         self.courses = dict(sorted(self.courses.items()))
         return self.courses[course_id]
+
+    def remember(self, clock: Clock | None) -> None:
+        """Keep from now on what was before every change; with None no longer, and forget what was kept."""
+        if clock is self.clock:
+            return
+        self.clock = clock
+        for progress in self.courses.values():
+            progress.past = Past(clock) if clock else None
 
     def window(self, course_ids: Iterable[str], offset: int, limit: int) -> Iterator[tuple[str, str]]:
         """The rows (course id, user id) from a position on, without walking those before it."""

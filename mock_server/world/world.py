@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from mock_server.world.ids import Ids
 from mock_server.world.keys import Keys
 from mock_server.world.ledger import AuditEntry, Notification
 from mock_server.world.organisation import Organisation
+from mock_server.world.past import LONGEST
 from mock_server.world.people import Person, Token
 from mock_server.world.progress import Record
 from mock_server.world.snapshot import snapshot
@@ -85,6 +87,40 @@ class World:
             changed = evolve(self.course(course), **changes)
             self.main.put_course(changed)
             return changed
+
+    @property
+    def lag(self) -> timedelta:
+        """How old feed and analytics are; 0 to 2 h, in whole seconds. Setting it keeps ``policy`` in step.
+
+        The past begins when a lag is first set: what is there then is what the warehouse knows.
+        """
+        return timedelta(seconds=self.policy.lag_seconds)
+
+    @lag.setter
+    def lag(self, lag: timedelta) -> None:
+        if lag != timedelta(seconds=int(lag.total_seconds())) or not timedelta(0) <= lag <= LONGEST:
+            raise ValueError(f"lag must be whole seconds from 0 to 2 hours, not {lag}")
+        with self.lock:
+            self.policy = evolve(self.policy, lag_seconds=int(lag.total_seconds()))
+            self._remember()
+
+    def __attrs_post_init__(self) -> None:
+        self._remember()
+
+    def _remember(self) -> None:
+        lags = self.policy.lag_seconds or self.policy.refresh_seconds
+        for each in self.organisations.values():
+            each.progress.remember(self.clock if lags else None)
+
+    def warehouse_time(self) -> datetime | None:
+        """The moment that feed and analytics show; None for the present."""
+        lag, refresh = self.policy.lag_seconds, self.policy.refresh_seconds
+        if not (lag or refresh):
+            return None
+        moment = self.clock.now() - timedelta(seconds=lag)
+        if not refresh:
+            return moment
+        return datetime.fromtimestamp(moment.timestamp() // refresh * refresh, UTC)
 
     def snapshot(self) -> dict[str, Any]:
         """The whole state as plain JSON data, record by record."""
