@@ -76,25 +76,23 @@ class Line(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send over a line that may break."""
-        self._break("before", request)
+        when = self.cut(request)
+        _break_if(when == "before", request)
         response: httpx.Response = self.inner.handle_request(request)
-        if self.cut(request) == "after":
+        if when == "after":
             response.close()
-        self._break("after", request)
+        _break_if(when == "after", request)
         return response
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send over a line that may break."""
-        self._break("before", request)
+        when = self.cut(request)
+        _break_if(when == "before", request)
         response: httpx.Response = await self.inner.handle_async_request(request)
-        if self.cut(request) == "after":
+        if when == "after":
             await response.aclose()
-        self._break("after", request)
+        _break_if(when == "after", request)
         return response
-
-    def _break(self, when: str, request: httpx.Request) -> None:
-        if self.cut(request) == when:
-            raise httpx.ReadError(f"the line was cut {when} the request was handled", request=request)
 
     def close(self) -> None:
         """Hang up."""
@@ -103,6 +101,11 @@ class Line(httpx.BaseTransport, httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Hang up."""
         await self.inner.aclose()
+
+
+def _break_if(cut: bool, request: httpx.Request) -> None:
+    if cut:
+        raise httpx.ReadError("the line was cut", request=request)
 
 
 @frozen

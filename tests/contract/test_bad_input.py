@@ -4,18 +4,19 @@ Where each kind is proved (this file, unless another is named; ``sdk`` and ``cor
 
 ====================================================  ==============================================================
 empty and missing token, token with a newline         test_tokens_that_are_none; sdk/test_client
-unknown course or user                                test_unknown_ids; test_what_it_takes (R08)
+unknown course or user                                test_unknown_ids; test_scope (R08)
 another organisation's ids                            test_who_may (R03)
 ids that are ``..``, ``.``, empty, slashed, 10 kB     test_ids_that_are_none_*; sdk/test_operations; core/test_scope
 ids that are not UTF-8                                test_ids_that_are_none_are_refused_by_the_server
-empty list, duplicates, 1001 ids                      test_lists_of_ids; test_what_it_takes (R07, R08)
-both or neither of userIds and allUsers               test_what_it_takes (R07)
-unknown fields, wrong types                           test_fields_and_types; test_what_it_takes (R07)
+empty list, duplicates, 1001 ids                      test_lists_of_ids; test_scope (R07, R08)
+both or neither of userIds and allUsers               test_scope (R07)
+unknown fields, wrong types                           test_fields_and_types; test_scope (R07)
 broken JSON, wrong content type, 50 MB body           test_bodies_that_are_none; test_a_body_of_50_megabytes
 page 0, -1, 10**9, non-numbers                        test_pages_that_are_none
-a confirmation missing, not JSON, wrong               test_what_it_takes (R06)
-titles with quotes, umlauts, emoji, 500 characters    test_what_it_takes (R06); sdk/test_plan
-HTML, empty, truncated, redirect, endless cursor      test_plan_and_apply; sdk/test_send_rules, test_listings
+a confirmation missing, not JSON, wrong               test_confirmation (R06)
+titles with quotes, umlauts, emoji, 500 characters    test_confirmation (R06); sdk/test_plan
+HTML, empty, truncated, redirect, endless cursor      test_lost_answers, test_plan_and_apply; sdk/test_send_rules,
+                                                      sdk/test_listings
 ====================================================  ==============================================================
 """
 

@@ -1,48 +1,45 @@
-"""A plan meets a server that has moved on, is another one, filters nothing, or loses answers."""
+"""A plan meets a server that has moved on, is another one, filters nothing, or answers rubbish."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
-from urllib.parse import parse_qsl, urlencode
 
-import httpx
 import pytest
 from attrs import evolve
 
 from contract.conftest import NewStage
+from contract.meddling import (
+    FEED,
+    empty,
+    endless,
+    html_page,
+    leading_away,
+    same_person_twice,
+    truncated,
+    unmarked,
+    without_filters,
+)
 from contract.plant import FIRE, FORKLIFT, RECORDED, Plant, grow, nothing_changes
-from contract.stage import LIVE, RESET, Handle, Stage, typed
+from contract.stage import LIVE, Handle, Stage, typed
 from mock_server import MockTraining
 from mock_server.wire.message import Request, Response
 from training_sdk import (
     DecodingError,
     InvalidArgumentError,
     NotFoundError,
-    Outcome,
-    OutcomeUnknownError,
     PermissionDeniedError,
     PlanMismatchError,
     ResetPlan,
-    ResetReport,
     StalePlanError,
     TrainingClient,
     UnconfirmedFormatError,
 )
-from training_sdk.resets import applying
 
 WHO_AM_I = "/accounts/user/v1/user:WhoAmI"
-FEED = "/training/v1/feed/training-course-progress"
-
 
 # --- a server that ignores what it is asked to filter ----------------------------------------------------------------
-
-
-def _without_filters(request: Request, handle: Handle) -> Response:
-    kept = [pair for pair in parse_qsl(request.query) if pair[0] in ("page", "pageSize", "limit", "offset")]
-    return handle(evolve(request, query=urlencode(kept)))
 
 
 def _plans(client: TrainingClient, plant: Plant) -> list[ResetPlan]:
@@ -57,7 +54,7 @@ def _plans(client: TrainingClient, plant: Plant) -> list[ResetPlan]:
 def test_R07_a_server_that_ignores_filters_puts_nobody_else_into_a_plan(stage: Stage, plant: Plant) -> None:
     client = stage.client()
     expected = [(plan.course, plan.users, plan.targets) for plan in _plans(client, plant)]
-    stage.tap.meddle = _without_filters
+    stage.tap.meddle = without_filters
     plans = _plans(client, plant)
     assert [(plan.course, plan.users, plan.targets) for plan in plans] == expected
     client.resets.apply(plans[3], confirm=typed(plans[3]))
@@ -66,7 +63,7 @@ def test_R07_a_server_that_ignores_filters_puts_nobody_else_into_a_plan(stage: S
 
 
 def test_R03_a_course_that_is_not_there_is_not_taken_for_one_that_is(stage: Stage, plant: Plant) -> None:
-    stage.tap.meddle = _without_filters
+    stage.tap.meddle = without_filters
     with pytest.raises(NotFoundError, match="no course"):
         stage.client().resets.plan_everyone("0" * 24)
 
@@ -187,14 +184,8 @@ def test_R06_a_plan_made_at_the_vendors_host_is_not_for_this_machine(new_stage: 
         assert first.mock.world.record(FORKLIFT, plan.targets[0].user_id) is not None
 
 
-def _unmarked(request: Request, handle: Handle) -> Response:
-    """Answers like a live service, which has no reason to call itself a reference server."""
-    response = handle(request)
-    return evolve(response, headers=tuple(pair for pair in response.headers if pair[0] != "x-training-mock"))
-
-
 def test_R06_on_a_live_service_nothing_is_sent_and_the_reason_is_given(stage: Stage, plant: Plant) -> None:
-    stage.tap.meddle = _unmarked
+    stage.tap.meddle = unmarked
     client = stage.client()
     for plan, server_side in (
         (client.resets.plan(plant.forklift, plant.ids("anna")), False),
@@ -213,7 +204,7 @@ def test_R06_a_plan_made_on_one_kind_of_server_is_not_applied_on_the_other(
     client = stage.client()
     rehearsed = client.resets.plan_everyone(plant.forklift)
     honest = stage.tap.meddle
-    stage.tap.meddle = _unmarked
+    stage.tap.meddle = unmarked
     with pytest.raises(PlanMismatchError):
         client.resets.apply(rehearsed, confirm=typed(rehearsed))
     live = client.resets.plan_everyone(plant.forklift)
@@ -228,7 +219,7 @@ def test_R06_identity_is_proved_anew_just_before_the_first_send(stage: Stage, pl
 
     def marked_once(request: Request, handle: Handle) -> Response:
         asked.append(request.path)
-        return _unmarked(request, handle) if asked.count(WHO_AM_I) > 1 else handle(request)
+        return unmarked(request, handle) if asked.count(WHO_AM_I) > 1 else handle(request)
 
     client = stage.client()
     plan = client.resets.plan_everyone(plant.forklift)
@@ -238,147 +229,7 @@ def test_R06_identity_is_proved_anew_just_before_the_first_send(stage: Stage, pl
     assert not stage.tap.resets
 
 
-# --- answers that are lost -------------------------------------------------------------------------------------------
-
-SECOND = 2
-
-
-def _cut(when: Literal["before", "after"]) -> Callable[[httpx.Request], Literal["before", "after", None]]:
-    """A line that breaks at the second reset."""
-    seen: list[httpx.Request] = []
-
-    def cut(request: httpx.Request) -> Literal["before", "after", None]:
-        if request.url.path == RESET and request not in seen:
-            seen.append(request)
-        return when if request.url.path == RESET and seen.index(request) == SECOND - 1 else None
-
-    return cut
-
-
-def _accounted_for(report: ResetReport | None, plan: ResetPlan, **expected: set[str]) -> None:
-    """Everyone in the plan has exactly one outcome, and these have these."""
-    assert report is not None
-    assert [user.user_id for user in report.users] == [user.user_id for user in plan.users]
-    for outcome in Outcome:
-        found = {user.user_id for user in report.users if user.outcome is outcome}
-        assert found == expected.get(outcome.name.lower(), set()), outcome
-    assert not report.is_complete
-
-
-def _reset_in_truth(client: TrainingClient, course_id: str) -> set[str]:
-    return {row.user_id for row in client.progress.list(course_id=course_id) if not row.has_recorded_progress}
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_R11_a_lost_answer_is_an_unknown_outcome_and_is_settled_by_reading_back(
-    stage: Stage, plant: Plant, monkeypatch: pytest.MonkeyPatch, when: Literal["before", "after"]
-) -> None:
-    monkeypatch.setattr(applying, "CHUNK", 1)
-    client = stage.client(cut=_cut(when))
-    plan = client.resets.plan_everyone(plant.forklift)
-    first, second, *rest = [user.user_id for user in plan.targets]
-    with pytest.raises(OutcomeUnknownError, match="Read the progress back") as lost:
-        client.resets.apply(plan, confirm=typed(plan))
-    _accounted_for(
-        lost.value.report,
-        plan,
-        reset={first},
-        unknown={second},
-        skipped=set(rest),
-        nothing_to_reset=set(plant.ids("emil")),
-    )
-    assert len(stage.tap.resets) == (1 if when == "before" else 2), "it is never sent again"
-    done = {first} if when == "before" else {first, second}
-    assert _reset_in_truth(client, plant.forklift) == done | set(plant.ids("emil"))
-
-
-def _gateway(request: Request, handle: Handle) -> Response:
-    return evolve(handle(request), status=502, body=b"<html>Bad gateway</html>")
-
-
-def _page(request: Request, handle: Handle) -> Response:
-    return evolve(handle(request), headers=(("content-type", "text/html"),), body=b"<html>Sign in</html>")
-
-
-def _truncated(request: Request, handle: Handle) -> Response:
-    response = handle(request)
-    return evolve(response, body=response.body[:-3])
-
-
-def _nothing(request: Request, handle: Handle) -> Response:
-    return evolve(handle(request), body=b"")
-
-
-def _miscounted(request: Request, handle: Handle) -> Response:
-    handle(request)
-    return Response(200, (("x-training-mock", "1"),), b'{"usersUpdated":9}')
-
-
-def _elsewhere(request: Request, handle: Handle) -> Response:
-    return evolve(handle(request), status=307, headers=(("location", "https://elsewhere.example" + RESET),))
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [_gateway, _page, _truncated, _nothing, _miscounted, _elsewhere, _unmarked],
-    ids=lambda f: f.__name__,
-)
-def test_R11_an_answer_that_says_nothing_usable_is_an_unknown_outcome(
-    stage: Stage, plant: Plant, answer: Callable[[Request, Handle], Response]
-) -> None:
-    client = stage.client(max_retry_seconds=0)
-    plan = client.resets.plan(plant.forklift, plant.ids("anna", "emil"))
-    stage.tap.meddle = lambda request, handle: (
-        answer(request, handle) if request.path == RESET else handle(request)
-    )
-    with pytest.raises(OutcomeUnknownError) as unknown:
-        client.resets.apply(plan, confirm=typed(plan))
-    _accounted_for(
-        unknown.value.report, plan, unknown=set(plant.ids("anna")), nothing_to_reset=set(plant.ids("emil"))
-    )
-    assert len(stage.tap.resets) == 1
-    assert plant.id("anna") in _reset_in_truth(client, plant.forklift)
-
-
-def test_R11_a_reset_that_was_turned_away_unread_is_sent_again(stage: Stage, plant: Plant) -> None:
-    def busy_at_first(request: Request, handle: Handle) -> Response:
-        if request.path == RESET and len(stage.tap.resets) < 2:
-            return Response(429, (("x-training-mock", "1"), ("retry-after", "0")))
-        return handle(request)
-
-    client = stage.client()
-    plan = client.resets.plan_everyone(plant.forklift)
-    stage.tap.meddle = busy_at_first
-    assert client.resets.apply(plan, confirm=typed(plan)).reset_count == 4
-    assert len(stage.tap.resets) == 2
-    assert len({request.header("idempotency-key") for request in stage.tap.resets}) == 1
-
-
 # --- a server that answers rubbish while a plan is made --------------------------------------------------------------
-
-
-def _altered(request: Request, handle: Handle, alter: Callable[[Any], None]) -> Response:
-    response = handle(request)
-    answer = json.loads(response.body)
-    alter(answer)
-    return evolve(response, body=json.dumps(answer).encode())
-
-
-def _endless(request: Request, handle: Handle) -> Response:
-    again = {"next_page": f"{FEED}?{request.query}"}
-    return _altered(request, handle, lambda answer: answer["metadata"].update(again))
-
-
-def _leading_away(request: Request, handle: Handle) -> Response:
-    away = {"next_page": f"https://elsewhere.example{FEED}"}
-    return _altered(request, handle, lambda answer: answer["metadata"].update(away))
-
-
-def _same_person_twice(request: Request, handle: Handle) -> Response:
-    def repeat(answer: Any) -> None:
-        answer["data"].append(answer["data"][0] | {"progress_percent": 12.5})
-
-    return _altered(request, handle, repeat)
 
 
 def test_R05_a_view_narrower_than_the_course_makes_no_plan_for_everyone(stage: Stage, plant: Plant) -> None:
@@ -396,7 +247,7 @@ def test_R05_a_view_narrower_than_the_course_makes_no_plan_for_everyone(stage: S
 
 @pytest.mark.parametrize(
     "answer",
-    [_page, _nothing, _truncated, _endless, _leading_away, _same_person_twice],
+    [html_page, empty, truncated, endless, leading_away, same_person_twice],
     ids=lambda f: f.__name__,
 )
 def test_R07_a_feed_that_cannot_be_relied_on_makes_no_plan(

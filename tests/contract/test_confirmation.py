@@ -1,0 +1,159 @@
+"""R06: a reset is confirmed by its course and its number of people, or does nothing."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Any
+
+import pytest
+
+from contract.conftest import NewStage
+from contract.plant import FIRE, FORKLIFT, RECORDED, Plant, grow, nothing_changes
+from contract.stage import RESET, Handle, Stage, confirming, metadata, reason, typed
+from mock_server import Policy
+from mock_server.wire.message import Request, Response
+from training_sdk import ConfirmationError, StalePlanError
+
+
+def test_R06_the_sdk_sends_nothing_without_the_phrase_of_this_very_plan(stage: Stage, plant: Plant) -> None:
+    client = stage.client()
+    plan = client.resets.plan_everyone(plant.forklift)
+    other = client.resets.plan_everyone(plant.courses[FIRE])
+    one = client.resets.plan(plant.forklift, plant.ids("anna"))
+    phrase = typed(plan)
+    wrong: list[Any] = [
+        "",
+        "yes",
+        True,
+        None,
+        phrase.upper(),
+        phrase + " ",
+        phrase[:-7],
+        plan.digest,
+        phrase.encode(),
+    ]
+    for confirm in [*wrong, typed(other), typed(one)]:
+        with pytest.raises(ConfirmationError) as refused:
+            client.resets.apply(plan, confirm=confirm)
+        assert phrase in refused.value.message
+    assert not stage.tap.resets
+
+
+def test_R06_a_request_without_a_confirmation_changes_nothing(stage: Stage, plant: Plant) -> None:
+    scopes: list[dict[str, Any]] = [{"allUsers": True}, {"userIds": plant.ids(*RECORDED)}]
+    for scope in scopes:
+        with nothing_changes(plant.mock):
+            answer = stage.reset({"courseId": plant.forklift} | scope)
+        assert (answer.status_code, reason(answer)) == (428, "CONFIRMATION_REQUIRED")
+
+
+@pytest.mark.parametrize(
+    ("title", "users"),
+    [
+        (FORKLIFT, 3),
+        (FORKLIFT, 5),
+        (FORKLIFT, 0),
+        (FORKLIFT, -4),
+        (FIRE, 4),
+        ("forklift basics", 4),
+        (FORKLIFT + " ", 4),
+        ("", 4),
+    ],
+)
+def test_R06_a_confirmation_that_is_not_true_changes_nothing_and_is_told_what_is(
+    stage: Stage, plant: Plant, title: str, users: int
+) -> None:
+    with nothing_changes(plant.mock):
+        answer = stage.reset({"courseId": plant.forklift, "allUsers": True}, confirming(title, users))
+    assert (answer.status_code, reason(answer)) == (412, "CONFIRMATION_MISMATCH")
+    assert metadata(answer) == {"courseTitle": FORKLIFT, "users": "4"}
+
+
+_FORMS = [
+    "",
+    "yes",
+    "[]",
+    '"Forklift basics"',
+    '{"courseTitle": "Forklift basics"}',
+    '{"users": 4}',
+    '{"courseTitle": "Forklift basics", "users": "4"}',
+    '{"courseTitle": "Forklift basics", "users": true}',
+    '{"courseTitle": "Forklift basics", "users": 4.0}',
+    '{"courseTitle": "Forklift basics", "users": null}',
+    '{"courseTitle": 4, "users": 4}',
+    '{"courseTitle": "Forklift basics", "users": 4, "force": true}',
+    '{"courseTitle": "Forklift basics", "users": 4, "users": 4}',
+    '{"courseTitle": "Forklift basics", "users": 4} {}',
+    '{"courseTitle": "Forklift basics", "users": 4',
+    '{"course_title": "Forklift basics", "users": 4}',
+    json.dumps({"courseTitle": "x" * 17_000, "users": 4}),
+]
+
+
+def test_R06_a_confirmation_of_another_form_is_400_and_changes_nothing(stage: Stage, plant: Plant) -> None:
+    for header in _FORMS:
+        with nothing_changes(plant.mock):
+            answer = stage.reset(
+                {"courseId": plant.forklift, "allUsers": True}, {"Reset-Confirmation": header}
+            )
+        assert (answer.status_code, reason(answer)) == (400, "INVALID_ARGUMENT"), header
+        assert "Reset-Confirmation" in answer.json()["message"], header
+
+
+TITLES = [
+    'The "big" one',
+    "Gefahrgut für Anfänger – Teil 2",
+    "🚜 + 👷🏽‍♀️",
+    "Ünïcödé" * 70,
+    "back\\slash & <b>",
+    "many   spaces\u00a0here",
+]
+
+
+@pytest.mark.parametrize("title", TITLES, ids=range(len(TITLES)))
+def test_R06_any_title_can_be_confirmed_and_only_that_title(stage: Stage, plant: Plant, title: str) -> None:
+    plant.mock.world.update_course(FORKLIFT, title=title)
+    client = stage.client()
+    plan = client.resets.plan_everyone(plant.forklift)
+    assert plan.phrase == typed(plan)
+    with nothing_changes(plant.mock):
+        answer = stage.reset({"courseId": plant.forklift, "allUsers": True}, confirming(title + "!", 4))
+    assert (answer.status_code, metadata(answer)["courseTitle"]) == (412, title)
+    assert client.resets.apply(plan, confirm=typed(plan)).reset_count == 4
+
+
+def test_R06_titles_are_compared_code_point_by_code_point(stage: Stage, plant: Plant) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "Prüfung") for form in ("NFC", "NFD"))
+    plant.mock.world.update_course(FORKLIFT, title=composed)
+    with nothing_changes(plant.mock):
+        answer = stage.reset({"courseId": plant.forklift, "allUsers": True}, confirming(decomposed, 4))
+    assert answer.status_code == 412
+
+
+def test_R06_the_confirmation_is_checked_against_the_moment_of_the_reset(stage: Stage, plant: Plant) -> None:
+    """Somebody starts after the last reading and before the reset arrives: the server says no, the plan is stale."""
+
+    def somebody_starts(request: Request, handle: Handle) -> Response:
+        if request.path == RESET:
+            plant.mock.world.open(FORKLIFT, plant.id("emil"))
+        return handle(request)
+
+    client = stage.client()
+    plan = client.resets.plan_everyone(plant.forklift)
+    stage.tap.meddle = somebody_starts
+    with pytest.raises(StalePlanError) as stale:
+        client.resets.apply(plan, confirm=typed(plan), server_side=True)
+    assert (stale.value.status, stale.value.reason) == (412, "CONFIRMATION_MISMATCH")
+    assert len(stage.tap.resets) == 1, "a refused confirmation is never adapted and sent again"
+    assert stale.value.report is not None
+    assert stale.value.report.reset_count == 0
+    assert plant.mock.world.record(FORKLIFT, plant.id("anna")) is not None
+
+
+def test_R06_confirmation_off_behaves_as_the_published_api(new_stage: NewStage) -> None:
+    plant = grow(Policy(confirmation="off"))
+    stage = new_stage(plant.mock)
+    answer = stage.reset({"courseId": plant.forklift, "userIds": plant.ids("anna")}, confirming("wrong", 99))
+    assert answer.json() == {"usersUpdated": 1}
+    assert stage.reset({"courseId": plant.forklift, "allUsers": True}).json() == {"usersUpdated": 3}

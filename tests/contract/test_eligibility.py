@@ -1,0 +1,127 @@
+"""R09 and R10: whose progress a reset clears, and who is assigned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contract.conftest import NewStage
+from contract.plant import DRAFT, FIRE, FORKLIFT, RECORDED, Plant, grow, nothing_changes, state
+from contract.stage import Stage, confirming, typed
+from mock_server import Policy
+from mock_server.world.people import Seat, Status
+from training_sdk import Outcome, StalePlanError
+
+
+def test_R09_everyone_with_any_recorded_progress_is_reset_and_counted(stage: Stage, plant: Plant) -> None:
+    client = stage.client()
+    plan = client.resets.plan_everyone(plant.forklift)
+    assert plant.names(user.user_id for user in plan.targets) == set(RECORDED)
+    report = client.resets.apply(plan, confirm=typed(plan))
+    assert report.reset_count == 4
+    assert {row.progress_percent for row in client.progress.list(course_id=plant.forklift)} == {0.0}
+
+
+def test_R09_a_lone_discussion_post_is_progress_and_shows_in_the_feed(stage: Stage, plant: Plant) -> None:
+    (row,) = stage.client().progress.list(course_id=plant.forklift, user_id=plant.id("dora"))
+    assert row.opened_at is not None
+    plant.mock.world.post_to_discussion(FIRE, plant.id("fay"), "Who has the key?")
+    (row,) = stage.client().progress.list(course_id=plant.courses[FIRE], user_id=plant.id("fay"))
+    assert (row.opened_at, row.completed_lessons, row.progress_percent) == (
+        plant.mock.world.clock.now(),
+        0,
+        0,
+    )
+    assert row.has_recorded_progress
+
+
+def test_R09_somebody_listed_who_is_not_eligible_is_left_alone_and_not_counted(
+    stage: Stage, plant: Plant
+) -> None:
+    listed = ("anna", "emil", "fay", "gus", "dirk")
+    body = {"courseId": plant.forklift, "userIds": plant.ids(*listed)}
+    before = state(plant.mock)["organisations"]
+    assert stage.reset(body, confirming(FORKLIFT, 1)).json() == {"usersUpdated": 1}
+    after = state(plant.mock)["organisations"]
+    main = plant.mock.world.main.id
+    for name in listed[1:]:
+        for part in ("records", "enrolments", "reset_at"):
+            parts = [each[main][part][plant.forklift].get(plant.id(name)) for each in (before, after)]
+            assert parts[0] == parts[1], (name, part)
+
+
+def test_R09_by_policy_only_completions_are_reset(new_stage: NewStage) -> None:
+    plant = grow(Policy(eligibility="completed"))
+    stage = new_stage(plant.mock)
+    client = stage.client()
+    plan = client.resets.plan_everyone(plant.forklift, only="completed")
+    assert plant.names(user.user_id for user in plan.targets) == {"anna", "ben"}
+    report = client.resets.apply(plan, confirm=typed(plan))
+    assert report.counts[Outcome.RESET] == 2
+    assert report.counts[Outcome.SKIPPED] == 3
+    progress = {
+        row.user_id: row.has_recorded_progress for row in client.progress.list(course_id=plant.forklift)
+    }
+    assert plant.names(user for user, recorded in progress.items() if recorded) == {"cleo", "dora"}
+    # A plan that counts those in progress as well is not what this server does, and is refused whole.
+    rest = client.resets.plan_everyone(plant.forklift)
+    with nothing_changes(plant.mock), pytest.raises(StalePlanError):
+        client.resets.apply(rest, confirm=typed(rest))
+
+
+def test_R09_the_sdk_can_leave_out_those_who_have_not_completed(stage: Stage, plant: Plant) -> None:
+    client = stage.client()
+    plan = client.resets.plan(plant.forklift, plant.ids("anna", "cleo", "emil"), only="completed")
+    assert typed(plan).startswith('reset "Forklift basics" for 1 users #')
+    assert client.resets.apply(plan, confirm=typed(plan)).reset_count == 1
+    assert plant.mock.world.record(FORKLIFT, plant.id("cleo")) is not None
+
+
+def _assigned(stage: Stage, plant: Plant, course: str) -> set[str]:
+    return plant.names(row.user_id for row in stage.client().progress.list(course_id=plant.courses[course]))
+
+
+def test_R10_assigned_means_directly_by_group_by_site_or_by_universal_access(
+    stage: Stage, plant: Plant
+) -> None:
+    client, draft = stage.client(), plant.courses[DRAFT]
+    crew, night = plant.mock.world.main.groups
+    (harbour,) = plant.mock.world.main.sites
+    client.courses.update_assignments(draft, clear_all_users=True, confirm=DRAFT)
+    assert _assigned(stage, plant, DRAFT) == set()
+    client.courses.update_assignments(draft, add_users=plant.ids("fay"))
+    assert _assigned(stage, plant, DRAFT) == {"fay"}
+    client.courses.update_assignments(draft, add_groups=[night])
+    assert _assigned(stage, plant, DRAFT) == {"fay", "anna"}
+    client.courses.update_assignments(draft, add_sites=[harbour])
+    assert _assigned(stage, plant, DRAFT) == {"fay", "anna", "dora"}
+    client.courses.update_assignments(draft, remove_users=plant.ids("fay"), remove_sites=[harbour])
+    assert _assigned(stage, plant, DRAFT) == {"anna"}
+    client.courses.update_assignments(draft, universal_access=True)
+    assert _assigned(stage, plant, DRAFT) == set(plant.people) - {"gus", "dirk", "stranger"}
+    client.courses.update_assignments(draft, universal_access=False, remove_groups=[night], add_groups=[crew])
+    assert _assigned(stage, plant, DRAFT) == {*RECORDED, "emil"}
+
+
+def test_R10_a_plan_follows_the_assignments(stage: Stage, plant: Plant) -> None:
+    """Unassigned, deactivated and guest: each takes somebody with progress out of the count of everyone."""
+    client, world = stage.client(), plant.mock.world
+    crew = next(iter(world.main.groups))
+    changes: list[tuple[str, dict[str, Any]]] = [
+        ("anna", {"groups": frozenset()}),
+        ("ben", {"status": Status.DEACTIVATED}),
+        ("cleo", {"seat": Seat.GUEST}),
+    ]
+    for name, change in changes:
+        plan = client.resets.plan_everyone(plant.forklift)
+        assert name in plant.names(user.user_id for user in plan.users)
+        world.update_user(plant.id(name), **change)
+        with nothing_changes(plant.mock), pytest.raises(StalePlanError, match=name.capitalize()):
+            client.resets.apply(plan, confirm=typed(plan))
+    plan = client.resets.plan_everyone(plant.forklift)
+    assert plant.names(user.user_id for user in plan.targets) == {"dora"}
+    assert client.resets.apply(plan, confirm=typed(plan), server_side=True).reset_count == 1
+    world.update_user(plant.id("anna"), groups=frozenset([crew]))
+    (row,) = client.progress.list(course_id=plant.forklift, user_id=plant.id("anna"))
+    assert row.progress_percent == 100, "who was not assigned was not reset"

@@ -1,0 +1,265 @@
+"""R12 to R17, R20, R21, R25: what a reset clears, and what it leaves alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contract.acts import reset, row_of
+from contract.everything import check_that_nothing_is_left_out, everything, ledgers
+from contract.plant import (
+    ARCHIVED,
+    DRAFT,
+    FIRE,
+    FORKLIFT,
+    NOTIFIED,
+    NOW,
+    RECORDED,
+    Plant,
+    nothing_changes,
+    state,
+)
+from contract.stage import Stage, confirming, reason, typed
+from mock_server.mock import TokenName
+from mock_server.world.times import to_text
+from training_sdk import Outcome, StalePlanError
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_R12_progress_attempts_score_time_and_dates_are_gone(stage: Stage, plant: Plant, name: str) -> None:
+    before = row_of(stage, plant, name)
+    assert before.has_recorded_progress
+    reset(stage, plant, name)
+    row = row_of(stage, plant, name)
+    assert (row.opened_at, row.completed_at, row.completion_expiry_date) == (None, None, None)
+    assert (row.completed_lessons, row.progress_percent, row.score, row.time_spent_seconds) == (0, 0.0, 0, 0)
+    assert row.state == "not started"
+    lessons = list(stage.client().analytics.lesson_progress(plant.id(name), course_id=plant.forklift))
+    assert len(lessons) == 5
+    assert not any(
+        each.opened or each.completed or each.score or each.percentage_completed for each in lessons
+    )
+    assert {each.opened_date_time or each.completed_date_time for each in lessons} == {None}
+    attempts = stage.send(
+        "GET", f"/training/analytics/v1/lessons/attempts?userId={plant.id(name)}&courseId={plant.forklift}"
+    )
+    assert attempts.json() == {"totalCount": 0, "items": []}
+
+
+def test_R13_assessments_discussions_and_assignments_are_cleared(stage: Stage, plant: Plant) -> None:
+    def cleared() -> dict[str, int]:
+        answer = stage.send(
+            "POST",
+            "/training/courseprogress/v1/reset:preview",
+            body={"courseId": plant.forklift, "allUsers": True},
+        )
+        found: dict[str, int] = answer.json()["cleared"]
+        return found
+
+    # anna and ben: 5 lessons with 2 attempts, 1 signed assessment, 1 post, 1 hand-in each; cleo: 2 attempts, an
+    # unsigned assessment with a mark and a hand-in in 4 lessons; dora: one post in one lesson.
+    assert cleared() == {
+        "lessonProgress": 15,
+        "attempts": 6,
+        "assessmentSubmissions": 3,
+        "assessmentMarks": 3,
+        "assessmentSignOffs": 2,
+        "discussionPosts": 3,
+        "assignmentHandIns": 3,
+        "certificates": 2,
+        "dueDatesRestarted": 4,
+    }
+    reset(stage, plant)
+    assert set(cleared().values()) == {0}
+    for name in RECORDED:
+        assert plant.mock.world.record(FORKLIFT, plant.id(name)) is None
+
+
+def _statistics_agree_with_the_rows(stage: Stage, plant: Plant) -> None:
+    """The figures as the analytics have them against the same figures worked out from the feed's rows."""
+    client = stage.client()
+    for found in client.analytics.course_statistics():
+        rows = list(client.progress.list(course_id=found.course_id))
+        recorded = [row for row in rows if row.has_recorded_progress]
+        completed = sum(row.completed_at is not None for row in rows)
+        scores = [row.score or 0 for row in recorded]
+        assert found.total_users == len(rows)
+        assert found.opened_count == sum(row.opened_at is not None for row in rows)
+        assert found.completed_count == completed
+        assert found.completion_percent == pytest.approx(100 * completed / max(1, len(rows)), abs=0.005)
+        assert found.average_score == pytest.approx(sum(scores) / max(1, len(scores)), abs=0.005)
+
+
+def test_R14_analytics_go_back_to_0_percent(stage: Stage, plant: Plant) -> None:
+    def figures() -> tuple[int, int | None, int, float | None, float | None]:
+        (found,) = stage.client().analytics.course_statistics(course_ids=[plant.forklift])
+        return (
+            found.total_users,
+            found.opened_count,
+            found.completed_count,
+            found.completion_percent,
+            found.average_score,
+        )
+
+    _statistics_agree_with_the_rows(stage, plant)
+    assert figures()[:4] == (5, 4, 2, 40.0)
+    reset(stage, plant, "anna")
+    _statistics_agree_with_the_rows(stage, plant)
+    assert figures()[:4] == (5, 3, 1, 20.0)
+    reset(stage, plant)
+    _statistics_agree_with_the_rows(stage, plant)
+    assert figures() == (5, 0, 0, 0.0, 0.0)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in plain data that can be told from others: ids, dates, what people wrote."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if name != "lesson_id":
+                yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+    elif isinstance(value, str) and value:
+        yield value
+
+
+def _past(plant: Plant, course: str, name: str) -> set[str]:
+    """What is recorded of somebody in a course and nowhere else: ids, dates, words, certificates."""
+    organisation = state(plant.mock)["organisations"][plant.mock.world.main.id]
+    course_id, user_id = plant.courses[course], plant.id(name)
+    recorded = [organisation["records"][course_id][user_id]]
+    recorded += [
+        {"number": each["number"], "issued_at": each["issued_at"]}
+        for each in organisation["certificates"].get(f"{course_id}/{user_id}", [])
+    ]
+    own, all_there_is = Counter(_texts(recorded)), Counter(_texts(state(plant.mock)))
+    return {text for text, times in own.items() if times == all_there_is[text]}
+
+
+def test_R15_nobody_gets_the_past_from_any_endpoint(stage: Stage, plant: Plant) -> None:
+    check_that_nothing_is_left_out()
+    past = {name: _past(plant, FORKLIFT, name) for name in RECORDED}
+    for name, texts in past.items():
+        assert any(text.encode() in b"".join(everything(plant.mock, "admin").values()) for text in texts), (
+            name
+        )
+    reset(stage, plant)
+    tokens: tuple[TokenName, ...] = ("admin", "manager", "teamlead", "learner", "resetter", "outsider")
+    for who in tokens:
+        for asked, answer in everything(plant.mock, who).items():
+            shown = {name: text for name in RECORDED for text in past[name] if text.encode() in answer}
+            assert shown == {}, (who, asked)
+    assert not any(text.encode() in ledgers(plant.mock) for texts in past.values() for text in texts)
+    # Nor is it put aside anywhere in the world, from where a later endpoint could show it.
+    kept = set(_texts(plant.mock.world.snapshot()))
+    assert not any(texts & kept for texts in past.values())
+
+
+def test_R16_nothing_else_is_touched(stage: Stage, plant: Plant) -> None:
+    """The whole world afterwards is the one before with exactly what the rules say changed in it."""
+    expected = state(plant.mock)
+    main = expected["organisations"][plant.mock.world.main.id]
+    course = plant.forklift
+    for user_id in plant.ids("anna", "cleo"):
+        del main["records"][course][user_id]
+        main["certificates"].pop(f"{course}/{user_id}", None)
+        main["reset_at"][course][user_id] = NOW.isoformat()
+        main["enrolments"][course][user_id] |= {
+            "modified_at": NOW.isoformat(),
+            "due_at": to_text(NOW + timedelta(days=30)),
+        }
+    # ben, who has completed with 83, and dora, who has only opened it, are left.
+    main["tallies"][course] |= {"opened": 2, "completed": 1, "recorded": 2, "score_sum": 83}
+    reset(stage, plant, "anna", "cleo", "emil")
+    found = state(plant.mock)
+    told = [(message["user_id"], message["course_id"]) for message in found["outbox"]]
+    assert told == [(user_id, course) for user_id in plant.ids("anna", "cleo")]
+    assert len(found.pop("idempotency")) == 1
+    assert found | {"outbox": []} == {name: part for name, part in expected.items() if name != "idempotency"}
+
+
+def test_R16_other_courses_and_the_assignment_itself_stay(stage: Stage, plant: Plant) -> None:
+    before = {row for row in stage.client().progress.list() if row.course_id != plant.forklift}
+    reset(stage, plant)
+    after = list(stage.client().progress.list())
+    assert {row for row in after if row.course_id != plant.forklift} == before
+    assert plant.names(row.user_id for row in after if row.course_id == plant.forklift) == {*RECORDED, "emil"}
+
+
+def test_R17_the_course_stays_and_is_trained_again(stage: Stage, plant: Plant) -> None:
+    before = stage.client().courses.get(plant.forklift), stage.client().courses.lessons(plant.forklift)
+    reset(stage, plant)
+    assert (
+        stage.client().courses.get(plant.forklift),
+        stage.client().courses.lessons(plant.forklift),
+    ) == before
+    plant.later(days=1)
+    # The mean of the lessons that have a score: 70, the quiz's minimum of 80, and the assessment's 70.
+    plant.mock.world.complete_course(FORKLIFT, plant.id("anna"), score=70)
+    row = row_of(stage, plant, "anna")
+    assert (row.progress_percent, row.score, row.completed_at) == (100.0, 73, NOW + timedelta(days=1))
+    _statistics_agree_with_the_rows(stage, plant)
+
+
+def test_R20_a_relative_due_date_starts_anew_and_a_fixed_one_stays(stage: Stage, plant: Plant) -> None:
+    fixed = row_of(stage, plant, "anna", FIRE).due_at
+    others = row_of(stage, plant, "ben").due_at
+    plant.later(days=3)
+    reset(stage, plant, "anna")
+    reset(stage, plant, "anna", course=FIRE)
+    assert row_of(stage, plant, "anna").due_at == NOW + timedelta(days=33)
+    assert row_of(stage, plant, "anna", FIRE).due_at == fixed
+    assert fixed is not None
+    assert row_of(stage, plant, "ben").due_at == others
+
+
+def test_R21_nobody_without_progress_is_reset_told_or_counted(stage: Stage, plant: Plant) -> None:
+    client = stage.client()
+    plan = client.resets.plan(plant.forklift, plant.ids("emil"))
+    assert typed(plan).startswith('reset "Forklift basics" for 0 users #')
+    with nothing_changes(plant.mock):
+        report = client.resets.apply(plan, confirm=typed(plan))
+        assert stage.reset(
+            {"courseId": plant.forklift, "userIds": plant.ids("emil")}, confirming(FORKLIFT, 0)
+        ).json() == {"usersUpdated": 0}
+    assert report.is_complete
+    assert report.counts[Outcome.NOTHING_TO_RESET] == 1
+    reset(stage, plant)
+    with nothing_changes(plant.mock):
+        again = stage.reset({"courseId": plant.forklift, "allUsers": True}, confirming(FORKLIFT, 0))
+    assert again.json() == {"usersUpdated": 0}
+    assert len(plant.mock.outbox) == len(NOTIFIED)
+
+
+@pytest.mark.parametrize(("course", "name"), [(DRAFT, "anna"), (ARCHIVED, "ben")])
+def test_R25_draft_and_archived_courses_can_be_reset(
+    stage: Stage, plant: Plant, course: str, name: str
+) -> None:
+    assert row_of(stage, plant, name, course).progress_percent == 100
+    assert reset(stage, plant, course=course).reset_count == 1
+    assert not row_of(stage, plant, name, course).has_recorded_progress
+
+
+def test_R25_everyone_by_one_call_of_the_server(stage: Stage, plant: Plant) -> None:
+    client = stage.client()
+    plan = client.resets.plan_everyone(plant.courses[ARCHIVED])
+    report = client.resets.apply(plan, confirm=typed(plan), server_side=True)
+    (sent,) = stage.tap.resets
+    assert sent.body == b'{"courseId":"%b","allUsers":true}' % plant.courses[ARCHIVED].encode()
+    assert report.reset_count == 1
+
+
+def test_R12_a_reset_is_atomic_even_when_the_last_check_fails(stage: Stage, plant: Plant) -> None:
+    client = stage.client()
+    plan = client.resets.plan_everyone(plant.forklift)
+    plant.mock.world.complete_course(FORKLIFT, plant.id("dora"))
+    with nothing_changes(plant.mock), pytest.raises(StalePlanError, match="Dora Müller"):
+        client.resets.apply(plan, confirm=typed(plan))
+    with nothing_changes(plant.mock):
+        body = {"courseId": plant.forklift, "userIds": plant.ids(*RECORDED)}
+        assert reason(stage.reset(body, confirming(FORKLIFT, 3))) == "CONFIRMATION_MISMATCH"
