@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mock_server import app
 from mock_server.control.journal import Journal
+from mock_server.doors.hosts import VENDOR_HOSTS, Unhandled, library
 from mock_server.live import LiveWorld
 from mock_server.policy import Policy
 from mock_server.rules.authentication import actor_of
 from mock_server.wire.message import Request, Response
-from mock_server.world.demo import build_demo
 from mock_server.world.clock import Clock
+from mock_server.world.demo import build_demo
 from mock_server.world.exporter_csv import build_exporter_csv
 from mock_server.world.generate import build_generated
 from mock_server.world.ledger import AuditEntry, Certificate, Notification
 from mock_server.world.people import digest
 
 if TYPE_CHECKING:
+    from responses import RequestsMock
+
+    from mock_server.doors.asgi import MockASGI
     from mock_server.doors.httpx import MockTransport
+    from mock_server.doors.respx import MockRouter
     from mock_server.doors.serving import Server
 
 TokenName = Literal["admin", "manager", "teamlead", "learner", "outsider", "revoked", "resetter", "expired"]
@@ -105,11 +110,6 @@ class MockTraining:
         return self.world.policy
 
     @property
-    def outbox(self) -> tuple[Notification, ...]:
-        """Every notification sent, oldest first."""
-        with self.world.lock:
-            return tuple(self.world.outbox)
-    @property
     def clock(self) -> Clock:
         """This world's time: real, or frozen and moved as a test wants it."""
         return self.world.clock
@@ -127,6 +127,11 @@ class MockTraining:
     def lag(self, lag: timedelta) -> None:
         self.world.lag = lag
 
+    @property
+    def outbox(self) -> tuple[Notification, ...]:
+        """Every notification sent, oldest first."""
+        with self.world.lock:
+            return tuple(self.world.outbox)
 
     @property
     def certificates(self) -> tuple[Certificate, ...]:
@@ -151,6 +156,41 @@ class MockTraining:
         from mock_server.doors.httpx import MockTransport
 
         return MockTransport(self)
+
+    def respx(
+        self, *, hosts: str | Iterable[str] = VENDOR_HOSTS, unhandled: Unhandled = "refuse"
+    ) -> MockRouter:
+        """Put this world behind every httpx client that has no transport of its own: ``with mock.respx():``.
+
+        It answers for ``hosts``. Requests to others fail with an AssertionError, or go out with
+        ``unhandled="pass"``; what is given is respx's router, so other hosts can be mocked beside. ImportError
+        without respx.
+        """
+        with library("respx"):
+            from mock_server.doors.respx import MockRouter
+
+        return MockRouter(self, hosts, unhandled)
+
+    def responses(
+        self, *, hosts: str | Iterable[str] = VENDOR_HOSTS, unhandled: Unhandled = "refuse"
+    ) -> RequestsMock:
+        """Put this world behind every session of requests: ``with mock.responses():``.
+
+        It answers for ``hosts``. Requests to others fail with ``requests.ConnectionError``, or go out with
+        ``unhandled="pass"``; what is given is the mock of the library responses, so other hosts can be mocked
+        beside. ImportError without responses.
+        """
+        with library("responses"):
+            from mock_server.doors.responses import requests_mock
+
+        return requests_mock(self, hosts, unhandled)
+
+    @property
+    def asgi(self) -> MockASGI:
+        """This world as an ASGI 3 application, for ``httpx.ASGITransport`` or a server of your own."""
+        from mock_server.doors.asgi import MockASGI
+
+        return MockASGI(self)
 
     def serve(self, *, host: str = "127.0.0.1", port: int = 0, **options: Any) -> Server:
         """Serve this world: ``with mock.serve() as server: server.url``. Port 0 picks a free one."""

@@ -11,11 +11,10 @@ from typing import Any, Literal
 
 import httpx
 import pytest
+import requests
 
 from mock_server import MockTraining
-from mock_server.doors.asgi import MockASGI
 from mock_server.doors.edge import framed
-from mock_server.doors.httpx import MockTransport
 from mock_server.doors.serving import serve
 from mock_server.wire.message import MAX_BODY, Request
 from rawhttp import Answer, connected, read_answer
@@ -49,14 +48,14 @@ def _built(
 
 @contextmanager
 def httpx_sync(mock: MockTraining) -> Iterator[Send]:
-    with httpx.Client(transport=MockTransport(mock)) as client:
+    with httpx.Client(transport=mock.transport()) as client:
         yield lambda *parts: _answer(client.send(_built(client, *parts)))
 
 
 @contextmanager
 def httpx_async(mock: MockTraining) -> Iterator[Send]:
     async def send(*parts: Any) -> Answer:
-        async with httpx.AsyncClient(transport=MockTransport(mock)) as client:
+        async with httpx.AsyncClient(transport=mock.transport()) as client:
             return _answer(await client.send(_built(client, *parts)))
 
     with asyncio.Runner() as runner:
@@ -65,7 +64,7 @@ def httpx_async(mock: MockTraining) -> Iterator[Send]:
 
 @contextmanager
 def asgi(mock: MockTraining) -> Iterator[Send]:
-    app = MockASGI(mock)
+    app = mock.asgi
 
     async def send(method: str, target: str, headers: Headers, body: bytes) -> Answer:
         path, _, query = target.partition("?")
@@ -126,7 +125,37 @@ def uvicorn(mock: MockTraining) -> Iterator[Send]:
         yield send
 
 
-DOORS = [httpx_sync, httpx_async, asgi, stdlib, uvicorn]
+@contextmanager
+def respx_sync(mock: MockTraining) -> Iterator[Send]:
+    with mock.respx(hosts="localhost"), httpx.Client() as client:
+        yield lambda *parts: _answer(client.send(_built(client, *parts)))
+
+
+@contextmanager
+def respx_async(mock: MockTraining) -> Iterator[Send]:
+    async def send(*parts: Any) -> Answer:
+        async with httpx.AsyncClient() as client:
+            return _answer(await client.send(_built(client, *parts)))
+
+    with mock.respx(hosts="localhost"), asyncio.Runner() as runner:
+        yield lambda *parts: runner.run(send(*parts))
+
+
+@contextmanager
+def responses(mock: MockTraining) -> Iterator[Send]:
+    def send(method: str, target: str, headers: Headers, body: bytes) -> Answer:
+        raw = {name: value.encode("latin-1") for name, value in headers}
+        prepared = requests.Request(method, "http://localhost/", headers=raw, data=body).prepare()
+        # Set afterwards, since requests would rewrite what it is given.
+        prepared.url = f"http://localhost{target}"
+        answer = session.send(prepared)
+        return Answer(answer.status_code, tuple(answer.raw.headers.iteritems()), answer.content)
+
+    with mock.responses(hosts="localhost"), requests.Session() as session:
+        yield send
+
+
+DOORS = [httpx_sync, httpx_async, respx_sync, respx_async, responses, asgi, stdlib, uvicorn]
 
 
 @pytest.fixture(params=DOORS, ids=lambda door: door.__name__)
