@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import evolve, frozen
 
 from mock_server._version import __version__
+from mock_server.contract.document import PATH as CONTRACT
 from mock_server.control.routes import handle_control
 from mock_server.operations.call import Call, Operation
 from mock_server.operations.routing import Router
@@ -40,7 +41,7 @@ def handle(mock: MockTraining, request: Request) -> Response:
     """Answer one request. Never raises: what goes wrong inside is a 500 and a line in the log."""
     request_id = _request_id(mock.world, request)
     try:
-        if request.path.startswith("/_mock/"):
+        if request.path.startswith("/_mock/") or request.path == CONTRACT:
             response = handle_control(mock, request)
         else:
             response = _answer(mock.world, _Incoming.read(request, request_id))

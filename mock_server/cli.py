@@ -1,8 +1,9 @@
-"""The command line ``training-mock``: serve a world until told to stop."""
+"""The command line ``training-mock``: serve a world until told to stop, or print the contract."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mock_server._version import __version__
+from mock_server.contract.document import document
 from mock_server.doors.serving import ServeError, serve
 from mock_server.mock import MockTraining
 from mock_server.policy import Policy
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        return _serve(arguments)
+        return _openapi() if arguments.command == "openapi" else _serve(arguments)
     except (_UsageError, ServeError, ExporterCsvError) as error:
         print(f"training-mock: {error}", file=sys.stderr)
         return _USAGE_ERROR
@@ -60,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"training-mock {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="serve")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="serve | openapi")
     command = commands.add_parser(
         "serve",
         help="serve a world until SIGINT or SIGTERM",
@@ -69,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_address(command)
     _add_world(command)
+    commands.add_parser(
+        "openapi",
+        help="print the OpenAPI document of the wire",
+        description="Print the OpenAPI 3.1 document that a server has at /openapi.json.",
+        allow_abbrev=False,
+    )
     return parser
 
 
@@ -149,6 +157,14 @@ def _serve(arguments: argparse.Namespace) -> int:
         print(f"training-mock listening on {server.url}", flush=True)
         while not stop.wait(_LOOK_UP):
             pass
+    return 0
+
+
+def _openapi() -> int:
+    try:
+        print(json.dumps(document(), indent=2), flush=True)
+    except BrokenPipeError:  # whoever reads it has seen enough; Python would flush once more on its way out
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mock_server._version import __version__
+from mock_server.contract import document
 from mock_server.refusal import Reason, RefusedError
 from mock_server.wire import answers
 from mock_server.wire.message import Request, Response
@@ -17,7 +18,10 @@ Operation = Callable[["MockTraining", Request], Response]
 
 
 def handle_control(mock: MockTraining, request: Request) -> Response:
-    """Answer a request under ``/_mock/``. RefusedError: 404 for an unknown path, 405 for another method."""
+    """Answer a request under ``/_mock/``, or for the contract.
+
+    RefusedError: 404 for an unknown path, 405 for another method.
+    """
     methods = _ROUTES.get(request.path)
     if methods is None:
         known = ", ".join(_ROUTES)
@@ -44,7 +48,12 @@ def _tokens(mock: MockTraining, _request: Request) -> Response:
     return answers.ok({"tokens": mock.tokens()})
 
 
+def _openapi(_mock: MockTraining, _request: Request) -> Response:
+    return answers.raw_ok(document.document_bytes())
+
+
 _ROUTES: dict[str, dict[str, Operation]] = {
     "/_mock/health": {"GET": _health},
     "/_mock/tokens": {"GET": _tokens},
+    document.PATH: {"GET": _openapi},
 }

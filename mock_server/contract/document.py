@@ -1,0 +1,209 @@
+"""The OpenAPI document, put together from the table of operations, the reasons, and what the terms add to them.
+
+Nothing that the code already knows is said a second time, so the document cannot say anything else: paths, methods,
+provenance, names of query parameters, statuses and reasons come from where the server itself has them.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+from mock_server._version import __version__
+from mock_server.contract.links import LINKS
+from mock_server.contract.schema import MARK, PROVENANCE, Schema, reference
+from mock_server.contract.shapes import SHAPES
+from mock_server.contract.terms import HEADERS, PARAMETERS, PATH_PARAMETERS, TERMS, Terms
+from mock_server.operations.call import Operation
+from mock_server.operations.table import OPERATIONS
+from mock_server.refusal import Reason
+from mock_server.wire.answers import to_json
+
+PATH = "/openapi.json"
+
+_EVERYWHERE = (
+    Reason.INVALID_ARGUMENT,
+    Reason.UNAUTHENTICATED,
+    Reason.HOST_NOT_ALLOWED,
+    Reason.ORIGIN_NOT_ALLOWED,
+    Reason.BODY_TOO_LARGE,
+)
+_NOT_SERVED = (
+    Reason.UNAUTHENTICATED,
+    Reason.HOST_NOT_ALLOWED,
+    Reason.ORIGIN_NOT_ALLOWED,
+    Reason.UNIMPLEMENTED,
+)
+_ASSUMED = {MARK: PROVENANCE["A"]}
+
+_ABOUT = """\
+The wire of SafetyCulture Training as the reference server of training-sdk serves it. Unofficial: not affiliated with,
+endorsed or supported by SafetyCulture.
+
+`x-provenance` says on every operation, parameter and field where its knowledge comes from: `published` by the vendor,
+`observed` on the live wire by a third party, `third-party` types written from the reference, or `assumed` here.
+Names stand in the vendor's spelling; snake_case and lowerCamelCase are accepted alike. The reference server refuses
+unknown fields and parameters. A live service may answer more fields than these, or fewer, and errors without a body.
+"""
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The whole document; shared, so leave it as it is."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.template, {})[operation.method.lower()] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "SafetyCulture Training, as the reference server of training-sdk has it",
+            "version": __version__,
+            "description": _ABOUT,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/", "description": "Whoever serves this document."}],
+        "security": [{"token": []}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(map(_tag, OPERATIONS))],
+        "paths": paths,
+        "components": {
+            "schemas": SHAPES,
+            "headers": _HEADERS,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", MARK: PROVENANCE["P"]},
+            },
+        },
+    }
+
+
+@cache
+def document_bytes() -> bytes:
+    """The document as it is served."""
+    return to_json(document())
+
+
+def operation_id(operation: Operation) -> str:
+    """The operation's name as an identifier: ``Feed /feed/group_users`` is ``FeedGroupUsers``."""
+    words = re.findall(r"[A-Za-z]+", operation.name.removeprefix("Feed /"))
+    return "".join(word[0].upper() + word[1:] for word in words)
+
+
+_HEADERS: dict[str, Any] = {
+    "X-Training-Mock": {
+        **_ASSUMED,
+        "description": "The version of the reference server, by which it identifies itself.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "X-Request-ID": {
+        **_ASSUMED,
+        "description": "The id that was sent with the request, or else a new one.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "WWW-Authenticate": {**_ASSUMED, "required": True, "schema": {"const": "Bearer"}},
+}
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    terms = TERMS.get(operation.name)
+    described = {
+        "operationId": operation_id(operation),
+        "tags": [_tag(operation)],
+        MARK: PROVENANCE[operation.provenance],
+        "parameters": _parameters(operation, terms),
+    }
+    if operation.handler is None:
+        return {
+            **described,
+            "summary": f"{operation.name}; published, not served by the reference server.",
+            "x-served": False,
+            "responses": _refusals(_NOT_SERVED),
+        }
+    if terms is None:
+        raise LookupError(
+            f"{operation.name} is served and has no terms: add them to mock_server.contract.terms"
+        )
+    body = {} if terms.body is None else {"requestBody": _body(operation, terms.body)}
+    return {
+        **described,
+        "summary": terms.summary,
+        "x-served": True,
+        **body,
+        "responses": {"200": _success(operation, terms), **_refusals(_reasons(operation, terms))},
+    }
+
+
+def _tag(operation: Operation) -> str:
+    """Operations of one noun stand together."""
+    return operation.template.strip("/").removeprefix("training/").split("/")[0].split(":")[0]
+
+
+def _parameters(operation: Operation, terms: Terms | None) -> list[dict[str, Any]]:
+    mark = {MARK: PROVENANCE[operation.provenance]}
+    in_path = re.findall(r"{(\w+)}", operation.template)
+    return [
+        *(
+            {"name": each, "in": "path", "required": True, **mark, **_schema(PATH_PARAMETERS[each])}
+            for each in in_path
+        ),
+        *({"name": each, "in": "query", **mark, **_schema(PARAMETERS[each])} for each in operation.query),
+        *(
+            {"name": each, "in": "header", **_ASSUMED, **HEADERS[each]}
+            for each in (terms.headers if terms else ())
+        ),
+    ]
+
+
+def _schema(schema: Schema) -> dict[str, Any]:
+    """A schema with its description beside it, where parameters have theirs."""
+    bare = {key: value for key, value in schema.items() if key != "description"}
+    return {"description": schema.get("description", ""), "schema": bare}
+
+
+def _body(operation: Operation, schema: Schema) -> dict[str, Any]:
+    return {
+        "required": True,
+        MARK: PROVENANCE[operation.provenance],
+        "content": {"application/json": {"schema": schema}},
+    }
+
+
+def _success(operation: Operation, terms: Terms) -> dict[str, Any]:
+    links = LINKS.get(operation.name)
+    return {
+        "description": terms.summary,
+        "headers": _answer_headers("X-Training-Mock", "X-Request-ID"),
+        "content": {"application/json": {"schema": reference(terms.answer)}},
+        **({"links": links} if links else {}),
+    }
+
+
+def _reasons(operation: Operation, terms: Terms) -> tuple[Reason, ...]:
+    typed = (Reason.UNSUPPORTED_MEDIA_TYPE,) if operation.takes_body else ()
+    return (*_EVERYWHERE, *typed, *terms.refusals)
+
+
+def _refusals(reasons: tuple[Reason, ...]) -> dict[str, Any]:
+    """The error answers, one for each status, with the reasons that it can have there."""
+    statuses: dict[int, list[Reason]] = {}
+    for reason in reasons:
+        statuses.setdefault(reason.status, []).append(reason)
+    return {str(status): _refusal(status, statuses[status]) for status in sorted(statuses)}
+
+
+def _refusal(status: int, reasons: list[Reason]) -> dict[str, Any]:
+    challenge = ("WWW-Authenticate",) if status == Reason.UNAUTHENTICATED.status else ()
+    detail = {"properties": {"reason": {"enum": [reason.name for reason in reasons]}}}
+    narrowed = {
+        "properties": {"code": {"const": reasons[0].code}, "details": {"items": detail}},
+    }
+    return {
+        "description": " ".join(f"{reason.name}: {reason.description}" for reason in reasons),
+        "headers": _answer_headers("X-Training-Mock", "X-Request-ID", *challenge),
+        "content": {"application/json": {"schema": {"allOf": [reference("Error"), narrowed]}}},
+    }
+
+
+def _answer_headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -1,0 +1,82 @@
+"""How one operation leads to the next: what an answer gives that another request needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_FIRST_COURSE = "$response.body#/items/0/id"
+
+
+def _to(operation_id: str, description: str, *, body: object = None, **parameters: object) -> dict[str, Any]:
+    link: dict[str, Any] = {"operationId": operation_id, "description": description}
+    if parameters:
+        link["parameters"] = parameters
+    if body is not None:
+        link["requestBody"] = body
+    return link
+
+
+LINKS: dict[str, dict[str, Any]] = {
+    "WhoAmI": {
+        "OwnLessonProgress": _to(
+            "GetUserLessonProgress", "How far the token's owner is.", userId="$response.body#/user_id"
+        ),
+        "OwnRows": _to(
+            "ListTrainingCourseProgress", "The token's owner's rows.", user_id="$response.body#/user_id"
+        ),
+    },
+    "ListCourses": {
+        "Lessons": _to("ListLessonsOfCourse", "The course's lessons.", courseId=_FIRST_COURSE),
+        "Assignments": _to("UpdateCourseAssignments", "To whom it is assigned.", courseId=_FIRST_COURSE),
+        "Progress": _to("ListTrainingCourseProgress", "Who stands where in it.", course_id=_FIRST_COURSE),
+        "Preview": _to(
+            "PreviewReset",
+            "What a reset of everyone in the course would clear.",
+            body={"courseId": _FIRST_COURSE, "allUsers": True},
+        ),
+    },
+    "ListLessonsOfCourse": {
+        "Lesson": _to("GetLesson", "One of them.", id="$response.body#/lessons/0/id"),
+    },
+    "ListTrainingCourseProgress": {
+        "Lessons": _to(
+            "GetUserLessonProgress",
+            "The row's user, lesson by lesson.",
+            userId="$response.body#/data/0/user_id",
+        ),
+        "Preview": _to(
+            "PreviewReset",
+            "What a reset of the row's user would clear.",
+            body={
+                "courseId": "$response.body#/data/0/course_id",
+                "userIds": ["$response.body#/data/0/user_id"],
+            },
+        ),
+    },
+    "ListUsers": {
+        "Lessons": _to(
+            "GetUserLessonProgress",
+            "How far the user is, lesson by lesson.",
+            userId="$response.body#/users/0/user_id",
+        ),
+    },
+    "PreviewReset": {
+        "Reset": {
+            "operationId": "ResetCourseProgress",
+            "description": "The reset itself, with the same body and what the preview has said as confirmation.",
+            "parameters": {
+                "header.Reset-Confirmation": '{"courseTitle":"{$response.body#/course/title}",'
+                '"users":{$response.body#/usersToReset}}'
+            },
+            "requestBody": "$request.body",
+        },
+    },
+    "ResetCourseProgress": {
+        "Statistics": _to(
+            "GetCourseStatistics", "The figures after it.", courseIds="$request.body#/courseId"
+        ),
+        "Progress": _to(
+            "ListTrainingCourseProgress", "The rows after it.", course_id="$request.body#/courseId"
+        ),
+    },
+}

@@ -1,0 +1,122 @@
+"""The few kinds of schema that the wire is made of, each with the mark of where its knowledge comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+Schema = dict[str, Any]
+
+MARK = "x-provenance"
+PROVENANCE = {"P": "published", "O": "observed", "T": "third-party", "A": "assumed"}
+
+MAX_TEXT = 1000
+_NO_CONTROL = "[^\\x00-\\x1f\\x7f-\\x9f]"
+_LAST = 10**9
+
+
+def text(description: str = "") -> Schema:
+    """Any text."""
+    return _said({"type": "string"}, description)
+
+
+def typed_text(description: str) -> Schema:
+    """Text that somebody sends: bounded, without control characters."""
+    return _said({"type": "string", "maxLength": MAX_TEXT, "pattern": f"^{_NO_CONTROL}*$"}, description)
+
+
+def sent_id(description: str, but: str = "") -> Schema:
+    """An id that somebody sends: whatever can stand in a path, without the characters in ``but``."""
+    return _said(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 128,
+            "pattern": f"^[^/\\\\{but}\\x00-\\x1f\\x7f-\\x9f]+$",
+            "not": {"enum": [".", ".."]},
+        },
+        description,
+    )
+
+
+def date(description: str = "") -> Schema:
+    """A moment, RFC 3339."""
+    return _said({"type": "string", "format": "date-time"}, description)
+
+
+def date_or_none(description: str = "") -> Schema:
+    """A moment, or "" where there is none."""
+    return _said({"anyOf": [{"const": ""}, {"type": "string", "format": "date-time"}]}, description)
+
+
+def whole(description: str = "", low: int = 0, high: int | None = None) -> Schema:
+    """A whole number."""
+    bounds = {"minimum": low} if high is None else {"minimum": low, "maximum": high}
+    return _said({"type": "integer", **bounds}, description)
+
+
+def percent(description: str = "") -> Schema:
+    """A percentage, 0 to 100."""
+    return _said({"type": "number", "minimum": 0, "maximum": 100}, description)
+
+
+def flag(description: str = "") -> Schema:
+    """True or false."""
+    return _said({"type": "boolean"}, description)
+
+
+def choice(values: Iterable[str], description: str = "") -> Schema:
+    """One of a few texts."""
+    return _said({"type": "string", "enum": [str(value) for value in values]}, description)
+
+
+def many(item: Schema, description: str = "", **bounds: int) -> Schema:
+    """A list."""
+    return _said({"type": "array", "items": item, **bounds}, description)
+
+
+def reference(name: str) -> Schema:
+    """A shape by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def answer(mark: str, fields: dict[str, Schema], **marks: str) -> Schema:
+    """An object the server sends: every field always, unknown ones to be borne by who reads it.
+
+    ``marks`` names the fields that are better or worse known than the rest.
+    """
+    return {
+        "type": "object",
+        "required": list(fields),
+        "properties": _marked(mark, fields, marks),
+    }
+
+
+def asked(mark: str, fields: dict[str, Schema], required: Iterable[str] = (), **marks: str) -> Schema:
+    """An object that somebody sends; an unknown field is refused."""
+    return {
+        "type": "object",
+        "required": list(required),
+        "properties": _marked(mark, fields, marks),
+        "additionalProperties": False,
+    }
+
+
+def page_number(name: str) -> Schema:
+    """A parameter that leafs through a list."""
+    bounds = {
+        "page": (1, _LAST, "Page, counted from 1; one past the end is empty."),
+        "pageSize": (1, 1000, "Items on a page; that 25 is the default is assumed."),
+        "limit": (1, 1000, "Rows on a page; that 1000 is the default is assumed."),
+        "offset": (0, _LAST, "Rows to skip."),
+    }
+    low, high, said = bounds[name]
+    return whole(said, low, high)
+
+
+def _marked(mark: str, fields: dict[str, Schema], marks: dict[str, str]) -> dict[str, Schema]:
+    return {name: {**schema, MARK: PROVENANCE[marks.get(name, mark)]} for name, schema in fields.items()}
+
+
+def _said(schema: Schema, description: str) -> Schema:
+    return {**schema, "description": description} if description else schema

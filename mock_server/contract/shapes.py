@@ -1,0 +1,264 @@
+"""The shapes of answers by name, as ``wire.shapes`` writes them; a test holds the two together."""
+
+from __future__ import annotations
+
+from mock_server.contract.schema import (
+    Schema,
+    answer,
+    choice,
+    date_or_none,
+    flag,
+    many,
+    percent,
+    reference,
+    text,
+    whole,
+)
+from mock_server.refusal import Reason
+from mock_server.world.courses import CourseStatus, DueKind
+from mock_server.world.people import Seat, Status
+
+_ORIGINAL = answer("O", {"id": text(), "externalId": text()})
+_STATES = ("completed", "inProgress", "notStarted", "notAssigned")
+_CLEARED = (
+    *("lessonProgress", "attempts", "assessmentSubmissions", "assessmentMarks", "assessmentSignOffs"),
+    *("discussionPosts", "assignmentHandIns", "certificates", "dueDatesRestarted"),
+)
+_INFO = {
+    "@type": {"const": "type.googleapis.com/google.rpc.ErrorInfo"},
+    "reason": choice([reason.name for reason in Reason], "Stable and machine-readable."),
+    "domain": {"const": "training"},
+    "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
+}
+
+_ROWS: dict[str, Schema] = {
+    "WhoAmI": answer(
+        "P", {"user_id": text(), "organisation_id": text(), "firstname": text(), "lastname": text()}
+    ),
+    "Course": answer(
+        "O",
+        {
+            "id": text("24 hex digits."),
+            "externalId": text(),
+            "title": text(),
+            "description": text(),
+            "status": choice(CourseStatus),
+            "locale": text(),
+            "isMandatory": flag(),
+            "dueBy": choice(DueKind, "The kind of due date."),
+            "duration": whole("Seconds."),
+            "thumbnailUrl": text(),
+            "createdDatetime": date_or_none(),
+            "modifiedDatetime": date_or_none(),
+            "TranslationOriginalCourse": {"anyOf": [_ORIGINAL, {"type": "null"}]},
+            "logoUrl": text(),
+            "brandingImageUrl": text(),
+            "isPublished": flag(),
+            "LessonCount": whole(),
+            "publishedVersionNumber": whole(),
+        },
+    ),
+    "LessonOfCourse": answer(
+        "T",
+        {
+            "id": text(),
+            "externalId": text(),
+            "title": text(),
+            "description": text(),
+            "status": text(),
+            "minimumScore": whole(),
+        },
+    ),
+    "Lesson": answer(
+        "T",
+        {
+            "id": text(),
+            "title": text(),
+            "description": text(),
+            "created_datetime": date_or_none(),
+            "modified_datetime": date_or_none(),
+            "external_id": text(),
+        },
+    ),
+    "ProgressRow": answer(
+        "P",
+        {
+            "opened_at": date_or_none(),
+            "completed_at": date_or_none(),
+            "total_lessons": whole(),
+            "completed_lessons": whole(),
+            "course_id": text(),
+            "course_external_id": text(),
+            "course_title": text(),
+            "user_email": text(),
+            "user_first_name": text(),
+            "user_last_name": text(),
+            "user_id": text(),
+            "user_external_id": text(),
+            "progress_percent": percent(),
+            "score": whole(),
+            "due_at": date_or_none(),
+            "time_spent_seconds": whole(),
+            "completion_expiry_date": date_or_none(),
+        },
+        time_spent_seconds="T",
+        completion_expiry_date="T",
+    ),
+    "CourseStatistics": answer(
+        "A",
+        {
+            "courseId": text(),
+            "courseTitle": text(),
+            "totalUsers": whole(),
+            "openedCount": whole(),
+            "completedCount": whole(),
+            "completionPercent": percent(),
+            "averageScore": {"type": "number", "minimum": 0},
+        },
+    ),
+    "LessonProgress": answer(
+        "A",
+        {
+            "courseId": text(),
+            "lessonId": text(),
+            "lessonTitle": text(),
+            "opened": flag(),
+            "openedDateTime": date_or_none(),
+            "completed": flag(),
+            "completedDateTime": date_or_none(),
+            "percentageCompleted": percent(),
+            "score": whole(),
+        },
+    ),
+    "LessonAttempt": answer(
+        "A",
+        {
+            "id": {"type": "string", "format": "uuid"},
+            "userId": text(),
+            "courseId": text(),
+            "lessonId": text(),
+            "startedDateTime": date_or_none(),
+            "completedDateTime": date_or_none(),
+            "score": whole(),
+            "success": flag(),
+        },
+    ),
+    "User": answer(
+        "T",
+        {
+            "user_id": text(),
+            "org_id": text(),
+            "status": choice(Status),
+            "first_name": text(),
+            "last_name": text(),
+            "email": text(),
+            "username": text(),
+            "seat_type": choice(Seat),
+            "timezone": text(),
+            "locale": text(),
+            "created_at": date_or_none(),
+        },
+    ),
+    "FeedUser": answer(
+        "P",
+        {
+            "id": text(),
+            "organisation_id": text(),
+            "email": text(),
+            "firstname": text(),
+            "lastname": text(),
+            "active": flag(),
+            "seat_type": choice(Seat),
+            "created_at": date_or_none(),
+        },
+    ),
+    "FeedGroup": answer("P", {"id": text(), "organisation_id": text(), "name": text()}),
+    "FeedGroupUser": answer("P", {"user_id": text(), "group_id": text(), "organisation_id": text()}),
+    "FeedSite": answer(
+        "P",
+        {
+            "id": text(),
+            "name": text(),
+            "organisation_id": text(),
+            "deleted": flag(),
+            "parent_id": text(),
+        },
+    ),
+    "FeedSiteMember": answer("P", {"site_id": text(), "member_id": text()}),
+    "PermissionSet": answer(
+        "T",
+        {
+            "identifier": answer(
+                "T",
+                {
+                    "id": text(),
+                    "type": text(),
+                    "name": text(),
+                    "description": text(),
+                    "allowed_seat_types": many(choice(Seat)),
+                },
+            ),
+            "permissions": {
+                "type": "object",
+                "description": "Every permission by name, held or not.",
+                "additionalProperties": {"type": "boolean"},
+            },
+        },
+    ),
+    "ResetPreview": answer(
+        "A",
+        {
+            "course": answer("A", {"id": text(), "title": text(), "status": choice(CourseStatus)}),
+            "usersToReset": whole("What the confirmation has to state."),
+            "users": answer("A", {state: whole() for state in _STATES}),
+            "cleared": answer("A", {name: whole() for name in _CLEARED}),
+            "notifications": whole("Notifications that would go out."),
+        },
+    ),
+    "Error": answer(
+        "O",
+        {
+            "code": whole("The gRPC code, most likely."),
+            "message": text(),
+            "details": many(answer("A", _INFO), minItems=1, maxItems=1),
+        },
+        details="A",
+    ),
+}
+
+
+def _numbered(item: str, mark: str) -> Schema:
+    return answer(mark, {"totalCount": whole("On all pages."), "items": many(reference(item))})
+
+
+def _feed(row: str) -> Schema:
+    more = text("Relative path with query of the next page, to be followed as given; empty at the end.")
+    metadata = answer("P", {"next_page": more, "remaining_records": whole()})
+    return answer("P", {"metadata": metadata, "data": many(reference(row))})
+
+
+_PAGES: dict[str, Schema] = {
+    "Courses": _numbered("Course", "O"),
+    "LessonsOfCourse": answer("T", {"lessons": many(reference("LessonOfCourse"))}),
+    "ProgressPage": answer(
+        "P",
+        {
+            "metadata": answer("P", {"next_page": text(), "next_page_token": text()}),
+            "data": many(reference("ProgressRow")),
+        },
+    ),
+    "CourseStatisticsPage": _numbered("CourseStatistics", "A"),
+    "LessonProgressPage": _numbered("LessonProgress", "A"),
+    "LessonAttempts": _numbered("LessonAttempt", "A"),
+    "Users": answer("T", {"users": many(reference("User")), "next_page_token": text()}),
+    **{f"{row}s": _feed(row) for row in _ROWS if row.startswith("Feed")},
+    "PermissionSets": answer(
+        "T", {"permission_sets": many(answer("T", {"permission_set": reference("PermissionSet")}))}
+    ),
+    "AssignmentsUpdated": answer(
+        "T", {"usersUpdated": whole(), "groupsUpdated": whole(), "sitesUpdated": whole()}
+    ),
+    "ResetDone": answer("A", {"usersUpdated": whole("Users whose progress was cleared.")}),
+}
+
+SHAPES = {**_ROWS, **_PAGES}

@@ -1,0 +1,213 @@
+"""What each operation is asked and what it answers, by the operation's name; the table of operations has the rest."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from mock_server.contract.schema import (
+    MAX_TEXT,
+    Schema,
+    asked,
+    choice,
+    date,
+    flag,
+    many,
+    page_number,
+    sent_id,
+    text,
+    typed_text,
+    whole,
+)
+from mock_server.refusal import Reason
+from mock_server.world.people import Seat, Status
+
+_DENIED = (Reason.PERMISSION_DENIED,)
+_RESET_REFUSALS = (Reason.PERMISSION_DENIED, Reason.COURSE_NOT_FOUND, Reason.USER_NOT_FOUND)
+MOST_USERS = 1000
+
+
+@frozen
+class Terms:
+    """One operation: what it does, what it may refuse beside what all do, and what comes back."""
+
+    summary: str
+    answer: str
+    """The name of the shape of its answer."""
+    refusals: tuple[Reason, ...] = ()
+    body: Schema | None = None
+    headers: tuple[str, ...] = ()
+    parameter_mark: str = ""
+    """Where its parameters are known from, if not as the operation itself."""
+
+
+PARAMETERS: dict[str, Schema] = {
+    **{name: page_number(name) for name in ("page", "pageSize", "limit", "offset")},
+    "courseIds": many(
+        sent_id("A course.", but=","), "Repeated, or one parameter with commas.", minItems=1, maxItems=1000
+    ),
+    "searchTerm": typed_text("Part of a title, in upper or lower case."),
+    "completion_status": choice(
+        (f"COMPLETION_STATUS_{each}" for each in ("ALL", "COMPLETED", "NON_COMPLETED")),
+        "That ALL is the default is assumed.",
+    ),
+    **dict.fromkeys(("course_id", "courseId"), sent_id("Rows of one course only.")),
+    **dict.fromkeys(("user_id", "userId"), sent_id("Rows of one user only.")),
+    "modified_after": date("Rows that have changed since."),
+}
+"""Query parameters, in the spelling that the vendor's reference uses."""
+
+PATH_PARAMETERS = {
+    "courseId": sent_id("The course."),
+    "courseCollectionId": sent_id("The collection."),
+    "userId": sent_id("The user."),
+    "pathId": sent_id("The path."),
+    "id": sent_id("What is asked for."),
+}
+
+CONFIRMATION = asked(
+    "A",
+    {"courseTitle": text("The course's title, code point by code point."), "users": whole()},
+    ("courseTitle", "users"),
+)
+HEADERS: dict[str, Schema] = {
+    "Reset-Confirmation": {
+        "description": "What the sender believes to be true: course title, and users whose progress will be"
+        " cleared. Needed, unless the world's policy says otherwise; without it 428, if it is not true 412.",
+        "content": {"application/json": {"schema": CONFIRMATION}},
+    },
+    "Idempotency-Key": {
+        "description": "The same key with the same content gives the first answer again, without an effect.",
+        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    },
+}
+
+_ONE_COURSE = sent_id("The course.")
+_SCOPE: Schema = {
+    "description": "One course, and either the users or everyone; the names of the fields are assumed.",
+    "oneOf": [
+        asked(
+            "A",
+            {
+                "courseId": _ONE_COURSE,
+                "userIds": many(sent_id("A user."), "Nobody else is reset.", minItems=1, maxItems=MOST_USERS),
+            },
+            ("courseId", "userIds"),
+        ),
+        asked(
+            "A",
+            {"courseId": _ONE_COURSE, "allUsers": {"const": True, "description": "Everyone in the course."}},
+            ("courseId", "allUsers"),
+        ),
+    ],
+}
+_CHANGE = asked(
+    "T",
+    {
+        "id": sent_id("A user, group or site."),
+        "type": choice(f"ASSIGNMENT_TYPE_{kind}" for kind in ("USER", "GROUP", "SITE")),
+        "isAssigned": flag(),
+    },
+    ("id", "type", "isAssigned"),
+)
+_ASSIGNMENTS = asked(
+    "T",
+    {
+        "assignments": many(
+            _CHANGE, "A list of changes, not a replacement; it names each once.", maxItems=1000
+        ),
+        "universalAccess": flag("Everyone is assigned, or no longer."),
+        **{name: flag() for name in ("clearAllUsers", "clearAllGroups", "clearAllSites")},
+    },
+    ("assignments",),
+)
+_USER_PAGE = {"page_size": whole("That 200 is the default is assumed.", 1, 200), "page_token": typed_text("")}
+_FILTERS: Schema = {
+    **asked(
+        "T",
+        {
+            "user_ids": many(sent_id("A user."), minItems=1, maxItems=1000),
+            "usernames": many(
+                {"type": "string", "maxLength": MAX_TEXT, "pattern": typed_text("")["pattern"]}, maxItems=1000
+            ),
+            "statuses": many(choice(Status), maxItems=len(Status)),
+            "seat_types": many(choice(Seat), maxItems=len(Seat)),
+        },
+    ),
+    "minProperties": 1,
+    "description": "Users who fit every filter.",
+}
+_WHICH_USERS: Schema = {
+    "description": "All users, or those who fit the filters.",
+    "oneOf": [
+        asked("T", {**_USER_PAGE, "list_all": {"const": True}}, ("list_all",)),
+        asked("T", {**_USER_PAGE, "filters": _FILTERS, "list_all": {"const": False}}, ("filters",)),
+    ],
+}
+_WHICH_SETS = asked(
+    "T",
+    {
+        "limit": whole("That 100 is the default is assumed.", 1, 100),
+        "offset": whole("", 0, 10**9),
+        "search": typed_text("Part of a name."),
+    },
+)
+
+
+def _small_feed(path: str, rows: str) -> dict[str, Terms]:
+    return {f"Feed {path}": Terms(f"List {path.rpartition('/')[2].replace('_', ' ')}.", rows, _DENIED)}
+
+
+TERMS: dict[str, Terms] = {
+    "WhoAmI": Terms("Whose token this is.", "WhoAmI"),
+    "ListCourses": Terms("List courses; learners see what is published and assigned to them.", "Courses"),
+    "ListLessonsOfCourse": Terms(
+        "List the lessons of a course.", "LessonsOfCourse", (Reason.COURSE_NOT_FOUND,)
+    ),
+    "GetLesson": Terms("Show a lesson.", "Lesson", (Reason.LESSON_NOT_FOUND,)),
+    "UpdateCourseAssignments": Terms(
+        "Change to whom a course is assigned.",
+        "AssignmentsUpdated",
+        (
+            *_DENIED,
+            Reason.COURSE_NOT_FOUND,
+            Reason.USER_NOT_FOUND,
+            Reason.GROUP_NOT_FOUND,
+            Reason.SITE_NOT_FOUND,
+        ),
+        _ASSIGNMENTS,
+    ),
+    "ListTrainingCourseProgress": Terms(
+        "List progress: a row per assigned user and course; from a warehouse, up to 2 h old.", "ProgressPage"
+    ),
+    "GetCourseStatistics": Terms("How courses stand.", "CourseStatisticsPage", _DENIED),
+    "GetUserLessonProgress": Terms(
+        "How far a user is, lesson by lesson.", "LessonProgressPage", (Reason.USER_NOT_FOUND,)
+    ),
+    "ListLessonAttempts": Terms("List attempts at lessons.", "LessonAttempts"),
+    "ListUsers": Terms("List users.", "Users", _DENIED, _WHICH_USERS),
+    **_small_feed("/feed/users", "FeedUsers"),
+    **_small_feed("/feed/groups", "FeedGroups"),
+    **_small_feed("/feed/group_users", "FeedGroupUsers"),
+    **_small_feed("/feed/sites", "FeedSites"),
+    **_small_feed("/feed/site_members", "FeedSiteMembers"),
+    "ListPermissionSets": Terms("List permission sets.", "PermissionSets", _DENIED, _WHICH_SETS),
+    "ResetCourseProgress": Terms(
+        "Reset the progress of users in a course. It cannot be undone.",
+        "ResetDone",
+        (
+            *_RESET_REFUSALS,
+            Reason.IDEMPOTENCY_KEY_IN_FLIGHT,
+            Reason.IDEMPOTENCY_KEY_REUSED,
+            Reason.CONFIRMATION_REQUIRED,
+            Reason.CONFIRMATION_MISMATCH,
+        ),
+        _SCOPE,
+        ("Reset-Confirmation", "Idempotency-Key"),
+    ),
+    "PreviewReset": Terms(
+        "What a reset would clear; changes nothing. Only the reference server has it.",
+        "ResetPreview",
+        _RESET_REFUSALS,
+        _SCOPE,
+    ),
+}

@@ -1,0 +1,285 @@
+"""The OpenAPI document: whole, marked throughout, and in step with the server it describes."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from conformity import Conformity, conformity
+from contract.everything import everything
+from contract.plant import grow
+from mock_server import MockTraining, Policy, __version__, cli
+from mock_server.contract import shapes
+from mock_server.contract.document import document, document_bytes, operation_id
+from mock_server.contract.links import LINKS
+from mock_server.contract.schema import MARK, PROVENANCE
+from mock_server.contract.terms import MOST_USERS, PARAMETERS, PATH_PARAMETERS, TERMS
+from mock_server.operations.table import OPERATIONS
+from mock_server.refusal import Reason
+from mock_server.wire.message import Request, Response
+
+NEVER_AN_OPERATIONS_ANSWER = {
+    "UNKNOWN_PATH",  # no operation
+    "METHOD_NOT_ALLOWED",  # no operation
+    "CONTROL_SECRET_REQUIRED",  # the control plane's
+    "INTERNAL",  # a fault; documented, it would be a promise
+}
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for template, methods in document()["paths"].items():
+        for method, operation in methods.items():
+            yield template, method, operation
+
+
+def test_it_is_an_openapi_3_1_document_of_this_version() -> None:
+    OpenAPIV31SpecValidator(document()).validate()
+    assert document()["openapi"].startswith("3.1.")
+    assert document()["info"]["version"] == __version__
+
+
+def test_it_has_the_operations_of_the_table_and_no_others() -> None:
+    described = {(method.upper(), template): each for template, method, each in operations()}
+    assert list(described) == [
+        key for template in document()["paths"] for key in described if key[1] == template
+    ]
+    assert described.keys() == {(each.method, each.template) for each in OPERATIONS}
+    for each in OPERATIONS:
+        found = described[each.method, each.template]
+        assert found["operationId"] == operation_id(each)
+        assert found[MARK] == PROVENANCE[each.provenance]
+        assert found["x-served"] is (each.handler is not None)
+        assert ("requestBody" in found) is each.takes_body
+        asked = [one["name"] for one in found["parameters"] if one["in"] == "query"]
+        assert asked == list(each.query)
+        assert [one["name"] for one in found["parameters"] if one["in"] == "path"] == re.findall(
+            r"{(\w+)}", each.template
+        )
+    assert len({each["operationId"] for each in described.values()}) == len(described)
+
+
+def unmarked(value: object, where: str = "") -> Iterator[str]:
+    """Places of fields without a mark."""
+    if isinstance(value, dict):
+        for name, schema in value.get("properties", {}).items():
+            narrows = value.keys() == {"properties"} or "code" in value["properties"]
+            if schema.get(MARK) not in PROVENANCE.values() and not narrows:
+                yield f"{where}/{name}"
+        for key, each in value.items():
+            yield from unmarked(each, f"{where}/{key}")
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from unmarked(each, f"{where}/{number}")
+
+
+def test_every_field_says_where_it_is_known_from() -> None:
+    assert list(unmarked(document())) == []
+    assert list(unmarked({"type": "object", "properties": {"x": {"type": "string"}}})) == ["/x"]
+
+
+def test_everything_beside_fields_says_it_too() -> None:
+    marked: list[dict[str, Any]] = [each for _, _, each in operations()]
+    marked += [one for _, _, each in operations() for one in each["parameters"]]
+    marked += [each["requestBody"] for _, _, each in operations() if "requestBody" in each]
+    marked += document()["components"]["headers"].values()
+    marked += document()["components"]["securitySchemes"].values()
+    assert {each.get(MARK) for each in marked} == set(PROVENANCE.values())
+
+
+def test_what_is_assumed_of_a_reset_is_said_to_be() -> None:
+    reset = document()["paths"]["/training/courseprogress/v1/reset"]["post"]
+    for way in reset["requestBody"]["content"]["application/json"]["schema"]["oneOf"]:
+        assert {each[MARK] for each in way["properties"].values()} == {"assumed"}
+    assert shapes.SHAPES["ProgressRow"]["properties"]["score"][MARK] == "published"
+    assert shapes.SHAPES["ProgressRow"]["properties"]["time_spent_seconds"][MARK] == "third-party"
+
+
+def test_every_reason_stands_with_its_status_somewhere() -> None:
+    said = {
+        (int(status), reason)
+        for _, _, each in operations()
+        for status, answer in each["responses"].items()
+        for reason in re.findall(r"([A-Z_]{3,}): ", answer["description"])
+    }
+    assert said == {
+        (reason.status, reason.name) for reason in Reason if reason.name not in NEVER_AN_OPERATIONS_ANSWER
+    }
+
+
+def test_nothing_is_written_down_that_nothing_uses() -> None:
+    names = {each.name for each in OPERATIONS if each.handler is not None}
+    assert TERMS.keys() == names
+    assert LINKS.keys() <= names
+    assert PARAMETERS.keys() == {name for each in OPERATIONS for name in each.query}
+    assert PATH_PARAMETERS.keys() == {
+        name for each in OPERATIONS for name in re.findall(r"{(\w+)}", each.template)
+    }
+    referred = set(re.findall(rb'"#/components/schemas/(\w+)"', document_bytes()))
+    assert referred == {name.encode() for name in shapes.SHAPES}
+
+
+def test_the_bound_of_a_reset_is_that_of_the_policy() -> None:
+    assert Policy().max_users_per_reset == MOST_USERS
+
+
+def test_links_lead_to_operations_there_are() -> None:
+    known = {each["operationId"]: each for _, _, each in operations()}
+    found = [
+        link
+        for _, _, each in operations()
+        for link in each["responses"].get("200", {}).get("links", {}).values()
+    ]
+    assert len(found) == sum(map(len, LINKS.values()))
+    for link in found:
+        target = known[link["operationId"]]
+        names = {one["name"] for one in target["parameters"]}
+        assert {name.removeprefix("header.") for name in link.get("parameters", {})} <= names
+        assert ("requestBody" in link) <= ("requestBody" in target)
+
+
+# --- served ------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_served_without_a_token() -> None:
+    mock = MockTraining.demo()
+    answer = mock.handle(Request("GET", "/openapi.json"))
+    assert (answer.status, answer.body) == (200, document_bytes())
+    assert json.loads(answer.body) == document()
+    assert ("content-type", "application/json") in answer.headers
+    assert mock.handle(Request("POST", "/openapi.json")).status == 405
+    assert mock.token("admin").encode() not in answer.body
+
+
+def test_the_command_line_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["openapi"]) == 0
+    assert json.loads(capsys.readouterr().out) == document()
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mock_server", "openapi"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.read(1) == b"{"
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0
+
+
+# --- in step with the server -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "who", ["admin", "teamlead", "learner", "manager", "resetter", "outsider", "revoked"]
+)
+@pytest.mark.parametrize("world", ["plant", "demo"])
+def test_every_answer_to_everybody_is_as_the_document_has_it(world: str, who: Any) -> None:
+    mock = grow().mock if world == "plant" else MockTraining.demo()
+    checked: list[int] = []
+    inner = mock.handle
+
+    def handle(request: Request) -> Response:
+        response = inner(request)
+        conformity().check_answer(request, response)
+        checked.append(response.status)
+        return response
+
+    mock.handle = handle  # type: ignore[method-assign]  # the one place through which every answer goes
+    everything(mock, who)
+    assert len(checked) > 15
+
+
+# --- the proof itself has to be able to fail ---------------------------------------------------------------------
+
+
+WHO = Request("GET", "/accounts/user/v1/user:WhoAmI")
+
+
+def meddled(change: dict[str, object], status: int = 200) -> Response:
+    mock = MockTraining.demo()
+    token = (("authorization", f"Bearer {mock.token('admin')}"),)
+    good = mock.handle(Request("GET", WHO.path, headers=token))
+    body = {name: value for name, value in {**json.loads(good.body), **change}.items() if value is not None}
+    return Response(status, good.headers, json.dumps(body).encode())
+
+
+def test_a_right_answer_passes() -> None:
+    conformity().check_answer(WHO, meddled({}))
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "complaint"),
+    [
+        ({"user_id": 7}, 200, "user_id"),
+        ({"user_id": None}, 200, "user_id"),
+        ({"password": "x"}, 200, "password"),
+        ({}, 418, "418"),
+        ({}, 404, "404"),
+        ({}, 400, "required"),
+    ],
+)
+def test_a_wrong_answer_fails(change: dict[str, object], status: int, complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        conformity().check_answer(WHO, meddled(change, status))
+
+
+def test_an_answer_without_its_headers_fails() -> None:
+    with pytest.raises(AssertionError, match="X-Training-Mock"):
+        conformity().check_answer(WHO, Response(200, (("content-type", "application/json"),), b"{}"))
+
+
+def test_an_answer_of_an_operation_that_is_not_there_fails() -> None:
+    with pytest.raises(AssertionError, match="not in the document"):
+        conformity().check_answer(Request("GET", "/training/undo/v1"), meddled({}))
+
+
+JSON_TYPE = (("content-type", "application/json"),)
+RESET = "/training/courseprogress/v1/reset"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("GET", "/training/undo/v1"),
+        Request("GET", "/training/courses/v1", "sort=title"),
+        Request("GET", "/training/courses/v1", "page=0"),
+        Request("GET", "/training/courses/v1", "page=1&page=1"),
+        Request("GET", "/training/courses/v1", "page=one"),
+        Request("GET", "/training/lessons/v1/%2E%2E"),
+        Request("GET", "/training/courses/v1", body=b"{}"),
+        Request("POST", RESET, headers=JSON_TYPE),
+        Request("POST", RESET, headers=JSON_TYPE, body=b'{"courseId": "c", "userIds": []}'),
+        Request(
+            "POST", RESET, headers=JSON_TYPE, body=b'{"courseId": "c", "userIds": ["u"], "allUsers": true}'
+        ),
+        Request("POST", RESET, headers=JSON_TYPE, body=b'{"courseId": "c", "users": ["u"]}'),
+        Request("POST", RESET, body=b'{"courseId": "c", "userIds": ["u"]}'),
+        Request(
+            "POST",
+            RESET,
+            headers=(*JSON_TYPE, ("reset-confirmation", '{"courseTitle": "c"}')),
+            body=b'{"courseId": "c", "userIds": ["u"]}',
+        ),
+    ],
+    ids=lambda request: f"{request.method} {request.path}?{request.query} {request.body!r}",
+)
+def test_a_wrong_request_fails(request_: Request) -> None:
+    with pytest.raises(AssertionError):
+        conformity().check_request(request_)
+
+
+def test_a_right_request_passes() -> None:
+    rows = Request("GET", "/training/v1/feed/training-course-progress", "limit=5&course_id=c")
+    Conformity().check_request(rows)
+    body = b'{"courseId": "c", "userIds": ["u"]}'
+    confirmed = ("reset-confirmation", '{"courseTitle": "c", "users": 1}')
+    Conformity().check_request(Request("POST", RESET, headers=(*JSON_TYPE, confirmed), body=body))
