@@ -17,6 +17,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 import httpx
 from attrs import define, field, frozen
 
+from conformity import conformity
 from mock_server import MockTraining
 from mock_server.doors.httpx import MockTransport
 from mock_server.doors.serving import serve
@@ -32,6 +33,7 @@ Cut = Callable[[httpx.Request], Literal["before", "after", None]]
 
 RESET = "/training/courseprogress/v1/reset"
 LIVE = "https://api.safetyculture.io"
+SDK = "training-sdk/"
 T = TypeVar("T")
 
 
@@ -50,7 +52,10 @@ def confirming(title: str, users: int) -> dict[str, str]:
 
 @define
 class Tap:
-    """Sits before the server: keeps every request, and lets a test meddle with the answers."""
+    """Sits before the server: keeps every request, and lets a test meddle with the answers.
+
+    Whatever the server itself answers, and whatever the SDK sends, is held against the OpenAPI document.
+    """
 
     mock: MockTraining
     meddle: Callable[[Request, Handle], Response] = field(default=lambda request, handle: handle(request))
@@ -59,7 +64,15 @@ class Tap:
     def handle(self, request: Request) -> Response:
         """Answer one request."""
         self.requests.append(request)
-        return self.meddle(request, self.mock.handle)
+        if (request.header("user-agent") or "").startswith(SDK):
+            conformity().check_request(request)
+        return self.meddle(request, self._answer)
+
+    def _answer(self, request: Request) -> Response:
+        response = self.mock.handle(request)
+        if not request.path.startswith("/_mock/"):
+            conformity().check_answer(request, response)
+        return response
 
     @property
     def resets(self) -> list[Request]:
