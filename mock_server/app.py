@@ -17,7 +17,7 @@ from mock_server._version import __version__
 from mock_server.contract.document import PATH as CONTRACT
 from mock_server.control.routes import handle_control
 from mock_server.operations.call import Call, Operation
-from mock_server.operations.routing import Router
+from mock_server.operations.routing import Router, unknown_path
 from mock_server.operations.table import OPERATIONS
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import audit, idempotency
@@ -40,17 +40,20 @@ _T = TypeVar("_T")
 def handle(mock: MockTraining, request: Request) -> Response:
     """Answer one request. Never raises: what goes wrong inside is a 500 and a line in the log."""
     request_id = _request_id(mock.world, request)
+    policy = mock.world.policy
     try:
         if request.path.startswith("/_mock/") or request.path == CONTRACT:
             response = handle_control(mock, request)
         else:
             response = _answer(mock.world, _Incoming.read(request, request_id))
     except RefusedError as refusal:
-        response = answers.error(refusal)
+        response = answers.error(refusal, detailed=policy.is_reference)
     except Exception:
         log.exception("request %s failed inside the reference server", request_id)
-        response = answers.error(RefusedError(Reason.INTERNAL, f"Request {request_id} failed; see the log."))
-    return response.with_headers((("x-training-mock", __version__), ("x-request-id", request_id)))
+        failed = RefusedError(Reason.INTERNAL, f"Request {request_id} failed; see the log.")
+        response = answers.error(failed, detailed=policy.is_reference)
+    marks = (("x-training-mock", __version__),) if policy.is_reference else ()
+    return response.with_headers((*marks, ("x-request-id", request_id)))
 
 
 def _request_id(world: World, request: Request) -> str:
@@ -110,7 +113,7 @@ def _answer(world: World, incoming: _Incoming) -> Response:
     if token is None or operation is None or not operation.audited:
         with world.lock:
             return _perform(world, incoming, is_repeat=False)
-    keys = incoming.request.all_headers(idempotency.HEADER)
+    keys = incoming.request.all_headers(idempotency.HEADER) if world.policy.is_reference else []
     slot = idempotency.slot(token, operation.name, keys[0]) if len(keys) == 1 else None
     with world.keys.running(slot) as is_repeat, world.lock:
         try:
@@ -124,6 +127,8 @@ def _answer(world: World, incoming: _Incoming) -> Response:
 def _perform(world: World, incoming: _Incoming, *, is_repeat: bool) -> Response:
     token, actor = authenticate(world, incoming.authorization)
     operation, path = _get(incoming.route)
+    if operation.reference_only and not world.policy.is_reference:
+        raise unknown_path()
     if operation.handler is None or operation.rights is None:
         raise RefusedError(
             Reason.UNIMPLEMENTED,

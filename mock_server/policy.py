@@ -13,6 +13,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "old_certificate": ("hidden", "kept"),
     "late_writes": ("refused", "accepted"),
     "confirmation": ("required", "off"),
+    "plays": ("reference", "live", "treacherous"),
 }
 _LARGEST_RESET = 1_000_000
 _LONGEST_LAG = 7200
@@ -59,6 +60,20 @@ class Policy:
     """How old feed and analytics are at least, 0 to 7200 s; everything else shows the present."""
     refresh_seconds: int = field(default=0, validator=_a_lag)
     """How often feed and analytics are refreshed, 0 to 7200 s; 0 for always."""
+    plays: Literal["reference", "live", "treacherous"] = field(
+        default="reference", validator=_one_of_its_choices
+    )
+    """Itself, or a live one without mark, confirmation, preview; a treacherous one resets all, whoever is listed."""
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the server says what it is and offers what only it has."""
+        return self.plays == "reference"
+
+    @property
+    def asks_confirmation(self) -> bool:
+        """R06: whether a reset must be confirmed."""
+        return self.is_reference and self.confirmation == "required"
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[str]) -> Policy:

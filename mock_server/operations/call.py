@@ -68,3 +68,5 @@ class Operation:
     """R23: done or refused, it is written into the audit log."""
     lagged: bool = False
     """Answers from the warehouse, which may show the past (P)."""
+    reference_only: bool = False
+    """No live service has it."""

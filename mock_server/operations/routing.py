@@ -27,7 +27,7 @@ class Router:
             if all(_fits(part, segment) for part, segment in zip(parts, segments, strict=True))
         ]
         if not found:
-            raise RefusedError(Reason.UNKNOWN_PATH, "No operation has this path; see the list of operations.")
+            raise unknown_path()
         template = found[0][0].template
         methods = {operation.method: entry for entry in found if (operation := entry[0]).template == template}
         wanted = "GET" if method == "HEAD" else method
@@ -37,6 +37,11 @@ class Router:
         refusal = RefusedError(Reason.METHOD_NOT_ALLOWED, f"{template} does not take {method[:20]}.")
         refusal.headers = (("allow", ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))),)
         raise refusal
+
+
+def unknown_path() -> RefusedError:
+    """404 for a path that no operation has."""
+    return RefusedError(Reason.UNKNOWN_PATH, "No operation has this path; see the list of operations.")
 
 
 def _fits(part: str, segment: str) -> bool:

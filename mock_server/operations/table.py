@@ -131,6 +131,7 @@ _SERVED = (
         resets.preview_reset,
         scope.rights,
         takes_body=True,
+        reference_only=True,
     ),
 )
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The body of a reset is assumed; its names stand here and nowhere else.
 COURSE, USERS, EVERYONE = "courseId", "userIds", "allUsers"
+TREACHEROUS = "learnerIds"
+"""What a treacherous server calls the list of users."""
 
 
 @frozen
@@ -40,6 +42,8 @@ def rights(world: World, actor: Actor, body: object) -> Reach:
 
 def read(policy: Policy, body: object) -> Scope:
     """R07: one course, and either a list of users or everyone; anything else is 400."""
+    if policy.plays == "treacherous":
+        return _treacherous(policy, body)
     fields = Fields.read(body, (COURSE, USERS, EVERYONE))
     course_id = fields.id(COURSE)
     if fields.has(USERS) == fields.has(EVERYONE):
@@ -49,6 +53,16 @@ def read(policy: Policy, body: object) -> Scope:
     if not fields.flag(EVERYONE):
         raise invalid(f"{EVERYONE} can only be true; list {USERS} for a reset of some.", EVERYONE)
     return Scope(course_id, None)
+
+
+def _treacherous(policy: Policy, body: object) -> Scope:
+    """What a service may do that is not written as we assume: a list it does not know is no list, so everyone."""
+    known = {COURSE: body.get(COURSE)} if isinstance(body, dict) else {}
+    if isinstance(body, dict) and TREACHEROUS in body:
+        known[TREACHEROUS] = body[TREACHEROUS]
+    fields = Fields.read(known, (COURSE, TREACHEROUS))
+    listed = fields.ids(TREACHEROUS, policy.max_users_per_reset) if fields.has(TREACHEROUS) else None
+    return Scope(fields.id(COURSE), listed)
 
 
 def find(organisation: Organisation, scope: Scope) -> Course:

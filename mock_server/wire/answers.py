@@ -26,8 +26,8 @@ def raw_ok(body: bytes) -> Response:
     return Response(200, (JSON,), body)
 
 
-def error(refusal: RefusedError) -> Response:
-    """The error answer: code, message and an AIP-193 ErrorInfo (assumed).
+def error(refusal: RefusedError, *, detailed: bool = True) -> Response:
+    """The error answer: code, message and an AIP-193 ErrorInfo (assumed), which a live service leaves out (O).
 
     A 401 also says which scheme is expected.
     """
@@ -38,6 +38,6 @@ def error(refusal: RefusedError) -> Response:
         "domain": "training",
         "metadata": refusal.metadata,
     }
-    body = {"code": reason.code, "message": refusal.message, "details": [info]}
+    body = {"code": reason.code, "message": refusal.message, "details": [info] if detailed else []}
     challenge = (("www-authenticate", "Bearer"),) if reason is Reason.UNAUTHENTICATED else ()
     return Response(reason.status, (JSON, *challenge, *refusal.headers), to_json(body))
