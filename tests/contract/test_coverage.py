@@ -1,0 +1,142 @@
+"""Nothing published gets lost: each operation has one method of the SDK, and one rule of the server or a 501."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conformity import conformity
+from contract.conftest import NewStage
+from contract.plant import Plant, grow
+from contract.stage import Tap, typed
+from mock_server import MockTraining
+from mock_server.contract.document import document
+from mock_server.wire.message import Request, Response
+from training_sdk import TrainingClient
+from training_sdk._operation import Listed, Operation
+
+Call = Callable[[TrainingClient, Plant], Any]
+
+
+def _lesson(client: TrainingClient, plant: Plant) -> object:
+    return client.courses.lesson(plant.mock.world.course(plant.forklift).lessons[0].id)
+
+
+def _apply(client: TrainingClient, plant: Plant) -> object:
+    plan = client.resets.plan(plant.forklift, plant.ids("anna"))
+    return client.resets.apply(plan, confirm=typed(plan))
+
+
+OFFERED: dict[str, tuple[str, Call]] = {
+    "WhoAmI": ("users.me", lambda client, _: client.users.me()),
+    "ListCourses": ("courses.list", lambda client, _: list(client.courses.list())),
+    "ListLessonsOfCourse": ("courses.lessons", lambda client, plant: client.courses.lessons(plant.forklift)),
+    "GetLesson": ("courses.lesson", _lesson),
+    "UpdateCourseAssignments": (
+        "courses.update_assignments",
+        lambda client, plant: client.courses.update_assignments(plant.forklift, add_users=plant.ids("fay")),
+    ),
+    "ListTrainingCourseProgress": ("progress.list", lambda client, _: list(client.progress.list())),
+    "GetCourseStatistics": (
+        "analytics.course_statistics",
+        lambda client, _: list(client.analytics.course_statistics()),
+    ),
+    "GetUserLessonProgress": (
+        "analytics.lesson_progress",
+        lambda client, plant: list(client.analytics.lesson_progress(plant.id("anna"))),
+    ),
+    "ListUsers": ("users.list", lambda client, _: list(client.users.list())),
+    "ListPermissionSets": ("permissions.list", lambda client, _: list(client.permissions.list())),
+    "ResetCourseProgress": ("resets.apply", _apply),
+}
+"""The one method that is there for an operation."""
+
+BESIDE = {"courses.get", "resets.plan", "resets.plan_everyone", "request"}
+"""Methods that are made of others' operations."""
+
+NOT_OFFERED = {
+    *("ListLessonAttempts", "FeedUsers", "FeedGroups", "FeedGroupUsers", "FeedSites", "FeedSiteMembers"),
+    *("ListLessonProgressEvents", "GetLessonStatistics", "GetSlideStatistics", "ListRapidRefreshAnswers"),
+    *("ListSurveyAnswers", "ListSurveyQuestionDefinitions", "ListUserLessonProgressEvents"),
+    *("GetUserSlideStatistics", "ListCollections", "ListCoursesOfCollection", "ListPaths", "GetPath"),
+    *("ListLeaderboards", "GetLeaderboardRankings", "ListRapidRefreshes", "GetRapidRefresh"),
+    *("CreateWebhook", "ListWebhooks", "GetWebhook", "DeleteWebhook", "GetWebhookToken"),
+    "CreateWebhookToken",
+}
+"""Published and not yet offered by the SDK; ``client.request`` reaches them."""
+
+REFERENCE_ONLY = {"PreviewReset"}
+
+PUBLISHED = {
+    operation["operationId"]: operation
+    for methods in document()["paths"].values()
+    for operation in methods.values()
+    if operation["operationId"] not in REFERENCE_ONLY
+}
+
+
+def _methods() -> set[str]:
+    """Every operation that the client offers, as it is called."""
+    with TrainingClient("token", base_url="http://127.0.0.1:1") as client:
+        owners = {
+            "": client,
+            **{name: each for name, each in vars(client).items() if not name.startswith("_")},
+        }
+        return {
+            f"{owner}.{name}".lstrip(".")
+            for owner, each in owners.items()
+            for kind in type(each).__mro__
+            for name, member in vars(kind).items()
+            if isinstance(member, Operation | Listed)
+        }
+
+
+def test_every_published_operation_has_exactly_one_method_or_is_listed_as_missing() -> None:
+    assert OFFERED.keys() | NOT_OFFERED == PUBLISHED.keys()
+    assert OFFERED.keys().isdisjoint(NOT_OFFERED)
+    names = [name for name, _ in OFFERED.values()]
+    assert len(set(names)) == len(names)
+    assert set(names) | BESIDE == _methods()
+    assert BESIDE.isdisjoint(names)
+
+
+@pytest.mark.parametrize("operation", OFFERED)
+def test_the_method_sends_what_the_document_says_of_its_operation(
+    new_stage: NewStage, plant: Plant, operation: str
+) -> None:
+    stage = new_stage(plant.mock)
+    name, call = OFFERED[operation]
+    call(stage.client(), plant)
+    sent = [conformity().find(request.method, request.path) for request in stage.tap.requests]
+    assert operation in {found.name for found in sent if found}
+    if not name.startswith("resets."):
+        assert len({found and found.name for found in sent}) == 1
+
+
+@pytest.mark.parametrize("operation", PUBLISHED)
+def test_every_operation_is_served_by_a_rule_or_says_that_it_is_not(operation: str) -> None:
+    mock = grow().mock
+    ((method, path),) = [
+        (method.upper(), re.sub("[{}]", "", template))
+        for template, methods in document()["paths"].items()
+        for method, each in methods.items()
+        if each["operationId"] == operation
+    ]
+    token = (("authorization", f"Bearer {mock.token('admin')}"),)
+    answer = mock.handle(Request(method, path, headers=token))
+    conformity().check_answer(Request(method, path), answer)
+    assert (answer.status == 501) is (not PUBLISHED[operation]["x-served"])
+    assert answer.status < 500 or b"UNIMPLEMENTED" in answer.body
+
+
+def test_a_stage_lets_nothing_pass_that_the_document_does_not_know(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(AssertionError, match="not in the document"):
+        Tap(plant.mock).handle(Request("GET", "/undo", headers=(("user-agent", "training-sdk/1"),)))
+    monkeypatch.setattr(MockTraining, "handle", lambda _mock, _request: Response(418))
+    with pytest.raises(AssertionError, match="418"):
+        Tap(plant.mock).handle(Request("GET", "/training/courses/v1"))
