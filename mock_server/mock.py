@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mock_server import app
@@ -14,12 +16,15 @@ from mock_server.live import LiveWorld
 from mock_server.policy import Policy
 from mock_server.rules.authentication import actor_of
 from mock_server.wire.message import Request, Response
+from mock_server.world import state
 from mock_server.world.clock import Clock
 from mock_server.world.demo import build_demo
+from mock_server.world.differences import Change, differences
 from mock_server.world.exporter_csv import build_exporter_csv
 from mock_server.world.generate import build_generated
 from mock_server.world.ledger import AuditEntry, Certificate, Notification
 from mock_server.world.people import digest
+from mock_server.world.typed import StateError
 
 if TYPE_CHECKING:
     from responses import RequestsMock
@@ -75,6 +80,45 @@ class MockTraining:
         """
         builder = build_exporter_csv(path, now=now)
         return cls(builder.build(policy or Policy(), LiveWorld), builder.tokens)
+
+    @classmethod
+    def load(cls, document: Mapping[str, Any] | str | PathLike[str]) -> MockTraining:
+        """The world of a state document, or of the file that holds one; it goes on as the saved one would have.
+
+        StateError, naming the place, if it does not describe a whole world.
+        """
+        if not isinstance(document, Mapping):
+            try:
+                document = json.loads(Path(document).read_text(encoding="utf-8"))
+            except ValueError as fault:
+                raise StateError(f"{document} is not JSON: {fault}") from None
+        read = state.read(document)
+        return cls(state.load(read, LiveWorld), read.token_names)
+
+    def state(self) -> dict[str, Any]:
+        """The whole state as one JSON document, for `load`, `diff` and `rollback`. It holds the tokens."""
+        return state.document(self.world, self._tokens)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the whole state into a file, which then holds the tokens as well."""
+        text = json.dumps(self.state(), ensure_ascii=False, indent=1)
+        Path(path).write_text(text, encoding="utf-8")
+
+    def diff(self, before: Mapping[str, Any]) -> tuple[Change, ...]:
+        """What has changed since ``before = mock.state()``, record by record; time and new ids do not count."""
+        return differences(before, self.state())
+
+    def rollback(self, before: Mapping[str, Any]) -> None:
+        """Return to ``before = mock.state()``, in place, for tests that share a world.
+
+        The product has nothing of the kind (R15), so no vendor operation leads here. The journal stays. StateError,
+        and nothing has changed, if the document does not describe a whole world.
+        """
+        read = state.read(before)
+        with self.world.lock:
+            state.put_back(self.world, read)
+            self._tokens = dict(read.token_names)
+            self._names = {token: name for name, token in self._tokens.items()}
 
     def token(self, name: TokenName) -> str:
         """A token by its name; LookupError lists the names there are."""

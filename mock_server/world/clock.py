@@ -33,5 +33,13 @@ class Clock:
         """Run with the real time again."""
         self._frozen, self._offset = None, timedelta(0)
 
+    def state(self) -> tuple[datetime | None, timedelta]:
+        """The moment it stands still at, if it does, and how far it is ahead of real time."""
+        return self._frozen, self._offset
+
+    def restore(self, frozen: datetime | None, offset: timedelta) -> None:
+        """Go on as the clock whose `state` this was."""
+        self._frozen, self._offset = frozen, offset
+
     def __repr__(self) -> str:
         return f"Clock({self.now().isoformat()}{', frozen' if self._frozen is not None else ''})"

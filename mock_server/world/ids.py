@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import blake2b
-from itertools import count
+from threading import Lock
 from uuid import UUID
 
 
@@ -13,10 +15,27 @@ class Ids:
 
     def __init__(self, seed: str) -> None:
         self._key = blake2b(seed.encode(), digest_size=32).digest()
-        self._counters: dict[str, count[int]] = {}
+        self._counters = Counter[str]()
+        # Request ids are asked for outside the world's lock.
+        self._lock = Lock()
 
     def _number(self, kind: str) -> int:
-        return next(self._counters.setdefault(kind, count(1)))
+        with self._lock:
+            self._counters[kind] += 1
+            return self._counters[kind]
+
+    def state(self) -> tuple[str, dict[str, int]]:
+        """The key in hex and how many of each kind were handed out: all that the next ids depend on."""
+        with self._lock:
+            return self._key.hex(), dict(self._counters)
+
+    def restore(self, key: str, counters: Mapping[str, int]) -> None:
+        """Go on as the instance whose `state` this was. ValueError if the key is not 64 hex digits."""
+        found = bytes.fromhex(key)
+        if len(found) != len(self._key):
+            raise ValueError("the key of the ids must be 64 hexadecimal digits")
+        with self._lock:
+            self._key, self._counters = found, Counter(counters)
 
     def derive(self, name: str, digits: int) -> str:
         """Hexadecimal digits (at most 64) that depend on the seed and the name alone."""

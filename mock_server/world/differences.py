@@ -1,0 +1,110 @@
+"""What differs between two state documents, record by record: the proof that nothing else was touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from attrs import frozen
+
+_ENTITIES = {
+    "people": "person",
+    "groups": "group",
+    "sites": "site",
+    "permission_sets": "permission set",
+}
+_BY_USER = {"enrolments": "enrolment", "records": "record", "reset_at": "reset mark"}
+_Key = tuple[str, ...]
+
+
+@frozen
+class Change:
+    """One record that was added, removed or changed."""
+
+    kind: str
+    """"record", "enrolment", "person", "course", "assigned", "certificate", "notification", "audit entry" …"""
+    key: tuple[str, ...]
+    """Ids that name it; for what belongs to a course and a person: course id, user id."""
+    label: str
+    """The same for people to read: titles, names."""
+    before: Any
+    """As it stood in the document; None if it was added."""
+    after: Any
+    """None if it was removed."""
+
+    @property
+    def what(self) -> Literal["added", "removed", "changed"]:
+        """What has become of it."""
+        if self.before is None:
+            return "added"
+        return "removed" if self.after is None else "changed"
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that differ, in order; empty unless it is a changed object."""
+        if not (isinstance(self.before, dict) and isinstance(self.after, dict)):
+            return ()
+        names = dict.fromkeys([*self.before, *self.after])
+        return tuple(name for name in names if self.before.get(name) != self.after.get(name))
+
+    def __str__(self) -> str:
+        fields = f" ({', '.join(self.fields)})" if self.fields else ""
+        return f"{self.what} {self.kind} {self.label}{fields}"
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Every record that differs between two documents, in the order of their kinds and ids."""
+    then, now = _records(before), _records(after)
+    labels = _labels(before) | _labels(after)
+    return tuple(
+        Change(kind, key, ", ".join(labels.get(each, each) for each in key), then.get(place), now.get(place))
+        for place in sorted(then.keys() | now.keys())
+        for kind, key in [place]
+        if then.get(place) != now.get(place)
+    )
+
+
+def _records(document: Mapping[str, Any]) -> dict[tuple[str, _Key], Any]:
+    """Every record of a document by kind and key. Time and the counters of ids are no records."""
+    return {(kind, key): value for kind, key, value in _walk(document)}
+
+
+def _walk(document: Mapping[str, Any]) -> Iterator[tuple[str, _Key, Any]]:
+    yield "policy", (), document["policy"]
+    for organisation in document["organisations"]:
+        yield from _organisation(organisation)
+    for digest, token in document["tokens"].items():
+        yield "token", (token["user_id"], digest), token
+    for each in document["outbox"]:
+        yield "notification", (each["id"],), each
+    for number, each in enumerate(document["audit"], 1):
+        yield "audit entry", (str(number),), each
+    for each in document["kept_answers"]:
+        yield "kept answer", (each["actor_id"], each["operation"], each["key"]), each
+
+
+def _organisation(organisation: Mapping[str, Any]) -> Iterator[tuple[str, _Key, Any]]:
+    for name, kind in _ENTITIES.items():
+        for each in organisation[name]:
+            yield kind, (each["id"],), each
+    for each in organisation["courses"]:
+        course_id = each["course"]["id"]
+        yield "course", (course_id,), each["course"]
+        yield "assigned", (course_id,), each["assigned"]
+        for name, kind in _BY_USER.items():
+            for user_id, value in each[name].items():
+                yield kind, (course_id, user_id), value
+    for each in organisation["certificates"]:
+        yield "certificate", (each["number"],), each
+
+
+def _labels(document: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for organisation in document["organisations"]:
+        for each in organisation["people"]:
+            found[each["id"]] = each["email"] or f"{each['first_name']} {each['last_name']}"
+        for each in organisation["courses"]:
+            found[each["course"]["id"]] = f'"{each["course"]["title"]}"'
+        for name in ("groups", "sites", "permission_sets"):
+            found |= {each["id"]: f'"{each["name"]}"' for each in organisation[name]}
+    return found

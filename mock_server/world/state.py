@@ -1,0 +1,264 @@
+"""The whole state of a world as one JSON document, and a world from such a document.
+
+The classes below are the format, for writing and reading alike. Derived figures (rosters, counters) are not in it; they
+are worked out again. Nor is the past: what a reset has cleared is in no document made after it (R15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeVar
+
+import attrs
+from attrs import field, frozen, validators
+
+from mock_server.policy import Policy
+from mock_server.world.clock import Clock
+from mock_server.world.courses import Assigned, Course
+from mock_server.world.ids import Ids
+from mock_server.world.keys import Keys
+from mock_server.world.ledger import AuditEntry, Certificate, Notification
+from mock_server.world.organisation import Organisation
+from mock_server.world.people import Group, PermissionSet, Person, Site, Token
+from mock_server.world.progress import CourseProgress, Enrolment, ProgressTable, Record
+from mock_server.world.snapshot import plain
+from mock_server.world.typed import StateError, typed
+from mock_server.world.world import World
+
+W = TypeVar("W", bound=World)
+
+
+@frozen
+class CourseState:
+    """One course: what it is, to whom it is assigned, and what is recorded of whom."""
+
+    course: Course
+    assigned: Assigned
+    enrolments: dict[str, Enrolment] = field(factory=dict)
+    records: dict[str, Record] = field(factory=dict)
+    reset_at: dict[str, datetime] = field(factory=dict)
+
+
+@frozen
+class OrganisationState:
+    """One organisation, its entities in lists."""
+
+    id: str
+    name: str
+    people: tuple[Person, ...] = ()
+    groups: tuple[Group, ...] = ()
+    sites: tuple[Site, ...] = ()
+    permission_sets: tuple[PermissionSet, ...] = ()
+    courses: tuple[CourseState, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+
+
+@frozen
+class ClockState:
+    """Where time stands."""
+
+    frozen_at: datetime | None = None
+    ahead_seconds: float = 0.0
+    """Of real time, while it runs."""
+
+
+@frozen
+class IdsState:
+    """What the next ids depend on."""
+
+    key: str = field(validator=validators.matches_re("[0-9a-f]{64}"))
+    counters: dict[str, int] = field(factory=dict)
+
+
+@frozen
+class KeptAnswer:
+    """An answer kept under an idempotency key."""
+
+    organisation_id: str
+    actor_id: str
+    operation: str
+    key: str
+    fingerprint: str
+    answer: str
+
+
+@frozen
+class State:
+    """All that a world is, the tokens themselves included; handle it as you would handle them."""
+
+    clock: ClockState
+    ids: IdsState
+    main: str
+    """Id of the main organisation."""
+    organisations: tuple[OrganisationState, ...]
+    format: Literal["training-mock-state"] = "training-mock-state"
+    version: Literal[1] = 1
+    policy: Policy = field(factory=Policy)
+    tokens: dict[str, Token] = field(factory=dict)
+    """By digest."""
+    token_names: dict[str, str] = field(factory=dict)
+    """The tokens by name."""
+    outbox: tuple[Notification, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+    kept_answers: tuple[KeptAnswer, ...] = ()
+
+
+def document(world: World, token_names: dict[str, str]) -> dict[str, Any]:
+    """The state of a world as plain JSON data."""
+    with world.lock:
+        data: dict[str, Any] = plain(_state(world, token_names))
+        return data
+
+
+def read(data: object) -> State:
+    """A document's state; StateError, naming the place, unless it describes a whole world."""
+    state = typed(State, data, "$")
+    if state.main not in {each.id for each in state.organisations}:
+        raise StateError(f"$.main: there is no organisation {state.main}")
+    for number, each in enumerate(state.organisations):
+        _check(each, f"$.organisations[{number}]")
+    known = {(each.id, person.id) for each in state.organisations for person in each.people}
+    for digest, token in state.tokens.items():
+        if (token.organisation_id, token.user_id) not in known:
+            raise StateError(f"$.tokens.{digest}: there is no user {token.user_id} in its organisation")
+    return state
+
+
+def build(state: State, kind: type[W], clock: Clock, ids: Ids) -> W:
+    """A new world in this state; clock and ids are set to it as well."""
+    organisations = {each.id: _organisation(each, clock) for each in state.organisations}
+    ids.restore(state.ids.key, state.ids.counters)
+    clock.restore(state.clock.frozen_at, timedelta(seconds=state.clock.ahead_seconds))
+    return kind(
+        policy=state.policy,
+        clock=clock,
+        ids=ids,
+        main=organisations[state.main],
+        organisations=organisations,
+        tokens=dict(state.tokens),
+        outbox=list(state.outbox),
+        audit=list(state.audit),
+        keys=Keys({_slot(each): (each.fingerprint, each.answer.encode()) for each in state.kept_answers}),
+    )
+
+
+def load(state: State, kind: type[W]) -> W:
+    """A world of its own in this state."""
+    return build(state, kind, Clock(), Ids(""))
+
+
+def put_back(world: World, state: State) -> None:
+    """Bring a world into this state, in place: what was done since is gone. For tests only, never over the wire."""
+    with world.lock:
+        fresh = build(state, type(world), world.clock, world.ids)
+        # Requests in flight hold on to the register of keys, so its content is replaced and not the register.
+        world.keys.kept.clear()
+        world.keys.kept.update(fresh.keys.kept)
+        for each in attrs.fields(type(world)):
+            if each.name not in ("lock", "keys"):
+                setattr(world, each.name, getattr(fresh, each.name))
+
+
+def _state(world: World, token_names: dict[str, str]) -> State:
+    frozen_at, ahead = world.clock.state()
+    return State(
+        clock=ClockState(frozen_at, ahead.total_seconds()),
+        ids=IdsState(*world.ids.state()),
+        main=world.main.id,
+        organisations=tuple(map(_organisation_state, world.organisations.values())),
+        policy=world.policy,
+        tokens=world.tokens,
+        token_names=token_names,
+        outbox=tuple(world.outbox),
+        audit=tuple(world.audit),
+        kept_answers=tuple(
+            KeptAnswer(*slot, fingerprint, answer.decode())
+            for slot, (fingerprint, answer) in world.keys.kept.items()
+        ),
+    )
+
+
+def _organisation_state(organisation: Organisation) -> OrganisationState:
+    return OrganisationState(
+        organisation.id,
+        organisation.name,
+        tuple(organisation.people.values()),
+        tuple(organisation.groups.values()),
+        tuple(organisation.sites.values()),
+        tuple(organisation.permission_sets.values()),
+        tuple(_course_state(organisation, course) for course in organisation.courses.values()),
+        tuple(each for several in organisation.certificates.values() for each in several),
+    )
+
+
+def _course_state(organisation: Organisation, course: Course) -> CourseState:
+    progress = organisation.progress[course.id]
+    assigned = organisation.assigned[course.id]
+    return CourseState(course, assigned, progress.enrolments, progress.records, progress.reset_at)
+
+
+def _check(state: OrganisationState, where: str) -> None:
+    """What later would fail far from its cause: ids that stand twice or nowhere."""
+    sets = _once((each.id for each in state.permission_sets), f"{where}.permission_sets")
+    people = _once((each.id for each in state.people), f"{where}.people")
+    _once((each.course.id for each in state.courses), f"{where}.courses")
+    for number, person in enumerate(state.people):
+        if person.organisation_id != state.id:
+            raise StateError(f"{where}.people[{number}] belongs to {person.organisation_id}, not {state.id}")
+        if unknown := person.permission_sets - sets:
+            listed = ", ".join(sorted(unknown))
+            raise StateError(f"{where}.people[{number}]: there is no permission set {listed}")
+    for number, each in enumerate(state.courses):
+        for kind in (each.enrolments, each.records, each.reset_at):
+            if missing := kind.keys() - people:
+                raise StateError(f"{where}.courses[{number}]: there is no user {', '.join(sorted(missing))}")
+        if missing := set(_roster(state, each)) - each.enrolments.keys():
+            listed = ", ".join(sorted(missing))
+            raise StateError(f"{where}.courses[{number}].enrolments lacks {listed}, to whom it is assigned")
+
+
+def _once(ids: Iterable[str], where: str) -> set[str]:
+    seen: set[str] = set()
+    for each in ids:
+        if each in seen:
+            raise StateError(f"{where} has {each} twice")
+        seen.add(each)
+    return seen
+
+
+def _roster(state: OrganisationState, course: CourseState) -> list[str]:
+    return sorted(each.id for each in state.people if course.assigned.since(each) is not None)
+
+
+def _organisation(state: OrganisationState, clock: Clock) -> Organisation:
+    courses = {each.course.id: each for each in state.courses}
+    organisation = Organisation(
+        state.id,
+        state.name,
+        clock,
+        {each.id: each for each in state.people},
+        {each.id: each for each in state.groups},
+        {each.id: each for each in state.sites},
+        {each.id: each for each in state.permission_sets},
+        {each: courses[each].course for each in sorted(courses)},
+        {each: courses[each].assigned for each in courses},
+        ProgressTable({each: _progress(state, courses[each]) for each in sorted(courses)}),
+    )
+    for each in state.certificates:
+        key = (each.course_id, each.user_id)
+        organisation.certificates[key] = (*organisation.certificates.get(key, ()), each)
+    return organisation
+
+
+def _progress(state: OrganisationState, course: CourseState) -> CourseProgress:
+    progress = CourseProgress(
+        _roster(state, course), dict(course.enrolments), dict(course.records), dict(course.reset_at)
+    )
+    for user_id in progress.roster:
+        progress.tally.count(progress.records.get(user_id), +1)
+    return progress
+
+
+def _slot(kept: KeptAnswer) -> tuple[str, str, str, str]:
+    return kept.organisation_id, kept.actor_id, kept.operation, kept.key

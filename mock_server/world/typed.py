@@ -1,0 +1,82 @@
+"""Plain JSON data back into the world's frozen classes, by their type hints; the reverse of ``snapshot.plain``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from functools import lru_cache
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+from mock_server.world import times
+
+_T = TypeVar("_T")
+
+
+class StateError(ValueError):
+    """A state document that cannot be loaded; the message names the place."""
+
+
+def typed(kind: type[_T], value: Any, where: str) -> _T:
+    """The value as an instance of ``kind``; StateError, naming the place, for anything that does not fit."""
+    made: _T = _typed(kind, value, where)
+    return made
+
+
+def _typed(kind: Any, value: Any, where: str) -> Any:
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        (present,) = (each for each in inner if each is not type(None))
+        return None if value is None else _typed(present, value, where)
+    if origin is Literal:
+        return value if value in inner else _refuse(where, f"one of {', '.join(map(str, inner))}", value)
+    if origin in (tuple, frozenset, list):
+        given = _of(list, value, where)
+        return origin(_typed(inner[0], each, f"{where}[{n}]") for n, each in enumerate(given))
+    if origin is dict:
+        given = _of(dict, value, where)
+        return {key: _typed(inner[1], each, f"{where}.{key}") for key, each in given.items()}
+    if attrs.has(kind):
+        return _entity(kind, value, where)
+    return _scalar(kind, value, where)
+
+
+def _entity(kind: Any, value: Any, where: str) -> Any:
+    """Fields that are missing take their default, so that older documents can be loaded; unknown ones are refused."""
+    given = _of(dict, value, where)
+    hints = _hints(kind)
+    unknown = given.keys() - hints.keys()
+    if unknown:
+        raise StateError(f"{where}: there is no field {', '.join(sorted(unknown))} in a {kind.__name__}")
+    read = {name: _typed(hints[name], each, f"{where}.{name}") for name, each in given.items()}
+    try:
+        return kind(**read)
+    except (TypeError, ValueError) as fault:
+        raise StateError(f"{where}: {fault.args[0] if fault.args else fault}") from None
+
+
+@lru_cache(maxsize=64)
+def _hints(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {each.name: hints[each.name] for each in attrs.fields(kind) if each.init}
+
+
+def _scalar(kind: type[Any], value: Any, where: str) -> Any:
+    if issubclass(kind, Enum) or kind is datetime:
+        try:
+            return times.parse(value) if kind is datetime else kind(value)
+        except (TypeError, ValueError):
+            _refuse(where, f"a {kind.__name__}", value)
+    if kind is float and type(value) is int:
+        return float(value)
+    return _of(kind, value, where)
+
+
+def _of(kind: type[Any], value: Any, where: str) -> Any:
+    return value if type(value) is kind else _refuse(where, f"of type {kind.__name__}", value)
+
+
+def _refuse(where: str, what: str, value: Any) -> Any:
+    raise StateError(f"{where} must be {what}, not {str(value)[:100]!r}")
