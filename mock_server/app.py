@@ -20,13 +20,14 @@ from mock_server.operations.call import Call, Operation
 from mock_server.operations.routing import Router, unknown_path
 from mock_server.operations.table import OPERATIONS
 from mock_server.refusal import Reason, RefusedError
-from mock_server.rules import audit, idempotency
-from mock_server.rules.authentication import authenticate, find_token
+from mock_server.rules import audit, idempotency, rate_limits
+from mock_server.rules.authentication import Actor, authenticate, find_token
 from mock_server.wire import answers, reading
 from mock_server.wire.fields import Params
 from mock_server.wire.message import Request, Response
-from mock_server.world.world import World
 from mock_server.world.past import as_of
+from mock_server.world.people import Token
+from mock_server.world.world import World
 
 if TYPE_CHECKING:
     from mock_server.mock import MockTraining
@@ -106,6 +107,16 @@ class _Incoming:
         return None if isinstance(self.route, RefusedError) else self.route[0]
 
 
+@frozen
+class _Asked:
+    """Who wants what."""
+
+    token: Token
+    actor: Actor
+    operation: Operation
+    path: dict[str, str]
+
+
 def _answer(world: World, incoming: _Incoming) -> Response:
     """Count a reset as running from its arrival on; hold the world's lock for all that decides about it."""
     token = find_token(world, incoming.authorization)
@@ -129,6 +140,17 @@ def _perform(world: World, incoming: _Incoming, *, is_repeat: bool) -> Response:
     operation, path = _get(incoming.route)
     if operation.reference_only and not world.policy.is_reference:
         raise unknown_path()
+    pace = rate_limits.spend(world, actor, operation.name)
+    try:
+        response = _operate(world, _Asked(token, actor, operation, path), incoming, is_repeat=is_repeat)
+    except RefusedError as refusal:
+        refusal.headers = (*refusal.headers, *pace)
+        raise
+    return response.with_headers(pace)
+
+
+def _operate(world: World, asked: _Asked, incoming: _Incoming, *, is_repeat: bool) -> Response:
+    operation, actor = asked.operation, asked.actor
     if operation.handler is None or operation.rights is None:
         raise RefusedError(
             Reason.UNIMPLEMENTED,
@@ -138,10 +160,9 @@ def _perform(world: World, incoming: _Incoming, *, is_repeat: bool) -> Response:
     body, query = _get(incoming.body), _get(incoming.query)
     reach = operation.rights(world, actor, body)
     params = Params.read(query, operation.query)
-    call = Call(
     shown = world.warehouse_time() if operation.lagged else None
     if shown is not None:
         actor = evolve(actor, organisation=as_of(actor.organisation, shown))
-        world, token, actor, reach, path, params, body, incoming.request, incoming.request_id, is_repeat
-    )
+    request, request_id = incoming.request, incoming.request_id
+    call = Call(world, asked.token, actor, reach, asked.path, params, body, request, request_id, is_repeat)
     return operation.handler(call)

@@ -13,6 +13,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "old_certificate": ("hidden", "kept"),
     "late_writes": ("refused", "accepted"),
     "confirmation": ("required", "off"),
+    "rate_limits": ("off", "published", "silent"),
     "plays": ("reference", "live", "treacherous"),
 }
 _LARGEST_RESET = 1_000_000
@@ -60,6 +61,8 @@ class Policy:
     """How old feed and analytics are at least, 0 to 7200 s; everything else shows the present."""
     refresh_seconds: int = field(default=0, validator=_a_lag)
     """How often feed and analytics are refreshed, 0 to 7200 s; 0 for always."""
+    rate_limits: Literal["off", "published", "silent"] = field(default="off", validator=_one_of_its_choices)
+    """Requests per user and minute: no limit; 200 or 800 by operation, with headers; or, as seen live, without."""
     plays: Literal["reference", "live", "treacherous"] = field(
         default="reference", validator=_one_of_its_choices
     )

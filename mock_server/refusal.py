@@ -20,6 +20,7 @@ class Reason(Enum):
     USER_NOT_FOUND = (404, 5, "No such user in the token's organisation, or none its owner may see.")
     GROUP_NOT_FOUND = (404, 5, "No such group in the token's organisation.")
     SITE_NOT_FOUND = (404, 5, "No such site in the token's organisation.")
+    WORLD_NOT_FOUND = (404, 5, "No such world behind this server.")
     UNKNOWN_PATH = (404, 5, "No operation has this path.")
     METHOD_NOT_ALLOWED = (
         405,
@@ -32,6 +33,8 @@ class Reason(Enum):
     UNSUPPORTED_MEDIA_TYPE = (415, 3, "The body is not sent as application/json.")
     IDEMPOTENCY_KEY_REUSED = (422, 3, "This Idempotency-Key was used before with other content.")
     CONFIRMATION_REQUIRED = (428, 9, "A reset needs a confirmation and came without one.")
+    RATE_LIMITED = (429, 8, "Too many requests of this user in one minute.")
+    WORLDS_EXHAUSTED = (429, 8, "The server holds as many worlds as it may; delete some.")
     INTERNAL = (500, 13, "A fault of the reference server itself.")
     UNIMPLEMENTED = (501, 12, "A published operation that the reference server does not serve.")
 

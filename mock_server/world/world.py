@@ -19,6 +19,7 @@ from mock_server.world.past import LONGEST
 from mock_server.world.people import Person, Token
 from mock_server.world.progress import Record
 from mock_server.world.snapshot import snapshot
+from mock_server.world.windows import Window
 
 _T = TypeVar("_T")
 
@@ -38,6 +39,8 @@ class World:
     outbox: list[Notification] = field(factory=list)
     audit: list[AuditEntry] = field(factory=list)
     keys: Keys = field(factory=Keys)
+    windows: dict[tuple[str, int], Window] = field(factory=dict)
+    """Requests counted, by user and limit; only while there is a rate limit."""
     lock: RLock = field(factory=RLock)
     """Held for every request and every learner action, so that no reader sees half of anything."""
 

@@ -298,6 +298,7 @@ def test_reasons_are_told_apart() -> None:
         415: 3,
         422: 3,
         428: 9,
+        429: 8,
         500: 13,
         501: 12,
     }

@@ -1,0 +1,71 @@
+"""How often one user may ask, as published: so many requests of a family in a window of 60 s (P).
+
+That a window begins with the first request in it, and that a family shares one count, is assumed.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from math import ceil
+from typing import TYPE_CHECKING
+
+from mock_server.refusal import Reason, RefusedError
+from mock_server.world.windows import Window
+
+if TYPE_CHECKING:
+    from mock_server.rules.authentication import Actor
+    from mock_server.world.world import World
+
+Headers = tuple[tuple[str, str], ...]
+
+WINDOW = timedelta(seconds=60)
+MANY, FEW = 800, 200
+FEWER = frozenset(
+    {
+        "ListCourses",
+        "ListLessonsOfCourse",
+        "UpdateCourseAssignments",
+        "ListCollections",
+        "ListCoursesOfCollection",
+        "ListPaths",
+        "GetPath",
+        "ListLeaderboards",
+        "GetLeaderboardRankings",
+        "ListRapidRefreshes",
+        "GetRapidRefresh",
+    }
+)
+"""Operations with the lower limit."""
+
+
+def spend(world: World, actor: Actor, operation: str) -> Headers:
+    """Count one request; the headers of its answer. 429 once the window holds as many as are allowed."""
+    if world.policy.rate_limits == "off":
+        return ()
+    limit, now = FEW if operation in FEWER else MANY, world.clock.now()
+    window = world.windows.get((actor.id, limit))
+    # A clock that was set back is before the window's beginning.
+    if window is None or not timedelta(0) <= now - window.began_at < WINDOW:
+        window = world.windows[actor.id, limit] = Window(now)
+    window.spent += 1
+    seconds = ceil((window.began_at + WINDOW - now).total_seconds())
+    headers = _headers(world, limit, limit - window.spent, seconds)
+    if window.spent > limit:
+        refusal = RefusedError(
+            Reason.RATE_LIMITED,
+            f"More than {limit} requests in a minute; the next window begins in {seconds} s.",
+            {"limit": str(limit)},
+        )
+        refusal.headers = headers
+        raise refusal
+    return headers
+
+
+def _headers(world: World, limit: int, remaining: int, seconds: int) -> Headers:
+    if world.policy.rate_limits == "silent":
+        return ()
+    return (
+        ("x-ratelimit-limit", str(limit)),
+        ("x-ratelimit-remaining", str(max(0, remaining))),
+        ("x-ratelimit-reset", str(seconds)),
+    )
