@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mock_server import app
 from mock_server.control.journal import Journal
+from mock_server.control.worlds import Worlds
 from mock_server.doors.hosts import VENDOR_HOSTS, Unhandled, library
 from mock_server.live import LiveWorld
 from mock_server.policy import Policy
@@ -18,9 +19,10 @@ from mock_server.rules.authentication import actor_of
 from mock_server.wire.message import Request, Response
 from mock_server.world import state
 from mock_server.world.clock import Clock
-from mock_server.world.demo import build_demo
+from mock_server.world.demo import demo_prototype
 from mock_server.world.differences import Change, differences
 from mock_server.world.exporter_csv import build_exporter_csv
+from mock_server.world.fork import fork
 from mock_server.world.generate import build_generated
 from mock_server.world.ledger import AuditEntry, Certificate, Notification
 from mock_server.world.people import digest
@@ -44,14 +46,16 @@ class MockTraining:
         self.world = world
         self._tokens = dict(tokens)
         self._names = {token: name for name, token in tokens.items()}
+        self.worlds = Worlds()
+        """Further worlds behind this one's doors, made over ``/_mock/worlds``; a request's token selects one."""
         self.calls = Journal()
         """Every request so far but the control plane's own, with assertions: ``mock.calls.of("reset").once()``."""
 
     @classmethod
     def demo(cls, *, policy: Policy | None = None, now: datetime | None = None) -> MockTraining:
         """A realistic organisation, the same every time. ``now`` freezes its clock; without, time is real."""
-        builder = build_demo(now)
-        return cls(builder.build(policy or Policy(), LiveWorld), builder.tokens)
+        built, tokens = demo_prototype()
+        return cls(fork(built, policy or Policy(), now, LiveWorld), tokens)
 
     @classmethod
     def generate(
@@ -143,6 +147,9 @@ class MockTraining:
 
     def handle(self, request: Request) -> Response:
         """Answer one request; never raises."""
+        chosen = self.worlds.selected(request)
+        if chosen is not None:
+            return chosen.handle(request)
         response = app.handle(self, request)
         if not request.path.startswith("/_mock/"):
             self.calls.record(request, response, self._names)

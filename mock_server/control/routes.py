@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mock_server._version import __version__
 from mock_server.contract import document
+from mock_server.control import worlds
 from mock_server.refusal import Reason, RefusedError
 from mock_server.wire import answers
 from mock_server.wire.message import Request, Response
@@ -22,7 +23,7 @@ def handle_control(mock: MockTraining, request: Request) -> Response:
 
     RefusedError: 404 for an unknown path, 405 for another method.
     """
-    methods = _ROUTES.get(request.path)
+    methods = _methods(request.path)
     if methods is None:
         known = ", ".join(_ROUTES)
         raise RefusedError(Reason.UNKNOWN_PATH, f"the control plane has no such path; it has {known}")
@@ -30,6 +31,12 @@ def handle_control(mock: MockTraining, request: Request) -> Response:
     if operation is None:
         raise _method_not_allowed(request, methods)
     return operation(mock, request)
+
+
+def _methods(path: str) -> dict[str, Operation] | None:
+    """What a path takes; paths that end in an id stand in the table without it."""
+    parent, _, last = path.rpartition("/")
+    return _ROUTES.get(path) or (_ROUTES.get(f"{parent}/{{id}}") if last else None)
 
 
 def _method_not_allowed(request: Request, methods: dict[str, Operation]) -> RefusedError:
@@ -55,5 +62,7 @@ def _openapi(_mock: MockTraining, _request: Request) -> Response:
 _ROUTES: dict[str, dict[str, Operation]] = {
     "/_mock/health": {"GET": _health},
     "/_mock/tokens": {"GET": _tokens},
+    worlds.PATH: {"GET": worlds.list_worlds, "POST": worlds.create_world},
+    f"{worlds.PATH}/{{id}}": {"DELETE": worlds.delete_world},
     document.PATH: {"GET": _openapi},
 }

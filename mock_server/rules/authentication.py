@@ -32,12 +32,16 @@ class Actor:
         return self.person.id
 
 
+def bearer(authorization: Sequence[str]) -> str | None:
+    """The token in the Authorization headers, known or not; None unless there is exactly one, as a Bearer."""
+    match = _BEARER.fullmatch(authorization[0].strip(" ")) if len(authorization) == 1 else None
+    return match[1] if match else None
+
+
 def find_token(world: World, authorization: Sequence[str]) -> Token | None:
     """The token that the Authorization headers name, valid or not; None if there is none such."""
-    if len(authorization) != 1:
-        return None
-    match = _BEARER.fullmatch(authorization[0].strip(" "))
-    return world.tokens.get(digest(match[1])) if match else None
+    token = bearer(authorization)
+    return None if token is None else world.tokens.get(digest(token))
 
 
 def actor_of(world: World, token: Token) -> Actor:

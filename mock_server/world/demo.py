@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
+from mock_server.policy import Policy
 from mock_server.world import demo_data as data
 from mock_server.world import times
 from mock_server.world.builder import OrganisationBuilder, WorldBuilder
@@ -13,6 +15,7 @@ from mock_server.world.history import past
 from mock_server.world.ids import Ids
 from mock_server.world.people import Group, Permission, Person, Seat, Site, Status
 from mock_server.world.progress import Record
+from mock_server.world.world import World
 
 _FOUNDED = datetime(2025, 11, 3, 8, tzinfo=UTC)
 _ASSIGNED = datetime(2026, 2, 2, 7, 30, tzinfo=UTC)
@@ -40,6 +43,13 @@ def build_demo(now: datetime | None = None) -> WorldBuilder:
     nordwerk.tokens(builder)
     _neighbour(builder)
     return builder
+
+
+@cache
+def demo_prototype() -> tuple[World, dict[str, str]]:
+    """The demo world, built once, and its tokens by name: to be forked, never to be handed out."""
+    builder = build_demo()
+    return builder.build(Policy(), World), builder.tokens
 
 
 class _Nordwerk:

@@ -29,6 +29,8 @@ NEVER_AN_OPERATIONS_ANSWER = {
     "UNKNOWN_PATH",  # no operation
     "METHOD_NOT_ALLOWED",  # no operation
     "CONTROL_SECRET_REQUIRED",  # the control plane's
+    "WORLD_NOT_FOUND",  # the control plane's
+    "WORLDS_EXHAUSTED",  # the control plane's
     "INTERNAL",  # a fault; documented, it would be a promise
 }
 

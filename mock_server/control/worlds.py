@@ -1,0 +1,191 @@
+"""Many worlds behind one server: each has tokens of its own, and the token of a request selects the world.
+
+So parallel workers share one server and cannot meet. A request with no token, or with one that no world knows, is
+for the server's first world. The control plane goes by the token as well, save for ``/_mock/worlds`` itself.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from attrs import field, frozen
+
+from mock_server.policy import Policy
+from mock_server.refusal import Reason, RefusedError, invalid
+from mock_server.rules.authentication import bearer
+from mock_server.wire import answers, reading
+from mock_server.wire.fields import Fields
+from mock_server.wire.message import Request, Response
+from mock_server.world import times
+from mock_server.world.people import digest
+
+if TYPE_CHECKING:
+    from mock_server.mock import MockTraining
+
+PATH = "/_mock/worlds"
+MAX_WORLDS = 100
+MAX_ROWS = 100_000
+"""Users times courses of one generated world."""
+MAX_ROWS_TOGETHER = 1_000_000
+
+_FIELDS = ("seed", "users", "courses", "random_seed", "policy", "now")
+_MAX_SEED = 2**31 - 1
+
+
+@frozen
+class _Kept:
+    """One world, and what is said of it."""
+
+    id: str
+    seed: str
+    rows: int
+    mock: MockTraining = field(repr=False)
+    digests: tuple[str, ...] = field(repr=False)
+
+    def described(self) -> dict[str, Any]:
+        """Everything but the tokens."""
+        world = self.mock.world
+        return {
+            "id": self.id,
+            "seed": self.seed,
+            "organisation_id": world.main.id,
+            "users": len(world.users),
+            "courses": len(world.courses),
+        }
+
+
+class Worlds:
+    """The further worlds of one server, by id and by token."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, _Kept] = {}
+        self._by_token: dict[str, MockTraining] = {}
+        self._lock = Lock()
+
+    def selected(self, request: Request) -> MockTraining | None:
+        """The world whose token a request carries; None for the server's first one."""
+        if not self._by_token or request.path == PATH or request.path.startswith(f"{PATH}/"):
+            return None
+        token = bearer(request.all_headers("authorization"))
+        return None if token is None else self._by_token.get(digest(token))
+
+    def all(self) -> Sequence[_Kept]:
+        """Every world, oldest first."""
+        with self._lock:
+            return tuple(self._by_id.values())
+
+    def check_room(self, rows: int) -> None:
+        """RefusedError if there is no room for a world of so many rows."""
+        with self._lock:
+            self._check_room(rows)
+
+    def _check_room(self, rows: int) -> None:
+        together = rows + sum(each.rows for each in self._by_id.values())
+        if len(self._by_id) >= MAX_WORLDS or together > MAX_ROWS_TOGETHER:
+            raise RefusedError(
+                Reason.WORLDS_EXHAUSTED,
+                f"This server holds {len(self._by_id)} worlds and takes at most {MAX_WORLDS}, with"
+                f" {MAX_ROWS_TOGETHER} rows together: delete those no longer needed (DELETE {PATH}/{{id}}).",
+            )
+
+    def keep(self, mock: MockTraining, seed: str, rows: int) -> _Kept:
+        """Take a world in. RefusedError if there is no room."""
+        digests = tuple(digest(each["token"]) for each in mock.tokens())
+        kept = _Kept(f"world_{secrets.token_hex(8)}", seed, rows, mock, digests)
+        with self._lock:
+            self._check_room(rows)
+            self._by_id[kept.id] = kept
+            self._by_token |= dict.fromkeys(digests, mock)
+        return kept
+
+    def delete(self, world_id: str) -> _Kept:
+        """Forget a world; its tokens open nothing from now on. RefusedError if there is none such."""
+        with self._lock:
+            kept = self._by_id.pop(world_id, None)
+            if kept is None:
+                raise RefusedError(Reason.WORLD_NOT_FOUND, f"This server has no world {world_id[:100]!r}.")
+            for each in kept.digests:
+                del self._by_token[each]
+        return kept
+
+
+def list_worlds(mock: MockTraining, request: Request) -> Response:
+    """GET /_mock/worlds: what worlds there are beside the first one, without their tokens."""
+    reading.no_body(request)
+    return answers.ok({"worlds": [each.described() for each in mock.worlds.all()]})
+
+
+def create_world(mock: MockTraining, request: Request) -> Response:
+    """POST /_mock/worlds: a fresh world with tokens that nobody else has."""
+    body = reading.json_body(request) if request.body or request.too_large else {}
+    given = Fields.read(body, _FIELDS)
+    seed = given.choice("seed", ("demo", "generated")) if given.has("seed") else "demo"
+    policy, now = _policy(given.values.get("policy", {})), _now(given)
+    if seed == "demo":
+        _refuse_sizes(given)
+        mock.worlds.check_room(0)
+        made, rows = type(mock).demo(policy=policy, now=now), 0
+    else:
+        made, rows = _generated(mock, given, policy, now)
+    kept = mock.worlds.keep(_with_own_tokens(made), seed, rows)
+    answer = answers.ok(kept.described() | {"tokens": kept.mock.tokens()})
+    return attrs.evolve(answer, status=201)
+
+
+def delete_world(mock: MockTraining, request: Request) -> Response:
+    """DELETE /_mock/worlds/{id}."""
+    reading.no_body(request)
+    return answers.ok({"deleted": mock.worlds.delete(request.path.removeprefix(f"{PATH}/")).id})
+
+
+def _refuse_sizes(given: Fields) -> None:
+    for name in ("users", "courses", "random_seed"):
+        if given.has(name):
+            raise invalid(f'{name} shapes a generated world: send "seed": "generated" with it.', name)
+
+
+def _generated(
+    mock: MockTraining, given: Fields, policy: Policy, now: datetime | None
+) -> tuple[MockTraining, int]:
+    users, courses = given.number("users", 50, 1, MAX_ROWS), given.number("courses", 12, 1, MAX_ROWS)
+    if users * courses > MAX_ROWS:
+        message = f"users times courses must be at most {MAX_ROWS}, not {users * courses}: serve larger worlds alone."
+        raise invalid(message, "users")
+    mock.worlds.check_room(users * courses)
+    seed = given.number("random_seed", 0, 0, _MAX_SEED)
+    made = type(mock).generate(users=users, courses=courses, seed=seed, policy=policy, now=now)
+    return made, users * courses
+
+
+def _policy(given: object) -> Policy:
+    known = tuple(each.name for each in attrs.fields(Policy))
+    if not isinstance(given, dict) or not given.keys() <= set(known):
+        raise invalid(f"policy must be an object with some of these fields: {', '.join(known)}.", "policy")
+    try:
+        return Policy(**given)
+    except (ValueError, TypeError) as error:
+        raise invalid(f"{error}.", "policy") from None
+
+
+def _now(given: Fields) -> datetime | None:
+    if not given.has("now"):
+        return None
+    try:
+        return times.parse(given.text("now"))
+    except ValueError:
+        message = "now must be a moment with a time zone, such as 2026-11-30T09:00:00Z; it freezes the clock."
+        raise invalid(message, "now") from None
+
+
+def _with_own_tokens(made: MockTraining) -> MockTraining:
+    """The same world behind tokens that are drawn at random instead of derived from its seed."""
+    old = {each["name"]: each["token"] for each in made.tokens()}
+    new = {name: f"mock_{secrets.token_hex(24)}" for name in old}
+    known = made.world.tokens
+    made.world.tokens = {digest(new[name]): known[digest(token)] for name, token in old.items()}
+    return type(made)(made.world, new)

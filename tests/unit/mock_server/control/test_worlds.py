@@ -1,0 +1,189 @@
+"""One server, many worlds: each with tokens of its own, bounded in number, and none sees another."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.request import Request as UrlRequest
+from urllib.request import urlopen
+
+import pytest
+
+from mock_server import MockTraining
+from mock_server.control import worlds
+from mock_server.wire.message import Request, Response
+
+WHO_AM_I = "/accounts/user/v1/user:WhoAmI"
+RESET = "/training/courseprogress/v1/reset"
+JSON = (("content-type", "application/json"),)
+
+
+@pytest.fixture
+def mock() -> MockTraining:
+    return MockTraining.demo()
+
+
+def ask(
+    mock: MockTraining, method: str, path: str, body: object = None, token: str | None = None, **headers: str
+) -> tuple[int, Any]:
+    sent = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    sent += (("authorization", f"Bearer {token}"),) if token else ()
+    sent += JSON if body is not None else ()
+    data = b"" if body is None else json.dumps(body).encode()
+    path, _, query = path.partition("?")
+    response: Response = mock.handle(Request(method, path, query, sent, data))
+    return response.status, json.loads(response.body)
+
+
+def new_world(mock: MockTraining, body: object = None) -> dict[str, Any]:
+    status, made = ask(mock, "POST", worlds.PATH, body)
+    assert status == 201, made
+    found: dict[str, Any] = made
+    return found
+
+
+def token(world: dict[str, Any], name: str = "admin") -> str:
+    (found,) = [each["token"] for each in world["tokens"] if each["name"] == name]
+    return str(found)
+
+
+def test_a_world_has_tokens_that_no_other_has(mock: MockTraining) -> None:
+    made = [new_world(mock), new_world(mock)]
+    tokens = [each["token"] for world in (*made, {"tokens": mock.tokens()}) for each in world["tokens"]]
+    assert len(set(tokens)) == len(tokens) == 24
+    assert {each["organisation_id"] for each in made} == {mock.world.main.id}
+    assert ask(mock, "GET", WHO_AM_I, token=token(made[0]))[0] == 200
+    assert ask(mock, "GET", WHO_AM_I, token=token(made[0], "revoked"))[0] == 401
+
+
+def test_the_token_selects_the_world_and_nothing_leaks(mock: MockTraining) -> None:
+    one, other = new_world(mock), new_world(mock)
+    course = mock.world.course("Forklift basics")
+    feed = f"/training/v1/feed/training-course-progress?course_id={course.id}"
+    before = [ask(mock, "GET", feed, token=each) for each in (token(other), mock.token("admin"))]
+    confirmation = json.dumps({"courseTitle": course.title, "users": 37})
+    status, done = ask(
+        mock,
+        "POST",
+        RESET,
+        {"courseId": course.id, "allUsers": True},
+        token(one),
+        reset_confirmation=confirmation,
+    )
+    assert (status, done) == (200, {"usersUpdated": 37})
+    assert [ask(mock, "GET", feed, token=each) for each in (token(other), mock.token("admin"))] == before
+    assert ask(mock, "GET", feed, token=token(one)) != before[0]
+    assert mock.audit == ()
+
+
+def test_the_control_plane_goes_by_the_token_too(mock: MockTraining) -> None:
+    made = new_world(mock)
+    assert ask(mock, "GET", "/_mock/tokens", token=token(made))[1]["tokens"] == made["tokens"]
+    assert ask(mock, "GET", "/_mock/tokens")[1]["tokens"] == mock.tokens()
+    # Worlds do not nest: whatever token, the list is the server's.
+    inner = ask(mock, "POST", worlds.PATH, token=token(made))[1]
+    assert [each["id"] for each in ask(mock, "GET", worlds.PATH)[1]["worlds"]] == [made["id"], inner["id"]]
+
+
+def test_the_list_names_no_token(mock: MockTraining) -> None:
+    made = new_world(mock, {"seed": "generated", "users": 5, "courses": 2, "randomSeed": 3})
+    assert (made["users"], made["courses"], made["seed"]) == (5 + 7, 2, "generated")
+    listed = ask(mock, "GET", worlds.PATH)[1]
+    assert listed == {"worlds": [{key: value for key, value in made.items() if key != "tokens"}]}
+
+
+def test_a_world_takes_policy_and_moment(mock: MockTraining) -> None:
+    made = new_world(mock, {"policy": {"confirmation": "off"}, "now": "2027-01-31T10:00:00+01:00"})
+    course = mock.world.course("Forklift basics").id
+    body = {"courseId": course, "allUsers": True}
+    assert ask(mock, "POST", RESET, body, token(made))[0] == 200
+    assert ask(mock, "POST", RESET, body, mock.token("admin"))[0] == 428
+    (kept,) = mock.worlds.all()
+    assert kept.mock.audit[0].at.isoformat() == "2027-01-31T09:00:00+00:00"
+
+
+def test_a_deleted_world_is_gone(mock: MockTraining) -> None:
+    made, other = new_world(mock), new_world(mock)
+    assert ask(mock, "DELETE", f"{worlds.PATH}/{made['id']}") == (200, {"deleted": made["id"]})
+    assert ask(mock, "GET", WHO_AM_I, token=token(made))[0] == 401
+    assert ask(mock, "GET", WHO_AM_I, token=token(other))[0] == 200
+    status, answer = ask(mock, "DELETE", f"{worlds.PATH}/{made['id']}")
+    assert (status, answer["details"][0]["reason"]) == (404, "WORLD_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"seed": "moon"}, "seed"),
+        ({"users": 5}, "users"),
+        ({"courses": 5, "seed": "demo"}, "courses"),
+        ({"random_seed": 5}, "random_seed"),
+        ({"seed": "generated", "users": 0}, "users"),
+        ({"seed": "generated", "users": 1000, "courses": 101}, "users"),
+        ({"seed": "generated", "random_seed": -1}, "random_seed"),
+        ({"policy": {"eligibility": "sometimes"}}, "policy"),
+        ({"policy": {"unknown": "x"}}, "policy"),
+        ({"policy": []}, "policy"),
+        ({"policy": {"eligibility": []}}, "policy"),
+        ({"now": "2027-01-31T10:00:00"}, "now"),
+        ({"now": "soon"}, "now"),
+        ({"size": 5}, "size"),
+        ([], ""),
+    ],
+)
+def test_a_world_that_cannot_be_is_refused_in_words(mock: MockTraining, body: object, named: str) -> None:
+    status, answer = ask(mock, "POST", worlds.PATH, body)
+    assert status == 400
+    assert answer["details"][0]["metadata"].get("field", "") == named
+    assert mock.worlds.all() == ()
+
+
+def test_worlds_are_bounded_in_number(mock: MockTraining, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worlds, "MAX_WORLDS", 2)
+    first, _ = new_world(mock), new_world(mock)
+    status, answer = ask(mock, "POST", worlds.PATH)
+    assert (status, answer["details"][0]["reason"]) == (429, "WORLDS_EXHAUSTED")
+    assert "DELETE /_mock/worlds/{id}" in answer["message"]
+    ask(mock, "DELETE", f"{worlds.PATH}/{first['id']}")
+    new_world(mock)
+
+
+def test_worlds_are_bounded_in_rows(mock: MockTraining, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worlds, "MAX_ROWS_TOGETHER", 25)
+    body = {"seed": "generated", "users": 5, "courses": 4}
+    new_world(mock, body)
+    assert ask(mock, "POST", worlds.PATH, body)[0] == 429
+    new_world(mock)
+
+
+def test_parallel_workers_share_a_server_without_meeting(mock: MockTraining) -> None:
+    """Each makes a world, resets everyone in it, looks, and deletes it; over real sockets, all at once."""
+    course = mock.world.course("Forklift basics")
+    with mock.serve() as server:
+
+        def send(method: str, path: str, token: str = "", body: object = None, **headers: str) -> Any:
+            data = None if body is None else json.dumps(body).encode()
+            head = {name.replace("_", "-"): value for name, value in headers.items()}
+            head |= {"authorization": f"Bearer {token}"} if token else {}
+            head |= dict(JSON) if body is not None else {}
+            with urlopen(UrlRequest(server.url + path, data, head, method=method)) as answer:
+                return json.load(answer)
+
+        def work(_: int) -> list[int]:
+            counts = []
+            for _ in range(3):
+                made = send("POST", worlds.PATH, body={})
+                body = {"courseId": course.id, "allUsers": True}
+                for users in (37, 0):
+                    said = json.dumps({"courseTitle": course.title, "users": users})
+                    answer = send("POST", RESET, token(made), body, reset_confirmation=said)
+                    counts.append(answer["usersUpdated"])
+                send("DELETE", f"{worlds.PATH}/{made['id']}")
+            return counts
+
+        with ThreadPoolExecutor(8) as pool:
+            seen = list(pool.map(work, range(8)))
+    assert seen == [[37, 0] * 3] * 8
+    assert mock.worlds.all() == ()
+    assert mock.audit == ()
