@@ -48,6 +48,8 @@ class MockTraining:
         self._names = {token: name for name, token in tokens.items()}
         self.worlds = Worlds()
         """Further worlds behind this one's doors, made over ``/_mock/worlds``; a request's token selects one."""
+        self.marks: dict[str, dict[str, Any]] = {}
+        """State documents kept by name over ``/_mock/marks``."""
         self.calls = Journal()
         """Every request so far but the control plane's own, with assertions: ``mock.calls.of("reset").once()``."""
 

@@ -27,6 +27,8 @@ class Reason(Enum):
         12,
         "The path does not take this method; the header Allow lists those it takes.",
     )
+    NOT_ASSIGNED = (409, 10, "A learner acts in a course that is not assigned to them.")
+    LATE_WRITE = (409, 10, "A learner's write was made before the reset that it comes after.")
     IDEMPOTENCY_KEY_IN_FLIGHT = (409, 10, "The first request with this Idempotency-Key is still running.")
     CONFIRMATION_MISMATCH = (412, 9, "The confirmation is not true now; the metadata says what is.")
     BODY_TOO_LARGE = (413, 3, "The body is larger than 1 MiB.")

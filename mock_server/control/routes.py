@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mock_server._version import __version__
 from mock_server.contract import document
-from mock_server.control import worlds
+from mock_server.control import inspection, learners, worlds
 from mock_server.refusal import Reason, RefusedError
 from mock_server.wire import answers
 from mock_server.wire.message import Request, Response
@@ -62,6 +62,18 @@ def _openapi(_mock: MockTraining, _request: Request) -> Response:
 _ROUTES: dict[str, dict[str, Operation]] = {
     "/_mock/health": {"GET": _health},
     "/_mock/tokens": {"GET": _tokens},
+    "/_mock/state": {"GET": inspection.get_state, "PUT": inspection.put_state},
+    "/_mock/marks": {"GET": inspection.list_marks, "POST": inspection.make_mark},
+    "/_mock/marks/{id}": {
+        "GET": inspection.compare_mark,
+        "POST": inspection.return_to_mark,
+        "DELETE": inspection.drop_mark,
+    },
+    "/_mock/outbox": {"GET": inspection.get_outbox},
+    "/_mock/certificates": {"GET": inspection.get_certificates},
+    "/_mock/audit": {"GET": inspection.get_audit},
+    "/_mock/calls": {"GET": inspection.get_calls, "DELETE": inspection.clear_calls},
+    f"{learners.PATH}/{{id}}": {"POST": learners.act},
     worlds.PATH: {"GET": worlds.list_worlds, "POST": worlds.create_world},
     f"{worlds.PATH}/{{id}}": {"DELETE": worlds.delete_world},
     document.PATH: {"GET": _openapi},

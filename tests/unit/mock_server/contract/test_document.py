@@ -30,6 +30,8 @@ NEVER_AN_OPERATIONS_ANSWER = {
     "METHOD_NOT_ALLOWED",  # no operation
     "CONTROL_SECRET_REQUIRED",  # the control plane's
     "WORLD_NOT_FOUND",  # the control plane's
+    "NOT_ASSIGNED",  # the control plane's
+    "LATE_WRITE",  # the control plane's
     "WORLDS_EXHAUSTED",  # the control plane's
     "INTERNAL",  # a fault; documented, it would be a promise
 }

@@ -1,0 +1,158 @@
+"""What the world keeps for itself, over ``/_mock/``: state, marks, outbox, certificates, audit log and journal."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from mock_server.control.journal import Body, Exchange
+from mock_server.refusal import Reason, RefusedError, invalid
+from mock_server.wire import answers, reading
+from mock_server.wire.fields import Fields, Params
+from mock_server.wire.message import Request, Response
+from mock_server.world.differences import Change
+from mock_server.world.snapshot import plain
+from mock_server.world.typed import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mock_server.mock import MockTraining
+
+MAX_MARKS = 16
+
+
+def get_state(mock: MockTraining, _request: Request) -> Response:
+    """GET /_mock/state: the whole state as one document."""
+    return answers.ok(mock.state())
+
+
+def put_state(mock: MockTraining, request: Request) -> Response:
+    """PUT /_mock/state: bring the world into the state of a document."""
+    document = reading.json_body(request)
+    if not isinstance(document, dict):
+        raise invalid("The body must be a state document, as GET /_mock/state answers it.")
+    try:
+        mock.rollback(document)
+    except StateError as fault:
+        raise invalid(f"The state cannot be loaded, and nothing was changed: {fault}") from None
+    return answers.ok({})
+
+
+def list_marks(mock: MockTraining, _request: Request) -> Response:
+    """GET /_mock/marks: their names."""
+    return answers.ok({"marks": list(mock.marks)})
+
+
+def make_mark(mock: MockTraining, request: Request) -> Response:
+    """POST /_mock/marks: keep the present state under a name, replacing what was kept under it."""
+    name = Fields.read(reading.json_body(request), ("name",)).id("name")
+    with mock.world.lock:
+        if len(mock.marks) >= MAX_MARKS and name not in mock.marks:
+            raise invalid(f"There are {MAX_MARKS} marks already; delete one first.", "name")
+        mock.marks[name] = mock.state()
+    return answers.ok({"mark": name})
+
+
+def compare_mark(mock: MockTraining, request: Request) -> Response:
+    """GET /_mock/marks/{name}: what has changed since, record by record."""
+    return answers.ok({"changes": [_change(each) for each in mock.diff(mock.marks[_mark(mock, request)])]})
+
+
+def return_to_mark(mock: MockTraining, request: Request) -> Response:
+    """POST /_mock/marks/{name}: return to the state of then; the mark stays."""
+    reading.no_body(request)
+    mock.rollback(mock.marks[_mark(mock, request)])
+    return answers.ok({})
+
+
+def drop_mark(mock: MockTraining, request: Request) -> Response:
+    """DELETE /_mock/marks/{name}: forget it."""
+    mock.marks.pop(_mark(mock, request), None)
+    return answers.ok({})
+
+
+def _mark(mock: MockTraining, request: Request) -> str:
+    name = unquote(request.path.rpartition("/")[2])
+    if name not in mock.marks:
+        listed = ", ".join(mock.marks) or "none"
+        raise RefusedError(Reason.UNKNOWN_PATH, f"There is no mark {name[:100]!r}; there are: {listed}.")
+    return name
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "what": change.what,
+        "kind": change.kind,
+        "key": list(change.key),
+        "label": change.label,
+        "fields": list(change.fields),
+        "before": change.before,
+        "after": change.after,
+    }
+
+
+def get_outbox(mock: MockTraining, _request: Request) -> Response:
+    """GET /_mock/outbox: every notification sent, oldest first."""
+    return answers.ok({"notifications": plain(mock.outbox)})
+
+
+def get_certificates(mock: MockTraining, _request: Request) -> Response:
+    """GET /_mock/certificates: every certificate that is shown, oldest first."""
+    return answers.ok({"certificates": plain(mock.certificates)})
+
+
+def get_audit(mock: MockTraining, _request: Request) -> Response:
+    """GET /_mock/audit: every reset asked for, done or refused, oldest first."""
+    return answers.ok({"entries": plain(mock.audit)})
+
+
+def get_calls(mock: MockTraining, request: Request) -> Response:
+    """GET /_mock/calls: the journal, narrowed by ``operation``, ``token`` and ``status``."""
+    asked = Params.read(reading.pairs(request.query), ("operation", "token", "status"))
+    calls = mock.calls[:]
+    if operation := asked.text("operation"):
+        try:
+            calls = calls.of(operation)
+        except LookupError as fault:
+            raise invalid(str(fault.args[0]), "operation") from None
+    if token := asked.text("token"):
+        calls = calls.by(token)
+    if status := asked.number("status", 0, 100, 599) if asked.text("status") else 0:
+        calls = calls.answered(status)
+    return answers.ok({"calls": _calls(calls), "dropped": calls.dropped})
+
+
+def clear_calls(mock: MockTraining, request: Request) -> Response:
+    """DELETE /_mock/calls: forget all of them."""
+    reading.no_body(request)
+    mock.calls.clear()
+    return answers.ok({})
+
+
+def _calls(calls: Iterable[Exchange]) -> list[dict[str, Any]]:
+    return [
+        {
+            "number": each.number,
+            "operation": each.operation,
+            "token": each.token,
+            "method": each.method,
+            "path": each.path,
+            "query": each.query,
+            "headers": [list(header) for header in each.headers],
+            "body": _body(each.body),
+            "status": each.status,
+            "answer_headers": [list(header) for header in each.answer_headers],
+            "answer": _body(each.answer),
+        }
+        for each in calls
+    ]
+
+
+def _body(body: Body) -> dict[str, Any]:
+    """As text where it is UTF-8, else in Base64: nothing may be lost on the way into JSON."""
+    try:
+        return {"text": body.data.decode(), "cut": body.is_cut}
+    except UnicodeDecodeError:
+        return {"base64": b64encode(body.data).decode(), "cut": body.is_cut}
