@@ -61,15 +61,12 @@ LINKS: dict[str, dict[str, Any]] = {
         ),
     },
     "PreviewReset": {
-        "Reset": {
-            "operationId": "ResetCourseProgress",
-            "description": "The reset itself, with the same body and what the preview has said as confirmation.",
-            "parameters": {
-                "header.Reset-Confirmation": '{"courseTitle":"{$response.body#/course/title}",'
-                '"users":{$response.body#/usersToReset}}'
-            },
-            "requestBody": "$request.body",
-        },
+        # The confirmation is JSON, and a link cannot put JSON together.
+        "Reset": _to(
+            "ResetCourseProgress",
+            "The reset itself; course/title and usersToReset go into its confirmation.",
+            body="$request.body",
+        ),
     },
     "ResetCourseProgress": {
         "Statistics": _to(

@@ -112,9 +112,7 @@ _CHANGE = asked(
 _ASSIGNMENTS = asked(
     "T",
     {
-        "assignments": many(
-            _CHANGE, "A list of changes, not a replacement; it names each once.", maxItems=1000
-        ),
+        "assignments": many(_CHANGE, "Changes, not a replacement; it names each once.", maxItems=1000),
         "universalAccess": flag("Everyone is assigned, or no longer."),
         **{name: flag() for name in ("clearAllUsers", "clearAllGroups", "clearAllSites")},
     },

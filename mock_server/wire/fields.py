@@ -208,8 +208,10 @@ class Fields:
         return value
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
-        """A whole number within bounds."""
+        """A whole number within bounds; 1.0 is one, as JSON has it, and "1" or true are none."""
         value = self.values.get(name, default)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         if type(value) is not int:
             raise self._refuse(name, f"a whole number from {low} to {high}")
         return _check_number(value, f"{self.where}{name}", low, high)

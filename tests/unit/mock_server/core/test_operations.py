@@ -264,6 +264,12 @@ def test_the_users_list_is_asked_properly(admin: Speaker, body: dict[str, object
     assert (answer.status, answer.reason) == (400, "INVALID_ARGUMENT")
 
 
+def test_a_whole_number_may_have_a_point_as_json_has_it(admin: Speaker) -> None:
+    one = {"list_all": True, "page_size": 1}
+    assert admin.post(LIST, {**one, "page_size": 1.0}).json == admin.post(LIST, one).json
+    assert admin.post(LIST, {**one, "page_size": 1.5}).status == 400
+
+
 @pytest.mark.parametrize("name", ["users", "groups", "group_users", "sites", "site_members"])
 @pytest.mark.parametrize("limit", [1, 5, 1000])
 def test_the_small_feeds_come_in_pages(mock: MockTraining, admin: Speaker, name: str, limit: int) -> None:

@@ -53,7 +53,7 @@ LIST = "/users/v1/users/list"
         "/accounts/user/v1/user:whoami",
         "/%5Fmock/health",
         "/_mock",
-        "/openapi.json",
+        "/openapi.json/",
     ],
 )
 def test_unknown_paths_reach_nothing(admin: Speaker, path: str) -> None:

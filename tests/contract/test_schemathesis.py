@@ -1,0 +1,130 @@
+"""schemathesis, a stranger that knows only the document, tries to make the server break it; with all its checks.
+
+It goes over a socket, as anybody's tool would: every boundary of every schema, random requests valid and not, other
+methods, no token, and chains of requests along the document's links.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+
+from conformity import conformity
+from mock_server import MockTraining, Policy
+from mock_server.contract.document import document
+from mock_server.doors.serving import serve
+from mock_server.mock import TokenName
+from mock_server.wire.message import Request, Response
+
+# What a schema cannot say: that a confirmation is true of the world and a key new, and that no two changes name the
+# same user with different flags.
+CONFIG = """\
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "409", "412", "422", "428"]
+
+[[operations]]
+include-operation-id = "UpdateCourseAssignments"
+
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "400", "403", "404"]
+"""
+SERVED = {
+    each["operationId"]
+    for methods in document()["paths"].values()
+    for each in methods.values()
+    if each["x-served"]
+}
+FAR = {"GetLesson"}
+"""Two links away from the first request: reached by long runs only."""
+
+
+@define
+class Listener:
+    """Counts what is answered, and holds it against the closed document besides."""
+
+    mock: MockTraining
+    seen: Counter[tuple[str, int]] = field(factory=Counter)
+    wrong: list[str] = field(factory=list)
+
+    def handle(self, request: Request) -> Response:
+        response = self.mock.handle(request)
+        found = conformity().find(request.method, request.path)
+        self.seen[found.name if found else "", response.status] += 1
+        try:
+            if request.path != "/openapi.json":
+                conformity().check_answer(request, response)
+        except AssertionError as fault:
+            self.wrong.append(f"{request.method} {request.path}?{request.query}: {fault}")
+        return response
+
+    def answered(self, status: int) -> set[str]:
+        """Operations that have answered so."""
+        return {name for name, given in self.seen if given == status}
+
+
+def run(mock: MockTraining, who: TokenName, examples: int, where: Path, *options: str) -> Listener:
+    """Let schemathesis loose on a world."""
+    config, listener = where / "schemathesis.toml", Listener(mock)
+    config.write_text(CONFIG, encoding="utf-8")
+    with serve(listener) as server:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli", "--config-file", config, "run"),
+                *(f"{server.url}/openapi.json", "--checks", "all", "--no-color"),
+                *("--header", f"Authorization: Bearer {mock.token(who)}"),
+                *("--include-by", "/x-served == true", "--max-examples", str(examples)),
+                *("--generation-database", "none", "--suppress-health-check", "all", *options),
+            ],
+            cwd=where,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5000:]
+    assert "Stateful" in done.stdout
+    assert listener.wrong == []
+    assert not [status for _, status in listener.seen if status >= 500]
+    return listener
+
+
+def test_a_short_run_over_everything_an_administrator_can_do(tmp_path: Path) -> None:
+    listener = run(MockTraining.demo(policy=Policy(confirmation="off")), "admin", 10, tmp_path, "--seed", "7")
+    assert listener.answered(200) >= SERVED - FAR
+    assert listener.answered(401) >= SERVED - FAR
+    assert listener.answered(400) >= SERVED - FAR - {"WhoAmI"}
+
+
+def test_a_short_run_with_a_learners_token(tmp_path: Path) -> None:
+    mock = MockTraining.demo()
+    listener = run(mock, "learner", 3, tmp_path, "--seed", "7")
+    assert listener.answered(403) >= {"ResetCourseProgress", "PreviewReset", "ListUsers"}
+    assert "ResetCourseProgress" not in listener.answered(200)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("confirmation", ["required", "off"])
+def test_a_long_run_from_another_seed_every_time(tmp_path: Path, confirmation: str) -> None:
+    mock = MockTraining.demo(policy=Policy.from_pairs([f"confirmation={confirmation}"]))
+    listener = run(mock, "admin", 300, tmp_path)
+    reset = {"ResetCourseProgress"} if confirmation == "required" else set()
+    assert listener.answered(200) >= SERVED - reset
+    assert listener.answered(428) == reset
+
+
+def test_it_notices_a_server_that_breaks_the_contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = MockTraining.handle
+
+    def careless(mock: MockTraining, request: Request) -> Response:
+        response = inner(mock, request)
+        return Response(500, response.headers, response.body) if "lessons/v1" in request.path else response
+
+    monkeypatch.setattr(MockTraining, "handle", careless)
+    with pytest.raises(AssertionError, match="Server error"):
+        run(MockTraining.demo(), "admin", 1, tmp_path, "--phases", "fuzzing")
