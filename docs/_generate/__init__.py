@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from docs._generate import notebook, proofs, tables
+from docs._generate import contract, notebook, proofs, tables
 
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
@@ -22,6 +22,7 @@ _MARKER = re.compile(r"^<!-- generate: (?P<name>[a-z-]+)(?P<arguments>( [\w./-]+
 _ANY_MARKER = re.compile(r"<!--\s*generate\b.*")
 
 _PARTS: dict[str, Callable[..., str]] = {
+    "contract": contract.contract,
     "errors": tables.errors,
     "notebook": lambda path: notebook.to_markdown(notebook.execute(DOCS / path)),
     "operations": tables.operations,

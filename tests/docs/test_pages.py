@@ -16,7 +16,9 @@ from attrs import fields
 
 import training_sdk
 from docs import _generate
-from docs._generate import notebook, proofs, tables
+from docs._generate import contract, notebook, proofs, tables
+from mock_server.contract.schema import PROVENANCE
+from mock_server.contract.shapes import SHAPES
 from mock_server.operations.table import OPERATIONS
 from mock_server.policy import Policy
 from mock_server.refusal import Reason
@@ -96,6 +98,17 @@ def test_reasons_policies_and_operations_are_all_there() -> None:
     assert "None" not in tables.policies()
     for operation in OPERATIONS:
         assert f"`{operation.method} {operation.template}`" in tables.operations()
+
+
+def test_the_contract_stands_on_its_page_with_every_field_and_how_sure_it_is() -> None:
+    page = contract.contract()
+    served = [each for each in OPERATIONS if each.handler is not None]
+    assert [f"`{each.method} {each.template}`" in page for each in served] == [True] * len(served)
+    assert page.count("### ") == len(served)
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    assert {row[3] for row in rows} <= set(PROVENANCE.values())
+    shown = {row[0].strip("| `").split(".")[-1] for row in rows if row[1] == "answer"}
+    assert shown >= set(SHAPES["Course"]["properties"]) | set(SHAPES["ProgressRow"]["properties"])
 
 
 def test_the_table_of_rights_is_that_of_the_server() -> None:
