@@ -13,6 +13,7 @@ from mock_server import app
 from mock_server.control.journal import Journal
 from mock_server.control.worlds import Worlds
 from mock_server.doors.hosts import VENDOR_HOSTS, Unhandled, library
+from mock_server.doors.webhooks import Webhooks
 from mock_server.live import LiveWorld
 from mock_server.policy import Policy
 from mock_server.rules.authentication import actor_of
@@ -50,6 +51,8 @@ class MockTraining:
         """Further worlds behind this one's doors, made over ``/_mock/worlds``; a request's token selects one."""
         self.marks: dict[str, dict[str, Any]] = {}
         """State documents kept by name over ``/_mock/marks``."""
+        self.webhooks = Webhooks(world)
+        """Deliveries of webhooks, and a way to wait for those under way."""
         self.calls = Journal()
         """Every request so far but the control plane's own, with assertions: ``mock.calls.of("reset").once()``."""
 
@@ -153,6 +156,7 @@ class MockTraining:
         if chosen is not None:
             return chosen.handle(request)
         response = app.handle(self, request)
+        self.webhooks.wake()
         if not request.path.startswith("/_mock/"):
             self.calls.record(request, response, self._names)
         return response

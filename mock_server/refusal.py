@@ -21,6 +21,7 @@ class Reason(Enum):
     GROUP_NOT_FOUND = (404, 5, "No such group in the token's organisation.")
     SITE_NOT_FOUND = (404, 5, "No such site in the token's organisation.")
     WORLD_NOT_FOUND = (404, 5, "No such world behind this server.")
+    WEBHOOK_NOT_FOUND = (404, 5, "No such webhook in the token's organisation.")
     UNKNOWN_PATH = (404, 5, "No operation has this path.")
     METHOD_NOT_ALLOWED = (
         405,

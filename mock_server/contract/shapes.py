@@ -6,6 +6,7 @@ from mock_server.contract.schema import (
     Schema,
     answer,
     choice,
+    date,
     date_or_none,
     flag,
     many,
@@ -34,6 +35,16 @@ _INFO = {
 _ROWS: dict[str, Schema] = {
     "WhoAmI": answer(
         "P", {"user_id": text(), "organisation_id": text(), "firstname": text(), "lastname": text()}
+    ),
+    "Webhook": answer(
+        "P",
+        {
+            "webhook_id": text(),
+            "url": text(),
+            "trigger_events": many(text()),
+            "created_at": date("When it was made."),
+        },
+        created_at="A",
     ),
     "Course": answer(
         "O",
@@ -258,6 +269,9 @@ _PAGES: dict[str, Schema] = {
     "AssignmentsUpdated": answer(
         "T", {"usersUpdated": whole(), "groupsUpdated": whole(), "sitesUpdated": whole()}
     ),
+    "Webhooks": answer("P", {"webhook": many(reference("Webhook"))}),
+    "WebhookDeleted": answer("A", {}),
+    "WebhookToken": answer("A", {"token": text("Secret of the signature, HMAC-SHA256 of the raw body.")}),
     "ResetDone": answer("A", {"usersUpdated": whole("Users whose progress was cleared.")}),
 }
 

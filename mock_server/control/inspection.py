@@ -108,6 +108,11 @@ def get_audit(mock: MockTraining, _request: Request) -> Response:
     return answers.ok({"entries": plain(mock.audit)})
 
 
+def get_deliveries(mock: MockTraining, _request: Request) -> Response:
+    """GET /_mock/deliveries: every attempt to deliver a webhook, oldest first, and how many messages wait."""
+    return answers.ok({"deliveries": plain(mock.webhooks.deliveries), "waiting": len(mock.world.pending)})
+
+
 def get_calls(mock: MockTraining, request: Request) -> Response:
     """GET /_mock/calls: the journal, narrowed by ``operation``, ``token`` and ``status``."""
     asked = Params.read(reading.pairs(request.query), ("operation", "token", "status"))

@@ -72,6 +72,7 @@ _ROUTES: dict[str, dict[str, Operation]] = {
     "/_mock/outbox": {"GET": inspection.get_outbox},
     "/_mock/certificates": {"GET": inspection.get_certificates},
     "/_mock/audit": {"GET": inspection.get_audit},
+    "/_mock/deliveries": {"GET": inspection.get_deliveries},
     "/_mock/calls": {"GET": inspection.get_calls, "DELETE": inspection.clear_calls},
     f"{learners.PATH}/{{id}}": {"POST": learners.act},
     worlds.PATH: {"GET": worlds.list_worlds, "POST": worlds.create_world},

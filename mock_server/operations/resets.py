@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from mock_server.operations.call import Call
-from mock_server.rules import audit, confirmation, idempotency, notifications, reset, scope
+from mock_server.rules import audit, confirmation, idempotency, notifications, reset, scope, webhooks
 from mock_server.rules.eligibility import eligible
 from mock_server.rules.scope import Scope
 from mock_server.wire import answers
@@ -36,7 +36,9 @@ def reset_progress(call: Call) -> Response:
     user_ids = eligible(world.policy, organisation.progress[course.id], asked.user_ids)
     if is_confirmed:
         confirmation.check(confirmed, course.title, len(user_ids))
+    messages = webhooks.for_reset(world, call.actor, course, user_ids)
     reset.reset(world, organisation, course, user_ids)
+    webhooks.send(world, messages)
     answer = answers.ok({"usersUpdated": len(user_ids)})
     if key:
         world.keys.kept[slot] = (content, answer.body)

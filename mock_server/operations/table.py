@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mock_server.operations import analytics, assignments, catalogue, people, progress, resets
+from mock_server.operations import analytics, assignments, catalogue, people, progress, resets, webhooks
 from mock_server.operations.call import Operation, needs
 from mock_server.operations.paging import FEED, PAGE
 from mock_server.rules import scope
+from mock_server.rules import webhooks as hooks
 from mock_server.rules.permissions import Family
 
 _ANALYTICS = "/training/analytics/v1"
@@ -159,12 +160,24 @@ _NOT_SERVED = (
     _published("GetLeaderboardRankings", "GET", "/training/individualleaderboards/v1/rankings", "T"),
     _published("ListRapidRefreshes", "GET", "/training/rapid-refresh/v1"),
     _published("GetRapidRefresh", "GET", "/training/rapid-refresh/v1/{id}"),
-    _published("CreateWebhook", "POST", "/webhooks/v1/webhooks", "P"),
-    _published("ListWebhooks", "GET", "/webhooks/v1/webhooks", "P"),
-    _published("GetWebhook", "GET", "/webhooks/v1/webhooks/{id}", "P"),
-    _published("DeleteWebhook", "DELETE", "/webhooks/v1/webhooks/{id}", "P"),
-    _published("GetWebhookToken", "GET", "/webhooks/v1/token", "P"),
-    _published("CreateWebhookToken", "POST", "/webhooks/v1/token", "P"),
 )
 
-OPERATIONS = (*_SERVED, *_NOT_SERVED)
+_WEBHOOKS = "/webhooks/v1/webhooks"
+_HOOKS = (
+    Operation("CreateWebhook", "POST", _WEBHOOKS, "P", webhooks.create, hooks.rights, takes_body=True),
+    Operation("ListWebhooks", "GET", _WEBHOOKS, "P", webhooks.list_all, hooks.rights),
+    Operation("GetWebhook", "GET", f"{_WEBHOOKS}/{{id}}", "P", webhooks.get, hooks.rights),
+    Operation("DeleteWebhook", "DELETE", f"{_WEBHOOKS}/{{id}}", "P", webhooks.delete, hooks.rights),
+    Operation("GetWebhookToken", "GET", "/webhooks/v1/token", "P", webhooks.get_secret, hooks.rights),
+    Operation(
+        "CreateWebhookToken",
+        "POST",
+        "/webhooks/v1/token",
+        "P",
+        webhooks.new_secret,
+        hooks.rights,
+        takes_body=True,
+    ),
+)
+
+OPERATIONS = (*_SERVED, *_HOOKS, *_NOT_SERVED)

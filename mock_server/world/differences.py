@@ -79,6 +79,10 @@ def _walk(document: Mapping[str, Any]) -> Iterator[tuple[str, _Key, Any]]:
         yield "notification", (each["id"],), each
     for number, each in enumerate(document["audit"], 1):
         yield "audit entry", (str(number),), each
+    for each in document.get("webhooks", ()):
+        yield "webhook", (each["id"],), each
+    for organisation_id, number in document.get("webhook_secrets", {}).items():
+        yield "webhook secret", (organisation_id,), number
     for each in document["kept_answers"]:
         yield "kept answer", (each["actor_id"], each["operation"], each["key"]), each
 

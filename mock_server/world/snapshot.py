@@ -22,6 +22,8 @@ def snapshot(world: World) -> dict[str, Any]:
             "organisations": {each.id: _organisation(each) for each in world.organisations.values()},
             "tokens": plain(world.tokens),
             "outbox": plain(world.outbox),
+            "webhooks": plain(world.webhooks),
+            "webhook_secrets": plain(world.webhook_secrets),
             "audit": plain(world.audit),
             "idempotency": {"/".join(slot): list(kept[:1]) for slot, kept in world.keys.kept.items()},
         }

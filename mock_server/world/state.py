@@ -24,6 +24,7 @@ from mock_server.world.people import Group, PermissionSet, Person, Site, Token
 from mock_server.world.progress import CourseProgress, Enrolment, ProgressTable, Record
 from mock_server.world.snapshot import plain
 from mock_server.world.typed import StateError, typed
+from mock_server.world.webhooks import Webhook
 from mock_server.world.world import World
 
 W = TypeVar("W", bound=World)
@@ -102,6 +103,9 @@ class State:
     outbox: tuple[Notification, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
     kept_answers: tuple[KeptAnswer, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
+    webhook_secrets: dict[str, int] = field(factory=dict)
+    """How often each organisation has taken a new secret."""
 
 
 def document(world: World, token_names: dict[str, str]) -> dict[str, Any]:
@@ -139,6 +143,8 @@ def build(state: State, kind: type[W], clock: Clock, ids: Ids) -> W:
         tokens=dict(state.tokens),
         outbox=list(state.outbox),
         audit=list(state.audit),
+        webhooks={each.id: each for each in state.webhooks},
+        webhook_secrets=dict(state.webhook_secrets),
         keys=Keys({_slot(each): (each.fingerprint, each.answer.encode()) for each in state.kept_answers}),
     )
 
@@ -156,7 +162,7 @@ def put_back(world: World, state: State) -> None:
         world.keys.kept.clear()
         world.keys.kept.update(fresh.keys.kept)
         for each in attrs.fields(type(world)):
-            if each.name not in ("lock", "keys"):
+            if each.name not in ("lock", "keys", "webhook_hosts"):
                 setattr(world, each.name, getattr(fresh, each.name))
 
 
@@ -172,6 +178,8 @@ def _state(world: World, token_names: dict[str, str]) -> State:
         token_names=token_names,
         outbox=tuple(world.outbox),
         audit=tuple(world.audit),
+        webhooks=tuple(world.webhooks.values()),
+        webhook_secrets=world.webhook_secrets,
         kept_answers=tuple(
             KeptAnswer(*slot, fingerprint, answer.decode())
             for slot, (fingerprint, answer) in world.keys.kept.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from mock_server.world.past import LONGEST
 from mock_server.world.people import Person, Token
 from mock_server.world.progress import Record
 from mock_server.world.snapshot import snapshot
+from mock_server.world.webhooks import Message, Webhook
 from mock_server.world.windows import Window
 
 _T = TypeVar("_T")
@@ -38,6 +40,13 @@ class World:
     """By digest."""
     outbox: list[Notification] = field(factory=list)
     audit: list[AuditEntry] = field(factory=list)
+    webhooks: dict[str, Webhook] = field(factory=dict)
+    webhook_secrets: dict[str, int] = field(factory=dict)
+    """How often each organisation has taken a new secret."""
+    webhook_hosts: set[str] = field(factory=set)
+    """Hosts beside this machine that webhooks may name; only who owns the process adds any."""
+    pending: deque[Message] = field(factory=deque)
+    """Webhook messages that wait to be sent."""
     keys: Keys = field(factory=Keys)
     windows: dict[tuple[str, int], Window] = field(factory=dict)
     """Requests counted, by user and limit; only while there is a rate limit."""

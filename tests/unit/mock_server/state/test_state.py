@@ -18,6 +18,7 @@ from mock_server.world.courses import CourseStatus
 from mock_server.world.people import Status
 from mock_server.world.recount import recount
 from mock_server.world.typed import StateError
+from mock_server.world.webhooks import RESET_EVENT
 from unit.mock_server.core.speaker import (
     ANNA,
     FEED,
@@ -226,6 +227,9 @@ def test_every_part_of_a_document_is_seen_by_diff() -> None:
     """Whatever single value is changed, save for time and ids, shows; else a part of the world would escape."""
     mock = MockTraining.demo(now=NOW)
     Speaker(mock).reset(course_id(mock), None, (FORKLIFT, len(recorded(mock))), idempotency_key="k")
+    hook = {"url": "http://127.0.0.1:9/", "trigger_events": [RESET_EVENT]}
+    assert Speaker(mock).post("/webhooks/v1/webhooks", hook).status == 200
+    assert Speaker(mock).post("/webhooks/v1/token", {}).status == 200
     document = mock.state()
     free = {"format", "version", "clock", "ids", "main", "token_names"}
     for name, value in document.items():

@@ -1,0 +1,139 @@
+"""R24: who subscribes is told of every user reset, by one signed event each."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from mock_server.control.guard import is_loopback
+from mock_server.refusal import Reason, RefusedError, invalid
+from mock_server.rules.permissions import Reach
+from mock_server.wire.answers import to_json
+from mock_server.world import times
+from mock_server.world.webhooks import RESET_EVENT, Message
+
+if TYPE_CHECKING:
+    from mock_server.rules.authentication import Actor
+    from mock_server.world.courses import Course
+    from mock_server.world.organisation import Organisation
+    from mock_server.world.world import World
+
+ADMINISTRATOR = "Administrator"
+SIGNATURE = "x-safetyculture-signature"
+MAX_PENDING = 100_000
+"""Messages that wait; those beyond are dropped with a line in the log (delivery is best effort)."""
+
+log = logging.getLogger("mock_server")
+
+
+def rights(_world: World, actor: Actor, _body: object) -> Reach:
+    """The permission set Administrator, whatever other sets may hold; 403 without it (P)."""
+    sets = actor.organisation.permission_sets
+    if any(
+        sets[each].name == ADMINISTRATOR and not sets[each].custom for each in actor.person.permission_sets
+    ):
+        return Reach.ALL
+    message = f'This needs the permission set "{ADMINISTRATOR}" (webhooks).'
+    raise RefusedError(Reason.PERMISSION_DENIED, message, {"permissionSet": ADMINISTRATOR})
+
+
+def check_url(world: World, url: str) -> str:
+    """An http or https address on this machine, or on a host that the world's owner has allowed; else 400."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    bad = (
+        parts.username is not None
+        or parts.fragment
+        or not url.isascii()
+        or not url.isprintable()
+        or " " in url
+    )
+    if parts.scheme not in ("http", "https") or not host or bad:
+        raise invalid("url must be http or https, with a host, without user name, space or fragment.", "url")
+    if not is_loopback(host) and host not in world.webhook_hosts:
+        raise invalid(
+            f"url: {host[:100]} is not this machine, and webhooks are delivered to it alone unless the host is"
+            " allowed (mock.webhooks.allow in Python).",
+            "url",
+        )
+    return url
+
+
+def secret(world: World, organisation: Organisation) -> str:
+    """What an organisation's webhooks are signed with; a new one after every rotation."""
+    generation = world.webhook_secrets.get(organisation.id, 0)
+    return f"whsec_{world.ids.derive(f'webhook secret/{organisation.id}/{generation}', 48)}"
+
+
+def for_reset(world: World, actor: Actor, course: Course, user_ids: Sequence[str]) -> list[Message]:
+    """One message per user reset and webhook that subscribes."""
+    organisation = actor.organisation
+    subscribed = [
+        each
+        for each in world.webhooks.values()
+        if each.organisation_id == organisation.id and RESET_EVENT in each.trigger_events
+    ]
+    if not subscribed:
+        return []
+    key, now = secret(world, organisation), times.to_text(world.clock.now())
+    return [
+        Message(webhook, key, now, actor.id, course.id, course.title, user_id)
+        for user_id in user_ids
+        for webhook in subscribed
+    ]
+
+
+def send(world: World, messages: Sequence[Message]) -> None:
+    """Line messages up; they leave once the world's lock is free."""
+    room = max(0, MAX_PENDING - len(world.pending))
+    world.pending.extend(messages[:room])
+    if len(messages) > room:
+        log.warning("%d webhook messages dropped: %d wait already", len(messages) - room, MAX_PENDING)
+
+
+def body(message: Message) -> bytes:
+    """The envelope (P) with a training event in it (A). It holds nothing of the progress that was there (R15)."""
+    organisation = message.webhook.organisation_id
+    return to_json(
+        {
+            "webhook_id": message.webhook.id,
+            "version": "3.0.0",
+            "event": {
+                "date_triggered": message.date_triggered,
+                "event_types": [RESET_EVENT],
+                "triggered_by": {"user": message.actor_id, "organization": _dashed(organisation)},
+            },
+            "resource": {"id": message.course_id, "type": "TRAINING_COURSE"},
+            "data": {
+                "event": {"training_course_reset": {}},
+                "details": {
+                    "course_id": message.course_id,
+                    "course_title": message.course_title,
+                    "user_id": message.user_id,
+                    "org_id": _dashed(organisation),
+                },
+            },
+        }
+    )
+
+
+def signature(key: str, payload: bytes) -> str:
+    """HMAC-SHA256 of the raw body in hexadecimal digits (P)."""
+    return hmac.new(key.encode(), payload, hashlib.sha256).hexdigest()
+
+
+def _dashed(role_id: str) -> str:
+    """An organisation's id as the vendor's webhooks write it; one of another form stays as it is."""
+    digits = role_id.removeprefix("role_")
+    try:
+        return str(UUID(hex=digits))
+    except ValueError:
+        return role_id
