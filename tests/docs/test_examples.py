@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from doctest import ELLIPSIS, OutputChecker
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +71,26 @@ def test_python_runs_and_prints_what_the_page_says(page: Path, printed: Callable
         if example.language == "python":
             # Blank lines before it, so that a traceback names the line of the page.
             exec(compile("\n" * (example.line - 1) + example.source, page, "exec"), namespace)
-            run_new_tests(namespace)
+            run_new_tests(namespace, example)
             compare(example, printed())
 
 
-def run_new_tests(namespace: dict[str, Any]) -> None:
+def run_new_tests(namespace: dict[str, Any], example: Example) -> None:
     """Run the tests that an example defines, each once."""
-    for name in [name for name in namespace if name.startswith("test_")]:
-        namespace.pop(name)()
+    tests = [namespace.pop(name) for name in [*namespace] if name.startswith("test_")]
+    if any(signature(test).parameters for test in tests):
+        run_by_pytest(example)
+        return
+    for test in tests:
+        test()
+
+
+def run_by_pytest(example: Example) -> None:
+    """Run tests that ask for fixtures as a reader would, which is why their block stands for itself."""
+    Path("test_example.py").write_text(example.source, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_example.py"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, f"{example}\n{done.stdout}"
 
 
 def compare(example: Example, text: str) -> None:

@@ -1,0 +1,155 @@
+"""The pytest plugin: a world of its own for each test, a client of either kind, a server, and the requests on failure.
+
+pytest finds it through its entry point, so there is nothing to import. It stands outside both packages and loads them
+when a fixture is asked for: whoever runs pytest pays nothing for a plugin that is merely installed, and coverage is
+measured from the first line on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mock_server import MockTraining
+    from mock_server.control.journal import Exchange
+    from mock_server.doors.serving import Server
+    from training_sdk import AsyncTrainingClient, TrainingClient
+
+MARKERS = (
+    'training_world(seed="demo", *, now=None, users=50, courses=12, random_seed=0): the world that training_mock gives'
+    ' the test: "demo", or "generated" with these numbers; now (a datetime, or text such as "2026-11-30T09:00:00Z")'
+    " freezes its clock.",
+    'training_policy(**switches): how that world decides where the sources are silent, as eligibility="completed".'
+    " Several add up; the nearest one wins.",
+    "training_lag(lag): how old feed and analytics are, a timedelta of 0 to 2 h.",
+)
+
+_BASE_URL = "https://api.safetyculture.io"
+_WORLD = pytest.StashKey["MockTraining"]()
+_SHOWN = 30
+_LONGEST = 300
+
+_T = TypeVar("_T")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the markers known."""
+    for each in MARKERS:
+        config.addinivalue_line("markers", each)
+
+
+@pytest.fixture
+def training_mock(request: pytest.FixtureRequest) -> MockTraining:
+    """A reference server with a world of its own, shaped by the markers training_world, _policy and _lag."""
+    mock = _new_world(request.node)
+    request.node.stash[_WORLD] = mock
+    return mock
+
+
+@pytest.fixture
+def training_client(training_mock: MockTraining) -> Iterator[TrainingClient]:
+    """A TrainingClient that speaks to ``training_mock`` as its administrator."""
+    import httpx
+
+    from training_sdk import TrainingClient
+
+    with httpx.Client(transport=training_mock.transport()) as http:
+        yield TrainingClient(training_mock.token("admin"), base_url=_BASE_URL, http_client=http)
+
+
+@pytest.fixture
+def async_training_client(training_mock: MockTraining) -> AsyncTrainingClient:
+    """An AsyncTrainingClient that speaks to ``training_mock`` as its administrator; nothing has to be closed."""
+    import httpx
+
+    from training_sdk import AsyncTrainingClient
+
+    http = httpx.AsyncClient(transport=training_mock.transport())
+    return AsyncTrainingClient(training_mock.token("admin"), base_url=_BASE_URL, http_client=http)
+
+
+@pytest.fixture
+def training_server(training_mock: MockTraining) -> Iterator[Server]:
+    """``training_mock`` on a free port of this machine; its ``url`` is the base URL."""
+    with training_mock.serve() as server:
+        yield server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the requests of a test that failed."""
+    report = yield
+    mock = item.stash.get(_WORLD, None)
+    if mock is not None and report.failed:
+        report.sections.append(("Requests to training_mock", _requests(mock)))
+    return report
+
+
+def _new_world(node: pytest.Item) -> MockTraining:
+    from mock_server import MockTraining, Policy
+
+    switches: dict[str, Any] = {}
+    for marker in reversed(list(node.iter_markers("training_policy"))):
+        switches |= _understood(node, "training_policy", dict, *marker.args, **marker.kwargs)
+    policy = _understood(node, "training_policy", Policy, **switches)
+    world = node.get_closest_marker("training_world")
+    shape = _understood(node, "training_world", _shape, *world.args, **world.kwargs) if world else {}
+    make = MockTraining.generate if "users" in shape else MockTraining.demo
+    mock = _understood(node, "training_world", make, policy=policy, **shape)
+    lag = node.get_closest_marker("training_lag")
+    if lag is not None:
+        _understood(node, "training_lag", lambda lag: setattr(mock, "lag", lag), *lag.args, **lag.kwargs)
+    return mock
+
+
+def _understood(node: pytest.Item, marker: str, call: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
+    """What a call makes of a marker's arguments; an error that names the test and the marker if it cannot."""
+    try:
+        return call(*args, **kwargs)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise pytest.UsageError(f"{node.nodeid}: @pytest.mark.{marker}: {error}") from None
+
+
+def _shape(seed: str = "demo", *, now: datetime | str | None = None, **sizes: int) -> dict[str, Any]:
+    moment = datetime.fromisoformat(now) if isinstance(now, str) else now
+    if seed == "demo" and not sizes:
+        return {"now": moment}
+    if seed != "generated" or not sizes.keys() <= {"users", "courses", "random_seed"}:
+        raise ValueError(
+            f'{seed!r} with {", ".join(sizes) or "nothing"} is no world: "demo" takes now only, "generated"'
+            " also users, courses and random_seed"
+        )
+    random_seed = sizes.pop("random_seed", 0)
+    return {"users": 50, "courses": 12, "now": moment} | sizes | {"seed": random_seed}
+
+
+def _requests(mock: MockTraining) -> str:
+    seen = mock.calls.seen
+    earlier = len(seen) + mock.calls.dropped - len(seen[-_SHOWN:])
+    lines = [f"... and {earlier} before these"] if earlier else []
+    for each in seen[-_SHOWN:]:
+        lines += [str(each), *_details(each)]
+    return "\n".join(lines) or "none"
+
+
+def _details(exchange: Exchange) -> Iterator[str]:
+    """What was sent, and what a refusal says of it."""
+    confirmation = exchange.header("reset-confirmation")
+    if confirmation is not None:
+        yield f"     confirmed {confirmation[:_LONGEST]}"
+    if exchange.body.data:
+        yield f"     sent {_short(exchange.body.text)}"
+    if exchange.status >= 400:
+        yield f"     {_short(exchange.answer.text)}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"

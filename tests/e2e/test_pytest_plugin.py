@@ -1,0 +1,204 @@
+"""The pytest plugin, in a pytest of its own: found without an import, and a world of its own for every test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+
+def run(pytester: pytest.Pytester, source: str, *arguments: str) -> pytest.RunResult:
+    """Run tests in a pytest of their own that has this plugin alone: the others take seconds to load."""
+    pytester.makepyfile(source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        return pytester.runpytest_subprocess(
+            *("-p", "pytest_training_sdk", "-p", "no:cacheprovider", "--strict-markers", "-W", "error"),
+            *arguments,
+        )
+
+
+def test_the_plugin_is_found_through_its_entry_point(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(training_client): assert training_client.users.me()")
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+ISOLATED = """
+import pytest
+
+@pytest.mark.parametrize("number", range(8))
+def test_reset(training_client, training_mock, number):
+    (course,) = [c for c in training_client.courses.list(search="Forklift") if c.title == "Forklift basics"]
+    plan = training_client.resets.plan_everyone(course.id)
+    report = training_client.resets.apply(plan, confirm=plan.phrase)
+    assert report.is_complete
+    assert [entry.users_updated for entry in training_mock.audit] == [37]
+    training_mock.calls.of("reset").once()
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("-p", "xdist", "-n", "2")], ids=["alone", "xdist"])
+def test_every_test_has_a_world_of_its_own(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
+    run(pytester, ISOLATED, *arguments).assert_outcomes(passed=8)
+
+
+def test_both_clients_and_the_server_share_the_world_of_the_test(pytester: pytest.Pytester) -> None:
+    source = """
+    import asyncio, json
+    from urllib.request import Request, urlopen
+
+    def test_shared(training_client, async_training_client, training_server, training_mock):
+        me = training_client.users.me()
+        assert asyncio.run(async_training_client.users.me()) == me
+        request = Request(
+            f"{training_server.url}/accounts/user/v1/user:WhoAmI",
+            headers={"Authorization": f"Bearer {training_mock.token('admin')}"},
+        )
+        with urlopen(request) as answer:
+            assert json.load(answer)["user_id"] == me.user_id
+        assert len(training_mock.calls) == 3
+    """
+    run(pytester, source).assert_outcomes(passed=1)
+
+
+def test_the_environment_leads_nowhere_else(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAFETYCULTURE_BASE_URL", "https://elsewhere.example")
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", "of-a-live-tenant")
+    source = """
+    def test_me(training_client, async_training_client, training_mock):
+        assert training_client.base_url == async_training_client.base_url == "https://api.safetyculture.io"
+        assert training_client.users.me().user_id == training_mock.tokens()[0]["user_id"]
+        assert training_mock.calls[0].token == "admin"
+    """
+    run(pytester, source).assert_outcomes(passed=1)
+
+
+def test_markers_shape_the_world_and_the_nearest_wins(pytester: pytest.Pytester) -> None:
+    source = """
+    from datetime import UTC, datetime, timedelta
+    import pytest
+
+    pytestmark = [
+        pytest.mark.training_world("generated", users=3, courses=2, random_seed=5),
+        pytest.mark.training_policy(confirmation="off", eligibility="completed"),
+    ]
+
+    def test_of_the_module(training_mock):
+        assert len(training_mock.world.courses) == 2
+        assert training_mock.world.main.name == "Generated organisation 5"
+        assert (training_mock.policy.confirmation, training_mock.policy.eligibility) == ("off", "completed")
+
+    @pytest.mark.training_world(now="2026-11-30T09:00:00Z")
+    @pytest.mark.training_policy(eligibility="recorded")
+    @pytest.mark.training_lag(timedelta(hours=1))
+    def test_of_its_own(training_mock):
+        assert training_mock.world.main.name == "Nordwerk Logistik"
+        assert training_mock.clock.now() == datetime(2026, 11, 30, 9, tzinfo=UTC)
+        assert (training_mock.policy.confirmation, training_mock.policy.eligibility) == ("off", "recorded")
+        assert training_mock.lag == timedelta(hours=1)
+    """
+    run(pytester, source).assert_outcomes(passed=2)
+
+
+MISTAKEN = {
+    'training_policy(eligibility="never")': "policy eligibility: 'never' is not one of",
+    "training_policy(elligibility=1)": "elligibility",
+    'training_world("moon")': "'moon' with nothing is no world",
+    "training_world(users=5)": "'demo' with users is no world",
+    'training_world("generated", people=5)': "'generated' with people is no world",
+    'training_world("generated", users=0)': "a world needs at least one user",
+    'training_world(now="2026-11-30T09:00:00")': "has no time zone",
+    "training_lag(60)": "lag",
+    "training_lag()": "missing",
+}
+
+
+def test_a_marker_that_cannot_be_meant_names_itself_and_the_test(pytester: pytest.Pytester) -> None:
+    tests = [
+        f"@pytest.mark.{marker}\ndef test_{number}(training_mock): pass"
+        for number, marker in enumerate(MISTAKEN)
+    ]
+    result = run(pytester, "\n".join(["import pytest", *tests]))
+    result.assert_outcomes(errors=len(MISTAKEN))
+    lines = result.stdout.lines
+    for number, (marker, said) in enumerate(MISTAKEN.items()):
+        name = marker.partition("(")[0]
+        assert any(f"::test_{number}: @pytest.mark.{name}: " in line and said in line for line in lines), (
+            marker
+        )
+
+
+FAILING = """
+import httpx
+
+def test_fails(training_client, training_mock):
+    course = training_mock.world.course("Forklift basics").id
+    training_client.users.me()
+    httpx.Client(transport=training_mock.transport()).post(
+        "https://api.safetyculture.io/training/courseprogress/v1/reset",
+        json={"courseId": course, "allUsers": True},
+        headers={"Authorization": f"Bearer {training_mock.token('manager')}"},
+    )
+    assert "the token" == training_mock.token("admin")[:0]
+
+def test_passes(training_client):
+    training_client.users.me()
+
+def test_fails_without_a_world():
+    assert not 1
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("-p", "xdist", "-n", "2")], ids=["alone", "xdist"])
+def test_a_failure_shows_the_requests_of_that_test_without_tokens(
+    pytester: pytest.Pytester, arguments: tuple[str, ...]
+) -> None:
+    shown = run(pytester, FAILING, *arguments)
+    shown.assert_outcomes(passed=1, failed=2)
+    shown.stdout.fnmatch_lines(
+        [
+            "*Requests to training_mock*",
+            "#1 GET /accounts/user/v1/user:WhoAmI as admin -> 200",
+            "#2 POST /training/courseprogress/v1/reset as manager -> 403",
+            '*sent {"courseId":"*","allUsers":true}',
+            "*PERMISSION_DENIED*",
+        ]
+    )
+    text = shown.stdout.str()
+    assert text.count("Requests to training_mock") == 1
+    assert "mock_" not in text.replace("training_mock", "").replace("mock_server", "")
+
+
+def test_the_requests_shown_are_bounded(pytester: pytest.Pytester) -> None:
+    source = """
+    def test_fails(training_client):
+        for _ in range(50):
+            training_client.users.me()
+        assert not 1
+    """
+    shown = run(pytester, source).stdout.str()
+    assert "... and 20 before these" in shown
+    assert shown.count("WhoAmI as admin -> 200") == 30
+
+
+def test_a_plugin_that_is_merely_installed_loads_nothing() -> None:
+    code = (
+        "import pytest_training_sdk, sys; print({'training_sdk', 'mock_server', 'httpx'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_markers_and_fixtures_are_documented(pytester: pytest.Pytester) -> None:
+    markers = run(pytester, "", "--markers").stdout.str()
+    fixtures = run(pytester, "", "--fixtures").stdout.str()
+    assert all(f"@pytest.mark.training_{name}(" in markers for name in ("world", "policy", "lag"))
+    _, _, ours = fixtures.partition("fixtures defined from pytest_training_sdk")
+    for name in ("training_mock", "training_client", "async_training_client", "training_server"):
+        assert f"\n{name} " in ours
+    assert "no docstring available" not in ours
