@@ -20,10 +20,27 @@ from mock_server.contract.schema import (
 )
 from mock_server.refusal import Reason
 from mock_server.world.people import Seat, Status
+from mock_server.world.webhooks import RESET_EVENT
 
 _DENIED = (Reason.PERMISSION_DENIED,)
 _RESET_REFUSALS = (Reason.PERMISSION_DENIED, Reason.COURSE_NOT_FOUND, Reason.USER_NOT_FOUND)
 MOST_USERS = 1000
+_WEBHOOK_REFUSALS = (Reason.PERMISSION_DENIED, Reason.WEBHOOK_NOT_FOUND)
+_SUBSCRIPTION = asked(
+    "P",
+    {
+        "url": {
+            "type": "string",
+            "maxLength": 200,
+            "pattern": r"^http://(localhost|127\.0\.0\.1):[1-9][0-9]{3}/[a-z0-9]*$",
+            "description": "On this machine; the live service takes any address.",
+        },
+        "trigger_events": many(
+            choice([RESET_EVENT]), "The only one that is sent here.", minItems=1, maxItems=100
+        ),
+    },
+    ("url", "trigger_events"),
+)
 
 
 @frozen
@@ -187,6 +204,14 @@ TERMS: dict[str, Terms] = {
     **_small_feed("/feed/sites", "FeedSites"),
     **_small_feed("/feed/site_members", "FeedSiteMembers"),
     "ListPermissionSets": Terms("List permission sets.", "PermissionSets", _DENIED, _WHICH_SETS),
+    "CreateWebhook": Terms("Subscribe to events.", "Webhook", _DENIED, _SUBSCRIPTION),
+    "ListWebhooks": Terms("List webhooks.", "Webhooks", _DENIED),
+    "GetWebhook": Terms("Get a webhook.", "Webhook", _WEBHOOK_REFUSALS),
+    "DeleteWebhook": Terms("Delete a webhook.", "WebhookDeleted", _WEBHOOK_REFUSALS),
+    "GetWebhookToken": Terms("Get the secret that webhooks are signed with.", "WebhookToken", _DENIED),
+    "CreateWebhookToken": Terms(
+        "Take a new secret to sign webhooks with.", "WebhookToken", _DENIED, asked("A", {})
+    ),
     "ResetCourseProgress": Terms(
         "Reset the progress of users in a course. It cannot be undone.",
         "ResetDone",
