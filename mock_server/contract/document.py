@@ -191,21 +191,36 @@ def _refusals(reasons: tuple[Reason, ...]) -> dict[str, Any]:
     statuses: dict[int, list[Reason]] = {}
     for reason in reasons:
         statuses.setdefault(reason.status, []).append(reason)
-    return {str(status): _refusal(status, statuses[status]) for status in sorted(statuses)}
+    return {
+        **{str(status): _refusal(status, statuses[status]) for status in sorted(statuses)},
+        **_TOO_LONG,
+    }
 
 
 def _refusal(status: int, reasons: list[Reason]) -> dict[str, Any]:
     challenge = ("WWW-Authenticate",) if status == Reason.UNAUTHENTICATED.status else ()
-    detail = {"properties": {"reason": {"enum": [reason.name for reason in reasons]}}}
-    narrowed = {
-        "properties": {"code": {"const": reasons[0].code}, "details": {"items": detail}},
-    }
     return {
         "description": " ".join(f"{reason.name}: {reason.description}" for reason in reasons),
         "headers": _answer_headers("X-Training-Mock", "X-Request-ID", *challenge),
-        "content": {"application/json": {"schema": {"allOf": [reference("Error"), narrowed]}}},
+        "content": _error(reasons),
     }
+
+
+def _error(reasons: list[Reason]) -> dict[str, Any]:
+    detail = {"properties": {"reason": {"enum": [reason.name for reason in reasons]}}}
+    narrowed = {"properties": {"code": {"const": reasons[0].code}, "details": {"items": detail}}}
+    return {"application/json": {"schema": {"allOf": [reference("Error"), narrowed]}}}
 
 
 def _answer_headers(*names: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+# Said by the socket itself, before there is a request that could have an id.
+_TOO_LONG = {
+    "431": {
+        "description": "Request line and headers together are longer than 64 KiB.",
+        "headers": _answer_headers("X-Training-Mock"),
+        "content": _error([Reason.INVALID_ARGUMENT]),
+    }
+}

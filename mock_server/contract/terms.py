@@ -19,6 +19,7 @@ from mock_server.contract.schema import (
     whole,
 )
 from mock_server.refusal import Reason
+from mock_server.wire.fields import MAX_IDS
 from mock_server.world.people import Seat, Status
 from mock_server.world.webhooks import RESET_EVENT
 
@@ -58,7 +59,7 @@ class Terms:
 PARAMETERS: dict[str, Schema] = {
     **{name: page_number(name) for name in ("page", "pageSize", "limit", "offset")},
     "courseIds": many(
-        sent_id("A course.", but=","), "Repeated, or one parameter with commas.", minItems=1, maxItems=1000
+        sent_id("A course.", but=","), "Repeated, or one parameter with commas.", minItems=1, maxItems=MAX_IDS
     ),
     "searchTerm": typed_text("Part of a title, in upper or lower case."),
     "completion_status": choice(

@@ -17,6 +17,7 @@ from mock_server.refusal import invalid
 from mock_server.world import times
 
 MAX_ID = 128
+MAX_IDS = 1000
 _MAX_TEXT = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HUMP = re.compile(r"[A-Z]")
@@ -126,7 +127,10 @@ class Params:
         """Ids, the parameter repeated or comma-separated; an empty one is refused, never taken for "all"."""
         if name not in self.values:
             return None
-        return [check_id(each, name) for given in self.values[name] for each in given.split(",")]
+        given = [each for value in self.values[name] for each in value.split(",")]
+        if len(given) > MAX_IDS:
+            raise invalid(f"{name} may list at most {MAX_IDS} ids, not {len(given)}; ask in parts.", name)
+        return [check_id(each, name) for each in given]
 
     def choice(self, name: str, allowed: Sequence[str]) -> str:
         """One of the values allowed, by default the first."""

@@ -110,7 +110,7 @@ def test_a_short_run_with_a_learners_token(tmp_path: Path) -> None:
 @pytest.mark.parametrize("confirmation", ["required", "off"])
 def test_a_long_run_from_another_seed_every_time(tmp_path: Path, confirmation: str) -> None:
     mock = MockTraining.demo(policy=Policy.from_pairs([f"confirmation={confirmation}"]))
-    listener = run(mock, "admin", 300, tmp_path)
+    listener = run(mock, "admin", 100, tmp_path)
     reset = {"ResetCourseProgress"} if confirmation == "required" else set()
     assert listener.answered(200) >= SERVED - reset
     assert listener.answered(428) == reset

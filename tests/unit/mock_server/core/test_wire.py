@@ -186,6 +186,7 @@ def test_reading_operations_take_no_body(admin: Speaker) -> None:
         (COURSES, "courseIds="),
         (COURSES, "courseIds=a,,b"),
         (COURSES, "courseIds=.."),
+        (COURSES, "courseIds=" + ",".join(["c"] * 1001)),
         (COURSES, "courseIds=a&course_ids=b"),
         (FEED, "limit=0"),
         (FEED, "limit=1001"),
