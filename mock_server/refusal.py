@@ -56,6 +56,8 @@ class RefusedError(Exception):
         self.message = message
         self.metadata = dict(metadata or {})
         self.headers: tuple[tuple[str, str], ...] = ()
+        self.hint = ""
+        """What helps to mend it and only the reference server would say."""
 
 
 def invalid(message: str, field: str = "") -> RefusedError:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 from mock_server.operations.call import Operation
 from mock_server.refusal import Reason, RefusedError
+
+_LIKENESS = 0.6
+# Looking for what was meant takes time that grows with the square of the length.
+_LONGEST = 300
 
 
 class Router:
@@ -19,6 +24,21 @@ class Router:
         for each in self._by_length.values():
             each.sort(key=lambda entry: sum(part.startswith("{") for part in entry[0]))
 
+    def _nearest(self, segments: Sequence[str]) -> str:
+        """The operation that was most likely meant, and where the path leaves it; "" if none is near."""
+        if sum(map(len, segments)) > _LONGEST:
+            return ""
+        filled: dict[str, list[Operation]] = {}
+        for entries in self._by_length.values():
+            for parts, operation in entries:
+                filled.setdefault("/".join(_filled(parts, segments)), []).append(operation)
+        close = get_close_matches("/".join(segments), filled, n=1, cutoff=_LIKENESS)
+        if not close:
+            return ""
+        template = filled[close[0]][0].template
+        methods = ", ".join(sorted(each.method for each in filled[close[0]] if each.template == template))
+        return f" The nearest is {methods} {template}: {_difference(template.split('/')[1:], segments)}."
+
     def find(self, method: str, segments: Sequence[str]) -> tuple[Operation, dict[str, str]]:
         """The operation and its path parameters; 404 for an unknown path, 405 for another method."""
         found = [
@@ -27,7 +47,9 @@ class Router:
             if all(_fits(part, segment) for part, segment in zip(parts, segments, strict=True))
         ]
         if not found:
-            raise unknown_path()
+            refusal = unknown_path()
+            refusal.hint = self._nearest(segments)
+            raise refusal
         template = found[0][0].template
         methods = {operation.method: entry for entry in found if (operation := entry[0]).template == template}
         wanted = "GET" if method == "HEAD" else method
@@ -42,6 +64,21 @@ class Router:
 def unknown_path() -> RefusedError:
     """404 for a path that no operation has."""
     return RefusedError(Reason.UNKNOWN_PATH, "No operation has this path; see the list of operations.")
+
+
+def _filled(parts: Sequence[str], segments: Sequence[str]) -> list[str]:
+    """A template with what was sent in the places of its parameters."""
+    sent = [*segments, *parts[len(segments) :]]
+    return [segment if part.startswith("{") else part for part, segment in zip(parts, sent, strict=False)]
+
+
+def _difference(parts: Sequence[str], segments: Sequence[str]) -> str:
+    for number, (part, segment) in enumerate(zip(parts, segments, strict=False), 1):
+        if not _fits(part, segment):
+            return f"its segment {number} is {part!r}, not {segment!r}"
+    if len(segments) > len(parts):
+        return f"{segments[len(parts)]!r} is too much"
+    return f"{parts[len(segments)]!r} is missing"
 
 
 def _fits(part: str, segment: str) -> bool:

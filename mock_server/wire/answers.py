@@ -38,6 +38,7 @@ def error(refusal: RefusedError, *, detailed: bool = True) -> Response:
         "domain": "training",
         "metadata": refusal.metadata,
     }
-    body = {"code": reason.code, "message": refusal.message, "details": [info] if detailed else []}
+    message = refusal.message + refusal.hint if detailed else refusal.message
+    body = {"code": reason.code, "message": message, "details": [info] if detailed else []}
     challenge = (("www-authenticate", "Bearer"),) if reason is Reason.UNAUTHENTICATED else ()
     return Response(reason.status, (JSON, *challenge, *refusal.headers), to_json(body))

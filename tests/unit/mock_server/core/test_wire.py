@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import MockTraining, __version__
+from mock_server import MockTraining, Policy, __version__
 from mock_server.operations.table import OPERATIONS
 from mock_server.refusal import Reason, RefusedError
 from mock_server.wire.fields import camel, snake
@@ -82,6 +82,40 @@ def test_ids_in_paths_have_a_form(mock: MockTraining, admin: Speaker, course: st
     assert admin.get(f"/training/lessons/v1/{course}").status == 400
     assert admin.get(f"/training/analytics/v1/users/{course}/lessons/progress").status == 400
     assert changed(before, mock.world.snapshot()) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/training/course/v1", "GET /training/courses/v1: its segment 2 is 'courses', not 'course'"),
+        ("/training/courses/v2", "GET /training/courses/v1: its segment 3 is 'v1', not 'v2'"),
+        ("/training/courses/v1/abc/lesson", "/{courseId}/lessons: its segment 5 is 'lessons', not 'lesson'"),
+        ("/training/courses/v1/", "GET /training/courses/v1: '' is too much"),
+        ("/training/lessons/v1", "GET /training/lessons/v1/{id}: '{id}' is missing"),
+        ("/training/courseprogress/v1/resets", "reset: its segment 4 is 'reset', not 'resets'"),
+        ("/webhooks/v1/webhook", "GET, POST /webhooks/v1/webhooks: its segment 3"),
+        ("/feed/user", "GET /feed/users: its segment 2 is 'users', not 'user'"),
+    ],
+)
+def test_an_unknown_path_is_answered_with_the_nearest_operation(admin: Speaker, path: str, hint: str) -> None:
+    answer = admin.get(path)
+    assert (answer.status, answer.reason) == (404, "UNKNOWN_PATH")
+    assert "The nearest is " in answer.message
+    assert hint in answer.message
+
+
+@pytest.mark.parametrize("path", ["/", "/x", "/health", "/" + "training/" * 2000, "/" + "y" * 60_000])
+def test_what_is_near_nothing_gets_no_guess(admin: Speaker, path: str) -> None:
+    answer = admin.get(path)
+    assert answer.status == 404
+    assert "nearest" not in answer.message
+    assert len(answer.message) < 100
+
+
+def test_a_live_service_makes_no_guesses() -> None:
+    playing = MockTraining.demo(policy=Policy(plays="live"))
+    answers = [Speaker(playing).get("/training/course/v1"), Speaker(playing).get("/nowhere")]
+    assert answers[0].body == answers[1].body
 
 
 def test_an_encoded_literal_is_the_same_operation(mock: MockTraining, admin: Speaker) -> None:
