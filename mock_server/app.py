@@ -16,9 +16,11 @@ from attrs import evolve, frozen
 from mock_server._version import __version__
 from mock_server.contract.document import PATH as CONTRACT
 from mock_server.control.routes import handle_control
+from mock_server.control.trouble import troubled
 from mock_server.operations.call import Call, Operation
 from mock_server.operations.routing import Router, unknown_path
 from mock_server.operations.table import OPERATIONS
+from mock_server.policy import Policy
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import audit, idempotency, rate_limits
 from mock_server.rules.authentication import Actor, authenticate, find_token
@@ -42,19 +44,36 @@ def handle(mock: MockTraining, request: Request) -> Response:
     """Answer one request. Never raises: what goes wrong inside is a 500 and a line in the log."""
     request_id = _request_id(mock.world, request)
     policy = mock.world.policy
+    if request.path.startswith("/_mock/") or request.path == CONTRACT:
+        response = _safely(policy, request_id, lambda: handle_control(mock, request))
+    else:
+        response = _safely(policy, request_id, lambda: _served(mock, request, request_id))
+    marks = (("x-training-mock", __version__),) if policy.is_reference else ()
+    return response.with_headers((*marks, ("x-request-id", request_id)))
+
+
+def _served(mock: MockTraining, request: Request, request_id: str) -> Response:
+    """The world's answer, or what the script of faults makes of it."""
+    incoming = _Incoming.read(request, request_id)
+    struck = mock.faults.strike(incoming.operation)
+    if not struck:
+        return _answer(mock.world, incoming)
+    policy = mock.world.policy
+    return troubled(
+        mock, struck, request, lambda: _safely(policy, request_id, lambda: _answer(mock.world, incoming))
+    )
+
+
+def _safely(policy: Policy, request_id: str, run: Callable[[], Response]) -> Response:
+    """An answer in any case: a refusal as the rule has it, a fault of ours as 500."""
     try:
-        if request.path.startswith("/_mock/") or request.path == CONTRACT:
-            response = handle_control(mock, request)
-        else:
-            response = _answer(mock.world, _Incoming.read(request, request_id))
+        return run()
     except RefusedError as refusal:
-        response = answers.error(refusal, detailed=policy.is_reference)
+        return answers.error(refusal, detailed=policy.is_reference)
     except Exception:
         log.exception("request %s failed inside the reference server", request_id)
         failed = RefusedError(Reason.INTERNAL, f"Request {request_id} failed; see the log.")
-        response = answers.error(failed, detailed=policy.is_reference)
-    marks = (("x-training-mock", __version__),) if policy.is_reference else ()
-    return response.with_headers((*marks, ("x-request-id", request_id)))
+        return answers.error(failed, detailed=policy.is_reference)
 
 
 def _request_id(world: World, request: Request) -> str:

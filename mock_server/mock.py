@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mock_server import app
+from mock_server.control.faults import Faults
 from mock_server.control.journal import Journal
 from mock_server.control.worlds import Worlds
 from mock_server.doors.hosts import VENDOR_HOSTS, Unhandled, library
@@ -46,6 +47,8 @@ class MockTraining:
     def __init__(self, world: LiveWorld, tokens: dict[str, str]) -> None:
         self.world = world
         self._tokens = dict(tokens)
+        self.faults = Faults()
+        """The script of faults: empty, until a test adds to it."""
         self._names = {token: name for name, token in tokens.items()}
         self.worlds = Worlds()
         """Further worlds behind this one's doors, made over ``/_mock/worlds``; a request's token selects one."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mock_server._version import __version__
 from mock_server.contract import document
-from mock_server.control import inspection, learners, worlds
+from mock_server.control import inspection, learners, schedule, worlds
 from mock_server.refusal import Reason, RefusedError
 from mock_server.wire import answers
 from mock_server.wire.message import Request, Response
@@ -68,6 +68,13 @@ _ROUTES: dict[str, dict[str, Operation]] = {
         "GET": inspection.compare_mark,
         "POST": inspection.return_to_mark,
         "DELETE": inspection.drop_mark,
+    },
+    schedule.CLOCK: {"GET": schedule.get_clock, "POST": schedule.set_clock},
+    schedule.FAULTS: {
+        "GET": schedule.get_faults,
+        "POST": schedule.add_fault,
+        "PUT": schedule.replay_faults,
+        "DELETE": schedule.clear_faults,
     },
     "/_mock/outbox": {"GET": inspection.get_outbox},
     "/_mock/certificates": {"GET": inspection.get_certificates},

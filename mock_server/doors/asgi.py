@@ -8,17 +8,21 @@ up for long.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
 from mock_server.doors.edge import BodyBuffer, Handler, framed
-from mock_server.wire.message import Request, Response
+from mock_server.wire.message import Delivery, Request, Response
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+CLOSE = "training_mock.close"
+"""The ASGI extension by which a server offers to close the connection."""
 
 _PATH_CHARACTERS = "/:@!$&'()*+,;="
 
@@ -49,7 +53,10 @@ class MockASGI:
             return
         request = _read(scope, body)
         response = self._handler.handle(request)
-        await _write(request.method, response, send, close=not complete)
+        if response.delivery is None:
+            await _write(request.method, response, send, close=not complete)
+        else:
+            await _deliver(request.method, response, response.delivery, scope, receive, send)
 
 
 async def _fill(body: BodyBuffer, receive: Receive) -> bool | None:
@@ -95,6 +102,36 @@ async def _write(method: str, response: Response, send: Send, *, close: bool) ->
         raw.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _deliver(
+    method: str, response: Response, delivery: Delivery, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answer in a troubled way, on asyncio."""
+    await asyncio.sleep(delivery.delay)
+    if delivery.dropped:
+        await _drop(scope, receive)
+        return
+    headers, body = framed(method, response)
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    await send({"type": "http.response.start", "status": response.status, "headers": raw})
+    for piece in delivery.parts(body):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await asyncio.sleep(delivery.pause)
+    if delivery.keep is not None and body:
+        await _drop(scope, receive)
+    else:
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _drop(scope: Scope, receive: Receive) -> None:
+    """End the connection, for which ASGI has no word: by an extension where the server has it, else by an error."""
+    close = scope.get("extensions", {}).get(CLOSE)
+    if close is None:
+        raise ConnectionAbortedError("the script of faults drops this connection")
+    close["close"]()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -6,13 +6,14 @@ The only module of the reference server that imports responses, requests and url
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Iterator
 from http.client import responses as phrases
 from io import BytesIO
 from urllib.parse import urlsplit
 
 import responses
-from requests import PreparedRequest
+from requests import ConnectionError, PreparedRequest
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from mock_server.doors.edge import BodyBuffer, Handler, framed
@@ -53,6 +54,13 @@ class _World(responses.BaseResponse):
         method = str(request.method).upper()
         response = self._handler.handle(_read(method, request))
         headers, body = framed(method, response)
+        delivery = response.delivery
+        if delivery is not None:
+            # How long the caller would wait is not told to a mock: all pauses are held at once, then.
+            time.sleep(delivery.delay + delivery.pause * len(delivery.parts(body)))
+            if delivery.dropped:
+                raise ConnectionError("Remote end closed connection without response", request=request)
+            body = body[: delivery.keep]
         raw = HTTPHeaderDict()
         for name, value in headers:
             raw.add(name, value)

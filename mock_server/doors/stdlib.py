@@ -20,10 +20,10 @@ from http import HTTPStatus
 from attrs import frozen
 
 from mock_server.doors import http1
-from mock_server.doors.edge import BodyBuffer, Handler, refused
+from mock_server.doors.edge import BodyBuffer, Handler, framed, refused
 from mock_server.doors.http1 import MAX_CHUNK_LINE, MAX_HEAD, Head, ProtocolError
 from mock_server.refusal import Reason, RefusedError
-from mock_server.wire.message import MAX_DRAIN, Request, Response
+from mock_server.wire.message import MAX_DRAIN, Delivery, Request, Response
 
 _log = logging.getLogger("mock_server.doors.stdlib")
 _PIECE = 64 * 1024
@@ -140,6 +140,7 @@ class _Connection:
         self._socket = sock
         self._stream = _Stream(sock)
         self._busy = False
+        self._aborted = threading.Event()
 
     def run(self) -> None:
         """Serve until the connection ends; a client that left or was too slow is no fault."""
@@ -161,6 +162,7 @@ class _Connection:
 
     def abort(self) -> None:
         """End the connection at once."""
+        self._aborted.set()
         self._shut(socket.SHUT_RDWR)
 
     def _shut(self, how: int) -> None:
@@ -185,6 +187,8 @@ class _Connection:
         response = self._server.answer(request)
         if not complete:
             return self._part(head.method, response)
+        if response.delivery is not None:
+            return self._deliver(head.method, response, response.delivery) and head.keep_alive
         keep = head.keep_alive and not self._server.stopping
         self._send(head.method, response, close=not keep)
         return keep
@@ -212,6 +216,25 @@ class _Connection:
     def _send(self, method: str, response: Response, *, close: bool) -> None:
         self._socket.settimeout(self._server.limits.answer)
         self._socket.sendall(http1.render(method, response, date=formatdate(usegmt=True), close=close))
+
+    def _deliver(self, method: str, response: Response, delivery: Delivery) -> bool:
+        """Answer in a troubled way; whether the connection lives on."""
+        self._hold(delivery.delay)
+        if delivery.dropped:
+            return False
+        self._socket.settimeout(self._server.limits.answer)
+        block = http1.render(method, response, date=formatdate(usegmt=True), close=False)
+        _, body = framed(method, response)
+        self._socket.sendall(block[: len(block) - len(body)])
+        for piece in delivery.parts(body):
+            self._socket.sendall(piece)
+            self._hold(delivery.pause)
+        return delivery.keep is None or not body
+
+    def _hold(self, seconds: float) -> None:
+        """Wait, but not beyond the end of the connection."""
+        if seconds and self._aborted.wait(seconds):
+            raise EOFError
 
     def _part(self, method: str, response: Response) -> bool:
         """Answer and end the connection, so that a client which is still sending gets to read the answer.

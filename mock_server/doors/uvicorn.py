@@ -11,12 +11,13 @@ import contextlib
 import socket
 import threading
 from email.utils import formatdate
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mock_server.doors import http1
-from mock_server.doors.asgi import MockASGI
+from mock_server.doors.asgi import CLOSE, MockASGI
 from mock_server.doors.edge import Handler, ServeError
 from mock_server.doors.http1 import MAX_HEAD, ProtocolError
 
@@ -31,6 +32,17 @@ class _Protocol(H11Protocol):
     """h11, the strict one, whatever else is installed; its own refusals in the shape of all others."""
 
     refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn types it
+        """Offer the application to close this connection."""
+        super().connection_made(transport)
+        app = self.app
+
+        async def closable(scope: Any, receive: Any, send: Any) -> None:
+            scope.setdefault("extensions", {})[CLOSE] = {"close": transport.close}
+            await app(scope, receive, send)
+
+        self.app = closable
 
     def send_400_response(self, msg: str) -> None:
         """Answer bytes that never became a request; close a little later, for a reset may overtake the answer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 MAX_BODY = 1024 * 1024
 """Bytes of a body that are read as such; a larger one is drained and answered 413."""
@@ -39,13 +39,36 @@ class Request:
 
 
 @frozen
+class Delivery:
+    """How a door hands an answer out, where that is not at once and whole."""
+
+    delay: float = 0.0
+    """Seconds before the first byte."""
+    pause: float = 0.0
+    """Seconds between two pieces of the body."""
+    pieces: int = 1
+    keep: int | None = None
+    """Bytes of the body after which the connection ends; None for all of it."""
+    dropped: bool = False
+    """The connection ends without any answer."""
+
+    def parts(self, body: bytes) -> list[bytes]:
+        """The pieces of a body that are sent."""
+        kept = body[: self.keep]
+        size = max(1, -(-len(kept) // self.pieces))
+        return [kept[start : start + size] for start in range(0, len(kept), size)]
+
+
+@frozen
 class Response:
     """One HTTP answer; the door adds only what HTTP itself needs (Date, Content-Length)."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    delivery: Delivery | None = None
+    """None: at once and whole."""
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> Response:
         """The same answer with further headers behind its own."""
-        return Response(self.status, (*self.headers, *headers), self.body)
+        return evolve(self, headers=(*self.headers, *headers))

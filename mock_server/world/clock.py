@@ -18,6 +18,11 @@ class Clock:
         """The present moment of this world, in UTC."""
         return self._frozen if self._frozen is not None else datetime.now(UTC) + self._offset
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it stands still."""
+        return self._frozen is not None
+
     def freeze(self, at: datetime | None = None) -> None:
         """Stop at a moment, by default at the present one. ValueError without a time zone."""
         self._frozen = self.now() if at is None else aware(at)

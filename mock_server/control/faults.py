@@ -1,0 +1,232 @@
+"""The script of faults: which trouble strikes which request, how often or how likely; the same for the same seed."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from threading import Lock
+from typing import Any, Literal, get_args
+
+from attrs import asdict, define, field, frozen
+
+from mock_server.operations.call import Operation
+from mock_server.operations.table import OPERATIONS
+
+Kind = Literal[
+    "rate_limited",
+    "error",
+    "drop",
+    "slow",
+    "drip",
+    "cut",
+    "truncated",
+    "not_json",
+    "wrong_content_type",
+    "duplicate_page",
+    "repeating_cursor",
+    "endless_cursor",
+    "rights_removed",
+    "token_revoked",
+    "user_deactivated",
+    "course_archived",
+    "learner_writes",
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_BY_NAME = {operation.name: operation for operation in OPERATIONS}
+_EITHER_SIDE = (
+    "error",
+    "drop",
+    "rights_removed",
+    "token_revoked",
+    "user_deactivated",
+    "course_archived",
+    "learner_writes",
+)
+_OF_A_COURSE = ("course_archived", "learner_writes")
+_OF_A_USER = ("user_deactivated", "learner_writes")
+_CURSORS = ("repeating_cursor", "endless_cursor")
+_LONGEST = 3600.0
+_HISTORY = 10_000
+
+
+def _has_cursor(operation: Operation) -> bool:
+    return "offset" in operation.query or operation.name == "ListUsers"
+
+
+def _fits(kind: str, operation: Operation) -> bool:
+    """Whether a fault of this kind can strike this operation at all."""
+    if kind in _CURSORS:
+        return _has_cursor(operation)
+    return kind != "duplicate_page" or _has_cursor(operation) or "page" in operation.query
+
+
+@frozen
+class Fault:
+    """One line of the script. ValueError, naming the remedy, for one that could never strike."""
+
+    kind: Kind
+    operation: str = ""
+    """Name of an operation; "" for any that the kind fits."""
+    times: int | None = 1
+    """How often it strikes; None for always."""
+    after: int = 0
+    """How many fitting requests it lets pass first."""
+    probability: float = 1.0
+    """Of striking a request that it could; above 0, at most 1."""
+    when: Literal["before", "after"] = "before"
+    """Whether the request has had its effect when the fault strikes."""
+    seconds: float | None = None
+    """429: what Retry-After asks for, None for no pace; slow: before the answer (5); drip: between pieces (0.5)."""
+    status: int = 503
+    """Of an error: 500, or 502 to 504; 502 and 504 look like a gateway's."""
+    course: str = ""
+    user: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        for fault in _wrong(self):
+            raise ValueError(f"fault {self.kind!r}: {fault}")
+
+
+def _wrong(fault: Fault) -> list[str]:
+    """What is wrong with a fault, in words."""
+    known = fault.operation in ("", *_BY_NAME)
+    checks = [
+        (fault.kind in KINDS, f"the kinds are {', '.join(KINDS)}"),
+        (known, f"there is no operation {fault.operation!r}; the operations are {', '.join(_BY_NAME)}"),
+        (
+            not fault.operation or not known or _fits(fault.kind, _BY_NAME[fault.operation]),
+            f"{fault.operation} has no such pages; name an operation that lists something",
+        ),
+        (
+            _whole(fault.times, 1) or fault.times is None,
+            "times must be a whole number from 1, or None for always",
+        ),
+        (_whole(fault.after, 0), "after must be a whole number from 0"),
+        (
+            _between(fault.probability, 0, 1) and fault.probability > 0,
+            "probability must be above 0, at most 1",
+        ),
+        (fault.when in ("before", "after"), 'when must be "before" or "after"'),
+        (fault.when == "before" or fault.kind in _EITHER_SIDE, 'this kind knows no when="after"'),
+        (
+            fault.seconds is None or _between(fault.seconds, 0, _LONGEST),
+            f"seconds must be 0 to {_LONGEST:.0f}",
+        ),
+        (fault.status in (500, 502, 503, 504), "status must be 500, 502, 503 or 504"),
+        (_text(fault.course, wanted=fault.kind in _OF_A_COURSE), _NAMES),
+        (_text(fault.user, wanted=fault.kind in _OF_A_USER), _NAMES),
+    ]
+    return [said for is_right, said in checks if not is_right]
+
+
+_NAMES = "course belongs to course_archived, user to user_deactivated, both to learner_writes, and must be given there"
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _text(value: object, *, wanted: bool) -> bool:
+    return isinstance(value, str) and bool(value) == wanted
+
+
+def _between(value: object, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+@frozen
+class Struck:
+    """One fault that has struck."""
+
+    kind: Kind
+    operation: str
+    request: int
+    """Number of the request since the script began, counted from 1."""
+
+
+@define(eq=False)
+class _Line:
+    fault: Fault
+    dice: random.Random
+    met: int = 0
+    struck: int = 0
+
+    def strikes(self, operation: Operation) -> bool:
+        """Whether it strikes this request; counts it."""
+        if self.fault.operation not in ("", operation.name) or not _fits(self.fault.kind, operation):
+            return False
+        self.met += 1
+        spent = self.fault.times is not None and self.struck >= self.fault.times
+        if self.met <= self.fault.after or spent or self.dice.random() >= self.fault.probability:
+            return False
+        self.struck += 1
+        return True
+
+
+@define(eq=False)
+class Faults:
+    """``mock.faults``: the script. Safe across threads; worlds have one each."""
+
+    _seed: int = 0
+    _lines: list[_Line] = field(factory=list)
+    _history: deque[Struck] = field(factory=lambda: deque(maxlen=_HISTORY))
+    _requests: int = 0
+    _lock: Lock = field(factory=Lock)
+
+    def add(self, kind: Kind, **fields: Any) -> Fault:
+        """Add a line; the keywords are the fields of `Fault`. TypeError or ValueError if it is none."""
+        fault = Fault(kind, **fields)
+        with self._lock:
+            self._lines.append(self._line(fault, len(self._lines)))
+        return fault
+
+    def clear(self) -> None:
+        """Empty the script and forget what has struck."""
+        with self._lock:
+            self._lines.clear()
+            self._history.clear()
+            self._requests = 0
+
+    def replay(self, seed: int | None = None) -> None:
+        """Begin the same script anew, with the same dice or those of another seed."""
+        with self._lock:
+            self._seed = self._seed if seed is None else seed
+            self._lines = [self._line(line.fault, place) for place, line in enumerate(self._lines)]
+            self._history.clear()
+            self._requests = 0
+
+    def _line(self, fault: Fault, place: int) -> _Line:
+        # Dice of its own for every line, so that another line more or less changes nothing for this one.
+        return _Line(fault, random.Random(f"{self._seed}/{place}"))  # noqa: S311 - dice, no secret
+
+    @property
+    def script(self) -> tuple[Fault, ...]:
+        """Every line, spent or not."""
+        with self._lock:
+            return tuple(line.fault for line in self._lines)
+
+    @property
+    def struck(self) -> tuple[Struck, ...]:
+        """What has struck, oldest first; the last 10,000."""
+        with self._lock:
+            return tuple(self._history)
+
+    def described(self) -> dict[str, Any]:
+        """Seed, script and what has struck, as plain JSON data."""
+        with self._lock:
+            return {
+                "seed": self._seed,
+                "faults": [{**asdict(line.fault), "struck": line.struck} for line in self._lines],
+                "struck": [asdict(each) for each in self._history],
+            }
+
+    def strike(self, operation: Operation | None) -> tuple[Fault, ...]:
+        """The faults that strike a request to this operation, in the script's order; none without an operation."""
+        if not self._lines or operation is None:
+            return ()
+        with self._lock:
+            self._requests += 1
+            found = tuple(line.fault for line in self._lines if line.strikes(operation))
+            self._history.extend(Struck(each.kind, operation.name, self._requests) for each in found)
+            return found

@@ -1,0 +1,102 @@
+"""Time and trouble over ``/_mock/``: the clock, the warehouse's lag and the script of faults, as JSON."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from attrs import fields_dict
+
+from mock_server.control.faults import Fault
+from mock_server.refusal import invalid
+from mock_server.wire import answers
+from mock_server.wire.reading import json_body
+from mock_server.world import times
+
+if TYPE_CHECKING:
+    from mock_server.mock import MockTraining
+    from mock_server.wire.message import Request, Response
+
+CLOCK, FAULTS = "/_mock/clock", "/_mock/faults"
+_FURTHEST = 100 * 366 * 86_400
+_CHANGES = "freeze (a date, or true for now), resume: true, advance (seconds), lag (seconds)"
+
+
+def get_clock(mock: MockTraining, _request: Request) -> Response:
+    """GET /_mock/clock: ``{now, frozen, lag}``; lag in seconds."""
+    with mock.world.lock:
+        now, frozen = mock.clock.now(), mock.clock.is_frozen
+    lag = int(mock.lag.total_seconds())
+    return answers.ok({"now": times.to_text(now), "frozen": frozen, "lag": lag})
+
+
+def set_clock(mock: MockTraining, request: Request) -> Response:
+    """POST /_mock/clock with one of freeze, resume, advance and lag; answers as GET does."""
+    body = _object(request)
+    if len(body) != 1:
+        raise invalid(f"Send exactly one of {_CHANGES}.")
+    ((name, value),) = body.items()
+    with mock.world.lock:
+        try:
+            _change(mock, name, value)
+        except (ValueError, OverflowError) as fault:
+            raise invalid(f"{name[:100]}: {fault}", name[:100]) from None
+    return get_clock(mock, request)
+
+
+def _change(mock: MockTraining, name: str, value: object) -> None:
+    match name, value:
+        case "freeze", True:
+            mock.clock.freeze()
+        case "freeze", str():
+            mock.clock.freeze(times.parse(value))
+        case "resume", True:
+            mock.clock.resume()
+        case "advance", int() | float() if not isinstance(value, bool) and abs(value) <= _FURTHEST:
+            mock.clock.advance(timedelta(seconds=value))
+        case "lag", int() if not isinstance(value, bool) and abs(value) <= _FURTHEST:
+            mock.lag = timedelta(seconds=value)
+        case _:
+            raise ValueError(f"send one of {_CHANGES}")
+
+
+def get_faults(mock: MockTraining, _request: Request) -> Response:
+    """GET /_mock/faults: ``{seed, faults, struck}``."""
+    return answers.ok(mock.faults.described())
+
+
+def add_fault(mock: MockTraining, request: Request) -> Response:
+    """POST /_mock/faults with the fields of a fault, of which ``kind`` is required; answers as GET does."""
+    body = _object(request)
+    known = fields_dict(Fault)
+    unknown = [name for name in body if name not in known]
+    if unknown or "kind" not in body:
+        raise invalid(f"A fault has kind, and may have {', '.join(known)}; not {', '.join(unknown)[:300]}.")
+    try:
+        mock.faults.add(**body)
+    except (ValueError, TypeError) as fault:
+        raise invalid(str(fault)) from None
+    return get_faults(mock, request)
+
+
+def replay_faults(mock: MockTraining, request: Request) -> Response:
+    """PUT /_mock/faults with ``{"seed": N}``: begin the same script anew with these dice."""
+    body = _object(request)
+    seed = body.get("seed")
+    if set(body) != {"seed"} or type(seed) is not int:
+        raise invalid('Send {"seed": N}, a whole number.', "seed")
+    mock.faults.replay(seed)
+    return get_faults(mock, request)
+
+
+def clear_faults(mock: MockTraining, request: Request) -> Response:
+    """DELETE /_mock/faults: an empty script."""
+    mock.faults.clear()
+    return get_faults(mock, request)
+
+
+def _object(request: Request) -> dict[str, Any]:
+    body = json_body(request)
+    if not isinstance(body, dict):
+        raise invalid("The body must be a JSON object.")
+    return body
