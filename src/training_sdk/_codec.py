@@ -86,7 +86,7 @@ def read_error(response: Response) -> SaidError:
     message = body.get("message") if isinstance(body.get("message"), str) else None
     details = body.get("details")
     for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, dict) and isinstance(detail.get("reason"), str):
+        if isinstance(detail, dict) and _REASON.fullmatch(str(detail.get("reason"))):
             metadata = detail.get("metadata")
             pairs = metadata.items() if isinstance(metadata, dict) else ()
             return SaidError(message, detail["reason"], tuple((str(k), str(v)) for k, v in pairs))
@@ -199,6 +199,7 @@ def _tuple_hook(shape: Any, converter: cattrs.Converter) -> Callable[[Any, Any],
     return hook
 
 
+_REASON = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _HUMP = re.compile(r"_([a-z0-9])")
 
 

@@ -51,6 +51,16 @@ LONGEST_CONNECT = 10.0
 GRACE = 0.1
 """Seconds by which httpx's own timeouts come first, for they tell what was never delivered from what was."""
 
+# What decides who is asked and for what: set by the SDK alone, never by a caller or by a client from outside.
+OWN_HEADERS = frozenset(
+    {
+        *("authorization", "host", "connection", "content-length", "transfer-encoding"),
+        *("reset-confirmation", "idempotency-key"),
+        *("x-http-method", "x-http-method-override", "x-method-override"),
+        *("x-original-url", "x-rewrite-url", "x-forwarded-prefix"),
+    }
+)
+
 log = logging.getLogger("training_sdk")
 _jitter = random.SystemRandom()
 
@@ -116,6 +126,11 @@ def _build(http: Any, connection: Connection, request: Request, token: str) -> h
         request.method, url, headers=headers, content=request.body, timeout=limits
     )
     built.url = url  # without the params that a client from outside may add: what was checked is what is sent
+    for name in OWN_HEADERS - headers.keys():
+        built.headers.pop(name, None)
+    built.headers["host"] = url.netloc.decode("ascii")
+    if request.body is not None:
+        built.headers["content-length"] = str(len(request.body))
     return built
 
 
@@ -135,11 +150,29 @@ def _response(answer: httpx.Response, body: bytes, prepared: httpx.Request) -> R
     return evolve(response, request_id=response.header("x-request-id") or prepared.headers["x-request-id"])
 
 
-def _translate(error: BaseException, request_id: str) -> TransportError:
+def _own_answer(problem: BaseException, prepared: httpx.Request) -> httpx.Response:
+    """The answer that a client from outside has raised by itself, its body thrown away; anything else is raised.
+
+    What is about another request, such as one that a hook has made, says nothing about the fate of ours.
+    """
+    own = _is_about(problem, prepared)
+    if isinstance(problem, httpx.HTTPStatusError) and own and problem.response.request is prepared:
+        return problem.response
+    raise _translate(problem, prepared.headers["x-request-id"], own=own) from None
+
+
+def _is_about(problem: BaseException, prepared: httpx.Request) -> bool:
+    try:
+        return isinstance(problem, httpx.HTTPError) and problem.request is prepared
+    except RuntimeError:  # how httpx says that an error is about no request
+        return False
+
+
+def _translate(error: BaseException, request_id: str, *, own: bool) -> TransportError:
     """What a broken exchange means for the flow; Ctrl-C, cancellation and foreign errors are interruptions."""
     if isinstance(error, TransportError):
         return error
-    if not isinstance(error, httpx.HTTPError | TimeoutError):
+    if not isinstance(error, TimeoutError) and not (isinstance(error, httpx.HTTPError) and own):
         return InterruptedSendError(error, request_id)
     said = str(error) or type(error).__name__
     timeout = isinstance(error, httpx.TimeoutException | TimeoutError)
@@ -276,10 +309,8 @@ class SyncDriver:
                     body.add(chunk)
             finally:
                 answer.close()
-        except httpx.HTTPStatusError as raised:
-            answer = raised.response  # a client from outside raises by itself, and has thrown the body away
         except BaseException as problem:
-            raise _translate(problem, request_id) from None
+            answer = _own_answer(problem, prepared)
         response = _response(answer, body.whole(), prepared)
         _note(request, response, started)
         return response
@@ -354,10 +385,8 @@ class AsyncDriver:
                         body.add(chunk)
                 finally:
                     await answer.aclose()
-        except httpx.HTTPStatusError as raised:
-            answer = raised.response
         except BaseException as problem:
-            raise _translate(problem, request_id) from None
+            answer = _own_answer(problem, prepared)
         response = _response(answer, body.whole(), prepared)
         _note(request, response, started)
         return response

@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from training_sdk import _checks, _codec, _urls
 from training_sdk._drivers import (
+    OWN_HEADERS,
     AsyncDriver,
     AsyncHttpClient,
     AsyncToken,
@@ -40,15 +41,6 @@ BASE_URL_VARIABLE = "SAFETYCULTURE_BASE_URL"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 REPEATABLE_METHODS = ("GET", "HEAD")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# What decides who is asked and for what; a caller who could set these could walk around the checks.
-OWN_HEADERS = frozenset(
-    {
-        *("authorization", "host", "connection", "content-length", "transfer-encoding"),
-        *("reset-confirmation", "idempotency-key"),
-        *("x-http-method", "x-http-method-override", "x-method-override"),
-        *("x-original-url", "x-rewrite-url", "x-forwarded-prefix"),
-    }
-)
 
 
 @frozen

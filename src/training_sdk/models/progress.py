@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 from attrs import frozen
 
@@ -17,7 +18,7 @@ class CompletionStatus(OpenEnum):
     NON_COMPLETED = "COMPLETION_STATUS_NON_COMPLETED"
 
 
-class ProgressState(OpenEnum):
+class ProgressState(StrEnum):
     """How far someone is, read off a feed row."""
 
     COMPLETED = "completed"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from attrs import define, evolve, field, frozen
 
@@ -16,28 +18,23 @@ from training_sdk._paging import chunked
 from training_sdk.errors import (
     ConfirmationError,
     ConfirmationMismatchError,
+    ConflictError,
     DecodingError,
     InvalidArgumentError,
     OutcomeUnknownError,
-    PlanMismatchError,
     ResetInterruptedError,
     StalePlanError,
     TrainingError,
-    UnconfirmedFormatError,
 )
 from training_sdk.resets.format import ResetFormat
-from training_sdk.resets.plan import Origin, PlannedReset, ResetPlan
-from training_sdk.resets.planning import read_again, who_and_where
+from training_sdk.resets.identity import ProvenCalls, check_origin, who_and_where
+from training_sdk.resets.plan import PlannedReset, ResetPlan
+from training_sdk.resets.planning import read_again, read_rows
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
 from training_sdk.resources.users import reference_server
 
 CHUNK = 1000
-
-UNCONFIRMED = (
-    "{where} has not identified itself as the reference server, so nothing was sent. Only the path of a reset is "
-    "published; the names of the fields in its body are assumed. A service that does not know the field that lists "
-    "the users could drop it and reset everyone. Until the format is proved on a live service, use the web app there"
-)
+LONGEST_SHOWN = 150
 
 
 @frozen
@@ -49,12 +46,19 @@ class Order:
     reason: str | None
     ticket: str | None
     server_side: bool
+    nonce: str = field(factory=lambda: secrets.token_hex(16))
+    """Makes the idempotency keys of this one application: a plan applied again is no repetition of the first time."""
 
 
 @frozen
 class _Answer:
     users_updated: int | None = None
 
+
+MISMATCH = (
+    "Someone moved after the last reading, or the server counts others than the plan does: one that resets completed "
+    "people only needs a plan with only='completed'. Plan again"
+)
 
 _decode_answer = _codec.decoder(_Answer)
 
@@ -70,9 +74,11 @@ def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool) -
             "server_side=True resets whoever the server takes for everyone, so it needs a plan from "
             "plan_everyone(…) without 'only'"
         )
-    if not isinstance(confirm, str) or confirm != plan.phrase:
+    if type(confirm) is not str or confirm != plan.phrase:
+        typed = repr(confirm)
+        cut = typed if len(typed) <= LONGEST_SHOWN else typed[:LONGEST_SHOWN] + "…"
         raise ConfirmationError(
-            f"confirm is {confirm!r}, but the phrase of this plan is {plan.phrase!r}. Nothing was sent"
+            f"confirm is {cut}, but the phrase of this plan is {plan.phrase!r}. Nothing was sent"
         )
 
 
@@ -80,40 +86,37 @@ def apply_plan(calls: Calls, order: Order) -> Flow[ResetReport]:
     """Send a confirmed plan. Raises with a report of what had been done wherever it stops half-way."""
     plan = order.plan
     requests = _requests(order)
-    _check_origin(plan, (yield from who_and_where(calls)))
-    yield from read_again(calls, plan, closed=order.server_side)
+    check_origin(plan, (yield from who_and_where(calls)))
+    proven = ProvenCalls.of(calls)
+    yield from read_again(proven, plan, plan.users, closed=order.server_side)
     # Once more, now that nothing but the first send follows: what answers here is what will be reset.
     here = yield from who_and_where(calls)
-    _check_origin(plan, here)
+    check_origin(plan, here)
     started: Moment = yield Now()
     account = _Account(order, here.user_id, started.utc)
-    for request, chunk in requests:
-        yield from _send_chunk(calls, request, account, chunk)
+    for number, (request, chunk) in enumerate(requests):
+        if number:  # by now the first reading is old
+            yield from account.stopping_at(chunk, read_again(proven, plan, chunk))
+        yield from account.stopping_at(chunk, calls.call(request, partial(account.accept, chunk)))
+    if order.server_side and requests:
+        yield from account.stopping_at((), _read_back(proven, account))
     finished: Moment = yield Now()
     return account.report(finished.utc)
 
 
-def _check_origin(plan: ResetPlan, here: Origin) -> None:
-    made = plan.origin
-    for there, now in (
-        (f"on {made.base_url}", f"on {here.base_url}"),
-        (f"in organisation {made.organisation_id}", f"in organisation {here.organisation_id}"),
-        (_kind(made), _kind(here)),
-    ):
-        if there != now:
-            raise PlanMismatchError(
-                f"the plan was made {there}, but this client works {now}. Nothing was sent"
-            )
-    if not here.reference_server:
-        raise UnconfirmedFormatError(UNCONFIRMED.format(where=here.base_url))
-
-
-def _kind(origin: Origin) -> str:
-    return (
-        "on the reference server"
-        if origin.reference_server
-        else "on a service that is not the reference server"
-    )
+def _read_back(calls: Calls, account: _Account) -> Flow[None]:
+    """After one call for everyone, believe only what can be seen: the server decided whom it reset, not the plan."""
+    plan = account.order.plan
+    rows = yield from read_rows(calls, plan.course.id, None)
+    cleared = [
+        user for user in plan.targets if user.user_id in rows and not rows[user.user_id].has_recorded_progress
+    ]
+    account.settle(cleared, Outcome.RESET)
+    if len(cleared) < len(plan.targets):
+        raise OutcomeUnknownError(
+            f"the server accepted a reset of everyone, but {len(plan.targets) - len(cleared)} of "
+            f"{len(plan.targets)} people of the plan are not seen at 0 %. Read their progress back"
+        )
 
 
 @define
@@ -143,6 +146,29 @@ class _Account:
         for user in chunk:
             self.outcomes[user.user_id] = UserOutcome(user.user_id, outcome, detail)
 
+    def accept(self, chunk: Sequence[PlannedReset], answer: Response) -> None:
+        """Settle the people of a request from its answer, with nothing in between that could be interrupted."""
+        _check_answer(answer, len(chunk))
+        self.note_request(answer.request_id)
+        if self.order.server_side:
+            self.settle(chunk, Outcome.UNKNOWN, "accepted for everyone, and not read back yet")
+        else:
+            self.settle(chunk, Outcome.RESET)
+
+    def stopping_at(self, chunk: Sequence[PlannedReset], flow: Flow[None]) -> Flow[None]:
+        """Run a step; whatever stops it settles the chunk and carries the account of the whole plan."""
+        try:
+            yield from flow
+        except GeneratorExit:
+            raise
+        except BaseException as problem:
+            outcome, error = _fate(problem)
+            self.settle(chunk, outcome, error.message)
+            self.note_request(error.request_id)
+            finished: Moment = yield Now()
+            told = error.with_report(self.report(finished.utc))
+            raise told from (problem.__cause__ if error is problem else problem)
+
     def note_request(self, request_id: str | None) -> None:
         if request_id:
             self.requests.append(request_id)
@@ -160,36 +186,18 @@ class _Account:
         )
 
 
-def _send_chunk(
-    calls: Calls, request: Request, account: _Account, chunk: Sequence[PlannedReset]
-) -> Flow[None]:
-    """Send one chunk and settle its people; whatever stops it carries the account of the whole plan."""
-
-    def settle(answer: Response) -> None:
-        _check_answer(answer, len(chunk))
-        account.note_request(answer.request_id)
-        account.settle(chunk, Outcome.RESET)
-
-    try:
-        yield from calls.call(request, settle)
-    except GeneratorExit:
-        raise
-    except BaseException as problem:
-        outcome, error = _fate(problem)
-        account.settle(chunk, outcome, error.message)
-        account.note_request(error.request_id)
-        finished: Moment = yield Now()
-        told = error.with_report(account.report(finished.utc))
-        raise told from (problem.__cause__ if error is problem else problem)
-
-
 def _fate(problem: BaseException) -> tuple[Outcome, TrainingError]:
     """What a stop means for the chunk it stopped, and the error to raise."""
     if isinstance(problem, OutcomeUnknownError):
         return Outcome.UNKNOWN, problem
     if isinstance(problem, ConfirmationMismatchError):
-        message = f"{problem.message}. Someone moved after the last reading; plan again"
+        message = f"{problem.message.rstrip('.')}. {MISMATCH}"
         return Outcome.FAILED, StalePlanError(evolve(problem.info, message=message))
+    if isinstance(problem, ConflictError):
+        # The same request is under way elsewhere, so this answer is not the end of it.
+        return Outcome.UNKNOWN, problem
+    if isinstance(problem, StalePlanError):
+        return Outcome.SKIPPED, problem
     if isinstance(problem, TrainingError):
         return Outcome.FAILED, problem
     what = f"the reset was interrupted by {type(problem).__name__} before this was sent"
@@ -210,7 +218,7 @@ def _request(order: Order, number: int, chunk: Sequence[PlannedReset]) -> Reques
         body = order.format.for_everyone(course.id)
     else:
         body = order.format.listed(course.id, [user.user_id for user in chunk])
-    key = hashlib.sha256(f"{order.plan.digest} {number} {order.server_side}".encode("ascii")).hexdigest()
+    key = hashlib.sha256(f"{order.nonce} {number}".encode("ascii")).hexdigest()
     headers = (
         ("reset-confirmation", json.dumps({"courseTitle": course.title, "users": len(chunk)})),
         ("idempotency-key", key[:32]),

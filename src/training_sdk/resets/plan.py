@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from html import escape
@@ -19,9 +19,9 @@ LONGEST_TITLE = 80
 DIGITS = 6
 LAG = "and up to 2 h older on a live service"
 
-# Terminal escapes, what no terminal can show, and marks that turn the reading direction around could make one
-# course look like another.
-_INVISIBLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+MOST_SHOWN = 10
+FORM = 1
+"""The form of what is digested; a plan of another form has another digest."""
 
 Scope = Literal["users", "everyone"]
 Only = Literal["completed"]
@@ -58,6 +58,9 @@ class PlannedReset:
     percent: float
     completed_at: datetime | None
     score: int | None
+    opened_at: datetime | None = None
+    completed_lessons: int = 0
+    time_spent_seconds: float | None = None
 
     @classmethod
     def of(cls, row: ProgressRow) -> PlannedReset:
@@ -70,12 +73,23 @@ class PlannedReset:
             row.progress_percent,
             row.completed_at,
             row.score,
+            row.opened_at,
+            row.completed_lessons,
+            row.time_spent_seconds,
         )
 
     @property
     def standing(self) -> tuple[object, ...]:
         """What must not have moved between plan and reset; a new name or address is no reason to stop."""
-        return (self.state, self.percent, self.completed_at, self.score)
+        return (
+            *(self.state, self.percent, self.completed_at, self.score),
+            *(self.opened_at, self.completed_lessons, self.time_spent_seconds),
+        )
+
+    def __str__(self) -> str:
+        done = f" on {self.completed_at:%Y-%m-%d}" if self.completed_at else f", {self.percent:g} %"
+        score = f", score {self.score}" if self.score else ""
+        return f"{shown(self.name) or self.user_id} <{self.email or 'no e-mail'}>: {self.state}{done}{score}"
 
 
 @frozen
@@ -107,25 +121,33 @@ class ResetPlan:
     @property
     def digest(self) -> str:
         """SHA-256, in hex, of everything in the plan. Change anything and it is another plan."""
-        content = attrs.asdict(self, value_serializer=_plain)
+        content = {"form": FORM, **attrs.asdict(self, value_serializer=_plain)}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
     @property
     def phrase(self) -> str:
         """What has to be typed to confirm this plan, such as ``reset "Forklift basics" for 37 users #a1b2c3``."""
-        title = " ".join(_INVISIBLE.sub(" ", self.course.title).split())[:LONGEST_TITLE]
+        title = shown(self.course.title)[:LONGEST_TITLE]
         return f'reset "{title}" for {len(self.targets)} users #{self.digest[:DIGITS]}'
 
     def __str__(self) -> str:
+        heading, reading, typing = self._frame()
+        more = len(self.targets) - MOST_SHOWN
+        people = [f"  - {user}" for user in self.targets[:MOST_SHOWN]]
+        return "\n".join([heading, *people, *([f"  … and {more} more"] if more > 0 else []), reading, typing])
+
+    def _frame(self) -> tuple[str, str, str]:
         counts = ", ".join(f"{number} {state}" for state, number in self.counts.items())
-        whom = "everyone assigned" if self.scope == "everyone" else "the users named"
+        whom = "everyone assigned whom this token sees" if self.scope == "everyone" else "the users named"
+        title, origin = shown(self.course.title), self.origin
+        server = f"{origin.base_url}{' (reference server)' if origin.reference_server else ''}"
         return (
-            f"Plan to reset {self.course.title!r} for {whom}: {counts}"
-            f"{'; completed ones only' if self.only else ''}.\n"
-            f"Read at {self.read_at:%Y-%m-%d %H:%M:%S} UTC ({LAG}) from {self.origin.base_url}"
-            f"{' (reference server)' if self.origin.reference_server else ''}.\n"
-            f"It cannot be undone. To go on, type: {self.phrase}"
+            f"Plan to reset {title!r} ({self.course.id}) for {whom}: {counts}"
+            f"{'; completed ones only' if self.only else ''}.",
+            f"Read at {self.read_at:%Y-%m-%d %H:%M:%S} UTC ({LAG}) from {server}, "
+            f"organisation {origin.organisation_id}.",
+            f"It cannot be undone. To go on, type: {self.phrase}",
         )
 
     def _repr_html_(self) -> str:
@@ -135,8 +157,22 @@ class ResetPlan:
             for user in self.targets
         )
         head = "<tr><th>name</th><th>e-mail</th><th>state</th><th>percent</th><th>completed</th></tr>"
-        return f"<p>{escape(str(self))}</p><table>{head}{rows}</table>"
+        return f"<p>{'<br>'.join(map(escape, self._frame()))}</p><table>{head}{rows}</table>"
 
 
 def _plain(_: Any, __: Any, value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+def shown(text: str) -> str:
+    """A text as it can be read and typed: on one line, white space collapsed, without what no terminal shows.
+
+    Terminal escapes, invisible letters and marks that turn the reading direction around could make one course look
+    like another, and nobody could type them.
+    """
+    return " ".join("".join(map(_visible, text)).split())
+
+
+def _visible(letter: str) -> str:
+    kind = unicodedata.category(letter)
+    return " " if kind in ("Cc", "Cs", "Zl", "Zp", "Zs") else "" if kind == "Cf" else letter

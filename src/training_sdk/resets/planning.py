@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from training_sdk._flow import Flow, Moment, Now, Response
+from training_sdk._flow import Flow, Moment, Now
 from training_sdk._pages import Calls
 from training_sdk.errors import (
     DecodingError,
@@ -15,12 +15,11 @@ from training_sdk.errors import (
 )
 from training_sdk.models.courses import Course
 from training_sdk.models.progress import ProgressRow
-from training_sdk.models.users import Me
-from training_sdk.resets.plan import Only, Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.identity import who_and_where
+from training_sdk.resets.plan import Only, PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resources.analytics import statistics
 from training_sdk.resources.courses import get_course
 from training_sdk.resources.progress import progress_rows
-from training_sdk.resources.users import WHO_AM_I, read_me, reference_server
 
 MOST_NAMED = 5
 
@@ -38,7 +37,7 @@ def make_plan(
     origin = yield from who_and_where(calls)
     now: Moment = yield Now()
     course = yield from get_course(calls, course_id)
-    rows = yield from _rows(calls, course_id, user_ids)
+    rows = yield from read_rows(calls, course_id, user_ids)
     if user_ids is None:
         yield from _refuse_narrow_view(calls, course, len(rows))
     elif missing := [user_id for user_id in user_ids if user_id not in rows]:
@@ -57,41 +56,35 @@ def make_plan(
     return plan
 
 
-def who_and_where(calls: Calls) -> Flow[Origin]:
-    """Whose token this is and what answers on this client's own connection, asked anew each time."""
+def read_again(
+    calls: Calls, plan: ResetPlan, people: Sequence[PlannedReset], *, closed: bool = False
+) -> Flow[None]:
+    """Raise StalePlanError if the course or any of these people of the plan has moved since it was made.
 
-    def read(response: Response) -> tuple[Me, bool]:
-        return read_me(response), reference_server(response)
-
-    me, is_reference = yield from calls.call(WHO_AM_I, read)
-    return Origin(str(calls.base_url), me.organisation_id, me.user_id, is_reference)
-
-
-def read_again(calls: Calls, plan: ResetPlan, *, closed: bool) -> Flow[None]:
-    """Raise StalePlanError if the course or anyone in the plan has moved since it was made.
-
-    ``closed`` also refuses people with progress whom the plan does not know: a call for everyone would reset them.
+    ``closed`` also refuses anyone whom the plan does not know, since a call for everyone would reach them too.
     """
     course = yield from get_course(calls, plan.course.id)
     if course.title != plan.course.title:
         raise StalePlanError(f"the course was {plan.course.title!r} and is now {course.title!r}. Plan again")
-    planned = {user.user_id: user for user in plan.users}
-    rows = yield from _rows(calls, plan.course.id, None if plan.scope == "everyone" else tuple(planned))
-    moved = [
-        user.name or user.user_id
-        for user in plan.users
+    rows = yield from read_rows(calls, plan.course.id, [user.user_id for user in people])
+    moved = {
+        user.user_id: user.name
+        for user in people
         if user.user_id not in rows or PlannedReset.of(rows[user.user_id]).standing != user.standing
-    ]
+    }
     if closed:
-        moved += [row.user_name or row.user_id for row in rows.values() if row.user_id not in planned]
+        everyone = yield from read_rows(calls, plan.course.id, None)
+        planned = {user.user_id for user in plan.users}
+        moved |= {row.user_id: row.user_name for row in everyone.values() if row.user_id not in planned}
     if moved:
         raise StalePlanError(
-            f"{_some(moved)} moved in {plan.course.title!r} since the plan was made. Plan again",
-            metadata=tuple(("user", name) for name in moved),
+            f"{_some([name or user_id for user_id, name in moved.items()])} moved in {plan.course.title!r} "
+            "since the plan was made. Plan again",
+            metadata=tuple(("user_id", user_id) for user_id in moved),
         )
 
 
-def _rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> Flow[dict[str, ProgressRow]]:
+def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> Flow[dict[str, ProgressRow]]:
     """The feed's rows of one course by user; the whole course is read unless a single user is asked for."""
     single = user_ids[0] if user_ids is not None and len(user_ids) == 1 else None
     found = yield from progress_rows(calls, course_id=course_id, user_id=single).gather()

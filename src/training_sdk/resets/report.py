@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 
 from attrs import frozen
 
-from training_sdk.models.base import OpenEnum
-from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.plan import MOST_SHOWN, ResetPlan, shown
 
 
-class Outcome(OpenEnum):
+class Outcome(StrEnum):
     """The five ways in which a reset can end for one person; it always ends in exactly one."""
 
     RESET = "reset"
@@ -65,4 +65,15 @@ class ResetReport:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{number} {outcome}" for outcome, number in self.counts.items() if number)
-        return f"{self.plan.course.title!r}: {counts} (requests {', '.join(self.requests) or 'none'})"
+        planned = {user.user_id: user.name for user in self.plan.users}
+        rest = [user for user in self.users if user.outcome not in (Outcome.RESET, Outcome.NOTHING_TO_RESET)]
+        lines = [
+            f"{shown(self.plan.course.title)!r}: {counts} (requests {', '.join(self.requests) or 'none'})"
+        ]
+        lines += [
+            f"  - {shown(planned[user.user_id]) or user.user_id}: {user.outcome}, {user.detail}"
+            for user in rest[:MOST_SHOWN]
+        ]
+        if len(rest) > MOST_SHOWN:
+            lines.append(f"  … and {len(rest) - MOST_SHOWN} more")
+        return "\n".join(lines)

@@ -120,9 +120,12 @@ def row(number: int, **other: Any) -> dict[str, Any]:
     }
 
 
+CLEARED = {"opened_at": "", "completed_at": "", "completed_lessons": 0, "progress_percent": 0.0, "score": 0}
+
+
 def untouched(number: int) -> dict[str, Any]:
     """A feed row of someone who has not begun."""
-    return row(number, opened_at="", completed_at="", completed_lessons=0, progress_percent=0.0, score=0)
+    return row(number, **CLEARED)
 
 
 @define
@@ -167,9 +170,11 @@ class Organisation:
         """Do as told, and say how many were reset."""
         people = json.loads(request.body or b"").get("userIds")
         targets = [
-            one["user_id"] for one in self.rows if one["opened_at"] and people in (None, [one["user_id"]])
+            one for one in self.rows if one["opened_at"] and (people is None or one["user_id"] in people)
         ]
-        return answer({"usersUpdated": len(people) if people is not None else len(targets)})
+        for one in targets:
+            one.update(CLEARED)
+        return answer({"usersUpdated": len(targets)})
 
     def _marked(self, response: Response) -> Response:
         mark = (("x-training-mock", "1"),) if self.reference else ()

@@ -12,6 +12,7 @@ from attrs import evolve
 from training_sdk import (
     ConfirmationError,
     ConfirmationMismatchError,
+    ConflictError,
     InvalidArgumentError,
     Outcome,
     OutcomeUnknownError,
@@ -20,9 +21,8 @@ from training_sdk import (
     StalePlanError,
     UnconfirmedFormatError,
 )
-from training_sdk._flow import (
-    Request,
-)
+from training_sdk._flow import Request, Response
+from training_sdk.resets.applying import check_confirmation
 from unit.sdk.fakes import (
     COURSE,
     RESET,
@@ -216,6 +216,27 @@ def test_a_server_that_never_identified_itself_is_never_sent_a_reset(ask: Asker)
     assert not organisation.resets
 
 
+def test_R09_one_call_for_everyone_reports_only_what_is_seen_cleared() -> None:
+    """Two people change places between the last reading and the call: title and number still agree."""
+    organisation = Organisation([row(0), row(1), untouched(2)])
+    plan = planned(organisation)
+
+    def swapped(request: Request) -> Response:
+        organisation.rows[2] = row(2)
+        gone = organisation.rows.pop(0)
+        said = organisation.reset(request)
+        assert gone["completed_at"]
+        return said
+
+    nth_reset(organisation, 1, swapped)
+    with pytest.raises(OutcomeUnknownError, match="1 of 2 people of the plan are not seen at 0 %") as caught:
+        apply(organisation, plan, server_side=True)
+    report = caught.value.report
+    assert report is not None
+    assert not report.is_complete
+    assert [one.outcome for one in report.users] == [Outcome.UNKNOWN, Outcome.RESET, Outcome.NOTHING_TO_RESET]
+
+
 @pytest.mark.parametrize("after", range(1, 6))
 def test_a_server_that_stops_identifying_itself_in_between_is_never_sent_a_reset(after: int) -> None:
     organisation = many(1)
@@ -226,7 +247,7 @@ def test_a_server_that_stops_identifying_itself_in_between_is_never_sent_a_reset
 
     organisation.before = forget
     if after < 4:
-        with pytest.raises(PlanMismatchError):
+        with pytest.raises((PlanMismatchError, UnconfirmedFormatError)):
             apply(organisation, plan)
         assert not organisation.resets
     elif after == 4:
@@ -234,6 +255,19 @@ def test_a_server_that_stops_identifying_itself_in_between_is_never_sent_a_reset
             apply(organisation, plan)
     else:
         assert apply(organisation, plan).is_complete
+
+
+def test_a_gateway_that_leads_only_some_paths_to_the_reference_server_is_never_sent_a_reset() -> None:
+    organisation = many(1)
+    plan = planned(organisation)
+
+    def only_who_am_i(request: Request) -> None:
+        organisation.reference = "WhoAmI" in request.path
+
+    organisation.before = only_who_am_i
+    with pytest.raises(UnconfirmedFormatError, match="/training/courses/v1"):
+        apply(organisation, plan)
+    assert not organisation.resets
 
 
 def test_identity_is_proved_right_before_the_first_send() -> None:
@@ -296,7 +330,7 @@ def test_R06_after_a_412_the_plan_is_stale_and_nothing_is_sent_again() -> None:
     organisation = many(2500)
     plan = planned(organisation)
     nth_reset(organisation, 2, lambda _: answer({"code": 9, "message": "1001 users"}, 412))
-    with pytest.raises(StalePlanError, match="plan again") as caught:
+    with pytest.raises(StalePlanError, match="Plan again") as caught:
         apply(organisation, plan)
     assert len(organisation.resets) == 2
     assert isinstance(caught.value.__cause__, ConfirmationMismatchError)
@@ -309,6 +343,67 @@ def test_R06_after_a_412_the_plan_is_stale_and_nothing_is_sent_again() -> None:
         Outcome.UNKNOWN: 0,
         Outcome.NOTHING_TO_RESET: 0,
     }
+
+
+def test_people_of_a_later_request_are_read_again_before_it() -> None:
+    organisation = many(1500)
+    plan = planned(organisation)
+
+    def meanwhile(request: Request) -> Response:
+        organisation.rows[1400]["completed_at"] = "2026-03-03T00:00:00Z"
+        return organisation.reset(request)
+
+    nth_reset(organisation, 1, meanwhile)
+    with pytest.raises(StalePlanError, match=r"No\. 1400") as caught:
+        apply(organisation, plan)
+    assert len(organisation.resets) == 1
+    report = caught.value.report
+    assert report is not None
+    assert report.counts[Outcome.RESET] == 1000
+    assert report.counts[Outcome.SKIPPED] == 500
+    assert dict(caught.value.info.metadata) == {"user_id": user_id(1400)}
+
+
+@pytest.mark.parametrize(
+    "change", [{"opened_at": "2026-01-01T09:00:00Z"}, {"completed_lessons": 4}, {"time_spent_seconds": 7210}]
+)
+def test_whatever_is_recorded_of_somebody_counts_as_moving(change: dict[str, Any]) -> None:
+    organisation = Organisation([row(0, completed_at="", progress_percent=50.0, time_spent_seconds=10)])
+    plan = planned(organisation)
+    organisation.rows[0].update(change)
+    with pytest.raises(StalePlanError):
+        apply(organisation, plan)
+    assert not organisation.resets
+
+
+def test_a_plan_applied_again_is_no_repetition_of_the_first_time() -> None:
+    organisation = many(1)
+    plan = planned(organisation)
+    apply(organisation, plan)
+    organisation.rows[0].update(row(0))
+    apply(organisation, plan)
+    first, second = [dict(request.headers)["idempotency-key"] for request in organisation.resets]
+    assert first != second
+
+
+def test_a_reset_that_is_under_way_elsewhere_has_an_unknown_outcome() -> None:
+    organisation = many(1)
+    plan = planned(organisation)
+    nth_reset(organisation, 1, lambda _: answer({"code": 10, "message": "still running"}, 409))
+    with pytest.raises(ConflictError) as caught:
+        apply(organisation, plan)
+    assert caught.value.report is not None
+    assert caught.value.report.counts[Outcome.UNKNOWN] == 1
+
+
+@pytest.mark.parametrize(
+    "confirm", ["x" * 5000, type("Agreeable", (str,), {"__ne__": lambda *_: False})("no")]
+)
+def test_a_confirmation_is_compared_as_text_and_not_repeated_at_length(confirm: str) -> None:
+    plan = planned(many(1))
+    with pytest.raises(ConfirmationError) as caught:
+        check_confirmation(plan, confirm, server_side=False)
+    assert len(str(caught.value)) < 400
 
 
 # --- the format -------------------------------------------------------------------------------------------------------

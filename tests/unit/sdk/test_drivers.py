@@ -307,6 +307,53 @@ def test_many_threads_share_real_connections() -> None:
     assert answers == ["u"] * 40
 
 
+@pytest.mark.parametrize("trouble", ["down", "404", "429"])
+def test_trouble_with_a_request_that_a_hook_makes_says_nothing_about_ours(trouble: str) -> None:
+    """A hook posts every answer to a log collector, which is down or refuses."""
+    ours: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        ours.append(request)
+        return httpx.Response(200, json={"usersUpdated": 1})
+
+    def collector(request: httpx.Request) -> httpx.Response:
+        if trouble == "down":
+            raise httpx.ConnectError("refused")
+        return httpx.Response(int(trouble))
+
+    def report(_: httpx.Response) -> None:
+        with httpx.Client(transport=httpx.MockTransport(collector)) as other:
+            other.post("https://logs.example.test/").raise_for_status()
+
+    hooks: dict[str, list[Callable[..., Any]]] = {"response": [report]}
+    with httpx.Client(transport=httpx.MockTransport(handle), event_hooks=hooks) as http, no_waiting():
+        client = TrainingClient("t", base_url="https://api.example.test", http_client=http)
+        with pytest.raises(OutcomeUnknownError):
+            write(client)
+    assert len(ours) == 1
+
+
+def test_a_client_from_outside_cannot_set_what_decides_who_is_asked_for_what() -> None:
+    seen: list[httpx.Headers] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers)
+        return httpx.Response(200, json={"user_id": "u", "organisation_id": "o"})
+
+    smuggled = {
+        "X-Original-URL": "/training/courseprogress/v1/reset",
+        "X-HTTP-Method-Override": "POST",
+        "Host": "evil.example.test",
+        "Idempotency-Key": "k",
+        "Reset-Confirmation": "{}",
+    }
+    with httpx.Client(transport=httpx.MockTransport(handle), headers=smuggled) as http:
+        TrainingClient("t", base_url="https://api.example.test", http_client=http).users.me()
+    (headers,) = seen
+    assert headers["host"] == "api.example.test"
+    assert not headers.keys() & {name.lower() for name in smuggled} - {"host"}
+
+
 def test_a_hook_that_raises_for_a_status_is_heard_as_the_status() -> None:
     requests: list[httpx.Request] = []
 

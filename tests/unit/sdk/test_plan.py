@@ -89,7 +89,9 @@ def test_the_phrase_always_says_users() -> None:
         ("  Forklift \t basics\n", "Forklift basics"),
         ("a\u00a0\u2003b", "a b"),
         ("a\x1b[31mb", "a [31mb"),
-        ("ab\u202etrap", "ab trap"),
+        ("ab\u202etrap", "abtrap"),
+        ("Gabel\u00adstapler\u200b \u061c\U000e0041", "Gabelstapler"),
+        ("👩\u200d🔧 Wartung", "👩🔧 Wartung"),
         ("lone \ud800 surrogate", "lone surrogate"),
         ('the "quoted" one', 'the "quoted" one'),
         ("Gabelstapler für Anfänger 🚜", "Gabelstapler für Anfänger 🚜"),
@@ -171,7 +173,15 @@ def test_a_plan_holds_what_was_read_and_where(ask: Asker) -> None:
     assert plan.origin == Origin(ORIGIN, "role_1", "user_admin", True)
     assert (plan.scope, plan.only) == ("everyone", None)
     assert plan.users[1] == PlannedReset(
-        user_id(2), "Zoë No. 2", "user2@example.test", ProgressState.IN_PROGRESS, 40.5, None, None
+        user_id(2),
+        "Zoë No. 2",
+        "user2@example.test",
+        ProgressState.IN_PROGRESS,
+        40.5,
+        None,
+        None,
+        opened_at=datetime(2026, 1, 1, tzinfo=UTC),
+        completed_lessons=3,
     )
     assert plan.users[0].completed_at == datetime(2026, 1, 2, tzinfo=UTC)
     assert [user.state.value for user in plan.users] == ["completed", "in progress", "not started"]

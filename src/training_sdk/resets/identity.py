@@ -1,0 +1,81 @@
+"""Where we are: who answers on this client's own connection, asked anew each time and never remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from attrs import frozen
+
+from training_sdk._flow import Flow, Request, Response
+from training_sdk._pages import Calls
+from training_sdk.errors import PlanMismatchError, UnconfirmedFormatError
+from training_sdk.models.users import Me
+from training_sdk.resets.plan import Origin, ResetPlan
+from training_sdk.resources.users import WHO_AM_I, read_me, reference_server
+
+T = TypeVar("T")
+
+UNCONFIRMED = (
+    "{where} has not identified itself as the reference server, so nothing was sent. Only the path of a reset is "
+    "published; the names of the fields in its body are assumed. A service that does not know the field that lists "
+    "the users could drop it and reset everyone. Until the format is proved on a live service, use the web app there"
+)
+
+
+def who_and_where(calls: Calls) -> Flow[Origin]:
+    """Whose token this is, and what kind of server answers."""
+
+    def read(response: Response) -> tuple[Me, bool]:
+        return read_me(response), reference_server(response)
+
+    me, is_reference = yield from calls.call(WHO_AM_I, read)
+    return Origin(str(calls.base_url), me.organisation_id, me.user_id, is_reference)
+
+
+def check_origin(plan: ResetPlan, here: Origin) -> None:
+    """Raise unless this is where the plan was made, and the reference server."""
+    made = plan.origin
+    for there, now in (
+        (f"on {made.base_url}", f"on {here.base_url}"),
+        (f"in organisation {made.organisation_id}", f"in organisation {here.organisation_id}"),
+        (_kind(made), _kind(here)),
+    ):
+        if there != now:
+            raise PlanMismatchError(
+                f"the plan was made {there}, but this client works {now}. Nothing was sent"
+            )
+    if not here.reference_server:
+        raise UnconfirmedFormatError(UNCONFIRMED.format(where=here.base_url))
+
+
+def _kind(origin: Origin) -> str:
+    return (
+        "on the reference server"
+        if origin.reference_server
+        else "on a service that is not the reference server"
+    )
+
+
+@frozen
+class ProvenCalls(Calls):
+    """Calls that believe no answer but the reference server's.
+
+    WhoAmI alone proves too little: a gateway may lead its path to one server and the training paths to another.
+    """
+
+    def call(self, request: Request, decode: Callable[[Response], T]) -> Flow[T]:
+        """Send, and raise UnconfirmedFormatError if something else answers."""
+
+        def read(response: Response) -> T:
+            value = decode(response)
+            if not reference_server(response):
+                raise UnconfirmedFormatError(UNCONFIRMED.format(where=f"what answers {request.path}"))
+            return value
+
+        return Calls.call(self, request, read)
+
+    @classmethod
+    def of(cls, calls: Calls) -> ProvenCalls:
+        """The same calls, less trusting."""
+        return cls(calls.base_url, calls.max_retry_seconds)
