@@ -31,10 +31,8 @@ _SUBSCRIPTION = asked(
     "P",
     {
         "url": {
-            "type": "string",
-            "maxLength": 200,
-            "pattern": r"^http://(localhost|127\.0\.0\.1):[1-9][0-9]{3}/[a-z0-9]*$",
-            "description": "On this machine; the live service takes any address.",
+            **typed_text("On this machine; the live service takes any address."),
+            "examples": ["http://127.0.0.1:9/"],
         },
         "trigger_events": many(
             choice([RESET_EVENT]), "The only one that is sent here.", minItems=1, maxItems=100
