@@ -111,7 +111,7 @@ def body(message: Message) -> bytes:
                 "event_types": [RESET_EVENT],
                 "triggered_by": {"user": message.actor_id, "organization": _dashed(organisation)},
             },
-            "resource": {"id": message.course_id, "type": "TRAINING_COURSE"},
+            "resource": {"id": message.course_id, "type": "COURSE"},
             "data": {
                 "event": {"training_course_reset": {}},
                 "details": {

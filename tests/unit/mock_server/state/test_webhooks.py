@@ -91,7 +91,7 @@ def test_R24_the_envelope_is_the_vendors(mock: MockTraining, admin: Speaker, the
             "event_types": [RESET_EVENT],
             "triggered_by": {"user": user_of(mock, "admin"), "organization": organisation},
         },
-        "resource": {"id": course_id(mock), "type": "TRAINING_COURSE"},
+        "resource": {"id": course_id(mock), "type": "COURSE"},
         "data": {
             "event": {"training_course_reset": {}},
             "details": {
