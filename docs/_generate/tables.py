@@ -187,7 +187,9 @@ def environment_variables() -> set[str]:
     """The names of every environment variable that the code reads."""
     folders = (Path(package.__path__[0]) for package in (training_sdk, mock_server))
     texts = (file.read_text(encoding="utf-8") for folder in folders for file in folder.rglob("*.py"))
-    return {name for text in texts for name in re.findall(r'"((?:SAFETYCULTURE|TRAINING)_[A-Z_]+)"', text)}
+    return {
+        name for text in texts for name in re.findall(r'"((?:SAFETYCULTURE|TRAINING_MOCK)_[A-Z_]+)"', text)
+    }
 
 
 def serve_options() -> str:

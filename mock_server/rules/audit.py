@@ -26,8 +26,8 @@ _MAX_ID = 128
 def done(
     world: World, token: Token, request_id: str, asked: object, user_ids: Sequence[str], outcome: str = "done"
 ) -> None:
-    """Write down a reset that succeeded, with those whose progress it cleared."""
-    course_id, everyone, listed = _asked(asked)
+    """Write down a reset that succeeded: whom it was asked for, all of them, and whose progress it cleared."""
+    course_id, everyone, listed = _asked(asked, most=None)
     world.audit.append(
         AuditEntry(
             at=world.clock.now(),
@@ -40,6 +40,7 @@ def done(
             outcome=outcome,
             status=200,
             users_updated=len(user_ids),
+            reset_ids=tuple(user_ids),
         )
     )
 
@@ -62,11 +63,11 @@ def refused(world: World, token: Token, request_id: str, asked: object, refusal:
     )
 
 
-def _asked(body: object) -> tuple[str, bool, tuple[str, ...]]:
-    """Course, everyone and users of a body that need not be of its form."""
+def _asked(body: object, most: int | None = _MAX_IDS) -> tuple[str, bool, tuple[str, ...]]:
+    """Course, everyone and users of a body that need not be of its form; of a refused one, so many users at most."""
     named = {camel(key): value for key, value in body.items()} if isinstance(body, dict) else {}
     course, users = named.get(COURSE), named.get(USERS)
-    listed = users[:_MAX_IDS] if isinstance(users, list) else []
+    listed = users[:most] if isinstance(users, list) else []
     return (
         course[:_MAX_ID] if isinstance(course, str) else "",
         named.get(EVERYONE) is True,

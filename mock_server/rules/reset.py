@@ -21,9 +21,10 @@ def reset(world: World, organisation: Organisation, course: Course, user_ids: Se
     """
     messages = notifications.for_reset(world, organisation, course, user_ids)
     progress, now = organisation.progress[course.id], world.clock.now()
-    for user_id in user_ids:
+    enrolments = {user_id: organisation.restarted(course.id, user_id) for user_id in user_ids}
+    for user_id, enrolment in enrolments.items():
         progress.put(user_id, None)
         progress.reset_at[user_id] = now
-        organisation.restart_due_date(course.id, user_id)
+        progress.enrol(user_id, enrolment)
         certificates.withdraw(world, organisation, course, user_id)
     world.outbox.extend(messages)

@@ -6,12 +6,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import ge, le
 
 from mock_server.world import times
 
 if TYPE_CHECKING:
     from mock_server.world.people import Person
+
+
+MOST_DAYS = 36_500
+"""The longest time a course gives, in days: a date that far ahead can still be written."""
 
 
 class CourseStatus(StrEnum):
@@ -47,7 +52,7 @@ class Due:
 
     kind: DueKind = DueKind.NONE
     at: str = ""
-    days: int = 0
+    days: int = field(default=0, validator=[ge(0), le(MOST_DAYS)])
 
     def date_for(self, assigned_at: datetime) -> str:
         """The due date of somebody assigned at that moment, "" for none."""

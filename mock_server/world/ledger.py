@@ -48,3 +48,5 @@ class AuditEntry:
     status: int
     """HTTP status of the answer."""
     users_updated: int = 0
+    reset_ids: tuple[str, ...] = ()
+    """Those whose progress was cleared; of those listed, some may have had none (R09, R21)."""

@@ -62,7 +62,11 @@ class Organisation:
 
     def restart_due_date(self, course_id: str, user_id: str) -> None:
         """R20: start a due date that is relative to assignment anew; a fixed one stays."""
-        progress, due, now = self.progress[course_id], self.courses[course_id].due, self.clock.now()
-        enrolment = progress.enrolments[user_id]
-        date = due.date_for(now) if due.kind is DueKind.RELATIVE else enrolment.due_at
-        progress.enrol(user_id, evolve(enrolment, due_at=date, modified_at=now))
+        self.progress[course_id].enrol(user_id, self.restarted(course_id, user_id))
+
+    def restarted(self, course_id: str, user_id: str) -> Enrolment:
+        """R20: somebody's enrolment as it will be once their due date has started anew."""
+        due, now = self.courses[course_id].due, self.clock.now()
+        before = self.progress[course_id].enrolments[user_id]
+        date = due.date_for(now) if due.kind is DueKind.RELATIVE else before.due_at
+        return evolve(before, due_at=date, modified_at=now)

@@ -48,6 +48,8 @@ AsyncToken: TypeAlias = str | Callable[[], str | Awaitable[str]]
 USER_AGENT = f"training-sdk/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 LARGEST_ANSWER = 256 * 1024 * 1024
 LONGEST_CONNECT = 10.0
+HOPELESS = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "Name or service not known")
+"""Signs in an error that trying again would not help."""
 GRACE = 0.1
 """Seconds by which httpx's own timeouts come first, for they tell what was never delivered from what was."""
 
@@ -158,7 +160,7 @@ def _own_answer(problem: BaseException, prepared: httpx.Request) -> httpx.Respon
     own = _is_about(problem, prepared)
     if isinstance(problem, httpx.HTTPStatusError) and own and problem.response.request is prepared:
         return problem.response
-    raise _translate(problem, prepared.headers["x-request-id"], own=own) from None
+    raise _translate(problem, prepared, own=own) from None
 
 
 def _is_about(problem: BaseException, prepared: httpx.Request) -> bool:
@@ -168,8 +170,9 @@ def _is_about(problem: BaseException, prepared: httpx.Request) -> bool:
         return False
 
 
-def _translate(error: BaseException, request_id: str, *, own: bool) -> TransportError:
+def _translate(error: BaseException, prepared: httpx.Request, *, own: bool) -> TransportError:
     """What a broken exchange means for the flow; Ctrl-C, cancellation and foreign errors are interruptions."""
+    request_id: str = prepared.headers["x-request-id"]
     if isinstance(error, TransportError):
         return error
     if not isinstance(error, TimeoutError) and not (isinstance(error, httpx.HTTPError) and own):
@@ -178,9 +181,11 @@ def _translate(error: BaseException, request_id: str, *, own: bool) -> Transport
     timeout = isinstance(error, httpx.TimeoutException | TimeoutError)
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
         said = _root(error) or said
-        hopeless = "CERTIFICATE_VERIFY_FAILED" in said
+        hopeless = any(sign in said for sign in HOPELESS)
+        said = f"{said}. Is the server running, and base_url or SAFETYCULTURE_BASE_URL right?"
+        where = f"{prepared.url.scheme}://{prepared.url.netloc.decode('ascii')}"
         return NotDeliveredError(
-            f"could not connect: {said}", timeout=timeout, hopeless=hopeless, request_id=request_id
+            f"could not connect to {where}: {said}", timeout=timeout, hopeless=hopeless, request_id=request_id
         )
     what = "no answer in time" if timeout else "the connection broke before the whole answer was in"
     if isinstance(error, httpx.DecodingError):

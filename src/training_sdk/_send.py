@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from training_sdk import _codec
 from training_sdk._flow import (
@@ -114,10 +114,19 @@ def _exchange(request: Request, fate: _Fate, max_retry_seconds: float) -> Flow[R
         now: Moment = yield Now()
         left = max_retry_seconds - (now.monotonic - started.monotonic)
         wait = max(backoff(attempt), verdict.wait or 0)
-        if not verdict.again or wait > left:
+        if not verdict.again:
             raise verdict.error
+        if wait > left:
+            raise _out_of_time(verdict.error, wait, max_retry_seconds)
         yield Sleep(wait, jitter=min(wait / 4, left - wait), why=str(verdict.error))
         attempt += 1
+
+
+def _out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError:
+    message = f"{error.message}. Waiting {wait:g} s more would exceed max_retry_seconds={most:g}"
+    told = type(error)(evolve(error.info, message=message))
+    told.__cause__ = error.__cause__
+    return told
 
 
 def _interruption(problem: BaseException) -> str:

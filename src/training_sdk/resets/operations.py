@@ -44,10 +44,11 @@ class Resets(Bound[D]):
 
     @operation
     def plan_everyone(self, course_id: str, *, only: Only | None = None) -> Flow[ResetPlan]:
-        """Plan the reset of everyone assigned to a course, and change nothing.
+        """Plan the reset of everyone assigned to a course whom this token sees, and change nothing.
 
-        Refused with PermissionDeniedError if the feed shows fewer people than the statistics count. People who are
-        unassigned or deactivated at the moment are not in it: they keep their past, which reappears when they return.
+        Refused with PermissionDeniedError if the feed shows fewer people than the statistics count; a server that
+        narrows both to someone's teams cannot be caught at it, so read the numbers. People who are unassigned or
+        deactivated at the moment are not in it: they keep their past, which reappears when they return.
 
         REST: as for ``plan``, and ``GET /training/analytics/v1/courses/statistics`` (shape assumed).
         """

@@ -20,6 +20,7 @@ DIGITS = 6
 LAG = "and up to 2 h older on a live service"
 
 MOST_SHOWN = 10
+JOINERS = "\u200c\u200d"
 FORM = 1
 """The form of what is digested; a plan of another form has another digest."""
 
@@ -143,7 +144,7 @@ class ResetPlan:
         title, origin = shown(self.course.title), self.origin
         server = f"{origin.base_url}{' (reference server)' if origin.reference_server else ''}"
         return (
-            f"Plan to reset {title!r} ({self.course.id}) for {whom}: {counts}"
+            f"Plan to reset {title!r} ({self.course.status or 'status unknown'}, {self.course.id}) for {whom}: {counts}"
             f"{'; completed ones only' if self.only else ''}.",
             f"Read at {self.read_at:%Y-%m-%d %H:%M:%S} UTC ({LAG}) from {server}, "
             f"organisation {origin.organisation_id}.",
@@ -168,11 +169,13 @@ def shown(text: str) -> str:
     """A text as it can be read and typed: on one line, white space collapsed, without what no terminal shows.
 
     Terminal escapes, invisible letters and marks that turn the reading direction around could make one course look
-    like another, and nobody could type them.
+    like another, and nobody could type them. Joiners stay: they hold emoji and some scripts together.
     """
     return " ".join("".join(map(_visible, text)).split())
 
 
 def _visible(letter: str) -> str:
+    if letter in JOINERS:
+        return letter
     kind = unicodedata.category(letter)
     return " " if kind in ("Cc", "Cs", "Zl", "Zp", "Zs") else "" if kind == "Cf" else letter

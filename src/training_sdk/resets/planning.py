@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from training_sdk._flow import Flow, Moment, Now
 from training_sdk._pages import Calls
@@ -79,7 +79,7 @@ def read_again(
     if moved:
         raise StalePlanError(
             f"{_some([name or user_id for user_id, name in moved.items()])} moved in {plan.course.title!r} "
-            "since the plan was made. Plan again",
+            f"since the plan was made{_already(plan, rows)}. Nothing was sent for them. Plan again",
             metadata=tuple(("user_id", user_id) for user_id in moved),
         )
 
@@ -120,10 +120,25 @@ def _refuse_narrow_view(calls: Calls, course: Course, seen: int) -> Flow[None]:
 def _explain_missing(calls: Calls, course: Course, missing: Sequence[str]) -> Flow[None]:
     yield from _people_counted(calls, course.id)
     raise NotFoundError(
-        f"{_some(missing)} cannot be found in {course.title!r}: unknown, deactivated, not assigned to it, or outside "
-        "the teams that this token sees. Nothing was planned",
+        f"{_some(missing)} cannot be found in {course.title!r}{_hint(missing)}: unknown, deactivated, not assigned "
+        "to it, or outside the teams that this token sees. Nothing was planned",
         reason="USER_NOT_IN_COURSE",
         metadata=tuple(("user_id", user_id) for user_id in missing),
+    )
+
+
+def _hint(missing: Sequence[str]) -> str:
+    return (
+        " (users are named by their id, user_…, not by e-mail)" if any("@" in one for one in missing) else ""
+    )
+
+
+def _already(plan: ResetPlan, rows: Mapping[str, ProgressRow]) -> str:
+    """The likeliest reason why everyone has moved: they stand where the plan would have put them."""
+    targets = plan.targets
+    cleared = all(user.user_id in rows and not rows[user.user_id].has_recorded_progress for user in targets)
+    return (
+        ", and all of them stand at 0 %: it has probably been applied already" if targets and cleared else ""
     )
 
 

@@ -70,6 +70,8 @@ class ResetReport:
         lines = [
             f"{shown(self.plan.course.title)!r}: {counts} (requests {', '.join(self.requests) or 'none'})"
         ]
+        if self.reason or self.ticket:
+            lines.append(f"  reason: {self.reason or '–'}, ticket: {self.ticket or '–'}")
         lines += [
             f"  - {shown(planned[user.user_id]) or user.user_id}: {user.outcome}, {user.detail}"
             for user in rest[:MOST_SHOWN]

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from http.client import HTTPConnection
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -80,6 +81,10 @@ def main() -> int:
     """Play the story on standard output and return the exit code."""
     from mock_server import MockTraining
 
+    if isinstance(
+        sys.stdout, TextIOWrapper
+    ):  # a console or file of another encoding shows a "?" instead of failing
+        sys.stdout.reconfigure(errors="replace")
     story = Story()
     mock = MockTraining.demo()
     with (
@@ -87,6 +92,7 @@ def main() -> int:
         TrainingClient(mock.token("admin"), base_url=server.url, max_retry_seconds=10) as admin,
     ):
         story.say(f"The reference server answers on {server.url}. Nothing here touches a live organisation.")
+        story.say("Marks such as [R06] name the rules of a reset; docs/explanation/rules.md lists them.")
         _play(story, mock, server.url, admin)
     return story.verdict()
 

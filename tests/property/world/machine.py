@@ -154,6 +154,7 @@ class WatchedWorld(RuleBasedStateMachine):
         )
         entry = self.mock.audit[-1]
         assert (entry.outcome, entry.status, entry.users_updated) == ("done", 200, len(user_ids))
+        assert set(entry.reset_ids) == set(user_ids)
         assert (entry.actor_id, entry.at) == (self.plant.id(actor), self.now)
         assert (entry.course_id, entry.everyone) == (self.plant.courses[course], asked is None)
         assert set(entry.user_ids) == (set(user_ids if asked is None else asked))

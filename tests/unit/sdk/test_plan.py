@@ -91,7 +91,7 @@ def test_the_phrase_always_says_users() -> None:
         ("a\x1b[31mb", "a [31mb"),
         ("ab\u202etrap", "abtrap"),
         ("Gabel\u00adstapler\u200b \u061c\U000e0041", "Gabelstapler"),
-        ("👩\u200d🔧 Wartung", "👩🔧 Wartung"),
+        ("👩\u200d🔧 Wartung", "👩\u200d🔧 Wartung"),
         ("lone \ud800 surrogate", "lone surrogate"),
         ('the "quoted" one', 'the "quoted" one'),
         ("Gabelstapler für Anfänger 🚜", "Gabelstapler für Anfänger 🚜"),
@@ -102,7 +102,7 @@ def test_the_phrase_always_says_users() -> None:
 def test_white_space_in_a_title_is_collapsed_and_the_rest_cut(title: str, shown: str) -> None:
     phrase = titled(title).phrase
     assert phrase.startswith(f'reset "{shown}" for 2 users #')
-    assert phrase.encode("utf-8").decode("utf-8").isprintable()
+    assert phrase.encode("utf-8").decode("utf-8").replace("\u200d", "").isprintable()
 
 
 def test_titles_that_look_alike_have_phrases_of_their_own() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from mock_server import MockTraining
+from mock_server import MockTraining, Policy
 from mock_server.wire.message import Request
 from unit.mock_server.core.conftest import NOW
 from unit.mock_server.core.speaker import (
@@ -126,3 +126,17 @@ def test_R23_a_reset_through_another_door_of_the_same_world_is_the_same(mock: Mo
         Request("POST", "/training/courseprogress/v1/%72eset", headers=(token, JSON_TYPE), body=b"{}")
     )
     assert [entry.outcome for entry in mock.audit] == ["INVALID_ARGUMENT"]
+
+
+def test_R23_more_people_than_are_usually_reset_at_once_are_all_on_record() -> None:
+    mock = MockTraining.generate(users=3000, courses=1, seed=3, policy=Policy(max_users_per_reset=5000))
+    (course,) = mock.world.courses
+    progress = mock.world.main.progress[course.id]
+    cleared = [user_id for user_id in progress.roster if user_id in progress.records]
+    everyone = [user.id for user in mock.world.users]
+    answer = Speaker(mock, "admin").reset(course.id, everyone, (course.title, len(cleared)))
+    (entry,) = mock.audit
+    assert answer.json == {"usersUpdated": len(cleared)}
+    assert len(cleared) > 1000
+    assert entry.user_ids == tuple(everyone)
+    assert set(entry.reset_ids) == set(cleared)

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from mock_server import MockTraining, Policy
 from mock_server.rules import notifications
-from mock_server.world.courses import CourseStatus, DueKind, LessonKind
+from mock_server.world.courses import CourseStatus, Due, DueKind, LessonKind
 from mock_server.world.people import Status
 from unit.mock_server.core.conftest import NOW
 from unit.mock_server.core.speaker import (
@@ -398,3 +398,8 @@ def test_R12_a_preview_says_what_goes_and_changes_nothing(mock: MockTraining, ad
     }
     assert all(answer["cleared"].values())
     assert changed(before, mock.world.snapshot()) == set()
+
+
+def test_R20_a_due_date_beyond_all_calendars_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="days"):
+        Due(DueKind.RELATIVE, days=3_000_000)
