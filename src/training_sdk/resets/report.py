@@ -29,6 +29,9 @@ class UserOutcome:
     outcome: Outcome
     detail: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.outcome}, {self.detail}" if self.detail else str(self.outcome)
+
 
 @frozen
 class ResetReport:
@@ -65,17 +68,17 @@ class ResetReport:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{number} {outcome}" for outcome, number in self.counts.items() if number)
-        planned = {user.user_id: user.name for user in self.plan.users}
-        rest = [user for user in self.users if user.outcome not in (Outcome.RESET, Outcome.NOTHING_TO_RESET)]
+        names = {user.user_id: shown(user.name) or user.user_id for user in self.plan.users}
+        # Whoever is not plainly reset comes first: that is what somebody has to look into.
+        ordered = sorted(
+            self.users, key=lambda user: user.outcome in (Outcome.RESET, Outcome.NOTHING_TO_RESET)
+        )
         lines = [
             f"{shown(self.plan.course.title)!r}: {counts} (requests {', '.join(self.requests) or 'none'})"
         ]
         if self.reason or self.ticket:
             lines.append(f"  reason: {self.reason or '–'}, ticket: {self.ticket or '–'}")
-        lines += [
-            f"  - {shown(planned[user.user_id]) or user.user_id}: {user.outcome}, {user.detail}"
-            for user in rest[:MOST_SHOWN]
-        ]
-        if len(rest) > MOST_SHOWN:
-            lines.append(f"  … and {len(rest) - MOST_SHOWN} more")
+        lines += [f"  - {names[user.user_id]}: {user}" for user in ordered[:MOST_SHOWN]]
+        if len(ordered) > MOST_SHOWN:
+            lines.append(f"  … and {len(ordered) - MOST_SHOWN} more")
         return "\n".join(lines)
