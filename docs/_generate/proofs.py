@@ -28,6 +28,10 @@ class Proof:
         """As pytest takes it on its command line."""
         return f"{self.file.relative_to(root).as_posix()}::{self.name}"
 
+    def linked(self, root: Path) -> str:
+        """The same as a link to the file, which the build takes along."""
+        return f"{{download}}`{self.shown(root)} <../../{self.file.relative_to(root).as_posix()}>`"
+
 
 @cache
 def scan(folder: Path) -> Mapping[str, tuple[Proof, ...]]:
@@ -54,14 +58,14 @@ def _functions(body: Iterable[ast.stmt]) -> Iterator[str]:
 
 
 def section(rule: str, found: Mapping[str, tuple[Proof, ...]], root: Path, mark: str = "") -> str:
-    """The tests of one rule, folded up."""
+    """The tests of one rule, folded up, each with a link to its file; for a page two folders below the root."""
     proofs = found.get(rule, ())
     if mark == NOT_BUILT:
         return ":::{note}\nNot built yet.\n:::"
     if not proofs:
         return "*No test carries this number.*"
     many = "1 test" if len(proofs) == 1 else f"{len(proofs)} tests"
-    names = "\n".join(f"- `{proof.shown(root)}`" for proof in proofs)
+    names = "\n".join(f"- {proof.linked(root)}" for proof in proofs)
     return f'<details class="proofs"><summary>{many}</summary>\n\n{names}\n\n</details>'
 
 
