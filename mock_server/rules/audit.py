@@ -28,26 +28,25 @@ def done(
 ) -> None:
     """Write down a reset that succeeded: whom it was asked for, all of them, and whose progress it cleared."""
     course_id, everyone, listed = _asked(asked, most=None)
-    world.audit.append(
-        AuditEntry(
-            at=world.clock.now(),
-            organisation_id=token.organisation_id,
-            actor_id=token.user_id,
-            request_id=request_id,
-            course_id=course_id,
-            everyone=everyone,
-            user_ids=tuple(user_ids) if everyone else listed,
-            outcome=outcome,
-            status=200,
-            users_updated=len(user_ids),
-            reset_ids=tuple(user_ids),
-        )
-    )
+    scope = course_id, everyone, tuple(user_ids) if everyone else listed
+    _write(world, token, request_id, scope, outcome, 200, tuple(user_ids))
 
 
 def refused(world: World, token: Token, request_id: str, asked: object, refusal: RefusedError) -> None:
     """Write down a reset that was refused, as far as it could be read."""
-    course_id, everyone, listed = _asked(asked)
+    _write(world, token, request_id, _asked(asked), refusal.reason.name, refusal.reason.status)
+
+
+def _write(
+    world: World,
+    token: Token,
+    request_id: str,
+    scope: tuple[str, bool, tuple[str, ...]],
+    outcome: str,
+    status: int,
+    reset_ids: tuple[str, ...] = (),
+) -> None:
+    course_id, everyone, user_ids = scope
     world.audit.append(
         AuditEntry(
             at=world.clock.now(),
@@ -56,9 +55,11 @@ def refused(world: World, token: Token, request_id: str, asked: object, refusal:
             request_id=request_id,
             course_id=course_id,
             everyone=everyone,
-            user_ids=listed,
-            outcome=refusal.reason.name,
-            status=refusal.reason.status,
+            user_ids=user_ids,
+            outcome=outcome,
+            status=status,
+            users_updated=len(reset_ids),
+            reset_ids=reset_ids,
         )
     )
 

@@ -35,6 +35,10 @@ from training_sdk.resources.users import reference_server
 
 CHUNK = 1000
 LONGEST_SHOWN = 150
+MISMATCH = (
+    "Someone moved after the last reading, or the server counts others than the plan does: one that resets completed "
+    "people only needs a plan with only='completed'. Plan again"
+)
 
 
 @frozen
@@ -54,11 +58,6 @@ class Order:
 class _Answer:
     users_updated: int | None = None
 
-
-MISMATCH = (
-    "Someone moved after the last reading, or the server counts others than the plan does: one that resets completed "
-    "people only needs a plan with only='completed'. Plan again"
-)
 
 _decode_answer = _codec.decoder(_Answer)
 
