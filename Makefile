@@ -25,7 +25,7 @@ $(READY): pyproject.toml
 	@$(PYTHON) -m venv --clear $(VENV) || { \
 		echo "This Python cannot make virtual environments (on Debian: apt-get install python3-venv)." >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group dev --editable '.[server,testing]'
+	$(BIN)/python -m pip install --quiet --group dev --editable '.[cli,server,testing]'
 	@touch $@
 
 demo: setup

@@ -21,6 +21,7 @@ from attrs import evolve, field, frozen
 from training_sdk import _checks
 from training_sdk._deadline import Deadline, keep_deadlines
 from training_sdk._flow import (
+    Act,
     Effect,
     Flow,
     InterruptedSendError,
@@ -296,6 +297,8 @@ class SyncDriver:
             return self._send(effect)
         if isinstance(effect, Now):
             return _now()
+        if isinstance(effect, Act):
+            return effect.action()
         return time.sleep(_pause(effect))
 
     def _send(self, request: Request) -> Response:
@@ -367,6 +370,8 @@ class AsyncDriver:
             return await self._send(effect)
         if isinstance(effect, Now):
             return _now()
+        if isinstance(effect, Act):
+            return effect.action()
         import anyio
 
         return await anyio.sleep(_pause(effect))

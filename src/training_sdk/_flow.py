@@ -6,7 +6,7 @@ It never waits, sends or looks at a clock itself, so it runs under any driver an
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
@@ -62,6 +62,19 @@ class Now:
 
 
 @frozen
+class Act:
+    """Do something on this machine that must have ended before the flow goes on, and answer with its result.
+
+    Both drivers do it where they stand, on the event loop too: so no cancellation can fall between a mark that is
+    written and the request that it announces.
+    """
+
+    action: Callable[[], Any]
+    what: str
+    """For whoever watches a flow: ``journal: sent 3``."""
+
+
+@frozen
 class Moment:
     """One reading of both clocks."""
 
@@ -69,7 +82,7 @@ class Moment:
     utc: datetime
 
 
-Effect: TypeAlias = Request | Sleep | Now
+Effect: TypeAlias = Request | Sleep | Now | Act
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Effect, Any, T]
 

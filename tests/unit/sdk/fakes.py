@@ -15,7 +15,7 @@ import httpx
 from attrs import define, field, frozen
 
 from training_sdk import AsyncListing, AsyncTrainingClient, Listing, TrainingClient
-from training_sdk._flow import Flow, Moment, Now, Request, Response, Sleep
+from training_sdk._flow import Act, Flow, Moment, Now, Request, Response, Sleep
 from training_sdk._pages import Calls
 from training_sdk._urls import BaseUrl
 
@@ -80,6 +80,8 @@ class Puppet:
             self.on_sleep(effect)
             self.clock += effect.seconds + effect.jitter
             return None
+        if isinstance(effect, Act):
+            return effect.action()
         assert isinstance(effect, Request)
         self.sent.append(effect)
         self.clock += self.cost
