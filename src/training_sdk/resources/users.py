@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
 from training_sdk import _checks, _codec, _paging
 from training_sdk._flow import Flow, Request, Response
 from training_sdk._operation import Bound, D, listing, operation
-from training_sdk._pages import Walk
+from training_sdk._pages import Calls, Walk
 from training_sdk.models.users import Me, SeatType, User, UserStatus
 
 WHO_AM_I = Request("GET", "/accounts/user/v1/user:WhoAmI")
@@ -59,25 +59,30 @@ class Users(Bound[D]):
             filters["statuses"] = _checks.members(statuses, UserStatus, "statuses")
         if seat_types is not None:
             filters["seat_types"] = _checks.members(seat_types, SeatType, "seat_types")
-        chosen = {"filters": filters} if filters else {"list_all": True}
+        return found_users(self._calls, filters)
 
-        def keep(user: User) -> bool:
-            facts = {
-                "user_ids": user.user_id,
-                "usernames": user.username,
-                "statuses": user.status,
-                "seat_types": user.seat_type,
-            }
-            return all(facts[name] in allowed for name, allowed in filters.items())
 
-        return _paging.tokened(
-            self._calls,
-            "/users/v1/users/list",
-            _Users,
-            {**chosen, "page_size": LARGEST_PAGE},
-            items=lambda answer: answer.users,
-            keep=keep,
-        )
+def found_users(calls: Calls, filters: Mapping[str, Sequence[str]]) -> Walk[User]:
+    """The users that fit every filter, or all of them where there is none."""
+    chosen = {"filters": filters} if filters else {"list_all": True}
+
+    def keep(user: User) -> bool:
+        facts = {
+            "user_ids": user.user_id,
+            "usernames": user.username,
+            "statuses": user.status,
+            "seat_types": user.seat_type,
+        }
+        return all(facts[name] in allowed for name, allowed in filters.items())
+
+    return _paging.tokened(
+        calls,
+        "/users/v1/users/list",
+        _Users,
+        {**chosen, "page_size": LARGEST_PAGE},
+        items=lambda answer: answer.users,
+        keep=keep,
+    )
 
 
 def reference_server(response: Response) -> bool:
