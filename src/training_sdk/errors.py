@@ -21,7 +21,12 @@
     ├── PlanMismatchError             the client does not speak to where the plan was made; nothing was sent
     ├── StalePlanError                the people or the course moved since the plan was made
     ├── UnconfirmedFormatError        a live service on which the reset's format was never proved; nothing was sent
-    └── ResetInterruptedError         a reset of several chunks was stopped between two of them
+    ├── ResetInterruptedError         a reset of several chunks was stopped between two of them
+    └── RecordsError                  what the SDK keeps on this machine cannot be used as it is
+        ├── RecordsUnsafeError        others could read or change it
+        ├── RecordsLockedError        another process is writing it
+        ├── RecordsDamagedError       it is not what was written
+        └── RecordsUnwritableError    it could not be written: a full disk, no permission
 
 Every one holds a single frozen value, ``info``, and no HTTP object: it pickles, copies and compares.
 """
@@ -192,6 +197,26 @@ class UnconfirmedFormatError(TrainingError):
 
 class ResetInterruptedError(TrainingError):
     """A reset was stopped between two chunks; ``report`` says what became of every user."""
+
+
+class RecordsError(TrainingError):
+    """What the SDK keeps on this machine (journals, audit log, evidence) cannot be used as it is."""
+
+
+class RecordsUnsafeError(RecordsError):
+    """The state directory can be entered by others, or is not one's own; the message says how to mend it."""
+
+
+class RecordsLockedError(RecordsError):
+    """Another process is writing this file; the message names it. Nothing was written."""
+
+
+class RecordsDamagedError(RecordsError):
+    """A file is not what was written; the message names file and line. It is left as it is."""
+
+
+class RecordsUnwritableError(RecordsError):
+    """A record could not be written, so what it would have stood for was not done. ``__cause__`` says why."""
 
 
 STATUS_ERRORS: dict[int, type[APIStatusError]] = {

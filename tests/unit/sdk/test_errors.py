@@ -38,6 +38,7 @@ DIRECT = {
         "StalePlanError",
         "UnconfirmedFormatError",
         "ResetInterruptedError",
+        "RecordsError",
     ),
 }
 BY_STATUS = {

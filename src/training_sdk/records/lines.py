@@ -1,0 +1,176 @@
+"""A file that only grows: one JSON object a line, each on the disk before its writer goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+from attrs import define, field
+
+from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError
+from training_sdk.records import disk
+from training_sdk.records.locks import held
+
+log = logging.getLogger("training_sdk")
+
+BLOCK = 65_536
+
+
+@define
+class Lines:
+    """An append-only file of JSON lines with one writer at a time.
+
+    What ``append`` has returned from is there after a crash. What a crash cut short (a last line without its
+    newline) was never written: readers pass over it, the next writer cuts it off and logs a warning. Anything else
+    that is not as written raises RecordsDamagedError.
+    """
+
+    path: Path
+    wait: float = 0.0
+    """Seconds to wait for another writer before RecordsLockedError."""
+    _file: int | None = field(default=None, init=False)
+    _length: int = field(default=0, init=False)
+
+    def raw(self) -> Iterator[tuple[int, bytes]]:
+        """The whole lines as they stand, newline included, and their numbers from 1."""
+        with suppress(FileNotFoundError), _reading(self.path), self.path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.endswith(b"\n"):
+                    yield number, line
+
+    def read(self) -> tuple[dict[str, Any], ...]:
+        """Everything in the file. A file that does not exist yet is empty."""
+        return tuple(decode(line, self.path, number) for number, line in self.raw())
+
+    def last(self) -> tuple[int, bytes] | None:
+        """The byte at which the last whole line begins, and that line, without reading what is before it."""
+        with suppress(FileNotFoundError), _reading(self.path), self.path.open("rb") as file:
+            end = _end_of_lines(file.fileno())
+            if end:
+                start = _after_newline(file.fileno(), end - 1)
+                return start, _block(file.fileno(), start, end)
+        return None
+
+    def torn(self) -> int:
+        """How many bytes stand behind the last whole line: the rest of a write that a crash cut short."""
+        with suppress(FileNotFoundError), _reading(self.path), self.path.open("rb") as file:
+            return os.fstat(file.fileno()).st_size - _end_of_lines(file.fileno())
+        return 0
+
+    @contextmanager
+    def writing(self) -> Iterator[Self]:
+        """Be the one writer for as long as the block runs."""
+        with held(self.path, self.wait):
+            with disk.writing(self.path):
+                self._file = self._open()
+            try:
+                yield self
+            finally:
+                file, self._file = self._file, None
+                os.close(file)
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Add one line; it is on the disk when this returns. Outside of ``writing()`` it takes the lock for itself.
+
+        Raises RecordsUnwritableError where the system refuses, and then the file is as it was.
+        """
+        line = encode(entry)
+        if self._file is not None:
+            self._append(self._file, line)
+            return
+        with self.writing():
+            self.append(entry)
+
+    def _append(self, file: int, line: bytes) -> None:
+        with disk.writing(self.path):
+            if os.fstat(file).st_size != self._length:
+                raise RecordsDamagedError(
+                    f"{self.path} has changed under its writer's hands. Nothing was added; open it again"
+                )
+            try:
+                disk.write_all(file, line)
+                disk.sync(file)
+            except BaseException:  # Ctrl-C too: what was not acknowledged must not stand there
+                with suppress(OSError):
+                    os.ftruncate(file, self._length)
+                    disk.sync(file)
+                raise
+        self._length += len(line)
+
+    def _open(self) -> int:
+        file = disk.open_private(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        try:
+            self._length = _end_of_lines(file)
+            torn = os.fstat(file).st_size - self._length
+            if torn:
+                os.ftruncate(file, self._length)
+                disk.sync(file)
+                log.warning("%s: cut off %d bytes of a line whose writing was interrupted", self.path, torn)
+            if not self._length:  # it may be new, or its maker died before this
+                disk.sync_folder(self.path.parent)
+        except BaseException:
+            os.close(file)
+            raise
+        return file
+
+
+def encode(entry: Mapping[str, Any]) -> bytes:
+    """One line: canonical JSON (keys in order, no spaces, ASCII) and a newline."""
+    return canonical(entry) + b"\n"
+
+
+def canonical(value: Any) -> bytes:
+    """The one way in which a value is written: what is hashed is what stands in the file."""
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"this cannot be kept, since it is not plain JSON: {error}") from None
+    return text.encode("ascii")
+
+
+def decode(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    """The object in a line. Raises RecordsDamagedError, naming the place."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        entry = None
+    if type(entry) is not dict:
+        raise RecordsDamagedError(
+            f"{path}, line {number}, is not what was written: no JSON object. Keep the file, and bring back a copy"
+        )
+    return entry
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _end_of_lines(file: int) -> int:
+    return _after_newline(file, os.fstat(file).st_size)
+
+
+def _after_newline(file: int, end: int) -> int:
+    """Where the line begins that goes on at ``end``: behind the newline before it, or at 0."""
+    while end:
+        start = max(0, end - BLOCK)
+        newline = _block(file, start, end).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def _block(file: int, start: int, end: int) -> bytes:
+    os.lseek(file, start, os.SEEK_SET)
+    return b"".join(iter(lambda: os.read(file, end - os.lseek(file, 0, os.SEEK_CUR)), b""))

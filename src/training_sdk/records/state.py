@@ -1,0 +1,122 @@
+"""The state directory: where this user's journals, audit log, evidence and proofs are kept, closed to others."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attrs import frozen
+from platformdirs import user_state_path
+
+from training_sdk.errors import InvalidArgumentError, RecordsUnsafeError
+from training_sdk.records.disk import make_folder, writing
+
+VARIABLE = "TRAINING_SDK_STATE_DIR"
+ELSEWHERE = f"or name a directory of your own: {VARIABLE}"
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+@frozen
+class StateDirectory:
+    """A directory that is the user's own (POSIX: mode 0700), and where in it each thing has its place."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str] | None = None) -> StateDirectory:
+        """The directory given, else ``TRAINING_SDK_STATE_DIR``, else the user's state directory; made 0700 if need be.
+
+        Raises RecordsUnsafeError where others can enter it or it is somebody else's, InvalidArgumentError where it
+        is no path, and RecordsUnwritableError where it cannot be made.
+        """
+        chosen = _chosen(path)
+        with writing(chosen):
+            _refuse_foreign_link(chosen)
+        if chosen.exists() and not chosen.is_dir():
+            raise InvalidArgumentError(f"the state directory {chosen} is a file; move it away, {ELSEWHERE}")
+        make_folder(chosen)
+        with writing(chosen):
+            _refuse_open_to_others(chosen)
+        return cls(chosen)
+
+    @property
+    def audit(self) -> Path:
+        """The file of the audit log."""
+        return self.path / "audit.jsonl"
+
+    @property
+    def plans(self) -> Path:
+        """The folder that holds a folder for every plan; made when asked for."""
+        return make_folder(self.path / "plans")
+
+    @property
+    def evidence(self) -> Path:
+        """The folder that holds the evidence packs; made when asked for."""
+        return make_folder(self.path / "evidence")
+
+    @property
+    def proofs(self) -> Path:
+        """The folder of the proofs of a reset's format; made when asked for."""
+        return make_folder(self.path / "proofs")
+
+    @property
+    def budgets(self) -> Path:
+        """The folder of the request budgets that processes share; made when asked for."""
+        return make_folder(self.path / "budgets")
+
+    def plan_folder(self, digest: str) -> Path:
+        """The folder of one plan, with its journal; made when asked for. ``digest`` is ``plan.digest``, whole."""
+        return make_folder(self.plans / _checked(digest))
+
+    def evidence_folder(self, digest: str, at: datetime) -> Path:
+        """Where an evidence pack of a plan belongs that is begun at this time (aware); it is not made here."""
+        if at.tzinfo is None:
+            raise InvalidArgumentError("the time of an evidence pack names no time zone")
+        return self.evidence / f"{_checked(digest)[:16]}-{at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
+
+
+def _checked(digest: str) -> str:
+    if not _DIGEST.fullmatch(digest):
+        raise InvalidArgumentError(f"{digest[:80]!r} is not a plan's digest: 64 hexadecimal digits are")
+    return digest
+
+
+def _chosen(path: str | os.PathLike[str] | None) -> Path:
+    given: object = os.environ.get(VARIABLE) if path is None else path
+    if given is None:
+        return user_state_path("training-sdk", appauthor=False)
+    name = VARIABLE if path is None else "the state directory"
+    text: object = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if not isinstance(text, str):
+        raise InvalidArgumentError(f"{name} must be a path, not {type(given).__name__}")
+    if not text.strip() or "\0" in text:
+        raise InvalidArgumentError(f"{name} is empty or no path; leave it out for the usual place")
+    return Path(text).expanduser().absolute()
+
+
+def _refuse_foreign_link(path: Path) -> None:
+    if sys.platform != "win32" and path.is_symlink() and path.lstat().st_uid not in (os.geteuid(), 0):
+        raise RecordsUnsafeError(
+            f"the state directory {path} is a symbolic link that another user made. Remove it, {ELSEWHERE}"
+        )
+
+
+def _refuse_open_to_others(path: Path) -> None:
+    if sys.platform == "win32":  # no modes; what lies in the user's profile is the user's
+        return
+    found = path.stat()
+    if found.st_uid != os.geteuid():
+        raise RecordsUnsafeError(
+            f"the state directory {path} belongs to another user (uid {found.st_uid}). Run as that user, {ELSEWHERE}"
+        )
+    if found.st_mode & _OTHERS:
+        raise RecordsUnsafeError(
+            f"others can enter the state directory {path} (mode {stat.S_IMODE(found.st_mode):o}), and it holds "
+            f"names and progress of people. Close it: chmod 700 '{path}', {ELSEWHERE}"
+        )
