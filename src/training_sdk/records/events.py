@@ -1,0 +1,117 @@
+"""What a journal is made of: the events of one application of a plan, in the order in which they happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TypeAlias
+
+from attrs import frozen
+
+
+@frozen
+class Opened:
+    """An application began; the first event of a journal, and again whenever one began anew with nothing sent."""
+
+    at: datetime
+    nonce: str
+    applied_by: str
+    organisation_id: str
+    base_url: str
+    reference_server: bool
+    token_fingerprint: str | None
+    reason: str | None
+    ticket: str | None
+    server_side: bool
+    tolerance: int
+    chunk_size: int
+    sdk_version: str
+
+
+@frozen
+class EvidenceKept:
+    """A pack of evidence is whole and on the disk."""
+
+    at: datetime
+    pack: str
+    manifest_sha256: str
+
+
+@frozen
+class SkippedUsers:
+    """These people are left alone, each for a coded reason."""
+
+    course_id: str
+    codes: Mapping[str, str]
+
+
+@frozen
+class Intent:
+    """A request is about to be made ready; nothing of it has been sent."""
+
+    chunk: int
+    course_id: str
+    user_ids: tuple[str, ...]
+    key: str
+
+
+@frozen
+class Sent:
+    """From here on the request may have arrived."""
+
+    at: datetime
+    chunk: int
+
+
+@frozen
+class Answered:
+    """The server accepted the request; ``count`` is how many people it says it reset."""
+
+    at: datetime
+    chunk: int
+    count: int | None
+    request_id: str | None
+
+
+@frozen
+class Refused:
+    """The request is known not to have taken effect."""
+
+    at: datetime
+    chunk: int
+    error: str
+    code: str
+    message: str
+    request_id: str | None
+
+
+@frozen
+class Lost:
+    """The request may or may not have taken effect."""
+
+    at: datetime
+    chunk: int
+    message: str
+    request_id: str | None
+
+
+@frozen
+class ReadBack:
+    """What reading back showed of people of a request whose fate was open: ``applied``, ``not applied``, ``unknown``."""
+
+    at: datetime
+    chunk: int
+    verdicts: Mapping[str, str]
+
+
+@frozen
+class Closed:
+    """The application has come to its end; nothing is left to be resumed."""
+
+    at: datetime
+    counts: Mapping[str, int]
+
+
+Event: TypeAlias = (
+    Opened | EvidenceKept | SkippedUsers | Intent | Sent | Answered | Refused | Lost | ReadBack | Closed
+)
