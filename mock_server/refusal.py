@@ -17,6 +17,12 @@ class Reason(Enum):
     CONTROL_SECRET_REQUIRED = (403, 7, "The control plane asks for its secret and did not get it.")
     COURSE_NOT_FOUND = (404, 5, "No such course in the token's organisation, or none its owner may see.")
     LESSON_NOT_FOUND = (404, 5, "No such lesson in the token's organisation, or none its owner may see.")
+    PATH_NOT_FOUND = (404, 5, "No such learning path in the token's organisation, or none its owner may see.")
+    COLLECTION_NOT_FOUND = (
+        404,
+        5,
+        "No such collection in the token's organisation, or none its owner may see.",
+    )
     USER_NOT_FOUND = (404, 5, "No such user in the token's organisation, or none its owner may see.")
     GROUP_NOT_FOUND = (404, 5, "No such group in the token's organisation.")
     SITE_NOT_FOUND = (404, 5, "No such site in the token's organisation.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_FIRST_COURSE = "$response.body#/items/0/id"
+_FIRST = "$response.body#/items/0/id"
 
 
 def _to(operation_id: str, description: str, *, body: object = None, **parameters: object) -> dict[str, Any]:
@@ -26,17 +26,32 @@ LINKS: dict[str, dict[str, Any]] = {
         ),
     },
     "ListCourses": {
-        "Lessons": _to("ListLessonsOfCourse", "The course's lessons.", courseId=_FIRST_COURSE),
-        "Assignments": _to("UpdateCourseAssignments", "To whom it is assigned.", courseId=_FIRST_COURSE),
-        "Progress": _to("ListTrainingCourseProgress", "Who stands where in it.", course_id=_FIRST_COURSE),
+        "Lessons": _to("ListLessonsOfCourse", "The course's lessons.", courseId=_FIRST),
+        "Assignments": _to("UpdateCourseAssignments", "To whom it is assigned.", courseId=_FIRST),
+        "Progress": _to("ListTrainingCourseProgress", "Who stands where in it.", course_id=_FIRST),
         "Preview": _to(
             "PreviewReset",
             "What a reset of everyone in the course would clear.",
-            body={"courseId": _FIRST_COURSE, "allUsers": True},
+            body={"courseId": _FIRST, "allUsers": True},
         ),
     },
     "ListLessonsOfCourse": {
         "Lesson": _to("GetLesson", "One of them.", id="$response.body#/lessons/0/id"),
+    },
+    "ListPaths": {
+        "Path": _to("GetPath", "The first of them and its courses.", pathId=_FIRST),
+    },
+    "GetPath": {
+        "Lessons": _to(
+            "ListLessonsOfCourse",
+            "The lessons of its first course.",
+            courseId="$response.body#/courses/0/id",
+        ),
+    },
+    "ListCollections": {
+        "Courses": _to(
+            "ListCoursesOfCollection", "The courses of the first of them.", courseCollectionId=_FIRST
+        ),
     },
     "ListTrainingCourseProgress": {
         "Lessons": _to(

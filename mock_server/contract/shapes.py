@@ -32,6 +32,8 @@ _INFO = {
     "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
 }
 
+_COURSE_LIST = {"id": text(), "title": text(), "isPublished": flag()}
+
 _ROWS: dict[str, Schema] = {
     "WhoAmI": answer(
         "P", {"user_id": text(), "organisation_id": text(), "firstname": text(), "lastname": text()}
@@ -91,6 +93,13 @@ _ROWS: dict[str, Schema] = {
             "external_id": text(),
         },
     ),
+    "PathInList": answer("T", _COURSE_LIST),
+    "Path": answer(
+        "T",
+        {**_COURSE_LIST, "courses": many(reference("Course"), "The path's courses, in order.")},
+        courses="A",
+    ),
+    "Collection": answer("A", _COURSE_LIST),
     "ProgressRow": answer(
         "P",
         {
@@ -250,6 +259,8 @@ def _feed(row: str) -> Schema:
 
 _PAGES: dict[str, Schema] = {
     "Courses": _numbered("Course", "O"),
+    "Paths": _numbered("PathInList", "T"),
+    "Collections": _numbered("Collection", "A"),
     "LessonsOfCourse": answer("T", {"lessons": many(reference("LessonOfCourse"))}),
     "ProgressPage": answer(
         "P",

@@ -176,6 +176,14 @@ TERMS: dict[str, Terms] = {
         "List the lessons of a course.", "LessonsOfCourse", (Reason.COURSE_NOT_FOUND,)
     ),
     "GetLesson": Terms("Show a lesson.", "Lesson", (Reason.LESSON_NOT_FOUND,)),
+    "ListPaths": Terms("List learning paths; learners see what is published and assigned to them.", "Paths"),
+    "GetPath": Terms("Show a learning path and its courses, in order.", "Path", (Reason.PATH_NOT_FOUND,)),
+    "ListCollections": Terms(
+        "List collections of courses; learners see what is published and assigned to them.", "Collections"
+    ),
+    "ListCoursesOfCollection": Terms(
+        "List the courses of a collection.", "Courses", (Reason.COLLECTION_NOT_FOUND,)
+    ),
     "UpdateCourseAssignments": Terms(
         "Change to whom a course is assigned.",
         "AssignmentsUpdated",

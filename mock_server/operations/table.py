@@ -12,6 +12,8 @@ from mock_server.rules import webhooks as hooks
 from mock_server.rules.permissions import Family
 
 _ANALYTICS = "/training/analytics/v1"
+_PATHS = "/training/paths/v1"
+_COLLECTIONS = "/training/collections/v1"
 _RESET = "/training/courseprogress/v1/reset"
 
 _SERVED = (
@@ -40,6 +42,26 @@ _SERVED = (
         "T",
         catalogue.get_lesson,
         needs(Family.CATALOGUE),
+    ),
+    Operation("ListPaths", "GET", _PATHS, "T", catalogue.list_paths, needs(Family.CATALOGUE), PAGE),
+    Operation("GetPath", "GET", f"{_PATHS}/{{pathId}}", "A", catalogue.get_path, needs(Family.CATALOGUE)),
+    Operation(
+        "ListCollections",
+        "GET",
+        _COLLECTIONS,
+        "A",
+        catalogue.list_collections,
+        needs(Family.CATALOGUE),
+        PAGE,
+    ),
+    Operation(
+        "ListCoursesOfCollection",
+        "GET",
+        f"{_COLLECTIONS}/{{courseCollectionId}}/courses",
+        "A",
+        catalogue.courses_of_collection,
+        needs(Family.CATALOGUE),
+        PAGE,
     ),
     Operation(
         "UpdateCourseAssignments",
@@ -152,10 +174,6 @@ _NOT_SERVED = (
         "ListUserLessonProgressEvents", "GET", f"{_ANALYTICS}/users/{{userId}}/lessons/progress/events"
     ),
     _published("GetUserSlideStatistics", "GET", f"{_ANALYTICS}/users/{{userId}}/slides/statistics"),
-    _published("ListCollections", "GET", "/training/collections/v1"),
-    _published("ListCoursesOfCollection", "GET", "/training/collections/v1/{courseCollectionId}/courses"),
-    _published("ListPaths", "GET", "/training/paths/v1"),
-    _published("GetPath", "GET", "/training/paths/v1/{pathId}"),
     _published("ListLeaderboards", "GET", "/training/individualleaderboards/v1", "T"),
     _published("GetLeaderboardRankings", "GET", "/training/individualleaderboards/v1/rankings", "T"),
     _published("ListRapidRefreshes", "GET", "/training/rapid-refresh/v1"),

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from mock_server.rules.permissions import Reach
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mock_server.rules.authentication import Actor
-    from mock_server.world.courses import Course
+    from mock_server.world.courses import Course, CourseList
 
 
 def users(actor: Actor, reach: Reach) -> set[str] | None:
@@ -32,6 +34,21 @@ def courses(actor: Actor, reach: Reach) -> list[Course]:
     """The courses that somebody sees: all, or the published ones assigned to them."""
     every = actor.organisation.courses.values()
     return [course for course in every if reach is Reach.ALL or _is_theirs(actor, course)]
+
+
+def course_lists(actor: Actor, reach: Reach, lists: Mapping[str, CourseList]) -> list[CourseList]:
+    """The learning paths or collections that somebody sees, by id: all, or the published ones assigned to them."""
+    return [
+        each
+        for _, each in sorted(lists.items())
+        if reach is Reach.ALL or (each.is_published and each.assigned.since(actor.person) is not None)
+    ]
+
+
+def courses_of(actor: Actor, reach: Reach, held: CourseList) -> list[Course]:
+    """The courses of a learning path or collection that somebody sees, in its order."""
+    seen = {course.id: course for course in courses(actor, reach)}
+    return [seen[course_id] for course_id in held.course_ids if course_id in seen]
 
 
 def _is_theirs(actor: Actor, course: Course) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
 from mock_server.wire.answers import to_json
-from mock_server.world.courses import Course, Lesson
+from mock_server.world.courses import Course, CourseList, Lesson
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Group, PermissionSet, Person, Site, Status
 from mock_server.world.progress import Attempt, Enrolment, LessonProgress, Record, Tally
@@ -62,6 +63,16 @@ def lesson(lesson: Lesson) -> Json:
         "modified_datetime": lesson.created_at,
         "external_id": lesson.external_id,
     }
+
+
+def course_list(held: CourseList) -> Json:
+    """A learning path (T) or a collection (A) in a list."""
+    return {"id": held.id, "title": held.title, "isPublished": held.is_published}
+
+
+def path(held: CourseList, courses: Iterable[Course]) -> Json:
+    """A learning path by itself; that its courses are in it, in order, is assumed (A)."""
+    return {**course_list(held), "courses": [course(each) for each in courses]}
 
 
 _NOTHING = {

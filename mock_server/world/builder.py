@@ -28,7 +28,7 @@ from attrs import evolve
 from mock_server.policy import Policy
 from mock_server.world import times
 from mock_server.world.clock import Clock
-from mock_server.world.courses import Assigned, Course, Lesson
+from mock_server.world.courses import Assigned, Course, CourseList, Lesson
 from mock_server.world.ids import Ids
 from mock_server.world.ledger import Certificate
 from mock_server.world.organisation import Organisation
@@ -198,6 +198,42 @@ class OrganisationBuilder:
             before.groups | {group.id: since for group in groups},
             before.sites | {site.id: since for site in sites},
             since if everyone else before.universal,
+        )
+
+    def path(self, title: str, courses: Iterable[Course], **settings: Any) -> CourseList:
+        """Add a learning path of these courses, in order; see ``_course_list`` for the settings."""
+        made = self._course_list("path", title, courses, **settings)
+        self.organisation.paths[made.id] = made
+        return made
+
+    def collection(self, title: str, courses: Iterable[Course], **settings: Any) -> CourseList:
+        """Add a collection of courses; see ``_course_list`` for the settings."""
+        made = self._course_list("collection", title, courses, **settings)
+        self.organisation.collections[made.id] = made
+        return made
+
+    def _course_list(
+        self,
+        kind: str,
+        title: str,
+        courses: Iterable[Course],
+        *,
+        users: Iterable[Person] = (),
+        groups: Iterable[Group] = (),
+        sites: Iterable[Site] = (),
+        everyone: bool = False,
+        published: bool = True,
+    ) -> CourseList:
+        """Assigned to people as a course is; unpublished, learners do not see it."""
+        # Ids of a kind of their own, so that those of courses and lessons stay what they are.
+        assigned = Assigned(
+            {user.id: self._since for user in users},
+            {group.id: self._since for group in groups},
+            {site.id: self._since for site in sites},
+            self._since if everyone else None,
+        )
+        return CourseList(
+            self._ids.uuid(kind), title, tuple(course.id for course in courses), published, assigned
         )
 
     def enrol(self, course_id: str, user_id: str, enrolment: Enrolment) -> None:

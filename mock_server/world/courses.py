@@ -133,3 +133,14 @@ class Assigned:
     def nobody() -> Assigned:
         """A course that is assigned to nobody."""
         return Assigned({}, {}, {})
+
+
+@frozen
+class CourseList:
+    """Courses under one title: in order as a learning path, in no order of meaning as a collection."""
+
+    id: str
+    title: str
+    course_ids: tuple[str, ...] = ()
+    is_published: bool = True
+    assigned: Assigned = field(factory=Assigned.nobody)

@@ -40,6 +40,7 @@ def build_demo(now: datetime | None = None) -> WorldBuilder:
     nordwerk.forklift()
     for number, row in enumerate(data.COURSES):
         nordwerk.course(number, *row)
+    nordwerk.course_lists()
     nordwerk.tokens(builder)
     _neighbour(builder)
     return builder
@@ -171,10 +172,7 @@ class _Nordwerk:
             published_version=0 if status == "Draft" else 1,
             **settings,
         )
-        kind, name = assigned
-        everyone = kind == "everyone"
-        groups = [self.groups[name]] if kind == "group" else []
-        sites = [self.sites[name]] if kind == "site" else []
+        groups, sites, everyone = self._whom(assigned)
         self.org.assign(made, groups=groups, sites=sites, everyone=everyone, at=_ASSIGNED)
         learners = [
             person
@@ -192,6 +190,21 @@ class _Nordwerk:
                 start = _BEGUN + timedelta(days=5 * number + place, minutes=11 * place)
                 score = 70 + (place * 13 + number) % 31
                 self._record(made, person, past(self.ids, made, start, made.lessons[:done], score=score))
+
+    def _whom(self, assigned: tuple[str, str]) -> tuple[list[Group], list[Site], bool]:
+        kind, name = assigned
+        groups = [self.groups[name]] if kind == "group" else []
+        sites = [self.sites[name]] if kind == "site" else []
+        return groups, sites, kind == "everyone"
+
+    def course_lists(self) -> None:
+        """Learning paths and collections of the courses there are."""
+        by_title = {course.title: course for course in self.org.organisation.courses.values()}
+        for add, rows in ((self.org.path, data.PATHS), (self.org.collection, data.COLLECTIONS)):
+            for title, titles, assigned, published in rows:
+                groups, sites, everyone = self._whom(assigned)
+                courses = [by_title[each] for each in titles]
+                add(title, courses, groups=groups, sites=sites, everyone=everyone, published=published)
 
     def tokens(self, builder: WorldBuilder) -> None:
         """Give the people of the tokens their rights."""
@@ -227,7 +240,9 @@ def _neighbour(builder: WorldBuilder) -> None:
     )
     anna = org.person("Anna", "Özdemir", "anna.oezdemir@nordwerk-ltd.example", sites=[depot])
     course = org.course("Forklift basics", lessons=3, certificate=True)
-    org.course("Data protection in 20 minutes", lessons=1)
+    protection = org.course("Data protection in 20 minutes", lessons=1)
+    org.path("Warehouse induction", [course, protection], sites=[depot])
+    org.collection("Safety at work", [course], everyone=True)
     org.assign(course, sites=[depot], at=_ASSIGNED)
     for person in (outsider, anna):
         record = past(builder.ids, course, _BEGUN, course.lessons)

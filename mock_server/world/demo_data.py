@@ -135,3 +135,34 @@ COURSES: tuple[tuple[str, str, int, dict[str, Any], tuple[str, str], int], ...] 
     ("Brandschutzu\u0308bung", "Draft", 2, {"locale": "de-DE"}, ("site", "Hamburg"), 0),
 )
 """The last two titles look alike and differ in their code points."""
+
+# Title, titles of its courses, to whom it is assigned, whether it is published.
+PATHS: tuple[tuple[str, tuple[str, ...], tuple[str, str], bool], ...] = (
+    (
+        "Warehouse induction",
+        ("Data protection in 20 minutes", "Forklift basics", "Gefahrgut: Grundlagen & Kennzeichnung ⚠️"),
+        ("group", "Lager"),
+        True,
+    ),
+    (
+        "Fahrer: erste Woche",
+        ("Data protection in 20 minutes", "„Sicher ankommen“ – Ladungssicherung für Fahrer"),
+        ("group", "Fahrer"),
+        True,
+    ),
+    (
+        "Leadership 2027",
+        ("Shift leader essentials", "Onboarding 2027 🚚"),
+        ("group", "Schichtleitung"),
+        False,
+    ),
+)
+COLLECTIONS: tuple[tuple[str, tuple[str, ...], tuple[str, str], bool], ...] = (
+    (
+        "Safety at work",
+        ("Forklift basics", "Erste Hilfe im Betrieb 🩹", 'Manual handling: "lift with your legs"'),
+        ("everyone", ""),
+        True,
+    ),
+    ("Winter", ("Winterdienst auf dem Hof",), ("group", "Werkstatt"), False),
+)

@@ -13,6 +13,7 @@ _ENTITIES = {
     "sites": "site",
     "permission_sets": "permission set",
 }
+_LISTS = {"paths": "learning path", "collections": "collection"}
 _BY_USER = {"enrolments": "enrolment", "records": "record", "reset_at": "reset mark"}
 _Key = tuple[str, ...]
 
@@ -98,6 +99,9 @@ def _organisation(organisation: Mapping[str, Any]) -> Iterator[tuple[str, _Key, 
         for name, kind in _BY_USER.items():
             for user_id, value in each[name].items():
                 yield kind, (course_id, user_id), value
+    for name, kind in _LISTS.items():
+        for each in organisation.get(name, ()):
+            yield kind, (each["id"],), each
     for each in organisation["certificates"]:
         yield "certificate", (each["number"],), each
 
@@ -111,4 +115,6 @@ def _labels(document: Mapping[str, Any]) -> dict[str, str]:
             found[each["course"]["id"]] = f'"{each["course"]["title"]}"'
         for name in ("groups", "sites", "permission_sets"):
             found |= {each["id"]: f'"{each["name"]}"' for each in organisation[name]}
+        for name in _LISTS:
+            found |= {each["id"]: f'"{each["title"]}"' for each in organisation.get(name, ())}
     return found

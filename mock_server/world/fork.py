@@ -13,7 +13,7 @@ from attrs import evolve
 
 from mock_server.policy import Policy
 from mock_server.world.clock import Clock
-from mock_server.world.courses import Assigned
+from mock_server.world.courses import Assigned, CourseList
 from mock_server.world.ids import Ids
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import CourseProgress, ProgressTable
@@ -51,12 +51,18 @@ def _organisation(built: Organisation, clock: Clock) -> Organisation:
         progress=ProgressTable(
             {course_id: _course(each) for course_id, each in built.progress.courses.items()}
         ),
+        paths=_course_lists(built.paths),
+        collections=_course_lists(built.collections),
         certificates=dict(built.certificates),
     )
 
 
 def _assigned(built: Assigned) -> Assigned:
     return Assigned(dict(built.users), dict(built.groups), dict(built.sites), built.universal)
+
+
+def _course_lists(built: dict[str, CourseList]) -> dict[str, CourseList]:
+    return {each.id: evolve(each, assigned=_assigned(each.assigned)) for each in built.values()}
 
 
 def _course(built: CourseProgress) -> CourseProgress:

@@ -28,6 +28,7 @@ _FIRST = (
 _LAST = ("Ahrens", "Böhm", "Clarke", "Döring", "Evans", "Fuchs", "Größl", "Hughes", "İnan", "Jäger", "Köhler")
 _TOPICS = ("Forklifts", "Fire safety", "Erste Hilfe", "Ladungssicherung", "Manual handling", "Datenschutz")
 _WEEKS = 30
+_IN_A_PATH, _IN_A_COLLECTION = 5, 100
 _DONE = (0, 2, 4, 4)
 """Completed lessons, of four: so half of those who began have completed."""
 _LESSONS = (LessonKind.CONTENT, LessonKind.QUIZ, LessonKind.DISCUSSION, LessonKind.ASSESSMENT)
@@ -54,6 +55,7 @@ def build_generated(users: int, courses: int, seed: int, *, now: datetime | None
         )
         for number in range(1, users + 1)
     ]
+    made = []
     for number in range(1, courses + 1):
         lessons = [org.lesson(f"{kind.value.capitalize()} {number}", kind=kind) for kind in _LESSONS]
         course = org.course(
@@ -64,6 +66,10 @@ def build_generated(users: int, courses: int, seed: int, *, now: datetime | None
         )
         org.assign(course, groups=(group,), at=_SINCE)
         _begin(builder, course, people)
+        made.append(course)
+    for title, held in (("Induction", made[:_IN_A_PATH]), ("Every second course", made[::2][:_IN_A_PATH])):
+        org.path(title, held, groups=(group,))
+    org.collection("Everything", made[:_IN_A_COLLECTION], groups=(group,))
     add_staff(builder, org, expired_at=_SINCE)
     # The learner is one of the learners, the team lead one who has a team: every second of them.
     builder.token("learner", people[0])

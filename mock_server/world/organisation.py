@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define, evolve, field
 
 from mock_server.world.clock import Clock
-from mock_server.world.courses import Assigned, Course, DueKind
+from mock_server.world.courses import Assigned, Course, CourseList, DueKind
 from mock_server.world.ledger import Certificate
 from mock_server.world.people import Group, PermissionSet, Person, Site
 from mock_server.world.progress import Enrolment, ProgressTable
@@ -24,6 +24,8 @@ class Organisation:
     permission_sets: dict[str, PermissionSet] = field(factory=dict)
     courses: dict[str, Course] = field(factory=dict)
     assigned: dict[str, Assigned] = field(factory=dict)
+    paths: dict[str, CourseList] = field(factory=dict)
+    collections: dict[str, CourseList] = field(factory=dict)
     progress: ProgressTable = field(factory=ProgressTable)
     certificates: dict[tuple[str, str], tuple[Certificate, ...]] = field(factory=dict)
     """By course id and user id; only those that are shown (R19)."""

@@ -39,6 +39,8 @@ def _organisation(organisation: Organisation) -> dict[str, Any]:
         "permission_sets": plain(organisation.permission_sets),
         "courses": plain(organisation.courses),
         "assigned": plain(organisation.assigned),
+        "paths": plain(organisation.paths),
+        "collections": plain(organisation.collections),
         "rosters": {course_id: list(progress.roster) for course_id, progress in courses},
         "enrolments": {course_id: plain(progress.enrolments) for course_id, progress in courses},
         "records": {course_id: plain(progress.records) for course_id, progress in courses},

@@ -15,7 +15,7 @@ from attrs import field, frozen, validators
 
 from mock_server.policy import Policy
 from mock_server.world.clock import Clock
-from mock_server.world.courses import Assigned, Course
+from mock_server.world.courses import Assigned, Course, CourseList
 from mock_server.world.ids import Ids
 from mock_server.world.keys import Keys
 from mock_server.world.ledger import AuditEntry, Certificate, Notification
@@ -53,6 +53,8 @@ class OrganisationState:
     permission_sets: tuple[PermissionSet, ...] = ()
     courses: tuple[CourseState, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    paths: tuple[CourseList, ...] = ()
+    collections: tuple[CourseList, ...] = ()
 
 
 @frozen
@@ -197,6 +199,8 @@ def _organisation_state(organisation: Organisation) -> OrganisationState:
         tuple(organisation.permission_sets.values()),
         tuple(_course_state(organisation, course) for course in organisation.courses.values()),
         tuple(each for several in organisation.certificates.values() for each in several),
+        tuple(organisation.paths.values()),
+        tuple(organisation.collections.values()),
     )
 
 
@@ -210,7 +214,9 @@ def _check(state: OrganisationState, where: str) -> None:
     """What later would fail far from its cause: ids that stand twice or nowhere."""
     sets = _once((each.id for each in state.permission_sets), f"{where}.permission_sets")
     people = _once((each.id for each in state.people), f"{where}.people")
-    _once((each.course.id for each in state.courses), f"{where}.courses")
+    courses = _once((each.course.id for each in state.courses), f"{where}.courses")
+    _check_lists(state.paths, courses, f"{where}.paths")
+    _check_lists(state.collections, courses, f"{where}.collections")
     for number, person in enumerate(state.people):
         if person.organisation_id != state.id:
             raise StateError(f"{where}.people[{number}] belongs to {person.organisation_id}, not {state.id}")
@@ -224,6 +230,13 @@ def _check(state: OrganisationState, where: str) -> None:
         if missing := set(_roster(state, each)) - each.enrolments.keys():
             listed = ", ".join(sorted(missing))
             raise StateError(f"{where}.courses[{number}].enrolments lacks {listed}, to whom it is assigned")
+
+
+def _check_lists(lists: tuple[CourseList, ...], courses: set[str], where: str) -> None:
+    _once((each.id for each in lists), where)
+    for number, each in enumerate(lists):
+        if missing := set(each.course_ids) - courses:
+            raise StateError(f"{where}[{number}]: there is no course {', '.join(sorted(missing))}")
 
 
 def _once(ids: Iterable[str], where: str) -> set[str]:
@@ -251,7 +264,9 @@ def _organisation(state: OrganisationState, clock: Clock) -> Organisation:
         {each.id: each for each in state.permission_sets},
         {each: courses[each].course for each in sorted(courses)},
         {each: courses[each].assigned for each in courses},
-        ProgressTable({each: _progress(state, courses[each]) for each in sorted(courses)}),
+        progress=ProgressTable({each: _progress(state, courses[each]) for each in sorted(courses)}),
+        paths={each.id: each for each in state.paths},
+        collections={each.id: each for each in state.collections},
     )
     for each in state.certificates:
         key = (each.course_id, each.user_id)

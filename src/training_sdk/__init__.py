@@ -35,6 +35,8 @@ from training_sdk.errors import (
 )
 from training_sdk.models.analytics import CourseStatistics, LessonProgress
 from training_sdk.models.courses import AssignmentResult, Course, CourseStatus, DueBy, Lesson, OriginalCourse
+from training_sdk.models.groups import Group, GroupMember, Site, SiteMember
+from training_sdk.models.paths import Collection, LearningPath, LearningPathDetail
 from training_sdk.models.permissions import PermissionSet, PermissionSetIdentifier
 from training_sdk.models.progress import CompletionStatus, ProgressRow, ProgressState
 from training_sdk.models.users import Me, SeatType, User, UserStatus
@@ -51,6 +53,7 @@ __all__ = [
     "AsyncTrainingClient",
     "AuthenticationError",
     "BadRequestError",
+    "Collection",
     "CompletionStatus",
     "ConfirmationError",
     "ConfirmationMismatchError",
@@ -62,7 +65,11 @@ __all__ = [
     "DecodingError",
     "DueBy",
     "ErrorInfo",
+    "Group",
+    "GroupMember",
     "InvalidArgumentError",
+    "LearningPath",
+    "LearningPathDetail",
     "Lesson",
     "LessonProgress",
     "Listing",
@@ -95,6 +102,8 @@ __all__ = [
     "ResetReport",
     "SeatType",
     "ServerError",
+    "Site",
+    "SiteMember",
     "StalePlanError",
     "TrainingClient",
     "TrainingError",

@@ -28,9 +28,13 @@ from training_sdk.errors import InvalidArgumentError
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.operations import Resets
 from training_sdk.resources.analytics import Analytics
+from training_sdk.resources.collections import Collections
 from training_sdk.resources.courses import Courses
+from training_sdk.resources.groups import Groups
+from training_sdk.resources.paths import Paths
 from training_sdk.resources.permissions import Permissions
 from training_sdk.resources.progress import Progress
+from training_sdk.resources.sites import Sites
 from training_sdk.resources.users import Users
 
 DEFAULT_TIMEOUT = 30.0
@@ -121,6 +125,10 @@ class _Client(Bound[D], Generic[D]):
     progress: Progress[D]
     analytics: Analytics[D]
     permissions: Permissions[D]
+    paths: Paths[D]
+    collections: Collections[D]
+    groups: Groups[D]
+    sites: Sites[D]
     resets: Resets[D]
 
     def _set_up(self, driver: D, options: _Options) -> None:
@@ -133,6 +141,10 @@ class _Client(Bound[D], Generic[D]):
         self.progress = Progress(driver, calls)
         self.analytics = Analytics(driver, calls)
         self.permissions = Permissions(driver, calls)
+        self.paths = Paths(driver, calls)
+        self.collections = Collections(driver, calls)
+        self.groups = Groups(driver, calls)
+        self.sites = Sites(driver, calls)
         self.resets = Resets(driver, calls, options.reset_format)
 
     @property

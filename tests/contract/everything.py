@@ -11,12 +11,20 @@ from mock_server.mock import TokenName
 from mock_server.operations.table import OPERATIONS
 from mock_server.wire.message import Request
 
-# Operations by name, as method, path and JSON body; {course}, {lesson} and {user} stand for every one in turn.
+# Operations by name, as method, path and JSON body; {course}, {user} and the like stand for every one in turn.
 _ASKED: dict[str, tuple[str, str, object]] = {
     "WhoAmI": ("GET", "/accounts/user/v1/user:WhoAmI", None),
     "ListCourses": ("GET", "/training/courses/v1?pageSize=1000", None),
     "ListLessonsOfCourse": ("GET", "/training/courses/v1/{course}/lessons", None),
     "GetLesson": ("GET", "/training/lessons/v1/{lesson}", None),
+    "ListPaths": ("GET", "/training/paths/v1?pageSize=1000", None),
+    "GetPath": ("GET", "/training/paths/v1/{path}", None),
+    "ListCollections": ("GET", "/training/collections/v1?pageSize=1000", None),
+    "ListCoursesOfCollection": (
+        "GET",
+        "/training/collections/v1/{collection}/courses?pageSize=1000",
+        None,
+    ),
     "ListTrainingCourseProgress": ("GET", "/training/v1/feed/training-course-progress", None),
     "GetCourseStatistics": ("GET", "/training/analytics/v1/courses/statistics?pageSize=1000", None),
     "GetUserLessonProgress": ("GET", "/training/analytics/v1/users/{user}/lessons/progress", None),
@@ -58,7 +66,7 @@ def everything(mock: MockTraining, who: TokenName) -> dict[str, bytes]:
     answers: dict[str, bytes] = {}
     for method, path, body in _requests(mock):
         bare, _, query = path.partition("?")
-        headers = [("authorization", f"Bearer {token}")]
+        headers = [("user-agent", "tests/1"), ("authorization", f"Bearer {token}")]
         content = b"" if body is None else json.dumps(body).encode()
         if content:
             headers.append(("content-type", "application/json"))
@@ -73,10 +81,16 @@ def ledgers(mock: MockTraining) -> bytes:
 
 
 def _requests(mock: MockTraining) -> Iterator[tuple[str, str, object]]:
-    courses = [course for each in mock.world.organisations.values() for course in each.courses.values()]
-    users = [user for each in mock.world.organisations.values() for user in each.people]
+    organisations = mock.world.organisations.values()
+    courses = [course for each in organisations for course in each.courses.values()]
     lessons = [lesson.id for course in courses for lesson in course.lessons]
-    ids = {"course": [course.id for course in courses], "user": users, "lesson": lessons}
+    ids = {
+        "course": [course.id for course in courses],
+        "user": [user for each in organisations for user in each.people],
+        "lesson": lessons,
+        "path": [path for each in organisations for path in each.paths],
+        "collection": [collection for each in organisations for collection in each.collections],
+    }
     for method, path, body in _ASKED.values():
         template = json.dumps([path, body])
         kind = next((kind for kind in ids if f"{{{kind}}}" in template), None)

@@ -31,6 +31,9 @@ FORKLIFT, FIRE, DRAFT, ARCHIVED = (
     "Forklift basics (2019)",
 )
 
+INDUCTION, SAFETY, HIDDEN = "Induction", "Safety", "Hidden"
+"""A learning path, a collection, and one of either that a learner sees nothing of: unpublished, or of another site."""
+
 RECORDED = ("anna", "ben", "cleo", "dora")
 """Those with recorded progress in "Forklift basics"."""
 NOTIFIED = ("anna", "cleo", "dora")
@@ -62,6 +65,14 @@ class Plant:
     def forklift(self) -> str:
         """The id of the course that everything is shown on."""
         return self.courses[FORKLIFT]
+
+    def path(self, title: str = INDUCTION) -> str:
+        """The id of a learning path of the main organisation."""
+        return next(each.id for each in self.mock.world.main.paths.values() if each.title == title)
+
+    def collection(self, title: str = SAFETY) -> str:
+        """The id of a collection of the main organisation."""
+        return next(each.id for each in self.mock.world.main.collections.values() if each.title == title)
 
     def later(self, **by: float) -> None:
         """Let time go by."""
@@ -119,6 +130,10 @@ def _nordwerk(builder: WorldBuilder) -> tuple[dict[str, str], dict[str, str]]:
     org.assign(fire, everyone=True)
     org.assign(draft, users=[people["anna"], people["ben"]])
     org.assign(archived, sites=[harbour], users=[people["ben"]])
+    org.path(INDUCTION, [fire, draft, forklift], groups=[crew])
+    org.path(HIDDEN, [forklift], groups=[crew], published=False)
+    org.collection(SAFETY, [forklift, archived, fire], everyone=True)
+    org.collection(HIDDEN, [fire], sites=[harbour])
     ids = {course.title: course.id for course in (forklift, fire, draft, archived)}
     return {name: person.id for name, person in people.items()}, ids
 
@@ -176,6 +191,8 @@ def _neighbour(builder: WorldBuilder) -> tuple[str, str]:
     stranger = org.person("Anna", "Müller", "anna@ltd.example")
     course = org.course(FORKLIFT, lessons=1, certificate=True)
     org.assign(course, users=[stranger])
+    org.path(INDUCTION, [course], everyone=True)
+    org.collection(SAFETY, [course], everyone=True)
     at = to_text(BEGAN)
     org.record(course.id, stranger.id, Record(BEGAN, at, at, 1, 100.0, 99))
     builder.token("outsider", outsider)

@@ -13,10 +13,15 @@ from training_sdk import (
     AssignmentResult,
     AsyncListing,
     AsyncTrainingClient,
+    Collection,
     CompletionStatus,
     Course,
     CourseStatistics,
     CourseStatus,
+    Group,
+    GroupMember,
+    LearningPath,
+    LearningPathDetail,
     Lesson,
     LessonProgress,
     Listing,
@@ -29,6 +34,8 @@ from training_sdk import (
     ResetPlan,
     ResetReport,
     SeatType,
+    Site,
+    SiteMember,
     TrainingClient,
     TrainingError,
     User,
@@ -53,6 +60,14 @@ def sync(client: TrainingClient, plan: ResetPlan) -> None:
     assert_type(client.analytics.course_statistics(course_ids={"c"}), Listing[CourseStatistics])
     assert_type(client.analytics.lesson_progress("u", course_id="c"), Listing[LessonProgress])
     assert_type(client.permissions.list(), Listing[PermissionSet])
+    assert_type(client.paths.list(), Listing[LearningPath])
+    assert_type(client.paths.get("p"), LearningPathDetail)
+    assert_type(client.collections.list(), Listing[Collection])
+    assert_type(client.collections.courses("c"), Listing[Course])
+    assert_type(client.groups.list(), Listing[Group])
+    assert_type(client.groups.members(group_ids=["g"]), Listing[GroupMember])
+    assert_type(client.sites.list(), Listing[Site])
+    assert_type(client.sites.members(site_ids={"s"}), Listing[SiteMember])
     assert_type(client.resets.plan("c", users=["u"], only="completed"), ResetPlan)
     assert_type(client.resets.plan_everyone("c", only=None), ResetPlan)
     assert_type(client.resets.apply(plan, confirm="typed", reason="why", ticket="T-1"), ResetReport)
@@ -74,6 +89,14 @@ def asynchronous(client: AsyncTrainingClient, plan: ResetPlan) -> list[object]:
         assert_type(client.analytics.course_statistics(), AsyncListing[CourseStatistics]),
         assert_type(client.analytics.lesson_progress("u"), AsyncListing[LessonProgress]),
         assert_type(client.permissions.list(search="x"), AsyncListing[PermissionSet]),
+        assert_type(client.paths.list(), AsyncListing[LearningPath]),
+        assert_type(client.paths.get(path_id="p"), Coroutine[Any, Any, LearningPathDetail]),
+        assert_type(client.collections.list(), AsyncListing[Collection]),
+        assert_type(client.collections.courses(collection_id="c"), AsyncListing[Course]),
+        assert_type(client.groups.list(), AsyncListing[Group]),
+        assert_type(client.groups.members(), AsyncListing[GroupMember]),
+        assert_type(client.sites.list(), AsyncListing[Site]),
+        assert_type(client.sites.members(), AsyncListing[SiteMember]),
         assert_type(client.resets.plan("c", users=["u"]), Coroutine[Any, Any, ResetPlan]),
         assert_type(client.resets.plan_everyone("c"), Coroutine[Any, Any, ResetPlan]),
         assert_type(

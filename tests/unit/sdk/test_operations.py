@@ -22,9 +22,13 @@ from training_sdk._operation import Listed, Operation
 from training_sdk.client import _Client
 from training_sdk.resets.operations import Resets
 from training_sdk.resources.analytics import Analytics
+from training_sdk.resources.collections import Collections
 from training_sdk.resources.courses import Courses
+from training_sdk.resources.groups import Groups
+from training_sdk.resources.paths import Paths
 from training_sdk.resources.permissions import Permissions
 from training_sdk.resources.progress import Progress
+from training_sdk.resources.sites import Sites
 from training_sdk.resources.users import Users
 from unit.sdk.fakes import COURSE, ORIGIN, TOKEN, Asker, answer, over_the_wire, refused_wire
 
@@ -34,6 +38,10 @@ RESOURCES: dict[str, type[Any]] = {
     "progress": Progress,
     "analytics": Analytics,
     "permissions": Permissions,
+    "paths": Paths,
+    "collections": Collections,
+    "groups": Groups,
+    "sites": Sites,
     "resets": Resets,
     "": _Client,
 }
@@ -75,6 +83,8 @@ def test_the_operations_are_those_that_are_promised() -> None:
         *("users.me", "users.list", "permissions.list", "request"),
         *("courses.list", "courses.get", "courses.lessons", "courses.lesson", "courses.update_assignments"),
         *("progress.list", "analytics.course_statistics", "analytics.lesson_progress"),
+        *("paths.list", "paths.get", "collections.list", "collections.courses"),
+        *("groups.list", "groups.members", "sites.list", "sites.members"),
         *("resets.plan", "resets.plan_everyone", "resets.apply"),
     }
 
@@ -89,6 +99,8 @@ ID_LISTS = {
     "users",
     "ids",
     "course_ids",
+    "group_ids",
+    "site_ids",
     "add_users",
     "remove_users",
     "add_groups",
@@ -96,8 +108,8 @@ ID_LISTS = {
     "add_sites",
     "remove_sites",
 }
-IDS = {"course_id", "user_id", "lesson_id"}
-VALID: dict[str, Any] = {"course_id": "c", "lesson_id": "l", "user_id": "u", "users": ["u"]}
+IDS = {"course_id", "user_id", "lesson_id", "path_id", "collection_id"}
+VALID: dict[str, Any] = dict.fromkeys(IDS, "x") | {"users": ["u"]}
 
 
 def parameters(names: set[str]) -> Iterator[Any]:
@@ -109,7 +121,9 @@ def parameters(names: set[str]) -> Iterator[Any]:
 
 def test_every_parameter_that_sounds_like_an_id_is_checked_here() -> None:
     named = {name for op in OPERATIONS for name in op.signature.parameters}
-    assert {name for name in named if name.endswith(("id", "ids"))} == IDS | {"ids", "course_ids"}
+    assert {name for name in named if name.endswith(("id", "ids"))} == IDS | {
+        *("ids", "course_ids", "group_ids", "site_ids")
+    }
     assert named >= ID_LISTS
 
 

@@ -1,0 +1,36 @@
+"""Learning paths and collections: courses under one title."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from training_sdk.models.base import Model
+from training_sdk.models.courses import Course
+
+
+@frozen
+class LearningPath(Model):
+    """A learning path in a list (third-party)."""
+
+    id: str
+    title: str
+    is_published: bool | None = None
+
+
+@frozen
+class LearningPathDetail(Model):
+    """A learning path with the courses in it, in order; that they stand in the answer is assumed."""
+
+    id: str
+    title: str
+    courses: tuple[Course, ...]
+    is_published: bool | None = None
+
+
+@frozen
+class Collection(Model):
+    """A collection of courses (shape assumed)."""
+
+    id: str
+    title: str | None = field(default=None, metadata={"also": ("name",)})
+    is_published: bool | None = None

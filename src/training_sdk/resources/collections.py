@@ -1,0 +1,32 @@
+"""Collections: courses that belong together."""
+
+from __future__ import annotations
+
+from training_sdk import _checks, _paging, _urls
+from training_sdk._operation import Bound, D, listing
+from training_sdk._pages import Walk
+from training_sdk.models.courses import Course
+from training_sdk.models.paths import Collection
+
+
+class Collections(Bound[D]):
+    """``client.collections``"""
+
+    @listing
+    def list(self) -> Walk[Collection]:
+        """List collections; learners see the published ones that are assigned to them.
+
+        REST: ``GET /training/collections/v1`` (path published, shape assumed).
+        """
+        return _paging.numbered(self._calls, "/training/collections/v1", Collection)
+
+    @listing
+    def courses(self, collection_id: str) -> Walk[Course]:
+        """List the courses of a collection.
+
+        REST: ``GET /training/collections/v1/{courseCollectionId}/courses`` (path published, shape assumed).
+        """
+        path = _urls.path(
+            "/training/collections/v1/{id}/courses", id=_checks.one_id(collection_id, "collection_id")
+        )
+        return _paging.numbered(self._calls, path, Course)

@@ -1,0 +1,118 @@
+"""R03 to R05: learning paths, collections, groups and sites, through both clients and both doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from contract.plant import ARCHIVED, DRAFT, FIRE, FORKLIFT, HIDDEN, INDUCTION, SAFETY, Plant, nothing_changes
+from contract.stage import Stage, typed
+from mock_server.mock import TokenName
+from training_sdk import NotFoundError, PermissionDeniedError
+
+STAFF: tuple[TokenName, ...] = ("admin", "manager", "teamlead", "resetter")
+
+
+@pytest.mark.parametrize("who", STAFF)
+def test_R05_staff_see_every_path_and_collection_with_all_of_its_courses(
+    stage: Stage, plant: Plant, who: TokenName
+) -> None:
+    client = stage.client(who)
+    assert {path.title: path.is_published for path in client.paths.list()} == {INDUCTION: True, HIDDEN: False}
+    assert {one.title for one in client.collections.list()} == {SAFETY, HIDDEN}
+    path = client.paths.get(plant.path())
+    assert [course.title for course in path.courses] == [FIRE, DRAFT, FORKLIFT]
+    assert path.courses[2] == client.courses.get(plant.forklift)
+    courses = [course.title for course in client.collections.courses(plant.collection())]
+    assert courses == [FORKLIFT, ARCHIVED, FIRE]
+
+
+def test_R05_a_learner_sees_the_published_paths_and_collections_assigned_to_them(
+    stage: Stage, plant: Plant
+) -> None:
+    learner = stage.client("learner")
+    assert [path.title for path in learner.paths.list()] == [INDUCTION]
+    assert [course.title for course in learner.paths.get(plant.path()).courses] == [FIRE, FORKLIFT]
+    assert [one.title for one in learner.collections.list()] == [SAFETY]
+    courses = [course.title for course in learner.collections.courses(plant.collection())]
+    assert courses == [FORKLIFT, FIRE]
+
+
+@pytest.mark.parametrize("who", ["learner", "outsider"])
+def test_R03_R04_a_hidden_path_a_foreign_one_and_an_unknown_one_look_alike(
+    stage: Stage, plant: Plant, who: TokenName
+) -> None:
+    client = stage.client(who)
+
+    def refusal(ask: Callable[[], object], asked: str) -> tuple[int | None, str | None, str]:
+        with pytest.raises(NotFoundError) as refused:
+            ask()
+        return refused.value.status, refused.value.reason, refused.value.message.replace(asked, "…")
+
+    paths = {refusal(partial(client.paths.get, one), one) for one in (plant.path(HIDDEN), "unknown")}
+    assert {(status, reason) for status, reason, _ in paths} == {(404, "PATH_NOT_FOUND")}
+    assert len(paths) == 1
+    held = {
+        refusal(lambda one=one: list(client.collections.courses(one)), one)  # type: ignore[misc]  # binds now
+        for one in (plant.collection(HIDDEN), "unknown")
+    }
+    assert {(status, reason) for status, reason, _ in held} == {(404, "COLLECTION_NOT_FOUND")}
+    assert len(held) == 1
+
+
+def test_R03_another_organisations_paths_and_collections_do_not_exist(stage: Stage, plant: Plant) -> None:
+    outsider = stage.client("outsider")
+    (path,) = outsider.paths.list()
+    (collection,) = outsider.collections.list()
+    foreign = [plant.courses["foreign"]]
+    assert [course.id for course in outsider.paths.get(path.id).courses] == foreign
+    assert [course.id for course in outsider.collections.courses(collection.id)] == foreign
+    for attempt in (
+        lambda: outsider.paths.get(plant.path()),
+        lambda: list(outsider.collections.courses(plant.collection())),
+    ):
+        with pytest.raises(NotFoundError):
+            attempt()
+
+
+def test_R16_a_reset_leaves_paths_and_collections_as_they_are(stage: Stage, plant: Plant) -> None:
+    def seen() -> object:
+        client = stage.client()
+        paths, collections = list(client.paths.list()), list(client.collections.list())
+        return (
+            *(paths, collections, [client.paths.get(path.id) for path in paths]),
+            [list(client.collections.courses(one.id)) for one in collections],
+        )
+
+    before = seen()
+    plan = stage.client().resets.plan_everyone(plant.forklift)
+    assert stage.client().resets.apply(plan, confirm=typed(plan)).reset_count == 4
+    assert seen() == before
+
+
+def test_R05_groups_and_sites_with_their_members(stage: Stage, plant: Plant) -> None:
+    client = stage.client("manager")
+    groups = {group.name: group.id for group in client.groups.list()}
+    assert groups.keys() == {"Crew", "Night shift"}
+    night = client.groups.members(group_ids=[groups["Night shift"]])
+    assert plant.names(member.user_id for member in night) == {"anna", "gus"}
+    everyone = {(member.group_id, member.user_id) for member in client.groups.members()}
+    assert len(everyone) == 9
+    (harbour,) = client.sites.list()
+    assert (harbour.name, harbour.deleted) == ("Harbour", False)
+    members = [member.member_id for member in client.sites.members(site_ids=[harbour.id])]
+    assert members == plant.ids("dora")
+    assert list(client.sites.members(site_ids=["unknown"])) == []
+
+
+@pytest.mark.parametrize("who", ["teamlead", "learner"])
+def test_R05_who_may_not_see_users_sees_no_groups_and_sites(
+    stage: Stage, plant: Plant, who: TokenName
+) -> None:
+    client = stage.client(who)
+    for listing in (client.groups.list, client.groups.members, client.sites.list, client.sites.members):
+        with nothing_changes(plant.mock), pytest.raises(PermissionDeniedError) as denied:
+            list(listing())
+        assert denied.value.reason == "PERMISSION_DENIED"

@@ -1,0 +1,122 @@
+"""Learning paths and collections: their shapes and pages, in every world, and in what is kept of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock_server import MockTraining
+from mock_server.world.typed import StateError
+from unit.mock_server.core.speaker import ANNA, FORKLIFT, Speaker, course_id, recorded
+
+PATHS = "/training/paths/v1"
+COLLECTIONS = "/training/collections/v1"
+
+
+def by_title(speaker: Speaker, path: str) -> dict[str, str]:
+    return {item["title"]: item["id"] for item in speaker.get(path).json["items"]}
+
+
+def test_a_path_comes_with_its_courses_in_order(mock: MockTraining, admin: Speaker) -> None:
+    found = by_title(admin, PATHS)
+    assert found.keys() == {"Warehouse induction", "Fahrer: erste Woche", "Leadership 2027"}
+    path = admin.get(f"{PATHS}/{found['Warehouse induction']}").json
+    assert set(path) == {"id", "title", "isPublished", "courses"}
+    assert [course["title"] for course in path["courses"]] == [
+        "Data protection in 20 minutes",
+        FORKLIFT,
+        "Gefahrgut: Grundlagen & Kennzeichnung ⚠️",
+    ]
+    (listed,) = admin.get("/training/courses/v1", f"courseIds={course_id(mock)}").json["items"]
+    assert path["courses"][1] == listed
+
+
+def test_a_collections_courses_come_in_pages(admin: Speaker) -> None:
+    held = by_title(admin, COLLECTIONS)["Safety at work"]
+    first = admin.get(f"{COLLECTIONS}/{held}/courses", "pageSize=2").json
+    second = admin.get(f"{COLLECTIONS}/{held}/courses", "page=2&pageSize=2").json
+    assert (first["totalCount"], len(first["items"]), len(second["items"])) == (3, 2, 1)
+    assert first["items"][0]["title"] == FORKLIFT
+    assert admin.get(f"{COLLECTIONS}/{held}/courses", "page=3&pageSize=2").json["items"] == []
+
+
+def test_R05_a_learner_sees_what_is_published_and_assigned_to_them(mock: MockTraining) -> None:
+    learner = Speaker(mock, "learner")
+    assert by_title(learner, PATHS).keys() == {"Warehouse induction"}
+    assert by_title(learner, COLLECTIONS).keys() == {"Safety at work"}
+    held = by_title(learner, COLLECTIONS)["Safety at work"]
+    courses = learner.get(f"{COLLECTIONS}/{held}/courses").json["items"]
+    assert [course["title"] for course in courses] == [FORKLIFT]
+
+
+def test_R10_a_path_follows_who_somebody_is(mock: MockTraining) -> None:
+    learner = Speaker(mock, "learner")
+    mock.world.update_user(ANNA, groups=frozenset())
+    assert by_title(learner, PATHS) == {}
+
+
+@pytest.mark.parametrize("path", [f"{PATHS}/unknown", f"{COLLECTIONS}/unknown/courses"])
+def test_R03_unknown_ones_are_404(admin: Speaker, path: str) -> None:
+    answer = admin.get(path)
+    assert (answer.status, answer.reason) == (
+        404,
+        "PATH_NOT_FOUND" if PATHS in path else "COLLECTION_NOT_FOUND",
+    )
+
+
+def test_generated_worlds_have_a_few() -> None:
+    speaker = Speaker(MockTraining.generate(users=3, courses=7, seed=1), "admin")
+    paths = by_title(speaker, PATHS)
+    assert paths.keys() == {"Induction", "Every second course"}
+    sizes = {title: len(speaker.get(f"{PATHS}/{one}").json["courses"]) for title, one in paths.items()}
+    assert sizes == {"Induction": 5, "Every second course": 4}
+    held = by_title(speaker, COLLECTIONS)["Everything"]
+    assert speaker.get(f"{COLLECTIONS}/{held}/courses").json["totalCount"] == 7
+
+
+# --- kept with the state -------------------------------------------------------------------------------------------
+
+
+def shown(mock: MockTraining) -> list[Any]:
+    speaker = Speaker(mock, "admin")
+    return [speaker.get(path).json for path in (PATHS, COLLECTIONS)] + [
+        speaker.get(f"{PATHS}/{one}").json for one in by_title(speaker, PATHS).values()
+    ]
+
+
+def test_paths_are_saved_and_loaded_with_the_world(mock: MockTraining, tmp_path: Path) -> None:
+    mock.save(tmp_path / "world.json")
+    again = MockTraining.load(tmp_path / "world.json")
+    assert shown(again) == shown(mock) != []
+    assert again.state() == mock.state()
+
+
+def test_a_document_from_before_there_were_paths_is_loaded_without_any(mock: MockTraining) -> None:
+    state = mock.state()
+    for organisation in state["organisations"]:
+        del organisation["paths"], organisation["collections"]
+    assert shown(MockTraining.load(state)) == [{"totalCount": 0, "items": []}] * 2
+    assert {change.kind for change in mock.diff(state)} == {"learning path", "collection"}
+
+
+@pytest.mark.parametrize("name", ["paths", "collections"])
+def test_a_document_whose_paths_lead_nowhere_is_refused(mock: MockTraining, name: str) -> None:
+    state = mock.state()
+    (first, *_) = state["organisations"][0][name]
+    first["course_ids"] = [*first["course_ids"], "nowhere"]
+    with pytest.raises(StateError, match=rf"{name}\[0\]: there is no course nowhere"):
+        MockTraining.load(state)
+    state["organisations"][0][name] = [{**first, "course_ids": []}] * 2
+    with pytest.raises(StateError, match="twice"):
+        MockTraining.load(state)
+
+
+def test_R16_nothing_of_them_changes_by_a_reset(mock: MockTraining, admin: Speaker) -> None:
+    before, then = mock.state(), shown(mock)
+    assert admin.reset(course_id(mock), None, (FORKLIFT, len(recorded(mock)))).status == 200
+    assert shown(mock) == then
+    kinds = {change.kind for change in mock.diff(before)}
+    assert "record" in kinds
+    assert kinds.isdisjoint({"learning path", "collection"})
