@@ -54,7 +54,7 @@ def handle(mock: MockTraining, request: Request) -> Response:
 
 def _served(mock: MockTraining, request: Request, request_id: str) -> Response:
     """The world's answer, or what the script of faults makes of it."""
-    incoming = _Incoming.read(request, request_id)
+    incoming = _Incoming.read(request, request_id, lenient=mock.world.policy.is_lenient)
     struck = mock.faults.strike(incoming.operation)
     if not struck:
         return _answer(mock.world, incoming)
@@ -104,20 +104,28 @@ class _Incoming:
     route: tuple[Operation, dict[str, str]] | RefusedError
     body: object
     query: list[tuple[str, str]] | RefusedError
+    lenient: bool
 
     @classmethod
-    def read(cls, request: Request, request_id: str) -> _Incoming:
+    def read(cls, request: Request, request_id: str, *, lenient: bool) -> _Incoming:
         """Find the operation, then read query and body as it takes them."""
         route = _try(lambda: _ROUTER.find(request.method, reading.segments(request.path)))
         takes_body = not isinstance(route, RefusedError) and route[0].takes_body
-        read_body = reading.json_body if takes_body else reading.no_body
+
+        def body() -> object:
+            if takes_body:
+                return reading.json_body(request, lenient=lenient)
+            reading.no_body(request)
+            return None
+
         return cls(
             request,
             request_id,
             request.all_headers("authorization"),
             route,
-            _try(lambda: read_body(request)),
+            _try(body),
             _try(lambda: reading.pairs(request.query)),
+            lenient,
         )
 
     @property
@@ -177,8 +185,10 @@ def _operate(world: World, asked: _Asked, incoming: _Incoming, *, is_repeat: boo
             {"operation": operation.name},
         )
     body, query = _get(incoming.body), _get(incoming.query)
+    if not incoming.lenient:
+        reading.agent(incoming.request)
     reach = operation.rights(world, actor, body)
-    params = Params.read(query, operation.query)
+    params = Params.read(query, operation.query, lenient=incoming.lenient and not operation.always_strict)
     shown = world.warehouse_time() if operation.lagged else None
     if shown is not None:
         actor = evolve(actor, organisation=as_of(actor.organisation, shown))

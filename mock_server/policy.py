@@ -15,6 +15,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "confirmation": ("required", "off"),
     "rate_limits": ("off", "published", "silent"),
     "plays": ("reference", "live", "treacherous"),
+    "requests": ("strict", "lenient"),
 }
 _LARGEST_RESET = 1_000_000
 _LONGEST_LAG = 7200
@@ -67,11 +68,18 @@ class Policy:
         default="reference", validator=_one_of_its_choices
     )
     """Itself, or a live one without mark, confirmation, preview; a treacherous one resets all, whoever is listed."""
+    requests: Literal["strict", "lenient"] = field(default="strict", validator=_one_of_its_choices)
+    """Lenient: unknown fields and parameters, other content types, no User-Agent; never what a reset names (R07)."""
 
     @property
     def is_reference(self) -> bool:
         """Whether the server says what it is and offers what only it has."""
         return self.plays == "reference"
+
+    @property
+    def is_lenient(self) -> bool:
+        """Whether what a request has too much, or lacks in its headers, is passed over."""
+        return self.requests == "lenient"
 
     @property
     def asks_confirmation(self) -> bool:

@@ -30,8 +30,8 @@ class _Change:
 def update_assignments(call: Call) -> Response:
     """PUT /training/courses/v1/{courseId}/assignments."""
     course_id = call.path_id("courseId")
-    fields = Fields.read(call.body, _FIELDS)
-    changes = _changes(fields)
+    fields = call.fields(call.body, _FIELDS)
+    changes = _changes(call, fields)
     flags = {name: fields.flag(name) for name in _FIELDS[2:]}
     universal = fields.flag("universalAccess") if fields.has("universalAccess") else None
     if course_id not in call.organisation.courses:
@@ -55,10 +55,10 @@ def update_assignments(call: Call) -> Response:
     )
 
 
-def _changes(fields: Fields) -> list[_Change]:
+def _changes(call: Call, fields: Fields) -> list[_Change]:
     read = []
     for number, item in enumerate(fields.items("assignments", _MOST)):
-        entry = Fields.read(item, ("id", "type", "isAssigned"), f"assignments[{number}].")
+        entry = call.fields(item, ("id", "type", "isAssigned"), f"assignments[{number}].")
         if not entry.has("isAssigned"):
             raise invalid(f"assignments[{number}].isAssigned must be given.", "isAssigned")
         kind = entry.choice("type", (_USER, _GROUP, _SITE))

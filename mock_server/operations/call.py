@@ -9,7 +9,7 @@ from attrs import frozen
 
 from mock_server.rules.authentication import Actor
 from mock_server.rules.permissions import Family, Reach, require
-from mock_server.wire.fields import Params, check_id
+from mock_server.wire.fields import Fields, Params, check_id
 from mock_server.wire.message import Request, Response
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Token
@@ -36,6 +36,10 @@ class Call:
     def organisation(self) -> Organisation:
         """The token's organisation: the only one there is for this call (R03)."""
         return self.actor.organisation
+
+    def fields(self, given: object, allowed: tuple[str, ...], where: str = "") -> Fields:
+        """A JSON object of the body, or the body itself; unknown fields as the world takes them."""
+        return Fields.read(given, allowed, where, lenient=self.world.policy.is_lenient)
 
     def path_id(self, name: str) -> str:
         """An id from the path."""
@@ -70,3 +74,5 @@ class Operation:
     """Answers from the warehouse, which may show the past (P)."""
     reference_only: bool = False
     """No live service has it."""
+    always_strict: bool = False
+    """Query and fields are read strictly in a lenient world too: whatever is passed over could widen it (R07)."""

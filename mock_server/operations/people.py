@@ -9,7 +9,6 @@ from mock_server.operations.call import Call, Handler
 from mock_server.operations.paging import feed
 from mock_server.refusal import invalid
 from mock_server.wire import answers, shapes
-from mock_server.wire.fields import Fields
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import Json
 from mock_server.world.organisation import Organisation
@@ -34,12 +33,12 @@ def who_am_i(call: Call) -> Response:
 
 def list_users(call: Call) -> Response:
     """POST /users/v1/users/list."""
-    fields = Fields.read(call.body, ("page_size", "page_token", "list_all", "filters"))
+    fields = call.fields(call.body, ("page_size", "page_token", "list_all", "filters"))
     size = fields.number("page_size", _PAGE, 1, _PAGE)
     after = fields.text("page_token")
     if fields.has("filters") == fields.flag("list_all"):
         raise invalid("Send either list_all: true or filters, one of the two.", "filters")
-    fits = _filter(fields.values["filters"]) if fields.has("filters") else (lambda _: True)
+    fits = _filter(call, fields.values["filters"]) if fields.has("filters") else (lambda _: True)
     everyone = sorted(call.organisation.people.values(), key=lambda person: person.id)
     # The token is the last id of the page before, so that people who come or go shift nothing.
     found = (person for person in everyone if person.id > after and fits(person))
@@ -48,9 +47,9 @@ def list_users(call: Call) -> Response:
     return answers.ok({"users": [shapes.user(each) for each in page[:size]], "next_page_token": more})
 
 
-def _filter(given: object) -> Callable[[Person], bool]:
+def _filter(call: Call, given: object) -> Callable[[Person], bool]:
     """People who fit every filter given; a filter without any would mean everyone, and is refused."""
-    fields = Fields.read(given, ("user_ids", "usernames", "statuses", "seat_types"), "filters.")
+    fields = call.fields(given, ("user_ids", "usernames", "statuses", "seat_types"), "filters.")
     wanted: list[tuple[Callable[[Person], str], frozenset[str]]] = []
     if fields.has("user_ids"):
         wanted.append((lambda person: person.id, frozenset(fields.ids("user_ids", _MOST_FILTERS))))
@@ -110,7 +109,7 @@ def feed_of(template: str) -> Handler:
 
 def permission_sets(call: Call) -> Response:
     """POST /permissions/v1/permission_sets."""
-    fields = Fields.read(call.body, ("limit", "offset", "search"))
+    fields = call.fields(call.body, ("limit", "offset", "search"))
     limit = fields.number("limit", 100, 1, 100)
     offset = fields.number("offset", 0, 0, 10**9)
     search = fields.text("search").casefold()

@@ -6,7 +6,6 @@ from mock_server.operations.call import Call
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.rules import webhooks
 from mock_server.wire import answers
-from mock_server.wire.fields import Fields
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import Json
 from mock_server.world import times
@@ -17,7 +16,7 @@ MOST = 1000
 
 def create(call: Call) -> Response:
     """POST /webhooks/v1/webhooks."""
-    fields = Fields.read(call.body, ("url", "trigger_events"))
+    fields = call.fields(call.body, ("url", "trigger_events"))
     url = webhooks.check_url(call.world, fields.text("url"))
     events = fields.texts("trigger_events", 100)
     if not events or set(events) != {RESET_EVENT}:
@@ -60,7 +59,7 @@ def get_secret(call: Call) -> Response:
 
 def new_secret(call: Call) -> Response:
     """POST /webhooks/v1/token: the next one; what is on its way is signed with the one before."""
-    Fields.read(call.body, ())
+    call.fields(call.body, ())
     secrets, own = call.world.webhook_secrets, call.organisation.id
     secrets[own] = secrets.get(own, 0) + 1
     return get_secret(call)

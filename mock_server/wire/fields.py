@@ -1,6 +1,7 @@
 """Typed reading of fields and query parameters, accepted in snake_case and in lowerCamelCase alike.
 
-Everything is refused with 400 that is unknown, repeated, spelled both ways at once, or of another type.
+Everything is refused with 400 that is unknown, repeated, spelled both ways at once, or of another type; a lenient
+reading passes over the unknown, and over nothing else.
 """
 
 from __future__ import annotations
@@ -42,11 +43,15 @@ def _spellings(allowed: tuple[str, ...]) -> dict[str, str]:
     return {spelling: name for name in allowed for spelling in (snake(name), camel(name))}
 
 
-def _canonical(given: Iterable[tuple[str, _T]], allowed: tuple[str, ...], kind: str) -> dict[str, list[_T]]:
-    """Values by the name in ``allowed``; refuses unknown names and both spellings of one."""
+def _canonical(
+    given: Iterable[tuple[str, _T]], allowed: tuple[str, ...], kind: str, *, lenient: bool
+) -> dict[str, list[_T]]:
+    """Values by the name in ``allowed``; refuses unknown names, unless lenient, and both spellings of one."""
     spellings, read, spelled = _spellings(allowed), dict[str, list[_T]](), dict[str, str]()
     for name, value in given:
         if name not in spellings:
+            if lenient:
+                continue
             known = f"known here: {', '.join(allowed)}" if allowed else "there are none here"
             raise invalid(f"Unknown {kind} {name[:100]!r}; {known}.", name[:100])
         canonical = spellings[name]
@@ -94,9 +99,11 @@ class Params:
     values: dict[str, list[str]]
 
     @classmethod
-    def read(cls, given: Iterable[tuple[str, str]], allowed: tuple[str, ...]) -> Params:
+    def read(
+        cls, given: Iterable[tuple[str, str]], allowed: tuple[str, ...], *, lenient: bool = False
+    ) -> Params:
         """Sort parameters by name; only lists (``…Ids``) may be repeated."""
-        values = _canonical(given, allowed, "query parameter")
+        values = _canonical(given, allowed, "query parameter", lenient=lenient)
         for name, found in values.items():
             if len(found) > 1 and not name.endswith("Ids"):
                 raise invalid(f"The query parameter {name} is given {len(found)} times; send it once.", name)
@@ -156,11 +163,13 @@ class Fields:
     where: str = ""
 
     @classmethod
-    def read(cls, given: object, allowed: tuple[str, ...], where: str = "") -> Fields:
+    def read(
+        cls, given: object, allowed: tuple[str, ...], where: str = "", *, lenient: bool = False
+    ) -> Fields:
         """Sort fields by name; ``where`` goes before the names in errors."""
         if not isinstance(given, dict):
             raise invalid(f"{where.rstrip('.') or 'The body'} must be a JSON object.", where.rstrip("."))
-        values = _canonical(given.items(), allowed, "field")
+        values = _canonical(given.items(), allowed, "field", lenient=lenient)
         return cls({name: value for name, (value,) in values.items()}, where)
 
     def has(self, name: str) -> bool:

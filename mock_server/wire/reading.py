@@ -51,11 +51,19 @@ def no_body(request: Request) -> None:
         raise invalid("This operation takes no body.")
 
 
-def json_body(request: Request) -> object:
+def agent(request: Request) -> None:
+    """Refuse a request that does not say which program sends it; that a live service asks for it is assumed."""
+    if not (request.header("user-agent") or "").strip():
+        raise invalid(
+            "The header User-Agent is missing; name your program and its version in it.", "User-Agent"
+        )
+
+
+def json_body(request: Request, *, lenient: bool = False) -> object:
     """The JSON body: 413 if too large, 415 if sent as something else, 400 if it is not strict JSON."""
     _bounded(request)
     kinds = request.all_headers("content-type")
-    if len(kinds) != 1 or not _JSON_TYPE.fullmatch(kinds[0].strip()):
+    if not lenient and (len(kinds) != 1 or not _JSON_TYPE.fullmatch(kinds[0].strip())):
         raise RefusedError(
             Reason.UNSUPPORTED_MEDIA_TYPE, "Send the body with the header Content-Type: application/json."
         )

@@ -22,6 +22,7 @@ from mock_server.world.exporter_rows import COLUMNS
 from rawhttp import PATIENCE, Answer, connected, read_answer, request
 
 TRAINING_MOCK = [sys.executable, "-m", "mock_server"]
+AGENT = ("user-agent", "tests/1")
 ENGINES = ["stdlib", "uvicorn"]
 SOUND_ROW = "2026-01-01T00:00:00.5Z,,3,1,c1,,Forklift basics,a@example.org,Ann,Özdemir,u1,,33.3,0,\n"
 
@@ -36,7 +37,7 @@ class Running:
 
     def get(self, target: str, *headers: tuple[str, str]) -> Answer:
         with connected(self.port) as sock:
-            sock.sendall(request("GET", target, (*headers, ("connection", "close"))))
+            sock.sendall(request("GET", target, (AGENT, *headers, ("connection", "close"))))
             return read_answer(sock)
 
     def tokens(self) -> dict[str, str]:
@@ -113,7 +114,7 @@ def test_a_request_under_way_is_finished_before_it_ends(engine: str) -> None:
     body = json.dumps({"courseId": "c1", "userIds": ["u1"]}).encode()
     with running("--engine", engine) as server:
         bearer = ("authorization", f"Bearer {server.tokens()['admin']}")
-        headers = (bearer, ("content-type", "application/json"), ("content-length", str(len(body))))
+        headers = (AGENT, bearer, ("content-type", "application/json"), ("content-length", str(len(body))))
         with connected(server.port) as sock, connected(server.port) as idle:
             sock.sendall(request("POST", "/training/courseprogress/v1/reset", headers))
             sock.sendall(body[:5])
@@ -152,6 +153,7 @@ def test_a_policy_reaches_the_world() -> None:
     with running("--policy", "confirmation=off", "--policy", "max_users_per_reset=1") as server:
         body = json.dumps({"courseId": "x", "userIds": ["a", "b"]}).encode()
         headers = (
+            AGENT,
             ("authorization", f"Bearer {server.tokens()['admin']}"),
             ("content-type", "application/json"),
         )

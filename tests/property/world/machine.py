@@ -123,7 +123,11 @@ class WatchedWorld(RuleBasedStateMachine):
         who: TokenName = "admin",
         headers: dict[str, str] | None = None,
     ) -> Request:
-        given = {"authorization": f"Bearer {self.mock.token(who)}", "content-type": "application/json"}
+        given = {
+            "user-agent": "tests/1",
+            "authorization": f"Bearer {self.mock.token(who)}",
+            "content-type": "application/json",
+        }
         given |= {name.lower(): value for name, value in (headers or {}).items()}
         return Request(method, path, "", tuple(given.items()), json.dumps(body).encode())
 
@@ -215,6 +219,6 @@ class WatchedWorld(RuleBasedStateMachine):
         assert self.gone.isdisjoint(model.texts(self.mock.world.snapshot()))
 
     def read(self, path: str) -> Json:
-        headers = (("authorization", f"Bearer {self.mock.token('admin')}"),)
+        headers = (("user-agent", "tests/1"), ("authorization", f"Bearer {self.mock.token('admin')}"))
         answer: Json = json.loads(self.mock.handle(Request("GET", path, "", headers)).body)
         return answer

@@ -210,7 +210,7 @@ WHO = Request("GET", "/accounts/user/v1/user:WhoAmI")
 
 def meddled(change: dict[str, object], status: int = 200) -> Response:
     mock = MockTraining.demo()
-    token = (("authorization", f"Bearer {mock.token('admin')}"),)
+    token = (("user-agent", "tests/1"), ("authorization", f"Bearer {mock.token('admin')}"))
     good = mock.handle(Request("GET", WHO.path, headers=token))
     body = {name: value for name, value in {**json.loads(good.body), **change}.items() if value is not None}
     return Response(status, good.headers, json.dumps(body).encode())

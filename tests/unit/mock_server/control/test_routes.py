@@ -47,7 +47,7 @@ def test_tokens_lists_every_token_with_owner_and_permissions(mock: MockTraining)
 
 def test_a_listed_token_opens_what_it_says(mock: MockTraining) -> None:
     for each in json.loads(ask(mock, "/_mock/tokens").body)["tokens"]:
-        headers = (("authorization", f"Bearer {each['token']}"),)
+        headers = (("user-agent", "tests/1"), ("authorization", f"Bearer {each['token']}"))
         answer = mock.handle(Request("GET", "/accounts/user/v1/user:WhoAmI", headers=headers))
         if each["name"] in ("revoked", "expired"):
             assert answer.status == 401

@@ -28,6 +28,7 @@ def ask(
     mock: MockTraining, method: str, path: str, body: object = None, token: str | None = None, **headers: str
 ) -> tuple[int, Any]:
     sent = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    sent += (("user-agent", "tests/1"),)
     sent += (("authorization", f"Bearer {token}"),) if token else ()
     sent += JSON if body is not None else ()
     data = b"" if body is None else json.dumps(body).encode()

@@ -20,6 +20,7 @@ WHO = "/accounts/user/v1/user:WhoAmI"
 FORKLIFT = "Forklift basics"
 ANNA = "anna.oezdemir@nordwerk.example"
 JSON_TYPE = ("content-type", "application/json")
+AGENT = ("user-agent", "tests/1")
 
 
 @frozen
@@ -65,9 +66,10 @@ class Speaker:
         raw: bytes | None = None,
         headers: tuple[tuple[str, str], ...] = (),
         too_large: bool = False,
+        agent: tuple[tuple[str, str], ...] = (AGENT,),
     ) -> Answer:
         """``body`` goes as JSON with its content type; ``raw`` goes as it is."""
-        sent = list(headers)
+        sent = [*agent, *headers]
         if self.token is not None:
             sent.append(("authorization", f"Bearer {self.mock._tokens.get(self.token, self.token)}"))
         if body is not None:

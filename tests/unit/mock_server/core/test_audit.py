@@ -6,6 +6,7 @@ from mock_server import MockTraining, Policy
 from mock_server.wire.message import Request
 from unit.mock_server.core.conftest import NOW
 from unit.mock_server.core.speaker import (
+    AGENT,
     ANNA,
     FORKLIFT,
     JSON_TYPE,
@@ -123,7 +124,7 @@ def test_R23_each_organisation_has_its_own_entries(mock: MockTraining) -> None:
 def test_R23_a_reset_through_another_door_of_the_same_world_is_the_same(mock: MockTraining) -> None:
     token = ("authorization", f"bearer {mock.token('admin')}")
     mock.handle(
-        Request("POST", "/training/courseprogress/v1/%72eset", headers=(token, JSON_TYPE), body=b"{}")
+        Request("POST", "/training/courseprogress/v1/%72eset", headers=(token, AGENT, JSON_TYPE), body=b"{}")
     )
     assert [entry.outcome for entry in mock.audit] == ["INVALID_ARGUMENT"]
 

@@ -166,7 +166,7 @@ def door(request: pytest.FixtureRequest) -> Door:
 
 def conversation(mock: MockTraining) -> Iterator[tuple[str, str, Headers, bytes]]:
     """Requests of every kind, the later ones showing what the earlier ones did."""
-    admin = (("authorization", f"Bearer {mock.token('admin')}"),)
+    admin = (("user-agent", "tests/1"), ("authorization", f"Bearer {mock.token('admin')}"))
     as_json = (*admin, ("content-type", "application/json"))
     course = mock.world.course("Forklift basics")
     feed = f"/training/v1/feed/training-course-progress?course_id={course.id}"
@@ -224,7 +224,11 @@ def test_the_conversation_reaches_successes_and_refusals_alike() -> None:
 
 def test_r06_a_reset_without_confirmation_changes_nothing_through_any_door(door: Door) -> None:
     mock = new_world()
-    headers = (("authorization", f"Bearer {mock.token('admin')}"), ("content-type", "application/json"))
+    headers = (
+        ("user-agent", "tests/1"),
+        ("authorization", f"Bearer {mock.token('admin')}"),
+        ("content-type", "application/json"),
+    )
     course = mock.world.course("Forklift basics").id
     before = mock.world.main.progress[course].records.copy()
     with door(mock) as send:
@@ -235,7 +239,11 @@ def test_r06_a_reset_without_confirmation_changes_nothing_through_any_door(door:
 
 def test_a_body_of_fifty_megabytes_is_answered_413(door: Door) -> None:
     mock = new_world()
-    headers = (("authorization", f"Bearer {mock.token('admin')}"), ("content-type", "application/json"))
+    headers = (
+        ("user-agent", "tests/1"),
+        ("authorization", f"Bearer {mock.token('admin')}"),
+        ("content-type", "application/json"),
+    )
     with door(mock) as send:
         assert send("POST", RESET, headers, b"x" * 50_000_000).status == 413
         # The connection is in order afterwards.

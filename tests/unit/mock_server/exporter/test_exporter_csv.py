@@ -55,7 +55,7 @@ def load(folder: Path, data: bytes, **options: Any) -> MockTraining:
 
 def get(mock: MockTraining, target: str, token: TokenName = "admin") -> Any:
     path, _, query = target.partition("?")
-    headers = (("authorization", f"Bearer {mock.token(token)}"),)
+    headers = (("user-agent", "tests/1"), ("authorization", f"Bearer {mock.token(token)}"))
     response = mock.handle(Request("GET", path, query, headers))
     assert response.status == 200, response.body
     return json.loads(response.body)
@@ -204,6 +204,7 @@ def test_r12_a_reset_works_on_a_loaded_world_and_r16_leaves_the_rest(tmp_path: P
     mock = load(tmp_path, content(rows))
     confirmation = json.dumps({"courseTitle": "Course c1", "users": 1})
     headers = (
+        ("user-agent", "tests/1"),
         ("authorization", f"Bearer {mock.token('admin')}"),
         ("content-type", "application/json"),
         ("reset-confirmation", confirmation),

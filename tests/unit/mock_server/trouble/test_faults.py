@@ -34,7 +34,7 @@ def mock() -> MockTraining:
 
 
 def ask(mock: MockTraining, path: str = WHO, query: str = "", *, token: str = "admin") -> Response:
-    headers = (("authorization", f"Bearer {mock.token(token)}"),)  # type: ignore[arg-type]  # any name
+    headers = (("user-agent", "tests/1"), ("authorization", f"Bearer {mock.token(token)}"))  # type: ignore[arg-type]  # any name
     return mock.handle(Request("GET", path, query, headers))
 
 
