@@ -145,6 +145,7 @@ _SERVED = (
         scope.rights,
         takes_body=True,
         audited=True,
+        always_strict=True,
     ),
     Operation(
         "PreviewReset",
@@ -155,6 +156,7 @@ _SERVED = (
         scope.rights,
         takes_body=True,
         reference_only=True,
+        always_strict=True,
     ),
 )
 

@@ -16,6 +16,7 @@ from mock_server.wire.message import Request
 from mock_server.wire.reading import strict_json
 from unit.mock_server.core.conftest import NOW
 from unit.mock_server.core.speaker import (
+    AGENT,
     COURSES,
     FEED,
     JSON_TYPE,
@@ -418,7 +419,7 @@ def test_hostile_requests_make_no_5xx() -> None:
     def send(
         method: str, path: str, query: str, sent: list[tuple[str, str]], body: bytes, large: bool
     ) -> None:
-        answer = mock.handle(Request(method, path, query, (token, *sent), body, large))
+        answer = mock.handle(Request(method, path, query, (token, AGENT, *sent), body, large))
         assert answer.status < 500 or answer.status == 501
         json.loads(answer.body)
 
