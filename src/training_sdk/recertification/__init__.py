@@ -1,0 +1,23 @@
+"""Who has to renew a completion, and when: pure functions of the progress feed, the calendar and a day.
+
+Nothing here sends anything or remembers anything between two runs. The people found due go into a plan, which is
+confirmed and applied like any other.
+"""
+
+from training_sdk.recertification.civil import LeapDay
+from training_sdk.recertification.deciding import who_is_due
+from training_sdk.recertification.due import Due, DueCase, Standing
+from training_sdk.recertification.rules import Anniversary, BeforeExpiry, FixedDate, FromCompletion, Rule
+
+__all__ = [
+    "Anniversary",
+    "BeforeExpiry",
+    "Due",
+    "DueCase",
+    "FixedDate",
+    "FromCompletion",
+    "LeapDay",
+    "Rule",
+    "Standing",
+    "who_is_due",
+]
