@@ -33,7 +33,7 @@ from training_sdk.errors import (
     TrainingError,
     UnconfirmedFormatError,
 )
-from training_sdk.models.analytics import CourseStatistics, LessonProgress
+from training_sdk.models.analytics import CourseStatistics, LessonAttempt, LessonProgress
 from training_sdk.models.courses import AssignmentResult, Course, CourseStatus, DueBy, Lesson, OriginalCourse
 from training_sdk.models.groups import Group, GroupMember, Site, SiteMember
 from training_sdk.models.paths import Collection, LearningPath, LearningPathDetail
@@ -71,6 +71,7 @@ __all__ = [
     "LearningPath",
     "LearningPathDetail",
     "Lesson",
+    "LessonAttempt",
     "LessonProgress",
     "Listing",
     "Me",

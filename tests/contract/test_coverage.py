@@ -44,6 +44,7 @@ OFFERED: dict[str, tuple[str, Call]] = {
         "analytics.course_statistics",
         lambda client, _: list(client.analytics.course_statistics()),
     ),
+    "ListLessonAttempts": ("analytics.attempts", lambda client, _: list(client.analytics.attempts())),
     "GetUserLessonProgress": (
         "analytics.lesson_progress",
         lambda client, plant: list(client.analytics.lesson_progress(plant.id("anna"))),
@@ -69,7 +70,7 @@ BESIDE = {"courses.get", "resets.plan", "resets.plan_everyone", "request"}
 """Methods that are made of others' operations."""
 
 NOT_OFFERED = {
-    *("ListLessonAttempts", "FeedUsers"),
+    "FeedUsers",
     *("ListLessonProgressEvents", "GetLessonStatistics", "GetSlideStatistics", "ListRapidRefreshAnswers"),
     *("ListSurveyAnswers", "ListSurveyQuestionDefinitions", "ListUserLessonProgressEvents"),
     *(

@@ -23,6 +23,7 @@ from training_sdk import (
     LearningPath,
     LearningPathDetail,
     Lesson,
+    LessonAttempt,
     LessonProgress,
     Listing,
     Me,
@@ -59,6 +60,7 @@ def sync(client: TrainingClient, plan: ResetPlan) -> None:
     )
     assert_type(client.analytics.course_statistics(course_ids={"c"}), Listing[CourseStatistics])
     assert_type(client.analytics.lesson_progress("u", course_id="c"), Listing[LessonProgress])
+    assert_type(client.analytics.attempts(course_id="c", user_id="u"), Listing[LessonAttempt])
     assert_type(client.permissions.list(), Listing[PermissionSet])
     assert_type(client.paths.list(), Listing[LearningPath])
     assert_type(client.paths.get("p"), LearningPathDetail)
@@ -88,6 +90,7 @@ def asynchronous(client: AsyncTrainingClient, plan: ResetPlan) -> list[object]:
         assert_type(client.progress.list(course_id="c", user_id="u"), AsyncListing[ProgressRow]),
         assert_type(client.analytics.course_statistics(), AsyncListing[CourseStatistics]),
         assert_type(client.analytics.lesson_progress("u"), AsyncListing[LessonProgress]),
+        assert_type(client.analytics.attempts(), AsyncListing[LessonAttempt]),
         assert_type(client.permissions.list(search="x"), AsyncListing[PermissionSet]),
         assert_type(client.paths.list(), AsyncListing[LearningPath]),
         assert_type(client.paths.get(path_id="p"), Coroutine[Any, Any, LearningPathDetail]),

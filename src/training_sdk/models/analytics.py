@@ -35,3 +35,17 @@ class LessonProgress(Model):
     completed_date_time: datetime | None = None
     percentage_completed: float = 0.0
     score: float | None = None
+
+
+@frozen
+class LessonAttempt(Model):
+    """One try at a lesson (shape assumed)."""
+
+    id: str
+    user_id: str
+    course_id: str
+    lesson_id: str
+    started_date_time: datetime | None = None
+    completed_date_time: datetime | None = None
+    score: float | None = None
+    success: bool | None = None

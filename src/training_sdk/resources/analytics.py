@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from training_sdk import _checks, _paging, _urls
 from training_sdk._operation import Bound, D, listing
 from training_sdk._pages import Calls, Walk
-from training_sdk.models.analytics import CourseStatistics, LessonProgress
+from training_sdk.models.analytics import CourseStatistics, LessonAttempt, LessonProgress
 
 
 class Analytics(Bound[D]):
@@ -32,21 +32,51 @@ class Analytics(Bound[D]):
 
         REST: ``GET /training/analytics/v1/users/{userId}/lessons/progress`` (path published, shape assumed).
         """
-        course = _checks.optional_id(course_id, "course_id")
-        path = _urls.path(
-            "/training/analytics/v1/users/{id}/lessons/progress", id=_checks.one_id(user_id, "user_id")
+        return lessons_of_user(
+            self._calls, _checks.one_id(user_id, "user_id"), _checks.optional_id(course_id, "course_id")
         )
-        return _paging.numbered(
+
+    @listing
+    def attempts(self, *, course_id: str | None = None, user_id: str | None = None) -> Walk[LessonAttempt]:
+        """List attempts at lessons, of one course or user, of both, or of everything that the token sees.
+
+        On a live service up to 2 h old.
+
+        REST: ``GET /training/analytics/v1/lessons/attempts`` (path published, shape assumed).
+        """
+        return lesson_attempts(
             self._calls,
-            path,
-            LessonProgress,
-            queries=[(("courseId", course),)],
-            keep=lambda lesson, _: course in (None, lesson.course_id),
+            course_id=_checks.optional_id(course_id, "course_id"),
+            user_id=_checks.optional_id(user_id, "user_id"),
         )
+
+
+def lessons_of_user(calls: Calls, user_id: str, course_id: str | None) -> Walk[LessonProgress]:
+    """The walk behind ``lesson_progress``, for evidence as well."""
+    return _paging.numbered(
+        calls,
+        _urls.path("/training/analytics/v1/users/{id}/lessons/progress", id=user_id),
+        LessonProgress,
+        queries=[(("courseId", course_id),)],
+        keep=lambda lesson, _: course_id in (None, lesson.course_id),
+    )
+
+
+def lesson_attempts(
+    calls: Calls, *, course_id: str | None = None, user_id: str | None = None
+) -> Walk[LessonAttempt]:
+    """The walk behind ``attempts``, for evidence as well."""
+    return _paging.numbered(
+        calls,
+        "/training/analytics/v1/lessons/attempts",
+        LessonAttempt,
+        queries=[(("courseId", course_id), ("userId", user_id))],
+        keep=lambda one, _: course_id in (None, one.course_id) and user_id in (None, one.user_id),
+    )
 
 
 def statistics(calls: Calls, course_ids: Sequence[str] | None) -> Walk[CourseStatistics]:
-    """The walk behind ``course_statistics``, for planning a reset as well."""
+    """The walk behind ``course_statistics``, for planning a reset and for evidence as well."""
     return _paging.by_ids(
         calls,
         "/training/analytics/v1/courses/statistics",

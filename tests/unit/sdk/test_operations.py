@@ -82,7 +82,7 @@ def test_the_operations_are_those_that_are_promised() -> None:
     assert {str(op) for op in OPERATIONS} == {
         *("users.me", "users.list", "permissions.list", "request"),
         *("courses.list", "courses.get", "courses.lessons", "courses.lesson", "courses.update_assignments"),
-        *("progress.list", "analytics.course_statistics", "analytics.lesson_progress"),
+        *("progress.list", "analytics.course_statistics", "analytics.lesson_progress", "analytics.attempts"),
         *("paths.list", "paths.get", "collections.list", "collections.courses"),
         *("groups.list", "groups.members", "sites.list", "sites.members"),
         *("resets.plan", "resets.plan_everyone", "resets.apply"),
