@@ -58,12 +58,17 @@ def dumps(value: Any) -> bytes:
 
 
 def structure(value: Any, shape: type[T], response: Response) -> T:
+    """Plain JSON data of an answer as ``shape``. Raises DecodingError with status and request id."""
+    return structure_value(value, shape, status=response.status, request_id=response.request_id)
+
+
+def structure_value(value: Any, shape: type[T], **known: Any) -> T:
     """Plain JSON data as ``shape``; fast at first, and a second time with paths if something does not fit."""
     try:
         return _fast.structure(value, shape)
     except Exception:
         complaint = _complaint(value, shape)
-    raise DecodingError(complaint, status=response.status, request_id=response.request_id)
+    raise DecodingError(complaint, **known)
 
 
 @attrs.frozen

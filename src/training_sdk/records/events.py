@@ -97,7 +97,7 @@ class Lost:
 
 @frozen
 class ReadBack:
-    """What reading back showed of people of a request whose fate was open: ``applied``, ``not applied``, ``unknown``."""
+    """What reading back showed of people whose fate was open: ``applied``, ``not applied`` or ``unknown``."""
 
     at: datetime
     chunk: int

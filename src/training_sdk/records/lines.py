@@ -133,17 +133,28 @@ def canonical(value: Any) -> bytes:
     return text.encode("ascii")
 
 
-def decode(line: bytes, path: Path, number: int) -> dict[str, Any]:
-    """The object in a line. Raises RecordsDamagedError, naming the place."""
+def parse(line: bytes) -> dict[str, Any] | None:
+    """The object in a line, or None if there is none."""
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):
-        entry = None
-    if type(entry) is not dict:
-        raise RecordsDamagedError(
-            f"{path}, line {number}, is not what was written: no JSON object. Keep the file, and bring back a copy"
-        )
+        return None
+    return entry if type(entry) is dict else None
+
+
+def decode(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    """The object in a line. Raises RecordsDamagedError, naming the place."""
+    entry = parse(line)
+    if entry is None:
+        raise damaged(path, number, "it holds no JSON object")
     return entry
+
+
+def damaged(path: Path, number: int, why: str) -> RecordsDamagedError:
+    """The error that names a line which is not what was written."""
+    return RecordsDamagedError(
+        f"{path}, line {number}, is not what was written: {why}. Keep the file, and bring back a copy"
+    )
 
 
 @contextmanager

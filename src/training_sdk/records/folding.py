@@ -1,0 +1,225 @@
+"""What a journal amounts to: pure, and strict about what may follow what.
+
+A plan may reset a person once. So no request may be made ready that names somebody who was reset, or of whom it is
+not known: the fold refuses such an event, before anything could be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import TypeAlias
+
+from attrs import define, evolve, field, frozen
+
+from training_sdk.records.events import (
+    Answered,
+    Closed,
+    Event,
+    EvidenceKept,
+    Intent,
+    Lost,
+    Opened,
+    ReadBack,
+    Refused,
+    Sent,
+    SkippedUsers,
+)
+
+Key: TypeAlias = tuple[str, str]
+"""Course id and user id."""
+
+APPLIED, NOT_APPLIED, UNDECIDED = "applied", "not applied", "unknown"
+
+
+class ChunkFate(StrEnum):
+    """How far one request came."""
+
+    PLANNED = "planned"
+    INTENDED = "intended"
+    SENT = "sent"
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    LOST = "lost"
+    READ_BACK = "read back"
+
+
+class Standing(StrEnum):
+    """How one person stands in the application of a plan."""
+
+    UNSENT = "unsent"
+    """Not sent, or read back and seen not to have been reset."""
+    REFUSED = "refused"
+    """Sent, and known to have had no effect."""
+    UNKNOWN = "unknown"
+    """Sent, and nobody can say: to be read back before anything else."""
+    RESET = "reset"
+    SKIPPED = "skipped"
+
+
+class OutOfOrderError(ValueError):
+    """An event that cannot follow what is in the journal."""
+
+
+@frozen
+class Chunk:
+    """One request: the people in it and how far it came."""
+
+    number: int
+    course_id: str
+    user_ids: tuple[str, ...]
+    key: str
+    fate: ChunkFate = ChunkFate.INTENDED
+    count: int | None = None
+    request_id: str | None = None
+    message: str | None = None
+
+    @property
+    def people(self) -> tuple[Key, ...]:
+        """The people in it, each with the course."""
+        return tuple((self.course_id, user_id) for user_id in self.user_ids)
+
+
+@define
+class JournalState:
+    """What has become of an application so far. Nobody who stands nowhere in it has been sent."""
+
+    opened: Opened | None = None
+    packs: tuple[EvidenceKept, ...] = ()
+    chunks: dict[int, Chunk] = field(factory=dict)
+    users: dict[Key, Standing] = field(factory=dict)
+    codes: dict[Key, str] = field(factory=dict)
+    """Why each skipped person was skipped."""
+    closed: Closed | None = None
+    has_sent: bool = False
+
+    def fate(self, chunk: int) -> ChunkFate:
+        """How far a request came; ``PLANNED`` if the journal does not know it."""
+        return self.chunks[chunk].fate if chunk in self.chunks else ChunkFate.PLANNED
+
+    def standing(self, course_id: str, user_id: str) -> Standing:
+        """How one person stands."""
+        return self.users.get((course_id, user_id), Standing.UNSENT)
+
+    @property
+    def to_read_back(self) -> tuple[Chunk, ...]:
+        """The requests with people of whom it is not known whether they were reset."""
+        return tuple(
+            chunk
+            for chunk in self.chunks.values()
+            if any(self.users[key] is Standing.UNKNOWN for key in chunk.people)
+        )
+
+    def take(self, event: Event) -> None:
+        """Go one event further. Raises OutOfOrderError, and then nothing has changed."""
+        _refuse_unless(self.closed is None, "the journal is closed: nothing can follow")
+        _refuse_unless(self.opened is not None or isinstance(event, Opened), "a journal begins with 'opened'")
+        match event:
+            case Opened():
+                self._open(event)
+            case EvidenceKept():
+                self.packs = (*self.packs, event)
+            case SkippedUsers():
+                self._skip(event)
+            case Intent():
+                self._intend(event)
+            case ReadBack():
+                self._read_back(event)
+            case Closed():
+                _refuse_unless(not self.to_read_back, "people are unknown: it cannot be closed")
+                self.closed = event
+            case _:
+                self._go_on(event)
+
+    def _open(self, event: Opened) -> None:
+        _refuse_unless(not self.has_sent, "a request has been sent: it can be resumed, and not begun anew")
+        self.opened = event
+        self.chunks, self.users, self.codes = {}, {}, {}
+
+    def _skip(self, event: SkippedUsers) -> None:
+        people = {(event.course_id, user_id): code for user_id, code in event.codes.items()}
+        self._refuse_standing(people, Standing.RESET, Standing.UNKNOWN)
+        self.users |= dict.fromkeys(people, Standing.SKIPPED)
+        self.codes |= people
+
+    def _intend(self, event: Intent) -> None:
+        chunk = Chunk(event.chunk, event.course_id, event.user_ids, event.key)
+        open_fates = (ChunkFate.SENT, ChunkFate.LOST)
+        _refuse_unless(
+            self.fate(event.chunk) not in open_fates, f"the fate of request {event.chunk} is not known yet"
+        )
+        _refuse_unless(len(set(chunk.people)) == len(chunk.people) > 0, "it names nobody, or somebody twice")
+        self._refuse_standing(chunk.people, Standing.RESET, Standing.UNKNOWN, Standing.SKIPPED)
+        self.chunks[event.chunk] = chunk
+        self.users |= dict.fromkeys(chunk.people, Standing.UNSENT)
+
+    def _go_on(self, event: Sent | Answered | Refused | Lost) -> None:
+        needed = (ChunkFate.INTENDED,) if isinstance(event, Sent) else (ChunkFate.SENT,)
+        chunk = self._chunk(event.chunk, *needed)
+        match event:
+            case Sent():
+                self.has_sent = True
+                self._settle(evolve(chunk, fate=ChunkFate.SENT), Standing.UNKNOWN)
+            case Answered():
+                chunk = evolve(chunk, fate=ChunkFate.ANSWERED, count=event.count, request_id=event.request_id)
+                self._settle(chunk, Standing.RESET if self._is_sure(chunk) else Standing.UNKNOWN)
+            case Refused():
+                chunk = evolve(
+                    chunk, fate=ChunkFate.REFUSED, message=event.message, request_id=event.request_id
+                )
+                self._settle(chunk, Standing.REFUSED)
+            case Lost():
+                chunk = evolve(chunk, fate=ChunkFate.LOST, message=event.message, request_id=event.request_id)
+                self._settle(chunk, Standing.UNKNOWN)
+
+    def _is_sure(self, chunk: Chunk) -> bool:
+        """One call for everyone reaches whom the server takes for everyone, so only reading back tells."""
+        by_server = self.opened is not None and self.opened.server_side
+        return chunk.count == len(chunk.user_ids) and not by_server
+
+    def _read_back(self, event: ReadBack) -> None:
+        chunk = self._chunk(
+            event.chunk, ChunkFate.SENT, ChunkFate.LOST, ChunkFate.ANSWERED, ChunkFate.READ_BACK
+        )
+        found = {(chunk.course_id, user_id): verdict for user_id, verdict in event.verdicts.items()}
+        _refuse_unless(found.keys() <= set(chunk.people), f"request {event.chunk} did not hold all of them")
+        for key, verdict in found.items():
+            _refuse_unless(verdict in _VERDICTS, f"{verdict!r} is no verdict")
+            allowed = verdict == APPLIED or self.users[key] is not Standing.RESET
+            _refuse_unless(allowed, f"{key[1]} has been reset already")
+        self.chunks[chunk.number] = evolve(chunk, fate=ChunkFate.READ_BACK)
+        self.users |= {key: _VERDICTS[verdict] for key, verdict in found.items()}
+
+    def _chunk(self, number: int, *fates: ChunkFate) -> Chunk:
+        needed = " or ".join(fates)
+        _refuse_unless(self.fate(number) in fates, f"request {number} is {self.fate(number)}, not {needed}")
+        return self.chunks[number]
+
+    def _settle(self, chunk: Chunk, standing: Standing) -> None:
+        self.chunks[chunk.number] = chunk
+        self.users |= dict.fromkeys(chunk.people, standing)
+
+    def _refuse_standing(self, people: Iterable[Key], *standings: Standing) -> None:
+        for key in people:
+            standing = self.users.get(key)
+            _refuse_unless(standing not in standings, f"user {key[1]} in course {key[0]} is {standing}")
+
+
+_VERDICTS: Mapping[str, Standing] = {
+    APPLIED: Standing.RESET,
+    NOT_APPLIED: Standing.UNSENT,
+    UNDECIDED: Standing.UNKNOWN,
+}
+
+
+def fold(events: Iterable[Event]) -> JournalState:
+    """What these events amount to. Raises OutOfOrderError where one cannot follow those before it."""
+    state = JournalState()
+    for event in events:
+        state.take(event)
+    return state
+
+
+def _refuse_unless(holds: bool, why: str) -> None:
+    if not holds:
+        raise OutOfOrderError(why)

@@ -1,0 +1,164 @@
+"""The journal of one plan: every step of its application, on the disk before the next one is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import attrs
+from attrs import define
+
+from training_sdk import _codec
+from training_sdk.errors import DecodingError, RecordsError
+from training_sdk.records.chain import RESERVED, START, Head, check, head_of, seal
+from training_sdk.records.events import (
+    Answered,
+    Closed,
+    Event,
+    EvidenceKept,
+    Intent,
+    Lost,
+    Opened,
+    ReadBack,
+    Refused,
+    Sent,
+    SkippedUsers,
+)
+from training_sdk.records.folding import (
+    JournalState,
+    OutOfOrderError,
+    fold,
+)
+from training_sdk.records.lines import Lines, damaged
+
+FILE = "journal.jsonl"
+KINDS: Mapping[str, type[Event]] = {
+    "opened": Opened,
+    "evidence": EvidenceKept,
+    "skipped": SkippedUsers,
+    "intent": Intent,
+    "sent": Sent,
+    "answered": Answered,
+    "refused": Refused,
+    "lost": Lost,
+    "read-back": ReadBack,
+    "closed": Closed,
+}
+_NAMES = {kind: name for name, kind in KINDS.items()}
+
+
+def read_journal(folder: Path) -> tuple[Event, ...]:
+    """The events in a plan's folder as they stand, without taking the journal; none if there is no journal.
+
+    Raises RecordsDamagedError with file and line.
+    """
+    return _read(Lines(folder / FILE))[0]
+
+
+@define
+class Journal:
+    """The journal of one plan, held by this process alone until it is closed."""
+
+    _lines: Lines
+    _held: ExitStack
+    _events: list[Event]
+    _head: Head
+    _state: JournalState
+
+    @classmethod
+    def open(cls, folder: Path) -> Journal:
+        """Take the journal in a plan's folder, new or as it was left.
+
+        Raises RecordsLockedError, naming the process that has it, and RecordsDamagedError with file and line.
+        """
+        lines, held = Lines(folder / FILE), ExitStack()
+        held.enter_context(lines.writing())
+        try:
+            events, head = _read(lines)
+        except BaseException:
+            held.close()
+            raise
+        return cls(lines, held, [*events], head, fold(events))
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Everything that has been noted."""
+        return tuple(self._events)
+
+    def state(self) -> JournalState:
+        """What has become of the application so far."""
+        return fold(self._events)
+
+    def note(self, event: Event) -> None:
+        """Write an event; it is on the disk when this returns.
+
+        Raises RecordsError, before anything is written, where it cannot follow what the journal says: above all
+        where it would send somebody who was reset, or of whom that is not known. Raises RecordsUnwritableError where
+        it cannot be kept, and then the journal is as it was.
+        """
+        try:
+            self._state.take(event)
+        except OutOfOrderError as error:
+            name = _NAMES[type(event)]
+            raise RecordsError(
+                f"{self._lines.path} cannot say {name!r} now: {error}. Nothing was noted"
+            ) from None
+        try:
+            entry = seal(
+                {"event": _NAMES[type(event)], **attrs.asdict(event, value_serializer=_plain)}, self._head
+            )
+            self._lines.append(entry)
+        except BaseException:
+            self._state = self.state()
+            raise
+        self._head = head_of(entry)
+        self._events.append(event)
+
+    def close(self) -> None:
+        """Let go of it; another process may take it then."""
+        self._held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _plain(_: Any, __: Any, value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _read(lines: Lines) -> tuple[tuple[Event, ...], Head]:
+    """The events of a journal, and where its chain ends."""
+    state, events, head = JournalState(), [], START
+    for link in check(lines.raw()):
+        try:
+            if link.entry is None or link.fault:
+                raise OutOfOrderError(link.fault)
+            event = _event(link.entry)
+            state.take(event)
+        except (OutOfOrderError, DecodingError) as error:
+            raise damaged(lines.path, link.line, str(error)) from None
+        events.append(event)
+        head = head_of(link.entry)
+    return tuple(events), head
+
+
+def _event(entry: Mapping[str, Any]) -> Event:
+    kind = KINDS.get(entry.get("event", ""))
+    if kind is None:
+        raise OutOfOrderError(
+            f"event {entry.get('event')!r} is unknown; is this of a newer version of the SDK?"
+        )
+    facts = {name: value for name, value in entry.items() if name not in (*RESERVED, "event")}
+    unknown = facts.keys() - {attribute.name for attribute in attrs.fields(kind)}
+    if unknown:
+        raise OutOfOrderError(f"{sorted(unknown)} are unknown; is this of a newer version of the SDK?")
+    return _codec.structure_value(facts, kind)
