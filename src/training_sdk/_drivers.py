@@ -34,10 +34,12 @@ from training_sdk._flow import (
     Sleep,
     TransportError,
     UnsentError,
+    Whose,
 )
+from training_sdk._pace import fingerprint
 from training_sdk._urls import BaseUrl, is_loopback
 from training_sdk._version import __version__
-from training_sdk.errors import InvalidArgumentError
+from training_sdk.errors import InvalidArgumentError, ReadOnlyError
 
 T = TypeVar("T")
 
@@ -51,6 +53,10 @@ LARGEST_ANSWER = 256 * 1024 * 1024
 LONGEST_CONNECT = 10.0
 HOPELESS = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "Name or service not known")
 """Signs in an error that trying again would not help."""
+READ_ONLY = (
+    "{what} would change something, and this client cannot: it was made with read_only=True, or "
+    "SAFETYCULTURE_READ_ONLY is set. Nothing was sent. Use a client that may write, if that is what you mean"
+)
 GRACE = 0.1
 """Seconds by which httpx's own timeouts come first, for they tell what was never delivered from what was."""
 
@@ -73,11 +79,12 @@ _AS_PREPARED: dict[str, Any] = {"follow_redirects": False, "auth": None}
 
 @frozen
 class Connection:
-    """Where a driver sends, as whom, and how long one attempt may take, in seconds."""
+    """Where a driver sends, as whom, how long one attempt may take in seconds, and whether it may change anything."""
 
     base_url: BaseUrl
     token: Any = field(repr=False)
     timeout: float
+    read_only: bool = False
 
 
 # --- what both drivers share: pure preparation and reading -----------------------------------------------------------
@@ -109,6 +116,12 @@ def _sync_client(base_url: BaseUrl) -> httpx.Client:
     return http
 
 
+def _refuse_to_write(connection: Connection, request: Request) -> None:
+    """The last gate of a client that cannot write: whatever flow asks, nothing passes here that does not read."""
+    if connection.read_only and not request.reads:
+        raise ReadOnlyError(READ_ONLY.format(what=f"{request.method} {request.path}"))
+
+
 def _build(http: Any, connection: Connection, request: Request, token: str) -> httpx.Request:
     if http.is_closed:
         raise InvalidArgumentError(
@@ -123,6 +136,10 @@ def _build(http: Any, connection: Connection, request: Request, token: str) -> h
     if request.body is not None:
         headers["content-type"] = "application/json"
     headers.update(request.headers)
+    if not headers[
+        "authorization"
+    ]:  # the contract kit asks as nobody: the header is left out then, not empty
+        del headers["authorization"]
     limits = httpx.Timeout(Deadline(connection.timeout), connect=min(connection.timeout, LONGEST_CONNECT))
     url = _parsed(str(connection.base_url) + request.target)
     built: httpx.Request = http.build_request(
@@ -145,8 +162,10 @@ def _parsed(address: str) -> httpx.URL:
 
 def _response(answer: httpx.Response, body: bytes, prepared: httpx.Request) -> Response:
     headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
-    if not answer.is_success:  # what it says ends in a message, and some servers repeat what they were sent
-        token = prepared.headers["authorization"].removeprefix("Bearer ")
+    token = prepared.headers.get("authorization", "").removeprefix("Bearer ")
+    if (
+        token and not answer.is_success
+    ):  # what it says ends in a message; some servers repeat what they were sent
         body = body.replace(token.encode(), b"***")
         headers = tuple((name, value.replace(token, "***")) for name, value in headers)
     response = Response(answer.status_code, headers, body)
@@ -246,7 +265,10 @@ def _note(request: Request, answer: Response, started: float) -> None:
 
 def _pause(effect: Sleep) -> float:
     seconds = effect.seconds + _jitter.uniform(0, effect.jitter)
-    log.warning("%s; trying again in %.1f s", effect.why, seconds)
+    if effect.planned:
+        log.info("%s; going on in %.1f s", effect.why, seconds)
+    else:
+        log.warning("%s; trying again in %.1f s", effect.why, seconds)
     return seconds
 
 
@@ -299,10 +321,13 @@ class SyncDriver:
             return _now()
         if isinstance(effect, Act):
             return effect.action()
+        if isinstance(effect, Whose):
+            return fingerprint(self._token())
         return time.sleep(_pause(effect))
 
     def _send(self, request: Request) -> Response:
         try:
+            _refuse_to_write(self.connection, request)
             prepared = _build(self._http, self.connection, request, self._token())
         except BaseException as problem:
             raise UnsentError(problem) from None
@@ -372,12 +397,15 @@ class AsyncDriver:
             return _now()
         if isinstance(effect, Act):
             return effect.action()
+        if isinstance(effect, Whose):
+            return fingerprint(await self._token())
         import anyio
 
         return await anyio.sleep(_pause(effect))
 
     async def _send(self, request: Request) -> Response:
         try:
+            _refuse_to_write(self.connection, request)
             prepared = _build(self._http, self.connection, request, await self._token())
         except BaseException as problem:
             raise UnsentError(problem) from None

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
+
+Family: TypeAlias = Literal["catalogue", "general"]
+"""Requests that share one of the vendor's limits (P): courses and what is laid out like them, and all the rest."""
+
+READING_METHODS = ("GET", "HEAD")
 
 
 @frozen
@@ -24,6 +29,10 @@ class Request:
     headers: tuple[tuple[str, str], ...] = ()
     repeatable: bool = True
     """Sending it twice does no harm. Where False, an answer that is lost is never asked for again."""
+    reads: bool = field(default=Factory(lambda self: self.method in READING_METHODS, takes_self=True))
+    """It changes nothing. A POST that only reads says so; a client that cannot write sends nothing else."""
+    limit: Family = "general"
+    """Which limit of the vendor's it counts towards."""
 
     @property
     def path(self) -> str:
@@ -53,7 +62,9 @@ class Sleep:
     seconds: float
     jitter: float = 0.0
     why: str = ""
-    """For the log: what went wrong, so that nobody wonders why nothing happens."""
+    """For the log: what went wrong, or what is waited for, so that nobody wonders why nothing happens."""
+    planned: bool = False
+    """Nothing went wrong: this wait is part of the work."""
 
 
 @frozen
@@ -75,6 +86,11 @@ class Act:
 
 
 @frozen
+class Whose:
+    """Answer with the fingerprint of the token that a request sent now would carry."""
+
+
+@frozen
 class Moment:
     """One reading of both clocks."""
 
@@ -82,7 +98,7 @@ class Moment:
     utc: datetime
 
 
-Effect: TypeAlias = Request | Sleep | Now | Act
+Effect: TypeAlias = Request | Sleep | Now | Act | Whose
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Effect, Any, T]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from training_sdk import _send, _urls
-from training_sdk._drivers import AsyncDriver, SyncDriver
+from training_sdk._drivers import READ_ONLY, AsyncDriver, SyncDriver
 from training_sdk._flow import Flow, Request, Response
-from training_sdk.errors import DecodingError
+from training_sdk._pace import UNPACED, Pace
+from training_sdk.errors import DecodingError, ReadOnlyError
 
 T = TypeVar("T")
 
@@ -20,14 +21,24 @@ MOST_EMPTY_PAGES = 10
 
 @frozen
 class Calls:
-    """What every operation needs to know of its client: where pages may lead and how long to try."""
+    """What every operation needs to know of its client: where pages may lead, how long to try, at what pace."""
 
     base_url: _urls.BaseUrl
     max_retry_seconds: float
+    read_only: bool = False
+    """Refuse what changes something; the drivers of such a client refuse it too, whoever asks."""
+    pace: Pace = field(default=UNPACED, repr=False, eq=False)
 
     def call(self, request: Request, decode: Callable[[Response], T]) -> Flow[T]:
         """Send by the send rules and decode."""
-        return _send.call(request, decode, max_retry_seconds=self.max_retry_seconds)
+        if not request.reads:
+            self.refuse_to_write(f"{request.method} {request.path}")
+        return _send.call(request, decode, max_retry_seconds=self.max_retry_seconds, pace=self.pace)
+
+    def refuse_to_write(self, what: str) -> None:
+        """Raise ReadOnlyError on a client that cannot write; for what reads something before it writes."""
+        if self.read_only:
+            raise ReadOnlyError(READ_ONLY.format(what=what))
 
 
 @frozen

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from attrs import frozen
 
 from training_sdk import _codec, _urls
-from training_sdk._flow import Request, Response
+from training_sdk._flow import Family, Request, Response
 from training_sdk._pages import Batch, Calls, Place, Walk
 
 T = TypeVar("T")
@@ -48,13 +48,14 @@ def numbered(
     *,
     queries: Sequence[Query] = ((),),
     keep: Callable[[T, int], bool] = lambda item, query: True,
+    limit: Family = "general",
 ) -> Walk[T]:
     """``page`` from 1 and ``pageSize``; several queries are walked one after the other."""
     decode = _codec.decoder(_Numbered, item)
 
     def place(which: int, page: int, passed: int) -> Place:
         query = (*queries[which], ("page", page), ("pageSize", LARGEST_PAGE))
-        return Place(Request("GET", _urls.target(path, query)), (page, passed), which)
+        return Place(Request("GET", _urls.target(path, query), limit=limit), (page, passed), which)
 
     def read(at: Place, response: Response) -> Batch[T]:
         answer = decode(response)
@@ -84,10 +85,11 @@ def by_ids(
     *,
     identify: Callable[[T], str],
     query: Query = (),
+    limit: Family = "general",
 ) -> Walk[T]:
     """A numbered listing of everything, or of the things with these ids, asked for some at a time."""
     if ids is None:
-        return numbered(calls, path, item, queries=[query])
+        return numbered(calls, path, item, queries=[query], limit=limit)
     batches = chunked(ids, IDS_PER_REQUEST)
     return numbered(
         calls,
@@ -95,6 +97,7 @@ def by_ids(
         item,
         queries=[(*query, *(("courseIds", one) for one in batch)) for batch in batches],
         keep=lambda found, which: identify(found) in batches[which],
+        limit=limit,
     )
 
 
@@ -126,7 +129,7 @@ def tokened(
 
     def place(token: str | None) -> Place:
         sent = {**body, "page_token": token} if token else dict(body)
-        return Place(Request("POST", path, body=_codec.dumps(sent)))
+        return Place(Request("POST", path, body=_codec.dumps(sent), reads=True))
 
     def read(at: Place, response: Response) -> Batch[T]:
         answer = decode(response)
@@ -148,9 +151,8 @@ def offset(
     decode = _codec.decoder(shape)
 
     def place(start: int) -> Place:
-        return Place(
-            Request("POST", path, body=_codec.dumps({**body, "limit": size, "offset": start})), start
-        )
+        sent = {**body, "limit": size, "offset": start}
+        return Place(Request("POST", path, body=_codec.dumps(sent), reads=True), start)
 
     def read(at: Place, response: Response) -> Batch[T]:
         found = items(decode(response))

@@ -29,6 +29,7 @@ from training_sdk._flow import (
     TransportError,
     UnsentError,
 )
+from training_sdk._pace import UNPACED, Pace
 from training_sdk.errors import (
     STATUS_ERRORS,
     APIConnectionError,
@@ -72,15 +73,21 @@ class _Fate:
     request_id: str | None = None
 
 
-def call(request: Request, decode: Callable[[Response], T], *, max_retry_seconds: float) -> Flow[T]:
-    """Send by the rules and read the answer.
+def call(
+    request: Request,
+    decode: Callable[[Response], T],
+    *,
+    max_retry_seconds: float,
+    pace: Pace = UNPACED,
+) -> Flow[T]:
+    """Send by the rules, at a pace, and read the answer.
 
     Whatever stops this while the fate of something not repeatable is open, Ctrl-C and cancellation included, is
     raised as OutcomeUnknownError.
     """
     fate = _Fate()
     try:
-        return decode((yield from _exchange(request, fate, max_retry_seconds)))
+        return decode((yield from _exchange(request, fate, max_retry_seconds, pace)))
     except (GeneratorExit, OutcomeUnknownError):
         raise
     except BaseException as problem:
@@ -89,11 +96,12 @@ def call(request: Request, decode: Callable[[Response], T], *, max_retry_seconds
         raise _unknown(request, _interruption(problem), fate.request_id, problem) from problem
 
 
-def _exchange(request: Request, fate: _Fate, max_retry_seconds: float) -> Flow[Response]:
-    """Send until there is a success, a refusal, or no time left."""
+def _exchange(request: Request, fate: _Fate, max_retry_seconds: float, pace: Pace) -> Flow[Response]:
+    """Send until there is a success, a refusal, or no time left. Waiting for one's turn takes none of that time."""
     started: Moment = yield Now()
-    attempt = 0
+    attempt, paced = 0, 0.0
     while True:
+        paced += yield from pace.turn(request)
         fate.open = True
         try:
             response: Response = yield request
@@ -107,12 +115,16 @@ def _exchange(request: Request, fate: _Fate, max_retry_seconds: float) -> Flow[R
             verdict = judge_failure(request, failure)
         else:
             fate.request_id = response.request_id
+            pace.hear(request, response)
             if 200 <= response.status < 300:
+                if request.repeatable:  # anything else must not be held up between its answer and its caller
+                    yield from pace.pass_on()
                 return response
             verdict = judge_status(request, response)
         fate.open = False
+        yield from pace.pass_on()
         now: Moment = yield Now()
-        left = max_retry_seconds - (now.monotonic - started.monotonic)
+        left = max_retry_seconds - (now.monotonic - started.monotonic - paced)
         wait = max(backoff(attempt), verdict.wait or 0)
         if not verdict.again:
             raise verdict.error

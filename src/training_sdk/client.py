@@ -7,10 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Generic, Self
+from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
-from training_sdk import _checks, _codec, _urls
+from training_sdk import _checks, _codec, _pace, _urls
+from training_sdk._budget import Budget
 from training_sdk._drivers import (
     OWN_HEADERS,
     AsyncDriver,
@@ -21,12 +23,14 @@ from training_sdk._drivers import (
     SyncDriver,
     Token,
 )
-from training_sdk._flow import Flow, Request, Response
+from training_sdk._flow import READING_METHODS, Flow, Request, Response
 from training_sdk._operation import Bound, D, operation
+from training_sdk._pace import Limits, Pace
 from training_sdk._pages import Calls
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.operations import Resets
+from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resources.analytics import Analytics
 from training_sdk.resources.collections import Collections
 from training_sdk.resources.courses import Courses
@@ -41,9 +45,9 @@ DEFAULT_TIMEOUT = 30.0
 DEFAULT_MAX_RETRY_SECONDS = 90.0
 ENVIRONMENT = "SAFETYCULTURE_API_TOKEN"
 BASE_URL_VARIABLE = "SAFETYCULTURE_BASE_URL"
+READ_ONLY_VARIABLE = "SAFETYCULTURE_READ_ONLY"
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-REPEATABLE_METHODS = ("GET", "HEAD")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -68,10 +72,23 @@ class _Options:
     connection: Connection
     max_retry_seconds: float
     reset_format: ResetFormat
+    pace: bool | None
+    safeguards: Safeguards
+    state_dir: str | os.PathLike[str] | None
+    limits: Limits = _pace.PUBLISHED
 
     @property
     def calls(self) -> Calls:
-        return Calls(self.connection.base_url, self.max_retry_seconds)
+        connection = self.connection
+        return Calls(connection.base_url, self.max_retry_seconds, connection.read_only, self._make_pace())
+
+    def _make_pace(self) -> Pace:
+        origin, token = self.connection.base_url.origin, self.connection.token
+        automatic = self.pace is None
+        if self.pace is False or (automatic and _urls.is_loopback(urlsplit(origin).hostname or "")):
+            return _pace.UNPACED
+        known = _pace.fingerprint(token) if isinstance(token, str) else None
+        return Budget(origin, known, automatic, self.limits)
 
 
 def _options(
@@ -81,14 +98,26 @@ def _options(
     max_retry_seconds: float,
     reset_format: ResetFormat | None,
     allow_insecure_http: bool,
+    read_only: bool,
+    pace: bool | None,
+    safeguards: Safeguards | None,
+    state_dir: str | os.PathLike[str] | None,
 ) -> _Options:
     address = _urls.parse_base_url(
         _base_url(base_url), allow_insecure_http=_checks.yes_or_no(allow_insecure_http, "allow_insecure_http")
     )
     return _Options(
-        Connection(address, _token(token), _checks.seconds(timeout, "timeout", least=0.001)),
+        Connection(
+            address,
+            _token(token),
+            _checks.seconds(timeout, "timeout", least=0.001),
+            _checks.yes_or_no(read_only, "read_only") or _read_only_by_environment(),
+        ),
         _checks.seconds(max_retry_seconds, "max_retry_seconds"),
         _format(reset_format),
+        _paced(pace),
+        _safeguards(safeguards),
+        state_dir,
     )
 
 
@@ -107,6 +136,28 @@ def _base_url(base_url: str | None) -> str:
             f"{BASE_URL_VARIABLE} is set but empty; unset it to reach {_urls.LIVE}, or give it the address you mean"
         )
     return named or _urls.LIVE
+
+
+def _read_only_by_environment() -> bool:
+    """Whether the environment forbids every client of this process to write; no client can be exempted."""
+    value = os.environ.get(READ_ONLY_VARIABLE, "0")
+    if value not in ("0", "1"):
+        raise InvalidArgumentError(
+            f"{READ_ONLY_VARIABLE} is {value!r}; set it to 1 to forbid all writing, or unset it"
+        )
+    return value == "1"
+
+
+def _safeguards(safeguards: Safeguards | None) -> Safeguards:
+    if safeguards is None:
+        return Safeguards()
+    if not isinstance(safeguards, Safeguards):
+        raise InvalidArgumentError(f"safeguards must be Safeguards, not {type(safeguards).__name__}")
+    return safeguards
+
+
+def _paced(pace: bool | None) -> bool | None:
+    return None if pace is None else _checks.yes_or_no(pace, "pace")
 
 
 def _format(reset_format: ResetFormat | None) -> ResetFormat:
@@ -145,7 +196,7 @@ class _Client(Bound[D], Generic[D]):
         self.collections = Collections(driver, calls)
         self.groups = Groups(driver, calls)
         self.sites = Sites(driver, calls)
-        self.resets = Resets(driver, calls, options.reset_format)
+        self.resets = Resets(driver, calls, options.reset_format, options.safeguards, options.state_dir)
 
     @property
     def base_url(self) -> str:
@@ -178,7 +229,8 @@ class _Client(Bound[D], Generic[D]):
             _urls.target(plain, _query(params or {})),
             body=None if json is None else _body(json),
             headers=_headers(headers or {}),
-            repeatable=verb in REPEATABLE_METHODS,
+            repeatable=verb in READING_METHODS,
+            limit=_pace.family_of(plain),
         )
         return self._calls.call(
             request, lambda answer: RawResponse(answer.status, answer.headers, answer.body, answer.request_id)
@@ -242,6 +294,15 @@ class TrainingClient(_Client[SyncDriver]):
     not, and ``timeout`` then bounds each read of an answer's head. ``reset_format`` is the body of a reset, which is
     assumed. Plain http is for this machine only unless ``allow_insecure_http``.
 
+    ``read_only`` refuses with ReadOnlyError, before anything is sent, whatever changes something: everything but GET,
+    HEAD and the POSTs that only read. ``with_options`` can switch it on, nothing switches it off, and
+    ``SAFETYCULTURE_READ_ONLY=1`` forbids every client of the process to write. ``pace`` keeps requests to the published
+    limits, together with all processes of this machine that use the same token on the same server; by default it does
+    so on every server but this machine's own and the reference server. Waiting for one's turn counts towards no
+    timeout. ``safeguards`` are the hard stops for resets. ``state_dir`` is where journals, evidence and the audit log
+    are kept: by default ``TRAINING_SDK_STATE_DIR``, and without that the user's state directory; it is made on the
+    first reset, and only its owner may enter it.
+
     Raises InvalidArgumentError for settings that cannot be used.
     """
 
@@ -255,8 +316,15 @@ class TrainingClient(_Client[SyncDriver]):
         max_retry_seconds: float = DEFAULT_MAX_RETRY_SECONDS,
         reset_format: ResetFormat | None = None,
         allow_insecure_http: bool = False,
+        read_only: bool = False,
+        pace: bool | None = None,
+        safeguards: Safeguards | None = None,
+        state_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        options = _options(token, base_url, timeout, max_retry_seconds, reset_format, allow_insecure_http)
+        options = _options(
+            *(token, base_url, timeout, max_retry_seconds, reset_format, allow_insecure_http),
+            *(read_only, pace, safeguards, state_dir),
+        )
         self._set_up(SyncDriver(options.connection, http_client), options)
 
     def with_options(
@@ -266,9 +334,15 @@ class TrainingClient(_Client[SyncDriver]):
         timeout: float | None = None,
         max_retry_seconds: float | None = None,
         reset_format: ResetFormat | None = None,
+        read_only: bool | None = None,
+        pace: bool | None = None,
     ) -> Self:
-        """Return a client on the same connections with other options. Closing it closes nothing."""
-        options = _changed(self._options, token, timeout, max_retry_seconds, reset_format)
+        """Return a client on the same connections with other options. Closing it closes nothing.
+
+        What is None stays as it is. Raises InvalidArgumentError for ``read_only=False`` on a client that cannot write:
+        it never comes to write again.
+        """
+        options = _changed(self._options, token, timeout, max_retry_seconds, reset_format, read_only, pace)
         other = type(self).__new__(type(self))
         other._set_up(self._driver.shared(options.connection), options)
         return other
@@ -303,8 +377,15 @@ class AsyncTrainingClient(_Client[AsyncDriver]):
         max_retry_seconds: float = DEFAULT_MAX_RETRY_SECONDS,
         reset_format: ResetFormat | None = None,
         allow_insecure_http: bool = False,
+        read_only: bool = False,
+        pace: bool | None = None,
+        safeguards: Safeguards | None = None,
+        state_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        options = _options(token, base_url, timeout, max_retry_seconds, reset_format, allow_insecure_http)
+        options = _options(
+            *(token, base_url, timeout, max_retry_seconds, reset_format, allow_insecure_http),
+            *(read_only, pace, safeguards, state_dir),
+        )
         self._set_up(AsyncDriver(options.connection, http_client), options)
 
     def with_options(
@@ -314,9 +395,15 @@ class AsyncTrainingClient(_Client[AsyncDriver]):
         timeout: float | None = None,
         max_retry_seconds: float | None = None,
         reset_format: ResetFormat | None = None,
+        read_only: bool | None = None,
+        pace: bool | None = None,
     ) -> Self:
-        """Return a client on the same connections with other options. Closing it closes nothing."""
-        options = _changed(self._options, token, timeout, max_retry_seconds, reset_format)
+        """Return a client on the same connections with other options. Closing it closes nothing.
+
+        What is None stays as it is. Raises InvalidArgumentError for ``read_only=False`` on a client that cannot write:
+        it never comes to write again.
+        """
+        options = _changed(self._options, token, timeout, max_retry_seconds, reset_format, read_only, pace)
         other = type(self).__new__(type(self))
         other._set_up(self._driver.shared(options.connection), options)
         return other
@@ -340,6 +427,8 @@ def _changed(
     timeout: float | None,
     max_retry_seconds: float | None,
     reset_format: ResetFormat | None,
+    read_only: bool | None,
+    pace: bool | None,
 ) -> _Options:
     """The options with those replaced that are given; where something is sent cannot be changed."""
     changes: dict[str, Any] = {}
@@ -347,10 +436,21 @@ def _changed(
         changes["token"] = _token(token)
     if timeout is not None:
         changes["timeout"] = _checks.seconds(timeout, "timeout", least=0.001)
-    return _Options(
-        evolve(options.connection, **changes),
-        options.max_retry_seconds
-        if max_retry_seconds is None
-        else _checks.seconds(max_retry_seconds, "max_retry_seconds"),
-        options.reset_format if reset_format is None else _format(reset_format),
-    )
+    if read_only is not None:
+        changes["read_only"] = _still_read_only(options.connection.read_only, read_only)
+    others: dict[str, Any] = {"connection": evolve(options.connection, **changes)}
+    if max_retry_seconds is not None:
+        others["max_retry_seconds"] = _checks.seconds(max_retry_seconds, "max_retry_seconds")
+    if reset_format is not None:
+        others["reset_format"] = _format(reset_format)
+    if pace is not None:
+        others["pace"] = _paced(pace)
+    return evolve(options, **others)
+
+
+def _still_read_only(was: bool, chosen: bool) -> bool:
+    if not _checks.yes_or_no(chosen, "read_only") and was:
+        raise InvalidArgumentError(
+            "this client cannot write, and none made from it can; make a new TrainingClient for that, on purpose"
+        )
+    return chosen

@@ -2,6 +2,7 @@
 
     TrainingError
     ├── InvalidArgumentError          a mistyped argument or setting; nothing was sent (also a ValueError)
+    ├── ReadOnlyError                 this client was made not to write; nothing was sent
     ├── APIConnectionError            not delivered, or no answer to something that may be repeated
     │   └── APITimeoutError           … because time ran out
     ├── APIStatusError                the server answered, and refused
@@ -18,10 +19,14 @@
     ├── OutcomeUnknownError           it may or may not have happened; it was not sent again
     ├── DecodingError                 the answer is not what the wire documents
     ├── ConfirmationError             the phrase typed is not the plan's; nothing was sent
+    ├── ApprovalError                 the second pair of eyes that this client demands is missing or not valid
     ├── PlanMismatchError             the client does not speak to where the plan was made; nothing was sent
     ├── StalePlanError                the people or the course moved since the plan was made
     ├── UnconfirmedFormatError        a live service on which the reset's format was never proved; nothing was sent
     ├── ResetInterruptedError         a reset of several chunks was stopped between two of them
+    ├── AlreadyAppliedError           a plan is applied once, and this one was, or has begun; nothing was sent
+    ├── IncompleteResetError          from raise_for_incomplete(): not every target is known to have been reset
+    ├── EvidenceError                 evidence is incomplete, changed, not sealed or too old; nothing was sent
     └── RecordsError                  what the SDK keeps on this machine cannot be used as it is
         ├── RecordsUnsafeError        others could read or change it
         ├── RecordsLockedError        another process is writing it
@@ -116,6 +121,10 @@ class InvalidArgumentError(TrainingError, ValueError):
     """An argument or a setting is not usable; the message says which and how to mend it. Nothing was sent."""
 
 
+class ReadOnlyError(TrainingError):
+    """The client was made with ``read_only=True``, and this would change something. Nothing was sent."""
+
+
 class APIConnectionError(TrainingError):
     """The server could not be reached, or gave no answer to a request that may safely be repeated."""
 
@@ -183,6 +192,10 @@ class ConfirmationError(TrainingError):
     """What was typed is not the phrase of this plan. Nothing was sent."""
 
 
+class ApprovalError(TrainingError):
+    """An approval is missing, or cannot be made or relied on; ``reason`` says which of many ways. Nothing was sent."""
+
+
 class PlanMismatchError(TrainingError):
     """The client speaks to another server or organisation than the plan was made on. Nothing was sent."""
 
@@ -197,6 +210,13 @@ class UnconfirmedFormatError(TrainingError):
 
 class ResetInterruptedError(TrainingError):
     """A reset was stopped between two chunks; ``report`` says what became of every user."""
+
+
+class EvidenceError(TrainingError):
+    """An evidence pack is incomplete, not what was written, not sealed or too old; ``reason`` says which.
+
+    Whatever was to rely on it has not happened.
+    """
 
 
 class RecordsError(TrainingError):
@@ -217,6 +237,14 @@ class RecordsDamagedError(RecordsError):
 
 class RecordsUnwritableError(RecordsError):
     """A record could not be written, so what it would have stood for was not done. ``__cause__`` says why."""
+
+
+class AlreadyAppliedError(TrainingError):
+    """A plan is applied once, and this one was, or has begun. Nothing was sent; see ``client.resets.resume``."""
+
+
+class IncompleteResetError(TrainingError):
+    """Not every target of a plan is known to have been reset; ``report`` says what became of everyone."""
 
 
 STATUS_ERRORS: dict[int, type[APIStatusError]] = {

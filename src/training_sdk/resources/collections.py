@@ -18,7 +18,7 @@ class Collections(Bound[D]):
 
         REST: ``GET /training/collections/v1`` (path published, shape assumed).
         """
-        return _paging.numbered(self._calls, "/training/collections/v1", Collection)
+        return _paging.numbered(self._calls, "/training/collections/v1", Collection, limit="catalogue")
 
     @listing
     def courses(self, collection_id: str) -> Walk[Course]:
@@ -29,4 +29,4 @@ class Collections(Bound[D]):
         path = _urls.path(
             "/training/collections/v1/{id}/courses", id=_checks.one_id(collection_id, "collection_id")
         )
-        return _paging.numbered(self._calls, path, Course)
+        return _paging.numbered(self._calls, path, Course, limit="catalogue")

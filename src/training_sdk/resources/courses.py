@@ -56,7 +56,8 @@ class Courses(Bound[D]):
         """
         path = _urls.path("/training/courses/v1/{id}/lessons", id=_checks.one_id(course_id, "course_id"))
         decode = _codec.decoder(_Lessons)
-        return self._calls.call(Request("GET", path), lambda response: decode(response).lessons)
+        request = Request("GET", path, limit="catalogue")
+        return self._calls.call(request, lambda response: decode(response).lessons)
 
     @operation
     def lesson(self, lesson_id: str) -> Flow[Lesson]:
@@ -88,10 +89,12 @@ class Courses(Bound[D]):
 
         At most 1000 changes a call. Every ``clear_all_…`` takes the course away from everyone of that kind and needs
         ``confirm``: the title of the course, exactly. Never sent twice: a lost answer raises OutcomeUnknownError.
-        Raises ConfirmationError if ``confirm`` is not the title; nothing is changed then.
+        Raises ConfirmationError if ``confirm`` is not the title, and ReadOnlyError on a client that cannot write;
+        nothing is changed then.
 
         REST: ``PUT /training/courses/v1/{courseId}/assignments`` (third-party).
         """
+        self._calls.refuse_to_write("courses.update_assignments")
         course = _checks.one_id(course_id, "course_id")
         changes = [
             *_changes("USER", add_users, remove_users),
@@ -125,7 +128,13 @@ def _courses(calls: Calls, search: str | None, ids: Sequence[str] | None) -> Wal
         ids,
         identify=lambda course: course.id,
         query=[("searchTerm", search)],
+        limit="catalogue",
     )
+
+
+def all_courses(calls: Calls, ids: Sequence[str] | None = None) -> Flow[tuple[Course, ...]]:
+    """Every course, or those with these ids, for planning a reset."""
+    return _courses(calls, None, ids).gather()
 
 
 def get_course(calls: Calls, course_id: str) -> Flow[Course]:
@@ -172,5 +181,5 @@ def _update(
                 f"confirm is {confirm!r}, but course {course_id!r} is called {course.title!r}"
             )
     path = _urls.path("/training/courses/v1/{id}/assignments", id=course_id)
-    request = Request("PUT", path, body=_codec.dumps(body), repeatable=False)
+    request = Request("PUT", path, body=_codec.dumps(body), repeatable=False, limit="catalogue")
     return (yield from calls.call(request, _codec.decoder(AssignmentResult)))

@@ -18,7 +18,7 @@ class Paths(Bound[D]):
 
         REST: ``GET /training/paths/v1`` (third-party).
         """
-        return _paging.numbered(self._calls, "/training/paths/v1", LearningPath)
+        return _paging.numbered(self._calls, "/training/paths/v1", LearningPath, limit="catalogue")
 
     @operation
     def get(self, path_id: str) -> Flow[LearningPathDetail]:
@@ -32,4 +32,4 @@ class Paths(Bound[D]):
 def get_path(calls: Calls, path_id: str) -> Flow[LearningPathDetail]:
     """One learning path, for this resource and for planning a reset."""
     path = _urls.path("/training/paths/v1/{id}", id=path_id)
-    return calls.call(Request("GET", path), _codec.decoder(LearningPathDetail))
+    return calls.call(Request("GET", path, limit="catalogue"), _codec.decoder(LearningPathDetail))

@@ -24,6 +24,7 @@ T = TypeVar("T")
 ORIGIN = "https://api.example.test"
 TOKEN = "scapi_secret_0123456789abcdef"
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+SETTINGS: dict[str, Any] = {"base_url": ORIGIN, "pace": False}
 CALLS = Calls(BaseUrl(ORIGIN), max_retry_seconds=90.0)
 COURSE = "c0ffee00c0ffee00c0ffee00"
 RESET = "/training/courseprogress/v1/reset"
@@ -220,13 +221,13 @@ class Asker:
 
     def _sync(self, handler: Handler, use: Callable[[Any], Any], options: dict[str, Any]) -> Any:
         with httpx.Client(transport=httpx.MockTransport(handler)) as http:
-            client = TrainingClient(TOKEN, http_client=http, **{"base_url": ORIGIN, **options})
+            client = TrainingClient(TOKEN, http_client=http, **{**SETTINGS, **options})
             found = use(client)
             return list(found) if isinstance(found, Listing) else found
 
     async def _async(self, handler: Handler, use: Callable[[Any], Any], options: dict[str, Any]) -> Any:
         async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as http:
-            client = AsyncTrainingClient(TOKEN, http_client=http, **{"base_url": ORIGIN, **options})
+            client = AsyncTrainingClient(TOKEN, http_client=http, **{**SETTINGS, **options})
             found = use(client)
             return [item async for item in found] if isinstance(found, AsyncListing) else await found
 

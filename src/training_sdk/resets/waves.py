@@ -1,0 +1,174 @@
+"""Waves: how many people may be reset at once, and when the next of them may be; each is told of it by the service.
+
+The hours are those that a clock on the wall of ``zone`` shows. So where clocks are put forward or back, nobody is
+written to at an hour that was not named, and a wave whose hour does not exist that day begins when the clock jumps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Literal, TypeAlias, get_args
+from zoneinfo import ZoneInfo
+
+from attrs import field, frozen
+
+from training_sdk._flow import Flow, Moment, Now, Sleep
+from training_sdk.errors import InvalidArgumentError
+
+Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+EVERY_DAY: tuple[Weekday, ...] = get_args(Weekday)
+WEEKDAYS: tuple[Weekday, ...] = EVERY_DAY[:5]
+LONGEST_SLEEP = 3600.0
+"""Seconds after which a wait looks at the clock again, so that it can be watched and stopped."""
+
+_HORIZON = 15
+"""Days within which hours that come once a week come, even if one of them falls into a jump of the clock."""
+_DAY = timedelta(days=1)
+_LONGEST_PAUSE = timedelta(days=366)
+
+
+def _size(value: object) -> int:
+    if type(value) is not int or value < 1:
+        raise InvalidArgumentError(f"size must be a whole number of people from 1 up, not {value!r}")
+    return value
+
+
+def _pause(value: object) -> timedelta:
+    if not isinstance(value, timedelta) or not timedelta(0) <= value <= _LONGEST_PAUSE:
+        raise InvalidArgumentError(f"every must be a timedelta of 0 to 366 days, not {value!r}")
+    return value
+
+
+def _hours(value: object) -> tuple[time, time] | None:
+    if value is None:
+        return None
+    if not isinstance(value, tuple) or len(value) != 2 or not all(type(one) is time for one in value):
+        raise InvalidArgumentError("between must be two times of day, such as (time(8), time(17))")
+    begin, end = value
+    if begin.tzinfo or end.tzinfo:
+        raise InvalidArgumentError("the times of between name no zone; zone does")
+    if begin == end:
+        raise InvalidArgumentError("between begins when it ends; leave it out for the whole day")
+    return begin, end
+
+
+def _days(value: object) -> tuple[Weekday, ...]:
+    named = () if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
+    if not named or not set(named) <= set(EVERY_DAY):
+        raise InvalidArgumentError(f"days must name some of {', '.join(EVERY_DAY)}, not {value!r}")
+    return tuple(day for day in EVERY_DAY if day in named)
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, TypeError, AttributeError, OSError):  # whatever was given as a name
+        raise InvalidArgumentError(
+            f"zone {name!r} is unknown here; name one like 'Europe/Zurich' (the package tzdata brings them all)"
+        ) from None
+
+
+@frozen
+class Waves:
+    """How resets are spread over time, since every person reset may get a notification.
+
+    ``size`` people at most in a wave, and ``every`` so much time, as it elapses, from the beginning of one wave to
+    that of the next. ``between`` two times of day, the second excluded, and over midnight where it is the earlier one;
+    such a night belongs to the day on which it begins. ``days`` are ``"mon"`` to ``"sun"``. Both are by the clock of
+    ``zone``, which must then be named.
+
+    Raises InvalidArgumentError for what cannot be kept.
+    """
+
+    size: int = field(converter=_size)
+    every: timedelta = field(default=timedelta(0), converter=_pause)
+    between: tuple[time, time] | None = field(default=None, converter=_hours)
+    days: tuple[Weekday, ...] = field(default=EVERY_DAY, converter=_days)
+    zone: str | None = None
+    _tz: tzinfo = field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.zone is None and (self.between is not None or self.days != EVERY_DAY):
+            raise InvalidArgumentError("between and days need a zone, such as zone='Europe/Zurich'")
+        object.__setattr__(self, "_tz", UTC if self.zone is None else _zone(self.zone))
+
+    def next_start(self, now: datetime, last_start: datetime | None = None) -> datetime:
+        """When the next wave may begin, in UTC: now, or the first moment after it that everything allows.
+
+        ``last_start`` is when the last one began, if there was one. Raises InvalidArgumentError for times without zone.
+        """
+        earliest = _aware(now)
+        if last_start is not None:
+            earliest = max(earliest, _aware(last_start) + self.every)
+        if self.allows(earliest):
+            return earliest
+        return min(start for start in self._beginnings(earliest) if start > earliest and self.allows(start))
+
+    def allows(self, moment: datetime) -> bool:
+        """Whether the clock of the zone then shows one of the hours of one of the days."""
+        local = _aware(moment).astimezone(self._tz)
+        day = local.date()
+        if self.between is not None:
+            begin, end = self.between
+            shown = local.time()
+            if begin < end and not begin <= shown < end:
+                return False
+            if begin > end and shown < begin:
+                if shown >= end:
+                    return False
+                day -= _DAY
+        return EVERY_DAY[day.weekday()] in self.days
+
+    def _beginnings(self, earliest: datetime) -> Iterator[datetime]:
+        """Every moment at which hours may begin: at their time, when the day changes, or when the clock jumps."""
+        first = earliest.astimezone(self._tz).date() - _DAY
+        openings = {time(0), self.between[0] if self.between else time(0)}
+        for number in range(_HORIZON):
+            day = first + number * _DAY
+            for opening in openings:
+                yield from _moments(day, opening, self._tz)
+            since = earliest + (number - 1) * _DAY
+            yield from _jumps(since, since + _DAY, self._tz)
+
+
+def _moments(day: date, shown: time, zone: tzinfo) -> Iterator[datetime]:
+    """The moments at which a clock shows this: one as a rule, two when it is put back, none when it jumps over it."""
+    for fold in (0, 1):
+        moment = datetime.combine(day, shown, zone).replace(fold=fold).astimezone(UTC)
+        if moment.astimezone(zone).replace(tzinfo=None) == datetime.combine(day, shown):
+            yield moment
+
+
+def _jumps(since: datetime, until: datetime, zone: tzinfo) -> Iterator[datetime]:
+    """The moment at which the clock is changed within a day, if it is; to the second."""
+    before = since.astimezone(zone).utcoffset()
+    if until.astimezone(zone).utcoffset() == before:
+        return
+    low, high = int(since.timestamp()), int(until.timestamp()) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        same = datetime.fromtimestamp(middle, zone).utcoffset() == before
+        low, high = (middle, high) if same else (low, middle)
+    yield datetime.fromtimestamp(high, UTC)
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.utcoffset() is None:
+        raise InvalidArgumentError("the time names no zone; write datetime.now(timezone.utc)")
+    return moment.astimezone(UTC)
+
+
+def wait_until(moment: datetime, why: str, *, at_most: float = LONGEST_SLEEP) -> Flow[None]:
+    """Sleep until a moment, never longer than ``at_most`` seconds (up to an hour) at a stretch; then look again.
+
+    So a clock that is set meanwhile is heeded, and whoever runs the flow can watch it or stop it.
+    """
+    longest = min(at_most, LONGEST_SLEEP)
+    while True:
+        now: Moment = yield Now()
+        left = (moment - now.utc).total_seconds()
+        if left <= 0:
+            return
+        yield Sleep(min(left, longest), why=why, planned=True)
