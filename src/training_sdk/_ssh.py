@@ -1,0 +1,283 @@
+"""Signatures made and checked by this machine's ssh-keygen, which knows agents, passphrases and security keys.
+
+Everything goes in and out through files in a private directory: no shell, no pipe that could fill or never close, and
+no prompt unless somebody is there to answer it. Paths are absolute, so none can be taken for an option.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from attrs import field, frozen
+
+from training_sdk.errors import ApprovalError
+
+LONGEST_CHECK = 20.0
+LONGEST_SIGNING = 60.0
+LONGEST_PROMPT = 300.0
+"""Seconds for a check, for a signature without prompts, and for one where somebody may have to type or touch."""
+
+LARGEST_SIGNATURE = 16 * 1024
+LARGEST_SIGNERS = 1024 * 1024
+LONGEST_COMPLAINT = 600
+
+BEGIN = "-----BEGIN SSH SIGNATURE-----"
+END = "-----END SSH SIGNATURE-----"
+
+
+@frozen
+class Signers:
+    """A file of allowed signers, read once, so that all checks of one signature see the same."""
+
+    path: Path
+    content: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Signers:
+        """Raise ApprovalError if the file is missing, no plain file, too large, or writable by everybody."""
+        try:
+            # Not to wait for a writer if it is a pipe.
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            with os.fdopen(descriptor, "rb") as file:
+                mode = os.fstat(file.fileno()).st_mode
+                content = file.read(LARGEST_SIGNERS + 1) if stat.S_ISREG(mode) else b""
+        except (OSError, ValueError) as error:
+            raise _signers_problem(path, getattr(error, "strerror", None) or str(error)) from None
+        if not stat.S_ISREG(mode):
+            raise _signers_problem(path, "it is no plain file")
+        if os.name == "posix" and mode & stat.S_IWOTH:
+            raise _signers_problem(
+                path, "everybody on this machine may write to it, so it proves nothing; chmod o-w"
+            )
+        if len(content) > LARGEST_SIGNERS:
+            raise _signers_problem(path, f"it is larger than {LARGEST_SIGNERS} bytes")
+        return cls(path, content)
+
+
+def _signers_problem(path: Path, why: str) -> ApprovalError:
+    return ApprovalError(
+        f"the allowed signers {str(path)!r} cannot be used: {why}", reason="SIGNERS_UNUSABLE"
+    )
+
+
+def sign(message: bytes, key: Path, *, namespace: str, interactive: bool) -> str:
+    """An armoured signature by a private key, or by the public key of one that an agent holds.
+
+    ``interactive`` lets ssh-keygen ask for a passphrase or a touch on this terminal; without it, it asks nobody.
+    """
+    path = _absolute(key)
+    with _Bench() as bench:
+        text = bench.put("message", message)
+        arguments = ["-Y", "sign", "-f", path, "-n", namespace, text]
+        limit = LONGEST_PROMPT if interactive else LONGEST_SIGNING
+        ran = bench.run(arguments, limit=limit, interactive=interactive)
+        made = Path(f"{text}.sig")
+        if ran.code or not made.exists():
+            hint = "" if interactive else _hint(ran.complaint)
+            raise ApprovalError(
+                f"ssh-keygen could not sign with {path!r}{_said(ran.complaint)}{hint}",
+                reason="SIGNING_FAILED",
+            )
+        return made.read_text(encoding="ascii")
+
+
+def _hint(complaint: str) -> str:
+    if "passphrase" not in complaint:
+        return ""
+    return (
+        ". Load the key into an agent (ssh-add) and name its .pub file, or approve where a terminal can ask "
+        "for the passphrase (interactive=True)"
+    )
+
+
+def principals(signature: str, signers: Signers, *, at: datetime) -> tuple[str, ...]:
+    """For whom the key of a signature is listed, as the line says it, patterns included; the first line counts.
+
+    Raises ApprovalError if the key is not listed, or not for this time.
+    """
+    with _Bench() as bench:
+        listed = bench.put("signers", signers.content)
+        signed = bench.put("signature", signature.encode("ascii"))
+        ran = bench.run(["-Y", "find-principals", "-f", listed, "-s", signed, _verify_time(at)])
+        found = tuple(line for line in ran.output.splitlines() if line)
+        if ran.code or not found:
+            complaint = ran.complaint.replace(listed, str(signers.path))
+            raise ApprovalError(
+                f"the key that signed, {fingerprint(signature)}, is not an allowed signer in {str(signers.path)!r} "
+                f"at this time{_said(complaint)}",
+                reason="SIGNER_NOT_ALLOWED",
+            )
+        return found
+
+
+def verify(
+    message: bytes, signature: str, signers: Signers, *, principal: str, namespace: str, at: datetime
+) -> None:
+    """Raise ApprovalError unless the principal's key signed exactly this message, in this namespace."""
+    with _Bench() as bench:
+        listed = bench.put("signers", signers.content)
+        signed = bench.put("signature", signature.encode("ascii"))
+        bench.put("message", message)
+        arguments = ["-Y", "verify", "-f", listed, "-I", principal, "-n", namespace, "-s", signed]
+        ran = bench.run([*arguments, _verify_time(at)], stdin="message")
+        if ran.code:
+            complaint = ran.complaint.replace(listed, str(signers.path))
+            raise ApprovalError(
+                f"the signature is not one of {principal} over this approval{_said(complaint)}",
+                reason="SIGNATURE_INVALID",
+            )
+
+
+def fingerprint(signature: str) -> str:
+    """SHA-256 of the key (or certificate) that claims to have signed, as ssh-keygen prints it.
+
+    Raises ApprovalError if the text is no SSH signature.
+    """
+    blob = _blob(signature)
+    size = int.from_bytes(blob[10:14], "big")
+    key = blob[14 : 14 + size]
+    if not blob.startswith(b"SSHSIG\x00\x00\x00\x01") or not key or len(key) != size:
+        raise _no_signature("it holds no key")
+    digest = base64.b64encode(hashlib.sha256(key).digest()).decode("ascii")
+    return f"SHA256:{digest.rstrip('=')}"
+
+
+def _blob(signature: str) -> bytes:
+    if len(signature) > LARGEST_SIGNATURE:
+        raise _no_signature(f"it is longer than {LARGEST_SIGNATURE} characters")
+    lines = signature.split("\n")
+    if not signature.isascii() or lines[0] != BEGIN or lines[-2:] != [END, ""]:
+        raise _no_signature(f"it does not begin with {BEGIN}, or end with {END}")
+    try:
+        return base64.b64decode("".join(lines[1:-2]), validate=True)
+    except binascii.Error:
+        raise _no_signature("it is not Base64") from None
+
+
+def _no_signature(why: str) -> ApprovalError:
+    return ApprovalError(
+        f"what stands for the signature is no SSH signature: {why}", reason="SIGNATURE_INVALID"
+    )
+
+
+def _absolute(key: Path) -> str:
+    path = os.path.abspath(key)  # noqa: PTH100  # Path.absolute() keeps "..", and resolve() follows links, for nothing
+    if "\x00" in path:
+        raise ApprovalError("the path of the key holds a null character", reason="SIGNING_FAILED")
+    return path
+
+
+def _verify_time(at: datetime) -> str:
+    """In local time, as the dates in the file of signers are meant; a trailing Z is unknown before OpenSSH 9.1."""
+    return f"-Overify-time={at.astimezone():%Y%m%d%H%M%S}"
+
+
+def _said(complaint: str) -> str:
+    words = " ".join(complaint.replace("@", " ").split())
+    printable = "".join(letter for letter in words if letter.isprintable())
+    return f": {printable[:LONGEST_COMPLAINT]}" if printable else ""
+
+
+@frozen
+class _Ran:
+    """How ssh-keygen ended, and what it said."""
+
+    code: int
+    output: str
+    complaint: str
+
+
+class _Bench:
+    """A private directory in which ssh-keygen works, gone afterwards."""
+
+    def __enter__(self) -> _Bench:
+        self._made = tempfile.TemporaryDirectory(prefix="training-sdk-")
+        self.folder = Path(self._made.name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._made.cleanup()
+
+    def put(self, name: str, content: bytes) -> str:
+        path = self.folder / name
+        path.write_bytes(content)
+        return str(path)
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        stdin: str = os.devnull,
+        limit: float = LONGEST_CHECK,
+        interactive: bool = False,
+    ) -> _Ran:
+        """Run it to its end, or kill it and everything it started when time is up."""
+        out, err = self.folder / "output", self.folder / "complaint"
+        with (self.folder / stdin).open("rb") as given, out.open("wb") as said, err.open("wb") as complained:
+            process = subprocess.Popen(  # noqa: S603  # no shell, an absolute program, and arguments of our making
+                [_program(), *arguments],
+                stdin=None if interactive else given,
+                stdout=said,
+                stderr=None if interactive else complained,
+                env=_environment(interactive=interactive),
+                start_new_session=not interactive,  # without a terminal to prompt on
+            )
+            try:
+                code = process.wait(limit)
+            except subprocess.TimeoutExpired:
+                raise ApprovalError(
+                    f"ssh-keygen did not end within {limit:g} s and was stopped. Does it wait for a prompt, an agent "
+                    "or a security key?",
+                    reason="SSH_KEYGEN_STUCK",
+                ) from None
+            finally:
+                _end(process, group=not interactive)
+        return _Ran(code, _read(out, LARGEST_SIGNERS), _read(err, 16 * LONGEST_COMPLAINT))
+
+
+def _program() -> str:
+    found = shutil.which("ssh-keygen")
+    # Found relative to where we stand, it could be anybody's.
+    if found is None or not Path(found).is_absolute():
+        raise ApprovalError(
+            "ssh-keygen is not on the PATH of this machine. It comes with OpenSSH 8.9 or later: "
+            "apt-get install openssh-client, or the optional feature OpenSSH Client on Windows",
+            reason="SSH_KEYGEN_MISSING",
+        )
+    return found
+
+
+def _environment(*, interactive: bool) -> dict[str, str]:
+    own = {**os.environ, "LC_ALL": "C"}
+    if not interactive:
+        for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+            own.pop(name, None)
+        own["SSH_ASKPASS_REQUIRE"] = "never"
+    return own
+
+
+def _end(process: subprocess.Popen[bytes], *, group: bool) -> None:
+    if process.poll() is None:
+        if group and os.name == "posix":
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
+
+
+def _read(path: Path, most: int) -> str:
+    with path.open("rb") as file:
+        return file.read(most).decode("utf-8", "replace")

@@ -1,0 +1,121 @@
+"""An approval as a value: who consented to which plan, when, and signed or not."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from os import PathLike
+from typing import Any, Literal, TypeAlias
+
+from attrs import field, frozen
+
+from training_sdk import _ssh
+from training_sdk.errors import ApprovalError
+from training_sdk.resets.wording import shown
+
+Kind: TypeAlias = Literal["signed", "procedural"]
+
+FORM = 1
+"""The form of what is signed and saved; an approval of another form is none."""
+
+
+@frozen
+class Approver:
+    """Who approved, as WhoAmI named the owner of their token."""
+
+    user_id: str
+    name: str
+    organisation_id: str
+
+
+@frozen
+class Approval:
+    """One person's consent to one plan, made by ``client.resets.approve``; changes nothing and can be saved.
+
+    ``kind`` is ``"signed"``, or ``"procedural"``: that proves no more than that somebody wrote it. ``at`` is UTC, by
+    the clock of the approver's machine. It holds no token.
+    """
+
+    plan_digest: str
+    phrase: str
+    approver: Approver
+    at: datetime
+    kind: Kind
+    signature: str | None = field(default=None, repr=False)
+    form: int = FORM
+
+    def __attrs_post_init__(self) -> None:
+        if (self.kind == "signed") is (self.signature is None):
+            raise ApprovalError(
+                "an approval is signed exactly if it holds a signature; this one says otherwise. Approve again",
+                reason="APPROVAL_UNREADABLE",
+            )
+        if self.signature is not None:
+            _ssh.fingerprint(self.signature)  # which refuses what is no signature at all
+
+    @property
+    def message(self) -> bytes:
+        """What is signed: everything but the signature, as JSON in one spelling only."""
+        return message(self)
+
+    @property
+    def key_fingerprint(self) -> str | None:
+        """SHA-256 of the key that claims to have signed, as ``ssh-keygen -l`` prints it; None without a signature."""
+        return None if self.signature is None else _ssh.fingerprint(self.signature)
+
+    def document(self) -> dict[str, Any]:
+        """The approval as plain JSON data, as it is saved."""
+        return {**_terms(self), "signature": self.signature}
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the approval to a new file that only its owner can read.
+
+        Raises InvalidArgumentError if the file exists or cannot be written.
+        """
+        from training_sdk.resets import approvalfile  # which needs this module
+
+        approvalfile.save(self, path)
+
+    @staticmethod
+    def load(path: str | PathLike[str]) -> Approval:
+        """Read a saved approval. Raises ApprovalError if it is none; whether it is true is checked on applying."""
+        from training_sdk.resets import approvalfile
+
+        return approvalfile.load(path)
+
+    def __str__(self) -> str:
+        who = f"{shown(self.approver.name) or 'somebody without a name'} ({self.approver.user_id})"
+        how = f"signed with {self.key_fingerprint}" if self.signature else "procedural: not signed"
+        return f"{shown(self.phrase)}: approved by {who} at {self.at:%Y-%m-%d %H:%M:%S} UTC, {how}"
+
+
+def _terms(approval: Approval, *, kind: Kind | None = None) -> dict[str, Any]:
+    """Everything but the signature."""
+    approver = approval.approver
+    return {
+        "form": approval.form,
+        "kind": kind or approval.kind,
+        "plan_digest": approval.plan_digest,
+        "phrase": approval.phrase,
+        "approver": {
+            "user_id": approver.user_id,
+            "name": approver.name,
+            "organisation_id": approver.organisation_id,
+        },
+        "at": approval.at.isoformat(),
+    }
+
+
+def message(approval: Approval, *, kind: Kind | None = None) -> bytes:
+    """What is signed, or would be if the approval were of this kind."""
+    return json.dumps(_terms(approval, kind=kind), sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+@frozen
+class Approved:
+    """An approval that holds, and what that rests on: ``kind`` is ``"signed"`` only if the signature was verified."""
+
+    kind: Kind
+    approver: Approver
+    at: datetime
+    key_fingerprint: str | None

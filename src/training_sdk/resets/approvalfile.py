@@ -1,0 +1,126 @@
+"""Approvals on disk: readable JSON beside the plan, read strictly, for it comes from another person's machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any, NoReturn
+
+from training_sdk.errors import ApprovalError, InvalidArgumentError
+from training_sdk.resets.approval import FORM, Approval, Approver
+
+LARGEST = 64 * 1024
+LONGEST = 1000
+"""Characters in a text other than the signature."""
+
+FIELDS = frozenset({"form", "kind", "plan_digest", "phrase", "approver", "at", "signature"})
+APPROVER = frozenset({"user_id", "name", "organisation_id"})
+
+
+def save(approval: Approval, path: str | PathLike[str]) -> None:
+    """Write an approval to a new file that only its owner can read."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise InvalidArgumentError(
+            f"{Path(path)} exists; an approval is never written over another file. Choose a new name"
+        ) from None
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(dumps(approval))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        Path(path).unlink()  # half an approval is none
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: str | PathLike[str], error: OSError) -> InvalidArgumentError:
+    return InvalidArgumentError(f"the approval cannot be written to {Path(path)}: {error.strerror}")
+
+
+def dumps(approval: Approval) -> bytes:
+    """An approval as the bytes of its file."""
+    return (json.dumps(approval.document(), ensure_ascii=True, indent=1) + "\n").encode("ascii")
+
+
+def load(path: str | PathLike[str]) -> Approval:
+    """Read an approval back."""
+    try:
+        # Not to wait for a writer if it is a pipe.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            plain = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            content = file.read(LARGEST + 1) if plain else b""
+    except (OSError, ValueError) as error:
+        raise ApprovalError(
+            f"the approval {str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}",
+            reason="APPROVAL_UNREADABLE",
+        ) from error
+    return loads(content, repr(str(path)))
+
+
+def loads(content: bytes, name: str) -> Approval:
+    """An approval from the bytes of its file; ``name`` is for messages."""
+    if len(content) > LARGEST:
+        _refuse(name, f"it is larger than {LARGEST} bytes")
+    try:
+        document = json.loads(content.decode("ascii"), object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        _refuse(name, "it is not what approval.save(…) wrote")
+    _check_fields(document, FIELDS, name)
+    _check_fields(document["approver"], APPROVER, name)
+    if (form := document["form"]) != FORM or type(form) is not int:
+        _refuse(name, f"it is of form {form!r}, and this version reads form {FORM}")
+    approver = Approver(**{field: _text(document["approver"][field], field, name) for field in APPROVER})
+    kind, signature = document["kind"], document["signature"]
+    if kind not in ("signed", "procedural") or not isinstance(signature, str | None):
+        _refuse(name, "its kind and its signature do not fit")
+    return Approval(
+        plan_digest=_text(document["plan_digest"], "plan_digest", name),
+        phrase=_text(document["phrase"], "phrase", name),
+        approver=approver,
+        at=_moment(document["at"], name),
+        kind=kind,
+        signature=signature,
+    )
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object in which no name stands twice: two readers could take different ones for the true one."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _check_fields(document: object, expected: frozenset[str], name: str) -> None:
+    if not isinstance(document, dict) or document.keys() != expected:
+        _refuse(name, f"it must hold exactly {', '.join(sorted(expected))}")
+
+
+def _text(value: object, field: str, name: str) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST:
+        _refuse(name, f"its {field} is no text of at most {LONGEST} characters")
+    return value
+
+
+def _moment(value: object, name: str) -> datetime:
+    """A time in the one spelling that is signed."""
+    try:
+        at = datetime.fromisoformat(_text(value, "at", name)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        _refuse(name, "its time is none")
+    if at.isoformat() != value:
+        _refuse(name, "its time is not spelt as approval.save(…) does")
+    return at
+
+
+def _refuse(name: str, why: str) -> NoReturn:
+    raise ApprovalError(f"{name} is no approval that can be used: {why}", reason="APPROVAL_UNREADABLE")

@@ -1,0 +1,118 @@
+"""Two users with their keys, and an organisation that answers who they are."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+
+from training_sdk import Approval, Origin, PlannedCourse, PlannedReset, ProgressState, ResetPlan
+from training_sdk._flow import Request, Response
+from training_sdk.resets.approval import Approved, Kind
+from training_sdk.resets.four_eyes import approve, check_approval, require_approval
+from unit.sdk.fakes import CALLS, ORIGIN, START, Puppet, answer
+
+APPLIER, APPROVER, THIRD = (f"user_{letter * 32}" for letter in "abc")
+ACTIVE, SEAT = "USER_ACTIVE_STATUS_ACTIVE", "SUBSCRIPTION_SEAT_TYPE_PREMIUM"
+NOW = START + timedelta(minutes=10)
+
+
+def some_plan(title: str = "Forklift basics", **other: Any) -> ResetPlan:
+    person = PlannedReset("c", APPLIER, "Ann", None, ProgressState.COMPLETED, 100.0, START, 90)
+    made: dict[str, Any] = {
+        "courses": (PlannedCourse("c", title),),
+        "scope": "users",
+        "selection": None,
+        "users": (person,),
+        "read_at": START,
+        "expires_at": START + timedelta(days=2),
+        "origin": Origin(ORIGIN, "role_1", APPLIER, True),
+    }
+    return ResetPlan(**{**made, **other})
+
+
+@define
+class Staff:
+    """Answers WhoAmI as one user, and the users list; ``listable`` is whether that one may list users."""
+
+    me: str = APPROVER
+    organisation: str = "role_1"
+    reference: bool = True
+    listable: bool = True
+    users: dict[str, dict[str, Any]] = field(factory=lambda: {one: {} for one in (APPLIER, APPROVER, THIRD)})
+    sent: list[Request] = field(factory=list)
+
+    def __call__(self, request: Request) -> Response:
+        self.sent.append(request)
+        said = self._said(request)
+        mark = (("x-training-mock", "1"),) if self.reference else ()
+        return Response(said.status, (*said.headers, *mark), said.body, said.request_id)
+
+    def _said(self, request: Request) -> Response:
+        if request.path.endswith("WhoAmI"):
+            names = {"firstname": "Zoë", "lastname": "O'Brien"}
+            return answer({"user_id": self.me, "organisation_id": self.organisation, **names})
+        assert request.path == "/users/v1/users/list", request
+        if not self.listable:
+            return answer({"code": 7, "message": "no"}, 403)
+        asked = json.loads(request.body or b"")["filters"]["user_ids"]
+        known = {"status": ACTIVE, "seat_type": SEAT}
+        found = [{"user_id": one, **known, **facts} for one, facts in self.users.items() if one in asked]
+        return answer({"users": found, "next_page_token": ""})
+
+
+def approved(plan: ResetPlan, key: Path | None, staff: Staff | None = None, **other: Any) -> Approval:
+    """An approval by the approver."""
+    confirm = other.pop("confirm", plan.phrase)
+    return Puppet(staff or Staff()).run(approve(CALLS, plan, confirm=confirm, key=key, **other))
+
+
+def checked(plan: ResetPlan, approval: object, signers: Path | None, **other: Any) -> Approved:
+    """The check by itself, a few minutes later, by the applier, under the strict rule."""
+    known: dict[str, Any] = {"applied_by": APPLIER, "rule": "signed", "now": NOW, "allowed_signers": signers}
+    return Puppet(Staff()).run(check_approval(plan, approval, **{**known, **other}))
+
+
+def required(
+    plan: ResetPlan, approval: object, signers: Path | None, *, staff: Staff, rule: Kind = "signed"
+) -> Approved:
+    """What applying asks for, with the applier's own token."""
+    flow = require_approval(CALLS, plan, approval, rule=rule, allowed_signers=signers)
+    return Puppet(staff).run(flow)
+
+
+@frozen
+class Keys:
+    """Key pairs made by ssh-keygen, one directory for all of them."""
+
+    folder: Path
+
+    def make(self, name: str, *options: str, passphrase: str = "") -> Path:
+        path = self.folder / name
+        made = ["ssh-keygen", "-q", "-N", passphrase, "-C", "", "-f", str(path), *options]
+        subprocess.run(made, check=True, stdin=subprocess.DEVNULL)
+        return path
+
+    def signers(self, *lines: tuple[str, Path], name: str = "allowed_signers") -> Path:
+        """A file that lists these keys; what stands before the key may hold options too."""
+        return written(self.folder / name, (f"{who} {public(key)}" for who, key in lines))
+
+
+def public(key: Path) -> str:
+    return key.with_name(f"{key.name}.pub").read_text().strip()
+
+
+def written(path: Path, lines: Iterable[str]) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines))
+    path.chmod(0o600)
+    return path
+
+
+def stamp(at: datetime) -> str:
+    """A time as a file of allowed signers spells it: local."""
+    return f"{at.astimezone():%Y%m%d%H%M%S}"
