@@ -53,20 +53,22 @@ def check(lines: Iterable[tuple[int, bytes]]) -> Iterator[Link]:
     """Every line of a chain, with what is wrong with it. After a fault it goes on from where the line says it is."""
     before: Head | None = START
     for number, line in lines:
-        entry = parse(line)
-        if entry is None or not _is_whole(entry, line):
-            yield Link(number, entry, "altered: it does not have the hash that it was written with")
+        entry = whole(line)
+        if entry is None:
+            yield Link(number, parse(line), "altered: it does not have the hash that it was written with")
             before = None  # whatever it was, what follows it cannot be measured against it
             continue
         yield Link(number, entry, _misplaced(entry, before))
         before = head_of(entry)
 
 
-def _is_whole(entry: Mapping[str, Any], line: bytes) -> bool:
-    """Whether a line is, byte for byte, what was written."""
-    if type(entry.get("n")) is not int or type(entry.get("prev")) is not str or encode(entry) != line:
-        return False
-    return bool(entry.get("hash") == _digest({key: entry[key] for key in entry if key != "hash"}))
+def whole(line: bytes) -> dict[str, Any] | None:
+    """The entry in a line if it is, byte for byte, what was written; else None."""
+    entry = parse(line)
+    if entry is None or type(entry.get("n")) is not int or type(entry.get("prev")) is not str:
+        return None
+    unhashed = {key: value for key, value in entry.items() if key != "hash"}
+    return entry if encode(entry) == line and entry.get("hash") == _digest(unhashed) else None
 
 
 def _misplaced(entry: Mapping[str, Any], before: Head | None) -> str | None:

@@ -45,6 +45,11 @@ class StateDirectory:
             _refuse_open_to_others(chosen)
         return cls(chosen)
 
+    @classmethod
+    def existing(cls, path: str | os.PathLike[str] | None = None) -> StateDirectory | None:
+        """The same as ``open`` where the directory is there already; None, and nothing is made, where it is not."""
+        return cls.open(path) if _chosen(path).exists() else None
+
     @property
     def audit(self) -> Path:
         """The file of the audit log."""

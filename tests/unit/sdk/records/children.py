@@ -33,7 +33,7 @@ def die_at(call, number, half=False):
 """
 
 DROP_RIGHTS = """
-import training_sdk.records.journal, training_sdk.records.lines, training_sdk.records.state
+import training_sdk.records.audit, training_sdk.records.journal, training_sdk.records.lines, training_sdk.records.state
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)

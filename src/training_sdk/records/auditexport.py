@@ -1,0 +1,61 @@
+"""The audit log as an auditor gets it: rows for a spreadsheet, or JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from io import StringIO
+from typing import Any, Literal, TypeAlias
+
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.records.chain import Link
+
+Format: TypeAlias = Literal["csv", "json"]
+
+WHO = ("token_fingerprint", "os_user", "user_id", "organisation_id")
+PLAIN = ("base_url", "plan_digest", "reason", "ticket", "counts", "outcomes", "pack", "approval")
+COLUMNS = ("line", "n", "at", "event", *WHO, *PLAIN, "other", "prev", "hash", "fault")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def exported(links: Iterable[Link], format: Format) -> str:
+    """The whole export as text."""
+    if format == "csv":
+        return _csv(links)
+    if format == "json":
+        return _json(links)
+    raise InvalidArgumentError(f"format must be 'csv' or 'json', not {format!r}")
+
+
+def _json(links: Iterable[Link]) -> str:
+    rows = [{**(link.entry or {}), **({"fault": link.fault} if link.fault else {})} for link in links]
+    return "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n"
+
+
+def _csv(links: Iterable[Link]) -> str:
+    text = StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for link in links:
+        row = _row(link)
+        writer.writerow([cell(row.get(column)) for column in COLUMNS])
+    return text.getvalue()
+
+
+def _row(link: Link) -> Mapping[str, Any]:
+    entry = dict(link.entry or {})
+    who = entry.pop("who", None)
+    who = who if isinstance(who, dict) else {}
+    known = {column: entry.pop(column, None) for column in ("n", "at", "event", *PLAIN, "prev", "hash")}
+    other = {**entry, **{name: value for name, value in who.items() if name not in WHO}}
+    named = {column: who.get(column) for column in WHO}
+    return {**known, **named, "line": link.line, "other": other or None, "fault": link.fault}
+
+
+def cell(value: object) -> str:
+    """A value as a cell that no spreadsheet runs: what would begin a formula gets an apostrophe in front."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return f"'{text}" if text.startswith(_FORMULA) else text
