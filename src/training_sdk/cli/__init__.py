@@ -1,0 +1,1 @@
+"""The command line, and what it writes for people; the extra ``[cli]`` brings what it needs."""

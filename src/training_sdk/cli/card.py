@@ -1,0 +1,106 @@
+"""The effect card: one page per plan on which somebody who answers for it can sign, on paper if need be."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+
+from attrs import frozen
+from jinja2 import Environment, StrictUndefined, Template
+
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.models.progress import ProgressState
+from training_sdk.resets.plan import Key, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
+from training_sdk.resets.wording import shown
+
+MOST_LISTED = 2000
+"""People named on a card; a browser prints some fifty pages of them. The rest are counted, and stand in the plan."""
+
+
+@frozen
+class Section:
+    """One course on the card: what goes there, and of whom."""
+
+    course: PlannedCourse
+    people: tuple[PlannedReset, ...]
+    unlisted: int
+    resets: int
+    completed: int
+    in_progress: int
+    untouched: int
+    left_out: int
+
+
+def effect_card(plan: ResetPlan, report: ResetReport | None = None) -> str:
+    """Render a plan, or what became of it, as one HTML page without scripts and without anything from elsewhere.
+
+    Raises InvalidArgumentError if the report is one of another plan.
+    """
+    if report is not None and report.plan.digest != plan.digest:
+        raise InvalidArgumentError("the report is of another plan than the card")
+    return _template().render(
+        plan=plan,
+        report=report,
+        sections=_sections(plan),
+        several=len(plan.courses) > 1,
+        outcomes=_outcomes(report),
+        counts=_counts(report),
+        hours=plan.losses.time_spent_seconds / 3600,
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["shown"] = lambda text: shown(text or "")
+    return environment.from_string(
+        files("training_sdk.cli").joinpath("card.html.j2").read_text(encoding="utf-8")
+    )
+
+
+def _sections(plan: ResetPlan) -> list[Section]:
+    in_scope: dict[str, list[PlannedReset]] = {course.id: [] for course in plan.courses}
+    for user in plan.users:
+        in_scope[user.course_id].append(user)
+    room = MOST_LISTED
+    made: list[Section] = []
+    for course in plan.courses:
+        section = _section(course, in_scope[course.id], room)
+        room -= len(section.people)
+        made.append(section)
+    return made
+
+
+def _section(course: PlannedCourse, users: Sequence[PlannedReset], room: int) -> Section:
+    targets = sorted((user for user in users if user.is_target), key=_as_in_a_register)
+    completed = sum(user.state is ProgressState.COMPLETED for user in targets)
+    left_out = sum(user.left_out is not None for user in users)
+    return Section(
+        course=course,
+        people=tuple(targets[:room]),
+        unlisted=max(len(targets) - room, 0),
+        resets=len(targets),
+        completed=completed,
+        in_progress=len(targets) - completed,
+        untouched=len(users) - len(targets) - left_out,
+        left_out=left_out,
+    )
+
+
+def _as_in_a_register(user: PlannedReset) -> tuple[str, str]:
+    """Ö beside O, as people look names up, and not behind Z."""
+    letters = unicodedata.normalize("NFKD", shown(user.name))
+    return "".join(each for each in letters if not unicodedata.combining(each)).casefold(), user.user_id
+
+
+def _outcomes(report: ResetReport | None) -> Mapping[Key, UserOutcome]:
+    return {} if report is None else {user.key: user for user in report.users}
+
+
+def _counts(report: ResetReport | None) -> Mapping[Outcome, int]:
+    return {} if report is None else {outcome: number for outcome, number in report.counts.items() if number}
