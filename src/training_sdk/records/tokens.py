@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from training_sdk._pace import fingerprint
 from training_sdk.errors import InvalidArgumentError
 
 _NAMES = re.compile(r"(?:api_?)?token|authorization|password|secret", re.IGNORECASE)
@@ -17,16 +17,13 @@ _SHAPES = re.compile(
 _WORD = re.compile(r"[^\s\"'`<>(),;]{8,}")
 
 
-def fingerprint(token: str) -> str:
-    """What may be kept of a token: enough to tell tokens apart, of no use to anybody else."""
-    return hashlib.sha256(b"training-sdk" + token.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-
-
 def refuse_tokens(facts: Mapping[str, Any], known: str | None) -> None:
     """Raise InvalidArgumentError if anything in it looks like a token, or is the one with the ``known`` fingerprint."""
     for path, value in _texts(facts, ""):
         named = _NAMES.fullmatch(path.rpartition(".")[2])
-        is_known = known is not None and any(fingerprint(word) == known for word in _WORD.findall(value))
+        is_known = known is not None and any(
+            fingerprint(word) == known for word in _WORD.findall(value) if word.isascii()
+        )
         if named or is_known or _SHAPES.search(value):
             raise InvalidArgumentError(
                 f"{path} looks like a token or a password, and none is ever kept. Leave it out; nothing was written"

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_sdk import InvalidArgumentError, RecordsDamagedError, RecordsUnwritableError
+from training_sdk._pace import fingerprint
 from training_sdk.records import chain
 from training_sdk.records.audit import AuditLog, Quoted, os_user
 from training_sdk.records.auditexport import COLUMNS, cell
 from training_sdk.records.chain import START, Head
 from training_sdk.records.lines import Lines, encode
-from training_sdk.records.tokens import fingerprint
 from unit.sdk.records import children
 
 AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -118,7 +118,14 @@ def test_what_looks_like_a_token_is_never_kept(tmp_path: Path, leak: dict[str, A
 
 
 @pytest.mark.parametrize(
-    "reason", ["renew the crane bearer certificate", "token ring, password policy: course 12", "ab" * 32, ""]
+    "reason",
+    [
+        "renew the crane bearer certificate",
+        "token ring, password policy: course 12",
+        "ab" * 32,
+        "",
+        "broken \udcff text: \udcff\udcff\udcff\udcff\udcff\udcff\udcff\udcff",
+    ],
 )
 def test_ordinary_words_are_kept(tmp_path: Path, reason: str) -> None:
     log = AuditLog(tmp_path / "audit.jsonl")
