@@ -96,10 +96,7 @@ def sign(message: bytes, key: Path, *, namespace: str, interactive: bool) -> str
 def _hint(complaint: str) -> str:
     if "passphrase" not in complaint:
         return ""
-    return (
-        ". Load the key into an agent (ssh-add) and name its .pub file, or approve where a terminal can ask "
-        "for the passphrase (interactive=True)"
-    )
+    return ". Load the key into an agent (ssh-add) and name its .pub file"
 
 
 def principals(signature: str, signers: Signers, *, at: datetime) -> tuple[str, ...]:
