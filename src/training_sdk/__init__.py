@@ -41,8 +41,10 @@ from training_sdk.models.permissions import PermissionSet, PermissionSetIdentifi
 from training_sdk.models.progress import CompletionStatus, ProgressRow, ProgressState
 from training_sdk.models.users import Me, SeatType, User, UserStatus
 from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.people import Named, People
 from training_sdk.resets.plan import Origin, PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
+from training_sdk.resets.selecting import Where
 
 __all__ = [
     "APIConnectionError",
@@ -75,6 +77,7 @@ __all__ = [
     "LessonProgress",
     "Listing",
     "Me",
+    "Named",
     "NotFoundError",
     "NotSupportedError",
     "Origin",
@@ -82,6 +85,7 @@ __all__ = [
     "Outcome",
     "OutcomeUnknownError",
     "Page",
+    "People",
     "PermissionDeniedError",
     "PermissionSet",
     "PermissionSetIdentifier",
@@ -112,5 +116,6 @@ __all__ = [
     "User",
     "UserOutcome",
     "UserStatus",
+    "Where",
     "__version__",
 ]

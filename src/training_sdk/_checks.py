@@ -38,7 +38,7 @@ def optional_id(value: object, name: str) -> str | None:
 
 def some_ids(values: object, name: str) -> tuple[str, ...]:
     """A list of ids, repeated ones once. Empty is refused: an empty list never means everyone."""
-    ids = tuple(dict.fromkeys(one_id(value, f"an id in {name}") for value in _listed(values, name)))
+    ids = tuple(dict.fromkeys(one_id(value, f"an id in {name}") for value in listed(values, name)))
     if not ids:
         raise InvalidArgumentError(f"{name} is empty, and an empty list never means everyone")
     return ids
@@ -51,13 +51,13 @@ def optional_ids(values: object, name: str) -> tuple[str, ...] | None:
 
 def any_ids(values: object, name: str) -> tuple[str, ...]:
     """A list of ids that may be empty, where empty truly means none."""
-    return tuple(dict.fromkeys(one_id(value, f"an id in {name}") for value in _listed(values, name)))
+    return tuple(dict.fromkeys(one_id(value, f"an id in {name}") for value in listed(values, name)))
 
 
 def members(values: object, kind: type[E], name: str) -> tuple[str, ...]:
     """A list of enum members as their wire values. Empty is refused."""
     chosen = tuple(
-        dict.fromkeys(one_of(value, kind, f"an entry of {name}").value for value in _listed(values, name))
+        dict.fromkeys(one_of(value, kind, f"an entry of {name}").value for value in listed(values, name))
     )
     if not chosen:
         raise InvalidArgumentError(f"{name} is empty; leave it out to ask for all")
@@ -66,7 +66,7 @@ def members(values: object, kind: type[E], name: str) -> tuple[str, ...]:
 
 def texts(values: object, name: str) -> tuple[str, ...]:
     """A list of non-empty texts. An empty list is refused."""
-    chosen = tuple(dict.fromkeys(text(value, f"an entry of {name}") for value in _listed(values, name)))
+    chosen = tuple(dict.fromkeys(text(value, f"an entry of {name}") for value in listed(values, name)))
     if not chosen:
         raise InvalidArgumentError(f"{name} is empty; leave it out to ask for all")
     return chosen
@@ -136,7 +136,8 @@ def token(value: object) -> str:
     return value
 
 
-def _listed(values: object, name: str) -> Sequence[Any]:
+def listed(values: object, name: str) -> Sequence[Any]:
+    """What was given as a list, whatever is in it. A bare string is refused."""
     if isinstance(values, str | bytes):
         raise InvalidArgumentError(f"{name} must be a list of ids; a single one is written [{values!r}]")
     if not isinstance(values, Iterable):

@@ -1,0 +1,253 @@
+"""Tables of people, from CSV files and data frames: read strictly, with every problem told by its line or row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+
+from training_sdk import _checks
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.resets.people import Kind, Named, Source, checked
+
+WAYS: tuple[Kind, ...] = ("user_id", "email", "external_id")
+KNOWN = (*WAYS, "course_id", "note")
+TEMPLATE = "user_id,email,external_id,note\n"
+
+MOST_BYTES = 64 * 1024 * 1024
+MOST_ROWS = 1_000_000
+MOST_SHOWN = 20
+
+_DELIMITERS = (",", ";", "\t")
+_FORMULA = re.compile(r"[=@]|[+-](?!\d+$)")
+_MISSING = ("NAType", "NaTType", "NoneType")
+"""What data frames have in empty cells, by the names of their types: neither library is needed here."""
+
+
+@frozen
+class Table:
+    """What was read: the people, and whatever is wrong with them."""
+
+    entries: tuple[Named, ...]
+    problems: tuple[str, ...]
+
+
+def read_csv(source: Source) -> list[Named]:
+    """The people of a CSV file. Raises InvalidArgumentError with all that is wrong with it."""
+    return _whole(check_csv(source), _title(source))
+
+
+def check_csv(source: Source) -> Table:
+    """The people of a CSV file, and all that is wrong with it."""
+    try:
+        text = _text(_content(source))
+    except InvalidArgumentError as fault:
+        return Table((), (fault.message,))
+    return _Reading("line", _lines(text), skip_empty=True).table()
+
+
+def read_frame(frame: Any) -> list[Named]:
+    """The people of a data frame. Raises InvalidArgumentError with all that is wrong with it."""
+    return _whole(_Reading("row", _rows(frame), skip_empty=False).table(), "the data frame")
+
+
+def _whole(table: Table, title: str) -> list[Named]:
+    if table.problems:
+        count = len(table.problems)
+        shown = [f"\n  {one}" for one in table.problems[:MOST_SHOWN]]
+        more = f"\n  … and {count - MOST_SHOWN} more" if count > MOST_SHOWN else ""
+        raise InvalidArgumentError(
+            f"{title} cannot be used, {count} problem{'s' if count > 1 else ''}:{''.join(shown)}{more}"
+        )
+    return list(table.entries)
+
+
+# --- rows ---------------------------------------------------------------------------------------------------------
+
+
+@define
+class _Reading:
+    """One table in the reading: numbered rows of cells, the header first."""
+
+    unit: str
+    rows: Iterator[tuple[int, Sequence[Any]]]
+    skip_empty: bool
+    entries: list[Named] = field(factory=list)
+    problems: list[str] = field(factory=list)
+
+    def table(self) -> Table:
+        try:
+            self._read()
+        except csv.Error as fault:
+            self.problems.append(f"{fault}; from there on it cannot be read")
+        if not self.entries and not self.problems:
+            self.problems.append("it names nobody, and an empty list never means everyone")
+        return Table(tuple(self.entries), tuple(self.problems))
+
+    def _read(self) -> None:
+        number, cells = next((one for one in self.rows if any(map(str, one[1]))), (0, ()))
+        header = [str(cell).strip().casefold() for cell in cells]
+        if wrong := _wrong_header(header):
+            self.problems.append(f"the header: {wrong}" if number else wrong)
+            return
+        for count, (number, row) in enumerate(self.rows, 1):
+            if count > MOST_ROWS:
+                self.problems.append(f"more than {MOST_ROWS} rows; split it")
+                return
+            if self.skip_empty and not any(map(str.strip, row)):
+                continue
+            try:
+                self.entries.append(_entry(header, row, f"{self.unit} {number}"))
+            except InvalidArgumentError as fault:
+                self.problems.append(f"{self.unit} {number}: {fault.message}")
+
+
+def _wrong_header(header: Sequence[str]) -> str | None:
+    if not any(header):
+        return f"it is empty; it needs a header with one of {', '.join(WAYS)}"
+    if unknown := [name for name in header if name not in KNOWN]:
+        people = any("@" in name or name.startswith("user_") for name in unknown)
+        named = ", ".join(repr(name[:80]) for name in unknown)
+        why = " (does the file begin without a header?)" if people else ""
+        return f"there is no column {named}{why}; known are {', '.join(KNOWN)}"
+    if twice := [name for name in KNOWN if header.count(name) > 1]:
+        return f"the column {twice[0]!r} stands there twice"
+    if not set(header) & set(WAYS):
+        return f"no column names people: it needs one of {', '.join(WAYS)}"
+    return None
+
+
+def _entry(header: Sequence[str], row: Sequence[Any], place: str) -> Named:
+    if len(row) != len(header):
+        raise InvalidArgumentError(f"it has {_cells(len(row))}, and the header has {_cells(len(header))}")
+    cells = {name: _cell(name, value) for name, value in zip(header, row, strict=True)}
+    given: list[tuple[Kind, str]] = [(way, cells[way]) for way in WAYS if cells.get(way, "").strip()]
+    if not given:
+        raise InvalidArgumentError(f"nobody is named: fill in {' or '.join(w for w in WAYS if w in cells)}")
+    if len(given) > 1:
+        raise InvalidArgumentError(f"somebody is named in {len(given)} ways, {_and(given)}: keep one")
+    ((kind, value),) = given
+    course = None
+    if "course_id" in cells:
+        course = _checks.one_id(cells["course_id"].strip(), "course_id")
+    return Named(kind, checked(kind, value, kind), course, place)
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'' if count == 1 else 's'}"
+
+
+def _and(given: Iterable[tuple[str, str]]) -> str:
+    return " and ".join(name for name, _ in given)
+
+
+def _cell(name: str, value: Any) -> str:
+    """A cell as text, "" where it is empty. White space around an external id is kept, for it may be part of it."""
+    if type(value).__name__ in _MISSING or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if name == "note" and not (isinstance(value, str) and value.startswith("=")):
+        return ""
+    if not isinstance(value, str):
+        raise InvalidArgumentError(
+            f"{name} is {value!r}, a {type(value).__name__} and no text; read the column as text (dtype=str), for "
+            "numbers lose leading zeros and more"
+        )
+    if _FORMULA.match(value.strip()):
+        raise InvalidArgumentError(f"{name} {value[:80]!r} is a formula, and formulas are refused")
+    return value if name == "external_id" else value.strip()
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def _title(source: Source) -> str:
+    name = source if not hasattr(source, "read") else getattr(source, "name", "")
+    return f"{str(name)!r}" if name else "the file"
+
+
+def _content(source: Source) -> str | bytes:
+    """What a file holds, up to the bound; whatever is open already is read from where it stands."""
+    if isinstance(source, bytes) or (isinstance(source, str) and "\n" in source):
+        raise InvalidArgumentError(
+            "a path or an open file is needed; for text that you have, use io.StringIO"
+        )
+    if hasattr(source, "read"):
+        content: Any = source.read(MOST_BYTES + 1)
+    else:
+        try:
+            with Path(source).open("rb") as file:
+                content = file.read(MOST_BYTES + 1)
+        except (OSError, ValueError, TypeError) as fault:
+            raise InvalidArgumentError(f"it cannot be read: {fault}") from None
+    if len(content) > MOST_BYTES:
+        raise InvalidArgumentError(f"it is larger than {MOST_BYTES // 1024 // 1024} MiB; split it")
+    if not isinstance(content, str | bytes):
+        raise InvalidArgumentError(f"it gives {type(content).__name__}, neither text nor bytes")
+    return content
+
+
+def _text(content: str | bytes) -> str:
+    remedy = "save it as UTF-8 (in Excel: “CSV UTF-8”)"
+    if isinstance(content, bytes):
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise InvalidArgumentError(f"it is UTF-16, not UTF-8; {remedy}")
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as fault:
+            line = fault.object.count(b"\n", 0, fault.start) + 1
+            raise InvalidArgumentError(f"line {line} is not UTF-8; {remedy}") from None
+    else:
+        text = content
+    if "\0" in text:
+        raise InvalidArgumentError(f"it holds NUL characters: no text, or UTF-16; {remedy}")
+    return text.removeprefix("\ufeff")
+
+
+def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Records, each with the line it begins on."""
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
+    while True:
+        begins = reader.line_num + 1
+        try:
+            record = next(reader, None)
+        except csv.Error as fault:
+            raise csv.Error(f"line {begins}: {fault}") from None
+        if record is None:
+            return
+        if record:
+            yield begins, record
+
+
+def _delimiter(text: str) -> str:
+    """The one by which the header falls into most known columns."""
+    first = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
+
+    def known(delimiter: str) -> int:
+        return sum(name.strip(' "\r\n').casefold() in KNOWN for name in first.split(delimiter))
+
+    return max(_DELIMITERS, key=lambda each: (known(each), first.count(each)))
+
+
+# --- data frames --------------------------------------------------------------------------------------------------
+
+
+def _rows(frame: Any) -> Iterator[tuple[int, Sequence[Any]]]:
+    """The columns as row 0, then the rows from 1."""
+    if not (hasattr(frame, "iter_rows") or hasattr(frame, "itertuples")) or not hasattr(frame, "columns"):
+        raise InvalidArgumentError(
+            f"a pandas or polars data frame is needed, not {type(frame).__name__}; for a list use People.of"
+        )
+    rows = frame.iter_rows() if hasattr(frame, "iter_rows") else frame.itertuples(index=False, name=None)
+    return _numbered(frame.columns, rows)
+
+
+def _numbered(columns: Iterable[Any], rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, Sequence[Any]]]:
+    yield 0, tuple(columns)
+    yield from enumerate(rows, 1)

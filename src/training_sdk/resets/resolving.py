@@ -1,0 +1,248 @@
+"""From people as they were named to the user ids of a plan: every one found, and only those named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal, TypeAlias, TypeVar
+
+from attrs import define, field, frozen
+
+from training_sdk._flow import Flow
+from training_sdk._pages import Calls, Walk
+from training_sdk.errors import InvalidArgumentError, NotFoundError
+from training_sdk.models.groups import Group, Site
+from training_sdk.models.progress import ProgressRow
+from training_sdk.resets.people import Kind, Named, People, folded_email
+from training_sdk.resources.groups import group_members, groups
+from training_sdk.resources.sites import site_members, sites
+
+Rows: TypeAlias = Mapping[str, Mapping[str, ProgressRow]]
+Members: TypeAlias = Mapping[str, frozenset[str]]
+"""User ids by group or site, as they were given; see ``member_key``."""
+Place: TypeAlias = Literal["group", "site"]
+P = TypeVar("P", Group, Site)
+
+MOST_NAMED = 20
+
+_MANGLED = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
+_LIKE_AN_ID = re.compile(r"(role_|location_|site_)?[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
+
+
+@frozen
+class Resolved:
+    """Who was named, by course: never empty, and nobody in it whom no entry and no group or site names."""
+
+    by_course: Mapping[str, tuple[str, ...]]
+    warnings: tuple[str, ...] = ()
+
+
+def resolve(people: People, rows: Rows, members: Members) -> Resolved:
+    """Match people against the feed's rows by course and user, and groups and sites by their ``member_ids``.
+
+    E-mails are compared without regard to case and to white space around them, everything else exactly. Entries
+    without a course of their own stand for every course in ``rows``, and so do groups and sites.
+
+    Raises NotFoundError (``USER_NOT_IN_COURSE``) naming everyone who cannot be found, and InvalidArgumentError for a
+    name that fits two people, a course that is not in ``rows``, a course for which nobody is named, and a group or
+    site none of whose members is in a course.
+    """
+    if not rows:
+        raise InvalidArgumentError("there is no course to find people in")
+    if strange := [one for one in people.entries if one.course_id is not None and one.course_id not in rows]:
+        raise InvalidArgumentError(
+            f"{_listed(f'course {one.course_id!r} of {one}' for one in strange)}: not among the courses of the plan"
+        )
+    search = _Search(rows)
+    for one in people.entries:
+        search.add_named(one)
+    search.refuse_what_went_wrong()
+    for label in _labels(people):
+        search.add_members(label, members[label])
+    if empty := [course_id for course_id, found in search.found.items() if not found]:
+        raise InvalidArgumentError(f"nobody is named for {_listed(f'course {one!r}' for one in empty)}")
+    by_course = {course_id: tuple(found) for course_id, found in search.found.items()}
+    return Resolved(by_course, (*people.warnings, *search.warnings))
+
+
+def member_key(kind: Place, given: str) -> str:
+    """By what members are found again: a group and a site may have been given by the same words."""
+    return f"{kind} {given!r}"
+
+
+def _labels(people: People) -> Iterator[str]:
+    yield from (member_key("group", one) for one in people.groups)
+    yield from (member_key("site", one) for one in people.sites)
+
+
+# --- matching -----------------------------------------------------------------------------------------------------
+
+
+@define
+class _Search:
+    """Who was found so far, by course and in order, and what went wrong."""
+
+    rows: Rows
+    found: dict[str, dict[str, Named | str]] = field(init=False)
+    """Users by course, and by which name each was found first."""
+    ids: dict[Kind, dict[str, set[str]]] = field(init=False)
+    missing: list[tuple[Named, str]] = field(factory=list)
+    ambiguous: list[str] = field(factory=list)
+    warnings: list[str] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.found = {course_id: {} for course_id in self.rows}
+        self.ids = {"user_id": {}, "email": {}, "external_id": {}}
+        for course in self.rows.values():
+            for user_id, row in course.items():
+                self.ids["user_id"].setdefault(user_id, set()).add(user_id)
+                if row.user_email:
+                    self.ids["email"].setdefault(folded_email(row.user_email), set()).add(user_id)
+                if row.user_external_id:
+                    self.ids["external_id"].setdefault(row.user_external_id, set()).add(user_id)
+
+    def add_named(self, one: Named) -> None:
+        """Find somebody, in their own course or in every one."""
+        fitting = self.ids[one.kind].get(one.key[1], set())
+        if len(fitting) > 1:
+            self.ambiguous.append(f"{one} fits {', '.join(map(repr, sorted(fitting)))}")
+            return
+        for course_id in self.rows if one.course_id is None else (one.course_id,):
+            user_id = next((each for each in fitting if each in self.rows[course_id]), None)
+            if user_id is None:
+                self.missing.append((one, course_id))
+            else:
+                self._keep(course_id, user_id, one)
+
+    def add_members(self, label: str, user_ids: frozenset[str]) -> None:
+        """Add the members of a group or site who are in a course; the others are told of."""
+        for course_id, course in self.rows.items():
+            inside = [user_id for user_id in course if user_id in user_ids]
+            if not inside:
+                raise InvalidArgumentError(
+                    f"none of the {len(user_ids)} members of {label} is in course {course_id!r}, as far as this "
+                    "token sees; nobody was planned for"
+                )
+            if left := len(user_ids) - len(inside):
+                self.warnings.append(
+                    f"{left} of the {len(user_ids)} members of {label} are not in course {course_id!r} and are left out"
+                )
+            for user_id in inside:
+                self.found[course_id].setdefault(user_id, label)
+
+    def _keep(self, course_id: str, user_id: str, one: Named) -> None:
+        first = self.found[course_id].setdefault(user_id, one)
+        if first is not one:
+            self.warnings.append(f"{one} is the same person as {first} in course {course_id!r}; counted once")
+
+    def refuse_what_went_wrong(self) -> None:
+        """Raise for names that fit several people, or nobody."""
+        if self.ambiguous:
+            raise InvalidArgumentError(f"{_listed(self.ambiguous)}: name them by user id")
+        if not self.missing:
+            return
+        several = len(self.rows) > 1
+        named = _listed(f"{one}{f' in course {course!r}' if several else ''}" for one, course in self.missing)
+        raise NotFoundError(
+            f"{named} cannot be found: unknown, deactivated, not assigned to the course, or outside the teams that "
+            f"this token sees. Nothing was planned{self._hints()}",
+            reason="USER_NOT_IN_COURSE",
+            metadata=tuple((one.kind, one.value) for one, _ in self.missing),
+        )
+
+    def _hints(self) -> str:
+        """What a spreadsheet may have done to external ids."""
+        given = [one.value for one, _ in self.missing if one.kind == "external_id"]
+        known = {value.strip().lstrip("0") for value in self.ids["external_id"]}
+        if mangled := next((value for value in given if _MANGLED.fullmatch(value.strip())), None):
+            return f". {mangled!r} looks like a number that a spreadsheet has shortened: format the column as text"
+        if bare := next((value for value in given if value.strip().lstrip("0") in known), None):
+            return (
+                f". {bare!r} differs from an external id in the course by leading zeros or white space only"
+            )
+        return ""
+
+
+def _listed(parts: Iterable[str]) -> str:
+    named = list(parts)
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    return ", ".join(named[:MOST_NAMED]) + more
+
+
+# --- groups and sites ---------------------------------------------------------------------------------------------
+
+
+def member_ids(calls: Calls, people: People) -> Flow[Members]:
+    """The user ids of every group and site that people were named by; asks for nothing where there is none.
+
+    Two feeds each are read at most; the one with the names only where an id alone does not do. A site's members are
+    its own, not those of sites below it.
+
+    Raises NotFoundError for an unknown group or site, and InvalidArgumentError, listing the ids, for a name that
+    several have.
+    """
+    in_groups = yield from _members(
+        "group",
+        people.groups,
+        groups(calls),
+        lambda ids: group_members(calls, ids),
+        lambda member: (member.group_id, member.user_id),
+    )
+    in_sites = yield from _members(
+        "site",
+        people.sites,
+        sites(calls),
+        lambda ids: site_members(calls, ids),
+        lambda member: (member.site_id, member.member_id),
+    )
+    return {**in_groups, **in_sites}
+
+
+M = TypeVar("M")
+
+
+def _members(
+    kind: Place,
+    given: Sequence[str],
+    catalogue: Walk[P],
+    walk: Callable[[Sequence[str]], Walk[M]],
+    pair: Callable[[M], tuple[str, str]],
+) -> Flow[dict[str, frozenset[str]]]:
+    if not given:
+        return {}
+    plain = all(_LIKE_AN_ID.fullmatch(one) for one in given)
+    ids = {one: one for one in given} if plain else _identified(kind, given, (yield from catalogue.gather()))
+    found = _grouped(map(pair, (yield from walk(tuple(ids.values())).gather())))
+    if plain and any(one not in found for one in given):
+        # An id without members may be an empty group, an unknown one, or a name that looks like an id.
+        ids = _identified(kind, given, (yield from catalogue.gather()))
+        if any(one not in found for one in ids.values()):
+            found = _grouped(map(pair, (yield from walk(tuple(ids.values())).gather())))
+    return {member_key(kind, one): frozenset(found.get(ids[one], ())) for one in given}
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for place, user_id in pairs:
+        found.setdefault(place, set()).add(user_id)
+    return found
+
+
+def _identified(kind: Place, given: Sequence[str], catalogue: Sequence[Group | Site]) -> dict[str, str]:
+    """The id of each that was given by id or exact name; an id comes first."""
+    known = {one.id for one in catalogue}
+    named: dict[str, list[str]] = {}
+    for one in catalogue:
+        if not (isinstance(one, Site) and one.deleted):  # those that are gone are found by their id only
+            named.setdefault(one.name, []).append(one.id)
+    fitting = {one: [one] if one in known else named.get(one, []) for one in given}
+    if unknown := [one for one, ids in fitting.items() if not ids]:
+        raise NotFoundError(
+            f"there is no {kind} {_listed(map(repr, unknown))} in this organisation; give an id or the exact name",
+            reason=f"{kind.upper()}_NOT_FOUND",
+            metadata=tuple((kind, one) for one in unknown),
+        )
+    if several := {one: ids for one, ids in fitting.items() if len(ids) > 1}:
+        said = "; ".join(f"{one!r} is the name of {', '.join(ids)}" for one, ids in several.items())
+        raise InvalidArgumentError(f"more than one {kind} has the name: {said}. Name it by its id")
+    return {one: ids[0] for one, ids in fitting.items()}

@@ -1,0 +1,120 @@
+"""Groups and sites to user ids, with the smallest number of requests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from training_sdk import InvalidArgumentError, NotFoundError, People
+from training_sdk._flow import Request, Response
+from training_sdk.resets.resolving import Members, member_ids, member_key
+from unit.sdk.fakes import CALLS, Puppet, answer
+
+
+def role(number: int) -> str:
+    return f"role_{number:032x}"
+
+
+@define
+class Feeds:
+    """An organisation's groups and sites."""
+
+    groups: list[tuple[str, str]] = field(factory=list)
+    in_groups: list[tuple[str, str]] = field(factory=list)
+    sites: list[dict[str, Any]] = field(factory=list)
+    at_sites: list[tuple[str, str]] = field(factory=list)
+    asked: list[str] = field(factory=list)
+
+    def __call__(self, request: Request) -> Response:
+        self.asked.append(request.path)
+        rows = {
+            "/feed/groups": [{"id": one, "name": name} for one, name in self.groups],
+            "/feed/group_users": [{"group_id": one, "user_id": user} for one, user in self.in_groups],
+            "/feed/sites": self.sites,
+            "/feed/site_members": [{"site_id": one, "member_id": user} for one, user in self.at_sites],
+        }[request.path]
+        return answer({"metadata": {"next_page": ""}, "data": rows})
+
+    def of(self, **given: Any) -> Members:
+        return Puppet(self).run(member_ids(CALLS, People.named(**given)))
+
+
+@pytest.fixture
+def feeds() -> Feeds:
+    return Feeds(
+        groups=[
+            (role(1), "Crew"),
+            (role(2), "Night"),
+            (role(3), "Night"),
+            (role(4), "Empty"),
+            ("g5", role(2)),
+        ],
+        in_groups=[(role(1), "u1"), (role(1), "u2"), (role(2), "u3"), (role(3), "u4"), ("g5", "u5")],
+        sites=[
+            {"id": "s1", "name": "Leeds"},
+            {"id": "s2", "name": "Leeds", "deleted": True},
+            {"id": "s3", "name": "Gone", "deleted": True},
+            {"id": "s4", "name": "Hub", "parent_id": "s1"},
+        ],
+        at_sites=[("s1", "u1"), ("s2", "u8"), ("s3", "u9"), ("s4", "u7")],
+    )
+
+
+def test_where_no_group_and_no_site_is_named_nothing_is_asked(feeds: Feeds) -> None:
+    assert feeds.of(user_ids=["u"]) == {}
+    assert feeds.asked == []
+
+
+def test_groups_by_id_take_one_feed(feeds: Feeds) -> None:
+    assert feeds.of(groups=[role(1), role(2)]) == {
+        member_key("group", role(1)): {"u1", "u2"},
+        member_key("group", role(2)): {"u3"},
+    }
+    assert feeds.asked == ["/feed/group_users"]
+
+
+def test_by_name_they_take_two(feeds: Feeds) -> None:
+    assert feeds.of(groups=["Crew", role(2)], sites=["Leeds"]) == {
+        member_key("group", "Crew"): {"u1", "u2"},
+        member_key("group", role(2)): {"u3"},
+        member_key("site", "Leeds"): {"u1"},
+    }
+    assert feeds.asked == ["/feed/groups", "/feed/group_users", "/feed/sites", "/feed/site_members"]
+
+
+def test_an_id_without_members_is_told_from_an_unknown_one(feeds: Feeds) -> None:
+    assert feeds.of(groups=[role(4)]) == {member_key("group", role(4)): frozenset()}
+    assert feeds.asked == ["/feed/group_users", "/feed/groups", "/feed/group_users"]
+    with pytest.raises(NotFoundError, match="no group") as missing:
+        feeds.of(groups=[role(1), role(9)])
+    assert (missing.value.reason, missing.value.info.metadata) == ("GROUP_NOT_FOUND", (("group", role(9)),))
+
+
+def test_a_name_that_looks_like_an_id_is_found_as_a_name(feeds: Feeds) -> None:
+    feeds.groups.append(("g6", role(6)))
+    feeds.in_groups.append(("g6", "u6"))
+    assert feeds.of(groups=[role(6)]) == {member_key("group", role(6)): {"u6"}}
+    # An id comes before a name: "g5" has the name of the second group's id.
+    assert feeds.of(groups=[role(2)]) == {member_key("group", role(2)): {"u3"}}
+
+
+def test_a_name_that_two_have_is_refused_with_their_ids(feeds: Feeds) -> None:
+    with pytest.raises(InvalidArgumentError) as ambiguous:
+        feeds.of(groups=["Night"])
+    assert role(2) in ambiguous.value.message
+    assert role(3) in ambiguous.value.message
+    assert "/feed/group_users" not in feeds.asked
+
+
+def test_names_are_exact_and_deleted_sites_have_none(feeds: Feeds) -> None:
+    for name in ("leeds", "Leeds ", "Lee", "Gone"):
+        with pytest.raises(NotFoundError, match="no site") as missing:
+            feeds.of(sites=[name])
+        assert missing.value.reason == "SITE_NOT_FOUND"
+    assert feeds.of(sites=["s3"]) == {member_key("site", "s3"): {"u9"}}
+
+
+def test_the_members_of_a_site_below_are_not_its_own(feeds: Feeds) -> None:
+    assert feeds.of(sites=["Leeds"]) == {member_key("site", "Leeds"): {"u1"}}

@@ -1,0 +1,164 @@
+"""From names to user ids: every one found, each told where it stands, and only those named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from training_sdk import InvalidArgumentError, Named, NotFoundError, People, ProgressRow
+from training_sdk._codec import structure_value
+from training_sdk.resets.resolving import Resolved, member_key, resolve
+from unit.sdk.fakes import row, user_id
+
+
+def person(number: int, course: str = "c", **facts: Any) -> ProgressRow:
+    facts = {"user_external_id": f"00{number}", **facts}
+    return structure_value(row(number, course_id=course, **facts), ProgressRow)
+
+
+def rows(**courses: list[ProgressRow]) -> dict[str, dict[str, ProgressRow]]:
+    return {course: {one.user_id: one for one in people} for course, people in courses.items()}
+
+
+TWO = rows(c=[person(1), person(2), person(3)], d=[person(2, "d"), person(3, "d")])
+ONE = {"c": TWO["c"]}
+
+
+def found(
+    people: People, where: Mapping[str, Mapping[str, ProgressRow]] = ONE, **members: set[str]
+) -> Resolved:
+    """``groups_…`` and ``sites_…`` name who is in which."""
+    return resolve(
+        people,
+        where,
+        {
+            member_key("group" if key.startswith("group") else "site", key.partition("_")[2]): frozenset(ids)
+            for key, ids in members.items()
+        },
+    )
+
+
+def test_people_are_found_by_whatever_names_them_in_the_order_named() -> None:
+    people = People.named(user_ids=[user_id(3)], emails=[" USER1@Example.test "], external_ids=["002"])
+    resolved = found(people)
+    assert resolved.by_course == {"c": (user_id(3), user_id(1), user_id(2))}
+    assert resolved.warnings == ()
+
+
+def test_without_a_course_of_their_own_they_stand_for_every_course() -> None:
+    assert found(People.of([user_id(2)]), TWO).by_course == {"c": (user_id(2),), "d": (user_id(2),)}
+    people = People((Named("user_id", user_id(1), "c"), Named("email", "user3@example.test", "d")))
+    assert found(people, TWO).by_course == {"c": (user_id(1),), "d": (user_id(3),)}
+
+
+def test_somebody_named_in_two_ways_counts_once_and_is_told_of() -> None:
+    resolved = found(People.named(user_ids=[user_id(1)], emails=["user1@example.test"]))
+    assert resolved.by_course == {"c": (user_id(1),)}
+    (warning,) = resolved.warnings
+    assert "the same person as user id" in warning
+
+
+def test_warnings_of_the_naming_are_handed_on() -> None:
+    assert len(found(People.of([user_id(1)] * 3)).warnings) == 2
+
+
+def test_everybody_who_is_missing_is_named_with_their_place() -> None:
+    people = People(
+        (
+            Named("email", "gone@b.test", None, "line 2"),
+            Named("user_id", user_id(1), None, "line 3"),
+            Named("external_id", "NW-9", None, "line 4"),
+        )
+    )
+    with pytest.raises(NotFoundError) as missing:
+        found(people, TWO)
+    assert missing.value.reason == "USER_NOT_IN_COURSE"
+    for said in (
+        "'gone@b.test' (line 2) in course 'c'",
+        "'NW-9' (line 4)",
+        f"'{user_id(1)}' (line 3) in course 'd'",
+    ):
+        assert said in missing.value.message
+    assert f"'{user_id(1)}' (line 3) in course 'c'" not in missing.value.message
+    assert ("email", "gone@b.test") in missing.value.info.metadata
+
+
+def test_many_who_are_missing_are_counted() -> None:
+    with pytest.raises(NotFoundError, match="and 5 more cannot be found"):
+        found(People.of([f"nobody{number}" for number in range(25)]))
+
+
+@pytest.mark.parametrize(
+    ("external_id", "hint"),
+    [
+        ("1.23E+05", "spreadsheet"),
+        ("1,5e+10", "spreadsheet"),
+        ("1", "leading zeros"),
+        (" 001", "white space"),
+    ],
+)
+def test_what_a_spreadsheet_does_to_ids_is_hinted_at(external_id: str, hint: str) -> None:
+    with pytest.raises(NotFoundError, match=hint):
+        found(People.named(external_ids=[external_id]))
+    with pytest.raises(NotFoundError) as missing:
+        found(People.named(external_ids=["NW-9"]))
+    assert missing.value.message.endswith("Nothing was planned")
+
+
+def test_an_external_id_is_compared_exactly() -> None:
+    where = rows(c=[person(1, user_external_id="NW-1"), person(2, user_external_id="nw-1")])
+    assert found(People.named(external_ids=["nw-1"]), where).by_course == {"c": (user_id(2),)}
+
+
+@pytest.mark.parametrize("course", ["c", "d"])
+def test_a_name_that_fits_two_people_is_refused_and_names_both(course: str) -> None:
+    twin = person(9, course, user_email="User1@example.test", user_external_id="001")
+    where = rows(c=[person(1)], d=[person(1, "d")])
+    where[course][twin.user_id] = twin
+    for people in (People.of(["user1@example.test"]), People.named(external_ids=["001"])):
+        with pytest.raises(InvalidArgumentError) as ambiguous:
+            found(people, where)
+        assert user_id(1) in ambiguous.value.message
+        assert user_id(9) in ambiguous.value.message
+
+
+def test_people_without_email_or_external_id_are_found_by_neither() -> None:
+    where = rows(c=[person(1, user_email="", user_external_id=""), person(2)])
+    assert found(People.of([user_id(1)]), where).by_course == {"c": (user_id(1),)}
+    with pytest.raises(NotFoundError):
+        found(People.of(["user1@example.test"]), where)
+
+
+def test_members_who_are_not_in_the_course_are_left_out_and_counted() -> None:
+    people = People.named(user_ids=[user_id(2)], groups=["Crew"])
+    resolved = found(people, group_Crew={user_id(1), user_id(2), user_id(7), user_id(8)})
+    assert resolved.by_course == {"c": (user_id(2), user_id(1))}
+    assert resolved.warnings == ("2 of the 4 members of group 'Crew' are not in course 'c' and are left out",)
+
+
+def test_a_group_and_a_site_of_one_name_are_two_things() -> None:
+    people = People.named(groups=["Leeds"], sites=["Leeds"])
+    resolved = found(people, group_Leeds={user_id(1)}, site_Leeds={user_id(2)})
+    assert resolved.by_course == {"c": (user_id(1), user_id(2))}
+
+
+@pytest.mark.parametrize("members", [set(), {"user_9"}, {user_id(1)}])
+def test_a_group_none_of_whose_members_is_in_a_course_is_refused(members: set[str]) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"none of the {len(members)} members of group 'Crew'"):
+        found(People.named(groups=["Crew"]), TWO, group_Crew=members)
+
+
+def test_a_course_of_nobody_is_refused() -> None:
+    people = People((Named("user_id", user_id(2), "c"),))
+    with pytest.raises(InvalidArgumentError, match="nobody is named for course 'd'"):
+        found(people, TWO)
+
+
+def test_a_course_that_is_not_in_the_plan_is_refused() -> None:
+    people = People((Named("user_id", user_id(2), "elsewhere", "line 2"),))
+    with pytest.raises(InvalidArgumentError, match=r"course 'elsewhere' of user id .* \(line 2\)"):
+        found(people, TWO)
+    with pytest.raises(InvalidArgumentError, match="no course"):
+        found(People.of(["u"]), {})
