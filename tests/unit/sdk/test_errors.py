@@ -34,6 +34,7 @@ DIRECT = {
     *("InvalidArgumentError", "APIConnectionError", "APIStatusError", "OutcomeUnknownError", "DecodingError"),
     *(
         "ConfirmationError",
+        "EvidenceError",
         "PlanMismatchError",
         "StalePlanError",
         "UnconfirmedFormatError",

@@ -1,0 +1,28 @@
+"""Evidence packs: what was there before a reset, kept on this machine, checked, pseudonymised, sealed and purged.
+
+``client.resets.apply`` writes a pack before it sends anything; everything here works on packs without a client.
+"""
+
+from training_sdk.evidence.history import PastCompletion, history
+from training_sdk.evidence.pack import Manifest, Pack, open_pack, packs_in, read_manifest, refuse_old
+from training_sdk.evidence.pseudonyms import pseudonym, pseudonymise
+from training_sdk.evidence.purging import Purged, purge
+from training_sdk.evidence.verifying import Finding, FindingKind, verify_pack
+
+__all__ = [
+    "Finding",
+    "FindingKind",
+    "Manifest",
+    "Pack",
+    "PastCompletion",
+    "Purged",
+    "history",
+    "open_pack",
+    "packs_in",
+    "pseudonym",
+    "pseudonymise",
+    "purge",
+    "read_manifest",
+    "refuse_old",
+    "verify_pack",
+]

@@ -1,0 +1,169 @@
+"""Collecting evidence before a reset: every answer about the people to be reset, and the tables made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from training_sdk import _checks
+from training_sdk._flow import Act, Flow, Moment, Now
+from training_sdk._pages import Calls, Cursor, Walk
+from training_sdk._version import __version__
+from training_sdk.errors import EvidenceError, InvalidArgumentError, NotFoundError
+from training_sdk.evidence.files import Seal
+from training_sdk.evidence.pack import Head, Pack
+from training_sdk.evidence.raw import KeptCalls
+from training_sdk.evidence.writing import Occasion, Writer
+from training_sdk.resources.analytics import lesson_attempts, lessons_of_user, statistics
+from training_sdk.resources.progress import progress_rows
+
+TOOL = f"training-sdk {__version__}"
+MOST_NAMED = 5
+
+Progress = Callable[[int, int, str], None]
+"""Told how many listings are read, of how many, and what comes next."""
+Key = tuple[str, str]
+
+
+@frozen
+class _Step:
+    """One listing to be read; whose evidence is missing where there is nothing to be found."""
+
+    what: str
+    walk: Walk[Any]
+    about: tuple[Key, ...] = field(default=(), repr=False)
+    """For the lessons of a user: the course and user of each target that they are to be evidence of."""
+
+
+def collect(
+    calls: Calls,
+    targets: Mapping[str, Sequence[str]],
+    folder: Path,
+    *,
+    plan_digest: str,
+    plan_document: bytes,
+    organisation_id: str,
+    reference_server: bool,
+    audit_head: Head | None = None,
+    tool: str = TOOL,
+    seal: Seal | None = None,
+    progress: Progress | None = None,
+) -> Flow[Pack]:
+    """Write a pack about the users of each course into a new folder, and return it with their progress rows.
+
+    ``calls`` may be of any kind; what they believe and refuse holds here too. The progress rows are read last, so that
+    they are the freshest. ``seal`` gets the bytes of each file and returns those to be kept.
+
+    Raises EvidenceError if anything is missing, naming the targets in ``info.metadata`` as ``("missing",
+    "course/user")``; RecordsUnwritableError if it cannot be written; and whatever the readings raise. Whatever it
+    raises, the folder then has no manifest, which is how it is known as incomplete.
+    """
+    wanted = _checked(targets)
+    occasion = Occasion(tool, plan_digest, str(calls.base_url), organisation_id, reference_server, audit_head)
+    writer = Writer(folder, wanted, occasion, seal)
+    try:
+        begun: Moment = yield Now()
+        yield Act(lambda: writer.begin(plan_document, begun.utc), "evidence: begin a pack")
+        missing = yield from _read_all(KeptCalls.of(calls, writer.keep), wanted, progress)
+        _refuse_gaps(writer, missing)
+        pack: Pack = yield Act(writer.finish, "evidence: put the manifest in place")
+        return pack
+    finally:
+        writer.close()
+
+
+def _checked(targets: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
+    if not targets:
+        raise InvalidArgumentError("targets is empty: there is nobody to collect evidence of")
+    return {
+        _checks.one_id(course_id, "a course in targets"): frozenset(_checks.some_ids(users, "targets"))
+        for course_id, users in targets.items()
+    }
+
+
+def _read_all(
+    calls: Calls, targets: Mapping[str, frozenset[str]], progress: Progress | None
+) -> Flow[dict[Key, None]]:
+    """Read every listing to its end; the targets about whom there was nothing."""
+    courses: dict[str, list[str]] = {}
+    for course_id, users in targets.items():
+        for user_id in sorted(users):
+            courses.setdefault(user_id, []).append(course_id)
+    total = 1 + 2 * len(targets) + len(courses)
+    missing: dict[Key, None] = {}
+    for done, step in enumerate(_steps(calls, targets, courses)):
+        if progress is not None:
+            yield Act(partial(progress, done, total, step.what), "evidence: tell how far it is")
+        try:
+            yield from _read(step.walk)
+        except NotFoundError:
+            if not step.about:
+                raise
+            missing |= dict.fromkeys(step.about)
+    if progress is not None:
+        yield Act(partial(progress, total, total, "the manifest"), "evidence: tell how far it is")
+    return missing
+
+
+def _steps(
+    calls: Calls, targets: Mapping[str, frozenset[str]], courses: Mapping[str, Sequence[str]]
+) -> Iterator[_Step]:
+    """The listings to be read, those that change most last."""
+    yield _Step("the statistics of the courses", statistics(calls, tuple(targets)))
+    for user_id, theirs in courses.items():
+        only = theirs[0] if len(theirs) == 1 else None
+        about = tuple((course_id, user_id) for course_id in theirs)
+        yield _Step("the lessons of a user", lessons_of_user(calls, user_id, only), about)
+    for course_id, users in targets.items():
+        walk = lesson_attempts(calls, course_id=course_id, user_id=_single(users))
+        yield _Step("the attempts of a course", walk)
+    for course_id, users in targets.items():
+        yield _Step(
+            "the progress rows of a course",
+            progress_rows(calls, course_id=course_id, user_id=_single(users)),
+        )
+
+
+def _single(users: frozenset[str]) -> str | None:
+    """The only user; for several the whole course is read, which takes fewer requests."""
+    return next(iter(users)) if len(users) == 1 else None
+
+
+def _read(walk: Walk[Any]) -> Flow[None]:
+    """Walk to the end, letting go of every page: the calls have kept it."""
+    cursor: Cursor | None = walk.start()
+    while cursor is not None:
+        _, cursor = yield from walk.step(cursor)
+
+
+def _refuse_gaps(writer: Writer, missing: dict[Key, None]) -> None:
+    missing |= dict.fromkeys(writer.tables.missing())
+    # Whoever has completed lessons has lessons: that none was found says that the reading was not whole.
+    lessons = writer.tables.lessons
+    missing |= dict.fromkeys(
+        key for key, row in writer.rows.items() if row.completed_lessons and key not in lessons
+    )
+    if missing:
+        raise EvidenceError(
+            f"the evidence is incomplete: nothing was found of {_named(list(missing))}. They are unknown, deactivated, "
+            "not assigned any more, or outside the teams that this token sees. Nothing was sent. Plan again",
+            reason="EVIDENCE_INCOMPLETE",
+            metadata=tuple(("missing", f"{course_id}/{user_id}") for course_id, user_id in missing),
+        )
+    courses = [course_id for course_id in writer.targets if course_id not in writer.tables.courses]
+    if courses:
+        raise EvidenceError(
+            f"the evidence is incomplete: the statistics lack course {courses[0]!r}"
+            f"{f' and {len(courses) - 1} more' if courses[1:] else ''}. Nothing was sent",
+            reason="EVIDENCE_INCOMPLETE",
+            metadata=tuple(("missing", course_id) for course_id in courses),
+        )
+
+
+def _named(missing: Sequence[Key]) -> str:
+    shown = ", ".join(f"{user_id!r} in course {course_id!r}" for course_id, user_id in missing[:MOST_NAMED])
+    return shown if len(missing) <= MOST_NAMED else f"{shown} and {len(missing) - MOST_NAMED} more"

@@ -1,0 +1,180 @@
+"""The files of a pack while they are written: private, counted and hashed as they grow, and on the disk at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from attrs import frozen
+
+from training_sdk.errors import EvidenceError
+from training_sdk.records import disk
+
+Seal: TypeAlias = Callable[[bytes], bytes]
+"""Turns the bytes of one file into others, which are kept in their place: encrypts them."""
+Unseal: TypeAlias = Callable[[bytes], bytes]
+"""The way back."""
+
+SEALED = ".sealed"
+BLOCK = 1 << 18
+
+
+@frozen
+class Mark:
+    """How a file is known again: SHA-256 in hexadecimal digits, and how many bytes it has."""
+
+    sha256: str
+    bytes: int
+
+
+@frozen
+class FileMark(Mark):
+    """The mark of a file as it stands in the pack; ``plain`` is that of what was sealed in it."""
+
+    plain: Mark | None = None
+
+
+class Sink(Protocol):
+    """Something that bytes are added to until it is finished."""
+
+    def write(self, data: bytes, /) -> None:
+        """Add to the end."""
+
+    def finish(self) -> FileMark:
+        """No more is coming; what this returns is on the disk."""
+
+    def close(self) -> None:
+        """Let go of it, finished or not."""
+
+
+class Digest:
+    """A sink that keeps nothing but the mark."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._size = 0
+
+    def write(self, data: bytes, /) -> None:
+        """Count and hash."""
+        self._hash.update(data)
+        self._size += len(data)
+
+    def finish(self) -> FileMark:
+        """The mark of everything written."""
+        return FileMark(self._hash.hexdigest(), self._size)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Growing:
+    """A new file of mode 0600, written in large pieces."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._digest = Digest()
+        self._waiting = bytearray()
+        with disk.writing(path):
+            self._file: int | None = disk.open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+    def write(self, data: bytes, /) -> None:
+        """Add to the end. Raises RecordsUnwritableError."""
+        self._digest.write(data)
+        self._waiting += data
+        if len(self._waiting) >= BLOCK:
+            self._flush()
+
+    def finish(self) -> FileMark:
+        """Return when all of it is on the disk."""
+        self._flush()
+        with disk.writing(self._path):
+            disk.sync(self._open())
+        self.close()
+        return self._digest.finish()
+
+    def close(self) -> None:
+        """Give the file back, whatever is still waiting."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    def _flush(self) -> None:
+        with disk.writing(self._path):
+            disk.write_all(self._open(), bytes(self._waiting))
+        self._waiting.clear()
+
+    def _open(self) -> int:
+        if self._file is None:
+            raise EvidenceError(f"{self._path} is closed: nothing can be added to it")
+        return self._file
+
+
+class Held:
+    """Bytes that wait in memory until they are sealed, so that they never stand on the disk in clear."""
+
+    def __init__(self, path: Path, seal: Seal) -> None:
+        self._path = path
+        self._seal = seal
+        self._waiting = bytearray()
+
+    def write(self, data: bytes, /) -> None:
+        """Add to the end."""
+        self._waiting += data
+
+    def finish(self) -> FileMark:
+        """Seal all of it and return when that is on the disk."""
+        plain = bytes(self._waiting)
+        self.close()
+        sealed = _sealed(plain, self._seal, self._path)
+        file = Growing(self._path)
+        try:
+            file.write(sealed)
+            mark = file.finish()
+        finally:
+            file.close()
+        return FileMark(mark.sha256, mark.bytes, mark_of(plain))
+
+    def close(self) -> None:
+        """Forget what was waiting."""
+        self._waiting = bytearray()
+
+
+def mark_of(data: bytes) -> Mark:
+    """The mark of these bytes."""
+    return Mark(hashlib.sha256(data).hexdigest(), len(data))
+
+
+def mark_of_file(path: Path) -> Mark:
+    """The mark of a file as it stands, read piece by piece. Raises OSError."""
+    digest = Digest()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.write(block)
+    found = digest.finish()
+    return Mark(found.sha256, found.bytes)
+
+
+def _sealed(plain: bytes, seal: Seal, path: Path) -> bytes:
+    try:
+        sealed = seal(plain)
+    except Exception as error:
+        raise EvidenceError(
+            f"the seal hook failed for {path.name} ({type(error).__name__}: {error}), so the evidence is not "
+            "complete and nothing was sent. Mend the hook and apply again",
+            reason="EVIDENCE_NOT_SEALED",
+        ) from error
+    if type(sealed) is not bytes or not sealed or sealed == plain:
+        raise EvidenceError(
+            f"the seal hook must return the sealed bytes of {path.name}, not {_instead(sealed)}. Nothing was sent",
+            reason="EVIDENCE_NOT_SEALED",
+        )
+    return sealed
+
+
+def _instead(sealed: object) -> str:
+    if type(sealed) is not bytes:
+        return type(sealed).__name__
+    return "the very bytes it was given" if sealed else "none at all"

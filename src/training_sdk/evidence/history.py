@@ -1,0 +1,138 @@
+"""Earlier completions, rebuilt from packs: what the service does not know any more once it has reset someone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from training_sdk import _checks, _codec
+from training_sdk.errors import EvidenceError
+from training_sdk.evidence.files import Unseal, mark_of
+from training_sdk.evidence.pack import Manifest, manifest_bytes, parse_manifest, read_lines
+from training_sdk.evidence.pseudonyms import Pseudonyms
+from training_sdk.models.progress import ProgressRow
+
+
+@frozen
+class PastCompletion:
+    """That someone had completed a course, and which packs prove it.
+
+    ``user_id`` and the fields about the person are pseudonyms where ``pseudonymised``.
+    """
+
+    course_id: str
+    user_id: str
+    completed_at: datetime
+    course_title: str | None
+    user_name: str
+    user_email: str | None
+    user_external_id: str | None
+    score: int | None
+    completion_expiry_date: datetime | None
+    packs: tuple[str, ...]
+    """The folders of the packs, in the order in which they were given."""
+    pseudonymised: bool = False
+
+
+@frozen
+class _Source:
+    """A pack that is read for its completions."""
+
+    folder: Path
+    manifest: Manifest
+    sha256: str
+
+    @property
+    def without_names(self) -> bool:
+        return self.manifest.pseudonymised is not None
+
+
+def history(
+    folders: Iterable[str | os.PathLike[str]],
+    *,
+    user: str | None = None,
+    course: str | None = None,
+    as_of: datetime | None = None,
+    key: bytes | None = None,
+    unseal: Unseal | None = None,
+) -> tuple[PastCompletion, ...]:
+    """The completions that packs hold, each once, by course, user and time.
+
+    ``user`` and ``course`` are ids; ``as_of`` leaves out what was completed later. Sealed packs need ``unseal``.
+    Pseudonymised ones need their ``key`` if a user is asked for; with it, and where the original is among the packs,
+    one completion in both kinds is one.
+
+    Raises EvidenceError for a pack that is incomplete or not as it was written, and for one that cannot be searched
+    for what is asked: nothing is passed over.
+    """
+    wanted, at = _checks.optional_id(user, "user"), _checks.optional_id(course, "course")
+    until = None if as_of is None else _checks.moment(as_of, "as_of")
+    names = None if key is None else Pseudonyms.of(key)
+    found: dict[tuple[str, str, datetime], PastCompletion] = {}
+    for source in _sources([Path(folder) for folder in folders], wanted, names):
+        asked = names.make("user", wanted) if names and wanted and source.without_names else wanted
+        for one in _completions(source, unseal):
+            if asked not in (None, one.user_id) or at not in (None, one.course_id):
+                continue
+            if until is not None and one.completed_at > until:
+                continue
+            _merge(found, one, names)
+    return tuple(sorted(found.values(), key=lambda one: (one.course_id, one.user_id, one.completed_at)))
+
+
+def _sources(folders: list[Path], user: str | None, names: Pseudonyms | None) -> Iterator[_Source]:
+    sources = [_open(folder) for folder in dict.fromkeys(folders)]
+    originals = {source.sha256 for source in sources}
+    for source in sources:
+        made = source.manifest.pseudonymised
+        if made and names is None and made.original_manifest_sha256 in originals:
+            continue  # a copy, without names, of one that is read as well
+        if made and names and made.key_check != names.check:
+            raise EvidenceError(f"{source.folder} was pseudonymised with another key than the one given")
+        if made and user is not None and names is None:
+            raise EvidenceError(
+                f"{source.folder} is pseudonymised: to search it for a user, pass key=, or leave it out"
+            )
+        yield source
+
+
+def _open(folder: Path) -> _Source:
+    data = manifest_bytes(folder)
+    return _Source(folder, parse_manifest(data, folder), mark_of(data).sha256)
+
+
+def _completions(source: _Source, unseal: Unseal | None) -> Iterator[PastCompletion]:
+    for item in read_lines(source.folder, source.manifest, "rows.jsonl", unseal):
+        row = _codec.structure_value(item, ProgressRow)
+        if row.completed_at is not None:
+            yield PastCompletion(
+                course_id=row.course_id,
+                user_id=row.user_id,
+                completed_at=row.completed_at.astimezone(UTC),
+                course_title=row.course_title,
+                user_name=row.user_name,
+                user_email=row.user_email,
+                user_external_id=row.user_external_id,
+                score=row.score,
+                completion_expiry_date=row.completion_expiry_date,
+                packs=(str(source.folder),),
+                pseudonymised=source.without_names,
+            )
+
+
+def _merge(
+    found: dict[tuple[str, str, datetime], PastCompletion], one: PastCompletion, names: Pseudonyms | None
+) -> None:
+    """Add a completion, or a further proof of one; the proof with names speaks for both."""
+    person = names.make("user", one.user_id) if names and not one.pseudonymised else one.user_id
+    where = (one.course_id, person, one.completed_at)
+    known = found.get(where)
+    if known is None:
+        found[where] = one
+        return
+    better = one if known.pseudonymised and not one.pseudonymised else known
+    found[where] = evolve(better, packs=(*known.packs, *one.packs))

@@ -1,0 +1,292 @@
+"""A pack: its manifest, and how the files of a finished one are read."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import attrs
+from attrs import field, frozen
+
+from training_sdk import _codec
+from training_sdk.errors import DecodingError, EvidenceError
+from training_sdk.evidence.files import SEALED, FileMark, Mark, Unseal, mark_of
+from training_sdk.evidence.tables import NAMES
+from training_sdk.models.progress import ProgressRow
+
+FORM = 1
+MANIFEST = "manifest.json"
+BEGUN = "begun.json"
+PLAN = "plan.json"
+TARGETS = "targets.jsonl"
+RAW = "raw"
+INDEX = "raw/index.jsonl"
+BLIND = timedelta(hours=2)
+WHY_BLIND = (
+    "A live service answers from a warehouse that is refreshed every 30 minutes to 2 hours. What happened in the "
+    "2 hours before the first reading, or while the pack was read, may be missing from it."
+)
+
+_ANSWER = re.compile(r"raw/\d{6,}\.json")
+_FIXED = frozenset(
+    {BEGUN, PLAN, TARGETS, INDEX, *(f"{name}.{kind}" for name in NAMES for kind in ("jsonl", "csv"))}
+)
+
+
+class Head(Protocol):
+    """The head of the audit log: its last entry's number and hash."""
+
+    @property
+    def n(self) -> int:
+        """How many entries the log has."""
+
+    @property
+    def hash(self) -> str:
+        """The hash of the last of them."""
+
+
+@frozen
+class LogHead:
+    """Where the audit log stood when the pack was written."""
+
+    n: int
+    hash: str
+
+
+@frozen
+class ReadAt:
+    """When the first and the last answer of a pack came (UTC)."""
+
+    first: datetime
+    last: datetime
+
+
+@frozen
+class BlindWindow:
+    """The time of which a pack may not know everything, and why."""
+
+    since: datetime
+    until: datetime
+    why: str = WHY_BLIND
+
+    @classmethod
+    def of(cls, read_at: ReadAt) -> BlindWindow:
+        """Two hours before the first answer, to the last."""
+        return cls(read_at.first - BLIND, read_at.last)
+
+
+@frozen
+class Pseudonymised:
+    """From which pack this one was made, and how to tell whether a key is the one it was made with."""
+
+    original_manifest_sha256: str
+    key_check: str
+    left_out: tuple[str, ...]
+    """The files and fields of the original that are not here."""
+
+
+@frozen
+class Manifest:
+    """What a pack says of itself, and the mark of every file in it. It holds no personal data."""
+
+    form: int
+    tool: str
+    plan_digest: str
+    base_url: str
+    organisation_id: str
+    reference_server: bool
+    read_at: ReadAt
+    blind_window: BlindWindow
+    counts: dict[str, int]
+    files: dict[str, FileMark] = field(repr=False)
+    sealed: bool = False
+    audit_log: LogHead | None = None
+    pseudonymised: Pseudonymised | None = None
+
+    def to_bytes(self) -> bytes:
+        """The one way in which it is written."""
+        plain = attrs.asdict(self, value_serializer=lambda _, __, value: _written(value))
+        plain["files"] = {name: _mark(mark) for name, mark in sorted(self.files.items())}
+        return json.dumps(plain, indent=1, sort_keys=True).encode("ascii") + b"\n"
+
+    def stored(self, name: str) -> str:
+        """The name under which a file stands in the pack."""
+        return name + SEALED if self.sealed else name
+
+
+def _written(value: Any) -> Any:
+    return utc_text(value) if isinstance(value, datetime) else value
+
+
+def utc_text(when: datetime) -> str:
+    """A moment as packs write it."""
+    return when.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _mark(mark: FileMark) -> dict[str, Any]:
+    said: dict[str, Any] = {"sha256": mark.sha256, "bytes": mark.bytes}
+    return said | ({"plain": attrs.asdict(mark.plain)} if mark.plain else {})
+
+
+@frozen
+class Pack:
+    """A whole pack: where it is, what it says of itself, and the progress rows of its targets."""
+
+    folder: Path
+    manifest: Manifest
+    manifest_sha256: str
+    """To be kept elsewhere, such as in the audit log: by it, and by nothing else, a changed manifest is noticed."""
+    rows: Mapping[tuple[str, str], ProgressRow] = field(repr=False, hash=False)
+    """By course and user."""
+
+    def age(self, now: datetime) -> timedelta:
+        """How long ago the last answer came: the progress rows are read last."""
+        return now - self.manifest.read_at.last
+
+
+def refuse_old(pack: Pack, now: datetime, limit: timedelta) -> None:
+    """Raise EvidenceError if the pack is older than this, or if it was read in what the clock says is the future."""
+    age = pack.age(now)
+    if age > limit:
+        raise EvidenceError(
+            f"the evidence in {pack.folder} was read {age} ago, and at most {limit} are allowed. Nothing was sent. "
+            "Collect it anew",
+            reason="EVIDENCE_TOO_OLD",
+        )
+    if age < timedelta(0):
+        raise EvidenceError(
+            f"the evidence in {pack.folder} was read {-age} from now, by this machine's clock: the clock has been "
+            "put back. Nothing was sent. Set the clock and collect the evidence anew",
+            reason="EVIDENCE_TOO_OLD",
+        )
+
+
+def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
+    """What a pack says of itself; its files are not looked at. Raises EvidenceError if it is not a whole pack."""
+    return parse_manifest(manifest_bytes(Path(folder)), Path(folder))
+
+
+def manifest_bytes(folder: Path) -> bytes:
+    """The manifest as it stands. Raises EvidenceError where there is none."""
+    try:
+        return (folder / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        what = "was never finished" if (folder / BEGUN).exists() else "is no evidence pack"
+        raise EvidenceError(f"{folder} {what}: it has no {MANIFEST}", reason="EVIDENCE_INCOMPLETE") from None
+    except OSError as error:
+        raise EvidenceError(f"cannot read {folder / MANIFEST}: {error.strerror or error}") from error
+
+
+def parse_manifest(data: bytes, folder: Path) -> Manifest:
+    """A manifest from its bytes. Raises EvidenceError if this is not how it was written."""
+    try:
+        manifest = _codec.structure_value(json.loads(data), Manifest)
+        whole = manifest.form == FORM and manifest.to_bytes() == data
+    except (ValueError, RecursionError, DecodingError) as error:
+        raise _not_as_written(folder, str(error)) from None
+    if manifest.form != FORM:
+        raise EvidenceError(
+            f"{folder} has form {manifest.form}, and this version of training-sdk reads form {FORM}. Update it"
+        )
+    strange = [name for name in manifest.files if not is_file_of_a_pack(name, manifest.sealed)]
+    if strange or not whole:
+        raise _not_as_written(folder, f"{strange[0]!r} is no file of a pack" if strange else "it was edited")
+    return manifest
+
+
+def _not_as_written(folder: Path, why: str) -> EvidenceError:
+    return EvidenceError(
+        f"{folder / MANIFEST} is not what was written: {why}. Keep the pack as it is, and bring back a copy",
+        reason="EVIDENCE_CHANGED",
+    )
+
+
+def is_file_of_a_pack(name: str, sealed: bool) -> bool:
+    """Whether a manifest may name this file."""
+    if sealed and name != BEGUN:
+        if not name.endswith(SEALED):
+            return False
+        name = name.removesuffix(SEALED)
+    return name in _FIXED or _ANSWER.fullmatch(name) is not None
+
+
+def packs_in(root: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """The whole packs in a folder of packs, by name, which is by plan and time."""
+    found = [path for path in Path(root).iterdir() if not path.name.startswith(".") and not path.is_symlink()]
+    return tuple(sorted(path for path in found if (path / MANIFEST).is_file()))
+
+
+def open_pack(folder: str | os.PathLike[str], *, unseal: Unseal | None = None) -> Pack:
+    """Read a pack and its progress rows; a sealed one with the hook that opens it.
+
+    Raises EvidenceError if it is incomplete, or if what is read is not what was written. ``verify_pack`` looks at
+    everything.
+    """
+    path = Path(folder)
+    data = manifest_bytes(path)
+    manifest = parse_manifest(data, path)
+    if manifest.pseudonymised:
+        raise EvidenceError(
+            f"{path} is pseudonymised: nobody's progress can be read from it by their user id"
+        )
+    found = [
+        _codec.structure_value(item, ProgressRow) for item in read_lines(path, manifest, "rows.jsonl", unseal)
+    ]
+    rows = {(row.course_id, row.user_id): row for row in found}
+    return Pack(path, manifest, mark_of(data).sha256, rows)
+
+
+def read_lines(
+    folder: Path, manifest: Manifest, name: str, unseal: Unseal | None
+) -> Iterator[dict[str, Any]]:
+    """The objects in a JSONL file of a pack, which must be what the manifest says."""
+    for line in read_plain(folder, manifest, name, unseal).splitlines():
+        item: dict[str, Any] = json.loads(line)
+        yield item
+
+
+def read_plain(folder: Path, manifest: Manifest, name: str, unseal: Unseal | None) -> bytes:
+    """A file of a pack in clear. Raises EvidenceError unless it is what the manifest says."""
+    stored = manifest.stored(name)
+    mark = manifest.files.get(stored)
+    if mark is None:
+        raise EvidenceError(f"{folder} has no {stored}")
+    try:
+        data = regular_file(folder / stored).read_bytes()
+    except OSError as error:
+        raise EvidenceError(f"cannot read {folder / stored}: {error.strerror or error}") from error
+    _check(data, mark, folder / stored)
+    if mark.plain is None:
+        return data
+    if unseal is None:
+        raise EvidenceError(
+            f"{folder} is sealed: pass unseal=, the hook that opens what the seal hook closed"
+        )
+    try:
+        plain = unseal(data)
+    except Exception as error:
+        raise EvidenceError(f"the unseal hook failed for {folder / stored}: {error}") from error
+    _check(plain, mark.plain, folder / stored)
+    return plain
+
+
+def regular_file(path: Path) -> Path:
+    """The same path. Raises OSError if something else stands there, such as a link that leads elsewhere."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(f"{path} is not a regular file")
+    return path
+
+
+def _check(data: bytes, mark: Mark, path: Path) -> None:
+    found = mark_of(data)
+    if (found.sha256, found.bytes) != (mark.sha256, mark.bytes):
+        raise EvidenceError(
+            f"{path} is not what was written. Keep it as it is, and bring back a copy",
+            reason="EVIDENCE_CHANGED",
+        )

@@ -1,0 +1,175 @@
+"""Packs without names: pseudonyms that only the holder of a key can make again."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, frozen
+
+from training_sdk.errors import EvidenceError, InvalidArgumentError
+from training_sdk.evidence.files import FileMark, Growing, Sink, Unseal, mark_of
+from training_sdk.evidence.pack import (
+    BEGUN,
+    PLAN,
+    RAW,
+    TARGETS,
+    Manifest,
+    Pack,
+    Pseudonymised,
+    manifest_bytes,
+    parse_manifest,
+    read_lines,
+)
+from training_sdk.evidence.tables import TABLES, Table, Tables, camel, json_line, said
+from training_sdk.evidence.verifying import verify_pack
+from training_sdk.evidence.writing import new_folder, put_manifest
+
+SHORTEST_KEY = 16
+_PERSONAL = {
+    "user_id": "user",
+    "user_external_id": "external",
+    "user_email": "email",
+    "user_first_name": "first-name",
+    "user_last_name": "last-name",
+    "id": "attempt",
+}
+_NAMES = ("user_first_name", "user_last_name")
+
+
+@frozen
+class Pseudonyms:
+    """What stands for what, by one key."""
+
+    key: bytes
+
+    @classmethod
+    def of(cls, key: object) -> Pseudonyms:
+        """Raises InvalidArgumentError unless the key is one that cannot be guessed."""
+        if not isinstance(key, bytes) or len(key) < SHORTEST_KEY:
+            raise InvalidArgumentError(
+                f"key must be at least {SHORTEST_KEY} random bytes, such as secrets.token_bytes(32)"
+            )
+        return cls(key)
+
+    @property
+    def check(self) -> str:
+        """By which the key is known again, and which does not give it away."""
+        return self.make("check", "training-sdk evidence")
+
+    def make(self, kind: str, text: str) -> str:
+        """The same for the same text and key, and of no meaning without the key."""
+        said = f"{kind}\0{text}".encode("utf-8", "surrogatepass")
+        return f"{kind}_{hmac.new(self.key, said, hashlib.sha256).hexdigest()[:32]}"
+
+    def item(self, table: Table, item: dict[str, Any]) -> dict[str, Any]:
+        """An item of a table without names: what it may hold is listed, and everything else is left out."""
+        owner = said(item, "user_id")
+        return {
+            name: self._field(name, said(item, name), owner)
+            for name in table.columns
+            if name in item or camel(name) in item
+        }
+
+    def _field(self, name: str, value: Any, owner: Any) -> Any:
+        if name not in _PERSONAL or value is None or value == "":
+            return value
+        # Names are few: were they the same for everyone of that name, counting them would give them away.
+        text = f"{owner}\0{value}" if name in _NAMES else str(value)
+        return self.make(_PERSONAL[name], text)
+
+
+def pseudonym(user_id: str, key: bytes) -> str:
+    """The pseudonym of a user id in packs that were pseudonymised with this key."""
+    return Pseudonyms.of(key).make("user", user_id)
+
+
+def pseudonymise(
+    folder: str | os.PathLike[str],
+    out_folder: str | os.PathLike[str],
+    key: bytes,
+    *,
+    unseal: Unseal | None = None,
+) -> Pack:
+    """Write a second pack in which pseudonyms stand for user ids, names, e-mails, external ids and attempts.
+
+    The raw answers, the plan and every field that the tables have no column for are left out. The new manifest quotes
+    the SHA-256 of the original's, which can then be purged. ``key`` has at least 16 random bytes: keep it elsewhere,
+    and destroy it to make the pseudonyms final. Dates and scores stay, so this is not anonymity.
+
+    Raises EvidenceError if the original is not as it was written, or if the new folder is there already.
+    """
+    names, source, target = Pseudonyms.of(key), Path(folder), Path(out_folder)
+    data = manifest_bytes(source)
+    original = parse_manifest(data, source)
+    if original.pseudonymised:
+        raise EvidenceError(f"{source} is pseudonymised already")
+    if original.sealed and unseal is None:
+        raise EvidenceError(
+            f"{source} is sealed: pass unseal=, the hook that opens what the seal hook closed"
+        )
+    if findings := verify_pack(source, unseal=unseal):
+        raise EvidenceError(f"{source} is not as it was written: {findings[0]}", reason="EVIDENCE_CHANGED")
+    new_folder(target)
+    files = _write(source, target, original, names, unseal)
+    manifest = evolve(
+        original,
+        counts={**original.counts, "answers": 0},
+        files=files,
+        sealed=False,
+        pseudonymised=Pseudonymised(mark_of(data).sha256, names.check, _left_out(source, original, unseal)),
+    )
+    return put_manifest(target, manifest, {})
+
+
+def _write(
+    source: Path, target: Path, original: Manifest, names: Pseudonyms, unseal: Unseal | None
+) -> dict[str, FileMark]:
+    files = {BEGUN: _put(target / BEGUN, (source / BEGUN).read_bytes())}
+    people = sorted(
+        (line["course_id"], names.make("user", line["user_id"]))
+        for line in read_lines(source, original, TARGETS, unseal)
+    )
+    lines = [json_line({"course_id": course_id, "user_id": user_id}) for course_id, user_id in people]
+    files[TARGETS] = _put(target / TARGETS, b"".join(lines))
+    tables = Tables({}, lambda name: Growing(target / name))
+    try:
+        tables.begin()
+        for table in TABLES:
+            items = read_lines(source, original, f"{table.name}.jsonl", unseal)
+            for item in items:
+                tables.write(table, [names.item(table, item)])
+        return files | tables.finish()
+    finally:
+        tables.close()
+
+
+def _left_out(source: Path, original: Manifest, unseal: Unseal | None) -> tuple[str, ...]:
+    """What the new pack lacks: files, and the fields that the tables have no column for."""
+    fields = {
+        f"{table.name}.{name}"
+        for table in TABLES
+        for item in read_lines(source, original, f"{table.name}.jsonl", unseal)
+        for name in item
+        if name not in _known(table)
+    }
+    return (RAW, PLAN, *sorted(fields))
+
+
+def _known(table: Table) -> Iterator[str]:
+    for name in table.columns:
+        yield name
+        yield camel(name)
+
+
+def _put(path: Path, data: bytes) -> FileMark:
+    sink: Sink = Growing(path)
+    try:
+        sink.write(data)
+        return sink.finish()
+    finally:
+        sink.close()

@@ -1,0 +1,183 @@
+"""Letting go of packs whose time has passed: whole ones, each with a line in the audit log, and never by mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from training_sdk import _checks
+from training_sdk.errors import EvidenceError, InvalidArgumentError
+from training_sdk.evidence.files import mark_of
+from training_sdk.evidence.pack import BEGUN, MANIFEST, RAW, manifest_bytes, parse_manifest
+from training_sdk.records import disk
+
+PURGING = ".purging-"
+EVENT = "evidence purged"
+
+
+class Log(Protocol):
+    """What the audit log is asked for here."""
+
+    def append(self, event: str, /, **facts: Any) -> object:
+        """Put an entry on the disk."""
+
+
+@frozen
+class Purged:
+    """What became of one pack, and why."""
+
+    folder: Path
+    plan_digest: str
+    read_at: datetime | None
+    """When its last answer came; None of one that was never finished."""
+    purged: bool
+    """In a dry run: whether it would be."""
+    why: str
+
+
+@frozen
+class _Found:
+    """A pack that lies in the folder, whole, unfinished, or half purged."""
+
+    folder: Path
+    name: str
+    plan_digest: str
+    at: datetime
+    read_at: datetime | None
+    manifest_sha256: str | None
+    targets: int | None
+
+    @property
+    def half_purged(self) -> bool:
+        return self.folder.name.startswith(PURGING)
+
+
+def purge(
+    root: str | os.PathLike[str],
+    older_than: timedelta,
+    now: datetime,
+    *,
+    log: Log,
+    is_closed: Callable[[str], bool],
+    dry_run: bool = False,
+) -> tuple[Purged, ...]:
+    """Delete the packs in a folder of packs that were read longer ago than this, and say so of each.
+
+    ``is_closed`` tells of a plan's digest whether its journal is closed: the pack of any other plan is kept, however
+    old. ``log`` gets a line for each pack before it is deleted; a purge that was interrupted is finished by the next
+    one. Packs that were never finished go by when they were begun. What is no pack is left alone.
+
+    Raises EvidenceError for a pack whose manifest cannot be read, before anything is deleted, and
+    RecordsUnwritableError where the system refuses.
+    """
+    _checks.moment(now, "now")
+    if older_than <= timedelta(0):
+        raise InvalidArgumentError(f"older_than must be a timedelta above zero, not {older_than!r}")
+    return tuple(
+        _decide(found, now - older_than, log, is_closed, dry_run) for found in list(_packs(Path(root)))
+    )
+
+
+def _decide(
+    found: _Found, before: datetime, log: Log, is_closed: Callable[[str], bool], dry_run: bool
+) -> Purged:
+    def say(purged: bool, why: str) -> Purged:
+        return Purged(found.folder, found.plan_digest, found.read_at, purged, why)
+
+    if not found.half_purged:
+        if found.at >= before:
+            return say(False, "its time has not come")
+        if is_closed(found.plan_digest) is not True:
+            return say(False, "its plan is not closed")
+    if not dry_run:
+        _delete(found, log)
+    return say(True, "a purge of it was interrupted" if found.half_purged else "its time has passed")
+
+
+def _delete(found: _Found, log: Log) -> None:
+    """Out of sight first, then the line in the log, then away; the manifest last, for the line to be told from."""
+    folder = found.folder
+    if not found.half_purged:
+        folder = folder.with_name(PURGING + found.name)
+        with disk.writing(folder):
+            found.folder.rename(folder)
+            disk.sync_folder(folder.parent)
+    log.append(
+        EVENT,
+        pack=found.name,
+        manifest_sha256=found.manifest_sha256,
+        plan_digest=found.plan_digest,
+        read_at=found.read_at and found.read_at.isoformat(),
+        targets=found.targets,
+        resumed=found.half_purged,
+    )
+    with disk.writing(folder):
+        for path in _files_of(folder):
+            path.unlink()
+        if (folder / RAW).is_dir():
+            (folder / RAW).rmdir()
+        for name in (MANIFEST, BEGUN):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+        disk.sync_folder(folder.parent)
+
+
+def _files_of(folder: Path) -> Iterator[Path]:
+    for place in (folder / RAW, folder):
+        if place.is_dir() and not place.is_symlink():
+            yield from [
+                path
+                for path in place.iterdir()
+                if path.name not in (MANIFEST, BEGUN) and (path.is_symlink() or not path.is_dir())
+            ]
+
+
+def _packs(root: Path) -> Iterator[_Found]:
+    """The packs in a folder; whatever does not begin as packs do is none."""
+    with disk.writing(root):
+        folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
+    for folder in folders:
+        if (folder / MANIFEST).is_file():
+            yield _whole(folder)
+        elif (folder / BEGUN).is_file():
+            yield _unfinished(folder)
+        elif folder.name.startswith(PURGING) and not any(folder.iterdir()):
+            yield _Found(folder, _name(folder), "", datetime.min, None, None, None)
+
+
+def _whole(folder: Path) -> _Found:
+    data = manifest_bytes(folder)
+    manifest = parse_manifest(data, folder)
+    last = manifest.read_at.last
+    return _Found(
+        folder,
+        _name(folder),
+        manifest.plan_digest,
+        last,
+        last,
+        mark_of(data).sha256,
+        manifest.counts.get("targets"),
+    )
+
+
+def _unfinished(folder: Path) -> _Found:
+    try:
+        begun = json.loads((folder / BEGUN).read_bytes())
+        at = datetime.fromisoformat(begun["begun_at"])
+        return _Found(folder, _name(folder), str(begun["plan_digest"]), at, None, None, None)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EvidenceError(
+            f"{folder / BEGUN} cannot be read ({error}): whose pack this is, and how old, is unknown. Nothing was "
+            "deleted. Look at it and move it away",
+            reason="EVIDENCE_CHANGED",
+        ) from error
+
+
+def _name(folder: Path) -> str:
+    return folder.name.removeprefix(PURGING)

@@ -1,0 +1,202 @@
+"""The tables of a pack, derived from the answers as they came, when they are written and again when they are checked.
+
+The form of a pack is fixed for as long as packs are kept, so nothing here depends on the models: a field that the SDK
+learns of later does not change what an old pack says.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from attrs import define, field, frozen
+
+from training_sdk.errors import EvidenceError
+from training_sdk.evidence.files import FileMark, Sink
+
+Targets = Mapping[str, frozenset[str]]
+"""The users of every course that is about to be reset."""
+
+BOM = b"\xef\xbb\xbf"
+"""Tells spreadsheets that a CSV file is UTF-8."""
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_HUMP = re.compile(r"_([a-z])")
+
+
+@frozen
+class Table:
+    """One kind of answer: the path it comes from, where its items stand, and the columns of its CSV file."""
+
+    name: str
+    path: re.Pattern[str]
+    items: str
+    columns: tuple[str, ...]
+
+
+TABLES = (
+    Table(
+        "rows",
+        re.compile(r"/training/v1/feed/training-course-progress"),
+        "data",
+        (
+            *("course_id", "course_external_id", "course_title", "user_id", "user_external_id", "user_email"),
+            *("user_first_name", "user_last_name", "opened_at", "completed_at", "completed_lessons"),
+            *("total_lessons", "progress_percent", "score", "due_at", "time_spent_seconds"),
+            "completion_expiry_date",
+        ),
+    ),
+    Table(
+        "lessons",
+        re.compile(r"/training/analytics/v1/users/(?P<user>[^/]+)/lessons/progress"),
+        "items",
+        (
+            *("course_id", "user_id", "lesson_id", "lesson_title", "opened", "opened_date_time", "completed"),
+            *("completed_date_time", "percentage_completed", "score"),
+        ),
+    ),
+    Table(
+        "attempts",
+        re.compile(r"/training/analytics/v1/lessons/attempts"),
+        "items",
+        (
+            *("course_id", "user_id", "lesson_id", "id", "started_date_time", "completed_date_time"),
+            *("score", "success"),
+        ),
+    ),
+    Table(
+        "statistics",
+        re.compile(r"/training/analytics/v1/courses/statistics"),
+        "items",
+        (
+            *("course_id", "course_title", "total_users", "opened_count", "completed_count"),
+            *("completion_percent", "average_score"),
+        ),
+    ),
+)
+NAMES = tuple(table.name for table in TABLES)
+
+
+@define
+class Tables:
+    """The eight files in which the items of answers are kept, those about targets alone."""
+
+    targets: Targets
+    open: Callable[[str], Sink]
+    """Makes the sink of a file, by its name."""
+    counts: dict[str, int] = field(factory=lambda: dict.fromkeys(NAMES, 0), init=False)
+    rows: dict[tuple[str, str], bytes] = field(factory=dict, init=False)
+    """Whose rows have come so far, each with a digest of it."""
+    lessons: set[tuple[str, str]] = field(factory=set, init=False)
+    """Of whom a lesson has come so far."""
+    courses: set[str] = field(factory=set, init=False)
+    """Whose statistics have come so far."""
+    _sinks: dict[str, Sink] = field(factory=dict, init=False)
+
+    def begin(self) -> None:
+        """Make the files."""
+        for table in TABLES:
+            self._sinks[f"{table.name}.jsonl"] = self.open(f"{table.name}.jsonl")
+            heading = self._sinks[f"{table.name}.csv"] = self.open(f"{table.name}.csv")
+            heading.write(BOM + csv_line(table.columns))
+
+    def add(self, path: str, body: bytes) -> list[dict[str, Any]]:
+        """Keep what an answer says of the targets, and return it as it is kept.
+
+        Raises EvidenceError if the feed shows someone twice, with different progress.
+        """
+        table, items = read_answer(path, body)
+        kept = [item for item in items if self._take(table, item)]
+        self.write(table, kept)
+        return kept
+
+    def write(self, table: Table, items: list[dict[str, Any]]) -> None:
+        """Add items to both files of a table."""
+        for item in items:
+            self._sinks[f"{table.name}.jsonl"].write(json_line(item))
+            self._sinks[f"{table.name}.csv"].write(csv_line([said(item, name) for name in table.columns]))
+        self.counts[table.name] += len(items)
+
+    def missing(self) -> Iterator[tuple[str, str]]:
+        """The targets, as course and user, of whom no row has come."""
+        for course_id, users in self.targets.items():
+            for user_id in sorted(users):
+                if (course_id, user_id) not in self.rows:
+                    yield course_id, user_id
+
+    def finish(self) -> dict[str, FileMark]:
+        """The marks of all files, which are on the disk now."""
+        return {name: sink.finish() for name, sink in self._sinks.items()}
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for sink in self._sinks.values():
+            sink.close()
+
+    def _take(self, table: Table, item: dict[str, Any]) -> bool:
+        course_id, user_id = said(item, "course_id"), said(item, "user_id")
+        if table.name == "statistics":
+            self.courses.add(course_id)
+            return course_id in self.targets
+        if user_id not in self.targets.get(course_id, ()):
+            return False
+        if table.name == "lessons":
+            self.lessons.add((course_id, user_id))
+        return table.name != "rows" or self._first_time((course_id, user_id), item)
+
+    def _first_time(self, key: tuple[str, str], item: dict[str, Any]) -> bool:
+        digest = hashlib.blake2b(json_line(item), digest_size=16).digest()
+        known = self.rows.setdefault(key, digest)
+        if known is digest:
+            return True
+        if known == digest:
+            return False
+        raise EvidenceError(
+            f"the progress feed shows user {key[1]!r} twice in course {key[0]!r}, with different progress: it moved "
+            "while it was read. Nothing was sent. Apply again",
+            reason="EVIDENCE_INCOMPLETE",
+        )
+
+
+def read_answer(path: str, body: bytes) -> tuple[Table, list[dict[str, Any]]]:
+    """The table that an answer belongs to, by the path of its request, and its items as the server wrote them."""
+    for table in TABLES:
+        if match := table.path.fullmatch(path):
+            items = json.loads(body)[table.items]
+            whose = {"userId": unquote(match["user"])} if "user" in match.groupdict() else {}
+            return table, [{**whose, **item} for item in items]
+    raise EvidenceError(f"{path} is no part of the evidence")
+
+
+def said(item: Mapping[str, Any], name: str) -> Any:
+    """A field of an item, in whichever of the two spellings it came; None if it is not there."""
+    return item[name] if name in item else item.get(camel(name))
+
+
+def camel(name: str) -> str:
+    """``course_id`` as ``courseId``."""
+    return _HUMP.sub(lambda match: match[1].upper(), name)
+
+
+def json_line(item: Any) -> bytes:
+    """One line of JSON in ASCII, the fields in the order of the answer."""
+    return json.dumps(item, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def csv_line(cells: Any) -> bytes:
+    """One line of CSV that no spreadsheet takes for a formula."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow([_cell(cell) for cell in cells])
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text

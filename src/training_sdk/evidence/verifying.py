@@ -1,0 +1,197 @@
+"""Looking a pack over, years later and without a client: is everything there, and is it what was written?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+
+from attrs import frozen
+
+from training_sdk.errors import EvidenceError
+from training_sdk.evidence.files import Digest, Mark, Unseal, mark_of, mark_of_file
+from training_sdk.evidence.pack import (
+    INDEX,
+    MANIFEST,
+    RAW,
+    TARGETS,
+    Manifest,
+    manifest_bytes,
+    parse_manifest,
+    read_lines,
+    read_plain,
+    regular_file,
+    utc_text,
+)
+from training_sdk.evidence.tables import TABLES, Tables, Targets
+from training_sdk.evidence.writing import counted
+
+
+class FindingKind(StrEnum):
+    """What is the matter with a pack."""
+
+    INCOMPLETE = "incomplete"
+    MANIFEST_CHANGED = "manifest changed"
+    MISSING = "file missing"
+    EXTRA = "extra file"
+    CHANGED = "file changed"
+    CONTRADICTION = "contradiction"
+
+
+@frozen
+class Finding:
+    """One thing that is not as it was written."""
+
+    kind: FindingKind
+    file: str
+    """Within the pack."""
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.message}"
+
+
+def verify_pack(
+    folder: str | os.PathLike[str], *, manifest_sha256: str | None = None, unseal: Unseal | None = None
+) -> tuple[Finding, ...]:
+    """Everything about a pack that is not as it was written; empty if there is nothing.
+
+    ``manifest_sha256`` is the manifest's own digest, as the audit log has it: without it, a manifest that was rewritten
+    together with the files it lists cannot be told from the true one. The tables are derived again from the raw answers
+    and compared. Of a sealed pack the sealed bytes are checked, and with ``unseal`` what is in them too.
+    """
+    return tuple(_findings(Path(folder), manifest_sha256, unseal))
+
+
+def _findings(folder: Path, expected: str | None, unseal: Unseal | None) -> Iterator[Finding]:
+    try:
+        data = manifest_bytes(folder)
+    except EvidenceError as error:
+        yield Finding(FindingKind.INCOMPLETE, MANIFEST, error.message)
+        return
+    if expected is not None and mark_of(data).sha256 != expected:
+        yield Finding(FindingKind.MANIFEST_CHANGED, MANIFEST, "its SHA-256 is not the one that was given")
+    try:
+        manifest = parse_manifest(data, folder)
+    except EvidenceError as error:
+        yield Finding(FindingKind.MANIFEST_CHANGED, MANIFEST, error.message)
+        return
+    intact = True
+    for finding in _files(folder, manifest):
+        intact = False
+        yield finding
+    if intact and (unseal or not manifest.sealed):
+        yield from _contents(folder, manifest, unseal)
+
+
+def _files(folder: Path, manifest: Manifest) -> Iterator[Finding]:
+    """Every file by its mark; and that there is nothing else."""
+    there = set(_names(folder))
+    for name, mark in manifest.files.items():
+        if name not in there:
+            yield Finding(FindingKind.MISSING, name, "it is listed in the manifest and not there")
+            continue
+        try:
+            found = mark_of_file(regular_file(folder / name))
+        except OSError as error:
+            yield Finding(FindingKind.CHANGED, name, f"it cannot be read: {error.strerror or error}")
+            continue
+        if found != Mark(mark.sha256, mark.bytes):
+            yield Finding(FindingKind.CHANGED, name, _difference(mark, found))
+    for name in sorted(there - manifest.files.keys() - {MANIFEST}):
+        yield Finding(FindingKind.EXTRA, name, "it is not listed in the manifest")
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """Everything in a pack but the folder of the answers itself; links are not followed."""
+    for place, folders, files in os.walk(folder):
+        inside = Path(place).relative_to(folder)
+        for name in folders:
+            if (inside / name).as_posix() != RAW or (folder / inside / name).is_symlink():
+                yield (inside / name).as_posix()
+        for name in files:
+            yield (inside / name).as_posix()
+
+
+def _difference(mark: Mark, found: Mark) -> str:
+    if found.bytes != mark.bytes:
+        return f"it has {found.bytes} bytes and had {mark.bytes}"
+    return "its bytes are not those that were written"
+
+
+def _contents(folder: Path, manifest: Manifest, unseal: Unseal | None) -> Iterator[Finding]:
+    """What the files say, held against each other. Whoever wrote a pack by hand may have put anything into them."""
+    try:
+        targets = _targets(folder, manifest, unseal)
+        tables = Tables(targets, lambda name: Digest())
+        tables.begin()
+        if manifest.pseudonymised:
+            _fill_from_lines(tables, folder, manifest, unseal)
+            counts = {**tables.counts, **counted(targets), "answers": 0}
+        else:
+            yield from _answers(tables, folder, manifest, unseal)
+            counts = {**tables.counts, **counted(targets), "answers": len(_raw(manifest))}
+            yield from _missing(tables)
+        yield from _tables(tables, manifest)
+        if counts != manifest.counts:
+            yield _contradiction(MANIFEST, f"it counts {manifest.counts}, and the files hold {counts}")
+    except EvidenceError as error:
+        yield _contradiction(MANIFEST, error.message)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        yield _contradiction(MANIFEST, f"the files it lists cannot be read ({type(error).__name__}: {error})")
+
+
+def _targets(folder: Path, manifest: Manifest, unseal: Unseal | None) -> Targets:
+    found: dict[str, set[str]] = {}
+    for line in read_lines(folder, manifest, TARGETS, unseal):
+        found.setdefault(line["course_id"], set()).add(line["user_id"])
+    return {course_id: frozenset(users) for course_id, users in found.items()}
+
+
+def _answers(tables: Tables, folder: Path, manifest: Manifest, unseal: Unseal | None) -> Iterator[Finding]:
+    """Each answer as its line of the index describes it; what it says goes into the tables."""
+    listed: list[str] = []
+    times: list[str] = []
+    for entry in read_lines(folder, manifest, INDEX, unseal):
+        body = read_plain(folder, manifest, entry["file"], unseal)
+        if mark_of(body) != Mark(entry["sha256"], entry["bytes"]):
+            yield _contradiction(INDEX, f"it describes {entry['file']} otherwise than it is")
+        tables.add(entry["target"].partition("?")[0], body)
+        listed.append(manifest.stored(entry["file"]))
+        times.append(entry["read_at"])
+    if sorted(listed) != _raw(manifest):
+        yield _contradiction(INDEX, "it does not list every answer once")
+    read_at = (utc_text(manifest.read_at.first), utc_text(manifest.read_at.last))
+    if not times or (times[0], times[-1]) != read_at:
+        yield _contradiction(MANIFEST, "read_at is not when the answers of the index came")
+
+
+def _fill_from_lines(tables: Tables, folder: Path, manifest: Manifest, unseal: Unseal | None) -> None:
+    for table in TABLES:
+        lines = list(read_lines(folder, manifest, f"{table.name}.jsonl", unseal))
+        tables.write(table, lines)
+
+
+def _missing(tables: Tables) -> Iterator[Finding]:
+    for course_id, user_id in tables.missing():
+        yield _contradiction("rows.jsonl", f"user {user_id!r} is a target in {course_id!r} and has no row")
+
+
+def _tables(tables: Tables, manifest: Manifest) -> Iterator[Finding]:
+    for name, derived in tables.finish().items():
+        stored = manifest.files.get(manifest.stored(name))
+        mark = stored and (stored.plain or Mark(stored.sha256, stored.bytes))
+        if mark != Mark(derived.sha256, derived.bytes):
+            yield _contradiction(
+                manifest.stored(name), "it is not what the answers give when they are read again"
+            )
+
+
+def _raw(manifest: Manifest) -> list[str]:
+    index = manifest.stored(INDEX)
+    return sorted(name for name in manifest.files if name.startswith(f"{RAW}/") and name != index)
+
+
+def _contradiction(file: str, message: str) -> Finding:
+    return Finding(FindingKind.CONTRADICTION, file, message)

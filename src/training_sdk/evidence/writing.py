@@ -1,0 +1,195 @@
+"""Writing a pack: the folder, the answers, the tables, and the manifest last of all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from attrs import define, field, frozen
+
+from training_sdk import _codec
+from training_sdk._flow import Request, Response
+from training_sdk.errors import EvidenceError
+from training_sdk.evidence.files import SEALED, FileMark, Growing, Held, Seal, Sink, mark_of
+from training_sdk.evidence.pack import (
+    BEGUN,
+    FORM,
+    INDEX,
+    MANIFEST,
+    PLAN,
+    RAW,
+    TARGETS,
+    BlindWindow,
+    Head,
+    LogHead,
+    Manifest,
+    Pack,
+    ReadAt,
+    utc_text,
+)
+from training_sdk.evidence.tables import Tables, Targets, json_line
+from training_sdk.models.progress import ProgressRow
+from training_sdk.records import disk
+
+
+@frozen
+class Occasion:
+    """What a pack is written for, as its manifest says it."""
+
+    tool: str
+    plan_digest: str
+    base_url: str
+    organisation_id: str
+    reference_server: bool
+    audit_head: Head | None = None
+
+
+@define
+class Writer:
+    """A pack that is being written. Until ``finish`` it has no manifest, by which it is known as incomplete."""
+
+    folder: Path
+    targets: Targets
+    occasion: Occasion
+    seal: Seal | None = None
+    rows: dict[tuple[str, str], ProgressRow] = field(factory=dict, init=False)
+    files: dict[str, FileMark] = field(factory=dict, init=False)
+    tables: Tables = field(init=False)
+    _index: Sink | None = field(default=None, init=False)
+    _answers: int = field(default=0, init=False)
+    _read_at: ReadAt | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.tables = Tables(self.targets, self._open)
+
+    def begin(self, plan_document: bytes, at: datetime) -> None:
+        """Make the folder. Raises EvidenceError if there is one already, RecordsUnwritableError if it cannot be."""
+        new_folder(self.folder)
+        begun = {"begun_at": utc_text(at), "form": FORM, "plan_digest": self.occasion.plan_digest}
+        self._put(BEGUN, json_line(begun | {"tool": self.occasion.tool}), in_clear=True)
+        with disk.writing(self.folder):
+            (self.folder / RAW).mkdir(mode=disk.PRIVATE_FOLDER)
+        self._put(PLAN, plan_document)
+        self._put(TARGETS, targets_document(self.targets))
+        self._index = self._open(INDEX)
+        self.tables.begin()
+
+    def keep(self, request: Request, response: Response, at: datetime) -> None:
+        """Put an answer on the disk as it came, and what it says of the targets into the tables."""
+        name = f"{RAW}/{self._answers + 1:06d}.json"
+        self._put(name, response.body)
+        plain = mark_of(response.body)
+        entry = {
+            "file": name,
+            "method": request.method,
+            "target": request.target,
+            "status": response.status,
+            "request_id": response.request_id,
+            "read_at": utc_text(at),
+            "sha256": plain.sha256,
+            "bytes": plain.bytes,
+        }
+        self._index_sink().write(json_line(entry))
+        for item in self.tables.add(request.path, response.body):
+            if request.path.endswith("training-course-progress"):
+                row = _codec.structure_value(item, ProgressRow)
+                self.rows[row.course_id, row.user_id] = row
+        self._answers += 1
+        self._read_at = ReadAt(self._read_at.first if self._read_at else at, at)
+
+    def finish(self) -> Pack:
+        """Close every file, and then put the manifest in place: from here on this is a whole pack."""
+        if self._read_at is None:
+            raise EvidenceError("no answer was kept, so there is no evidence")
+        marks = {**self.tables.finish(), INDEX: self._index_sink().finish()}
+        self.files |= {self._stored(name): mark for name, mark in marks.items()}
+        with disk.writing(self.folder):
+            disk.sync_folder(self.folder / RAW)
+        counts = {**self.tables.counts, "answers": self._answers, **counted(self.targets)}
+        manifest = Manifest(
+            form=FORM,
+            tool=self.occasion.tool,
+            plan_digest=self.occasion.plan_digest,
+            base_url=self.occasion.base_url,
+            organisation_id=self.occasion.organisation_id,
+            reference_server=self.occasion.reference_server,
+            read_at=self._read_at,
+            blind_window=BlindWindow.of(self._read_at),
+            counts=counts,
+            files=self.files,
+            sealed=self.seal is not None,
+            audit_log=_head(self.occasion.audit_head),
+        )
+        return put_manifest(self.folder, manifest, self.rows)
+
+    def close(self) -> None:
+        """Let go of all files, wherever this stands."""
+        self.tables.close()
+        if self._index is not None:
+            self._index.close()
+
+    def _put(self, name: str, data: bytes, *, in_clear: bool = False) -> None:
+        sink = Growing(self.folder / name) if in_clear else self._open(name)
+        try:
+            sink.write(data)
+            mark = sink.finish()
+        finally:
+            sink.close()
+        self.files[name if in_clear else self._stored(name)] = mark
+
+    def _open(self, name: str) -> Sink:
+        path = self.folder / self._stored(name)
+        return Growing(path) if self.seal is None else Held(path, self.seal)
+
+    def _stored(self, name: str) -> str:
+        return name if self.seal is None else name + SEALED
+
+    def _index_sink(self) -> Sink:
+        if self._index is None:
+            raise EvidenceError("the pack was not begun")
+        return self._index
+
+
+def new_folder(folder: Path) -> None:
+    """Make a folder of mode 0700 that was not there."""
+    disk.make_folder(folder.parent)
+    with disk.writing(folder):
+        try:
+            folder.mkdir(mode=disk.PRIVATE_FOLDER)
+        except FileExistsError:
+            raise EvidenceError(
+                f"{folder} is there already, and a pack is never written over another. Name a new folder"
+            ) from None
+        disk.sync_folder(folder.parent)
+
+
+def put_manifest(folder: Path, manifest: Manifest, rows: Mapping[tuple[str, str], ProgressRow]) -> Pack:
+    """Put the manifest in place at one stroke, all else being on the disk, and return the pack."""
+    with disk.writing(folder):
+        disk.sync_folder(folder)
+    data = manifest.to_bytes()
+    disk.write_whole(folder / MANIFEST, data)
+    return Pack(folder, manifest, mark_of(data).sha256, rows)
+
+
+def targets_document(targets: Targets) -> bytes:
+    """The targets as JSON lines, courses as they were given, their users in order."""
+    return b"".join(
+        json_line({"course_id": course_id, "user_id": user_id})
+        for course_id, users in targets.items()
+        for user_id in sorted(users)
+    )
+
+
+def counted(targets: Targets) -> dict[str, int]:
+    """How many courses, users and pairs of both the targets are."""
+    return {
+        "courses": len(targets),
+        "users": len(frozenset().union(*targets.values())),
+        "targets": sum(len(users) for users in targets.values()),
+    }
+
+
+def _head(head: Head | None) -> LogHead | None:
+    return None if head is None else LogHead(head.n, head.hash)

@@ -1,0 +1,184 @@
+"""An organisation with a past, and packs of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from attrs import define, field
+
+from training_sdk._flow import Request, Response
+from training_sdk._pages import Calls
+from training_sdk.evidence.collecting import collect
+from training_sdk.evidence.pack import Pack
+from unit.sdk.fakes import CALLS, COURSE, Puppet, answer, row, user_id
+
+FIRE = "f12ef12ef12ef12ef12ef12e"
+DIGEST = "ab" * 32
+PLAN = '{"plan": "of Zoë"}\n'.encode()
+FEED = "/training/v1/feed/training-course-progress"
+STATISTICS = "/training/analytics/v1/courses/statistics"
+ATTEMPTS = "/training/analytics/v1/lessons/attempts"
+PAGE = 3
+"""Items on a page, so that everything takes several."""
+
+
+def zipped(key: bytes) -> Any:
+    """A hook that nobody should use for anything but tests: it is its own inverse."""
+    return lambda data: bytes(byte ^ key[place % len(key)] for place, byte in enumerate(data))
+
+
+seal = zipped(b"\xa5\x5a\x77")
+
+
+@define
+class Past:
+    """Courses, each with the rows of its people; lessons and attempts follow from the rows."""
+
+    rows: list[dict[str, Any]]
+    sent: list[Request] = field(factory=list)
+    bodies: list[bytes] = field(factory=list)
+    again: list[dict[str, Any]] = field(factory=list)
+    """Rows that the feed shows once more."""
+    spoilt: dict[str, Any] = field(factory=dict)
+    """By path: an answer, or something to be done with the true one."""
+
+    def __call__(self, request: Request) -> Response:
+        self.sent.append(request)
+        response = self._answer(request)
+        spoil = self.spoilt.get(request.path)
+        if spoil is not None:
+            response = spoil(response) if callable(spoil) else spoil
+        self.bodies.append(response.body)
+        return response
+
+    def _answer(self, request: Request) -> Response:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(request.target).query).items()}
+        if request.path == FEED:
+            return self._feed(query)
+        if request.path == STATISTICS:
+            return _numbered(self._statistics(), query)
+        if request.path == ATTEMPTS:
+            return _numbered(self._attempts(query), query)
+        return _numbered(self._lessons(unquote(request.path.split("/")[5]), query), query)
+
+    def _feed(self, query: Mapping[str, str]) -> Response:
+        found = _chosen([*self.rows, *self.again], course_id=query["course_id"], user_id=query.get("user_id"))
+        start = int(query.get("offset", 0))
+        rest = {name: value for name, value in query.items() if name != "offset"}
+        after = "&".join(f"{name}={value}" for name, value in rest.items())
+        more = f"{FEED}?{after}&offset={start + PAGE}" if start + PAGE < len(found) else ""
+        # Spaces and digits that no program would write again: only the bytes themselves keep them.
+        text = json.dumps({"metadata": {"next_page": more}, "data": found[start : start + PAGE]}, indent=1)
+        body = text.replace(
+            '"progress_percent": 33.3', '"progress_percent": 33.330000000000000000001'
+        ).encode()
+        return answer(body=body)
+
+    def _statistics(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "courseId": course_id,
+                "totalUsers": 9,
+                "completedCount": 1,
+                "courseTitle": f"=About {course_id}",
+            }
+            for course_id in dict.fromkeys(one["course_id"] for one in self.rows)
+        ]
+
+    def _attempts(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        found = _chosen(self.rows, course_id=query["courseId"], user_id=query.get("userId"))
+        return [
+            {
+                "id": f"{one['user_id']}-{number}",
+                "userId": one["user_id"],
+                "courseId": one["course_id"],
+                "lessonId": f"lesson-{number}",
+                "startedDateTime": one["opened_at"],
+                "completedDateTime": one["completed_at"],
+                "score": 80,
+                "success": True,
+            }
+            for one in found
+            for number in range(one["completed_lessons"])
+        ]
+
+    def _lessons(self, user: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        found = _chosen(self.rows, course_id=query.get("courseId"), user_id=user)
+        return [
+            {"courseId": one["course_id"], "lessonId": f"lesson-{number}", "percentageCompleted": 100.0}
+            for one in found
+            for number in range(3)
+        ]
+
+
+def _chosen(rows: Sequence[dict[str, Any]], **wanted: str | None) -> list[dict[str, Any]]:
+    return [one for one in rows if all(value in (None, one[name]) for name, value in wanted.items())]
+
+
+def _numbered(items: list[dict[str, Any]], query: Mapping[str, str]) -> Response:
+    start = (int(query["page"]) - 1) * PAGE
+    return answer({"totalCount": len(items), "items": items[start : start + PAGE]})
+
+
+def past(people: int = 5) -> Past:
+    """Two courses: everyone is in the first, the even ones in the second too; 0 has been nowhere yet."""
+    first = [row(number) for number in range(people)]
+    first[0] |= {
+        "opened_at": "",
+        "completed_at": "",
+        "completed_lessons": 0,
+        "progress_percent": 0.0,
+        "score": 0,
+    }
+    first[-1] |= {"user_last_name": "=cmd()", "completed_at": "", "progress_percent": 33.3, "new_field": [1]}
+    second = [
+        row(number, course_id=FIRE, completed_at="2025-05-05T05:05:05.5Z") for number in range(0, people, 2)
+    ]
+    return Past(first + second)
+
+
+def targets(*numbers: int, also: Sequence[int] = ()) -> dict[str, list[str]]:
+    """These people of the first course, and those of the second."""
+    found = {COURSE: [user_id(number) for number in numbers]}
+    return found | ({FIRE: [user_id(number) for number in also]} if also else {})
+
+
+def keep(
+    organisation: Past,
+    whom: Mapping[str, Sequence[str]],
+    folder: Path,
+    *,
+    calls: Calls = CALLS,
+    puppet: Puppet | None = None,
+    **settings: Any,
+) -> Pack:
+    """A pack, written without a network."""
+    flow = collect(
+        calls,
+        whom,
+        folder,
+        plan_digest=settings.pop("plan_digest", DIGEST),
+        plan_document=PLAN,
+        organisation_id="role_1",
+        reference_server=True,
+        **settings,
+    )
+    return (puppet or Puppet(organisation, cost=1.0)).run(flow)
+
+
+def lines(pack: Pack, name: str) -> list[dict[str, Any]]:
+    """What a JSONL file of a pack says."""
+    return [json.loads(line) for line in (pack.folder / name).read_bytes().splitlines()]
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -1,0 +1,200 @@
+"""Purging: whole packs whose time has passed, each with its line in the log, and nothing else, ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from training_sdk import EvidenceError, InvalidArgumentError
+from training_sdk.evidence import Purged, packs_in, purge
+from unit.sdk.evidence.past import everything, keep, past, targets
+from unit.sdk.fakes import START, Puppet
+
+YEAR = timedelta(days=365)
+NOW = START + 2 * YEAR
+
+
+class KilledError(Exception):
+    pass
+
+
+@define
+class Log:
+    """An audit log that keeps its entries in a list, and may break."""
+
+    root: Path
+    entries: list[dict[str, Any]] = field(factory=list)
+    broken: bool = False
+
+    def append(self, event: str, /, **facts: Any) -> object:
+        if self.broken:
+            raise KilledError
+        self.entries.append({"event": event, **facts, "there": self.there()})
+        return None
+
+    def there(self) -> bool:
+        """Whether what is to be deleted is still whole when its line is written."""
+        return all(
+            len(everything(path)) > 10 for path in self.root.iterdir() if path.name.startswith(".purging-")
+        )
+
+
+def old(root: Path, name: str, digest: str = "ab" * 32, *, days: float = 0) -> Path:
+    """A pack that was read two years before NOW, or some days after that."""
+    puppet = Puppet(past(), cost=1.0, clock=days * 86_400)
+    keep(past(), targets(1, 2), root / name, puppet=puppet, plan_digest=digest)
+    return root / name
+
+
+def run(root: Path, log: Log, **settings: Any) -> dict[str, Purged]:
+    options: dict[str, Any] = {"older_than": YEAR, "now": NOW, "is_closed": lambda digest: True, **settings}
+    done = purge(root, options.pop("older_than"), options.pop("now"), log=log, **options)
+    return {one.folder.name: one for one in done}
+
+
+def test_a_pack_goes_with_a_line_in_the_log_written_while_it_was_still_there(tmp_path: Path) -> None:
+    kept = keep(past(), targets(1, 2), tmp_path / "old")
+    young = old(tmp_path, "young", days=400)
+    log = Log(tmp_path)
+    done = run(tmp_path, log)
+    assert {name: (one.purged, one.why) for name, one in done.items()} == {
+        "old": (True, "its time has passed"),
+        "young": (False, "its time has not come"),
+    }
+    assert list(tmp_path.iterdir()) == [young]
+    assert log.entries == [
+        {
+            "event": "evidence purged",
+            "pack": "old",
+            "manifest_sha256": kept.manifest_sha256,
+            "plan_digest": kept.manifest.plan_digest,
+            "read_at": kept.manifest.read_at.last.isoformat(),
+            "targets": 2,
+            "resumed": False,
+            "there": True,
+        }
+    ]
+
+
+def test_the_limit_itself_is_not_past_it(tmp_path: Path) -> None:
+    pack = keep(past(), targets(1), tmp_path / "pack")
+    now = pack.manifest.read_at.last + YEAR
+    log = Log(tmp_path)
+    assert not run(tmp_path, log, now=now)["pack"].purged
+    assert run(tmp_path, log, now=now + timedelta(microseconds=1))["pack"].purged
+
+
+def test_the_pack_of_a_plan_that_is_not_closed_stays_however_old(tmp_path: Path) -> None:
+    old(tmp_path, "open", "cd" * 32)
+    old(tmp_path, "closed", "ef" * 32)
+    done = run(tmp_path, Log(tmp_path), is_closed=lambda digest: digest == "ef" * 32)
+    assert {name: one.purged for name, one in done.items()} == {"open": False, "closed": True}
+    assert done["open"].why == "its plan is not closed"
+    assert [path.name for path in packs_in(tmp_path)] == ["open"]
+
+
+def test_a_dry_run_says_the_same_and_does_nothing(tmp_path: Path) -> None:
+    old(tmp_path, "old")
+    old(tmp_path, "young", days=700)
+    before, log = everything(tmp_path), Log(tmp_path)
+    would = run(tmp_path, log, dry_run=True)
+    assert (everything(tmp_path), log.entries) == (before, [])
+    assert run(tmp_path, log) == would
+
+
+def test_what_is_no_pack_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.jpg").write_bytes(b"x")
+    (tmp_path / "notes.txt").write_text("x")
+    elsewhere = old(tmp_path.parent / "elsewhere", "pack")
+    (tmp_path / "link").symlink_to(elsewhere)
+    before = everything(tmp_path)
+    assert run(tmp_path, Log(tmp_path)) == {}
+    assert everything(tmp_path) == before
+    assert packs_in(elsewhere.parent) == (elsewhere,)
+
+
+def test_a_pack_that_was_never_finished_goes_by_when_it_was_begun(tmp_path: Path) -> None:
+    (old(tmp_path, "old", "cd" * 32) / "manifest.json").unlink()
+    (old(tmp_path, "young", days=700) / "manifest.json").unlink()
+    log = Log(tmp_path)
+    done = run(tmp_path, log)
+    assert {name: one.purged for name, one in done.items()} == {"old": True, "young": False}
+    assert (log.entries[0]["plan_digest"], log.entries[0]["manifest_sha256"]) == ("cd" * 32, None)
+
+
+def test_a_log_that_cannot_be_written_deletes_nothing_and_the_next_purge_goes_on(tmp_path: Path) -> None:
+    before = everything(old(tmp_path, "old"))
+    log = Log(tmp_path, broken=True)
+    with pytest.raises(KilledError):
+        run(tmp_path, log)
+    (left,) = tmp_path.iterdir()
+    assert everything(left) == before
+    assert packs_in(tmp_path) == ()
+    log.broken = False
+    assert [one.why for one in run(tmp_path, log, now=START).values()] == ["a purge of it was interrupted"]
+    assert list(tmp_path.iterdir()) == []
+    assert [(entry["pack"], entry["resumed"]) for entry in log.entries] == [("old", True)]
+
+
+def test_a_purge_that_was_killed_at_any_deletion_is_finished_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed, number = True, 0
+    while killed:
+        root = tmp_path / f"{number}"
+        old(root, "old")
+        log = Log(root)
+        with monkeypatch.context() as patched:
+            dying(patched, number)
+            try:
+                run(root, log)
+                killed = False
+            except KilledError:
+                number += 1
+        for _ in range(2):
+            run(root, log)
+        assert list(root.iterdir()) == [], number
+        assert log.entries[0]["manifest_sha256"]
+        assert {entry["pack"] for entry in log.entries} == {"old"}
+    assert number > 15
+
+
+def dying(patched: pytest.MonkeyPatch, at: int) -> None:
+    calls: list[Path] = []
+
+    def watch(real: Callable[..., None]) -> Callable[..., None]:
+        def call(path: Path, *arguments: Any, **options: Any) -> None:
+            calls.append(path)
+            if len(calls) > at:
+                raise KilledError
+            real(path, *arguments, **options)
+
+        return call
+
+    for name in ("unlink", "rmdir", "rename"):
+        patched.setattr(Path, name, watch(getattr(Path, name)))
+
+
+def test_a_manifest_that_cannot_be_read_stops_the_purge_before_anything_goes(tmp_path: Path) -> None:
+    old(tmp_path, "a")
+    (old(tmp_path, "b") / "manifest.json").write_text("{}")
+    before = everything(tmp_path)
+    with pytest.raises(EvidenceError, match="not what was written"):
+        run(tmp_path, Log(tmp_path))
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("older_than", [timedelta(0), timedelta(days=-1)])
+def test_a_retention_time_of_nothing_is_refused(tmp_path: Path, older_than: timedelta) -> None:
+    old(tmp_path, "a")
+    with pytest.raises(InvalidArgumentError, match="above zero"):
+        run(tmp_path, Log(tmp_path), older_than=older_than)
+    with pytest.raises(InvalidArgumentError, match="time zone"):
+        run(tmp_path, Log(tmp_path), now=datetime(2030, 1, 1))
+    assert len(packs_in(tmp_path)) == 1
