@@ -136,10 +136,8 @@ def _build(http: Any, connection: Connection, request: Request, token: str) -> h
     if request.body is not None:
         headers["content-type"] = "application/json"
     headers.update(request.headers)
-    if not headers[
-        "authorization"
-    ]:  # the contract kit asks as nobody: the header is left out then, not empty
-        del headers["authorization"]
+    if not headers["authorization"]:
+        del headers["authorization"]  # not sent empty: the contract kit asks as nobody
     limits = httpx.Timeout(Deadline(connection.timeout), connect=min(connection.timeout, LONGEST_CONNECT))
     url = _parsed(str(connection.base_url) + request.target)
     built: httpx.Request = http.build_request(

@@ -1,0 +1,73 @@
+"""What the kit is told of an implementation without a control plane: a small file with tokens and a course.
+
+A token stands in the file, which nobody else may be able to read, or in an environment variable, as ``"$NAME"``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from training_sdk import _checks
+from training_sdk.errors import InvalidArgumentError
+
+NAMES = ("admin", "manager", "teamlead", "learner", "outsider", "revoked", "expired")
+ENVIRONMENT = "SAFETYCULTURE_API_TOKEN"
+
+
+@frozen
+class Given:
+    """Tokens by kind, and the course to play with."""
+
+    tokens: Mapping[str, str] = field(repr=False)
+    course: str = ""
+
+
+def from_environment() -> Given | None:
+    """An administrator's token from the environment; None without one."""
+    token = os.environ.get(ENVIRONMENT)
+    return Given({"admin": _checks.token(token)}) if token else None
+
+
+def read(path: str | os.PathLike[str]) -> Given:
+    """What a JSON or TOML file names. InvalidArgumentError, naming the remedy, for one that cannot be used."""
+    file = Path(path)
+    data = _parsed(file)
+    tokens, course = data.get("tokens"), data.get("course", "")
+    unknown = [*(data.keys() - {"tokens", "course"}), *((tokens or {}).keys() - set(NAMES))]
+    if not isinstance(tokens, dict) or "admin" not in tokens or unknown or not isinstance(course, str):
+        raise InvalidArgumentError(
+            f"{file} must hold tokens, with an admin and any of {', '.join(NAMES[1:])}, and may hold a course, its id"
+            + (f"; not {', '.join(map(repr, unknown))}" if unknown else "")
+        )
+    return Given({name: _token(file, name, value) for name, value in tokens.items()}, course)
+
+
+def _parsed(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        data = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise InvalidArgumentError(f"{file} cannot be read as JSON or TOML: {error}") from None
+    if not isinstance(data, dict):
+        raise InvalidArgumentError(f"{file} must hold an object with tokens")
+    return data
+
+
+def _token(file: Path, name: str, value: object) -> str:
+    if isinstance(value, str) and value.startswith("$"):
+        return _checks.token(os.environ.get(value[1:]) or _missing(name, value[1:]))
+    if os.name == "posix" and stat.S_IMODE(file.stat().st_mode) & 0o077:
+        raise InvalidArgumentError(f"{file} holds tokens, and others can read it: chmod 600 {file}")
+    return _checks.token(value)
+
+
+def _missing(name: str, variable: str) -> str:
+    raise InvalidArgumentError(f"the token {name!r} is to be in {variable}, which is not set")

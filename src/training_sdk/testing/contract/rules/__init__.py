@@ -1,0 +1,1 @@
+"""The checks, by families of rules."""

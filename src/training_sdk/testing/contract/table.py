@@ -1,0 +1,65 @@
+"""What the checks found, for people as a table and for programs as JSON."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+
+import attrs
+
+from training_sdk.testing.contract.outcome import BROKEN, HOLDS, NOT_CHECKED, Finding, Report
+
+NARROWEST, WIDEST = 60, 160
+LONGEST = 1200
+_RULE, _RESULT, _GAP = 4, 11, 2
+
+
+def as_table(report: Report, width: int = 100) -> str:
+    """One row per check: rule, says, result, what was seen; and how it ended."""
+    width = min(max(width, NARROWEST), WIDEST)
+    rest = width - _RULE - _RESULT - 3 * _GAP
+    says = rest * 2 // 5
+    widths = (_RULE, says, _RESULT, rest - says)
+    lines = [*_row(("rule", "says", "result", "what was seen"), widths), " ".join(["─" * width])]
+    for each in report.findings:
+        told = f"{each.says} ({each.provenance})"
+        lines += _row((each.rule, told, each.result, _seen(each)), widths)
+    return "\n".join([*lines, "", _verdict(report)])
+
+
+def _seen(finding: Finding) -> str:
+    if finding.result == BROKEN:
+        shown = f"sent {finding.sent}\nexpected {finding.expected}\ncame {finding.came}"
+    else:
+        shown = finding.seen
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
+
+
+def _row(cells: tuple[str, str, str, str], widths: tuple[int, int, int, int]) -> Iterator[str]:
+    columns = [
+        [piece for line in cell.splitlines() or [""] for piece in textwrap.wrap(line, width) or [""]]
+        for cell, width in zip(cells, widths, strict=True)
+    ]
+    for number in range(max(map(len, columns))):
+        pieces = (column[number] if number < len(column) else "" for column in columns)
+        padded = (piece.ljust(width) for piece, width in zip(pieces, widths, strict=True))
+        yield (" " * _GAP).join(padded).rstrip()
+
+
+def _verdict(report: Report) -> str:
+    counts = (
+        f"{report.count(HOLDS)} hold, {report.count(BROKEN)} broken, {report.count(NOT_CHECKED)} not checked"
+    )
+    ended = f"Broken: {', '.join(report.broken)}" if report.broken else "Nothing is broken"
+    return f"{ended}. Of {len(report.findings)} checks at {report.base_url} {counts}."
+
+
+def as_json(report: Report) -> str:
+    """The same as one JSON document."""
+    told = {
+        "base_url": report.base_url,
+        "broken": list(report.broken),
+        "findings": [attrs.asdict(each) for each in report.findings],
+    }
+    return json.dumps(told, ensure_ascii=False, indent=1)

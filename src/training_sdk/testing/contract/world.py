@@ -1,0 +1,281 @@
+"""The world that a check plays in: who may speak, what its feed shows, and the control plane where there is one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from attrs import define, field
+
+from training_sdk.errors import TrainingError
+from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.wire import RESET, USERS, Answer, Wire, unused_hex
+
+Json = dict[str, Any]
+Row = dict[str, Any]
+"""A row of the progress feed, its names in snake_case."""
+Course = dict[str, Any]
+
+FEED = "/training/v1/feed/training-course-progress"
+COURSES = "/training/courses/v1"
+ANALYTICS = "/training/analytics/v1"
+WHO_AM_I = "/accounts/user/v1/user:WhoAmI"
+
+RECORDED = (
+    "opened_at",
+    "completed_at",
+    "completed_lessons",
+    "progress_percent",
+    "score",
+    "time_spent_seconds",
+)
+MOST_PAGES = 10_000
+
+_HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
+
+
+@lru_cache(maxsize=1024)
+def _snake(name: str) -> str:
+    return _HUMP.sub(r"_\1", name).lower()
+
+
+def snake(record: Mapping[str, Any]) -> Json:
+    """A record with its names in snake_case: the live wire writes both."""
+    return {_snake(name): value for name, value in record.items()}
+
+
+def is_recorded(row: Row) -> bool:
+    """R09: whether anything is recorded, as far as the feed can show it."""
+    return any(row.get(name) for name in RECORDED)
+
+
+@define
+class World:
+    """One world, by its tokens. What is read is read anew each time."""
+
+    wire: Wire
+    tokens: Mapping[str, str]
+    is_own: bool = False
+    """The kit has made it for one check, with a control plane: anything may be done to it."""
+    course_id: str = ""
+    """The course to play with; "" for whichever suits the check."""
+    used: set[str] = field(factory=set)
+    """Learners whom a check has had already."""
+    last: str = ""
+    """The latest exchange."""
+    noted: str = ""
+    """The latest that was more than a look: what a check says when its rule holds."""
+
+    # --- speaking ---------------------------------------------------------------------------------------------------
+
+    def token(self, who: str) -> str:
+        """Somebody's token; "" for nobody. NotCheckedError where there is none of that kind."""
+        if who and who not in self.tokens:
+            raise NotCheckedError(f"there is no token of the kind {who!r}")
+        return self.tokens[who] if who else ""
+
+    def send(self, method: str, path: str, who: str = "admin", **parts: Any) -> Answer:
+        """Send as somebody, or with ``who=""`` as nobody."""
+        answer = self.wire.send(method, path, self.token(who), who=who or "nobody", **parts)
+        self.last = f"{answer.sent} → {answer.status} {answer.reason}".rstrip()
+        if answer.status != 200 or path == RESET:
+            self.noted = self.last
+        return answer
+
+    def get(self, path: str, who: str = "admin", **query: object) -> Json:
+        """The JSON object at a path."""
+        return self.send("GET", path, who, query=query).object()
+
+    def control(self, method: str, path: str, body: object = None) -> Json:
+        """Ask the control plane of this world. NotCheckedError without one."""
+        if not self.is_own:
+            raise NotCheckedError("this needs a control plane (POST /_mock/worlds), and there is none")
+        answer = self.wire.control(method, path, self.token("admin"), body=body)
+        if answer.status in (404, 405, 501):
+            raise NotCheckedError(f"the control plane has no {method} /_mock/{path}")
+        return answer.object()
+
+    def act(self, action: str, course: str, user: str, **details: object) -> Json:
+        """Let a learner act, and answer what is recorded of them then."""
+        body = {"course": course, "user": user, **details}
+        record: Json = self.control("POST", f"learners/{action}", body)["record"]
+        return record
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def rows(self, who: str = "admin", **query: object) -> list[Row]:
+        """The progress feed, all of its pages."""
+        found: list[Row] = []
+        answer = self.get(FEED, who, **query)
+        for _ in range(MOST_PAGES):
+            found += [snake(row) for row in answer["data"]]
+            following = answer.get("metadata", {}).get("next_page") or ""
+            if not following:
+                return found
+            answer = self.get(self._following(following), who)
+        raise BrokenRuleError(f"GET {FEED}", "an end", f"{MOST_PAGES} pages and more")
+
+    def _following(self, next_page: str) -> str:
+        """The token goes to this address only, also where a page points elsewhere."""
+        try:
+            return self.wire.base_url.next_target(next_page, FEED)
+        except TrainingError as error:
+            raise BrokenRuleError(f"GET {FEED}", "a next_page on the same host", error.message) from None
+
+    def row(self, course: str, user: str, who: str = "admin") -> Row:
+        """Somebody's row in a course."""
+        found = [row for row in self.rows(who, course_id=course, user_id=user) if _is_of(row, course, user)]
+        if len(found) != 1:
+            raise BrokenRuleError(
+                f"GET {FEED} for user {user} in course {course}", "one row", f"{len(found)} rows"
+            )
+        return found[0]
+
+    def courses(self, who: str = "admin") -> list[Course]:
+        """Every course that somebody sees."""
+        return self._numbered(COURSES, who)
+
+    def statistics(self) -> dict[str, Json]:
+        """The statistics of every course, by its id."""
+        return {each["courseId"]: each for each in self._numbered(f"{ANALYTICS}/courses/statistics", "admin")}
+
+    def lessons(self, course: str, user: str, who: str = "admin") -> list[Json]:
+        """How far somebody is in the lessons of a course."""
+        path = f"{ANALYTICS}/users/{user}/lessons/progress"
+        return [each for each in self._numbered(path, who) if each["courseId"] == course]
+
+    def attempts(self, course: str, user: str, who: str = "admin") -> list[Json]:
+        """Somebody's attempts at the lessons of a course."""
+        asked = self._numbered(f"{ANALYTICS}/lessons/attempts", who, userId=user, courseId=course)
+        return [each for each in asked if (each["courseId"], each["userId"]) == (course, user)]
+
+    def _numbered(self, path: str, who: str, **query: object) -> list[Json]:
+        """A listing in numbered pages, all of them."""
+        found: list[Json] = []
+        for page in range(1, MOST_PAGES):
+            answer = self.get(path, who, page=page, pageSize=1000, **query)
+            found += answer["items"]
+            if not answer["items"] or len(found) >= answer.get("totalCount", 0):
+                return found
+        raise BrokenRuleError(f"GET {path}", "an end", f"{MOST_PAGES} pages and more")
+
+    def people(self) -> list[Json]:
+        """Everybody in the organisation."""
+        found: list[Json] = []
+        token = ""
+        for _ in range(MOST_PAGES):
+            asked = {"list_all": True, "page_size": 200} | ({"page_token": token} if token else {})
+            answer = self.send("POST", USERS, body=asked).object()
+            found += [snake(each) for each in answer["users"]]
+            token = answer.get("next_page_token") or ""
+            if not token:
+                return found
+        raise BrokenRuleError(f"POST {USERS}", "an end", f"{MOST_PAGES} pages and more")
+
+    def me(self, who: str = "admin") -> str:
+        """Somebody's user id."""
+        return str(snake(self.get(WHO_AM_I, who))["user_id"])
+
+    # --- choosing ---------------------------------------------------------------------------------------------------
+
+    def course(self, **wanted: str) -> Course:
+        """The course to play with; one of its own world with these fields, which has most completions."""
+        courses = {each["id"]: each for each in self.courses()}
+        if self.course_id:
+            chosen = courses.get(self.course_id)
+            if chosen is None or any(chosen.get(name) != value for name, value in wanted.items()):
+                raise NotCheckedError(f"the course to play with is none with {_said(wanted)}")
+            return chosen
+        wanted = wanted or {"status": "Published", "dueBy": "relative"}
+        fits = {key for key, each in courses.items() if all(each.get(n) == v for n, v in wanted.items())}
+        done = [row["course_id"] for row in self.rows() if row["completed_at"] and row["course_id"] in fits]
+        if not done:
+            raise NotCheckedError(f"nobody has completed a course with {_said(wanted)}")
+        return courses[max(sorted(set(done)), key=done.count)]
+
+    def completed(self, course: Course, number: int = 1) -> list[Row]:
+        """Learners who have completed a course, and whom no check has had yet."""
+        return self._take(course, number, "have completed", lambda row: bool(row["completed_at"]))
+
+    def begun(self, course: Course) -> Row:
+        """A learner who has begun a course and not completed it."""
+        return self._take(
+            course, 1, "are half-way", lambda row: is_recorded(row) and not row["completed_at"]
+        )[0]
+
+    def not_begun(self, course: Course) -> Row:
+        """A learner who is assigned to a course and has nothing recorded."""
+        return self._take(course, 1, "have not begun", lambda row: not is_recorded(row))[0]
+
+    def _take(self, course: Course, number: int, what: str, fits: Any) -> list[Row]:
+        found = [
+            row
+            for row in self.rows(course_id=course["id"])
+            if row["course_id"] == course["id"] and row["user_id"] not in self.used and fits(row)
+        ]
+        if len(found) < number:
+            raise NotCheckedError(
+                f"{number} learners who {what} {course['title']!r} are needed; there are {len(found)} left"
+            )
+        self.used |= {row["user_id"] for row in found[:number]}
+        return found[:number]
+
+    # --- resetting --------------------------------------------------------------------------------------------------
+
+    def reset(
+        self,
+        course: Course,
+        users: Sequence[str] | None,
+        count: int | None = None,
+        *,
+        who: str = "admin",
+        headers: Sequence[tuple[str, str]] = (),
+        **fields: object,
+    ) -> Answer:
+        """Ask for a reset of these users, or of everyone with None; ``count`` confirms, None leaves it out.
+
+        ``fields`` replace those of the body.
+        """
+        scope: Json = {"allUsers": True} if users is None else {"userIds": list(users)}
+        body = {"courseId": course["id"], **scope, **fields}
+        confirmed = [] if count is None else [confirming(course["title"], count)]
+        return self.send("POST", RESET, who, body=body, headers=(*confirmed, *headers))
+
+    def cleared(self, course: Course, *rows: Row) -> None:
+        """Reset these learners, for a check of what follows. NotCheckedError if that cannot be done."""
+        answer = self.reset(course, [row["user_id"] for row in rows], len(rows))
+        if answer.status != 200:
+            raise NotCheckedError(f"a plain reset is refused: {answer.came}")
+
+    @contextmanager
+    def unchanged(self, course: Course) -> Iterator[None]:
+        """Nothing that the feed shows of a course changes inside."""
+        before = self.rows(course_id=course["id"])
+        yield
+        told = self.noted or self.last
+        after = self.rows(course_id=course["id"])
+        if before != after:
+            changed = [row for row in after if row not in before]
+            who = ", ".join(f"{row['user_id']}: {json.dumps(row)}" for row in changed[:1])
+            raise BrokenRuleError(told, "that nothing changes", f"{len(changed)} rows changed, {who}")
+
+    def unknown_user(self) -> str:
+        """The id of a user who does not exist."""
+        return f"user_{unused_hex(32)}"
+
+
+def confirming(title: str, users: object) -> tuple[str, str]:
+    """The header that confirms a reset."""
+    return "reset-confirmation", json.dumps({"courseTitle": title, "users": users})
+
+
+def _is_of(row: Row, course: str, user: str) -> bool:
+    return bool(row["course_id"] == course and row["user_id"] == user)
+
+
+def _said(wanted: Mapping[str, str]) -> str:
+    return " and ".join(f"{name} {value}" for name, value in wanted.items())

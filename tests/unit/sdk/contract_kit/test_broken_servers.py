@@ -1,0 +1,44 @@
+"""The kit is tested by servers that break one rule each: exactly the checks of that rule fail."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from mock_server import MockTraining
+from training_sdk.testing.contract import Report, Wire, run
+from training_sdk.testing.contract.rules import follow
+from unit.sdk.contract_kit.breaks import BREAKS, Break
+
+RULES = [f"R{number:02}" for number in (*range(1, 26), 29)]
+
+
+def checked(mock: MockTraining, *, read_only: bool = False) -> Report:
+    """What the kit says of a server, in the same process."""
+    with httpx.Client(transport=mock.transport()) as http:
+        return run(Wire.to("http://127.0.0.1:9", http_client=http), read_only=read_only)
+
+
+def test_the_reference_server_keeps_every_rule() -> None:
+    report = checked(MockTraining.demo())
+    assert {each.result for each in report.findings} == {"holds"}, report
+    assert sorted({each.rule for each in report.findings}) == RULES
+    assert report.exit_code == 0
+
+
+@pytest.mark.parametrize("spoil", BREAKS, ids=lambda spoil: f"{BREAKS[spoil]}-{spoil.__name__}")
+def test_a_server_that_breaks_one_rule_fails_its_checks_and_no_others(
+    spoil: Break, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mock = MockTraining.demo()  # built before anything is broken, for it is forked from then on
+    monkeypatch.setattr(follow, "PATIENCE", 0.3)
+    spoil(monkeypatch)
+    report = checked(mock)
+    assert report.broken == (BREAKS[spoil],), [each for each in report.findings if each.result == "broken"]
+    assert report.exit_code == 1
+    broken = [each for each in report.findings if each.result == "broken"]
+    assert all(each.sent and each.expected and each.came for each in broken)
+
+
+def test_every_rule_has_a_server_that_breaks_it() -> None:
+    assert sorted(set(BREAKS.values())) == RULES
