@@ -120,10 +120,10 @@ def told(spent: Spent, limits: Limits, limit: int, remaining: int, reset: float)
     A server that leaves more room than we do frees nothing: it has not counted yet what is on its way.
     """
     began = min(0.0, reset - limits.window)
-    others = limit - len(spent.times) - max(0, remaining)
+    where = bisect.bisect_left(spent.times, began)
+    others = limit - remaining - len(spent.times[where:])
     if others <= 0:
         return spent
-    where = bisect.bisect_left(spent.times, began)
     return Spent((*spent.times[:where], *[began] * others, *spent.times[where:]), spent.closed)
 
 
