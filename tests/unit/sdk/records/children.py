@@ -30,6 +30,21 @@ def die_at(call, number, half=False):
             die()
         return real(file, *data)
     setattr(os, call, watched)
+
+def die_at_each(call, half, folder, work):
+    # Do the same work in one process after another, each killed one call later, until one comes to its end.
+    for number in range(1, 1000):
+        place = Path(folder, str(number))
+        place.mkdir()
+        child = os.fork()
+        if not child:
+            file = os.open(place / "acknowledged", os.O_WRONLY | os.O_CREAT)
+            die_at(call, number, half)
+            work(place, lambda: say(file, b"+"))
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code != -signal.SIGKILL:
+            sys.exit(code)
 """
 
 DROP_RIGHTS = """
@@ -50,6 +65,17 @@ def start(script: str, *arguments: object) -> subprocess.Popen[str]:
     """Start one, to be talked to over its standard input and output."""
     command = [sys.executable, "-c", PREAMBLE + script, *map(str, arguments)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def killed_at_each_call(work: str, call: str, how: str, folder: Path) -> list[tuple[Path, int]]:
+    """Kill processes that do this ``work(place, acknowledge)`` at each call of a function of ``os``, one after another.
+
+    Returns their folders and how much each had been acknowledged; the last one came to its end.
+    """
+    done = run(f"{work}\ndie_at_each({call!r}, {how == 'half'}, sys.argv[1], work)", folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    places = sorted(folder.iterdir(), key=lambda place: int(place.name))
+    return [(place, (place / "acknowledged").stat().st_size) for place in places]
 
 
 def run_unprivileged(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:

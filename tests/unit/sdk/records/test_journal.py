@@ -211,28 +211,30 @@ for event in STORY:
 
 
 @pytest.mark.parametrize(("call", "how"), [("write", "before"), ("write", "half"), ("fsync", "before")])
-@pytest.mark.parametrize("number", range(1, len(STORY) + 1, 4))
-def test_killed_while_noting_it_holds_every_event_that_was_acknowledged(
-    tmp_path: Path, call: str, how: str, number: int
+def test_killed_at_any_write_it_holds_every_event_that_was_acknowledged(
+    tmp_path: Path, call: str, how: str
 ) -> None:
-    script = """
+    work = f"""
+sys.path.insert(0, {str(Path(__file__).parents[3])!r})
 from training_sdk.records.journal import Journal
 from unit.sdk.records.test_journal import STORY
-with Journal.open(Path(sys.argv[1])) as journal:
-    die_at(sys.argv[2], int(sys.argv[3]), half=sys.argv[4] == "half")
-    for event in STORY:
-        journal.note(event)
-        say(1, b"+")
-"""
-    tests = Path(__file__).parents[3]
-    died = children.run(f"sys.path.insert(0, {str(tests)!r})\n{script}", tmp_path, call, number, how)
-    assert died.returncode == -9, died.stderr
-    with Journal.open(tmp_path) as journal:
-        assert len(died.stdout) == number - 1
-        assert journal.events == STORY[: number - 1 + (call == "fsync")]
-        for event in STORY[len(journal.events) :]:
+
+def work(place, acknowledge):
+    with Journal.open(place) as journal:
+        for event in STORY:
             journal.note(event)
-    assert read_journal(tmp_path) == STORY
+            acknowledge()
+"""
+    places = children.killed_at_each_call(work, call, how, tmp_path)
+    assert {acknowledged for _, acknowledged in places} == {*range(len(STORY) + 1)}
+    for place, acknowledged in places:
+        with Journal.open(place) as journal:
+            kept = len(journal.events)
+            assert kept == acknowledged or (call == "fsync" and kept == acknowledged + 1)
+            assert journal.events == STORY[:kept]
+            for event in STORY[kept : kept + 1]:
+                journal.note(event)
+        assert read_journal(place) == STORY[: kept + 1]
 
 
 # --- what it amounts to ------------------------------------------------------------------------------------------
