@@ -232,6 +232,17 @@ def test_findings_name_the_line_and_what_is_wrong(filled: tuple[Path, bytes, lis
         AuditLog(path).entries()
 
 
+@pytest.mark.parametrize("start", [b"{ ", b'{"ticket":"T-99",', b'{"approval":null,"a'])
+def test_an_entry_has_one_spelling_only(filled: tuple[Path, bytes, list[Head]], start: bytes) -> None:
+    path, content, _ = filled
+    lines = content.splitlines(keepends=True)
+    skipped = b'{"a' if start.endswith(b'"a') else b"{"
+    lines[1] = start + lines[1].removeprefix(skipped)
+    assert json.loads(lines[1]) == json.loads(content.splitlines()[1]), "it reads the same"
+    path.write_bytes(b"".join(lines))
+    assert [finding.line for finding in AuditLog(path).verify()] == [2]
+
+
 def test_nothing_is_added_behind_an_altered_end(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     fill(path)
