@@ -135,6 +135,8 @@ def made() -> None:
     with TrainingClient("t", timeout=1, max_retry_seconds=0, reset_format=ResetFormat()) as client:
         assert_type(client, TrainingClient)
         assert_type(client.with_options(timeout=1), TrainingClient)
+        assert_type(client.with_options(read_only=True, pace=False), TrainingClient)
+    TrainingClient("t", read_only=True, pace=None)
     TrainingClient(lambda: "t", http_client=httpx.Client())
 
 
@@ -145,6 +147,8 @@ async def made_async() -> None:
     async with AsyncTrainingClient(token, http_client=httpx.AsyncClient()) as client:
         assert_type(client, AsyncTrainingClient)
         assert_type(client.with_options(token=lambda: "t"), AsyncTrainingClient)
+        assert_type(client.with_options(read_only=True, pace=True), AsyncTrainingClient)
+    AsyncTrainingClient("t", read_only=False, pace=True)
 
 
 def erred(error: TrainingError, refused: APIStatusError) -> None:

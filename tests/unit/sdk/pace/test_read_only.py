@@ -42,6 +42,7 @@ def arguments(mock: MockTraining, client: TrainingClient, call: Callable[..., An
     plan = client.resets.plan(course.id, users=[row.user_id])
     known: dict[str, Any] = {
         "course_id": course.id,
+        "courses": course.id,
         "user_id": row.user_id,
         "lesson_id": client.courses.lessons(course.id)[0].id,
         "users": [row.user_id],
