@@ -54,6 +54,12 @@ class _Found:
     targets: int | None
 
     @property
+    def named(self) -> dict[str, str]:
+        """As the audit log names packs; one that was never finished has no manifest."""
+        known = {} if self.manifest_sha256 is None else {"manifest_sha256": self.manifest_sha256}
+        return {"name": self.name, **known}
+
+    @property
     def half_purged(self) -> bool:
         return self.folder.name.startswith(PURGING)
 
@@ -110,8 +116,7 @@ def _delete(found: _Found, log: Log) -> None:
             disk.sync_folder(folder.parent)
     log.append(
         EVENT,
-        pack=found.name,
-        manifest_sha256=found.manifest_sha256,
+        pack=found.named,
         plan_digest=found.plan_digest,
         read_at=found.read_at and found.read_at.isoformat(),
         targets=found.targets,

@@ -7,7 +7,9 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -472,3 +474,17 @@ def test_the_rows_come_back_as_models(folder: Path) -> None:
     assert all(isinstance(one, ProgressRow) for one in rows.values())
     assert rows == open_pack(folder).rows
     assert rows[COURSE, user_id(1)].user_last_name == row(1)["user_last_name"]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs a program that encrypts")
+@pytest.mark.parametrize("password", ["right", "wrong"])
+def test_a_program_can_seal_and_open_a_pack(folder: Path, password: str) -> None:
+    pack = keep(past(), targets(1), folder, seal=openssl("-e", "right"))
+    kinds = {finding.kind.value for finding in verify_pack(folder, unseal=openssl("-d", password))}
+    assert kinds == (set() if password == "right" else {"contradiction"})
+    assert verify_pack(folder, manifest_sha256=pack.manifest_sha256) == ()
+
+
+def openssl(way: str, password: str) -> Callable[[bytes], bytes]:
+    command = ["openssl", "enc", way, "-aes-256-cbc", "-iter", "1", "-pass", f"pass:{password}"]
+    return lambda data: subprocess.run(command, input=data, capture_output=True, check=True).stdout

@@ -12,6 +12,7 @@ from attrs import define, field
 
 from training_sdk import EvidenceError, InvalidArgumentError
 from training_sdk.evidence import Purged, packs_in, purge
+from training_sdk.records.audit import AuditLog
 from unit.sdk.evidence.past import everything, keep, past, targets
 from unit.sdk.fakes import START, Puppet
 
@@ -70,8 +71,7 @@ def test_a_pack_goes_with_a_line_in_the_log_written_while_it_was_still_there(tmp
     assert log.entries == [
         {
             "event": "evidence purged",
-            "pack": "old",
-            "manifest_sha256": kept.manifest_sha256,
+            "pack": {"name": "old", "manifest_sha256": kept.manifest_sha256},
             "plan_digest": kept.manifest.plan_digest,
             "read_at": kept.manifest.read_at.last.isoformat(),
             "targets": 2,
@@ -125,7 +125,7 @@ def test_a_pack_that_was_never_finished_goes_by_when_it_was_begun(tmp_path: Path
     log = Log(tmp_path)
     done = run(tmp_path, log)
     assert {name: one.purged for name, one in done.items()} == {"old": True, "young": False}
-    assert (log.entries[0]["plan_digest"], log.entries[0]["manifest_sha256"]) == ("cd" * 32, None)
+    assert (log.entries[0]["plan_digest"], log.entries[0]["pack"]) == ("cd" * 32, {"name": "old"})
 
 
 def test_a_log_that_cannot_be_written_deletes_nothing_and_the_next_purge_goes_on(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_log_that_cannot_be_written_deletes_nothing_and_the_next_purge_goes_on
     log.broken = False
     assert [one.why for one in run(tmp_path, log, now=START).values()] == ["a purge of it was interrupted"]
     assert list(tmp_path.iterdir()) == []
-    assert [(entry["pack"], entry["resumed"]) for entry in log.entries] == [("old", True)]
+    assert [(entry["pack"]["name"], entry["resumed"]) for entry in log.entries] == [("old", True)]
 
 
 def test_a_purge_that_was_killed_at_any_deletion_is_finished_by_the_next(
@@ -160,8 +160,8 @@ def test_a_purge_that_was_killed_at_any_deletion_is_finished_by_the_next(
         for _ in range(2):
             run(root, log)
         assert list(root.iterdir()) == [], number
-        assert log.entries[0]["manifest_sha256"]
-        assert {entry["pack"] for entry in log.entries} == {"old"}
+        assert "manifest_sha256" in log.entries[0]["pack"]
+        assert {entry["pack"]["name"] for entry in log.entries} == {"old"}
     assert number > 15
 
 
@@ -188,6 +188,17 @@ def test_a_manifest_that_cannot_be_read_stops_the_purge_before_anything_goes(tmp
     with pytest.raises(EvidenceError, match="not what was written"):
         run(tmp_path, Log(tmp_path))
     assert everything(tmp_path) == before
+
+
+def test_the_audit_log_itself_takes_the_line(tmp_path: Path) -> None:
+    packs = tmp_path / "evidence"
+    pack = keep(past(), targets(1, 2), packs / "old")
+    log = AuditLog(tmp_path / "audit.jsonl")
+    (done,) = purge(packs, YEAR, NOW, log=log, is_closed=lambda digest: True)
+    assert done.purged
+    assert log.verify() == ()
+    (entry,) = log.entries()
+    assert (entry["event"], log.manifests()) == ("evidence purged", {"old": pack.manifest_sha256})
 
 
 @pytest.mark.parametrize("older_than", [timedelta(0), timedelta(days=-1)])
