@@ -4,9 +4,11 @@ from training_sdk._pages import AsyncListing, Listing, Page
 from training_sdk._version import __version__
 from training_sdk.client import AsyncTrainingClient, RawResponse, TrainingClient
 from training_sdk.errors import (
+    AlreadyAppliedError,
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
+    ApprovalError,
     AuthenticationError,
     BadRequestError,
     ConfirmationError,
@@ -16,6 +18,7 @@ from training_sdk.errors import (
     DecodingError,
     ErrorInfo,
     EvidenceError,
+    IncompleteResetError,
     InvalidArgumentError,
     NotFoundError,
     NotSupportedError,
@@ -23,6 +26,7 @@ from training_sdk.errors import (
     PermissionDeniedError,
     PlanMismatchError,
     RateLimitError,
+    ReadOnlyError,
     RecordsDamagedError,
     RecordsError,
     RecordsLockedError,
@@ -41,21 +45,30 @@ from training_sdk.models.paths import Collection, LearningPath, LearningPathDeta
 from training_sdk.models.permissions import PermissionSet, PermissionSetIdentifier
 from training_sdk.models.progress import CompletionStatus, ProgressRow, ProgressState
 from training_sdk.models.users import Me, SeatType, User, UserStatus
+from training_sdk.resets.approval import Approval, Approver
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.people import Named, People
-from training_sdk.resets.plan import Origin, PlannedCourse, PlannedReset, ResetPlan
-from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
+from training_sdk.resets.plan import Losses, Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.report import Code, Outcome, ResetReport, UserOutcome
+from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
+from training_sdk.resets.sending import Progress
+from training_sdk.resets.waves import Waves
 
 __all__ = [
     "APIConnectionError",
     "APIStatusError",
     "APITimeoutError",
+    "AlreadyAppliedError",
+    "Approval",
+    "ApprovalError",
+    "Approver",
     "AssignmentResult",
     "AsyncListing",
     "AsyncTrainingClient",
     "AuthenticationError",
     "BadRequestError",
+    "Code",
     "Collection",
     "CompletionStatus",
     "ConfirmationError",
@@ -71,6 +84,7 @@ __all__ = [
     "EvidenceError",
     "Group",
     "GroupMember",
+    "IncompleteResetError",
     "InvalidArgumentError",
     "LearningPath",
     "LearningPathDetail",
@@ -78,6 +92,7 @@ __all__ = [
     "LessonAttempt",
     "LessonProgress",
     "Listing",
+    "Losses",
     "Me",
     "Named",
     "NotFoundError",
@@ -94,10 +109,12 @@ __all__ = [
     "PlanMismatchError",
     "PlannedCourse",
     "PlannedReset",
+    "Progress",
     "ProgressRow",
     "ProgressState",
     "RateLimitError",
     "RawResponse",
+    "ReadOnlyError",
     "RecordsDamagedError",
     "RecordsError",
     "RecordsLockedError",
@@ -107,6 +124,7 @@ __all__ = [
     "ResetInterruptedError",
     "ResetPlan",
     "ResetReport",
+    "Safeguards",
     "SeatType",
     "ServerError",
     "Site",
@@ -118,6 +136,7 @@ __all__ = [
     "User",
     "UserOutcome",
     "UserStatus",
+    "Waves",
     "Where",
     "__version__",
 ]

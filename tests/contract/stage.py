@@ -40,7 +40,7 @@ T = TypeVar("T")
 def typed(plan: ResetPlan) -> str:
     """What a person types after reading a plan, put together from what they read and not from ``plan.phrase``."""
     recorded = [user for user in plan.users if user.state != "not started"]
-    if plan.only == "completed":
+    if plan.selection == "completed":
         recorded = [user for user in recorded if user.state == "completed"]
     return f'reset "{" ".join(plan.course.title.split())[:80]}" for {len(recorded)} users #{plan.digest[:6]}'
 

@@ -1,237 +1,350 @@
-"""Applying a plan: prove where we are, read the people again, send explicit ids, account for everyone."""
+"""Applying a plan: prove where we are, keep the evidence, read everyone again, send explicit ids, account for all."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field
 
-from training_sdk import _codec, _urls
-from training_sdk._flow import Flow, Moment, Now, Request, Response
+from training_sdk._flow import Act, Flow, Moment, Now, Response
 from training_sdk._pages import Calls
-from training_sdk._paging import chunked
-from training_sdk.errors import (
-    ConfirmationError,
-    ConfirmationMismatchError,
-    ConflictError,
-    DecodingError,
-    InvalidArgumentError,
-    OutcomeUnknownError,
-    ResetInterruptedError,
-    StalePlanError,
-    TrainingError,
-)
-from training_sdk.resets.format import ResetFormat
+from training_sdk.errors import EvidenceError, OutcomeUnknownError, ResetInterruptedError, TrainingError
+from training_sdk.models.progress import ProgressRow
+from training_sdk.records.events import Answered, Event, Intent, Lost, ReadBack, Refused, Sent, SkippedUsers
+from training_sdk.records.folding import APPLIED, UNDECIDED
+from training_sdk.resets.account import Account, Fate, fate_of
+from training_sdk.resets.approval import Approved
+from training_sdk.resets.confirming import check_lifetime, check_reason
+from training_sdk.resets.four_eyes import require_approval
 from training_sdk.resets.identity import ProvenCalls, check_origin, who_and_where
-from training_sdk.resets.plan import PlannedReset, ResetPlan
-from training_sdk.resets.planning import read_again, read_rows
-from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
-from training_sdk.resources.users import reference_server
-
-CHUNK = 1000
-LONGEST_SHOWN = 150
-MISMATCH = (
-    "Someone moved after the last reading, or the server counts others than the plan does: one that resets completed "
-    "people only needs a plan with only='completed'. Plan again"
+from training_sdk.resets.keeping import Keeper
+from training_sdk.resets.plan import Key, Origin, PlannedCourse, PlannedReset
+from training_sdk.resets.planning import check_course, moved, read_rows, refuse_moved
+from training_sdk.resets.proofs import Ground, Proof
+from training_sdk.resets.report import Code, Outcome, ResetReport
+from training_sdk.resets.sending import (
+    Order,
+    Piece,
+    Progress,
+    key_for,
+    pieces,
+    request_for,
+    updated_by,
 )
+from training_sdk.resets.waves import wait_until
+
+T = TypeVar("T")
+FindProof = Callable[[Ground], Proof | None]
 
 
-@frozen
-class Order:
-    """What was asked for: the plan, as confirmed, and how it is to be sent."""
-
-    plan: ResetPlan
-    format: ResetFormat
-    reason: str | None
-    ticket: str | None
-    server_side: bool
-    nonce: str = field(factory=lambda: secrets.token_hex(16))
-    """Makes the idempotency keys of this one application: a plan applied again is no repetition of the first time."""
-
-
-@frozen
-class _Answer:
-    users_updated: int | None = None
-
-
-_decode_answer = _codec.decoder(_Answer)
-
-
-def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool) -> None:
-    """Refuse, before anything is sent, what is not confirmed by the phrase of this very plan."""
-    if not isinstance(plan, ResetPlan):
-        raise InvalidArgumentError(
-            f"plan must be a ResetPlan from client.resets.plan(…), not {type(plan).__name__}"
-        )
-    if server_side and (plan.scope != "everyone" or plan.only):
-        raise InvalidArgumentError(
-            "server_side=True resets whoever the server takes for everyone, so it needs a plan from "
-            "plan_everyone(…) without 'only'"
-        )
-    if type(confirm) is not str or confirm != plan.phrase:
-        typed = repr(confirm)
-        cut = typed if len(typed) <= LONGEST_SHOWN else typed[:LONGEST_SHOWN] + "…"
-        raise ConfirmationError(
-            f"confirm is {cut}, but the phrase of this plan is {plan.phrase!r}. Nothing was sent"
-        )
-
-
-def apply_plan(calls: Calls, order: Order) -> Flow[ResetReport]:
+def apply_plan(calls: Calls, order: Order, keeper: Keeper, find_proof: FindProof) -> Flow[ResetReport]:
     """Send a confirmed plan. Raises with a report of what had been done wherever it stops half-way."""
-    plan = order.plan
-    requests = _requests(order)
-    check_origin(plan, (yield from who_and_where(calls)))
-    proven = ProvenCalls.of(calls)
-    yield from read_again(proven, plan, plan.users, closed=order.server_side)
-    # Once more, now that nothing but the first send follows: what answers here is what will be reset.
-    here = yield from who_and_where(calls)
-    check_origin(plan, here)
-    started: Moment = yield Now()
-    account = _Account(order, here.user_id, started.utc)
-    for number, (request, chunk) in enumerate(requests):
-        if number:  # by now the first reading is old
-            yield from account.stopping_at(chunk, read_again(proven, plan, chunk))
-        yield from account.stopping_at(chunk, calls.call(request, partial(account.accept, chunk)))
-    if order.server_side and requests:
-        yield from account.stopping_at((), _read_back(proven, account))
-    finished: Moment = yield Now()
-    return account.report(finished.utc)
-
-
-def _read_back(calls: Calls, account: _Account) -> Flow[None]:
-    """After one call for everyone, believe only what can be seen: the server decided whom it reset, not the plan."""
-    plan = account.order.plan
-    rows = yield from read_rows(calls, plan.course.id, None)
-    cleared = [
-        user for user in plan.targets if user.user_id in rows and not rows[user.user_id].has_recorded_progress
-    ]
-    account.settle(cleared, Outcome.RESET)
-    if len(cleared) < len(plan.targets):
-        raise OutcomeUnknownError(
-            f"the server accepted a reset of everyone, but {len(plan.targets) - len(cleared)} of "
-            f"{len(plan.targets)} people of the plan are not seen at 0 %. Read their progress back"
-        )
+    work = pieces(order)
+    for piece in work:  # none may turn out to be impossible when others have been sent
+        request_for(order, piece, piece.people, reference=True)
+    arrival = yield from arrive(calls, order, find_proof)
+    try:
+        yield from keeper.open(order, arrival.here, arrival.approved)
+        started: Moment = yield Now()
+        account = Account(order, arrival.here.user_id, started.utc)
+        return (yield from Run(arrival, order, keeper, account).to_the_end(_at_once(work)))
+    finally:
+        keeper.release()
 
 
 @define
-class _Account:
-    """Keeps one outcome for everyone in the plan while chunks are sent."""
+class Arrival:
+    """Where an order is carried out: who we are there, by which calls, and what was proved about the service."""
 
+    calls: Calls
+    here: Origin
+    proof: Proof | None
+    approved: Approved | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the service is known not to say how many people it reset."""
+        return self.proof is not None and not self.proof.counted
+
+
+def arrive(calls: Calls, order: Order, find_proof: FindProof) -> Flow[Arrival]:
+    """Find out where we are. Raises unless the plan was made here and its format may be used here."""
+    here = yield from who_and_where(calls)
+    now: Moment = yield Now()
+    check_lifetime(order.plan, now.utc)
+    proof: Proof | None = None
+    if not here.reference_server:
+        ground = Ground.of(here, order.format, server_side=order.server_side)
+        proof = yield Act(lambda: find_proof(ground), "proofs: look for one")
+    check_origin(order.plan, here, proof)
+    check_reason(order, here)
+    four_eyes = order.safeguards.four_eyes
+    approved: Approved | None = None
+    if four_eyes is not None:
+        signers = order.safeguards.allowed_signers
+        approved = yield from require_approval(
+            calls, order.plan, order.approval, rule=four_eyes, allowed_signers=signers, here=here
+        )
+    return Arrival(ProvenCalls.of(calls) if here.reference_server else calls, here, proof, approved)
+
+
+@define
+class Run:
+    """One application of a plan, or its resumption."""
+
+    arrival: Arrival
     order: Order
-    applied_by: str
-    started_at: datetime
-    outcomes: dict[str, UserOutcome] = field(init=False)
-    requests: list[str] = field(factory=list)
+    keeper: Keeper
+    account: Account
+    moved: dict[Key, str] = field(factory=dict)
+    last_start: datetime | None = None
+    has_sent: bool = False
 
-    def __attrs_post_init__(self) -> None:
-        plan = self.order.plan
-        targets = {user.user_id for user in plan.targets}
-        self.outcomes = {}
-        for user in plan.users:
-            if user.user_id in targets:
-                first = UserOutcome(user.user_id, Outcome.SKIPPED, "not sent: the reset stopped before")
-            elif plan.only:
-                first = UserOutcome(user.user_id, Outcome.SKIPPED, f"left out by only={plan.only!r}")
-            else:
-                first = UserOutcome(user.user_id, Outcome.NOTHING_TO_RESET)
-            self.outcomes[user.user_id] = first
-
-    def settle(self, chunk: Sequence[PlannedReset], outcome: Outcome, detail: str | None = None) -> None:
-        for user in chunk:
-            self.outcomes[user.user_id] = UserOutcome(user.user_id, outcome, detail)
-
-    def accept(self, chunk: Sequence[PlannedReset], answer: Response) -> None:
-        """Settle the people of a request from its answer, with nothing in between that could be interrupted."""
-        _check_answer(answer, len(chunk))
-        self.note_request(answer.request_id)
-        if self.order.server_side:
-            self.settle(chunk, Outcome.UNKNOWN, "accepted for everyone, and not read back yet")
-        else:
-            self.settle(chunk, Outcome.RESET)
-
-    def stopping_at(self, chunk: Sequence[PlannedReset], flow: Flow[None]) -> Flow[None]:
-        """Run a step; whatever stops it settles the chunk and carries the account of the whole plan."""
+    def to_the_end(self, find_work: Flow[Sequence[Piece]]) -> Flow[ResetReport]:
+        """Find out what is to be done, do it, and write how it ended, however it did."""
         try:
-            yield from flow
+            work = yield from self._guarded((), find_work)
+            yield from self._guarded((), self._prepare(work))
+            for course in self.order.plan.courses:
+                yield from self._course(course, [piece for piece in work if piece.course.id == course.id])
+            finished: Moment = yield Now()
+            report = self.account.report(finished.utc)
+            yield from self._guarded((), self.keeper.close(report, None))
+        except TrainingError as error:
+            yield from self._close_after(error)
+            raise
+        return report
+
+    def _prepare(self, work: Sequence[Piece]) -> Flow[None]:
+        """Write the evidence, and see at once whether too many have moved."""
+        people = [user for piece in work for user in piece.people]
+        if not people:
+            return
+        try:
+            yield from self._gather(people)
+        except EvidenceError as error:
+            if error.reason != "EVIDENCE_INCOMPLETE":
+                raise
+            # Whoever is no longer there has moved: that is for the tolerance to judge. Any other gap stops it.
+            for course in self.order.plan.courses:
+                here = [user for user in people if user.course_id == course.id]
+                yield from self._read_again(course, here)
+            left = [user for user in people if user.key not in self.moved]
+            if len(left) == len(people):
+                raise
+            yield from self._gather(left)
+        yield from _acting(partial(self._tell, "evidence"))
+
+    def _gather(self, people: Sequence[PlannedReset]) -> Flow[None]:
+        if people:
+            rows = yield from self.keeper.gather(self.arrival.calls, self.order, people)
+            self.account.packs = list(self.keeper.packs)
+            yield from self._leave_out(people, _moved_of(people, rows))
+
+    def _course(self, course: PlannedCourse, work: Sequence[Piece]) -> Flow[None]:
+        people = [user for user in self.order.plan.users if user.course_id == course.id and not user.left_out]
+        first = work[0].people if work else ()
+        yield from self._guarded(first, self._read_again(course, people))
+        for number, piece in enumerate(work):
+            waited = yield from self._guarded(piece.people, self._wait_for_wave())
+            if number or waited:  # by now the first reading is old
+                yield from self._guarded(piece.people, self._read_again(course, piece.people))
+            yield from self._guarded(piece.people, self._look_up(piece))
+            yield from self._send(piece)
+        if self.order.server_side and work:
+            yield from self._guarded((), self._read_back(work[0]))
+
+    def _read_again(self, course: PlannedCourse, people: Sequence[PlannedReset]) -> Flow[None]:
+        """Read these people just before they are sent, and leave out those who moved, or stop."""
+        if not people:
+            return
+        yield from check_course(self.arrival.calls, course)
+        everyone = self.order.server_side
+        rows = yield from read_rows(
+            self.arrival.calls, course.id, None if everyone else [user.user_id for user in people]
+        )
+        names = moved(people, rows)
+        if everyone:  # a call for everyone would reach those too whom the plan does not know
+            planned = {user.user_id for user in self.order.plan.users if user.course_id == course.id}
+            names |= {
+                (course.id, row.user_id): row.user_name for row in rows.values() if row.user_id not in planned
+            }
+        yield from self._leave_out(people, names, rows)
+
+    def _leave_out(
+        self,
+        people: Sequence[PlannedReset],
+        names: Mapping[Key, str],
+        rows: Mapping[str, ProgressRow] | None = None,
+    ) -> Flow[None]:
+        new = {key: name for key, name in names.items() if key not in self.moved}
+        if not new:
+            return
+        self.moved |= new
+        if len(self.moved) > self.order.tolerance or self.order.server_side:
+            refuse_moved(self.order.plan, self.moved, cleared=_all_cleared(people, rows))
+        gone = [user for user in people if user.key in new]
+        self.account.settle(gone, Outcome.SKIPPED, "moved since the plan was made", Code.MOVED)
+        for course_id in {user.course_id for user in gone}:
+            codes = {user.user_id: Code.MOVED.value for user in gone if user.course_id == course_id}
+            yield from self.keeper.note(SkippedUsers(course_id, codes))
+
+    def _wait_for_wave(self) -> Flow[bool]:
+        """Wait until the next wave may go out; whether that took any time."""
+        waves = self.order.waves
+        if waves is None:
+            return False
+        now: Moment = yield Now()
+        start = waves.next_start(now.utc, self.last_start)
+        if start > now.utc:
+            yield from wait_until(start, f"the next wave goes out at {start:%Y-%m-%d %H:%M} UTC")
+        self.last_start = start
+        return start > now.utc
+
+    def _look_up(self, piece: Piece) -> Flow[None]:
+        """Right before a request: whether to go on, how old the evidence is, and once more where we are."""
+        if self.order.stop():
+            raise ResetInterruptedError("the reset was stopped before this was sent, as it was asked to")
+        yield from self.keeper.refresh(self.arrival.calls, self.order, piece.people)
+        if not self.has_sent:
+            # Once more, now that nothing but the first send follows: what answers here is what will be reset.
+            here = yield from who_and_where(self.arrival.calls)
+            check_origin(self.order.plan, here, self.arrival.proof)
+
+    def _send(self, piece: Piece) -> Flow[None]:
+        """Send one piece without those who moved; every step is in the journal before the next one is taken."""
+        people = tuple(user for user in piece.people if user.key not in self.moved)
+        if not people:
+            return
+        request = request_for(self.order, piece, people, reference=self.arrival.proof is None)
+        key = key_for(self.order, request.body or b"")
+        ids = tuple(user.user_id for user in people)
+        yield from self._guarded(people, self.keeper.note(Intent(piece.number, piece.course.id, ids, key)))
+        yield from self._guarded(people, self._note(lambda at: Sent(at, piece.number)))
+        self.has_sent = True
+        try:
+            count, request_id = yield from self.arrival.calls.call(request, partial(self._accept, people))
         except GeneratorExit:
             raise
         except BaseException as problem:
-            outcome, error = _fate(problem)
-            self.settle(chunk, outcome, error.message)
-            self.note_request(error.request_id)
-            finished: Moment = yield Now()
-            told = error.with_report(self.report(finished.utc))
-            raise told from (problem.__cause__ if error is problem else problem)
+            told = yield from self._stopped(people, problem, piece)
+            raise told from (problem.__cause__ if type(told) is type(problem) else problem)
+        yield from self._guarded((), self._note(lambda at: Answered(at, piece.number, count, request_id)))
+        yield from self._guarded((), _acting(partial(self._tell, "reset")))
 
-    def note_request(self, request_id: str | None) -> None:
-        if request_id:
-            self.requests.append(request_id)
+    def _accept(self, people: Sequence[PlannedReset], answer: Response) -> tuple[int | None, str | None]:
+        """Settle the people of a request from its answer, with nothing in between that could be interrupted."""
+        is_reference = self.arrival.proof is None
+        count = updated_by(answer, len(people), reference=is_reference, silent=self.arrival.is_silent)
+        self.account.note_request(answer.request_id)
+        if self.order.server_side:
+            waiting = "accepted for everyone, and not read back yet"
+            self.account.settle(people, Outcome.UNKNOWN, waiting, Code.NOT_SEEN)
+        elif count is None:
+            self.account.settle(people, Outcome.UNKNOWN, "accepted, count unknown", Code.COUNT_UNKNOWN)
+        else:
+            self.account.settle(people, Outcome.RESET)
+        return count, answer.request_id
 
-    def report(self, finished_at: datetime) -> ResetReport:
-        return ResetReport(
-            plan=self.order.plan,
-            applied_by=self.applied_by,
-            users=tuple(self.outcomes.values()),
-            requests=tuple(self.requests),
-            started_at=self.started_at,
-            finished_at=finished_at,
-            reason=self.order.reason,
-            ticket=self.order.ticket,
-        )
+    def _read_back(self, piece: Piece) -> Flow[None]:
+        """After one call for everyone, believe only what can be seen: the server decided whom it reset, not the plan.
+
+        A live service shows it up to 2 h later, so there it stays unknown until it is verified.
+        """
+        targets = piece.people
+        rows = yield from read_rows(self.arrival.calls, piece.course.id, None)
+        cleared = [
+            user for user in targets if user.user_id in rows and not rows[user.user_id].has_recorded_progress
+        ]
+        seen = {user.user_id for user in cleared}
+        verdicts = {user.user_id: APPLIED if user.user_id in seen else UNDECIDED for user in targets}
+        yield from self._note(lambda at: ReadBack(at, piece.number, verdicts))
+        self.account.settle(cleared, Outcome.RESET)
+        if len(cleared) < len(targets) and self.arrival.proof is None:
+            raise OutcomeUnknownError(
+                f"the server accepted a reset of everyone, but {len(targets) - len(cleared)} of "
+                f"{len(targets)} people of the plan are not seen at 0 %. Read their progress back"
+            )
+
+    def _guarded(self, people: Sequence[PlannedReset], flow: Flow[T]) -> Flow[T]:
+        """Run a step; whatever stops it settles these people and carries the account of the whole plan."""
+        try:
+            return (yield from flow)
+        except GeneratorExit:
+            raise
+        except BaseException as problem:
+            told = yield from self._stopped(people, problem, None)
+            raise told from (problem.__cause__ if type(told) is type(problem) else problem)
+
+    def _stopped(
+        self, people: Sequence[PlannedReset], problem: BaseException, piece: Piece | None
+    ) -> Flow[TrainingError]:
+        """Settle these people by what stopped them; the error to raise, with the account of the whole plan."""
+        if isinstance(problem, TrainingError) and problem.report is not None:
+            return problem  # it has been told already
+        fate = fate_of(problem)
+        waiting = [user for user in people if self.account.outcomes[user.key].code is not Code.MOVED]
+        finished: Moment = yield Now()
+        told = self.account.stopped(waiting, fate, finished.utc)
+        if piece is not None:
+            yield from _trying(self.keeper.note(_as_event(finished.utc, piece, fate)), told)
+        return told
+
+    def _close_after(self, error: TrainingError) -> Flow[None]:
+        if error.report is not None:
+            yield from _trying(self.keeper.close(error.report, error), error)
+
+    def _note(self, event: Callable[[datetime], Event]) -> Flow[None]:
+        now: Moment = yield Now()
+        yield from self.keeper.note(event(now.utc))
+
+    def _tell(self, what: str) -> None:
+        if self.order.on_progress is not None:
+            settled = (Outcome.RESET, Outcome.UNKNOWN, Outcome.FAILED)
+            done = sum(self.account.outcomes[user.key].outcome in settled for user in self.order.plan.targets)
+            self.order.on_progress(Progress(what, done, len(self.order.plan.targets)))
 
 
-def _fate(problem: BaseException) -> tuple[Outcome, TrainingError]:
-    """What a stop means for the chunk it stopped, and the error to raise."""
-    if isinstance(problem, OutcomeUnknownError):
-        return Outcome.UNKNOWN, problem
-    if isinstance(problem, ConfirmationMismatchError):
-        message = f"{problem.message.rstrip('.')}. {MISMATCH}"
-        return Outcome.FAILED, StalePlanError(evolve(problem.info, message=message))
-    if isinstance(problem, ConflictError):
-        # The same request is under way elsewhere, so this answer is not the end of it.
-        return Outcome.UNKNOWN, problem
-    if isinstance(problem, StalePlanError):
-        return Outcome.SKIPPED, problem
-    if isinstance(problem, TrainingError):
-        return Outcome.FAILED, problem
-    what = f"the reset was interrupted by {type(problem).__name__} before this was sent"
-    return Outcome.SKIPPED, ResetInterruptedError(what)
+def _at_once(value: T) -> Flow[T]:
+    """A flow that needs nothing."""
+    yield from ()
+    return value
 
 
-def _requests(order: Order) -> Sequence[tuple[Request, Sequence[PlannedReset]]]:
-    """Everything that will be sent, made before the first of it is, so that none can fail to be made half-way."""
-    targets = order.plan.targets
-    chunks = [targets] if order.server_side and targets else chunked(targets, CHUNK)
-    return [(_request(order, number, chunk), chunk) for number, chunk in enumerate(chunks)]
+def _as_event(at: datetime, piece: Piece, fate: Fate) -> Refused | Lost:
+    error = fate.error
+    if fate.is_known:
+        kind = type(error).__name__
+        return Refused(at, piece.number, kind, fate.code.value, error.message, error.request_id)
+    return Lost(at, piece.number, error.message, error.request_id)
 
 
-def _request(order: Order, number: int, chunk: Sequence[PlannedReset]) -> Request:
-    """One reset with the two headers that only the reference server knows."""
-    course = order.plan.course
-    if order.server_side:
-        body = order.format.for_everyone(course.id)
-    else:
-        body = order.format.listed(course.id, [user.user_id for user in chunk])
-    key = hashlib.sha256(f"{order.nonce} {number}".encode("ascii")).hexdigest()
-    headers = (
-        ("reset-confirmation", json.dumps({"courseTitle": course.title, "users": len(chunk)})),
-        ("idempotency-key", key[:32]),
-    )
-    return Request("POST", _urls.RESET_PATH, body=_codec.dumps(body), headers=headers, repeatable=False)
+def _acting(action: Callable[[], None]) -> Flow[None]:
+    yield Act(action, "tell how far it is")
 
 
-def _check_answer(response: Response, expected: int) -> None:
-    """Raise DecodingError unless the reference server says that it reset as many people as were sent."""
-    updated = _decode_answer(response).users_updated
-    if not reference_server(response):
-        raise DecodingError("it was not the reference server that answered", request_id=response.request_id)
-    if updated != expected:
-        said = "no count" if updated is None else f"{updated} people reset"
-        raise DecodingError(
-            f"{expected} people were sent, and the answer says {said}", request_id=response.request_id
-        )
+def _trying(flow: Flow[None], told: TrainingError) -> Flow[None]:
+    """Run a step that must not hide the error that is about to be raised."""
+    try:
+        yield from flow
+    except Exception as trouble:
+        told.add_note(f"Besides, the records could not be kept: {trouble}")
+
+
+def _moved_of(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow]) -> dict[Key, str]:
+    """Whoever of several courses does not stand as planned, by name."""
+    found: dict[Key, str] = {}
+    for course_id in {user.course_id for user in people}:
+        here = {user_id: row for (course, user_id), row in rows.items() if course == course_id}
+        found |= moved([user for user in people if user.course_id == course_id], here)
+    return found
+
+
+def _all_cleared(people: Sequence[PlannedReset], rows: Mapping[str, ProgressRow] | None) -> bool:
+    """Whether they all stand where the plan would have put them: the likeliest reason why everyone has moved."""
+    targets = [user for user in people if user.is_target]
+    found = [rows.get(user.user_id) for user in targets] if rows else []
+    return bool(found) and all(row is not None and not row.has_recorded_progress for row in found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+import attrs
 from attrs import frozen
 
 from training_sdk._flow import Flow, Request, Response
@@ -12,6 +13,7 @@ from training_sdk._pages import Calls
 from training_sdk.errors import PlanMismatchError, UnconfirmedFormatError
 from training_sdk.models.users import Me
 from training_sdk.resets.plan import Origin, ResetPlan
+from training_sdk.resets.proofs import Proof
 from training_sdk.resources.users import WHO_AM_I, read_me, reference_server
 
 T = TypeVar("T")
@@ -19,7 +21,8 @@ T = TypeVar("T")
 UNCONFIRMED = (
     "{where} has not identified itself as the reference server, so nothing was sent. Only the path of a reset is "
     "published; the names of the fields in its body are assumed. A service that does not know the field that lists "
-    "the users could drop it and reset everyone. Until the format is proved on a live service, use the web app there"
+    "the users could drop it and reset everyone. Prove the format on a sacrificial course first "
+    "(client.resets.prove_format), or use the web app there"
 )
 
 
@@ -33,8 +36,8 @@ def who_and_where(calls: Calls) -> Flow[Origin]:
     return Origin(str(calls.base_url), me.organisation_id, me.user_id, is_reference)
 
 
-def check_origin(plan: ResetPlan, here: Origin) -> None:
-    """Raise unless this is where the plan was made, and the reference server."""
+def check_origin(plan: ResetPlan, here: Origin, proof: Proof | None = None) -> None:
+    """Raise unless this is where the plan was made, and the reference server or a service with a proof."""
     made = plan.origin
     for there, now in (
         (f"on {made.base_url}", f"on {here.base_url}"),
@@ -45,7 +48,7 @@ def check_origin(plan: ResetPlan, here: Origin) -> None:
             raise PlanMismatchError(
                 f"the plan was made {there}, but this client works {now}. Nothing was sent"
             )
-    if not here.reference_server:
+    if not here.reference_server and proof is None:
         raise UnconfirmedFormatError(UNCONFIRMED.format(where=here.base_url))
 
 
@@ -78,4 +81,4 @@ class ProvenCalls(Calls):
     @classmethod
     def of(cls, calls: Calls) -> ProvenCalls:
         """The same calls, less trusting."""
-        return cls(calls.base_url, calls.max_retry_seconds)
+        return cls(**attrs.asdict(calls, recurse=False))

@@ -2,49 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any
 
 from training_sdk import _checks
 from training_sdk._flow import Flow
 from training_sdk._operation import Bound, D, operation
+from training_sdk._pace import fingerprint
 from training_sdk._pages import Calls
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.resets.applying import Order, apply_plan, check_confirmation
+from training_sdk.recertification.due import Due
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets.applying import apply_plan
+from training_sdk.resets.approval import Approval
+from training_sdk.resets.confirming import check_confirmation, check_safeguards
 from training_sdk.resets.format import ResetFormat
-from training_sdk.resets.plan import Only, ResetPlan
-from training_sdk.resets.planning import make_plan
+from training_sdk.resets.four_eyes import approve
+from training_sdk.resets.people import Named, People
+from training_sdk.resets.plan import Key, Only, Origin, ResetPlan
+from training_sdk.resets.planning import Wanted, make_plan
+from training_sdk.resets.proofs import Ground, Proof, find_proof
+from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import ResetReport
+from training_sdk.resets.reportfile import last_resets
+from training_sdk.resets.resuming import resume_plan
+from training_sdk.resets.safeguards import Safeguards
+from training_sdk.resets.selecting import Where
+from training_sdk.resets.sending import Order, Progress
+from training_sdk.resets.waves import Waves
 
 
 class Resets(Bound[D]):
     """``client.resets``"""
 
-    def __init__(self, driver: D, calls: Calls, reset_format: ResetFormat) -> None:
+    def __init__(
+        self,
+        driver: D,
+        calls: Calls,
+        reset_format: ResetFormat,
+        safeguards: Safeguards,
+        state_dir: str | PathLike[str] | None,
+    ) -> None:
         self._driver = driver
         self._calls = calls
         self._format = reset_format
+        self._safeguards = safeguards
+        self._state_dir = state_dir
 
     @operation
-    def plan(self, course_id: str, users: Iterable[str], *, only: Only | None = None) -> Flow[ResetPlan]:
-        """Plan the reset of the users named, and change nothing.
+    def plan(
+        self,
+        courses: str | Iterable[str],
+        users: Iterable[str] | People,
+        *,
+        only: Only | None = None,
+        where: Where | None = None,
+        paths: Iterable[str] = (),
+    ) -> Flow[ResetPlan]:
+        """Plan the reset of the users named, in every course named, and change nothing.
 
-        ``users`` are user ids; an empty list is refused. ``only="completed"`` leaves out those who have not completed.
-        Raises NotFoundError if someone is not in the course, PermissionDeniedError if the token may not read progress,
-        InvalidArgumentError if ``only`` leaves nobody.
+        ``users`` are user ids and e-mail addresses, or People, which also holds external ids, groups, sites and files.
+        An empty list is refused: it never means everyone. ``paths`` are ids of learning paths whose courses are added;
+        with them ``courses`` may be empty. ``only="completed"`` leaves out those who have not
+        completed, ``where`` those for whom its criteria do not hold.
 
-        REST: WhoAmI, ``GET /training/courses/v1`` and the progress feed. On a live service what the plan says is up to
-        2 h old.
+        Raises NotFoundError if someone is not in a course, PermissionDeniedError if the token may not read progress,
+        InvalidArgumentError if nobody is left or one of the client's safeguards forbids it.
+
+        REST: WhoAmI, ``GET /training/courses/v1``, ``GET /training/paths/v1`` and the progress feed; for groups and
+        sites their feeds. On a live service what the plan says is up to 2 h old.
         """
-        return make_plan(
-            self._calls,
-            _checks.one_id(course_id, "course_id"),
-            _checks.some_ids(users, "users"),
-            _checked_only(only),
-        )
+        people = users if isinstance(users, People) else People.of(users)
+        return make_plan(self._calls, self._wanted(courses, people, only, where, paths))
 
     @operation
-    def plan_everyone(self, course_id: str, *, only: Only | None = None) -> Flow[ResetPlan]:
-        """Plan the reset of everyone assigned to a course whom this token sees, and change nothing.
+    def plan_everyone(
+        self, courses: str | Iterable[str], *, only: Only | None = None, where: Where | None = None
+    ) -> Flow[ResetPlan]:
+        """Plan the reset of everyone assigned to these courses whom this token sees, and change nothing.
 
         Refused with PermissionDeniedError if the feed shows fewer people than the statistics count; a server that
         narrows both to someone's teams cannot be caught at it, so read the numbers. People who are unassigned or
@@ -52,7 +90,50 @@ class Resets(Bound[D]):
 
         REST: as for ``plan``, and ``GET /training/analytics/v1/courses/statistics`` (shape assumed).
         """
-        return make_plan(self._calls, _checks.one_id(course_id, "course_id"), None, _checked_only(only))
+        return make_plan(self._calls, self._wanted(courses, None, only, where))
+
+    @operation
+    def plan_due(self, due: Due) -> Flow[ResetPlan]:
+        """Plan the reset of whom ``who_is_due(…)`` found due, and change nothing.
+
+        Whoever is held, warned of or in grace is not in it. Raises InvalidArgumentError if nobody is due; otherwise as
+        ``plan``, which it is.
+
+        REST: as for ``plan``.
+        """
+        by_course = due.by_course
+        if not by_course:
+            raise InvalidArgumentError("nobody is due, so there is nothing to plan")
+        people = tuple(
+            Named("user_id", user, course) for course, users in by_course.items() for user in users
+        )
+        return make_plan(self._calls, self._wanted(tuple(by_course), People(people), None, None))
+
+    @operation
+    def approve(
+        self,
+        plan: ResetPlan,
+        *,
+        confirm: str,
+        key: str | PathLike[str] | None = None,
+        interactive: bool = False,
+    ) -> Flow[Approval]:
+        """Approve somebody else's plan, as the owner of this client's token; sends nothing that changes anything.
+
+        ``confirm`` is the plan's phrase, typed. With ``key``, the path of an SSH key, the approval is signed by
+        ``ssh-keygen``, which may ask on the terminal for a passphrase only if ``interactive``; without it is procedural,
+        which proves no more than that two tokens took part. Raises ApprovalError if the token is a service's,
+        ConfirmationError if the phrase is not this plan's.
+
+        REST: WhoAmI and ``POST /users/v1/users/list`` (third-party).
+        """
+        return approve(
+            self._calls,
+            plan,
+            confirm=confirm,
+            key=None if key is None else Path(key),
+            interactive=_checks.yes_or_no(interactive, "interactive"),
+        )
 
     @operation
     def apply(
@@ -63,29 +144,125 @@ class Resets(Bound[D]):
         reason: str | None = None,
         ticket: str | None = None,
         server_side: bool = False,
+        tolerance: int = 0,
+        approval: Approval | None = None,
+        waves: Waves | None = None,
+        stop: Callable[[], bool] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> Flow[ResetReport]:
-        """Carry out a plan. It cannot be undone.
+        """Carry out a plan, once. It cannot be undone.
 
-        ``confirm`` is the plan's phrase, typed. ``reason`` and ``ticket`` are kept in the report. Users are sent as
-        explicit ids, at most 1000 a request; ``server_side=True`` makes one call for everyone instead.
+        ``confirm`` is the plan's phrase, typed. Evidence about everyone is written before anything is sent, and every
+        step stands in a journal before the next is taken, so that ``resume`` can go on from wherever it ended.
+        ``reason`` (required on a live service) and ``ticket`` go to the audit log. Users are sent as explicit ids, at
+        most 1000 a request; ``server_side=True`` makes one call for everyone of a course instead. If more than
+        ``tolerance`` people have moved since the plan was made, it stops; those who moved are left alone in any case.
+        ``waves`` spreads the requests over time. ``stop`` is asked before each request whether to end there;
+        ``on_progress`` is told how far it is.
 
-        Raises, with nothing sent: ConfirmationError if the phrase is not this plan's; PlanMismatchError if the client
-        speaks to another server or organisation; UnconfirmedFormatError if that is not the reference server;
-        StalePlanError if anyone has moved. Raises, with ``report`` saying what became of everyone: OutcomeUnknownError
-        if an answer was lost, or any other error that stopped it between two requests.
+        Raises, with nothing sent: ConfirmationError if the phrase is not this plan's; AlreadyAppliedError if it was
+        applied before; ApprovalError if the safeguards demand a second person; PlanMismatchError if the client speaks
+        to another server or organisation; UnconfirmedFormatError on a live service without a proof of the format;
+        EvidenceError and RecordsError if the records cannot be kept; StalePlanError if people moved. Raises, with
+        ``report`` saying what became of everyone: OutcomeUnknownError if an answer was lost, or any other error that
+        stopped it between two requests.
 
         REST: ``POST /training/courseprogress/v1/reset`` (path published, body **assumed**).
         """
         chosen = _checks.yes_or_no(server_side, "server_side")
         check_confirmation(plan, confirm, server_side=chosen)
+        check_safeguards(plan, self._safeguards)
+        self._calls.refuse_to_write("resets.apply")
         order = Order(
             plan,
             self._format,
             _checks.optional_text(reason, "reason"),
             _checks.optional_text(ticket, "ticket", longest=200),
             chosen,
+            _people(tolerance, "tolerance"),
+            waves=waves,
+            approval=approval,
+            safeguards=self._safeguards,
+            **_hooks(stop, on_progress),
         )
-        return apply_plan(self._calls, order)
+        return apply_plan(self._calls, order, self._recorder(), self._find_proof)
+
+    @operation
+    def resume(
+        self,
+        plan: ResetPlan,
+        *,
+        confirm: str,
+        approval: Approval | None = None,
+        waves: Waves | None = None,
+        stop: Callable[[], bool] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Flow[ResetReport]:
+        """Go on with a plan whose application stopped half-way, on the machine where it began.
+
+        Whatever may have arrived is read back first and never simply sent again: nothing recorded, or a course begun
+        anew, means it took effect; all as before means it did not, on a live service once 2 h 15 min have passed;
+        anything else stays unknown for a person to decide. Nobody is ever reset twice. Everything else is as it was
+        begun. Raises InvalidArgumentError if it never began here, AlreadyAppliedError if it came to its end, and as
+        ``apply``.
+
+        REST: as for ``apply``.
+        """
+        check_confirmation(plan, confirm)
+        check_safeguards(plan, self._safeguards)
+        self._calls.refuse_to_write("resets.resume")
+        order = Order(
+            plan,
+            self._format,
+            approval=approval,
+            waves=waves,
+            safeguards=self._safeguards,
+            **_hooks(stop, on_progress),
+        )
+        return resume_plan(self._calls, order, self._recorder(resuming=True), self._find_proof)
+
+    def _wanted(
+        self,
+        courses: str | Iterable[str],
+        people: People | None,
+        only: object,
+        where: Where | None,
+        paths: Iterable[str] = (),
+    ) -> Wanted:
+        listed = [courses] if isinstance(courses, str) else courses
+        path_ids = _checks.any_ids(paths, "paths")
+        ids = _checks.any_ids(listed, "courses") if path_ids else _checks.some_ids(listed, "courses")
+        if where is not None and not isinstance(where, Where):
+            raise InvalidArgumentError(f"where must be a Where(…), not {type(where).__name__}")
+        return Wanted(ids, people, _checked_only(only), where, path_ids, self._safeguards, self._last_resets)
+
+    def _last_resets(self, origin: Origin) -> Mapping[Key, datetime]:
+        state = StateDirectory.existing(self._state_dir)
+        return {} if state is None else last_resets(state, origin)
+
+    def _find_proof(self, ground: Ground) -> Proof | None:
+        state = StateDirectory.existing(self._state_dir)
+        return None if state is None else find_proof(state, ground)
+
+    def _recorder(self, *, resuming: bool = False) -> Recorder:
+        token = self._driver.connection.token
+        known = fingerprint(token) if isinstance(token, str) else None
+        return Recorder(self._state_dir, known, self._safeguards.evidence_lifetime, resuming)
+
+
+def _hooks(stop: object, on_progress: object) -> dict[str, Any]:
+    """The functions that were given, checked."""
+    given = {"stop": stop, "on_progress": on_progress}
+    for name, one in given.items():
+        if one is not None and not callable(one):
+            raise InvalidArgumentError(f"{name} must be a function, not {type(one).__name__}")
+    return {name: one for name, one in given.items() if one is not None}
+
+
+def _people(number: object, name: str) -> int:
+    if type(number) is not int or number < 0:
+        raise InvalidArgumentError(f"{name} must be a number of people from 0 up, not {number!r}")
+    return number
 
 
 def _checked_only(only: object) -> Only | None:

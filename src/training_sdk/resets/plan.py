@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Mapping
-from datetime import datetime
-from html import escape
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from functools import cached_property
+from os import PathLike
+from typing import Any, Literal, TypeAlias
 
 import attrs
 from attrs import frozen
 
+from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.progress import ProgressRow, ProgressState
+from training_sdk.resets import wording
 
-LONGEST_TITLE = 80
 DIGITS = 6
-LAG = "and up to 2 h older on a live service"
-
-MOST_SHOWN = 10
-JOINERS = "\u200c\u200d"
-FORM = 1
-"""The form of what is digested; a plan of another form has another digest."""
+FORM = 2
+"""The form of what is digested and saved; a plan of another form has another digest."""
 
 Scope = Literal["users", "everyone"]
 Only = Literal["completed"]
+Key: TypeAlias = tuple[str, str]
+"""Course and user: what one reset of one person is known by."""
 
 
 @frozen
@@ -40,7 +39,7 @@ class Origin:
 
 @frozen
 class PlannedCourse:
-    """The course of a plan, as it was called when the plan was made."""
+    """One course of a plan, as it was called when the plan was made."""
 
     id: str
     title: str
@@ -50,8 +49,13 @@ class PlannedCourse:
 
 @frozen
 class PlannedReset:
-    """One person in a plan and how they stood. ``percent`` is 0–100; ``completed_at`` is what will be lost."""
+    """One person in one course of a plan, and how they stood. ``percent`` is 0–100.
 
+    ``left_out`` says why this person is in scope and yet not to be reset. ``last_reset_at`` is when this machine last
+    reset them in this course, as far as its own records go.
+    """
+
+    course_id: str
     user_id: str
     name: str
     email: str | None
@@ -62,11 +66,18 @@ class PlannedReset:
     opened_at: datetime | None = None
     completed_lessons: int = 0
     time_spent_seconds: float | None = None
+    due_at: datetime | None = None
+    external_id: str | None = None
+    left_out: str | None = None
+    last_reset_at: datetime | None = None
 
     @classmethod
-    def of(cls, row: ProgressRow) -> PlannedReset:
+    def of(
+        cls, row: ProgressRow, *, left_out: str | None = None, last_reset_at: datetime | None = None
+    ) -> PlannedReset:
         """From a row of the progress feed."""
         return cls(
+            row.course_id,
             row.user_id,
             row.user_name,
             row.user_email,
@@ -77,7 +88,21 @@ class PlannedReset:
             row.opened_at,
             row.completed_lessons,
             row.time_spent_seconds,
+            row.due_at,
+            row.user_external_id,
+            left_out,
+            last_reset_at,
         )
+
+    @property
+    def key(self) -> Key:
+        """Course and user."""
+        return self.course_id, self.user_id
+
+    @property
+    def is_target(self) -> bool:
+        """Whether this person's progress would be cleared: something is recorded, and they are not left out."""
+        return self.left_out is None and self.state is not ProgressState.NOT_STARTED
 
     @property
     def standing(self) -> tuple[object, ...]:
@@ -88,94 +113,135 @@ class PlannedReset:
         )
 
     def __str__(self) -> str:
-        done = f" on {self.completed_at:%Y-%m-%d}" if self.completed_at else f", {self.percent:g} %"
-        score = f", score {self.score}" if self.score else ""
-        return f"{shown(self.name) or self.user_id} <{self.email or 'no e-mail'}>: {self.state}{done}{score}"
+        return wording.person(self)
+
+
+@frozen
+class Losses:
+    """What a plan would clear, as far as the progress feed shows it; ``time_spent_seconds`` is the sum.
+
+    Attempts, practical assessments, discussions and assignments go as well. No published listing counts the latter
+    three, so no number is given for them.
+    """
+
+    people: int
+    resets: int
+    completions: int
+    lessons: int
+    scores: int
+    time_spent_seconds: float
 
 
 @frozen
 class ResetPlan:
-    """Who would lose what in which course; made by ``client.resets.plan`` and ``plan_everyone``, read-only.
+    """Who would lose what in which courses; made by ``client.resets.plan`` and ``plan_everyone``, read-only.
 
-    ``users`` holds everyone in scope; ``targets`` those whose progress would be cleared.
+    ``users`` holds everyone in scope, once per course; ``targets`` those whose progress would be cleared.
+    ``selection`` says in words whom ``only`` or ``where`` leaves in. Times are UTC.
     """
 
-    course: PlannedCourse
+    courses: tuple[PlannedCourse, ...]
     scope: Scope
-    only: Only | None
+    selection: str | None
     users: tuple[PlannedReset, ...]
     read_at: datetime
+    expires_at: datetime
     origin: Origin
+    warnings: tuple[str, ...] = ()
 
     @property
+    def course(self) -> PlannedCourse:
+        """The course of a plan that holds one. Raises InvalidArgumentError if it holds several."""
+        if len(self.courses) > 1:
+            raise InvalidArgumentError(f"this plan holds {len(self.courses)} courses; see plan.courses")
+        return self.courses[0]
+
+    @cached_property
     def targets(self) -> tuple[PlannedReset, ...]:
-        """The people whose progress would be cleared: those with recorded progress that ``only`` leaves in."""
-        if self.only == "completed":
-            return tuple(user for user in self.users if user.state is ProgressState.COMPLETED)
-        return tuple(user for user in self.users if user.state is not ProgressState.NOT_STARTED)
+        """The people whose progress would be cleared, once per course."""
+        return tuple(user for user in self.users if user.is_target)
+
+    def targets_in(self, course_id: str) -> tuple[PlannedReset, ...]:
+        """The people whose progress would be cleared in one course."""
+        return tuple(user for user in self.targets if user.course_id == course_id)
+
+    @property
+    def people(self) -> int:
+        """How many different people would be reset; with several courses fewer than there are targets."""
+        return len({user.user_id for user in self.targets})
 
     @property
     def counts(self) -> Mapping[ProgressState, int]:
-        """How many people in scope stand where, those who would not be reset included."""
+        """How many in scope stand where, those who would not be reset included; once per course."""
         return {state: sum(user.state is state for user in self.users) for state in ProgressState}
 
     @property
+    def losses(self) -> Losses:
+        """What would be cleared, counted."""
+        targets = self.targets
+        return Losses(
+            people=self.people,
+            resets=len(targets),
+            completions=sum(user.completed_at is not None for user in targets),
+            lessons=sum(user.completed_lessons for user in targets),
+            scores=sum(bool(user.score) for user in targets),
+            time_spent_seconds=sum(user.time_spent_seconds or 0.0 for user in targets),
+        )
+
+    @property
+    def notifications(self) -> int:
+        """The most "course assigned" notifications that may go out; people who switched theirs off get none."""
+        return len(self.targets)
+
+    @property
+    def mid_course(self) -> tuple[PlannedReset, ...]:
+        """Those among the targets who are in the middle of the course and would start again."""
+        return tuple(user for user in self.targets if user.state is ProgressState.IN_PROGRESS)
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256, in hex, of everything in the plan. Change anything and it is another plan."""
-        content = {"form": FORM, **attrs.asdict(self, value_serializer=_plain)}
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+    def document(self) -> dict[str, Any]:
+        """The plan as plain JSON data: what is digested, and what is saved."""
+        return {"form": FORM, **attrs.asdict(self, value_serializer=_plain)}
 
     @property
     def phrase(self) -> str:
         """What has to be typed to confirm this plan, such as ``reset "Forklift basics" for 37 users #a1b2c3``."""
-        title = shown(self.course.title)[:LONGEST_TITLE]
-        return f'reset "{title}" for {len(self.targets)} users #{self.digest[:DIGITS]}'
+        return f"reset {wording.courses(self.courses)} for {self.people} users #{self.digest[:DIGITS]}"
+
+    def lifetime_left(self, now: datetime) -> timedelta:
+        """How long it may still be applied; negative once it has expired."""
+        return self.expires_at - now
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the plan to a new file that only its owner can read: it holds names and progress.
+
+        Raises InvalidArgumentError if the file exists or cannot be written.
+        """
+        from training_sdk.resets import planfile  # which needs this module
+
+        planfile.save(self, path)
+
+    @staticmethod
+    def load(path: str | PathLike[str]) -> ResetPlan:
+        """Read a saved plan. Raises InvalidArgumentError if it is none, or was changed since it was saved."""
+        from training_sdk.resets import planfile
+
+        return planfile.load(path)
 
     def __str__(self) -> str:
-        heading, reading, typing = self._frame()
-        more = len(self.targets) - MOST_SHOWN
-        people = [f"  - {user}" for user in self.targets[:MOST_SHOWN]]
-        return "\n".join([heading, *people, *([f"  … and {more} more"] if more > 0 else []), reading, typing])
+        return wording.plan(self)
 
-    def _frame(self) -> tuple[str, str, str]:
-        counts = ", ".join(f"{number} {state}" for state, number in self.counts.items())
-        whom = "everyone assigned whom this token sees" if self.scope == "everyone" else "the users named"
-        title, origin = shown(self.course.title), self.origin
-        server = f"{origin.base_url}{' (reference server)' if origin.reference_server else ''}"
-        return (
-            f"Plan to reset {title!r} ({self.course.status or 'status unknown'}, {self.course.id}) for {whom}: {counts}"
-            f"{'; completed ones only' if self.only else ''}.",
-            f"Read at {self.read_at:%Y-%m-%d %H:%M:%S} UTC ({LAG}) from {server}, "
-            f"organisation {origin.organisation_id}.",
-            f"It cannot be undone. To go on, type: {self.phrase}",
-        )
+    def __repr__(self) -> str:
+        return f"<ResetPlan: {self.phrase}>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(user.name)}</td><td>{escape(user.email or '')}</td><td>{escape(user.state)}</td>"
-            f"<td>{user.percent:g} %</td><td>{user.completed_at or ''}</td></tr>"
-            for user in self.targets
-        )
-        head = "<tr><th>name</th><th>e-mail</th><th>state</th><th>percent</th><th>completed</th></tr>"
-        return f"<p>{'<br>'.join(map(escape, self._frame()))}</p><table>{head}{rows}</table>"
+        return wording.plan_html(self)
 
 
 def _plain(_: Any, __: Any, value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
-
-
-def shown(text: str) -> str:
-    """A text as it can be read and typed: on one line, white space collapsed, without what no terminal shows.
-
-    Terminal escapes, invisible letters and marks that turn the reading direction around could make one course look
-    like another, and nobody could type them. Joiners stay: they hold emoji and some scripts together.
-    """
-    return " ".join("".join(map(_visible, text)).split())
-
-
-def _visible(letter: str) -> str:
-    if letter in JOINERS:
-        return letter
-    kind = unicodedata.category(letter)
-    return " " if kind in ("Cc", "Cs", "Zl", "Zp", "Zs") else "" if kind == "Cf" else letter

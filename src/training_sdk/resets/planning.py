@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
-from training_sdk._flow import Flow, Moment, Now
+from attrs import field, frozen
+
+from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
 from training_sdk.errors import (
     DecodingError,
@@ -15,10 +18,15 @@ from training_sdk.errors import (
 )
 from training_sdk.models.courses import Course
 from training_sdk.models.progress import ProgressRow
+from training_sdk.resets.cautions import Paths, about_courses, about_paths, read_paths
 from training_sdk.resets.identity import who_and_where
-from training_sdk.resets.plan import Only, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.people import People
+from training_sdk.resets.plan import Key, Only, Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.resolving import Resolved, Rows, member_ids, resolve
+from training_sdk.resets.safeguards import Safeguards
+from training_sdk.resets.selecting import Where
 from training_sdk.resources.analytics import statistics
-from training_sdk.resources.courses import get_course
+from training_sdk.resources.courses import all_courses
 from training_sdk.resources.progress import progress_rows
 
 MOST_NAMED = 5
@@ -30,58 +38,122 @@ NO_READ_RIGHT = (
 )
 
 
-def make_plan(
-    calls: Calls, course_id: str, user_ids: Sequence[str] | None, only: Only | None
-) -> Flow[ResetPlan]:
-    """Plan a reset of the users named, or of everyone where ``user_ids`` is None."""
+def _never(_: Origin) -> Mapping[Key, datetime]:
+    return {}
+
+
+@frozen
+class Wanted:
+    """What a plan is asked for: courses, also by learning path, people (None: everyone), and whom of them."""
+
+    courses: tuple[str, ...]
+    people: People | None
+    only: Only | None = None
+    where: Where | None = None
+    paths: tuple[str, ...] = ()
+    safeguards: Safeguards = field(factory=Safeguards)
+    last_resets: Callable[[Origin], Mapping[Key, datetime]] = _never
+    """When this machine last reset whom; reads from its records."""
+
+
+def make_plan(calls: Calls, wanted: Wanted) -> Flow[ResetPlan]:
+    """Plan a reset, and change nothing."""
     origin = yield from who_and_where(calls)
     now: Moment = yield Now()
-    course = yield from get_course(calls, course_id)
-    rows = yield from read_rows(calls, course_id, user_ids)
-    if user_ids is None:
-        yield from _refuse_narrow_view(calls, course, len(rows))
-    elif missing := [user_id for user_id in user_ids if user_id not in rows]:
-        yield from _explain_missing(calls, course, missing)
+    paths = yield from read_paths(calls)
+    catalogue = yield from all_courses(calls)
+    courses = find_courses(catalogue, _course_ids(wanted, paths))
+    for course in courses:
+        wanted.safeguards.check_course(course.id)
+    rows = yield from _rows_of(calls, courses, wanted.people)
+    chosen = yield from _choose(calls, wanted.people, courses, rows)
+    last = yield Act(lambda: wanted.last_resets(origin), "records: last resets")
     plan = ResetPlan(
-        course=PlannedCourse(course.id, course.title, course.external_id, course.status),
-        scope="everyone" if user_ids is None else "users",
-        only=only,
-        users=tuple(PlannedReset.of(rows[user_id]) for user_id in (rows if user_ids is None else user_ids)),
+        courses=tuple(
+            PlannedCourse(course.id, course.title, course.external_id, course.status) for course in courses
+        ),
+        scope="everyone" if wanted.people is None else "users",
+        selection=_selection(wanted),
+        users=tuple(
+            PlannedReset.of(
+                rows[course_id][user_id],
+                left_out=_left_out(rows[course_id][user_id], wanted),
+                last_reset_at=last.get((course_id, user_id)),
+            )
+            for course_id, user_ids in chosen.by_course.items()
+            for user_id in user_ids
+        ),
         read_at=now.utc,
+        expires_at=now.utc + wanted.safeguards.plan_lifetime,
         origin=origin,
+        warnings=(*chosen.warnings, *about_courses(courses, catalogue), *about_paths(courses, paths)),
     )
-    if not plan.users or (only and not plan.targets):
-        whom = f"has {only}" if only else "is assigned to"
-        raise InvalidArgumentError(f"nobody in scope {whom} {course.title!r}: there is nobody to plan for")
+    _refuse_nobody(plan, courses)
+    wanted.safeguards.check_people(plan.people)
     return plan
 
 
-def read_again(
-    calls: Calls, plan: ResetPlan, people: Sequence[PlannedReset], *, closed: bool = False
-) -> Flow[None]:
-    """Raise StalePlanError if the course or any of these people of the plan has moved since it was made.
-
-    ``closed`` also refuses anyone whom the plan does not know, since a call for everyone would reach them too.
-    """
-    course = yield from get_course(calls, plan.course.id)
-    if course.title != plan.course.title:
-        raise StalePlanError(f"the course was {plan.course.title!r} and is now {course.title!r}. Plan again")
-    rows = yield from read_rows(calls, plan.course.id, [user.user_id for user in people])
-    moved = {
-        user.user_id: user.name
-        for user in people
-        if user.user_id not in rows or PlannedReset.of(rows[user.user_id]).standing != user.standing
-    }
-    if closed:
-        everyone = yield from read_rows(calls, plan.course.id, None)
-        planned = {user.user_id for user in plan.users}
-        moved |= {row.user_id: row.user_name for row in everyone.values() if row.user_id not in planned}
-    if moved:
-        raise StalePlanError(
-            f"{_some([name or user_id for user_id, name in moved.items()])} moved in {plan.course.title!r} "
-            f"since the plan was made{_already(plan, rows)}. Nothing was sent for them. Plan again",
-            metadata=tuple(("user_id", user_id) for user_id in moved),
+def find_courses(catalogue: Sequence[Course], ids: Sequence[str]) -> list[Course]:
+    """The courses with these ids, in this order. Raises NotFoundError naming those that are not there."""
+    by_id = {course.id: course for course in catalogue}
+    if missing := [one for one in ids if one not in by_id]:
+        raise NotFoundError(
+            f"there is no course {some(missing)} in this organisation, or this token may not see it",
+            status=404,
+            reason="COURSE_NOT_FOUND",
         )
+    return [by_id[one] for one in ids]
+
+
+def _course_ids(wanted: Wanted, paths: Paths) -> tuple[str, ...]:
+    """The courses asked for, and those of the learning paths asked for, each once."""
+    ids = list(wanted.courses)
+    by_id = {path.id: path for path in paths.details}
+    for path_id in wanted.paths:
+        if path_id not in by_id:
+            raise NotFoundError(
+                f"there is no learning path {path_id!r} in this organisation, or this token may not see it",
+                reason="PATH_NOT_FOUND",
+            )
+        if not by_id[path_id].courses:
+            raise InvalidArgumentError(f"learning path {path_id!r} holds no course that this token sees")
+        ids += [course.id for course in by_id[path_id].courses]
+    return tuple(dict.fromkeys(ids))
+
+
+def _selection(wanted: Wanted) -> str | None:
+    said = [wanted.only or "", str(wanted.where or "")]
+    return ", ".join(one for one in said if one) or None
+
+
+def _left_out(row: ProgressRow, wanted: Wanted) -> str | None:
+    if wanted.only == "completed" and row.completed_at is None:
+        return "NOT_COMPLETED"
+    if wanted.where is not None and not wanted.where.matches(row):
+        return "NOT_SELECTED"
+    return None
+
+
+def _refuse_nobody(plan: ResetPlan, courses: Sequence[Course]) -> None:
+    if not plan.users or (plan.selection and not plan.targets):
+        what = f"is {plan.selection}" if plan.users else "is assigned to it"
+        titles = ", ".join(repr(course.title) for course in courses[:MOST_NAMED])
+        raise InvalidArgumentError(f"nobody in scope of {titles} {what}: there is nobody to plan for")
+
+
+def _rows_of(calls: Calls, courses: Sequence[Course], people: People | None) -> Flow[Rows]:
+    rows: dict[str, Mapping[str, ProgressRow]] = {}
+    for course in courses:
+        rows[course.id] = yield from read_rows(calls, course.id, _single(people))
+    return rows
+
+
+def _single(people: People | None) -> tuple[str, ...] | None:
+    """The only user, where the feed can be asked for that one alone."""
+    if people is None or people.groups or people.sites or len(people.entries) != 1:
+        return None
+    (one,) = people.entries
+    return (one.value,) if one.kind == "user_id" else None
 
 
 def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> Flow[dict[str, ProgressRow]]:
@@ -98,50 +170,83 @@ def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> F
     return rows
 
 
-def _people_counted(calls: Calls, course_id: str) -> Flow[int | None]:
+def read_again(calls: Calls, plan: ResetPlan, people: Sequence[PlannedReset]) -> Flow[dict[Key, str]]:
+    """Whoever of these people of one course has moved since the plan was made, by name.
+
+    Raises StalePlanError if the course itself has.
+    """
+    (course_id,) = {user.course_id for user in people}
+    (planned,) = [course for course in plan.courses if course.id == course_id]
+    yield from check_course(calls, planned)
+    rows = yield from read_rows(calls, course_id, [user.user_id for user in people])
+    return moved(people, rows)
+
+
+def check_course(calls: Calls, planned: PlannedCourse) -> Flow[None]:
+    """Raise StalePlanError unless a course is still called as in the plan."""
+    catalogue = yield from all_courses(calls, (planned.id,))
+    (course,) = find_courses(catalogue, (planned.id,))
+    if course.title != planned.title:
+        raise StalePlanError(f"the course was {planned.title!r} and is now {course.title!r}. Plan again")
+
+
+def moved(people: Sequence[PlannedReset], rows: Mapping[str, ProgressRow]) -> dict[Key, str]:
+    """Whoever does not stand as planned, by name."""
+    return {
+        user.key: user.name or user.user_id
+        for user in people
+        if user.user_id not in rows or PlannedReset.of(rows[user.user_id]).standing != user.standing
+    }
+
+
+def refuse_moved(plan: ResetPlan, names: Mapping[Key, str], *, cleared: bool = False) -> None:
+    """Raise StalePlanError naming those who moved, if there are any."""
+    if not names:
+        return
+    titles = {course.id: course.title for course in plan.courses}
+    where = ", ".join(sorted({repr(titles[course_id]) for course_id, _ in names}))
+    again = ", and all of them stand at 0 %: it has probably been applied already" if cleared else ""
+    raise StalePlanError(
+        f"{some(list(names.values()))} moved in {where} since the plan was made{again}. Nothing was sent for them. "
+        "Plan again",
+        metadata=tuple(("user_id", user_id) for _, user_id in names),
+    )
+
+
+def _people_counted(calls: Calls, courses: Sequence[Course]) -> Flow[dict[str, int]]:
     """How many people the statistics count; refused without the right to read, which the feed alone would hide."""
     try:
-        found = yield from statistics(calls, (course_id,)).gather()
+        found = yield from statistics(calls, tuple(course.id for course in courses)).gather()
     except PermissionDeniedError as error:
         raise PermissionDeniedError(NO_READ_RIGHT, status=403, reason="READ_PERMISSION_MISSING") from error
-    return found[0].total_users if found else None
+    return {one.course_id: one.total_users for one in found}
 
 
-def _refuse_narrow_view(calls: Calls, course: Course, seen: int) -> Flow[None]:
-    counted = yield from _people_counted(calls, course.id)
-    if counted is not None and counted > seen:
-        raise PermissionDeniedError(
-            f"{course.title!r} has {counted} people, but this token sees the progress of {seen}: "
-            "a plan for everyone would leave people out. Plan with a token that sees all of them",
-            reason="NARROW_VIEW",
-        )
+def _refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> Flow[None]:
+    counted = yield from _people_counted(calls, courses)
+    for course in courses:
+        if (people := counted.get(course.id, 0)) > (seen := len(rows[course.id])):
+            raise PermissionDeniedError(
+                f"{course.title!r} has {people} people, but this token sees the progress of {seen}: "
+                "a plan for everyone would leave people out. Plan with a token that sees all of them",
+                reason="NARROW_VIEW",
+            )
 
 
-def _explain_missing(calls: Calls, course: Course, missing: Sequence[str]) -> Flow[None]:
-    yield from _people_counted(calls, course.id)
-    raise NotFoundError(
-        f"{_some(missing)} cannot be found in {course.title!r}{_hint(missing)}: unknown, deactivated, not assigned "
-        "to it, or outside the teams that this token sees. Nothing was planned",
-        reason="USER_NOT_IN_COURSE",
-        metadata=tuple(("user_id", user_id) for user_id in missing),
-    )
+def _choose(calls: Calls, people: People | None, courses: Sequence[Course], rows: Rows) -> Flow[Resolved]:
+    """Who is in scope, by course."""
+    if people is None:
+        yield from _refuse_narrow_view(calls, courses, rows)
+        return Resolved({course_id: tuple(found) for course_id, found in rows.items()})
+    members = yield from member_ids(calls, people)
+    try:
+        return resolve(people, rows, members)
+    except NotFoundError:
+        yield from _people_counted(calls, courses)  # without the right to read, that is what has to be said
+        raise
 
 
-def _hint(missing: Sequence[str]) -> str:
-    return (
-        " (users are named by their id, user_…, not by e-mail)" if any("@" in one for one in missing) else ""
-    )
-
-
-def _already(plan: ResetPlan, rows: Mapping[str, ProgressRow]) -> str:
-    """The likeliest reason why everyone has moved: they stand where the plan would have put them."""
-    targets = plan.targets
-    cleared = all(user.user_id in rows and not rows[user.user_id].has_recorded_progress for user in targets)
-    return (
-        ", and all of them stand at 0 %: it has probably been applied already" if targets and cleared else ""
-    )
-
-
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """A few names, and how many more."""
     shown = ", ".join(repr(name) for name in names[:MOST_NAMED])
     return shown if len(names) <= MOST_NAMED else f"{shown} and {len(names) - MOST_NAMED} more"

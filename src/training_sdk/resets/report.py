@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
+from html import escape
 
 from attrs import frozen
 
-from training_sdk.resets.plan import MOST_SHOWN, ResetPlan, shown
+from training_sdk.errors import IncompleteResetError
+from training_sdk.resets.plan import Key, ResetPlan
+from training_sdk.resets.wording import MOST_SHOWN, courses, shown
 
 
 class Outcome(StrEnum):
-    """The five ways in which a reset can end for one person; it always ends in exactly one."""
+    """The five ways in which a reset can end for one person in one course; it always ends in exactly one."""
 
     RESET = "reset"
     NOTHING_TO_RESET = "nothing to reset"
@@ -21,13 +25,45 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Code(StrEnum):
+    """Why somebody was skipped, failed or is unknown, for programs."""
+
+    LEFT_OUT = "LEFT_OUT"
+    """In scope, but not among those whom ``only`` or ``where`` selects."""
+    MOVED = "MOVED"
+    """Their progress moved after the plan was made; they were left alone."""
+    NOT_SENT = "NOT_SENT"
+    """The reset stopped before them."""
+    INTERRUPTED = "INTERRUPTED"
+    """Ctrl-C, cancellation or ``stop`` ended the reset just before them."""
+    REFUSED = "REFUSED"
+    """The server refused the request that held them, and it had no effect."""
+    ANSWER_LOST = "ANSWER_LOST"
+    """The request that held them was sent, and its answer was lost."""
+    COUNT_UNKNOWN = "COUNT_UNKNOWN"
+    """The server accepted the request without saying how many people it reset."""
+    NOT_SEEN = "NOT_SEEN"
+    """The server accepted it, and reading back does not show it (yet)."""
+
+
 @frozen
 class UserOutcome:
-    """How it ended for one person, and why where that is not plain."""
+    """How it ended for one person in one course, and why where that is not plain.
 
+    ``error`` is the class of the error that settled it, such as ``PermissionDeniedError``.
+    """
+
+    course_id: str
     user_id: str
     outcome: Outcome
     detail: str | None = None
+    code: Code | None = None
+    error: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """Course and user."""
+        return self.course_id, self.user_id
 
     def __str__(self) -> str:
         return f"{self.outcome}, {self.detail}" if self.detail else str(self.outcome)
@@ -35,10 +71,11 @@ class UserOutcome:
 
 @frozen
 class ResetReport:
-    """The account of one reset: everyone in the plan, each with exactly one outcome.
+    """The account of one reset: everyone in the plan, once per course, each with exactly one outcome.
 
-    ``requests`` are the ids of the exchanges that carried it. Times are UTC, from this machine's clock.
-    A reset that is reported was accepted by the server; on a live service the feed shows it up to 2 h later.
+    ``requests`` are the ids of the exchanges that carried it, ``packs`` the folders of the evidence. Times are UTC,
+    from this machine's clock. What is reported as reset was accepted by the server; on a live service the feed shows
+    it up to 2 h later.
     """
 
     plan: ResetPlan
@@ -49,36 +86,76 @@ class ResetReport:
     finished_at: datetime
     reason: str | None = None
     ticket: str | None = None
+    packs: tuple[str, ...] = ()
 
     @property
     def counts(self) -> Mapping[Outcome, int]:
-        """How many people ended how; the sum is the number of people in the plan."""
+        """How many people ended how; the sum is the number of people in the plan, once per course."""
         return {outcome: sum(user.outcome is outcome for user in self.users) for outcome in Outcome}
 
     @property
     def reset_count(self) -> int:
-        """For how many people the server says that it cleared progress."""
+        """For how many people the server says that it cleared progress, once per course."""
         return self.counts[Outcome.RESET]
 
     @property
     def is_complete(self) -> bool:
-        """Whether nobody failed and nobody's fate is unknown, and nobody was left over by an early stop."""
-        ended = {user.user_id: user.outcome for user in self.users}
-        return all(ended[user.user_id] is Outcome.RESET for user in self.plan.targets)
+        """Whether every target was reset: nobody failed, is unknown, moved, or was left over by an early stop."""
+        ended = {user.key: user.outcome for user in self.users}
+        return all(ended[user.key] is Outcome.RESET for user in self.plan.targets)
+
+    def raise_for_incomplete(self) -> None:
+        """Raise IncompleteResetError, carrying this report, unless every target was reset."""
+        if not self.is_complete:
+            targets = {user.key for user in self.plan.targets}
+            left = sum(user.key in targets and user.outcome is not Outcome.RESET for user in self.users)
+            raise IncompleteResetError(
+                f"{left} of {len(targets)} resets are not known to have happened:\n{self}", report=self
+            )
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{number} {outcome}" for outcome, number in self.counts.items() if number)
-        names = {user.user_id: shown(user.name) or user.user_id for user in self.plan.users}
-        # Whoever is not plainly reset comes first: that is what somebody has to look into.
-        ordered = sorted(
-            self.users, key=lambda user: user.outcome in (Outcome.RESET, Outcome.NOTHING_TO_RESET)
-        )
-        lines = [
-            f"{shown(self.plan.course.title)!r}: {counts} (requests {', '.join(self.requests) or 'none'})"
-        ]
+        lines = [f"{shown(courses(self.plan.courses))}: {self._counts} (requests {self._requests})"]
         if self.reason or self.ticket:
             lines.append(f"  reason: {self.reason or '–'}, ticket: {self.ticket or '–'}")
-        lines += [f"  - {names[user.user_id]}: {user}" for user in ordered[:MOST_SHOWN]]
+        lines += [f"  evidence: {pack}" for pack in self.packs]
+        ordered = self._worst_first()
+        lines += [f"  - {self._named(user)}: {user}" for user in ordered[:MOST_SHOWN]]
         if len(ordered) > MOST_SHOWN:
             lines.append(f"  … and {len(ordered) - MOST_SHOWN} more")
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<ResetReport: {shown(courses(self.plan.courses))}: {self._counts}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(self._named(user))}</td><td>{escape(user.outcome)}</td>"
+            f"<td>{escape(user.detail or '')}</td></tr>"
+            for user in self._worst_first()
+        )
+        head = "<tr><th>name</th><th>outcome</th><th>why</th></tr>"
+        title = escape(shown(courses(self.plan.courses)))
+        return f"<p>{title}: {escape(self._counts)}</p><table>{head}{rows}</table>"
+
+    @property
+    def _counts(self) -> str:
+        return ", ".join(f"{number} {outcome}" for outcome, number in self.counts.items() if number)
+
+    @property
+    def _requests(self) -> str:
+        more = len(self.requests) - MOST_SHOWN
+        return ", ".join(self.requests[:MOST_SHOWN]) + (f" and {more} more" if more > 0 else "") or "none"
+
+    def _worst_first(self) -> list[UserOutcome]:
+        """Whoever is not plainly reset comes first: that is what somebody has to look into."""
+        return sorted(self.users, key=lambda user: user.outcome in (Outcome.RESET, Outcome.NOTHING_TO_RESET))
+
+    def _named(self, user: UserOutcome) -> str:
+        names, titles = self._names
+        who = names[user.user_id]
+        return f"{who}, {titles[user.course_id]!r}" if len(titles) > 1 else who
+
+    @cached_property
+    def _names(self) -> tuple[dict[str, str], dict[str, str]]:
+        names = {user.user_id: shown(user.name) or user.user_id for user in self.plan.users}
+        return names, {course.id: shown(course.title) for course in self.plan.courses}

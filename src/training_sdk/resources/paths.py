@@ -18,7 +18,7 @@ class Paths(Bound[D]):
 
         REST: ``GET /training/paths/v1`` (third-party).
         """
-        return _paging.numbered(self._calls, "/training/paths/v1", LearningPath, limit="catalogue")
+        return _listed(self._calls)
 
     @operation
     def get(self, path_id: str) -> Flow[LearningPathDetail]:
@@ -27,6 +27,15 @@ class Paths(Bound[D]):
         REST: ``GET /training/paths/v1/{pathId}`` (path published, courses assumed).
         """
         return get_path(self._calls, _checks.one_id(path_id, "path_id"))
+
+
+def _listed(calls: Calls) -> Walk[LearningPath]:
+    return _paging.numbered(calls, "/training/paths/v1", LearningPath, limit="catalogue")
+
+
+def all_paths(calls: Calls) -> Flow[tuple[LearningPath, ...]]:
+    """Every learning path, for planning a reset."""
+    return _listed(calls).gather()
 
 
 def get_path(calls: Calls, path_id: str) -> Flow[LearningPathDetail]:

@@ -17,22 +17,21 @@ from training_sdk import (
     PlannedCourse,
     PlannedReset,
     ProgressState,
-    ResetFormat,
     ResetPlan,
     ResetReport,
     TrainingError,
 )
 from training_sdk._flow import InterruptedSendError, NoAnswerError, NotDeliveredError, Request, Response
-from training_sdk.resets import applying
-from training_sdk.resets.applying import Order, apply_plan
-from training_sdk.resets.planning import make_plan
-from unit.sdk.fakes import CALLS, COURSE, Organisation, Puppet, answer, row, untouched, user_id
+from training_sdk.resets import planfile, sending
+from unit.sdk.fakes import Organisation, answer, row, untouched, user_id
+from unit.sdk.resetting import apply, planned
 
 TEXT = st.text(max_size=100)
 MAYBE = st.none() | TEXT
 MOMENTS = st.datetimes(min_value=datetime(1990, 1, 1), timezones=st.just(UTC))
 PEOPLE = st.builds(
     PlannedReset,
+    course_id=TEXT,
     user_id=TEXT,
     name=TEXT,
     email=MAYBE,
@@ -40,18 +39,26 @@ PEOPLE = st.builds(
     percent=st.floats(0, 100),
     completed_at=st.none() | MOMENTS,
     score=st.none() | st.integers(0, 100),
+    due_at=st.none() | MOMENTS,
+    left_out=MAYBE,
+    last_reset_at=st.none() | MOMENTS,
 )
 COURSES = st.builds(PlannedCourse, id=TEXT, title=TEXT, external_id=MAYBE, status=MAYBE)
 ORIGINS = st.builds(Origin, base_url=TEXT, organisation_id=TEXT, user_id=TEXT, reference_server=st.booleans())
 PLANS = st.builds(
     ResetPlan,
-    course=COURSES,
+    courses=st.lists(COURSES, min_size=1, max_size=3).map(tuple),
     scope=st.sampled_from(["users", "everyone"]),
-    only=st.sampled_from([None, "completed"]),
+    selection=MAYBE,
     users=st.lists(PEOPLE, max_size=4).map(tuple),
     read_at=MOMENTS,
+    expires_at=MOMENTS,
     origin=ORIGINS,
+    warnings=st.lists(TEXT, max_size=2).map(tuple),
 )
+
+
+MEMBERS: dict[str, st.SearchStrategy[Any]] = {"users": PEOPLE, "courses": COURSES, "warnings": TEXT}
 
 
 def _other_values(value: Any) -> st.SearchStrategy[Any]:
@@ -64,6 +71,10 @@ def _other_values(value: Any) -> st.SearchStrategy[Any]:
     return TEXT.filter(lambda other: other != value)
 
 
+def _another(draw: st.DrawFn, value: Any) -> Any:
+    return draw(changed(value)) if attrs.has(type(value)) else draw(_other_values(value))
+
+
 @st.composite
 def changed(draw: st.DrawFn, whole: Any) -> Any:
     """The same thing with exactly one field, at any depth, another."""
@@ -73,12 +84,10 @@ def changed(draw: st.DrawFn, whole: Any) -> Any:
         other = draw(changed(value))
     elif isinstance(value, tuple):
         index = draw(st.integers(0, len(value)))
-        added = (draw(PEOPLE),) if index == len(value) else (draw(changed(value[index])),)
+        added = (draw(MEMBERS[name]),) if index == len(value) else (_another(draw, value[index]),)
         other = (*value[:index], *added, *value[index + 1 :])
     elif name == "state":
         other = draw(st.sampled_from([state for state in ProgressState if state is not value]))
-    elif name == "only":
-        other = None if value else "completed"
     elif name == "scope":
         other = "users" if value == "everyone" else "everyone"
     else:
@@ -97,9 +106,10 @@ def test_changing_anything_in_a_plan_makes_it_another(data: st.DataObject, plan:
 def test_a_plan_has_one_digest_and_a_phrase_of_one_line(plan: ResetPlan) -> None:
     assert plan.digest == attrs.evolve(plan).digest
     assert "\n" not in plan.phrase
-    assert plan.phrase.endswith(f'" for {len(plan.targets)} users #{plan.digest[:6]}')
+    assert plan.phrase.endswith(f" for {plan.people} users #{plan.digest[:6]}")
     assert len(plan.phrase) < 80 + 60
     assert str(plan).endswith(plan.phrase)
+    assert planfile.loads(planfile.dumps(plan), "plan.json") == plan
     assert sum(plan.counts.values()) == len(plan.users)
     assert all(user.state is not ProgressState.NOT_STARTED for user in plan.targets)
 
@@ -122,11 +132,11 @@ STEPS = st.one_of(
 )
 
 
-def _report(organisation: Organisation, order: Order) -> ResetReport:
+def _report(organisation: Organisation, plan: ResetPlan) -> ResetReport:
     """The report of a reset, whether it is returned or comes with an error."""
     report: ResetReport | None
     try:
-        report = Puppet(organisation).run(apply_plan(CALLS, order))
+        report = apply(organisation, plan)
     except TrainingError as error:
         report = error.report
     assert report is not None
@@ -147,7 +157,7 @@ def test_whatever_happens_nobody_else_is_sent_and_everyone_is_accounted_for_trul
     assume(any(started))
     ids = None if everyone else [user_id(n) for n in range(len(started)) if n % 3 != 2]
     assume(ids is None or any(started[n] for n in range(len(started)) if n % 3 != 2))
-    plan = Puppet(organisation).run(make_plan(CALLS, COURSE, ids, only))
+    plan = planned(organisation, users=ids, only=only)
     trouble, cleared = iter(steps), set[str]()
 
     def reset(request: Request) -> Response:
@@ -161,9 +171,8 @@ def test_whatever_happens_nobody_else_is_sent_and_everyone_is_accounted_for_trul
         return step or organisation.reset(request)
 
     organisation.on_reset = reset
-    order = Order(plan, ResetFormat(), None, None, server_side=False)
-    with mock.patch.object(applying, "CHUNK", 3):
-        report = _report(organisation, order)
+    with mock.patch.object(sending, "CHUNK", 3):
+        report = _report(organisation, plan)
     targets = {user.user_id for user in plan.targets}
     outcomes = {one.user_id: one.outcome for one in report.users}
     assert cleared <= targets
@@ -180,9 +189,9 @@ def test_whatever_happens_nobody_else_is_sent_and_everyone_is_accounted_for_trul
 @given(st.integers(1, 40), st.integers(1, 15))
 def test_the_ids_sent_are_exactly_the_targets_each_once(people: int, size: int) -> None:
     organisation = Organisation([row(n) if n % 4 else untouched(n) for n in range(people)])
-    plan = Puppet(organisation).run(make_plan(CALLS, COURSE, None, None))
-    with mock.patch.object(applying, "CHUNK", size):
-        Puppet(organisation).run(apply_plan(CALLS, Order(plan, ResetFormat(), None, None, server_side=False)))
+    plan = planned(organisation)
+    with mock.patch.object(sending, "CHUNK", size):
+        apply(organisation, plan)
     assert [one for people in organisation.people_sent for one in people] == [
         user.user_id for user in plan.targets
     ]

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
+
+from attrs import evolve
 
 from training_sdk import (
     ResetFormat,
     ResetPlan,
     ResetReport,
+    TrainingError,
 )
 from training_sdk._flow import (
+    Flow,
     Request,
     Response,
 )
 from training_sdk._pages import Calls
-from training_sdk.resets.applying import Order, apply_plan
-from training_sdk.resets.planning import make_plan
+from training_sdk.models.progress import ProgressRow
+from training_sdk.records.events import Event
+from training_sdk.resets.applying import apply_plan
+from training_sdk.resets.approval import Approved
+from training_sdk.resets.keeping import Keeper
+from training_sdk.resets.people import People
+from training_sdk.resets.plan import Key, Origin, PlannedReset
+from training_sdk.resets.planning import Wanted, make_plan, read_rows
+from training_sdk.resets.sending import Order
 from unit.sdk.fakes import (
     CALLS,
     COURSE,
@@ -25,10 +37,45 @@ from unit.sdk.fakes import (
     row,
 )
 
+DECADES = timedelta(days=36500)
+
+
+class NothingKept(Keeper):
+    """Keeps no records: for what is sent and believed, wherever the records are kept."""
+
+    packs = ()
+
+    def open(self, order: Order, here: Origin, approved: Approved | None) -> Flow[None]:
+        yield from ()
+
+    def gather(
+        self, calls: Calls, order: Order, people: Sequence[PlannedReset]
+    ) -> Flow[Mapping[Key, ProgressRow]]:
+        found: dict[Key, ProgressRow] = {}
+        for course_id in {user.course_id for user in people}:
+            here = [user.user_id for user in people if user.course_id == course_id]
+            rows = yield from read_rows(calls, course_id, here)
+            found |= {(course_id, user_id): row for user_id, row in rows.items()}
+        return found
+
+    def refresh(self, calls: Calls, order: Order, people: Sequence[PlannedReset]) -> Flow[None]:
+        yield from ()
+
+    def note(self, event: Event) -> Flow[None]:
+        yield from ()
+
+    def close(self, report: ResetReport, error: TrainingError | None) -> Flow[None]:
+        yield from ()
+
+    def release(self) -> None:
+        pass
+
 
 def planned(organisation: Organisation, *, users: list[str] | None = None, only: Any = None) -> ResetPlan:
     """A plan made on an organisation whose log is then cleared."""
-    plan = Puppet(organisation).run(make_plan(CALLS, COURSE, users, only))
+    wanted = Wanted((COURSE,), None if users is None else People.of(users), only)
+    made = Puppet(organisation).run(make_plan(CALLS, wanted))
+    plan = evolve(made, expires_at=made.read_at + DECADES)  # some tests apply it by the real clock
     organisation.sent.clear()
     return plan
 
@@ -42,8 +89,9 @@ def apply(
     **order: Any,
 ) -> ResetReport:
     """Apply a plan whose confirmation is not what the test is about."""
-    settings = {"format": ResetFormat(), "reason": None, "ticket": None, "server_side": False, **order}
-    return (puppet or Puppet(organisation)).run(apply_plan(calls, Order(plan, **settings)))
+    settings = {"format": ResetFormat(), **order}
+    flow = apply_plan(calls, Order(plan, **settings), NothingKept(), lambda ground: None)
+    return (puppet or Puppet(organisation)).run(flow)
 
 
 def many(number: int) -> Organisation:

@@ -27,7 +27,7 @@ from training_sdk._flow import (
     Response,
     UnsentError,
 )
-from training_sdk.resets import applying
+from training_sdk.resets import sending
 from unit.sdk.fakes import (
     Asker,
     Organisation,
@@ -45,7 +45,7 @@ from unit.sdk.resetting import apply, everyone_once, many, nth_reset, planned
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of ten, so that three of them are no crowd."""
-    monkeypatch.setattr(applying, "CHUNK", 10)
+    monkeypatch.setattr(sending, "CHUNK", 10)
 
 
 # --- what can go wrong half-way ---------------------------------------------------------------------------------------

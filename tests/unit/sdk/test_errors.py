@@ -15,15 +15,13 @@ from training_sdk import (
     APITimeoutError,
     ErrorInfo,
     InvalidArgumentError,
-    ResetFormat,
     ResetReport,
     ServerError,
     TrainingError,
 )
 from training_sdk.errors import STATUS_ERRORS, status_error_class
-from training_sdk.resets.applying import Order, apply_plan
-from training_sdk.resets.planning import make_plan
-from unit.sdk.fakes import CALLS, COURSE, Organisation, Puppet, row
+from unit.sdk.fakes import Organisation, row
+from unit.sdk.resetting import apply, planned
 
 ERRORS: list[type[TrainingError]] = [
     one
@@ -33,12 +31,14 @@ ERRORS: list[type[TrainingError]] = [
 DIRECT = {
     *("InvalidArgumentError", "APIConnectionError", "APIStatusError", "OutcomeUnknownError", "DecodingError"),
     *(
-        "ConfirmationError",
+        "ApprovalError",
         "EvidenceError",
+        "ConfirmationError",
         "PlanMismatchError",
         "StalePlanError",
         "UnconfirmedFormatError",
         "ResetInterruptedError",
+        "ReadOnlyError",
         "RecordsError",
     ),
 }
@@ -71,9 +71,7 @@ each_error = pytest.mark.parametrize("kind", ERRORS)
 @pytest.fixture(scope="module")
 def report() -> ResetReport:
     organisation = Organisation([row(1)])
-    plan = Puppet(organisation).run(make_plan(CALLS, COURSE, None, None))
-    order = Order(plan, ResetFormat(), "why", "T-1", server_side=False)
-    return Puppet(organisation).run(apply_plan(CALLS, order))
+    return apply(organisation, planned(organisation), reason="why", ticket="T-1")
 
 
 def test_the_tree_is_as_drawn() -> None:

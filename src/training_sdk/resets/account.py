@@ -1,0 +1,122 @@
+"""The account that is kept while a plan is applied: one outcome for everyone, at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from attrs import define, evolve, field, frozen
+
+from training_sdk.errors import (
+    ConfirmationMismatchError,
+    ConflictError,
+    OutcomeUnknownError,
+    ResetInterruptedError,
+    StalePlanError,
+    TrainingError,
+)
+from training_sdk.resets.plan import Key, PlannedReset
+from training_sdk.resets.report import Code, Outcome, ResetReport, UserOutcome
+from training_sdk.resets.sending import Order
+
+MISMATCH = (
+    "Someone moved after the last reading, or the server counts others than the plan does: one that resets completed "
+    "people only needs a plan with only='completed'. Plan again"
+)
+
+
+@frozen
+class Fate:
+    """What a stop means for the people whose request it stopped, and the error to raise."""
+
+    outcome: Outcome
+    code: Code
+    error: TrainingError
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is certain that nothing happened."""
+        return self.outcome is not Outcome.UNKNOWN
+
+
+def fate_of(problem: BaseException) -> Fate:
+    """What a stop means for the request that it stopped."""
+    if isinstance(problem, OutcomeUnknownError):
+        return Fate(Outcome.UNKNOWN, Code.ANSWER_LOST, problem)
+    if isinstance(problem, ConfirmationMismatchError):
+        message = f"{problem.message.rstrip('.')}. {MISMATCH}"
+        return Fate(Outcome.FAILED, Code.REFUSED, StalePlanError(evolve(problem.info, message=message)))
+    if isinstance(problem, ConflictError):
+        # The same request is under way elsewhere, so this answer is not the end of it.
+        return Fate(Outcome.UNKNOWN, Code.ANSWER_LOST, problem)
+    if isinstance(problem, StalePlanError):
+        return Fate(Outcome.SKIPPED, Code.MOVED, problem)
+    if isinstance(problem, ResetInterruptedError):
+        return Fate(Outcome.SKIPPED, Code.INTERRUPTED, problem)
+    if isinstance(problem, TrainingError):
+        return Fate(Outcome.FAILED, Code.REFUSED, problem)
+    what = f"the reset was interrupted by {type(problem).__name__} before this was sent"
+    return Fate(Outcome.SKIPPED, Code.INTERRUPTED, ResetInterruptedError(what))
+
+
+@define
+class Account:
+    """Keeps one outcome for everyone in the plan while chunks are sent."""
+
+    order: Order
+    applied_by: str
+    started_at: datetime
+    outcomes: dict[Key, UserOutcome] = field(init=False)
+    requests: list[str] = field(factory=list)
+    packs: list[str] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.outcomes = {user.key: _first(user, self.order.plan.selection) for user in self.order.plan.users}
+
+    def settle(
+        self,
+        people: Iterable[PlannedReset],
+        outcome: Outcome,
+        detail: str | None = None,
+        code: Code | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Note how it ended for these people."""
+        for user in people:
+            self.outcomes[user.key] = UserOutcome(user.course_id, user.user_id, outcome, detail, code, error)
+
+    def stopped(self, people: Sequence[PlannedReset], fate: Fate, finished_at: datetime) -> TrainingError:
+        """Settle the people of a request that was stopped; the error to raise, with the account of everyone."""
+        self.settle(people, fate.outcome, fate.error.message, fate.code, type(fate.error).__name__)
+        self.note_request(fate.error.request_id)
+        return fate.error.with_report(self.report(finished_at))
+
+    def note_request(self, request_id: str | None) -> None:
+        """Remember the id of an exchange."""
+        if request_id:
+            self.requests.append(request_id)
+
+    def report(self, finished_at: datetime) -> ResetReport:
+        """The account as it stands."""
+        return ResetReport(
+            plan=self.order.plan,
+            applied_by=self.applied_by,
+            users=tuple(self.outcomes.values()),
+            requests=tuple(self.requests),
+            started_at=self.started_at,
+            finished_at=finished_at,
+            reason=self.order.reason,
+            ticket=self.order.ticket,
+            packs=tuple(self.packs),
+        )
+
+
+def _first(user: PlannedReset, selection: str | None) -> UserOutcome:
+    """How it stands for somebody before anything was sent."""
+    if user.left_out:
+        detail = f"left out: {selection} only"
+        return UserOutcome(user.course_id, user.user_id, Outcome.SKIPPED, detail, Code.LEFT_OUT)
+    if user.is_target:
+        detail = "not sent: the reset stopped before"
+        return UserOutcome(user.course_id, user.user_id, Outcome.SKIPPED, detail, Code.NOT_SENT)
+    return UserOutcome(user.course_id, user.user_id, Outcome.NOTHING_TO_RESET)

@@ -1,0 +1,102 @@
+"""What a careful admin would want to be told before resetting: look-alike titles, unpublished courses, paths."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+
+from attrs import frozen
+
+from training_sdk._flow import Flow
+from training_sdk._pages import Calls
+from training_sdk.errors import NotFoundError, NotSupportedError, PermissionDeniedError
+from training_sdk.models.courses import Course, CourseStatus
+from training_sdk.models.paths import LearningPathDetail
+from training_sdk.resets.wording import shown
+from training_sdk.resources.paths import all_paths, get_path
+
+ALIKE = 0.85
+"""From this similarity of two titles on, one may be taken for the other; "(2025)" at the end is enough."""
+MOST_NAMED = 5
+
+
+def about_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> tuple[str, ...]:
+    """Warnings about the courses of a plan, seen among all courses of the organisation."""
+    everything = [(course, _plain(course.title)) for course in catalogue]
+    warnings: list[str] = []
+    for course in planned:
+        if course.status != CourseStatus.PUBLISHED:
+            warnings.append(
+                f"{course.title!r} is not published ({course.status or 'status unknown'}): people cannot retake it yet"
+            )
+        if alike := _alike(course, everything):
+            warnings.append(f"{course.title!r} ({course.id}) looks like {named(alike)}: is it the right one?")
+    return tuple(warnings)
+
+
+@frozen
+class Paths:
+    """The learning paths that this token sees; ``unread`` says why there is no telling, where there is none."""
+
+    details: tuple[LearningPathDetail, ...] = ()
+    unread: str | None = None
+
+
+def read_paths(calls: Calls) -> Flow[Paths]:
+    """Every learning path with its courses; not to be offered them is no obstacle, and told of."""
+    details: list[LearningPathDetail] = []
+    try:
+        for path in (yield from all_paths(calls)):
+            details.append((yield from get_path(calls, path.id)))
+    except (PermissionDeniedError, NotFoundError, NotSupportedError) as error:
+        return Paths(unread=error.message)
+    return Paths(tuple(details))
+
+
+def about_paths(planned: Sequence[Course], paths: Paths) -> tuple[str, ...]:
+    """Warnings about learning paths that hold courses of a plan."""
+    if paths.unread:
+        return (f"whether a learning path holds these courses is not known: {paths.unread}",)
+    warnings: list[str] = []
+    for course in planned:
+        holding = [path for path in paths.details if any(one.id == course.id for one in path.courses)]
+        if holding:
+            titles = ", ".join(repr(shown(path.title)) for path in holding[:MOST_NAMED])
+            more = f" and {len(holding) - MOST_NAMED} more" if len(holding) > MOST_NAMED else ""
+            warnings.append(
+                f"{course.title!r} is part of the learning path {titles}{more}: progress there falls too"
+            )
+    return tuple(warnings)
+
+
+def named(courses: Sequence[Course]) -> str:
+    """A few courses by title, id and status."""
+    said = [
+        f"{shown(one.title)!r} ({one.id}, {one.status or 'status unknown'})" for one in courses[:MOST_NAMED]
+    ]
+    more = len(courses) - len(said)
+    return ", ".join(said) + (f" and {more} more" if more else "")
+
+
+def _alike(course: Course, everything: Sequence[tuple[Course, str]]) -> list[Course]:
+    title = _plain(course.title)
+    matcher = SequenceMatcher(b=title, autojunk=False)
+    return [
+        other for other, text in everything if other.id != course.id and _looks_like(title, text, matcher)
+    ]
+
+
+def _looks_like(title: str, text: str, matcher: SequenceMatcher[str]) -> bool:
+    if title and text and (text.startswith(f"{title} ") or title.startswith(f"{text} ")):
+        return True
+    matcher.set_seq1(text)
+    # The two cheap bounds come first: most titles are nothing like each other.
+    bounds = (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio)
+    return all(bound() >= ALIKE for bound in bounds)
+
+
+def _plain(title: str) -> str:
+    """A title as a hurried eye reads it: without case, accents and doubled spaces."""
+    decomposed = unicodedata.normalize("NFKD", shown(title).casefold())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))

@@ -1,0 +1,75 @@
+"""What is checked before anything is read or sent: the phrase, the plan's age, and the team's hard stops."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from training_sdk.errors import ConfirmationError, InvalidArgumentError, StalePlanError
+from training_sdk.resets.plan import Origin, ResetPlan
+from training_sdk.resets.safeguards import Safeguards
+from training_sdk.resets.sending import Order
+
+LONGEST_SHOWN = 150
+
+
+def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool = False) -> None:
+    """Refuse, before anything is sent, what is not confirmed by the phrase of this very plan."""
+    if not isinstance(plan, ResetPlan):
+        raise InvalidArgumentError(
+            f"plan must be a ResetPlan from client.resets.plan(…), not {type(plan).__name__}"
+        )
+    _check_shape(plan)
+    if server_side and (plan.scope != "everyone" or plan.selection):
+        raise InvalidArgumentError(
+            "server_side=True resets whoever the server takes for everyone, so it needs a plan from "
+            "plan_everyone(…) without 'only' or 'where'"
+        )
+    if type(confirm) is not str or confirm != plan.phrase:
+        typed = repr(confirm)
+        cut = typed if len(typed) <= LONGEST_SHOWN else typed[:LONGEST_SHOWN] + "…"
+        raise ConfirmationError(
+            f"confirm is {cut}, but the phrase of this plan is {plan.phrase!r}. Nothing was sent"
+        )
+
+
+def _check_shape(plan: ResetPlan) -> None:
+    """Refuse what planning never makes, such as a plan put together by hand."""
+    courses = [course.id for course in plan.courses]
+    keys = [user.key for user in plan.users]
+    known = set(courses)
+    if not courses or len(known) < len(courses) or len(set(keys)) < len(keys):
+        raise InvalidArgumentError(
+            "the plan names a course or a person twice, or no course at all. Plan again"
+        )
+    if any(course_id not in known for course_id, _ in keys):
+        raise InvalidArgumentError("the plan holds people of a course that it does not hold. Plan again")
+
+
+def check_safeguards(plan: ResetPlan, safeguards: Safeguards) -> None:
+    """Refuse a plan that holds a protected course or too many people, whoever made it."""
+    for course in plan.courses:
+        safeguards.check_course(course.id)
+    safeguards.check_people(plan.people)
+
+
+def check_lifetime(plan: ResetPlan, now: datetime) -> None:
+    """Refuse a plan that has expired, or was made in this machine's future."""
+    if now > plan.expires_at:
+        raise StalePlanError(
+            f"the plan expired at {plan.expires_at:%Y-%m-%d %H:%M:%S} UTC. Nothing was sent. Plan again",
+            reason="PLAN_EXPIRED",
+        )
+    if now < plan.read_at:
+        raise StalePlanError(
+            f"the plan was made at {plan.read_at:%Y-%m-%d %H:%M:%S} UTC, which this machine's clock has not reached. "
+            "Nothing was sent. Set the clock, and plan again",
+            reason="PLAN_FROM_THE_FUTURE",
+        )
+
+
+def check_reason(order: Order, here: Origin) -> None:
+    """On a live service a reset is never without a reason: an auditor will ask for it."""
+    if not here.reference_server and not order.reason:
+        raise InvalidArgumentError(
+            "reason is missing: on a live service every reset says why, for the audit log. Nothing was sent"
+        )

@@ -1,0 +1,51 @@
+"""What is kept of a reset while it runs: the seam between sending and the records on disk."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from training_sdk._flow import Flow
+from training_sdk._pages import Calls
+from training_sdk.errors import TrainingError
+from training_sdk.models.progress import ProgressRow
+from training_sdk.records.events import Event
+from training_sdk.resets.approval import Approved
+from training_sdk.resets.plan import Key, Origin, PlannedReset
+from training_sdk.resets.report import ResetReport
+from training_sdk.resets.sending import Order
+
+
+class Keeper(ABC):
+    """Keeps journal, evidence and audit log of one application; every step is a flow and has ended when it returns."""
+
+    @abstractmethod
+    def open(self, order: Order, here: Origin, approved: Approved | None) -> Flow[None]:
+        """Take the plan for this process alone. Raises if it is taken, or was applied before."""
+
+    @abstractmethod
+    def gather(
+        self, calls: Calls, order: Order, people: Sequence[PlannedReset]
+    ) -> Flow[Mapping[Key, ProgressRow]]:
+        """Write the evidence about these people, and return how they stand."""
+
+    @abstractmethod
+    def refresh(self, calls: Calls, order: Order, people: Sequence[PlannedReset]) -> Flow[None]:
+        """Gather evidence about these people anew if what there is has grown too old."""
+
+    @abstractmethod
+    def note(self, event: Event) -> Flow[None]:
+        """Write an event to the journal, so that it is on the disk when this returns."""
+
+    @abstractmethod
+    def close(self, report: ResetReport, error: TrainingError | None) -> Flow[None]:
+        """Write how it ended, and with which account."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Let go of the plan, whatever happened."""
+
+    @property
+    @abstractmethod
+    def packs(self) -> Sequence[str]:
+        """The folders of the evidence written so far."""

@@ -1,0 +1,82 @@
+"""Plans on disk: readable JSON that only its owner can read, and that is refused once anything in it was changed."""
+
+from __future__ import annotations
+
+import json
+import os
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from training_sdk import _codec
+from training_sdk.errors import DecodingError, InvalidArgumentError
+from training_sdk.resets.plan import FORM, ResetPlan
+
+LARGEST = 512 * 1024 * 1024
+
+
+def save(plan: ResetPlan, path: str | PathLike[str]) -> None:
+    """Write a plan to a new file."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise InvalidArgumentError(
+            f"{Path(path)} exists; a plan is never written over another file. Choose a new name"
+        ) from None
+    except OSError as error:
+        raise InvalidArgumentError(f"the plan cannot be written to {Path(path)}: {error.strerror}") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(dumps(plan))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        Path(path).unlink()  # half a plan is none
+        raise InvalidArgumentError(f"the plan cannot be written to {Path(path)}: {error.strerror}") from error
+
+
+def dumps(plan: ResetPlan) -> bytes:
+    """A plan as the bytes of its file."""
+    document = {"digest": plan.digest, "phrase": plan.phrase, **plan.document()}
+    return (json.dumps(document, ensure_ascii=True, indent=1) + "\n").encode("ascii")
+
+
+def load(path: str | PathLike[str]) -> ResetPlan:
+    """Read a plan back, whole and unchanged."""
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        raise InvalidArgumentError(f"the plan {Path(path)} cannot be read: {error.strerror}") from error
+    return loads(content, str(Path(path)))
+
+
+def loads(content: bytes, name: str) -> ResetPlan:
+    """A plan from the bytes of its file; ``name`` is for messages."""
+    document = _document(content, name)
+    digest, _ = document.pop("digest", None), document.pop("phrase", None)
+    if (form := document.pop("form", None)) != FORM:
+        raise InvalidArgumentError(
+            f"{name} holds a plan of form {form!r}, and this version reads form {FORM}. Plan again"
+        )
+    try:
+        plan = _codec.structure_value(document, ResetPlan)
+    except DecodingError as error:
+        raise InvalidArgumentError(f"{name} is not a whole plan: {error.message}") from None
+    if plan.digest != digest or not plan.courses:
+        raise InvalidArgumentError(
+            f"{name} was changed since it was saved: its digest no longer fits. Plan again, and leave the file as it is"
+        )
+    return plan
+
+
+def _document(content: bytes, name: str) -> dict[str, Any]:
+    if len(content) > LARGEST:
+        raise InvalidArgumentError(f"{name} is larger than {LARGEST // 1024**2} MiB, which no plan is")
+    try:
+        document = json.loads(content.decode("ascii"))
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict) or "digest" not in document:
+        raise InvalidArgumentError(f"{name} is not a plan that plan.save(…) wrote")
+    return document

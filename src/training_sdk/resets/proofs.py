@@ -1,0 +1,85 @@
+"""What was proved about the reset of a live service, and by whom; kept in the state directory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any, Literal
+
+import attrs
+from attrs import frozen
+
+from training_sdk import _codec
+from training_sdk.errors import DecodingError, RecordsDamagedError
+from training_sdk.records import disk
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.plan import Origin
+
+Way = Literal["listed", "everyone"]
+
+
+@frozen
+class Ground:
+    """What a proof holds for: one server, one organisation, one format, one way of naming people."""
+
+    base_url: str
+    organisation_id: str
+    format: ResetFormat
+    way: Way
+
+    @classmethod
+    def of(cls, origin: Origin, reset_format: ResetFormat, *, server_side: bool) -> Ground:
+        """Where an order is about to be carried out, and how."""
+        way: Way = "everyone" if server_side else "listed"
+        return cls(origin.base_url, origin.organisation_id, reset_format, way)
+
+    @property
+    def name(self) -> str:
+        """A name for a file: the same for the same ground, and for no other."""
+        text = json.dumps(attrs.asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+@frozen
+class Proof:
+    """That a reset of listed people (or of everyone) was seen to reset them and nobody else.
+
+    ``counted`` is whether the answer said how many people it reset.
+    """
+
+    ground: Ground
+    proved_at: datetime
+    proved_by: str
+    course_id: str
+    person: str
+    witnesses: tuple[str, ...]
+    counted: bool
+
+
+def find_proof(state: StateDirectory, ground: Ground) -> Proof | None:
+    """What was proved for this ground on this machine. Raises RecordsDamagedError if it is not what was written."""
+    path = state.path / "proofs" / f"{ground.name}.json"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        proof = _codec.structure_value(json.loads(content), Proof)
+    except (ValueError, RecursionError, DecodingError) as error:
+        raise RecordsDamagedError(f"{path} is not what was written: {error}. Prove the format anew") from None
+    if proof.ground != ground:
+        raise RecordsDamagedError(f"{path} is the proof of something else. Prove the format anew")
+    return proof
+
+
+def save_proof(state: StateDirectory, proof: Proof) -> None:
+    """Keep a proof, in the place of an earlier one for the same ground."""
+    document = attrs.asdict(proof, value_serializer=_plain)
+    content = json.dumps(document, indent=1, sort_keys=True).encode("ascii")
+    disk.write_whole(state.proofs / f"{proof.ground.name}.json", content)
+
+
+def _plain(_: Any, __: Any, value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,242 @@
+"""The records of one application: its journal, the evidence, and its lines in the audit log."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from training_sdk._flow import Act, Flow, Moment, Now
+from training_sdk._pages import Calls
+from training_sdk._version import __version__
+from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError, TrainingError
+from training_sdk.evidence.collecting import collect
+from training_sdk.evidence.pack import Pack, refuse_old
+from training_sdk.models.progress import ProgressRow
+from training_sdk.records import disk
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.events import Closed, Event, EvidenceKept, Opened
+from training_sdk.records.folding import JournalState
+from training_sdk.records.journal import Journal
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import planfile, reportfile
+from training_sdk.resets.approval import Approved
+from training_sdk.resets.keeping import Keeper
+from training_sdk.resets.plan import Key, Origin, PlannedReset, ResetPlan
+from training_sdk.resets.report import Outcome, ResetReport
+from training_sdk.resets.sending import CHUNK, Order
+
+SETTLED = (Outcome.RESET, Outcome.NOTHING_TO_RESET)
+
+
+@define
+class Recorder(Keeper):
+    """Keeps everything in the state directory, which is opened when the first thing is written."""
+
+    path: str | PathLike[str] | None
+    fingerprint: str | None
+    evidence_lifetime: timedelta
+    resuming: bool = False
+    _approved: Approved | None = None
+    _journal: Journal | None = None
+    _log: AuditLog | None = None
+    _state: StateDirectory | None = None
+    _who: dict[str, Any] = field(factory=dict)
+    _pack: Pack | None = None
+    _packs: list[str] = field(factory=list)
+
+    @property
+    def packs(self) -> Sequence[str]:
+        """The folders of the evidence written so far."""
+        return tuple(self._packs)
+
+    @property
+    def journal(self) -> Journal:
+        """The journal, once it is open."""
+        if self._journal is None:
+            raise TrainingError("the journal is not open")
+        return self._journal
+
+    def open(self, order: Order, here: Origin, approved: Approved | None) -> Flow[None]:
+        """Take the plan for this process alone, and note who begins what and why."""
+        now: Moment = yield Now()
+        self._approved = approved
+        if self._journal is None:
+            yield from self.take(order.plan)
+        self._who = {
+            "token_fingerprint": self.fingerprint,
+            "user_id": here.user_id,
+            "organisation_id": here.organisation_id,
+        }
+        if self.journal.state().has_sent:
+            yield self._audit("reset resumed", order, at=now.utc)
+            return
+        yield Act(lambda: self._begin(order, here, now.utc), "journal: opened")
+        yield self._audit("reset begun", order, at=now.utc, counts=_counts(order.plan))
+
+    def take(self, plan: ResetPlan) -> Flow[JournalState]:
+        """Take the plan for this process alone; what its journal says. Raises if it may not be taken."""
+        state: JournalState = yield Act(lambda: self._take(plan), "records: take the plan")
+        return state
+
+    def _take(self, plan: ResetPlan) -> JournalState:
+        state = StateDirectory.open(self.path)
+        folder = state.plan_folder(plan.digest)
+        self._state, self._log, self._journal = state, AuditLog(state.audit), Journal.open(folder)
+        found = self.journal.state()
+        self._packs = [str(state.evidence / kept.pack) for kept in found.packs]
+        _refuse_second_time(found, plan, resuming=self.resuming)
+        disk.write_whole(folder / reportfile.PLAN, planfile.dumps(plan))
+        return found
+
+    def _begin(self, order: Order, here: Origin, at: datetime) -> None:
+        self.journal.note(
+            Opened(
+                at=at,
+                nonce=order.nonce,
+                applied_by=here.user_id,
+                organisation_id=here.organisation_id,
+                base_url=here.base_url,
+                reference_server=here.reference_server,
+                token_fingerprint=self.fingerprint,
+                reason=order.reason,
+                ticket=order.ticket,
+                server_side=order.server_side,
+                tolerance=order.tolerance,
+                chunk_size=CHUNK,
+                sdk_version=__version__,
+            )
+        )
+
+    def gather(
+        self, calls: Calls, order: Order, people: Sequence[PlannedReset]
+    ) -> Flow[Mapping[Key, ProgressRow]]:
+        """Write a pack about these people."""
+        now: Moment = yield Now()
+        targets: dict[str, list[str]] = {}
+        for user in people:
+            targets.setdefault(user.course_id, []).append(user.user_id)
+        plan = order.plan
+        pack = yield from collect(
+            calls,
+            targets,
+            self._place(plan, now.utc),
+            plan_digest=plan.digest,
+            plan_document=planfile.dumps(plan),
+            organisation_id=plan.origin.organisation_id,
+            reference_server=plan.origin.reference_server,
+            audit_head=self._audit_log.head(),
+        )
+        self._pack = pack
+        self._packs.append(str(pack.folder))
+        yield from self.note(EvidenceKept(now.utc, pack.folder.name, pack.manifest_sha256))
+        yield self._audit("evidence kept", order, at=now.utc, pack=_named(pack))
+        return pack.rows
+
+    def refresh(self, calls: Calls, order: Order, people: Sequence[PlannedReset]) -> Flow[None]:
+        """Gather evidence about these people anew if what there is has grown too old."""
+        now: Moment = yield Now()
+        pack = self._pack
+        if pack is None or pack.age(now.utc) > self.evidence_lifetime:
+            yield from self.gather(calls, order, people)
+        else:
+            refuse_old(pack, now.utc, self.evidence_lifetime)
+
+    def note(self, event: Event) -> Flow[None]:
+        """Write an event to the journal."""
+        yield Act(lambda: self.journal.note(event), f"journal: {type(event).__name__.lower()}")
+
+    def close(self, report: ResetReport, error: TrainingError | None) -> Flow[None]:
+        """Write the report, and close the journal if nothing is left to be resumed."""
+        now: Moment = yield Now()
+        saved = reportfile.dumps(report)
+        yield Act(lambda: reportfile.save(report, self._folder(report.plan)), "records: report")
+        if error is None and not report.counts[Outcome.UNKNOWN]:
+            counts = {outcome.value: number for outcome, number in report.counts.items()}
+            yield from self.note(Closed(now.utc, counts))
+        yield self._audit(
+            "reset ended" if error is None else "reset stopped",
+            report,
+            at=now.utc,
+            outcomes={outcome.value: number for outcome, number in report.counts.items()},
+            requests=list(report.requests),
+            report_sha256=hashlib.sha256(saved).hexdigest(),
+            error=None if error is None else type(error).__name__,
+        )
+
+    def release(self) -> None:
+        """Let go of the plan, whatever happened."""
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.close()
+
+    @property
+    def _audit_log(self) -> AuditLog:
+        if self._log is None:
+            raise TrainingError("the audit log is not open")
+        return self._log
+
+    def _place(self, plan: ResetPlan, at: datetime) -> Path:
+        if self._state is None:
+            raise TrainingError("the state directory is not open")
+        return self._state.evidence_folder(plan.digest, at)
+
+    def _folder(self, plan: ResetPlan) -> Path:
+        if self._state is None:
+            raise TrainingError("the state directory is not open")
+        return self._state.plan_folder(plan.digest)
+
+    def _audit(self, event: str, about: Order | ResetReport, *, at: datetime, **facts: Any) -> Act:
+        """A line in the audit log, which is on the disk when this has been acted."""
+        said = {
+            "who": self._who,
+            "base_url": about.plan.origin.base_url,
+            "plan_digest": about.plan.digest,
+            "reason": about.reason,
+            "ticket": about.ticket,
+            "courses": [course.id for course in about.plan.courses],
+            "approval": None if self._approved is None else _said(self._approved),
+            **facts,
+        }
+        return Act(lambda: self._audit_log.append(event, at=at, **said), f"audit log: {event}")
+
+
+def _counts(plan: ResetPlan) -> dict[str, int]:
+    return {"people": plan.people, "resets": len(plan.targets), "in scope": len(plan.users)}
+
+
+def _said(approved: Approved) -> dict[str, str | None]:
+    """Who approved, and how far that was verified; the signature itself is kept with the approval."""
+    return {
+        "user_id": approved.approver.user_id,
+        "kind": approved.kind,
+        "key_fingerprint": approved.key_fingerprint,
+        "at": approved.at.isoformat(),
+    }
+
+
+def _named(pack: Pack) -> dict[str, str]:
+    return {"name": pack.folder.name, "manifest_sha256": pack.manifest_sha256}
+
+
+def _refuse_second_time(state: JournalState, plan: ResetPlan, *, resuming: bool) -> None:
+    if state.closed is not None:
+        raise AlreadyAppliedError(
+            f"this plan (#{plan.digest[:6]}) was applied on {state.closed.at:%Y-%m-%d %H:%M} UTC, and a plan is "
+            "applied once. Nothing was sent. Plan again if these people are to be reset once more"
+        )
+    if resuming and state.opened is None:
+        raise InvalidArgumentError(
+            f"applying this plan (#{plan.digest[:6]}) never began on this machine, so there is nothing to resume. "
+            "Apply it"
+        )
+    if state.has_sent and not resuming:
+        raise AlreadyAppliedError(
+            f"applying this plan (#{plan.digest[:6]}) has begun before and did not come to its end. Nothing was sent. "
+            "Go on with client.resets.resume(plan, confirm=…), which reads back first what had happened"
+        )

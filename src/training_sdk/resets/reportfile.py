@@ -1,0 +1,120 @@
+"""Reports on disk, beside the journal and the plan that they account for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from training_sdk import _codec
+from training_sdk.errors import DecodingError, RecordsDamagedError, TrainingError
+from training_sdk.records import disk
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import planfile
+from training_sdk.resets.plan import Key, Origin
+from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
+
+FORM = 1
+REPORT = "report.json"
+PLAN = "plan.json"
+
+
+@frozen
+class _Saved:
+    """A report without its plan, which stands in a file of its own."""
+
+    form: int
+    plan_digest: str
+    origin: Origin
+    applied_by: str
+    users: tuple[UserOutcome, ...]
+    requests: tuple[str, ...]
+    started_at: datetime
+    finished_at: datetime
+    reason: str | None
+    ticket: str | None
+    packs: tuple[str, ...]
+
+
+def dumps(report: ResetReport) -> bytes:
+    """A report as the bytes of its file."""
+    plan = report.plan
+    saved = _Saved(
+        FORM,
+        plan.digest,
+        plan.origin,
+        report.applied_by,
+        report.users,
+        report.requests,
+        report.started_at,
+        report.finished_at,
+        report.reason,
+        report.ticket,
+        report.packs,
+    )
+    document = attrs.asdict(saved, value_serializer=_plain)
+    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode("ascii")
+
+
+def save(report: ResetReport, folder: Path) -> None:
+    """Put a report in the folder of its plan, in the place of an earlier one."""
+    disk.write_whole(folder / REPORT, dumps(report))
+
+
+def load(folder: Path) -> ResetReport:
+    """The latest report in the folder of a plan, with the plan. Raises RecordsDamagedError if it is not whole."""
+    saved = _read(folder)
+    plan = planfile.load(folder / PLAN)
+    return ResetReport(
+        plan,
+        saved.applied_by,
+        saved.users,
+        saved.requests,
+        saved.started_at,
+        saved.finished_at,
+        saved.reason,
+        saved.ticket,
+        saved.packs,
+    )
+
+
+def last_resets(state: StateDirectory, origin: Origin) -> Mapping[Key, datetime]:
+    """When whom was last reset from this machine in this organisation, as far as the reports here go."""
+    found: dict[Key, datetime] = {}
+    for saved in _reports(state):
+        if (saved.origin.base_url, saved.origin.organisation_id) != (origin.base_url, origin.organisation_id):
+            continue
+        for user in saved.users:
+            if user.outcome is Outcome.RESET:
+                found[user.key] = max(saved.finished_at, found.get(user.key, saved.finished_at))
+    return found
+
+
+def _reports(state: StateDirectory) -> Iterator[_Saved]:
+    if not (state.path / "plans").is_dir():
+        return
+    for folder in sorted(state.plans.iterdir()):
+        if (folder / REPORT).is_file():
+            yield _read(folder)
+
+
+def _read(folder: Path) -> _Saved:
+    path = folder / REPORT
+    try:
+        saved = _codec.structure_value(json.loads(path.read_bytes()), _Saved)
+    except OSError as error:
+        raise TrainingError(f"there is no report in {folder}: {error.strerror}") from error
+    except (ValueError, RecursionError, DecodingError) as error:
+        raise RecordsDamagedError(f"{path} is not what was written: {error}") from None
+    if saved.form != FORM:
+        raise RecordsDamagedError(f"{path} has form {saved.form}, and this version reads form {FORM}")
+    return saved
+
+
+def _plain(_: Any, __: Any, value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

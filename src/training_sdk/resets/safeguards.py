@@ -1,0 +1,83 @@
+"""The hard stops that a team sets for everyone who resets with its client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from attrs import Attribute, field, frozen
+
+from training_sdk import _checks
+from training_sdk.errors import InvalidArgumentError
+
+FourEyes = Literal["signed", "procedural"]
+
+
+def _ids(values: Iterable[str]) -> frozenset[str]:
+    return frozenset(_checks.any_ids(values, "protected_courses"))
+
+
+def _optional_path(value: str | PathLike[str] | None) -> Path | None:
+    return None if value is None else Path(value)
+
+
+def _positive(_: object, attribute: Attribute[int | None], value: object) -> None:
+    if value is not None and (type(value) is not int or value < 1):
+        raise InvalidArgumentError(f"{attribute.name} must be a whole number from 1 up, not {value!r}")
+
+
+def _duration(_: object, attribute: Attribute[timedelta], value: object) -> None:
+    if not isinstance(value, timedelta) or not timedelta(0) < value <= timedelta(days=366):
+        raise InvalidArgumentError(
+            f"{attribute.name} must be a timedelta between 0 and a year, not {value!r}"
+        )
+
+
+def _four_eyes(_: object, __: object, value: object) -> None:
+    if value not in (None, "signed", "procedural"):
+        raise InvalidArgumentError(f"four_eyes {value!r} is none of None, 'signed', 'procedural'")
+
+
+@frozen(kw_only=True)
+class Safeguards:
+    """Hard stops for planning and applying resets; each is off, or as wide as said, unless set.
+
+    ``protected_courses`` are ids that no plan may hold. ``max_users`` bounds the different people of one plan.
+    ``plan_lifetime`` is how long a plan may be applied (24 h), ``evidence_lifetime`` how old evidence may be when a
+    request is sent (4 h). ``four_eyes`` demands the approval of a second user: ``"signed"`` with an SSH key that
+    ``allowed_signers`` lists, or ``"procedural"``, which proves only that two tokens took part.
+    """
+
+    protected_courses: frozenset[str] = field(default=frozenset(), converter=_ids)
+    max_users: int | None = field(default=None, validator=_positive)
+    plan_lifetime: timedelta = field(default=timedelta(hours=24), validator=_duration)
+    evidence_lifetime: timedelta = field(default=timedelta(hours=4), validator=_duration)
+    four_eyes: FourEyes | None = field(default=None, validator=_four_eyes)
+    allowed_signers: Path | None = field(default=None, converter=_optional_path)
+
+    def __attrs_post_init__(self) -> None:
+        if self.four_eyes == "signed" and self.allowed_signers is None:
+            raise InvalidArgumentError(
+                "four_eyes='signed' needs allowed_signers: the file that lists whose SSH keys may approve"
+            )
+
+    def check_course(self, course_id: str) -> None:
+        """Raise InvalidArgumentError if a course is protected."""
+        if course_id in self.protected_courses:
+            raise InvalidArgumentError(
+                f"course {course_id!r} is protected (protected_courses): nothing in it is reset with this client. "
+                "Nothing was sent",
+                reason="COURSE_PROTECTED",
+            )
+
+    def check_people(self, people: int) -> None:
+        """Raise InvalidArgumentError if these are more people than one plan may hold."""
+        if self.max_users is not None and people > self.max_users:
+            raise InvalidArgumentError(
+                f"the plan would reset {people} people, and max_users is {self.max_users}. Nothing was sent; plan "
+                "fewer, or have whoever set the limit raise it",
+                reason="TOO_MANY_USERS",
+            )

@@ -1,0 +1,125 @@
+"""One request of a reset: made whole before the first is sent, and its answer believed only as far as it goes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Sequence
+
+from attrs import field, frozen
+
+from training_sdk import _codec, _urls
+from training_sdk._flow import Request, Response
+from training_sdk._paging import chunked
+from training_sdk.errors import DecodingError
+from training_sdk.resets.approval import Approval
+from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.plan import PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.safeguards import Safeguards
+from training_sdk.resets.waves import Waves
+from training_sdk.resources.users import reference_server
+
+CHUNK = 1000
+
+
+def _never() -> bool:
+    return False
+
+
+@frozen
+class Order:
+    """What was asked for: the plan, as confirmed, and how it is to be sent."""
+
+    plan: ResetPlan
+    format: ResetFormat
+    reason: str | None = None
+    ticket: str | None = None
+    server_side: bool = False
+    tolerance: int = 0
+    nonce: str = field(factory=lambda: secrets.token_hex(16))
+    """Makes the idempotency keys of this one application: a plan applied again is no repetition of the first time."""
+    safeguards: Safeguards = field(factory=Safeguards)
+    approval: Approval | None = None
+    waves: Waves | None = None
+    stop: Callable[[], bool] = _never
+    on_progress: Callable[[Progress], None] | None = None
+
+
+@frozen
+class Progress:
+    """How far a reset is: ``done`` of ``total`` people, once per course, in the step that ``what`` names."""
+
+    what: str
+    done: int
+    total: int
+
+
+@frozen
+class Piece:
+    """The people of one request, all of one course."""
+
+    number: int
+    course: PlannedCourse
+    people: tuple[PlannedReset, ...]
+
+
+@frozen
+class _Answer:
+    users_updated: int | None = None
+
+
+_decode_answer = _codec.decoder(_Answer)
+
+
+def pieces(order: Order, people: Sequence[PlannedReset] | None = None, *, first: int = 0) -> list[Piece]:
+    """The targets, or these of them, course by course in pieces that one request may hold, numbered from ``first``."""
+    most = CHUNK if order.waves is None else min(CHUNK, order.waves.size)
+    by_course: dict[str, list[PlannedReset]] = {course.id: [] for course in order.plan.courses}
+    for user in order.plan.targets if people is None else people:
+        by_course[user.course_id].append(user)
+    parts = [
+        (course, tuple(part))
+        for course in order.plan.courses
+        if (here := by_course[course.id])
+        for part in ([here] if order.server_side else chunked(here, most))
+    ]
+    return [Piece(number, course, part) for number, (course, part) in enumerate(parts, first)]
+
+
+def request_for(order: Order, piece: Piece, people: Sequence[PlannedReset], *, reference: bool) -> Request:
+    """One reset; the two headers that only the reference server knows go to it alone."""
+    course = piece.course
+    if order.server_side:
+        document = order.format.for_everyone(course.id)
+    else:
+        document = order.format.listed(course.id, [user.user_id for user in people])
+    body = _codec.dumps(document)
+    headers: tuple[tuple[str, str], ...] = ()
+    if reference:
+        headers = (
+            ("reset-confirmation", json.dumps({"courseTitle": course.title, "users": len(people)})),
+            ("idempotency-key", key_for(order, body)),
+        )
+    return Request("POST", _urls.RESET_PATH, body=body, headers=headers, repeatable=False)
+
+
+def key_for(order: Order, body: bytes) -> str:
+    """The idempotency key of one request: the same people sent again by the same application have the same."""
+    return hashlib.sha256(order.nonce.encode("ascii") + body).hexdigest()[:32]
+
+
+def updated_by(response: Response, expected: int, *, reference: bool, silent: bool = False) -> int | None:
+    """How many people the server says it reset; None where it is known to be ``silent`` about it.
+
+    Raises DecodingError if it is another number than was sent, or not the reference server where it should be.
+    """
+    updated = _decode_answer(response).users_updated
+    if reference and not reference_server(response):
+        raise DecodingError("it was not the reference server that answered", request_id=response.request_id)
+    if updated == expected or (updated is None and silent):
+        return updated
+    said = "no count" if updated is None else f"{updated} people reset"
+    raise DecodingError(
+        f"{expected} people were sent, and the answer says {said}", request_id=response.request_id
+    )

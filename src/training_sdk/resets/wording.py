@@ -1,0 +1,131 @@
+"""How plans are put into words, for terminals and notebooks; pure text, and nothing in it that a terminal acts on."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from training_sdk.resets.plan import PlannedCourse, PlannedReset, ResetPlan
+
+LONGEST_TITLE = 80
+MOST_SHOWN = 10
+JOINERS = "\u200c\u200d"
+LAG = "and up to 2 h older on a live service"
+EVERYONE = (
+    "People who are unassigned or deactivated at the moment are not in it: they keep their past, which reappears when "
+    "they return."
+)
+ALSO_CLEARED = (
+    "their attempts, practical assessments, discussions and assignments, which cannot be counted beforehand"
+)
+
+
+def shown(text: str) -> str:
+    """A text as it can be read and typed: on one line, white space collapsed, without what no terminal shows.
+
+    Terminal escapes, invisible letters and marks that turn the reading direction around could make one course look
+    like another, and nobody could type them. Joiners stay: they hold emoji and some scripts together.
+    """
+    return " ".join("".join(map(_visible, text)).split())
+
+
+def _visible(letter: str) -> str:
+    if letter in JOINERS:
+        return letter
+    kind = unicodedata.category(letter)
+    return " " if kind in ("Cc", "Cs", "Zl", "Zp", "Zs") else "" if kind == "Cf" else letter
+
+
+def courses(planned: Sequence[PlannedCourse]) -> str:
+    """The courses of a plan, as its phrase names them."""
+    return f'"{shown(planned[0].title)[:LONGEST_TITLE]}"' if len(planned) == 1 else f"{len(planned)} courses"
+
+
+def person(user: PlannedReset) -> str:
+    """One person of a plan, on one line."""
+    done = f" on {user.completed_at:%Y-%m-%d}" if user.completed_at else f", {user.percent:g} %"
+    score = f", score {user.score}" if user.score else ""
+    again = f"; last reset on {user.last_reset_at:%Y-%m-%d}" if user.last_reset_at else ""
+    return (
+        f"{shown(user.name) or user.user_id} <{user.email or 'no e-mail'}>: {user.state}{done}{score}{again}"
+    )
+
+
+def plan(planned: ResetPlan) -> str:
+    """A plan as it is read before it is confirmed."""
+    several = len(planned.courses) > 1
+    lines = frame(planned)
+    titles = {course.id: shown(course.title) for course in planned.courses}
+    targets = planned.targets
+    people = [
+        f"  - {f'{titles.get(user.course_id)!r}: ' if several else ''}{user}" for user in targets[:MOST_SHOWN]
+    ]
+    if len(targets) > MOST_SHOWN:
+        people.append(f"  … and {len(targets) - MOST_SHOWN} more")
+    return "\n".join(
+        [lines[0], *people, *lines[1:], f"It cannot be undone. To go on, type: {planned.phrase}"]
+    )
+
+
+def frame(planned: ResetPlan) -> list[str]:
+    """What a plan says besides its people."""
+    counts = ", ".join(f"{number} {state}" for state, number in planned.counts.items())
+    whom = "everyone assigned whom this token sees" if planned.scope == "everyone" else "the users named"
+    selection = f"; {planned.selection} only" if planned.selection else ""
+    origin = planned.origin
+    server = f"{origin.base_url}{' (reference server)' if origin.reference_server else ''}"
+    return [
+        f"Plan to reset {_titles(planned)} for {whom}: {counts}{selection}.",
+        _losses(planned),
+        f"Read at {planned.read_at:%Y-%m-%d %H:%M:%S} UTC ({LAG}) from {server}, "
+        f"organisation {origin.organisation_id}. It expires at {planned.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
+        *([EVERYONE] if planned.scope == "everyone" else []),
+        *(f"Warning: {shown(warning)}" for warning in planned.warnings),
+    ]
+
+
+def _titles(planned: ResetPlan) -> str:
+    said = [
+        f"{shown(course.title)!r} ({course.status or 'status unknown'}, {course.id})"
+        for course in planned.courses[:MOST_SHOWN]
+    ]
+    more = len(planned.courses) - len(said)
+    return ", ".join(said) + (f" and {more} more courses" if more else "")
+
+
+def _losses(planned: ResetPlan) -> str:
+    losses = planned.losses
+    if not losses.resets:
+        return "Nothing would be lost: nobody in scope has recorded progress."
+    parts = [
+        f"{losses.completions} completions",
+        f"{losses.lessons} completed lessons",
+        f"{losses.scores} scores",
+        f"{losses.time_spent_seconds / 3600:.1f} h of time spent",
+    ]
+    midway = (
+        f" {len(planned.mid_course)} of them are in the middle of the course." if planned.mid_course else ""
+    )
+    return (
+        f"Lost would be {', '.join(parts)} of {losses.people} people, and {ALSO_CLEARED}.{midway} Up to "
+        f"{planned.notifications} notifications may go out."
+    )
+
+
+def plan_html(planned: ResetPlan) -> str:
+    """A plan as a notebook shows it, with everyone in it."""
+    titles = {course.id: shown(course.title) for course in planned.courses}
+    rows = "".join(
+        f"<tr><td>{escape(titles.get(user.course_id, user.course_id))}</td><td>{escape(shown(user.name))}</td>"
+        f"<td>{escape(user.email or '')}</td><td>{escape(user.state)}</td><td>{user.percent:g} %</td>"
+        f"<td>{user.completed_at or ''}</td></tr>"
+        for user in planned.targets
+    )
+    head = "".join(
+        f"<th>{name}</th>" for name in ("course", "name", "e-mail", "state", "percent", "completed")
+    )
+    said = [*frame(planned), f"It cannot be undone. To go on, type: {planned.phrase}"]
+    return f"<p>{'<br>'.join(map(escape, said))}</p><table><tr>{head}</tr>{rows}</table>"
