@@ -11,6 +11,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -36,6 +37,7 @@ from training_sdk.evidence.collecting import collect
 from training_sdk.evidence.pack import LogHead
 from training_sdk.evidence.tables import csv_line
 from training_sdk.resets.identity import ProvenCalls
+from unit.sdk.evidence import past as past_module
 from unit.sdk.evidence.past import (
     ATTEMPTS,
     DIGEST,
@@ -488,3 +490,28 @@ def test_a_program_can_seal_and_open_a_pack(folder: Path, password: str) -> None
 def openssl(way: str, password: str) -> Callable[[bytes], bytes]:
     command = ["openssl", "enc", way, "-aes-256-cbc", "-iter", "1", "-pass", f"pass:{password}"]
     return lambda data: subprocess.run(command, input=data, capture_output=True, check=True).stdout
+
+
+def test_lessons_take_room_on_the_disk_and_none_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past_module, "PAGE", 1000)
+
+    def peak(lessons: int) -> int:
+        organisation = past(60)
+        for number in range(60):
+            path = f"/training/analytics/v1/users/{user_id(number)}/lessons/progress"
+            items = [{"courseId": COURSE, "lessonId": f"{each:0500}"} for each in range(lessons)]
+            said = answer({"totalCount": lessons, "items": items})
+            organisation.spoilt[path] = lambda _, said=said: said
+        tracemalloc.start()
+        try:
+            keep(organisation, targets(*range(60)), tmp_path / f"{lessons}")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    few, many = peak(2), peak(200)
+    on_disk = (tmp_path / "200" / "lessons.jsonl").stat().st_size
+    assert on_disk > 6_000_000
+    assert many - few < on_disk / 2
