@@ -1,4 +1,4 @@
-"""The pytest plugin: a world of its own for each test, a client of either kind, a server, and the requests on failure.
+"""The pytest plugin: a world of its own for each test, clients, a server, and on failure what was asked and changed.
 
 pytest finds it through its entry point, so there is nothing to import. It stands outside both packages and loads them
 when a fixture is asked for: whoever runs pytest pays nothing for a plugin that is merely installed, and coverage is
@@ -7,6 +7,7 @@ measured from the first line on.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from mock_server.control.journal import Exchange
     from mock_server.doors.serving import Server
     from training_sdk import AsyncTrainingClient, TrainingClient
+    from training_sdk.testing.contract.checks import Check
+    from training_sdk.testing.contract.wire import Wire
+    from training_sdk.testing.contract.world import World
 
 MARKERS = (
     'training_world(seed="demo", *, now=None, users=50, courses=12, random_seed=0): the world that training_mock gives'
@@ -28,25 +32,116 @@ MARKERS = (
     'training_policy(**switches): how that world decides where the sources are silent, as eligibility="completed".'
     " Several add up; the nearest one wins.",
     "training_lag(lag): how old feed and analytics are, a timedelta of 0 to 2 h.",
+    'training_faults(kind, **details): a fault of that world\'s script, as mock.faults.add takes it, such as "error",'
+    ' operation="ListCourses", times=2. Several add up.',
 )
 
 _BASE_URL = "https://api.safetyculture.io"
+_TOKEN = "SAFETYCULTURE_API_TOKEN"  # noqa: S105 - the name of a variable
+_OPTION = "--training-base-url"
 _WORLD = pytest.StashKey["MockTraining"]()
+_WIRE: pytest.StashKey[Wire] = pytest.StashKey()
 _SHOWN = 30
 _LONGEST = 300
 
 _T = TypeVar("_T")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that names a service to be checked."""
+    parser.getgroup("training-sdk").addoption(
+        _OPTION,
+        metavar="URL",
+        help="put the rules of a course reset to the service there, as far as that changes nothing: the read-only part"
+        f" of the contract kit, as one test per rule. The token comes from {_TOKEN}.",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Make the markers known."""
     for each in MARKERS:
         config.addinivalue_line("markers", each)
+    if config.getoption(_OPTION) and not os.environ.get(_TOKEN):
+        raise pytest.UsageError(f"{_OPTION} takes the token from the environment: set {_TOKEN}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Hang up."""
+    wire = config.stash.get(_WIRE, None)
+    if wire is not None:
+        wire.close()
+
+
+@pytest.hookimpl(tryfirst=True)  # before -k and -m choose among the tests
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Add the checks of the contract kit that change nothing, if a service is named."""
+    url = config.getoption(_OPTION)
+    if url:
+        world = _named_world(config, url)
+        contract = TrainingContract.from_parent(
+            session, name="training-contract", nodeid="training-contract", world=world
+        )
+        items += session.genitems(contract)  # not collect(): pytest counts what it generates itself
+
+
+def _named_world(config: pytest.Config, url: str) -> World:
+    from training_sdk.errors import InvalidArgumentError
+    from training_sdk.testing.contract import Wire, given, runner
+
+    try:
+        wire = config.stash[_WIRE] = Wire.to(url, read_only=True)
+        return runner.readable(wire, given.from_environment())
+    except InvalidArgumentError as error:
+        raise pytest.UsageError(f"{_OPTION}: {error.message}") from None
+
+
+class TrainingContract(pytest.Collector):
+    """The rules, as far as they can be checked by reading."""
+
+    def __init__(self, *, world: World, **known: Any) -> None:
+        super().__init__(**known)
+        self._world = world
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """One test per check."""
+        from training_sdk.testing.contract import runner
+
+        for each in runner.all_checks(read_only=True):
+            yield TrainingRule.from_parent(self, name=each.name, check=each, world=self._world)
+
+
+class TrainingRule(pytest.Item):
+    """One check of one rule."""
+
+    def __init__(self, *, check: Check, world: World, **known: Any) -> None:
+        super().__init__(**known)
+        self._check = check
+        self._world = world
+
+    def runtest(self) -> None:
+        """Put the question to the service; skipped, with the reason, where it could not be put."""
+        found = self._check.made(self._world)
+        if found.result == "not checked":
+            pytest.skip(found.seen)
+        if found.result == "broken":
+            said = (
+                found.says,
+                f"sent     {found.sent}",
+                f"expected {found.expected}",
+                f"came     {found.came}",
+            )
+            pytest.fail(f"{found.rule} ({found.provenance}): " + "\n  ".join(said), pytrace=False)
+
+    def reportinfo(self) -> tuple[str, None, str]:
+        """Where it stands: in the kit, not in a file of the user's."""
+        return "training-contract", None, f"training-contract::{self.name}"
 
 
 @pytest.fixture
 def training_mock(request: pytest.FixtureRequest) -> MockTraining:
-    """A reference server with a world of its own, shaped by the markers training_world, _policy and _lag."""
+    """A reference server with a world of its own, shaped by the markers training_world, _policy, _lag and _faults."""
     mock = _new_world(request.node)
     request.node.stash[_WORLD] = mock
     return mock
@@ -85,11 +180,12 @@ def training_server(training_mock: MockTraining) -> Iterator[Server]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the requests of a test that failed."""
+    """Show of a test that failed what it asked, and what has changed in its world since it began."""
     report = yield
     mock = item.stash.get(_WORLD, None)
     if mock is not None and report.failed:
         report.sections.append(("Requests to training_mock", _requests(mock)))
+        report.sections.append(("Changes in training_mock since the test began", _changes(item, mock)))
     return report
 
 
@@ -107,6 +203,8 @@ def _new_world(node: pytest.Item) -> MockTraining:
     lag = node.get_closest_marker("training_lag")
     if lag is not None:
         _understood(node, "training_lag", lambda lag: setattr(mock, "lag", lag), *lag.args, **lag.kwargs)
+    for marker in reversed(list(node.iter_markers("training_faults"))):
+        _understood(node, "training_faults", mock.faults.add, *marker.args, **marker.kwargs)
     return mock
 
 
@@ -138,6 +236,13 @@ def _requests(mock: MockTraining) -> str:
     for each in seen[-_SHOWN:]:
         lines += [str(each), *_details(each)]
     return "\n".join(lines) or "none"
+
+
+def _changes(node: pytest.Item, mock: MockTraining) -> str:
+    """What differs from an untouched world like the test's, which is made only now, for a test that failed."""
+    lines = [_short(str(each)) for each in mock.diff(_new_world(node).state())]
+    more = [f"... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return "\n".join([*lines[:_SHOWN], *more]) or "none"
 
 
 def _details(exchange: Exchange) -> Iterator[str]:

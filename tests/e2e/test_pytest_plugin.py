@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
+
+from mock_server import MockTraining
 
 pytest_plugins = ["pytester"]
 
@@ -105,6 +108,30 @@ def test_markers_shape_the_world_and_the_nearest_wins(pytester: pytest.Pytester)
     run(pytester, source).assert_outcomes(passed=2)
 
 
+def test_faults_of_markers_strike_in_the_order_in_which_they_are_written(pytester: pytest.Pytester) -> None:
+    source = """
+    import pytest
+    from training_sdk import OutcomeUnknownError, ServerError
+
+    pytestmark = pytest.mark.training_faults("error", operation="WhoAmI", status=500, times=1)
+
+    @pytest.mark.training_faults("error", operation="ListCourses", times=None)
+    def test_both(training_client, training_mock):
+        client = training_client.with_options(max_retry_seconds=0)
+        with pytest.raises(ServerError):
+            client.users.me()
+        for _ in range(2):
+            with pytest.raises(ServerError):
+                list(client.courses.list())
+        assert [each.operation for each in training_mock.faults.script] == ["WhoAmI", "ListCourses"]
+
+    def test_another_world(training_client, training_mock):
+        assert [each.operation for each in training_mock.faults.script] == ["WhoAmI"]
+        assert list(training_client.courses.list())
+    """
+    run(pytester, source).assert_outcomes(passed=2)
+
+
 MISTAKEN = {
     'training_policy(eligibility="never")': "policy eligibility: 'never' is not one of",
     "training_policy(elligibility=1)": "elligibility",
@@ -115,6 +142,9 @@ MISTAKEN = {
     'training_world(now="2026-11-30T09:00:00")': "has no time zone",
     "training_lag(60)": "lag",
     "training_lag()": "missing",
+    'training_faults("eror")': "the kinds are rate_limited, error",
+    'training_faults("error", operation="ListCorses")': "there is no operation 'ListCorses'",
+    'training_faults("error", often=3)': "often",
 }
 
 
@@ -186,6 +216,47 @@ def test_the_requests_shown_are_bounded(pytester: pytest.Pytester) -> None:
     assert shown.count("WhoAmI as admin -> 200") == 30
 
 
+CHANGED = """
+import pytest
+
+@pytest.mark.training_world({world})
+@pytest.mark.training_policy(eligibility="completed")
+def test_fails(training_client, training_mock):
+    course = training_mock.world.courses[0]
+    for row in training_client.progress.list(course_id=course.id):
+        training_mock.world.complete_course(course.id, row.user_id){more}
+    assert not 1
+
+@pytest.mark.training_world({world})
+def test_fails_and_has_changed_nothing(training_client):
+    training_client.users.me()
+    assert not 1
+"""
+
+
+@pytest.mark.parametrize("world", ["", '"generated", users=40, courses=2, random_seed=3'])
+def test_a_failure_shows_what_changed_in_the_world(pytester: pytest.Pytester, world: str) -> None:
+    more = "\n        training_mock.world.update_user(row.user_id, notifications=False)"
+    shown = run(pytester, CHANGED.format(world=world, more=more))
+    shown.assert_outcomes(failed=2)
+    _, of_the_first, of_the_second = shown.stdout.str().split("Changes in training_mock since the test began")
+    lines = [
+        line
+        for line in of_the_first.splitlines()[1:]
+        if line.startswith(("changed", "added", "removed", "..."))
+    ]
+    assert any(line.startswith("changed person ") and line.endswith("(notifications)") for line in lines)
+    assert not [line for line in lines if "policy" in line]
+    assert len(lines) <= 31
+    assert max(map(len, lines)) < 400
+    assert of_the_second.splitlines()[1] == "none"
+
+
+def test_the_changes_shown_are_bounded(pytester: pytest.Pytester) -> None:
+    shown = run(pytester, CHANGED.format(world='"generated", users=90, courses=1', more="")).stdout
+    shown.fnmatch_lines(["*Changes in training_mock since the test began*", "... and * more"])
+
+
 def test_a_plugin_that_is_merely_installed_loads_nothing() -> None:
     code = (
         "import pytest_training_sdk, sys; print({'training_sdk', 'mock_server', 'httpx'} & set(sys.modules))"
@@ -194,10 +265,63 @@ def test_a_plugin_that_is_merely_installed_loads_nothing() -> None:
     assert done.stdout.strip() == "set()"
 
 
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[MockTraining, str]]:
+    """A server on a socket, and its administrator's token where the plugin looks for it."""
+    mock = MockTraining.demo()
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
+    with mock.serve() as server:
+        yield mock, server.url
+
+
+@pytest.mark.parametrize("arguments", [(), ("-p", "xdist", "-n", "2")], ids=["alone", "xdist"])
+def test_a_service_is_checked_by_reading_alone(
+    pytester: pytest.Pytester, service: tuple[MockTraining, str], arguments: tuple[str, ...]
+) -> None:
+    mock, url = service
+    before = mock.state()
+    result = run(pytester, "def test_own(): pass", "--training-base-url", url, "-v", "-rs", *arguments)
+    outcomes = result.parseoutcomes()
+    assert outcomes["passed"] >= 6
+    assert outcomes["skipped"] == 3  # those that take a learner's token, a leader's and a manager's
+    assert set(outcomes) == {"passed", "skipped"}
+    assert "R14-figures-equal-the-feed" in result.stdout.str()
+    assert "there is no token of the kind 'learner'" in result.stdout.str()
+    assert mock.diff(before) == ()
+    assert {each.method for each in mock.calls} == {"GET", "POST"}
+    assert {each.path for each in mock.calls if each.method == "POST"} == {"/users/v1/users/list"}
+    assert mock.token("admin") not in result.stdout.str()
+
+
+def test_a_service_that_breaks_a_rule_fails_its_test_and_says_how(
+    pytester: pytest.Pytester, service: tuple[MockTraining, str]
+) -> None:
+    mock, url = service
+    mock.world.main.progress[mock.world.course("Forklift basics").id].tally.completed += 1
+    result = run(pytester, "", "--training-base-url", url, "-k", "R14")
+    result.assert_outcomes(failed=1, deselected=7)
+    result.stdout.fnmatch_lines(
+        ["*R14 (article): Course statistics equal*", "*expected {'completedCount': 2*"]
+    )
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_without_a_token_or_an_address_nothing_is_collected(
+    pytester: pytest.Pytester, service: tuple[MockTraining, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = run(pytester, "", "--training-base-url", "elsewhere")
+    assert bad.ret is pytest.ExitCode.USAGE_ERROR
+    bad.stderr.fnmatch_lines(["*--training-base-url: base_url 'elsewhere' is not an http(s) address*"])
+    monkeypatch.delenv("SAFETYCULTURE_API_TOKEN")
+    missing = run(pytester, "", "--training-base-url", service[1])
+    assert missing.ret is pytest.ExitCode.USAGE_ERROR
+    missing.stderr.fnmatch_lines(["*takes the token from the environment: set SAFETYCULTURE_API_TOKEN*"])
+
+
 def test_markers_and_fixtures_are_documented(pytester: pytest.Pytester) -> None:
     markers = run(pytester, "", "--markers").stdout.str()
     fixtures = run(pytester, "", "--fixtures").stdout.str()
-    assert all(f"@pytest.mark.training_{name}(" in markers for name in ("world", "policy", "lag"))
+    assert all(f"@pytest.mark.training_{name}(" in markers for name in ("world", "policy", "lag", "faults"))
     _, _, ours = fixtures.partition("fixtures defined from pytest_training_sdk")
     for name in ("training_mock", "training_client", "async_training_client", "training_server"):
         assert f"\n{name} " in ours

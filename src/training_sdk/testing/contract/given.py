@@ -41,8 +41,9 @@ def read(path: str | os.PathLike[str]) -> Given:
     file = Path(path)
     data = _parsed(file)
     tokens, course = data.get("tokens"), data.get("course", "")
-    unknown = [*(data.keys() - {"tokens", "course"}), *((tokens or {}).keys() - set(NAMES))]
-    if not isinstance(tokens, dict) or "admin" not in tokens or unknown or not isinstance(course, str):
+    kinds = list(tokens) if isinstance(tokens, dict) else []
+    unknown = [*(data.keys() - {"tokens", "course"}), *(each for each in kinds if each not in NAMES)]
+    if not isinstance(tokens, dict) or "admin" not in kinds or unknown or not isinstance(course, str):
         raise InvalidArgumentError(
             f"{file} must hold tokens, with an admin and any of {', '.join(NAMES[1:])}, and may hold a course, its id"
             + (f"; not {', '.join(map(repr, unknown))}" if unknown else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterator
 
@@ -11,8 +12,9 @@ import attrs
 from training_sdk.testing.contract.outcome import BROKEN, HOLDS, NOT_CHECKED, Finding, Report
 
 NARROWEST, WIDEST = 60, 160
-LONGEST = 1200
+LONGEST = 400
 _RULE, _RESULT, _GAP = 4, 11, 2
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 def as_table(report: Report, width: int = 100) -> str:
@@ -25,15 +27,20 @@ def as_table(report: Report, width: int = 100) -> str:
     for each in report.findings:
         told = f"{each.says} ({each.provenance})"
         lines += _row((each.rule, told, each.result, _seen(each)), widths)
-    return "\n".join([*lines, "", _verdict(report)])
+    return "\n".join([*lines, "", textwrap.fill(_verdict(report), width)])
 
 
 def _seen(finding: Finding) -> str:
     if finding.result == BROKEN:
-        shown = f"sent {finding.sent}\nexpected {finding.expected}\ncame {finding.came}"
-    else:
-        shown = finding.seen
-    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
+        told = (("sent", finding.sent), ("expected", finding.expected), ("came", finding.came))
+        return "\n".join(f"{what} {_cut(text)}" for what, text in told)
+    return _cut(finding.seen)
+
+
+def _cut(text: str) -> str:
+    """Of bounded length and without terminal escapes: a server may have said it."""
+    plain = _CONTROL.sub(" ", text)
+    return plain if len(plain) <= LONGEST else f"{plain[:LONGEST]}…"
 
 
 def _row(cells: tuple[str, str, str, str], widths: tuple[int, int, int, int]) -> Iterator[str]:

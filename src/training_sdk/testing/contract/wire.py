@@ -8,17 +8,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from attrs import frozen
+from attrs import field, frozen
 
 from training_sdk import _urls
 from training_sdk._drivers import Connection, HttpClient, SyncDriver
-from training_sdk._flow import Flow, InterruptedSendError, Request, Response, TransportError, UnsentError
-from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
+from training_sdk._flow import (
+    Flow,
+    InterruptedSendError,
+    NotDeliveredError,
+    Request,
+    Response,
+    TransportError,
+    UnsentError,
+)
+from training_sdk.testing.contract.outcome import BrokenRuleError, CannotRunError, NotCheckedError
 
 RESET = _urls.RESET_PATH
 JSON_TYPE = "application/json"
 USERS = "/users/v1/users/list"
-READING_POSTS = frozenset({USERS})
+READING = frozenset({("POST", USERS)})
+"""What changes nothing beside GET."""
 MOST_SHOWN = 300
 
 
@@ -82,7 +91,7 @@ class Wire:
 
     base_url: _urls.BaseUrl
     driver: SyncDriver
-    secret: str = ""
+    secret: str = field(default="", repr=False)
     """What the control plane asks for, where it asks."""
 
     @classmethod
@@ -127,7 +136,7 @@ class Wire:
         content = json.dumps(body).encode() if body is not None else content
         target = f"{path}?{urlencode(query, doseq=True)}" if query else path
         sent = _told(method, target, who, content)
-        reads = method == "GET" or path in READING_POSTS
+        reads = method == "GET" or (method, path) in READING
         request = Request(
             method, target, content, (("authorization", said), *headers), repeatable=False, reads=reads
         )
@@ -135,6 +144,8 @@ class Wire:
             response = self.driver.run(_once(request))
         except (UnsentError, InterruptedSendError) as stop:
             raise stop.original from None
+        except NotDeliveredError as failure:
+            raise CannotRunError(failure.message) from failure
         except TransportError as failure:
             raise BrokenRuleError(sent, "an answer", failure.message) from failure
         return Answer(sent, response.status, response.headers, response.body)

@@ -58,13 +58,11 @@ class World:
     """One world, by its tokens. What is read is read anew each time."""
 
     wire: Wire
-    tokens: Mapping[str, str]
+    tokens: Mapping[str, str] = field(repr=False)
     is_own: bool = False
     """The kit has made it for one check, with a control plane: anything may be done to it."""
     course_id: str = ""
     """The course to play with; "" for whichever suits the check."""
-    used: set[str] = field(factory=set)
-    """Learners whom a check has had already."""
     last: str = ""
     """The latest exchange."""
     noted: str = ""
@@ -198,7 +196,7 @@ class World:
         return courses[max(sorted(set(done)), key=done.count)]
 
     def completed(self, course: Course, number: int = 1) -> list[Row]:
-        """Learners who have completed a course, and whom no check has had yet."""
+        """Learners who have completed a course; whoever is reset has not, so that no check gets another's."""
         return self._take(course, number, "have completed", lambda row: bool(row["completed_at"]))
 
     def begun(self, course: Course) -> Row:
@@ -213,15 +211,12 @@ class World:
 
     def _take(self, course: Course, number: int, what: str, fits: Any) -> list[Row]:
         found = [
-            row
-            for row in self.rows(course_id=course["id"])
-            if row["course_id"] == course["id"] and row["user_id"] not in self.used and fits(row)
+            row for row in self.rows(course_id=course["id"]) if row["course_id"] == course["id"] and fits(row)
         ]
         if len(found) < number:
             raise NotCheckedError(
-                f"{number} learners who {what} {course['title']!r} are needed; there are {len(found)} left"
+                f"{number} learners who {what} {course['title']!r} are needed; there are {len(found)}"
             )
-        self.used |= {row["user_id"] for row in found[:number]}
         return found[:number]
 
     # --- resetting --------------------------------------------------------------------------------------------------

@@ -181,10 +181,9 @@ def _ids(world: World, who: str) -> set[str]:
 
 def _own_completion(world: World, course: Course) -> Row:
     """The completion of the learner whose token there is, or else anybody's."""
-    for user in _ids(world, "learner") - world.used:
+    for user in _ids(world, "learner"):
         found = [row for row in world.rows(course_id=course["id"], user_id=user) if row["completed_at"]]
         if found:
-            world.used.add(user)
             return found[0]
     (row,) = world.completed(course)
     return row

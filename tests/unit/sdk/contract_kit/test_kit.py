@@ -1,0 +1,174 @@
+"""The kit's own parts: how a check ends, what the table shows, and servers that answer nonsense."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from mock_server import MockTraining
+from training_sdk.testing.contract import CannotRunError, Finding, Report, Wire, run
+from training_sdk.testing.contract.checks import Check, check
+from training_sdk.testing.contract.given import Given
+from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.table import as_json, as_table
+from training_sdk.testing.contract.wire import Answer
+from training_sdk.testing.contract.world import World
+
+LONG = "x" * 5000
+
+
+def wire(answer: Callable[[httpx.Request], httpx.Response]) -> Wire:
+    return Wire.to("http://127.0.0.1:9", http_client=httpx.Client(transport=httpx.MockTransport(answer)))
+
+
+def ending(body: Callable[[World], None]) -> Finding:
+    made: Check = check("R01", "says", "article")(body)
+    return made.made(World(wire(lambda _: httpx.Response(200, json={})), {"admin": "t"}))
+
+
+def raises(error: Exception) -> Callable[[World], None]:
+    def body(world: World) -> None:
+        raise error
+
+    return body
+
+
+def test_a_check_is_named_after_its_rule_and_function_and_ends_in_one_of_three_ways() -> None:
+    def some_name(world: World) -> None:
+        world.send("GET", "/one")
+
+    found = ending(some_name)
+    assert (found.check, found.result, found.seen) == ("R01-some-name", "holds", "GET /one as admin → 200")
+    found = ending(raises(BrokenRuleError("this", "that", "those")))
+    assert (found.result, found.sent, found.expected, found.came) == ("broken", "this", "that", "those")
+    found = ending(raises(NotCheckedError("no world")))
+    assert (found.result, found.seen) == ("not checked", "no world")
+
+
+@pytest.mark.parametrize("error", [KeyError("data"), TypeError("x"), IndexError("y")], ids=repr)
+def test_an_answer_of_another_shape_is_broken_and_no_traceback(error: Exception) -> None:
+    found = ending(raises(error))
+    assert found.result == "broken"
+    assert found.expected == "answers of the documented shape"
+    assert str(error) in found.came
+
+
+def test_a_fault_of_the_kit_itself_is_not_blamed_on_the_server() -> None:
+    with pytest.raises(CannotRunError):
+        ending(raises(CannotRunError("gone")))
+
+
+def answered(status: int, body: object) -> Answer:
+    return Answer("GET /", status, (), body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+def test_what_came_is_told_by_status_and_reason() -> None:
+    refused = answered(403, {"details": [{"reason": "PERMISSION_DENIED"}]})
+    assert refused.expect(403, "PERMISSION_DENIED").came == "403 PERMISSION_DENIED"
+    for status, reason in ((200, ""), (403, "OTHER")):
+        with pytest.raises(BrokenRuleError) as told:
+            refused.expect(status, reason)
+        assert (told.value.expected, told.value.came) == (
+            f"{status} {reason}".strip(),
+            "403 PERMISSION_DENIED",
+        )
+    odd: list[object] = [b"<html>", {"details": 7}, [], {"details": [{}]}]
+    assert [answered(500, each).reason for each in odd] == [""] * 4
+    with pytest.raises(BrokenRuleError, match="an answer in JSON"):
+        answered(200, b"<html>").json()
+    with pytest.raises(NotCheckedError, match="rate limit"):
+        answered(429, {}).expect(200)
+
+
+def finding(rule: str, result: str, seen: str) -> Finding:
+    return Finding(f"{rule}-x", rule, "A rule.", "article", result, seen, seen, "two", "three")  # type: ignore[arg-type]  # as parametrised
+
+
+@pytest.mark.parametrize("width", [10, 60, 100, 1000])
+def test_the_table_keeps_to_its_width_and_shows_everything_it_can(width: int) -> None:
+    findings = (
+        finding("R01", "holds", "GET /"),
+        finding("R02", "broken", LONG),
+        finding("R03", "not checked", "why"),
+    )
+    text = as_table(Report("http://x", findings), width)
+    assert max(map(len, text.splitlines())) <= max(60, min(width, 160))
+    assert [line[:3] for line in text.splitlines() if line[:1] == "R"] == ["R01", "R02", "R03"]
+    for said in (
+        "GET /",
+        "expected two",
+        "came three",
+        "why",
+        "Broken: R02.",
+        "1 hold, 1 broken, 1 not checked",
+    ):
+        assert said in text or said in " ".join(text.split())
+    assert text.count("x" * 20) < 300
+
+
+def test_a_server_cannot_write_escapes_to_the_terminal() -> None:
+    text = as_table(Report("http://x", (finding("R02", "broken", "\x1b[2Jgone\x07"),)))
+    assert not set(text) & {"\x1b", "\x07"}
+    assert "[2Jgone" in text
+
+
+def test_json_holds_what_the_table_cuts() -> None:
+    report = Report("http://x", (finding("R02", "broken", LONG),))
+    assert json.loads(as_json(report))["findings"][0]["sent"] == LONG
+
+
+def test_the_exit_code_is_of_the_worst() -> None:
+    ends = {("holds",): 0, ("holds", "not checked"): 0, ("not checked",): 3, (): 3, ("holds", "broken"): 1}
+    for results, code in ends.items():
+        assert Report("http://x", tuple(finding("R01", each, "") for each in results)).exit_code == code
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, text="<html>Sign in</html>"),
+        httpx.Response(200, json=[]),
+        httpx.Response(200, json={}),
+        httpx.Response(500),
+        httpx.Response(302, headers={"location": "https://elsewhere.example"}),
+    ],
+    ids=["html", "list", "empty", "500", "redirect"],
+)
+def test_a_server_that_answers_nonsense_breaks_rules_and_not_the_kit(answer: httpx.Response) -> None:
+    def nonsense(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+    report = run(wire(nonsense), read_only=True, given=Given({"admin": "t", "learner": "u"}))
+    assert report.exit_code == 1
+    assert {"R03", "R05"} <= set(report.broken)
+    with pytest.raises(CannotRunError, match="no world could be made"):
+        run(wire(nonsense))
+
+
+def test_a_feed_is_followed_on_its_own_host_only() -> None:
+    asked: list[str] = []
+
+    def away(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        page = {"data": [], "metadata": {"next_page": "https://elsewhere.example/training/v1/feed"}}
+        return httpx.Response(200, json=page)
+
+    with pytest.raises(BrokenRuleError, match="a next_page on the same host"):
+        World(wire(away), {"admin": "t"}).rows()
+    assert asked == ["127.0.0.1"]
+
+
+def test_no_token_is_in_what_is_told() -> None:
+    mock = MockTraining.demo()
+    with httpx.Client(transport=mock.transport()) as http:
+        made = Wire.to("http://127.0.0.1:9", http_client=http, secret="s3cret-word")
+        report = run(made, read_only=True)
+        assert "s3cret-word" not in repr(made)
+        given = Given({"admin": mock.token("admin")})
+        assert mock.token("admin") not in repr(given)
+        assert mock.token("admin") not in repr(World(made, given.tokens))
+    told = as_table(report) + as_json(report)
+    assert not [each for each in mock.tokens() if each["token"] in told]

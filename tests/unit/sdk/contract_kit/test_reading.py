@@ -1,0 +1,146 @@
+"""The part that changes nothing: what each rule's reading check notices, and that nothing else can be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from mock_server import MockTraining, app
+from mock_server.refusal import Reason, RefusedError
+from mock_server.rules import permissions, visibility
+from mock_server.rules.permissions import Family, Reach
+from mock_server.wire import shapes
+from training_sdk import InvalidArgumentError
+from training_sdk.errors import ReadOnlyError
+from training_sdk.testing.contract import Report, Wire, run
+from training_sdk.testing.contract.wire import RESET, USERS
+from unit.sdk.contract_kit.breaks import nobody_is_an_administrator
+
+FORKLIFT = "Forklift basics"
+Spoil = Callable[[MockTraining, pytest.MonkeyPatch], None]
+
+
+def read_only(mock: MockTraining) -> Report:
+    with httpx.Client(transport=mock.transport()) as http:
+        return run(Wire.to("http://127.0.0.1:9", http_client=http, read_only=True), read_only=True)
+
+
+def anybody_gets_in(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
+    nobody_is_an_administrator(patch)
+
+
+def learners_list_users(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(permissions._TABLE, Family.PEOPLE, (Reach.ALL,) * 4)
+
+
+def leaders_see_nobody(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
+    honest = visibility.users
+    patch.setattr(visibility, "users", lambda *of: set() if of[1] is Reach.TEAMS else honest(*of))
+
+
+def managers_see_themselves(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
+    admin = mock.tokens()[0]["user_id"]
+    honest = visibility.users
+
+    def users(actor: Any, reach: Reach) -> Any:
+        return honest(actor, reach) if actor.id == admin or reach is not Reach.ALL else {actor.id}
+
+    patch.setattr(visibility, "users", users)
+
+
+def beginners_have_opened_nothing(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
+    honest = shapes.progress_row
+
+    def row(*of: Any) -> Any:
+        shown = honest(*of)
+        hides = shown["course_title"] == FORKLIFT and shown["completed_lessons"] and not shown["completed_at"]
+        return shown | {"opened_at": ""} if hides else shown
+
+    patch.setattr(shapes, "progress_row", row)
+    for progress in mock.world.main.progress.courses.values():  # so that the figures of the same row agree
+        progress.fragments.clear()
+    course = mock.world.course(FORKLIFT).id
+    mock.world.main.progress[course].tally.opened -= _half_way(mock, course)
+
+
+def _half_way(mock: MockTraining, course: str) -> int:
+    progress = mock.world.main.progress[course]
+    on_roster = (record for user_id, record in progress.records.items() if progress.has(user_id))
+    return sum(bool(each.completed_lessons and not each.completed_at) for each in on_roster)
+
+
+def guests_have_rows(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
+    progress = mock.world.main.progress[mock.world.course(FORKLIFT).id]
+    guest = next(each for each in mock.world.users if not each.can_learn)
+    progress.enrol(guest.id, next(iter(progress.enrolments.values())))
+
+
+def figures_are_off(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
+    mock.world.main.progress[mock.world.course(FORKLIFT).id].tally.completed += 1
+
+
+def faults_come_first(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
+    honest = app._perform
+
+    def perform(world: Any, incoming: Any, *, is_repeat: bool) -> Any:
+        if incoming.request.query == "limit=none" and not incoming.authorization:
+            raise RefusedError(Reason.INVALID_ARGUMENT, "limit must be a number.")
+        return honest(world, incoming, is_repeat=is_repeat)
+
+    patch.setattr(app, "_perform", perform)
+
+
+SPOILT: dict[Spoil, str] = {
+    anybody_gets_in: "R03",
+    learners_list_users: "R05",
+    leaders_see_nobody: "R05",
+    managers_see_themselves: "R05",
+    beginners_have_opened_nothing: "R09",
+    guests_have_rows: "R10",
+    figures_are_off: "R14",
+    faults_come_first: "R29",
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT, ids=lambda spoil: f"{SPOILT[spoil]}-{spoil.__name__}")
+def test_reading_finds_the_broken_rule_and_no_other(spoil: Spoil, monkeypatch: pytest.MonkeyPatch) -> None:
+    mock = MockTraining.demo()
+    spoil(mock, monkeypatch)
+    report = read_only(mock)
+    assert report.broken == (SPOILT[spoil],), report
+
+
+def test_every_rule_that_can_be_read_is_spoilt_once() -> None:
+    report = read_only(MockTraining.demo())
+    assert {each.rule for each in report.findings} == set(SPOILT.values())
+    assert report.exit_code == 0
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", RESET), ("PUT", USERS), ("POST", "/_mock/worlds")])
+def test_a_wire_for_reading_sends_nothing_else(method: str, path: str) -> None:
+    mock = MockTraining.demo()
+    with httpx.Client(transport=mock.transport()) as http:
+        wire = Wire.to("http://127.0.0.1:9", http_client=http, read_only=True)
+        with pytest.raises(ReadOnlyError):
+            wire.send(method, path, mock.token("admin"), body={})
+        assert wire.send("POST", USERS, mock.token("admin"), body={"list_all": True}).status == 200
+    assert len(mock.calls) == 1
+
+
+def test_nobody_sends_no_authorization_at_all() -> None:
+    mock = MockTraining.demo()
+    with httpx.Client(transport=mock.transport(), headers={"Authorization": "Bearer other"}) as http:
+        answer = Wire.to("http://127.0.0.1:9", http_client=http).send("GET", "/feed/users")
+    assert answer.status == 401
+    assert "is missing" in answer.text
+    assert mock.calls[0].header("authorization") is None
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="is not an http"):
+        Wire.to("elsewhere")
+    with pytest.raises(InvalidArgumentError, match="unencrypted"):
+        Wire.to("http://elsewhere.example")
