@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,6 +25,7 @@ VARIABLE = "TRAINING_MOCK_SECRET"
 """Where the secret of the control plane may stand instead of a file."""
 
 _USAGE_ERROR = 2
+_OPEN_FILES = 65_536
 _INTERRUPTED = 130
 # Windows delivers no signal to a thread that waits without end.
 _LOOK_UP = 0.5
@@ -140,6 +142,7 @@ def _size(text: str) -> int:
 
 def _serve(arguments: argparse.Namespace) -> int:
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    _allow_connections()
     secret = _secret(arguments.secret_file)
     mock = _world(arguments)
     stop = threading.Event()
@@ -158,6 +161,19 @@ def _serve(arguments: argparse.Namespace) -> int:
         while not stop.wait(_LOOK_UP):
             pass
     return 0
+
+
+def _allow_connections() -> None:
+    """Every connection is an open file, of which a shell often grants 1024: take what the system grants."""
+    if sys.platform == "win32":  # knows no such limit
+        return
+    import resource
+
+    granted, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if most == resource.RLIM_INFINITY else min(most, _OPEN_FILES)
+    if granted != resource.RLIM_INFINITY and granted < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _openapi() -> int:

@@ -46,7 +46,8 @@ endorsed or supported by SafetyCulture.
 `x-provenance` says on every operation, parameter and field where its knowledge comes from: `published` by the vendor,
 `observed` on the live wire by a third party, `third-party` types written from the reference, or `assumed` here.
 Names stand in the vendor's spelling; snake_case and lowerCamelCase are accepted alike. The reference server refuses
-unknown fields and parameters, and requests without a `User-Agent`, unless its policy `requests` is `lenient`. A live service may answer more fields than these, or fewer, and errors without a body.
+unknown fields and parameters, and requests without a `User-Agent`, unless its policy `requests` is `lenient`. A live
+service may answer more fields than these, or fewer, and errors without a body.
 """
 
 

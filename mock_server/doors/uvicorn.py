@@ -95,6 +95,7 @@ class _Server(uvicorn.Server):
         """Finish the requests under way, cut off what takes longer than the grace."""
         for server in self.servers:
             server.close()
+        await self._handed_over()
         for connection in list(self.server_state.connections):
             connection.shutdown()
         await self._finish()
@@ -104,6 +105,13 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
         await asyncio.sleep(0)
         await self.lifespan.shutdown()
+
+    async def _handed_over(self) -> None:
+        """Wait for what asyncio has accepted and not made a connection of: else nobody would ever close it."""
+        own = asyncio.current_task()
+        accepting = {each for each in asyncio.all_tasks() - self.server_state.tasks if each is not own}
+        if accepting:
+            await asyncio.wait(accepting, timeout=_LINGER)
 
     async def _finish(self) -> None:
         await asyncio.sleep(0)

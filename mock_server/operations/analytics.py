@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from mock_server.operations.call import Call
-from mock_server.operations.paging import numbered
+from mock_server.operations.paging import numbered, numbered_part
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import visibility
 from mock_server.rules.completion import lessons_of
@@ -11,7 +13,8 @@ from mock_server.wire import shapes
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import Json
 from mock_server.world.courses import Course
-from mock_server.world.progress import CourseProgress, Tally
+from mock_server.world.progress import Attempt, CourseProgress, ProgressTable, Tally
+from mock_server.world.walks import Places, rows_after
 
 _ALL_LESSONS = 1000
 
@@ -72,12 +75,34 @@ def lesson_attempts(call: Call) -> Response:
     """GET /training/analytics/v1/lessons/attempts."""
     user_id, course_id = call.query.id("userId"), call.query.id("courseId")
     seen = visibility.users(call.actor, call.reach)
-    found = [
-        (course, user, attempt)
-        for course, progress in call.organisation.progress.courses.items()
-        if course_id in (None, course)
-        for user in progress.roster
-        if user_id in (None, user) and (seen is None or user in seen)
-        for attempt in (progress.records[user].attempts if user in progress.records else ())
+    users = None if seen is None else sorted(seen)
+    if user_id is not None:
+        users = [user_id] if seen is None or user_id in seen else []
+    table = call.organisation.progress
+    question = ("attempts", None if users is None else tuple(users))
+    parts = [
+        (each, table.walks.places(question, each, progress, users, _attempts))
+        for each, progress in table.courses.items()
+        if course_id in (None, each)
     ]
-    return numbered(call, found, lambda each: shapes.attempt(*each))
+    total = sum(places.total for _, places in parts)
+    return numbered_part(call, total, lambda offset: map(_attempt, _attempts_after(table, parts, offset)))
+
+
+def _attempts(progress: CourseProgress, user_id: str) -> int:
+    record = progress.records.get(user_id)
+    return 0 if record is None else len(record.attempts)
+
+
+def _attempts_after(
+    table: ProgressTable, parts: Iterable[tuple[str, Places]], offset: int
+) -> Iterator[tuple[str, str, Attempt]]:
+    return (
+        (course_id, user_id, attempt)
+        for course_id, user_id, skip in rows_after(parts, offset)
+        for attempt in table[course_id].records[user_id].attempts[skip:]
+    )
+
+
+def _attempt(found: tuple[str, str, Attempt]) -> Json:
+    return shapes.attempt(*found)

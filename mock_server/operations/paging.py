@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -23,11 +23,18 @@ _T = TypeVar("_T")
 
 def numbered(call: Call, items: Sequence[_T], shape: Callable[[_T], Json], size: int = 25) -> Response:
     """A numbered page, counted from 1; one past the end is empty."""
+    return numbered_part(call, len(items), lambda start: (shape(each) for each in items[start:]), size)
+
+
+def numbered_part(
+    call: Call, total: int, items_after: Callable[[int], Iterable[Json]], size: int = 25
+) -> Response:
+    """A numbered page of so many items, of which those are asked for that come after as many as it leaves out."""
     page = call.query.number("page", 1, 1, _LAST)
     size = call.query.number("pageSize", size, 1, _LARGEST)
     start = (page - 1) * size
-    part = islice(items, start, start + size) if start < len(items) else ()
-    return answers.ok({"totalCount": len(items), "items": [shape(each) for each in part]})
+    part = islice(items_after(start), size) if start < total else ()
+    return answers.ok({"totalCount": total, "items": list(part)})
 
 
 def window(query: Params) -> tuple[int, int]:
@@ -41,10 +48,10 @@ def next_page(call: Call, offset: int, template: str) -> str:
     return f"{template}?{urlencode([*query, ('offset', str(offset))])}"
 
 
-def feed(call: Call, template: str, rows: Sequence[Json]) -> Response:
+def feed(call: Call, template: str, rows: Sequence[_T], shape: Callable[[_T], Json]) -> Response:
     """A page of one of the small feeds, which say how many rows remain."""
     offset, limit = window(call.query)
     end = offset + limit
     more = next_page(call, end, template) if end < len(rows) else ""
     metadata = {"next_page": more, "remaining_records": max(0, len(rows) - end)}
-    return answers.ok({"metadata": metadata, "data": rows[offset:end]})
+    return answers.ok({"metadata": metadata, "data": [shape(each) for each in rows[offset:end]]})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from itertools import islice
+from typing import Any
 
 from mock_server.operations.call import Call, Handler
 from mock_server.operations.paging import feed
@@ -39,9 +41,10 @@ def list_users(call: Call) -> Response:
     if fields.has("filters") == fields.flag("list_all"):
         raise invalid("Send either list_all: true or filters, one of the two.", "filters")
     fits = _filter(call, fields.values["filters"]) if fields.has("filters") else (lambda _: True)
-    everyone = sorted(call.organisation.people.values(), key=lambda person: person.id)
+    people, order = call.organisation.people, call.organisation.people_in_order()
     # The token is the last id of the page before, so that people who come or go shift nothing.
-    found = (person for person in everyone if person.id > after and fits(person))
+    rest = (people[order[at]] for at in range(bisect_right(order, after), len(order)))
+    found = (person for person in rest if fits(person))
     page = list(islice(found, size + 1))
     more = page[size - 1].id if len(page) > size else ""
     return answers.ok({"users": [shapes.user(each) for each in page[:size]], "next_page_token": more})
@@ -65,35 +68,38 @@ def _filter(call: Call, given: object) -> Callable[[Person], bool]:
     return lambda person: all(of(person) in allowed for of, allowed in wanted)
 
 
-def _users(organisation: Organisation) -> list[Json]:
-    return [shapes.feed_user(person) for _, person in sorted(organisation.people.items())]
+Feed = tuple[Sequence[Any], Callable[[Any], Json]]
+"""What stands in a feed, in order, and how one of it is written."""
 
 
-def _groups(organisation: Organisation) -> list[Json]:
-    return [shapes.feed_group(organisation.id, group) for _, group in sorted(organisation.groups.items())]
+def _users(organisation: Organisation) -> Feed:
+    people = organisation.people
+    return organisation.people_in_order(), lambda user_id: shapes.feed_user(people[user_id])
 
 
-def _group_users(organisation: Organisation) -> list[Json]:
-    return [
-        {"user_id": person.id, "group_id": group, "organisation_id": organisation.id}
-        for _, person in sorted(organisation.people.items())
-        for group in sorted(person.groups)
-    ]
+def _groups(organisation: Organisation) -> Feed:
+    groups = organisation.groups
+    return sorted(groups), lambda group: shapes.feed_group(organisation.id, groups[group])
 
 
-def _sites(organisation: Organisation) -> list[Json]:
-    return [shapes.feed_site(organisation.id, site) for _, site in sorted(organisation.sites.items())]
+def _group_users(organisation: Organisation) -> Feed:
+    return organisation.memberships("groups"), lambda pair: {
+        "user_id": pair[0],
+        "group_id": pair[1],
+        "organisation_id": organisation.id,
+    }
 
 
-def _site_members(organisation: Organisation) -> list[Json]:
-    return [
-        {"site_id": site, "member_id": person.id}
-        for _, person in sorted(organisation.people.items())
-        for site in sorted(person.sites)
-    ]
+def _sites(organisation: Organisation) -> Feed:
+    sites = organisation.sites
+    return sorted(sites), lambda site: shapes.feed_site(organisation.id, sites[site])
 
 
-FEEDS: dict[str, Callable[[Organisation], list[Json]]] = {
+def _site_members(organisation: Organisation) -> Feed:
+    return organisation.memberships("sites"), lambda pair: {"site_id": pair[1], "member_id": pair[0]}
+
+
+FEEDS: dict[str, Callable[[Organisation], Feed]] = {
     "/feed/users": _users,
     "/feed/groups": _groups,
     "/feed/group_users": _group_users,
@@ -104,7 +110,7 @@ FEEDS: dict[str, Callable[[Organisation], list[Json]]] = {
 
 def feed_of(template: str) -> Handler:
     """GET /feed/users, groups, group_users, sites, site_members."""
-    return lambda call: feed(call, template, FEEDS[template](call.organisation))
+    return lambda call: feed(call, template, *FEEDS[template](call.organisation))
 
 
 def permission_sets(call: Call) -> Response:

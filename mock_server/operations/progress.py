@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 
 from mock_server.operations.call import Call
@@ -12,6 +13,7 @@ from mock_server.wire import answers
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import progress_fragment
 from mock_server.world.progress import CourseProgress
+from mock_server.world.walks import rows_after
 
 TEMPLATE = "/training/v1/feed/training-course-progress"
 QUERY = (*FEED, "completion_status", "course_id", "user_id", "modified_after")
@@ -32,19 +34,20 @@ def progress_feed(call: Call) -> Response:
 
 
 def _rows(call: Call, offset: int, limit: int) -> Iterator[tuple[str, str]]:
-    """Course and user of the rows asked for; without a filter on users they are found by position."""
-    table = call.organisation.progress
-    courses = _courses(call)
-    users, tests = _users(call), _tests(call)
-    if users is None and not tests:
+    """Course and user of the rows asked for, found by position without walking those before them."""
+    table, courses, users = call.organisation.progress, _courses(call), _users(call)
+    status = call.query.choice("completion_status", _STATUSES)
+    after = call.query.moment("modified_after")
+    if users is None and status == _STATUSES[0] and after is None:
         return table.window(courses, offset, limit)
-    found = (
-        (course_id, user_id)
-        for course_id in courses
-        for user_id in _on_roster(table[course_id], users)
-        if all(test(table[course_id], user_id) for test in tests)
-    )
-    return islice(found, offset, offset + limit)
+    question = (TEMPLATE, status, after, None if users is None else tuple(users))
+    tests = _tests(status, after)
+
+    def weigh(progress: CourseProgress, user_id: str) -> int:
+        return all(test(progress, user_id) for test in tests)
+
+    parts = ((each, table.walks.places(question, each, table[each], users, weigh)) for each in courses)
+    return islice(((course, user) for course, user, _ in rows_after(parts, offset)), limit)
 
 
 def _courses(call: Call) -> Iterable[str]:
@@ -62,14 +65,8 @@ def _users(call: Call) -> list[str] | None:
     return None if seen is None else sorted(seen)
 
 
-def _on_roster(progress: CourseProgress, users: list[str] | None) -> Iterable[str]:
-    return progress.roster if users is None else (user_id for user_id in users if progress.has(user_id))
-
-
-def _tests(call: Call) -> list[Test]:
+def _tests(status: str, after: datetime | None) -> list[Test]:
     tests: list[Test] = []
-    status = call.query.choice("completion_status", _STATUSES)
-    after = call.query.moment("modified_after")
     if status != _STATUSES[0]:
         wanted = status == _STATUSES[1]
         tests.append(lambda progress, user_id: _is_completed(progress, user_id) is wanted)

@@ -117,7 +117,8 @@ def progress_fragment(organisation: Organisation, course_id: str, user_id: str) 
             progress.enrolments[user_id],
             progress.records.get(user_id),
         )
-        fragment = progress.fragments[user_id] = to_json(row)
+        fragment = to_json(row)
+        organisation.progress.written.keep(progress, user_id, fragment)
     return fragment
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from attrs import define, evolve, field
 
 from mock_server.world.clock import Clock
@@ -29,23 +31,44 @@ class Organisation:
     progress: ProgressTable = field(factory=ProgressTable)
     certificates: dict[tuple[str, str], tuple[Certificate, ...]] = field(factory=dict)
     """By course id and user id; only those that are shown (R19)."""
+    _order: list[str] = field(factory=list)
+    _pairs: dict[str, list[tuple[str, str]]] = field(factory=dict)
+
+    def people_in_order(self) -> list[str]:
+        """Their ids, sorted; nobody ever leaves, so that their number says whether it is true still."""
+        if len(self._order) != len(self.people):
+            self._order = sorted(self.people)
+        return self._order
+
+    def memberships(self, kind: Literal["groups", "sites"]) -> list[tuple[str, str]]:
+        """User and group or site, for everyone in one, in order; kept until somebody changes."""
+        if kind not in self._pairs:
+            self._pairs[kind] = [
+                (user_id, each)
+                for user_id in self.people_in_order()
+                for each in sorted(getattr(self.people[user_id], kind))
+            ]
+        return self._pairs[kind]
 
     def put_person(self, person: Person) -> None:
         """Add or replace somebody; their assignments follow their status, seat, groups and sites at once."""
         self.people[person.id] = person
+        self._pairs.clear()
         for course_id in self.courses:
             self._refresh(course_id, person)
             self.progress[course_id].forget_rows(person.id)
 
     def put_course(self, course: Course) -> None:
         """Add or replace a course."""
+        last = next(reversed(self.courses), "")
         self.courses[course.id] = course
         if course.id in self.assigned:
             self.progress[course.id].forget_rows()
             return
         self.assigned[course.id] = Assigned.nobody()
         self.progress.add_course(course.id)
-        self.courses = dict(sorted(self.courses.items()))
+        if course.id < last:
+            self.courses = dict(sorted(self.courses.items()))
 
     def assign(self, course_id: str, assigned: Assigned) -> None:
         """Replace a course's assignments; the roster follows at once."""

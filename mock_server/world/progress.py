@@ -15,6 +15,8 @@ from attrs import define, field, frozen
 
 from mock_server.world.clock import Clock
 from mock_server.world.past import Past
+from mock_server.world.walks import Walks
+from mock_server.world.written import Written
 
 
 @frozen
@@ -165,9 +167,11 @@ class CourseProgress:
     """When somebody's progress was last reset (R22); says nothing of what it was."""
     tally: Tally = field(factory=Tally)
     fragments: dict[str, bytes] = field(factory=dict)
-    """The JSON of rows already written, dropped when the row changes."""
+    """The JSON of rows already written, dropped when the row changes; put there by `Written` alone."""
     past: Past | None = None
     """What was before the latest changes; None unless the warehouse lags."""
+    changes: int = 0
+    """Goes up with every change to a row, so that whoever keeps what they found knows whether it is true still."""
 
     def has(self, user_id: str) -> bool:
         """Whether somebody is assigned now."""
@@ -182,6 +186,7 @@ class CourseProgress:
     def put(self, user_id: str, record: Record | None) -> None:
         """Replace somebody's record; None clears it."""
         self._keep(user_id)
+        self.changes += 1
         if self.has(user_id):
             self.tally.count(self.records.get(user_id), -1)
             self.tally.count(record, +1)
@@ -194,6 +199,7 @@ class CourseProgress:
     def enrol(self, user_id: str, enrolment: Enrolment) -> None:
         """Put somebody on the roster, or replace their enrolment."""
         self._keep(user_id)
+        self.changes += 1
         if not self.has(user_id):
             insort(self.roster, user_id)
             self.tally.count(self.records.get(user_id), +1)
@@ -204,6 +210,7 @@ class CourseProgress:
         """Take somebody off the roster; what is recorded stays and reappears when they return."""
         if self.has(user_id):
             self._keep(user_id)
+            self.changes += 1
             del self.roster[bisect_left(self.roster, user_id)]
             self.tally.count(self.records.get(user_id), -1)
 
@@ -222,6 +229,7 @@ class CourseProgress:
 
     def fill(self, enrolments: Iterable[tuple[str, Enrolment]]) -> None:
         """Enrol many at once, for a course with nobody on its roster yet."""
+        self.changes += 1
         self.enrolments.update(enrolments)
         self.roster = sorted(self.enrolments)
         for user_id in self.roster:
@@ -235,14 +243,18 @@ class ProgressTable:
     courses: dict[str, CourseProgress] = field(factory=dict)
     clock: Clock | None = None
     """Set while the partitions keep what was before their latest changes."""
+    walks: Walks = field(factory=Walks, repr=False)
+    written: Written = field(factory=Written, repr=False)
 
     def __getitem__(self, course_id: str) -> CourseProgress:
         return self.courses[course_id]
 
     def add_course(self, course_id: str) -> CourseProgress:
         """An empty partition, in its place in the order."""
+        last = next(reversed(self.courses), "")
         self.courses[course_id] = CourseProgress(past=Past(self.clock) if self.clock else None)
-        self.courses = dict(sorted(self.courses.items()))
+        if course_id < last:  # ids sort by age, so that mostly there is nothing to do
+            self.courses = dict(sorted(self.courses.items()))
         return self.courses[course_id]
 
     def remember(self, clock: Clock | None) -> None:

@@ -1,0 +1,112 @@
+"""What a large world costs: run ``python benchmarks/large_world.py [RECORDS]``, by default 1,000,000.
+
+Builds the generated organisation of so many progress records (100 courses) and prints the memory they take, how long
+it takes to read all of them page by page in the ways that lists are read, and what the last page costs beside the
+first. Times are wall-clock and mean little by themselves; the ratios say whether a walk is linear. ``--json`` prints
+the same for a program.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource
+import sys
+import time
+from statistics import median
+from typing import Any
+
+from mock_server import MockTraining
+from mock_server.wire.message import Request
+
+COURSES = 100
+FEED = "/training/v1/feed/training-course-progress"
+ATTEMPTS = "/training/analytics/v1/lessons/attempts"
+WALKS = {
+    "feed": (FEED, ""),
+    "feed, completed": (FEED, "completion_status=COMPLETION_STATUS_COMPLETED"),
+    "feed, modified after": (FEED, "modified_after=2026-05-01T00:00:00Z"),
+    "attempts": (ATTEMPTS, "pageSize=1000"),
+    "users": ("/feed/users", ""),
+    "members of groups": ("/feed/group_users", ""),
+}
+_ENDS = 9
+
+
+def resident() -> int:
+    """The most memory that this process has taken so far, in bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def ask(mock: MockTraining, path: str, query: str) -> dict[str, Any]:
+    """One page."""
+    headers = (("authorization", f"Bearer {mock.token('admin')}"), ("user-agent", "benchmark/1"))
+    answer = mock.handle(Request("GET", path, query, headers))
+    if answer.status != 200:
+        raise RuntimeError(f"{path}?{query} is answered {answer.status}")
+    page: dict[str, Any] = json.loads(answer.body)
+    return page
+
+
+def walk(mock: MockTraining, path: str, query: str) -> list[float]:
+    """The seconds of every page, from the first to the last."""
+    times, number = [], 0
+    while True:
+        number += 1
+        began = time.perf_counter()
+        page = ask(mock, path, f"{query}&page={number}" if "pageSize" in query else query)
+        times.append(time.perf_counter() - began)
+        if "metadata" in page:
+            query = page["metadata"]["next_page"].partition("?")[2]
+            done = not query
+        else:
+            query, done = "pageSize=1000", number * 1000 >= page["totalCount"]
+        if done:
+            return times
+
+
+def measure(records: int) -> dict[str, Any]:
+    """Everything about a world of about so many progress records."""
+    gc.collect()
+    before, began = resident(), time.perf_counter()
+    mock = MockTraining.generate(users=records // COURSES, courses=COURSES)
+    built = time.perf_counter() - began
+    rows = sum(len(each.roster) for each in mock.world.main.progress.courses.values())
+    world = resident() - before
+    walks = {}
+    for name, (path, query) in WALKS.items():
+        first = walk(mock, path, query)  # writes rows that were never written, looks for those asked for
+        times = walk(mock, path, query)
+        # The last page of all may be a short one.
+        head, tail = median(times[:_ENDS]), median(times[-_ENDS - 1 : -1] or times)
+        walks[name] = {
+            "pages": len(times),
+            "first walk": sum(first),
+            "again": sum(times),
+            "last/first": tail / head,
+        }
+    return {"records": rows, "built": built, "world": world, "read": resident() - before, "walks": walks}
+
+
+def main() -> None:
+    """Measure and print."""
+    numbers = [each for each in sys.argv[1:] if each != "--json"]
+    found = measure(int(numbers[0]) if numbers else 1_000_000)
+    if "--json" in sys.argv[1:]:
+        print(json.dumps(found))
+        return
+    records = found["records"]
+    print(f"{records} progress records, built in {found['built']:.1f} s")
+    print(
+        f"memory: {found['world'] / records:.0f} bytes a record; {found['read'] / records:.0f} once all were read"
+    )
+    for name, each in found["walks"].items():
+        print(
+            f"{name}: {each['pages']} pages, first walk {each['first walk']:.2f} s, again {each['again']:.2f} s,"
+            f" last page / first {each['last/first']:.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""A million progress records, in a process of their own: what they take, and what it costs to read them all."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "large_world.py"
+MOST_BYTES = 600
+"""A record, with what is kept of rows once all were read; 110 built and 217 read were measured."""
+
+
+def measured(records: int) -> dict[str, Any]:
+    run = subprocess.run([sys.executable, BENCHMARK, str(records), "--json"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    found: dict[str, Any] = json.loads(run.stdout)
+    assert found["records"] == records
+    return found
+
+
+@pytest.mark.heavy
+def test_a_million_records_are_read_in_bounded_memory_and_the_last_page_costs_what_the_first_does() -> None:
+    small, large = measured(200_000), measured(1_000_000)
+    assert large["read"] / large["records"] < MOST_BYTES
+    for name, walk in large["walks"].items():
+        if walk["pages"] > 30:
+            assert walk["last/first"] < 4, (name, walk)
+            # Five times the rows: a quadratic walk would take 25 times as long.
+            assert walk["again"] < 12 * small["walks"][name]["again"], (name, walk, small["walks"][name])

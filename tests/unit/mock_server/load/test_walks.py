@@ -1,0 +1,196 @@
+"""Reading a list page by page: the same rows as at once, and every row looked at once, not once a page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mock_server import MockTraining
+from mock_server.world import walks, written
+from mock_server.world.progress import CourseProgress
+from mock_server.world.walks import Places
+from unit.mock_server.core.speaker import ATTEMPTS, FEED, Speaker
+
+USERS, COURSES = 30, 5
+FILTERS = (
+    "completion_status=COMPLETION_STATUS_COMPLETED",
+    "completion_status=COMPLETION_STATUS_NON_COMPLETED",
+    "modified_after=2026-05-01T00:00:00Z",
+    "modified_after=2026-05-01T00:00:00Z&completion_status=COMPLETION_STATUS_COMPLETED",
+)
+
+
+def new_mock(users: int = USERS, courses: int = COURSES) -> MockTraining:
+    return MockTraining.generate(users=users, courses=courses)
+
+
+def feed_walk(who: Speaker, query: str, size: int) -> list[dict[str, Any]]:
+    return who.rows(f"{query}&limit={size}" if query else f"limit={size}")
+
+
+def attempts_walk(who: Speaker, query: str, size: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for page in range(1, 10_000):
+        answer = who.get(ATTEMPTS, f"{query}&page={page}&pageSize={size}".lstrip("&")).json
+        found += answer["items"]
+        if not answer["items"]:
+            assert answer["totalCount"] == len(found)
+            return found
+    raise AssertionError("the list does not end")
+
+
+def told_apart(mock: MockTraining, query: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of a whole feed that a filter lets through, by the world's own records."""
+    asked = dict(parse_qsl(query))
+    status, after = asked.get("completion_status", ""), asked.get("modified_after")
+    kept = []
+    for row in rows:
+        changed = mock.world.main.progress[row["course_id"]].modified_at(row["user_id"])
+        is_late = after is None or changed.isoformat() > after.replace("Z", "+00:00")
+        is_done = bool(row["completed_at"])
+        if is_late and (not status or is_done is status.endswith("STATUS_COMPLETED")):
+            kept.append(row)
+    return kept
+
+
+@pytest.mark.parametrize("token", ["admin", "teamlead", "learner"])
+@pytest.mark.parametrize("query", FILTERS)
+def test_a_filtered_walk_gives_what_the_filter_leaves_of_the_whole(token: str, query: str) -> None:
+    mock = new_mock()
+    who = Speaker(mock, token)
+    whole = told_apart(mock, query, who.rows())
+    for size in (7, 1000):
+        assert feed_walk(who, query, size) == whole
+    assert token == "learner" or whole
+
+
+@pytest.mark.parametrize("token", ["admin", "teamlead", "learner"])
+def test_attempts_come_in_one_order_whatever_the_size_of_pages(token: str) -> None:
+    mock = new_mock()
+    who = Speaker(mock, token)
+    whole = attempts_walk(who, "", 1000)
+    records = {
+        (c, u): r for c, each in mock.world.main.progress.courses.items() for u, r in each.records.items()
+    }
+    seen = Counter((each["courseId"], each["userId"]) for each in whole)
+    assert all(count == len(records[key].attempts) for key, count in seen.items())
+    if token == "admin":
+        assert len(whole) == sum(len(each.attempts) for each in records.values())
+    for size in (3, 100):
+        assert attempts_walk(who, "", size) == whole
+    course = whole[0]["courseId"]
+    of_course = [each for each in whole if each["courseId"] == course]
+    assert attempts_walk(who, f"courseId={course}", 2) == of_course
+    user = whole[-1]["userId"]
+    assert attempts_walk(who, f"userId={user}", 2) == [each for each in whole if each["userId"] == user]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 7), st.booleans()), max_size=4))
+def test_what_is_kept_of_a_walk_is_never_out_of_date(writes: list[tuple[int, int, bool]]) -> None:
+    mock = new_mock(8, 3)
+    who, world = Speaker(mock), mock.world
+    learners = [each for each in world.users if each.external_id.startswith("EXT-")]
+    for course, learner, leaves in [(0, 0, False), *writes]:
+        where, user = world.courses[course].id, learners[learner].id
+        if leaves:
+            world.update_user(user, groups=frozenset())
+        elif world.main.progress[where].has(user):
+            world.complete_course(where, user)
+        whole = who.rows()
+        for query in FILTERS:
+            assert feed_walk(who, query, 5) == told_apart(mock, query, whole)
+        tried = [each for each in attempts_walk(who, "", 9) if each["courseId"] == where]
+        records, roster = world.main.progress[where].records, world.main.progress[where].roster
+        assert len(tried) == sum(len(records[each].attempts) for each in roster if each in records)
+
+
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Rows looked at, one entry for each time somebody went through a course."""
+    seen: list[int] = []
+    look = Places.look.__func__  # type: ignore[attr-defined]  # the function beneath the class method
+
+    def counted(cls: type[Places], progress: CourseProgress, *rest: Any) -> Places:
+        seen.append(len(progress.roster))
+        found: Places = look(cls, progress, *rest)
+        return found
+
+    monkeypatch.setattr(Places, "look", classmethod(counted))
+    return seen
+
+
+@pytest.mark.parametrize("query", FILTERS)
+def test_a_walk_looks_at_every_row_once_however_many_pages_it_has(
+    monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    mock, seen = new_mock(), looks(monkeypatch)
+    feed_walk(Speaker(mock), query, 2)
+    assert sum(seen) == USERS * COURSES
+    mock.world.complete_course(mock.world.courses[2].title, mock.world.users[0].id)
+    feed_walk(Speaker(mock), query, 2)
+    assert sum(seen) == USERS * COURSES + USERS  # only the course that changed
+
+
+def test_attempts_are_looked_for_once_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    mock, seen = new_mock(), looks(monkeypatch)
+    attempts_walk(Speaker(mock), "", 5)
+    assert sum(seen) == USERS * COURSES
+
+
+def test_questions_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    mock, seen = new_mock(), looks(monkeypatch)
+    who = Speaker(mock)
+    for day in range(1, walks.KEPT + 5):
+        who.get(FEED, f"modified_after=2026-05-{day:02d}T00:00:00Z")
+    assert len(mock.world.main.progress.walks._kept) == walks.KEPT
+    count = len(seen)
+    who.get(FEED, f"modified_after=2026-05-{walks.KEPT + 4:02d}T00:00:00Z")
+    assert len(seen) == count
+    who.get(FEED, "modified_after=2026-05-01T00:00:00Z")
+    assert len(seen) == count + COURSES
+
+
+def test_rows_kept_as_json_are_bounded_and_the_answers_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    unbounded = Speaker(new_mock()).rows("limit=20")
+    monkeypatch.setattr(written, "MOST", 33)
+    mock = new_mock()
+    for _ in range(2):
+        assert Speaker(mock).rows("limit=20") == unbounded
+        assert sum(len(each.fragments) for each in mock.world.main.progress.courses.values()) <= 33
+
+
+def test_people_come_in_pages_that_add_up_and_know_of_newcomers() -> None:
+    mock = new_mock()
+    who = Speaker(mock)
+
+    def walk(path: str) -> list[dict[str, Any]]:
+        rows, more = [], f"{path}?limit=7"
+        while more:
+            page = who.get(*more.split("?")).json
+            rows += page["data"]
+            more = page["metadata"]["next_page"]
+        return rows
+
+    people = sorted(mock.world.users, key=lambda each: each.id)
+    assert [each["id"] for each in walk("/feed/users")] == [each.id for each in people]
+    pairs = [(each.id, group) for each in people for group in sorted(each.groups)]
+    assert [(each["user_id"], each["group_id"]) for each in walk("/feed/group_users")] == pairs
+    gone = mock.world.update_user(pairs[0][0], groups=frozenset())
+    assert [each["user_id"] for each in walk("/feed/group_users")] == [u for u, _ in pairs if u != gone.id]
+
+
+def test_courses_may_be_added_in_any_order() -> None:
+    mock = new_mock(2, 6)
+    ids = [each.id for each in mock.world.courses]
+    assert ids == sorted(ids)
+    early = mock.world.main.courses[ids[0]]
+    mock.world.main.put_course(evolve(early, id="0" * 24))
+    mock.world.main.put_course(evolve(early, id="f" * 24))
+    every = ["0" * 24, *ids, "f" * 24]
+    assert list(mock.world.main.courses) == list(mock.world.main.progress.courses) == every
