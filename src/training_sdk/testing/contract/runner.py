@@ -15,7 +15,7 @@ from training_sdk.testing.contract.outcome import (
     NotCheckedError,
     Report,
 )
-from training_sdk.testing.contract.rules import effect, follow, form, reading, rights
+from training_sdk.testing.contract.rules import assigned, effect, follow, form, order, reading, rights
 from training_sdk.testing.contract.wire import Wire
 from training_sdk.testing.contract.world import World
 
@@ -28,8 +28,9 @@ Ground = Callable[[], AbstractContextManager[World]]
 
 def all_checks(*, read_only: bool = False) -> tuple[Check, ...]:
     """Every check, or those that change nothing, in the order in which they are made."""
-    every = (*reading.CHECKS, *rights.CHECKS, *form.CHECKS, *follow.CHECKS, *effect.CHECKS, *form.LAST)
-    return tuple(each for each in every if each.reads_only or not read_only)
+    rooms = (reading, rights, form, assigned, order, follow, effect)
+    every = (each for room in rooms for each in room.CHECKS)
+    return tuple(each for each in (*every, *form.LAST) if each.reads_only or not read_only)
 
 
 def run(

@@ -59,7 +59,7 @@ def _verdict(report: Report) -> str:
         f"{report.count(HOLDS)} hold, {report.count(BROKEN)} broken, {report.count(NOT_CHECKED)} not checked"
     )
     ended = f"Broken: {', '.join(report.broken)}" if report.broken else "Nothing is broken"
-    return f"{ended}. Of {len(report.findings)} checks at {report.base_url} {counts}."
+    return f"{ended}. {len(report.findings)} checks at {report.base_url} – {counts}."
 
 
 def as_json(report: Report) -> str:

@@ -29,6 +29,7 @@ USERS = "/users/v1/users/list"
 READING = frozenset({("POST", USERS)})
 """What changes nothing beside GET."""
 MOST_SHOWN = 300
+SHOWN_HEADERS = ("reset-confirmation", "idempotency-key")
 
 
 @frozen
@@ -135,7 +136,7 @@ class Wire:
         said = f"Bearer {token}" if token else ""
         content = json.dumps(body).encode() if body is not None else content
         target = f"{path}?{urlencode(query, doseq=True)}" if query else path
-        sent = _told(method, target, who, content)
+        sent = _told(method, target, who, content, headers)
         reads = method == "GET" or (method, path) in READING
         request = Request(
             method, target, content, (("authorization", said), *headers), repeatable=False, reads=reads
@@ -168,11 +169,17 @@ def _once(request: Request) -> Flow[Response]:
     return response
 
 
-def _told(method: str, target: str, who: str, content: bytes | None) -> str:
-    what = "reset" if target == RESET else target
-    shown = "" if content is None else f" {content[:MOST_SHOWN].decode(errors='replace')}"
-    dots = "…" if content is not None and len(content) > MOST_SHOWN else ""
-    return f"{method} {what}{f' as {who}' if who else ''}{shown}{dots}"
+def _told(
+    method: str, target: str, who: str, content: bytes | None, headers: Sequence[tuple[str, str]]
+) -> str:
+    """A request for a person to read: never the token, and of the headers those that a rule is about."""
+    parts = [method, "reset" if target == RESET else target, *([f"as {who}"] if who else [])]
+    if content is not None:
+        dots = "…" if len(content) > MOST_SHOWN else ""
+        parts.append(content[:MOST_SHOWN].decode(errors="replace") + dots)
+    said = {name: value for name, value in headers if name in SHOWN_HEADERS}
+    parts += [f"{name} {value[:MOST_SHOWN]}" for name, value in said.items()]
+    return " ".join(parts)
 
 
 def unused_hex(length: int) -> str:

@@ -33,6 +33,8 @@ RECORDED = (
     "score",
     "time_spent_seconds",
 )
+INVALID = "INVALID_ARGUMENT"
+KEY = "idempotency-key"
 MOST_PAGES = 10_000
 
 _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
@@ -274,3 +276,10 @@ def _is_of(row: Row, course: str, user: str) -> bool:
 
 def _said(wanted: Mapping[str, str]) -> str:
     return " and ".join(f"{name} {value}" for name, value in wanted.items())
+
+
+def updated(answer: Answer, number: int) -> None:
+    """A 200 that says how many users were reset; zero may be absent."""
+    said = answer.object()
+    if said.get("usersUpdated", said.get("usersupdated", 0)) != number:
+        raise BrokenRuleError(answer.sent, f"usersUpdated {number}", answer.came)

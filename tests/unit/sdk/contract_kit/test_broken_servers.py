@@ -8,7 +8,8 @@ import pytest
 from mock_server import MockTraining
 from training_sdk.testing.contract import Report, Wire, run
 from training_sdk.testing.contract.rules import follow
-from unit.sdk.contract_kit.breaks import BREAKS, Break
+from unit.sdk.contract_kit.breaks import BREAKS
+from unit.sdk.contract_kit.spoiling import Break
 
 RULES = [f"R{number:02}" for number in (*range(1, 26), 29)]
 

@@ -8,9 +8,17 @@ from typing import Any
 
 from training_sdk.testing.contract.checks import check
 from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
-from training_sdk.testing.contract.rules.form import _updated
 from training_sdk.testing.contract.wire import RESET
-from training_sdk.testing.contract.world import ANALYTICS, COURSES, RECORDED, Course, Json, Row, World
+from training_sdk.testing.contract.world import (
+    ANALYTICS,
+    COURSES,
+    RECORDED,
+    Course,
+    Json,
+    Row,
+    World,
+    updated,
+)
 
 GONE = (*RECORDED, "completion_expiry_date")
 
@@ -295,7 +303,7 @@ def nothing_to_reset_is_no_error(world: World) -> None:
     idle = world.not_begun(course)
     told = _outbox(world)
     with world.unchanged(course):
-        _updated(world.reset(course, [idle["user_id"]], 0), 0)
+        updated(world.reset(course, [idle["user_id"]], 0), 0)
     if _outbox(world) != told:
         raise BrokenRuleError("a reset of one who has not begun", "no notification", "one more in the outbox")
 
@@ -314,7 +322,7 @@ def drafts_and_archived_courses(world: World) -> None:
         except NotCheckedError:
             continue
         (row,) = world.completed(course)
-        _updated(world.reset(course, [row["user_id"]], 1), 1)
+        updated(world.reset(course, [row["user_id"]], 1), 1)
         tried += 1
     if not tried:
         raise NotCheckedError("nobody has completed a draft or an archived course")

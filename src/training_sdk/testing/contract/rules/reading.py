@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from training_sdk.testing.contract.checks import check
 from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.rules.assigned import can_learn
 from training_sdk.testing.contract.rules.effect import figures_fit
-from training_sdk.testing.contract.rules.form import can_learn
 from training_sdk.testing.contract.world import FEED, World, is_recorded
 
 

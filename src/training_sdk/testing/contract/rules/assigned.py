@@ -1,0 +1,106 @@
+"""Who is assigned: R10."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from training_sdk.testing.contract.checks import check
+from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.world import COURSES, Course, Json, World, updated
+
+
+@check(
+    "R10",
+    "Assigned is who is so directly, through a group, through a site or by universal access.",
+    "reference, decided",
+)
+def ways_of_being_assigned(world: World) -> None:
+    """Each way, put on and taken off again."""
+    if not world.is_own:
+        raise NotCheckedError("this changes assignments, and is done in a world of the kit's own only")
+    course, roll = _emptiest(world), _Roll.of(world)
+    with_nobody = {
+        "clearAllUsers": True,
+        "clearAllGroups": True,
+        "clearAllSites": True,
+        "universalAccess": False,
+    }
+    _assign(world, course, with_nobody)
+    _on_roster(world, course, set())
+    somebody = min(roll.learners)
+    for kind, members in (("USER", {somebody: {somebody}}), ("GROUP", roll.groups), ("SITE", roll.sites)):
+        key = next((each for each, those in members.items() if those & roll.learners), None)
+        if key is not None:
+            _assign(world, course, _entry(key, kind, True))
+            _on_roster(world, course, members[key] & roll.learners)
+            _assign(world, course, _entry(key, kind, False))
+            _on_roster(world, course, set())
+    _assign(world, course, {"universalAccess": True})
+    _on_roster(world, course, roll.learners)
+
+
+@check(
+    "R10", "Deactivated users and guests are assigned to nothing, and cannot be reset.", "reference, decided"
+)
+def guests_and_deactivated(world: World) -> None:
+    """One of each, assigned directly."""
+    if not world.is_own:
+        raise NotCheckedError("this changes assignments, and is done in a world of the kit's own only")
+    course, roll = _emptiest(world), _Roll.of(world)
+    for user in roll.others:
+        _assign(world, course, _entry(user, "USER", True))
+        if user in {row["user_id"] for row in world.rows(course_id=course["id"])}:
+            raise BrokenRuleError(world.last, f"no row of {user}, who is a guest or deactivated", "a row")
+        updated(world.reset(course, [user], 0), 0)
+
+
+@define
+class _Roll:
+    """Who can learn, who cannot, and who belongs to which group and site."""
+
+    learners: set[str]
+    others: set[str]
+    groups: dict[str, set[str]] = field(factory=dict)
+    sites: dict[str, set[str]] = field(factory=dict)
+
+    @classmethod
+    def of(cls, world: World) -> _Roll:
+        people = world.people()
+        learners = {each["user_id"] for each in people if can_learn(each)}
+        made = cls(learners, {each["user_id"] for each in people} - learners)
+        for each in world.get("/feed/group_users", limit=1000)["data"]:
+            made.groups.setdefault(each["group_id"], set()).add(each["user_id"])
+        for each in world.get("/feed/site_members", limit=1000)["data"]:
+            made.sites.setdefault(each["site_id"], set()).add(each["member_id"])
+        return made
+
+
+def can_learn(person: Json) -> bool:
+    """R10: neither deactivated nor a guest."""
+    return not person["status"].endswith("_DEACTIVATED") and not person["seat_type"].endswith("_COLLABORATOR")
+
+
+def _emptiest(world: World) -> Course:
+    """The published course with the fewest rows."""
+    rows = [row["course_id"] for row in world.rows()]
+    published = [each for each in world.courses() if each["status"] == "Published"]
+    return min(published, key=lambda course: (rows.count(course["id"]), course["id"]))
+
+
+def _entry(key: str, kind: str, is_assigned: bool) -> Json:
+    return {"assignments": [{"id": key, "type": f"ASSIGNMENT_TYPE_{kind}", "isAssigned": is_assigned}]}
+
+
+def _assign(world: World, course: Course, change: Json) -> None:
+    world.send("PUT", f"{COURSES}/{course['id']}/assignments", body={"assignments": [], **change}).expect(200)
+
+
+def _on_roster(world: World, course: Course, expected: set[str]) -> None:
+    told = world.last
+    shown = {row["user_id"] for row in world.rows(course_id=course["id"])}
+    if shown != expected:
+        said = f"{len(shown)}, of whom {len(shown - expected)} should not and {len(expected - shown)} are missing"
+        raise BrokenRuleError(told, f"rows of {len(expected)} users", said)
+
+
+CHECKS = (ways_of_being_assigned, guests_and_deactivated)
