@@ -9,12 +9,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 from mock_server._version import __version__
+from mock_server.compare.comparison import compare
+from mock_server.compare.printing import as_json, as_table
+from mock_server.compare.reader import TOKEN_VARIABLE, LiveError, Reader
 from mock_server.contract.document import document
 from mock_server.doors.serving import ServeError, serve
 from mock_server.mock import MockTraining
@@ -38,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        return _openapi() if arguments.command == "openapi" else _serve(arguments)
-    except (_UsageError, ServeError, ExporterCsvError) as error:
+        return _COMMANDS[arguments.command](arguments)
+    except (_UsageError, ServeError, ExporterCsvError, LiveError) as error:
         print(f"training-mock: {error}", file=sys.stderr)
         return _USAGE_ERROR
     except KeyboardInterrupt:
@@ -64,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"training-mock {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="serve | openapi")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="serve | openapi | compare")
     command = commands.add_parser(
         "serve",
         help="serve a world until SIGINT or SIGTERM",
@@ -79,7 +82,24 @@ def _parser() -> argparse.ArgumentParser:
         description="Print the OpenAPI 3.1 document that a server has at /openapi.json.",
         allow_abbrev=False,
     )
+    _add_compare(
+        commands.add_parser(
+            "compare",
+            help="hold a live tenant's answers beside our own",
+            description="Read a live tenant (GET only, this host only) and say where its answers differ from ours."
+            f" The token is read from {TOKEN_VARIABLE}. Only names and types of fields are printed, no values."
+            " Exit code: 0 nothing worse than a note, 1 warnings or errors, 2 it could not be read.",
+            allow_abbrev=False,
+        )
+    )
     return parser
+
+
+def _add_compare(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--live", required=True, metavar="URL", help="scheme and host, such as https://api.safetyculture.io"
+    )
+    command.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def _add_address(command: argparse.ArgumentParser) -> None:
@@ -176,12 +196,18 @@ def _allow_connections() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
-def _openapi() -> int:
+def _openapi(_: argparse.Namespace) -> int:
     try:
         print(json.dumps(document(), indent=2), flush=True)
     except BrokenPipeError:  # whoever reads it has seen enough; Python would flush once more on its way out
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    comparison = compare(Reader.to(arguments.live, os.environ.get(TOKEN_VARIABLE, "")))
+    print(as_json(comparison) if arguments.json else as_table(comparison), flush=True)
+    return 1 if comparison.is_alarming else 0
 
 
 def _secret(path: Path | None) -> str | None:
@@ -215,3 +241,10 @@ def _world(arguments: argparse.Namespace) -> MockTraining:
             policy=policy,
         )
     return MockTraining.demo(policy=policy)
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "serve": _serve,
+    "openapi": _openapi,
+    "compare": _compare,
+}

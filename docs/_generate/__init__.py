@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from docs._generate import contract, notebook, proofs, tables
+from docs._generate import contract, differences, notebook, proofs, tables
 
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
@@ -22,8 +22,10 @@ _MARKER = re.compile(r"^<!-- generate: (?P<name>[a-z-]+)(?P<arguments>( [\w./-]+
 _ANY_MARKER = re.compile(r"<!--\s*generate\b.*")
 
 _PARTS: dict[str, Callable[..., str]] = {
+    "capitals": differences.capitals,
     "contract": contract.contract,
     "errors": tables.errors,
+    "findings": differences.findings,
     "notebook": lambda path: notebook.to_markdown(notebook.execute(DOCS / path)),
     "operations": tables.operations,
     "policies": tables.policies,
@@ -31,6 +33,8 @@ _PARTS: dict[str, Callable[..., str]] = {
     "rights": tables.rights,
     "send-rules": tables.send_rules,
     "serve-options": tables.serve_options,
+    "unsure-fields": differences.unsure_fields,
+    "unsure-operations": differences.unsure_operations,
     "tests": lambda rule, *marks: proofs.section(rule, proofs.scan(ROOT / "tests"), ROOT, *marks),
 }
 

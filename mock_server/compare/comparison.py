@@ -1,0 +1,175 @@
+"""Asking both sides the same, and grading what differs: new is a note, missing a warning, another type an error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from attrs import field, frozen
+
+from mock_server.compare.reader import Answer, LiveError, Reader
+from mock_server.compare.structure import Structure, is_certain, parent, structure
+from mock_server.mock import MockTraining
+from mock_server.operations.call import Operation
+from mock_server.operations.table import OPERATIONS
+from mock_server.wire.message import Request
+
+Get = Callable[[str], Answer]
+_OWN = "training-mock-compare"
+_ROWS = "100"
+_SIZES = ("limit", "pageSize")
+# Read in vain or with harm: the first holds a secret, the other nothing but other people's URLs.
+_LEFT_OUT = ("GetWebhookToken", "ListWebhooks", "GetWebhook")
+_TAKEN_FROM = {
+    "courseId": ("ListCourses", "items", "id"),
+    "id": ("ListLessonsOfCourse", "lessons", "id"),
+    "userId": ("WhoAmI", "", "user_id"),
+    "pathId": ("ListPaths", "items", "id"),
+    "courseCollectionId": ("ListCollections", "items", "id"),
+}
+"""Where a path's parameter comes from: an operation, its list and the field."""
+
+
+class Grade(StrEnum):
+    """How much a difference matters to who reads the wire."""
+
+    NOTE = "note"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@frozen
+class Finding:
+    """One difference; made of names and types, never of values."""
+
+    grade: Grade
+    operation: str
+    place: str
+    said: str
+
+
+@frozen
+class Comparison:
+    """What was asked and what differed."""
+
+    asked: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_alarming(self) -> bool:
+        """Whether anything is worse than a note."""
+        return any(each.grade is not Grade.NOTE for each in self.findings)
+
+
+def compare(reader: Reader) -> Comparison:
+    """Read every operation that only reads. LiveError when the tenant cannot be reached or takes no token."""
+    live, own = _Side(reader.get), _Side(_own_answers(MockTraining.demo()))
+    asked: list[str] = []
+    findings: list[Finding] = []
+    for operation in _readable():
+        asked.append(operation.name)
+        findings += _compared(operation, live, own)
+    return Comparison(tuple(asked), tuple(findings))
+
+
+def _readable() -> list[Operation]:
+    return [
+        each
+        for each in OPERATIONS
+        if each.method == "GET" and each.handler is not None and each.name not in _LEFT_OUT
+    ]
+
+
+def _own_answers(mock: MockTraining) -> Get:
+    headers = (("authorization", f"Bearer {mock.token('admin')}"), ("user-agent", _OWN))
+
+    def get(path: str) -> Answer:
+        bare, _, query = path.partition("?")
+        answer = mock.handle(Request("GET", bare, query, headers))
+        return Answer(answer.status, json.loads(answer.body))
+
+    return get
+
+
+@frozen
+class _Side:
+    """One of the two, and what it has said so far."""
+
+    get: Get
+    said: dict[str, Any] = field(factory=dict)
+
+    def ask(self, operation: Operation) -> Answer | None:
+        """The answer; None where there is nothing to ask about."""
+        path = operation.template
+        for name, (source, rows, key) in _TAKEN_FROM.items():
+            if f"{{{name}}}" in path:
+                known = _first(self.said.get(source), rows, key)
+                if not known:
+                    return None
+                path = path.replace(f"{{{name}}}", quote(known, safe=""))
+        sizes = urlencode([(each, _ROWS) for each in _SIZES if each in operation.query])
+        answer = self.get(f"{path}?{sizes}" if sizes else path)
+        self.said[operation.name] = answer.value
+        return answer
+
+
+def _first(answer: object, rows: str, key: str) -> str:
+    if not isinstance(answer, dict):
+        return ""
+    listed = answer.get(rows, []) if rows else [answer]
+    found = listed[0].get(key) if isinstance(listed, list) and listed and isinstance(listed[0], dict) else ""
+    return found if isinstance(found, str) else ""
+
+
+def _compared(operation: Operation, live: _Side, own: _Side) -> Iterator[Finding]:
+    theirs, ours = live.ask(operation), own.ask(operation)
+    if theirs is None or ours is None:
+        yield Finding(Grade.NOTE, operation.name, "", "was not asked: the tenant has nothing to ask about")
+        return
+    if theirs.status == 401:
+        raise LiveError("the tenant takes this token for none: set another one")
+    if theirs.trouble:
+        grade = Grade.WARNING if theirs.status >= 400 else Grade.ERROR
+        yield Finding(grade, operation.name, "", theirs.trouble)
+        return
+    yield from differences(operation.name, structure(theirs.value), structure(ours.value))
+    yield from _next_page(operation, theirs.value)
+
+
+def differences(operation: str, theirs: Structure, ours: Structure) -> Iterator[Finding]:
+    """Every place that differs, below the topmost one only where both have what is above it."""
+    for place in sorted(theirs.keys() | ours.keys()):
+        above = parent(place)
+        if place and (above not in theirs or above not in ours):
+            continue
+        if place not in ours:
+            if not place.endswith("[]"):
+                yield Finding(Grade.NOTE, operation, place, f"is new: {_types(theirs, place)}")
+        elif place not in theirs:
+            if not place.endswith("[]"):
+                yield Finding(Grade.WARNING, operation, place, f"is missing; ours is {_types(ours, place)}")
+            else:
+                yield Finding(Grade.NOTE, operation, above, "is empty, so nothing in it could be compared")
+        elif not theirs[place].types <= ours[place].types:
+            said = f"is {_types(theirs, place)}, ours is {_types(ours, place)}"
+            yield Finding(Grade.ERROR, operation, place, said)
+        elif place and not place.endswith("[]") and is_certain(ours, place) and not is_certain(theirs, place):
+            yield Finding(Grade.WARNING, operation, place, "is missing in some; ours always has it")
+
+
+def _types(found: Structure, place: str) -> str:
+    return " or ".join(sorted(found[place].types))
+
+
+def _next_page(operation: Operation, value: object) -> Iterator[Finding]:
+    """Feeds go on where they say; it is looked at and, should it lead elsewhere, said, but never followed there."""
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    more = metadata.get("next_page") if isinstance(metadata, dict) else None
+    if not isinstance(more, str) or not more:
+        return
+    if not more.startswith("/") or more.startswith("//"):
+        said = "is not a path of this host; it was not followed"
+        yield Finding(Grade.ERROR, operation.name, "metadata.next_page", said)

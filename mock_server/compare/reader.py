@@ -1,0 +1,108 @@
+"""Reading a live tenant: GET and nothing else, of one host and no other, with a token that nobody prints."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from mock_server._version import __version__
+from mock_server.control.guard import is_loopback
+
+TOKEN_VARIABLE = "SAFETYCULTURE_API_TOKEN"  # noqa: S105 - the name of a variable, not what is in it
+_LARGEST = 64 * 1024 * 1024
+_PATIENCE = 60.0
+
+
+class LiveError(Exception):
+    """A tenant that cannot be read at all; the message names the remedy."""
+
+
+@frozen
+class Answer:
+    """What came back, as far as anybody looks at it."""
+
+    status: int
+    value: object = field(default=None, repr=False)
+    trouble: str = ""
+    """Why there is no value; never anything of the answer itself."""
+
+
+@frozen
+class Reader:
+    """One host, asked with one token."""
+
+    scheme: str
+    host: str
+    port: int | None
+    _token: str = field(repr=False)
+
+    @classmethod
+    def to(cls, url: str, token: str) -> Reader:
+        """LiveError unless it is the plain URL of a host, https or on this machine, and the token one line of ASCII."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise LiveError("--live is not a URL; give one such as https://api.safetyculture.io") from None
+        host = parts.hostname or ""
+        is_plain = not (
+            parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password
+        )
+        if parts.scheme not in ("https", "http") or not host or not is_plain:
+            raise LiveError("--live takes scheme and host alone, such as https://api.safetyculture.io")
+        if parts.scheme == "http" and not is_loopback(host):
+            raise LiveError(
+                "--live takes http on this machine alone, for the token would be readable: use https"
+            )
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            raise LiveError(
+                f"set {TOKEN_VARIABLE} to an API token; it is never an option, as others could see it"
+            )
+        return cls(parts.scheme, host, port, token)
+
+    def get(self, path: str) -> Answer:
+        """Read one path of the host. LiveError when it cannot be reached."""
+        if not path.startswith("/") or path.startswith("//"):
+            raise ValueError("only a path of the host itself is read")
+        connection = self._connection()
+        try:
+            connection.request("GET", path, headers=self._headers())
+            response = connection.getresponse()
+            body = response.read(_LARGEST + 1)
+            kind = response.headers.get_content_type()
+        except (OSError, HTTPException) as error:
+            raise LiveError(f"{self.host} cannot be read: {type(error).__name__}") from None
+        finally:
+            connection.close()
+        return _answer(response.status, kind, body)
+
+    def _connection(self) -> HTTPConnection:
+        if self.scheme == "http":
+            return HTTPConnection(self.host, self.port, timeout=_PATIENCE)
+        return HTTPSConnection(self.host, self.port, timeout=_PATIENCE, context=ssl.create_default_context())
+
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {self._token}",
+            "Accept": "application/json",
+            "User-Agent": f"training-mock-compare/{__version__}",
+        }
+
+
+def _answer(status: int, kind: str, body: bytes) -> Answer:
+    if 300 <= status < 400:
+        return Answer(status, trouble="redirects, which is not followed")
+    if status != 200:
+        return Answer(status, trouble=f"is answered {status}")
+    if kind != "application/json":
+        return Answer(status, trouble="is not application/json")
+    if len(body) > _LARGEST:
+        return Answer(status, trouble=f"is longer than {_LARGEST} bytes")
+    try:
+        return Answer(status, json.loads(body))
+    except (ValueError, RecursionError):
+        return Answer(status, trouble="is not JSON")

@@ -1,0 +1,72 @@
+"""What an answer is made of: the names of its fields and their types, and not one of its values.
+
+This is the scrubbing, too: whatever is printed or written comes from here, so no value of a person can be in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from attrs import define, field
+
+_NAME = re.compile(r"[A-Za-z@][A-Za-z_]{0,39}[0-9]{0,2}")
+OTHER_NAME = "{key}"
+"""Stands for a key that does not look like the name of a field; it may be an id, an address or somebody's name."""
+
+
+@define
+class Place:
+    """One place in an answer, such as ``data[].user_id``."""
+
+    types: set[str] = field(factory=set)
+    times: int = 0
+    """How often it was seen."""
+
+
+Structure = dict[str, Place]
+
+
+def structure(value: object) -> Structure:
+    """The places of a decoded JSON value; "" is the value itself."""
+    found: Structure = {}
+    _walk(value, "", found)
+    return found
+
+
+def _walk(value: object, where: str, found: Structure) -> None:
+    place = found.setdefault(where, Place())
+    place.types.add(_type(value))
+    place.times += 1
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            shown = name if _NAME.fullmatch(name) else OTHER_NAME
+            _walk(each, f"{where}.{shown}" if where else shown, found)
+    elif isinstance(value, list):
+        for each in value:
+            _walk(each, f"{where}[]", found)
+
+
+def _type(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int() | float():
+            return "number"
+        case str():
+            return "text"
+        case list():
+            return "list"
+    return "object"
+
+
+def parent(place: str) -> str:
+    """The place that a place stands in."""
+    return place.removesuffix("[]") if place.endswith("[]") else place.rpartition(".")[0]
+
+
+def is_certain(found: Structure, place: str) -> bool:
+    """Whether a field stood in every object that could have had it."""
+    return found[place].times >= found[parent(place)].times

@@ -1,0 +1,232 @@
+"""A tenant beside our own answers: another reference server, made different on purpose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from attrs import evolve, field, frozen
+
+from mock_server import MockTraining
+from mock_server.cli import main
+from mock_server.compare.comparison import Comparison, Grade, compare, differences
+from mock_server.compare.reader import TOKEN_VARIABLE, LiveError, Reader
+from mock_server.compare.structure import structure
+from mock_server.doors.serving import serve
+from mock_server.wire.message import Request, Response
+
+COURSES, FEED = "/training/courses/v1", "/training/v1/feed/training-course-progress"
+Meddle = Callable[[Response], Response]
+
+
+@frozen
+class Tenant:
+    """A reference server whose answers pass through somebody's hands."""
+
+    mock: MockTraining
+    meddle: dict[str, Meddle]
+    seen: list[Request] = field(factory=list)
+
+    def handle(self, request: Request) -> Response:
+        self.seen.append(request)
+        response = self.mock.handle(request)
+        own = self.meddle.get(request.path)
+        return response if own is None else own(response)
+
+
+def changed(change: Callable[[Any], None]) -> Meddle:
+    def meddle(response: Response) -> Response:
+        value = json.loads(response.body)
+        change(value)
+        return evolve(response, body=json.dumps(value).encode())
+
+    return meddle
+
+
+@contextmanager
+def tenant(**meddle: Meddle) -> Iterator[tuple[Tenant, str]]:
+    paths = {"courses": COURSES, "feed": FEED, "who": "/accounts/user/v1/user:WhoAmI"}
+    made = Tenant(MockTraining.demo(), {paths[name]: each for name, each in meddle.items()})
+    with serve(made) as server:
+        yield made, server.url
+
+
+def compared(made: Tenant, url: str) -> Comparison:
+    return compare(Reader.to(url, made.mock.token("admin")))
+
+
+def said(comparison: Comparison) -> set[tuple[str, str, str]]:
+    return {(each.grade.value, each.operation, each.place) for each in comparison.findings}
+
+
+def test_a_tenant_like_ours_differs_in_nothing() -> None:
+    with tenant() as (made, url):
+        comparison = compared(made, url)
+    assert [each for each in comparison.findings if each.grade is not Grade.NOTE] == []
+    assert {"WhoAmI", "ListCourses", "GetLesson", "ListTrainingCourseProgress"} <= set(comparison.asked)
+    assert not comparison.is_alarming
+
+
+def rename(value: Any) -> None:
+    for each in value["items"]:
+        each["lessonCount"] = each.pop("LessonCount")
+
+
+def retype(value: Any) -> None:
+    for each in value["data"]:
+        each["score"] = str(each["score"])
+        each["progress_percent"] = int(each["progress_percent"])  # a number all the same
+    del value["data"][0]["due_at"]
+
+
+def test_what_is_renamed_missing_retyped_or_new_is_graded() -> None:
+    meddle = {
+        "courses": changed(rename),
+        "feed": changed(retype),
+        "who": changed(lambda value: value.update(nickname="Anna", lastname=None)),
+    }
+    with tenant(**meddle) as (made, url):
+        comparison = compared(made, url)
+    assert said(comparison) - {each for each in said(comparison) if not each[2]} == {
+        ("note", "ListCourses", "items[].lessonCount"),
+        ("warning", "ListCourses", "items[].LessonCount"),
+        ("error", "ListTrainingCourseProgress", "data[].score"),
+        ("warning", "ListTrainingCourseProgress", "data[].due_at"),
+        ("note", "WhoAmI", "nickname"),
+        ("error", "WhoAmI", "lastname"),
+    }
+    (score,) = [each for each in comparison.findings if each.place == "data[].score"]
+    assert score.said == "is text, ours is number"
+    assert comparison.is_alarming
+
+
+def test_nothing_but_get_leaves_and_nobody_else_is_asked() -> None:
+    with tenant() as (elsewhere, other):
+        redirect = Response(302, (("location", f"{other}{COURSES}"),))
+
+        def onward(value: Any) -> None:
+            value["metadata"]["next_page"] = f"{other}{FEED}"
+
+        with tenant(courses=lambda _: redirect, feed=changed(onward)) as (made, url):
+            comparison = compared(made, url)
+    assert elsewhere.seen == []
+    assert {each.method for each in made.seen} == {"GET"}
+    assert ("error", "ListCourses", "") in said(comparison)
+    assert ("error", "ListTrainingCourseProgress", "metadata.next_page") in said(comparison)
+    assert not [each for each in made.seen if "/webhooks/" in each.path]  # would answer a secret
+
+
+def test_a_world_is_not_changed_by_being_read() -> None:
+    with tenant() as (made, url):
+        before = made.mock.state()
+        compared(made, url)
+        assert made.mock.diff(before) == ()
+
+
+@pytest.mark.parametrize(
+    ("response", "grade"),
+    [
+        (Response(403, (), b"secret"), "warning"),
+        (Response(500, (), b"secret"), "warning"),
+        (Response(200, (("content-type", "text/html"),), b"secret"), "error"),
+        (Response(200, (("content-type", "application/json"),), b"secret"), "error"),
+        (Response(200, (("content-type", "application/json"),), b"[" * 100_000), "error"),
+        (Response(200, (("content-type", "application/json"),), b'["secret"]'), "error"),
+    ],
+)
+def test_whatever_comes_is_said_and_not_shown(response: Response, grade: str) -> None:
+    with tenant(courses=lambda _: response) as (made, url):
+        comparison = compared(made, url)
+    found = [each for each in comparison.findings if each.operation == "ListCourses"]
+    assert grade in {each.grade.value for each in found}
+    assert "secret" not in repr(comparison)
+
+
+def test_no_value_of_anybody_is_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_name(value: Any) -> None:
+        value["people"] = {each["user_email"]: each for each in value["data"]}
+        value["data"] = "anna@example.org"
+
+    with tenant(feed=changed(by_name)) as (made, url):
+        monkeypatch.setenv(TOKEN_VARIABLE, made.mock.token("admin"))
+        assert main(["compare", "--live", url]) == 1
+        table = capsys.readouterr()
+        assert main(["compare", "--live", url, "--json"]) == 1
+        found = capsys.readouterr()
+    printed = table.out + table.err + found.out + found.err
+    world = made.mock.world
+    for each in world.users:
+        assert each.id not in printed
+        assert each.email not in printed
+        assert each.last_name not in printed
+    assert made.mock.token("admin") not in printed
+    assert "anna@" not in printed
+    assert json.loads(found.out)["findings"]
+    assert "operations asked" in table.out
+    assert "people.{key}" not in table.out  # what is new is named once, at the top
+
+
+def test_the_command_ends_with_0_when_all_is_alike(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tenant() as (made, url):
+        monkeypatch.setenv(TOKEN_VARIABLE, made.mock.token("admin"))
+        assert main(["compare", "--live", url]) == 0
+    assert "0 errors, 0 warnings" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "api.safetyculture.io",
+        "ftp://127.0.0.1",
+        "http://api.safetyculture.io",
+        "https://user:word@api.safetyculture.io",
+        "https://api.safetyculture.io/training",
+        "https://api.safetyculture.io?x=1",
+        "https://host:port",
+        "https://[::1",
+    ],
+)
+def test_a_url_that_is_no_host_is_refused_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(LiveError, match="--live"):
+        Reader.to(url, "token")
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "schlüssel"])
+def test_a_token_comes_from_the_environment_and_is_one_word(
+    token: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, token)
+    assert main(["compare", "--live", "https://127.0.0.1:9"]) == 2
+    said = capsys.readouterr().err
+    assert TOKEN_VARIABLE in said
+    assert not token or token not in said
+
+
+def test_a_tenant_that_is_not_there_or_does_not_know_the_token_is_said_so() -> None:
+    with tenant() as (_, url), pytest.raises(LiveError, match="token"):
+        compare(Reader.to(url, "unknown"))
+    with pytest.raises(LiveError, match="cannot be read"):
+        Reader.to("http://127.0.0.1:1", "token").get("/")
+
+
+@pytest.mark.parametrize("path", ["", "feed", "//elsewhere/x", "https://elsewhere/"])
+def test_only_paths_of_the_host_are_read(path: str) -> None:
+    with pytest.raises(ValueError, match="only a path"):
+        Reader.to("http://127.0.0.1:1", "token").get(path)
+
+
+def test_an_empty_list_is_no_missing_field() -> None:
+    ours = structure({"items": [{"id": "1"}]})
+    (found,) = differences("X", structure({"items": []}), ours)
+    assert (found.grade, found.place) == (Grade.NOTE, "items")
+    assert list(differences("X", ours, structure({"items": []}))) == []
+    (missing,) = differences("X", structure({"items": [{"id": "1"}, {}]}), ours)
+    assert missing.said == "is missing in some; ours always has it"
