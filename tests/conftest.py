@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+VARIABLE = "TRAINING_SDK_STATE_DIR"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where evidence, journals and logs go, of fixtures that outlive a test too."""
+    folder = tmp_path_factory.getbasetemp() / "state"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(folder / "shared"))
+        yield folder
+
 
 @pytest.fixture(autouse=True)
-def state_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Evidence, journals and logs of a test go to a directory of its own, which is made only if it is used."""
-    own = tmp_path_factory.getbasetemp() / "state" / uuid.uuid4().hex
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(own))
+def state_directory(states: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a test go to a directory of its own, which is made only if it is used."""
+    monkeypatch.setenv(VARIABLE, str(states / uuid.uuid4().hex))

@@ -188,7 +188,9 @@ def environment_variables() -> set[str]:
     folders = (Path(package.__path__[0]) for package in (training_sdk, mock_server))
     texts = (file.read_text(encoding="utf-8") for folder in folders for file in folder.rglob("*.py"))
     return {
-        name for text in texts for name in re.findall(r'"((?:SAFETYCULTURE|TRAINING_MOCK|TRAINING_SDK)_[A-Z_]+)"', text)
+        name
+        for text in texts
+        for name in re.findall(r'"((?:SAFETYCULTURE|TRAINING_MOCK|TRAINING_SDK)_[A-Z_]+)"', text)
     }
 
 

@@ -48,6 +48,9 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 8.0
 LONGEST_MESSAGE = 1000
 
+UNREADABLE = "something unreadable"
+"""What an answer is called that came, and whose body was not what the wire documents."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 UNKNOWN = (
@@ -143,7 +146,7 @@ def _out_of_time(error: TrainingError, wait: float, most: float) -> TrainingErro
 
 def _interruption(problem: BaseException) -> str:
     if isinstance(problem, DecodingError):
-        return f"the server answered {problem.status or 'it'} with something unreadable ({problem.message})"
+        return f"the server answered {problem.status or 'it'} with {UNREADABLE} ({problem.message})"
     return f"interrupted by {type(problem).__name__}"
 
 

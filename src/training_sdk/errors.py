@@ -23,6 +23,8 @@
     ├── PlanMismatchError             the client does not speak to where the plan was made; nothing was sent
     ├── StalePlanError                the people or the course moved since the plan was made
     ├── UnconfirmedFormatError        a live service on which the reset's format was never proved; nothing was sent
+    ├── ProofFailedError              on the sacrificial course a reset did not do what its format should do
+    ├── ClockError                    this machine's clock and a live service's are too far apart; nothing was sent
     ├── ResetInterruptedError         a reset of several chunks was stopped between two of them
     ├── AlreadyAppliedError           a plan is applied once, and this one was, or has begun; nothing was sent
     ├── IncompleteResetError          from raise_for_incomplete(): not every target is known to have been reset
@@ -206,6 +208,17 @@ class StalePlanError(TrainingError):
 
 class UnconfirmedFormatError(TrainingError):
     """The server is not the reference server, and the body of a reset is assumed. Nothing was sent."""
+
+
+class ProofFailedError(TrainingError):
+    """What a reset did on the sacrificial course is not what its format should do, or has not been seen yet.
+
+    ``reason`` says which, ``report`` what became of whom, where something was sent. The format stays locked.
+    """
+
+
+class ClockError(TrainingError):
+    """This machine's clock and that of a live service are too far apart to judge what is late. Nothing was sent."""
 
 
 class ResetInterruptedError(TrainingError):

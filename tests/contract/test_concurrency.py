@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
@@ -30,7 +31,14 @@ from mock_server import MockTraining
 from mock_server.world.courses import Course
 from mock_server.world.keys import Keys, Slot
 from mock_server.world.ledger import Certificate
-from training_sdk import ConflictError, ResetReport, StalePlanError, TrainingClient
+from training_sdk import (
+    AlreadyAppliedError,
+    ConflictError,
+    RecordsLockedError,
+    ResetReport,
+    StalePlanError,
+    TrainingClient,
+)
 
 USERS, GENERATIONS, LESSONS, ATTEMPTS = 60, 8, 4, 2
 ENOUGH = 200
@@ -286,26 +294,31 @@ def test_R18_of_two_resets_at_once_one_has_the_effect(engine: Engine) -> None:
             assert len(plant.mock.outbox) == turn * len([*NOTIFIED, "emil"])
 
 
-def _apply(client: TrainingClient, plan: Any) -> ResetReport | StalePlanError | ConflictError:
+Refused = StalePlanError | ConflictError | RecordsLockedError | AlreadyAppliedError
+
+
+def _apply(client: TrainingClient, plan: Any) -> ResetReport | Refused:
     try:
         return client.resets.apply(plan, confirm=typed(plan))
-    except (StalePlanError, ConflictError) as refused:
+    except (StalePlanError, ConflictError, RecordsLockedError, AlreadyAppliedError) as refused:
         return refused
 
 
-@pytest.mark.parametrize("plans", ["one plan", "a plan each"])
-def test_R11_two_operators_at_once_reset_once(engine: Engine, plans: str) -> None:
+@pytest.mark.parametrize("plans", ["one plan", "one plan on two machines", "a plan each"])
+def test_R11_two_operators_at_once_reset_once(engine: Engine, plans: str, tmp_path: Path) -> None:
     plant = grow()
     plant.mock.world.clock.resume()
     with (
         plant.mock.serve(engine=engine) as server,
         TrainingClient(plant.mock.token("admin"), base_url=server.url) as one,
+        TrainingClient(plant.mock.token("admin"), base_url=server.url, state_dir=tmp_path / "two") as two,
     ):
+        other = two if plans == "one plan on two machines" else one
         for turn in range(1, 4):
             _complete_all(plant)
             first = one.resets.plan_everyone(plant.forklift)
-            second = first if plans == "one plan" else one.resets.plan_everyone(plant.forklift)
-            ended = _together(partial(_apply, one, first), partial(_apply, one, second))
+            second = first if plans.startswith("one plan") else one.resets.plan_everyone(plant.forklift)
+            ended = _together(partial(_apply, one, first), partial(_apply, other, second))
             done = [each for each in ended if isinstance(each, ResetReport)]
             assert [report.reset_count for report in done] == [5]
             assert len(plant.mock.outbox) == turn * len([*NOTIFIED, "emil"])

@@ -66,7 +66,10 @@ OFFERED: dict[str, tuple[str, Call]] = {
 }
 """The one method that is there for an operation."""
 
-BESIDE = {"courses.get", "resets.plan", "resets.plan_everyone", "request"}
+BESIDE = {
+    *("courses.get", "request", "resets.plan", "resets.plan_everyone", "resets.plan_due", "resets.approve"),
+    "resets.resume",
+}
 """Methods that are made of others' operations."""
 
 NOT_OFFERED = {

@@ -19,7 +19,7 @@ from training_sdk import (
     ResetReport,
     TrainingClient,
 )
-from training_sdk.resets import applying
+from training_sdk.resets import sending
 
 
 def _cut(when: Literal["before", "after"]) -> Cut:
@@ -46,7 +46,7 @@ def _reset_in_truth(client: TrainingClient, course_id: str) -> set[str]:
 def test_R11_a_lost_answer_is_an_unknown_outcome_and_is_settled_by_reading_back(
     stage: Stage, plant: Plant, monkeypatch: pytest.MonkeyPatch, when: Literal["before", "after"]
 ) -> None:
-    monkeypatch.setattr(applying, "CHUNK", 1)
+    monkeypatch.setattr(sending, "CHUNK", 1)
     client = stage.client(cut=_cut(when))
     plan = client.resets.plan_everyone(plant.forklift)
     first, second, *rest = [user.user_id for user in plan.targets]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -26,6 +27,7 @@ from contract.stage import LIVE, Handle, Stage, typed
 from mock_server import MockTraining
 from mock_server.wire.message import Request, Response
 from training_sdk import (
+    AlreadyAppliedError,
     DecodingError,
     InvalidArgumentError,
     NotFoundError,
@@ -106,12 +108,16 @@ def test_R16_whoever_joins_after_the_plan_is_not_reset(stage: Stage, plant: Plan
     assert row.progress_percent == 100
 
 
-def test_R11_a_plan_applied_twice_resets_once(stage: Stage, plant: Plant) -> None:
+def test_R11_a_plan_applied_twice_resets_once(stage: Stage, plant: Plant, tmp_path: Path) -> None:
     client = stage.client()
     plan = client.resets.plan_everyone(plant.forklift)
     client.resets.apply(plan, confirm=typed(plan))
-    with nothing_changes(plant.mock), pytest.raises(StalePlanError):
+    with nothing_changes(plant.mock), pytest.raises(AlreadyAppliedError):
         client.resets.apply(plan, confirm=typed(plan))
+    # Another machine knows nothing of the first time, but sees that everybody has moved.
+    elsewhere = stage.client(state_dir=tmp_path / "another machine")
+    with nothing_changes(plant.mock), pytest.raises(StalePlanError, match="applied already"):
+        elsewhere.resets.apply(plan, confirm=typed(plan))
     assert len(stage.tap.resets) == 1
 
 
@@ -146,7 +152,8 @@ def test_R06_one_call_for_everyone_never_reaches_further_than_a_team_leads_view(
     assert plant.names(user.user_id for user in plan.targets) == {"anna", "dora"}
     with nothing_changes(plant.mock), pytest.raises(StalePlanError):
         client.resets.apply(plan, confirm=typed(plan), server_side=True)
-    assert client.resets.apply(plan, confirm=typed(plan)).reset_count == 2
+    again = client.resets.plan_everyone(plant.forklift)
+    assert client.resets.apply(again, confirm=typed(again)).reset_count == 2
     assert plant.mock.world.record(FORKLIFT, plant.id("ben")) is not None
 
 

@@ -28,7 +28,7 @@ USERS_PERMISSION, TRAINING_PERMISSION = "Platform management: Users", "Training:
 # --- R01, R02 --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("who", ["manager", "teamlead", "learner"])
+@pytest.mark.parametrize("who", ["manager", "teamlead"])
 def test_R01_a_reset_of_listed_users_needs_the_permission_and_names_it(
     stage: Stage, plant: Plant, who: TokenName
 ) -> None:
@@ -40,6 +40,22 @@ def test_R01_a_reset_of_listed_users_needs_the_permission_and_names_it(
     assert dict(refused.value.info.metadata)["permission"] == USERS_PERMISSION
     assert refused.value.report is not None
     assert refused.value.report.counts[Outcome.FAILED] == 1
+
+
+def test_R01_a_learner_cannot_even_keep_the_evidence_of_a_reset_and_may_not_send_it(
+    stage: Stage, plant: Plant
+) -> None:
+    client = stage.client("learner")
+    plan = client.resets.plan(plant.forklift, plant.ids("anna"))
+    with nothing_changes(plant.mock):
+        with pytest.raises(PermissionDeniedError) as refused:
+            client.resets.apply(plan, confirm=typed(plan))
+        body = {"courseId": plant.forklift, "userIds": plant.ids("anna")}
+        answer = stage.reset(body, confirming(FORKLIFT, 1), who="learner")
+    assert (refused.value.status, refused.value.reason) == (403, "PERMISSION_DENIED")
+    assert (answer.status_code, reason(answer)) == (403, "PERMISSION_DENIED")
+    assert metadata(answer)["permission"] == USERS_PERMISSION
+    assert len(stage.tap.resets) == 1, "the one sent by hand"
 
 
 @pytest.mark.parametrize("who", ["admin", "resetter"])

@@ -10,6 +10,7 @@ import httpx
 
 from training_sdk import (
     APIStatusError,
+    Approval,
     AssignmentResult,
     AsyncListing,
     AsyncTrainingClient,
@@ -28,6 +29,7 @@ from training_sdk import (
     Listing,
     Me,
     Page,
+    People,
     PermissionSet,
     ProgressRow,
     RawResponse,
@@ -41,10 +43,15 @@ from training_sdk import (
     TrainingError,
     User,
     UserStatus,
+    Waves,
+    Where,
 )
+from training_sdk.recertification import Due
+
+WHERE = Where(score_below=80)
 
 
-def sync(client: TrainingClient, plan: ResetPlan) -> None:
+def sync(client: TrainingClient, plan: ResetPlan, due: Due) -> None:
     assert_type(client.users.me(), Me)
     assert_type(
         client.users.list(ids=["u"], statuses=[UserStatus.ACTIVE], seat_types=[SeatType.LITE]), Listing[User]
@@ -72,11 +79,17 @@ def sync(client: TrainingClient, plan: ResetPlan) -> None:
     assert_type(client.sites.members(site_ids={"s"}), Listing[SiteMember])
     assert_type(client.resets.plan("c", users=["u"], only="completed"), ResetPlan)
     assert_type(client.resets.plan_everyone("c", only=None), ResetPlan)
+    assert_type(client.resets.plan(["c", "d"], People.of(["a@example.test"]), where=WHERE), ResetPlan)
+    assert_type(client.resets.plan([], users=["u"], paths=["p"]), ResetPlan)
+    assert_type(client.resets.plan_due(due), ResetPlan)
+    assert_type(client.resets.approve(plan, confirm="typed", key="id_ed25519"), Approval)
     assert_type(client.resets.apply(plan, confirm="typed", reason="why", ticket="T-1"), ResetReport)
+    assert_type(client.resets.apply(plan, confirm="typed", waves=Waves(size=10), tolerance=1), ResetReport)
+    assert_type(client.resets.resume(plan, confirm="typed", stop=lambda: False), ResetReport)
     assert_type(client.request("GET", "/x", params={"a": 1}), RawResponse)
 
 
-def asynchronous(client: AsyncTrainingClient, plan: ResetPlan) -> list[object]:
+def asynchronous(client: AsyncTrainingClient, plan: ResetPlan, due: Due) -> list[object]:
     return [
         assert_type(client.users.me(), Coroutine[Any, Any, Me]),
         assert_type(client.users.list(usernames=["u"]), AsyncListing[User]),
@@ -102,6 +115,9 @@ def asynchronous(client: AsyncTrainingClient, plan: ResetPlan) -> list[object]:
         assert_type(client.sites.members(), AsyncListing[SiteMember]),
         assert_type(client.resets.plan("c", users=["u"]), Coroutine[Any, Any, ResetPlan]),
         assert_type(client.resets.plan_everyone("c"), Coroutine[Any, Any, ResetPlan]),
+        assert_type(client.resets.plan_due(due), Coroutine[Any, Any, ResetPlan]),
+        assert_type(client.resets.approve(plan, confirm="typed"), Coroutine[Any, Any, Approval]),
+        assert_type(client.resets.resume(plan, confirm="typed"), Coroutine[Any, Any, ResetReport]),
         assert_type(
             client.resets.apply(plan, confirm="typed", server_side=True), Coroutine[Any, Any, ResetReport]
         ),

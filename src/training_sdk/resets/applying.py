@@ -19,7 +19,7 @@ from training_sdk.resets.account import Account, Fate, fate_of
 from training_sdk.resets.approval import Approved
 from training_sdk.resets.confirming import check_lifetime, check_reason
 from training_sdk.resets.four_eyes import require_approval
-from training_sdk.resets.identity import ProvenCalls, check_origin, who_and_where
+from training_sdk.resets.identity import ProvenCalls, check_clock, check_origin, who_and_where
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.plan import Key, Origin, PlannedCourse, PlannedReset
 from training_sdk.resets.planning import check_course, moved, read_rows, refuse_moved
@@ -60,6 +60,8 @@ class Arrival:
     """Where an order is carried out: who we are there, by which calls, and what was proved about the service."""
 
     calls: Calls
+    """Such as believe no answer but that of the server that was found here."""
+    plain: Calls
     here: Origin
     proof: Proof | None
     approved: Approved | None = None
@@ -81,6 +83,8 @@ def arrive(calls: Calls, order: Order, find_proof: FindProof) -> Flow[Arrival]:
         proof = yield Act(lambda: find_proof(ground), "proofs: look for one")
     check_origin(order.plan, here, proof)
     check_reason(order, here)
+    if not here.reference_server:
+        yield from check_clock(calls)
     four_eyes = order.safeguards.four_eyes
     approved: Approved | None = None
     if four_eyes is not None:
@@ -88,7 +92,7 @@ def arrive(calls: Calls, order: Order, find_proof: FindProof) -> Flow[Arrival]:
         approved = yield from require_approval(
             calls, order.plan, order.approval, rule=four_eyes, allowed_signers=signers, here=here
         )
-    return Arrival(ProvenCalls.of(calls) if here.reference_server else calls, here, proof, approved)
+    return Arrival(ProvenCalls.of(calls) if here.reference_server else calls, calls, here, proof, approved)
 
 
 @define
@@ -142,7 +146,7 @@ class Run:
         if people:
             rows = yield from self.keeper.gather(self.arrival.calls, self.order, people)
             self.account.packs = list(self.keeper.packs)
-            yield from self._leave_out(people, _moved_of(people, rows))
+            yield from self._leave_out(people, moved(people, rows), rows)
 
     def _course(self, course: PlannedCourse, work: Sequence[Piece]) -> Flow[None]:
         people = [user for user in self.order.plan.users if user.course_id == course.id and not user.left_out]
@@ -163,9 +167,10 @@ class Run:
             return
         yield from check_course(self.arrival.calls, course)
         everyone = self.order.server_side
-        rows = yield from read_rows(
+        found = yield from read_rows(
             self.arrival.calls, course.id, None if everyone else [user.user_id for user in people]
         )
+        rows = {(course.id, user_id): row for user_id, row in found.items()}
         names = moved(people, rows)
         if everyone:  # a call for everyone would reach those too whom the plan does not know
             planned = {user.user_id for user in self.order.plan.users if user.course_id == course.id}
@@ -178,7 +183,7 @@ class Run:
         self,
         people: Sequence[PlannedReset],
         names: Mapping[Key, str],
-        rows: Mapping[str, ProgressRow] | None = None,
+        rows: Mapping[Key, ProgressRow],
     ) -> Flow[None]:
         new = {key: name for key, name in names.items() if key not in self.moved}
         if not new:
@@ -211,7 +216,7 @@ class Run:
         yield from self.keeper.refresh(self.arrival.calls, self.order, piece.people)
         if not self.has_sent:
             # Once more, now that nothing but the first send follows: what answers here is what will be reset.
-            here = yield from who_and_where(self.arrival.calls)
+            here = yield from who_and_where(self.arrival.plain)
             check_origin(self.order.plan, here, self.arrival.proof)
 
     def _send(self, piece: Piece) -> Flow[None]:
@@ -334,17 +339,7 @@ def _trying(flow: Flow[None], told: TrainingError) -> Flow[None]:
         told.add_note(f"Besides, the records could not be kept: {trouble}")
 
 
-def _moved_of(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow]) -> dict[Key, str]:
-    """Whoever of several courses does not stand as planned, by name."""
-    found: dict[Key, str] = {}
-    for course_id in {user.course_id for user in people}:
-        here = {user_id: row for (course, user_id), row in rows.items() if course == course_id}
-        found |= moved([user for user in people if user.course_id == course_id], here)
-    return found
-
-
-def _all_cleared(people: Sequence[PlannedReset], rows: Mapping[str, ProgressRow] | None) -> bool:
+def _all_cleared(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow]) -> bool:
     """Whether they all stand where the plan would have put them: the likeliest reason why everyone has moved."""
-    targets = [user for user in people if user.is_target]
-    found = [rows.get(user.user_id) for user in targets] if rows else []
+    found = [rows.get(user.key) for user in people if user.is_target]
     return bool(found) and all(row is not None and not row.has_recorded_progress for row in found)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import attrs
 from attrs import frozen
 
-from training_sdk._flow import Flow, Request, Response
+from training_sdk._flow import Flow, Moment, Now, Request, Response
 from training_sdk._pages import Calls
-from training_sdk.errors import PlanMismatchError, UnconfirmedFormatError
+from training_sdk.errors import ClockError, PlanMismatchError, UnconfirmedFormatError
 from training_sdk.models.users import Me
 from training_sdk.resets.plan import Origin, ResetPlan
 from training_sdk.resets.proofs import Proof
@@ -25,6 +28,9 @@ UNCONFIRMED = (
     "(client.resets.prove_format), or use the web app there"
 )
 
+LARGEST_DIFFERENCE = timedelta(minutes=5)
+"""Between this machine's clock and a live service's, while what is late there is judged by the clock here."""
+
 
 def who_and_where(calls: Calls) -> Flow[Origin]:
     """Whose token this is, and what kind of server answers."""
@@ -36,8 +42,42 @@ def who_and_where(calls: Calls) -> Flow[Origin]:
     return Origin(str(calls.base_url), me.organisation_id, me.user_id, is_reference)
 
 
+def check_clock(calls: Calls) -> Flow[None]:
+    """Raise ClockError if the server's ``Date`` is not about what the clock here says.
+
+    A server that gives no time, or none that can be read, is not judged.
+    """
+    theirs = yield from calls.call(WHO_AM_I, _date)
+    now: Moment = yield Now()
+    if theirs is None:
+        return
+    apart = now.utc - theirs
+    if abs(apart) > LARGEST_DIFFERENCE:
+        way = "ahead of" if apart > timedelta(0) else "behind"
+        by = timedelta(seconds=round(abs(apart).total_seconds()))
+        raise ClockError(
+            f"this machine's clock is {by} {way} that of {calls.base_url}, so nobody could tell from here "
+            "what the service shows late. Nothing was sent. Set the clock",
+            reason="CLOCK_OFF",
+        )
+
+
+def _date(response: Response) -> datetime | None:
+    with suppress(ValueError):
+        found = parsedate_to_datetime(response.header("date") or "")
+        return found if found.tzinfo is not None else None
+    return None
+
+
 def check_origin(plan: ResetPlan, here: Origin, proof: Proof | None = None) -> None:
     """Raise unless this is where the plan was made, and the reference server or a service with a proof."""
+    check_place(plan, here)
+    if not here.reference_server and proof is None:
+        raise UnconfirmedFormatError(UNCONFIRMED.format(where=here.base_url))
+
+
+def check_place(plan: ResetPlan, here: Origin) -> None:
+    """Raise PlanMismatchError unless this is where the plan was made."""
     made = plan.origin
     for there, now in (
         (f"on {made.base_url}", f"on {here.base_url}"),
@@ -48,8 +88,6 @@ def check_origin(plan: ResetPlan, here: Origin, proof: Proof | None = None) -> N
             raise PlanMismatchError(
                 f"the plan was made {there}, but this client works {now}. Nothing was sent"
             )
-    if not here.reference_server and proof is None:
-        raise UnconfirmedFormatError(UNCONFIRMED.format(where=here.base_url))
 
 
 def _kind(origin: Origin) -> str:
@@ -81,4 +119,27 @@ class ProvenCalls(Calls):
     @classmethod
     def of(cls, calls: Calls) -> ProvenCalls:
         """The same calls, less trusting."""
+        return cls(**attrs.asdict(calls, recurse=False))
+
+
+@frozen
+class LiveCalls(Calls):
+    """Calls that believe no answer of the reference server: nothing about a live service can be proved by those."""
+
+    def call(self, request: Request, decode: Callable[[Response], T]) -> Flow[T]:
+        """Send, and raise PlanMismatchError if the reference server answers."""
+
+        def read(response: Response) -> T:
+            if reference_server(response):
+                raise PlanMismatchError(
+                    f"it was the reference server that answered {request.path}, and nothing about a live service can "
+                    "be proved there. Check the base URL"
+                )
+            return decode(response)
+
+        return Calls.call(self, request, read)
+
+    @classmethod
+    def of(cls, calls: Calls) -> LiveCalls:
+        """The same calls, which want a live service."""
         return cls(**attrs.asdict(calls, recurse=False))

@@ -75,7 +75,7 @@ class Resets(Bound[D]):
         REST: WhoAmI, ``GET /training/courses/v1``, ``GET /training/paths/v1`` and the progress feed; for groups and
         sites their feeds. On a live service what the plan says is up to 2 h old.
         """
-        people = users if isinstance(users, People) else People.of(users)
+        people = users if isinstance(users, People) else People.of(users, name="users")
         return make_plan(self._calls, self._wanted(courses, people, only, where, paths))
 
     @operation
@@ -99,7 +99,7 @@ class Resets(Bound[D]):
         Whoever is held, warned of or in grace is not in it. Raises InvalidArgumentError if nobody is due; otherwise as
         ``plan``, which it is.
 
-        REST: as for ``plan``.
+        REST: WhoAmI and the reading calls of ``plan``.
         """
         by_course = due.by_course
         if not by_course:
@@ -121,8 +121,8 @@ class Resets(Bound[D]):
         """Approve somebody else's plan, as the owner of this client's token; sends nothing that changes anything.
 
         ``confirm`` is the plan's phrase, typed. With ``key``, the path of an SSH key, the approval is signed by
-        ``ssh-keygen``, which may ask on the terminal for a passphrase only if ``interactive``; without it is procedural,
-        which proves no more than that two tokens took part. Raises ApprovalError if the token is a service's,
+        ``ssh-keygen``, which may ask on the terminal for a passphrase only if ``interactive``. Without it is
+        procedural, which proves no more than that two tokens took part. Raises ApprovalError for a service's token,
         ConfirmationError if the phrase is not this plan's.
 
         REST: WhoAmI and ``POST /users/v1/users/list`` (third-party).
@@ -206,7 +206,7 @@ class Resets(Bound[D]):
         begun. Raises InvalidArgumentError if it never began here, AlreadyAppliedError if it came to its end, and as
         ``apply``.
 
-        REST: as for ``apply``.
+        REST: the calls of ``apply`` (path published, body **assumed**).
         """
         check_confirmation(plan, confirm)
         check_safeguards(plan, self._safeguards)

@@ -59,16 +59,15 @@ class People:
             raise InvalidArgumentError("nobody is named, and naming nobody never means everyone")
 
     @classmethod
-    def of(cls, people: Iterable[str]) -> Self:
+    def of(cls, people: Iterable[str], *, name: str = "people") -> Self:
         """Name people by user id or e-mail: whatever holds an ``@`` is an e-mail.
 
-        Raises InvalidArgumentError for an empty list, a bare string, or what can be neither.
+        ``name`` is how errors call the list. Raises InvalidArgumentError for an empty list, a bare string, or what can
+        be neither.
         """
-        entries = [
-            Named("email" if "@" in one else "user_id", one) for one in _given(people, "people", _either)
-        ]
+        entries = [Named("email" if "@" in one else "user_id", one) for one in _given(people, name, _either)]
         if not entries:
-            raise InvalidArgumentError("people is empty, and an empty list never means everyone")
+            raise InvalidArgumentError(f"{name} is empty, and an empty list never means everyone")
         return cls._merging(entries)
 
     @classmethod

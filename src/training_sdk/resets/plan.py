@@ -156,9 +156,13 @@ class ResetPlan:
             raise InvalidArgumentError(f"this plan holds {len(self.courses)} courses; see plan.courses")
         return self.courses[0]
 
-    @cached_property
+    @property
     def targets(self) -> tuple[PlannedReset, ...]:
         """The people whose progress would be cleared, once per course."""
+        return self._targets
+
+    @cached_property
+    def _targets(self) -> tuple[PlannedReset, ...]:
         return tuple(user for user in self.users if user.is_target)
 
     def targets_in(self, course_id: str) -> tuple[PlannedReset, ...]:
@@ -198,9 +202,13 @@ class ResetPlan:
         """Those among the targets who are in the middle of the course and would start again."""
         return tuple(user for user in self.targets if user.state is ProgressState.IN_PROGRESS)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """SHA-256, in hex, of everything in the plan. Change anything and it is another plan."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 

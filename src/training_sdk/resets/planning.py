@@ -170,18 +170,6 @@ def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> F
     return rows
 
 
-def read_again(calls: Calls, plan: ResetPlan, people: Sequence[PlannedReset]) -> Flow[dict[Key, str]]:
-    """Whoever of these people of one course has moved since the plan was made, by name.
-
-    Raises StalePlanError if the course itself has.
-    """
-    (course_id,) = {user.course_id for user in people}
-    (planned,) = [course for course in plan.courses if course.id == course_id]
-    yield from check_course(calls, planned)
-    rows = yield from read_rows(calls, course_id, [user.user_id for user in people])
-    return moved(people, rows)
-
-
 def check_course(calls: Calls, planned: PlannedCourse) -> Flow[None]:
     """Raise StalePlanError unless a course is still called as in the plan."""
     catalogue = yield from all_courses(calls, (planned.id,))
@@ -190,12 +178,12 @@ def check_course(calls: Calls, planned: PlannedCourse) -> Flow[None]:
         raise StalePlanError(f"the course was {planned.title!r} and is now {course.title!r}. Plan again")
 
 
-def moved(people: Sequence[PlannedReset], rows: Mapping[str, ProgressRow]) -> dict[Key, str]:
+def moved(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow]) -> dict[Key, str]:
     """Whoever does not stand as planned, by name."""
     return {
         user.key: user.name or user.user_id
         for user in people
-        if user.user_id not in rows or PlannedReset.of(rows[user.user_id]).standing != user.standing
+        if user.key not in rows or PlannedReset.of(rows[user.key]).standing != user.standing
     }
 
 

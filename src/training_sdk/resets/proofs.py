@@ -46,14 +46,15 @@ class Ground:
 class Proof:
     """That a reset of listed people (or of everyone) was seen to reset them and nobody else.
 
-    ``counted`` is whether the answer said how many people it reset.
+    ``person`` is who was reset, None where everyone of the course was; ``witnesses`` are those of whom something was
+    seen to stay. ``counted`` is whether the answer said how many people it reset.
     """
 
     ground: Ground
     proved_at: datetime
     proved_by: str
     course_id: str
-    person: str
+    person: str | None
     witnesses: tuple[str, ...]
     counted: bool
 
@@ -79,6 +80,17 @@ def save_proof(state: StateDirectory, proof: Proof) -> None:
     document = attrs.asdict(proof, value_serializer=_plain)
     content = json.dumps(document, indent=1, sort_keys=True).encode("ascii")
     disk.write_whole(state.proofs / f"{proof.ground.name}.json", content)
+
+
+def withdraw_proof(state: StateDirectory, ground: Ground) -> bool:
+    """Take back what was proved for this ground, since a later try has shown otherwise; whether there was a proof."""
+    path = state.proofs / f"{ground.name}.json"
+    with disk.writing(path):
+        if not path.exists():
+            return False
+        path.unlink()
+        disk.sync_folder(path.parent)
+    return True
 
 
 def _plain(_: Any, __: Any, value: Any) -> Any:

@@ -39,20 +39,21 @@ def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindPr
     """Go on with the plan of an order, whose other settings are those of its journal."""
     try:
         state = yield from keeper.take(order.plan)
-        order = _as_begun(order, state)
+        order = as_begun(order, state)
         arrival = yield from arrive(calls, order, find_proof)
         if (
             not state.has_sent
         ):  # it stopped before anything was sent: so it begins anew, under the same settings
             order = evolve(order, nonce=Order(order.plan, order.format).nonce)
         yield from keeper.open(order, arrival.here, arrival.approved)
-        resumption = _Resumption(arrival, order, keeper, _account(order, arrival, keeper))
+        resumption = _Resumption(arrival, order, keeper, account_so_far(order, arrival.here.user_id, keeper))
         return (yield from resumption.run.to_the_end(resumption.find_work()))
     finally:
         keeper.release()
 
 
-def _as_begun(order: Order, state: JournalState) -> Order:
+def as_begun(order: Order, state: JournalState) -> Order:
+    """The order under the settings that the journal holds."""
     opened = state.opened
     if opened is None:
         raise TrainingError("the journal has no beginning")
@@ -66,10 +67,11 @@ def _as_begun(order: Order, state: JournalState) -> Order:
     )
 
 
-def _account(order: Order, arrival: Arrival, keeper: Recorder) -> Account:
+def account_so_far(order: Order, applied_by: str, keeper: Recorder) -> Account:
+    """The account of an application that has begun, with nobody settled yet."""
     state = keeper.journal.state()
     begun = state.opened
-    account = Account(order, arrival.here.user_id, begun.at if begun else order.plan.read_at)
+    account = Account(order, applied_by, begun.at if begun else order.plan.read_at)
     account.packs = list(keeper.packs)
     account.requests = [chunk.request_id for chunk in state.chunks.values() if chunk.request_id]
     return account
@@ -91,7 +93,7 @@ class _Resumption:
 
     def find_work(self) -> Flow[Sequence[Piece]]:
         """Read back every request whose fate is open; whoever is known not to have been reset is left to do."""
-        sent_at = _sent_at(self.keeper.journal.events)
+        sent_at = times_sent(self.keeper.journal.events)
         for chunk in self.keeper.journal.state().to_read_back:
             yield from self._read_back(chunk, sent_at[chunk.number])
         state = self.keeper.journal.state()
@@ -160,5 +162,6 @@ def verdict_on(planned: PlannedReset, row: ProgressRow | None, *, is_settled: bo
     return UNDECIDED
 
 
-def _sent_at(events: Sequence[Event]) -> Mapping[int, datetime]:
+def times_sent(events: Sequence[Event]) -> Mapping[int, datetime]:
+    """When each request was sent."""
     return {event.chunk: event.at for event in events if isinstance(event, Sent)}

@@ -37,8 +37,12 @@ DIRECT = {
         "PlanMismatchError",
         "StalePlanError",
         "UnconfirmedFormatError",
+        "ProofFailedError",
+        "ClockError",
         "ResetInterruptedError",
         "ReadOnlyError",
+        "AlreadyAppliedError",
+        "IncompleteResetError",
         "RecordsError",
     ),
 }

@@ -85,7 +85,14 @@ def test_the_operations_are_those_that_are_promised() -> None:
         *("progress.list", "analytics.course_statistics", "analytics.lesson_progress", "analytics.attempts"),
         *("paths.list", "paths.get", "collections.list", "collections.courses"),
         *("groups.list", "groups.members", "sites.list", "sites.members"),
-        *("resets.plan", "resets.plan_everyone", "resets.apply"),
+        *(
+            "resets.plan",
+            "resets.plan_everyone",
+            "resets.plan_due",
+            "resets.approve",
+            "resets.apply",
+            "resets.resume",
+        ),
     }
 
 
@@ -109,7 +116,7 @@ ID_LISTS = {
     "remove_sites",
 }
 IDS = {"course_id", "user_id", "lesson_id", "path_id", "collection_id"}
-VALID: dict[str, Any] = dict.fromkeys(IDS, "x") | {"users": ["u"]}
+VALID: dict[str, Any] = dict.fromkeys(IDS, "x") | {"users": ["u"], "courses": "x"}
 
 
 def parameters(names: set[str]) -> Iterator[Any]:
