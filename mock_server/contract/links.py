@@ -16,13 +16,22 @@ def _to(operation_id: str, description: str, *, body: object = None, **parameter
     return link
 
 
+_WEBHOOK = "$response.body#/webhook_id"
+
 LINKS: dict[str, dict[str, Any]] = {
+    "CreateWebhook": {
+        "Webhook": _to("GetWebhook", "The webhook as it is kept.", id=_WEBHOOK),
+        "End": _to("DeleteWebhook", "No further events.", id=_WEBHOOK),
+    },
     "WhoAmI": {
         "OwnLessonProgress": _to(
             "GetUserLessonProgress", "How far the token's owner is.", userId="$response.body#/user_id"
         ),
         "OwnRows": _to(
             "ListTrainingCourseProgress", "The token's owner's rows.", user_id="$response.body#/user_id"
+        ),
+        "OwnAttempts": _to(
+            "ListLessonAttempts", "The token's owner's attempts.", userId="$response.body#/user_id"
         ),
     },
     "ListCourses": {
@@ -90,5 +99,6 @@ LINKS: dict[str, dict[str, Any]] = {
         "Progress": _to(
             "ListTrainingCourseProgress", "The rows after it.", course_id="$request.body#/courseId"
         ),
+        "Attempts": _to("ListLessonAttempts", "The attempts after it.", courseId="$request.body#/courseId"),
     },
 }
