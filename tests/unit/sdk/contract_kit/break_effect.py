@@ -173,7 +173,7 @@ def nothing_to_reset_is_refused(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(resets, "eligible", eligible)
 
 
-def those_withnothing_are_notified(patch: pytest.MonkeyPatch) -> None:
+def those_with_nothing_are_notified(patch: pytest.MonkeyPatch) -> None:
     def handler(call: Any) -> Any:
         answer = resets.reset_progress(call)
         if answer.body == b'{"usersUpdated":0}':
@@ -185,23 +185,24 @@ def those_withnothing_are_notified(patch: pytest.MonkeyPatch) -> None:
     altered(patch, resets.NAME, handler=handler)
 
 
-BREAKS: dict[Break, str] = {
-    scores_stay: "R12",
-    attempts_stay: "R12",
-    submissions_stay: "R13",
-    posts_stay: "R13",
-    figures_stand_still: "R14",
-    the_past_comes_back_with_the_assignment: "R15",
-    learners_still_see_their_past: "R15",
-    other_courses_are_reset_too: "R16",
-    somebody_else_is_unassigned: "R16",
-    the_course_is_unpublished: "R17",
-    nobody_is_notified: "R18",
-    everybody_is_notified: "R18",
-    old_certificates_stay: "R19",
-    no_new_certificates: "R19",
-    certificates_for_every_course: "R19",
-    relative_due_dates_stay: "R20",
-    fixed_due_dates_go: "R20",
-    nothing_to_reset_is_refused: "R21",
+BREAKS: dict[Break, tuple[str, ...]] = {
+    scores_stay: ("R12-the-course-begins-anew",),
+    attempts_stay: ("R12-the-course-begins-anew",),
+    submissions_stay: ("R13-what-lies-inside-is-cleared",),
+    posts_stay: ("R13-what-lies-inside-is-cleared",),
+    figures_stand_still: ("R14-analytics-follow-at-once",),
+    the_past_comes_back_with_the_assignment: ("R15-no-archive-behind-the-assignment",),
+    learners_still_see_their_past: ("R15-the-past-is-gone-everywhere",),
+    other_courses_are_reset_too: ("R16-nothing-else-is-touched",),
+    somebody_else_is_unassigned: ("R16-nothing-else-is-touched",),
+    the_course_is_unpublished: ("R17-it-stays-the-same-course",),
+    nobody_is_notified: ("R18-notifications",),
+    everybody_is_notified: ("R18-notifications",),
+    old_certificates_stay: ("R19-certificates",),
+    no_new_certificates: ("R19-certificates",),
+    certificates_for_every_course: ("R19-no-undeserved-certificates",),
+    relative_due_dates_stay: ("R20-relative-due-dates-start-anew",),
+    fixed_due_dates_go: ("R20-fixed-due-dates-stay",),
+    nothing_to_reset_is_refused: ("R21-nothing-to-reset-is-no-error",),
+    those_with_nothing_are_notified: ("R21-nothing-to-reset-is-no-error",),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,18 @@ def numbers_need_not_be_true(patch: pytest.MonkeyPatch) -> None:
         honest(given and confirmation.Confirmation(given.course_title, users), title, users)
 
     patch.setattr(confirmation, "check", check)
+
+
+def forms_need_not_be_exact(patch: pytest.MonkeyPatch) -> None:
+    honest = confirmation.read
+
+    def read(headers: Any) -> Any:
+        given = json.loads(headers[0]) if headers and headers[0].startswith("{") else {}
+        if "users" not in given:
+            return honest(headers)
+        return confirmation.Confirmation(given["courseTitle"], int(given["users"]))
+
+    patch.setattr(confirmation, "read", read)
 
 
 def _reading(patch: pytest.MonkeyPatch, read: Callable[..., Any]) -> None:
@@ -96,7 +109,7 @@ def only_completions_are_reset(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def posts_opennothing(patch: pytest.MonkeyPatch) -> None:
+def posts_open_nothing(patch: pytest.MonkeyPatch) -> None:
     honest = completion.opened
     patch.setattr(learning, "opened", lambda *them: evolve(honest(*them), opened_at=""))
 
@@ -120,7 +133,7 @@ def groups_assign_nobody(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Assigned, "since", lambda self, person: honest(evolve(self, groups={}), person))
 
 
-def keys_meannothing(patch: pytest.MonkeyPatch) -> None:
+def keys_mean_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(idempotency, "replay", nothing)
 
 
@@ -129,17 +142,24 @@ def a_key_answers_anything(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(idempotency, "fingerprint", lambda *_: honest(b"", ()))
 
 
-BREAKS: dict[Break, str] = {
-    no_confirmation_is_asked: "R06",
-    titles_need_not_be_exact: "R06",
-    numbers_need_not_be_true: "R06",
-    an_empty_list_is_everyone: "R07",
-    unknown_fields_are_dropped: "R07",
-    unknown_users_are_passed_over: "R08",
-    lists_may_be_endless: "R08",
-    only_completions_are_reset: "R09",
-    everyone_but_one: "R09",
-    guests_are_assigned: "R10",
-    groups_assign_nobody: "R10",
-    a_key_answers_anything: "R11",
+BREAKS: dict[Break, tuple[str, ...]] = {
+    no_confirmation_is_asked: ("R06-no-confirmation", "R06-untrue-confirmation"),
+    titles_need_not_be_exact: ("R06-untrue-confirmation",),
+    numbers_need_not_be_true: ("R06-untrue-confirmation",),
+    forms_need_not_be_exact: ("R06-malformed-confirmation",),
+    an_empty_list_is_everyone: ("R07-scope-never-widens",),
+    unknown_fields_are_dropped: ("R07-scope-never-widens",),
+    unknown_users_are_passed_over: ("R08-one-unknown-user-stops-all",),
+    lists_may_be_endless: ("R08-repeated-and-too-many-ids",),
+    only_completions_are_reset: (
+        "R09-recorded-progress-is-what-counts",
+        "R09-a-lone-post-counts",
+        "R09-everyone-is-everyone-with-progress",
+    ),
+    posts_open_nothing: ("R09-a-lone-post-counts",),
+    everyone_but_one: ("R09-everyone-is-everyone-with-progress",),
+    guests_are_assigned: ("R10-ways-of-being-assigned", "R10-guests-and-deactivated"),
+    groups_assign_nobody: ("R10-ways-of-being-assigned",),
+    keys_mean_nothing: ("R11-repeated-keys",),
+    a_key_answers_anything: ("R11-repeated-keys",),
 }

@@ -47,8 +47,8 @@ def faults_come_before_rights(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(app, "_perform", perform)
 
 
-BREAKS: dict[Break, str] = {
-    the_confirmation_comes_first: "R29",
-    fields_come_before_rights: "R29",
-    faults_come_before_rights: "R29",
+BREAKS: dict[Break, tuple[str, ...]] = {
+    the_confirmation_comes_first: ("R29-order-of-checks",),
+    fields_come_before_rights: ("R29-order-of-checks",),
+    faults_come_before_rights: ("R29-order-of-checks",),
 }

@@ -111,15 +111,15 @@ def learners_see_figures(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(permissions._TABLE, Family.ANALYTICS, (NONE, ALL, Reach.TEAMS, OWN))
 
 
-BREAKS: dict[Break, str] = {
-    managers_reset_listed_users: "R01",
-    the_permission_is_not_named: "R01",
-    managers_reset_everyone: "R02",
-    revoked_tokens_still_open: "R03",
-    nobody_is_an_administrator: "R03",
-    courses_of_others_are_listed: "R03",
-    learners_reset_themselves: "R04",
-    refusals_say_what_exists: "R04",
-    leaders_see_everyone: "R05",
-    learners_see_figures: "R05",
+BREAKS: dict[Break, tuple[str, ...]] = {
+    managers_reset_listed_users: ("R01-listed-users-take-the-permission",),
+    the_permission_is_not_named: ("R01-listed-users-take-the-permission",),
+    managers_reset_everyone: ("R02-everyone-takes-the-permission",),
+    revoked_tokens_still_open: ("R03-nobody-gets-in",),
+    nobody_is_an_administrator: ("R03-nobody-gets-in", "R03-strangers-read-nothing"),
+    courses_of_others_are_listed: ("R03-organisations-are-apart",),
+    learners_reset_themselves: ("R04-learners-reset-nobody",),
+    refusals_say_what_exists: ("R04-refusals-reveal-nothing",),
+    leaders_see_everyone: ("R05-leaders-see-their-teams",),
+    learners_see_figures: ("R05-learners-see-themselves",),
 }
