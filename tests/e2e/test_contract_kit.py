@@ -248,6 +248,16 @@ def test_misuse_is_told_from_what_is_broken(arguments: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_an_environment_that_forbids_to_write_is_heard(
+    mock: MockTraining, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SAFETYCULTURE_READ_ONLY", "1")
+    assert main(["--base-url", url]) == 2
+    assert "SAFETYCULTURE_READ_ONLY" in capsys.readouterr().err
+    assert mock.worlds.all() == ()
+    assert main(["--base-url", url, "--read-only"]) == 0
+
+
 def test_a_server_with_a_secret_is_asked_with_it(
     mock: MockTraining, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

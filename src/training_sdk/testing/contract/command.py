@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 
-from training_sdk.errors import InvalidArgumentError
+from training_sdk.errors import InvalidArgumentError, ReadOnlyError
 from training_sdk.testing.contract import given, runner, table
 from training_sdk.testing.contract.outcome import CannotRunError, Report
 from training_sdk.testing.contract.wire import Wire
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             allowed=_typed if asked.allow_resets else _not_allowed,
             allow_insecure_http=asked.allow_insecure_http,
         )
-    except InvalidArgumentError as error:
+    except (InvalidArgumentError, ReadOnlyError) as error:
         print(f"contract: {error.message}", file=sys.stderr)
         return MISUSED
     except CannotRunError as error:

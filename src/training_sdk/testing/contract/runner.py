@@ -64,6 +64,11 @@ def _ground(wire: Wire, *, read_only: bool, given: Given | None, allowed: Callab
     if given is None:
         with own_world(wire):  # once for nothing: is there a control plane at all?
             return lambda: own_world(wire)
+    if wire.is_vendors:
+        raise CannotRunError(
+            "this is the vendor's own service: the checks reset people there by bodies that nobody has proved, one of "
+            "which may mean everyone. Only --read-only is for live services"
+        )
     if not given.course:
         raise CannotRunError(
             "name a course to play with in the file of tokens: the checks reset people in it"

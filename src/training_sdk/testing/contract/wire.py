@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from attrs import field, frozen
 
@@ -21,9 +21,11 @@ from training_sdk._flow import (
     TransportError,
     UnsentError,
 )
+from training_sdk.client import _read_only_by_environment
 from training_sdk.testing.contract.outcome import BrokenRuleError, CannotRunError, NotCheckedError
 
 RESET = _urls.RESET_PATH
+VENDOR = ("safetyculture.io", "safetyculture.com")
 JSON_TYPE = "application/json"
 USERS = "/users/v1/users/list"
 READING = frozenset({("POST", USERS)})
@@ -106,14 +108,21 @@ class Wire:
         read_only: bool = False,
         allow_insecure_http: bool = False,
     ) -> Wire:
-        """A connection to this address, over which nothing can be changed if ``read_only``.
+        """A connection to this address, over which nothing can be changed if ``read_only``, or by the environment.
 
         InvalidArgumentError for an address that is none.
         """
         address = _urls.parse_base_url(base_url, allow_insecure_http=allow_insecure_http)
         # Each request names its own token, so the connection's is never sent.
-        connection = Connection(address, "none", timeout, read_only=read_only)
+        may_only_read = read_only or _read_only_by_environment()
+        connection = Connection(address, "none", timeout, read_only=may_only_read)
         return cls(address, SyncDriver(connection, http_client), secret)
+
+    @property
+    def is_vendors(self) -> bool:
+        """Whether it leads to the vendor's live service."""
+        host = urlsplit(self.base_url.origin).hostname or ""
+        return host.rstrip(".").endswith(VENDOR)
 
     def send(
         self,

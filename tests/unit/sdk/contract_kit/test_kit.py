@@ -148,6 +148,22 @@ def test_a_server_that_answers_nonsense_breaks_rules_and_not_the_kit(answer: htt
         run(wire(nonsense))
 
 
+@pytest.mark.parametrize(
+    "host", ["https://api.safetyculture.io", "https://API.SafetyCulture.io.", "https://x.safetyculture.com"]
+)
+def test_the_vendors_own_service_is_never_played_with(host: str) -> None:
+    asked: list[str] = []
+
+    def live(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(200, json={"data": [], "users": []})
+
+    made = Wire.to(host, http_client=httpx.Client(transport=httpx.MockTransport(live)))
+    with pytest.raises(CannotRunError, match="Only --read-only is for live services"):
+        run(made, given=Given({"admin": "t"}, "c"), allowed=lambda title: True)
+    assert asked == []
+
+
 def test_a_feed_is_followed_on_its_own_host_only() -> None:
     asked: list[str] = []
 
