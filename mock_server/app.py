@@ -193,5 +193,17 @@ def _operate(world: World, asked: _Asked, incoming: _Incoming, *, is_repeat: boo
     if shown is not None:
         actor = evolve(actor, organisation=as_of(actor.organisation, shown))
     request, request_id = incoming.request, incoming.request_id
-    call = Call(world, asked.token, actor, reach, asked.path, params, body, request, request_id, is_repeat)
+    call = Call(
+        world,
+        operation.name,
+        asked.token,
+        actor,
+        reach,
+        asked.path,
+        params,
+        body,
+        request,
+        request_id,
+        is_repeat,
+    )
     return operation.handler(call)

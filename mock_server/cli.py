@@ -19,13 +19,10 @@ from mock_server.compare.comparison import compare
 from mock_server.compare.printing import as_json, as_table
 from mock_server.compare.reader import TOKEN_VARIABLE, LiveError, Reader
 from mock_server.contract.document import document
-from mock_server.doors.serving import ServeError, serve
+from mock_server.doors.serving import SECRET_VARIABLE, ServeError, serve
 from mock_server.mock import MockTraining
 from mock_server.policy import Policy
 from mock_server.world.exporter_rows import ExporterCsvError
-
-VARIABLE = "TRAINING_MOCK_SECRET"
-"""Where the secret of the control plane may stand instead of a file."""
 
 _USAGE_ERROR = 2
 _OPEN_FILES = 65_536
@@ -124,7 +121,7 @@ def _add_address(command: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="PATH",
         help="file with the secret of the control plane, which an address beyond loopback needs"
-        f" (or the environment variable {VARIABLE})",
+        f" (or the environment variable {SECRET_VARIABLE})",
     )
 
 
@@ -150,7 +147,7 @@ def _add_world(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="decide a rule that the sources leave open; repeatable",
+        help=f"decide a rule that the sources leave open; repeatable. {Policy.choices()}",
     )
 
 
@@ -212,7 +209,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _secret(path: Path | None) -> str | None:
     if path is None:
-        return os.environ.get(VARIABLE)
+        return os.environ.get(SECRET_VARIABLE)
     try:
         return path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mock_server import app
-from mock_server.control.faults import Faults
+from mock_server.control.faults import Fault, Faults
 from mock_server.control.journal import Journal
 from mock_server.control.worlds import Worlds
 from mock_server.doors.hosts import VENDOR_HOSTS, Unhandled, library
@@ -47,11 +47,13 @@ class MockTraining:
     def __init__(self, world: LiveWorld, tokens: dict[str, str]) -> None:
         self.world = world
         self._tokens = dict(tokens)
-        self.faults = Faults()
+        self.faults = Faults(check=self._strikes_somebody)
         """The script of faults: empty, until a test adds to it."""
         self._names = {token: name for name, token in tokens.items()}
-        self.worlds = Worlds()
+        self.worlds = Worlds(self)
         """Further worlds behind this one's doors, made over ``/_mock/worlds``; a request's token selects one."""
+        self.among = self.worlds
+        """All the worlds that this one shares a server with: its own further ones, or those it is one of."""
         self.marks: dict[str, dict[str, Any]] = {}
         """State documents kept by name over ``/_mock/marks``."""
         self.webhooks = Webhooks(world)
@@ -124,13 +126,23 @@ class MockTraining:
         """Return to ``before = mock.state()``, in place, for tests that share a world.
 
         The product has nothing of the kind (R15), so no vendor operation leads here. The journal stays. StateError,
-        and nothing has changed, if the document does not describe a whole world.
+        and nothing has changed, if the document does not describe a whole world, or if one of its tokens opens
+        another world of the same server already, for a token selects the world.
         """
         read = state.read(before)
+        if self.among.opened_elsewhere(self, read.tokens.keys()):
+            raise StateError("tokens: one of them opens another world of this server; load it into that one")
         with self.world.lock:
             state.put_back(self.world, read)
             self._tokens = dict(read.token_names)
             self._names = {token: name for name, token in self._tokens.items()}
+
+    def _strikes_somebody(self, fault: Fault) -> None:
+        """LookupError for a fault whose course or user is not in this world."""
+        if fault.course:
+            self.world.course(fault.course)
+        if fault.user:
+            self.world.user(fault.user)
 
     def token(self, name: TokenName) -> str:
         """A token by its name; LookupError lists the names there are."""

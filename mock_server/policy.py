@@ -87,6 +87,11 @@ class Policy:
         return self.is_reference and self.confirmation == "required"
 
     @classmethod
+    def choices(cls) -> str:
+        """Every policy with its values, the default first, as a command line tells of them."""
+        return "; ".join(f"{each.name}={_values(each)}" for each in fields(cls))
+
+    @classmethod
     def from_pairs(cls, pairs: Iterable[str]) -> Policy:
         """Read ``name=value`` pairs, as a command line gives them. ValueError names what is allowed."""
         values: dict[str, Any] = {}
@@ -100,6 +105,13 @@ class Policy:
                 raise ValueError(f"policy {name} is given twice")
             values[name] = _number(value) if name in _NUMBERS else value
         return cls(**values)
+
+
+def _values(policy: Attribute[Any]) -> str:
+    listed = _CHOICES.get(policy.name)
+    if listed is None:
+        return f"N (default {policy.default})"
+    return "|".join(sorted(listed, key=lambda value: value != policy.default))
 
 
 def _number(text: str) -> int | str:

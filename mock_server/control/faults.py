@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Callable
 from threading import Lock
 from typing import Any, Literal, get_args
 
@@ -168,6 +169,8 @@ class _Line:
 class Faults:
     """``mock.faults``: the script. Safe across threads; worlds have one each."""
 
+    check: Callable[[Fault], None] | None = None
+    """Asked about every fault before it is added; raises LookupError for one whose course or user is unknown."""
     _seed: int = 0
     _lines: list[_Line] = field(factory=list)
     _history: deque[Struck] = field(factory=lambda: deque(maxlen=_HISTORY))
@@ -175,8 +178,16 @@ class Faults:
     _lock: Lock = field(factory=Lock)
 
     def add(self, kind: Kind, **fields: Any) -> Fault:
-        """Add a line; the keywords are the fields of `Fault`. TypeError or ValueError if it is none."""
+        """Add a line; the keywords are the fields of `Fault`.
+
+        TypeError or ValueError if it is none, or names a course or user that is not there.
+        """
         fault = Fault(kind, **fields)
+        if self.check is not None:
+            try:
+                self.check(fault)
+            except LookupError as unknown:
+                raise ValueError(f"fault {kind!r}: {unknown.args[0]}") from None
         with self._lock:
             self._lines.append(self._line(fault, len(self._lines)))
         return fault

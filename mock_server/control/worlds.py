@@ -7,7 +7,7 @@ for the server's first world. The control plane goes by the token as well, save 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,6 @@ class _Kept:
     seed: str
     rows: int
     mock: MockTraining = field(repr=False)
-    digests: tuple[str, ...] = field(repr=False)
 
     def described(self) -> dict[str, Any]:
         """Everything but the tokens."""
@@ -60,19 +59,27 @@ class _Kept:
 
 
 class Worlds:
-    """The further worlds of one server, by id and by token."""
+    """The further worlds of one server, by id; which one a token opens, each of them knows itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: MockTraining) -> None:
+        self._first = first
         self._by_id: dict[str, _Kept] = {}
-        self._by_token: dict[str, MockTraining] = {}
         self._lock = Lock()
 
     def selected(self, request: Request) -> MockTraining | None:
         """The world whose token a request carries; None for the server's first one."""
-        if not self._by_token or request.path == PATH or request.path.startswith(f"{PATH}/"):
+        if not self._by_id or request.path == PATH or request.path.startswith(f"{PATH}/"):
             return None
         token = bearer(request.all_headers("authorization"))
-        return None if token is None else self._by_token.get(digest(token))
+        if token is None:
+            return None
+        known = digest(token)
+        return next((each.mock for each in self.all() if known in each.mock.world.tokens), None)
+
+    def opened_elsewhere(self, mock: MockTraining, digests: Collection[str]) -> bool:
+        """Whether one of these tokens opens another world of this server than this one."""
+        others = [self._first, *(each.mock for each in self.all())]
+        return any(digest in each.world.tokens for each in others if each is not mock for digest in digests)
 
     def all(self) -> Sequence[_Kept]:
         """Every world, oldest first."""
@@ -95,12 +102,11 @@ class Worlds:
 
     def keep(self, mock: MockTraining, seed: str, rows: int) -> _Kept:
         """Take a world in. RefusedError if there is no room."""
-        digests = tuple(digest(each["token"]) for each in mock.tokens())
-        kept = _Kept(f"world_{secrets.token_hex(8)}", seed, rows, mock, digests)
+        kept = _Kept(f"world_{secrets.token_hex(8)}", seed, rows, mock)
+        mock.among = self
         with self._lock:
             self._check_room(rows)
             self._by_id[kept.id] = kept
-            self._by_token |= dict.fromkeys(digests, mock)
         return kept
 
     def delete(self, world_id: str) -> _Kept:
@@ -109,8 +115,6 @@ class Worlds:
             kept = self._by_id.pop(world_id, None)
             if kept is None:
                 raise RefusedError(Reason.WORLD_NOT_FOUND, f"This server has no world {world_id[:100]!r}.")
-            for each in kept.digests:
-                del self._by_token[each]
         return kept
 
 

@@ -20,6 +20,9 @@ __all__ = ["GRACE", "Engine", "Guarded", "ServeError", "Server", "serve"]
 
 Engine = Literal["auto", "stdlib", "uvicorn"]
 
+SECRET_VARIABLE = "TRAINING_MOCK_SECRET"  # noqa: S105 - the name of a variable, not what is in it
+"""Where the secret of the control plane may stand instead of a file."""
+
 GRACE = 5.0
 """Seconds that requests under way are given when a server stops."""
 
@@ -139,8 +142,9 @@ def _bind(host: str, port: int, *, local_only: bool) -> socket.socket:
     family, address = _resolve(host, port)
     if local_only and not is_loopback(str(address[0])):
         raise ServeError(
-            f"{host!r} can be reached from other machines, and the control plane hands out tokens:"
-            " set a secret, or serve on 127.0.0.1"
+            f"{host!r} can be reached from other machines, and the control plane hands out tokens: set a secret"
+            f" (--secret-file PATH, the environment variable {SECRET_VARIABLE}, or secret= in Python),"
+            " or serve on 127.0.0.1"
         )
     listener = socket.socket(family, socket.SOCK_STREAM)
     if os.name == "posix":  # elsewhere the option would let two servers share a port

@@ -21,6 +21,8 @@ class Call:
     """One request to one operation, past the checks that all operations share."""
 
     world: World
+    operation: str
+    """Its name in the table."""
     token: Token
     actor: Actor
     reach: Reach

@@ -27,7 +27,7 @@ def reset_progress(call: Call) -> Response:
     is_confirmed = world.policy.asks_confirmation
     confirmed = confirmation.read(confirmations) if is_confirmed else None
     course = scope.find(organisation, asked)
-    slot = idempotency.slot(call.token, NAME, key or "")
+    slot = idempotency.slot(call.token, call.operation, key or "")
     content = idempotency.fingerprint(call.request.body, confirmations)
     kept = idempotency.replay(world.keys, slot, content, is_repeat=call.is_repeat) if key else None
     if kept is not None:

@@ -49,7 +49,9 @@ def check(confirmation: Confirmation | None, course_title: str, users: int) -> N
     """
     if confirmation is None:
         raise RefusedError(
-            Reason.CONFIRMATION_REQUIRED, f"A reset must be confirmed. {_FORM}: what would be cleared."
+            Reason.CONFIRMATION_REQUIRED,
+            f"A reset must be confirmed. {_FORM}: what would be cleared, as the same body sent to"
+            " /training/courseprogress/v1/reset:preview says.",
         )
     if confirmation != Confirmation(course_title, users):
         raise RefusedError(

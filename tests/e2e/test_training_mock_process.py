@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import fields, frozen
 
-from mock_server import __version__
+from mock_server import Policy, __version__
 from mock_server.world.exporter_rows import COLUMNS
 from rawhttp import PATIENCE, Answer, connected, read_answer, request
 
@@ -204,7 +204,10 @@ WRONG: list[tuple[Sequence[str], str]] = [
     (["serve", "--port", "70000"], "port 70000 does not exist: choose one from 1 to 65535"),
     (["serve", "--engine", "gunicorn"], "argument --engine: invalid choice: 'gunicorn'"),
     (["serve", "--host", "no.such.host.invalid"], "the host 'no.such.host.invalid' cannot be resolved"),
-    (["serve", "--host", "0.0.0.0"], "set a secret, or serve on 127.0.0.1"),
+    (
+        ["serve", "--host", "0.0.0.0"],
+        "set a secret (--secret-file PATH, the environment variable TRAINING_MOCK_SECRET",
+    ),
     (["serve", "--seed", "prod"], "argument --seed: invalid choice: 'prod'"),
     (["serve", "--users", "0"], "argument --users: '0' is not a whole number from 1"),
     (["serve", "--users", "-3"], "argument --users: '-3' is not a whole number from 1"),
@@ -258,3 +261,13 @@ def test_everything_wrong_with_an_export_is_listed_and_nothing_is_served(tmp_pat
         "  line 4, column user_id: this user stands in this course already, in line 2"
     )
     assert len(printed) == 3
+
+
+def test_the_help_lists_every_policy_with_its_values() -> None:
+    command = [sys.executable, "-m", "mock_server", "serve", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = re.sub(r"\s+", "", shown.stdout)
+    for each in fields(Policy):
+        assert f"{each.name}=" in said
+    assert "requests=strict|lenient;" in said + ";"
+    assert "lag_seconds=N(default0)" in said

@@ -188,3 +188,35 @@ def test_parallel_workers_share_a_server_without_meeting(mock: MockTraining) -> 
     assert seen == [[37, 0] * 3] * 8
     assert mock.worlds.all() == ()
     assert mock.audit == ()
+
+
+def state_of_a_stranger() -> tuple[dict[str, Any], str]:
+    """The state of a world of some other server, and its administrator's token."""
+    stranger = MockTraining.generate(users=3, courses=1, seed=9)
+    return stranger.state(), stranger.token("admin")
+
+
+def test_a_world_that_took_in_another_ones_state_is_opened_by_those_tokens(mock: MockTraining) -> None:
+    made = new_world(mock)
+    document, theirs = state_of_a_stranger()
+    assert ask(mock, "PUT", "/_mock/state", document, token(made))[0] == 200
+    # The old tokens are gone with the old state, and what they open is nobody's.
+    assert ask(mock, "GET", WHO_AM_I, token=token(made))[0] == 401
+    assert ask(mock, "GET", WHO_AM_I, token=theirs)[0] == 200
+    titles = [each["title"] for each in ask(mock, "GET", "/training/courses/v1", token=theirs)[1]["items"]]
+    assert titles == ["Fire safety 1"]
+    assert ask(mock, "GET", WHO_AM_I, token=mock.token("admin"))[0] == 200
+    assert ask(mock, "DELETE", f"{worlds.PATH}/{made['id']}")[0] == 200
+    assert ask(mock, "GET", WHO_AM_I, token=theirs)[0] == 401
+
+
+def test_a_state_whose_tokens_open_another_world_of_the_server_is_refused(mock: MockTraining) -> None:
+    one, two = new_world(mock), new_world(mock)
+    _, of_two = ask(mock, "GET", "/_mock/state", token=token(two))
+    for who in (token(one), mock.token("admin")):
+        status, answer = ask(mock, "PUT", "/_mock/state", of_two, who)
+        assert status == 400
+        assert "opens another world of this server" in answer["message"]
+    assert ask(mock, "PUT", "/_mock/state", mock.state(), token(one))[0] == 400
+    assert ask(mock, "PUT", "/_mock/state", of_two, token(two))[0] == 200
+    assert ask(mock, "GET", WHO_AM_I, token=token(one))[0] == 200

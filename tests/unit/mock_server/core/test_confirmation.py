@@ -8,6 +8,7 @@ from mock_server import MockTraining, Policy
 from unit.mock_server.core.conftest import NOW
 from unit.mock_server.core.speaker import (
     FORKLIFT,
+    PREVIEW,
     RESET,
     Speaker,
     changed,
@@ -139,3 +140,8 @@ def test_R06_the_policy_off_behaves_as_documented_by_the_vendor() -> None:
     assert admin.reset(course_id(mock), [anna], None).json == {"usersUpdated": 1}
     assert everyone(admin, "not even JSON")[0] == 200
     assert recorded(mock) == []
+
+
+def test_R06_the_refusal_names_where_the_confirmation_is_learned(admin: Speaker) -> None:
+    unconfirmed = admin.post(RESET, {"courseId": course_id(admin.mock), "allUsers": True})
+    assert PREVIEW in unconfirmed.message

@@ -16,8 +16,8 @@ from mock_server.world.clock import Clock
 from mock_server.world.courses import CourseStatus, DueKind
 from mock_server.world.ids import Ids
 from mock_server.world.people import Seat, Status
-from mock_server.world.recount import recount
 from mock_server.world.times import add_months, parse, to_text
+from recount import recount
 from unit.mock_server.core.conftest import NOW
 from unit.mock_server.core.speaker import (
     ANNA,

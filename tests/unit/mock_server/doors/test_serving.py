@@ -122,7 +122,9 @@ def test_a_host_that_cannot_be_resolved_is_refused(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_another_host_than_loopback_needs_a_secret(host: str) -> None:
-    with pytest.raises(ServeError, match="set a secret, or serve on"):
+    with pytest.raises(
+        ServeError, match=r"set a secret \(--secret-file PATH, .* TRAINING_MOCK_SECRET.*, or serve on"
+    ):
         serve(Hello(), host=host)
 
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from mock_server import MockTraining, Policy
 from mock_server.world.courses import CourseStatus
 from mock_server.world.people import Status
-from mock_server.world.recount import recount
 from mock_server.world.typed import StateError
 from mock_server.world.webhooks import RESET_EVENT
+from recount import recount
 from unit.mock_server.core.speaker import (
     ANNA,
     FEED,

@@ -13,6 +13,7 @@ from mock_server.control.faults import KINDS, Fault, Kind
 from mock_server.wire.message import Delivery, Request, Response
 from mock_server.world.people import Status
 from unit.mock_server.core.speaker import (
+    ANNA,
     ATTEMPTS,
     COURSES,
     FEED,
@@ -295,3 +296,24 @@ def _takes(kind: str) -> tuple[str, ...]:
 
 def test_a_fault_is_a_value() -> None:
     assert Fault("error") == Fault("error", status=503)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "said"),
+    [
+        ("user_deactivated", {"user": "nobody@nowhere.example"}, "no user 'nobody@nowhere.example'"),
+        ("course_archived", {"course": "Juggling"}, "no course 'Juggling'"),
+        ("learner_writes", {"course": "Forklift basics", "user": "nobody"}, "no user 'nobody'"),
+        ("learner_writes", {"course": "Juggling", "user": ANNA}, "no course 'Juggling'"),
+    ],
+)
+def test_a_fault_that_names_nobody_fails_when_it_is_added(
+    mock: MockTraining, kind: Kind, fields: dict[str, str], said: str
+) -> None:
+    with pytest.raises(ValueError, match=f"fault '{kind}': there is {said}"):
+        mock.faults.add(kind, **fields)
+    assert mock.faults.script == ()
+    body = json.dumps({"kind": kind, **fields}).encode()
+    answer = mock.handle(Request("POST", "/_mock/faults", "", (("content-type", "application/json"),), body))
+    assert answer.status == 400
+    assert said in json.loads(answer.body)["message"]
