@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
@@ -21,7 +22,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from training_sdk._flow import Response
 from training_sdk.errors import DecodingError
-from training_sdk.models.base import Extra, OpenEnum
+from training_sdk.models.base import Extra
 
 T = TypeVar("T")
 
@@ -178,8 +179,8 @@ def _date(value: Any, _: Any) -> datetime | None:
     return moment
 
 
-def _enumeration(value: Any, kind: Any) -> OpenEnum:
-    member: OpenEnum = kind(_text(value, str))
+def _enumeration(value: Any, kind: Any) -> StrEnum:
+    member: StrEnum = kind(_text(value, str))
     return member
 
 
@@ -257,7 +258,7 @@ def _extra(value: Any, _: Any) -> Extra:
 
 
 _BY_KIND: dict[type, Callable[[Any, Any], Any]] = {
-    OpenEnum: _enumeration,  # by class: it is a str, and would otherwise be read as no more than that
+    StrEnum: _enumeration,  # open ones too; each is a str, and would otherwise be read as no more than that
     str: _text,
     bool: _boolean,
     int: _integer,

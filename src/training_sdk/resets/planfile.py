@@ -54,7 +54,7 @@ def load(path: str | PathLike[str]) -> ResetPlan:
 def loads(content: bytes, name: str) -> ResetPlan:
     """A plan from the bytes of its file; ``name`` is for messages."""
     document = _document(content, name)
-    digest, _ = document.pop("digest", None), document.pop("phrase", None)
+    digest, phrase = document.pop("digest", None), document.pop("phrase", None)
     if (form := document.pop("form", None)) != FORM:
         raise InvalidArgumentError(
             f"{name} holds a plan of form {form!r}, and this version reads form {FORM}. Plan again"
@@ -63,9 +63,10 @@ def loads(content: bytes, name: str) -> ResetPlan:
         plan = _codec.structure_value(document, ResetPlan)
     except DecodingError as error:
         raise InvalidArgumentError(f"{name} is not a whole plan: {error.message}") from None
-    if plan.digest != digest or not plan.courses:
+    if not plan.courses or (plan.digest, plan.phrase) != (digest, phrase):
         raise InvalidArgumentError(
-            f"{name} was changed since it was saved: its digest no longer fits. Plan again, and leave the file as it is"
+            f"{name} was changed since it was saved: its digest or its phrase no longer fits. Plan again, and leave the "
+            "file as it is"
         )
     return plan
 

@@ -1,0 +1,64 @@
+"""What is saved and read back is the same in every respect, also where it is told apart by identity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training_sdk import InvalidArgumentError, ResetPlan
+from training_sdk.models.progress import ProgressState
+from training_sdk.resets import planfile, reportfile
+from training_sdk.resets.report import Code, Outcome
+from unit.sdk.fakes import Organisation, row, untouched
+from unit.sdk.resetting import apply, planned
+
+
+def saved(folder: Path, plan: ResetPlan) -> ResetPlan:
+    plan.save(folder / "plan.json")
+    return ResetPlan.load(folder / "plan.json")
+
+
+def test_a_plan_that_was_loaded_resets_the_same_people_and_no_others(tmp_path: Path) -> None:
+    organisation = Organisation([row(1), untouched(2), row(3, completed_at="", progress_percent=40.0)])
+    plan = planned(organisation)
+    loaded = saved(tmp_path, plan)
+    assert loaded == plan
+    assert [user.state for user in loaded.users] == [user.state for user in plan.users]
+    assert {type(user.state) for user in loaded.users} == {ProgressState}
+    assert loaded.targets == plan.targets != plan.users
+    assert (loaded.phrase, loaded.counts, loaded.losses) == (plan.phrase, plan.counts, plan.losses)
+    assert str(loaded) == str(plan)
+    assert apply(organisation, loaded).is_complete
+    assert organisation.people_sent == [[user.user_id for user in plan.targets]]
+
+
+def test_a_report_that_was_loaded_counts_as_the_one_that_was_saved(tmp_path: Path) -> None:
+    organisation = Organisation([row(1), row(2), untouched(3)])
+    plan = planned(organisation)
+    organisation.rows[0]["score"] = 1
+    report = apply(organisation, plan, tolerance=1)
+    reportfile.save(report, tmp_path)
+    (tmp_path / reportfile.PLAN).write_bytes(planfile.dumps(plan))
+    loaded = reportfile.load(tmp_path)
+    assert loaded == report
+    assert loaded.counts == report.counts
+    assert [loaded.counts[one] for one in (Outcome.RESET, Outcome.SKIPPED, Outcome.NOTHING_TO_RESET)] == [
+        1
+    ] * 3
+    assert loaded.is_complete is report.is_complete is False
+    assert {type(user.outcome) for user in loaded.users} == {Outcome}
+    assert [user.code for user in loaded.users if user.code is Code.MOVED] == [Code.MOVED]
+
+
+def test_a_plan_whose_phrase_was_edited_in_its_file_is_refused() -> None:
+    plan = planned(Organisation([row(1), row(2)]))
+    text = planfile.dumps(plan).decode().replace("for 2 users", "for 1 users")
+    with pytest.raises(InvalidArgumentError, match="its digest or its phrase no longer fits"):
+        planfile.loads(text.encode(), "plan.json")
+
+
+def test_a_state_that_no_plan_knows_is_refused() -> None:
+    text = planfile.dumps(planned(Organisation([row(1)]))).decode().replace('"completed"', '"finished"', 1)
+    with pytest.raises(InvalidArgumentError, match="finished"):
+        planfile.loads(text.encode(), "plan.json")
