@@ -12,16 +12,18 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
+from mock_server import rehearsal
 from mock_server._version import __version__
 from mock_server.compare.comparison import compare
 from mock_server.compare.printing import as_json, as_table
 from mock_server.compare.reader import TOKEN_VARIABLE, LiveError, Reader
 from mock_server.contract.document import document
 from mock_server.doors.serving import SECRET_VARIABLE, ServeError, serve
-from mock_server.mock import MockTraining
+from mock_server.mock import MockTraining, TokenName
 from mock_server.policy import Policy
+from mock_server.rehearsal import RehearsalError
 from mock_server.world.exporter_rows import ExporterCsvError
 
 _USAGE_ERROR = 2
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return _COMMANDS[arguments.command](arguments)
-    except (_UsageError, ServeError, ExporterCsvError, LiveError) as error:
+    except (_UsageError, ServeError, ExporterCsvError, LiveError, RehearsalError) as error:
         print(f"training-mock: {error}", file=sys.stderr)
         return _USAGE_ERROR
     except KeyboardInterrupt:
@@ -64,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"training-mock {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="serve | openapi | compare")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="serve | openapi | compare | rehearse"
+    )
     command = commands.add_parser(
         "serve",
         help="serve a world until SIGINT or SIGTERM",
@@ -89,7 +93,25 @@ def _parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
     )
+    _add_rehearse(
+        commands.add_parser(
+            "rehearse",
+            help="run a script against a server of its own and say what it would have done",
+            description="Run a command with SAFETYCULTURE_BASE_URL and SAFETYCULTURE_API_TOKEN set to a fresh server,"
+            " for this command alone, and print what it asked and what has changed. The exit code is the command's.",
+            allow_abbrev=False,
+        )
+    )
     return parser
+
+
+def _add_rehearse(command: argparse.ArgumentParser) -> None:
+    _add_world(command)
+    names = [name for name in get_args(TokenName) if name not in ("outsider", "revoked", "expired")]
+    command.add_argument("--token", choices=names, default="admin", help="whose token (default %(default)s)")
+    command.add_argument(
+        "script", nargs="+", metavar="COMMAND", help="after --, such as: -- python my_script.py"
+    )
 
 
 def _add_compare(command: argparse.ArgumentParser) -> None:
@@ -132,9 +154,13 @@ def _add_world(command: argparse.ArgumentParser) -> None:
     source.add_argument("--users", type=_size, metavar="N", help="generate an organisation of so many users")
     source.add_argument(
         "--progress",
+        "--exporter-csv",
         type=Path,
         metavar="CSV",
         help="load the vendor exporter's training_course_progresses.csv",
+    )
+    source.add_argument(
+        "--evidence", type=Path, metavar="FOLDER", help="load an evidence pack, as it was kept before a reset"
     )
     group.add_argument(
         "--courses", type=_size, metavar="N", help="with --users: so many courses (default 12)"
@@ -229,7 +255,9 @@ def _world(arguments: argparse.Namespace) -> MockTraining:
     if arguments.users is None and (arguments.courses is not None or arguments.random_seed is not None):
         raise _UsageError("--courses and --random-seed shape a generated organisation: give --users as well")
     if arguments.progress is not None:
-        return MockTraining.from_exporter_csv(arguments.progress, policy=policy)
+        return _said(MockTraining.from_exporter_csv(arguments.progress, policy=policy), arguments.progress)
+    if arguments.evidence is not None:
+        return _said(MockTraining.from_evidence(arguments.evidence, policy=policy), arguments.evidence)
     if arguments.users is not None:
         return MockTraining.generate(
             users=arguments.users,
@@ -240,8 +268,23 @@ def _world(arguments: argparse.Namespace) -> MockTraining:
     return MockTraining.demo(policy=policy)
 
 
+def _said(mock: MockTraining, source: Path) -> MockTraining:
+    """Say what was loaded, beside what a program reads on standard output."""
+    print(f"training-mock: {rehearsal.loaded(mock, str(source))}", file=sys.stderr, flush=True)
+    return mock
+
+
+def _rehearse(arguments: argparse.Namespace) -> int:
+    mock = _world(arguments)
+    before = mock.state()
+    code = rehearsal.run(mock, arguments.script, arguments.token)
+    print(rehearsal.story(mock, before, code), flush=True)
+    return code
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "openapi": _openapi,
     "compare": _compare,
+    "rehearse": _rehearse,
 }

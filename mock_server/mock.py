@@ -23,6 +23,7 @@ from mock_server.world import state
 from mock_server.world.clock import Clock
 from mock_server.world.demo import demo_prototype
 from mock_server.world.differences import Change, differences
+from mock_server.world.evidence_pack import build_evidence
 from mock_server.world.exporter_csv import build_exporter_csv
 from mock_server.world.fork import fork
 from mock_server.world.generate import build_generated
@@ -93,6 +94,17 @@ class MockTraining:
         ExporterCsvError, naming line and column, if anything in the file is wrong.
         """
         builder = build_exporter_csv(path, now=now)
+        return cls(builder.build(policy or Policy(), LiveWorld), builder.tokens)
+
+    @classmethod
+    def from_evidence(
+        cls, folder: str | PathLike[str], *, policy: Policy | None = None, now: datetime | None = None
+    ) -> MockTraining:
+        """The world that an evidence pack describes: those about to be reset, as they stood, lessons and attempts too.
+
+        ExporterCsvError, naming file and line, if anything in it is wrong.
+        """
+        builder = build_evidence(folder, now=now)
         return cls(builder.build(policy or Policy(), LiveWorld), builder.tokens)
 
     @classmethod

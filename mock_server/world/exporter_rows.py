@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from attrs import fields, frozen
@@ -100,6 +100,11 @@ def parse(lines: Iterable[str], source: str = "export") -> list[ExportRow]:
     if problems:
         raise ExporterCsvError(source, tuple(problems))
     return rows
+
+
+def checked(line: int, cells: Mapping[str, str]) -> tuple[list[Problem], ExportRow | None]:
+    """A row by its columns, or what is wrong with it; for rows that come from elsewhere than a CSV file."""
+    return _row(line, list(COLUMNS), [cells[name] for name in COLUMNS])
 
 
 def _records(lines: Iterable[str], source: str) -> Iterator[tuple[int, list[str]]]:

@@ -19,6 +19,7 @@ from attrs import frozen
 from markdown_it import MarkdownIt
 
 from docs import _generate
+from mock_server import cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(_generate.DOCS.rglob("*.md"))]
@@ -121,8 +122,7 @@ def is_known(words: list[str]) -> bool:
         words = words[1:]
     match words:
         case ["training-mock", *arguments]:
-            options = {word.partition("=")[0] for word in arguments if word.startswith("--")}
-            return options <= set(re.findall(r"--[a-z-]+", _generate.tables.serve_options()))
+            return is_taken(arguments)
         case ["make", *targets]:
             made = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
             return all("=" in target or target in made for target in targets)
@@ -132,6 +132,18 @@ def is_known(words: list[str]) -> bool:
             beside_python = Path(sys.executable).with_name(Path(program).name)
             return beside_python.exists() or shutil.which(program) is not None
     return bool(words)
+
+
+def is_taken(arguments: list[str]) -> bool:
+    """Whether the command line of the reference server takes these, up to where a shell would redirect or go on."""
+    end = next(
+        (place for place, word in enumerate(arguments) if word in (">", "|", "&", "&&")), len(arguments)
+    )
+    try:
+        cli._parser().parse_args(arguments[:end])
+    except SystemExit as ended:
+        return ended.code == 0
+    return True
 
 
 def test_no_example_escapes() -> None:

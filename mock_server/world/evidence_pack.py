@@ -1,0 +1,174 @@
+"""An evidence pack as a world to rehearse against: what was kept of a course before a reset, as it stood then.
+
+The rows of a pack are the feed's own, so they are checked and loaded as those of an export are; lessons and attempts
+come on top, with their own ids. What a pack does not say is made up as for an export.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attrs import evolve, frozen
+
+from mock_server.world.builder import OrganisationBuilder, WorldBuilder
+from mock_server.world.courses import Course, Lesson
+from mock_server.world.exporter_csv import build_rows
+from mock_server.world.exporter_rows import COLUMNS, ExporterCsvError, ExportRow, Problem, checked
+from mock_server.world.progress import Attempt, LessonProgress
+
+Key = tuple[str, str]
+"""Course and user."""
+
+_T = TypeVar("_T")
+
+
+@frozen
+class _Line:
+    """One line of a file of a pack."""
+
+    source: str
+    number: int
+    values: Mapping[str, Any]
+
+    def get(self, name: str, kind: type[_T], default: _T | None = None) -> _T:
+        """A field in either spelling. ExporterCsvError, naming the line, if it is missing or of another type."""
+        first, *others = name.split("_")
+        camel = "".join((first, *map(str.capitalize, others)))
+        value = self.values.get(name, self.values.get(camel, default))
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise ExporterCsvError(
+                self.source, (Problem(self.number, name, f"must be there, as {kind.__name__}"),)
+            )
+        return value
+
+    @property
+    def key(self) -> Key:
+        """Whom it is about."""
+        return self.get("course_id", str), self.get("user_id", str)
+
+
+def build_evidence(folder: str | PathLike[str], *, now: datetime | None = None) -> WorldBuilder:
+    """Load a pack. ExporterCsvError, and nothing loaded, if anything in it is wrong.
+
+    ``now`` freezes the world's clock. Ids stay, tokens are random.
+    """
+    pack = Path(fspath(folder))
+    lines = list(_lines(pack / "rows.jsonl", needed=True))
+    builder = build_rows([_row(line) for line in lines], now=now)
+    organisation = builder.main
+    lessons, titles = _lessons(pack)
+    attempts = _grouped(pack / "attempts.jsonl", _attempt)
+    for course_id in list(organisation.organisation.courses):
+        _name_lessons(organisation, course_id, titles.get(course_id, {}))
+    for line in lines:
+        _fill(organisation, line, lessons.get(line.key, ()), attempts.get(line.key, ()))
+    return builder
+
+
+def _lines(path: Path, *, needed: bool = False) -> Iterator[_Line]:
+    if not needed and not path.exists():
+        return
+    try:
+        texts = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}; name the folder of an evidence pack, unsealed"
+        raise ExporterCsvError(str(path), (Problem(1, "", message),)) from None
+    except UnicodeDecodeError:
+        raise ExporterCsvError(str(path), (Problem(1, "", "is not UTF-8"),)) from None
+    for number, text in enumerate(texts, 1):
+        try:
+            values = json.loads(text)
+        except ValueError:
+            values = None
+        if not isinstance(values, dict):
+            raise ExporterCsvError(str(path), (Problem(number, "", "is not a JSON object"),))
+        yield _Line(str(path), number, values)
+
+
+def _row(line: _Line) -> ExportRow:
+    cells = {name: line.values.get(name, "") for name in COLUMNS}
+    problems, row = checked(
+        line.number, {name: "" if each is None else str(each) for name, each in cells.items()}
+    )
+    if row is None:
+        raise ExporterCsvError(line.source, tuple(problems))
+    return row
+
+
+def _grouped(path: Path, read: Callable[[_Line], _T]) -> dict[Key, list[_T]]:
+    found: dict[Key, list[_T]] = {}
+    for line in _lines(path):
+        found.setdefault(line.key, []).append(read(line))
+    return found
+
+
+def _lessons(pack: Path) -> tuple[dict[Key, list[LessonProgress]], dict[str, dict[str, str]]]:
+    """What was reached in lessons, and the titles of every course's lessons by id, in order."""
+    found: dict[Key, list[LessonProgress]] = {}
+    titles: dict[str, dict[str, str]] = {}
+    for line in _lines(pack / "lessons.jsonl"):
+        lesson_id = line.get("lesson_id", str)
+        titles.setdefault(line.key[0], {})[lesson_id] = line.get("lesson_title", str)
+        if line.get("opened", bool):
+            found.setdefault(line.key, []).append(
+                LessonProgress(
+                    lesson_id,
+                    line.get("opened_date_time", str),
+                    line.get("completed_date_time", str),
+                    line.get("percentage_completed", float),
+                    line.get("score", int),
+                )
+            )
+    return found, titles
+
+
+def _attempt(line: _Line) -> Attempt:
+    return Attempt(
+        line.get("id", str),
+        line.get("lesson_id", str),
+        line.get("started_date_time", str),
+        line.get("completed_date_time", str),
+        line.get("score", int),
+        line.get("success", bool),
+    )
+
+
+def _name_lessons(organisation: OrganisationBuilder, course_id: str, titles: Mapping[str, str]) -> None:
+    """Give the first lessons of a course the ids and titles that the pack knows."""
+    course: Course = organisation.organisation.courses[course_id]
+    known = [Lesson(each, title, course.created_at) for each, title in titles.items()]
+    if known:
+        lessons = (*known, *course.lessons[len(known) :])
+        organisation.organisation.courses[course_id] = evolve(course, lessons=lessons)
+
+
+def _fill(
+    organisation: OrganisationBuilder,
+    line: _Line,
+    lessons: list[LessonProgress] | tuple[()],
+    attempts: list[Attempt] | tuple[()],
+) -> None:
+    """What a pack says beyond an export of somebody's record."""
+    course_id, user_id = line.key
+    record = organisation.organisation.progress[course_id].records[user_id]
+    reached = tuple(lessons) or tuple(
+        evolve(each, lesson_id=lesson.id)
+        for each, lesson in zip(
+            record.lessons, organisation.organisation.courses[course_id].lessons, strict=False
+        )
+    )
+    changed = evolve(
+        record,
+        time_spent_seconds=line.get("time_spent_seconds", int, 0),
+        completion_expiry_date=line.get("completion_expiry_date", str, ""),
+        lessons=reached,
+        attempts=tuple(attempts),
+    )
+    organisation.record(course_id, user_id, changed)

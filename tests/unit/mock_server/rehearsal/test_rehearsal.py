@@ -1,0 +1,170 @@
+"""Somebody's own organisation, loaded; somebody's own script, run; and what it would have done."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock_server import ExporterCsvError, MockTraining, rehearsal
+from mock_server.cli import main
+from mock_server.world.exporter_rows import COLUMNS
+from unit.mock_server.core.speaker import ATTEMPTS, FORKLIFT, Speaker, course_id
+
+SCRIPT = """
+import json, os, sys, urllib.request
+def ask(method, path, body=None, **head):
+    head = {k.replace("_", "-"): v for k, v in head.items()}
+    head["Authorization"] = "Bearer " + os.environ["SAFETYCULTURE_API_TOKEN"]
+    data = None if body is None else json.dumps(body).encode()
+    if data: head["Content-Type"] = "application/json"
+    url = os.environ["SAFETYCULTURE_BASE_URL"] + path
+    return json.load(urllib.request.urlopen(urllib.request.Request(url, data, head, method=method)))
+course, = [c for c in ask("GET", "/training/courses/v1?pageSize=100")["items"] if c["title"] == sys.argv[1]]
+body = {"courseId": course["id"], "allUsers": True}
+users = ask("POST", "/training/courseprogress/v1/reset:preview", body)["usersToReset"]
+said = json.dumps({"courseTitle": course["title"], "users": users})
+ask("POST", "/training/courseprogress/v1/reset", body, Reset_Confirmation=said)
+sys.exit(7)
+"""
+
+
+def lines(path: Path, items: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(each) + "\n" for each in items), encoding="utf-8")
+
+
+def begun(mock: MockTraining) -> list[str]:
+    """Everybody with recorded progress in the course, in the sense of R09."""
+    records = mock.world.main.progress[course_id(mock)].records
+    return [user_id for user_id, each in records.items() if each.is_recorded]
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    """What a pack keeps of everybody in a course, as the wire said it."""
+    mock = MockTraining.demo()
+    who, course = Speaker(mock), course_id(mock)
+    rows = who.rows(f"course_id={course}")
+    lines(tmp_path / "rows.jsonl", rows)
+    lessons = []
+    for row in rows:
+        path = f"/training/analytics/v1/users/{row['user_id']}/lessons/progress"
+        answer = who.get(path, f"courseId={course}").json
+        lessons += [{"userId": row["user_id"], **each} for each in answer["items"]]
+    lines(tmp_path / "lessons.jsonl", lessons)
+    lines(tmp_path / "attempts.jsonl", who.get(ATTEMPTS, f"courseId={course}&pageSize=1000").json["items"])
+    return tmp_path
+
+
+def test_a_pack_reads_back_through_the_wire_as_it_was_kept(pack: Path) -> None:
+    kept = [json.loads(line) for line in (pack / "rows.jsonl").read_text("utf-8").splitlines()]
+    mock = MockTraining.from_evidence(pack)
+    who, course = Speaker(mock), course_id(mock)
+    assert who.rows() == kept
+    lessons = [json.loads(line) for line in (pack / "lessons.jsonl").read_text("utf-8").splitlines()]
+    for user in {row["user_id"] for row in kept}:
+        path = f"/training/analytics/v1/users/{user}/lessons/progress"
+        said = [{"userId": user, **each} for each in who.get(path, f"courseId={course}").json["items"]]
+        assert said == [each for each in lessons if each["userId"] == user]
+    tried = [json.loads(line) for line in (pack / "attempts.jsonl").read_text("utf-8").splitlines()]
+    again = who.get(ATTEMPTS, "pageSize=1000").json["items"]
+    assert [{**each, "id": ""} for each in again] == [{**each, "id": ""} for each in tried] != []
+
+
+def test_R12_a_loaded_pack_can_be_reset(pack: Path) -> None:
+    mock = MockTraining.from_evidence(pack)
+    users = begun(mock)
+    assert Speaker(mock).reset(course_id(mock), None, (FORKLIFT, len(users))).json == {
+        "usersUpdated": len(users)
+    }
+    assert begun(mock) == []
+
+
+def test_a_pack_of_rows_alone_is_enough(pack: Path) -> None:
+    (pack / "lessons.jsonl").unlink()
+    (pack / "attempts.jsonl").unlink()
+    assert Speaker(MockTraining.from_evidence(pack)).rows()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("rows.jsonl", "[]\n", "line 1: is not a JSON object"),
+        ("rows.jsonl", '{"course_id": "c"}\n', "line 1, column"),
+        ("lessons.jsonl", '{"userId": "u"}\n', "line 1, column lesson_id: must be there, as str"),
+        ("attempts.jsonl", "{broken\n", "line 1: is not a JSON object"),
+    ],
+)
+def test_what_is_wrong_with_a_pack_is_named(pack: Path, name: str, text: str, said: str) -> None:
+    (pack / name).write_text(text, encoding="utf-8")
+    with pytest.raises(ExporterCsvError, match=said) as refused:
+        MockTraining.from_evidence(pack)
+    assert name in str(refused.value)
+
+
+def test_a_folder_that_is_no_pack_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ExporterCsvError, match="name the folder of an evidence pack"):
+        MockTraining.from_evidence(tmp_path)
+
+
+def test_a_script_is_run_and_its_deeds_are_told(
+    pack: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SAFETYCULTURE_API_TOKEN", raising=False)
+    code = main(["rehearse", "--evidence", str(pack), "--", sys.executable, "-c", SCRIPT, FORKLIFT])
+    out, err = capfd.readouterr()
+    assert code == 7
+    users = len(begun(MockTraining.from_evidence(pack)))
+    rows = len((pack / "rows.jsonl").read_text("utf-8").splitlines())
+    assert f"loaded {rows} rows of {rows} people in 1 courses" in err
+    assert "The script ended with exit code 7." in out
+    assert "PreviewReset -> 200: 1" in out
+    assert "ResetCourseProgress -> 200: 1" in out
+    assert f'"{FORKLIFT}", everyone: done, {users} users reset' in out
+    assert f"{users} sent" in out
+    assert "removed record" in out
+    assert "mock_" not in out + err  # no token
+
+
+def test_a_script_that_does_nothing_changes_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["rehearse", "--", sys.executable, "-c", "pass"]) == 0
+    out = capfd.readouterr().out
+    assert out.split("\n")[1:] == [
+        "requests: none",
+        "resets: none",
+        "notifications: none",
+        "changes: none",
+        "",
+    ]
+
+
+def test_a_refused_reset_is_told_too(capfd: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "-c", SCRIPT, FORKLIFT]
+    assert main(["rehearse", "--token", "manager", "--", *command]) == 1
+    out = capfd.readouterr().out
+    assert "PreviewReset -> 403: 1" in out
+    assert "changes: none" in out
+
+
+def test_a_command_that_is_not_there_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["rehearse", "--", "/nowhere/script"]) == 2
+    assert "/nowhere/script cannot be started" in capfd.readouterr().err
+
+
+def test_only_the_child_gets_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAFETYCULTURE_BASE_URL", "https://the.live.example")
+    mock = MockTraining.demo()
+    check = "import os; assert os.environ['SAFETYCULTURE_BASE_URL'].startswith('http://127.0.0.1:')"
+    assert rehearsal.run(mock, [sys.executable, "-c", check], "learner") == 0
+    assert os.environ["SAFETYCULTURE_BASE_URL"] == "https://the.live.example"
+
+
+def test_an_export_without_rows_is_said_loudly(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
+    mock = MockTraining.from_exporter_csv(path)
+    assert rehearsal.loaded(mock, "export.csv").startswith("WARNING: export.csv holds no rows")
