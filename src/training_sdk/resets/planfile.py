@@ -65,8 +65,8 @@ def loads(content: bytes, name: str) -> ResetPlan:
         raise InvalidArgumentError(f"{name} is not a whole plan: {error.message}") from None
     if not plan.courses or (plan.digest, plan.phrase) != (digest, phrase):
         raise InvalidArgumentError(
-            f"{name} was changed since it was saved: its digest or its phrase no longer fits. Plan again, and leave the "
-            "file as it is"
+            f"{name} was changed since it was saved: its digest or its phrase no longer fits. Plan again, and leave "
+            "the file as it is"
         )
     return plan
 

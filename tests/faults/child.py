@@ -1,0 +1,258 @@
+"""The script under test, as a process of its own that can be killed anywhere: a program that forks one child per job.
+
+It reads jobs as JSON lines from standard input. For each it writes a line with the child's process id, and when the
+child has ended a line with what it said, or with the signal that ended it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
+from functools import partial
+from importlib import import_module
+from typing import Any, NoReturn
+
+from attrs import evolve
+
+from training_sdk import (
+    AlreadyAppliedError,
+    AsyncTrainingClient,
+    ResetPlan,
+    ResetReport,
+    TrainingClient,
+    TrainingError,
+    _drivers,
+)
+from training_sdk._flow import Act, Moment, Request, Response
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import recording, reportfile, sending
+from training_sdk.resets.safeguards import Safeguards
+
+NOBODY = 65534
+
+
+class Points:
+    """Every place at which the process can die, counted as it passes them."""
+
+    def __init__(self, fatal: int | None) -> None:
+        self.fatal = fatal
+        self.passed: list[str] = []
+
+    def at(self, name: str) -> None:
+        """Pass a point, or die there."""
+        if len(self.passed) == self.fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.passed.append(name)
+
+
+class Time:
+    """This machine's clock, moved: it runs on with the real one, and a wait takes no time but on this clock."""
+
+    def __init__(self, ahead: float) -> None:
+        self.ahead = ahead
+        self.waited = 0.0
+
+    def now(self) -> Moment:
+        """Both clocks."""
+        real = _real_now()
+        passed = timedelta(seconds=self.ahead + self.waited)
+        return Moment(real.monotonic + self.waited, real.utc + passed)
+
+    def pause(self, effect: Any) -> float:
+        """Let the time pass that a wait would take, at once."""
+        self.waited += effect.seconds
+        return 0.0
+
+
+_real_now = _drivers._now
+
+
+def watch_effects(points: Points, server_ahead: float, jump: dict[str, Any] | None, time: Time) -> None:
+    """Pass a point before and after whatever a flow does on this machine or sends."""
+
+    def before(effect: object) -> str | None:
+        if not isinstance(effect, Act | Request):
+            return None
+        name = effect.what if isinstance(effect, Act) else f"{effect.method} {effect.path}"
+        if jump is not None and name.startswith(jump["at"]) and not jump.get("done"):
+            time.ahead += jump["seconds"]
+            jump["done"] = True
+        points.at(f"before {name}")
+        return name
+
+    def after(name: str | None, answer: Any) -> Any:
+        if name is not None:
+            points.at(f"after {name}")
+        return _dated(answer, server_ahead) if isinstance(answer, Response) else answer
+
+    sync, asynchronous = _drivers.SyncDriver._perform, _drivers.AsyncDriver._perform
+
+    def perform(self: Any, effect: Any) -> Any:
+        name = before(effect)
+        return after(name, sync(self, effect))
+
+    async def perform_async(self: Any, effect: Any) -> Any:
+        name = before(effect)
+        return after(name, await asynchronous(self, effect))
+
+    _drivers.SyncDriver._perform = perform  # type: ignore[method-assign]  # a process of its own, made for this
+    _drivers.AsyncDriver._perform = perform_async  # type: ignore[method-assign]  # as above
+
+
+def _dated(answer: Response, ahead: float) -> Response:
+    """An answer of a server whose clock has moved on too."""
+    said = answer.header("date")
+    if said is None or not ahead:
+        return answer
+    moved = format_datetime(parsedate_to_datetime(said) + timedelta(seconds=ahead), usegmt=True)
+    return evolve(
+        answer, headers=tuple((name, moved if name == "date" else value) for name, value in answer.headers)
+    )
+
+
+def watch_calls(points: Points) -> None:
+    """Pass points around whatever changes the disk; a write also half-way through."""
+    write = os.write
+
+    def halting(file: int, data: Any) -> int:
+        whole = bytes(data)
+        done = write(file, whole[: len(whole) // 2])
+        points.at("half a write")
+        return done + write(file, whole[done:])
+
+    os.write = halting
+    for name in ("fsync", "replace", "mkdir", "unlink", "ftruncate"):
+        setattr(os, name, _around(points, name, getattr(os, name)))
+
+
+def _around(points: Points, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def watched(*arguments: Any, **options: Any) -> Any:
+        points.at(f"before {name}")
+        found = call(*arguments, **options)
+        points.at(f"after {name}")
+        return found
+
+    return watched
+
+
+def work(job: dict[str, Any]) -> dict[str, Any]:
+    """Do what a careful script does: apply; if it was begun, go on; if it came to its end, look at the report."""
+    plan = ResetPlan.load(job["plan"])
+    points, time = Points(job.get("die")), Time(job.get("ahead", 0.0))
+    sending.CHUNK = recording.CHUNK = job["chunk"]  # type: ignore[attr-defined]  # what this module has imported
+    _drivers._now, _drivers._pause = time.now, time.pause
+    watch_effects(points, job.get("server_ahead", 0.0), job.get("jump"), time)
+    if job.get("watch_calls"):
+        watch_calls(points)
+    if "largest_file" in job:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (job["largest_file"], job["largest_file"]))
+    if job.get("unprivileged") and os.geteuid() == 0:
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    steps: list[str] = []
+    try:
+        said = _told(run(job, plan, steps))
+    except TrainingError as error:
+        said = {
+            **_told(error.report),
+            "error": type(error).__name__,
+            "message": str(error),
+            "reason": error.reason,
+        }
+    return {**said, "steps": steps, "points": points.passed}
+
+
+def run(job: dict[str, Any], plan: ResetPlan, steps: list[str]) -> ResetReport:
+    """Apply, or go on."""
+    settings: dict[str, Any] = {
+        "base_url": job["url"],
+        "pace": False,
+        "state_dir": job["state"],
+        "max_retry_seconds": job.get("max_retry_seconds", 60),
+        "timeout": job.get("timeout", 30),
+        "safeguards": _safeguards(job),
+    }
+    order = {"confirm": plan.phrase}
+    begun = {**order, "reason": "the yearly renewal", **job.get("order", {})}
+    stages: list[tuple[str, dict[str, Any]]] = [("apply", begun), ("resume", order)]
+    for name, arguments in stages:
+        steps.append(name)
+        with contextlib.suppress(AlreadyAppliedError):
+            report: ResetReport = ask(job, settings, partial(_start, name, plan, arguments))
+            return report
+    steps.append("report")
+    return reportfile.load(StateDirectory.open(job["state"]).plan_folder(plan.digest))
+
+
+def _start(name: str, plan: ResetPlan, arguments: dict[str, Any], client: Any) -> Any:
+    return getattr(client.resets, name)(plan, **arguments)
+
+
+def _safeguards(job: dict[str, Any]) -> Safeguards:
+    lifetimes: dict[str, Any] = {name: timedelta(hours=hours) for name, hours in job.get("hours", {}).items()}
+    return Safeguards(**lifetimes)
+
+
+def ask(job: dict[str, Any], settings: dict[str, Any], use: Callable[[Any], Any]) -> Any:
+    """Ask a client of the colour that the job names."""
+    if job["colour"] == "sync":
+        with TrainingClient(job["token"], **settings) as client:
+            return use(client)
+
+    async def asking() -> Any:
+        async with AsyncTrainingClient(job["token"], **settings) as client:
+            return await use(client)
+
+    return asyncio.run(asking())
+
+
+def _told(report: ResetReport | None) -> dict[str, Any]:
+    if report is None:
+        return {"users": None}
+    return {
+        "users": [[user.course_id, user.user_id, str(user.outcome), user.code] for user in report.users],
+        "packs": list(report.packs),
+        "complete": report.is_complete,
+    }
+
+
+def child(job: dict[str, Any], answer: int) -> NoReturn:
+    """Work, say what came of it, and leave without any of the parent's affairs."""
+    try:
+        said = json.dumps(work(job))
+    except BaseException as problem:
+        said = json.dumps({"crash": f"{type(problem).__name__}: {problem}"})
+    with os.fdopen(answer, "w") as out:
+        out.write(said)
+    os._exit(0)
+
+
+def serve() -> None:
+    """One child after another, until nobody asks any more; ``+`` runs several at once."""
+    for line in sys.stdin:
+        job = json.loads(line)
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if not pid:
+            os.close(reading)
+            child(job, writing)
+        os.close(writing)
+        print(pid, flush=True)
+        with os.fdopen(reading) as said:
+            text = said.read()
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        print(json.dumps({"exit": code, **(json.loads(text) if text else {})}), flush=True)
+
+
+if __name__ == "__main__":
+    for late in ("anyio._backends._asyncio", "encodings.idna"):  # what a child without rights may not reach
+        import_module(late)
+    serve()
