@@ -1,1 +1,20 @@
 """The command line, and what it writes for people; the extra ``[cli]`` brings what it needs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+NEEDED = ("click", "rich", "jinja2")
+"""What the extra ``[cli]`` installs."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``training-sdk``; the exit code, as documented in ``training_sdk.cli.codes``."""
+    if any(find_spec(name) is None for name in NEEDED):
+        print("training-sdk needs more than the SDK does: pip install 'training-sdk[cli]'", file=sys.stderr)
+        return 2
+    from training_sdk.cli.program import run  # which needs them
+
+    return run(sys.argv[1:] if arguments is None else arguments)

@@ -1,0 +1,97 @@
+"""What a command ends with, for scripts: each way of ending has a number of its own."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from training_sdk.errors import (
+    AlreadyAppliedError,
+    APIConnectionError,
+    ApprovalError,
+    AuthenticationError,
+    ConfirmationError,
+    ConfirmationMismatchError,
+    ConfirmationRequiredError,
+    EvidenceError,
+    IncompleteResetError,
+    InvalidArgumentError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    PlanMismatchError,
+    ReadOnlyError,
+    RecordsError,
+    ResetInterruptedError,
+    StalePlanError,
+    TrainingError,
+    UnconfirmedFormatError,
+)
+from training_sdk.resets.report import Outcome, ResetReport
+
+HARD_STOPS = ("COURSE_PROTECTED", "TOO_MANY_USERS")
+"""Settings of the team, not slips of whoever types: the command is well-formed, and refused."""
+
+
+class ExitCode(IntEnum):
+    """The exit codes of ``training-sdk``."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_CONFIRMED = 3
+    NOTHING_SENT = 4
+    INCOMPLETE = 5
+    RECORDS = 6
+    DENIED = 7
+    CONNECTION = 8
+    INTERRUPTED = 130
+
+    @property
+    def meaning(self) -> str:
+        """One sentence for the reference."""
+        return MEANINGS[self]
+
+
+MEANINGS = {
+    ExitCode.DONE: "done; for a reset: every target was reset",
+    ExitCode.FAILED: "something failed that no other code names, or a check found an error",
+    ExitCode.USAGE: "the command line, a file or a setting cannot be used; nothing was sent",
+    ExitCode.NOT_CONFIRMED: "the phrase was not typed, or is not that of the plan; nothing was sent",
+    ExitCode.NOTHING_SENT: "refused, and nothing was sent: the plan is stale, expired, of another server or applied "
+    "already, an approval is missing, a course is protected, the format is not proved, or the client is read-only",
+    ExitCode.INCOMPLETE: "a reset was sent, and not every target is known to have been reset; or verifying it did not "
+    "end with everyone verified",
+    ExitCode.RECORDS: "evidence, journal or audit log cannot be kept, or do not verify",
+    ExitCode.DENIED: "no token, one that is not accepted, or one that may not do this",
+    ExitCode.CONNECTION: "the server could not be reached, or did not answer something that only reads",
+    ExitCode.INTERRUPTED: "Ctrl-C, before anything was sent",
+}
+
+_BY_CLASS: tuple[tuple[tuple[type[TrainingError], ...], ExitCode], ...] = (
+    ((ConfirmationError,), ExitCode.NOT_CONFIRMED),
+    ((AuthenticationError, PermissionDeniedError), ExitCode.DENIED),
+    ((StalePlanError, PlanMismatchError, AlreadyAppliedError), ExitCode.NOTHING_SENT),
+    ((ApprovalError, UnconfirmedFormatError, ReadOnlyError), ExitCode.NOTHING_SENT),
+    ((ConfirmationMismatchError, ConfirmationRequiredError), ExitCode.NOTHING_SENT),
+    ((OutcomeUnknownError, IncompleteResetError), ExitCode.INCOMPLETE),
+    ((ResetInterruptedError,), ExitCode.INTERRUPTED),
+    ((EvidenceError, RecordsError), ExitCode.RECORDS),
+    ((APIConnectionError,), ExitCode.CONNECTION),
+    ((InvalidArgumentError,), ExitCode.USAGE),
+)
+
+
+def code_for(error: TrainingError) -> ExitCode:
+    """What a command ends with that this error ended."""
+    if error.report is not None and may_have_reset(error.report):
+        return ExitCode.INCOMPLETE
+    if error.reason in HARD_STOPS:
+        return ExitCode.NOTHING_SENT
+    for classes, code in _BY_CLASS:
+        if isinstance(error, classes):
+            return code
+    return ExitCode.FAILED
+
+
+def may_have_reset(report: ResetReport) -> bool:
+    """Whether anybody was reset, or may have been."""
+    return bool(report.counts[Outcome.RESET] or report.counts[Outcome.UNKNOWN])

@@ -1,0 +1,45 @@
+"""``sign``: the second pair of eyes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from training_sdk.cli.commands.planning import FILE
+from training_sdk.cli.confirming import confirmed
+from training_sdk.cli.files import refuse_existing
+from training_sdk.cli.output import is_terminal
+from training_sdk.cli.session import Session, with_session
+from training_sdk.resets.plan import ResetPlan
+
+
+@click.command()
+@click.argument("plan", type=FILE, metavar="PLAN.json")
+@click.option(
+    "--key", type=FILE, metavar="PATH", help="Your SSH key. Without it the approval is procedural only."
+)
+@click.option("--confirm", metavar="PHRASE", help="The phrase of the plan; asked for on a terminal.")
+@click.option(
+    "--save", type=FILE, metavar="FILE", help="Where to; by default PLAN.approval.json beside the plan."
+)
+@with_session
+def sign(session: Session, plan: Path, key: Path | None, confirm: str | None, save: Path | None) -> None:
+    """Approve a plan that somebody else made, as the owner of your token. Nothing is reset.
+
+    Hand the file to whoever applies it: training-sdk apply PLAN.json --approval FILE.
+    """
+    import sys
+
+    loaded = ResetPlan.load(plan)
+    target = save or plan.with_suffix(".approval.json")
+    refuse_existing(target, "an approval")
+    session.out.say(loaded)
+    phrase = confirmed(session.out, loaded.phrase, confirm)
+    approval = session.client().resets.approve(
+        loaded, confirm=phrase, key=key, interactive=is_terminal(sys.stdin) and is_terminal(sys.stderr)
+    )
+    approval.save(target)
+    session.out.document({"approval": approval.document(), "saved": str(target)})
+    session.out.say(approval)
+    session.out.note(f"The approval is in {target}.")

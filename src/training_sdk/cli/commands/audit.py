@@ -1,0 +1,111 @@
+"""``audit``: the log of who reset whom, when and why. None of it needs a server."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.commands.planning import FILE
+from training_sdk.cli.documents import plain
+from training_sdk.cli.naming import a_moment, moment
+from training_sdk.cli.session import Session, with_session
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.evidence import packs_in, read_manifest
+from training_sdk.records.audit import AuditLog, Quoted
+from training_sdk.records.chain import Head
+from training_sdk.records.state import StateDirectory
+
+
+@click.group()
+def audit() -> None:
+    """Verify, show and export the audit log."""
+
+
+@audit.command()
+@with_session
+def verify(session: Session) -> ExitCode:
+    """Look the log over: altered, missing, moved or added lines, and an end that was cut off.
+
+    The log is held against the heads that the evidence packs of this machine quote.
+    """
+    state = session.state()
+    quoted = _quoted(state)
+    findings = AuditLog(state.audit).verify(quoted)
+    faults = [one for one in findings if not one.is_note]
+    session.out.document({"log": str(state.audit), "packs": len(quoted), "findings": plain(findings)})
+    for finding in findings:
+        session.out.say(f"{'note' if finding.is_note else 'FAULT'}: {finding}")
+    how = "NOT as it was written" if faults else "as it was written"
+    session.out.say(f"{state.audit}: {how}, held against {len(quoted)} packs that quote it")
+    return ExitCode.RECORDS if faults else ExitCode.DONE
+
+
+@audit.command()
+@click.option("--plan", "digest", metavar="DIGEST", help="Of one plan: its digest, or the beginning of it.")
+@click.option(
+    "--since",
+    type=a_moment,
+    metavar="DATE",
+    help="From this moment, or from this day in UTC, on.",
+)
+@click.option("--until", type=a_moment, metavar="DATE", help="Before this moment, or before this day in UTC.")
+@with_session
+def show(session: Session, digest: str | None, since: date | None, until: date | None) -> None:
+    """Show the log. It is refused if it is not as it was written; verify says where."""
+    entries = [
+        entry
+        for entry in AuditLog(session.state().audit).entries(since=moment(since), until=moment(until))
+        if digest is None or str(entry.get("plan_digest", "")).startswith(digest.lstrip("#"))
+    ]
+    session.out.document({"entries": entries})
+    session.out.table(
+        ("n", "at (UTC)", "event", "who", "plan", "reason", "ticket", "outcomes"),
+        (
+            [entry["n"], datetime.fromisoformat(entry["at"]), entry["event"], *_facts(entry)]
+            for entry in entries
+        ),
+    )
+    session.out.note(f"{len(entries)} entries")
+
+
+@audit.command()
+@click.option("--format", "format_", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
+@click.option("--output", type=FILE, metavar="FILE", help="Where to; by default to standard output.")
+@with_session
+def export(session: Session, format_: Any, output: Path | None) -> None:
+    """Write the log for an auditor, also where it has faults: they are named in it."""
+    if session.out.json:
+        raise InvalidArgumentError("audit export takes --format json; --json is of other commands")
+    log = AuditLog(session.state().audit)
+    if output is None:
+        from io import StringIO
+
+        text = StringIO(newline="")
+        log.export(text, format_)
+        session.out.plain(text.getvalue())
+        return
+    log.export(output, format_)
+    session.out.note(f"The log is in {output}.")
+
+
+def _facts(entry: Any) -> list[object]:
+    who = entry.get("who") or {}
+    outcomes = entry.get("outcomes") or entry.get("counts") or {}
+    said = ", ".join(f"{number} {what}" for what, number in outcomes.items() if number)
+    digest = str(entry.get("plan_digest") or "")[:12]
+    return [who.get("os_user"), digest, entry.get("reason"), entry.get("ticket"), said]
+
+
+def _quoted(state: StateDirectory) -> list[Quoted]:
+    if not (state.path / "evidence").is_dir():
+        return []
+    manifests = ((folder, read_manifest(folder)) for folder in packs_in(state.evidence))
+    return [
+        Quoted(folder.name, Head(manifest.audit_log.n, manifest.audit_log.hash))
+        for folder, manifest in manifests
+        if manifest.audit_log is not None
+    ]

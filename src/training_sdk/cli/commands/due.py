@@ -1,0 +1,208 @@
+"""``due``: who has to renew a completion."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import click
+
+from training_sdk.cli.commands.planning import FILE, KEEP, options, write_card
+from training_sdk.cli.documents import of_due, of_plan
+from training_sdk.cli.files import refuse_existing
+from training_sdk.cli.naming import a_moment, course_ids
+from training_sdk.cli.session import Session, with_session
+from training_sdk.client import TrainingClient
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.evidence import history, packs_in
+from training_sdk.models.progress import ProgressRow
+from training_sdk.recertification import (
+    Anniversary,
+    BeforeExpiry,
+    FixedDate,
+    FromCompletion,
+    Rule,
+    who_is_due,
+)
+from training_sdk.recertification.people import Held
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import reportfile
+from training_sdk.resets.plan import Origin
+
+RULES = (
+    click.option("--years", type=int, metavar="N", help="So long after completion; with --months, --days."),
+    click.option("--months", type=int, metavar="N", help="So long after completion."),
+    click.option("--days", type=int, metavar="N", help="So long after completion."),
+    click.option("--fixed-date", metavar="MM-DD", help="Everybody on this day of the year."),
+    click.option("--before-expiry", type=int, metavar="DAYS", help="So long before the completion expires."),
+    click.option(
+        "--anniversaries", type=FILE, metavar="FILE.csv", help="On a day of their own: user_id,date."
+    ),
+    click.option(
+        "--first-completion", is_flag=True, help="On the day of the first completion, also out of evidence."
+    ),
+)
+
+
+@click.command()
+@click.option(
+    "--course", "courses", multiple=True, required=True, metavar="ID|TITLE", help="A course; repeatable."
+)
+@options(RULES)
+@click.option("--zone", required=True, metavar="ZONE", help="Where days begin, such as Europe/Berlin.")
+@click.option("--on", type=a_moment, metavar="DATE", help="As of this day; by default today.")
+@click.option("--warn", type=click.IntRange(min=0), default=0, metavar="DAYS", help="Warn so long before.")
+@click.option("--grace", type=click.IntRange(min=0), default=0, metavar="DAYS", help="Reset so long after.")
+@click.option("--hold", type=FILE, metavar="FILE", help="Who is never due: ids or e-mails, one a line.")
+@options(KEEP)
+@with_session
+def due(
+    session: Session,
+    courses: tuple[str, ...],
+    zone: str,
+    on: date | None,
+    warn: int,
+    grace: int,
+    hold: Path | None,
+    save: Path | None,
+    card: Path | None,
+    **given: Any,
+) -> None:
+    """Say who has to renew a completion, and plan their reset with --save. Nobody is reset or written to."""
+    if card is not None and save is None:
+        raise InvalidArgumentError("--card shows a plan: say with --save where the plan goes")
+    refuse_existing(save, "a plan")
+    refuse_existing(card, "an effect card")
+    held = () if hold is None else read_hold(hold)
+    client = session.client()
+    ids = course_ids(client, courses)
+    found = who_is_due(
+        _rows(client, ids),
+        _rule(session, **given),
+        on=on or datetime.now(UTC),
+        zone=zone,
+        warn=warn,
+        grace=grace,
+        hold=held,
+        already=_already(session, client),
+    )
+    made = None
+    if save is not None and found.due:
+        made = client.resets.plan_due(found)
+        made.save(save)
+        write_card(card, made)
+    plan = None if made is None else of_plan(made, str(save))
+    session.out.document({"due": of_due(found), "plan": plan})
+    session.out.say(found)
+    if made is not None:
+        session.out.say(made)
+        session.out.note(f"The plan is in {save}. To carry it out: training-sdk apply {save} --reason …")
+    elif save is not None:
+        session.out.note("Nobody is due, so there is nothing to plan, and nothing was saved.")
+
+
+def read_hold(path: Path) -> tuple[Held, ...]:
+    """A hold list: an id, e-mail or external id a line, or course id, comma, one of them; # begins a comment.
+
+    Raises InvalidArgumentError for a file that holds nobody: it would hold nobody back.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InvalidArgumentError(f"the hold list {path} cannot be read: {reason}") from None
+    held = tuple(_held(line) for line in (one.partition("#")[0].strip() for one in lines) if line)
+    if not held:
+        raise InvalidArgumentError(f"the hold list {path} holds nobody; leave --hold out if that is meant")
+    return held
+
+
+def _held(line: str) -> Held:
+    course, comma, person = (part.strip() for part in line.partition(","))
+    return (course, person) if comma else line
+
+
+def _rows(client: TrainingClient, ids: Iterable[str]) -> Iterable[ProgressRow]:
+    return chain.from_iterable(client.progress.list(course_id=one) for one in ids)
+
+
+def _rule(
+    session: Session,
+    *,
+    years: int | None,
+    months: int | None,
+    days: int | None,
+    fixed_date: str | None,
+    before_expiry: int | None,
+    anniversaries: Path | None,
+    first_completion: bool,
+) -> Rule:
+    """The one rule that was given."""
+    period: dict[str, Any] = {
+        name: number for name, number in (("years", years), ("months", months), ("days", days)) if number
+    }
+    chosen: list[Rule] = [
+        *([FromCompletion(**period)] if period else []),
+        *([_fixed(fixed_date)] if fixed_date is not None else []),
+        *([BeforeExpiry(before_expiry)] if before_expiry is not None else []),
+        *([Anniversary(_dates(anniversaries))] if anniversaries is not None else []),
+        *([Anniversary.of_first_completion(_past(session))] if first_completion else []),
+    ]
+    if len(chosen) != 1:
+        raise InvalidArgumentError(
+            "give one rule: a period (--years, --months, --days), --fixed-date, --before-expiry, --anniversaries or "
+            "--first-completion"
+        )
+    return chosen[0]
+
+
+def _fixed(text: str) -> FixedDate:
+    month, hyphen, day = text.partition("-")
+    if not (hyphen and month.isascii() and month.isdigit() and day.isascii() and day.isdigit()):
+        raise InvalidArgumentError(f"--fixed-date {text!r} is no day of the year; write 03-01 for 1 March")
+    return FixedDate(int(month), int(day))
+
+
+def _dates(path: Path) -> dict[str, date]:
+    """The dates of a CSV file, by user id."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidArgumentError(f"{path} cannot be read: {error}") from None
+    dates: dict[str, date] = {}
+    for number, row in enumerate(rows, 2):
+        try:
+            if row.keys() != {"user_id", "date"}:
+                raise ValueError("the columns are user_id and date")
+            when = date.fromisoformat(row["date"].strip())
+            if dates.setdefault(row["user_id"].strip(), when) != when:
+                raise ValueError("this person stands there with another date")
+        except (ValueError, AttributeError) as error:
+            raise InvalidArgumentError(f"{path}, line {number}: {error}") from None
+    if not dates:
+        raise InvalidArgumentError(f"{path} holds no dates")
+    return dates
+
+
+def _past(session: Session) -> list[tuple[str, str, datetime]]:
+    """The earlier completions that the evidence of this machine proves."""
+    state = StateDirectory.existing(session.state_dir)
+    if state is None or not (state.path / "evidence").is_dir():
+        return []
+    found = history(packs_in(state.evidence))
+    return [(one.course_id, one.user_id, one.completed_at) for one in found if not one.pseudonymised]
+
+
+def _already(session: Session, client: TrainingClient) -> list[tuple[str, str, datetime]]:
+    """Whom this machine has reset in this organisation, and when: the feed may not show it yet."""
+    state = StateDirectory.existing(session.state_dir)
+    if state is None:
+        return []
+    me = client.users.me()
+    origin = Origin(client.base_url, me.organisation_id, me.user_id, reference_server=False)
+    return [(*key, when) for key, when in reportfile.last_resets(state, origin).items()]

@@ -1,0 +1,200 @@
+"""``evidence``: the packs that were written before each reset. None of it needs a server."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import click
+
+from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.confirming import confirmed
+from training_sdk.cli.documents import plain
+from training_sdk.cli.naming import a_moment, moment
+from training_sdk.cli.session import Session, with_session
+from training_sdk.errors import EvidenceError, InvalidArgumentError
+from training_sdk.evidence import history as completions_of
+from training_sdk.evidence import packs_in, purge, read_manifest, verify_pack
+from training_sdk.evidence import pseudonymise as without_names
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.events import Closed
+from training_sdk.records.journal import read_journal
+from training_sdk.records.state import StateDirectory
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+KEY = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group()
+def evidence() -> None:
+    """Verify, search, pseudonymise and purge the evidence of resets."""
+
+
+@evidence.command("list")
+@with_session
+def list_(session: Session) -> None:
+    """List the packs of this machine."""
+    manifests = {folder: read_manifest(folder) for folder in _packs(session)}
+    session.out.document(
+        {
+            "packs": [
+                {"folder": str(folder), **plain(manifest), "files": len(manifest.files)}
+                for folder, manifest in manifests.items()
+            ]
+        }
+    )
+    session.out.table(
+        ("pack", "plan", "read (UTC)", "targets", "kind"),
+        (
+            (
+                *(
+                    folder.name,
+                    manifest.plan_digest[:12],
+                    manifest.read_at.last,
+                    manifest.counts.get("targets"),
+                ),
+                "pseudonymised" if manifest.pseudonymised else "sealed" if manifest.sealed else "plain",
+            )
+            for folder, manifest in manifests.items()
+        ),
+    )
+    session.out.note(f"{len(manifests)} packs")
+
+
+@evidence.command()
+@click.argument("packs", nargs=-1, type=FOLDER, metavar="[PACK]...")
+@with_session
+def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
+    """Look packs over, those named or all of this machine: is everything there, and is it what was written?
+
+    Manifests are held against the digests in this machine's audit log, where it has them.
+    """
+    state = StateDirectory.existing(session.state_dir)
+    known = AuditLog(state.audit).manifests() if state is not None else {}
+    folders = packs or _packs(session)
+    if not folders:
+        raise InvalidArgumentError("there is no pack to verify: nothing was kept on this machine yet")
+    told = []
+    for folder in folders:
+        expected = known.get(folder.resolve().name)
+        findings = verify_pack(folder, manifest_sha256=expected)
+        told.append({"pack": str(folder), "in_audit_log": expected is not None, "findings": plain(findings)})
+        against = "" if expected else " (not in this machine's audit log: its manifest is taken as it is)"
+        session.out.say(f"{folder}: {'NOT as it was written' if findings else 'as it was written'}{against}")
+        for finding in findings:
+            session.out.say(f"  - {finding}")
+    session.out.document({"packs": told})
+    return ExitCode.RECORDS if any(one["findings"] for one in told) else ExitCode.DONE
+
+
+@evidence.command()
+@click.argument("packs", nargs=-1, type=FOLDER, metavar="[PACK]...")
+@click.option("--user", metavar="ID", help="Of this person.")
+@click.option("--course", metavar="ID", help="Of this course.")
+@click.option(
+    "--as-of",
+    type=a_moment,
+    metavar="DATE",
+    help="As it was known at this moment, or at the end of this day in UTC.",
+)
+@click.option("--key-file", type=KEY, metavar="FILE", help="The key of packs without names.")
+@with_session
+def history(
+    session: Session,
+    packs: tuple[Path, ...],
+    user: str | None,
+    course: str | None,
+    as_of: date | None,
+    key_file: Path | None,
+) -> None:
+    """List the completions that packs prove, each once: what the service itself no longer knows."""
+    until = moment(as_of, time.max)
+    key = None if key_file is None else _key(key_file)
+    found = completions_of(packs or _packs(session), user=user, course=course, as_of=until, key=key)
+    session.out.document({"completions": plain(found)})
+    session.out.table(
+        ("course", "user id", "name", "completed (UTC)", "score", "packs"),
+        (
+            (
+                *(one.course_title or one.course_id, one.user_id, one.user_name, one.completed_at, one.score),
+                len(one.packs),
+            )
+            for one in found
+        ),
+    )
+    session.out.note(f"{len(found)} completions")
+
+
+@evidence.command()
+@click.argument("pack", type=FOLDER)
+@click.argument("new", type=FOLDER, metavar="NEW-FOLDER")
+@click.option(
+    "--key-file", type=KEY, required=True, metavar="FILE", help="At least 16 random bytes, kept elsewhere."
+)
+@with_session
+def pseudonymise(session: Session, pack: Path, new: Path, key_file: Path) -> None:
+    """Write a second pack in which pseudonyms stand for people. The first stays as it is."""
+    made = without_names(pack, new, _key(key_file))
+    session.out.document({"pack": str(made.folder), "manifest_sha256": made.manifest_sha256})
+    session.out.say(f"{made.folder}: without names. Keep the key elsewhere; the original is still in {pack}")
+
+
+@evidence.command("purge")
+@click.option(
+    "--older-than", type=click.IntRange(min=1), required=True, metavar="DAYS", help="Read so long ago."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--confirm", metavar="PHRASE", help="The phrase that --dry-run shows; asked for on a terminal.")
+@with_session
+def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None) -> None:
+    """Delete the packs whose time has passed, each with a line in the audit log. It cannot be undone.
+
+    The packs of plans that have not come to their end are kept.
+    """
+    state, now, age = session.state(), datetime.now(UTC), timedelta(days=older_than)
+    log = AuditLog(state.audit)
+
+    def run(dry: bool) -> list[tuple[str, bool, str]]:
+        done = purge(
+            state.evidence, age, now, log=log, is_closed=lambda plan: _is_closed(state, plan), dry_run=dry
+        )
+        return [(one.folder.name, one.purged, one.why) for one in done]
+
+    found = run(True)
+    going = sum(gone for _, gone, _ in found)
+    phrase = f"purge {going} packs older than {older_than} days"
+    session.out.table(
+        ("pack", "goes", "why"), [(name, "yes" if gone else "no", why) for name, gone, why in found]
+    )
+    if going and not dry_run:
+        confirmed(session.out, phrase, confirm, what="The phrase for this")
+        found = run(False)
+    session.out.document(
+        {
+            "dry_run": dry_run,
+            "phrase": phrase,
+            "packs": [{"pack": name, "purged": gone, "why": why} for name, gone, why in found],
+        }
+    )
+    told = f"{going} packs would go; the phrase is: {phrase}" if dry_run else f"{going} packs are gone"
+    session.out.note(told if going else "no pack's time has passed")
+
+
+def _packs(session: Session) -> tuple[Path, ...]:
+    state = StateDirectory.existing(session.state_dir)
+    if state is None or not (state.path / "evidence").is_dir():
+        return ()
+    return packs_in(state.evidence)
+
+
+def _is_closed(state: StateDirectory, digest: str) -> bool:
+    """Whether the plan's journal says that nothing is left to be resumed."""
+    folder = state.path / "plans" / digest
+    return folder.is_dir() and any(isinstance(event, Closed) for event in read_journal(folder))
+
+
+def _key(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise EvidenceError(f"the key {path} cannot be read: {error.strerror}") from error

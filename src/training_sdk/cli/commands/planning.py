@@ -1,0 +1,196 @@
+"""``plan`` and ``show``: whom a reset would be for, and what it would clear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.documents import of_plan
+from training_sdk.cli.files import refuse_existing, write_new
+from training_sdk.cli.naming import a_moment, course_ids, people_from, where_from
+from training_sdk.cli.output import Output
+from training_sdk.cli.session import Session, with_session
+from training_sdk.client import TrainingClient
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.resets.people import People
+from training_sdk.resets.plan import ResetPlan
+
+F = TypeVar("F", bound=Callable[..., object])
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+WHO = (
+    click.option("--user", "users", multiple=True, metavar="ID|E-MAIL", help="This person; repeatable."),
+    click.option(
+        "--external-id", "external_ids", multiple=True, metavar="ID", help="By external id; repeatable."
+    ),
+    click.option(
+        "--group", "groups", multiple=True, metavar="ID|NAME", help="Who is in this group; repeatable."
+    ),
+    click.option(
+        "--site", "sites", multiple=True, metavar="ID|NAME", help="Who is at this site; repeatable."
+    ),
+    click.option(
+        "--people", "files", multiple=True, type=FILE, metavar="FILE.csv", help="Who stands in this file."
+    ),
+    click.option("--everyone", is_flag=True, help="Everyone assigned. Never taken for granted."),
+)
+WHICH = (
+    click.option("--only", type=click.Choice(["completed"]), help="Leave out who has not completed."),
+    click.option("--state", type=click.Choice(["completed", "in progress"]), help="Who stands here."),
+    click.option(
+        "--completed-before", type=a_moment, metavar="DATE", help="Who completed before this day or moment."
+    ),
+    click.option("--completed-after", type=a_moment, metavar="DATE", help="Who completed after it."),
+    click.option("--due-before", type=a_moment, metavar="DATE", help="Whose due date is before it."),
+    click.option("--score-below", type=float, metavar="N", help="Whose score is below it (0 to 100)."),
+    click.option(
+        "--zone", metavar="ZONE", help="Where days begin, such as Europe/Berlin; needed with dates."
+    ),
+)
+KEEP = (
+    click.option("--save", type=FILE, metavar="PLAN.json", help="Save the plan, to be applied."),
+    click.option("--card", type=FILE, metavar="CARD.html", help="Write the effect card, to be signed off."),
+)
+
+
+def options(*groups: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
+    """Several options at once, in the order in which --help is to show them."""
+
+    def decorate(function: F) -> F:
+        for option in reversed([one for group in groups for one in group]):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+@click.command()
+@click.option("--course", "courses", multiple=True, metavar="ID|TITLE", help="A course; repeatable.")
+@click.option(
+    "--path", "paths", multiple=True, metavar="ID", help="The courses of a learning path; repeatable."
+)
+@options(WHO, WHICH, KEEP)
+@click.option("--people-template", is_flag=True, help="Print the header of a file for --people, and stop.")
+@click.option(
+    "--check-people", type=FILE, metavar="FILE.csv", help="Say what is wrong with a file, and stop."
+)
+@with_session
+def plan(session: Session, **given: Any) -> ExitCode | None:
+    """Plan a reset: who would lose what. Nothing is changed; a saved plan can be applied once.
+
+    Somebody has to be named, or --everyone said: naming nobody never means everyone.
+    """
+    if given.pop("people_template"):
+        session.out.document({"template": People.csv_template()})
+        if not session.out.json:
+            session.out.plain(People.csv_template())
+        return ExitCode.DONE
+    if (file := given.pop("check_people")) is not None:
+        return _check(session.out, file)
+    made = _make(session, **given)
+    keep(session.out, made, given["save"], given["card"])
+    return None
+
+
+def _check(out: Output, file: Path) -> ExitCode:
+    problems = People.check_csv(file)
+    out.document({"file": str(file), "problems": problems})
+    for problem in problems:
+        out.say(f"{file}: {problem}")
+    out.note(f"{len(problems)} problems" if problems else f"{file} can be used")
+    return ExitCode.USAGE if problems else ExitCode.DONE
+
+
+def _make(
+    session: Session,
+    *,
+    courses: tuple[str, ...],
+    paths: tuple[str, ...],
+    everyone: bool,
+    only: Any,
+    zone: str | None,
+    save: Path | None,
+    card: Path | None,
+    **given: Any,
+) -> ResetPlan:
+    refuse_existing(save, "a plan")
+    refuse_existing(card, "an effect card")
+    people = people_from(*(given.pop(name) for name in ("users", "external_ids", "groups", "sites", "files")))
+    if everyone and people is not None:
+        raise InvalidArgumentError(
+            "--everyone and people that are named contradict each other; leave one out"
+        )
+    if not everyone and people is None:
+        raise InvalidArgumentError(
+            "nobody is named: use --user, --external-id, --group, --site or --people, or say --everyone"
+        )
+    where = where_from(zone, **given)
+    if not courses and not paths and not (people and people.course_ids):
+        raise InvalidArgumentError("no course is named: use --course or --path")
+    client = session.client()
+    ids = course_ids(client, courses) if courses else ()
+    if people is None:
+        whole = (*ids, *_courses_of(client, paths))
+        return client.resets.plan_everyone(whole, only=only, where=where)
+    if not ids and not paths:
+        ids = people.course_ids
+    return client.resets.plan(ids, people, only=only, where=where, paths=paths)
+
+
+def _courses_of(client: TrainingClient, paths: tuple[str, ...]) -> list[str]:
+    return [course.id for path in paths for course in client.paths.get(path).courses]
+
+
+def keep(out: Output, made: ResetPlan, save: Path | None, card: Path | None) -> None:
+    """Save a plan and its card, and show it."""
+    if save is not None:
+        made.save(save)
+    write_card(card, made)
+    out.document(of_plan(made, str(save) if save else None))
+    out.say(made)
+    if card is not None:
+        out.note(f"The effect card is in {card}.")
+    if save is None:
+        out.note("Nothing was saved, and nothing can be applied: add --save PLAN.json")
+    else:
+        out.note(f"The plan is in {save}. To carry it out: training-sdk apply {save} --reason …")
+
+
+def write_card(path: Path | None, made: ResetPlan, report: Any = None) -> None:
+    """The effect card, if one was asked for."""
+    if path is not None:
+        from training_sdk.cli.card import effect_card  # which needs jinja2
+
+        write_new(path, effect_card(made, report), "an effect card")
+
+
+@click.command()
+@click.argument("plan", type=FILE, metavar="PLAN.json")
+@click.option("--all", "everyone", is_flag=True, help="List everybody in it, and not the first ten.")
+@click.option("--card", type=FILE, metavar="CARD.html", help="Write the effect card, to be signed off.")
+@with_session
+def show(session: Session, plan: Path, everyone: bool, card: Path | None) -> None:
+    """Show a saved plan: who, what would be lost, and the phrase to type. Needs no server."""
+    loaded = ResetPlan.load(plan)
+    write_card(card, loaded)
+    session.out.document(of_plan(loaded, str(plan)))
+    session.out.say(loaded)
+    if everyone:
+        titles = {course.id: course.title for course in loaded.courses}
+        session.out.table(
+            ("course", "user id", "name", "e-mail", "state", "%", "completed (UTC)", "score", "left out"),
+            (
+                (
+                    *(titles[one.course_id], one.user_id, one.name, one.email, one.state, one.percent),
+                    *(one.completed_at, one.score, one.left_out),
+                )
+                for one in loaded.users
+            ),
+        )
+    if card is not None:
+        session.out.note(f"The effect card is in {card}.")

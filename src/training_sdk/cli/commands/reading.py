@@ -1,0 +1,67 @@
+"""``courses`` and ``progress``: what there is to see."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import click
+
+from training_sdk.cli.documents import plain
+from training_sdk.cli.naming import course_ids
+from training_sdk.cli.session import Session, with_session
+from training_sdk.errors import NotFoundError
+from training_sdk.models.progress import CompletionStatus
+
+STATUSES = {
+    "all": CompletionStatus.ALL,
+    "completed": CompletionStatus.COMPLETED,
+    "not-completed": CompletionStatus.NON_COMPLETED,
+}
+
+
+@click.command()
+@click.option("--search", metavar="TEXT", help="Only those whose titles match, as the server sees it.")
+@with_session
+def courses(session: Session, search: str | None) -> None:
+    """List courses, with the ids by which other commands name them."""
+    found = list(session.client().courses.list(search=search))
+    session.out.document({"courses": plain(found)})
+    rows = [(one.id, one.title, one.status or "", one.lesson_count) for one in found]
+    session.out.table(("id", "title", "status", "lessons"), rows)
+    session.out.note(f"{len(found)} courses")
+
+
+@click.command()
+@click.option("--course", metavar="ID|TITLE", help="Only this course.")
+@click.option("--user", metavar="ID|E-MAIL", help="Only this person.")
+@click.option("--status", type=click.Choice([*STATUSES]), default="all", show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many rows.")
+@with_session
+def progress(session: Session, course: str | None, user: str | None, status: str, limit: int | None) -> None:
+    """List who stands where. On a live service this is up to 2 h old."""
+    client = session.client()
+    course_id = course_ids(client, [course])[0] if course is not None else None
+    wanted = (user or "").strip().casefold()
+    rows = client.progress.list(
+        course_id=course_id, user_id=None if "@" in wanted else user, status=STATUSES[status]
+    )
+    fitting = (
+        row for row in rows if "@" not in wanted or (row.user_email or "").strip().casefold() == wanted
+    )
+    found = list(islice(fitting, limit))
+    if not found and user is not None:
+        raise NotFoundError(
+            f"the progress feed shows nobody called {user!r} here, or this token may not see them"
+        )
+    session.out.document({"progress": plain(found)})
+    session.out.table(
+        ("course", "user id", "name", "e-mail", "state", "%", "completed (UTC)", "score", "due (UTC)"),
+        (
+            (
+                *(row.course_title or row.course_id, row.user_id, row.user_name, row.user_email, row.state),
+                *(row.progress_percent, row.completed_at, row.score, row.due_at),
+            )
+            for row in found
+        ),
+    )
+    session.out.note(f"{len(found)} rows")

@@ -1,0 +1,211 @@
+"""``apply`` and ``resume``: the only commands that reset anybody."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from attrs import define
+
+from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.commands.planning import FILE, options
+from training_sdk.cli.confirming import confirmed
+from training_sdk.cli.documents import of_report
+from training_sdk.cli.output import Output, is_terminal
+from training_sdk.cli.session import Session, with_session
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.resets.approval import Approval
+from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.report import ResetReport
+from training_sdk.resets.sending import Progress
+from training_sdk.resets.waves import EVERY_DAY, Waves
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def a_duration(value: str) -> timedelta:
+    """A span of time as it was typed, such as 90s, 15m, 2h or 1d."""
+    number, unit = value[:-1], value[-1:]
+    if unit not in _UNITS or not (number.isascii() and number.isdigit()) or len(number) > 6:
+        raise click.BadParameter(f"{value!r} is no span of time; write 90s, 15m, 2h or 1d")
+    return timedelta(**{_UNITS[unit]: int(number)})
+
+
+def hours(value: str) -> tuple[time, time]:
+    """Two times of day as they were typed, such as 08:00-17:00."""
+    begin, _, end = value.partition("-")
+    try:
+        return time.fromisoformat(begin.strip()), time.fromisoformat(end.strip())
+    except ValueError:
+        raise click.BadParameter(f"{value!r} are no hours; write 08:00-17:00") from None
+
+
+CONFIRM = (
+    click.option("--confirm", metavar="PHRASE", help="The phrase of the plan; asked for on a terminal."),
+)
+HOW = (
+    click.option("--approval", type=FILE, metavar="FILE", help="The approval of a second person."),
+    click.option("--waves-size", type=int, metavar="N", help="At most so many people at once."),
+    click.option(
+        "--waves-every", type=a_duration, metavar="TIME", help="So long from wave to wave, such as 1h."
+    ),
+    click.option(
+        "--waves-between", type=hours, metavar="HOURS", help="Only at these hours, such as 08:00-17:00."
+    ),
+    click.option("--waves-days", metavar="DAYS", help="Only on these days, such as mon,tue,fri."),
+    click.option("--waves-zone", metavar="ZONE", help="By the clocks of which zone, such as Europe/Zurich."),
+)
+
+
+@click.command()
+@click.argument("plan", type=FILE, metavar="PLAN.json")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, for the audit log.")
+@click.option("--ticket", metavar="TEXT", help="Where it was decided.")
+@options(CONFIRM)
+@click.option(
+    "--tolerance", type=click.IntRange(min=0), default=0, metavar="N", help="So many may have moved."
+)
+@click.option(
+    "--server-side", is_flag=True, help="One call for everyone of a course, instead of a list of people."
+)
+@options(HOW)
+@with_session
+def apply(session: Session, plan: Path, confirm: str | None, **given: Any) -> ExitCode:
+    """Carry out a plan, once. It cannot be undone.
+
+    The plan is shown, and its phrase asked for. Evidence is written before anything is sent.
+    """
+    how = {name: given.pop(name) for name in ("reason", "ticket", "tolerance", "server_side")}
+
+    def carry_out(loaded: ResetPlan, phrase: str, extras: dict[str, Any]) -> ResetReport:
+        client = session.client(may_write=True)
+        return client.resets.apply(loaded, confirm=phrase, **how, **extras)
+
+    return _reset(session, plan, confirm, given, carry_out)
+
+
+@click.command()
+@click.argument("plan", type=FILE, metavar="PLAN.json")
+@options(CONFIRM, HOW)
+@with_session
+def resume(session: Session, plan: Path, confirm: str | None, **given: Any) -> ExitCode:
+    """Go on with a plan whose application stopped half-way, on the machine where it began.
+
+    Whatever may have arrived is read back first; nobody is ever reset twice.
+    """
+
+    def carry_out(loaded: ResetPlan, phrase: str, extras: dict[str, Any]) -> ResetReport:
+        return session.client(may_write=True).resets.resume(loaded, confirm=phrase, **extras)
+
+    return _reset(session, plan, confirm, given, carry_out)
+
+
+def _reset(
+    session: Session,
+    plan: Path,
+    confirm: str | None,
+    given: dict[str, Any],
+    carry_out: Callable[[ResetPlan, str, dict[str, Any]], ResetReport],
+) -> ExitCode:
+    out = session.out
+    loaded = ResetPlan.load(plan)
+    approval = given.pop("approval")
+    extras = {
+        "approval": None if approval is None else Approval.load(approval),
+        "waves": _waves(**given),
+    }
+    out.say(loaded)
+    phrase = confirmed(out, loaded.phrase, confirm)
+    with stoppable(out) as stop, telling(out) as tell:
+        report = carry_out(loaded, phrase, {**extras, "stop": stop, "on_progress": tell})
+    out.document({"report": of_report(report)})
+    out.say(report)
+    if not report.is_complete:
+        out.note("Not everyone in the plan is known to have been reset; see above.")
+    return ExitCode.DONE if report.is_complete else ExitCode.INCOMPLETE
+
+
+def _waves(
+    *,
+    waves_size: int | None,
+    waves_every: timedelta | None,
+    waves_between: tuple[time, time] | None,
+    waves_days: str | None,
+    waves_zone: str | None,
+) -> Waves | None:
+    if waves_size is None:
+        if any(one is not None for one in (waves_every, waves_between, waves_days, waves_zone)):
+            raise InvalidArgumentError(
+                "--waves-… shape waves: say with --waves-size how many people one holds"
+            )
+        return None
+    days: Any = (
+        EVERY_DAY if waves_days is None else tuple(day.strip() for day in waves_days.lower().split(","))
+    )
+    return Waves(
+        waves_size, every=waves_every or timedelta(0), between=waves_between, days=days, zone=waves_zone
+    )
+
+
+@define
+class _Stop:
+    """Whether somebody has asked to stop."""
+
+    out: Output
+    asked: bool = False
+
+    def __call__(self) -> bool:
+        return self.asked
+
+    def hear(self, *_: object) -> None:
+        """The first signal stops between two requests, the second at once."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        self.out.note(
+            "\nStopping before the next request; the one under way is finished. Once more to stop at once, which may "
+            "leave the fate of its people unknown."
+        )
+
+
+@contextmanager
+def stoppable(out: Output) -> Iterator[_Stop]:
+    """Let Ctrl-C, and whoever ends services, stop a reset in an orderly way."""
+    stop = _Stop(out)
+    before = {number: signal.signal(number, stop.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def telling(out: Output) -> Iterator[Callable[[Progress], None]]:
+    """Say how far it is: a bar for whoever watches, lines for a log."""
+    if not is_terminal(out.stderr):
+        yield lambda progress: out.note(f"{progress.what}: {progress.done} of {progress.total}")
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    console = Console(file=out.stderr, markup=False, highlight=False, emoji=False)
+    with Bars(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as bars:
+        task = bars.add_task("writing evidence", total=None)
+        yield lambda progress: bars.update(
+            task, description=progress.what, completed=progress.done, total=progress.total
+        )

@@ -1,0 +1,76 @@
+"""What ``--json`` prints: plain data, with the names that the values have in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from training_sdk.models.base import Extra
+from training_sdk.recertification.due import Due
+from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.report import ResetReport
+
+
+def plain(value: Any) -> Any:
+    """A frozen value as JSON data, whatever is in it."""
+    if attrs.has(type(value)):
+        fields = attrs.fields(type(value))
+        return {
+            one.name: plain(getattr(value, one.name))
+            for one in fields
+            if one.init and not one.name.startswith("_")
+        }
+    if isinstance(value, Extra | Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def of_plan(plan: ResetPlan, saved: str | None = None) -> dict[str, Any]:
+    """A plan, what it would clear, and the phrase to be typed."""
+    return {
+        "digest": plan.digest,
+        "phrase": plan.phrase,
+        "people": plan.people,
+        "resets": len(plan.targets),
+        "notifications": plan.notifications,
+        "counts": plain(plan.counts),
+        "losses": plain(plan.losses),
+        "saved": saved,
+        "plan": plan.document(),
+    }
+
+
+def of_report(report: ResetReport) -> dict[str, Any]:
+    """What became of everyone."""
+    return {
+        "plan_digest": report.plan.digest,
+        "complete": report.is_complete,
+        "counts": plain(report.counts),
+        "applied_by": report.applied_by,
+        "reason": report.reason,
+        "ticket": report.ticket,
+        "started_at": report.started_at.isoformat(),
+        "finished_at": report.finished_at.isoformat(),
+        "requests": list(report.requests),
+        "packs": list(report.packs),
+        "users": plain(report.users),
+    }
+
+
+def of_due(due: Due) -> dict[str, Any]:
+    """Who is due, and who else is listed."""
+    return {
+        "on": due.on.isoformat(),
+        "zone": due.zone,
+        "rule": due.rule,
+        "not_due": due.not_due,
+        "held_nobody": plain(due.held_nobody),
+        **{standing.value.replace(" ", "_"): plain(cases) for standing, cases in due.listed.items()},
+    }

@@ -1,0 +1,1 @@
+"""What ``doctor`` looks at: the service, the wire and this machine. Nothing of it changes anything."""

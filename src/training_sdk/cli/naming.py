@@ -1,0 +1,118 @@
+"""Courses, people and criteria, from what was typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from training_sdk.client import TrainingClient
+from training_sdk.errors import InvalidArgumentError, NotFoundError
+from training_sdk.models.courses import Course
+from training_sdk.resets.people import Named, People
+from training_sdk.resets.selecting import Where
+from training_sdk.resets.wording import shown
+
+MOST_SUGGESTED = 5
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def a_moment(value: str) -> date:
+    """A date, or a datetime with a time zone, as it was typed in ISO 8601."""
+    try:
+        return date.fromisoformat(value) if len(value) == 10 else _with_zone(datetime.fromisoformat(value))
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{value!r} is no date ({error}); write 2026-12-31, or 2026-12-31T09:00:00+01:00"
+        ) from None
+
+
+def _with_zone(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("it names no time zone")
+    return moment
+
+
+def moment(value: date | None, at: time = time()) -> datetime | None:
+    """A moment, or that time of a day in UTC."""
+    if value is None or isinstance(value, datetime):
+        return value
+    return datetime.combine(value, at, UTC)
+
+
+def course_ids(client: TrainingClient, named: Sequence[str]) -> tuple[str, ...]:
+    """The ids of courses that were named by id or by exact title.
+
+    Raises InvalidArgumentError listing the ids where a title is that of several, NotFoundError where it is nobody's.
+    """
+    ids = [one for one in named if _ID.fullmatch(one)]
+    known = {course.id for course in client.courses.list(ids=ids)} if ids else set()
+    found = [one if one in known else _by_title(client, one) for one in named]
+    return tuple(dict.fromkeys(found))
+
+
+def _by_title(client: TrainingClient, title: str) -> str:
+    if not title.strip():
+        raise InvalidArgumentError("--course is empty; name a course by its id or its exact title")
+    listed = list(client.courses.list())
+    fitting = [course for course in listed if title in (course.title, shown(course.title))]
+    if len(fitting) == 1:
+        return fitting[0].id
+    if fitting:
+        ids = "".join(f"\n  {course.id}  {course.status or ''}" for course in fitting)
+        raise InvalidArgumentError(f"{len(fitting)} courses are called {title!r}; name one by its id:{ids}")
+    raise NotFoundError(
+        f"there is no course with the id or the exact title {title!r}{_suggested(listed, title)}",
+        reason="COURSE_NOT_FOUND",
+    )
+
+
+def _suggested(courses: Iterable[Course], title: str) -> str:
+    """Those whose titles hold it, or come close."""
+    from difflib import get_close_matches
+
+    titles = {shown(course.title): course.id for course in courses}
+    wanted = title.casefold()
+    near = [one for one in titles if wanted in one.casefold()] or get_close_matches(title, titles)
+    return "".join(f"\n  {titles[one]}  {one}" for one in near[:MOST_SUGGESTED])
+
+
+def people_from(
+    users: Sequence[str],
+    external_ids: Sequence[str],
+    groups: Sequence[str],
+    sites: Sequence[str],
+    files: Sequence[Path],
+) -> People | None:
+    """Whoever was named; None if nobody was, which is for the caller to refuse."""
+    parts: list[People] = [People.from_csv(file) for file in files]
+    if users:
+        parts.append(People.of(users, name="--user"))
+    if external_ids or groups or sites:
+        parts.append(People.named(external_ids=external_ids, groups=groups, sites=sites))
+    if not parts:
+        return None
+    entries: dict[object, Named] = {}
+    for part in parts:
+        for one in part.entries:
+            entries.setdefault(one.key, one)
+    return People(
+        tuple(entries.values()),
+        tuple(dict.fromkeys(one for part in parts for one in part.groups)),
+        tuple(dict.fromkeys(one for part in parts for one in part.sites)),
+        tuple(warning for part in parts for warning in part.warnings),
+    )
+
+
+def where_from(zone: str | None, **criteria: Any) -> Where | None:
+    """The criteria that were given; None if there are none."""
+    given = {name: value for name, value in criteria.items() if value is not None}
+    if not given:
+        if zone is not None:
+            raise InvalidArgumentError("--zone says when a date begins, and no date is given")
+        return None
+    return Where(**given, zone=zone)

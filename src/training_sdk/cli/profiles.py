@@ -1,0 +1,216 @@
+"""Profiles: for each organisation its address, where its token comes from, and the team's hard stops.
+
+A file of profiles may hold tokens, and says which command is run for one: so only its owner may read or change it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.resets.safeguards import Safeguards
+
+FILE_VARIABLE = "TRAINING_SDK_PROFILES"
+NAME_VARIABLE = "TRAINING_SDK_PROFILE"
+TOKEN_VARIABLE = "SAFETYCULTURE_API_TOKEN"  # noqa: S105 - the name of a variable
+PATIENCE = 60.0
+"""Seconds that a token command may take; it may ask for a passphrase."""
+LARGEST = 1024 * 1024
+
+SOURCES = ("token", "token_command", "token_file", "token_env")
+_TEXTS = ("base_url", "token", "token_file", "token_env", "state_dir", "four_eyes", "allowed_signers")
+_LISTS = ("token_command", "protected_courses")
+_TRUTHS = ("read_only", "allow_insecure_http")
+_NUMBERS = ("max_users",)
+KEYS = (*_TEXTS, *_LISTS, *_TRUTHS, *_NUMBERS)
+
+
+@frozen
+class Profile:
+    """One organisation, and how to work in it; all of it may be left out."""
+
+    name: str | None = None
+    base_url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    token_command: tuple[str, ...] = ()
+    token_file: Path | None = None
+    token_env: str | None = None
+    protected_courses: tuple[str, ...] = ()
+    max_users: int | None = None
+    four_eyes: Any = None
+    allowed_signers: Path | None = None
+    state_dir: Path | None = None
+    read_only: bool = False
+    allow_insecure_http: bool = False
+
+    def find_token(self) -> str:
+        """The token, from where the profile says, else from the environment. It is never printed."""
+        if self.token is not None:
+            return self.token
+        if self.token_command:
+            return _from_command(self.token_command)
+        if self.token_file is not None:
+            return _read_private(self.token_file, "the token file").strip()
+        variable = self.token_env or TOKEN_VARIABLE
+        found = os.environ.get(variable)
+        if not found:
+            raise InvalidArgumentError(
+                f"there is no token: set {variable}, or name a source in a profile ({', '.join(SOURCES)})",
+                reason="NO_TOKEN",
+            )
+        return found
+
+    @property
+    def safeguards(self) -> Safeguards:
+        """The hard stops."""
+        return Safeguards(
+            protected_courses=self.protected_courses,
+            max_users=self.max_users,
+            four_eyes=self.four_eyes,
+            allowed_signers=self.allowed_signers,
+        )
+
+
+def default_path() -> Path:
+    """Where the file of profiles is unless somebody says otherwise."""
+    from platformdirs import user_config_path
+
+    return user_config_path("training-sdk", appauthor=False) / "profiles.toml"
+
+
+def find_profile(name: str | None, path: str | None) -> Profile:
+    """The profile of that name, or the file's default, or an empty one where there is no file and no name.
+
+    Raises InvalidArgumentError for a file that others may read, and for whatever cannot be meant.
+    """
+    chosen = name or os.environ.get(NAME_VARIABLE) or None
+    named_file = path or os.environ.get(FILE_VARIABLE) or None
+    file = Path(named_file).expanduser() if named_file else default_path()
+    if not named_file and not file.exists():
+        if chosen:
+            raise InvalidArgumentError(f"there is no profile {chosen!r}: there is no file {file}")
+        return Profile()
+    return _chosen(_load(file), chosen, file)
+
+
+def _chosen(document: Mapping[str, Any], name: str | None, file: Path) -> Profile:
+    unknown = sorted(document.keys() - {"default", "profiles"})
+    profiles = document.get("profiles", {})
+    if (
+        unknown
+        or not isinstance(profiles, dict)
+        or not all(isinstance(one, dict) for one in profiles.values())
+    ):
+        what = f"{unknown[0]!r} is unknown there" if unknown else "profiles must be tables"
+        raise InvalidArgumentError(f"{file}: {what}. It holds 'default' and tables such as [profiles.acme]")
+    wanted = name or document.get("default")
+    if wanted is None:
+        if not profiles:
+            return Profile()
+        raise InvalidArgumentError(
+            f"{file} names no default; choose one with --profile: {', '.join(sorted(profiles))}"
+        )
+    if wanted not in profiles:
+        raise InvalidArgumentError(
+            f"{file} holds no profile {wanted!r}; it holds {', '.join(sorted(profiles)) or 'none'}"
+        )
+    return _profile(wanted, profiles[wanted], file)
+
+
+def _profile(name: str, table: Mapping[str, Any], file: Path) -> Profile:
+    where = f"{file}, profile {name!r}"
+    for key, value in table.items():
+        _check(key, value, where)
+    sources = [key for key in SOURCES if key in table]
+    if len(sources) > 1:
+        raise InvalidArgumentError(
+            f"{where}: {' and '.join(sources)} are both given; one source of the token is enough"
+        )
+    values: dict[str, Any] = {key: tuple(value) if key in _LISTS else value for key, value in table.items()}
+    for key in ("token_file", "allowed_signers", "state_dir"):
+        if key in values:
+            values[key] = file.parent / Path(values[key]).expanduser()
+    return Profile(name=name, **values)
+
+
+def _check(key: str, value: object, where: str) -> None:
+    if key not in KEYS:
+        raise InvalidArgumentError(f"{where}: {key!r} is unknown; known are {', '.join(KEYS)}")
+    fits = {
+        **dict.fromkeys(_TEXTS, ("text", isinstance(value, str) and bool(value))),
+        **dict.fromkeys(_LISTS, ("a list of texts", _is_texts(value))),
+        **dict.fromkeys(_TRUTHS, ("true or false", isinstance(value, bool))),
+        **dict.fromkeys(_NUMBERS, ("a whole number", type(value) is int)),
+    }
+    kind, is_right = fits[key]
+    if not is_right:
+        raise InvalidArgumentError(f"{where}: {key} must be {kind}, and not empty")
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, str) and one for one in value)
+
+
+def _load(file: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(_read_private(file, "the file of profiles"))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidArgumentError(f"{file} is not TOML: {error}") from None
+
+
+def _read_private(path: Path, what: str) -> str:
+    """The text of a file that is the user's own and that nobody else may read or change (POSIX)."""
+    try:
+        with path.open("rb") as file:
+            if sys.platform != "win32":
+                _refuse_open_to_others(os.fstat(file.fileno()), path, what)
+            return file.read(LARGEST).decode("utf-8")
+    except OSError as error:
+        raise InvalidArgumentError(f"{what} {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise InvalidArgumentError(f"{what} {path} is not UTF-8 text") from None
+
+
+def _refuse_open_to_others(found: os.stat_result, path: Path, what: str) -> None:
+    if sys.platform == "win32":
+        return
+    if found.st_uid not in (os.geteuid(), 0):
+        raise InvalidArgumentError(f"{what} {path} belongs to another user; it is not relied on")
+    if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise InvalidArgumentError(
+            f"{what} {path} can be read or changed by others (mode {stat.S_IMODE(found.st_mode):04o}), and it may "
+            f"hold a token. Close it: chmod 600 '{path}'. If somebody else may have read it, renew the token"
+        )
+
+
+def _from_command(command: tuple[str, ...]) -> str:
+    """What a command prints. Its output is a secret, so no error quotes it."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=PATIENCE, check=False)  # noqa: S603 - see above
+    except subprocess.TimeoutExpired:
+        raise InvalidArgumentError(
+            f"the token command {command[0]!r} took longer than {PATIENCE:g} s"
+        ) from None
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"the token command {command[0]!r} cannot be run: {error.strerror}"
+        ) from None
+    try:
+        token = done.stdout.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        token = ""
+    if done.returncode or not token:
+        how = f"ended with {done.returncode}" if done.returncode else "printed no text"
+        raise InvalidArgumentError(
+            f"the token command {command[0]!r} {how}, so there is no token", reason="NO_TOKEN"
+        )
+    return token

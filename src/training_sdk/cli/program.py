@@ -1,0 +1,164 @@
+"""The program: which commands there are, and what becomes of whatever ends one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+import click
+from attrs import frozen
+
+from training_sdk._version import __version__
+from training_sdk.cli.codes import ExitCode, code_for, may_have_reset
+from training_sdk.cli.output import Output, prepare_streams, silence, write
+from training_sdk.errors import TrainingError
+
+NAME = "training-sdk"
+
+
+@frozen
+class Entry:
+    """A command that is imported only when it is run, and what the list of commands says of it."""
+
+    module: str
+    help: str
+    attribute: str = ""
+
+
+COMMANDS = {
+    "courses": Entry("reading", "List courses."),
+    "progress": Entry("reading", "List who stands where in which course."),
+    "plan": Entry("planning", "Plan a reset, and change nothing."),
+    "due": Entry("due", "Say who has to renew a completion, and plan it."),
+    "show": Entry("planning", "Show a saved plan."),
+    "sign": Entry("approving", "Approve somebody else's plan."),
+    "apply": Entry("resetting", "Carry out a plan, once."),
+    "resume": Entry("resetting", "Go on with a plan that stopped half-way."),
+    "verify": Entry("verifying", "Wait until a reset is seen in progress and analytics."),
+    "report": Entry("reporting", "Show what became of everyone in a plan."),
+    "prove": Entry("verifying", "Prove the format of a reset on a sacrificial course."),
+    "evidence": Entry("evidence", "Verify, search, pseudonymise and purge evidence."),
+    "audit": Entry("audit", "Verify, show and export the audit log."),
+    "doctor": Entry("doctor", "Check token, rights, clock, records and the live wire."),
+    "contract": Entry("contract", "Check an implementation against the rules, from outside."),
+    "completion": Entry("completion", "Print the script for shell completion."),
+}
+"""In the order of the work."""
+
+
+class Lazy(click.Group):
+    """A group whose commands are imported when they are run: the list of commands needs none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, in the order of the work."""
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command itself."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module = import_module(f"training_sdk.cli.commands.{entry.module}")
+        found: click.Command = getattr(module, cmd_name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+@click.group(
+    cls=Lazy,
+    name=NAME,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": None},
+    epilog="The token comes from SAFETYCULTURE_API_TOKEN or a profile, never from an option. Exit codes: "
+    + " · ".join(f"{code.value} {code.name.lower().replace('_', ' ')}" for code in ExitCode),
+)
+@click.version_option(__version__, prog_name=NAME)
+def program() -> None:
+    """Plan, confirm, apply and verify resets of course progress in SafetyCulture Training (unofficial)."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the program; the exit code."""
+    prepare_streams()
+    out = Output("--json" in arguments)
+    try:
+        code = _run(list(arguments), out)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream)
+    return int(code)
+
+
+def _run(arguments: list[str], out: Output) -> int:
+    try:
+        ended: Any = program.main(arguments, prog_name=NAME, standalone_mode=False)
+    except TrainingError as error:
+        return _told(error, out)
+    except click.exceptions.NoArgsIsHelpError as error:
+        write(out.stderr, error.format_message() + "\n")
+        return ExitCode.USAGE
+    except click.ClickException as error:
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else NAME
+        _tell(out, type(error).__name__, error.format_message(), ExitCode.USAGE)
+        out.note(f"See {where} --help")
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        _tell(out, "KeyboardInterrupt", "interrupted; nothing was sent", ExitCode.INTERRUPTED)
+        return ExitCode.INTERRUPTED
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        _tell(out, type(error).__name__, what, ExitCode.FAILED)
+        return ExitCode.FAILED
+    return ended if isinstance(ended, int) else ExitCode.DONE
+
+
+def _told(error: TrainingError, out: Output) -> int:
+    """Say what ended the command, and what became of everyone where people were reset."""
+    code = code_for(error)
+    report = error.report
+    known: dict[str, Any] = {}
+    if report is not None:
+        from training_sdk.cli.documents import of_report
+
+        known = {"report": of_report(report)}
+        out.say(report)
+        if may_have_reset(report):
+            out.note(
+                "It stopped half-way. What became of everyone stands above; to go on:\n"
+                f"  {NAME} resume PLAN.json --confirm …"
+            )
+    _tell(out, type(error).__name__, error.message, code, error=error, **known)
+    for note in getattr(error, "__notes__", ()):
+        out.note(note)
+    return code
+
+
+def _tell(
+    out: Output, kind: str, message: str, code: int, *, error: TrainingError | None = None, **known: Any
+) -> None:
+    out.note(f"{NAME}: {error or message}")
+    said = {
+        "class": kind,
+        "message": message,
+        "reason": error and error.reason,
+        "status": error and error.status,
+        "request_id": error and error.request_id,
+        "exit_code": int(code),
+    }
+    out.document({"error": said, **known})
+
+
+def _flush(stream: Any) -> None:
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        silence(stream)
+    except (OSError, ValueError):  # closed: there is nobody to tell
+        with suppress(OSError, ValueError):
+            silence(stream)

@@ -1,0 +1,117 @@
+"""What every command has: its options, its profile, its client, and where it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import click
+from attrs import define, field
+
+from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.output import Output
+from training_sdk.cli.profiles import Profile, find_profile
+from training_sdk.client import DEFAULT_MAX_RETRY_SECONDS, TrainingClient
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.records.state import StateDirectory
+
+
+@define
+class Session:
+    """One run of one command."""
+
+    out: Output
+    profile: Profile
+    base_url: str | None = None
+    own_state_dir: Path | None = None
+    max_retry: float | None = None
+    _clients: list[TrainingClient] = field(factory=list)
+
+    def client(
+        self, *, may_write: bool = False, max_retry: float = DEFAULT_MAX_RETRY_SECONDS
+    ) -> TrainingClient:
+        """A client of the profile. It cannot write unless the command is one that resets.
+
+        ``max_retry`` is for how many seconds it tries again, unless --max-retry says otherwise.
+        """
+        profile = self.profile
+        if self.base_url and profile.base_url and self.base_url != profile.base_url:
+            raise InvalidArgumentError(
+                f"--base-url {self.base_url} is not the address of profile {profile.name!r}: its token would go "
+                "elsewhere. Leave one of them out"
+            )
+        client = TrainingClient(
+            profile.find_token(),
+            base_url=self.base_url or profile.base_url,
+            allow_insecure_http=profile.allow_insecure_http,
+            read_only=profile.read_only or not may_write,
+            safeguards=profile.safeguards,
+            state_dir=self.state_dir,
+            max_retry_seconds=max_retry if self.max_retry is None else self.max_retry,
+        )
+        self._clients.append(client)
+        return client
+
+    @property
+    def state_dir(self) -> Path | None:
+        """Where records are kept, if option or profile say."""
+        return self.own_state_dir or self.profile.state_dir
+
+    def state(self) -> StateDirectory:
+        """The state directory that is there. Raises InvalidArgumentError if there is none yet."""
+        found = StateDirectory.existing(self.state_dir)
+        if found is None:
+            raise InvalidArgumentError(
+                "nothing has been kept on this machine yet: there is no state directory"
+            )
+        return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for client in self._clients:
+            client.close()
+
+
+_OPTIONS = (
+    click.option("--profile", metavar="NAME", help="The profile to use."),
+    click.option("--profiles", metavar="FILE", help="The file of profiles."),
+    click.option("--base-url", metavar="URL", help="The server, where no profile names it."),
+    click.option(
+        "--state-dir", metavar="DIR", type=click.Path(path_type=Path), help="Where records are kept."
+    ),
+    click.option("--max-retry", type=float, metavar="SECONDS", help="For how long to try again."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document for programs."),
+)
+
+
+def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., ExitCode]:
+    """Give a command the options that all have, and a session made from them."""
+
+    @wraps(function)
+    def called(
+        *,
+        profile: str | None,
+        profiles: str | None,
+        base_url: str | None,
+        state_dir: Path | None,
+        as_json: bool,
+        max_retry: float | None,
+        **given: Any,
+    ) -> ExitCode:
+        with Session(
+            Output(as_json), find_profile(profile, profiles), base_url, state_dir, max_retry
+        ) as session:
+            code = function(session, **given)
+        return ExitCode.DONE if code is None else code
+
+    decorated: Callable[..., ExitCode] = called
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
