@@ -51,6 +51,8 @@ from training_sdk.resets.approval import Approval, Approver
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.people import Named, People
 from training_sdk.resets.plan import Losses, Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.proofplan import ProofPlan
+from training_sdk.resets.proofs import Proof
 from training_sdk.resets.report import Code, Outcome, ResetReport, UserOutcome
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
@@ -70,6 +72,7 @@ __all__ = [
     "AsyncTrainingClient",
     "AuthenticationError",
     "BadRequestError",
+    "ClockError",
     "Code",
     "Collection",
     "CompletionStatus",
@@ -114,6 +117,9 @@ __all__ = [
     "Progress",
     "ProgressRow",
     "ProgressState",
+    "Proof",
+    "ProofFailedError",
+    "ProofPlan",
     "RateLimitError",
     "RawResponse",
     "ReadOnlyError",

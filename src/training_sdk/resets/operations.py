@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from training_sdk.resets.four_eyes import approve
 from training_sdk.resets.people import Named, People
 from training_sdk.resets.plan import Key, Only, Origin, ResetPlan
 from training_sdk.resets.planning import Wanted, make_plan
+from training_sdk.resets.proofplan import ProofPlan
 from training_sdk.resets.proofs import Ground, Proof, find_proof
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import ResetReport
@@ -32,7 +33,11 @@ from training_sdk.resets.resuming import resume_plan
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
 from training_sdk.resets.sending import Order, Progress
+from training_sdk.resets.unlocking import ProofRecorder, Proving, WantedProof, check_phrase, plan_proof
 from training_sdk.resets.waves import Waves
+
+LONGEST_DURATION = timedelta(days=7)
+"""For which a reset or a proof is watched by one call."""
 
 
 class Resets(Bound[D]):
@@ -221,6 +226,71 @@ class Resets(Bound[D]):
         )
         return resume_plan(self._calls, order, self._recorder(resuming=True), self._find_proof)
 
+    @operation
+    def plan_proof(
+        self, course_id: str, person: str | None = None, *, server_side: bool = False
+    ) -> Flow[ProofPlan]:
+        """Plan the proof of this client's ResetFormat on a live service, and change nothing.
+
+        ``course_id`` is a **sacrificial course**: at most 5 people, at least two with visible progress, none of whom
+        needs it. ``person``, a user id or e-mail, is who would be reset. ``server_side=True`` is about the call for
+        everyone, which needs a proof of its own: then nobody is named, all of them would be reset, and one of them
+        must have visible progress in another course. Where a proof has begun and its end is open, that one is returned.
+
+        Raises InvalidArgumentError if the course or the person will not do, PlanMismatchError on the reference server.
+
+        REST: as for ``plan_everyone``, and the progress feed of each of these people.
+        """
+        by_server = _checks.yes_or_no(server_side, "server_side")
+        who = None if person is None else _checks.text(person, "person", longest=320)
+        if by_server == (who is not None):
+            raise InvalidArgumentError(
+                "name the person who is to be reset, or nobody with server_side=True, to reset everyone on it"
+            )
+        wanted = self._wanted(_checks.one_id(course_id, "course_id"), None, None, None)
+        return plan_proof(self._calls, WantedProof(wanted, self._format, who, self._state_dir))
+
+    @operation
+    def prove_format(
+        self,
+        plan: ProofPlan,
+        *,
+        confirm: str,
+        reason: str,
+        ticket: str | None = None,
+        approval: Approval | None = None,
+        deadline: timedelta = timedelta(hours=3),
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Flow[Proof]:
+        """Prove on a sacrificial course that a reset does what it says, and unlock resets of this format there.
+
+        ``confirm`` is the phrase of the proof, typed. One request is sent, with the same evidence and records as any
+        reset. Then the feed is read, for 2 h 15 min at least, since it may show the past so long. Only if it shows
+        those who were reset at 0 % then and everyone else as before, the proof is kept on this machine; it holds for
+        this server, organisation, format and way. After ``deadline``, or whatever stopped it, proving the same plan
+        again goes on looking and sends nothing. ``approval`` is of ``plan.reset``, where the safeguards demand one.
+
+        Raises ProofFailedError if it did something else, or that cannot be told yet; otherwise as ``apply``.
+
+        REST: as for ``apply``, and the progress feed.
+        """
+        check_phrase(plan, confirm, self._format)
+        check_safeguards(plan.reset, self._safeguards)
+        self._calls.refuse_to_write("resets.prove_format")
+        order = Order(
+            plan.reset,
+            self._format,
+            _checks.text(reason, "reason", longest=1000),
+            _checks.optional_text(ticket, "ticket", longest=200),
+            plan.way == "everyone",
+            approval=approval,
+            safeguards=self._safeguards,
+        )
+        base = self._recorder()
+        keeper = ProofRecorder(base.path, base.fingerprint, base.evidence_lifetime, witnesses=plan.witnesses)
+        hooks = _hooks(None, on_progress)
+        return Proving(self._calls, plan, order, keeper, _duration(deadline, "deadline"), **hooks).run()
+
     def _wanted(
         self,
         courses: str | Iterable[str],
@@ -257,6 +327,12 @@ def _hooks(stop: object, on_progress: object) -> dict[str, Any]:
         if one is not None and not callable(one):
             raise InvalidArgumentError(f"{name} must be a function, not {type(one).__name__}")
     return {name: one for name, one in given.items() if one is not None}
+
+
+def _duration(value: object, name: str) -> timedelta:
+    if not isinstance(value, timedelta) or not timedelta(0) <= value <= LONGEST_DURATION:
+        raise InvalidArgumentError(f"{name} must be a timedelta between 0 and a week, not {value!r}")
+    return value
 
 
 def _people(number: object, name: str) -> int:

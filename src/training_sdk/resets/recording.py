@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
@@ -68,16 +69,24 @@ class Recorder(Keeper):
         self._approved = approved
         if self._journal is None:
             yield from self.take(order.plan)
-        self._who = {
-            "token_fingerprint": self.fingerprint,
-            "user_id": here.user_id,
-            "organisation_id": here.organisation_id,
-        }
+        self._identify(here)
         if self.journal.state().has_sent:
             yield self._audit("reset resumed", order, at=now.utc)
             return
         yield Act(lambda: self._begin(order, here, now.utc), "journal: opened")
         yield self._audit("reset begun", order, at=now.utc, counts=_counts(order.plan))
+
+    def attach(self, here: Origin) -> None:
+        """Open the audit log alone, for a line about a plan that this process does not hold."""
+        self._log = AuditLog(StateDirectory.open(self.path).audit)
+        self._identify(here)
+
+    def _identify(self, here: Origin) -> None:
+        self._who = {
+            "token_fingerprint": self.fingerprint,
+            "user_id": here.user_id,
+            "organisation_id": here.organisation_id,
+        }
 
     def take(self, plan: ResetPlan) -> Flow[JournalState]:
         """Take the plan for this process alone; what its journal says. Raises if it may not be taken."""
@@ -184,7 +193,12 @@ class Recorder(Keeper):
     def _place(self, plan: ResetPlan, at: datetime) -> Path:
         if self._state is None:
             raise TrainingError("the state directory is not open")
-        return self._state.evidence_folder(plan.digest, at)
+        wanted = self._state.evidence_folder(plan.digest, at)
+        numbers = itertools.count(2)  # a clock may stand still, or be put back
+        place = wanted
+        while place.exists():
+            place = wanted.with_name(f"{wanted.name}-{next(numbers)}")
+        return place
 
     def _folder(self, plan: ResetPlan) -> Path:
         if self._state is None:

@@ -46,7 +46,7 @@ def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindPr
         ):  # it stopped before anything was sent: so it begins anew, under the same settings
             order = evolve(order, nonce=Order(order.plan, order.format).nonce)
         yield from keeper.open(order, arrival.here, arrival.approved)
-        resumption = _Resumption(arrival, order, keeper, account_so_far(order, arrival.here.user_id, keeper))
+        resumption = Resumption(arrival, order, keeper, account_so_far(order, arrival.here.user_id, keeper))
         return (yield from resumption.run.to_the_end(resumption.find_work()))
     finally:
         keeper.release()
@@ -78,7 +78,7 @@ def account_so_far(order: Order, applied_by: str, keeper: Recorder) -> Account:
 
 
 @define
-class _Resumption:
+class Resumption:
     """Brings the account to where the journal and reading back say that it is, and finds what is left to do."""
 
     arrival: Arrival

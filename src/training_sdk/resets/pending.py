@@ -1,0 +1,113 @@
+"""A proof that has begun, on disk: so that whoever goes on with it waits, and sends nothing again."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from training_sdk import _codec
+from training_sdk.errors import DecodingError, RecordsDamagedError
+from training_sdk.records import disk
+from training_sdk.records.events import Event, Sent
+from training_sdk.records.folding import Chunk, ChunkFate, JournalState, fold
+from training_sdk.records.journal import read_journal
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import planfile, reportfile
+from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.plan import PlannedReset
+from training_sdk.resets.proofplan import ProofPlan
+from training_sdk.resets.proofs import Ground, Way
+
+OPEN = (ChunkFate.SENT, ChunkFate.ANSWERED, ChunkFate.LOST, ChunkFate.READ_BACK)
+"""How far the request of a proof came whose effect is still to be looked for."""
+
+
+@frozen
+class _Saved:
+    digest: str
+    plan_digest: str
+    witnesses: tuple[PlannedReset, ...]
+    format: ResetFormat
+    way: Way
+
+
+@frozen
+class Begun:
+    """How far the one request of a proof came."""
+
+    chunk: Chunk
+    sent_at: datetime
+    is_closed: bool
+
+
+def put(state: StateDirectory, plan: ProofPlan) -> None:
+    """Remember a proof that is about to begin, in the place of one that came to its end."""
+    saved = _Saved(plan.digest, plan.reset.digest, plan.witnesses, plan.format, plan.way)
+    document = attrs.asdict(saved, value_serializer=_plain)
+    content = json.dumps(document, indent=1, sort_keys=True).encode("ascii")
+    disk.write_whole(_path(state, plan.ground), content)
+
+
+def drop(state: StateDirectory, ground: Ground) -> None:
+    """Forget it: it has come to its end."""
+    path = _path(state, ground)
+    with disk.writing(path):
+        path.unlink(missing_ok=True)
+        disk.sync_folder(path.parent)
+
+
+def find(state: StateDirectory, ground: Ground) -> ProofPlan | None:
+    """The proof for this ground whose request was sent, and whose end is open. Raises RecordsDamagedError."""
+    path = state.path / "proofs" / _name(ground)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        saved = _codec.structure_value(json.loads(content), _Saved)
+    except (ValueError, RecursionError, DecodingError) as error:
+        raise RecordsDamagedError(f"{path} is not what was written: {error}") from None
+    if begun(state, saved.plan_digest) is None:
+        return None
+    reset = planfile.load(state.plan_folder(saved.plan_digest) / reportfile.PLAN)
+    plan = ProofPlan(reset, saved.witnesses, saved.format, saved.way)
+    if plan.digest != saved.digest or plan.ground != ground:
+        raise RecordsDamagedError(f"{path} was changed since it was written. Nothing was sent")
+    return plan
+
+
+def begun(state: StateDirectory, plan_digest: str) -> Begun | None:
+    """How far the request of a proof came; None if it was not sent, or is known to have had no effect."""
+    folder = state.path / "plans" / plan_digest
+    events = read_journal(folder) if folder.is_dir() else ()
+    found = fold(events)
+    open_chunks = [chunk for chunk in found.chunks.values() if chunk.fate in OPEN]
+    if not open_chunks:
+        return None
+    chunk = open_chunks[-1]
+    return Begun(chunk, _sent_at(events, chunk.number), _is_closed(found))
+
+
+def _is_closed(state: JournalState) -> bool:
+    return state.closed is not None
+
+
+def _sent_at(events: tuple[Event, ...], number: int) -> datetime:
+    return max(event.at for event in events if isinstance(event, Sent) and event.chunk == number)
+
+
+def _path(state: StateDirectory, ground: Ground) -> Path:
+    return state.proofs / _name(ground)
+
+
+def _name(ground: Ground) -> str:
+    return f"{ground.name}.pending.json"
+
+
+def _plain(_: Any, __: Any, value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

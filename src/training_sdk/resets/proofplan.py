@@ -1,0 +1,144 @@
+"""The proof of a reset's format as it would be made: on which course, with whom, and who bears witness."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from training_sdk.models.progress import ProgressRow
+from training_sdk.resets import wording
+from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.plan import DIGITS, Key, PlannedReset, ResetPlan
+from training_sdk.resets.proofs import Ground, Way
+
+
+@frozen
+class ProofPlan:
+    """What ``client.resets.plan_proof`` found: the one reset that would be sent, and who must stay as they are.
+
+    ``reset`` is the plan of that reset, ``witnesses`` are rows of the same people and of everyone else on the course:
+    in the course itself whoever is not reset, and in all their other courses everybody.
+    """
+
+    reset: ResetPlan
+    witnesses: tuple[PlannedReset, ...]
+    format: ResetFormat
+    way: Way
+
+    @property
+    def ground(self) -> Ground:
+        """What the proof would hold for."""
+        return Ground.of(self.reset.origin, self.format, server_side=self.way == "everyone")
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """The user ids of everyone on the course."""
+        course = self.reset.course.id
+        rows = (*self.reset.users, *self.witnesses)
+        return tuple(dict.fromkeys(row.user_id for row in rows if row.course_id == course))
+
+    @cached_property
+    def _digest(self) -> str:
+        document = {
+            "reset": self.reset.digest,
+            "witnesses": [attrs.asdict(one, value_serializer=_plain) for one in self.witnesses],
+            "format": attrs.asdict(self.format),
+            "way": self.way,
+        }
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, of everything in it."""
+        return self._digest
+
+    @property
+    def phrase(self) -> str:
+        """What has to be typed, such as ``prove on "Proof of resets" with "Ann Example" #a1b2c3``."""
+        title = wording.courses(self.reset.courses)
+        mark = f"#{self.digest[:DIGITS]}"
+        if self.way == "everyone":
+            return f"prove everyone on {title} for {self.reset.people} users {mark}"
+        (person,) = self.reset.users
+        return f'prove on {title} with "{wording.shown(person.name) or person.user_id}" {mark}'
+
+    def __str__(self) -> str:
+        course = self.reset.course
+        whom = "Everyone on it" if self.way == "everyone" else "One person"
+        lines = [
+            f"Proof on {wording.shown(course.title)!r} ({course.id}) at {self.reset.origin.base_url}, organisation "
+            f"{self.reset.origin.organisation_id}. {whom} is reset, which cannot be undone:",
+            *(f"  - {user}" for user in self.reset.targets),
+            "Where the service does not know the format, everyone on this course may be reset. These must stay as they "
+            "are:",
+            *(f"  - {self._place(one)}{one}" for one in self.witnesses),
+            f"To go on, type: {self.phrase}",
+        ]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<ProofPlan: {self.phrase}>"
+
+    def _place(self, row: PlannedReset) -> str:
+        return "" if row.course_id == self.reset.course.id else f"in course {row.course_id}: "
+
+
+@frozen
+class Sighting:
+    """What one reading of these people's rows shows, by key; ``cleared`` are targets, the other two witnesses.
+
+    ``lost`` are those who have less than they had: nobody but a reset takes that away. ``moved`` are any others who do
+    not stand as planned, and targets who are neither as before nor cleared.
+    """
+
+    cleared: tuple[Key, ...]
+    unchanged: tuple[Key, ...]
+    """The targets who stand as before: it may just not be seen yet."""
+    lost: tuple[Key, ...]
+    moved: tuple[Key, ...]
+
+    @classmethod
+    def of(cls, plan: ProofPlan, rows: Mapping[Key, ProgressRow]) -> Sighting:
+        """Hold rows against a plan."""
+        cleared: list[Key] = []
+        unchanged: list[Key] = []
+        lost: list[Key] = []
+        moved: list[Key] = []
+        for target in plan.reset.targets:
+            row = rows.get(target.key)
+            if row is not None and not row.has_recorded_progress:
+                cleared.append(target.key)
+            elif row is not None and PlannedReset.of(row).standing == target.standing:
+                unchanged.append(target.key)
+            else:
+                moved.append(target.key)
+        for witness in plan.witnesses:
+            row = rows.get(witness.key)
+            if row is not None and PlannedReset.of(row).standing == witness.standing:
+                continue
+            (lost if row is not None and has_lost(witness, row) else moved).append(witness.key)
+        return cls(tuple(cleared), tuple(unchanged), tuple(lost), tuple(moved))
+
+
+def has_lost(before: PlannedReset, row: ProgressRow) -> bool:
+    """Whether somebody has less than before, or has begun anew: learning on never does that."""
+    reopened = before.opened_at is not None and (row.opened_at is None or row.opened_at > before.opened_at)
+    uncompleted = before.completed_at is not None and row.completed_at is None
+    return (
+        reopened
+        or uncompleted
+        or row.completed_lessons < before.completed_lessons
+        or row.progress_percent < before.percent
+    )
+
+
+def _plain(_: Any, __: Any, value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,383 @@
+"""Unlocking a live service: prove, on a course that matters to nobody, that a reset reaches only whom it names.
+
+One request is sent. What it did is read back until the feed can no longer be showing the past. Only then is the proof
+kept that lets plans be applied there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from os import PathLike
+
+from attrs import define, evolve, field, frozen
+
+from training_sdk._flow import Act, Flow, Moment, Now
+from training_sdk._pages import Calls
+from training_sdk._send import UNREADABLE
+from training_sdk.errors import (
+    AlreadyAppliedError,
+    ConfirmationError,
+    DecodingError,
+    InvalidArgumentError,
+    OutcomeUnknownError,
+    ProofFailedError,
+    StalePlanError,
+    TrainingError,
+)
+from training_sdk.models.progress import ProgressRow
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import pending, reportfile
+from training_sdk.resets.applying import Arrival, apply_plan
+from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.identity import LiveCalls, check_clock, check_place, who_and_where
+from training_sdk.resets.plan import Key, Origin, PlannedReset, ResetPlan
+from training_sdk.resets.planning import Wanted, make_plan, read_rows
+from training_sdk.resets.proofplan import ProofPlan, Sighting
+from training_sdk.resets.proofs import Ground, Proof, save_proof, withdraw_proof
+from training_sdk.resets.recording import Recorder
+from training_sdk.resets.report import ResetReport
+from training_sdk.resets.resuming import LAG, MARGIN, Resumption, account_so_far, as_begun
+from training_sdk.resets.sending import Order, Progress
+from training_sdk.resets.waves import wait_until
+from training_sdk.resets.wording import shown
+from training_sdk.resources.progress import progress_rows
+
+MOST_PEOPLE = 5
+"""On the sacrificial course: whom a service may reset that does not know the format."""
+FIRST_WAIT = timedelta(minutes=5)
+LONGEST_WAIT = timedelta(minutes=30)
+"""Between two readings; at 5 people they cost up to 5 requests each."""
+SETTLED_AFTER = LAG + MARGIN
+
+Rows = Mapping[Key, ProgressRow]
+
+
+@frozen
+class WantedProof:
+    """What is to be proved: on which course, with whom (None: everyone, by one call), and within which limits."""
+
+    wanted: Wanted
+    format: ResetFormat
+    person: str | None
+    state_dir: str | PathLike[str] | None
+
+    @property
+    def server_side(self) -> bool:
+        """Whether it is about the call that resets everyone."""
+        return self.person is None
+
+
+def plan_proof(calls: Calls, proof: WantedProof) -> Flow[ProofPlan]:
+    """Find out whether a course will do, and change nothing; the proof that has begun where there is one."""
+    calls = LiveCalls.of(calls)
+    here = yield from who_and_where(calls)
+    old: ProofPlan | None = yield Act(lambda: _begun_here(proof, here), "proofs: look for one that has begun")
+    if old is not None:
+        _refuse_another(old, proof)
+        return old
+    everyone = yield from make_plan(calls, proof.wanted)
+    _check_course(everyone)
+    reset = everyone if proof.person is None else _only(everyone, proof.person)
+    rows = yield from _read_people(calls, [user.user_id for user in everyone.users])
+    theirs = {user.key for user in everyone.users}
+    targets = {user.key for user in reset.targets}
+    witnesses = (
+        *(user for user in everyone.users if user.key not in targets),
+        *(PlannedReset.of(row) for key, row in rows.items() if key not in theirs),
+    )
+    plan = ProofPlan(reset, witnesses, proof.format, "everyone" if proof.server_side else "listed")
+    _check_witnesses(plan)
+    return plan
+
+
+def _begun_here(proof: WantedProof, here: Origin) -> ProofPlan | None:
+    state = StateDirectory.existing(proof.state_dir)
+    ground = Ground.of(here, proof.format, server_side=proof.server_side)
+    return None if state is None else pending.find(state, ground)
+
+
+def _refuse_another(old: ProofPlan, proof: WantedProof) -> None:
+    """A second one beside a proof whose end is open could be taken for the effect of the first."""
+    course = old.reset.course
+    named = None if proof.person is None else proof.person.casefold()
+    same = proof.person is None or any(named in _names(user) for user in old.reset.users)
+    if proof.wanted.courses != (course.id,) or not same:
+        who = ", ".join(shown(user.name) or user.user_id for user in old.reset.users)
+        raise InvalidArgumentError(
+            f"a proof of this format has begun on {course.title!r} ({course.id}) with {who}, and its end is open. "
+            "Go on with that one: plan it again with the same course and person, and prove it"
+        )
+
+
+def _names(user: PlannedReset) -> set[str]:
+    return {user.user_id.casefold(), (user.email or user.user_id).casefold()}
+
+
+def _only(everyone: ResetPlan, person: str) -> ResetPlan:
+    found = [user for user in everyone.users if person.casefold() in _names(user)]
+    if len(found) != 1:
+        raise InvalidArgumentError(
+            f"{person!r} is {'no' if not found else 'more than one'} person on {everyone.course.title!r}; name a user "
+            "id or an e-mail"
+        )
+    (user,) = found
+    if not user.is_target:
+        raise InvalidArgumentError(
+            f"{shown(user.name) or user.user_id} has no visible progress in {everyone.course.title!r}, so nobody could "
+            "see whether a reset took effect. Let them open a lesson, and wait until the feed shows it"
+        )
+    return evolve(everyone, users=(user,), scope="users")
+
+
+def _check_course(everyone: ResetPlan) -> None:
+    people, visible = len(everyone.users), len(everyone.targets)
+    title = everyone.course.title
+    if people > MOST_PEOPLE:
+        raise InvalidArgumentError(
+            f"{title!r} has {people} people, and all of them could be reset: a sacrificial course has at most "
+            f"{MOST_PEOPLE}. Make one for this, and assign accounts to it that nobody needs"
+        )
+    if visible < 2:
+        raise InvalidArgumentError(
+            f"{title!r} has {visible} people with visible progress, and a proof needs two: one to be reset, one to "
+            "stay. Let them open a lesson, and wait until the feed shows it"
+        )
+
+
+def _check_witnesses(plan: ProofPlan) -> None:
+    if not any(witness.is_target for witness in plan.witnesses):
+        raise InvalidArgumentError(
+            "none of these people has visible progress in another course, so nobody could see that a call for everyone "
+            "of this course spared the others. Let one of them open a lesson elsewhere, and wait until the feed "
+            "shows it"
+        )
+
+
+@define
+class ProofRecorder(Recorder):
+    """Keeps the same records as for any reset, and evidence about everyone on the course: all of them are at stake."""
+
+    witnesses: tuple[PlannedReset, ...] = ()
+
+    def gather(self, calls: Calls, order: Order, people: Sequence[PlannedReset]) -> Flow[Rows]:
+        """Write a pack about these people and the witnesses on their course."""
+        here = [one for one in self.witnesses if one.course_id == order.plan.course.id]
+        return (yield from Recorder.gather(self, calls, order, (*people, *here)))
+
+    def remark(self, event: str, order: Order, here: Origin, at: datetime, **facts: object) -> Flow[None]:
+        """Write a line about the proof to the audit log."""
+        yield Act(lambda: self.attach(here), "records: open the audit log")
+        yield self._audit(event, order, at=at, **facts)
+
+
+@define
+class Proving:
+    """One proof being made, or gone on with."""
+
+    calls: Calls
+    plan: ProofPlan
+    order: Order
+    keeper: ProofRecorder
+    deadline: timedelta
+    on_progress: Callable[[Progress], None] | None = None
+    here: Origin = field(init=False)
+    state: StateDirectory = field(init=False)
+
+    def run(self) -> Flow[Proof]:
+        """Send once, or not at all if that was done before; then look until it is certain."""
+        self.calls = LiveCalls.of(self.calls)
+        self.here = yield from who_and_where(self.calls)
+        check_place(self.plan.reset, self.here)
+        yield from check_clock(self.calls)
+        started: Moment = yield Now()
+        self.state = yield Act(lambda: StateDirectory.open(self.keeper.path), "records: open")
+        begun = yield from self._begun()
+        if begun is None:
+            yield from self._send()
+            begun = yield from self._begun()
+        else:
+            yield from self._check_pending()
+        if begun is None:
+            raise TrainingError("the journal does not say that anything was sent")
+        if UNREADABLE in (begun.chunk.message or ""):
+            yield from self._fail("COUNT_DIFFERS", f"{begun.chunk.message}", ())
+        yield from self._watch(begun.sent_at, started.utc + self.deadline)
+        return (yield from self._succeed(counted=begun.chunk.count is not None))
+
+    def _begun(self) -> Flow[pending.Begun | None]:
+        found: pending.Begun | None = yield Act(
+            lambda: pending.begun(self.state, self.plan.reset.digest), "journal: what was sent"
+        )
+        return found
+
+    def _check_pending(self) -> Flow[None]:
+        """Only a proof whose end is open is gone on with."""
+        old = yield Act(lambda: pending.find(self.state, self.plan.ground), "proofs: look for this one")
+        if old != self.plan:
+            raise AlreadyAppliedError("this proof has come to its end. Nothing was sent. Plan another one")
+
+    def _send(self) -> Flow[None]:
+        yield from self._refuse_moved()
+        now: Moment = yield Now()
+        provisional = self._proof(now.utc, counted=False)
+        yield Act(lambda: pending.put(self.state, self.plan), "proofs: begin")
+        try:
+            yield from apply_plan(self.calls, self.order, self.keeper, lambda ground: provisional)
+        except OutcomeUnknownError as error:
+            if not isinstance(
+                error.__cause__, TrainingError
+            ):  # Ctrl-C or cancellation: whoever stopped it means it
+                raise
+            if isinstance(error.__cause__, DecodingError):
+                yield from self._fail("COUNT_DIFFERS", error.__cause__.message, ())
+        except TrainingError:
+            begun = yield from self._begun()
+            if begun is None:
+                yield Act(lambda: pending.drop(self.state, self.plan.ground), "proofs: nothing was sent")
+            raise
+
+    def _refuse_moved(self) -> Flow[None]:
+        """Whoever is about to bear witness must stand as planned, or nothing could be told from them afterwards."""
+        rows = yield from _read_people(self.calls, self.plan.people)
+        course = self.plan.reset.course
+        on_it = yield from read_rows(self.calls, course.id, None)
+        seen = Sighting.of(self.plan, rows)
+        strange = sorted(on_it.keys() ^ set(self.plan.people))
+        if seen.cleared or seen.moved or seen.lost or strange:
+            who = [*strange, *(user_id for _, user_id in (*seen.cleared, *seen.moved, *seen.lost))]
+            raise StalePlanError(
+                f"{', '.join(dict.fromkeys(who))} came, left or moved since the proof was planned. Nothing was sent. "
+                "Plan it again"
+            )
+
+    def _watch(self, sent_at: datetime, deadline: datetime) -> Flow[None]:
+        """Look until the feed can no longer show the past, time is over, or somebody else is seen to be affected."""
+        settled, wait = sent_at + SETTLED_AFTER, FIRST_WAIT
+        while True:
+            rows = yield from _read_people(self.calls, self.plan.people)
+            now: Moment = yield Now()
+            seen = Sighting.of(self.plan, rows)
+            yield from self._judge(seen)
+            yield from self._tell(len(seen.cleared))
+            if now.utc >= settled and not seen.unchanged:
+                return
+            if now.utc >= deadline:
+                yield from self._give_up(is_settled=now.utc >= settled, settled=settled)
+            until = min(now.utc + wait, deadline, settled if settled > now.utc else deadline)
+            yield from wait_until(until, "until the service shows what the reset did")
+            wait = min(wait * 3 / 2, LONGEST_WAIT)
+
+    def _judge(self, seen: Sighting) -> Flow[None]:
+        if seen.lost:
+            why = f"{self._named(seen.lost)} lost progress, and was not to be reset"
+            yield from self._fail("WITNESS_CLEARED", why, seen.lost)
+        if seen.moved:
+            why = f"{self._named(seen.moved)} learned on, came or left meanwhile, so it proves nothing"
+            yield from self._fail("WITNESS_MOVED", why, seen.moved)
+
+    def _give_up(self, *, is_settled: bool, settled: datetime) -> Flow[None]:
+        if is_settled:
+            why = "the reset was accepted, and nothing of it is seen"
+            yield from self._fail("NOT_SEEN", why, [user.key for user in self.plan.reset.targets])
+        raise ProofFailedError(
+            f"it cannot be told before {settled:%Y-%m-%d %H:%M} UTC what the reset did. The format stays locked. Prove "
+            "it again with the same plan to go on waiting; nothing is sent again",
+            reason="NOT_SEEN_YET",
+        )
+
+    def _succeed(self, *, counted: bool) -> Flow[Proof]:
+        yield from self._settle()
+        now: Moment = yield Now()
+        proof = self._proof(now.utc, counted=counted)
+        yield from self.keeper.remark("format proved", self.order, self.here, now.utc, **self._facts())
+        yield Act(lambda: save_proof(self.state, proof), "proofs: save")
+        yield Act(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
+        return proof
+
+    def _fail(self, reason: str, why: str, keys: Sequence[Key]) -> Flow[None]:
+        """End it without a proof, and take back what an earlier one had shown."""
+        report = yield from self._settle()
+        now: Moment = yield Now()
+        facts = {**self._facts(), "proof_failed": reason, "affected": [list(key) for key in keys]}
+        yield from self.keeper.remark("proof failed", self.order, self.here, now.utc, **facts)
+        if reason != "WITNESS_MOVED":
+            yield Act(lambda: withdraw_proof(self.state, self.plan.ground), "proofs: withdraw")
+        yield Act(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
+        everyone = [(self.plan.reset.course.id, user_id) for user_id in self.plan.people]
+        raise ProofFailedError(
+            f"{why}. All of these may have been reset on {self.plan.reset.course.title!r}: {self._named(everyone)}. "
+            "The format stays locked for this service; no other course was touched by this client",
+            reason=reason,
+            report=report,
+            metadata=tuple(("user_id", user_id) for user_id in self.plan.people),
+        )
+
+    def _settle(self) -> Flow[ResetReport]:
+        """Bring journal and report to their end by what is seen now; nothing is sent."""
+        folder = self.state.plan_folder(self.plan.reset.digest)
+        begun = yield from self._begun()
+        if begun is not None and begun.is_closed:
+            report: ResetReport = yield Act(lambda: reportfile.load(folder), "records: the report")
+            return report
+        self.keeper.resuming = True
+        try:
+            state = yield from self.keeper.take(self.plan.reset)
+            order = as_begun(self.order, state)
+            yield from self.keeper.open(order, self.here, None)
+            now: Moment = yield Now()
+            arrival = Arrival(self.calls, self.calls, self.here, self._proof(now.utc, counted=False))
+            account = account_so_far(order, self.here.user_id, self.keeper)
+            yield from Resumption(arrival, order, self.keeper, account).find_work()
+            report = account.report(now.utc)
+            yield from self.keeper.close(report, None)
+            return report
+        finally:
+            self.keeper.release()
+
+    def _proof(self, at: datetime, *, counted: bool) -> Proof:
+        targets = {user.user_id for user in self.plan.reset.targets}
+        person = None if self.plan.way == "everyone" else next(iter(targets))
+        witnesses = tuple(dict.fromkeys(one.user_id for one in self.plan.witnesses))
+        course = self.plan.reset.course
+        return Proof(self.plan.ground, at, self.here.user_id, course.id, person, witnesses, counted)
+
+    def _facts(self) -> dict[str, object]:
+        return {"proof": self.plan.ground.name, "way": self.plan.way, "proof_digest": self.plan.digest}
+
+    def _named(self, keys: Sequence[Key]) -> str:
+        rows = (*self.plan.reset.users, *self.plan.witnesses)
+        names = {row.user_id: shown(row.name) or row.user_id for row in rows}
+        course = self.plan.reset.course.id
+        return ", ".join(
+            names[user_id] + ("" if course_id == course else f" (course {course_id})")
+            for course_id, user_id in keys
+        )
+
+    def _tell(self, cleared: int) -> Flow[None]:
+        tell, total = self.on_progress, len(self.plan.reset.targets)
+        if tell is not None:
+            yield Act(lambda: tell(Progress("prove", cleared, total)), "tell how far it is")
+
+
+def check_phrase(plan: object, confirm: object, reset_format: ResetFormat) -> None:
+    """Refuse what is not confirmed by the phrase of this very proof."""
+    if not isinstance(plan, ProofPlan):
+        raise InvalidArgumentError(
+            f"plan must be a ProofPlan from client.resets.plan_proof(…), not {type(plan).__name__}"
+        )
+    if plan.format != reset_format:
+        raise InvalidArgumentError("the proof was planned for another ResetFormat than this client has")
+    if type(confirm) is not str or confirm != plan.phrase:
+        raise ConfirmationError(
+            f"confirm is {str(confirm)[:150]!r}, but the phrase of this proof is {plan.phrase!r}. Nothing was sent"
+        )
+
+
+def _read_people(calls: Calls, user_ids: Sequence[str]) -> Flow[dict[Key, ProgressRow]]:
+    """The feed's rows of a few people, in all their courses."""
+    rows: dict[Key, ProgressRow] = {}
+    for user_id in user_ids:
+        found = yield from progress_rows(calls, user_id=user_id).gather()
+        rows |= {(row.course_id, row.user_id): row for row in found}
+    return rows
