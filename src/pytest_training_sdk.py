@@ -8,8 +8,10 @@ measured from the first line on.
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Generator, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -153,25 +155,31 @@ def training_mock(request: pytest.FixtureRequest) -> MockTraining:
 
 
 @pytest.fixture
-def training_client(training_mock: MockTraining) -> Iterator[TrainingClient]:
+def training_client(
+    training_mock: MockTraining, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TrainingClient]:
     """A TrainingClient that speaks to ``training_mock`` as its administrator."""
     import httpx
 
     from training_sdk import TrainingClient
 
     with httpx.Client(transport=training_mock.transport()) as http:
-        yield TrainingClient(training_mock.token("admin"), base_url=_BASE_URL, http_client=http)
+        token, records = training_mock.token("admin"), _records(tmp_path_factory)
+        yield TrainingClient(token, base_url=_BASE_URL, http_client=http, state_dir=records)
 
 
 @pytest.fixture
-def async_training_client(training_mock: MockTraining) -> AsyncTrainingClient:
+def async_training_client(
+    training_mock: MockTraining, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncTrainingClient:
     """An AsyncTrainingClient that speaks to ``training_mock`` as its administrator; nothing has to be closed."""
     import httpx
 
     from training_sdk import AsyncTrainingClient
 
     http = httpx.AsyncClient(transport=training_mock.transport())
-    return AsyncTrainingClient(training_mock.token("admin"), base_url=_BASE_URL, http_client=http)
+    token, records = training_mock.token("admin"), _records(tmp_path_factory)
+    return AsyncTrainingClient(token, base_url=_BASE_URL, http_client=http, state_dir=records)
 
 
 @pytest.fixture
@@ -192,6 +200,11 @@ def pytest_runtest_makereport(
         report.sections.append(("Requests to training_mock", _requests(mock)))
         report.sections.append(("Changes in training_mock since the test began", _changes(item, mock)))
     return report
+
+
+def _records(factory: pytest.TempPathFactory) -> Path:
+    """Where the resets of one test keep evidence and journal: not in the home of whoever runs it."""
+    return factory.getbasetemp() / "training-sdk" / uuid.uuid4().hex
 
 
 def _new_world(node: pytest.Item) -> MockTraining:

@@ -11,9 +11,14 @@ import jupytext
 from nbclient import NotebookClient
 
 # The phrase of a plan holds the moment of reading; here it is the same every time, so that it can stand in the text.
+# The same plan is applied at every build, so what is kept of it may not outlive one.
 STANDSTILL = """\
 # %%
+import os
+import tempfile
 from datetime import UTC, datetime
+_records = tempfile.TemporaryDirectory()
+os.environ["TRAINING_SDK_STATE_DIR"] = _records.name
 from training_sdk import _drivers
 from training_sdk._flow import Moment
 _drivers._now = lambda: Moment(0.0, datetime(2026, 12, 1, 9, tzinfo=UTC))

@@ -149,7 +149,7 @@ class Run:
             yield from self._leave_out(people, moved(people, rows), rows)
 
     def _course(self, course: PlannedCourse, work: Sequence[Piece]) -> Flow[None]:
-        people = [user for user in self.order.plan.users if user.course_id == course.id and not user.left_out]
+        people = [user for user in self.order.plan.users if user.course_id == course.id and self._is_open(user)]
         first = work[0].people if work else ()
         yield from self._guarded(first, self._read_again(course, people))
         for number, piece in enumerate(work):
@@ -160,6 +160,12 @@ class Run:
             yield from self._send(piece)
         if self.order.server_side and work:
             yield from self._guarded((), self._read_back(work[0]))
+
+    def _is_open(self, user: PlannedReset) -> bool:
+        """Whether somebody is in scope and still stands as planned; on resuming many no longer do, and should not."""
+        outcome = self.account.outcomes[user.key]
+        settled = outcome.outcome in (Outcome.RESET, Outcome.UNKNOWN) or outcome.code is Code.MOVED
+        return not (settled or user.left_out)
 
     def _read_again(self, course: PlannedCourse, people: Sequence[PlannedReset]) -> Flow[None]:
         """Read these people just before they are sent, and leave out those who moved, or stop."""

@@ -72,7 +72,7 @@ def plan(planned: ResetPlan) -> str:
 
 def frame(planned: ResetPlan) -> list[str]:
     """What a plan says besides its people."""
-    counts = ", ".join(f"{number} {state}" for state, number in planned.counts.items())
+    counts = ", ".join(f"{people} {state}" for state, people in planned.counts.items())
     whom = "everyone assigned whom this token sees" if planned.scope == "everyone" else "the users named"
     selection = f"; {planned.selection} only" if planned.selection else ""
     origin = planned.origin
@@ -100,19 +100,26 @@ def _losses(planned: ResetPlan) -> str:
     losses = planned.losses
     if not losses.resets:
         return "Nothing would be lost: nobody in scope has recorded progress."
-    parts = [
-        f"{losses.completions} completions",
-        f"{losses.lessons} completed lessons",
-        f"{losses.scores} scores",
-        f"{losses.time_spent_seconds / 3600:.1f} h of time spent",
-    ]
-    midway = (
-        f" {len(planned.mid_course)} of them are in the middle of the course." if planned.mid_course else ""
+    counted = (
+        (losses.completions, "completion"),
+        (losses.lessons, "completed lesson"),
+        (losses.scores, "score"),
     )
+    parts = [number(count, what) for count, what in counted if count]
+    if losses.time_spent_seconds:
+        parts.append(f"{losses.time_spent_seconds / 3600:.1f} h of time spent")
+    begun = len(planned.mid_course)
+    midway = f" In the middle of the course, and to start again: {begun}." if begun else ""
+    whose = number(losses.people, "person", "people")
     return (
-        f"Lost would be {', '.join(parts)} of {losses.people} people, and {ALSO_CLEARED}.{midway} Up to "
-        f"{planned.notifications} notifications may go out."
+        f"To be lost: {', '.join(parts) or 'the beginnings'} of {whose}, and {ALSO_CLEARED}.{midway} "
+        f"At most {number(planned.notifications, 'notification')} may go out."
     )
+
+
+def number(count: int, one: str, many: str | None = None) -> str:
+    """A number of things: ``1 score``, ``2 scores``."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def plan_html(planned: ResetPlan) -> str:

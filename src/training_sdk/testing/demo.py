@@ -13,6 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from http.client import HTTPConnection
 from io import TextIOWrapper
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -33,6 +35,7 @@ from training_sdk.testing.story import Story
 
 if TYPE_CHECKING:
     from mock_server import MockTraining
+    from mock_server.mock import TokenName
     from mock_server.world.ledger import Certificate
 
 COURSE = "Forklift basics"
@@ -48,6 +51,10 @@ class Stage:
     admin: TrainingClient
     story: Story
     course: Course
+
+    def client(self, who: TokenName) -> TrainingClient:
+        """The admin's client with another token; what is kept goes to the same place."""
+        return self.admin.with_options(token=self.mock.token(who))
 
     def figures(self) -> CourseStatistics:
         """The course as analytics shows it now."""
@@ -88,8 +95,11 @@ def main() -> int:
     story = Story()
     mock = MockTraining.demo()
     with (
+        TemporaryDirectory() as records,
         mock.serve(port=0) as server,
-        TrainingClient(mock.token("admin"), base_url=server.url, max_retry_seconds=10) as admin,
+        TrainingClient(
+            mock.token("admin"), base_url=server.url, max_retry_seconds=10, state_dir=Path(records) / "state"
+        ) as admin,
     ):
         story.say(f"The reference server answers on {server.url}. Nothing here touches a live organisation.")
         story.say("Marks such as [R06] name the rules of a reset; docs/explanation/rules.md lists them.")
@@ -152,7 +162,7 @@ def _refused_without_permission(stage: Stage) -> None:
     story = stage.story
     story.heading("A manager without 'Platform management: Users' tries to reset it")
     before = stage.rows()
-    with TrainingClient(stage.mock.token("manager"), base_url=stage.url) as manager:
+    with stage.client("manager") as manager:
         plan = manager.resets.plan_everyone(stage.course.id)
         story.say(f"They may read, so they can plan, and they type: {plan.phrase}")
         error = _refusal(partial(manager.resets.apply, plan, confirm=_typed(plan)))
