@@ -57,6 +57,7 @@ from training_sdk.resets.report import Code, Outcome, ResetReport, UserOutcome
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
 from training_sdk.resets.sending import Progress
+from training_sdk.resets.verification import PersonSeen, Seen, SeenCode, Verification
 from training_sdk.resets.waves import Waves
 
 __all__ = [
@@ -111,6 +112,7 @@ __all__ = [
     "PermissionDeniedError",
     "PermissionSet",
     "PermissionSetIdentifier",
+    "PersonSeen",
     "PlanMismatchError",
     "PlannedCourse",
     "PlannedReset",
@@ -134,6 +136,8 @@ __all__ = [
     "ResetReport",
     "Safeguards",
     "SeatType",
+    "Seen",
+    "SeenCode",
     "ServerError",
     "Site",
     "SiteMember",
@@ -144,6 +148,7 @@ __all__ = [
     "User",
     "UserOutcome",
     "UserStatus",
+    "Verification",
     "Waves",
     "Where",
     "__version__",

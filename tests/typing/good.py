@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
 import httpx
@@ -32,6 +32,8 @@ from training_sdk import (
     People,
     PermissionSet,
     ProgressRow,
+    Proof,
+    ProofPlan,
     RawResponse,
     ResetFormat,
     ResetPlan,
@@ -43,6 +45,7 @@ from training_sdk import (
     TrainingError,
     User,
     UserStatus,
+    Verification,
     Waves,
     Where,
 )
@@ -86,6 +89,9 @@ def sync(client: TrainingClient, plan: ResetPlan, due: Due) -> None:
     assert_type(client.resets.apply(plan, confirm="typed", reason="why", ticket="T-1"), ResetReport)
     assert_type(client.resets.apply(plan, confirm="typed", waves=Waves(size=10), tolerance=1), ResetReport)
     assert_type(client.resets.resume(plan, confirm="typed", stop=lambda: False), ResetReport)
+    proof_plan = assert_type(client.resets.plan_proof("c1", "ann@example.test"), ProofPlan)
+    assert_type(client.resets.prove_format(proof_plan, confirm="typed", reason="why"), Proof)
+    assert_type(client.resets.wait_until_verified("0" * 64, every=timedelta(minutes=1)), Verification)
     assert_type(client.request("GET", "/x", params={"a": 1}), RawResponse)
 
 

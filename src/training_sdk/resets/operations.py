@@ -34,6 +34,8 @@ from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
 from training_sdk.resets.sending import Order, Progress
 from training_sdk.resets.unlocking import ProofRecorder, Proving, WantedProof, check_phrase, plan_proof
+from training_sdk.resets.verification import Verification
+from training_sdk.resets.verifying import Watch, wait_until_verified
 from training_sdk.resets.waves import Waves
 
 LONGEST_DURATION = timedelta(days=7)
@@ -225,6 +227,42 @@ class Resets(Bound[D]):
             **_hooks(stop, on_progress),
         )
         return resume_plan(self._calls, order, self._recorder(resuming=True), self._find_proof)
+
+    @operation
+    def wait_until_verified(
+        self,
+        report: ResetReport | str,
+        *,
+        deadline: timedelta = timedelta(hours=3),
+        every: timedelta = timedelta(minutes=5),
+        lessons: int = 1000,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Flow[Verification]:
+        """Read progress and analytics until they show what a reset did, and send no reset.
+
+        ``report`` is that of ``apply`` or ``resume``, or the digest of a plan applied on this machine. Whoever was
+        reset, or may have been, ends as verified (seen at 0 %), contradicted (still recorded 2 h 15 min later, or begun
+        or completed again since) or pending. It ends when nobody is pending of whom looking again could tell more, or
+        after ``deadline``. ``every`` is the first wait; later ones are up to six times as long. Of at most ``lessons``
+        people, spread over the plan, the lessons are read as well as the feed. One line goes to the audit log;
+        people whose fate the journal does not know stay so, until ``resume``.
+
+        Raises InvalidArgumentError if nobody was reset or there is no such report, PlanMismatchError on another server
+        or in another organisation, ClockError.
+
+        REST: WhoAmI, the progress feed, ``GET /training/analytics/v1/users/{userId}/lessons/progress`` (shape assumed).
+        """
+        if not isinstance(report, ResetReport | str):
+            raise InvalidArgumentError(
+                f"report must be a ResetReport or a plan's digest, not {type(report).__name__}"
+            )
+        first = _duration(every, "every")
+        if not first:
+            raise InvalidArgumentError("every must be longer than 0")
+        watch = Watch(
+            _duration(deadline, "deadline"), first, _people(lessons, "lessons"), **_hooks(None, on_progress)
+        )
+        return wait_until_verified(self._calls, report, watch, self._recorder())
 
     @operation
     def plan_proof(

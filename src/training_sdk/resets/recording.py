@@ -81,6 +81,13 @@ class Recorder(Keeper):
         self._log = AuditLog(StateDirectory.open(self.path).audit)
         self._identify(here)
 
+    def remark(
+        self, event: str, about: Order | ResetReport, here: Origin, at: datetime, **facts: Any
+    ) -> Flow[None]:
+        """Write a line to the audit log about a plan that this process need not hold."""
+        yield Act(lambda: self.attach(here), "records: open the audit log")
+        yield self._audit(event, about, at=at, **facts)
+
     def _identify(self, here: Origin) -> None:
         self._who = {
             "token_fingerprint": self.fingerprint,

@@ -165,11 +165,6 @@ class ProofRecorder(Recorder):
         here = [one for one in self.witnesses if one.course_id == order.plan.course.id]
         return (yield from Recorder.gather(self, calls, order, (*people, *here)))
 
-    def remark(self, event: str, order: Order, here: Origin, at: datetime, **facts: object) -> Flow[None]:
-        """Write a line about the proof to the audit log."""
-        yield Act(lambda: self.attach(here), "records: open the audit log")
-        yield self._audit(event, order, at=at, **facts)
-
 
 @define
 class Proving:

@@ -1,0 +1,189 @@
+"""Accepted is not verified: read progress and analytics until they show what a reset did. Nothing is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from os import PathLike
+
+from attrs import define, field, frozen
+
+from training_sdk._flow import Act, Flow, Moment, Now
+from training_sdk._pages import Calls
+from training_sdk.errors import InvalidArgumentError, NotFoundError
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import reportfile
+from training_sdk.resets.identity import check_clock, check_place, who_and_where
+from training_sdk.resets.plan import Key, Origin, PlannedReset
+from training_sdk.resets.planning import read_rows
+from training_sdk.resets.recording import Recorder
+from training_sdk.resets.report import Outcome, ResetReport
+from training_sdk.resets.resuming import LAG, MARGIN
+from training_sdk.resets.sending import Progress
+from training_sdk.resets.verification import PersonSeen, Seen, SeenCode, Verification, judge, settled
+from training_sdk.resets.waves import wait_until
+from training_sdk.resources.analytics import lessons_of_user
+
+SLOWING = 3 / 2
+SLOWEST = 6
+"""Each wait is so much longer than the one before, up to so many times the first."""
+MAY_BE_RESET = (Outcome.RESET, Outcome.UNKNOWN)
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@frozen
+class Watch:
+    """How long to look, how often, and of how many people the lessons too."""
+
+    deadline: timedelta
+    every: timedelta
+    lessons: int
+    on_progress: Callable[[Progress], None] | None = None
+
+
+def wait_until_verified(
+    calls: Calls, report: ResetReport | str, watch: Watch, recorder: Recorder
+) -> Flow[Verification]:
+    """Look until nobody is pending of whom looking again could tell more, or until the deadline."""
+    whole: ResetReport = yield Act(lambda: _whole(recorder.path, report), "records: the report")
+    people = _people(whole)
+    here = yield from who_and_where(calls)
+    check_place(whole.plan, here)
+    if not here.reference_server:
+        yield from check_clock(calls)
+    yield Act(
+        lambda: recorder.attach(here), "records: open the audit log"
+    )  # what cannot be logged is not begun
+    return (yield from Verifying(calls, whole, people, watch, recorder, here).run())
+
+
+def _whole(state_dir: str | PathLike[str] | None, report: ResetReport | str) -> ResetReport:
+    return saved_report(state_dir, report) if isinstance(report, str) else report
+
+
+def saved_report(state_dir: str | PathLike[str] | None, digest: str) -> ResetReport:
+    """The report of a plan, by its digest. Raises InvalidArgumentError if there is none on this machine."""
+    state = StateDirectory.existing(state_dir)
+    if not _DIGEST.fullmatch(digest):
+        raise InvalidArgumentError(f"{digest[:80]!r} is not a plan's digest: 64 hexadecimal digits are")
+    if state is None or not (state.path / "plans" / digest / reportfile.REPORT).is_file():
+        raise InvalidArgumentError(
+            f"there is no report of plan #{digest[:6]} on this machine. If applying it was cut short, "
+            "client.resets.resume goes on with it and writes one"
+        )
+    return reportfile.load(state.plan_folder(digest))
+
+
+def _people(report: ResetReport) -> tuple[PlannedReset, ...]:
+    ended = {user.key: user.outcome for user in report.users}
+    people = tuple(user for user in report.plan.targets if ended[user.key] in MAY_BE_RESET)
+    if not people:
+        raise InvalidArgumentError("nobody in this report was reset, so there is nothing to verify")
+    return people
+
+
+@define
+class Verifying:
+    """One wait for what a reset did to become visible."""
+
+    calls: Calls
+    report: ResetReport
+    people: tuple[PlannedReset, ...]
+    watch: Watch
+    recorder: Recorder
+    here: Origin
+    seen: dict[Key, PersonSeen] = field(factory=dict)
+    lessons_read: int = 0
+
+    def run(self) -> Flow[Verification]:
+        """Look, wait, and look again at those who are pending."""
+        started: Moment = yield Now()
+        deadline, wait = started.utc + self.watch.deadline, self.watch.every
+        while True:
+            yield from self._look()
+            now: Moment = yield Now()
+            yield from self._tell()
+            if now.utc >= deadline or not self._is_worth_waiting(now.utc):
+                break
+            later = [moment for moment in (deadline, self._settled_at) if moment > now.utc]
+            yield from wait_until(min(now.utc + wait, *later), "until the service shows what the reset did")
+            wait = min(wait * SLOWING, self.watch.every * SLOWEST)
+        found = Verification(
+            self.report,
+            tuple(self.seen[user.key] for user in self.people),
+            started.utc,
+            now.utc,
+            self.lessons_read,
+        )
+        yield from self._record(found)
+        return found
+
+    @property
+    def _settled_at(self) -> datetime:
+        """From when on the read side can no longer be showing the past."""
+        return self.report.finished_at + LAG + MARGIN
+
+    def _look(self) -> Flow[None]:
+        pending = [user for user in self.people if self._is_pending(user.key)]
+        sample = self._sample()
+        for course in self.report.plan.courses:
+            here = [user for user in pending if user.course_id == course.id]
+            if here:
+                yield from self._look_at(course.id, here, sample)
+
+    def _look_at(self, course_id: str, people: Sequence[PlannedReset], sample: frozenset[Key]) -> Flow[None]:
+        rows = yield from read_rows(self.calls, course_id, [user.user_id for user in people])
+        now: Moment = yield Now()
+        is_settled = now.utc >= self._settled_at
+        for user in people:
+            row = rows.get(user.user_id)
+            state, code = judge(user, row, reset_at=self.report.started_at, is_settled=is_settled)
+            if state is Seen.VERIFIED and user.key in sample:
+                state, code = yield from self._look_at_lessons(user, is_settled=is_settled)
+            self.seen[user.key] = PersonSeen(course_id, user.user_id, state, code, now.utc)
+
+    def _look_at_lessons(self, user: PlannedReset, *, is_settled: bool) -> Flow[tuple[Seen, SeenCode | None]]:
+        try:
+            lessons = yield from lessons_of_user(self.calls, user.user_id, user.course_id).gather()
+        except NotFoundError:
+            return Seen.PENDING, SeenCode.NOT_SHOWN
+        if any(lesson.completed or lesson.percentage_completed for lesson in lessons):
+            return settled(SeenCode.LESSONS_RECORDED, is_settled=is_settled)
+        self.lessons_read += 1
+        return Seen.VERIFIED, None
+
+    def _sample(self) -> frozenset[Key]:
+        """Of whom the lessons are read: of everyone, or of some, spread evenly over the plan."""
+        most = self.watch.lessons
+        if most == 0:
+            return frozenset()
+        step = -(-len(self.people) // most)
+        return frozenset(user.key for user in self.people[::step])
+
+    def _is_pending(self, key: Key) -> bool:
+        return key not in self.seen or self.seen[key].state is Seen.PENDING
+
+    def _is_worth_waiting(self, now: datetime) -> bool:
+        """Whether looking again could tell more: for somebody who is not shown it cannot, once nothing is late."""
+        pending = [one for one in self.seen.values() if one.state is Seen.PENDING]
+        return bool(pending) and not (
+            now >= self._settled_at and all(one.code is SeenCode.NOT_SHOWN for one in pending)
+        )
+
+    def _tell(self) -> Flow[None]:
+        tell = self.watch.on_progress
+        if tell is not None:
+            done = sum(one.state is not Seen.PENDING for one in self.seen.values())
+            yield Act(lambda: tell(Progress("verify", done, len(self.people))), "tell how far it is")
+
+    def _record(self, found: Verification) -> Flow[None]:
+        counts = {state.value: number for state, number in found.counts.items()}
+        codes = [one.code for one in found.people if one.code]
+        facts = {
+            "verification": counts,
+            "codes": {code.value: codes.count(code) for code in sorted(set(codes))},
+            "lessons_read": found.lessons_read,
+        }
+        yield from self.recorder.remark("reset verified", self.report, self.here, found.finished_at, **facts)

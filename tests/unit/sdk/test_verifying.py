@@ -1,0 +1,258 @@
+"""Accepted is not verified: what the read side shows of a reset, and for how long it is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from attrs import evolve
+
+from training_sdk import (
+    IncompleteResetError,
+    InvalidArgumentError,
+    Outcome,
+    PlanMismatchError,
+    ResetPlan,
+    ResetReport,
+    Seen,
+    SeenCode,
+    UserOutcome,
+    Verification,
+)
+from training_sdk._flow import Request, Response
+from training_sdk.records import disk
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import planfile, reportfile
+from training_sdk.resets.recording import Recorder
+from training_sdk.resets.verifying import Watch, wait_until_verified
+from unit.sdk.fakes import CALLS, CLEARED, RESET, START, Organisation, Puppet, answer, row, untouched
+from unit.sdk.resetting import planned
+
+H = timedelta(hours=1)
+SETTLED = timedelta(hours=2, minutes=15)
+AGAIN = "2026-03-01T08:30:00Z"
+
+
+class Feed(Organisation):
+    """An organisation whose lessons may lag behind its feed."""
+
+    lessons_late = False
+
+    def _lessons(self, request: Request) -> Response:
+        if self.lessons_late:
+            return answer(
+                {"totalCount": 1, "items": [{"courseId": self.course, "lessonId": "l", "completed": True}]}
+            )
+        return super()._lessons(request)
+
+    course = row(0)["course_id"]
+
+
+def a_reset_of(people: int) -> tuple[Feed, ResetReport]:
+    """People who stand as before in the feed, and the report of their reset, which was accepted at START."""
+    feed = Feed([row(number) for number in range(people)])
+    return feed, report_on(planned(feed))
+
+
+def report_on(plan: ResetPlan, outcome: Outcome = Outcome.RESET) -> ResetReport:
+    users = tuple(UserOutcome(user.course_id, user.user_id, outcome) for user in plan.users)
+    return ResetReport(plan, "user_admin", users, ("req-1",), START, START, "why", None)
+
+
+def verify(
+    feed: Feed,
+    report: ResetReport | str,
+    *changes: tuple[timedelta, Callable[[], object]],
+    deadline: timedelta = 3 * H,
+    every: timedelta = timedelta(minutes=5),
+    lessons: int = 1000,
+    puppet: Puppet | None = None,
+) -> tuple[Verification, Puppet]:
+    """Verify, while these things happen so long after START."""
+    left = sorted(changes, key=lambda change: change[0])
+
+    def happen(request: Request) -> None:
+        while left and driver.clock >= left[0][0].total_seconds():
+            left.pop(0)[1]()
+
+    driver = puppet or Puppet(feed)
+    feed.before = happen
+    flow = wait_until_verified(CALLS, report, Watch(deadline, every, lessons), Recorder(None, None, H))
+    return driver.run(flow), driver
+
+
+def clear(feed: Feed, *numbers: int) -> Callable[[], object]:
+    return lambda: [feed.rows[number].update(CLEARED) for number in numbers]
+
+
+def resets(driver: Puppet) -> list[Request]:
+    return [request for request in driver.sent if request.path == RESET]
+
+
+def test_at_once_where_the_feed_shows_it_at_once() -> None:
+    feed, report = a_reset_of(3)
+    clear(feed, 0, 1, 2)()
+    found, driver = verify(feed, report)
+    assert (found.is_verified, found.lessons_read, driver.slept) == (True, 3, [])
+    found.raise_for_unverified()
+
+
+@pytest.mark.parametrize("lag", [timedelta(minutes=1), H, 2 * H])
+def test_a_lagging_feed_is_waited_for(lag: timedelta) -> None:
+    feed, report = a_reset_of(3)
+    found, driver = verify(feed, report, (lag, clear(feed, 0, 1, 2)))
+    assert found.is_verified
+    assert lag <= found.finished_at - START <= lag + timedelta(minutes=30)
+    assert resets(driver) == []
+
+
+def test_polls_slow_down_and_no_sleep_is_longer_than_an_hour() -> None:
+    feed, report = a_reset_of(1)
+    _, driver = verify(feed, report, every=timedelta(minutes=20), deadline=3 * H)
+    waits = [sleep.seconds for sleep in driver.slept]
+    assert waits[:3] == [1200, 1800, 2700]
+    assert max(waits) <= 3600
+    assert sum(waits) == SETTLED.total_seconds()
+
+
+def test_what_is_still_recorded_after_the_lag_contradicts_and_not_before() -> None:
+    feed, report = a_reset_of(2)
+    clear(feed, 0)()
+    early, _ = verify(feed, report, deadline=H)
+    assert [one.state for one in early.people] == [Seen.VERIFIED, Seen.PENDING]
+    late, driver = verify(feed, report)
+    assert [(one.state, one.code) for one in late.people] == [
+        (Seen.VERIFIED, None),
+        (Seen.CONTRADICTED, SeenCode.STILL_RECORDED),
+    ]
+    assert late.finished_at - START == SETTLED
+    assert not late.people[1].took_effect
+    with pytest.raises(IncompleteResetError) as caught:
+        late.raise_for_unverified()
+    assert (caught.value.reason, caught.value.report) == ("NOT_VERIFIED", report)
+    assert resets(driver) == []
+
+
+@pytest.mark.parametrize(
+    ("completed_at", "code"), [(AGAIN, SeenCode.COMPLETE_AGAIN), ("", SeenCode.BEGUN_AGAIN)]
+)
+def test_whoever_began_again_during_the_wait_is_told_from_whoever_was_not_reset(
+    completed_at: str, code: SeenCode
+) -> None:
+    feed, report = a_reset_of(1)
+    again = {"opened_at": AGAIN, "completed_at": completed_at}
+    found, _ = verify(feed, report, (H, lambda: feed.rows[0].update(again)))
+    (one,) = found.people
+    assert (one.state, one.code, one.took_effect) == (Seen.CONTRADICTED, code, True)
+
+
+def test_whoever_went_on_before_the_reset_arrived_is_no_proof_of_it() -> None:
+    feed = Feed([row(0, completed_at="", progress_percent=50.0)])
+    report = report_on(planned(feed))
+    found, _ = verify(
+        feed, report, (H, lambda: feed.rows[0].update(completed_at=AGAIN, progress_percent=100.0))
+    )
+    assert [one.code for one in found.people] == [SeenCode.STILL_RECORDED]
+
+
+def test_somebody_unassigned_meanwhile_stays_pending_and_is_not_waited_for_beyond_the_lag() -> None:
+    feed, report = a_reset_of(2)
+    clear(feed, 1)()
+    found, _ = verify(feed, report, (timedelta(minutes=1), lambda: feed.rows.pop(0)), deadline=5 * H)
+    gone = found.people[0]
+    assert (gone.state, gone.code) == (Seen.PENDING, SeenCode.NOT_SHOWN)
+    assert found.finished_at - START == SETTLED
+
+
+def test_lessons_that_lag_behind_the_feed_keep_somebody_pending() -> None:
+    feed, report = a_reset_of(1)
+    clear(feed, 0)()
+    feed.lessons_late = True
+    found, _ = verify(feed, report, (H, lambda: setattr(feed, "lessons_late", False)))
+    assert (found.is_verified, found.finished_at - START >= H) == (True, True)
+    feed.lessons_late = True
+    stuck, _ = verify(feed, report)
+    assert [one.code for one in stuck.people] == [SeenCode.LESSONS_RECORDED]
+    assert stuck.counts[Seen.CONTRADICTED] == 1
+
+
+def test_lessons_are_read_once_of_those_seen_cleared_and_of_no_more_than_told() -> None:
+    feed, report = a_reset_of(10)
+    clear(feed, *range(5))()
+    found, driver = verify(feed, report, (H, clear(feed, *range(5, 10))))
+    assert sum(request.path.endswith("/lessons/progress") for request in driver.sent) == 10
+    some, driver = verify(feed, report, lessons=3)
+    assert (
+        sum(request.path.endswith("/lessons/progress") for request in driver.sent) == some.lessons_read <= 3
+    )
+    none, driver = verify(feed, report, lessons=0)
+    assert (none.is_verified, none.lessons_read) == (True, 0)
+    assert found.is_verified
+
+
+def test_those_with_nothing_to_reset_are_not_looked_for() -> None:
+    feed = Feed([row(0), untouched(1)])
+    report = report_on(planned(feed))
+    clear(feed, 0)()
+    found, _ = verify(feed, report)
+    assert [one.user_id for one in found.people] == [row(0)["user_id"]]
+
+
+def test_unknown_people_are_looked_for_and_left_unknown() -> None:
+    feed = Feed([row(0)])
+    report = report_on(planned(feed), Outcome.UNKNOWN)
+    clear(feed, 0)()
+    found, _ = verify(feed, report)
+    assert (found.is_verified, found.unknown) == (True, 1)
+    assert "client.resets.resume" in str(found)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SKIPPED, Outcome.FAILED])
+def test_if_nobody_was_reset_there_is_nothing_to_verify(outcome: Outcome) -> None:
+    feed = Feed([row(0)])
+    with pytest.raises(InvalidArgumentError, match="nothing to verify"):
+        verify(feed, report_on(planned(feed), outcome))
+    assert feed.sent == []
+
+
+def test_a_saved_report_is_found_by_the_digest_of_its_plan() -> None:
+    feed, report = a_reset_of(1)
+    with pytest.raises(InvalidArgumentError, match="no report"):
+        verify(feed, report.plan.digest)
+    folder = StateDirectory.open().plan_folder(report.plan.digest)
+    disk.write_whole(folder / reportfile.PLAN, planfile.dumps(report.plan))
+    reportfile.save(report, folder)
+    clear(feed, 0)()
+    found, _ = verify(feed, report.plan.digest)
+    assert (found.is_verified, found.report) == (True, report)
+    for wrong in ("", "..", report.plan.digest[:16]):
+        with pytest.raises(InvalidArgumentError, match="digest"):
+            verify(feed, wrong)
+
+
+def test_it_is_noted_in_the_audit_log_once_and_nowhere_else() -> None:
+    feed, report = a_reset_of(2)
+    clear(feed, 0)()
+    verify(feed, report)
+    state = StateDirectory.open()
+    (line,) = AuditLog(state.audit).entries()
+    assert (line["event"], line["plan_digest"]) == ("reset verified", report.plan.digest)
+    assert line["verification"] == {"pending": 0, "verified": 1, "contradicted": 1}
+    assert line["codes"] == {"STILL_RECORDED": 1}
+    assert [path.name for path in state.path.iterdir() if path.is_dir()] == []
+
+
+def test_a_report_of_another_organisation_is_refused() -> None:
+    feed, report = a_reset_of(1)
+    feed.organisation_id = "role_2"
+    with pytest.raises(PlanMismatchError):
+        verify(feed, report)
+
+
+def test_a_report_from_long_ago_needs_no_waiting() -> None:
+    feed, report = a_reset_of(1)
+    long_ago: datetime = START - timedelta(days=30)
+    found, driver = verify(feed, evolve(report, started_at=long_ago, finished_at=long_ago))
+    assert ([one.code for one in found.people], driver.slept) == ([SeenCode.STILL_RECORDED], [])
