@@ -231,7 +231,8 @@ class WorldMachine(WatchedWorld):
     @rule(course=courses, listed=whoever)
     def stale_reset(self, course: str, listed: set[str] | None) -> None:
         plan = self.planned(course, listed)
-        moving = [user for user in plan.users if user.state != "completed"] if plan else []
+        in_scope = [user for user in plan.users if not user.left_out] if plan else []
+        moving = [user for user in in_scope if user.state != "completed"]
         if plan is None or not moving:
             return
         self.complete_course(self.plant.names([moving[-1].user_id]).pop(), course, None, 100)
