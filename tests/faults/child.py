@@ -83,8 +83,9 @@ def watch_effects(points: Points, server_ahead: float, jump: dict[str, Any] | No
             return None
         name = effect.what if isinstance(effect, Act) else f"{effect.method} {effect.path}"
         if jump is not None and name.startswith(jump["at"]) and not jump.get("done"):
-            time.ahead += jump["seconds"]
+            time.ahead += jump.get("seconds", 0.0)
             jump["done"] = True
+            limit_files(jump.get("largest_file"))
         points.at(f"before {name}")
         return name
 
@@ -105,6 +106,12 @@ def watch_effects(points: Points, server_ahead: float, jump: dict[str, Any] | No
 
     _drivers.SyncDriver._perform = perform  # type: ignore[method-assign]  # a process of its own, made for this
     _drivers.AsyncDriver._perform = perform_async  # type: ignore[method-assign]  # as above
+
+
+def limit_files(most: int | None) -> None:
+    """Let the system refuse to let any file grow beyond so many bytes, as a full disk does."""
+    if most is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 def _dated(answer: Response, ahead: float) -> Response:
@@ -152,8 +159,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     watch_effects(points, job.get("server_ahead", 0.0), job.get("jump"), time)
     if job.get("watch_calls"):
         watch_calls(points)
-    if "largest_file" in job:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (job["largest_file"], job["largest_file"]))
+    limit_files(job.get("largest_file"))
     if job.get("unprivileged") and os.geteuid() == 0:
         os.setgid(NOBODY)
         os.setuid(NOBODY)

@@ -1,0 +1,301 @@
+"""The faults of the table: each is arranged on a ground, and the script is started until nothing more can be done.
+
+A row is a function; its docstring is what the table says of the fault. It returns what each start of the script said.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from faults.ground import CHUNK, LATER, Ground, Key
+from mock_server.wire.message import Request, Response
+from mock_server.world.people import Status
+from training_sdk import ResetPlan
+
+Said: TypeAlias = dict[str, Any]
+Row: TypeAlias = Callable[[Ground], list[Said]]
+ROWS: dict[str, Row] = {}
+NOBODY = 65534
+
+
+def row(function: Row) -> Row:
+    """Put a fault into the table."""
+    ROWS[function.__name__] = function
+    return function
+
+
+def again(ground: Ground, said: Said, **job: Any) -> list[Said]:
+    """What was said, and what going on says, without what made it stop."""
+    return [said, ground.go_on(**job)]
+
+
+@row
+def nothing(ground: Ground) -> list[Said]:
+    """none, for comparison"""
+    return [ground.start()]
+
+
+@row
+def killed(ground: Ground) -> list[Said]:
+    """kill −9 right after the server carried out the second request; so at every write and every act"""
+
+    def meddle(request: Request, number: int, answer: Callable[[], Response]) -> Response:
+        said = answer()
+        if number == 1:
+            ground.at.script.kill()
+        return said
+
+    ground.at.door.meddle = meddle
+    return again(ground, ground.start())
+
+
+@row
+def disk_full_for_evidence(ground: Ground) -> list[Said]:
+    """the disk is full while evidence is written"""
+    return again(ground, ground.start(largest_file=4096))
+
+
+@row
+def disk_full_for_the_journal(ground: Ground) -> list[Said]:
+    """the disk is full when the journal or the log grows, between two requests"""
+    said = ground.start(jump={"at": "journal: answered", "largest_file": 64})
+    return again(ground, said)
+
+
+@row
+def evidence_read_only(ground: Ground) -> list[Said]:
+    """the evidence directory is read-only"""
+    evidence = ground.state / "evidence"
+    evidence.mkdir(parents=True, exist_ok=True)
+    own(ground)
+    evidence.chmod(0o500)
+    said = ground.start(unprivileged=True)
+    evidence.chmod(0o700)
+    return again(ground, said, unprivileged=True)
+
+
+def own(ground: Ground) -> None:
+    """Give the state directory to the user as whom the script runs."""
+    ground.state.chmod(0o700)
+    if os.geteuid() == 0:
+        for path in (ground.state, *ground.state.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+        ground.plan_file.chmod(0o644)
+
+
+@row
+def dropped_before(ground: Ground) -> list[Said]:
+    """the connection drops before the server carries out the second request"""
+    ground.mock.faults.add("drop", operation="ResetCourseProgress", after=1)
+    return again(ground, ground.start())
+
+
+@row
+def dropped_after(ground: Ground) -> list[Said]:
+    """the connection drops after the server has carried out the second request"""
+    ground.mock.faults.add("drop", operation="ResetCourseProgress", after=1, when="after")
+    return again(ground, ground.start())
+
+
+@row
+def answer_cut(ground: Ground) -> list[Said]:
+    """the answer to the second request breaks off in the middle"""
+    ground.mock.faults.add("cut", operation="ResetCourseProgress", after=1)
+    return again(ground, ground.start())
+
+
+@row
+def storm(ground: Ground) -> list[Said]:
+    """a storm of 429 over every other request, resets too"""
+    ground.mock.faults.add("rate_limited", times=None, probability=0.5, seconds=3)
+    return [ground.start()]
+
+
+@row
+def endless_storm(ground: Ground) -> list[Said]:
+    """429 to every reset, for longer than the client tries"""
+    ground.mock.faults.add("rate_limited", operation="ResetCourseProgress", times=None, after=1, seconds=30)
+    said = ground.start()
+    ground.mock.faults.clear()
+    return again(ground, said)
+
+
+@row
+def error_on_reading(ground: Ground) -> list[Said]:
+    """503 on one reading in three"""
+    for operation in ("ListTrainingCourseProgress", "GetUserLessonProgress", "ListCourses"):
+        ground.mock.faults.add("error", operation=operation, times=None, probability=0.33)
+    return [ground.start()]
+
+
+@row
+def error_before(ground: Ground) -> list[Said]:
+    """500 to the second request, which was not carried out"""
+    ground.mock.faults.add("error", operation="ResetCourseProgress", after=1, status=500)
+    return again(ground, ground.start())
+
+
+@row
+def error_after(ground: Ground) -> list[Said]:
+    """502 to the second request, which was carried out"""
+    ground.mock.faults.add("error", operation="ResetCourseProgress", after=1, status=502, when="after")
+    return again(ground, ground.start())
+
+
+@row
+def token_revoked(ground: Ground) -> list[Said]:
+    """the token is revoked half-way, and a new one given afterwards"""
+    before = ground.mock.state()["tokens"]
+    ground.mock.faults.add("token_revoked", operation="ResetCourseProgress", after=1)
+    said = ground.start()
+    document = ground.mock.state()
+    document["tokens"] = before
+    ground.mock.rollback(document)
+    ground.excused |= {("", "")}
+    return again(ground, said)
+
+
+@row
+def users_deactivated(ground: Ground) -> list[Said]:
+    """two people are deactivated between the first and the second request"""
+    gone = [user.user_id for user in ground.plan.targets_in(ground.plan.courses[0].id)[-2:]]
+
+    def meddle(request: Request, number: int, answer: Callable[[], Response]) -> Response:
+        said = answer()
+        if number == 0:
+            for user_id in gone:
+                ground.mock.world.update_user(user_id, status=Status.DEACTIVATED)
+                ground.excused |= {user.key for user in ground.plan.users if user.user_id == user_id}
+        return said
+
+    ground.at.door.meddle = meddle
+    return again(ground, ground.start())
+
+
+@row
+def learner_completes(ground: Ground) -> list[Said]:
+    """a learner completes a course while it is being reset, before their turn"""
+    learner = _in_the_middle(ground)
+
+    def meddle(request: Request, number: int, answer: Callable[[], Response]) -> Response:
+        said = answer()
+        if number == 0:
+            ground.mock.world.complete_course(*learner)
+            ground.excused.add(learner)
+        return said
+
+    ground.at.door.meddle = meddle
+    return again(ground, ground.start())
+
+
+@row
+def learner_completes_tolerated(ground: Ground) -> list[Said]:
+    """the same, where the order tolerates one who moves"""
+    learner = _in_the_middle(ground)
+
+    def meddle(request: Request, number: int, answer: Callable[[], Response]) -> Response:
+        said = answer()
+        if number == 0:
+            ground.mock.world.complete_course(*learner)
+            ground.excused.add(learner)
+        return said
+
+    ground.at.door.meddle = meddle
+    return [ground.start(order={"tolerance": 1})]
+
+
+def _in_the_middle(ground: Ground) -> Key:
+    """Somebody of the second request and the first course who has not completed."""
+    users = ground.plan.targets_in(ground.plan.courses[0].id)[CHUNK:]
+    return next(user.key for user in users if user.completed_at is None)
+
+
+@row
+def learner_begins_again(ground: Ground) -> list[Said]:
+    """a learner begins anew after their reset, whose answer was lost"""
+    first = ground.plan.targets[0].key
+    ground.mock.faults.add("drop", operation="ResetCourseProgress", when="after")
+    said = ground.start()
+    ground.mock.world.complete_course(*first)
+    ground.excused.add(first)
+    return again(ground, said)
+
+
+@row
+def lagging(ground: Ground) -> list[Said]:
+    """the feed lags by two hours, and the answer to the second request is lost"""
+    ground.mock.lag = timedelta(hours=2)
+    ground.before = ground.mock.state()
+    ground.mock.faults.add("drop", operation="ResetCourseProgress", after=1, when="after")
+    said = ground.start()
+    ground.pass_time(60)
+    if ground.kind == "reference":  # which knows what it was sent before, however late its feed
+        return again(ground, said)
+    early = ground.start()
+    assert not early["complete"], "nobody can know this early"
+    ground.check(early)
+    return [said, early, ground.go_on()]
+
+
+@row
+def two_runs(ground: Ground) -> list[Said]:
+    """a second run of the plan on the same machine while the first is at work"""
+    others: list[Said] = []
+    ground.at.door.once_before(1, lambda: others.append(ground.at.second.run(ground.job())))
+    said = ground.start()
+    return [*others, said]
+
+
+@row
+def run_elsewhere(ground: Ground) -> list[Said]:
+    """the plan is applied once more on another machine, which knows nothing of the first time"""
+    said = ground.start()
+    elsewhere = ground.folder / "elsewhere"
+    if ground.kind == "live":
+        ground.prove(elsewhere)
+    return [ground.start(state=str(elsewhere)), said]
+
+
+@row
+def two_plans(ground: Ground) -> list[Said]:
+    """another plan over the same people, tolerating that some have moved, is carried out before the second request"""
+    with ground.client() as client:
+        other: ResetPlan = client.resets.plan_everyone(ground.plan.courses[0].id)
+    path = ground.folder / "other.json"
+    other.save(path)
+
+    def meanwhile() -> None:
+        before = ground.truth()
+        said = ground.at.second.run(ground.job(plan=str(path), order={"tolerance": CHUNK}))
+        assert said["complete"] is False
+        ground.by_others |= (ground.truth() - before).keys()
+        assert len(ground.by_others) == len(other.targets) - CHUNK
+
+    ground.at.door.once_before(1, meanwhile)
+    return again(ground, ground.start())
+
+
+@row
+def clock_ahead(ground: Ground) -> list[Said]:
+    """this machine's clock jumps three hours ahead while the fate of a request is unknown"""
+    ground.mock.faults.add("drop", operation="ResetCourseProgress", after=1, when="after")
+    said = ground.start()
+    jumped = ground.start(ahead=ground.ahead + LATER)
+    return [said, jumped, ground.go_on()]
+
+
+@row
+def clock_back(ground: Ground) -> list[Said]:
+    """this machine's clock jumps a day back between two requests"""
+    said = ground.start(jump={"at": "journal: answered", "seconds": -86_400.0})
+    return again(ground, said)
+
+
+@row
+def clock_forward(ground: Ground) -> list[Said]:
+    """this machine's clock jumps five hours ahead between two requests"""
+    said = ground.start(jump={"at": "journal: answered", "seconds": 18_000.0})
+    return again(ground, said)
