@@ -220,6 +220,7 @@ class Run:
         if self.order.stop():
             raise ResetInterruptedError("the reset was stopped before this was sent, as it was asked to")
         yield from self.keeper.refresh(self.arrival.calls, self.order, piece.people)
+        self.account.packs = list(self.keeper.packs)
         if not self.has_sent:
             # Once more, now that nothing but the first send follows: what answers here is what will be reset.
             here = yield from who_and_where(self.arrival.plain)
