@@ -33,7 +33,7 @@ WHY_BLIND = (
     "2 hours before the first reading, or while the pack was read, may be missing from it."
 )
 
-_ANSWER = re.compile(r"raw/\d{6,}\.json")
+_SEGMENT = re.compile(r"raw/\d{6,}\.answers")
 _FIXED = frozenset(
     {BEGUN, PLAN, TARGETS, INDEX, *(f"{name}.{kind}" for name in NAMES for kind in ("jsonl", "csv"))}
 )
@@ -49,6 +49,13 @@ class Head(Protocol):
     @property
     def hash(self) -> str:
         """The hash of the last of them."""
+
+
+class Log(Protocol):
+    """What the audit log is asked for here."""
+
+    def append(self, event: str, /, **facts: Any) -> object:
+        """Put an entry on the disk."""
 
 
 @frozen
@@ -213,7 +220,7 @@ def is_file_of_a_pack(name: str, sealed: bool) -> bool:
         if not name.endswith(SEALED):
             return False
         name = name.removesuffix(SEALED)
-    return name in _FIXED or _ANSWER.fullmatch(name) is not None
+    return name in _FIXED or _SEGMENT.fullmatch(name) is not None
 
 
 def packs_in(root: str | os.PathLike[str]) -> tuple[Path, ...]:

@@ -24,10 +24,13 @@ from training_sdk.evidence.pack import (
     manifest_bytes,
     parse_manifest,
     read_lines,
+    Log,
 )
 from training_sdk.evidence.tables import TABLES, Table, Tables, camel, json_line, said
 from training_sdk.evidence.verifying import verify_pack
 from training_sdk.evidence.writing import new_folder, put_manifest
+
+EVENT = "evidence pseudonymised"
 
 SHORTEST_KEY = 16
 _PERSONAL = {
@@ -93,13 +96,15 @@ def pseudonymise(
     out_folder: str | os.PathLike[str],
     key: bytes,
     *,
+    log: Log,
     unseal: Unseal | None = None,
 ) -> Pack:
     """Write a second pack in which pseudonyms stand for user ids, names, e-mails, external ids and attempts.
 
     The raw answers, the plan and every field that the tables have no column for are left out. The new manifest quotes
     the SHA-256 of the original's, which can then be purged. ``key`` has at least 16 random bytes: keep it elsewhere,
-    and destroy it to make the pseudonyms final. Dates and scores stay, so this is not anonymity.
+    and destroy it to make the pseudonyms final. Dates and scores stay, so this is not anonymity. ``log`` gets a line that
+    names both packs.
 
     Raises EvidenceError if the original is not as it was written, or if the new folder is there already.
     """
@@ -123,7 +128,14 @@ def pseudonymise(
         sealed=False,
         pseudonymised=Pseudonymised(mark_of(data).sha256, names.check, _left_out(source, original, unseal)),
     )
-    return put_manifest(target, manifest, {})
+    copy = put_manifest(target, manifest, {})
+    log.append(
+        EVENT,
+        pack={"name": target.name, "manifest_sha256": copy.manifest_sha256},
+        original={"name": source.name, "manifest_sha256": mark_of(data).sha256},
+        plan_digest=original.plan_digest,
+    )
+    return copy
 
 
 def _write(

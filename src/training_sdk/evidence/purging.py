@@ -7,25 +7,18 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import frozen
 
 from training_sdk import _checks
 from training_sdk.errors import EvidenceError, InvalidArgumentError
 from training_sdk.evidence.files import mark_of
-from training_sdk.evidence.pack import BEGUN, MANIFEST, RAW, manifest_bytes, parse_manifest
+from training_sdk.evidence.pack import BEGUN, MANIFEST, RAW, Log, manifest_bytes, parse_manifest
 from training_sdk.records import disk
 
 PURGING = ".purging-"
 EVENT = "evidence purged"
-
-
-class Log(Protocol):
-    """What the audit log is asked for here."""
-
-    def append(self, event: str, /, **facts: Any) -> object:
-        """Put an entry on the disk."""
 
 
 @frozen

@@ -130,8 +130,9 @@ def _contents(folder: Path, manifest: Manifest, unseal: Unseal | None) -> Iterat
             _fill_from_lines(tables, folder, manifest, unseal)
             counts = {**tables.counts, **counted(targets), "answers": 0}
         else:
-            yield from _answers(tables, folder, manifest, unseal)
-            counts = {**tables.counts, **counted(targets), "answers": len(_raw(manifest))}
+            times: list[str] = []
+            yield from _answers(tables, folder, manifest, unseal, times)
+            counts = {**tables.counts, **counted(targets), "answers": len(times)}
             yield from _missing(tables)
         yield from _tables(tables, manifest)
         if counts != manifest.counts:
@@ -149,21 +150,32 @@ def _targets(folder: Path, manifest: Manifest, unseal: Unseal | None) -> Targets
     return {course_id: frozenset(users) for course_id, users in found.items()}
 
 
-def _answers(tables: Tables, folder: Path, manifest: Manifest, unseal: Unseal | None) -> Iterator[Finding]:
-    """Each answer as its line of the index describes it; what it says goes into the tables."""
-    listed: list[str] = []
-    times: list[str] = []
+def _answers(
+    tables: Tables, folder: Path, manifest: Manifest, unseal: Unseal | None, found: list[str]
+) -> Iterator[Finding]:
+    """Each answer as its line of the index describes it; what it says goes into the tables, its time to ``found``.
+
+    The lines have to cover every file of answers from its first byte to its last, in order.
+    """
+    left, segment, file = _raw(manifest), b"", ""
+    end = 0
+    whole = True
     for entry in read_lines(folder, manifest, INDEX, unseal):
-        body = read_plain(folder, manifest, entry["file"], unseal)
-        if mark_of(body) != Mark(entry["sha256"], entry["bytes"]):
-            yield _contradiction(INDEX, f"it describes {entry['file']} otherwise than it is")
+        if entry["file"] != file:
+            whole = whole and end == len(segment) and left[:1] == [manifest.stored(entry["file"])]
+            file, end, left = entry["file"], 0, left[1:]
+            segment = read_plain(folder, manifest, file, unseal)
+        body = segment[end : end + entry["bytes"]]
+        if entry["offset"] != end or mark_of(body) != Mark(entry["sha256"], entry["bytes"]):
+            yield _contradiction(INDEX, f"it describes what is at {end} in {file} otherwise than it is")
+            return
+        end += len(body)
         tables.add(entry["target"].partition("?")[0], body)
-        listed.append(manifest.stored(entry["file"]))
-        times.append(entry["read_at"])
-    if sorted(listed) != _raw(manifest):
+        found.append(entry["read_at"])
+    if left or not whole or end != len(segment):
         yield _contradiction(INDEX, "it does not list every answer once")
     read_at = (utc_text(manifest.read_at.first), utc_text(manifest.read_at.last))
-    if not times or (times[0], times[-1]) != read_at:
+    if not found or (found[0], found[-1]) != read_at:
         yield _contradiction(MANIFEST, "read_at is not when the answers of the index came")
 
 

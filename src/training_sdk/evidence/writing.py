@@ -33,6 +33,10 @@ from training_sdk.models.progress import ProgressRow
 from training_sdk.records import disk
 
 
+SEGMENT = 1 << 22
+"""Bytes after which answers go on in another file: what is sealed, or read when a pack is verified, is held whole."""
+
+
 @frozen
 class Occasion:
     """What a pack is written for, as its manifest says it."""
@@ -43,6 +47,20 @@ class Occasion:
     organisation_id: str
     reference_server: bool
     audit_head: Head | None = None
+
+
+@define
+class _Segment:
+    """A file of answers, one right after the other; the index says where each begins."""
+
+    name: str
+    sink: Sink
+    length: int = 0
+
+    def add(self, body: bytes) -> None:
+        """Add an answer."""
+        self.sink.write(body)
+        self.length += len(body)
 
 
 @define
@@ -57,6 +75,8 @@ class Writer:
     files: dict[str, FileMark] = field(factory=dict, init=False)
     tables: Tables = field(init=False)
     _index: Sink | None = field(default=None, init=False)
+    _segment: _Segment | None = field(default=None, init=False)
+    _segments: int = field(default=0, init=False)
     _answers: int = field(default=0, init=False)
     _read_at: ReadAt | None = field(default=None, init=False)
 
@@ -77,11 +97,11 @@ class Writer:
 
     def keep(self, request: Request, response: Response, at: datetime) -> None:
         """Put an answer on the disk as it came, and what it says of the targets into the tables."""
-        name = f"{RAW}/{self._answers + 1:06d}.json"
-        self._put(name, response.body)
         plain = mark_of(response.body)
+        segment = self._room()
         entry = {
-            "file": name,
+            "file": segment.name,
+            "offset": segment.length,
             "method": request.method,
             "target": request.target,
             "status": response.status,
@@ -90,6 +110,7 @@ class Writer:
             "sha256": plain.sha256,
             "bytes": plain.bytes,
         }
+        segment.add(response.body)
         self._index_sink().write(json_line(entry))
         for item in self.tables.add(request.path, response.body):
             if request.path.endswith("training-course-progress"):
@@ -102,6 +123,7 @@ class Writer:
         """Close every file, and then put the manifest in place: from here on this is a whole pack."""
         if self._read_at is None:
             raise EvidenceError("no answer was kept, so there is no evidence")
+        self._end_segment()
         marks = {**self.tables.finish(), INDEX: self._index_sink().finish()}
         self.files |= {self._stored(name): mark for name, mark in marks.items()}
         with disk.writing(self.folder):
@@ -128,6 +150,26 @@ class Writer:
         self.tables.close()
         if self._index is not None:
             self._index.close()
+        if self._segment is not None:
+            self._segment.sink.close()
+
+    def _room(self) -> _Segment:
+        """The file that the next answer goes to."""
+        if self._segment is not None and self._segment.length >= SEGMENT:
+            self._end_segment()
+        if self._segment is None:
+            self._segments += 1
+            name = f"{RAW}/{self._segments:06d}.answers"
+            self._segment = _Segment(name, self._open(name))
+        return self._segment
+
+    def _end_segment(self) -> None:
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            try:
+                self.files[self._stored(segment.name)] = segment.sink.finish()
+            finally:
+                segment.sink.close()
 
     def _put(self, name: str, data: bytes, *, in_clear: bool = False) -> None:
         sink = Growing(self.folder / name) if in_clear else self._open(name)

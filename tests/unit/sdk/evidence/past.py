@@ -182,3 +182,15 @@ def everything(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+class Told:
+    """An audit log that only remembers."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+
+    def append(self, event: str, /, **facts: Any) -> object:
+        """Remember."""
+        self.entries.append({"event": event, **facts})
+        return None

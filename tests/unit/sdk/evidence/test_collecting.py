@@ -32,7 +32,7 @@ from training_sdk import (
 from training_sdk._flow import Act, Flow, Request, Response
 from training_sdk._pages import Calls
 from training_sdk._urls import BaseUrl
-from training_sdk.evidence import open_pack, read_manifest, refuse_old, verify_pack
+from training_sdk.evidence import open_pack, read_manifest, refuse_old, verify_pack, writing
 from training_sdk.evidence.collecting import collect
 from training_sdk.evidence.pack import LogHead
 from training_sdk.evidence.tables import csv_line
@@ -66,7 +66,7 @@ def test_a_pack_holds_every_answer_as_it_came(folder: Path) -> None:
     organisation = past()
     pack = keep(organisation, targets(0, 1, 4, also=[0, 4]), folder)
     index = lines(pack, "raw/index.jsonl")
-    assert [(folder / one["file"]).read_bytes() for one in index] == organisation.bodies
+    assert [answer_at(folder, one) for one in index] == organisation.bodies
     assert [one["target"] for one in index] == [request.target for request in organisation.sent]
     assert [one["sha256"] for one in index] == [
         hashlib.sha256(each).hexdigest() for each in organisation.bodies
@@ -75,6 +75,27 @@ def test_a_pack_holds_every_answer_as_it_came(folder: Path) -> None:
     assert {(one["method"], one["status"], one["request_id"]) for one in index} == {("GET", 200, "req-1")}
     assert (folder / "plan.json").read_bytes() == PLAN
     assert verify_pack(folder, manifest_sha256=pack.manifest_sha256) == ()
+
+
+def answer_at(folder: Path, entry: Any) -> bytes:
+    return (folder / entry["file"]).read_bytes()[entry["offset"] :][: entry["bytes"]]
+
+
+@pytest.mark.parametrize("seal", [None, lambda data: data[::-1] + b"!"])
+def test_answers_go_on_in_another_file_before_one_grows_large(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, seal: Any
+) -> None:
+    monkeypatch.setattr(writing, "SEGMENT", 1000)
+    organisation = past()
+    pack = keep(organisation, targets(0, 1, 4, also=[0, 4]), folder, seal=seal)
+    files = [name for name in pack.manifest.files if ".answers" in name]
+    largest = max(map(len, organisation.bodies))
+    sizes = [(folder / name).stat().st_size for name in files]
+    assert len(files) > 2
+    assert max(sizes) < 1000 + largest + 1
+    assert sum(sizes) == sum(map(len, organisation.bodies)) + (len(files) if seal else 0)
+    unseal = None if seal is None else (lambda data: data[:-1][::-1])
+    assert verify_pack(folder, manifest_sha256=pack.manifest_sha256, unseal=unseal) == ()
 
 
 def test_the_tables_hold_the_targets_and_nobody_else(folder: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from training_sdk import EvidenceError, InvalidArgumentError
 from training_sdk.evidence import history, packs_in, pseudonym, pseudonymise
-from unit.sdk.evidence.past import FIRE, keep, past, seal, targets
+from unit.sdk.evidence.past import Told, FIRE, keep, past, seal, targets
 from unit.sdk.fakes import COURSE, user_id
 
 KEY = bytes(range(32))
@@ -102,13 +102,13 @@ def test_sealed_packs_are_read_with_their_hook(root: Path) -> None:
 
 def test_a_copy_without_names_beside_its_original_proves_nothing_more(root: Path) -> None:
     expected = history(packs_in(root))
-    pseudonymise(root / "a", root / "a-copy", KEY)
+    pseudonymise(root / "a", root / "a-copy", KEY, log=Told())
     assert history(packs_in(root)) == expected
     assert history([root / "a", root / "a-copy"], user=user_id(1))[0].packs == (str(root / "a"),)
 
 
 def test_with_the_key_packs_with_and_without_names_are_one(root: Path) -> None:
-    pseudonymise(root / "a", root / "a-copy", KEY)
+    pseudonymise(root / "a", root / "a-copy", KEY, log=Told())
     found = history([root / "a-copy", root / "b"], key=KEY, user=user_id(2), course=COURSE)
     assert [(one.user_id, one.user_name, one.pseudonymised) for one in found] == [
         (user_id(2), "Zoë No. 2", False)
@@ -120,7 +120,7 @@ def test_with_the_key_packs_with_and_without_names_are_one(root: Path) -> None:
 
 
 def test_without_the_key_a_person_cannot_be_found_and_that_is_said(root: Path) -> None:
-    pseudonymise(root / "a", root / "a-copy", KEY)
+    pseudonymise(root / "a", root / "a-copy", KEY, log=Told())
     with pytest.raises(EvidenceError, match="pass key="):
         history([root / "a-copy", root / "b"], user=user_id(2))
     with pytest.raises(EvidenceError, match="another key"):

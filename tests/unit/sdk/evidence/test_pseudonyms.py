@@ -10,7 +10,7 @@ import pytest
 from training_sdk import EvidenceError, InvalidArgumentError
 from training_sdk.evidence import open_pack, pseudonym, pseudonymise, read_manifest, verify_pack
 from training_sdk.evidence.pack import Pack
-from unit.sdk.evidence.past import everything, keep, lines, past, seal, targets
+from unit.sdk.evidence.past import Told, everything, keep, lines, past, seal, targets
 from unit.sdk.fakes import user_id
 
 KEY = bytes(range(32))
@@ -25,7 +25,7 @@ def pack(tmp_path: Path) -> Pack:
 
 
 def test_no_name_and_no_id_of_a_person_is_left(pack: Pack) -> None:
-    copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY)
+    copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY, log=Told())
     texts = set(map(str, pack.folder.rglob("*")))
     assert texts
     for name, content in everything(copy.folder).items():
@@ -43,8 +43,21 @@ def test_no_name_and_no_id_of_a_person_is_left(pack: Pack) -> None:
     assert verify_pack(copy.folder, manifest_sha256=copy.manifest_sha256) == ()
 
 
+def test_the_log_names_both_packs(pack: Pack) -> None:
+    told = Told()
+    copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY, log=told)
+    assert told.entries == [
+        {
+            "event": "evidence pseudonymised",
+            "pack": {"name": "copy", "manifest_sha256": copy.manifest_sha256},
+            "original": {"name": pack.folder.name, "manifest_sha256": pack.manifest_sha256},
+            "plan_digest": pack.manifest.plan_digest,
+        }
+    ]
+
+
 def test_what_is_no_name_stays_as_it_was(pack: Pack) -> None:
-    copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY)
+    copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY, log=Told())
     kept = ("course_id", "opened_at", "completed_at", "completed_lessons", "progress_percent", "score")
     assert [[one[name] for name in kept] for one in lines(copy, "rows.jsonl")] == [
         [one[name] for name in kept] for one in lines(pack, "rows.jsonl")
@@ -54,8 +67,8 @@ def test_what_is_no_name_stays_as_it_was(pack: Pack) -> None:
 
 
 def test_the_same_person_has_the_same_pseudonym_by_the_same_key(pack: Pack) -> None:
-    copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY)
-    other = pseudonymise(pack.folder, pack.folder.with_name("other"), b"y" * 16)
+    copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY, log=Told())
+    other = pseudonymise(pack.folder, pack.folder.with_name("other"), b"y" * 16, log=Told())
     expected = {pseudonym(user_id(number), KEY) for number in (0, 1, 4)}
     assert {one["user_id"] for one in lines(copy, "rows.jsonl")} == expected
     assert {one["user_id"] for one in lines(copy, "targets.jsonl")} == expected
@@ -65,13 +78,13 @@ def test_the_same_person_has_the_same_pseudonym_by_the_same_key(pack: Pack) -> N
 
 
 def test_people_of_one_name_cannot_be_counted(pack: Pack) -> None:
-    copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY)
+    copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY, log=Told())
     firsts = {one["user_id"]: one["user_first_name"] for one in lines(copy, "rows.jsonl")}
     assert len(set(firsts.values())) == len(firsts) == 3
 
 
 def test_the_manifest_names_the_original_and_what_was_left_out(pack: Pack) -> None:
-    copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY)
+    copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY, log=Told())
     made = read_manifest(copy.folder).pseudonymised
     assert made is not None
     assert made.original_manifest_sha256 == pack.manifest_sha256
@@ -85,29 +98,29 @@ def test_the_manifest_names_the_original_and_what_was_left_out(pack: Pack) -> No
 def test_a_sealed_pack_is_opened_for_it(tmp_path: Path) -> None:
     pack = keep(past(), targets(1), tmp_path / "sealed", seal=seal)
     with pytest.raises(EvidenceError, match="pass unseal="):
-        pseudonymise(pack.folder, tmp_path / "copy", KEY)
+        pseudonymise(pack.folder, tmp_path / "copy", KEY, log=Told())
     assert not (tmp_path / "copy").exists()
-    copy = pseudonymise(pack.folder, tmp_path / "copy", KEY, unseal=seal)
+    copy = pseudonymise(pack.folder, tmp_path / "copy", KEY, unseal=seal, log=Told())
     assert not copy.manifest.sealed
     assert verify_pack(copy.folder) == ()
 
 
 def test_only_a_pack_that_is_as_it_was_written_is_pseudonymised_and_once(pack: Pack) -> None:
-    copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY)
+    copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY, log=Told())
     with pytest.raises(EvidenceError, match="pseudonymised already"):
-        pseudonymise(copy.folder, pack.folder.with_name("third"), KEY)
+        pseudonymise(copy.folder, pack.folder.with_name("third"), KEY, log=Told())
     with pytest.raises(EvidenceError, match="is there already"):
-        pseudonymise(pack.folder, copy.folder, KEY)
+        pseudonymise(pack.folder, copy.folder, KEY, log=Told())
     with pytest.raises(EvidenceError, match="nobody's progress"):
         open_pack(copy.folder)
     (pack.folder / "raw" / "000001.json").write_text(json.dumps({"items": []}))
     with pytest.raises(EvidenceError, match="not as it was written"):
-        pseudonymise(pack.folder, pack.folder.with_name("third"), KEY)
+        pseudonymise(pack.folder, pack.folder.with_name("third"), KEY, log=Told())
     assert not pack.folder.with_name("third").exists()
 
 
 @pytest.mark.parametrize("key", [b"", b"short", "text" * 10, None, 16])
 def test_a_key_that_could_be_guessed_is_refused(pack: Pack, key: object) -> None:
     with pytest.raises(InvalidArgumentError, match="random bytes"):
-        pseudonymise(pack.folder, pack.folder.with_name("copy"), key)  # type: ignore[arg-type]  # the mistake under test
+        pseudonymise(pack.folder, pack.folder.with_name("copy"), key, log=Told())  # type: ignore[arg-type]  # the mistake under test
     assert not pack.folder.with_name("copy").exists()

@@ -26,7 +26,7 @@ from training_sdk.evidence import (
     verify_pack,
 )
 from training_sdk.evidence.pack import Pack
-from unit.sdk.evidence.past import everything, keep, past, seal, targets
+from unit.sdk.evidence.past import Told, everything, keep, past, seal, targets
 
 KEY = bytes(range(32))
 patient = settings(deadline=None, max_examples=50)  # each copies a pack; how long a disk takes is no fault
@@ -37,7 +37,11 @@ Change = Callable[[Path], None]
 def original(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pack:
     folder = tmp_path_factory.mktemp("packs") / "pack"
     pack = keep(past(), targets(1, 4, also=[4]), folder, seal=seal if request.param == "sealed" else None)
-    return pseudonymise(folder, folder.with_name("copy"), KEY) if request.param == "pseudonymised" else pack
+    return (
+        pseudonymise(folder, folder.with_name("copy"), KEY, log=Told())
+        if request.param == "pseudonymised"
+        else pack
+    )
 
 
 @contextmanager
@@ -171,8 +175,15 @@ FORGERIES = {
     "an attempt": ("attempts.csv", without_last_line),
     "statistics": ("statistics.jsonl", replacing(b'"totalUsers":9', b'"totalUsers":8')),
     "a target less": ("targets.jsonl", without_last_line),
-    "an answer": ("raw/000001.json", replacing(b'"totalUsers": 9', b'"totalUsers": 8')),
+    "an answer": ("raw/000001.answers", replacing(b'"totalUsers": 9', b'"totalUsers": 8')),
     "an answer less in the index": ("raw/index.jsonl", without_last_line),
+    "an answer less at the beginning of the index": (
+        "raw/index.jsonl",
+        lambda data: data.partition(b"\n")[2],
+    ),
+    "an answer more than the index knows": ("raw/000001.answers", lambda data: data + b"{}"),
+    "an answer cut short": ("raw/000001.answers", lambda data: data[:-1]),
+    "an answer that begins elsewhere": ("raw/index.jsonl", replacing(b'"offset":0', b'"offset":1')),
     "no JSON": ("rows.jsonl", replacing(b"{", b"")),
     "no JSON in the index": ("raw/index.jsonl", replacing(b"{", b"")),
     "an index without names": ("raw/index.jsonl", replacing(b'"file"', b'"fill"')),
