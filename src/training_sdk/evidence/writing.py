@@ -32,7 +32,6 @@ from training_sdk.evidence.tables import Tables, Targets, json_line
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records import disk
 
-
 SEGMENT = 1 << 22
 """Bytes after which answers go on in another file: what is sealed, or read when a pack is verified, is held whole."""
 

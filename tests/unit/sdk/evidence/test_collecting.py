@@ -78,7 +78,8 @@ def test_a_pack_holds_every_answer_as_it_came(folder: Path) -> None:
 
 
 def answer_at(folder: Path, entry: Any) -> bytes:
-    return (folder / entry["file"]).read_bytes()[entry["offset"] :][: entry["bytes"]]
+    begin, end = int(entry["offset"]), int(entry["offset"] + entry["bytes"])
+    return (folder / str(entry["file"])).read_bytes()[begin:end]
 
 
 @pytest.mark.parametrize("seal", [None, lambda data: data[::-1] + b"!"])
