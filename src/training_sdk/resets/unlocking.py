@@ -196,7 +196,7 @@ class Proving:
         if begun is None:
             raise TrainingError("the journal does not say that anything was sent")
         if UNREADABLE in (begun.chunk.message or ""):
-            yield from self._fail("COUNT_DIFFERS", f"{begun.chunk.message}", ())
+            yield from self._fail(str(begun.chunk.message), (), reason="COUNT_DIFFERS")
         yield from self._watch(begun.sent_at, started.utc + self.deadline)
         return (yield from self._succeed(counted=begun.chunk.count is not None))
 
@@ -225,7 +225,7 @@ class Proving:
             ):  # Ctrl-C or cancellation: whoever stopped it means it
                 raise
             if isinstance(error.__cause__, DecodingError):
-                yield from self._fail("COUNT_DIFFERS", error.__cause__.message, ())
+                yield from self._fail(error.__cause__.message, (), reason="COUNT_DIFFERS")
         except TrainingError:
             begun = yield from self._begun()
             if begun is None:
@@ -266,15 +266,15 @@ class Proving:
     def _judge(self, seen: Sighting) -> Flow[None]:
         if seen.lost:
             why = f"{self._named(seen.lost)} lost progress, and was not to be reset"
-            yield from self._fail("WITNESS_CLEARED", why, seen.lost)
+            yield from self._fail(why, seen.lost, reason="WITNESS_CLEARED")
         if seen.moved:
             why = f"{self._named(seen.moved)} learned on, came or left meanwhile, so it proves nothing"
-            yield from self._fail("WITNESS_MOVED", why, seen.moved)
+            yield from self._fail(why, seen.moved, reason="WITNESS_MOVED")
 
     def _give_up(self, *, is_settled: bool, settled: datetime) -> Flow[None]:
         if is_settled:
             why = "the reset was accepted, and nothing of it is seen"
-            yield from self._fail("NOT_SEEN", why, [user.key for user in self.plan.reset.targets])
+            yield from self._fail(why, [user.key for user in self.plan.reset.targets], reason="NOT_SEEN")
         raise ProofFailedError(
             f"it cannot be told before {settled:%Y-%m-%d %H:%M} UTC what the reset did. The format stays locked. Prove "
             "it again with the same plan to go on waiting; nothing is sent again",
@@ -290,7 +290,7 @@ class Proving:
         yield Act(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
         return proof
 
-    def _fail(self, reason: str, why: str, keys: Sequence[Key]) -> Flow[None]:
+    def _fail(self, why: str, keys: Sequence[Key], *, reason: str) -> Flow[None]:
         """End it without a proof, and take back what an earlier one had shown."""
         report = yield from self._settle()
         now: Moment = yield Now()

@@ -95,7 +95,7 @@ class Verification:
         return all(one.state is Seen.VERIFIED for one in self.people)
 
     @property
-    def unknown(self) -> int:
+    def left_unknown(self) -> int:
         """Of how many the report does not know whether they were reset; verifying leaves that as it is."""
         return self.report.counts[Outcome.UNKNOWN]
 
@@ -120,9 +120,9 @@ class Verification:
         ]
         if len(others) > MOST_SHOWN:
             lines.append(f"  … and {len(others) - MOST_SHOWN} more")
-        if self.unknown:
+        if self.left_unknown:
             lines.append(
-                f"  {self.unknown} are unknown in the report, and stay so here: client.resets.resume settles it"
+                f"  {self.left_unknown} are unknown in the report, and stay so here: client.resets.resume settles it"
             )
         return "\n".join(lines)
 

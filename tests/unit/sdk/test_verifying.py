@@ -205,7 +205,7 @@ def test_unknown_people_are_looked_for_and_left_unknown() -> None:
     report = report_on(planned(feed), Outcome.UNKNOWN)
     clear(feed, 0)()
     found, _ = verify(feed, report)
-    assert (found.is_verified, found.unknown) == (True, 1)
+    assert (found.is_verified, found.left_unknown) == (True, 1)
     assert "client.resets.resume" in str(found)
 
 
