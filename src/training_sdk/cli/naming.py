@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -59,7 +60,7 @@ def _by_title(client: TrainingClient, title: str) -> str:
     if not title.strip():
         raise InvalidArgumentError("--course is empty; name a course by its id or its exact title")
     listed = list(client.courses.list())
-    fitting = [course for course in listed if title in (course.title, shown(course.title))]
+    fitting = [course for course in listed if _as_seen(course.title) == _as_seen(title)]
     if len(fitting) == 1:
         return fitting[0].id
     if fitting:
@@ -69,6 +70,11 @@ def _by_title(client: TrainingClient, title: str) -> str:
         f"there is no course with the id or the exact title {title!r}{_suggested(listed, title)}",
         reason="COURSE_NOT_FOUND",
     )
+
+
+def _as_seen(title: str) -> str:
+    """What two titles have in common that nobody can tell apart: ü is one letter or two."""
+    return unicodedata.normalize("NFC", shown(title))
 
 
 def _suggested(courses: Iterable[Course], title: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 
 import click
@@ -17,8 +18,7 @@ from training_sdk.evidence import history as completions_of
 from training_sdk.evidence import packs_in, purge, read_manifest, verify_pack
 from training_sdk.evidence import pseudonymise as without_names
 from training_sdk.records.audit import AuditLog
-from training_sdk.records.events import Closed
-from training_sdk.records.journal import read_journal
+from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -134,7 +134,8 @@ def history(
 @with_session
 def pseudonymise(session: Session, pack: Path, new: Path, key_file: Path) -> None:
     """Write a second pack in which pseudonyms stand for people. The first stays as it is."""
-    made = without_names(pack, new, _key(key_file))
+    log = AuditLog(StateDirectory.open(session.state_dir).audit)
+    made = without_names(pack, new, _key(key_file), log=log)
     session.out.document({"pack": str(made.folder), "manifest_sha256": made.manifest_sha256})
     session.out.say(f"{made.folder}: without names. Keep the key elsewhere; the original is still in {pack}")
 
@@ -155,9 +156,7 @@ def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None
     log = AuditLog(state.audit)
 
     def run(dry: bool) -> list[tuple[str, bool, str]]:
-        done = purge(
-            state.evidence, age, now, log=log, is_closed=lambda plan: _is_closed(state, plan), dry_run=dry
-        )
+        done = purge(state.evidence, age, now, log=log, is_closed=partial(is_closed, state), dry_run=dry)
         return [(one.folder.name, one.purged, one.why) for one in done]
 
     found = run(True)
@@ -185,12 +184,6 @@ def _packs(session: Session) -> tuple[Path, ...]:
     if state is None or not (state.path / "evidence").is_dir():
         return ()
     return packs_in(state.evidence)
-
-
-def _is_closed(state: StateDirectory, digest: str) -> bool:
-    """Whether the plan's journal says that nothing is left to be resumed."""
-    folder = state.path / "plans" / digest
-    return folder.is_dir() and any(isinstance(event, Closed) for event in read_journal(folder))
 
 
 def _key(path: Path) -> bytes:

@@ -1,0 +1,106 @@
+"""``verify`` and ``prove``: what a reset is seen to have done, and what it will do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.commands.planning import FILE
+from training_sdk.cli.commands.reporting import find_report
+from training_sdk.cli.commands.resetting import a_duration, telling
+from training_sdk.cli.confirming import confirmed
+from training_sdk.cli.documents import plain
+from training_sdk.cli.naming import course_ids
+from training_sdk.cli.session import Session, with_session
+from training_sdk.resets.approval import Approval
+from training_sdk.resets.report import Outcome
+
+DEADLINE, EVERY = "3h", "5m"
+
+
+@click.command()
+@click.argument("plan", metavar="PLAN.json|DIGEST")
+@click.option(
+    "--deadline", type=a_duration, metavar="TIME", default=DEADLINE, help="Give up after; by default 3h."
+)
+@click.option(
+    "--every", type=a_duration, metavar="TIME", default=EVERY, help="Look first after; by default 5m."
+)
+@with_session
+def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -> ExitCode:
+    """Wait until progress and analytics show what a reset did. Resets nobody, not even again.
+
+    A live service shows it up to 2 h later. Ends with 0 once everyone was seen at 0 %.
+    """
+    report = find_report(session.state(), plan)
+    client = session.client()
+    with telling(session.out) as tell:
+        seen = client.resets.wait_until_verified(report, deadline=deadline, every=every, on_progress=tell)
+    session.out.document(
+        {
+            "plan_digest": report.plan.digest,
+            "verified": seen.is_verified,
+            "counts": plain(seen.counts),
+            "unknown": report.counts[Outcome.UNKNOWN],
+            "lessons_read": seen.lessons_read,
+            "people": plain(seen.people),
+        }
+    )
+    session.out.say(seen)
+    return ExitCode.DONE if seen.is_verified else ExitCode.INCOMPLETE
+
+
+@click.command()
+@click.option("--course", required=True, metavar="ID|TITLE", help="The sacrificial course: at most 5 people.")
+@click.option("--person", metavar="ID|E-MAIL", help="Who is reset.")
+@click.option(
+    "--server-side", is_flag=True, help="Prove the one call for everyone instead, on everyone there."
+)
+@click.option("--reason", required=True, metavar="TEXT", help="Why, for the audit log.")
+@click.option("--ticket", metavar="TEXT", help="Where it was decided.")
+@click.option(
+    "--confirm", metavar="PHRASE", help="The phrase of a proof that has begun; asked for on a terminal."
+)
+@click.option("--approval", type=FILE, metavar="FILE", help="The approval of a second person.")
+@click.option(
+    "--deadline", type=a_duration, metavar="TIME", default=DEADLINE, help="Give up after; by default 3h."
+)
+@with_session
+def prove(
+    session: Session,
+    course: str,
+    person: str | None,
+    server_side: bool,
+    reason: str,
+    ticket: str | None,
+    confirm: str | None,
+    approval: Path | None,
+    deadline: timedelta,
+) -> None:
+    """Prove on a live service that a reset does what it says, and unlock resets there.
+
+    One person of a course that nobody needs is reset, for good, and everyone else there is watched. The phrase is made
+    anew each time until the proof has begun, so the first time somebody types it.
+    """
+    client = session.client(may_write=True)
+    (course_id,) = course_ids(client, [course])
+    planned = client.resets.plan_proof(course_id, person, server_side=server_side)
+    session.out.say(planned)
+    phrase = confirmed(session.out, planned.phrase, confirm, what="The phrase of this proof")
+    with telling(session.out) as tell:
+        proof = client.resets.prove_format(
+            planned,
+            confirm=phrase,
+            reason=reason,
+            ticket=ticket,
+            approval=None if approval is None else Approval.load(approval),
+            deadline=deadline,
+            on_progress=tell,
+        )
+    session.out.document({"proof": plain(proof)})
+    session.out.say(
+        f"Proved on {proof.proved_at:%Y-%m-%d %H:%M} UTC: resets of this format are unlocked there."
+    )

@@ -1,0 +1,425 @@
+"""``training-sdk`` as real processes against a real server: what it prints, what it sends, and what it ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from e2e.training_sdk_process import PATIENCE, SDK, Desk, Server, serving
+from training_sdk.cli.codes import ExitCode
+
+COURSE = "6908610029087ab67fa50c2e"
+TITLE = "Forklift basics"
+SIOBHAN = "siobhan.doyle@nordwerk.example"
+RESET = "ResetCourseProgress"
+HOSTILE = "\x1b]0;owned\x07\x1b[31mForklift [bold]basics[/bold] \u202egnp\u202c"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def whole_world(server: Server) -> Any:
+    return server.control("GET", "state")
+
+
+@pytest.fixture
+def desk(server: Server, whole_world: Any, tmp_path: Path) -> Desk:
+    server.control("PUT", "state", whole_world)
+    server.control("DELETE", "faults")
+    server.control("DELETE", "calls")
+    return Desk(tmp_path, server)
+
+
+def test_from_plan_to_audit_log(desk: Desk) -> None:
+    phrase = desk.plan("--course", TITLE, "--user", SIOBHAN, "--card", "card.html")
+    assert SIOBHAN in (desk.folder / "card.html").read_text()
+    shown = desk.run("show", "plan.json", "--all")
+    assert shown.code == 0
+    assert phrase in shown.out
+    done = desk.run("apply", "plan.json", "--reason", "near miss", "--ticket", "INC-1", "--confirm", phrase)
+    assert (done.code, desk.server.resets()) == (0, 1), done
+    assert "1 reset" in done.out
+    assert "evidence: " in done.out
+    progress = desk.run("progress", "--course", COURSE, "--user", SIOBHAN, "--json").document["progress"]
+    assert [(row["completed_at"], row["progress_percent"]) for row in progress] == [(None, 0)]
+    seen = desk.run("verify", "plan.json", "--json").document
+    assert (seen["verified"], seen["counts"]["verified"]) == (True, 1)
+    digest = desk.run("show", "plan.json", "--json").document["digest"]
+    assert desk.run("report", digest[:8], "--json").document["report"]["complete"] is True
+    assert len(desk.run("report", "--list", "--json").document["reports"]) == 1
+    assert desk.run("evidence", "verify").code == 0
+    (past,) = desk.run("evidence", "history", "--course", COURSE, "--json").document["completions"]
+    assert past["user_email"] == SIOBHAN
+    assert desk.run("audit", "verify").code == 0
+    entries = desk.run("audit", "show", "--plan", digest[:8], "--json").document["entries"]
+    assert [entry["event"] for entry in entries][:3] == ["reset begun", "evidence kept", "reset ended"]
+    assert {entry["ticket"] for entry in entries} == {"INC-1"}
+    assert desk.run("audit", "export").out.count("near miss") == len(entries) == 4
+
+
+def test_without_the_phrase_nothing_is_reset_and_the_exit_code_says_so(desk: Desk) -> None:
+    phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
+    apply = ("apply", "plan.json", "--reason", "test")
+    wrong = [phrase.lower(), phrase.replace('"', "\u201c"), phrase.rpartition("#")[0] + "#000000", "yes", ""]
+    for typed in wrong:
+        done = desk.run(*apply, "--confirm", typed)
+        assert done.code == ExitCode.NOT_CONFIRMED, (typed, done)
+    assert "Capital and small letters differ" in desk.run(*apply, "--confirm", phrase.upper()).err
+    assert "typographic" in desk.run(*apply, "--confirm", phrase.replace('"', "\u201d")).err
+    for piped in ("", f"{phrase}\n", "y\n"):
+        done = desk.run(*apply, stdin=piped)
+        assert done.code == ExitCode.NOT_CONFIRMED
+        assert "--confirm" in done.err
+    assert desk.run(*apply, "--yes").code == ExitCode.USAGE
+    assert desk.run("apply", "plan.json", "--confirm", phrase).code == ExitCode.USAGE  # no reason
+    assert desk.server.resets() == 0
+    assert not (desk.folder / "state").exists()
+    assert desk.run(*apply, "--confirm", f"  {phrase}\n").code == ExitCode.DONE
+    assert desk.server.resets() == 1
+
+
+def test_naming_nobody_is_never_everyone(desk: Desk) -> None:
+    (desk.folder / "empty.csv").write_text("email\n")
+    (desk.folder / "holds.txt").write_text("# nobody\n")
+    for arguments in (
+        ("plan", "--course", COURSE),
+        ("plan", "--course", COURSE, "--people", "empty.csv"),
+        ("plan", "--course", COURSE, "--user", ""),
+        ("plan", "--course", COURSE, "--everyone", "--user", SIOBHAN),
+        ("plan", "--everyone"),
+        ("plan", "--course", COURSE, "--user", SIOBHAN, "--completed-before", "1999-01-01", "--zone", "UTC"),
+        ("plan", "--course", "", "--everyone"),
+        ("due", "--course", COURSE, "--months", "9", "--zone", "UTC", "--hold", "holds.txt"),
+        ("due", "--course", COURSE, "--zone", "UTC"),
+        ("due", "--course", COURSE, "--zone", "UTC", "--months", "9", "--fixed-date", "03-01"),
+    ):
+        done = desk.run(*arguments)
+        assert done.code == ExitCode.USAGE, (arguments, done)
+    assert desk.run("plan", "--course", COURSE, "--everyone", "--only", "completed").code == 0
+
+
+def test_an_ambiguous_title_lists_the_ids_and_an_unknown_one_what_comes_close(desk: Desk) -> None:
+    done = desk.run("plan", "--course", "Brandschutz\u00fcbung", "--everyone")
+    assert done.code == ExitCode.USAGE
+    assert done.err.count("69") >= 2
+    assert "Draft" in done.err
+    near = desk.run("plan", "--course", "forklift", "--everyone")
+    assert near.code == ExitCode.FAILED
+    assert COURSE in near.err
+
+
+def test_each_exit_code_is_met(desk: Desk, server: Server) -> None:
+    phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
+    apply = ("apply", "plan.json", "--reason", "test", "--confirm", phrase)
+    met = {}
+    met[ExitCode.DENIED] = desk.run("courses", SAFETYCULTURE_API_TOKEN="mock_wrong_token_0000")
+    met[ExitCode.CONNECTION] = desk.run(
+        "courses", "--max-retry", "0.2", SAFETYCULTURE_BASE_URL="http://127.0.0.1:1"
+    )
+    met[ExitCode.FAILED] = desk.run("plan", "--course", "no such course", "--everyone")
+    met[ExitCode.USAGE] = desk.run("courses", SAFETYCULTURE_API_TOKEN="")
+    met[ExitCode.NOT_CONFIRMED] = desk.run(*apply[:-2])
+    state = desk.folder / "unsafe"
+    state.mkdir()
+    state.chmod(0o777)
+    met[ExitCode.RECORDS] = desk.run(*apply, "--state-dir", str(state))
+    server.control("POST", "faults", {"kind": "drop", "operation": RESET, "when": "after"})
+    met[ExitCode.INCOMPLETE] = desk.run(*apply)
+    met[ExitCode.NOTHING_SENT] = desk.run(*apply)
+    assert {code: done.code for code, done in met.items()} == {code: int(code) for code in met}, met
+    assert met.keys() == {*ExitCode} - {ExitCode.DONE, ExitCode.INTERRUPTED}  # of which tests stand below
+    assert "resume" in met[ExitCode.INCOMPLETE].err
+    assert server.resets() == 1
+    resumed = desk.run("resume", "plan.json", "--confirm", phrase, "--json")
+    assert (resumed.code, server.resets()) == (ExitCode.DONE, 1), resumed
+    assert resumed.document["report"]["complete"] is True
+
+
+def test_an_error_is_one_json_document(desk: Desk, server: Server) -> None:
+    done = desk.run("progress", "--course", "nothing of the kind", "--json")
+    assert done.document["error"]["class"] == "NotFoundError"
+    assert done.document["error"]["exit_code"] == done.code == ExitCode.FAILED
+    refused = desk.run("courses", "--json", SAFETYCULTURE_API_TOKEN="mock_wrong_token_0000").document["error"]
+    assert refused["request_id"]
+    assert refused["status"] == 401
+    assert desk.run("plan", "--nonsense", "--json").document["error"]["exit_code"] == ExitCode.USAGE
+    phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
+    server.control("POST", "faults", {"kind": "drop", "operation": RESET, "when": "after"})
+    lost = desk.run("apply", "plan.json", "--reason", "test", "--confirm", phrase, "--json")
+    assert lost.document["error"]["class"] == "OutcomeUnknownError"
+    assert [user["outcome"] for user in lost.document["report"]["users"]] == ["unknown"]
+
+
+def test_a_plan_that_was_edited_expired_or_is_of_another_server_is_refused(desk: Desk) -> None:
+    phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
+    text = (desk.folder / "plan.json").read_text()
+    (desk.folder / "edited.json").write_text(text.replace("Siobh", "Somebody"))
+    (desk.folder / "half.json").write_text(text[: len(text) // 2])
+    reason = ("--reason", "test", "--confirm", phrase)
+    for name in ("edited.json", "half.json", "missing.json"):
+        assert desk.run("apply", name, *reason).code == ExitCode.USAGE
+    with serving() as other:
+        there = attrs.evolve(desk, server=other)
+        done = there.run("apply", "plan.json", *reason)
+        assert (done.code, other.resets()) == (ExitCode.NOTHING_SENT, 0), done
+        profile = desk.folder / "profiles.toml"
+        profile.write_text(f"default = 'a'\n[profiles.a]\nprotected_courses = ['{COURSE}']\n")
+        profile.chmod(0o600)
+        held = desk.run("apply", "plan.json", *reason, "--profiles", str(profile))
+        assert (held.code, held.err.count("protected")) == (ExitCode.NOTHING_SENT, 2), held
+    assert desk.server.resets() == 0
+
+
+def test_a_live_service_is_not_reset_before_the_format_is_proved(desk: Desk) -> None:
+    with serving("--policy", "plays=live") as live:
+        there = attrs.evolve(desk, server=live)
+        phrase = there.plan("--course", COURSE, "--user", SIOBHAN)
+        done = there.run("apply", "plan.json", "--reason", "test", "--confirm", phrase)
+        assert done.code == ExitCode.NOTHING_SENT
+        asked = there.run("prove", "--course", COURSE, "--person", SIOBHAN, "--reason", "test")
+        assert asked.code == ExitCode.USAGE  # too many people are on it
+    here = desk.run("prove", "--course", COURSE, "--person", SIOBHAN, "--reason", "test")
+    assert here.code == ExitCode.NOTHING_SENT  # there is nothing to prove on the reference server
+
+
+def test_two_people_are_needed_where_the_profile_says_so(desk: Desk) -> None:
+    profile = desk.folder / "profiles.toml"
+    profile.write_text("default = 'a'\n[profiles.a]\nfour_eyes = 'procedural'\n")
+    profile.chmod(0o600)
+    phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
+    apply = ("apply", "plan.json", "--reason", "test", "--confirm", phrase, "--profiles", str(profile))
+    assert desk.run(*apply).code == ExitCode.NOTHING_SENT
+    own = desk.run("sign", "plan.json", "--confirm", phrase, "--save", "own.json")
+    assert own.code == 0
+    assert desk.run(*apply, "--approval", "own.json").code == ExitCode.NOTHING_SENT
+    second = attrs.evolve(desk, token="manager")
+    assert second.run("sign", "plan.json", "--confirm", phrase + "x").code == ExitCode.NOT_CONFIRMED
+    assert second.run("sign", "plan.json", "--confirm", phrase).code == 0
+    assert desk.run(*apply, "--approval", "plan.approval.json").code == 0
+    assert desk.server.resets() == 1
+
+
+@pytest.mark.parametrize(
+    "locale",
+    [
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C.UTF-8"},
+        {"LANG": "de_DE.UTF-8"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONUTF8": "0", "LC_ALL": "POSIX"},
+        {"COLUMNS": "20"},
+    ],
+    ids=str,
+)
+def test_no_locale_and_no_width_ends_a_command(desk: Desk, locale: dict[str, str]) -> None:
+    for arguments in (["progress", "--course", COURSE], ["doctor"]):
+        done = desk.run(*arguments, **locale)
+        assert done.code == 0, done
+
+
+def test_a_hostile_title_is_text_and_nothing_else(desk: Desk, whole_world: Any) -> None:
+    text = json.dumps(whole_world).replace(json.dumps(TITLE), json.dumps(HOSTILE))
+    desk.server.control("PUT", "state", json.loads(text))
+    for arguments in (
+        ["courses"],
+        ["progress", "--limit", "3"],
+        ["plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json"],
+        ["show", "plan.json", "--all"],
+        ["apply", "plan.json", "--reason", "test"],
+        ["courses", "--json"],
+    ):
+        done = desk.run(*arguments, PYTHONIOENCODING="utf-8")
+        for forbidden in ("\x1b", "\x07", "\u202e"):
+            assert forbidden not in done.out + done.err
+    assert "[bold]" in desk.run("courses").out
+
+
+def test_whoever_reads_may_go_away(desk: Desk) -> None:
+    for command in ("courses", "progress --json", "progress"):
+        piped = f"{' '.join(SDK)} {command} | head -1"
+        done = subprocess.run(
+            ["/bin/bash", "-c", f"{piped}; echo code ${{PIPESTATUS[0]}}"],
+            capture_output=True,
+            text=True,
+            env=desk.environment(),
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        assert "Broken" not in done.stderr
+        assert done.stdout.endswith("code 0\n"), done
+
+
+def test_a_missing_extra_is_one_line() -> None:
+    script = (
+        "import sys, importlib.util as u; f = u.find_spec; "
+        "u.find_spec = lambda name, *a: None if name == 'rich' else f(name, *a); "
+        "from training_sdk.cli import main; sys.exit(main(['--help']))"
+    )
+    done = subprocess.run([SDK[0], "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'training-sdk[cli]'" in done.stderr
+
+
+def test_help_and_completion_need_neither_token_nor_server(desk: Desk) -> None:
+    script = (
+        "import sys; from training_sdk.cli import main; main(['--help']); "
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([SDK[0], "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert "training_sdk.cli.program" in loaded
+    assert not {"jinja2", "training_sdk.cli.commands", "training_sdk.cli.card"} & loaded
+    for shell in ("bash", "zsh", "fish"):
+        assert "training-sdk" in desk.run("completion", shell).out
+    completed = subprocess.run(
+        SDK,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=desk.environment(
+            _TRAINING_SDK_COMPLETE="bash_complete", COMP_WORDS="training-sdk re", COMP_CWORD="1"
+        ),
+    )
+    assert {line.partition(",")[2] for line in completed.stdout.split()} == {"resume", "report"}
+
+
+# --- somebody at a terminal ---------------------------------------------------------------------------------------
+
+
+class Terminal:
+    """A command at a terminal, as somebody sees it."""
+
+    def __init__(self, desk: Desk, *arguments: str, **environment: str) -> None:
+        self.screen, other = pty.openpty()
+        os.set_blocking(self.screen, False)
+        self.process = subprocess.Popen(
+            [*SDK, *arguments],
+            stdin=other,
+            stdout=other,
+            stderr=other,
+            cwd=desk.folder,
+            env=desk.environment(TERM="xterm-256color", **environment),
+            start_new_session=True,
+            preexec_fn=_own_terminal,
+        )
+        os.close(other)
+        self.seen = ""
+
+    def until(self, text: str) -> str:
+        """Read until this is seen."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.seen and time.monotonic() < deadline:
+            self._read()
+        assert text in self.seen, self.seen
+        return self.seen
+
+    def type(self, text: str) -> None:
+        os.write(self.screen, text.encode())
+
+    def end(self) -> int:
+        """What it ended with."""
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None and time.monotonic() < deadline:
+            self._read()
+        self._read()
+        os.close(self.screen)
+        code = self.process.poll()
+        if code is None:
+            self.process.kill()
+        assert code is not None, self.seen
+        assert "Traceback" not in self.seen
+        return code
+
+    def _read(self) -> None:
+        try:
+            self.seen += os.read(self.screen, 65536).decode("utf-8", "replace")
+        except BlockingIOError:
+            time.sleep(0.01)
+        except OSError:  # the other side was closed
+            time.sleep(0.01)
+
+
+def _own_terminal() -> None:
+    """Make the terminal that of the new session, so that Ctrl-C reaches it."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_the_phrase_is_typed_at_a_prompt_after_slips(desk: Desk) -> None:
+    phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
+    terminal = Terminal(desk, "apply", "plan.json", "--reason", "test")
+    terminal.until("> ")
+    terminal.type("yes\n")
+    terminal.until("Once more")
+    assert desk.server.resets() == 0
+    terminal.type(f"  {phrase} \n")
+    assert terminal.end() == ExitCode.DONE
+    assert "1 reset" in terminal.seen
+    assert desk.server.resets() == 1
+
+
+def test_three_slips_or_ctrl_d_are_not_confirmed_and_ctrl_c_is_an_interruption(desk: Desk) -> None:
+    desk.plan("--course", COURSE, "--user", SIOBHAN)
+    for typed, code in (
+        ("y\ny\ny\n", ExitCode.NOT_CONFIRMED),
+        ("\x04", ExitCode.NOT_CONFIRMED),
+        ("\x03", ExitCode.INTERRUPTED),
+    ):
+        terminal = Terminal(desk, "apply", "plan.json", "--reason", "test")
+        terminal.until("> ")
+        terminal.type(typed)
+        assert terminal.end() == code
+        assert "nothing was sent" in terminal.seen
+    assert desk.server.resets() == 0
+
+
+def test_ctrl_c_during_a_reset_stops_between_two_requests(desk: Desk, server: Server) -> None:
+    phrase = desk.plan("--course", COURSE, "--everyone")
+    server.control("POST", "faults", {"kind": "slow", "operation": RESET, "seconds": 1.5})
+    terminal = Terminal(
+        desk, "apply", "plan.json", "--reason", "test", "--confirm", phrase, "--waves-size", "5"
+    )
+    while server.resets() == 0:
+        terminal._read()
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.until("Stopping before the next request")
+    assert terminal.end() == ExitCode.INCOMPLETE
+    assert server.resets() == 1
+    assert "5 reset" in terminal.seen
+    assert "resume" in terminal.seen
+    resumed = desk.run("resume", "plan.json", "--confirm", phrase, "--json")
+    assert resumed.code == ExitCode.DONE
+    counts = resumed.document["report"]["counts"]
+    assert counts["failed"] == counts["unknown"] == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_a_file_of_profiles_that_others_can_read_is_refused(desk: Desk) -> None:
+    profiles = desk.folder / "profiles.toml"
+    profiles.write_text(f"[profiles.a]\ntoken = '{desk.server.tokens['admin']}'\n")
+    profiles.chmod(0o644)
+    ask = ("courses", "--profiles", str(profiles), "--profile", "a")
+    refused = desk.run(*ask, SAFETYCULTURE_API_TOKEN="")
+    assert refused.code == ExitCode.USAGE
+    assert "chmod 600" in refused.err
+    profiles.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    assert desk.run(*ask, SAFETYCULTURE_API_TOKEN="").code == 0

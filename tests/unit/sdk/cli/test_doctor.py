@@ -1,0 +1,202 @@
+"""``doctor``: every difference between a service and what the SDK expects is found and named."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mock_server import MockTraining, Policy
+from training_sdk import TrainingClient
+from training_sdk._flow import Response
+from training_sdk.cli.health.checks import Check, Standing
+from training_sdk.cli.health.machine import check_machine
+from training_sdk.cli.health.service import check_address, check_clock, check_identity, check_rights
+from training_sdk.cli.health.wire import Wire, check_wire
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.state import StateDirectory
+
+Change = Callable[[Any], None]
+NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
+
+
+def wire(
+    *, token: Any = "admin", path: str = "", change: Change | None = None, policy: Policy | None = None
+) -> Wire:
+    """The demo organisation, with the answers of one path changed on their way."""
+    mock = MockTraining.demo() if policy is None else MockTraining.demo(policy=policy)
+    inner = mock.transport()
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        answer = inner.handle_request(request)
+        answer.read()
+        if change is None or request.url.path != path:
+            return answer
+        document = json.loads(answer.content)
+        change(document)
+        headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
+        return httpx.Response(answer.status_code, headers=headers, content=json.dumps(document).encode())
+
+    http = httpx.Client(transport=httpx.MockTransport(handle))
+    return Wire(TrainingClient(mock.token(token), http_client=http, read_only=True))
+
+
+def found(of: Wire) -> dict[str, Check]:
+    me = of.identity().me
+    return {check.subject: check for check in check_wire(of, me.user_id)}
+
+
+def test_the_reference_server_differs_in_nothing() -> None:
+    checks = found(wire())
+    assert {check.standing for check in checks.values()} <= {Standing.OK, Standing.NOTE}
+    assert checks["courses"].standing is checks["progress feed"].standing is Standing.OK
+    assert checks["lessons of a course"].standing is Standing.OK
+
+
+def each(name: str, value: Any, *, of: str = "items") -> Change:
+    def change(document: Any) -> None:
+        for item in document[of]:
+            item[name] = value
+
+    return change
+
+
+def without(name: str, *, of: str = "items") -> Change:
+    def change(document: Any) -> None:
+        for item in document[of]:
+            del item[name]
+
+    return change
+
+
+FEED = "/training/v1/feed/training-course-progress"
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "subject", "standing", "said"),
+    [
+        (
+            "/training/courses/v1",
+            each("colour", "red"),
+            "courses",
+            Standing.WARNING,
+            "unknown fields: colour",
+        ),
+        ("/training/courses/v1", each("status", "Frozen"), "courses", Standing.WARNING, "status = 'Frozen'"),
+        ("/training/courses/v1", without("locale"), "courses", Standing.WARNING, "never come: locale"),
+        (
+            "/training/courses/v1",
+            lambda it: it.update(hint=1),
+            "courses",
+            Standing.WARNING,
+            "around the items: hint",
+        ),
+        ("/training/courses/v1", without("title"), "courses", Standing.ERROR, "'title' is missing"),
+        (FEED, each("score", "high", of="data"), "progress feed", Standing.ERROR, "not what the SDK expects"),
+        (FEED, each("mood", 1, of="data"), "progress feed", Standing.WARNING, "unknown fields: mood"),
+        (FEED, lambda it: it["data"].clear(), "progress feed", Standing.NOTE, "readable and empty"),
+        (
+            "/training/courses/v1",
+            each("TranslationOriginalCourse", {"id": "x", "externalId": "y", "tone": 1}),
+            "courses",
+            Standing.WARNING,
+            "translation_original_course.tone",
+        ),
+    ],
+)
+def test_a_difference_is_named(
+    path: str, change: Change, subject: str, standing: Standing, said: str
+) -> None:
+    check = found(wire(path=path, change=change))[subject]
+    assert check.standing is standing, check
+    assert said in check.detail
+
+
+def test_what_the_token_may_not_read_is_no_fault_of_the_wire() -> None:
+    of = wire(token="learner")
+    checks = found(of)
+    assert checks["users"].standing is Standing.NOTE
+    assert "may not read" in checks["users"].detail
+    (rights,) = check_rights(of)
+    assert rights.standing is Standing.WARNING
+    assert "cannot plan" in rights.detail
+    assert [check.standing for check in check_rights(wire())] == [Standing.OK]
+
+
+def test_doctor_only_reads() -> None:
+    mock = MockTraining.demo()
+    before = mock.state()
+    of = Wire(TrainingClient(mock.token("admin"), http_client=httpx.Client(transport=mock.transport())))
+    found(of)
+    [*check_rights(of)]
+    assert mock.state() == before
+
+
+def test_it_says_whether_a_service_is_real() -> None:
+    for policy, said in ((None, "reference server"), (Policy(plays="live"), "live service")):
+        seen = wire(policy=policy).identity()
+        assert said in [*check_identity(seen.me, seen.response)][1].detail
+
+
+@pytest.mark.parametrize(
+    ("apart", "standing"),
+    [
+        (0, Standing.OK),
+        (-20, Standing.OK),
+        (45, Standing.WARNING),
+        (-299, Standing.WARNING),
+        (300, Standing.ERROR),
+    ],
+)
+def test_the_clock_is_held_against_the_servers(apart: int, standing: Standing) -> None:
+    date = format_datetime(NOW - timedelta(seconds=apart), usegmt=True)
+    check = check_clock(Response(200, (("date", date),), b""), NOW)
+    assert check.standing is standing
+    assert (
+        standing is Standing.OK or f"{abs(apart)} s {'ahead of' if apart > 0 else 'behind'}" in check.detail
+    )
+
+
+@pytest.mark.parametrize("headers", [(), (("date", "yesterday"),), (("date", ""),)])
+def test_a_server_that_names_no_time_is_told(headers: tuple[tuple[str, str], ...]) -> None:
+    assert check_clock(Response(200, headers, b""), NOW).standing is Standing.WARNING
+
+
+def test_the_address_is_told_for_what_it_is() -> None:
+    standings = {
+        "https://api.safetyculture.io": Standing.OK,
+        "http://127.0.0.1:8765": Standing.OK,
+        "http://mock.internal": Standing.WARNING,
+    }
+    assert {address: next(iter(check_address(address))).standing for address in standings} == standings
+
+
+def test_this_machine_without_records_and_with_damaged_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "records"
+    assert [check.standing for check in check_machine(folder)] == [Standing.NOTE]
+    assert not folder.exists()
+    state = StateDirectory.open(folder)
+    AuditLog(state.audit).append("test")
+    (folder / "audit.holder").write_text("process 999999999 on nowhere")
+    checks = {check.subject: check for check in check_machine(folder)}
+    assert checks["audit log"].standing is checks["state directory"].standing is Standing.OK
+    assert checks["lock"].standing is Standing.NOTE
+    state.audit.write_text(state.audit.read_text().replace("test", "best"))
+    assert {check.subject: check for check in check_machine(folder)}["audit log"].standing is Standing.ERROR
+    journal = state.plan_folder("0" * 64) / "journal.jsonl"
+    journal.write_text("{}\n")
+    assert {check.subject: check for check in check_machine(folder)}["journal"].standing is Standing.ERROR
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_records_that_others_can_enter_are_an_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    (check,) = check_machine(tmp_path)
+    assert (check.standing, "chmod" in check.detail) == (Standing.ERROR, True)

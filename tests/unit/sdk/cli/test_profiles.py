@@ -1,0 +1,159 @@
+"""Profiles: what is read, where tokens come from, and what is refused."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from training_sdk.cli.profiles import KEYS, Profile, find_profile
+from training_sdk.errors import InvalidArgumentError
+
+TOKEN = "scapi_0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("TRAINING_SDK_PROFILE", "TRAINING_SDK_PROFILES", "SAFETYCULTURE_API_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+def written(folder: Path, text: str, mode: int = 0o600) -> str:
+    path = folder / "profiles.toml"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return str(path)
+
+
+def test_a_whole_profile(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """
+        default = "acme"
+        [profiles.acme]
+        base_url = "https://api.example.org"
+        token_file = "token.txt"
+        protected_courses = ["c1", "c2"]
+        max_users = 50
+        four_eyes = "signed"
+        allowed_signers = "signers"
+        state_dir = "records"
+        read_only = true
+        [profiles.other]
+        token = "scapi_x"
+        """,
+    )
+    profile = find_profile(None, path)
+    assert profile.base_url == "https://api.example.org"
+    assert profile.token_file == tmp_path / "token.txt"
+    assert profile.state_dir == tmp_path / "records"
+    assert profile.read_only
+    safeguards = profile.safeguards
+    assert safeguards.protected_courses == {"c1", "c2"}
+    assert (safeguards.max_users, safeguards.four_eyes) == (50, "signed")
+    assert safeguards.allowed_signers == tmp_path / "signers"
+    assert find_profile("other", path).name == "other"
+
+
+def test_without_a_file_there_is_an_empty_profile_and_no_named_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_profile(None, None) == Profile()
+    with pytest.raises(InvalidArgumentError, match="no profile 'acme'"):
+        find_profile("acme", None)
+    monkeypatch.setenv("TRAINING_SDK_PROFILE", "acme")
+    with pytest.raises(InvalidArgumentError, match="no profile 'acme'"):
+        find_profile(None, None)
+
+
+def test_a_file_that_is_named_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINING_SDK_PROFILES", str(tmp_path / "missing.toml"))
+    with pytest.raises(InvalidArgumentError, match="cannot be read"):
+        find_profile(None, None)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o602, 0o777])
+def test_what_others_can_read_or_change_is_refused(tmp_path: Path, mode: int) -> None:
+    path = written(tmp_path, "[profiles.a]\n", mode)
+    with pytest.raises(InvalidArgumentError, match=r"chmod 600.*renew the token"):
+        find_profile("a", path)
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    token.chmod(mode)
+    with pytest.raises(InvalidArgumentError, match="chmod 600"):
+        Profile(token_file=token).find_token()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[profiles.a]\nmax_user = 5\n", "'max_user' is unknown"),
+        ("[profile.a]\n", "'profile' is unknown"),
+        ("profiles = 5\n", "must be tables"),
+        ("[profiles.a]\nmax_users = '5'\n", "max_users must be a whole number"),
+        ("[profiles.a]\nmax_users = true\n", "max_users must be a whole number"),
+        ("[profiles.a]\nread_only = 1\n", "read_only must be true or false"),
+        ("[profiles.a]\nprotected_courses = 'c1'\n", "a list of texts"),
+        ("[profiles.a]\ntoken_command = 'pass show x'\n", "a list of texts"),
+        ("[profiles.a]\ntoken_command = []\n", "not empty"),
+        ("[profiles.a]\nbase_url = ''\n", "not empty"),
+        ("[profiles.a]\ntoken = 'x'\ntoken_env = 'Y'\n", "both given"),
+        ("[profiles.b]\n", "no profile 'a'"),
+        ("[profiles.a\n", "not TOML"),
+    ],
+)
+def test_whatever_cannot_be_meant_is_refused_by_name(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=said):
+        find_profile("a", written(tmp_path, text))
+
+
+def test_every_key_is_a_field_of_the_profile() -> None:
+    assert {*KEYS} == {one.name for one in Profile.__attrs_attrs__} - {"name"}
+
+
+def test_several_profiles_need_a_choice(tmp_path: Path) -> None:
+    path = written(tmp_path, "[profiles.a]\n[profiles.b]\n")
+    with pytest.raises(InvalidArgumentError, match="a, b"):
+        find_profile(None, path)
+
+
+def test_the_token_comes_from_where_the_profile_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("MY_TOKEN", TOKEN)
+    command = (sys.executable, "-c", f"print('{TOKEN}')")
+    for profile in (
+        Profile(token=TOKEN),
+        Profile(token_file=file),
+        Profile(token_env="MY_TOKEN"),
+        Profile(token_command=command),
+    ):
+        assert profile.find_token() == TOKEN
+        assert TOKEN not in repr(profile).replace(repr(command), "")
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", TOKEN)
+    assert Profile().find_token() == TOKEN
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("/nowhere/at/all",), "cannot be run"),
+        ((sys.executable, "-c", "print('scapi_secret_half'); raise SystemExit(3)"), "ended with 3"),
+        ((sys.executable, "-c", "pass"), "printed no text"),
+        ((sys.executable, "-c", "import sys; sys.stdout.buffer.write(b'\\xff\\xfe')"), "printed no text"),
+    ],
+)
+def test_a_token_command_that_fails_is_named_and_what_it_printed_is_not(
+    command: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=said) as caught:
+        Profile(token_command=command).find_token()
+    assert "scapi_secret" not in str(caught.value)
+
+
+def test_without_any_token_it_says_where_one_may_come_from() -> None:
+    with pytest.raises(InvalidArgumentError, match="SAFETYCULTURE_API_TOKEN") as caught:
+        Profile().find_token()
+    assert caught.value.reason == "NO_TOKEN"

@@ -1,0 +1,198 @@
+"""What the command line understands and prints, without any process."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training_sdk import errors
+from training_sdk.cli.codes import MEANINGS, ExitCode, code_for
+from training_sdk.cli.commands.due import read_hold
+from training_sdk.cli.commands.resetting import a_duration, hours
+from training_sdk.cli.confirming import confirmed
+from training_sdk.cli.files import write_new
+from training_sdk.cli.naming import a_moment, people_from
+from training_sdk.cli.output import Output, safe
+from training_sdk.cli.program import COMMANDS, program
+from training_sdk.errors import ConfirmationError, InvalidArgumentError, TrainingError
+
+PHRASE = 'reset "Forklift basics" for 37 users #a1b2c3'
+
+
+def output(*, as_json: bool = False) -> tuple[Output, io.StringIO, io.StringIO]:
+    out, err = io.StringIO(), io.StringIO()
+    return Output(as_json, out, err), out, err
+
+
+@given(st.text())
+def test_nothing_that_is_printed_acts_on_a_terminal(text: str) -> None:
+    printer, out, err = output()
+    printer.say(text)
+    printer.note(text)
+    printer.table(("one", "two"), [(text, text)])
+    letters = set(out.getvalue() + err.getvalue())
+    assert not letters & {"\x1b", "\x07", "\x08", "\r", "\u202e", "\u2066", "\x9b", "\x00"}
+    assert safe(text).count("\n") == text.count("\n")
+
+
+def test_markup_in_a_title_is_text() -> None:
+    printer, out, _ = output()
+    printer.table(("title",), [("[red]x[/red] :warning: [link=https://evil.example]y[/link]",)])
+    assert "[red]x[/red] :warning: [link=https://evil.example]y[/link]" in out.getvalue()
+
+
+def test_a_row_is_a_line_where_nobody_watches() -> None:
+    printer, out, _ = output()
+    printer.table(("a", "b"), [("x" * 500, "y y " * 100)] * 3)
+    assert len(out.getvalue().splitlines()) == 4
+
+
+def test_with_json_only_the_document_is_on_standard_output() -> None:
+    printer, out, err = output(as_json=True)
+    printer.say("for people")
+    printer.table(("a",), [("b",)])
+    printer.document({"at": datetime(2026, 12, 1, tzinfo=UTC), "name": "\x1bÖ"})
+    assert json.loads(out.getvalue()) == {"at": "2026-12-01T00:00:00+00:00", "name": "\x1bÖ"}
+    assert out.getvalue().isascii()
+    assert "for people" in err.getvalue()
+
+
+@pytest.mark.parametrize("typed", [PHRASE, f" {PHRASE}\n", f"\t{PHRASE}\r\n"])
+def test_white_space_around_the_phrase_does_not_count(typed: str) -> None:
+    assert confirmed(output()[0], PHRASE, typed) == PHRASE
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        (PHRASE.replace('"', "\u201c"), "typographic"),
+        (PHRASE.replace('"', "\u201e"), "typographic"),
+        (PHRASE.upper(), "Capital and small"),
+        (PHRASE.replace(" for", "  for"), "white space"),
+        (PHRASE.replace("a1b2c3", "d4e5f6"), "#a1b2c3"),
+        (PHRASE.replace("37", "36"), PHRASE),
+        ("", PHRASE),
+    ],
+)
+def test_any_other_phrase_is_refused_with_a_hint(typed: str, hint: str) -> None:
+    with pytest.raises(ConfirmationError) as caught:
+        confirmed(output()[0], PHRASE, typed)
+    assert hint in caught.value.message
+    assert "othing was sent" in caught.value.message
+
+
+@given(st.text().filter(lambda text: text.strip() != PHRASE))
+def test_no_other_text_confirms(text: str) -> None:
+    with pytest.raises(ConfirmationError):
+        confirmed(output()[0], PHRASE, text)
+
+
+def all_errors(of: type[TrainingError] = TrainingError) -> list[type[TrainingError]]:
+    return [of, *(each for one in of.__subclasses__() for each in all_errors(one))]
+
+
+@pytest.mark.parametrize("kind", all_errors(), ids=lambda kind: kind.__name__)
+def test_every_error_has_an_exit_code_that_is_not_done(kind: type[TrainingError]) -> None:
+    code = code_for(pickle.loads(pickle.dumps(kind("something"))))
+    assert code not in (ExitCode.DONE,)
+    unspecific = {
+        *("TrainingError", "APIStatusError", "BadRequestError", "NotFoundError", "ConflictError"),
+        *("RateLimitError", "NotSupportedError", "ServerError", "DecodingError"),
+    }
+    assert (code is ExitCode.FAILED) is (kind.__name__ in unspecific)
+
+
+def test_every_exit_code_is_documented_and_distinct() -> None:
+    assert MEANINGS.keys() == {*ExitCode}
+    assert len({code.meaning for code in ExitCode}) == len(ExitCode)
+    stop = errors.InvalidArgumentError("x", reason="COURSE_PROTECTED")
+    assert code_for(stop) is ExitCode.NOTHING_SENT
+
+
+def test_every_command_is_there_and_has_help() -> None:
+    context = click.Context(program)
+    for name in COMMANDS:
+        command = program.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        if name != "contract":
+            assert command.help
+
+
+def test_no_command_takes_a_token_or_a_yes() -> None:
+    context = click.Context(program)
+    options = {
+        option
+        for name in COMMANDS
+        for each in commands_of(program.get_command(context, name))
+        for parameter in each.params
+        for option in parameter.opts
+    }
+    assert "--confirm" in options
+    assert not {option for option in options if "token" in option or option in ("--yes", "-y", "--force")}
+
+
+def commands_of(command: click.Command | None) -> list[click.Command]:
+    assert command is not None
+    return [*command.commands.values()] if isinstance(command, click.Group) else [command]
+
+
+def test_dates_times_and_spans_are_read_as_they_are_written() -> None:
+    assert a_moment("2026-12-31") == date(2026, 12, 31)
+    assert a_moment("2026-12-31T09:00:00+01:00") == datetime(2026, 12, 31, 8, tzinfo=UTC)
+    assert a_duration("90s") == timedelta(seconds=90)
+    assert a_duration("2h") == timedelta(hours=2)
+    assert hours("08:00-17:30") == (time(8), time(17, 30))
+    for wrong in ("31.12.2026", "2026-13-01", "2026-12-31T09:00:00", "", "yesterday"):
+        with pytest.raises(click.BadParameter):
+            a_moment(wrong)
+    for wrong in ("", "h", "2", "-1h", "1.5h", "\u0662h", "9999999d"):
+        with pytest.raises(click.BadParameter):
+            a_duration(wrong)
+    for wrong in ("", "8-17", "08:00", "08:00-25:00"):
+        with pytest.raises(click.BadParameter):
+            hours(wrong)
+
+
+def test_people_of_all_kinds_are_one_list_and_nobody_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("email\nann@example.org\nbob@example.org\n")
+    people = people_from(["ann@example.org", "user_1"], ["E-1"], ["Drivers"], [], [file])
+    assert people is not None
+    assert sorted(one.value for one in people.entries) == [
+        "E-1",
+        "ann@example.org",
+        "bob@example.org",
+        "user_1",
+    ]
+    assert people.groups == ("Drivers",)
+    assert people_from([], [], [], [], []) is None
+
+
+def test_a_hold_list_is_read_and_one_that_holds_nobody_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "hold.txt"
+    file.write_text("\ufeff# on leave\nann@example.org  # until June\n\ncourse_1, user_2\n", encoding="utf-8")
+    assert read_hold(file) == ("ann@example.org", ("course_1", "user_2"))
+    for text in ("", "# nobody\n", "\n\n"):
+        file.write_text(text)
+        with pytest.raises(InvalidArgumentError, match="holds nobody"):
+            read_hold(file)
+    with pytest.raises(InvalidArgumentError, match="cannot be read"):
+        read_hold(tmp_path / "missing")
+
+
+def test_what_is_written_is_private_and_never_over_something(tmp_path: Path) -> None:
+    path = tmp_path / "card.html"
+    write_new(path, "first", "a card")
+    assert path.stat().st_mode & 0o077 == 0
+    with pytest.raises(InvalidArgumentError, match="never written over"):
+        write_new(path, "second", "a card")
+    assert path.read_text() == "first"
