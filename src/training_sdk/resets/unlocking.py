@@ -273,7 +273,7 @@ class Proving:
 
     def _give_up(self, *, is_settled: bool, settled: datetime) -> Flow[None]:
         if is_settled:
-            why = "the reset was accepted, and nothing of it is seen"
+            why = "the reset was not refused, and nothing of it is seen"
             yield from self._fail(why, [user.key for user in self.plan.reset.targets], reason="NOT_SEEN")
         raise ProofFailedError(
             f"it cannot be told before {settled:%Y-%m-%d %H:%M} UTC what the reset did. The format stays locked. Prove "

@@ -1,0 +1,167 @@
+"""A proof, stopped anywhere: what goes on sends nothing twice, and no proof is kept that was not seen."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training_sdk import ProofFailedError, ProofPlan, ResetFormat, TrainingError, _codec
+from training_sdk._flow import Act, Request, Response
+from training_sdk.models.progress import ProgressRow
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets.plan import PlannedReset
+from training_sdk.resets.planning import Wanted
+from training_sdk.resets.proofplan import Sighting, has_lost
+from training_sdk.resets.proofs import Proof, find_proof
+from training_sdk.resets.sending import Order
+from training_sdk.resets.unlocking import ProofRecorder, Proving, WantedProof, plan_proof
+from unit.sdk.fakes import CALLS, CLEARED, COURSE, Organisation, Puppet, row, untouched, user_id
+
+FORMAT = ResetFormat()
+CASES = (
+    row(0),
+    row(1),
+    untouched(2),
+    row(3, completed_at="", progress_percent=50.0, completed_lessons=1, score=0),
+)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Mortal(Puppet):
+    """Dies right before the nth effect that reaches disk or network, or right after it."""
+
+    def __init__(self, organisation: Organisation, at: int, *, after: bool, clock: float) -> None:
+        super().__init__(organisation, clock=clock)
+        self.left, self.after = at, after
+
+    def _perform(self, effect: object) -> object:
+        if not isinstance(effect, Act | Request):
+            return super()._perform(effect)
+        self.left -= 1
+        if self.left == 0 and not self.after:
+            raise Killed
+        result = super()._perform(effect)
+        if self.left == 0:
+            raise Killed
+        return result
+
+
+def service() -> Organisation:
+    return Organisation([dict(one) for one in CASES], reference=False)
+
+
+def planned(organisation: Organisation, clock: float = 0.0) -> ProofPlan:
+    wanted = WantedProof(Wanted((COURSE,), None), FORMAT, user_id(0), None)
+    return Puppet(organisation, clock=clock).run(plan_proof(CALLS, wanted))
+
+
+def proving(plan: ProofPlan) -> Proving:
+    keeper = ProofRecorder(None, None, timedelta(hours=4), witnesses=plan.witnesses)
+    return Proving(CALLS, plan, Order(plan.reset, FORMAT, "why"), keeper, timedelta(hours=3))
+
+
+def kept(plan: ProofPlan) -> Proof | None:
+    state = StateDirectory.existing()
+    return None if state is None else find_proof(state, plan.ground)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_killed_at_any_effect_it_goes_on_and_sends_nothing_twice(
+    after: bool, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    at, died = (
+        -1,
+        True,
+    )  # right after one effect is right before the next: every second one, twice, is all of them
+    while died:
+        at, organisation = at + 2, service()
+        monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path_factory.mktemp("state") / "own"))
+        plan = planned(organisation)
+        mortal = Mortal(organisation, at, after=after, clock=1.0)
+        flow = proving(plan).run()
+        try:
+            mortal.run(flow)
+            died = False
+        except (Killed, TrainingError):
+            flow.close()
+        assert not (kept(plan) and not organisation.resets)
+        if died and kept(plan) is None:
+            _go_on(organisation, mortal.clock + 60)
+        assert kept(plan) is not None
+        assert [json.loads(one.body or b"")["userIds"] for one in organisation.resets] == [[user_id(0)]]
+    assert at > 40
+
+
+def _go_on(organisation: Organisation, clock: float) -> None:
+    """Plan again and prove again, as somebody would who finds it stopped."""
+    try:
+        Puppet(organisation, clock=clock).run(proving(planned(organisation, clock)).run())
+    except ProofFailedError as error:
+        # Marked as sent, and killed before it was: nobody can know that before the feed has had its time.
+        if (error.reason, organisation.resets) != ("NOT_SEEN", []):
+            raise
+        later = clock + 4 * 3600
+        Puppet(organisation, clock=later).run(proving(planned(organisation, later)).run())
+
+
+def a_row(**changes: Any) -> ProgressRow:
+    return ProgressRow(
+        **{
+            "course_id": COURSE,
+            "user_id": "u",
+            "opened_at": None,
+            "completed_at": None,
+            "completed_lessons": 2,
+            "progress_percent": 50.0,
+            **changes,
+        }
+    )
+
+
+@given(lessons=st.integers(0, 5), percent=st.floats(0, 100))
+def test_whoever_learned_on_has_lost_nothing_and_whoever_has_less_has(lessons: int, percent: float) -> None:
+    before = PlannedReset.of(a_row())
+    found = has_lost(before, a_row(completed_lessons=lessons, progress_percent=percent))
+    assert found == (lessons < 2 or percent < 50.0)
+
+
+def test_every_target_and_every_witness_that_is_not_as_planned_is_sighted_once() -> None:
+    organisation = service()
+    plan = planned(organisation)
+    assert len(plan.witnesses) == 3
+    rows = {(COURSE, user_id(number)): _as_row(one) for number, one in enumerate(CASES)}
+    assert Sighting.of(plan, rows) == Sighting((), ((COURSE, user_id(0)),), (), ())
+    rows[COURSE, user_id(0)] = _as_row(untouched(0))
+    rows[COURSE, user_id(1)] = _as_row({**row(1), **CLEARED})
+    rows[COURSE, user_id(2)] = _as_row(row(2))
+    del rows[COURSE, user_id(3)]
+    seen = Sighting.of(plan, rows)
+    assert (seen.cleared, seen.unchanged) == (((COURSE, user_id(0)),), ())
+    assert seen.lost == ((COURSE, user_id(1)),)
+    assert set(seen.moved) == {(COURSE, user_id(2)), (COURSE, user_id(3))}
+
+
+def _as_row(fields: dict[str, Any]) -> ProgressRow:
+    body = json.dumps(fields).encode()
+    return _codec.decoder(ProgressRow)(Response(200, (), body))
+
+
+def test_the_phrase_fits_no_other_proof() -> None:
+    plan = planned(service())
+    assert plan.phrase.startswith('prove on "Forklift basics" with "Zoë No. 0" #')
+    others = (
+        evolve(plan, witnesses=plan.witnesses[1:]),
+        evolve(plan, format=ResetFormat(users="learnerIds")),
+        evolve(plan, way="everyone"),
+        evolve(plan, reset=evolve(plan.reset, read_at=plan.reset.read_at + timedelta(seconds=1))),
+    )
+    assert len({plan.phrase, *(other.phrase for other in others)}) == 5
