@@ -18,13 +18,13 @@ from training_sdk.evidence.pack import (
     PLAN,
     RAW,
     TARGETS,
+    Log,
     Manifest,
     Pack,
     Pseudonymised,
     manifest_bytes,
     parse_manifest,
     read_lines,
-    Log,
 )
 from training_sdk.evidence.tables import TABLES, Table, Tables, camel, json_line, said
 from training_sdk.evidence.verifying import verify_pack
@@ -103,8 +103,8 @@ def pseudonymise(
 
     The raw answers, the plan and every field that the tables have no column for are left out. The new manifest quotes
     the SHA-256 of the original's, which can then be purged. ``key`` has at least 16 random bytes: keep it elsewhere,
-    and destroy it to make the pseudonyms final. Dates and scores stay, so this is not anonymity. ``log`` gets a line that
-    names both packs.
+    and destroy it to make the pseudonyms final. Dates and scores stay, so this is not anonymity. ``log`` gets a line
+    that names both packs.
 
     Raises EvidenceError if the original is not as it was written, or if the new folder is there already.
     """

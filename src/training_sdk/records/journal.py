@@ -34,6 +34,7 @@ from training_sdk.records.folding import (
     fold,
 )
 from training_sdk.records.lines import Lines, damaged
+from training_sdk.records.state import StateDirectory
 
 FILE = "journal.jsonl"
 KINDS: Mapping[str, type[Event]] = {
@@ -57,6 +58,12 @@ def read_journal(folder: Path) -> tuple[Event, ...]:
     Raises RecordsDamagedError with file and line.
     """
     return _read(Lines(folder / FILE))[0]
+
+
+def is_closed(state: StateDirectory, digest: str) -> bool:
+    """Whether applying a plan has come to its end, so that its evidence may go when its time has passed."""
+    folder = state.path / "plans" / digest
+    return folder.is_dir() and any(isinstance(event, Closed) for event in read_journal(folder))
 
 
 @define

@@ -147,6 +147,7 @@ class Recorder(Keeper):
             organisation_id=plan.origin.organisation_id,
             reference_server=plan.origin.reference_server,
             audit_head=self._audit_log.head(),
+            seal=order.safeguards.seal,
         )
         self._pack = pack
         self._packs.append(str(pack.folder))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import Attribute, field, frozen
 
@@ -36,6 +36,11 @@ def _duration(_: object, attribute: Attribute[timedelta], value: object) -> None
         )
 
 
+def _hook(_: object, attribute: Attribute[Any], value: object) -> None:
+    if value is not None and not callable(value):
+        raise InvalidArgumentError(f"{attribute.name} must be a function, not {type(value).__name__}")
+
+
 def _four_eyes(_: object, __: object, value: object) -> None:
     if value not in (None, "signed", "procedural"):
         raise InvalidArgumentError(f"four_eyes {value!r} is none of None, 'signed', 'procedural'")
@@ -48,7 +53,8 @@ class Safeguards:
     ``protected_courses`` are ids that no plan may hold. ``max_users`` bounds the different people of one plan.
     ``plan_lifetime`` is how long a plan may be applied (24 h), ``evidence_lifetime`` how old evidence may be when a
     request is sent (4 h). ``four_eyes`` demands the approval of a second user: ``"signed"`` with an SSH key that
-    ``allowed_signers`` lists, or ``"procedural"``, which proves only that two tokens took part.
+    ``allowed_signers`` lists, or ``"procedural"``, which proves only that two tokens took part. ``seal`` encrypts the
+    evidence: it gets the bytes of each file and returns those to be kept; if it fails, nothing is sent.
     """
 
     protected_courses: frozenset[str] = field(default=frozenset(), converter=_ids)
@@ -57,6 +63,7 @@ class Safeguards:
     evidence_lifetime: timedelta = field(default=timedelta(hours=4), validator=_duration)
     four_eyes: FourEyes | None = field(default=None, validator=_four_eyes)
     allowed_signers: Path | None = field(default=None, converter=_optional_path)
+    seal: Callable[[bytes], bytes] | None = field(default=None, validator=_hook, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if self.four_eyes == "signed" and self.allowed_signers is None:

@@ -16,6 +16,7 @@ from attrs import define, evolve, field
 from training_sdk import (
     AlreadyAppliedError,
     Code,
+    EvidenceError,
     IncompleteResetError,
     InvalidArgumentError,
     NotFoundError,
@@ -31,6 +32,7 @@ from training_sdk import (
     Where,
 )
 from training_sdk._flow import Request, Response, Sleep
+from training_sdk.evidence import verify_pack
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import sending
 from training_sdk.resets.applying import apply_plan
@@ -502,3 +504,21 @@ def test_the_keeper_of_tests_and_the_true_one_send_the_same(tmp_path: Path) -> N
     apply(bare, plan_of(bare, [FIRST, SECOND]))
     kept(recorded, plan_of(recorded, [FIRST, SECOND]), tmp_path / "state")
     assert bare.people_sent == recorded.people_sent
+
+
+def test_evidence_is_sealed_by_the_hook_and_a_hook_that_fails_stops_the_reset(tmp_path: Path) -> None:
+    place = campus()
+    plan = plan_of(place, [FIRST])
+
+    def broken(data: bytes) -> bytes:
+        raise OSError("no key")
+
+    with pytest.raises(EvidenceError, match="no key") as failed:
+        kept(place, plan, tmp_path / "state", safeguards=Safeguards(seal=broken))
+    assert failed.value.reason == "EVIDENCE_NOT_SEALED"
+    assert not place.resets
+    report = kept(place, plan, tmp_path / "state", safeguards=Safeguards(seal=lambda data: data[::-1] + b"!"))
+    (pack,) = report.packs
+    everything = b"".join(path.read_bytes() for path in Path(pack).rglob("*") if path.is_file())
+    assert b"@example.test" not in everything
+    assert verify_pack(pack) == ()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from training_sdk import EvidenceError, InvalidArgumentError
 from training_sdk.evidence import history, packs_in, pseudonym, pseudonymise
-from unit.sdk.evidence.past import Told, FIRE, keep, past, seal, targets
+from unit.sdk.evidence.past import FIRE, Told, keep, past, seal, targets
 from unit.sdk.fakes import COURSE, user_id
 
 KEY = bytes(range(32))
