@@ -74,6 +74,7 @@ def kept(plan: ProofPlan) -> Proof | None:
     return None if state is None else find_proof(state, plan.ground)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_any_effect_it_goes_on_and_sends_nothing_twice(
     after: bool, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
