@@ -150,11 +150,14 @@ class MockTraining:
             self._names = {token: name for name, token in self._tokens.items()}
 
     def _strikes_somebody(self, fault: Fault) -> None:
-        """LookupError for a fault whose course or user is not in this world."""
-        if fault.course:
-            self.world.course(fault.course)
-        if fault.user:
-            self.world.user(fault.user)
+        """LookupError for a fault whose course or user is not in this world, or whose learner is not in the course."""
+        with self.world.lock:
+            course = self.world.course(fault.course) if fault.course else None
+            person = self.world.user(fault.user) if fault.user else None
+            if course and person and not self.world.main.progress[course.id].has(person.id):
+                raise LookupError(
+                    f"{course.title!r} is not assigned to {person.email or person.id}: name somebody who is in it"
+                )
 
     def token(self, name: TokenName) -> str:
         """A token by its name; LookupError lists the names there are."""

@@ -170,7 +170,7 @@ class Faults:
     """``mock.faults``: the script. Safe across threads; worlds have one each."""
 
     check: Callable[[Fault], None] | None = None
-    """Asked about every fault before it is added; raises LookupError for one whose course or user is unknown."""
+    """Asked about every fault before it is added; raises LookupError for one that names nobody it could be about."""
     _seed: int = 0
     _lines: list[_Line] = field(factory=list)
     _history: deque[Struck] = field(factory=lambda: deque(maxlen=_HISTORY))
@@ -180,7 +180,8 @@ class Faults:
     def add(self, kind: Kind, **fields: Any) -> Fault:
         """Add a line; the keywords are the fields of `Fault`.
 
-        TypeError or ValueError if it is none, or names a course or user that is not there.
+        TypeError or ValueError if it is none, names a course or user that is not there, or a learner who is not in
+        the course.
         """
         fault = Fault(kind, **fields)
         if self.check is not None:

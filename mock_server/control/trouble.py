@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -12,6 +13,7 @@ from attrs import evolve
 from mock_server.control.faults import Fault
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules.authentication import find_token
+from mock_server.rules.learning import NotAssignedError
 from mock_server.wire import answers
 from mock_server.wire.fields import camel
 from mock_server.wire.message import Delivery, Request, Response
@@ -55,7 +57,8 @@ def _strike(mock: MockTraining, request: Request, fault: Fault) -> Response | No
         case "course_archived":
             mock.world.update_course(fault.course, status=CourseStatus.ARCHIVED)
         case "learner_writes":
-            mock.world.complete_course(fault.course, fault.user)
+            with suppress(NotAssignedError):  # another fault may have taken them out of the course
+                mock.world.complete_course(fault.course, fault.user)
     return None
 
 

@@ -172,7 +172,10 @@ class OrganisationBuilder:
             else tuple(lessons),
             **fields,
         )
-        self.organisation.put_course(made)
+        if made.id in self.organisation.courses:
+            self.organisation.put_course(made)
+        else:
+            self.organisation.append_course(made)
         return made
 
     def lesson(self, title: str, created: datetime | None = None, **fields: Any) -> Lesson:
@@ -250,7 +253,8 @@ class OrganisationBuilder:
         self.organisation.certificates[course_id, user_id] = (made,)
 
     def finish(self) -> None:
-        """Work out every roster."""
+        """Put the courses in order, once for all of them, and work out every roster."""
+        self.organisation.sort_courses()
         for course_id in self.organisation.courses:
             self.organisation.progress[course_id].fill(self._roster(course_id))
 

@@ -60,15 +60,25 @@ class Organisation:
 
     def put_course(self, course: Course) -> None:
         """Add or replace a course."""
-        last = next(reversed(self.courses), "")
-        self.courses[course.id] = course
         if course.id in self.assigned:
+            self.courses[course.id] = course
             self.progress[course.id].forget_rows()
             return
+        last = next(reversed(self.courses), "")
+        self.append_course(course)
+        if course.id < last:  # ids sort by age, so that mostly there is nothing to do
+            self.sort_courses()
+
+    def append_course(self, course: Course) -> None:
+        """Add a course that is not there yet, behind all others; after many, `sort_courses` once."""
+        self.courses[course.id] = course
         self.assigned[course.id] = Assigned.nobody()
-        self.progress.add_course(course.id)
-        if course.id < last:
-            self.courses = dict(sorted(self.courses.items()))
+        self.progress.append_course(course.id)
+
+    def sort_courses(self) -> None:
+        """Put the courses, and what is recorded in them, in the order of their ids."""
+        self.courses = dict(sorted(self.courses.items()))
+        self.progress.sort_courses()
 
     def assign(self, course_id: str, assigned: Assigned) -> None:
         """Replace a course's assignments; the roster follows at once."""

@@ -249,13 +249,13 @@ class ProgressTable:
     def __getitem__(self, course_id: str) -> CourseProgress:
         return self.courses[course_id]
 
-    def add_course(self, course_id: str) -> CourseProgress:
-        """An empty partition, in its place in the order."""
-        last = next(reversed(self.courses), "")
+    def append_course(self, course_id: str) -> None:
+        """An empty partition behind all others; after many, `sort_courses` once."""
         self.courses[course_id] = CourseProgress(past=Past(self.clock) if self.clock else None)
-        if course_id < last:  # ids sort by age, so that mostly there is nothing to do
-            self.courses = dict(sorted(self.courses.items()))
-        return self.courses[course_id]
+
+    def sort_courses(self) -> None:
+        """Put the partitions in the order of course ids."""
+        self.courses = dict(sorted(self.courses.items()))
 
     def remember(self, clock: Clock | None) -> None:
         """Keep from now on what was before every change; with None no longer, and forget what was kept."""

@@ -11,8 +11,11 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import MockTraining
+from mock_server import MockTraining, Policy
+from mock_server.live import LiveWorld
 from mock_server.world import walks, written
+from mock_server.world.builder import WorldBuilder
+from mock_server.world.organisation import Organisation
 from mock_server.world.progress import CourseProgress
 from mock_server.world.walks import Places
 from unit.mock_server.core.speaker import ATTEMPTS, FEED, Speaker
@@ -194,3 +197,22 @@ def test_courses_may_be_added_in_any_order() -> None:
     mock.world.main.put_course(evolve(early, id="f" * 24))
     every = ["0" * 24, *ids, "f" * 24]
     assert list(mock.world.main.courses) == list(mock.world.main.progress.courses) == every
+
+
+def test_courses_built_in_any_order_are_sorted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sorts: list[Organisation] = []
+    sort = Organisation.sort_courses
+
+    def counted(organisation: Organisation) -> None:
+        sorts.append(organisation)
+        sort(organisation)
+
+    monkeypatch.setattr(Organisation, "sort_courses", counted)
+    builder = WorldBuilder(seed="any")
+    ids = [f"{number:024x}" for number in range(500)]
+    organisation = builder.organisation("Nordwerk")
+    for each in reversed(ids):
+        organisation.course(each, id=each)
+    built = builder.build(Policy(), LiveWorld).main
+    assert list(built.courses) == list(built.progress.courses) == ids
+    assert sorts == [built]

@@ -11,6 +11,7 @@ import pytest
 from mock_server import MockTraining
 from mock_server.control.faults import KINDS, Fault, Kind
 from mock_server.wire.message import Delivery, Request, Response
+from mock_server.world.courses import Assigned
 from mock_server.world.people import Status
 from unit.mock_server.core.speaker import (
     ANNA,
@@ -237,6 +238,15 @@ def test_a_learner_who_writes_right_after_the_reset_is_recorded_again(mock: Mock
     assert recorded(mock) == [somebody]
 
 
+def test_a_learner_who_was_taken_out_of_the_course_writes_nothing(mock: MockTraining) -> None:
+    somebody = recorded(mock)[0]
+    mock.faults.add("user_deactivated", user=somebody)
+    mock.faults.add("learner_writes", course=FORKLIFT, user=somebody)
+    before = mock.world.main.progress[course_id(mock)].records[somebody]
+    assert ask(mock).status == 200
+    assert mock.world.main.progress[course_id(mock)].records[somebody] is before
+
+
 def test_the_control_plane_is_never_struck(mock: MockTraining) -> None:
     mock.faults.add("error", times=None)
     assert statuses(mock, 3, "/_mock/health") == [200] * 3
@@ -317,3 +327,15 @@ def test_a_fault_that_names_nobody_fails_when_it_is_added(
     answer = mock.handle(Request("POST", "/_mock/faults", "", (("content-type", "application/json"),), body))
     assert answer.status == 400
     assert said in json.loads(answer.body)["message"]
+
+
+def test_a_learner_writes_only_in_a_course_that_is_assigned_to_them(mock: MockTraining) -> None:
+    stranger = user_of(mock, "resetter")
+    assert not mock.world.main.progress[course_id(mock)].has(stranger)
+    with pytest.raises(
+        ValueError, match=r"'Forklift basics' is not assigned to .*: name somebody who is in it"
+    ):
+        mock.faults.add("learner_writes", course=FORKLIFT, user=stranger)
+    assert mock.faults.script == ()
+    mock.world.main.assign(course_id(mock), Assigned({stranger: NOW}, {}, {}))
+    assert mock.faults.add("learner_writes", course=FORKLIFT, user=stranger) in mock.faults.script
