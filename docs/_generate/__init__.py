@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from docs._generate import contract, differences, notebook, proofs, tables
+from docs._generate import commands, contract, differences, notebook, proofs, tables
 
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
@@ -23,8 +23,11 @@ _ANY_MARKER = re.compile(r"<!--\s*generate\b.*")
 
 _PARTS: dict[str, Callable[..., str]] = {
     "capitals": differences.capitals,
+    "commands": commands.commands,
+    "common-options": commands.common_options,
     "contract": contract.contract,
     "errors": tables.errors,
+    "exit-codes": commands.exit_codes,
     "findings": differences.findings,
     "notebook": lambda path: notebook.to_markdown(notebook.execute(DOCS / path)),
     "operations": tables.operations,

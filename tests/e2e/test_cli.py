@@ -132,7 +132,8 @@ def test_each_exit_code_is_met(desk: Desk, server: Server) -> None:
         "courses", "--max-retry", "0.2", SAFETYCULTURE_BASE_URL="http://127.0.0.1:1"
     )
     met[ExitCode.FAILED] = desk.run("plan", "--course", "no such course", "--everyone")
-    met[ExitCode.USAGE] = desk.run("courses", SAFETYCULTURE_API_TOKEN="")
+    assert desk.run("courses", SAFETYCULTURE_API_TOKEN="").code == ExitCode.DENIED
+    met[ExitCode.USAGE] = desk.run("plan", "--course", COURSE)
     met[ExitCode.NOT_CONFIRMED] = desk.run(*apply[:-2])
     state = desk.folder / "unsafe"
     state.mkdir()

@@ -32,6 +32,9 @@ from training_sdk.resets.report import Outcome, ResetReport
 HARD_STOPS = ("COURSE_PROTECTED", "TOO_MANY_USERS")
 """Settings of the team, not slips of whoever types: the command is well-formed, and refused."""
 
+NO_TOKEN = "NO_TOKEN"  # noqa: S105 - a reason
+"""No source of a token gave one."""
+
 
 class ExitCode(IntEnum):
     """The exit codes of ``training-sdk``."""
@@ -87,6 +90,8 @@ def code_for(error: TrainingError) -> ExitCode:
     """What a command ends with that this error ended."""
     if error.report is not None and may_have_reset(error.report):
         return ExitCode.INCOMPLETE
+    if error.reason == NO_TOKEN:
+        return ExitCode.DENIED
     if error.reason in HARD_STOPS:
         return ExitCode.NOTHING_SENT
     for classes, code in _BY_CLASS:

@@ -11,10 +11,11 @@ from typing import Any, Self
 import click
 from attrs import define, field
 
+from training_sdk._options import DEFAULT_MAX_RETRY_SECONDS
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.output import Output
 from training_sdk.cli.profiles import Profile, find_profile
-from training_sdk.client import DEFAULT_MAX_RETRY_SECONDS, TrainingClient
+from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records.state import StateDirectory
 

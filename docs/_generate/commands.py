@@ -1,0 +1,78 @@
+"""The commands of ``training-sdk`` and what they end with, made from the program itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from docs._generate.tables import table
+from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.program import COMMANDS, NAME, program
+from training_sdk.cli.session import with_session
+
+SHELLS = "Print the script that completes training-sdk in a shell; each says how it is put in place."
+
+
+def exit_codes() -> str:
+    """Every exit code."""
+    rows = ((str(code.value), f"`{code.name}`", code.meaning) for code in ExitCode)
+    return table(("code", "name", "when"), rows)
+
+
+def commands() -> str:
+    """Every command with its options, but for those that all have."""
+    return "\n\n".join(_section(name, command) for name, command in all_commands())
+
+
+def common_options() -> str:
+    """The options that all commands have."""
+    context = click.Context(program)
+    return _options(context, _common())
+
+
+def all_commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command by what is typed, groups left out."""
+    context = click.Context(program)
+    for name in COMMANDS:
+        command = program.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {each}", one) for each, one in command.commands.items())
+        elif command is not None:
+            yield name, command
+
+
+def _section(name: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=f"{NAME} {name}")
+    common = {one.name for one in _common()}
+    own = [one for one in command.params if one.name not in common]
+    words = " ".join(command.collect_usage_pieces(context))
+    said = (command.help or "").replace("\b", "")
+    text = (
+        " ".join(line.strip() for line in said.splitlines() if line.strip())
+        if name != "completion"
+        else SHELLS
+    )
+    parts = [f"### {name}", text, f"`{NAME} {name} {words}`"]
+    listed = _options(context, [one for one in own if isinstance(one, click.Option)])
+    return "\n\n".join([*parts, *([listed] if listed else [])])
+
+
+def _options(context: click.Context, params: list[click.Parameter] | list[click.Option]) -> str:
+    records = (one.get_help_record(context) for one in params)
+    rows = [(f"`{_escaped(record[0])}`", _escaped(record[1])) for record in records if record]
+    return table(("option", "what"), rows) if rows else ""
+
+
+def _escaped(text: str) -> str:
+    """A text in a cell of a Markdown table."""
+    return text.replace("|", "\\|")
+
+
+def _common() -> list[click.Parameter]:
+    @click.command()
+    @with_session
+    def bare(_: object) -> None:
+        """Nothing of its own."""
+
+    return bare.params
