@@ -1,8 +1,9 @@
 """Unofficial typed SDK for SafetyCulture Training: courses, progress, and resets that cannot go wrong quietly."""
 
 from training_sdk._pages import AsyncListing, Listing, Page
+from training_sdk._raw import RawResponse
 from training_sdk._version import __version__
-from training_sdk.client import AsyncTrainingClient, RawResponse, TrainingClient
+from training_sdk.client import AsyncTrainingClient, TrainingClient
 from training_sdk.errors import (
     AlreadyAppliedError,
     APIConnectionError,

@@ -19,6 +19,7 @@ import httpx
 from attrs import evolve, field, frozen
 
 from training_sdk import _checks
+from training_sdk._body import Body, root_of
 from training_sdk._deadline import Deadline, keep_deadlines
 from training_sdk._flow import (
     Act,
@@ -49,7 +50,6 @@ Token: TypeAlias = str | Callable[[], str]
 AsyncToken: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
 USER_AGENT = f"training-sdk/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
-LARGEST_ANSWER = 256 * 1024 * 1024
 LONGEST_CONNECT = 10.0
 HOPELESS = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "Name or service not known")
 """Signs in an error that trying again would not help."""
@@ -198,7 +198,7 @@ def _translate(error: BaseException, prepared: httpx.Request, *, own: bool) -> T
     said = str(error) or type(error).__name__
     timeout = isinstance(error, httpx.TimeoutException | TimeoutError)
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
-        said = _root(error) or said
+        said = root_of(error) or said
         hopeless = any(sign in said for sign in HOPELESS)
         said = f"{said}. Is the server running, and base_url or SAFETYCULTURE_BASE_URL right?"
         where = f"{prepared.url.scheme}://{prepared.url.netloc.decode('ascii')}"
@@ -209,44 +209,6 @@ def _translate(error: BaseException, prepared: httpx.Request, *, own: bool) -> T
     if isinstance(error, httpx.DecodingError):
         what = "the answer cannot be decompressed"
     return NoAnswerError(f"{what}: {said}", timeout=timeout, request_id=request_id)
-
-
-def _root(error: BaseException) -> str:
-    """What the deepest cause of an error says; under trio httpx's own error says nothing."""
-    said = ""
-    cause: BaseException | None = error
-    while cause is not None:
-        said = str(cause) or said
-        cause = cause.__cause__ or cause.__context__
-    return said
-
-
-class _Body:
-    """Collects an answer within its time and size; a client from outside may bound each read only."""
-
-    def __init__(self, deadline: float, request_id: str) -> None:
-        self._chunks: list[bytes] = []
-        self._size = 0
-        self._deadline = deadline
-        self._request_id = request_id
-
-    def begin(self, answer: httpx.Response) -> None:
-        """Refuse an answer packed more than once, of which one small piece could unpack to fill the memory."""
-        if "," in answer.headers.get("content-encoding", ""):
-            raise NoAnswerError("the answer is encoded more than once", request_id=self._request_id)
-
-    def add(self, chunk: bytes) -> None:
-        self._chunks.append(chunk)
-        self._size += len(chunk)
-        if self._size > LARGEST_ANSWER:
-            raise NoAnswerError(f"the answer exceeds {LARGEST_ANSWER} bytes", request_id=self._request_id)
-        if time.monotonic() > self._deadline:
-            raise NoAnswerError(
-                "the answer was still coming in when time ran out", timeout=True, request_id=self._request_id
-            )
-
-    def whole(self) -> bytes:
-        return b"".join(self._chunks)
 
 
 def _note(request: Request, answer: Response, started: float) -> None:
@@ -331,11 +293,11 @@ class SyncDriver:
             raise UnsentError(problem) from None
         request_id = prepared.headers["x-request-id"]
         started = time.monotonic()
-        body = _Body(started + self.connection.timeout, request_id)
+        body = Body(started + self.connection.timeout, request_id)
         try:
             answer = self._http.send(prepared, stream=True, **_AS_PREPARED)
             try:
-                body.begin(answer)
+                body.begin(answer.headers.get("content-encoding", ""))
                 for chunk in answer.iter_bytes():
                     body.add(chunk)
             finally:
@@ -409,14 +371,14 @@ class AsyncDriver:
             raise UnsentError(problem) from None
         request_id = prepared.headers["x-request-id"]
         started = time.monotonic()
-        body = _Body(started + self.connection.timeout, request_id)
+        body = Body(started + self.connection.timeout, request_id)
         import anyio  # httpx itself brings it; imported late because sync users never need it
 
         try:
             with anyio.fail_after(self.connection.timeout + GRACE):
                 answer = await self._http.send(prepared, stream=True, **_AS_PREPARED)
                 try:
-                    body.begin(answer)
+                    body.begin(answer.headers.get("content-encoding", ""))
                     async for chunk in answer.aiter_bytes():
                         body.add(chunk)
                 finally:

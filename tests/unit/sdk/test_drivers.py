@@ -24,6 +24,7 @@ from training_sdk import (
     OutcomeUnknownError,
     TrainingClient,
     TrainingError,
+    _body,
     _drivers,
 )
 from unit.sdk.fakes import no_waiting
@@ -211,7 +212,7 @@ def test_a_packed_answer_is_unpacked(real: Real) -> None:
 def test_a_gzip_bomb_is_not_unpacked_to_its_end(
     real: Real, encoding: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_drivers, "LARGEST_ANSWER", 1_000_000)
+    monkeypatch.setattr(_body, "LARGEST_ANSWER", 1_000_000)
     bomb = gzip.compress(b" " * 20_000_000)
     content = gzip.compress(bomb) if b"," in encoding else bomb
     said = "exceeds 1000000 bytes|encoded more than once"

@@ -21,7 +21,7 @@ from training_sdk._flow import (
     TransportError,
     UnsentError,
 )
-from training_sdk.client import _read_only_by_environment
+from training_sdk._options import read_only_by_environment
 from training_sdk.testing.contract.outcome import BrokenRuleError, CannotRunError, NotCheckedError
 
 RESET = _urls.RESET_PATH
@@ -114,7 +114,7 @@ class Wire:
         """
         address = _urls.parse_base_url(base_url, allow_insecure_http=allow_insecure_http)
         # Each request names its own token, so the connection's is never sent.
-        may_only_read = read_only or _read_only_by_environment()
+        may_only_read = read_only or read_only_by_environment()
         connection = Connection(address, "none", timeout, read_only=may_only_read)
         return cls(address, SyncDriver(connection, http_client), secret)
 

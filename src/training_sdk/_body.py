@@ -1,0 +1,49 @@
+"""The body of an answer while it comes in, bounded in time and size; and what its failures say at their root."""
+
+from __future__ import annotations
+
+import time
+
+from training_sdk._flow import NoAnswerError
+
+LARGEST_ANSWER = 256 * 1024 * 1024
+
+
+class Body:
+    """Collects an answer within its time and size; a client from outside may bound each read only."""
+
+    def __init__(self, deadline: float, request_id: str) -> None:
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._deadline = deadline
+        self._request_id = request_id
+
+    def begin(self, encoding: str) -> None:
+        """Refuse an answer packed more than once, of which one small piece could unpack to fill the memory."""
+        if "," in encoding:
+            raise NoAnswerError("the answer is encoded more than once", request_id=self._request_id)
+
+    def add(self, chunk: bytes) -> None:
+        """Add to it. Raises NoAnswerError once it is too much or too late."""
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size > LARGEST_ANSWER:
+            raise NoAnswerError(f"the answer exceeds {LARGEST_ANSWER} bytes", request_id=self._request_id)
+        if time.monotonic() > self._deadline:
+            raise NoAnswerError(
+                "the answer was still coming in when time ran out", timeout=True, request_id=self._request_id
+            )
+
+    def whole(self) -> bytes:
+        """Everything that came."""
+        return b"".join(self._chunks)
+
+
+def root_of(error: BaseException) -> str:
+    """What the deepest cause of an error says; under trio httpx's own error says nothing."""
+    said = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        said = str(cause) or said
+        cause = cause.__cause__ or cause.__context__
+    return said
