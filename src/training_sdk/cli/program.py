@@ -14,7 +14,7 @@ from attrs import frozen
 from training_sdk._version import __version__
 from training_sdk.cli.codes import ExitCode, code_for, may_have_reset
 from training_sdk.cli.output import Output, prepare_streams, silence, write
-from training_sdk.errors import TrainingError
+from training_sdk.errors import ProofFailedError, TrainingError
 
 NAME = "training-sdk"
 
@@ -128,7 +128,7 @@ def _told(error: TrainingError, out: Output) -> int:
 
         known = {"report": of_report(report)}
         out.say(report)
-        if may_have_reset(report):
+        if may_have_reset(report) and not isinstance(error, ProofFailedError):
             out.note(
                 "It stopped half-way. What became of everyone stands above; to go on:\n"
                 f"  {NAME} resume PLAN.json --confirm …"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,12 @@ def _waves(
     )
 
 
+STOPPING = (
+    b"\nStopping before the next request; the one under way is finished. Once more to stop at once, which may leave "
+    b"the fate of its people unknown.\n"
+)
+
+
 @define
 class _Stop:
     """Whether somebody has asked to stop."""
@@ -167,10 +174,9 @@ class _Stop:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        self.out.note(
-            "\nStopping before the next request; the one under way is finished. Once more to stop at once, which may "
-            "leave the fate of its people unknown."
-        )
+        # Past the stream and its buffer: the signal may have come while something was being written to it.
+        with suppress(OSError, ValueError):
+            os.write(self.out.stderr.fileno(), STOPPING)
 
 
 @contextmanager

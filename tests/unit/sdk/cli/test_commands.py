@@ -1,0 +1,164 @@
+"""Commands in this process, against the demo organisation on a socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mock_server import MockTraining
+from training_sdk.cli import main
+from training_sdk.cli.codes import ExitCode
+from training_sdk.evidence import pack, packs_in, purging
+
+COURSE = "6908610029087ab67fa50c2e"
+SIOBHAN = "siobhan.doyle@nordwerk.example"
+Run = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def mock() -> MockTraining:
+    return MockTraining.demo()
+
+
+@pytest.fixture
+def run(
+    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Run]:
+    """Run a command with --json: its exit code and document."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "state"))
+
+    def ran(*arguments: str) -> tuple[int, Any]:
+        capsys.readouterr()
+        code = main([*arguments, "--json"])
+        out = capsys.readouterr().out
+        return code, json.loads(out) if out else None
+
+    with mock.serve(port=0) as server:
+        monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
+        yield ran
+
+
+def reset(run: Run) -> None:
+    _, planned = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    assert run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])[0] == 0
+
+
+def test_packs_lose_their_names_and_then_go_after_their_own_phrase(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reset(run)
+    (folder,) = packs_in(tmp_path / "state" / "evidence")
+    (tmp_path / "key").write_bytes(b"k" * 32)
+    code, made = run("evidence", "pseudonymise", str(folder), "copy", "--key-file", "key")
+    assert code == 0
+    assert not any(SIOBHAN.encode() in path.read_bytes() for path in Path(made["pack"]).iterdir())
+    assert run("evidence", "verify", "copy")[0] == 0
+    assert run("evidence", "pseudonymise", str(folder), "copy", "--key-file", "key")[0] == ExitCode.RECORDS
+    assert run("evidence", "purge", "--older-than", "1")[1]["packs"][0]["purged"] is False
+    _age(monkeypatch, days=3)
+    code, dry = run("evidence", "purge", "--older-than", "2", "--dry-run")
+    assert (code, dry["phrase"]) == (0, "purge 1 packs older than 2 days")
+    for wrong in ([], ["--confirm", "purge"]):
+        assert run("evidence", "purge", "--older-than", "2", *wrong)[0] == ExitCode.NOT_CONFIRMED
+    assert folder.exists()
+    code, gone = run("evidence", "purge", "--older-than", "2", "--confirm", dry["phrase"])
+    assert (code, gone["packs"][0]["purged"], folder.exists()) == (0, True, False)
+    assert run("audit", "verify")[0] == 0
+    events = [entry["event"] for entry in run("audit", "show")[1]["entries"]]
+    assert "evidence purged" in events
+
+
+def _age(monkeypatch: pytest.MonkeyPatch, *, days: int) -> None:
+    """Let packs be older than they are."""
+    parse = pack.parse_manifest
+
+    def older(data: bytes, folder: Path) -> pack.Manifest:
+        manifest = parse(data, folder)
+        apart = timedelta(days=days)
+        read_at = pack.ReadAt(manifest.read_at.first - apart, manifest.read_at.last - apart)
+        return evolve(manifest, read_at=read_at)
+
+    monkeypatch.setattr(purging, "parse_manifest", older)
+
+
+def test_a_changed_byte_of_evidence_or_audit_log_ends_with_6(run: Run, tmp_path: Path) -> None:
+    reset(run)
+    assert run("evidence", "verify")[0] == run("audit", "verify")[0] == 0
+    (folder,) = packs_in(tmp_path / "state" / "evidence")
+    rows = folder / "rows.jsonl"
+    rows.write_bytes(rows.read_bytes().replace(b"100", b"101", 1))
+    code, found = run("evidence", "verify")
+    assert code == ExitCode.RECORDS
+    assert found["packs"][0]["in_audit_log"] is True
+    assert found["packs"][0]["findings"]
+    log = tmp_path / "state" / "audit.jsonl"
+    log.write_bytes(log.read_bytes().replace(b'"test"', b'"best"', 1))
+    assert run("audit", "verify")[0] == run("audit", "show")[0] == ExitCode.RECORDS
+    assert run("doctor")[0] == ExitCode.FAILED
+
+
+def test_who_is_due_is_planned_without_those_on_hold_and_nobody_is_due_twice(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "hold.txt").write_text(f"{SIOBHAN}\n")
+    rule = ("due", "--course", COURSE, "--months", "1", "--zone", "Europe/Zurich")
+    code, found = run(*rule, "--hold", "hold.txt", "--save", "plan.json", "--card", "card.html")
+    assert code == 0
+    assert [case["email"] for case in found["due"]["held"]] == [SIOBHAN]
+    planned = {user["email"] for user in found["plan"]["plan"]["users"]}
+    assert planned == {case["email"] for case in found["due"]["due"]}
+    assert planned
+    assert SIOBHAN not in planned
+    assert SIOBHAN not in (tmp_path / "card.html").read_text()
+    assert run("apply", "plan.json", "--reason", "yearly", "--confirm", found["plan"]["phrase"])[0] == 0
+    assert run(*rule, "--hold", "hold.txt")[1]["due"]["due"] == []
+    (tmp_path / "days.csv").write_text("user_id,date\nuser_x,2020-13-01\n")
+    wrong = run("due", "--course", COURSE, "--anniversaries", "days.csv", "--zone", "UTC")
+    assert wrong[0] == ExitCode.USAGE
+    assert "line 2" in wrong[1]["error"]["message"]
+
+
+def test_a_profile_that_cannot_write_resets_nobody(run: Run, mock: MockTraining, tmp_path: Path) -> None:
+    profiles = tmp_path / "profiles.toml"
+    profiles.write_text("default = 'a'\n[profiles.a]\nread_only = true\n")
+    profiles.chmod(0o600)
+    _, planned = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    confirmed = ("--reason", "test", "--confirm", planned["phrase"], "--profiles", str(profiles))
+    code, said = run("apply", "plan.json", *confirmed)
+    assert (code, said["error"]["class"]) == (ExitCode.NOTHING_SENT, "ReadOnlyError")
+    assert not [*mock.calls.of("reset")]
+
+
+def test_a_token_of_a_profile_goes_to_no_other_address(run: Run, tmp_path: Path) -> None:
+    profiles = tmp_path / "profiles.toml"
+    profiles.write_text("[profiles.a]\nbase_url = 'https://api.example.org'\ntoken = 'scapi_x'\n")
+    profiles.chmod(0o600)
+    elsewhere = ("--profile", "a", "--profiles", str(profiles), "--base-url", "http://127.0.0.1:1")
+    code, said = run("courses", *elsewhere)
+    assert code == ExitCode.USAGE
+    assert "elsewhere" in said["error"]["message"]
+
+
+def test_who_is_named_in_a_file_and_by_option_is_one_person(run: Run, tmp_path: Path) -> None:
+    assert run("plan", "--people-template")[1]["template"].startswith("user_id,email")
+    (tmp_path / "people.csv").write_text(f"email;note\n{SIOBHAN};x\n")
+    assert run("plan", "--check-people", "people.csv") == (0, {"file": "people.csv", "problems": []})
+    (tmp_path / "bad.csv").write_text("mail\nx\n")
+    assert run("plan", "--check-people", "bad.csv")[0] == ExitCode.USAGE
+    code, planned = run("plan", "--course", COURSE, "--people", "people.csv", "--user", SIOBHAN.upper())
+    assert (code, planned["people"], planned["saved"]) == (0, 1, None)
+
+
+def test_the_contract_kit_is_reached(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["contract", "--help"]) == 0
+    assert "--read-only" in capsys.readouterr().out
+    assert main(["contract", "--nonsense"]) == ExitCode.USAGE
