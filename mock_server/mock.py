@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
@@ -98,13 +98,19 @@ class MockTraining:
 
     @classmethod
     def from_evidence(
-        cls, folder: str | PathLike[str], *, policy: Policy | None = None, now: datetime | None = None
+        cls,
+        folder: str | PathLike[str],
+        *,
+        unseal: Callable[[bytes], bytes] | None = None,
+        policy: Policy | None = None,
+        now: datetime | None = None,
     ) -> MockTraining:
         """The world that an evidence pack describes: those about to be reset, as they stood, lessons and attempts too.
 
-        ExporterCsvError, naming file and line, if anything in it is wrong.
+        ``unseal`` opens the files of a sealed pack. In a pseudonymised one people go by their pseudonyms.
+        ExporterCsvError, naming file and line, if anything in it is wrong, unfinished or not what was written.
         """
-        builder = build_evidence(folder, now=now)
+        builder = build_evidence(folder, unseal=unseal, now=now)
         return cls(builder.build(policy or Policy(), LiveWorld), builder.tokens)
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from mock_server.world.differences import Change
 from mock_server.world.ledger import AuditEntry
 
 URL_VARIABLE, TOKEN_VARIABLE = "SAFETYCULTURE_BASE_URL", "SAFETYCULTURE_API_TOKEN"
+RECORDS_VARIABLE = "TRAINING_SDK_STATE_DIR"
+"""Where a script keeps journals, evidence and audit log: what was only rehearsed must not stand among what was done."""
 _SHOWN = 40
 
 
@@ -23,13 +26,14 @@ class RehearsalError(Exception):
 def run(mock: MockTraining, command: Sequence[str], token: TokenName) -> int:
     """Run a command with the server's address and a token in its environment alone; its exit code.
 
-    RehearsalError if it cannot be started.
+    Its records are kept in a directory of this rehearsal, which goes with it. RehearsalError if it cannot be started.
     """
-    with mock.serve() as server:
+    with mock.serve() as server, tempfile.TemporaryDirectory(prefix="rehearsal-") as records:
         spared = ",".join(filter(None, (os.environ.get("NO_PROXY"), server.host)))
         own = {
             URL_VARIABLE: server.url,
             TOKEN_VARIABLE: mock.token(token),
+            RECORDS_VARIABLE: records,
             "NO_PROXY": spared,
             "no_proxy": spared,
         }

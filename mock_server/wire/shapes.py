@@ -151,10 +151,10 @@ def lesson_progress(course: Course, lesson: Lesson, progress: LessonProgress | N
 
 
 def attempt(course_id: str, user_id: str, attempt: Attempt) -> Json:
-    """One try at a lesson (A). Records may be shared, so its id is made of theirs and whose it is."""
+    """One try at a lesson (A). Records may be shared, so its id is made of theirs and whose it is, unless it is own."""
     whose = f"{course_id}/{user_id}/{attempt.id}".encode()
     return {
-        "id": str(UUID(blake2b(whose, digest_size=16).hexdigest())),
+        "id": attempt.id if attempt.has_own_id else str(UUID(blake2b(whose, digest_size=16).hexdigest())),
         "userId": user_id,
         "courseId": course_id,
         "lessonId": attempt.lesson_id,

@@ -1,24 +1,25 @@
 """An evidence pack as a world to rehearse against: what was kept of a course before a reset, as it stood then.
 
 The rows of a pack are the feed's own, so they are checked and loaded as those of an export are; lessons and attempts
-come on top, with their own ids. What a pack does not say is made up as for an export.
+come on top, with their own ids. What a pack does not say is made up as for an export. A pseudonymised pack is loaded
+like any other: its people go by their pseudonyms.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from mock_server.world.builder import OrganisationBuilder, WorldBuilder
 from mock_server.world.courses import Course, Lesson
+from mock_server.world.evidence_files import Line, PackFiles, Unseal
 from mock_server.world.exporter_csv import build_rows
-from mock_server.world.exporter_rows import COLUMNS, ExporterCsvError, ExportRow, Problem, checked
+from mock_server.world.exporter_rows import COLUMNS, ExporterCsvError, ExportRow, checked
 from mock_server.world.progress import Attempt, LessonProgress
 
 Key = tuple[str, str]
@@ -27,44 +28,20 @@ Key = tuple[str, str]
 _T = TypeVar("_T")
 
 
-@frozen
-class _Line:
-    """One line of a file of a pack."""
-
-    source: str
-    number: int
-    values: Mapping[str, Any]
-
-    def get(self, name: str, kind: type[_T], default: _T | None = None) -> _T:
-        """A field in either spelling. ExporterCsvError, naming the line, if it is missing or of another type."""
-        first, *others = name.split("_")
-        camel = "".join((first, *map(str.capitalize, others)))
-        value = self.values.get(name, self.values.get(camel, default))
-        if kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is not kind:
-            raise ExporterCsvError(
-                self.source, (Problem(self.number, name, f"must be there, as {kind.__name__}"),)
-            )
-        return value
-
-    @property
-    def key(self) -> Key:
-        """Whom it is about."""
-        return self.get("course_id", str), self.get("user_id", str)
-
-
-def build_evidence(folder: str | PathLike[str], *, now: datetime | None = None) -> WorldBuilder:
+def build_evidence(
+    folder: str | PathLike[str], *, unseal: Unseal | None = None, now: datetime | None = None
+) -> WorldBuilder:
     """Load a pack. ExporterCsvError, and nothing loaded, if anything in it is wrong.
 
-    ``now`` freezes the world's clock. Ids stay, tokens are random.
+    ``unseal`` opens a sealed one. ``now`` freezes the world's clock. Ids stay, tokens are random.
     """
-    pack = Path(fspath(folder))
-    lines = list(_lines(pack / "rows.jsonl", needed=True))
+    pack = PackFiles.open(Path(fspath(folder)), unseal)
+    lines = list(pack.lines("rows.jsonl", needed=True))
+    _refuse_repeated(lines)
     builder = build_rows([_row(line) for line in lines], now=now)
     organisation = builder.main
     lessons, titles = _lessons(pack)
-    attempts = _grouped(pack / "attempts.jsonl", _attempt)
+    attempts = _grouped(pack.lines("attempts.jsonl"), _attempt)
     for course_id in list(organisation.organisation.courses):
         _name_lessons(organisation, course_id, titles.get(course_id, {}))
     for line in lines:
@@ -72,27 +49,15 @@ def build_evidence(folder: str | PathLike[str], *, now: datetime | None = None) 
     return builder
 
 
-def _lines(path: Path, *, needed: bool = False) -> Iterator[_Line]:
-    if not needed and not path.exists():
-        return
-    try:
-        texts = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        message = f"cannot be read: {error.strerror}; name the folder of an evidence pack, unsealed"
-        raise ExporterCsvError(str(path), (Problem(1, "", message),)) from None
-    except UnicodeDecodeError:
-        raise ExporterCsvError(str(path), (Problem(1, "", "is not UTF-8"),)) from None
-    for number, text in enumerate(texts, 1):
-        try:
-            values = json.loads(text)
-        except ValueError:
-            values = None
-        if not isinstance(values, dict):
-            raise ExporterCsvError(str(path), (Problem(number, "", "is not a JSON object"),))
-        yield _Line(str(path), number, values)
+def _refuse_repeated(lines: Iterable[Line]) -> None:
+    first: dict[Key, int] = {}
+    for line in lines:
+        before = first.setdefault(line.key, line.number)
+        if before != line.number:
+            raise line.problem(f"this user stands in this course already, in line {before}", "user_id")
 
 
-def _row(line: _Line) -> ExportRow:
+def _row(line: Line) -> ExportRow:
     cells = {name: line.values.get(name, "") for name in COLUMNS}
     problems, row = checked(
         line.number, {name: "" if each is None else str(each) for name, each in cells.items()}
@@ -102,18 +67,18 @@ def _row(line: _Line) -> ExportRow:
     return row
 
 
-def _grouped(path: Path, read: Callable[[_Line], _T]) -> dict[Key, list[_T]]:
+def _grouped(lines: Iterable[Line], read: Callable[[Line], _T]) -> dict[Key, list[_T]]:
     found: dict[Key, list[_T]] = {}
-    for line in _lines(path):
+    for line in lines:
         found.setdefault(line.key, []).append(read(line))
     return found
 
 
-def _lessons(pack: Path) -> tuple[dict[Key, list[LessonProgress]], dict[str, dict[str, str]]]:
+def _lessons(pack: PackFiles) -> tuple[dict[Key, list[LessonProgress]], dict[str, dict[str, str]]]:
     """What was reached in lessons, and the titles of every course's lessons by id, in order."""
     found: dict[Key, list[LessonProgress]] = {}
     titles: dict[str, dict[str, str]] = {}
-    for line in _lines(pack / "lessons.jsonl"):
+    for line in pack.lines("lessons.jsonl"):
         lesson_id = line.get("lesson_id", str)
         titles.setdefault(line.key[0], {})[lesson_id] = line.get("lesson_title", str)
         if line.get("opened", bool):
@@ -129,7 +94,7 @@ def _lessons(pack: Path) -> tuple[dict[Key, list[LessonProgress]], dict[str, dic
     return found, titles
 
 
-def _attempt(line: _Line) -> Attempt:
+def _attempt(line: Line) -> Attempt:
     return Attempt(
         line.get("id", str),
         line.get("lesson_id", str),
@@ -137,6 +102,7 @@ def _attempt(line: _Line) -> Attempt:
         line.get("completed_date_time", str),
         line.get("score", int),
         line.get("success", bool),
+        has_own_id=True,
     )
 
 
@@ -151,7 +117,7 @@ def _name_lessons(organisation: OrganisationBuilder, course_id: str, titles: Map
 
 def _fill(
     organisation: OrganisationBuilder,
-    line: _Line,
+    line: Line,
     lessons: list[LessonProgress] | tuple[()],
     attempts: list[Attempt] | tuple[()],
 ) -> None:

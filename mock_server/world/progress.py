@@ -41,6 +41,8 @@ class Attempt:
     completed_at: str
     score: int
     success: bool
+    has_own_id: bool = False
+    """Whether its id came from elsewhere and stands on the wire as it is: its record is nobody else's."""
 
 
 @frozen
