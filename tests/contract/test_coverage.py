@@ -68,7 +68,7 @@ OFFERED: dict[str, tuple[str, Call]] = {
 
 BESIDE = {
     *("courses.get", "request", "resets.plan", "resets.plan_everyone", "resets.plan_due", "resets.approve"),
-    "resets.resume",
+    *("resets.resume", "resets.plan_proof", "resets.prove_format", "resets.wait_until_verified"),
 }
 """Methods that are made of others' operations."""
 

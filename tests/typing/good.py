@@ -95,7 +95,9 @@ def sync(client: TrainingClient, plan: ResetPlan, due: Due) -> None:
     assert_type(client.request("GET", "/x", params={"a": 1}), RawResponse)
 
 
-def asynchronous(client: AsyncTrainingClient, plan: ResetPlan, due: Due) -> list[object]:
+def asynchronous(
+    client: AsyncTrainingClient, plan: ResetPlan, due: Due, proof: ProofPlan, report: ResetReport
+) -> list[object]:
     return [
         assert_type(client.users.me(), Coroutine[Any, Any, Me]),
         assert_type(client.users.list(usernames=["u"]), AsyncListing[User]),
@@ -124,6 +126,11 @@ def asynchronous(client: AsyncTrainingClient, plan: ResetPlan, due: Due) -> list
         assert_type(client.resets.plan_due(due), Coroutine[Any, Any, ResetPlan]),
         assert_type(client.resets.approve(plan, confirm="typed"), Coroutine[Any, Any, Approval]),
         assert_type(client.resets.resume(plan, confirm="typed"), Coroutine[Any, Any, ResetReport]),
+        assert_type(client.resets.plan_proof("c", server_side=True), Coroutine[Any, Any, ProofPlan]),
+        assert_type(
+            client.resets.prove_format(proof, confirm="typed", reason="why"), Coroutine[Any, Any, Proof]
+        ),
+        assert_type(client.resets.wait_until_verified(report), Coroutine[Any, Any, Verification]),
         assert_type(
             client.resets.apply(plan, confirm="typed", server_side=True), Coroutine[Any, Any, ResetReport]
         ),

@@ -277,15 +277,16 @@ class Resets(Bound[D]):
 
         Raises InvalidArgumentError if the course or the person will not do, PlanMismatchError on the reference server.
 
-        REST: as for ``plan_everyone``, and the progress feed of each of these people.
+        REST: the calls of ``plan_everyone`` (statistics: shape assumed), and the progress feed of each of these people.
         """
+        course = _checks.one_id(course_id, "course_id")
         by_server = _checks.yes_or_no(server_side, "server_side")
         who = None if person is None else _checks.text(person, "person", longest=320)
         if by_server == (who is not None):
             raise InvalidArgumentError(
                 "name the person who is to be reset, or nobody with server_side=True, to reset everyone on it"
             )
-        wanted = self._wanted(_checks.one_id(course_id, "course_id"), None, None, None)
+        wanted = self._wanted(course, None, None, None)
         return plan_proof(self._calls, WantedProof(wanted, self._format, who, self._state_dir))
 
     @operation
@@ -310,7 +311,7 @@ class Resets(Bound[D]):
 
         Raises ProofFailedError if it did something else, or that cannot be told yet; otherwise as ``apply``.
 
-        REST: as for ``apply``, and the progress feed.
+        REST: the calls of ``apply`` (path published, body **assumed**), and the progress feed.
         """
         check_phrase(plan, confirm, self._format)
         check_safeguards(plan.reset, self._safeguards)
