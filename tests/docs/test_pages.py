@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import pkgutil
 import re
 import subprocess
 import sys
+from collections.abc import Collection, Iterator
 from io import BytesIO
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import matplotlib.image
@@ -22,6 +25,10 @@ from mock_server.contract.shapes import SHAPES
 from mock_server.operations.table import OPERATIONS
 from mock_server.policy import Policy
 from mock_server.refusal import Reason
+from training_sdk import evidence, recertification
+from training_sdk.records import audit, chain, events, folding, journal, state
+from training_sdk.records.chain import Link
+from training_sdk.records.journal import Journal
 
 DOCS = _generate.DOCS
 ROOT = _generate.ROOT
@@ -60,6 +67,61 @@ def test_the_phrase_is_written_out(page: str) -> None:
 
 
 # --- lists that must be whole ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("package", [training_sdk, evidence, recertification], ids=lambda each: each.__name__)
+def test_every_public_name_stands_on_a_reference_page(package: ModuleType) -> None:
+    documented, text = reference()
+    missing = [
+        name for name in package.__all__ if not is_shown(getattr(package, name), name, documented, text)
+    ]
+    assert missing == []
+
+
+def is_shown(what: object, name: str, documented: Collection[object], text: str) -> bool:
+    """Whether it is described by its docstring; an error has a row of its own, an alias or a text is mentioned."""
+    if isinstance(what, type) and issubclass(what, Exception):
+        return f"| `{name}` |" in text or what in documented
+    if isinstance(what, type) or callable(what):
+        return what in documented
+    return re.search(rf"`([\w.]+\.)?{name}`", text) is not None
+
+
+def test_the_public_classes_of_the_records_stand_on_a_reference_page() -> None:
+    documented, _ = reference()
+    internal = {Journal, Link}  # what writes and checks; nobody else needs it
+    classes = {
+        each
+        for module in (audit, chain, events, folding, journal, state)
+        for name, each in vars(module).items()
+        if isinstance(each, type) and each.__module__ == module.__name__ and not name.startswith("_")
+    }
+    assert [each for each in classes - internal if each not in documented] == []
+    assert len(classes) > 20
+
+
+def test_what_the_reference_describes_twice_is_nothing() -> None:
+    named = [name for page in sorted((DOCS / "reference").glob("*.md")) for name, _ in described(page)]
+    assert sorted({name for name in named if named.count(name) > 1}) == []
+
+
+def reference() -> tuple[Collection[object], str]:
+    """What the reference pages describe by directives, and their text."""
+    pages = sorted((DOCS / "reference").glob("*.md"))
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    return [found for page in pages for _, found in described(page)], text
+
+
+def described(page: Path) -> Iterator[tuple[str, object]]:
+    """The full names in the directives of a page, and what they name."""
+    module = ""
+    directive = r"^\.\. (currentmodule|auto(?:class|exception|function)):: ([\w.]+)"
+    for kind, name in re.findall(directive, page.read_text(encoding="utf-8"), re.MULTILINE):
+        if kind == "currentmodule":
+            module = name
+        else:
+            place, _, last = (name if "." in name else f"{module}.{name}").rpartition(".")
+            yield f"{place}.{last}", pkgutil.resolve_name(f"{place}:{last}")
 
 
 def test_every_error_has_its_row_and_its_place_in_the_tree() -> None:
