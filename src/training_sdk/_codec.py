@@ -58,6 +58,15 @@ def dumps(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
+def plain(value: Any) -> dict[str, Any]:
+    """A value of attrs classes as plain JSON data, dates in ISO 8601: how everything is written that is kept."""
+    return attrs.asdict(value, value_serializer=_written)
+
+
+def _written(_: Any, __: Any, value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
 def structure(value: Any, shape: type[T], response: Response) -> T:
     """Plain JSON data of an answer as ``shape``. Raises DecodingError with status and request id."""
     return structure_value(value, shape, status=response.status, request_id=response.request_id)

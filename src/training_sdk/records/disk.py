@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from training_sdk.errors import RecordsUnwritableError
+from training_sdk.errors import InvalidArgumentError, RecordsUnwritableError
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -73,6 +73,31 @@ def sync_folder(path: Path) -> None:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+
+def write_new(path: str | os.PathLike[str], data: bytes, what: str) -> None:
+    """Write a file of the user's own naming, 0600, that was not there before; ``what`` is it, for messages.
+
+    Raises InvalidArgumentError if it is there or cannot be written; then nothing is left of it.
+    """
+    target = Path(path)
+    try:
+        file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _ALWAYS, PRIVATE_FILE)
+    except FileExistsError:
+        raise InvalidArgumentError(
+            f"{target} exists; {what} is never written over another file. Choose a new name"
+        ) from None
+    except OSError as error:
+        raise InvalidArgumentError(f"{what} cannot be written to {target}: {error.strerror}") from error
+    try:
+        try:
+            write_all(file, data)
+            sync(file)
+        finally:
+            os.close(file)
+    except OSError as error:
+        target.unlink()  # half of it is none
+        raise InvalidArgumentError(f"{what} cannot be written to {target}: {error.strerror}") from error
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -88,6 +88,8 @@ class JournalState:
     packs: tuple[EvidenceKept, ...] = ()
     chunks: dict[int, Chunk] = field(factory=dict)
     users: dict[Key, Standing] = field(factory=dict)
+    last: dict[Key, int] = field(factory=dict)
+    """The latest request that named each person: what became of an earlier one is settled."""
     codes: dict[Key, str] = field(factory=dict)
     """Why each skipped person was skipped."""
     closed: Closed | None = None
@@ -107,8 +109,13 @@ class JournalState:
         return tuple(
             chunk
             for chunk in self.chunks.values()
-            if any(self.users[key] is Standing.UNKNOWN for key in chunk.people)
+            if any(self.is_open(chunk, user_id) for user_id in chunk.user_ids)
         )
+
+    def is_open(self, chunk: Chunk, user_id: str) -> bool:
+        """Whether it is this request of which it is not known whether it reset this person."""
+        key = (chunk.course_id, user_id)
+        return self.users[key] is Standing.UNKNOWN and self.last[key] == chunk.number
 
     def take(self, event: Event) -> None:
         """Go one event further. Raises OutOfOrderError, and then nothing has changed."""
@@ -134,7 +141,7 @@ class JournalState:
     def _open(self, event: Opened) -> None:
         _refuse_unless(not self.has_sent, "a request has been sent: it can be resumed, and not begun anew")
         self.opened = event
-        self.chunks, self.users, self.codes = {}, {}, {}
+        self.chunks, self.users, self.last, self.codes = {}, {}, {}, {}
 
     def _skip(self, event: SkippedUsers) -> None:
         people = {(event.course_id, user_id): code for user_id, code in event.codes.items()}
@@ -152,6 +159,7 @@ class JournalState:
         self._refuse_standing(chunk.people, Standing.RESET, Standing.UNKNOWN, Standing.SKIPPED)
         self.chunks[event.chunk] = chunk
         self.users |= dict.fromkeys(chunk.people, Standing.UNSENT)
+        self.last |= dict.fromkeys(chunk.people, chunk.number)
 
     def _go_on(self, event: Sent | Answered | Refused | Lost) -> None:
         needed = (ChunkFate.INTENDED,) if isinstance(event, Sent) else (ChunkFate.SENT,)
@@ -187,6 +195,7 @@ class JournalState:
             _refuse_unless(verdict in _VERDICTS, f"{verdict!r} is no verdict")
             allowed = verdict == APPLIED or self.users[key] is not Standing.RESET
             _refuse_unless(allowed, f"{key[1]} has been reset already")
+            _refuse_unless(self.last[key] == chunk.number, f"{key[1]} has been sent again since")
         self.chunks[chunk.number] = evolve(chunk, fate=ChunkFate.READ_BACK)
         self.users |= {key: _VERDICTS[verdict] for key, verdict in found.items()}
 

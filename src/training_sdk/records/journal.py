@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -115,9 +114,7 @@ class Journal:
                 f"{self._lines.path} cannot say {name!r} now: {error}. Nothing was noted"
             ) from None
         try:
-            entry = seal(
-                {"event": _NAMES[type(event)], **attrs.asdict(event, value_serializer=_plain)}, self._head
-            )
+            entry = seal({"event": _NAMES[type(event)], **_codec.plain(event)}, self._head)
             self._lines.append(entry)
         except BaseException:
             self._state = self.state()
@@ -136,10 +133,6 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _plain(_: Any, __: Any, value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _read(lines: Lines) -> tuple[tuple[Event, ...], Head]:

@@ -85,6 +85,10 @@ class Account:
         for user in people:
             self.outcomes[user.key] = UserOutcome(user.course_id, user.user_id, outcome, detail, code, error)
 
+    def reopen(self, user: PlannedReset) -> None:
+        """Let somebody stand as before anything was sent."""
+        self.outcomes[user.key] = _first(user, self.order.plan.selection)
+
     def stopped(self, people: Sequence[PlannedReset], fate: Fate, finished_at: datetime) -> TrainingError:
         """Settle the people of a request that was stopped; the error to raise, with the account of everyone."""
         self.settle(people, fate.outcome, fate.error.message, fate.code, type(fate.error).__name__)

@@ -149,7 +149,9 @@ class Run:
             yield from self._leave_out(people, moved(people, rows), rows)
 
     def _course(self, course: PlannedCourse, work: Sequence[Piece]) -> Flow[None]:
-        people = [user for user in self.order.plan.users if user.course_id == course.id and self._is_open(user)]
+        people = [
+            user for user in self.order.plan.users if user.course_id == course.id and self._is_open(user)
+        ]
         first = work[0].people if work else ()
         yield from self._guarded(first, self._read_again(course, people))
         for number, piece in enumerate(work):

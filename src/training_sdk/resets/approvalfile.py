@@ -7,10 +7,10 @@ import os
 import stat
 from datetime import UTC, datetime
 from os import PathLike
-from pathlib import Path
 from typing import Any, NoReturn
 
-from training_sdk.errors import ApprovalError, InvalidArgumentError
+from training_sdk.errors import ApprovalError
+from training_sdk.records import disk
 from training_sdk.resets.approval import FORM, Approval, Approver
 
 LARGEST = 64 * 1024
@@ -23,26 +23,7 @@ APPROVER = frozenset({"user_id", "name", "organisation_id"})
 
 def save(approval: Approval, path: str | PathLike[str]) -> None:
     """Write an approval to a new file that only its owner can read."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise InvalidArgumentError(
-            f"{Path(path)} exists; an approval is never written over another file. Choose a new name"
-        ) from None
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(dumps(approval))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        Path(path).unlink()  # half an approval is none
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: str | PathLike[str], error: OSError) -> InvalidArgumentError:
-    return InvalidArgumentError(f"the approval cannot be written to {Path(path)}: {error.strerror}")
+    disk.write_new(path, dumps(approval), "an approval")
 
 
 def dumps(approval: Approval) -> bytes:

@@ -17,11 +17,11 @@ from training_sdk.errors import (
     ApprovalError,
     InvalidArgumentError,
     PermissionDeniedError,
-    PlanMismatchError,
 )
 from training_sdk.models.users import Me, SeatType, User, UserStatus
 from training_sdk.resets.approval import Approval, Approved, Approver, Kind, message
 from training_sdk.resets.confirming import check_confirmation, check_lifetime
+from training_sdk.resets.identity import check_place
 from training_sdk.resets.plan import Origin, ResetPlan
 from training_sdk.resets.wording import shown
 from training_sdk.resources.users import WHO_AM_I, found_users, read_me, reference_server
@@ -47,7 +47,7 @@ def approve(
     """Approve a plan as the owner of this client's token; with ``key``, signed."""
     check_confirmation(plan, confirm)
     here, approver = yield from _who(calls)
-    _check_place(plan, here)
+    check_place(plan, here, done="approved")
     yield from _check_people(calls, {approver.user_id: "approves"}, blind=key is not None)
     now: Moment = yield Now()
     check_lifetime(plan, now.utc)
@@ -76,23 +76,6 @@ def _who(calls: Calls) -> Flow[tuple[Origin, Approver]]:
     return origin, Approver(me.user_id, name, me.organisation_id)
 
 
-def _check_place(plan: ResetPlan, here: Origin) -> None:
-    made = plan.origin
-    for there, now in (
-        (f"on {made.base_url}", f"on {here.base_url}"),
-        (f"in organisation {made.organisation_id}", f"in organisation {here.organisation_id}"),
-        (_kind(made), _kind(here)),
-    ):
-        if there != now:
-            raise PlanMismatchError(
-                f"the plan was made {there}, but this client works {now}. Nothing was approved"
-            )
-
-
-def _kind(origin: Origin) -> str:
-    return f"on {'the' if origin.reference_server else 'a service that is not the'} reference server"
-
-
 # --- applying what was approved --------------------------------------------------------------------------------------
 
 
@@ -118,7 +101,7 @@ def require_approval(
         )
     if here is None:
         here, _ = yield from _who(calls)
-    _check_place(plan, here)
+    check_place(plan, here, done="approved")
     now: Moment = yield Now()
     approved = yield from check_approval(
         plan,

@@ -76,8 +76,8 @@ def check_origin(plan: ResetPlan, here: Origin, proof: Proof | None = None) -> N
         raise UnconfirmedFormatError(UNCONFIRMED.format(where=here.base_url))
 
 
-def check_place(plan: ResetPlan, here: Origin) -> None:
-    """Raise PlanMismatchError unless this is where the plan was made."""
+def check_place(plan: ResetPlan, here: Origin, *, done: str = "sent") -> None:
+    """Raise PlanMismatchError, saying that nothing was ``done``, unless this is where the plan was made."""
     made = plan.origin
     for there, now in (
         (f"on {made.base_url}", f"on {here.base_url}"),
@@ -86,7 +86,7 @@ def check_place(plan: ResetPlan, here: Origin) -> None:
     ):
         if there != now:
             raise PlanMismatchError(
-                f"the plan was made {there}, but this client works {now}. Nothing was sent"
+                f"the plan was made {there}, but this client works {now}. Nothing was {done}"
             )
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import attrs
 from attrs import frozen
 
-from training_sdk import _codec
-from training_sdk.errors import DecodingError, RecordsDamagedError
-from training_sdk.records import disk
+from training_sdk.errors import RecordsDamagedError
+from training_sdk.records import disk, documents
 from training_sdk.records.events import Event, Sent
 from training_sdk.records.folding import Chunk, ChunkFate, JournalState, fold
 from training_sdk.records.journal import read_journal
@@ -48,9 +44,7 @@ class Begun:
 def put(state: StateDirectory, plan: ProofPlan) -> None:
     """Remember a proof that is about to begin, in the place of one that came to its end."""
     saved = _Saved(plan.digest, plan.reset.digest, plan.witnesses, plan.format, plan.way)
-    document = attrs.asdict(saved, value_serializer=_plain)
-    content = json.dumps(document, indent=1, sort_keys=True).encode("ascii")
-    disk.write_whole(_path(state, plan.ground), content)
+    documents.put(_path(state, plan.ground), saved)
 
 
 def drop(state: StateDirectory, ground: Ground) -> None:
@@ -64,14 +58,9 @@ def drop(state: StateDirectory, ground: Ground) -> None:
 def find(state: StateDirectory, ground: Ground) -> ProofPlan | None:
     """The proof for this ground whose request was sent, and whose end is open. Raises RecordsDamagedError."""
     path = state.path / "proofs" / _name(ground)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    saved = documents.get(path, _Saved)
+    if saved is None:
         return None
-    try:
-        saved = _codec.structure_value(json.loads(content), _Saved)
-    except (ValueError, RecursionError, DecodingError) as error:
-        raise RecordsDamagedError(f"{path} is not what was written: {error}") from None
     if begun(state, saved.plan_digest) is None:
         return None
     reset = planfile.load(state.plan_folder(saved.plan_digest) / reportfile.PLAN)
@@ -107,7 +96,3 @@ def _path(state: StateDirectory, ground: Ground) -> Path:
 
 def _name(ground: Ground) -> str:
     return f"{ground.name}.pending.json"
-
-
-def _plain(_: Any, __: Any, value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value

@@ -10,9 +10,9 @@ from functools import cached_property
 from os import PathLike
 from typing import Any, Literal, TypeAlias
 
-import attrs
 from attrs import frozen
 
+from training_sdk import _codec
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.progress import ProgressRow, ProgressState
 from training_sdk.resets import wording
@@ -214,7 +214,7 @@ class ResetPlan:
 
     def document(self) -> dict[str, Any]:
         """The plan as plain JSON data: what is digested, and what is saved."""
-        return {"form": FORM, **attrs.asdict(self, value_serializer=_plain)}
+        return {"form": FORM, **_codec.plain(self)}
 
     @property
     def phrase(self) -> str:
@@ -249,7 +249,3 @@ class ResetPlan:
 
     def _repr_html_(self) -> str:
         return wording.plan_html(self)
-
-
-def _plain(_: Any, __: Any, value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value

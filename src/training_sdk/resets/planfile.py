@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from training_sdk import _codec
 from training_sdk.errors import DecodingError, InvalidArgumentError
+from training_sdk.records import disk
 from training_sdk.resets.plan import FORM, ResetPlan
 
 LARGEST = 512 * 1024 * 1024
@@ -17,22 +17,7 @@ LARGEST = 512 * 1024 * 1024
 
 def save(plan: ResetPlan, path: str | PathLike[str]) -> None:
     """Write a plan to a new file."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise InvalidArgumentError(
-            f"{Path(path)} exists; a plan is never written over another file. Choose a new name"
-        ) from None
-    except OSError as error:
-        raise InvalidArgumentError(f"the plan cannot be written to {Path(path)}: {error.strerror}") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(dumps(plan))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        Path(path).unlink()  # half a plan is none
-        raise InvalidArgumentError(f"the plan cannot be written to {Path(path)}: {error.strerror}") from error
+    disk.write_new(path, dumps(plan), "a plan")
 
 
 def dumps(plan: ResetPlan) -> bytes:

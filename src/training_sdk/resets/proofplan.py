@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 import attrs
 from attrs import frozen
 
+from training_sdk import _codec
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets import wording
 from training_sdk.resets.format import ResetFormat
@@ -48,7 +47,7 @@ class ProofPlan:
     def _digest(self) -> str:
         document = {
             "reset": self.reset.digest,
-            "witnesses": [attrs.asdict(one, value_serializer=_plain) for one in self.witnesses],
+            "witnesses": [_codec.plain(one) for one in self.witnesses],
             "format": attrs.asdict(self.format),
             "way": self.way,
         }
@@ -138,7 +137,3 @@ def has_lost(before: PlannedReset, row: ProgressRow) -> bool:
         or row.completed_lessons < before.completed_lessons
         or row.progress_percent < before.percent
     )
-
-
-def _plain(_: Any, __: Any, value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value

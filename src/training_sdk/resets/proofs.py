@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 from attrs import frozen
 
-from training_sdk import _codec
-from training_sdk.errors import DecodingError, RecordsDamagedError
-from training_sdk.records import disk
+from training_sdk.errors import RecordsDamagedError
+from training_sdk.records import disk, documents
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.plan import Origin
@@ -62,24 +61,15 @@ class Proof:
 def find_proof(state: StateDirectory, ground: Ground) -> Proof | None:
     """What was proved for this ground on this machine. Raises RecordsDamagedError if it is not what was written."""
     path = state.path / "proofs" / f"{ground.name}.json"
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    try:
-        proof = _codec.structure_value(json.loads(content), Proof)
-    except (ValueError, RecursionError, DecodingError) as error:
-        raise RecordsDamagedError(f"{path} is not what was written: {error}. Prove the format anew") from None
-    if proof.ground != ground:
+    proof = documents.get(path, Proof)
+    if proof is not None and proof.ground != ground:
         raise RecordsDamagedError(f"{path} is the proof of something else. Prove the format anew")
     return proof
 
 
 def save_proof(state: StateDirectory, proof: Proof) -> None:
     """Keep a proof, in the place of an earlier one for the same ground."""
-    document = attrs.asdict(proof, value_serializer=_plain)
-    content = json.dumps(document, indent=1, sort_keys=True).encode("ascii")
-    disk.write_whole(state.proofs / f"{proof.ground.name}.json", content)
+    documents.put(state.proofs / f"{proof.ground.name}.json", proof)
 
 
 def withdraw_proof(state: StateDirectory, ground: Ground) -> bool:
@@ -91,7 +81,3 @@ def withdraw_proof(state: StateDirectory, ground: Ground) -> bool:
         path.unlink()
         disk.sync_folder(path.parent)
     return True
-
-
-def _plain(_: Any, __: Any, value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import attrs
 from attrs import frozen
 
-from training_sdk import _codec
-from training_sdk.errors import DecodingError, RecordsDamagedError, TrainingError
-from training_sdk.records import disk
+from training_sdk.errors import RecordsDamagedError, RecordsError
+from training_sdk.records import disk, documents
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import planfile
 from training_sdk.resets.plan import Key, Origin
@@ -57,8 +53,7 @@ def dumps(report: ResetReport) -> bytes:
         report.ticket,
         report.packs,
     )
-    document = attrs.asdict(saved, value_serializer=_plain)
-    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode("ascii")
+    return documents.dumps(saved)
 
 
 def save(report: ResetReport, folder: Path) -> None:
@@ -105,16 +100,9 @@ def _reports(state: StateDirectory) -> Iterator[_Saved]:
 
 def _read(folder: Path) -> _Saved:
     path = folder / REPORT
-    try:
-        saved = _codec.structure_value(json.loads(path.read_bytes()), _Saved)
-    except OSError as error:
-        raise TrainingError(f"there is no report in {folder}: {error.strerror}") from error
-    except (ValueError, RecursionError, DecodingError) as error:
-        raise RecordsDamagedError(f"{path} is not what was written: {error}") from None
+    saved = documents.get(path, _Saved)
+    if saved is None:
+        raise RecordsError(f"there is no report in {folder}: the plan was not applied on this machine")
     if saved.form != FORM:
         raise RecordsDamagedError(f"{path} has form {saved.form}, and this version reads form {FORM}")
     return saved
-
-
-def _plain(_: Any, __: Any, value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value

@@ -94,6 +94,7 @@ class Resumption:
     def find_work(self) -> Flow[Sequence[Piece]]:
         """Read back every request whose fate is open; whoever is known not to have been reset is left to do."""
         sent_at = times_sent(self.keeper.journal.events)
+        self._settle(self.keeper.journal.state())  # whatever stops this, the account says what is known
         for chunk in self.keeper.journal.state().to_read_back:
             yield from self._read_back(chunk, sent_at[chunk.number])
         state = self.keeper.journal.state()
@@ -115,7 +116,7 @@ class Resumption:
         verdicts = {
             user_id: verdict_on(planned[user_id], rows.get(user_id), is_settled=is_settled)
             for user_id in chunk.user_ids
-            if state.standing(chunk.course_id, user_id) is Standing.UNKNOWN
+            if state.is_open(chunk, user_id)
         }
         if self.order.server_side and APPLIED in verdicts.values():
             # One call for everyone takes effect for all or for none, so whoever is not seen cleared is no proof.
@@ -133,6 +134,8 @@ class Resumption:
                 self.account.settle([user], Outcome.SKIPPED, "moved since the plan was made", code)
             elif standing is Standing.UNKNOWN:
                 self._leave_unknown(user, by_key[user.key])
+            else:
+                self.account.reopen(user)
 
     def _leave_unknown(self, user: PlannedReset, chunk: Chunk) -> None:
         silent = chunk.fate is ChunkFate.ANSWERED or chunk.message is None
