@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,20 @@ def _points(arena: Field, ground: Ground) -> list[str]:
         points: list[str] = Ground.make(arena, ground.kind, ground.colour, Path(name)).start()["points"]
     arena.door.mock, arena.door.resets = ground.mock, 0
     return points
+
+
+@pytest.mark.parametrize(("kind", "colour"), [("live", "sync"), ("live", "async")])
+def test_a_request_sent_again_is_judged_by_when_it_was_sent_again(arena: Field, ground: Ground) -> None:
+    """The first never arrived, the second did, unheard of: that the first is long past says nothing of the second."""
+    ground.mock.lag = timedelta(hours=2)
+    ground.before = ground.mock.state()
+    ground.mock.faults.add("drop", operation="ResetCourseProgress")
+    assert ground.start()["error"] == "OutcomeUnknownError"
+    ground.mock.faults.add("drop", operation="ResetCourseProgress", when="after")
+    ground.pass_time()
+    assert ground.start()["error"] == "OutcomeUnknownError"
+    assert len(ground.truth()) == 5
+    ground.pass_time(600)
+    counts = ground.check(ground.start())
+    assert counts["unknown"] == 5
+    ground.finished(ground.go_on())

@@ -277,6 +277,18 @@ def test_how_a_person_stands_after(events: list[Event], standing: str, open_chun
     assert [chunk.number for chunk in fold(story).to_read_back] == open_chunks
 
 
+@pytest.mark.parametrize("first", [[refused(0)], [lost(0), read_back(0, u1="not applied", u2="not applied")]])
+def test_only_the_latest_request_that_named_somebody_is_read_back(first: list[Event]) -> None:
+    """What became of the earlier one is settled; by its time the later one would be judged too early."""
+    story: list[Event] = [opened(), intent(0, "u1", "u2"), sent(0), *first, intent(1, "u1"), sent(1), lost(1)]
+    state = fold(story)
+    assert [chunk.number for chunk in state.to_read_back] == [1]
+    assert [state.is_open(chunk, "u1") for chunk in state.chunks.values()] == [False, True]
+    with pytest.raises(OutOfOrderError, match=r"sent again since|request 0 is refused"):
+        state.take(read_back(0, u1="not applied"))
+    assert fold([*story, read_back(1, u1="not applied")]).to_read_back == ()
+
+
 def test_one_call_for_everyone_is_believed_only_when_read_back() -> None:
     events: list[Event] = [opened(server_side=True), intent(0, "u1"), sent(0), answered(0, 1)]
     assert standings(events) == {"u1": "unknown"}
