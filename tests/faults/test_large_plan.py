@@ -1,0 +1,48 @@
+"""A large plan from end to end: how many requests it takes, and how much memory, beside a small one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "large_plan.py"
+FEED = "/training/v1/feed/training-course-progress"
+LESSONS = "GET /training/analytics/v1/users/{id}/lessons/progress"
+RESET = "POST /training/courseprogress/v1/reset"
+MIB = 1 << 20
+
+
+def measured(learners: int, courses: int) -> dict[str, Any]:
+    command = [sys.executable, str(BENCHMARK), str(learners), str(courses), "--json"]
+    found: dict[str, Any] = json.loads(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    )
+    return found
+
+
+@pytest.mark.heavy
+def test_a_large_plan_takes_the_fewest_requests_and_bounded_memory() -> None:
+    """Resets: every thousand ids one; lessons: every person one, whatever the number of courses; WhoAmI: when planning,
+    when applying, and before the first reset. Memory grows by less than 6 KiB a reset.
+    """
+    small, large = measured(500, 10), measured(10_000, 10)
+    for found in (small, large):
+        rows = found["rows"].values()
+        chunks = sum(ceil(count / 1000) for count in rows)
+        assert found["complete"]
+        assert (found["reset"], found["twice"]) == (found["targets"], 0)
+        assert found["asked"][RESET] == chunks
+        assert found["asked"][LESSONS] == found["people"]
+        assert found["asked"]["GET /accounts/user/v1/user:WhoAmI"] == 3
+        assert found["asked"]["GET /training/analytics/v1/courses/statistics"] == 2
+        # Each course is read when planning, as evidence, and again before each of its requests; pages hold 1000 rows.
+        pages = sum((2 + ceil(count / 1000)) * ceil(count / 1000) for count in rows)
+        assert found["asked"][f"GET {FEED}"] == pages
+    growth = (large["memory"] - small["memory"]) / (large["targets"] - small["targets"])
+    assert growth < 6 * 1024, f"{growth:.0f} bytes a reset; {large['memory'] / MIB:.0f} MiB in all"
