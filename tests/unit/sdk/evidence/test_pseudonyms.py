@@ -113,7 +113,7 @@ def test_only_a_pack_that_is_as_it_was_written_is_pseudonymised_and_once(pack: P
         pseudonymise(pack.folder, copy.folder, KEY, log=Told())
     with pytest.raises(EvidenceError, match="nobody's progress"):
         open_pack(copy.folder)
-    (pack.folder / "raw" / "000001.json").write_text(json.dumps({"items": []}))
+    (pack.folder / "raw" / "000001.answers").write_text(json.dumps({"items": []}))
     with pytest.raises(EvidenceError, match="not as it was written"):
         pseudonymise(pack.folder, pack.folder.with_name("third"), KEY, log=Told())
     assert not pack.folder.with_name("third").exists()
