@@ -114,6 +114,15 @@ def test_R08_more_ids_than_the_policy_allows_are_refused_counted_as_sent(
     assert stage.reset(body, confirming(FORKLIFT, 1)).json() == {"usersUpdated": 1}
 
 
+@pytest.mark.parametrize(
+    ("colour", "door"),
+    [
+        ("sync", "in-process"),
+        ("async", "socket"),
+        pytest.param("sync", "socket", marks=pytest.mark.heavy),
+        pytest.param("async", "in-process", marks=pytest.mark.heavy),
+    ],
+)
 def test_R08_a_thousand_and_one_people_are_sent_in_chunks(new_stage: NewStage) -> None:
     mock = MockTraining.generate(users=1300, courses=1, seed=8)
     stage = new_stage(mock)

@@ -13,7 +13,7 @@ from mock_server.rules import rate_limits
 from training_sdk import RateLimitError, TrainingClient
 
 PROCESSES = 3
-EACH = 9
+EACH = 6
 LIMIT = 10
 WINDOW = 2.0
 SCRIPT = """

@@ -290,7 +290,7 @@ class WorldMachine(WatchedWorld):
 
 
 _FAST = settings(
-    max_examples=60,
+    max_examples=40,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,
