@@ -51,7 +51,7 @@ from training_sdk.models.users import Me, SeatType, User, UserStatus
 from training_sdk.resets.approval import Approval, Approver
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.people import Named, People
-from training_sdk.resets.plan import Losses, Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.plan import EveryonePlan, Losses, Origin, PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resets.proofplan import ProofPlan
 from training_sdk.resets.proofs import Proof
 from training_sdk.resets.report import Code, Outcome, ResetReport, UserOutcome
@@ -88,6 +88,7 @@ __all__ = [
     "DecodingError",
     "DueBy",
     "ErrorInfo",
+    "EveryonePlan",
     "EvidenceError",
     "Group",
     "GroupMember",

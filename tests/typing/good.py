@@ -19,6 +19,7 @@ from training_sdk import (
     Course,
     CourseStatistics,
     CourseStatus,
+    EveryonePlan,
     Group,
     GroupMember,
     LearningPath,
@@ -81,7 +82,7 @@ def sync(client: TrainingClient, plan: ResetPlan, due: Due) -> None:
     assert_type(client.sites.list(), Listing[Site])
     assert_type(client.sites.members(site_ids={"s"}), Listing[SiteMember])
     assert_type(client.resets.plan("c", users=["u"], only="completed"), ResetPlan)
-    assert_type(client.resets.plan_everyone("c", only=None), ResetPlan)
+    assert_type(client.resets.plan_everyone("c", only=None), EveryonePlan)
     assert_type(client.resets.plan(["c", "d"], People.of(["a@example.test"]), where=WHERE), ResetPlan)
     assert_type(client.resets.plan([], users=["u"], paths=["p"]), ResetPlan)
     assert_type(client.resets.plan_due(due), ResetPlan)
@@ -122,7 +123,7 @@ def asynchronous(
         assert_type(client.sites.list(), AsyncListing[Site]),
         assert_type(client.sites.members(), AsyncListing[SiteMember]),
         assert_type(client.resets.plan("c", users=["u"]), Coroutine[Any, Any, ResetPlan]),
-        assert_type(client.resets.plan_everyone("c"), Coroutine[Any, Any, ResetPlan]),
+        assert_type(client.resets.plan_everyone("c"), Coroutine[Any, Any, EveryonePlan]),
         assert_type(client.resets.plan_due(due), Coroutine[Any, Any, ResetPlan]),
         assert_type(client.resets.approve(plan, confirm="typed"), Coroutine[Any, Any, Approval]),
         assert_type(client.resets.resume(plan, confirm="typed"), Coroutine[Any, Any, ResetReport]),
@@ -140,7 +141,7 @@ def asynchronous(
 
 async def awaited(client: AsyncTrainingClient) -> None:
     assert_type(await client.courses.get("c"), Course)
-    assert_type(await client.resets.plan_everyone("c"), ResetPlan)
+    assert_type(await client.resets.plan_everyone("c"), EveryonePlan)
     async for row in client.progress.list():
         assert_type(row, ProgressRow)
     async for page in client.courses.list().pages():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, StalePlanError
-from training_sdk.resets.plan import Origin, ResetPlan
+from training_sdk.resets.plan import EveryonePlan, Origin, ResetPlan
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.sending import Order
 
@@ -19,7 +19,7 @@ def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool = 
             f"plan must be a ResetPlan from client.resets.plan(…), not {type(plan).__name__}"
         )
     _check_shape(plan)
-    if server_side and (plan.scope != "everyone" or plan.selection):
+    if server_side and (not isinstance(plan, EveryonePlan) or plan.selection):
         raise InvalidArgumentError(
             "server_side=True resets whoever the server takes for everyone, so it needs a plan from "
             "plan_everyone(…) without 'only' or 'where'"

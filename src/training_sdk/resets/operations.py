@@ -22,8 +22,8 @@ from training_sdk.resets.confirming import check_confirmation, check_safeguards
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.four_eyes import approve
 from training_sdk.resets.people import Named, People
-from training_sdk.resets.plan import Key, Only, Origin, ResetPlan
-from training_sdk.resets.planning import Wanted, make_plan
+from training_sdk.resets.plan import EveryonePlan, Key, Only, Origin, ResetPlan
+from training_sdk.resets.planning import Wanted, make_everyone_plan, make_plan
 from training_sdk.resets.proofplan import ProofPlan
 from training_sdk.resets.proofs import Ground, Proof, find_proof
 from training_sdk.resets.recording import Recorder
@@ -88,7 +88,7 @@ class Resets(Bound[D]):
     @operation
     def plan_everyone(
         self, courses: str | Iterable[str], *, only: Only | None = None, where: Where | None = None
-    ) -> Flow[ResetPlan]:
+    ) -> Flow[EveryonePlan]:
         """Plan the reset of everyone assigned to these courses whom this token sees, and change nothing.
 
         Refused with PermissionDeniedError if the feed shows fewer people than the statistics count; a server that
@@ -97,7 +97,7 @@ class Resets(Bound[D]):
 
         REST: as for ``plan``, and ``GET /training/analytics/v1/courses/statistics`` (shape assumed).
         """
-        return make_plan(self._calls, self._wanted(courses, None, only, where))
+        return make_everyone_plan(self._calls, self._wanted(courses, None, only, where))
 
     @operation
     def plan_due(self, due: Due) -> Flow[ResetPlan]:

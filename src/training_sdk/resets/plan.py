@@ -141,13 +141,17 @@ class ResetPlan:
     """
 
     courses: tuple[PlannedCourse, ...]
-    scope: Scope
     selection: str | None
     users: tuple[PlannedReset, ...]
     read_at: datetime
     expires_at: datetime
     origin: Origin
     warnings: tuple[str, ...] = ()
+
+    @property
+    def scope(self) -> Scope:
+        """Whom the plan is for: ``"users"`` that were named, or ``"everyone"``, which is an EveryonePlan."""
+        return "users"
 
     @property
     def course(self) -> PlannedCourse:
@@ -214,7 +218,7 @@ class ResetPlan:
 
     def document(self) -> dict[str, Any]:
         """The plan as plain JSON data: what is digested, and what is saved."""
-        return {"form": FORM, **_codec.plain(self)}
+        return {"form": FORM, "scope": self.scope, **_codec.plain(self)}
 
     @property
     def phrase(self) -> str:
@@ -249,3 +253,16 @@ class ResetPlan:
 
     def _repr_html_(self) -> str:
         return wording.plan_html(self)
+
+
+@frozen(repr=False)
+class EveryonePlan(ResetPlan):
+    """A plan for everyone assigned whom the token sees; made by ``client.resets.plan_everyone`` alone.
+
+    A type of its own, so that no list that happens to be empty can become one.
+    """
+
+    @property
+    def scope(self) -> Scope:
+        """``"everyone"``"""
+        return "everyone"

@@ -10,7 +10,7 @@ from typing import Any
 from training_sdk import _codec
 from training_sdk.errors import DecodingError, InvalidArgumentError
 from training_sdk.records import disk
-from training_sdk.resets.plan import FORM, ResetPlan
+from training_sdk.resets.plan import FORM, EveryonePlan, ResetPlan
 
 LARGEST = 512 * 1024 * 1024
 
@@ -44,8 +44,9 @@ def loads(content: bytes, name: str) -> ResetPlan:
         raise InvalidArgumentError(
             f"{name} holds a plan of form {form!r}, and this version reads form {FORM}. Plan again"
         )
+    kind = EveryonePlan if document.pop("scope", None) == "everyone" else ResetPlan
     try:
-        plan = _codec.structure_value(document, ResetPlan)
+        plan = _codec.structure_value(document, kind)
     except DecodingError as error:
         raise InvalidArgumentError(f"{name} is not a whole plan: {error.message}") from None
     if not plan.courses or (plan.digest, plan.phrase) != (digest, phrase):

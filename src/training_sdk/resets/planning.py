@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
@@ -21,7 +22,7 @@ from training_sdk.models.progress import ProgressRow
 from training_sdk.resets.cautions import Paths, about_courses, about_paths, read_paths
 from training_sdk.resets.identity import who_and_where
 from training_sdk.resets.people import People
-from training_sdk.resets.plan import Key, Only, Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.plan import EveryonePlan, Key, Only, Origin, PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resets.resolving import Resolved, Rows, member_ids, resolve
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
@@ -30,6 +31,7 @@ from training_sdk.resources.courses import all_courses
 from training_sdk.resources.progress import progress_rows
 
 MOST_NAMED = 5
+P = TypeVar("P", bound=ResetPlan)
 
 NO_READ_RIGHT = (
     "a reset cannot be planned with this token: planning reads other people's progress, which needs "
@@ -57,7 +59,16 @@ class Wanted:
 
 
 def make_plan(calls: Calls, wanted: Wanted) -> Flow[ResetPlan]:
-    """Plan a reset, and change nothing."""
+    """Plan a reset of the people named, or of everyone where there are none, and change nothing."""
+    return (yield from _make(calls, wanted, EveryonePlan if wanted.people is None else ResetPlan))
+
+
+def make_everyone_plan(calls: Calls, wanted: Wanted) -> Flow[EveryonePlan]:
+    """Plan a reset of everyone, and change nothing."""
+    return (yield from _make(calls, evolve(wanted, people=None), EveryonePlan))
+
+
+def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
     origin = yield from who_and_where(calls)
     now: Moment = yield Now()
     paths = yield from read_paths(calls)
@@ -68,11 +79,10 @@ def make_plan(calls: Calls, wanted: Wanted) -> Flow[ResetPlan]:
     rows = yield from _rows_of(calls, courses, wanted.people)
     chosen = yield from _choose(calls, wanted.people, courses, rows)
     last = yield Act(lambda: wanted.last_resets(origin), "records: last resets")
-    plan = ResetPlan(
+    plan = kind(
         courses=tuple(
             PlannedCourse(course.id, course.title, course.external_id, course.status) for course in courses
         ),
-        scope="everyone" if wanted.people is None else "users",
         selection=_selection(wanted),
         users=tuple(
             PlannedReset.of(

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 
-from attrs import define, evolve, field, frozen
+import attrs
+from attrs import define, field, frozen
 
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
@@ -127,7 +128,8 @@ def _only(everyone: ResetPlan, person: str) -> ResetPlan:
             f"{shown(user.name) or user.user_id} has no visible progress in {everyone.course.title!r}, so nobody could "
             "see whether a reset took effect. Let them open a lesson, and wait until the feed shows it"
         )
-    return evolve(everyone, users=(user,), scope="users")
+    fields = attrs.asdict(everyone, recurse=False)
+    return ResetPlan(**{**fields, "users": (user,)})
 
 
 def _check_course(everyone: ResetPlan) -> None:

@@ -12,6 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from training_sdk import (
+    EveryonePlan,
     Origin,
     Outcome,
     PlannedCourse,
@@ -45,16 +46,17 @@ PEOPLE = st.builds(
 )
 COURSES = st.builds(PlannedCourse, id=TEXT, title=TEXT, external_id=MAYBE, status=MAYBE)
 ORIGINS = st.builds(Origin, base_url=TEXT, organisation_id=TEXT, user_id=TEXT, reference_server=st.booleans())
-PLANS = st.builds(
-    ResetPlan,
-    courses=st.lists(COURSES, min_size=1, max_size=3).map(tuple),
-    scope=st.sampled_from(["users", "everyone"]),
-    selection=MAYBE,
-    users=st.lists(PEOPLE, max_size=4).map(tuple),
-    read_at=MOMENTS,
-    expires_at=MOMENTS,
-    origin=ORIGINS,
-    warnings=st.lists(TEXT, max_size=2).map(tuple),
+PLANS = st.sampled_from([ResetPlan, EveryonePlan]).flatmap(
+    lambda kind: st.builds(
+        kind,
+        courses=st.lists(COURSES, min_size=1, max_size=3).map(tuple),
+        selection=MAYBE,
+        users=st.lists(PEOPLE, max_size=4).map(tuple),
+        read_at=MOMENTS,
+        expires_at=MOMENTS,
+        origin=ORIGINS,
+        warnings=st.lists(TEXT, max_size=2).map(tuple),
+    )
 )
 
 
@@ -88,8 +90,6 @@ def changed(draw: st.DrawFn, whole: Any) -> Any:
         other = (*value[:index], *added, *value[index + 1 :])
     elif name == "state":
         other = draw(st.sampled_from([state for state in ProgressState if state is not value]))
-    elif name == "scope":
-        other = "users" if value == "everyone" else "everyone"
     else:
         other = draw(_other_values(value))
     return attrs.evolve(whole, **{name: other})

@@ -26,7 +26,6 @@ def some_plan(title: str = "Forklift basics", **other: Any) -> ResetPlan:
     person = PlannedReset("c", APPLIER, "Ann", None, ProgressState.COMPLETED, 100.0, START, 90)
     made: dict[str, Any] = {
         "courses": (PlannedCourse("c", title),),
-        "scope": "users",
         "selection": None,
         "users": (person,),
         "read_at": START,

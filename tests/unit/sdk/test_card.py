@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_sdk import (
+    EveryonePlan,
     InvalidArgumentError,
     Origin,
     Outcome,
@@ -72,17 +73,16 @@ def person(number: int, state: ProgressState, course: str = "c1", **other: Any) 
     return PlannedReset(**{**made, **other})
 
 
-def some_plan(*users: PlannedReset, **other: Any) -> ResetPlan:
+def some_plan(*users: PlannedReset, everyone: bool = False, **other: Any) -> ResetPlan:
     made: dict[str, Any] = {
         "courses": (PlannedCourse("c1", "Forklift basics", None, "Published"),),
-        "scope": "users",
         "selection": None,
         "users": users,
         "read_at": START,
         "expires_at": START + timedelta(days=1),
         "origin": Origin(ORIGIN, "role_1", "user_admin", False),
     }
-    return ResetPlan(**{**made, **other})
+    return (EveryonePlan if everyone else ResetPlan)(**{**made, **other})
 
 
 def test_the_card_says_what_goes_of_whom_and_for_how_long_it_counts() -> None:
@@ -154,7 +154,7 @@ def test_whoever_is_not_listed_is_counted(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_everyone_plan_says_who_keeps_their_past() -> None:
-    text = Page(effect_card(some_plan(person(1, DONE), scope="everyone", selection="completed"))).text
+    text = Page(effect_card(some_plan(person(1, DONE), everyone=True, selection="completed"))).text
     assert "Everyone assigned whom the planner can see, completed only" in text
     assert "they keep their past, which reappears" in text
 

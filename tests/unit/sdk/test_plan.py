@@ -62,7 +62,6 @@ def some_plan(**other: Any) -> ResetPlan:
     )
     made: dict[str, Any] = {
         "courses": (PlannedCourse("c", "Forklift basics", None, "Published"),),
-        "scope": "users",
         "selection": None,
         "users": people,
         "read_at": START,
