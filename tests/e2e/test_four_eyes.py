@@ -141,7 +141,8 @@ def test_another_process_approves_what_was_saved(office: Office, run: Callable[[
     """With nothing in common but the files and a server."""
     key = office.key("resetter")
     with office.mock.serve() as server:
-        plan = TrainingClient(office.mock.token("admin"), base_url=server.url).resets.plan(COURSE, [LEARNER])
+        with TrainingClient(office.mock.token("admin"), base_url=server.url) as client:
+            plan = client.resets.plan(COURSE, [LEARNER])
         plan.save(office.folder / "plan.json")
         run(
             f"""
@@ -153,9 +154,9 @@ approval.save({str(office.folder / "approval.json")!r})
 """
         )
         rules = Safeguards(four_eyes="signed", allowed_signers=office.signers)
-        client = TrainingClient(office.mock.token("admin"), base_url=server.url, safeguards=rules)
         approval = Approval.load(office.folder / "approval.json")
-        report = client.resets.apply(plan, confirm=plan.phrase, reason="test", approval=approval)
+        with TrainingClient(office.mock.token("admin"), base_url=server.url, safeguards=rules) as client:
+            report = client.resets.apply(plan, confirm=plan.phrase, reason="test", approval=approval)
         assert report.is_complete
 
 
