@@ -62,6 +62,8 @@ class Piece:
     number: int
     course: PlannedCourse
     people: tuple[PlannedReset, ...]
+    again: bool = False
+    """Sent before, unheard of, and to be sent exactly as it was or not at all: the reference server knows it again."""
 
 
 @frozen
