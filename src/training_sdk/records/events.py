@@ -93,6 +93,8 @@ class Lost:
     chunk: int
     message: str
     request_id: str | None
+    cause: str | None = None
+    """The class of the error beneath, such as ``DecodingError``; older journals do not name it."""
 
 
 @frozen

@@ -73,6 +73,7 @@ class Chunk:
     count: int | None = None
     request_id: str | None = None
     message: str | None = None
+    cause: str | None = None
 
     @property
     def people(self) -> tuple[Key, ...]:
@@ -94,6 +95,16 @@ class JournalState:
     """Why each skipped person was skipped."""
     closed: Closed | None = None
     has_sent: bool = False
+
+    def copy(self) -> JournalState:
+        """The same, which no later event changes."""
+        return evolve(
+            self,
+            chunks=dict(self.chunks),
+            users=dict(self.users),
+            last=dict(self.last),
+            codes=dict(self.codes),
+        )
 
     def fate(self, chunk: int) -> ChunkFate:
         """How far a request came; ``PLANNED`` if the journal does not know it."""
@@ -177,7 +188,13 @@ class JournalState:
                 )
                 self._settle(chunk, Standing.REFUSED)
             case Lost():
-                chunk = evolve(chunk, fate=ChunkFate.LOST, message=event.message, request_id=event.request_id)
+                chunk = evolve(
+                    chunk,
+                    fate=ChunkFate.LOST,
+                    message=event.message,
+                    request_id=event.request_id,
+                    cause=event.cause,
+                )
                 self._settle(chunk, Standing.UNKNOWN)
 
     def _is_sure(self, chunk: Chunk) -> bool:

@@ -96,8 +96,8 @@ class Journal:
         return tuple(self._events)
 
     def state(self) -> JournalState:
-        """What has become of the application so far."""
-        return fold(self._events)
+        """What has become of the application so far, as it stands now."""
+        return self._state.copy()
 
     def note(self, event: Event) -> None:
         """Write an event; it is on the disk when this returns.
@@ -117,7 +117,7 @@ class Journal:
             entry = seal({"event": _NAMES[type(event)], **_codec.plain(event)}, self._head)
             self._lines.append(entry)
         except BaseException:
-            self._state = self.state()
+            self._state = fold(self._events)
             raise
         self._head = head_of(entry)
         self._events.append(event)

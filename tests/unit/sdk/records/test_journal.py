@@ -29,7 +29,7 @@ from training_sdk.records.events import (
     Sent,
     SkippedUsers,
 )
-from training_sdk.records.folding import ChunkFate, OutOfOrderError, Standing, fold
+from training_sdk.records.folding import ChunkFate, JournalState, OutOfOrderError, Standing, fold
 from training_sdk.records.journal import KINDS, Journal, read_journal
 from unit.sdk.records import children
 
@@ -186,6 +186,57 @@ def test_what_a_newer_version_wrote_is_not_guessed_at(tmp_path: Path, facts: dic
         )
     with pytest.raises(RecordsDamagedError, match=r"line 2, .* newer version"):
         Journal.open(tmp_path)
+
+
+def test_a_lost_answer_of_an_older_version_names_no_cause(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        for event in (opened(), intent(0, "u1"), sent(0)):
+            journal.note(event)
+        head = journal._head
+    facts = {"event": "lost", "at": AT.isoformat(), "chunk": 0, "message": "no answer", "request_id": None}
+    with tmp_path.joinpath("journal.jsonl").open("ab") as file:
+        file.write(
+            json.dumps(chain.seal(facts, head), sort_keys=True, separators=(",", ":")).encode() + b"\n"
+        )
+    with Journal.open(tmp_path) as journal:
+        assert journal.events[-1] == lost(0)
+        assert journal.state().chunks[0].cause is None
+
+
+def test_a_lost_answer_names_its_cause(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        for event in (opened(), intent(0, "u1"), sent(0), Lost(AT, 0, "no answer", None, "DecodingError")):
+            journal.note(event)
+    with Journal.open(tmp_path) as journal:
+        assert journal.state().chunks[0].cause == "DecodingError"
+
+
+def test_a_state_that_was_given_out_stays_as_it_was_and_changes_nothing(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        for number, event in enumerate(STORY):
+            before = journal.state()
+            journal.note(event)
+            assert before == fold(STORY[:number])
+            given_out = journal.state()
+            for kept in (given_out.chunks, given_out.users, given_out.last, given_out.codes):
+                kept.clear()
+            assert journal.state() == fold(STORY[: number + 1])
+
+
+def test_what_is_kept_is_not_folded_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Event] = []
+    take = JournalState.take
+
+    def counted(state: JournalState, event: Event) -> None:
+        taken.append(event)
+        take(state, event)
+
+    with Journal.open(tmp_path) as journal:
+        monkeypatch.setattr(JournalState, "take", counted)
+        for event in STORY:
+            journal.note(event)
+            journal.state()
+    assert taken == [*STORY]
 
 
 def test_what_could_not_be_written_was_not_noted(tmp_path: Path) -> None:
