@@ -11,8 +11,9 @@ from attrs import frozen
 from jinja2 import Environment, StrictUndefined, Template
 
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressState
-from training_sdk.resets.plan import Key, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.plan import PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
 from training_sdk.resets.wording import shown
 

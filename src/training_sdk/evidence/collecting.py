@@ -18,6 +18,7 @@ from training_sdk.evidence.files import Seal
 from training_sdk.evidence.pack import Head, Pack
 from training_sdk.evidence.raw import KeptCalls
 from training_sdk.evidence.writing import Occasion, Writer
+from training_sdk.models.keys import Key
 from training_sdk.resources.analytics import lesson_attempts, lessons_of_user, statistics
 from training_sdk.resources.progress import progress_rows
 
@@ -26,7 +27,6 @@ MOST_NAMED = 5
 
 Progress = Callable[[int, int, str], None]
 """Told how many listings are read, of how many, and what comes next."""
-Key = tuple[str, str]
 
 
 @frozen

@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.recertification import civil
 from training_sdk.recertification.due import Due, DueCase, Standing
-from training_sdk.recertification.people import Held, HoldList, Key, by_key
+from training_sdk.recertification.people import Held, HoldList, by_key
 from training_sdk.recertification.rules import (
     Anniversary,
     BeforeExpiry,

@@ -8,8 +8,9 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
-from training_sdk.recertification.people import Held, Key
+from training_sdk.recertification.people import Held
 
 
 class Standing(StrEnum):

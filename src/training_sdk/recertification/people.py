@@ -8,10 +8,8 @@ from typing import Any, TypeAlias
 
 from training_sdk import _checks
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
-
-Key: TypeAlias = tuple[str, str]
-"""Course and user."""
 
 Held: TypeAlias = str | tuple[str, str]
 """A person in every course, or (course id, person)."""

@@ -12,10 +12,11 @@ from attrs import field, frozen
 
 from training_sdk import _checks
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.recertification import civil
 from training_sdk.recertification.civil import LeapDay
-from training_sdk.recertification.people import Key, by_key
+from training_sdk.recertification.people import by_key
 
 Dates: TypeAlias = Mapping[str, date] | Mapping[Key, date] | Mapping[str | Key, date]
 """A date or a datetime with a zone by user id, or by course and user."""

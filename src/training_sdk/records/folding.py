@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import TypeAlias
 
 from attrs import define, evolve, field, frozen
 
+from training_sdk.models.keys import Key
 from training_sdk.records.events import (
     Answered,
     Closed,
@@ -25,9 +25,6 @@ from training_sdk.records.events import (
     Sent,
     SkippedUsers,
 )
-
-Key: TypeAlias = tuple[str, str]
-"""Course id and user id."""
 
 APPLIED, NOT_APPLIED, UNDECIDED = "applied", "not applied", "unknown"
 

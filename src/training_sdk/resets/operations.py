@@ -14,6 +14,7 @@ from training_sdk._operation import Bound, D, operation
 from training_sdk._pace import fingerprint
 from training_sdk._pages import Calls
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.models.keys import Key
 from training_sdk.recertification.due import Due
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.applying import apply_plan
@@ -22,7 +23,7 @@ from training_sdk.resets.confirming import check_confirmation, check_safeguards
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.four_eyes import approve
 from training_sdk.resets.people import Named, People
-from training_sdk.resets.plan import EveryonePlan, Key, Only, Origin, ResetPlan
+from training_sdk.resets.plan import EveryonePlan, Only, Origin, ResetPlan
 from training_sdk.resets.planning import Wanted, make_everyone_plan, make_plan
 from training_sdk.resets.proofplan import ProofPlan
 from training_sdk.resets.proofs import Ground, Proof, find_proof

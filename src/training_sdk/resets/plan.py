@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from os import PathLike
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from attrs import frozen
 
 from training_sdk import _codec
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.models.keys import Key as Key
 from training_sdk.models.progress import ProgressRow, ProgressState
 from training_sdk.resets import wording
 
@@ -23,8 +24,6 @@ FORM = 2
 
 Scope = Literal["users", "everyone"]
 Only = Literal["completed"]
-Key: TypeAlias = tuple[str, str]
-"""Course and user: what one reset of one person is known by."""
 
 
 @frozen

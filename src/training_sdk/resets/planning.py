@@ -18,11 +18,12 @@ from training_sdk.errors import (
     StalePlanError,
 )
 from training_sdk.models.courses import Course
+from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets.cautions import Paths, about_courses, about_paths, read_paths
 from training_sdk.resets.identity import who_and_where
 from training_sdk.resets.people import People
-from training_sdk.resets.plan import EveryonePlan, Key, Only, Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.plan import EveryonePlan, Only, Origin, PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resets.resolving import Resolved, Rows, member_ids, resolve
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where

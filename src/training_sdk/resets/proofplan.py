@@ -11,10 +11,11 @@ import attrs
 from attrs import frozen
 
 from training_sdk import _codec
+from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets import wording
 from training_sdk.resets.format import ResetFormat
-from training_sdk.resets.plan import DIGITS, Key, PlannedReset, ResetPlan
+from training_sdk.resets.plan import DIGITS, PlannedReset, ResetPlan
 from training_sdk.resets.proofs import Ground, Way
 
 

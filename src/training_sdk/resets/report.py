@@ -11,7 +11,8 @@ from html import escape
 from attrs import frozen
 
 from training_sdk.errors import IncompleteResetError
-from training_sdk.resets.plan import Key, ResetPlan
+from training_sdk.models.keys import Key
+from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.wording import MOST_SHOWN, courses, shown
 
 

@@ -26,13 +26,14 @@ from training_sdk.errors import (
     StalePlanError,
     TrainingError,
 )
+from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import pending, reportfile
 from training_sdk.resets.applying import Arrival, apply_plan
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.identity import LiveCalls, check_clock, check_place, who_and_where
-from training_sdk.resets.plan import Key, Origin, PlannedReset, ResetPlan
+from training_sdk.resets.plan import Origin, PlannedReset, ResetPlan
 from training_sdk.resets.planning import Wanted, make_plan, read_rows
 from training_sdk.resets.proofplan import ProofPlan, Sighting
 from training_sdk.resets.proofs import Ground, Proof, save_proof, withdraw_proof

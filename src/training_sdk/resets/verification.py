@@ -9,8 +9,9 @@ from enum import StrEnum
 from attrs import frozen
 
 from training_sdk.errors import IncompleteResetError
+from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
-from training_sdk.resets.plan import Key, PlannedReset
+from training_sdk.resets.plan import PlannedReset
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.wording import MOST_SHOWN, courses, shown
 

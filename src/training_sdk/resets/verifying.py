@@ -12,10 +12,11 @@ from attrs import define, field, frozen
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
 from training_sdk.errors import InvalidArgumentError, NotFoundError
+from training_sdk.models.keys import Key
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
 from training_sdk.resets.identity import check_clock, check_place, who_and_where
-from training_sdk.resets.plan import Key, Origin, PlannedReset
+from training_sdk.resets.plan import Origin, PlannedReset
 from training_sdk.resets.planning import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import Outcome, ResetReport
