@@ -8,6 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from training_sdk import _checks
 from training_sdk._flow import Flow
 from training_sdk._operation import Bound, D, operation
@@ -104,8 +106,9 @@ class Resets(Bound[D]):
     def plan_due(self, due: Due) -> Flow[ResetPlan]:
         """Plan the reset of whom ``who_is_due(…)`` found due, and change nothing.
 
-        Whoever is held, warned of or in grace is not in it. Raises InvalidArgumentError if nobody is due; otherwise as
-        ``plan``, which it is.
+        Whoever is held, warned of or in grace is not in it. Whoever no longer has the completion they were found due
+        by stays in it with ``left_out="RENEWED"``, and is not reset. Raises InvalidArgumentError if nobody is (still)
+        due; otherwise as ``plan``, which it is.
 
         REST: WhoAmI and the reading calls of ``plan``.
         """
@@ -115,7 +118,10 @@ class Resets(Bound[D]):
         people = tuple(
             Named("user_id", user, course) for course, users in by_course.items() for user in users
         )
-        return make_plan(self._calls, self._wanted(tuple(by_course), People(people), None, None))
+        wanted = self._wanted(tuple(by_course), People(people), None, None)
+        return make_plan(
+            self._calls, evolve(wanted, due_by={case.key: case.completed_at for case in due.due})
+        )
 
     @operation
     def approve(

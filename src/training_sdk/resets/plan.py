@@ -136,7 +136,7 @@ class ResetPlan:
     """Who would lose what in which courses; made by ``client.resets.plan`` and ``plan_everyone``, read-only.
 
     ``users`` holds everyone in scope, once per course; ``targets`` those whose progress would be cleared.
-    ``selection`` says in words whom ``only`` or ``where`` leaves in. Times are UTC.
+    ``selection`` says in words whom ``only``, ``where`` or ``plan_due`` leaves in. Times are UTC.
     """
 
     courses: tuple[PlannedCourse, ...]

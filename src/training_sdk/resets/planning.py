@@ -32,6 +32,7 @@ from training_sdk.resources.courses import all_courses
 from training_sdk.resources.progress import progress_rows
 
 MOST_NAMED = 5
+RENEWED = "RENEWED"
 P = TypeVar("P", bound=ResetPlan)
 
 NO_READ_RIGHT = (
@@ -57,6 +58,8 @@ class Wanted:
     safeguards: Safeguards = field(factory=Safeguards)
     last_resets: Callable[[Origin], Mapping[Key, datetime]] = _never
     """When this machine last reset whom; reads from its records."""
+    due_by: Mapping[Key, datetime | None] | None = None
+    """The completion that somebody was found due by; whoever has another by now is left out."""
 
 
 def make_plan(calls: Calls, wanted: Wanted) -> Flow[ResetPlan]:
@@ -80,6 +83,11 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
     rows = yield from _rows_of(calls, courses, wanted.people)
     chosen = yield from _choose(calls, wanted.people, courses, rows)
     last = yield Act(lambda: wanted.last_resets(origin), "records: last resets")
+    left_out = {
+        (course_id, user_id): _left_out(rows[course_id][user_id], wanted)
+        for course_id, user_ids in chosen.by_course.items()
+        for user_id in user_ids
+    }
     plan = kind(
         courses=tuple(
             PlannedCourse(course.id, course.title, course.external_id, course.status) for course in courses
@@ -88,7 +96,7 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
         users=tuple(
             PlannedReset.of(
                 rows[course_id][user_id],
-                left_out=_left_out(rows[course_id][user_id], wanted),
+                left_out=left_out[course_id, user_id],
                 last_reset_at=last.get((course_id, user_id)),
             )
             for course_id, user_ids in chosen.by_course.items()
@@ -97,7 +105,12 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
         read_at=now.utc,
         expires_at=now.utc + wanted.safeguards.plan_lifetime,
         origin=origin,
-        warnings=(*chosen.warnings, *about_courses(courses, catalogue), *about_paths(courses, paths)),
+        warnings=(
+            *chosen.warnings,
+            *_about_renewed(left_out),
+            *about_courses(courses, catalogue),
+            *about_paths(courses, paths),
+        ),
     )
     _refuse_nobody(plan, courses)
     wanted.safeguards.check_people(plan.people)
@@ -133,7 +146,7 @@ def _course_ids(wanted: Wanted, paths: Paths) -> tuple[str, ...]:
 
 
 def _selection(wanted: Wanted) -> str | None:
-    said = [wanted.only or "", str(wanted.where or "")]
+    said = [wanted.only or "", str(wanted.where or ""), "" if wanted.due_by is None else "still due"]
     return ", ".join(one for one in said if one) or None
 
 
@@ -142,7 +155,19 @@ def _left_out(row: ProgressRow, wanted: Wanted) -> str | None:
         return "NOT_COMPLETED"
     if wanted.where is not None and not wanted.where.matches(row):
         return "NOT_SELECTED"
+    if wanted.due_by is not None and row.completed_at != wanted.due_by[row.course_id, row.user_id]:
+        return RENEWED
     return None
+
+
+def _about_renewed(left_out: Mapping[Key, str | None]) -> tuple[str, ...]:
+    renewed = sum(code == RENEWED for code in left_out.values())
+    if not renewed:
+        return ()
+    return (
+        f"{renewed} who were found due no longer have the completion they were due by: they have renewed it, or were "
+        "reset, and are left out",
+    )
 
 
 def _refuse_nobody(plan: ResetPlan, courses: Sequence[Course]) -> None:

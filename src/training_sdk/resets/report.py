@@ -30,7 +30,7 @@ class Code(StrEnum):
     """Why somebody was skipped, failed or is unknown, for programs."""
 
     LEFT_OUT = "LEFT_OUT"
-    """In scope, but not among those whom ``only`` or ``where`` selects."""
+    """In scope, but not among those whom ``only``, ``where`` or ``plan_due`` selects."""
     MOVED = "MOVED"
     """Their progress moved after the plan was made; they were left alone."""
     NOT_SENT = "NOT_SENT"

@@ -1,0 +1,99 @@
+"""From the list of who is due to a plan: a renewal that came in between is never cleared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from mock_server import MockTraining
+from training_sdk import InvalidArgumentError, TrainingClient
+from training_sdk.recertification import Due, FromCompletion, who_is_due
+from training_sdk.resets.report import Code, Outcome
+
+COURSE = "6908610029087ab67fa50c2e"
+
+
+@pytest.fixture
+def mock() -> MockTraining:
+    return MockTraining.demo()
+
+
+@pytest.fixture
+def client(mock: MockTraining) -> Iterator[TrainingClient]:
+    with (
+        httpx.Client(transport=mock.transport()) as http,
+        TrainingClient(mock.token("admin"), http_client=http) as one,
+    ):
+        yield one
+
+
+def found(client: TrainingClient, mock: MockTraining) -> Due:
+    on = mock.clock.now() + timedelta(days=1)
+    due = who_is_due(client.progress.list(course_id=COURSE), FromCompletion(days=1), on=on, zone="UTC")
+    assert len(due.due) > 1
+    return due
+
+
+def renew(client: TrainingClient, mock: MockTraining, user_id: str) -> None:
+    plan = client.resets.plan(COURSE, [user_id])
+    client.resets.apply(plan, confirm=plan.phrase)
+    mock.clock.advance(timedelta(hours=1))
+    mock.world.complete_course(COURSE, user_id)
+
+
+def test_whoever_has_renewed_since_is_in_the_plan_and_is_not_reset(
+    client: TrainingClient, mock: MockTraining
+) -> None:
+    due = found(client, mock)
+    who = due.due[0].user_id
+    renew(client, mock, who)
+    before = {row.user_id: row for row in client.progress.list(course_id=COURSE)}[who]
+    plan = client.resets.plan_due(due)
+    assert {user.user_id: user.left_out for user in plan.users} == {
+        case.user_id: "RENEWED" if case.user_id == who else None for case in due.due
+    }
+    assert who not in {user.user_id for user in plan.targets}
+    assert plan.selection == "still due"
+    assert any(warning.startswith("1 who were found due no longer have") for warning in plan.warnings)
+    report = client.resets.apply(plan, confirm=plan.phrase)
+    outcomes = {one.user_id: (one.outcome, one.code, one.detail) for one in report.users}
+    assert outcomes.pop(who) == (Outcome.SKIPPED, Code.LEFT_OUT, "left out: still due only")
+    assert {outcome for outcome, _, _ in outcomes.values()} == {Outcome.RESET}
+    assert {row.user_id: row for row in client.progress.list(course_id=COURSE)}[who] == before
+
+
+def test_whoever_was_reset_since_and_has_not_completed_is_left_out_as_well(
+    client: TrainingClient, mock: MockTraining
+) -> None:
+    due = found(client, mock)
+    who = due.due[0].user_id
+    once = client.resets.plan(COURSE, [who])
+    client.resets.apply(once, confirm=once.phrase)
+    mock.world.open(COURSE, who)
+    plan = client.resets.plan_due(due)
+    assert [user.user_id for user in plan.users if user.left_out == "RENEWED"] == [who]
+
+
+def test_where_all_have_renewed_there_is_nobody_to_plan_for(
+    client: TrainingClient, mock: MockTraining
+) -> None:
+    due = found(client, mock)
+    for case in due.due:
+        renew(client, mock, case.user_id)
+    with pytest.raises(InvalidArgumentError, match="is still due: there is nobody to plan for"):
+        client.resets.plan_due(due)
+
+
+def test_where_nobody_has_renewed_everyone_is_a_target_and_nothing_is_warned_of(
+    client: TrainingClient, mock: MockTraining, tmp_path: Path
+) -> None:
+    due = found(client, mock)
+    plan = client.resets.plan_due(due)
+    assert [user.user_id for user in plan.targets] == [case.user_id for case in due.due]
+    assert not any("found due" in warning for warning in plan.warnings)
+    plan.save(tmp_path / "plan.json")
+    assert type(plan).load(tmp_path / "plan.json") == plan
