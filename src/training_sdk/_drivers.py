@@ -226,7 +226,8 @@ def _note(request: Request, answer: Response, started: float) -> None:
 def _pause(effect: Sleep) -> float:
     seconds = effect.seconds + _jitter.uniform(0, effect.jitter)
     if effect.planned:
-        log.info("%s; going on in %.1f s", effect.why, seconds)
+        if effect.why:
+            log.info("%s; going on in %.1f s", effect.why, seconds)
     else:
         log.warning("%s; trying again in %.1f s", effect.why, seconds)
     return seconds

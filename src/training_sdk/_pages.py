@@ -29,11 +29,13 @@ class Calls:
     """Refuse what changes something; the drivers of such a client refuse it too, whoever asks."""
     pace: Pace = field(default=UNPACED, repr=False, eq=False)
 
-    def call(self, request: Request, decode: Callable[[Response], T]) -> Flow[T]:
-        """Send by the send rules and decode."""
+    def call(self, request: Request, decode: Callable[[Response], T], *, once: bool = False) -> Flow[T]:
+        """Send by the send rules and decode; with ``once`` without waiting for anything."""
         if not request.reads:
             self.refuse_to_write(f"{request.method} {request.path}")
-        return _send.call(request, decode, max_retry_seconds=self.max_retry_seconds, pace=self.pace)
+        return _send.call(
+            request, decode, max_retry_seconds=self.max_retry_seconds, pace=self.pace, once=once
+        )
 
     def refuse_to_write(self, what: str) -> None:
         """Raise ReadOnlyError on a client that cannot write; for what reads something before it writes."""

@@ -59,6 +59,15 @@ UNKNOWN = (
 )
 
 
+class TryAgainError(Exception):
+    """It is certain that nothing happened, and another attempt after ``wait`` seconds may go better."""
+
+    def __init__(self, error: TrainingError, wait: float) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.wait = wait
+
+
 @frozen
 class Verdict:
     """The error an exchange ended in, whether it may be sent again, and how long the server asks to wait."""
@@ -82,16 +91,20 @@ def call(
     *,
     max_retry_seconds: float,
     pace: Pace = UNPACED,
+    once: bool = False,
 ) -> Flow[T]:
     """Send by the rules, at a pace, and read the answer.
+
+    With ``once`` nothing is waited for, neither one's turn nor another attempt: TryAgainError is raised where another
+    attempt would do no harm, for whoever has to look about again before it.
 
     Whatever stops this while the fate of something not repeatable is open, Ctrl-C and cancellation included, is
     raised as OutcomeUnknownError.
     """
     fate = _Fate()
     try:
-        return decode((yield from _exchange(request, fate, max_retry_seconds, pace)))
-    except (GeneratorExit, OutcomeUnknownError):
+        return decode((yield from _exchange(request, fate, max_retry_seconds, pace, once)))
+    except (GeneratorExit, OutcomeUnknownError, TryAgainError):
         raise
     except BaseException as problem:
         if request.repeatable or not fate.open:
@@ -99,12 +112,14 @@ def call(
         raise _unknown(request, _interruption(problem), fate.request_id, problem) from problem
 
 
-def _exchange(request: Request, fate: _Fate, max_retry_seconds: float, pace: Pace) -> Flow[Response]:
+def _exchange(
+    request: Request, fate: _Fate, max_retry_seconds: float, pace: Pace, once: bool
+) -> Flow[Response]:
     """Send until there is a success, a refusal, or no time left. Waiting for one's turn takes none of that time."""
     started: Moment = yield Now()
     attempt, paced = 0, 0.0
     while True:
-        paced += yield from pace.turn(request)
+        paced += 0.0 if once else (yield from pace.turn(request))
         fate.open = True
         try:
             response: Response = yield request
@@ -131,13 +146,16 @@ def _exchange(request: Request, fate: _Fate, max_retry_seconds: float, pace: Pac
         wait = max(backoff(attempt), verdict.wait or 0)
         if not verdict.again:
             raise verdict.error
+        if once:
+            raise TryAgainError(verdict.error, wait)
         if wait > left:
-            raise _out_of_time(verdict.error, wait, max_retry_seconds)
+            raise out_of_time(verdict.error, wait, max_retry_seconds)
         yield Sleep(wait, jitter=min(wait / 4, left - wait), why=str(verdict.error))
         attempt += 1
 
 
-def _out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError:
+def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError:
+    """The same error, saying that the time for trying would not suffice."""
     message = f"{error.message}. Waiting {wait:g} s more would exceed max_retry_seconds={most:g}"
     told = type(error)(evolve(error.info, message=message))
     told.__cause__ = error.__cause__

@@ -23,7 +23,7 @@ class KeptCalls(Calls):
     inner: Calls = field(kw_only=True)
     keep: Keep = field(kw_only=True)
 
-    def call(self, request: Request, decode: Callable[[Response], T]) -> Flow[T]:
+    def call(self, request: Request, decode: Callable[[Response], T], *, once: bool = False) -> Flow[T]:
         """Send, keep what came back, and only then return what it says."""
         answers: list[Response] = []
 
@@ -32,7 +32,7 @@ class KeptCalls(Calls):
             answers.append(response)
             return value
 
-        value = yield from self.inner.call(request, read)
+        value = yield from self.inner.call(request, read, once=once)
         now: Moment = yield Now()
         yield Act(lambda: self.keep(request, answers[-1], now.utc), "evidence: keep an answer")
         return value

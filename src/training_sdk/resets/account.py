@@ -95,6 +95,24 @@ class Account:
         self.note_request(fate.error.request_id)
         return fate.error.with_report(self.report(finished_at))
 
+    def held_up(
+        self, people: Sequence[PlannedReset], problem: BaseException, finished_at: datetime
+    ) -> TrainingError:
+        """The error to raise, with the account of everyone, after something other than a request has ended it.
+
+        Nothing was sent of these people by what failed; those of whom more is known keep their outcome.
+        """
+        error = problem if isinstance(problem, TrainingError) else self._interruption(problem)
+        code = Code.INTERRUPTED if isinstance(error, ResetInterruptedError) else Code.NOT_SENT
+        waiting = [user for user in people if self.outcomes[user.key].code is Code.NOT_SENT]
+        self.settle(waiting, Outcome.SKIPPED, error.message, code, type(error).__name__)
+        return error.with_report(self.report(finished_at))
+
+    def _interruption(self, problem: BaseException) -> ResetInterruptedError:
+        is_open = any(user.code is Code.NOT_SENT for user in self.outcomes.values())
+        when = "before everyone was sent" if is_open else "after everyone had been sent"
+        return ResetInterruptedError(f"the reset was interrupted by {type(problem).__name__} {when}")
+
     def note_request(self, request_id: str | None) -> None:
         """Remember the id of an exchange."""
         if request_id:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -9,15 +10,16 @@ from typing import TypeVar
 
 from attrs import define, field
 
-from training_sdk._flow import Act, Flow, Moment, Now, Response
+from training_sdk._flow import Act, Flow, Moment, Now, Request, Response, Sleep
 from training_sdk._pages import Calls
+from training_sdk._send import TryAgainError, out_of_time
 from training_sdk.errors import EvidenceError, OutcomeUnknownError, ResetInterruptedError, TrainingError
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.events import Answered, Event, Intent, Lost, ReadBack, Refused, Sent, SkippedUsers
 from training_sdk.records.folding import APPLIED, UNDECIDED
 from training_sdk.resets.account import Account, Fate, fate_of
 from training_sdk.resets.approval import Approved
-from training_sdk.resets.confirming import check_lifetime, check_reason
+from training_sdk.resets.confirming import check_lifetime, check_reason, check_schedule
 from training_sdk.resets.four_eyes import require_approval
 from training_sdk.resets.identity import ProvenCalls, check_clock, check_origin, who_and_where
 from training_sdk.resets.keeping import Keeper
@@ -37,6 +39,8 @@ from training_sdk.resets.sending import (
 from training_sdk.resets.waves import wait_until
 
 T = TypeVar("T")
+log = logging.getLogger("training_sdk")
+
 FindProof = Callable[[Ground], Proof | None]
 
 
@@ -46,6 +50,8 @@ def apply_plan(calls: Calls, order: Order, keeper: Keeper, find_proof: FindProof
     for piece in work:  # none may turn out to be impossible when others have been sent
         request_for(order, piece, piece.people, reference=True)
     arrival = yield from arrive(calls, order, find_proof)
+    now: Moment = yield Now()
+    check_schedule(order, len(work), now.utc)
     try:
         yield from keeper.open(order, arrival.here, arrival.approved)
         started: Moment = yield Now()
@@ -72,11 +78,15 @@ class Arrival:
         return self.proof is not None and not self.proof.counted
 
 
-def arrive(calls: Calls, order: Order, find_proof: FindProof) -> Flow[Arrival]:
-    """Find out where we are. Raises unless the plan was made here and its format may be used here."""
+def arrive(calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool = False) -> Flow[Arrival]:
+    """Find out where we are. Raises unless the plan was made here and its format may be used here.
+
+    When ``resuming``, a plan that has expired may still be read back.
+    """
     here = yield from who_and_where(calls)
     now: Moment = yield Now()
-    check_lifetime(order.plan, now.utc)
+    if not resuming:
+        check_lifetime(order.plan, now.utc)
     proof: Proof | None = None
     if not here.reference_server:
         ground = Ground.of(here, order.format, server_side=order.server_side)
@@ -106,11 +116,19 @@ class Run:
     moved: dict[Key, str] = field(factory=dict)
     last_start: datetime | None = None
     has_sent: bool = False
+    resumes: bool = False
+    """Somebody was reset before, or may have been: so not everyone stands as planned any more, and none should."""
+    idle: list[PlannedReset] = field(factory=list)
+    """Those of the present course who have nothing to reset, as long as they have not been read again."""
+    last_seen: frozenset[str] = frozenset()
+    """Everyone on the course at the last reading."""
 
     def to_the_end(self, find_work: Flow[Sequence[Piece]]) -> Flow[ResetReport]:
         """Find out what is to be done, do it, and write how it ended, however it did."""
         try:
             work = yield from self._guarded((), find_work)
+            ended = {user.outcome for user in self.account.outcomes.values()}
+            self.resumes = not ended.isdisjoint((Outcome.RESET, Outcome.UNKNOWN))
             yield from self._guarded((), self._prepare(work))
             for course in self.order.plan.courses:
                 yield from self._course(course, [piece for piece in work if piece.course.id == course.id])
@@ -149,25 +167,83 @@ class Run:
             yield from self._leave_out(people, moved(people, rows), rows)
 
     def _course(self, course: PlannedCourse, work: Sequence[Piece]) -> Flow[None]:
-        people = [
-            user for user in self.order.plan.users if user.course_id == course.id and self._is_open(user)
-        ]
-        first = work[0].people if work else ()
-        yield from self._guarded(first, self._read_again(course, people))
-        for number, piece in enumerate(work):
-            waited = yield from self._guarded(piece.people, self._wait_for_wave())
-            if number or waited:  # by now the first reading is old
-                yield from self._guarded(piece.people, self._read_again(course, piece.people))
-            yield from self._guarded(piece.people, self._look_up(piece))
-            yield from self._send(piece)
-        if self.order.server_side and work:
+        # Whoever was named and has begun since would otherwise be reported as having nothing to reset.
+        self.idle = [] if self.resumes else [user for user in self._in_scope(course) if not user.is_target]
+        for piece in work:
+            yield from self._piece(piece)
+        if self.idle:  # and there was no request with which they could be read
+            yield from self._guarded((), self._read_again(course, self.idle))
+        if self.order.server_side and self.has_sent and work:
             yield from self._guarded((), self._read_back(work[0]))
 
-    def _is_open(self, user: PlannedReset) -> bool:
-        """Whether somebody is in scope and still stands as planned; on resuming many no longer do, and should not."""
-        outcome = self.account.outcomes[user.key]
-        settled = outcome.outcome in (Outcome.RESET, Outcome.UNKNOWN) or outcome.code is Code.MOVED
-        return not (settled or user.left_out)
+    def _in_scope(self, course: PlannedCourse) -> list[PlannedReset]:
+        return [user for user in self.order.plan.users if user.course_id == course.id and not user.left_out]
+
+    def _piece(self, piece: Piece) -> Flow[None]:
+        """Send one piece, however often it takes; nothing is waited for between the last reading and the request."""
+        yield from self._guarded(piece.people, self._wait_for_wave())
+        began: Moment = yield Now()
+        while people := (yield from self._guarded(piece.people, self._look_up(piece))):
+            again = yield from self._send(piece, people)
+            if again is None:
+                return
+            yield from self._wait_to_try_again(people, again, began.monotonic)
+
+    def _look_up(self, piece: Piece) -> Flow[tuple[PlannedReset, ...]]:
+        """All that comes before a request: whether to go on, evidence, one's turn, the last reading, where we are."""
+        now: Moment = yield Now()
+        self._check_stop()
+        check_lifetime(self.order.plan, now.utc)
+        if not self._left_of(piece):
+            return ()
+        rows = yield from self.keeper.refresh(self.arrival.calls, self.order, self._left_of(piece))
+        self.account.packs = list(self.keeper.packs)
+        if rows is not None:
+            yield from self._leave_out(self._left_of(piece), moved(self._left_of(piece), rows), rows)
+        if self._left_of(piece):
+            yield from self.arrival.calls.pace.turn(self._request(piece, self._left_of(piece)))
+            yield from self._read_again(piece.course, [*self._left_of(piece), *self.idle])
+            self.idle = []
+        people = self._left_of(piece)
+        if piece.again and people != piece.people:
+            return ()  # it may only be sent as it was
+        if people and not self.has_sent:
+            # Once more, now that nothing but the first send follows: what answers here is what will be reset.
+            here = yield from who_and_where(self.arrival.plain)
+            check_origin(self.order.plan, here, self.arrival.proof)
+        self._check_stop()
+        return people
+
+    def _left_of(self, piece: Piece) -> tuple[PlannedReset, ...]:
+        return tuple(user for user in piece.people if user.key not in self.moved)
+
+    def _check_stop(self) -> None:
+        if self.order.stop():
+            raise ResetInterruptedError("the reset was stopped before this was sent, as it was asked to")
+
+    def _wait_for_wave(self) -> Flow[None]:
+        """Wait until the next wave may go out, listening for a stop."""
+        waves = self.order.waves
+        if waves is None:
+            return
+        now: Moment = yield Now()
+        start = waves.next_start(now.utc, self.last_start)
+        why = f"the next wave goes out at {start:%Y-%m-%d %H:%M} UTC"
+        yield from wait_until(start, why, check=self._check_stop if self.order.is_stoppable else None)
+        self.last_start = start
+
+    def _wait_to_try_again(
+        self, people: Sequence[PlannedReset], again: TryAgainError, began: float
+    ) -> Flow[None]:
+        """Wait as the server asks, within the time for trying, after a request that is known to have had no effect."""
+        now: Moment = yield Now()
+        most = self.arrival.calls.max_retry_seconds
+        left = most - (now.monotonic - began)
+        if again.wait > left:
+            error = out_of_time(again.error, again.wait, most)
+            raise self.account.stopped(people, fate_of(error), now.utc) from again.error.__cause__
+        jitter = min(again.wait / 4, left - again.wait)
+        yield from self._guarded(people, _doing(Sleep(again.wait, jitter=jitter, why=str(again.error))))
 
     def _read_again(self, course: PlannedCourse, people: Sequence[PlannedReset]) -> Flow[None]:
         """Read these people just before they are sent, and leave out those who moved, or stop."""
@@ -179,6 +255,7 @@ class Run:
             self.arrival.calls, course.id, None if everyone else [user.user_id for user in people]
         )
         rows = {(course.id, user_id): row for user_id, row in found.items()}
+        self.last_seen = frozenset(found)
         names = moved(people, rows)
         if everyone:  # a call for everyone would reach those too whom the plan does not know
             planned = {user.user_id for user in self.order.plan.users if user.course_id == course.id}
@@ -197,57 +274,41 @@ class Run:
         if not new:
             return
         self.moved |= new
-        if len(self.moved) > self.order.tolerance or self.order.server_side:
-            refuse_moved(self.order.plan, self.moved, cleared=_all_cleared(people, rows))
         gone = [user for user in people if user.key in new]
         self.account.settle(gone, Outcome.SKIPPED, "moved since the plan was made", Code.MOVED)
+        if len(self.moved) > self.order.tolerance or self.order.server_side:
+            refuse_moved(self.order.plan, self.moved, cleared=_all_cleared(people, rows))
         for course_id in {user.course_id for user in gone}:
             codes = {user.user_id: Code.MOVED.value for user in gone if user.course_id == course_id}
             yield from self.keeper.note(SkippedUsers(course_id, codes))
 
-    def _wait_for_wave(self) -> Flow[bool]:
-        """Wait until the next wave may go out; whether that took any time."""
-        waves = self.order.waves
-        if waves is None:
-            return False
-        now: Moment = yield Now()
-        start = waves.next_start(now.utc, self.last_start)
-        if start > now.utc:
-            yield from wait_until(start, f"the next wave goes out at {start:%Y-%m-%d %H:%M} UTC")
-        self.last_start = start
-        return start > now.utc
+    def _request(self, piece: Piece, people: Sequence[PlannedReset]) -> Request:
+        return request_for(self.order, piece, people, reference=self.arrival.proof is None)
 
-    def _look_up(self, piece: Piece) -> Flow[None]:
-        """Right before a request: whether to go on, how old the evidence is, and once more where we are."""
-        if self.order.stop():
-            raise ResetInterruptedError("the reset was stopped before this was sent, as it was asked to")
-        yield from self.keeper.refresh(self.arrival.calls, self.order, piece.people)
-        self.account.packs = list(self.keeper.packs)
-        if not self.has_sent:
-            # Once more, now that nothing but the first send follows: what answers here is what will be reset.
-            here = yield from who_and_where(self.arrival.plain)
-            check_origin(self.order.plan, here, self.arrival.proof)
-
-    def _send(self, piece: Piece) -> Flow[None]:
-        """Send one piece without those who moved; every step is in the journal before the next one is taken."""
-        people = tuple(user for user in piece.people if user.key not in self.moved)
-        if not people:
-            return
-        request = request_for(self.order, piece, people, reference=self.arrival.proof is None)
+    def _send(self, piece: Piece, people: tuple[PlannedReset, ...]) -> Flow[TryAgainError | None]:
+        """Send these people of a piece; every step is in the journal before the next one is taken."""
+        request = self._request(piece, people)
         key = key_for(self.order, request.body or b"")
         ids = tuple(user.user_id for user in people)
         yield from self._guarded(people, self.keeper.note(Intent(piece.number, piece.course.id, ids, key)))
         yield from self._guarded(people, self._note(lambda at: Sent(at, piece.number)))
-        self.has_sent = True
+        accept = partial(self._accept, people)
         try:
-            count, request_id = yield from self.arrival.calls.call(request, partial(self._accept, people))
+            count, request_id = yield from self.arrival.calls.call(request, accept, once=True)
         except GeneratorExit:
             raise
+        except TryAgainError as again:
+            event = partial(_refused, piece, again.error, Code.REFUSED)
+            yield from self._guarded(people, self._note(event))
+            return again
         except BaseException as problem:
             told = yield from self._stopped(people, problem, piece)
             raise told from (problem.__cause__ if type(told) is type(problem) else problem)
+        finally:
+            self.has_sent = True
         yield from self._guarded((), self._note(lambda at: Answered(at, piece.number, count, request_id)))
         yield from self._guarded((), _acting(partial(self._tell, "reset")))
+        return None
 
     def _accept(self, people: Sequence[PlannedReset], answer: Response) -> tuple[int | None, str | None]:
         """Settle the people of a request from its answer, with nothing in between that could be interrupted."""
@@ -277,6 +338,13 @@ class Run:
         verdicts = {user.user_id: APPLIED if user.user_id in seen else UNDECIDED for user in targets}
         yield from self._note(lambda at: ReadBack(at, piece.number, verdicts))
         self.account.settle(cleared, Outcome.RESET)
+        if strangers := [row for user_id, row in rows.items() if user_id not in self.last_seen]:
+            names = ", ".join(row.user_name or row.user_id for row in strangers)
+            raise OutcomeUnknownError(
+                f"the server accepted a reset of everyone, and meanwhile people who are not in the plan have come into "
+                f"{piece.course.title!r}: {names}. They may have been reset too. Look into it",
+                metadata=tuple(("user_id", row.user_id) for row in strangers),
+            )
         if len(cleared) < len(targets) and self.arrival.proof is None:
             raise OutcomeUnknownError(
                 f"the server accepted a reset of everyone, but {len(targets) - len(cleared)} of "
@@ -299,12 +367,12 @@ class Run:
         """Settle these people by what stopped them; the error to raise, with the account of the whole plan."""
         if isinstance(problem, TrainingError) and problem.report is not None:
             return problem  # it has been told already
-        fate = fate_of(problem)
-        waiting = [user for user in people if self.account.outcomes[user.key].code is not Code.MOVED]
         finished: Moment = yield Now()
-        told = self.account.stopped(waiting, fate, finished.utc)
-        if piece is not None:
-            yield from _trying(self.keeper.note(_as_event(finished.utc, piece, fate)), told)
+        if piece is None:  # nothing of it was sent
+            return self.account.held_up(people, problem, finished.utc)
+        fate = fate_of(problem)
+        told = self.account.stopped(people, fate, finished.utc)
+        yield from _trying(self.keeper.note(_as_event(finished.utc, piece, fate)), told)
         return told
 
     def _close_after(self, error: TrainingError) -> Flow[None]:
@@ -319,7 +387,10 @@ class Run:
         if self.order.on_progress is not None:
             settled = (Outcome.RESET, Outcome.UNKNOWN, Outcome.FAILED)
             done = sum(self.account.outcomes[user.key].outcome in settled for user in self.order.plan.targets)
-            self.order.on_progress(Progress(what, done, len(self.order.plan.targets)))
+            try:
+                self.order.on_progress(Progress(what, done, len(self.order.plan.targets)))
+            except Exception:  # a broken progress bar is no reason to stop half-way
+                log.warning("on_progress failed", exc_info=True)
 
 
 def _at_once(value: T) -> Flow[T]:
@@ -329,15 +400,21 @@ def _at_once(value: T) -> Flow[T]:
 
 
 def _as_event(at: datetime, piece: Piece, fate: Fate) -> Refused | Lost:
-    error = fate.error
     if fate.is_known:
-        kind = type(error).__name__
-        return Refused(at, piece.number, kind, fate.code.value, error.message, error.request_id)
-    return Lost(at, piece.number, error.message, error.request_id)
+        return _refused(piece, fate.error, fate.code, at)
+    return Lost(at, piece.number, fate.error.message, fate.error.request_id)
+
+
+def _refused(piece: Piece, error: TrainingError, code: Code, at: datetime) -> Refused:
+    return Refused(at, piece.number, type(error).__name__, code.value, error.message, error.request_id)
 
 
 def _acting(action: Callable[[], None]) -> Flow[None]:
     yield Act(action, "tell how far it is")
+
+
+def _doing(effect: Sleep) -> Flow[None]:
+    yield effect
 
 
 def _trying(flow: Flow[None], told: TrainingError) -> Flow[None]:

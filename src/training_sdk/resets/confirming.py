@@ -73,3 +73,18 @@ def check_reason(order: Order, here: Origin) -> None:
         raise InvalidArgumentError(
             "reason is missing: on a live service every reset says why, for the audit log. Nothing was sent"
         )
+
+
+def check_schedule(order: Order, waves: int, now: datetime) -> None:
+    """Refuse, before anything is sent, waves of which the last would go out after the plan has expired."""
+    if order.waves is None:
+        return
+    start: datetime | None = None
+    for number in range(1, waves + 1):
+        start = order.waves.next_start(now if start is None else max(now, start), start)
+        if start > order.plan.expires_at:
+            raise InvalidArgumentError(
+                f"{waves} waves would take until after the plan has expired ({order.plan.expires_at:%Y-%m-%d %H:%M} "
+                f"UTC): wave {number} would go out at {start:%Y-%m-%d %H:%M} UTC. Nothing was sent. Make the waves "
+                "larger or closer, or plan with Safeguards(plan_lifetime=…) that lasts long enough"
+            )

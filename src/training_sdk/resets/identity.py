@@ -105,7 +105,7 @@ class ProvenCalls(Calls):
     WhoAmI alone proves too little: a gateway may lead its path to one server and the training paths to another.
     """
 
-    def call(self, request: Request, decode: Callable[[Response], T]) -> Flow[T]:
+    def call(self, request: Request, decode: Callable[[Response], T], *, once: bool = False) -> Flow[T]:
         """Send, and raise UnconfirmedFormatError if something else answers."""
 
         def read(response: Response) -> T:
@@ -114,7 +114,7 @@ class ProvenCalls(Calls):
                 raise UnconfirmedFormatError(UNCONFIRMED.format(where=f"what answers {request.path}"))
             return value
 
-        return Calls.call(self, request, read)
+        return Calls.call(self, request, read, once=once)
 
     @classmethod
     def of(cls, calls: Calls) -> ProvenCalls:
@@ -126,7 +126,7 @@ class ProvenCalls(Calls):
 class LiveCalls(Calls):
     """Calls that believe no answer of the reference server: nothing about a live service can be proved by those."""
 
-    def call(self, request: Request, decode: Callable[[Response], T]) -> Flow[T]:
+    def call(self, request: Request, decode: Callable[[Response], T], *, once: bool = False) -> Flow[T]:
         """Send, and raise PlanMismatchError if the reference server answers."""
 
         def read(response: Response) -> T:
@@ -137,7 +137,7 @@ class LiveCalls(Calls):
                 )
             return decode(response)
 
-        return Calls.call(self, request, read)
+        return Calls.call(self, request, read, once=once)
 
     @classmethod
     def of(cls, calls: Calls) -> LiveCalls:

@@ -30,8 +30,10 @@ class Keeper(ABC):
         """Write the evidence about these people, and return how they stand."""
 
     @abstractmethod
-    def refresh(self, calls: Calls, order: Order, people: Sequence[PlannedReset]) -> Flow[None]:
-        """Gather evidence about these people anew if what there is has grown too old."""
+    def refresh(
+        self, calls: Calls, order: Order, people: Sequence[PlannedReset]
+    ) -> Flow[Mapping[Key, ProgressRow] | None]:
+        """Gather evidence about these people anew if what there is has grown too old; then how they stand."""
 
     @abstractmethod
     def note(self, event: Event) -> Flow[None]:

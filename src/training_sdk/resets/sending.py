@@ -45,6 +45,11 @@ class Order:
     stop: Callable[[], bool] = _never
     on_progress: Callable[[Progress], None] | None = None
 
+    @property
+    def is_stoppable(self) -> bool:
+        """Whether anybody has given a way to stop it."""
+        return self.stop is not _never
+
 
 @frozen
 class Progress:

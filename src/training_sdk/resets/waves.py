@@ -6,7 +6,7 @@ written to at an hour that was not named, and a wave whose hour does not exist t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo
@@ -20,6 +20,8 @@ Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 EVERY_DAY: tuple[Weekday, ...] = get_args(Weekday)
 WEEKDAYS: tuple[Weekday, ...] = EVERY_DAY[:5]
+LISTENING = 1.0
+"""Seconds between two looks at whether to stop."""
 LONGEST_SLEEP = 3600.0
 """Seconds after which a wait looks at the clock again, so that it can be watched and stopped."""
 
@@ -160,15 +162,24 @@ def _aware(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-def wait_until(moment: datetime, why: str, *, at_most: float = LONGEST_SLEEP) -> Flow[None]:
+def wait_until(
+    moment: datetime,
+    why: str,
+    *,
+    at_most: float = LONGEST_SLEEP,
+    check: Callable[[], None] | None = None,
+) -> Flow[None]:
     """Sleep until a moment, never longer than ``at_most`` seconds (up to an hour) at a stretch; then look again.
 
     So a clock that is set meanwhile is heeded, and whoever runs the flow can watch it or stop it.
     """
-    longest = min(at_most, LONGEST_SLEEP)
+    longest = min(at_most, LONGEST_SLEEP if check is None else LISTENING)
     while True:
+        if check is not None:
+            check()
         now: Moment = yield Now()
         left = (moment - now.utc).total_seconds()
         if left <= 0:
             return
         yield Sleep(min(left, longest), why=why, planned=True)
+        why = ""  # said once

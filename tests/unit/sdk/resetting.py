@@ -58,8 +58,11 @@ class NothingKept(Keeper):
             found |= {(course_id, user_id): row for user_id, row in rows.items()}
         return found
 
-    def refresh(self, calls: Calls, order: Order, people: Sequence[PlannedReset]) -> Flow[None]:
+    def refresh(
+        self, calls: Calls, order: Order, people: Sequence[PlannedReset]
+    ) -> Flow[Mapping[Key, ProgressRow] | None]:
         yield from ()
+        return None
 
     def note(self, event: Event) -> Flow[None]:
         yield from ()

@@ -21,6 +21,7 @@ from training_sdk import (
     InvalidArgumentError,
     NotFoundError,
     Outcome,
+    OutcomeUnknownError,
     People,
     Progress,
     ResetFormat,
@@ -31,7 +32,7 @@ from training_sdk import (
     Waves,
     Where,
 )
-from training_sdk._flow import Request, Response, Sleep
+from training_sdk._flow import NotDeliveredError, Request, Response, Sleep
 from training_sdk.evidence import verify_pack
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import sending
@@ -64,6 +65,12 @@ class Campus(Organisation):
     """Titles by id."""
     statuses: dict[str, str] = field(factory=dict)
     paths: dict[str, list[str]] = field(factory=dict)
+
+    def row_of(self, number: int) -> dict[str, Any]:
+        """The row of somebody in the first course."""
+        return next(
+            one for one in self.rows if (one["course_id"], one["user_id"]) == (FIRST, user_id(number))
+        )
 
     def _routes(self) -> dict[str, Callable[[Request], Response]]:
         return {
@@ -443,7 +450,115 @@ def test_waves_bound_the_requests_and_are_waited_for() -> None:
     apply(place, plan, puppet=puppet, waves=Waves(size=2, every=timedelta(minutes=30)))
     assert [len(people) for people in place.people_sent] == [2, 2, 1]
     assert sum(one.seconds for one in slept) == pytest.approx(3600, abs=10)
-    assert all("next wave" in one.why for one in slept)
+    assert ["next wave" in one.why for one in slept] == [True, True]
+
+
+def test_waves_that_would_outlast_the_plan_are_refused_before_anything_is_sent() -> None:
+    place = campus()
+    plan = plan_of(place, [FIRST], safeguards=Safeguards(plan_lifetime=timedelta(hours=1)))
+    with pytest.raises(InvalidArgumentError, match="wave 3 would go out at"):
+        apply(place, plan, waves=Waves(size=2, every=timedelta(minutes=40)))
+    assert not place.resets
+
+
+def test_a_plan_that_expires_half_way_sends_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "CHUNK", 2)
+    place = campus()
+    plan = plan_of(place, [FIRST], safeguards=Safeguards(plan_lifetime=timedelta(hours=1)))
+    puppet = Puppet(place)
+
+    def late(request: Request) -> Response:
+        puppet.clock += 3000
+        return place.reset(request)
+
+    place.on_reset = late
+    with pytest.raises(StalePlanError) as expired:
+        apply(place, plan, puppet=puppet)
+    assert expired.value.reason == "PLAN_EXPIRED"
+    assert len(place.resets) == 2
+    report = expired.value.report
+    assert report is not None
+    assert [user.code for user in report.users] == [None] * 4 + [Code.NOT_SENT]
+
+
+def test_a_stop_is_heard_while_waiting_for_a_wave() -> None:
+    place = campus()
+    plan = plan_of(place, [FIRST])
+    puppet = Puppet(place)
+    with pytest.raises(ResetInterruptedError, match="as it was asked to"):
+        apply(
+            place,
+            plan,
+            puppet=puppet,
+            stop=lambda: puppet.clock > 600,
+            waves=Waves(size=2, every=timedelta(hours=1)),
+        )
+    assert len(place.resets) == 1
+    assert puppet.clock < 605
+
+
+@pytest.mark.parametrize("when", ["busy", "refused"])
+def test_whoever_learns_on_while_a_request_waits_for_its_next_try_is_left_alone(when: str) -> None:
+    """Waiting is followed by another reading, and by another look at whether to stop."""
+    place = campus()
+    plan = plan_of(place, [FIRST])
+
+    def busy(request: Request) -> Response:
+        if len(place.resets) > 1:
+            return place.reset(request)
+        if when == "refused":
+            raise NotDeliveredError("connection refused")
+        return answer({}, 429, {"retry-after": "2"})
+
+    def learn(sleep: Sleep) -> None:
+        place.row_of(1)["completed_at"] = "2026-03-01T09:00:00Z"
+
+    place.on_reset = busy
+    report = apply(place, plan, puppet=Puppet(place, on_sleep=learn), tolerance=1)
+    assert place.people_sent == [
+        [user_id(n) for n in range(5)],
+        [user_id(0), user_id(2), user_id(3), user_id(4)],
+    ]
+    assert report.users[1].code is Code.MOVED
+    assert place.row_of(1)["completed_at"] == "2026-03-01T09:00:00Z"
+
+
+def test_only_who_moved_is_said_to_have_moved() -> None:
+    place = campus()
+    plan = plan_of(place, [FIRST])
+    place.rows[1]["score"] = 91
+    with pytest.raises(StalePlanError) as stale:
+        apply(place, plan)
+    report = stale.value.report
+    assert report is not None
+    assert [user.code for user in report.users] == [Code.NOT_SENT, Code.MOVED, *[Code.NOT_SENT] * 3]
+    assert {user.outcome for user in report.users} == {Outcome.SKIPPED}
+
+
+def test_a_broken_progress_bar_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(progress: Progress) -> None:
+        raise ValueError("no terminal")
+
+    place = campus()
+    assert apply(place, plan_of(place, [FIRST]), on_progress=broken).is_complete
+    assert "on_progress failed" in caplog.text
+
+
+def test_one_call_for_everyone_names_whoever_came_in_meanwhile() -> None:
+    """One target is deactivated and somebody else returns: title and number still agree."""
+    place = campus()
+    plan = plan_of(place, [FIRST])
+
+    def changed(request: Request) -> Response:
+        place.rows[0] = row(9, course_id=FIRST)
+        return place.reset(request)
+
+    place.on_reset = changed
+    with pytest.raises(OutcomeUnknownError, match=r"not in the plan .*No\. 9") as unknown:
+        apply(place, plan, server_side=True)
+    assert dict(unknown.value.info.metadata) == {"user_id": user_id(9)}
+    assert unknown.value.report is not None
+    assert not unknown.value.report.is_complete
 
 
 # --- the records ----------------------------------------------------------------------------------------------------
@@ -522,3 +637,33 @@ def test_evidence_is_sealed_by_the_hook_and_a_hook_that_fails_stops_the_reset(tm
     everything = b"".join(path.read_bytes() for path in Path(pack).rglob("*") if path.is_file())
     assert b"@example.test" not in everything
     assert verify_pack(pack) == ()
+
+
+def test_somebody_who_left_and_is_tolerated_stops_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evidence that has grown old is gathered anew without them."""
+    place = campus()
+    plan = plan_of(place, [FIRST])
+    gone = place.rows.pop(4)
+    recorder = Recorder(tmp_path / "state", None, timedelta(minutes=45))
+    order = Order(plan, ResetFormat(), waves=Waves(size=2, every=timedelta(minutes=30)), tolerance=1)
+    report = Puppet(place).run(apply_plan(CALLS, order, recorder, lambda ground: None))
+    assert gone["user_id"] == user_id(4)
+    assert [user.code for user in report.users] == [None] * 4 + [Code.MOVED]
+
+
+def test_whoever_completes_while_old_evidence_is_gathered_anew_is_left_alone(tmp_path: Path) -> None:
+    place = campus()
+    plan = plan_of(place, [FIRST])
+    recorder = Recorder(tmp_path / "state", None, timedelta(minutes=45))
+
+    def learn(request: Request) -> None:
+        if len(place.resets) == 2 and request.path.endswith("/attempts"):
+            place.row_of(4)["completed_at"] = "2026-03-01T09:00:00Z"
+
+    place.before = learn
+    order = Order(plan, ResetFormat(), waves=Waves(size=2, every=timedelta(minutes=30)), tolerance=1)
+    report = Puppet(place).run(apply_plan(CALLS, order, recorder, lambda ground: None))
+    assert [user.code for user in report.users] == [None] * 4 + [Code.MOVED]
+    assert place.row_of(4)["completed_at"] == "2026-03-01T09:00:00Z"
