@@ -33,8 +33,9 @@ from training_sdk.errors import TrainingError
 from training_sdk.records import disk
 from training_sdk.records.state import StateDirectory
 
-LONGEST_LOCK = 2.0
-POLL = 0.005
+FIRST_TRY = 0.005
+MOST_TRIES = 9
+"""Of having the file, each wait twice as long as the one before: 1.3 s in all, and as much again at random."""
 MOST_PROMISES = 3
 """How often one request lets itself be put off; then it goes, and the server's own refusal is what is heard."""
 
@@ -73,20 +74,29 @@ class Ledger:
     name: str
     limits: Limits = PUBLISHED
     clocks: Callable[[], Moment] = _clocks
+    state_dir: str | os.PathLike[str] | None = None
     _file: Path | None = field(default=None, init=False)
     _alone: bool = field(default=False, init=False)
 
     @classmethod
-    def of(cls, origin: str, fingerprint: str, limits: Limits) -> Ledger:
+    def of(
+        cls, origin: str, fingerprint: str, limits: Limits, state_dir: str | os.PathLike[str] | None = None
+    ) -> Ledger:
         """The ledger of a token on a server."""
-        return cls(hashlib.sha256(f"{origin}\n{fingerprint}".encode()).hexdigest(), limits)
+        name = hashlib.sha256(f"{origin}\n{fingerprint}".encode()).hexdigest()
+        return cls(name, limits, state_dir=state_dir)
 
-    def change(self, family: Family, change: Change) -> float:
-        """Change the count of a family and answer what the change answers. Never fails for want of a file."""
+    def change(self, family: Family, change: Change, *, last: bool = True) -> float:
+        """Change the count of a family and answer what the change answers. Never fails for want of a file.
+
+        Raises Timeout where somebody else has the file at the moment, unless this is the ``last`` try.
+        """
         if not self._alone:
             try:
                 return self._change_file(family, change)
-            except (OSError, Timeout, TrainingError) as problem:
+            except (OSError, TrainingError) as problem:  # a Timeout is an OSError
+                if isinstance(problem, Timeout) and not last:
+                    raise
                 self._alone = True
                 log.warning(
                     "requests are paced within this process only, for the budget that processes share cannot be "
@@ -100,14 +110,8 @@ class Ledger:
         return answer
 
     def _change_file(self, family: Family, change: Change) -> float:
-        file = self._file or StateDirectory.open().budgets / f"{self.name}.json"
-        lock = FileLock(
-            file.with_suffix(".lock"),
-            LONGEST_LOCK,
-            mode=disk.PRIVATE_FILE,
-            thread_local=False,
-            poll_interval=POLL,
-        )
+        file = self._file or StateDirectory.open(self.state_dir).budgets / f"{self.name}.json"
+        lock = FileLock(file.with_suffix(".lock"), timeout=0, mode=disk.PRIVATE_FILE, thread_local=False)
         with lock:
             now = self.clocks()  # under the lock: an older reading would let time pass twice
             book, answer = (_read(file, self.limits) or _Book(now)).changed(family, change, now, self.limits)
@@ -175,6 +179,7 @@ class Budget:
     """Of the token, or None where a callable gives it: then it is asked for it once."""
     automatic: bool = False
     limits: Limits = PUBLISHED
+    state_dir: str | os.PathLike[str] | None = None
     _ledger: Ledger | None = field(default=None, init=False)
     _kept: bool = field(init=False)
     _notes: deque[tuple[Family, Change]] = field(factory=deque, init=False)
@@ -192,7 +197,7 @@ class Budget:
         waited = 0.0
         for _ in range(MOST_PROMISES):
             reserve = partial(_pace.reserve, limit=limit, period=self.limits.period)
-            wait: float = yield Act(partial(ledger.change, family, reserve), f"budget: {family}")
+            wait = yield from _changed(ledger, family, reserve, f"budget: {family}")
             if wait <= 0:
                 break
             before: Moment = yield Now()
@@ -200,7 +205,7 @@ class Budget:
             after: Moment = yield Now()
             waited += after.monotonic - before.monotonic
             # While this one slept, another may have been told to stop; then the promise is worth nothing.
-            closed: float = yield Act(partial(ledger.change, family, _closed), f"budget: {family} open?")
+            closed = yield from _changed(ledger, family, _closed, f"budget: {family} open?")
             if closed <= 0:
                 break
         return waited
@@ -228,14 +233,28 @@ class Budget:
             ledger = yield from self._whose()
             while self._notes:
                 family, change = self._notes.popleft()
-                yield Act(partial(ledger.change, family, change), f"budget: {family} heard")
+                yield from _changed(ledger, family, change, f"budget: {family} heard")
 
     def _whose(self) -> Flow[Ledger]:
         if self._ledger is None:
             if self.fingerprint is None:
                 self.fingerprint = yield Whose()
-            self._ledger = Ledger.of(self.origin, self.fingerprint or "", self.limits)
+            self._ledger = Ledger.of(self.origin, self.fingerprint or "", self.limits, self.state_dir)
         return self._ledger
+
+
+def _changed(ledger: Ledger, family: Family, change: Change, what: str) -> Flow[float]:
+    """Change a count. Whoever has the file is waited for between tries, so that an event loop is not held up."""
+    pause = FIRST_TRY
+    answer: float
+    for _ in range(MOST_TRIES - 1):
+        with contextlib.suppress(Timeout):
+            answer = yield Act(partial(ledger.change, family, change, last=False), what)
+            return answer
+        yield Sleep(pause, jitter=pause, why="another process counts its request", planned=True)
+        pause *= 2
+    answer = yield Act(partial(ledger.change, family, change, last=True), what)
+    return answer
 
 
 def _closed(spent: Spent) -> tuple[Spent, float]:

@@ -48,7 +48,7 @@ class Options:
         if self.pace is False or (automatic and _urls.is_loopback(urlsplit(origin).hostname or "")):
             return _pace.UNPACED
         known = _pace.fingerprint(token) if isinstance(token, str) else None
-        return Budget(origin, known, automatic, self.limits)
+        return Budget(origin, known, automatic, self.limits, self.state_dir)
 
 
 def options_of(

@@ -115,11 +115,11 @@ class TrainingClient(_Client[SyncDriver]):
     ``read_only`` refuses with ReadOnlyError, before anything is sent, whatever changes something: everything but GET,
     HEAD and the POSTs that only read. ``with_options`` can switch it on, nothing switches it off, and
     ``SAFETYCULTURE_READ_ONLY=1`` forbids every client of the process to write. ``pace`` keeps requests to the published
-    limits, together with all processes of this machine that use the same token on the same server; by default it does
-    so on every server but this machine's own and the reference server. Waiting for one's turn counts towards no
-    timeout. ``safeguards`` are the hard stops for resets. ``state_dir`` is where journals, evidence and the audit log
-    are kept: by default ``TRAINING_SDK_STATE_DIR``, and without that the user's state directory; it is made on the
-    first reset, and only its owner may enter it.
+    limits, together with all processes that use the same token on the same server and keep the same ``state_dir``, so
+    not with those of other users of this machine; by default it does so on every server but this machine's own and the
+    reference server. Waiting for one's turn counts towards no timeout. ``safeguards`` are the hard stops for resets.
+    ``state_dir`` is where journals, evidence and the audit log are kept: by default ``TRAINING_SDK_STATE_DIR``, and
+    without that the user's state directory; it is made when it is first needed, and only its owner may enter it.
 
     Raises InvalidArgumentError for settings that cannot be used.
     """

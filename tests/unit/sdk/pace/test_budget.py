@@ -16,10 +16,11 @@ from typing import Any
 import httpx
 import pytest
 from attrs import define
+from filelock import FileLock, Timeout
 
 from training_sdk import InvalidArgumentError, RateLimitError, TrainingClient, _budget, _pace
 from training_sdk._budget import Budget, Ledger
-from training_sdk._flow import Flow, Moment, Request, Response
+from training_sdk._flow import Act, Flow, Moment, Request, Response, Sleep
 from training_sdk._pace import UNPACED, Limits
 from training_sdk._send import call
 from unit.sdk.fakes import ORIGIN, START, TOKEN, Asker, Puppet, answer, no_waiting, script
@@ -356,17 +357,101 @@ def test_a_damaged_file_is_begun_anew_and_said(text: str, warned: Callable[[], l
     assert json.loads(file.read_text())["families"]["general"]["times"] == [0.0]
 
 
-def test_threads_lose_no_count() -> None:
-    ledgers = [Ledger("many", Limits(general=1000)) for _ in range(4)]
+def driven(flow: Flow[Any], on_sleep: Callable[[int], None] = lambda so_far: None) -> list[Sleep]:
+    """Drive a flow on the clocks of this machine; how it slept."""
+    slept: list[Sleep] = []
+    step: Callable[[Any], Any] = flow.send
+    value: Any = None
+    while True:
+        try:
+            effect = step(value)
+        except StopIteration:
+            return slept
+        try:
+            value, step = None, flow.send
+            if isinstance(effect, Act):
+                value = effect.action()
+            elif isinstance(effect, Sleep):
+                slept.append(effect)
+                time.sleep(effect.seconds)
+                on_sleep(len(slept))
+        except Exception as problem:
+            value, step = problem, flow.throw
 
-    def spend(ledger: Ledger) -> None:
+
+def test_threads_lose_no_count() -> None:
+    budgets = [Budget(ORIGIN, "many", limits=Limits(general=1000)) for _ in range(4)]
+
+    def spend(budget: Budget) -> None:
         for _ in range(25):
-            ledger.change("general", lambda spent: _pace.reserve(spent, 1000, 61.0))
+            driven(budget.turn(WHO))
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(spend, ledgers))
+        list(pool.map(spend, budgets))
     (file,) = files()
     assert len(json.loads(file.read_text())["families"]["general"]["times"]) == 100
+
+
+def taken(stage: Stage) -> FileLock:
+    """The lock of the only budget there is, which somebody else has."""
+    stage.ask(stage.budget())
+    (file,) = files()
+    lock = FileLock(file.with_suffix(".lock"), thread_local=False)
+    lock.acquire()
+    return lock
+
+
+def test_a_lock_that_is_held_is_tried_again_between_short_sleeps(warned: Callable[[], list[str]]) -> None:
+    stage = on()
+    lock = taken(stage)
+    slept = driven(stage.budget().turn(WHO), lambda so_far: lock.release() if so_far == 3 else None)
+    assert [sleep.seconds for sleep in slept] == [0.005, 0.01, 0.02]
+    assert warned() == []
+    (file,) = files()
+    assert len(json.loads(file.read_text())["families"]["general"]["times"]) == 2
+
+
+def test_a_lock_that_is_never_let_go_is_given_up_and_said(
+    warned: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = on()
+    lock = taken(stage)
+    monkeypatch.setattr(_budget, "FIRST_TRY", 0.0)
+    try:
+        slept = driven(stage.budget("held for ever").turn(WHO))
+        assert slept == []  # another budget has a lock of its own
+        slept = driven(stage.budget().turn(WHO))
+    finally:
+        lock.release()
+    assert len(slept) == _budget.MOST_TRIES - 1
+    assert ["within this process only" in said for said in warned()] == [True]
+
+
+def test_nobody_waits_for_a_lock_where_an_event_loop_would_stand_still() -> None:
+    stage = on()
+    lock = taken(stage)
+    ledger = Ledger.of(ORIGIN, _pace.fingerprint(TOKEN), LIMITS)
+    ledger.clocks = stage.now
+    try:
+        with pytest.raises(Timeout):
+            ledger.change("general", lambda spent: (spent, 0.0), last=False)
+    finally:
+        lock.release()
+    assert ledger.change("general", lambda spent: (spent, float(len(spent.times))), last=False) == 1.0
+
+
+def test_the_budget_lies_in_the_state_directory_of_the_client(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    with (
+        httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200, json=ME))) as http,
+        TrainingClient(TOKEN, http_client=http, pace=True, state_dir=own) as client,
+    ):
+        client.users.me()
+        client.with_options(timeout=5).users.me()
+    (file,) = own.rglob("*.json")
+    assert file.parent == own / "budgets"
+    assert len(json.loads(file.read_text())["families"]["general"]["times"]) == 2
+    assert files() == []
 
 
 def test_the_clocks_are_those_of_the_machine() -> None:
