@@ -27,6 +27,7 @@
     ├── ClockError                    this machine's clock and a live service's are too far apart; nothing was sent
     ├── ResetInterruptedError         a reset of several chunks was stopped between two of them
     ├── AlreadyAppliedError           a plan is applied once, and this one was, or has begun; nothing was sent
+    ├── OverlappingPlanError          another plan may have reset the same people; nothing was sent for them
     ├── IncompleteResetError          from raise_for_incomplete(): not every target is known to have been reset
     ├── EvidenceError                 evidence is incomplete, changed, not sealed or too old; nothing was sent
     └── RecordsError                  what the SDK keeps on this machine cannot be used as it is
@@ -254,6 +255,13 @@ class RecordsUnwritableError(RecordsError):
 
 class AlreadyAppliedError(TrainingError):
     """A plan is applied once, and this one was, or has begun. Nothing was sent; see ``client.resets.resume``."""
+
+
+class OverlappingPlanError(TrainingError):
+    """Another plan on this machine may have reset, or may yet reset, people of this one; the message names it.
+
+    Nothing was sent for them.
+    """
 
 
 class IncompleteResetError(TrainingError):

@@ -17,6 +17,7 @@ from training_sdk.errors import (
     IncompleteResetError,
     InvalidArgumentError,
     OutcomeUnknownError,
+    OverlappingPlanError,
     PermissionDeniedError,
     PlanMismatchError,
     ProofFailedError,
@@ -75,7 +76,7 @@ MEANINGS = {
 _BY_CLASS: tuple[tuple[tuple[type[TrainingError], ...], ExitCode], ...] = (
     ((ConfirmationError,), ExitCode.NOT_CONFIRMED),
     ((AuthenticationError, PermissionDeniedError), ExitCode.DENIED),
-    ((StalePlanError, PlanMismatchError, AlreadyAppliedError), ExitCode.NOTHING_SENT),
+    ((StalePlanError, PlanMismatchError, AlreadyAppliedError, OverlappingPlanError), ExitCode.NOTHING_SENT),
     ((ApprovalError, UnconfirmedFormatError, ReadOnlyError, ClockError), ExitCode.NOTHING_SENT),
     ((ConfirmationMismatchError, ConfirmationRequiredError), ExitCode.NOTHING_SENT),
     ((OutcomeUnknownError, IncompleteResetError, ProofFailedError), ExitCode.INCOMPLETE),

@@ -10,6 +10,17 @@ from attrs import frozen
 
 
 @frozen
+class WavesKept:
+    """How the requests were to be spread over time, as plain data."""
+
+    size: int
+    every_seconds: float
+    between: tuple[str, ...] | None
+    days: tuple[str, ...]
+    zone: str | None
+
+
+@frozen
 class Opened:
     """An application began; the first event of a journal, and again whenever one began anew with nothing sent."""
 
@@ -26,6 +37,16 @@ class Opened:
     tolerance: int
     chunk_size: int
     sdk_version: str
+    waves: WavesKept | None = None
+    """Older journals do not hold them."""
+
+
+@frozen
+class Resumed:
+    """An application that had sent something went on, as this user from here on."""
+
+    at: datetime
+    applied_by: str
 
 
 @frozen
@@ -115,5 +136,15 @@ class Closed:
 
 
 Event: TypeAlias = (
-    Opened | EvidenceKept | SkippedUsers | Intent | Sent | Answered | Refused | Lost | ReadBack | Closed
+    Opened
+    | Resumed
+    | EvidenceKept
+    | SkippedUsers
+    | Intent
+    | Sent
+    | Answered
+    | Refused
+    | Lost
+    | ReadBack
+    | Closed
 )

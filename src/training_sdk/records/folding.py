@@ -22,6 +22,7 @@ from training_sdk.records.events import (
     Opened,
     ReadBack,
     Refused,
+    Resumed,
     Sent,
     SkippedUsers,
 )
@@ -132,6 +133,8 @@ class JournalState:
         match event:
             case Opened():
                 self._open(event)
+            case Resumed():
+                _refuse_unless(self.has_sent, "nothing has been sent: it begins anew")
             case EvidenceKept():
                 self.packs = (*self.packs, event)
             case SkippedUsers():
@@ -174,6 +177,9 @@ class JournalState:
         chunk = self._chunk(event.chunk, *needed)
         match event:
             case Sent():
+                self._refuse_standing(chunk.people, Standing.RESET, Standing.UNKNOWN, Standing.SKIPPED)
+                latest = all(self.last[key] == chunk.number for key in chunk.people)
+                _refuse_unless(latest, f"somebody in request {event.chunk} is in a later one")
                 self.has_sent = True
                 self._settle(evolve(chunk, fate=ChunkFate.SENT), Standing.UNKNOWN)
             case Answered():

@@ -24,6 +24,7 @@ from training_sdk.records.events import (
     Opened,
     ReadBack,
     Refused,
+    Resumed,
     Sent,
     SkippedUsers,
 )
@@ -38,6 +39,7 @@ from training_sdk.records.state import StateDirectory
 FILE = "journal.jsonl"
 KINDS: Mapping[str, type[Event]] = {
     "opened": Opened,
+    "resumed": Resumed,
     "evidence": EvidenceKept,
     "skipped": SkippedUsers,
     "intent": Intent,

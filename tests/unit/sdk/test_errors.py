@@ -42,6 +42,7 @@ DIRECT = {
         "ResetInterruptedError",
         "ReadOnlyError",
         "AlreadyAppliedError",
+        "OverlappingPlanError",
         "IncompleteResetError",
         "RecordsError",
     ),

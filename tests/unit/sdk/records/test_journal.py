@@ -26,6 +26,7 @@ from training_sdk.records.events import (
     Opened,
     ReadBack,
     Refused,
+    Resumed,
     Sent,
     SkippedUsers,
 )
@@ -86,6 +87,7 @@ STORY: tuple[Event, ...] = (
     EvidenceKept(AT, "evidence/x", "ab" * 32),
     SkippedUsers(COURSE, {"u9": "MOVED"}),
     *(intent(0, "u1", "ü2"), sent(0), answered(0, 2)),
+    Resumed(AT, "u-other"),
     *(intent(1, "u3"), sent(1), refused(1)),
     *(intent(2, "u4", "u5"), sent(2), lost(2), read_back(2, u4="applied", u5="not applied")),
     *(intent(3, "u5", "u3"), sent(3), answered(3, None), read_back(3, u5="applied", u3="applied")),

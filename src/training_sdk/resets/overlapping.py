@@ -1,0 +1,143 @@
+"""Two plans over the same people on one machine: what another one may have done must be known before this one sends."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+
+from attrs import frozen
+
+from training_sdk.errors import OverlappingPlanError, RecordsLockedError
+from training_sdk.records import locks
+from training_sdk.records.disk import make_folder
+from training_sdk.records.folding import JournalState, Standing, fold
+from training_sdk.records.journal import FILE, read_journal
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import planfile
+from training_sdk.resets.flights import Flights, until
+from training_sdk.resets.plan import Key, Origin, ResetPlan
+from training_sdk.resets.planning import some
+
+PLAN = "plan.json"
+SECONDS_TO_LOOK = 10.0
+
+
+@frozen
+class Other:
+    """Another plan of the same organisation on the same server, as its journal says."""
+
+    folder: Path
+    state: JournalState
+    flights: Flights
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"#{self.folder.name[:6]}"
+
+    def reset_at(self, person: Key) -> datetime | None:
+        """When it reset somebody, by its own journal."""
+        latest = self.flights.latest(person)
+        is_reset = self.state.standing(*person) is Standing.RESET
+        return latest.sent_at if is_reset and latest else None
+
+    def in_doubt(self, people: Collection[Key], now: datetime) -> list[Key]:
+        """Whom it may have reset, or may yet reset: resuming it finds out.
+
+        Somebody who stays unknown after a reading that came late enough is for a person to decide: a new plan is that.
+        """
+        return [
+            key
+            for key in people
+            if (self.state.standing(*key) is Standing.UNKNOWN and self.flights.open(key, None))
+            or (self.state.standing(*key) is not Standing.RESET and self.flights.open(key, now))
+        ]
+
+    def just_reset(self, people: Collection[Key], now: datetime) -> dict[Key, datetime]:
+        """Whom it reset on a live service so lately that the feed may not show it yet, and from when on it does."""
+        if self.state.opened is None or self.state.opened.reference_server:
+            return {}
+        found: dict[Key, datetime] = {}
+        for key in people:
+            settled_at = self.flights.settled_at(key)
+            if self.state.standing(*key) is Standing.RESET and settled_at is not None and now < settled_at:
+                found[key] = settled_at
+        return found
+
+    def about_to_send(self, people: Collection[Key]) -> list[Key]:
+        """Whom a process that is applying it right now has still to send."""
+        if self.state.closed is not None or not _is_held(self.folder):
+            return []
+        targets = {user.key for user in planfile.load(self.folder / PLAN).targets}
+        ended = (Standing.RESET, Standing.SKIPPED)
+        return [key for key in people if key in targets and self.state.standing(*key) not in ended]
+
+
+def looking(state: StateDirectory, here: Origin) -> AbstractContextManager[None]:
+    """Be the only process that looks at the other plans of an organisation, and begins one of its own."""
+    where = f"{here.base_url}\n{here.organisation_id}"
+    name = hashlib.sha256(where.encode()).hexdigest()[:32]
+    return locks.held(make_folder(state.path / "origins") / f"{name}.json", SECONDS_TO_LOOK)
+
+
+def others(state: StateDirectory, digest: str, here: Origin) -> Iterator[Other]:
+    """Every other plan whose application has begun there. Raises RecordsDamagedError, naming a journal."""
+    for folder in sorted(state.plans.iterdir()):
+        if folder.name == digest or not (folder / FILE).is_file():
+            continue
+        events = read_journal(folder)
+        found = fold(events)
+        opened = found.opened
+        if opened and (opened.base_url, opened.organisation_id) == (here.base_url, here.organisation_id):
+            yield Other(folder, found, Flights.of(events, found))
+
+
+def refuse_overlapping(
+    state: StateDirectory, plan: ResetPlan, people: Collection[Key], here: Origin, now: datetime
+) -> None:
+    """Raise OverlappingPlanError where it is not known what another plan did to these people, or does just now."""
+    for other in others(state, plan.digest, here):
+        if doubted := other.in_doubt(people, now):
+            why = f"it is open whether plan {other.name} reset {{people}}. Resume that one first"
+            raise _overlap(plan, doubted, why)
+        if just := other.just_reset(people, now):
+            when = until(max(just.values()))
+            why = f"plan {other.name} has reset {{people}}, and the service may show the past until {when}. Wait"
+            raise _overlap(plan, list(just), why)
+        if waiting := other.about_to_send(people):
+            why = f"plan {other.name}, which is being applied just now, is about to reset {{people}}. Let it end"
+            raise _overlap(plan, waiting, why)
+
+
+def resets_elsewhere(
+    state: StateDirectory, digest: str, people: Collection[Key], here: Origin
+) -> Mapping[Key, datetime]:
+    """When another plan last reset whom of these people."""
+    found: dict[Key, datetime] = {}
+    for other in others(state, digest, here):
+        for key in people:
+            if (at := other.reset_at(key)) is not None:
+                found[key] = max(at, found.get(key, at))
+    return found
+
+
+def _overlap(plan: ResetPlan, keys: Sequence[Key], why: str) -> OverlappingPlanError:
+    names = {user.key: user.name or user.user_id for user in plan.users}
+    return OverlappingPlanError(
+        f"{why.format(people=some([names[key] for key in keys]))}. Nothing was sent for them",
+        metadata=tuple(("user_id", user_id) for _, user_id in keys),
+    )
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether a process has a journal: it says so beside it, and a lock that a crash left over is free."""
+    if not (folder / FILE).with_suffix(".holder").exists():
+        return False
+    try:
+        with locks.held(folder / FILE):
+            return False
+    except RecordsLockedError:
+        return True
