@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
@@ -21,13 +21,15 @@ from training_sdk.evidence.pack import Pack, refuse_old
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records import disk
 from training_sdk.records.audit import AuditLog
-from training_sdk.records.events import Closed, Event, EvidenceKept, Opened
+from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.folding import JournalState
 from training_sdk.records.journal import Journal
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import planfile, reportfile
 from training_sdk.resets.approval import Approved
 from training_sdk.resets.keeping import Keeper
+from training_sdk.resets.keptwaves import kept
+from training_sdk.resets.overlapping import looking, refuse_overlapping, resets_elsewhere
 from training_sdk.resets.plan import Key, Origin, PlannedReset, ResetPlan
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.sending import CHUNK, Order
@@ -50,6 +52,7 @@ class Recorder(Keeper):
     _who: dict[str, Any] = field(factory=dict)
     _pack: Pack | None = None
     _packs: list[str] = field(factory=list)
+    _has_ended: bool = False
 
     @property
     def packs(self) -> Sequence[str]:
@@ -71,6 +74,7 @@ class Recorder(Keeper):
             yield from self.take(order.plan)
         self._identify(here)
         if self.journal.state().has_sent:
+            yield from self.note(Resumed(now.utc, here.user_id))
             yield self._audit("reset resumed", order, at=now.utc)
             return
         yield Act(lambda: self._begin(order, here, now.utc), "journal: opened")
@@ -110,7 +114,37 @@ class Recorder(Keeper):
         disk.write_whole(folder / reportfile.PLAN, planfile.dumps(plan))
         return found
 
+    def refuse_overlapping(
+        self, plan: ResetPlan, people: Collection[Key], here: Origin, now: datetime
+    ) -> Flow[None]:
+        """Raise OverlappingPlanError where it is not known what another plan did to these people."""
+        yield Act(lambda: self._refuse_overlapping(plan, people, here, now), "records: look at other plans")
+
+    def _refuse_overlapping(
+        self, plan: ResetPlan, people: Collection[Key], here: Origin, now: datetime
+    ) -> None:
+        with looking(self._directory, here):
+            refuse_overlapping(self._directory, plan, people, here, now)
+
+    def resets_elsewhere(
+        self, plan: ResetPlan, people: Collection[Key], here: Origin
+    ) -> Flow[Mapping[Key, datetime]]:
+        """When another plan on this machine last reset whom of these people."""
+        found: Mapping[Key, datetime] = yield Act(
+            lambda: resets_elsewhere(self._directory, plan.digest, people, here),
+            "records: look at other plans",
+        )
+        return found
+
     def _begin(self, order: Order, here: Origin, at: datetime) -> None:
+        plan = order.plan
+        with looking(
+            self._directory, here
+        ):  # until it is noted, another process could begin with the same people
+            refuse_overlapping(self._directory, plan, {user.key for user in plan.targets}, here, at)
+            self._note_opened(order, here, at)
+
+    def _note_opened(self, order: Order, here: Origin, at: datetime) -> None:
         self.journal.note(
             Opened(
                 at=at,
@@ -126,6 +160,7 @@ class Recorder(Keeper):
                 tolerance=order.tolerance,
                 chunk_size=CHUNK,
                 sdk_version=__version__,
+                waves=None if order.waves is None else kept(order.waves),
             )
         )
 
@@ -155,14 +190,16 @@ class Recorder(Keeper):
         yield self._audit("evidence kept", order, at=now.utc, pack=_named(pack))
         return pack.rows
 
-    def refresh(self, calls: Calls, order: Order, people: Sequence[PlannedReset]) -> Flow[None]:
-        """Gather evidence about these people anew if what there is has grown too old."""
+    def refresh(
+        self, calls: Calls, order: Order, people: Sequence[PlannedReset]
+    ) -> Flow[Mapping[Key, ProgressRow] | None]:
+        """Gather evidence about these people anew if what there is has grown too old; then how they stand."""
         now: Moment = yield Now()
         pack = self._pack
         if pack is None or pack.age(now.utc) > self.evidence_lifetime:
-            yield from self.gather(calls, order, people)
-        else:
-            refuse_old(pack, now.utc, self.evidence_lifetime)
+            return (yield from self.gather(calls, order, people))
+        refuse_old(pack, now.utc, self.evidence_lifetime)
+        return None
 
     def note(self, event: Event) -> Flow[None]:
         """Write an event to the journal."""
@@ -173,18 +210,24 @@ class Recorder(Keeper):
         now: Moment = yield Now()
         saved = reportfile.dumps(report)
         yield Act(lambda: reportfile.save(report, self._folder(report.plan)), "records: report")
-        if error is None and not report.counts[Outcome.UNKNOWN]:
-            counts = {outcome.value: number for outcome, number in report.counts.items()}
-            yield from self.note(Closed(now.utc, counts))
+        if self._has_ended:  # only the journal could not be closed: another line would contradict the first
+            return
+        counts = {outcome.value: number for outcome, number in report.counts.items()}
         yield self._audit(
             "reset ended" if error is None else "reset stopped",
             report,
             at=now.utc,
-            outcomes={outcome.value: number for outcome, number in report.counts.items()},
+            outcomes=counts,
             requests=list(report.requests),
             report_sha256=hashlib.sha256(saved).hexdigest(),
             error=None if error is None else type(error).__name__,
         )
+        if error is None:
+            self._has_ended = True
+            if not report.counts[
+                Outcome.UNKNOWN
+            ]:  # last of all: whatever is missing before it, resuming makes up for
+                yield from self.note(Closed(now.utc, counts))
 
     def release(self) -> None:
         """Let go of the plan, whatever happened."""
@@ -198,10 +241,14 @@ class Recorder(Keeper):
             raise TrainingError("the audit log is not open")
         return self._log
 
-    def _place(self, plan: ResetPlan, at: datetime) -> Path:
+    @property
+    def _directory(self) -> StateDirectory:
         if self._state is None:
             raise TrainingError("the state directory is not open")
-        wanted = self._state.evidence_folder(plan.digest, at)
+        return self._state
+
+    def _place(self, plan: ResetPlan, at: datetime) -> Path:
+        wanted = self._directory.evidence_folder(plan.digest, at)
         numbers = itertools.count(2)  # a clock may stand still, or be put back
         place = wanted
         while place.exists():
@@ -209,9 +256,7 @@ class Recorder(Keeper):
         return place
 
     def _folder(self, plan: ResetPlan) -> Path:
-        if self._state is None:
-            raise TrainingError("the state directory is not open")
-        return self._state.plan_folder(plan.digest)
+        return self._directory.plan_folder(plan.digest)
 
     def _audit(self, event: str, about: Order | ResetReport, *, at: datetime, **facts: Any) -> Act:
         """A line in the audit log, which is on the disk when this has been acted."""

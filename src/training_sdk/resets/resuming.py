@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from training_sdk._flow import Flow, Moment, Now
 from training_sdk._pages import Calls
-from training_sdk.errors import TrainingError
+from training_sdk.errors import StalePlanError, TrainingError
 from training_sdk.models.progress import ProgressRow
-from training_sdk.records.events import Event, ReadBack, Sent
+from training_sdk.records.events import ReadBack, Refused, Sent
 from training_sdk.records.folding import (
     APPLIED,
     NOT_APPLIED,
@@ -21,18 +21,17 @@ from training_sdk.records.folding import (
     JournalState,
     Standing,
 )
+from training_sdk.records.journal import Journal
 from training_sdk.resets.account import Account
 from training_sdk.resets.applying import Arrival, FindProof, Run, arrive
-from training_sdk.resets.plan import PlannedReset
+from training_sdk.resets.confirming import check_lifetime
+from training_sdk.resets.flights import WAIT, Flights, until
+from training_sdk.resets.keptwaves import restored
+from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.planning import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import Code, Outcome, ResetReport
-from training_sdk.resets.sending import Order, Piece, pieces
-
-LAG = timedelta(hours=2)
-"""How old the feed of a live service may be (published)."""
-MARGIN = timedelta(minutes=15)
-"""Added to it, for a warehouse that is late."""
+from training_sdk.resets.sending import Order, Piece, key_for, pieces, request_for
 
 
 def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindProof) -> Flow[ResetReport]:
@@ -40,23 +39,26 @@ def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindPr
     try:
         state = yield from keeper.take(order.plan)
         order = as_begun(order, state)
-        arrival = yield from arrive(calls, order, find_proof)
+        arrival = yield from arrive(calls, order, find_proof, resuming=state.has_sent)
         if (
             not state.has_sent
         ):  # it stopped before anything was sent: so it begins anew, under the same settings
             order = evolve(order, nonce=Order(order.plan, order.format).nonce)
         yield from keeper.open(order, arrival.here, arrival.approved)
         resumption = Resumption(arrival, order, keeper, account_so_far(order, arrival.here.user_id, keeper))
-        return (yield from resumption.run.to_the_end(resumption.find_work()))
+        return (yield from resumption.run.to_the_end(resumption.find_work_to_send()))
     finally:
         keeper.release()
 
 
 def as_begun(order: Order, state: JournalState) -> Order:
-    """The order under the settings that the journal holds."""
+    """The order under the settings that the journal holds; waves that are given go before those."""
     opened = state.opened
     if opened is None:
         raise TrainingError("the journal has no beginning")
+    waves = order.waves
+    if waves is None and opened.waves is not None:
+        waves = restored(opened.waves)
     return evolve(
         order,
         nonce=opened.nonce,
@@ -64,17 +66,56 @@ def as_begun(order: Order, state: JournalState) -> Order:
         ticket=opened.ticket,
         server_side=opened.server_side,
         tolerance=opened.tolerance,
+        waves=waves,
     )
 
 
 def account_so_far(order: Order, applied_by: str, keeper: Recorder) -> Account:
-    """The account of an application that has begun, with nobody settled yet."""
+    """The account of an application that has begun, as its journal has it."""
     state = keeper.journal.state()
     begun = state.opened
     account = Account(order, applied_by, begun.at if begun else order.plan.read_at)
     account.packs = list(keeper.packs)
     account.requests = [chunk.request_id for chunk in state.chunks.values() if chunk.request_id]
+    settle(account, keeper.journal, None)
     return account
+
+
+def settle(account: Account, journal: Journal, now: datetime | None) -> None:
+    """Bring an account to where the journal says that it is, as far as that is known at this time (None: at any)."""
+    state = journal.state()
+    flights = Flights.of(journal.events, state)
+    refused = {event.chunk: event for event in journal.events if isinstance(event, Refused)}
+    for user in account.order.plan.targets:
+        standing = state.standing(*user.key)
+        if standing is Standing.RESET:
+            account.settle([user], Outcome.RESET)
+        elif standing is Standing.SKIPPED:
+            code = Code(state.codes[user.key])
+            account.settle([user], Outcome.SKIPPED, "moved since the plan was made", code)
+        elif standing is Standing.UNKNOWN or flights.open(user.key, now):
+            _leave_unknown(account, user, state.chunks[state.last[user.key]])
+        elif standing is Standing.REFUSED:
+            _leave_refused(account, user, refused[state.last[user.key]])
+        else:
+            account.reopen(user)
+
+
+def _leave_unknown(account: Account, user: PlannedReset, chunk: Chunk) -> None:
+    silent = chunk.fate is ChunkFate.ANSWERED or chunk.message is None
+    code = Code.NOT_SEEN if silent else Code.ANSWER_LOST
+    detail = (
+        "sent, and reading back does not tell (yet) whether it took effect; a live service may show it up to "
+        f"{WAIT} later"
+    )
+    account.settle([user], Outcome.UNKNOWN, detail, code)
+
+
+def _leave_refused(account: Account, user: PlannedReset, event: Refused) -> None:
+    if event.code == Code.REFUSED:
+        account.settle([user], Outcome.FAILED, event.message, Code.REFUSED, event.error)
+    else:
+        account.reopen(user)
 
 
 @define
@@ -85,86 +126,178 @@ class Resumption:
     order: Order
     keeper: Recorder
     account: Account
+    _elsewhere: Mapping[Key, datetime] = field(factory=dict, init=False)
 
     @property
     def run(self) -> Run:
         """What does the work that is found."""
-        return Run(self.arrival, self.order, self.keeper, self.account)
+        state = self.keeper.journal.state()
+        names = {user.key: user.name or user.user_id for user in self.order.plan.users}
+        return Run(
+            self.arrival,
+            self.order,
+            self.keeper,
+            self.account,
+            moved={key: names[key] for key, code in state.codes.items() if code == Code.MOVED},
+            last_start=max(
+                (event.at for event in self.keeper.journal.events if isinstance(event, Sent)), default=None
+            ),
+        )
+
+    def find_work_to_send(self) -> Flow[Sequence[Piece]]:
+        """The same as ``find_work``. Raises where somebody is left to be sent, and may not be any more."""
+        work = yield from self.find_work()
+        left = [user.key for piece in work for user in piece.people]
+        if left:
+            now: Moment = yield Now()
+            self._check_lifetime(now.utc)
+            yield from self.keeper.refuse_overlapping(self.order.plan, left, self.arrival.here, now.utc)
+        return work
+
+    def _check_lifetime(self, now: datetime) -> None:
+        try:
+            check_lifetime(self.order.plan, now)
+        except StalePlanError as error:
+            if not self._has_expired(now):
+                raise
+            message = (
+                f"the plan expired at {self.order.plan.expires_at:%Y-%m-%d %H:%M:%S} UTC. What had been sent was read "
+                "back; nothing more was sent. Plan again for those who are left"
+            )
+            flights = self._flights()
+            unknown = [
+                user.key
+                for user in self.order.plan.targets
+                if self.account.outcomes[user.key].outcome is Outcome.UNKNOWN
+            ]
+            if unknown and (settled_at := flights.settled_at(*unknown)):
+                message += (
+                    f". {len(unknown)} of them may have been reset all the same: do not plan these again before "
+                    f"{until(settled_at)}, and resume this plan once more then"
+                )
+            raise StalePlanError(evolve(error.info, message=message)) from None
+
+    def _has_expired(self, now: datetime) -> bool:
+        return now > self.order.plan.expires_at
 
     def find_work(self) -> Flow[Sequence[Piece]]:
         """Read back every request whose fate is open; whoever is known not to have been reset is left to do."""
-        sent_at = times_sent(self.keeper.journal.events)
-        self._settle(self.keeper.journal.state())  # whatever stops this, the account says what is known
-        for chunk in self.keeper.journal.state().to_read_back:
-            yield from self._read_back(chunk, sent_at[chunk.number])
+        self._elsewhere = yield from self.keeper.resets_elsewhere(
+            self.order.plan, {user.key for user in self.order.plan.targets}, self.arrival.here
+        )
         state = self.keeper.journal.state()
-        self._settle(state)
-        left = [
-            user
-            for user in self.order.plan.targets
-            if state.standing(*user.key) in (Standing.UNSENT, Standing.REFUSED)
-        ]
-        return pieces(self.order, left, first=max(state.chunks, default=-1) + 1)
+        for chunk in state.chunks.values():
+            if people := self._doubted(state, chunk):
+                yield from self._read_back(chunk, people)
+                settle(self.account, self.keeper.journal, None)  # whatever stops the next, this one is known
+        now: Moment = yield Now()
+        settle(self.account, self.keeper.journal, now.utc)
+        return self._left(now.utc)
 
-    def _read_back(self, chunk: Chunk, sent_at: datetime) -> Flow[None]:
+    def _doubted(self, state: JournalState, chunk: Chunk) -> tuple[str, ...]:
+        """Of whom it is this request of which it is not known whether it reset them, or was not for certain."""
+        flights = self._flights()
+        return tuple(
+            user_id
+            for user_id in chunk.user_ids
+            if self._is_doubted(state, flights, chunk, (chunk.course_id, user_id))
+        )
+
+    def _is_doubted(self, state: JournalState, flights: Flights, chunk: Chunk, key: Key) -> bool:
+        if state.last[key] != chunk.number:
+            return False
+        if state.users[key] is Standing.UNKNOWN:
+            return True
+        too_early = any(one.chunk.number == chunk.number for one in flights.open(key, None))
+        return state.users[key] is Standing.UNSENT and too_early
+
+    def _flights(self) -> Flights:
+        journal = self.keeper.journal
+        return Flights.of(journal.events, journal.state())
+
+    def _read_back(self, chunk: Chunk, people: Sequence[str]) -> Flow[None]:
         rows = yield from read_rows(self.arrival.calls, chunk.course_id, chunk.user_ids)
         now: Moment = yield Now()
-        # The reference server knows the idempotency key, so nothing that is sent again there takes effect twice.
-        is_settled = self.arrival.proof is None or now.utc >= sent_at + LAG + MARGIN
         planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
-        state = self.keeper.journal.state()
-        verdicts = {
-            user_id: verdict_on(planned[user_id], rows.get(user_id), is_settled=is_settled)
-            for user_id in chunk.user_ids
-            if state.is_open(chunk, user_id)
-        }
+        latest = self._flights().latest(*chunk.people)
+        verdicts: dict[str, str] = {}
+        for user_id in people:
+            verdict = verdict_on(planned[user_id], rows.get(user_id))
+            other = self._elsewhere.get((chunk.course_id, user_id))
+            if verdict == APPLIED and other and latest and other > latest.sent_at:
+                verdict = UNDECIDED  # it may have been the other plan that did it
+            verdicts[user_id] = verdict
+        is_late = latest is None or now.utc >= latest.settled_at
+        if NOT_APPLIED in verdicts.values() and not is_late:
+            everyone = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(chunk.user_ids)
+            if not (everyone and self._may_repeat(chunk, now.utc)):
+                verdicts = _without(verdicts)
         if self.order.server_side and APPLIED in verdicts.values():
             # One call for everyone takes effect for all or for none, so whoever is not seen cleared is no proof.
-            verdicts = {who: UNDECIDED if said == NOT_APPLIED else said for who, said in verdicts.items()}
+            verdicts = _without(verdicts)
         yield from self.keeper.note(ReadBack(now.utc, chunk.number, verdicts))
 
-    def _settle(self, state: JournalState) -> None:
-        by_key = {key: chunk for chunk in state.chunks.values() for key in chunk.people}
-        for user in self.order.plan.targets:
-            standing = state.standing(*user.key)
-            if standing is Standing.RESET:
-                self.account.settle([user], Outcome.RESET)
-            elif standing is Standing.SKIPPED:
-                code = Code(state.codes[user.key])
-                self.account.settle([user], Outcome.SKIPPED, "moved since the plan was made", code)
-            elif standing is Standing.UNKNOWN:
-                self._leave_unknown(user, by_key[user.key])
-            else:
-                self.account.reopen(user)
+    def _may_repeat(self, chunk: Chunk, now: datetime) -> bool:
+        """Whether the very same request may be sent again at any time: the reference server knows it by its key.
 
-    def _leave_unknown(self, user: PlannedReset, chunk: Chunk) -> None:
-        silent = chunk.fate is ChunkFate.ANSWERED or chunk.message is None
-        code = Code.NOT_SEEN if silent else Code.ANSWER_LOST
-        detail = (
-            "sent, and reading back does not tell (yet) whether it took effect; a live service may show it up to "
-            f"{LAG + MARGIN} later"
-        )
-        self.account.settle([user], Outcome.UNKNOWN, detail, code)
+        It does so only for the same user, and only if nothing else that names these people is under way.
+        """
+        if self.arrival.proof is not None or self._has_expired(now):
+            return False
+        flights = self._flights()
+        under_way = {one.chunk.number: one for key in chunk.people for one in flights.open(key, now)}.values()
+        if any(
+            one.by != self.arrival.here.user_id
+            or one.chunk.user_ids != chunk.user_ids
+            or one.chunk.key != chunk.key
+            for one in under_way
+        ):
+            return False
+        piece = self._again(chunk, chunk.number)
+        request = request_for(self.order, piece, piece.people, reference=True)
+        return key_for(self.order, request.body or b"") == chunk.key
+
+    def _again(self, chunk: Chunk, number: int) -> Piece:
+        (course,) = (one for one in self.order.plan.courses if one.id == chunk.course_id)
+        planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
+        return Piece(number, course, tuple(planned[user_id] for user_id in chunk.user_ids), again=True)
+
+    def _left(self, now: datetime) -> list[Piece]:
+        """What is left to do: requests that may be on their way as they were, and all others in pieces as usual."""
+        state, flights = self.keeper.journal.state(), self._flights()
+        left = {
+            user.key: user
+            for user in self.order.plan.targets
+            if state.standing(*user.key) in (Standing.UNSENT, Standing.REFUSED)
+        }
+        number = max(state.chunks, default=-1) + 1
+        found: list[Piece] = []
+        for chunk in (flight.chunk for flight in reversed(flights.all)):
+            is_open = any(one.chunk is chunk for one in flights.open(chunk.people[0], now))
+            if is_open and left.keys() >= set(chunk.people) and self._may_repeat(chunk, now):
+                found.append(self._again(chunk, number + len(found)))
+                left = {key: user for key, user in left.items() if key not in chunk.people}
+        free = [user for key, user in left.items() if not flights.open(key, now)]
+        return [*found, *pieces(self.order, free, first=number + len(found))]
 
 
-def verdict_on(planned: PlannedReset, row: ProgressRow | None, *, is_settled: bool) -> str:
-    """What a row of the feed says of somebody who may have been reset.
+def _without(verdicts: Mapping[str, str]) -> dict[str, str]:
+    """The same where nobody is known not to have been reset."""
+    return {who: UNDECIDED if said == NOT_APPLIED else said for who, said in verdicts.items()}
+
+
+def verdict_on(planned: PlannedReset, row: ProgressRow | None) -> str:
+    """What a row of the feed says of somebody who may have been reset, if the feed no longer shows the past.
 
     Nothing recorded, or begun at another time, means applied: only a reset takes away when somebody opened a course.
-    Everything as before means not applied, but not before the feed can no longer be showing the past. Anything else is
-    for a person to decide.
+    Everything as before means not applied. Anything else is for a person to decide.
     """
     if row is None:
         return UNDECIDED
     if not row.has_recorded_progress:
         return APPLIED
     if PlannedReset.of(row).standing == planned.standing:
-        return NOT_APPLIED if is_settled else UNDECIDED
+        return NOT_APPLIED
     if planned.opened_at is not None and row.opened_at is not None and row.opened_at > planned.opened_at:
         return APPLIED
     return UNDECIDED
-
-
-def times_sent(events: Sequence[Event]) -> Mapping[int, datetime]:
-    """When each request was sent."""
-    return {event.chunk: event.at for event in events if isinstance(event, Sent)}

@@ -15,12 +15,12 @@ from training_sdk.errors import InvalidArgumentError, NotFoundError
 from training_sdk.models.keys import Key
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
+from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.identity import check_clock, check_place, who_and_where
 from training_sdk.resets.plan import Origin, PlannedReset
 from training_sdk.resets.planning import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import Outcome, ResetReport
-from training_sdk.resets.resuming import LAG, MARGIN
 from training_sdk.resets.sending import Progress
 from training_sdk.resets.verification import PersonSeen, Seen, SeenCode, Verification, judge, settled
 from training_sdk.resets.waves import wait_until

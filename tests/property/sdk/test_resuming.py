@@ -26,9 +26,10 @@ from training_sdk.records.folding import fold
 from training_sdk.records.journal import read_journal
 from training_sdk.resets import recording, sending
 from training_sdk.resets.applying import apply_plan
+from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.proofs import Ground, Proof
 from training_sdk.resets.recording import Recorder
-from training_sdk.resets.resuming import LAG, MARGIN, resume_plan
+from training_sdk.resets.resuming import resume_plan
 from training_sdk.resets.sending import Order
 from unit.sdk.fakes import CALLS, START, Organisation, Puppet, answer, row, untouched, user_id
 from unit.sdk.resetting import planned

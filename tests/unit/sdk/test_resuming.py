@@ -1,0 +1,422 @@
+"""Resuming with the records on the disk: the same request or none, and the account that is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from attrs import define, evolve, field
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training_sdk import (
+    AlreadyAppliedError,
+    BadRequestError,
+    Outcome,
+    OutcomeUnknownError,
+    OverlappingPlanError,
+    PermissionDeniedError,
+    RecordsUnwritableError,
+    ResetFormat,
+    ResetInterruptedError,
+    ResetPlan,
+    ResetReport,
+    StalePlanError,
+    Waves,
+)
+from training_sdk._flow import Flow, NoAnswerError, Request, Response
+from training_sdk.records import disk
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.events import Closed, Opened
+from training_sdk.records.journal import Journal, read_journal
+from training_sdk.records.lines import Lines
+from training_sdk.resets.applying import apply_plan
+from training_sdk.resets.freshness import LAG, MARGIN
+from training_sdk.resets.keptwaves import kept, restored
+from training_sdk.resets.proofs import Ground, Proof
+from training_sdk.resets.recording import Recorder
+from training_sdk.resets.report import Code
+from training_sdk.resets.resuming import resume_plan
+from training_sdk.resets.sending import Order, Progress
+from unit.sdk.fakes import CALLS, CLEARED, START, Organisation, Puppet, answer, row, user_id
+from unit.sdk.resetting import planned
+
+LATER = (LAG + MARGIN).total_seconds()
+
+
+@define
+class Bench:
+    """One machine: an organisation, a clock, and a state directory."""
+
+    state: Path
+    organisation: Organisation
+    puppet: Puppet = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.puppet = Puppet(self.organisation, cost=0.01)
+
+    def plan(self, *numbers: int) -> ResetPlan:
+        users = [user_id(number) for number in numbers]
+        plan = evolve(planned(self.organisation, users=users), read_at=START)
+        self.organisation.sent.clear()
+        return plan
+
+    def apply(self, plan: ResetPlan, **order: Any) -> ResetReport:
+        return self._drive(apply_plan, plan, False, order)
+
+    def resume(self, plan: ResetPlan, **order: Any) -> ResetReport:
+        return self._drive(resume_plan, plan, True, order)
+
+    def _drive(self, how: Any, plan: ResetPlan, resuming: bool, settings: dict[str, Any]) -> ResetReport:
+        keeper = Recorder(str(self.state), None, timedelta(days=400), resuming)
+        order = Order(plan, ResetFormat(), **({} if resuming else {"reason": "renewal"}) | settings)
+        flow: Flow[ResetReport] = how(CALLS, order, keeper, _proof)
+        return self.puppet.run(flow)
+
+    def lose(self, plan: ResetPlan, *, arrives: bool, **order: Any) -> None:
+        """Apply a plan whose first request is not answered."""
+
+        def reply(request: Request) -> Response:
+            if arrives:
+                self.organisation.reset(request)
+            raise NoAnswerError("the line was cut")
+
+        self.organisation.on_reset = reply
+        with pytest.raises(OutcomeUnknownError):
+            self.apply(plan, **order)
+        self.organisation.on_reset = None
+
+    def events(self, plan: ResetPlan) -> tuple[Any, ...]:
+        return read_journal(self.state / "plans" / plan.digest)
+
+    def lines(self) -> list[str]:
+        return [entry["event"] for entry in Lines(self.state / "audit.jsonl").read()]
+
+
+def _proof(ground: Ground) -> Proof | None:
+    return Proof(ground, START, "user_admin", "sacrificial", "one", ("two",), counted=True)
+
+
+def bench(tmp_path: Path, people: int = 3, *, reference: bool = True) -> Bench:
+    tmp_path.chmod(0o700)
+    return Bench(tmp_path, Organisation([row(one) for one in range(people)], reference=reference))
+
+
+@contextmanager
+def another_user(organisation: Organisation) -> Iterator[None]:
+    somebody = answer({"user_id": "user_other", "organisation_id": organisation.organisation_id})
+    with mock.patch.object(Organisation, "_who", return_value=somebody):
+        yield
+
+
+def bodies_and_keys(requests: list[Request]) -> list[tuple[bytes | None, tuple[tuple[str, str], ...]]]:
+    return [(request.body, request.headers) for request in requests]
+
+
+def ends(report: ResetReport | None) -> list[Outcome]:
+    assert report is not None
+    return [user.outcome for user in report.users]
+
+
+def interrupt(progress: Progress) -> None:
+    if progress.what == "reset":
+        raise KeyboardInterrupt
+
+
+# --- the same request, or none ----------------------------------------------------------------------------------------
+
+
+def test_what_was_lost_is_sent_again_exactly_as_it_was_and_never_with_others(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0, 1, 2)
+    here.lose(plan, arrives=False, waves=Waves(size=2))
+    report = here.resume(plan, waves=Waves(size=3))
+    assert here.organisation.people_sent == [
+        [user_id(0), user_id(1)],
+        [user_id(0), user_id(1)],
+        [user_id(2)],
+    ]
+    first, second, third = bodies_and_keys(here.organisation.resets)
+    assert first == second != third
+    assert report.is_complete
+
+
+def test_another_user_waits_on_the_reference_server_too_for_what_may_still_arrive(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0, 1)
+    here.lose(plan, arrives=False)
+    with another_user(here.organisation):
+        assert ends(here.resume(plan)) == [Outcome.UNKNOWN, Outcome.UNKNOWN]
+        assert len(here.organisation.resets) == 1
+        here.puppet.clock += LATER
+        assert here.resume(plan).is_complete
+    assert len(here.organisation.resets) == 2
+
+
+def test_what_another_user_sent_is_not_the_same_request_for_the_first(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0)
+    here.lose(plan, arrives=False)
+    here.puppet.clock += LATER
+    here.organisation.on_reset = lambda _: answer({}, 503)
+    with another_user(here.organisation), pytest.raises(OutcomeUnknownError):
+        here.resume(plan)
+    here.organisation.on_reset = None
+    assert ends(here.resume(plan)) == [Outcome.UNKNOWN]
+    assert len(here.organisation.resets) == 2
+
+
+def test_a_request_that_cannot_be_the_same_waits(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0, 1)
+    here.lose(plan, arrives=False)
+    here.organisation.rows[0].update(row(0, score=12))
+    assert ends(here.resume(plan)) == [Outcome.UNKNOWN, Outcome.UNKNOWN]
+    here.puppet.clock += LATER
+    assert ends(here.resume(plan)) == [Outcome.UNKNOWN, Outcome.RESET]
+
+
+# --- the account ------------------------------------------------------------------------------------------------------
+
+
+def test_a_resumption_that_is_refused_at_once_says_what_was_known_before(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0, 1, 2)
+
+    def reply(request: Request) -> Response:
+        if len(here.organisation.resets) == 2:
+            return answer({"code": 3, "message": "no", "details": []}, 400)
+        return here.organisation.reset(request)
+
+    here.organisation.on_reset = reply
+    with pytest.raises(BadRequestError) as first:
+        here.apply(plan, waves=Waves(size=1))
+    with (
+        mock.patch.object(Organisation, "_feed", return_value=answer({"code": 7}, 403)),
+        pytest.raises(PermissionDeniedError) as second,
+    ):
+        here.resume(plan)
+    assert (
+        ends(first.value.report)
+        == ends(second.value.report)
+        == [Outcome.RESET, Outcome.FAILED, Outcome.SKIPPED]
+    )
+
+
+def test_an_expired_plan_is_read_back_and_ends_if_nobody_is_left(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = evolve(here.plan(0, 1), expires_at=START + timedelta(hours=1))
+    here.lose(plan, arrives=True)
+    here.puppet.clock += 3700
+    assert here.resume(plan).is_complete
+    assert isinstance(here.events(plan)[-1], Closed)
+
+
+def test_an_expired_plan_sends_nothing_more_and_says_who_is_left(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = evolve(here.plan(0, 1), expires_at=START + timedelta(hours=1))
+    here.lose(plan, arrives=False, waves=Waves(size=1))
+    here.puppet.clock += 3700
+    with pytest.raises(
+        StalePlanError, match=r"read back.*do not plan these again before 2026-03-01 10:1"
+    ) as caught:
+        here.resume(plan)
+    assert caught.value.reason == "PLAN_EXPIRED"
+    assert ends(caught.value.report) == [Outcome.UNKNOWN, Outcome.SKIPPED]
+    here.puppet.clock += LATER
+    with pytest.raises(StalePlanError, match="Plan again for those who are left") as caught:
+        here.resume(plan)
+    assert ends(caught.value.report) == [Outcome.SKIPPED, Outcome.SKIPPED]
+    assert len(here.organisation.resets) == 1
+
+
+# --- the settings of the beginning --------------------------------------------------------------------------------
+
+
+def test_waves_are_those_of_the_beginning_and_the_pause_goes_on(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0, 1, 2)
+    with pytest.raises(ResetInterruptedError):
+        here.apply(plan, waves=Waves(size=1, every=timedelta(hours=1)), on_progress=interrupt)
+    began = here.puppet.clock
+    assert here.resume(plan).is_complete
+    assert [len(people) for people in here.organisation.people_sent] == [1, 1, 1]
+    assert here.puppet.clock - began > 2 * 3600 - 60
+
+
+@given(
+    st.builds(
+        Waves,
+        size=st.integers(1, 5000),
+        every=st.timedeltas(timedelta(0), timedelta(days=300)),
+        between=st.none() | st.just((time(22, 30), time(6))),
+        days=st.sampled_from([("mon",), ("tue", "sun")]),
+        zone=st.just("Europe/Zurich"),
+    )
+)
+def test_waves_come_back_from_a_journal_as_they_were(waves: Waves) -> None:
+    assert restored(kept(waves)) == waves
+
+
+def test_a_journal_without_waves_is_read(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0)
+    here.lose(plan, arrives=True)
+    with Journal.open(here.state / "plans" / plan.digest) as journal:
+        opened = journal.state().opened
+    assert isinstance(opened, Opened)
+    assert opened.waves is None
+    assert here.resume(plan).is_complete
+
+
+def test_the_tolerance_is_that_of_the_plan_however_often_it_is_resumed(tmp_path: Path) -> None:
+    here = bench(tmp_path, 6)
+    plan = here.plan(*range(6))
+    here.organisation.rows[5].update(row(5, score=1))
+    with pytest.raises(ResetInterruptedError):
+        here.apply(plan, waves=Waves(size=1), tolerance=1, on_progress=interrupt)
+    here.organisation.rows[4].update(row(4, score=1))
+    with pytest.raises(StalePlanError):
+        here.resume(plan)
+    assert len(here.organisation.resets) == 1
+
+
+# --- other plans over the same people -----------------------------------------------------------------------------
+
+
+def test_people_who_are_unknown_in_another_plan_are_not_sent_before_that_is_resumed(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    first = here.plan(0, 1)
+    here.lose(first, arrives=False)
+    second = here.plan(1, 2)
+    with pytest.raises(
+        OverlappingPlanError, match=rf"#{first.digest[:6]} reset .*Resume that one first"
+    ) as caught:
+        here.apply(second)
+    assert dict(caught.value.info.metadata) == {"user_id": user_id(1)}
+    assert here.organisation.resets == []
+    assert here.resume(first).is_complete
+    assert here.apply(here.plan(2)).is_complete
+
+
+def test_somebody_who_stays_unknown_is_decided_by_a_new_plan_once_reading_back_came_late_enough(
+    tmp_path: Path,
+) -> None:
+    here = bench(tmp_path)
+    first = here.plan(0)
+    here.lose(first, arrives=False)
+    here.organisation.rows[0].update(row(0, score=12))
+    second = here.plan(0)
+    here.puppet.clock += LATER
+    with pytest.raises(OverlappingPlanError):
+        here.apply(second)
+    assert ends(here.resume(first)) == [Outcome.UNKNOWN]
+    assert here.apply(second).is_complete
+
+
+def test_on_a_live_service_nobody_is_sent_again_by_another_plan_while_the_feed_may_be_late(
+    tmp_path: Path,
+) -> None:
+    here = bench(tmp_path, reference=False)
+    first, second = here.plan(0), here.plan(0, 1)
+    assert here.apply(first).is_complete
+    here.organisation.rows[0].update(row(0))  # the feed shows the past
+    with pytest.raises(OverlappingPlanError, match="may show the past until 2026-03-01 10:16 UTC"):
+        here.apply(second)
+    assert len(here.organisation.resets) == 1
+    here.puppet.clock += LATER
+    assert here.apply(second).is_complete
+
+
+def test_what_another_plan_did_later_is_no_proof_of_this_one(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    first, second = here.plan(0), here.plan(0)
+    second = evolve(second, expires_at=second.expires_at + timedelta(hours=1))
+    here.lose(first, arrives=False)
+    here.puppet.clock += LATER
+    with mock.patch(
+        "training_sdk.resets.recording.refuse_overlapping"
+    ):  # as on a machine that did not look yet
+        assert here.apply(second).is_complete
+    assert here.organisation.rows[0]["opened_at"] == CLEARED["opened_at"]
+    assert ends(here.resume(first)) == [Outcome.UNKNOWN]
+
+
+def test_a_plan_that_is_being_applied_keeps_its_people_from_others(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    first, second = here.plan(0, 1), here.plan(1, 2)
+    refused: list[str] = []
+
+    def meanwhile(request: Request) -> Response:
+        if not refused:
+            other = Bench(here.state, here.organisation)
+            refused.append("")
+            with pytest.raises(OverlappingPlanError, match="being applied just now") as caught:
+                other.apply(second)
+            refused[0] = caught.value.message
+        return here.organisation.reset(request)
+
+    here.organisation.on_reset = meanwhile
+    assert here.apply(first, waves=Waves(size=1)).is_complete
+    assert f"#{first.digest[:6]}" in refused[0]
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["report", "audit log", "journal"])
+def test_a_full_disk_at_the_end_leaves_no_contradiction_and_resuming_ends_it(
+    tmp_path: Path, what: str
+) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0)
+    append, write, note = AuditLog.append, disk.write_whole, Journal.note
+    full = RecordsUnwritableError("no space left")
+
+    def no_line(log: AuditLog, event: str, **facts: Any) -> None:
+        if event == "reset ended" and what == "audit log":
+            raise full
+        append(log, event, **facts)
+
+    def no_report(path: Path, data: bytes) -> None:
+        if path.name == "report.json" and what == "report":
+            raise full
+        write(path, data)
+
+    def no_event(journal: Journal, event: Any) -> None:
+        if isinstance(event, Closed) and what == "journal":
+            raise full
+        note(journal, event)
+
+    with (
+        mock.patch.object(AuditLog, "append", no_line),
+        mock.patch.object(disk, "write_whole", no_report),
+        mock.patch.object(Journal, "note", no_event),
+        pytest.raises(RecordsUnwritableError) as caught,
+    ):
+        here.apply(plan)
+    assert ends(caught.value.report) == [Outcome.RESET]
+    assert ("reset ended" in here.lines()) == (what == "journal")
+    assert not {"reset ended", "reset stopped"} <= set(here.lines())
+    assert here.resume(plan).is_complete
+    assert here.lines()[-1] == "reset ended"
+    with pytest.raises(AlreadyAppliedError):
+        here.resume(plan)
+    assert len(here.organisation.resets) == 1
+
+
+def test_a_person_who_was_skipped_stays_so(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0, 1, 2)
+    here.organisation.rows[2].update(row(2, score=1))
+    with pytest.raises(ResetInterruptedError):
+        here.apply(plan, waves=Waves(size=1), tolerance=1, on_progress=interrupt)
+    report = here.resume(plan)
+    assert [user.code for user in report.users] == [None, None, Code.MOVED]
+    assert json.loads(here.organisation.resets[-1].body or b"")["userIds"] == [user_id(1)]
