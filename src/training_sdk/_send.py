@@ -48,9 +48,6 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 8.0
 LONGEST_MESSAGE = 1000
 
-UNREADABLE = "something unreadable"
-"""What an answer is called that came, and whose body was not what the wire documents."""
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 UNKNOWN = (
@@ -164,7 +161,7 @@ def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError
 
 def _interruption(problem: BaseException) -> str:
     if isinstance(problem, DecodingError):
-        return f"the server answered {problem.status or 'it'} with {UNREADABLE} ({problem.message})"
+        return f"the server answered {problem.status or 'it'} with something unreadable ({problem.message})"
     return f"interrupted by {type(problem).__name__}"
 
 

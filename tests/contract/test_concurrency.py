@@ -34,6 +34,7 @@ from mock_server.world.ledger import Certificate
 from training_sdk import (
     AlreadyAppliedError,
     ConflictError,
+    OverlappingPlanError,
     RecordsLockedError,
     ResetReport,
     StalePlanError,
@@ -294,17 +295,25 @@ def test_R18_of_two_resets_at_once_one_has_the_effect(engine: Engine) -> None:
             assert len(plant.mock.outbox) == turn * len([*NOTIFIED, "emil"])
 
 
-Refused = StalePlanError | ConflictError | RecordsLockedError | AlreadyAppliedError
+Refused = StalePlanError | ConflictError | RecordsLockedError | AlreadyAppliedError | OverlappingPlanError
 
 
 def _apply(client: TrainingClient, plan: Any) -> ResetReport | Refused:
     try:
         return client.resets.apply(plan, confirm=typed(plan))
-    except (StalePlanError, ConflictError, RecordsLockedError, AlreadyAppliedError) as refused:
+    except (
+        StalePlanError,
+        ConflictError,
+        RecordsLockedError,
+        AlreadyAppliedError,
+        OverlappingPlanError,
+    ) as refused:
         return refused
 
 
-@pytest.mark.parametrize("plans", ["one plan", "one plan on two machines", "a plan each"])
+@pytest.mark.parametrize(
+    "plans", ["one plan", "one plan on two machines", "a plan each", "a plan each on two machines"]
+)
 def test_R11_two_operators_at_once_reset_once(engine: Engine, plans: str, tmp_path: Path) -> None:
     plant = grow()
     plant.mock.world.clock.resume()
@@ -313,7 +322,7 @@ def test_R11_two_operators_at_once_reset_once(engine: Engine, plans: str, tmp_pa
         TrainingClient(plant.mock.token("admin"), base_url=server.url) as one,
         TrainingClient(plant.mock.token("admin"), base_url=server.url, state_dir=tmp_path / "two") as two,
     ):
-        other = two if plans == "one plan on two machines" else one
+        other = two if plans.endswith("two machines") else one
         for turn in range(1, 4):
             _complete_all(plant)
             first = one.resets.plan_everyone(plant.forklift)

@@ -402,7 +402,9 @@ def _at_once(value: T) -> Flow[T]:
 def _as_event(at: datetime, piece: Piece, fate: Fate) -> Refused | Lost:
     if fate.is_known:
         return _refused(piece, fate.error, fate.code, at)
-    return Lost(at, piece.number, fate.error.message, fate.error.request_id)
+    beneath = fate.error.__cause__
+    cause = None if beneath is None else type(beneath).__name__
+    return Lost(at, piece.number, fate.error.message, fate.error.request_id, cause)
 
 
 def _refused(piece: Piece, error: TrainingError, code: Code, at: datetime) -> Refused:

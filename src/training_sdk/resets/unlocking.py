@@ -15,7 +15,6 @@ from attrs import define, field, frozen
 
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
-from training_sdk._send import UNREADABLE
 from training_sdk.errors import (
     AlreadyAppliedError,
     ConfirmationError,
@@ -28,10 +27,12 @@ from training_sdk.errors import (
 )
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
+from training_sdk.records.folding import Chunk
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import pending, reportfile
 from training_sdk.resets.applying import Arrival, apply_plan
 from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.identity import LiveCalls, check_clock, check_place, who_and_where
 from training_sdk.resets.plan import Origin, PlannedReset, ResetPlan
 from training_sdk.resets.planning import Wanted, make_plan, read_rows
@@ -39,7 +40,7 @@ from training_sdk.resets.proofplan import ProofPlan, Sighting
 from training_sdk.resets.proofs import Ground, Proof, save_proof, withdraw_proof
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import ResetReport
-from training_sdk.resets.resuming import LAG, MARGIN, Resumption, account_so_far, as_begun
+from training_sdk.resets.resuming import Resumption, account_so_far, as_begun
 from training_sdk.resets.sending import Order, Progress
 from training_sdk.resets.waves import wait_until
 from training_sdk.resets.wording import shown
@@ -198,7 +199,7 @@ class Proving:
             yield from self._check_pending()
         if begun is None:
             raise TrainingError("the journal does not say that anything was sent")
-        if UNREADABLE in (begun.chunk.message or ""):
+        if was_unreadable(begun.chunk):
             yield from self._fail(str(begun.chunk.message), (), reason="COUNT_DIFFERS")
         yield from self._watch(begun.sent_at, started.utc + self.deadline)
         return (yield from self._succeed(counted=begun.chunk.count is not None))
@@ -356,6 +357,11 @@ class Proving:
         tell, total = self.on_progress, len(self.plan.reset.targets)
         if tell is not None:
             yield Act(lambda: tell(Progress("prove", cleared, total)), "tell how far it is")
+
+
+def was_unreadable(chunk: Chunk) -> bool:
+    """Whether the request was answered with what makes no sense."""
+    return chunk.cause == DecodingError.__name__
 
 
 def check_phrase(plan: object, confirm: object, reset_format: ResetFormat) -> None:
