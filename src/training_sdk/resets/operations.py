@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from training_sdk._operation import Bound, D, operation
 from training_sdk._pace import fingerprint
 from training_sdk._pages import Calls
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.models.keys import Key
 from training_sdk.recertification.due import Due
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.applying import apply_plan
@@ -31,7 +30,7 @@ from training_sdk.resets.proofplan import ProofPlan
 from training_sdk.resets.proofs import Ground, Proof, find_proof
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import ResetReport
-from training_sdk.resets.reportfile import last_resets
+from training_sdk.resets.reportfile import LastResets, last_resets
 from training_sdk.resets.resuming import resume_plan
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
@@ -352,9 +351,9 @@ class Resets(Bound[D]):
             raise InvalidArgumentError(f"where must be a Where(…), not {type(where).__name__}")
         return Wanted(ids, people, _checked_only(only), where, path_ids, self._safeguards, self._last_resets)
 
-    def _last_resets(self, origin: Origin) -> Mapping[Key, datetime]:
+    def _last_resets(self, origin: Origin) -> LastResets:
         state = StateDirectory.existing(self._state_dir)
-        return {} if state is None else last_resets(state, origin)
+        return LastResets() if state is None else last_resets(state, origin, pass_over=True)
 
     def _find_proof(self, ground: Ground) -> Proof | None:
         state = StateDirectory.existing(self._state_dir)

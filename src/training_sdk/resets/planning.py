@@ -24,6 +24,7 @@ from training_sdk.resets.cautions import Paths, about_courses, about_paths, read
 from training_sdk.resets.identity import who_and_where
 from training_sdk.resets.people import People
 from training_sdk.resets.plan import EveryonePlan, Only, Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.reportfile import LastResets
 from training_sdk.resets.resolving import Resolved, Rows, member_ids, resolve
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
@@ -42,8 +43,8 @@ NO_READ_RIGHT = (
 )
 
 
-def _never(_: Origin) -> Mapping[Key, datetime]:
-    return {}
+def _never(_: Origin) -> LastResets:
+    return LastResets()
 
 
 @frozen
@@ -56,7 +57,7 @@ class Wanted:
     where: Where | None = None
     paths: tuple[str, ...] = ()
     safeguards: Safeguards = field(factory=Safeguards)
-    last_resets: Callable[[Origin], Mapping[Key, datetime]] = _never
+    last_resets: Callable[[Origin], LastResets] = _never
     """When this machine last reset whom; reads from its records."""
     due_by: Mapping[Key, datetime | None] | None = None
     """The completion that somebody was found due by; whoever has another by now is left out."""
@@ -82,7 +83,7 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
         wanted.safeguards.check_course(course.id)
     rows = yield from _rows_of(calls, courses, wanted.people)
     chosen = yield from _choose(calls, wanted.people, courses, rows)
-    last = yield Act(lambda: wanted.last_resets(origin), "records: last resets")
+    last: LastResets = yield Act(lambda: wanted.last_resets(origin), "records: last resets")
     left_out = {
         (course_id, user_id): _left_out(rows[course_id][user_id], wanted)
         for course_id, user_ids in chosen.by_course.items()
@@ -110,6 +111,7 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
             *_about_renewed(left_out),
             *about_courses(courses, catalogue),
             *about_paths(courses, paths),
+            *last.warnings,
         ),
     )
     _refuse_nobody(plan, courses)

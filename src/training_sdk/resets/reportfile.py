@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -78,10 +77,36 @@ def load(folder: Path) -> ResetReport:
     )
 
 
-def last_resets(state: StateDirectory, origin: Origin) -> Mapping[Key, datetime]:
-    """When whom was last reset from this machine in this organisation, as far as the reports here go."""
-    found: dict[Key, datetime] = {}
-    for saved in _reports(state):
+class LastResets(dict[Key, datetime]):
+    """When whom was last reset, and which reports could not be read for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unreadable: list[str] = []
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line for every report that was passed over."""
+        return tuple(
+            f"a report on this machine cannot be read, so resets may be missing from what is said here: {why}"
+            for why in self.unreadable
+        )
+
+
+def last_resets(state: StateDirectory, origin: Origin, *, pass_over: bool = False) -> LastResets:
+    """When whom was last reset from this machine in this organisation, as far as the reports here go.
+
+    Raises RecordsError for a report that cannot be read, unless told to ``pass_over`` it, naming it.
+    """
+    found = LastResets()
+    for folder in _reported(state):
+        try:
+            saved = _read(folder)
+        except RecordsError as error:
+            if not pass_over:
+                raise
+            found.unreadable.append(error.message)
+            continue
         if (saved.origin.base_url, saved.origin.organisation_id) != (origin.base_url, origin.organisation_id):
             continue
         for user in saved.users:
@@ -90,12 +115,10 @@ def last_resets(state: StateDirectory, origin: Origin) -> Mapping[Key, datetime]
     return found
 
 
-def _reports(state: StateDirectory) -> Iterator[_Saved]:
+def _reported(state: StateDirectory) -> list[Path]:
     if not (state.path / "plans").is_dir():
-        return
-    for folder in sorted(state.plans.iterdir()):
-        if (folder / REPORT).is_file():
-            yield _read(folder)
+        return []
+    return [folder for folder in sorted(state.plans.iterdir()) if (folder / REPORT).is_file()]
 
 
 def _read(folder: Path) -> _Saved:

@@ -22,6 +22,7 @@ from training_sdk import (
     OutcomeUnknownError,
     OverlappingPlanError,
     PermissionDeniedError,
+    RecordsDamagedError,
     RecordsUnwritableError,
     ResetFormat,
     ResetInterruptedError,
@@ -36,15 +37,18 @@ from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Opened
 from training_sdk.records.journal import Journal, read_journal
 from training_sdk.records.lines import Lines
+from training_sdk.records.state import StateDirectory
 from training_sdk.resets.applying import apply_plan
 from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.keptwaves import kept, restored
+from training_sdk.resets.planning import Wanted, make_plan
 from training_sdk.resets.proofs import Ground, Proof
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import Code
+from training_sdk.resets.reportfile import last_resets
 from training_sdk.resets.resuming import resume_plan
 from training_sdk.resets.sending import Order, Progress
-from unit.sdk.fakes import CALLS, CLEARED, START, Organisation, Puppet, answer, row, user_id
+from unit.sdk.fakes import CALLS, CLEARED, COURSE, START, Organisation, Puppet, answer, row, user_id
 from unit.sdk.resetting import planned
 
 LATER = (LAG + MARGIN).total_seconds()
@@ -420,3 +424,19 @@ def test_a_person_who_was_skipped_stays_so(tmp_path: Path) -> None:
     report = here.resume(plan)
     assert [user.code for user in report.users] == [None, None, Code.MOVED]
     assert json.loads(here.organisation.resets[-1].body or b"")["userIds"] == [user_id(1)]
+
+
+def test_a_report_that_cannot_be_read_is_named_in_the_plan_and_stops_no_planning(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plans = [here.plan(0), here.plan(1)]
+    for plan in plans:
+        assert here.apply(plan).is_complete
+    (tmp_path / "plans" / plans[0].digest / "report.json").write_text("{}x", encoding="ascii")
+    state = StateDirectory.open(tmp_path)
+    here.organisation.rows[0].update(row(0))
+    wanted = Wanted((COURSE,), None, last_resets=lambda origin: last_resets(state, origin, pass_over=True))
+    again = Puppet(here.organisation).run(make_plan(CALLS, wanted))
+    assert [user.last_reset_at is not None for user in again.users] == [False, True, False]
+    assert any(plans[0].digest in warning and "report.json" in warning for warning in again.warnings)
+    with pytest.raises(RecordsDamagedError, match=plans[0].digest):
+        last_resets(state, plans[0].origin)
