@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from itertools import chain
 from pathlib import Path
@@ -32,6 +32,7 @@ from training_sdk.recertification.people import Held
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
 from training_sdk.resets.plan import Origin
+from training_sdk.resets.wording import number
 
 RULES = (
     click.option("--years", type=int, metavar="N", help="So long after completion; with --months, --days."),
@@ -58,6 +59,9 @@ RULES = (
 @click.option("--warn", type=click.IntRange(min=0), default=0, metavar="DAYS", help="Warn so long before.")
 @click.option("--grace", type=click.IntRange(min=0), default=0, metavar="DAYS", help="Reset so long after.")
 @click.option("--hold", type=FILE, metavar="FILE", help="Who is never due: ids or e-mails, one a line.")
+@click.option(
+    "--allow-unknown-holds", is_flag=True, help="Plan although an entry of the hold list names nobody here."
+)
 @options(KEEP)
 @with_session
 def due(
@@ -68,6 +72,7 @@ def due(
     warn: int,
     grace: int,
     hold: Path | None,
+    allow_unknown_holds: bool,
     save: Path | None,
     card: Path | None,
     **given: Any,
@@ -90,6 +95,8 @@ def due(
         hold=held,
         already=_already(session, client),
     )
+    if save is not None and not allow_unknown_holds:
+        _refuse_unknown_holds(hold, found.held_nobody)
     made = None
     if save is not None and found.due:
         made = client.resets.plan_due(found)
@@ -103,6 +110,19 @@ def due(
         session.out.note(f"The plan is in {save}. To carry it out: training-sdk apply {save} --reason …")
     elif save is not None:
         session.out.note("Nobody is due, so there is nothing to plan, and nothing was saved.")
+
+
+def _refuse_unknown_holds(hold: Path | None, unknown: Sequence[Held]) -> None:
+    """A misspelt entry would plan the reset of the very person whom somebody meant to hold back."""
+    if unknown:
+        entries = "".join(
+            f"\n  {one if isinstance(one, str) else ', '.join(map(str, one))}" for one in unknown
+        )
+        raise InvalidArgumentError(
+            f"{number(len(unknown), 'entry', 'entries')} of the hold list {hold} "
+            f"{'names' if len(unknown) == 1 else 'name'} nobody in the progress of these courses, so nothing was "
+            f"saved. Mend the list, or say --allow-unknown-holds:{entries}"
+        )
 
 
 def read_hold(path: Path) -> tuple[Held, ...]:
@@ -175,7 +195,7 @@ def _dates(path: Path) -> dict[str, date]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidArgumentError(f"{path} cannot be read: {error}") from None
     dates: dict[str, date] = {}
-    for number, row in enumerate(rows, 2):
+    for line, row in enumerate(rows, 2):
         try:
             if row.keys() != {"user_id", "date"}:
                 raise ValueError("the columns are user_id and date")
@@ -183,7 +203,7 @@ def _dates(path: Path) -> dict[str, date]:
             if dates.setdefault(row["user_id"].strip(), when) != when:
                 raise ValueError("this person stands there with another date")
         except (ValueError, AttributeError) as error:
-            raise InvalidArgumentError(f"{path}, line {number}: {error}") from None
+            raise InvalidArgumentError(f"{path}, line {line}: {error}") from None
     if not dates:
         raise InvalidArgumentError(f"{path} holds no dates")
     return dates
