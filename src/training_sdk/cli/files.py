@@ -14,6 +14,10 @@ def write_new(path: Path, text: str, what: str) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise InvalidArgumentError(f"{path} exists, and {what} is never written over another file") from None
+    except FileNotFoundError:
+        raise InvalidArgumentError(
+            f"{what} cannot be written to {path}: the directory {path.parent} does not exist. Make it first"
+        ) from None
     except OSError as error:
         raise InvalidArgumentError(f"{what} cannot be written to {path}: {error.strerror}") from error
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
@@ -21,6 +25,12 @@ def write_new(path: Path, text: str, what: str) -> None:
 
 
 def refuse_existing(path: Path | None, what: str) -> None:
-    """Say so before the work is done, and not after it."""
-    if path is not None and path.exists():
+    """Say that a new file cannot stand there before the work is done, and not after it."""
+    if path is None:
+        return
+    if path.exists():
         raise InvalidArgumentError(f"{path} exists, and {what} is never written over another file")
+    if not path.parent.is_dir():
+        raise InvalidArgumentError(
+            f"{what} cannot be written to {path}: the directory {path.parent} does not exist. Make it first"
+        )

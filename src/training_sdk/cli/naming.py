@@ -60,19 +60,20 @@ def _by_title(client: TrainingClient, title: str) -> str:
     if not title.strip():
         raise InvalidArgumentError("--course is empty; name a course by its id or its exact title")
     listed = list(client.courses.list())
-    fitting = [course for course in listed if _as_seen(course.title) == _as_seen(title)]
+    fitting = [course for course in listed if as_seen(course.title) == as_seen(title)]
     if len(fitting) == 1:
         return fitting[0].id
     if fitting:
         ids = "".join(f"\n  {course.id}  {course.status or ''}" for course in fitting)
         raise InvalidArgumentError(f"{len(fitting)} courses are called {title!r}; name one by its id:{ids}")
+    near = _suggested(listed, title)
+    like = f". These come close:{near}\nName one by its id" if near else ". training-sdk courses lists them"
     raise NotFoundError(
-        f"there is no course with the id or the exact title {title!r}{_suggested(listed, title)}",
-        reason="COURSE_NOT_FOUND",
+        f"there is no course with the id or the exact title {title!r}{like}", reason="COURSE_NOT_FOUND"
     )
 
 
-def _as_seen(title: str) -> str:
+def as_seen(title: str) -> str:
     """What two titles have in common that nobody can tell apart: ü is one letter or two."""
     return unicodedata.normalize("NFC", shown(title))
 
@@ -81,10 +82,15 @@ def _suggested(courses: Iterable[Course], title: str) -> str:
     """Those whose titles hold it, or come close."""
     from difflib import get_close_matches
 
-    titles = {shown(course.title): course.id for course in courses}
+    titled = [(shown(course.title), course) for course in courses]
     wanted = title.casefold()
-    near = [one for one in titles if wanted in one.casefold()] or get_close_matches(title, titles)
-    return "".join(f"\n  {titles[one]}  {one}" for one in near[:MOST_SUGGESTED])
+    titles = {one for one, _ in titled}
+    near = {one for one in titles if wanted in one.casefold()} or {*get_close_matches(title, titles)}
+    fitting = [(one, course) for one, course in titled if one in near]
+    return "".join(
+        f"\n  {course.id}  {one} ({course.status or 'status unknown'})"
+        for one, course in fitting[:MOST_SUGGESTED]
+    )
 
 
 def people_from(

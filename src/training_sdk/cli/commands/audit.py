@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE
 from training_sdk.cli.documents import plain
+from training_sdk.cli.files import refuse_existing, write_new
 from training_sdk.cli.naming import a_moment, moment
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError
@@ -18,6 +20,7 @@ from training_sdk.evidence import packs_in, read_manifest
 from training_sdk.records.audit import AuditLog, Quoted
 from training_sdk.records.chain import Head
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets.wording import number
 
 
 @click.group()
@@ -40,7 +43,7 @@ def verify(session: Session) -> ExitCode:
     for finding in findings:
         session.out.say(f"{'note' if finding.is_note else 'FAULT'}: {finding}")
     how = "NOT as it was written" if faults else "as it was written"
-    session.out.say(f"{state.audit}: {how}, held against {len(quoted)} packs that quote it")
+    session.out.say(f"{state.audit}: {how}, held against {number(len(quoted), 'pack')} quoting it")
     return ExitCode.RECORDS if faults else ExitCode.DONE
 
 
@@ -69,7 +72,7 @@ def show(session: Session, digest: str | None, since: date | None, until: date |
             for entry in entries
         ),
     )
-    session.out.note(f"{len(entries)} entries")
+    session.out.note(number(len(entries), "entry", "entries"))
 
 
 @audit.command()
@@ -80,15 +83,13 @@ def export(session: Session, format_: Any, output: Path | None) -> None:
     """Write the log for an auditor, also where it has faults: they are named in it."""
     if session.out.json:
         raise InvalidArgumentError("audit export takes --format json; --json is of other commands")
-    log = AuditLog(session.state().audit)
+    refuse_existing(output, "an audit log")
+    text = StringIO(newline="")
+    AuditLog(session.state().audit).export(text, format_)
     if output is None:
-        from io import StringIO
-
-        text = StringIO(newline="")
-        log.export(text, format_)
         session.out.plain(text.getvalue())
         return
-    log.export(output, format_)
+    write_new(output, text.getvalue(), "an audit log")
     session.out.note(f"The log is in {output}.")
 
 

@@ -12,6 +12,7 @@ from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import plain
 from training_sdk.cli.naming import a_moment, moment
+from training_sdk.cli.packs import chosen, course_in, person_in
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import EvidenceError, InvalidArgumentError
 from training_sdk.evidence import history as completions_of
@@ -20,6 +21,7 @@ from training_sdk.evidence import pseudonymise as without_names
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets.wording import number
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 KEY = click.Path(path_type=Path, dir_okay=False)
@@ -58,7 +60,7 @@ def list_(session: Session) -> None:
             for folder, manifest in manifests.items()
         ),
     )
-    session.out.note(f"{len(manifests)} packs")
+    session.out.note(number(len(manifests), "pack"))
 
 
 @evidence.command()
@@ -71,7 +73,7 @@ def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
     """
     state = StateDirectory.existing(session.state_dir)
     known = AuditLog(state.audit).manifests() if state is not None else {}
-    folders = packs or _packs(session)
+    folders = chosen(packs, _packs(session))
     if not folders:
         raise InvalidArgumentError("there is no pack to verify: nothing was kept on this machine yet")
     told = []
@@ -89,8 +91,8 @@ def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
 
 @evidence.command()
 @click.argument("packs", nargs=-1, type=FOLDER, metavar="[PACK]...")
-@click.option("--user", metavar="ID", help="Of this person.")
-@click.option("--course", metavar="ID", help="Of this course.")
+@click.option("--user", metavar="ID|E-MAIL", help="Of this person.")
+@click.option("--course", metavar="ID|TITLE", help="Of this course.")
 @click.option(
     "--as-of",
     type=a_moment,
@@ -110,7 +112,10 @@ def history(
     """List the completions that packs prove, each once: what the service itself no longer knows."""
     until = moment(as_of, time.max)
     key = None if key_file is None else _key(key_file)
-    found = completions_of(packs or _packs(session), user=user, course=course, as_of=until, key=key)
+    folders = chosen(packs, _packs(session))
+    user_id = None if user is None else person_in(folders, user, key)
+    course_id = None if course is None else course_in(folders, course, key)
+    found = completions_of(folders, user=user_id, course=course_id, as_of=until, key=key)
     session.out.document({"completions": plain(found)})
     session.out.table(
         ("course", "user id", "name", "completed (UTC)", "score", "packs"),
@@ -122,7 +127,7 @@ def history(
             for one in found
         ),
     )
-    session.out.note(f"{len(found)} completions")
+    session.out.note(number(len(found), "completion"))
 
 
 @evidence.command()
@@ -135,9 +140,12 @@ def history(
 def pseudonymise(session: Session, pack: Path, new: Path, key_file: Path) -> None:
     """Write a second pack in which pseudonyms stand for people. The first stays as it is."""
     log = AuditLog(StateDirectory.open(session.state_dir).audit)
-    made = without_names(pack, new, _key(key_file), log=log)
+    (original,) = chosen([pack], _packs(session), most=1)
+    made = without_names(original, new, _key(key_file), log=log)
     session.out.document({"pack": str(made.folder), "manifest_sha256": made.manifest_sha256})
-    session.out.say(f"{made.folder}: without names. Keep the key elsewhere; the original is still in {pack}")
+    session.out.say(
+        f"{made.folder}: without names. Keep the key elsewhere; the original is still in {original}"
+    )
 
 
 @evidence.command("purge")
@@ -161,7 +169,7 @@ def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None
 
     found = run(True)
     going = sum(gone for _, gone, _ in found)
-    phrase = f"purge {going} packs older than {older_than} days"
+    phrase = f"purge {number(going, 'pack')} older than {number(older_than, 'day')}"
     session.out.table(
         ("pack", "goes", "why"), [(name, "yes" if gone else "no", why) for name, gone, why in found]
     )
@@ -175,7 +183,9 @@ def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None
             "packs": [{"pack": name, "purged": gone, "why": why} for name, gone, why in found],
         }
     )
-    told = f"{going} packs would go; the phrase is: {phrase}" if dry_run else f"{going} packs are gone"
+    packs = number(going, "pack")
+    gone = f"{packs} {'is' if going == 1 else 'are'} gone"
+    told = f"{packs} would go; the phrase is: {phrase}" if dry_run else gone
     session.out.note(told if going else "no pack's time has passed")
 
 

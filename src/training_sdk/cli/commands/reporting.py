@@ -17,6 +17,7 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.report import ResetReport
+from training_sdk.resets.wording import number
 
 _DIGEST = re.compile(r"#?([0-9a-f]{6,64})")
 
@@ -81,11 +82,8 @@ def _folders(state: StateDirectory) -> Iterator[Path]:
 
 
 def _list(session: Session) -> None:
-    state = StateDirectory.existing(session.state_dir)
-    found = sorted(
-        (reportfile.load(folder) for folder in (_folders(state) if state else ())),
-        key=lambda one: one.finished_at,
-    )
+    state = session.state()
+    found = sorted(map(reportfile.load, _folders(state)), key=lambda one: one.finished_at)
     session.out.document(
         {"reports": [{**of_report(one), "users": None, "phrase": one.plan.phrase} for one in found]}
     )
@@ -99,4 +97,4 @@ def _list(session: Session) -> None:
             for one in found
         ),
     )
-    session.out.note(f"{len(found)} reports" + (f" in {state.path}" if state else ""))
+    session.out.note(f"{number(len(found), 'report')} in {state.path}")

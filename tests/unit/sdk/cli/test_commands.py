@@ -66,7 +66,7 @@ def test_packs_lose_their_names_and_then_go_after_their_own_phrase(
     assert run("evidence", "purge", "--older-than", "1")[1]["packs"][0]["purged"] is False
     _age(monkeypatch, days=3)
     code, dry = run("evidence", "purge", "--older-than", "2", "--dry-run")
-    assert (code, dry["phrase"]) == (0, "purge 1 packs older than 2 days")
+    assert (code, dry["phrase"]) == (0, "purge 1 pack older than 2 days")
     for wrong in ([], ["--confirm", "purge"]):
         assert run("evidence", "purge", "--older-than", "2", *wrong)[0] == ExitCode.NOT_CONFIRMED
     assert folder.exists()

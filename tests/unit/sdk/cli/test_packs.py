@@ -1,0 +1,142 @@
+"""Packs, people and courses as they are typed, and files that are never written over another one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock_server import MockTraining
+from training_sdk.cli import main
+from training_sdk.cli.codes import ExitCode
+from training_sdk.evidence import packs_in
+
+COURSE = "6908610029087ab67fa50c2e"
+TITLE = "Forklift basics"
+SIOBHAN = "siobhan.doyle@nordwerk.example"
+Run = Callable[..., tuple[int, Any, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Run a command with --json: its exit code, its document, and what it says to people."""
+    mock = MockTraining.demo()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "state"))
+
+    def ran(*arguments: str) -> tuple[int, Any, str]:
+        capsys.readouterr()
+        code = main([*arguments, "--json"])
+        told = capsys.readouterr()
+        return code, json.loads(told.out) if told.out else None, told.err
+
+    with mock.serve(port=0) as server:
+        monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
+        yield ran
+
+
+@pytest.fixture
+def pack(run: Run, tmp_path: Path) -> Path:
+    """The pack of one reset."""
+    _, planned, _ = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    assert run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])[0] == 0
+    (folder,) = packs_in(tmp_path / "state" / "evidence")
+    return folder
+
+
+def test_the_past_is_found_by_id_e_mail_and_title_and_a_slip_is_no_empty_past(run: Run, pack: Path) -> None:
+    (whole,) = run("evidence", "history")[1]["completions"]
+    for options in (
+        ("--user", SIOBHAN.upper()),
+        ("--user", whole["user_id"]),
+        ("--course", TITLE),
+        ("--course", COURSE, "--user", SIOBHAN),
+    ):
+        code, found, _ = run("evidence", "history", *options)
+        assert (code, found["completions"]) == (0, [whole]), options
+    for options in (
+        ("--user", "siobhan.doyl@nordwerk.example"),
+        ("--user", "user_00000000000000000000000000000000"),
+        ("--user", ""),
+        ("--course", "Forklift"),
+        ("--course", ""),
+    ):
+        code, found, said = run("evidence", "history", *options)
+        assert code == ExitCode.FAILED, options
+        assert "none of the packs holds" in found["error"]["message"]
+        assert "0 completions" not in said
+    assert "1 completion\n" in run("evidence", "history")[2]
+
+
+def test_without_names_somebody_is_found_by_id_and_key(run: Run, pack: Path, tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"k" * 32)
+    (whole,) = run("evidence", "history")[1]["completions"]
+    assert run("evidence", "pseudonymise", pack.name, "copy", "--key-file", "key")[0] == 0
+    ask = ("evidence", "history", "copy", "--key-file", "key", "--user")
+    assert len(run(*ask, whole["user_id"])[1]["completions"]) == 1
+    assert run(*ask, SIOBHAN)[0] == ExitCode.FAILED
+
+
+def test_a_pack_is_named_by_folder_name_or_digest_and_what_is_none_says_so(
+    run: Run, pack: Path, tmp_path: Path
+) -> None:
+    (listed,) = run("evidence", "list")[1]["packs"]
+    for name in (str(pack), pack.name, listed["plan_digest"][:12], "#" + listed["plan_digest"][:6]):
+        code, found, _ = run("evidence", "verify", name)
+        assert (code, [Path(one["pack"]).name for one in found["packs"]]) == (0, [pack.name]), name
+    (tmp_path / "photos").mkdir()
+    for name in ("nothing-of-the-kind", "photos"):
+        code, found, _ = run("evidence", "verify", name)
+        assert (code, "there is no pack" in found["error"]["message"]) == (ExitCode.USAGE, True)
+    next(pack.glob("rows*")).unlink()
+    assert run("evidence", "verify", pack.name)[0] == ExitCode.RECORDS
+
+
+def test_a_log_is_exported_to_a_new_file_only(run: Run, pack: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    assert run("audit", "show")[0] == 0
+    for there in (b"mine", None):
+        if there is not None:
+            log.write_bytes(there)
+        assert (main(["audit", "export", "--output", "log.csv"]) == 0) is (there is None)
+        assert (log.read_bytes() == there) is (there is not None)
+        log.unlink()
+    assert main(["audit", "export", "--output", "no/such/log.csv"]) == ExitCode.USAGE
+
+
+def test_a_directory_that_is_not_there_is_called_that(run: Run, tmp_path: Path) -> None:
+    plan = ("plan", "--course", COURSE, "--user", SIOBHAN)
+    for option in ("--save", "--card"):
+        code, found, _ = run(*plan, option, "no/such/file")
+        assert code == ExitCode.USAGE
+        assert "the directory no/such does not exist" in found["error"]["message"]
+
+
+def test_a_hold_that_names_nobody_saves_no_plan(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "hold.txt").write_text(f"{SIOBHAN.replace('doyle', 'doyl')}\n{COURSE}, nobody@example.org\n")
+    due = ("due", "--course", COURSE, "--months", "1", "--zone", "UTC", "--hold", "hold.txt")
+    assert run(*due)[0] == 0
+    code, found, _ = run(*due, "--save", "due.json")
+    assert (code, (tmp_path / "due.json").exists()) == (ExitCode.USAGE, False)
+    assert "2 entries" in found["error"]["message"]
+    assert "siobhan.doyl@" in found["error"]["message"]
+    assert f"{COURSE}, nobody@example.org" in found["error"]["message"]
+    assert run(*due, "--save", "due.json", "--allow-unknown-holds")[0] == 0
+    assert (tmp_path / "due.json").exists()
+
+
+def test_what_comes_close_to_a_title_is_listed_with_its_status(run: Run) -> None:
+    message = run("plan", "--course", "forklift", "--everyone")[1]["error"]["message"]
+    assert f"\n  {COURSE}  {TITLE} (Published)" in message
+    assert message.endswith("\nName one by its id")
+
+
+def test_reports_of_a_directory_that_is_not_there_are_refused(run: Run, tmp_path: Path) -> None:
+    nowhere = ("--state-dir", str(tmp_path / "nosuch"))
+    (one, _, _), (other, _, _) = run("report", "--list", *nowhere), run("report", "abcdef", *nowhere)
+    assert one == other == ExitCode.USAGE
