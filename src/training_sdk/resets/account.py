@@ -111,7 +111,8 @@ class Account:
     def _interruption(self, problem: BaseException) -> ResetInterruptedError:
         is_open = any(user.code is Code.NOT_SENT for user in self.outcomes.values())
         when = "before everyone was sent" if is_open else "after everyone had been sent"
-        return ResetInterruptedError(f"the reset was interrupted by {type(problem).__name__} {when}")
+        who = "you" if isinstance(problem, KeyboardInterrupt) else type(problem).__name__
+        return ResetInterruptedError(f"the reset was interrupted by {who} {when}")
 
     def note_request(self, request_id: str | None) -> None:
         """Remember the id of an exchange."""

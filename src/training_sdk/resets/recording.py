@@ -263,6 +263,7 @@ class Recorder(Keeper):
         said = {
             "who": self._who,
             "base_url": about.plan.origin.base_url,
+            "reference_server": about.plan.origin.reference_server,
             "plan_digest": about.plan.digest,
             "reason": about.reason,
             "ticket": about.ticket,
