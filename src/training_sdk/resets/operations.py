@@ -174,11 +174,11 @@ class Resets(Bound[D]):
         ``on_progress`` is told how far it is.
 
         Raises, with nothing sent: ConfirmationError if the phrase is not this plan's; AlreadyAppliedError if it was
-        applied before; ApprovalError if the safeguards demand a second person; PlanMismatchError if the client speaks
-        to another server or organisation; UnconfirmedFormatError on a live service without a proof of the format;
-        EvidenceError and RecordsError if the records cannot be kept; StalePlanError if people moved. Raises, with
-        ``report`` saying what became of everyone: OutcomeUnknownError if an answer was lost, or any other error that
-        stopped it between two requests.
+        applied before; OverlappingPlanError if another plan may have reset the same people; ApprovalError if the
+        safeguards demand a second person; PlanMismatchError if the client speaks to another server or organisation;
+        UnconfirmedFormatError on a live service without a proof of the format; EvidenceError and RecordsError if the
+        records cannot be kept; StalePlanError if people moved. Raises, with ``report`` saying what became of
+        everyone: OutcomeUnknownError if an answer was lost, or any other error that stopped it between two requests.
 
         REST: ``POST /training/courseprogress/v1/reset`` (path published, body **assumed**).
         """
@@ -215,9 +215,11 @@ class Resets(Bound[D]):
 
         Whatever may have arrived is read back first and never simply sent again: nothing recorded, or a course begun
         anew, means it took effect; all as before means it did not, on a live service once 2 h 15 min have passed;
-        anything else stays unknown for a person to decide. Nobody is ever reset twice. Everything else is as it was
-        begun. Raises InvalidArgumentError if it never began here, AlreadyAppliedError if it came to its end, and as
-        ``apply``.
+        anything else stays unknown for a person to decide. On the reference server the very same request may be sent
+        once more by the same user at once, since it is known there by its key. Nobody is ever reset twice. Everything
+        else is as it was begun, ``waves`` too unless others are given. A plan that has expired is read back all the
+        same, and then nothing more is sent. Raises InvalidArgumentError if it never began here, AlreadyAppliedError
+        if it came to its end, StalePlanError with a report if it has expired and people are left, and as ``apply``.
 
         REST: the calls of ``apply`` (path published, body **assumed**).
         """
