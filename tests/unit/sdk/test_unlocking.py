@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from training_sdk import ProofFailedError, ProofPlan, ResetFormat, TrainingError, _codec
 from training_sdk._flow import Act, Request, Response
 from training_sdk.models.progress import ProgressRow
+from training_sdk.records.folding import Chunk, ChunkFate
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.plan import PlannedReset
 from training_sdk.resets.planning import Wanted
 from training_sdk.resets.proofplan import Sighting, has_lost
 from training_sdk.resets.proofs import Proof, find_proof
 from training_sdk.resets.sending import Order
-from training_sdk.resets.unlocking import ProofRecorder, Proving, WantedProof, plan_proof
+from training_sdk.resets.unlocking import ProofRecorder, Proving, WantedProof, plan_proof, was_unreadable
 from unit.sdk.fakes import CALLS, CLEARED, COURSE, Organisation, Puppet, row, untouched, user_id
 
 FORMAT = ResetFormat()
@@ -154,6 +155,22 @@ def test_every_target_and_every_witness_that_is_not_as_planned_is_sighted_once()
 def _as_row(fields: dict[str, Any]) -> ProgressRow:
     body = json.dumps(fields).encode()
     return _codec.decoder(ProgressRow)(Response(200, (), body))
+
+
+@pytest.mark.parametrize(
+    ("cause", "message", "unreadable"),
+    [
+        ("DecodingError", "in other words", True),
+        ("NoAnswerError", "something unreadable was said of it", False),
+        (None, "the server answered 200 with something unreadable", False),
+        (None, None, False),
+    ],
+)
+def test_an_unreadable_answer_is_known_by_its_cause_and_never_by_words(
+    cause: str | None, message: str | None, unreadable: bool
+) -> None:
+    chunk = Chunk(0, COURSE, ("u1",), "key", ChunkFate.LOST, message=message, cause=cause)
+    assert was_unreadable(chunk) is unreadable
 
 
 def test_the_phrase_fits_no_other_proof() -> None:
