@@ -3,11 +3,10 @@
 A row is a function; its docstring is what the table says of the fault. It returns what each start of the script said.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from faults.ground import CHUNK, LATER, Ground, Key
@@ -261,21 +260,45 @@ def run_elsewhere(ground: Ground) -> list[Said]:
 
 @row
 def two_plans(ground: Ground) -> list[Said]:
-    """another plan over the same people, tolerating that some have moved, is carried out before the second request"""
+    """another plan over the same people is to be carried out here before the second request"""
+    path = _other_plan(ground)
+
+    def meanwhile() -> None:
+        said = ground.at.second.run(ground.job(plan=str(path), order={"tolerance": CHUNK}))
+        assert said["error"] == "OverlappingPlanError"
+
+    ground.at.door.once_before(1, meanwhile)
+    return again(ground, ground.start())
+
+
+@row
+def two_plans_on_two_machines(ground: Ground) -> list[Said]:
+    """another plan over the same people, tolerating that some have moved, is carried out elsewhere before the second
+    request"""
+    path = _other_plan(ground)
+    elsewhere = ground.folder / "elsewhere"
+    if ground.kind == "live":
+        ground.prove(elsewhere)
+
+    def meanwhile() -> None:
+        before = ground.truth()
+        said = ground.at.second.run(
+            ground.job(plan=str(path), order={"tolerance": CHUNK}, state=str(elsewhere))
+        )
+        assert said["complete"] is False
+        ground.by_others |= (ground.truth() - before).keys()
+        assert len(ground.by_others) > 0
+
+    ground.at.door.once_before(1, meanwhile)
+    return again(ground, ground.start())
+
+
+def _other_plan(ground: Ground) -> Path:
     with ground.client() as client:
         other: ResetPlan = client.resets.plan_everyone(ground.plan.courses[0].id)
     path = ground.folder / "other.json"
     other.save(path)
-
-    def meanwhile() -> None:
-        before = ground.truth()
-        said = ground.at.second.run(ground.job(plan=str(path), order={"tolerance": CHUNK}))
-        assert said["complete"] is False
-        ground.by_others |= (ground.truth() - before).keys()
-        assert len(ground.by_others) == len(other.targets) - CHUNK
-
-    ground.at.door.once_before(1, meanwhile)
-    return again(ground, ground.start())
+    return path
 
 
 @row

@@ -19,7 +19,7 @@ UNFINISHED = {
     "users_deactivated": {"reference", "live"},
     "learner_completes": {"reference", "live"},
     "learner_completes_tolerated": {"reference", "live"},
-    "two_plans": {"reference", "live"},
+    "two_plans_on_two_machines": {"reference", "live"},
 }
 """Where not everybody in the plan can be reset any more."""
 
