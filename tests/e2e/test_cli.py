@@ -142,9 +142,13 @@ def test_each_exit_code_is_met(desk: Desk, server: Server) -> None:
     server.control("POST", "faults", {"kind": "drop", "operation": RESET, "when": "after"})
     met[ExitCode.INCOMPLETE] = desk.run(*apply)
     met[ExitCode.NOTHING_SENT] = desk.run(*apply)
+    nobody = ("due", "--course", COURSE, "--years", "90", "--zone", "UTC", "--save", "nobody.json")
+    met[ExitCode.NOBODY_DUE] = desk.run(*nobody)
     assert {code: done.code for code, done in met.items()} == {code: int(code) for code in met}, met
     assert met.keys() == {*ExitCode} - {ExitCode.DONE, ExitCode.INTERRUPTED}  # of which tests stand below
-    assert "resume" in met[ExitCode.INCOMPLETE].err
+    for code in (ExitCode.INCOMPLETE, ExitCode.NOTHING_SENT):
+        assert "training-sdk resume plan.json" in met[code].err
+    assert "reads back" in met[ExitCode.INCOMPLETE].err
     assert server.resets() == 1
     resumed = desk.run("resume", "plan.json", "--confirm", phrase, "--json")
     assert (resumed.code, server.resets()) == (ExitCode.DONE, 1), resumed
@@ -411,6 +415,23 @@ def test_ctrl_c_during_a_reset_stops_between_two_requests(desk: Desk, server: Se
     assert resumed.code == ExitCode.DONE
     counts = resumed.document["report"]["counts"]
     assert counts["failed"] == counts["unknown"] == 0
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=lambda by: by.name)
+def test_a_signal_in_the_pause_between_two_waves_ends_it_with_a_report(
+    desk: Desk, server: Server, by: signal.Signals
+) -> None:
+    phrase = desk.plan("--course", COURSE, "--everyone")
+    waves = ("--waves-size", "5", "--waves-every", "1h")
+    terminal = Terminal(desk, "apply", "plan.json", "--reason", "test", "--confirm", phrase, *waves)
+    while server.resets() == 0:
+        terminal._read()
+    terminal.until("5/")
+    terminal.process.send_signal(by)
+    assert terminal.end() == ExitCode.INCOMPLETE
+    assert server.resets() == 1
+    assert "5 reset" in terminal.seen
+    assert "training-sdk resume plan.json" in terminal.seen
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")

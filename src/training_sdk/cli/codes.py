@@ -49,6 +49,7 @@ class ExitCode(IntEnum):
     RECORDS = 6
     DENIED = 7
     CONNECTION = 8
+    NOBODY_DUE = 9
     INTERRUPTED = 130
 
     @property
@@ -70,6 +71,7 @@ MEANINGS = {
     ExitCode.RECORDS: "evidence, journal or audit log cannot be kept, or do not verify",
     ExitCode.DENIED: "no token, one that is not accepted, or one that may not do this",
     ExitCode.CONNECTION: "the server could not be reached, or did not answer something that only reads",
+    ExitCode.NOBODY_DUE: "due --save: nobody is due, so there is no plan and no file",
     ExitCode.INTERRUPTED: "Ctrl-C, before anything was sent",
 }
 

@@ -17,6 +17,8 @@ from training_sdk.resets.wording import shown
 
 NO_TERMINAL_WIDTH = 10_000
 """In a pipe a row is a line, however long."""
+LONGEST_RULE = 120
+"""The line below the header of a table in a pipe."""
 
 
 def safe(text: object) -> str:
@@ -128,6 +130,8 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[object]], stream: IO[
     )
     console.print(table)
     lines = [line.rstrip() for line in drawn.getvalue().splitlines()]
+    if not terminal:
+        lines = [line[:LONGEST_RULE] if line and not line.strip("\u2500 ") else line for line in lines]
     return "\n".join(line for line in lines if line) + "\n"
 
 

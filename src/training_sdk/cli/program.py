@@ -6,15 +6,18 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 from attrs import frozen
 
 from training_sdk._version import __version__
-from training_sdk.cli.codes import ExitCode, code_for, may_have_reset
+from training_sdk.cli.codes import ExitCode, code_for
 from training_sdk.cli.output import Output, prepare_streams, silence, write
-from training_sdk.errors import ProofFailedError, TrainingError
+from training_sdk.cli.remedies import in_commands
+from training_sdk.cli.session import Named
+from training_sdk.errors import TrainingError
 
 NAME = "training-sdk"
 
@@ -30,6 +33,9 @@ class Entry:
 
 COMMANDS = {
     "courses": Entry("reading", "List courses."),
+    "paths": Entry("reading", "List learning paths."),
+    "groups": Entry("reading", "List groups."),
+    "sites": Entry("reading", "List sites."),
     "progress": Entry("reading", "List who stands where in which course."),
     "plan": Entry("planning", "Plan a reset, and change nothing."),
     "due": Entry("due", "Say who has to renew a completion, and plan it."),
@@ -96,10 +102,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: list[str], out: Output) -> int:
+    named = Named()
     try:
-        ended: Any = program.main(arguments, prog_name=NAME, standalone_mode=False)
+        ended: Any = program.main(arguments, prog_name=NAME, standalone_mode=False, obj=named)
     except TrainingError as error:
-        return _told(error, out)
+        return _told(error, out, named.plan)
     except click.exceptions.NoArgsIsHelpError as error:
         write(out.stderr, error.format_message() + "\n")
         return ExitCode.USAGE
@@ -118,7 +125,7 @@ def _run(arguments: list[str], out: Output) -> int:
     return ended if isinstance(ended, int) else ExitCode.DONE
 
 
-def _told(error: TrainingError, out: Output) -> int:
+def _told(error: TrainingError, out: Output, plan: Path | None) -> int:
     """Say what ended the command, and what became of everyone where people were reset."""
     code = code_for(error)
     report = error.report
@@ -128,21 +135,17 @@ def _told(error: TrainingError, out: Output) -> int:
 
         known = {"report": of_report(report)}
         out.say(report)
-        if may_have_reset(report) and not isinstance(error, ProofFailedError):
-            out.note(
-                "It stopped half-way. What became of everyone stands above; to go on:\n"
-                f"  {NAME} resume PLAN.json --confirm …"
-            )
-    _tell(out, type(error).__name__, error.message, code, error=error, **known)
+    message = in_commands(error.message, plan)
+    _tell(out, type(error).__name__, message, code, error=error, **known)
     for note in getattr(error, "__notes__", ()):
-        out.note(note)
+        out.note(in_commands(note, plan))
     return code
 
 
 def _tell(
     out: Output, kind: str, message: str, code: int, *, error: TrainingError | None = None, **known: Any
 ) -> None:
-    out.note(f"{NAME}: {error or message}")
+    out.note(f"{NAME}: {message}{str(error).removeprefix(error.message) if error else ''}")
     said = {
         "class": kind,
         "message": message,

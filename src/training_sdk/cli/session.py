@@ -21,6 +21,13 @@ from training_sdk.records.state import StateDirectory
 
 
 @define
+class Named:
+    """What a command was about, for whoever says what ended it."""
+
+    plan: Path | None = None
+
+
+@define
 class Session:
     """One run of one command."""
 
@@ -106,6 +113,9 @@ def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., Exit
         max_retry: float | None,
         **given: Any,
     ) -> ExitCode:
+        named = click.get_current_context().find_object(Named)
+        if named is not None and isinstance(given.get("plan"), Path):
+            named.plan = given["plan"]
         with Session(
             Output(as_json), find_profile(profile, profiles), base_url, state_dir, max_retry
         ) as session:

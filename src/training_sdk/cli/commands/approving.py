@@ -36,7 +36,12 @@ def sign(session: Session, plan: Path, key: Path | None, confirm: str | None, sa
     refuse_existing(target, "an approval")
     session.out.say(loaded)
     phrase = confirmed(session.out, loaded.phrase, confirm)
-    approval = session.client().resets.approve(
+    client = session.client()
+    if client.users.me().user_id == loaded.origin.user_id:
+        session.out.note(
+            "Warning: this token is that of whoever made the plan. The approval counts only if somebody else applies it"
+        )
+    approval = client.resets.approve(
         loaded, confirm=phrase, key=key, interactive=is_terminal(sys.stdin) and is_terminal(sys.stderr)
     )
     approval.save(target)

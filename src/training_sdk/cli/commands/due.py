@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE, KEEP, options, write_card
 from training_sdk.cli.documents import of_due, of_plan
 from training_sdk.cli.files import refuse_existing
@@ -76,8 +77,11 @@ def due(
     save: Path | None,
     card: Path | None,
     **given: Any,
-) -> None:
-    """Say who has to renew a completion, and plan their reset with --save. Nobody is reset or written to."""
+) -> ExitCode:
+    """Say who has to renew a completion, and plan their reset with --save. Nobody is reset or written to.
+
+    With --save it ends with 9 if nobody is due: then there is no file.
+    """
     if card is not None and save is None:
         raise InvalidArgumentError("--card shows a plan: say with --save where the plan goes")
     refuse_existing(save, "a plan")
@@ -110,6 +114,8 @@ def due(
         session.out.note(f"The plan is in {save}. To carry it out: training-sdk apply {save} --reason …")
     elif save is not None:
         session.out.note("Nobody is due, so there is nothing to plan, and nothing was saved.")
+        return ExitCode.NOBODY_DUE
+    return ExitCode.DONE
 
 
 def _refuse_unknown_holds(hold: Path | None, unknown: Sequence[Held]) -> None:

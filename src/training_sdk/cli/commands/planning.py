@@ -18,6 +18,7 @@ from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.resets.people import People
 from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.wording import number
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -102,7 +103,7 @@ def _check(out: Output, file: Path) -> ExitCode:
     out.document({"file": str(file), "problems": problems})
     for problem in problems:
         out.say(f"{file}: {problem}")
-    out.note(f"{len(problems)} problems" if problems else f"{file} can be used")
+    out.note(number(len(problems), "problem") if problems else f"{file} can be used")
     return ExitCode.USAGE if problems else ExitCode.DONE
 
 

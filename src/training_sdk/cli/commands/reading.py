@@ -1,4 +1,4 @@
-"""``courses`` and ``progress``: what there is to see."""
+"""``courses``, ``paths``, ``groups``, ``sites`` and ``progress``: what there is to see."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from training_sdk.cli.naming import course_ids
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import NotFoundError
 from training_sdk.models.progress import CompletionStatus
+from training_sdk.resets.wording import number
 
 STATUSES = {
     "all": CompletionStatus.ALL,
@@ -28,7 +29,41 @@ def courses(session: Session, search: str | None) -> None:
     session.out.document({"courses": plain(found)})
     rows = [(one.id, one.title, one.status or "", one.lesson_count) for one in found]
     session.out.table(("id", "title", "status", "lessons"), rows)
-    session.out.note(f"{len(found)} courses")
+    session.out.note(number(len(found), "course"))
+
+
+@click.command()
+@with_session
+def paths(session: Session) -> None:
+    """List learning paths, with the ids by which plan --path names them."""
+    found = list(session.client().paths.list())
+    session.out.document({"paths": plain(found)})
+    published = {True: "yes", False: "no", None: ""}
+    session.out.table(
+        ("id", "title", "published"), [(one.id, one.title, published[one.is_published]) for one in found]
+    )
+    session.out.note(number(len(found), "learning path"))
+
+
+@click.command()
+@with_session
+def groups(session: Session) -> None:
+    """List groups, with the ids by which plan --group names them."""
+    found = list(session.client().groups.list())
+    session.out.document({"groups": plain(found)})
+    session.out.table(("id", "name"), [(one.id, one.name) for one in found])
+    session.out.note(number(len(found), "group"))
+
+
+@click.command()
+@with_session
+def sites(session: Session) -> None:
+    """List sites, with the ids by which plan --site names them."""
+    found = list(session.client().sites.list())
+    session.out.document({"sites": plain(found)})
+    rows = [(one.id, one.name, one.parent_id, "deleted" if one.deleted else "") for one in found]
+    session.out.table(("id", "name", "belongs to", "state"), rows)
+    session.out.note(number(len(found), "site"))
 
 
 @click.command()
@@ -64,4 +99,4 @@ def progress(session: Session, course: str | None, user: str | None, status: str
             for row in found
         ),
     )
-    session.out.note(f"{len(found)} rows")
+    session.out.note(number(len(found), "row"))

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,19 @@ from training_sdk.cli.commands.planning import FILE, options
 from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import of_report
 from training_sdk.cli.output import Output, is_terminal
+from training_sdk.cli.remedies import resume_command
 from training_sdk.cli.session import Session, with_session
-from training_sdk.errors import InvalidArgumentError
+from training_sdk.errors import (
+    AlreadyAppliedError,
+    InvalidArgumentError,
+    PermissionDeniedError,
+    TrainingError,
+)
+from training_sdk.records.folding import JournalState, fold
+from training_sdk.records.journal import read_journal
+from training_sdk.records.state import StateDirectory
 from training_sdk.resets.approval import Approval
+from training_sdk.resets.confirming import check_lifetime
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.sending import Progress
@@ -87,7 +97,7 @@ def apply(session: Session, plan: Path, confirm: str | None, **given: Any) -> Ex
         client = session.client(may_write=True)
         return client.resets.apply(loaded, confirm=phrase, **how, **extras)
 
-    return _reset(session, plan, confirm, given, carry_out)
+    return _reset(session, plan, confirm, given, carry_out, check_before_applying)
 
 
 @click.command()
@@ -103,7 +113,7 @@ def resume(session: Session, plan: Path, confirm: str | None, **given: Any) -> E
     def carry_out(loaded: ResetPlan, phrase: str, extras: dict[str, Any]) -> ResetReport:
         return session.client(may_write=True).resets.resume(loaded, confirm=phrase, **extras)
 
-    return _reset(session, plan, confirm, given, carry_out)
+    return _reset(session, plan, confirm, given, carry_out, check_before_resuming)
 
 
 def _reset(
@@ -112,9 +122,11 @@ def _reset(
     confirm: str | None,
     given: dict[str, Any],
     carry_out: Callable[[ResetPlan, str, dict[str, Any]], ResetReport],
+    check: Callable[[ResetPlan, JournalState], None],
 ) -> ExitCode:
     out = session.out
     loaded = ResetPlan.load(plan)
+    check(loaded, journal_of(session, loaded))
     approval = given.pop("approval")
     extras = {
         "approval": None if approval is None else Approval.load(approval),
@@ -123,12 +135,67 @@ def _reset(
     out.say(loaded)
     phrase = confirmed(out, loaded.phrase, confirm)
     with stoppable(out) as stop, telling(out) as tell:
-        report = carry_out(loaded, phrase, {**extras, "stop": stop, "on_progress": tell})
+        try:
+            report = carry_out(loaded, phrase, {**extras, "stop": stop, "on_progress": tell})
+        except TrainingError as error:
+            if error.report is not None and is_open(journal_of(session, loaded)):
+                error.add_note(_how_to_go_on(error, plan))
+            raise
     out.document({"report": of_report(report)})
     out.say(report)
     if not report.is_complete:
         out.note("Not everyone in the plan is known to have been reset; see above.")
     return ExitCode.DONE if report.is_complete else ExitCode.INCOMPLETE
+
+
+def journal_of(session: Session, plan: ResetPlan) -> JournalState:
+    """How far a plan came on this machine, by its journal."""
+    state = StateDirectory.existing(session.state_dir)
+    folder = None if state is None else state.path / "plans" / plan.digest
+    return fold(read_journal(folder) if folder is not None and folder.is_dir() else ())
+
+
+def is_open(journal: JournalState) -> bool:
+    """Whether a plan has begun, and not come to its end."""
+    return journal.opened is not None and journal.closed is None
+
+
+def check_before_applying(plan: ResetPlan, journal: JournalState) -> None:
+    """Refuse what applying would refuse, before the plan is read and its phrase is typed."""
+    _refuse_ended(plan, journal)
+    if journal.has_sent:
+        raise AlreadyAppliedError(
+            f"applying this plan (#{plan.digest[:6]}) has begun before and did not come to its end. Nothing was sent. "
+            "Go on with client.resets.resume(plan, confirm=…), which reads back first what had happened"
+        )
+    check_lifetime(plan, datetime.now(UTC))
+
+
+def check_before_resuming(plan: ResetPlan, journal: JournalState) -> None:
+    """The same for going on with a plan; one that has expired is still read back."""
+    _refuse_ended(plan, journal)
+    if journal.opened is None:
+        raise InvalidArgumentError(
+            f"applying this plan (#{plan.digest[:6]}) never began on this machine, so there is nothing to resume. "
+            "Use training-sdk apply"
+        )
+
+
+def _refuse_ended(plan: ResetPlan, journal: JournalState) -> None:
+    if journal.closed is not None:
+        raise AlreadyAppliedError(
+            f"this plan (#{plan.digest[:6]}) was applied on {journal.closed.at:%Y-%m-%d %H:%M} UTC, and a plan is "
+            "applied once. Nothing was sent. Plan again if these people are to be reset once more"
+        )
+
+
+def _how_to_go_on(error: TrainingError, plan: Path) -> str:
+    if isinstance(error, PermissionDeniedError):
+        return f"It stopped half-way. With another token:\n  {resume_command(plan)}"
+    return (
+        "It stopped half-way. What became of everyone stands above. This reads back for you what is unknown, and then "
+        f"goes on; nobody is reset twice:\n  {resume_command(plan)}"
+    )
 
 
 def _waves(
@@ -154,8 +221,8 @@ def _waves(
 
 
 STOPPING = (
-    b"\nStopping before the next request; the one under way is finished. Once more to stop at once, which may leave "
-    b"the fate of its people unknown.\n"
+    b"\nStopping before the next request; one that is under way is finished first. Once more to stop at once, which "
+    b"may leave the fate of its people unknown.\n"
 )
 
 

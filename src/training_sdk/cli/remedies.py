@@ -1,0 +1,62 @@
+"""What the SDK advises in Python, said as the option or command that does it here."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+_PLAN = "PLAN.json"
+
+_SAID = (
+    ("client.resets.resume(plan, confirm=…)", "{resume}"),
+    ("client.resets.resume", "{resume}"),
+    (
+        "Have somebody else run client.resets.approve(…) on the plan, and pass approval=…",
+        "Have somebody else run training-sdk sign {plan}, and pass the file with --approval",
+    ),
+    ("client.resets.prove_format", "training-sdk prove"),
+    ("client.resets.plan_proof(…)", "training-sdk prove"),
+    ("client.resets.plan(…) and client.resets.apply(…)", "training-sdk plan and apply"),
+    ("not a plan that plan.save(…) wrote", "not a plan that training-sdk plan --save wrote"),
+    ("say zone='UTC' or your own", "say --zone UTC or your own, such as --zone Europe/Zurich"),
+    (
+        "between and days need a zone, such as zone='Europe/Zurich'",
+        "--waves-between and --waves-days need a zone: --waves-zone Europe/Zurich",
+    ),
+    (
+        "use https, or say allow_insecure_http=True",
+        "use https, or write allow_insecure_http = true in the profile",
+    ),
+    (
+        "was a trailing newline read from a file? Use .strip()",
+        "was it pasted with a line break? Set it again without",
+    ),
+    ("it was made with read_only=True, or", "the profile says read_only = true, or"),
+    (
+        "Use a client that may write, if that is what you mean",
+        "Use a profile that may write, if that is meant",
+    ),
+    ("server_side=True resets", "--server-side resets"),
+    ("plan_everyone(…) without 'only' or 'where'", "--everyone without --only and without criteria"),
+    ("or nobody with server_side=True", "or nobody with --server-side"),
+    ("pass key=, or leave it out", "pass --key-file, or leave it out"),
+    (
+        "pass unseal=, the hook that opens what the seal hook closed",
+        "the command line cannot open it; use training_sdk.evidence with the hook that does",
+    ),
+)
+"""Longer phrases first: a part of one must not be replaced before it."""
+
+
+def in_commands(message: str, plan: Path | None = None) -> str:
+    """A message of the SDK with the options and commands that it means; ``plan`` is the file that was named."""
+    for python, command in _SAID:
+        if python in message:
+            known = {"resume": resume_command(plan), "plan": shlex.quote(str(plan or _PLAN))}
+            message = message.replace(python, command.format(**known))
+    return message
+
+
+def resume_command(plan: Path | None) -> str:
+    """What goes on with a plan, to be pasted into a shell."""
+    return shlex.join(["training-sdk", "resume", str(plan or _PLAN)])
