@@ -274,7 +274,9 @@ class Run:
         if not new:
             return
         self.moved |= new
-        gone = [user for user in people if user.key in new]
+        # Who is unknown from an earlier request may have been moved by just that, and stays unknown.
+        unknown = {key for key, user in self.account.outcomes.items() if user.outcome is Outcome.UNKNOWN}
+        gone = [user for user in people if user.key in new and user.key not in unknown]
         self.account.settle(gone, Outcome.SKIPPED, "moved since the plan was made", Code.MOVED)
         if len(self.moved) > self.order.tolerance or self.order.server_side:
             refuse_moved(self.order.plan, self.moved, cleared=_all_cleared(people, rows))

@@ -23,6 +23,7 @@ from training_sdk import (
     Outcome,
     OutcomeUnknownError,
     People,
+    PermissionDeniedError,
     Progress,
     ResetFormat,
     ResetInterruptedError,
@@ -36,6 +37,7 @@ from training_sdk._flow import NotDeliveredError, Request, Response, Sleep
 from training_sdk.evidence import verify_pack
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import sending
+from training_sdk.resets.account import Account, fate_of
 from training_sdk.resets.applying import apply_plan
 from training_sdk.resets.planning import Wanted, make_plan
 from training_sdk.resets.recording import Recorder
@@ -667,3 +669,14 @@ def test_whoever_completes_while_old_evidence_is_gathered_anew_is_left_alone(tmp
     report = Puppet(place).run(apply_plan(CALLS, order, recorder, lambda ground: None))
     assert [user.code for user in report.users] == [None] * 4 + [Code.MOVED]
     assert place.row_of(4)["completed_at"] == "2026-03-01T09:00:00Z"
+
+
+def test_that_a_second_request_was_refused_says_nothing_of_the_first() -> None:
+    place = campus()
+    plan = plan_of(place, [FIRST])
+    account = Account(Order(plan, ResetFormat()), "user_admin", START)
+    lost = fate_of(OutcomeUnknownError("gone"))
+    account.stopped(plan.targets[:1], lost, START)
+    told = account.stopped(plan.targets[:2], fate_of(PermissionDeniedError("no")), START)
+    assert told.report is not None
+    assert [user.outcome for user in told.report.users[:2]] == [Outcome.UNKNOWN, Outcome.FAILED]
