@@ -15,7 +15,7 @@ from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressState
 from training_sdk.resets.plan import PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
-from training_sdk.resets.wording import shown
+from training_sdk.resets.wording import number, shown
 
 MOST_LISTED = 2000
 """People named on a card; a browser prints some fifty pages of them. The rest are counted, and stand in the plan."""
@@ -35,8 +35,10 @@ class Section:
     left_out: int
 
 
-def effect_card(plan: ResetPlan, report: ResetReport | None = None) -> str:
+def effect_card(plan: ResetPlan, report: ResetReport | None = None, *, planner: str | None = None) -> str:
     """Render a plan, or what became of it, as one HTML page without scripts and without anything from elsewhere.
+
+    ``planner`` is what whoever made the plan is called there; a plan itself holds only their id.
 
     Raises InvalidArgumentError if the report is one of another plan.
     """
@@ -45,6 +47,7 @@ def effect_card(plan: ResetPlan, report: ResetReport | None = None) -> str:
     return _template().render(
         plan=plan,
         report=report,
+        planner=planner,
         sections=_sections(plan),
         several=len(plan.courses) > 1,
         outcomes=_outcomes(report),
@@ -59,6 +62,7 @@ def _template() -> Template:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["shown"] = lambda text: shown(text or "")
+    environment.filters["number"] = number
     return environment.from_string(
         files("training_sdk.cli").joinpath("card.html.j2").read_text(encoding="utf-8")
     )

@@ -91,8 +91,8 @@ def test_the_card_says_what_goes_of_whom_and_for_how_long_it_counts() -> None:
     )
     text = Page(effect_card(plan)).text
     assert "What would be reset: Forklift basics" in text
-    assert "2 people 1 completions 3 completed lessons 2 messages at most" in text
-    assert "1 completions with their dates, 1 scores, 3 completed lessons and 1.0 h of time spent" in text
+    assert "2 people 1 completion 3 completed lessons 2 messages at most" in text
+    assert "1 completion with their dates, 1 score, 3 completed lessons and 1.0 h of time spent" in text
     assert "1 of the resets hits somebody who is in the middle of the course" in text
     assert "Forklift basics c1 Published 2 1 1 1 1" in text
     assert "Person 0001 p1@example.test completed 100 % 2026-02-28 90 –" in text

@@ -105,7 +105,7 @@ def due(
     if save is not None and found.due:
         made = client.resets.plan_due(found)
         made.save(save)
-        write_card(card, made)
+        write_card(card, made, client=client)
     plan = None if made is None else of_plan(made, str(save))
     session.out.document({"due": of_due(found), "plan": plan})
     session.out.say(found)

@@ -15,7 +15,7 @@ from training_sdk.cli.naming import a_moment, course_ids, people_from, where_fro
 from training_sdk.cli.output import Output
 from training_sdk.cli.session import Session, with_session
 from training_sdk.client import TrainingClient
-from training_sdk.errors import InvalidArgumentError
+from training_sdk.errors import InvalidArgumentError, PermissionDeniedError
 from training_sdk.resets.people import People
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.wording import number
@@ -94,7 +94,7 @@ def plan(session: Session, **given: Any) -> ExitCode | None:
     if (file := given.pop("check_people")) is not None:
         return _check(session.out, file)
     made = _make(session, **given)
-    keep(session.out, made, given["save"], given["card"])
+    keep(session, made, given["save"], given["card"])
     return None
 
 
@@ -147,11 +147,13 @@ def _courses_of(client: TrainingClient, paths: tuple[str, ...]) -> list[str]:
     return [course.id for path in paths for course in client.paths.get(path).courses]
 
 
-def keep(out: Output, made: ResetPlan, save: Path | None, card: Path | None) -> None:
+def keep(session: Session, made: ResetPlan, save: Path | None, card: Path | None) -> None:
     """Save a plan and its card, and show it."""
+    out = session.out
     if save is not None:
         made.save(save)
-    write_card(card, made)
+    if card is not None:
+        write_card(card, made, client=session.client())
     out.document(of_plan(made, str(save) if save else None))
     out.say(made)
     if card is not None:
@@ -162,12 +164,28 @@ def keep(out: Output, made: ResetPlan, save: Path | None, card: Path | None) -> 
         out.note(f"The plan is in {save}. To carry it out: training-sdk apply {save} --reason …")
 
 
-def write_card(path: Path | None, made: ResetPlan, report: Any = None) -> None:
+def write_card(
+    path: Path | None, made: ResetPlan, report: Any = None, *, client: TrainingClient | None = None
+) -> None:
     """The effect card, if one was asked for."""
     if path is not None:
         from training_sdk.cli.card import effect_card  # which needs jinja2
 
-        write_new(path, effect_card(made, report), "an effect card")
+        planner = None if client is None else _planner(client, made)
+        write_new(path, effect_card(made, report, planner=planner), "an effect card")
+
+
+def _planner(client: TrainingClient, made: ResetPlan) -> str | None:
+    """Name and e-mail of whoever made a plan just now, as far as their own token may know them."""
+    me = client.users.me()
+    if me.user_id != made.origin.user_id:
+        return None
+    try:
+        email = next((user.email for user in client.users.list(ids=[me.user_id])), None)
+    except PermissionDeniedError:
+        email = None
+    name = " ".join(part for part in (me.firstname, me.lastname) if part)
+    return " ".join(part for part in (name, f"<{email}>" if email else "") if part) or None
 
 
 @click.command()

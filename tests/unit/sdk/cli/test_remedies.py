@@ -150,3 +150,19 @@ def test_the_rule_of_a_table_in_a_pipe_is_bounded_and_no_row_is() -> None:
     assert header.startswith("a")
     assert "x" * 500 in rest[-1]
     assert all(len(line) <= LONGEST_RULE for line in rest[:-1])
+
+
+def test_the_card_names_the_planner_and_counts_in_english(
+    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with mock.serve(port=0) as server:
+        monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
+        plan = ("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json", "--card", "card.html")
+        assert main(plan) == 0
+    card = (tmp_path / "card.html").read_text()
+    who = re.search(r"Planned by</th><td>([^<]+)<br>", card)
+    assert who is not None
+    assert "&lt;" in who[1]
+    assert "@" in who[1]
+    assert "<li>1 completion with" in card
+    assert "1 completions" not in card
