@@ -45,6 +45,7 @@ from training_sdk.resets.reportfile import last_resets, load
 from training_sdk.resets.sending import Order
 from unit.sdk.fakes import (
     CALLS,
+    START,
     Asker,
     Organisation,
     Puppet,
