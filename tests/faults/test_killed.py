@@ -50,11 +50,14 @@ def test_killed_at_points_spread_over_the_whole(arena: Field, kind: Kind, colour
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("kind", ["reference", "live"])
-@pytest.mark.parametrize("colour", ["sync", "async"])
-def test_killed_at_every_point(arena: Field, kind: Kind, colour: Colour) -> None:
-    points = list(each_point(arena, kind, colour, every=1))
-    assert len(points) > 200
+@pytest.mark.parametrize(
+    ("kind", "colour", "every"),
+    [*((kind, colour, 1) for kind, colour in KINDS), ("reference", "async", 4), ("live", "sync", 4)],
+)
+def test_killed_at_every_point(arena: Field, kind: Kind, colour: Colour, every: int) -> None:
+    """Both kinds of server and both clients at every point, and the two other pairs at every fourth."""
+    points = list(each_point(arena, kind, colour, every=every))
+    assert len(points) > 200 // every
     for point, name in points:
         killed_and_started_again(arena, kind, colour, point, name)
 
