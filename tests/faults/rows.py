@@ -174,9 +174,8 @@ def users_deactivated(ground: Ground) -> list[Said]:
     return again(ground, ground.start())
 
 
-@row
-def learner_completes(ground: Ground) -> list[Said]:
-    """a learner completes a course while it is being reset, before their turn"""
+def _let_somebody_complete(ground: Ground) -> None:
+    """Once the first request has been answered."""
     learner = _in_the_middle(ground)
 
     def meddle(request: Request, number: int, answer: Callable[[], Response]) -> Response:
@@ -187,22 +186,19 @@ def learner_completes(ground: Ground) -> list[Said]:
         return said
 
     ground.at.door.meddle = meddle
+
+
+@row
+def learner_completes(ground: Ground) -> list[Said]:
+    """a learner completes a course while it is being reset, before their turn"""
+    _let_somebody_complete(ground)
     return again(ground, ground.start())
 
 
 @row
 def learner_completes_tolerated(ground: Ground) -> list[Said]:
     """the same, where the order tolerates one who moves"""
-    learner = _in_the_middle(ground)
-
-    def meddle(request: Request, number: int, answer: Callable[[], Response]) -> Response:
-        said = answer()
-        if number == 0:
-            ground.mock.world.complete_course(*learner)
-            ground.excused.add(learner)
-        return said
-
-    ground.at.door.meddle = meddle
+    _let_somebody_complete(ground)
     return [ground.start(order={"tolerance": 1})]
 
 

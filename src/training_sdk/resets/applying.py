@@ -18,14 +18,12 @@ from training_sdk.models.progress import ProgressRow
 from training_sdk.records.events import Answered, Event, Intent, Lost, ReadBack, Refused, Sent, SkippedUsers
 from training_sdk.records.folding import APPLIED, UNDECIDED
 from training_sdk.resets.account import Account, Fate, fate_of
-from training_sdk.resets.approval import Approved
-from training_sdk.resets.confirming import check_lifetime, check_reason, check_schedule
-from training_sdk.resets.four_eyes import require_approval
-from training_sdk.resets.identity import ProvenCalls, check_clock, check_origin, who_and_where
+from training_sdk.resets.arriving import Arrival, FindProof, arrive
+from training_sdk.resets.confirming import check_lifetime, check_schedule
+from training_sdk.resets.identity import check_origin, who_and_where
 from training_sdk.resets.keeping import Keeper
-from training_sdk.resets.plan import Key, Origin, PlannedCourse, PlannedReset
+from training_sdk.resets.plan import Key, PlannedCourse, PlannedReset
 from training_sdk.resets.planning import check_course, moved, read_rows, refuse_moved
-from training_sdk.resets.proofs import Ground, Proof
 from training_sdk.resets.report import Code, Outcome, ResetReport
 from training_sdk.resets.sending import (
     Order,
@@ -40,8 +38,6 @@ from training_sdk.resets.waves import wait_until
 
 T = TypeVar("T")
 log = logging.getLogger("training_sdk")
-
-FindProof = Callable[[Ground], Proof | None]
 
 
 def apply_plan(calls: Calls, order: Order, keeper: Keeper, find_proof: FindProof) -> Flow[ResetReport]:
@@ -59,50 +55,6 @@ def apply_plan(calls: Calls, order: Order, keeper: Keeper, find_proof: FindProof
         return (yield from Run(arrival, order, keeper, account).to_the_end(_at_once(work)))
     finally:
         keeper.release()
-
-
-@define
-class Arrival:
-    """Where an order is carried out: who we are there, by which calls, and what was proved about the service."""
-
-    calls: Calls
-    """Such as believe no answer but that of the server that was found here."""
-    plain: Calls
-    here: Origin
-    proof: Proof | None
-    approved: Approved | None = None
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether the service is known not to say how many people it reset."""
-        return self.proof is not None and not self.proof.counted
-
-
-def arrive(calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool = False) -> Flow[Arrival]:
-    """Find out where we are. Raises unless the plan was made here and its format may be used here.
-
-    When ``resuming``, a plan that has expired may still be read back.
-    """
-    here = yield from who_and_where(calls)
-    now: Moment = yield Now()
-    if not resuming:
-        check_lifetime(order.plan, now.utc)
-    proof: Proof | None = None
-    if not here.reference_server:
-        ground = Ground.of(here, order.format, server_side=order.server_side)
-        proof = yield Act(lambda: find_proof(ground), "proofs: look for one")
-    check_origin(order.plan, here, proof)
-    check_reason(order, here)
-    if not here.reference_server:
-        yield from check_clock(calls)
-    four_eyes = order.safeguards.four_eyes
-    approved: Approved | None = None
-    if four_eyes is not None:
-        signers = order.safeguards.allowed_signers
-        approved = yield from require_approval(
-            calls, order.plan, order.approval, rule=four_eyes, allowed_signers=signers, here=here
-        )
-    return Arrival(ProvenCalls.of(calls) if here.reference_server else calls, calls, here, proof, approved)
 
 
 @define
@@ -182,12 +134,12 @@ class Run:
     def _piece(self, piece: Piece) -> Flow[None]:
         """Send one piece, however often it takes; nothing is waited for between the last reading and the request."""
         yield from self._guarded(piece.people, self._wait_for_wave())
-        began: Moment = yield Now()
+        waited = 0.0
         while people := (yield from self._guarded(piece.people, self._look_up(piece))):
             again = yield from self._send(piece, people)
             if again is None:
                 return
-            yield from self._wait_to_try_again(people, again, began.monotonic)
+            waited += yield from self._wait_to_try_again(people, again, waited)
 
     def _look_up(self, piece: Piece) -> Flow[tuple[PlannedReset, ...]]:
         """All that comes before a request: whether to go on, evidence, one's turn, the last reading, where we are."""
@@ -207,8 +159,9 @@ class Run:
         people = self._left_of(piece)
         if piece.again and people != piece.people:
             return ()  # it may only be sent as it was
-        if people and not self.has_sent:
-            # Once more, now that nothing but the first send follows: what answers here is what will be reset.
+        if people:
+            # Nothing but the request follows: what answers here is what will be reset. A token that is asked for anew
+            # each time may have become another organisation's, above all while a wave was waited for.
             here = yield from who_and_where(self.arrival.plain)
             check_origin(self.order.plan, here, self.arrival.proof)
         self._check_stop()
@@ -233,17 +186,22 @@ class Run:
         self.last_start = start
 
     def _wait_to_try_again(
-        self, people: Sequence[PlannedReset], again: TryAgainError, began: float
-    ) -> Flow[None]:
-        """Wait as the server asks, within the time for trying, after a request that is known to have had no effect."""
+        self, people: Sequence[PlannedReset], again: TryAgainError, waited: float
+    ) -> Flow[float]:
+        """Wait as the server asks, after a request that is known to have had no effect; for how long.
+
+        Only these waits count towards the time for trying: the readings between them have bounds of their own.
+        """
         now: Moment = yield Now()
         most = self.arrival.calls.max_retry_seconds
-        left = most - (now.monotonic - began)
+        left = most - waited
         if again.wait > left:
             error = out_of_time(again.error, again.wait, most)
             raise self.account.stopped(people, fate_of(error), now.utc) from again.error.__cause__
         jitter = min(again.wait / 4, left - again.wait)
         yield from self._guarded(people, _doing(Sleep(again.wait, jitter=jitter, why=str(again.error))))
+        slept: Moment = yield Now()
+        return slept.monotonic - now.monotonic
 
     def _read_again(self, course: PlannedCourse, people: Sequence[PlannedReset]) -> Flow[None]:
         """Read these people just before they are sent, and leave out those who moved, or stop."""

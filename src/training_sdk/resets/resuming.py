@@ -23,7 +23,8 @@ from training_sdk.records.folding import (
 )
 from training_sdk.records.journal import Journal
 from training_sdk.resets.account import Account
-from training_sdk.resets.applying import Arrival, FindProof, Run, arrive
+from training_sdk.resets.applying import Run
+from training_sdk.resets.arriving import Arrival, FindProof, arrive
 from training_sdk.resets.confirming import check_lifetime
 from training_sdk.resets.flights import WAIT, Flights, until
 from training_sdk.resets.keptwaves import restored
@@ -40,13 +41,11 @@ def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindPr
         state = yield from keeper.take(order.plan)
         order = as_begun(order, state)
         arrival = yield from arrive(calls, order, find_proof, resuming=state.has_sent)
-        if (
-            not state.has_sent
-        ):  # it stopped before anything was sent: so it begins anew, under the same settings
+        if not state.has_sent:  # so it begins anew, under the same settings
             order = evolve(order, nonce=Order(order.plan, order.format).nonce)
         yield from keeper.open(order, arrival.here, arrival.approved)
         resumption = Resumption(arrival, order, keeper, account_so_far(order, arrival.here.user_id, keeper))
-        return (yield from resumption.run.to_the_end(resumption.find_work_to_send()))
+        return (yield from resumption.make_run().to_the_end(resumption.find_work_to_send()))
     finally:
         keeper.release()
 
@@ -128,9 +127,8 @@ class Resumption:
     account: Account
     _elsewhere: Mapping[Key, datetime] = field(factory=dict, init=False)
 
-    @property
-    def run(self) -> Run:
-        """What does the work that is found."""
+    def make_run(self) -> Run:
+        """What does the work that is found, from where the journal says that it stands."""
         state = self.keeper.journal.state()
         names = {user.key: user.name or user.user_id for user in self.order.plan.users}
         return Run(

@@ -30,7 +30,8 @@ from training_sdk.models.progress import ProgressRow
 from training_sdk.records.folding import Chunk
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import pending, reportfile
-from training_sdk.resets.applying import Arrival, apply_plan
+from training_sdk.resets.applying import apply_plan
+from training_sdk.resets.arriving import Arrival
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.identity import LiveCalls, check_clock, check_place, who_and_where

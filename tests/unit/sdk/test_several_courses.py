@@ -24,6 +24,7 @@ from training_sdk import (
     OutcomeUnknownError,
     People,
     PermissionDeniedError,
+    PlanMismatchError,
     Progress,
     ResetFormat,
     ResetInterruptedError,
@@ -681,3 +682,20 @@ def test_that_a_second_request_was_refused_says_nothing_of_the_first() -> None:
     told = account.stopped(plan.targets[:2], fate_of(PermissionDeniedError("no")), START)
     assert told.report is not None
     assert [user.outcome for user in told.report.users[:2]] == [Outcome.UNKNOWN, Outcome.FAILED]
+
+
+def test_a_token_that_has_become_another_organisations_sends_no_further_wave() -> None:
+    place = campus()
+    plan = plan_of(place, [FIRST])
+
+    def moved_on(sleep: Sleep) -> None:
+        place.organisation_id = "role_2"
+
+    with pytest.raises(PlanMismatchError, match="organisation role_2"):
+        apply(
+            place,
+            plan,
+            puppet=Puppet(place, on_sleep=moved_on),
+            waves=Waves(size=3, every=timedelta(hours=1)),
+        )
+    assert place.people_sent == [[user_id(0), user_id(1), user_id(2)]]

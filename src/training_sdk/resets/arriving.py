@@ -1,0 +1,63 @@
+"""Where an order is about to be carried out: whether it may be, as whom, and what is to be believed there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from training_sdk._flow import Act, Flow, Moment, Now
+from training_sdk._pages import Calls
+from training_sdk.resets.approval import Approved
+from training_sdk.resets.confirming import check_lifetime, check_reason
+from training_sdk.resets.four_eyes import require_approval
+from training_sdk.resets.identity import ProvenCalls, check_clock, check_origin, who_and_where
+from training_sdk.resets.plan import Origin
+from training_sdk.resets.proofs import Ground, Proof
+from training_sdk.resets.sending import Order
+
+FindProof = Callable[[Ground], Proof | None]
+
+
+@frozen
+class Arrival:
+    """Where an order is carried out: who we are there, by which calls, and what was proved about the service."""
+
+    calls: Calls
+    """Such as believe no answer but that of the server that was found here."""
+    plain: Calls
+    here: Origin
+    proof: Proof | None
+    approved: Approved | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the service is known not to say how many people it reset."""
+        return self.proof is not None and not self.proof.counted
+
+
+def arrive(calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool = False) -> Flow[Arrival]:
+    """Find out where we are. Raises unless the plan was made here and its format may be used here.
+
+    When ``resuming``, a plan that has expired may still be read back.
+    """
+    here = yield from who_and_where(calls)
+    now: Moment = yield Now()
+    if not resuming:
+        check_lifetime(order.plan, now.utc)
+    proof: Proof | None = None
+    if not here.reference_server:
+        ground = Ground.of(here, order.format, server_side=order.server_side)
+        proof = yield Act(lambda: find_proof(ground), "proofs: look for one")
+    check_origin(order.plan, here, proof)
+    check_reason(order, here)
+    if not here.reference_server:
+        yield from check_clock(calls)
+    four_eyes = order.safeguards.four_eyes
+    approved: Approved | None = None
+    if four_eyes is not None:
+        signers = order.safeguards.allowed_signers
+        approved = yield from require_approval(
+            calls, order.plan, order.approval, rule=four_eyes, allowed_signers=signers, here=here
+        )
+    return Arrival(ProvenCalls.of(calls) if here.reference_server else calls, calls, here, proof, approved)
