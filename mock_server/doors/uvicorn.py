@@ -93,9 +93,10 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish the requests under way, cut off what takes longer than the grace."""
+        self._stop_accepting()
+        await self._handed_over()
         for server in self.servers:
             server.close()
-        await self._handed_over()
         for connection in list(self.server_state.connections):
             connection.shutdown()
         await self._finish()
@@ -105,6 +106,17 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
         await asyncio.sleep(0)
         await self.lifespan.shutdown()
+
+    def _stop_accepting(self) -> None:
+        """Take no more connections, and leave the servers open until those that were taken are made.
+
+        A closed server refuses to have a connection made of what it has accepted, and the socket stays open unseen.
+        """
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError):  # Windows has another kind of loop
+            for server in self.servers:
+                for listener in server.sockets:
+                    loop.remove_reader(listener.fileno())
 
     async def _handed_over(self) -> None:
         """Wait for what asyncio has accepted and not made a connection of: else nobody would ever close it."""
