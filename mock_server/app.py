@@ -27,6 +27,7 @@ from mock_server.rules.authentication import Actor, authenticate, find_token
 from mock_server.wire import answers, reading
 from mock_server.wire.fields import Params
 from mock_server.wire.message import Request, Response
+from mock_server.world import times
 from mock_server.world.past import as_of
 from mock_server.world.people import Token
 from mock_server.world.world import World
@@ -49,7 +50,8 @@ def handle(mock: MockTraining, request: Request) -> Response:
     else:
         response = _safely(policy, request_id, lambda: _served(mock, request, request_id))
     marks = (("x-training-mock", __version__),) if policy.is_reference else ()
-    return response.with_headers((*marks, ("x-request-id", request_id)))
+    date = ("date", times.to_http(mock.world.clock.now()))
+    return response.with_headers((date, *marks, ("x-request-id", request_id)))
 
 
 def _served(mock: MockTraining, request: Request, request_id: str) -> Response:

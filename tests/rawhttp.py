@@ -13,7 +13,7 @@ from attrs import frozen
 PATIENCE = 60.0
 """Seconds after which a test gives a server up; no test waits for it when all is well."""
 
-_HOP_BY_HOP = frozenset({"date", "server", "connection"})
+_HOP_BY_HOP = frozenset({"server", "connection"})
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
 from typing import Protocol
 
 from mock_server._version import __version__
@@ -55,11 +56,17 @@ class BodyBuffer:
 
 
 def framed(method: str, response: Response) -> tuple[tuple[tuple[str, str], ...], bytes]:
-    """Headers with Content-Length, and the body as it goes out: none to a HEAD, none with a 204 or 304."""
+    """Headers with Date and Content-Length, and the body as it goes out: none to a HEAD, none with a 204 or 304.
+
+    A world dates its answers by its own clock; what never reached one is dated by the machine's.
+    """
+    headers = response.headers
+    if all(name != "date" for name, _ in headers):
+        headers = (("date", formatdate(usegmt=True)), *headers)
     if response.status in _WITHOUT_BODY:
-        return response.headers, b""
+        return headers, b""
     length = ("content-length", str(len(response.body)))
-    return (*response.headers, length), b"" if method == "HEAD" else response.body
+    return (*headers, length), b"" if method == "HEAD" else response.body
 
 
 def refused(refusal: RefusedError) -> Response:

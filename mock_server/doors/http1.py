@@ -122,12 +122,11 @@ def parse_chunk_size(line: bytes) -> int:
     return int(match.group(1), 16)
 
 
-def render(method: str, response: Response, *, date: str, close: bool) -> bytes:
+def render(method: str, response: Response, *, close: bool) -> bytes:
     """The whole answer as one block of bytes, for one write. ValueError for a line break in a header."""
     headers, body = framed(method, response)
     lines = [
         f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, '')}",
-        f"date: {date}",
         f"server: {SERVER}",
     ]
     lines += [f"{name}: {value}" for name, value in headers]

@@ -14,7 +14,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from email.utils import formatdate
 from http import HTTPStatus
 
 from attrs import frozen
@@ -215,7 +214,7 @@ class _Connection:
 
     def _send(self, method: str, response: Response, *, close: bool) -> None:
         self._socket.settimeout(self._server.limits.answer)
-        self._socket.sendall(http1.render(method, response, date=formatdate(usegmt=True), close=close))
+        self._socket.sendall(http1.render(method, response, close=close))
 
     def _deliver(self, method: str, response: Response, delivery: Delivery) -> bool:
         """Answer in a troubled way; whether the connection lives on."""
@@ -223,7 +222,7 @@ class _Connection:
         if delivery.dropped:
             return False
         self._socket.settimeout(self._server.limits.answer)
-        block = http1.render(method, response, date=formatdate(usegmt=True), close=False)
+        block = http1.render(method, response, close=False)
         _, body = framed(method, response)
         self._socket.sendall(block[: len(block) - len(body)])
         for piece in delivery.parts(body):
@@ -343,4 +342,4 @@ class StdlibServer:
         busy = http1.refusal(ProtocolError(message, HTTPStatus.SERVICE_UNAVAILABLE))
         with sock, contextlib.suppress(OSError):
             sock.settimeout(0)
-            sock.send(http1.render("GET", busy, date=formatdate(usegmt=True), close=True))
+            sock.send(http1.render("GET", busy, close=True))

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import socket
 import threading
-from email.utils import formatdate
 from typing import Any
 
 import uvicorn
@@ -22,7 +21,6 @@ from mock_server.doors.edge import Handler, ServeError
 from mock_server.doors.http1 import MAX_HEAD, ProtocolError
 
 _KEEP_ALIVE = 75
-_DATE_RENEWED = 1.0
 _LINGER = 2.0
 _STEP = 0.005
 _START = 30.0
@@ -48,7 +46,7 @@ class _Protocol(H11Protocol):
         """Answer bytes that never became a request; close a little later, for a reset may overtake the answer."""
         self.refused = True
         answer = http1.refusal(ProtocolError(msg))
-        self.transport.write(http1.render("GET", answer, date=formatdate(usegmt=True), close=True))
+        self.transport.write(http1.render("GET", answer, close=True))
         self.transport.write_eof()
         self.loop.call_later(_LINGER, self.transport.close)
 
@@ -76,12 +74,11 @@ class _Server(uvicorn.Server):
         self._wake = asyncio.Event()
 
     async def main_loop(self) -> None:
-        """Renew the Date header once a second until woken."""
+        """Wait until woken."""
         self._loop = asyncio.get_running_loop()
         self.ready.set()
         while not await self.on_tick(0):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _DATE_RENEWED)
+            await self._wake.wait()
 
     def end(self, grace: float) -> None:
         """Begin to stop; from any thread."""
@@ -171,6 +168,7 @@ def _config(handler: Handler) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         proxy_headers=False,
+        date_header=False,
         server_header=False,
         headers=[("server", http1.SERVER)],
         timeout_keep_alive=_KEEP_ALIVE,

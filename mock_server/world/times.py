@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 
 def to_text(at: datetime) -> str:
     """An aware datetime as the wire writes it, in milliseconds and UTC."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def to_http(at: datetime) -> str:
+    """An aware datetime as HTTP's Date header writes it, in whole seconds."""
+    return format_datetime(at.astimezone(UTC), usegmt=True)
 
 
 def parse(text: str) -> datetime:

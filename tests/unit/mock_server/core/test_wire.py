@@ -347,7 +347,7 @@ def test_a_fault_inside_is_a_500_that_hides_it(
     mock: MockTraining, admin: Speaker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(type(mock.world.ids), "uuid", None)
-    monkeypatch.setattr(mock.world.clock, "now", None)
+    monkeypatch.setattr(mock.world.main, "assigned", None)
     answer = admin.send("PUT", f"{COURSES}/{course_id(mock)}/assignments", body={"assignments": []})
     assert (answer.status, answer.reason) == (500, "INTERNAL")
     assert "NoneType" not in answer.message

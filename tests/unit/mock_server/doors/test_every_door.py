@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import httpx
@@ -235,6 +235,15 @@ def test_r06_a_reset_without_confirmation_changes_nothing_through_any_door(door:
         answer = send("POST", RESET, headers, json.dumps({"courseId": course, "allUsers": True}).encode())
     assert answer.status == 428
     assert mock.world.main.progress[course].records == before != {}
+
+
+def test_an_answer_is_dated_by_the_clock_of_its_world(door: Door) -> None:
+    mock = new_world()
+    with door(mock) as send:
+        for expected in ("Mon, 02 Nov 2026 09:00:00 GMT", "Tue, 02 Nov 2027 09:00:00 GMT"):
+            answer = send("GET", "/accounts/user/v1/user:WhoAmI", (), b"")
+            assert [value for name, value in answer.headers if name == "date"] == [expected]
+            mock.clock.advance(timedelta(days=365))
 
 
 def test_a_body_of_fifty_megabytes_is_answered_413(door: Door) -> None:

@@ -88,16 +88,14 @@ def test_a_doubtful_chunk_size_is_refused(line: bytes) -> None:
 @pytest.mark.parametrize("value", ["a\r\nset-cookie: b", "a\nb", "a\rb"])
 def test_an_answer_cannot_break_out_of_its_header(value: str) -> None:
     with pytest.raises(ValueError, match="line break"):
-        render("GET", Response(200, (("x", value),)), date="now", close=False)
+        render("GET", Response(200, (("x", value),)), close=False)
 
 
 @pytest.mark.parametrize(
     ("method", "status", "expected"), [("GET", 200, b"hello"), ("HEAD", 200, b""), ("GET", 204, b"")]
 )
 def test_an_answer_is_framed_as_http_asks(method: str, status: int, expected: bytes) -> None:
-    head, _, body = render(method, Response(status, (), b"hello"), date="now", close=True).partition(
-        b"\r\n\r\n"
-    )
+    head, _, body = render(method, Response(status, (), b"hello"), close=True).partition(b"\r\n\r\n")
     assert body == expected
     assert (b"content-length: 5" in head) is (status != 204)
     assert head.endswith(b"connection: close")

@@ -243,8 +243,7 @@ def test_a_refused_client_sees_the_end_though_it_keeps_its_own_side_open(engine:
         assert statuses(b"".join(iter(lambda: sock.recv(1024), b""))) == [400]
 
 
-def test_uvicorn_is_woken_when_it_is_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mock_server.doors.uvicorn._DATE_RENEWED", 3600.0)
+def test_uvicorn_is_woken_when_it_is_to_stop() -> None:
     with serve(Hello(), engine="uvicorn") as server:
         assert health(server) == 200
     with pytest.raises(ConnectionError), connected(server.port):
