@@ -6,12 +6,19 @@ from datetime import UTC, datetime, timedelta
 
 from mock_server.world.times import aware
 
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+"""A world lives between these two: a due date a century ahead can still be written on its last day."""
+
 
 class Clock:
-    """Real time by default; can be frozen, moved and let go again."""
+    """Real time by default; can be frozen, moved and let go again.
+
+    ValueError for a moment without a time zone, or outside the years 1970 to 8999: nothing is changed then.
+    """
 
     def __init__(self, now: datetime | None = None) -> None:
-        self._frozen = None if now is None else aware(now)
+        self._frozen = None if now is None else _within(now)
         self._offset = timedelta(0)
 
     def now(self) -> datetime:
@@ -24,13 +31,14 @@ class Clock:
         return self._frozen is not None
 
     def freeze(self, at: datetime | None = None) -> None:
-        """Stop at a moment, by default at the present one. ValueError without a time zone."""
-        self._frozen = self.now() if at is None else aware(at)
+        """Stop at a moment, by default at the present one."""
+        self._frozen = self.now() if at is None else _within(at)
 
     def advance(self, by: timedelta) -> None:
         """Move on, frozen or running."""
+        moved = _moved(self.now(), by)
         if self._frozen is not None:
-            self._frozen += by
+            self._frozen = moved
         else:
             self._offset += by
 
@@ -44,7 +52,21 @@ class Clock:
 
     def restore(self, frozen: datetime | None, offset: timedelta) -> None:
         """Go on as the clock whose `state` this was."""
-        self._frozen, self._offset = frozen, offset
+        _moved(datetime.now(UTC), offset)
+        self._frozen, self._offset = None if frozen is None else _within(frozen), offset
 
     def __repr__(self) -> str:
         return f"Clock({self.now().isoformat()}{', frozen' if self._frozen is not None else ''})"
+
+
+def _within(at: datetime) -> datetime:
+    if not EARLIEST <= aware(at) < LATEST:
+        raise ValueError(f"a world's clock stands between 1970 and 8999, not at {at.isoformat()}")
+    return aware(at)
+
+
+def _moved(at: datetime, by: timedelta) -> datetime:
+    try:
+        return _within(at + by)
+    except OverflowError:
+        raise ValueError(f"a world's clock stands between 1970 and 8999; {by} takes it out of that") from None

@@ -122,6 +122,10 @@ def read(data: object) -> State:
     state = typed(State, data, "$")
     if state.main not in {each.id for each in state.organisations}:
         raise StateError(f"$.main: there is no organisation {state.main}")
+    try:
+        _set(Clock(), state.clock)
+    except (ValueError, OverflowError) as fault:
+        raise StateError(f"$.clock: {fault}") from None
     for number, each in enumerate(state.organisations):
         _check(each, f"$.organisations[{number}]")
     known = {(each.id, person.id) for each in state.organisations for person in each.people}
@@ -135,7 +139,7 @@ def build(state: State, kind: type[W], clock: Clock, ids: Ids) -> W:
     """A new world in this state; clock and ids are set to it as well."""
     organisations = {each.id: _organisation(each, clock) for each in state.organisations}
     ids.restore(state.ids.key, state.ids.counters)
-    clock.restore(state.clock.frozen_at, timedelta(seconds=state.clock.ahead_seconds))
+    _set(clock, state.clock)
     return kind(
         policy=state.policy,
         clock=clock,
@@ -149,6 +153,10 @@ def build(state: State, kind: type[W], clock: Clock, ids: Ids) -> W:
         webhook_secrets=dict(state.webhook_secrets),
         keys=Keys({_slot(each): (each.fingerprint, each.answer.encode()) for each in state.kept_answers}),
     )
+
+
+def _set(clock: Clock, state: ClockState) -> None:
+    clock.restore(state.frozen_at, timedelta(seconds=state.ahead_seconds))
 
 
 def load(state: State, kind: type[W]) -> W:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import MockTraining, NotAssignedError, Policy
-from mock_server.world.clock import Clock
+from mock_server.world.clock import EARLIEST, LATEST, Clock
 from mock_server.world.courses import CourseStatus, DueKind
 from mock_server.world.ids import Ids
 from mock_server.world.people import Seat, Status
@@ -288,6 +288,24 @@ def test_the_clock_stops_moves_and_runs() -> None:
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=10)
     with pytest.raises(ValueError, match="time zone"):
         clock.freeze(NOW.replace(tzinfo=None))
+
+
+moves = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**12), 10**12)
+
+
+@given(st.lists(st.none() | st.datetimes(timezones=st.just(UTC)) | moves))
+def test_no_move_breaks_a_clock(changes: list[datetime | float | None]) -> None:
+    clock = Clock()
+    for change in changes:
+        before = clock.state()
+        try:
+            if isinstance(change, datetime | None):
+                clock.freeze(change)
+            else:
+                clock.advance(timedelta(seconds=change))
+        except (ValueError, OverflowError):
+            assert clock.state() == before
+        assert EARLIEST <= clock.now() < LATEST
 
 
 @pytest.mark.parametrize(

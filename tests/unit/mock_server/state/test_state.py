@@ -290,6 +290,12 @@ DAMAGES: list[tuple[Damage, str]] = [
         "there is no user x in its organisation",
     ),
     (lambda d: d["clock"].update(ahead_seconds="1"), r"\$\.clock\.ahead_seconds must be of type float"),
+    (lambda d: d["clock"].update(ahead_seconds=1e12), r"\$\.clock: a world's clock stands between"),
+    (lambda d: d["clock"].update(ahead_seconds=1e300), r"\$\.clock: "),
+    (
+        lambda d: d["clock"].update(frozen_at="9999-12-31T00:00:00Z"),
+        r"\$\.clock: a world's clock stands between",
+    ),
     (lambda d: d["ids"].update(key="00"), r"\$\.ids: 'key' must match"),
 ]
 

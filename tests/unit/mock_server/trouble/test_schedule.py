@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mock_server import MockTraining
-from unit.mock_server.core.speaker import WHO, Speaker
+from unit.mock_server.core.speaker import ANNA, FORKLIFT, WHO, Speaker
 
 NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
 CLOCK, FAULTS = "/_mock/clock", "/_mock/faults"
@@ -60,9 +60,19 @@ def test_a_change_of_time_that_cannot_be_meant_changes_nothing(mock: MockTrainin
 
 def test_a_clock_at_the_end_of_time_does_not_break(mock: MockTraining) -> None:
     nobody = Speaker(mock, None)
-    assert nobody.post(CLOCK, {"freeze": "9999-12-31T23:59:59Z"}).status == 200
+    assert nobody.post(CLOCK, {"freeze": "9999-12-31T23:59:59Z"}).status == 400
+    assert nobody.post(CLOCK, {"freeze": "8999-12-31T23:59:59Z"}).status == 200
     assert nobody.post(CLOCK, {"advance": 2}).status == 400
-    assert nobody.get(CLOCK).json["now"] == "9999-12-31T23:59:59.000Z"
+    assert nobody.get(CLOCK).json["now"] == "8999-12-31T23:59:59.000Z"
+    mock.world.complete_course(FORKLIFT, ANNA)
+
+
+def test_a_running_clock_is_not_moved_out_of_time_step_by_step(mock: MockTraining) -> None:
+    nobody = Speaker(mock, None)
+    nobody.post(CLOCK, {"resume": True})
+    statuses = [nobody.post(CLOCK, {"advance": 3_000_000_000}).status for _ in range(100)]
+    assert set(statuses) == {200, 400}
+    assert nobody.get(CLOCK).json["now"].startswith("89")
 
 
 def test_faults_are_added_seen_replayed_and_cleared(mock: MockTraining) -> None:
