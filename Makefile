@@ -5,12 +5,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup demo test test-heavy check docs wheel clean
+.PHONY: help setup demo test test-heavy test-browser check docs wheel clean
 
 help:
 	@echo "make demo         run the main job against the reference server"
 	@echo "make test         the whole suite (under five minutes)"
 	@echo "make test-heavy   the long proofs"
+	@echo "make test-browser hostile web pages in a real chromium, which has to be installed"
 	@echo "make check        types, lint and import rules"
 	@echo "make docs         build the documentation, warnings are errors"
 	@echo "make wheel        build the wheel into dist/"
@@ -32,10 +33,14 @@ demo: setup
 	$(BIN)/python -m training_sdk.testing.demo
 
 test: setup
-	$(BIN)/python -m pytest -n 2 -m 'not heavy'
+	$(BIN)/python -m pytest -n 2 -m 'not heavy and not browser'
 
 test-heavy: setup
-	$(BIN)/python -m pytest -n 2 -m heavy
+	$(BIN)/python -m pytest -n 2 -m 'heavy and not browser'
+
+test-browser: setup
+	$(BIN)/python -m pip install --quiet --group browser
+	$(BIN)/python -m pytest -n 2 -m browser tests/browser
 
 check: setup
 	$(BIN)/ruff check .

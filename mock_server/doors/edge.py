@@ -11,6 +11,8 @@ from mock_server.wire import answers
 from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Request, Response
 
 _WITHOUT_BODY = frozenset({204, 304})
+# A browser that a stranger sent here shows the refusal as a page of this origin, and then asks for its icon as such.
+_NO_PAGE = ("content-security-policy", "default-src 'none'; sandbox")
 
 
 class Handler(Protocol):
@@ -71,4 +73,4 @@ def framed(method: str, response: Response) -> tuple[tuple[tuple[str, str], ...]
 
 def refused(refusal: RefusedError) -> Response:
     """The error answer to what never reaches the handler, marked as the reference server's."""
-    return answers.error(refusal).with_headers([("x-training-mock", __version__)])
+    return answers.error(refusal).with_headers([("x-training-mock", __version__), _NO_PAGE])

@@ -164,6 +164,8 @@ def test_a_strange_host_or_origin_is_refused_on_the_socket(engine: Engine) -> No
             answer = read_answer(sock)
             assert answer.status == 403
             assert "x-training-mock" in dict(answer.headers)
+            # Shown as a page it would belong to this origin, and the browser ask for its icon in the server's name.
+            assert dict(answer.headers)["content-security-policy"] == "default-src 'none'; sandbox"
 
 
 def test_an_unknown_engine_is_refused() -> None:
