@@ -42,13 +42,30 @@ from training_sdk.errors import (
     TrainingError,
     UnconfirmedFormatError,
 )
-from training_sdk.models.analytics import CourseStatistics, LessonAttempt, LessonProgress
+from training_sdk.models.analytics import (
+    CourseStatistics,
+    LessonAttempt,
+    LessonEvent,
+    LessonEventType,
+    LessonProgress,
+    LessonStatistics,
+)
 from training_sdk.models.courses import AssignmentResult, Course, CourseStatus, DueBy, Lesson, OriginalCourse
 from training_sdk.models.groups import Group, GroupMember, Site, SiteMember
+from training_sdk.models.leaderboards import Leaderboard, LeaderboardRankings, Ranking
 from training_sdk.models.paths import Collection, LearningPath, LearningPathDetail
 from training_sdk.models.permissions import PermissionSet, PermissionSetIdentifier
 from training_sdk.models.progress import CompletionStatus, ProgressRow, ProgressState
-from training_sdk.models.users import Me, SeatType, User, UserStatus
+from training_sdk.models.rapid_refreshes import (
+    RapidRefresh,
+    RapidRefreshAnswer,
+    RapidRefreshDetail,
+    RapidRefreshQuestion,
+)
+from training_sdk.models.slides import SlideProgress, SlideStatistics, SlideType
+from training_sdk.models.surveys import SurveyAnswer, SurveyAnswerType, SurveyQuestion
+from training_sdk.models.users import FeedUser, Me, SeatType, User, UserStatus
+from training_sdk.models.webhooks import TriggerEvent, Webhook, WebhookSecret
 from training_sdk.resets.approval import Approval, Approver
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.people import Named, People
@@ -91,15 +108,21 @@ __all__ = [
     "ErrorInfo",
     "EveryonePlan",
     "EvidenceError",
+    "FeedUser",
     "Group",
     "GroupMember",
     "IncompleteResetError",
     "InvalidArgumentError",
+    "Leaderboard",
+    "LeaderboardRankings",
     "LearningPath",
     "LearningPathDetail",
     "Lesson",
     "LessonAttempt",
+    "LessonEvent",
+    "LessonEventType",
     "LessonProgress",
+    "LessonStatistics",
     "Listing",
     "Losses",
     "Me",
@@ -126,6 +149,11 @@ __all__ = [
     "Proof",
     "ProofFailedError",
     "ProofPlan",
+    "Ranking",
+    "RapidRefresh",
+    "RapidRefreshAnswer",
+    "RapidRefreshDetail",
+    "RapidRefreshQuestion",
     "RateLimitError",
     "RawResponse",
     "ReadOnlyError",
@@ -145,15 +173,24 @@ __all__ = [
     "ServerError",
     "Site",
     "SiteMember",
+    "SlideProgress",
+    "SlideStatistics",
+    "SlideType",
     "StalePlanError",
+    "SurveyAnswer",
+    "SurveyAnswerType",
+    "SurveyQuestion",
     "TrainingClient",
     "TrainingError",
+    "TriggerEvent",
     "UnconfirmedFormatError",
     "User",
     "UserOutcome",
     "UserStatus",
     "Verification",
     "Waves",
+    "Webhook",
+    "WebhookSecret",
     "Where",
     "__version__",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from training_sdk.errors import InvalidArgumentError
 
@@ -84,6 +85,19 @@ def text(value: object, name: str, *, longest: int = 1000) -> str:
 def optional_text(value: object, name: str, *, longest: int = 1000) -> str | None:
     """A text, or None."""
     return None if value is None else text(value, name, longest=longest)
+
+
+def web_address(value: object, name: str) -> str:
+    """An http or https address with a host; never repeated in the message, for it may hold a password."""
+    address = text(value, name, longest=2000)
+    try:
+        parts = urlsplit(address)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or " " in address or not address.isascii():
+        raise InvalidArgumentError(f"{name} is not an http or https address in ASCII, with a host")
+    return address
 
 
 def one_of(value: object, kind: type[E], name: str) -> E:

@@ -44,13 +44,15 @@ def loads(response: Response) -> Any:
     try:
         return json.loads(response.body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        kind = response.header("content-type") or "no content type"
-        what = f"{len(response.body)} bytes of {kind}" if response.body else "an empty body"
-        raise DecodingError(
-            f"expected JSON, got {what} ({error}). Is the base URL that of the API?",
-            status=response.status,
-            request_id=response.request_id,
-        ) from None
+        said = str(error)
+    kind = response.header("content-type") or "no content type"
+    what = f"{len(response.body)} bytes of {kind}" if response.body else "an empty body"
+    # Outside the except: the error of the JSON module holds the whole body, in which a secret may stand.
+    raise DecodingError(
+        f"expected JSON, got {what} ({said}). Is the base URL that of the API?",
+        status=response.status,
+        request_id=response.request_id,
+    )
 
 
 def dumps(value: Any) -> bytes:

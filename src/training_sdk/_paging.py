@@ -1,4 +1,4 @@
-"""The vendor's four styles of paging: page numbers, ``next_page`` of the feeds, page tokens, and offsets."""
+"""The vendor's styles of paging: page numbers, ``next_page`` of the feeds, page tokens, offsets, or none at all."""
 
 from __future__ import annotations
 
@@ -99,6 +99,12 @@ def by_ids(
         keep=lambda found, which: identify(found) in batches[which],
         limit=limit,
     )
+
+
+def undivided(calls: Calls, path: str, shape: type[Any], *, items: Callable[[Any], tuple[T, ...]]) -> Walk[T]:
+    """A listing that comes whole, in a single answer."""
+    decode = _codec.decoder(shape)
+    return Walk(calls, Place(Request("GET", path)), lambda _, response: Batch(items(decode(response)), None))
 
 
 def fed(calls: Calls, path: str, item: type[T], *, query: Query, keep: Callable[[T], bool]) -> Walk[T]:

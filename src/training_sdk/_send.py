@@ -30,6 +30,7 @@ from training_sdk._flow import (
     UnsentError,
 )
 from training_sdk._pace import UNPACED, Pace
+from training_sdk._urls import RESET_PATH
 from training_sdk.errors import (
     STATUS_ERRORS,
     APIConnectionError,
@@ -52,7 +53,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 UNKNOWN = (
     "{method} {path} may or may not have taken effect: {what}. It was not sent again. "
-    "Read the progress back before you decide anything."
+    "Read {there} back before you decide anything."
 )
 
 
@@ -248,6 +249,8 @@ def _unknown(
     known: dict[str, Any] = {"request_id": request_id, "method": request.method, "path": request.path}
     if isinstance(cause, TrainingError):
         known |= {"status": cause.status, "reason": cause.reason}
-    error = OutcomeUnknownError(UNKNOWN.format(method=request.method, path=request.path, what=what), **known)
+    there = "the progress" if request.path.endswith(RESET_PATH) else "what is there"
+    said = UNKNOWN.format(method=request.method, path=request.path, what=what, there=there)
+    error = OutcomeUnknownError(said, **known)
     error.__cause__ = cause
     return error

@@ -32,11 +32,14 @@ from training_sdk.resources.analytics import Analytics
 from training_sdk.resources.collections import Collections
 from training_sdk.resources.courses import Courses
 from training_sdk.resources.groups import Groups
+from training_sdk.resources.leaderboards import Leaderboards
 from training_sdk.resources.paths import Paths
 from training_sdk.resources.permissions import Permissions
 from training_sdk.resources.progress import Progress
+from training_sdk.resources.rapid_refreshes import RapidRefreshes
 from training_sdk.resources.sites import Sites
 from training_sdk.resources.users import Users
+from training_sdk.resources.webhooks import Webhooks
 
 
 class _Client(Bound[D], Generic[D]):
@@ -51,6 +54,9 @@ class _Client(Bound[D], Generic[D]):
     collections: Collections[D]
     groups: Groups[D]
     sites: Sites[D]
+    rapid_refreshes: RapidRefreshes[D]
+    leaderboards: Leaderboards[D]
+    webhooks: Webhooks[D]
     resets: Resets[D]
 
     def _set_up(self, driver: D, options: Options) -> None:
@@ -67,6 +73,9 @@ class _Client(Bound[D], Generic[D]):
         self.collections = Collections(driver, calls)
         self.groups = Groups(driver, calls)
         self.sites = Sites(driver, calls)
+        self.rapid_refreshes = RapidRefreshes(driver, calls)
+        self.leaderboards = Leaderboards(driver, calls)
+        self.webhooks = Webhooks(driver, calls)
         self.resets = Resets(driver, calls, options.reset_format, options.safeguards, options.state_dir)
 
     @property

@@ -183,7 +183,7 @@ class ServerError(APIStatusError):
 class OutcomeUnknownError(TrainingError):
     """A request that must not be repeated got no usable answer: it may or may not have had its effect.
 
-    ``__cause__`` is what happened instead. Read the progress back before doing anything else.
+    ``__cause__`` is what happened instead. Read back what is there before doing anything else.
     """
 
 

@@ -10,12 +10,14 @@ import pytest
 
 from conformity import conformity
 from contract.conftest import NewStage
-from contract.plant import Plant, grow
+from contract.plant import NOW, Plant, grow
 from contract.stage import Tap, typed
 from mock_server import MockTraining
 from mock_server.contract.document import document
 from mock_server.wire.message import Request, Response
-from training_sdk import TrainingClient
+from mock_server.world.times import to_text
+from mock_server.world.webhooks import RESET_EVENT, Webhook
+from training_sdk import TrainingClient, TriggerEvent
 from training_sdk._operation import Listed, Operation
 
 Call = Callable[[TrainingClient, Plant], Any]
@@ -23,6 +25,13 @@ Call = Callable[[TrainingClient, Plant], Any]
 
 def _lesson(client: TrainingClient, plant: Plant) -> object:
     return client.courses.lesson(plant.mock.world.course(plant.forklift).lessons[0].id)
+
+
+def _kept_webhook(plant: Plant) -> str:
+    """The id of a webhook that is there before anything is asked."""
+    hook = Webhook("hook", plant.mock.world.main.id, "http://127.0.0.1:9/", (RESET_EVENT,), to_text(NOW))
+    plant.mock.world.webhooks[hook.id] = hook
+    return hook.id
 
 
 def _apply(client: TrainingClient, plant: Plant) -> object:
@@ -58,10 +67,20 @@ OFFERED: dict[str, tuple[str, Call]] = {
         "collections.courses",
         lambda client, plant: list(client.collections.courses(plant.collection())),
     ),
+    "FeedUsers": ("users.feed", lambda client, _: list(client.users.feed())),
     "FeedGroups": ("groups.list", lambda client, _: list(client.groups.list())),
     "FeedGroupUsers": ("groups.members", lambda client, _: list(client.groups.members())),
     "FeedSites": ("sites.list", lambda client, _: list(client.sites.list())),
     "FeedSiteMembers": ("sites.members", lambda client, _: list(client.sites.members())),
+    "CreateWebhook": (
+        "webhooks.create",
+        lambda client, _: client.webhooks.create("http://127.0.0.1:9/", events=[TriggerEvent.COURSE_RESET]),
+    ),
+    "ListWebhooks": ("webhooks.list", lambda client, _: list(client.webhooks.list())),
+    "GetWebhook": ("webhooks.get", lambda client, plant: client.webhooks.get(_kept_webhook(plant))),
+    "DeleteWebhook": ("webhooks.delete", lambda client, plant: client.webhooks.delete(_kept_webhook(plant))),
+    "GetWebhookToken": ("webhooks.secret", lambda client, _: client.webhooks.secret()),
+    "CreateWebhookToken": ("webhooks.renew_secret", lambda client, _: client.webhooks.renew_secret()),
     "ResetCourseProgress": ("resets.apply", _apply),
 }
 """The one method that is there for an operation."""
@@ -72,21 +91,21 @@ BESIDE = {
 }
 """Methods that are made of others' operations."""
 
-NOT_OFFERED = {
-    "FeedUsers",
-    *("ListLessonProgressEvents", "GetLessonStatistics", "GetSlideStatistics", "ListRapidRefreshAnswers"),
-    *("ListSurveyAnswers", "ListSurveyQuestionDefinitions", "ListUserLessonProgressEvents"),
-    *(
-        "GetUserSlideStatistics",
-        "ListLeaderboards",
-        "GetLeaderboardRankings",
-        "ListRapidRefreshes",
-        "GetRapidRefresh",
-    ),
-    *("CreateWebhook", "ListWebhooks", "GetWebhook", "DeleteWebhook", "GetWebhookToken"),
-    "CreateWebhookToken",
+NOT_ASKED = {
+    "ListLessonProgressEvents": "analytics.lesson_events",
+    "GetLessonStatistics": "analytics.lesson_statistics",
+    "GetSlideStatistics": "analytics.slide_statistics",
+    "ListRapidRefreshAnswers": "analytics.rapid_refresh_answers",
+    "ListSurveyAnswers": "analytics.survey_answers",
+    "ListSurveyQuestionDefinitions": "analytics.survey_questions",
+    "ListUserLessonProgressEvents": "analytics.user_lesson_events",
+    "GetUserSlideStatistics": "analytics.user_slides",
+    "ListLeaderboards": "leaderboards.list",
+    "GetLeaderboardRankings": "leaderboards.rankings",
+    "ListRapidRefreshes": "rapid_refreshes.list",
+    "GetRapidRefresh": "rapid_refreshes.get",
 }
-"""Published and not yet offered by the SDK; ``client.request`` reaches them."""
+"""Offered by the SDK, and not yet asked of the reference server here."""
 
 REFERENCE_ONLY = {"PreviewReset"}
 
@@ -114,10 +133,10 @@ def _methods() -> set[str]:
         }
 
 
-def test_every_published_operation_has_exactly_one_method_or_is_listed_as_missing() -> None:
-    assert OFFERED.keys() | NOT_OFFERED == PUBLISHED.keys()
-    assert OFFERED.keys().isdisjoint(NOT_OFFERED)
-    names = [name for name, _ in OFFERED.values()]
+def test_every_published_operation_has_exactly_one_method() -> None:
+    assert OFFERED.keys() | NOT_ASKED.keys() == PUBLISHED.keys()
+    assert OFFERED.keys().isdisjoint(NOT_ASKED)
+    names = [name for name, _ in OFFERED.values()] + list(NOT_ASKED.values())
     assert len(set(names)) == len(names)
     assert set(names) | BESIDE == _methods()
     assert BESIDE.isdisjoint(names)

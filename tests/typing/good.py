@@ -20,13 +20,18 @@ from training_sdk import (
     CourseStatistics,
     CourseStatus,
     EveryonePlan,
+    FeedUser,
     Group,
     GroupMember,
+    Leaderboard,
+    LeaderboardRankings,
     LearningPath,
     LearningPathDetail,
     Lesson,
     LessonAttempt,
+    LessonEvent,
     LessonProgress,
+    LessonStatistics,
     Listing,
     Me,
     Page,
@@ -35,6 +40,9 @@ from training_sdk import (
     ProgressRow,
     Proof,
     ProofPlan,
+    RapidRefresh,
+    RapidRefreshAnswer,
+    RapidRefreshDetail,
     RawResponse,
     ResetFormat,
     ResetPlan,
@@ -42,12 +50,19 @@ from training_sdk import (
     SeatType,
     Site,
     SiteMember,
+    SlideProgress,
+    SlideStatistics,
+    SurveyAnswer,
+    SurveyQuestion,
     TrainingClient,
     TrainingError,
+    TriggerEvent,
     User,
     UserStatus,
     Verification,
     Waves,
+    Webhook,
+    WebhookSecret,
     Where,
 )
 from training_sdk.recertification import Due
@@ -72,6 +87,25 @@ def sync(client: TrainingClient, plan: ResetPlan, due: Due) -> None:
     assert_type(client.analytics.course_statistics(course_ids={"c"}), Listing[CourseStatistics])
     assert_type(client.analytics.lesson_progress("u", course_id="c"), Listing[LessonProgress])
     assert_type(client.analytics.attempts(course_id="c", user_id="u"), Listing[LessonAttempt])
+    assert_type(client.analytics.lesson_statistics(course_id="c"), Listing[LessonStatistics])
+    assert_type(client.analytics.lesson_events(course_id="c", user_id="u"), Listing[LessonEvent])
+    assert_type(client.analytics.user_lesson_events("u", course_id="c"), Listing[LessonEvent])
+    assert_type(client.analytics.slide_statistics(course_id="c"), Listing[SlideStatistics])
+    assert_type(client.analytics.user_slides("u", course_id="c"), Listing[SlideProgress])
+    assert_type(client.analytics.survey_questions(course_id="c"), Listing[SurveyQuestion])
+    assert_type(client.analytics.survey_answers(course_id="c", user_id="u"), Listing[SurveyAnswer])
+    assert_type(client.analytics.rapid_refresh_answers(user_id="u"), Listing[RapidRefreshAnswer])
+    assert_type(client.users.feed(), Listing[FeedUser])
+    assert_type(client.rapid_refreshes.list(), Listing[RapidRefresh])
+    assert_type(client.rapid_refreshes.get("r"), RapidRefreshDetail)
+    assert_type(client.leaderboards.list(), Listing[Leaderboard])
+    assert_type(client.leaderboards.rankings("l"), LeaderboardRankings)
+    assert_type(client.webhooks.list(), Listing[Webhook])
+    assert_type(client.webhooks.get("w"), Webhook)
+    assert_type(client.webhooks.create("https://x", events=[TriggerEvent.COURSE_RESET, "OTHER"]), Webhook)
+    assert_type(client.webhooks.delete("w"), None)
+    assert_type(client.webhooks.secret(), WebhookSecret)
+    assert_type(client.webhooks.renew_secret(), WebhookSecret)
     assert_type(client.permissions.list(), Listing[PermissionSet])
     assert_type(client.paths.list(), Listing[LearningPath])
     assert_type(client.paths.get("p"), LearningPathDetail)
@@ -113,6 +147,25 @@ def asynchronous(
         assert_type(client.analytics.course_statistics(), AsyncListing[CourseStatistics]),
         assert_type(client.analytics.lesson_progress("u"), AsyncListing[LessonProgress]),
         assert_type(client.analytics.attempts(), AsyncListing[LessonAttempt]),
+        assert_type(client.analytics.lesson_statistics(), AsyncListing[LessonStatistics]),
+        assert_type(client.analytics.lesson_events(), AsyncListing[LessonEvent]),
+        assert_type(client.analytics.user_lesson_events("u"), AsyncListing[LessonEvent]),
+        assert_type(client.analytics.slide_statistics(), AsyncListing[SlideStatistics]),
+        assert_type(client.analytics.user_slides("u"), AsyncListing[SlideProgress]),
+        assert_type(client.analytics.survey_questions(), AsyncListing[SurveyQuestion]),
+        assert_type(client.analytics.survey_answers(), AsyncListing[SurveyAnswer]),
+        assert_type(client.analytics.rapid_refresh_answers(), AsyncListing[RapidRefreshAnswer]),
+        assert_type(client.users.feed(), AsyncListing[FeedUser]),
+        assert_type(client.rapid_refreshes.list(), AsyncListing[RapidRefresh]),
+        assert_type(client.rapid_refreshes.get("r"), Coroutine[Any, Any, RapidRefreshDetail]),
+        assert_type(client.leaderboards.list(), AsyncListing[Leaderboard]),
+        assert_type(client.leaderboards.rankings("l"), Coroutine[Any, Any, LeaderboardRankings]),
+        assert_type(client.webhooks.list(), AsyncListing[Webhook]),
+        assert_type(client.webhooks.get("w"), Coroutine[Any, Any, Webhook]),
+        assert_type(client.webhooks.create("https://x", events=("E",)), Coroutine[Any, Any, Webhook]),
+        assert_type(client.webhooks.delete("w"), Coroutine[Any, Any, None]),
+        assert_type(client.webhooks.secret(), Coroutine[Any, Any, WebhookSecret]),
+        assert_type(client.webhooks.renew_secret(), Coroutine[Any, Any, WebhookSecret]),
         assert_type(client.permissions.list(search="x"), AsyncListing[PermissionSet]),
         assert_type(client.paths.list(), AsyncListing[LearningPath]),
         assert_type(client.paths.get(path_id="p"), Coroutine[Any, Any, LearningPathDetail]),

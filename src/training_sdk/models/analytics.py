@@ -6,7 +6,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from training_sdk.models.base import Model
+from training_sdk.models.base import Model, OpenEnum
 
 
 @frozen
@@ -49,3 +49,39 @@ class LessonAttempt(Model):
     completed_date_time: datetime | None = None
     score: float | None = None
     success: bool | None = None
+
+
+@frozen
+class LessonStatistics(Model):
+    """How a lesson stands (shape assumed).
+
+    ``completion_percent`` and ``average_score`` are 0–100; the score is the mean over those who have opened it.
+    """
+
+    course_id: str
+    lesson_id: str
+    total_users: int
+    completed_count: int
+    opened_count: int | None = None
+    completion_percent: float | None = None
+    average_score: float | None = None
+    lesson_title: str | None = None
+
+
+class LessonEventType(OpenEnum):
+    """What happened to a lesson."""
+
+    OPENED = "opened"
+    COMPLETED = "completed"
+
+
+@frozen
+class LessonEvent(Model):
+    """Someone opened or completed a lesson (shape assumed)."""
+
+    user_id: str
+    course_id: str
+    lesson_id: str
+    event_type: LessonEventType
+    event_date_time: datetime | None
+    lesson_title: str | None = None

@@ -51,3 +51,17 @@ class User(Model):
     timezone: str | None = None
     locale: str | None = None
     created_at: datetime | None = None
+
+
+@frozen
+class FeedUser(Model):
+    """A user as the feed of users has them (published); ``id`` is their user id."""
+
+    id: str
+    organisation_id: str | None = None
+    email: str | None = None
+    firstname: str | None = None
+    lastname: str | None = None
+    active: bool | None = None
+    seat_type: SeatType | None = None
+    created_at: datetime | None = None

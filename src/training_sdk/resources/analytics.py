@@ -1,13 +1,39 @@
-"""Analytics: how courses stand, and how far someone is lesson by lesson."""
+"""Analytics: how courses, lessons and slides stand, how far someone is, and what was answered."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
 
 from training_sdk import _checks, _paging, _urls
 from training_sdk._operation import Bound, D, listing
 from training_sdk._pages import Calls, Walk
-from training_sdk.models.analytics import CourseStatistics, LessonAttempt, LessonProgress
+from training_sdk.models.analytics import (
+    CourseStatistics,
+    LessonAttempt,
+    LessonEvent,
+    LessonProgress,
+    LessonStatistics,
+)
+from training_sdk.models.rapid_refreshes import RapidRefreshAnswer
+from training_sdk.models.slides import SlideProgress, SlideStatistics
+from training_sdk.models.surveys import SurveyAnswer, SurveyQuestion
+
+_PATH = "/training/analytics/v1"
+
+
+class _InCourse(Protocol):
+    @property
+    def course_id(self) -> str: ...
+
+
+class _OfUser(_InCourse, Protocol):
+    @property
+    def user_id(self) -> str: ...
+
+
+R = TypeVar("R", bound=_InCourse)
+U = TypeVar("U", bound=_OfUser)
 
 
 class Analytics(Bound[D]):
@@ -50,36 +76,151 @@ class Analytics(Bound[D]):
             user_id=_checks.optional_id(user_id, "user_id"),
         )
 
+    @listing
+    def lesson_statistics(self, *, course_id: str | None = None) -> Walk[LessonStatistics]:
+        """List how lessons stand, of one course or of all: users, opened, completed, percent, average score.
+
+        Rights as for ``course_statistics``. On a live service the figures are up to 2 h old.
+
+        REST: ``GET /training/analytics/v1/lessons/statistics`` (path published, shape assumed).
+        """
+        course = _checks.optional_id(course_id, "course_id")
+        return _of_course(self._calls, f"{_PATH}/lessons/statistics", LessonStatistics, course)
+
+    @listing
+    def lesson_events(self, *, user_id: str | None = None, course_id: str | None = None) -> Walk[LessonEvent]:
+        """List who opened and completed which lesson when, by course, user and lesson, and not by time (assumed).
+
+        Of one user or course, of both, or of everything that the token sees. On a live service up to 2 h old.
+
+        REST: ``GET /training/analytics/v1/lessons/progress/events`` (path published, shape assumed).
+        """
+        course, user = _checks.optional_id(course_id, "course_id"), _checks.optional_id(user_id, "user_id")
+        return _of_both(self._calls, f"{_PATH}/lessons/progress/events", LessonEvent, course, user)
+
+    @listing
+    def user_lesson_events(self, user_id: str, *, course_id: str | None = None) -> Walk[LessonEvent]:
+        """List which lessons someone opened and completed when, of their courses or of one course.
+
+        Raises NotFoundError if there is no such user, or this token may not see them. On a live service up to 2 h old.
+
+        REST: ``GET /training/analytics/v1/users/{userId}/lessons/progress/events`` (path published, shape assumed).
+        """
+        user, course = _checks.one_id(user_id, "user_id"), _checks.optional_id(course_id, "course_id")
+        path = _urls.path(_PATH + "/users/{id}/lessons/progress/events", id=user)
+        return _paging.numbered(
+            self._calls,
+            path,
+            LessonEvent,
+            queries=[(("courseId", course),)],
+            keep=lambda event, _: event.user_id == user and course in (None, event.course_id),
+        )
+
+    @listing
+    def slide_statistics(self, *, course_id: str | None = None) -> Walk[SlideStatistics]:
+        """List how many people viewed and answered each slide, of one course or of all.
+
+        Rights as for ``course_statistics``. On a live service the figures are up to 2 h old.
+
+        REST: ``GET /training/analytics/v1/slides/statistics`` (path published, shape assumed).
+        """
+        course = _checks.optional_id(course_id, "course_id")
+        return _of_course(self._calls, f"{_PATH}/slides/statistics", SlideStatistics, course)
+
+    @listing
+    def user_slides(self, user_id: str, *, course_id: str | None = None) -> Walk[SlideProgress]:
+        """List what someone did with every slide of the courses assigned to them, also those not viewed.
+
+        Raises NotFoundError if there is no such user, or this token may not see them. On a live service up to 2 h old.
+
+        REST: ``GET /training/analytics/v1/users/{userId}/slides/statistics`` (path published, shape assumed).
+        """
+        user, course = _checks.one_id(user_id, "user_id"), _checks.optional_id(course_id, "course_id")
+        path = _urls.path(_PATH + "/users/{id}/slides/statistics", id=user)
+        return _of_course(self._calls, path, SlideProgress, course)
+
+    @listing
+    def survey_questions(self, *, course_id: str | None = None) -> Walk[SurveyQuestion]:
+        """List the survey questions of one course or of all.
+
+        Rights as for ``course_statistics``.
+
+        REST: ``GET /training/analytics/v1/surveys/questionDefinitions`` (path published, shape assumed).
+        """
+        course = _checks.optional_id(course_id, "course_id")
+        return _of_course(self._calls, f"{_PATH}/surveys/questionDefinitions", SurveyQuestion, course)
+
+    @listing
+    def survey_answers(
+        self, *, user_id: str | None = None, course_id: str | None = None
+    ) -> Walk[SurveyAnswer]:
+        """List what people answered to survey questions, of one user or course, of both, or of all.
+
+        A reset of the course clears its answers. On a live service up to 2 h old.
+
+        REST: ``GET /training/analytics/v1/surveys/answers`` (path published, shape assumed).
+        """
+        course, user = _checks.optional_id(course_id, "course_id"), _checks.optional_id(user_id, "user_id")
+        return _of_both(self._calls, f"{_PATH}/surveys/answers", SurveyAnswer, course, user)
+
+    @listing
+    def rapid_refresh_answers(self, *, user_id: str | None = None) -> Walk[RapidRefreshAnswer]:
+        """List what people answered to rapid refreshes, or what one person did. No course reset touches it.
+
+        Rights as for ``course_statistics``. On a live service up to 2 h old.
+
+        REST: ``GET /training/analytics/v1/rapidRefresh/answers`` (path published, shape assumed).
+        """
+        user = _checks.optional_id(user_id, "user_id")
+        return _paging.numbered(
+            self._calls,
+            f"{_PATH}/rapidRefresh/answers",
+            RapidRefreshAnswer,
+            queries=[(("userId", user),)],
+            keep=lambda answer, _: user in (None, answer.user_id),
+        )
+
+
+def _of_course(calls: Calls, path: str, row: type[R], course_id: str | None) -> Walk[R]:
+    """What belongs to one course or to any."""
+    return _paging.numbered(
+        calls,
+        path,
+        row,
+        queries=[(("courseId", course_id),)],
+        keep=lambda found, _: course_id in (None, found.course_id),
+    )
+
+
+def _of_both(calls: Calls, path: str, row: type[U], course_id: str | None, user_id: str | None) -> Walk[U]:
+    """What belongs to one course or to any, and to one user or to any."""
+    return _paging.numbered(
+        calls,
+        path,
+        row,
+        queries=[(("courseId", course_id), ("userId", user_id))],
+        keep=lambda found, _: course_id in (None, found.course_id) and user_id in (None, found.user_id),
+    )
+
 
 def lessons_of_user(calls: Calls, user_id: str, course_id: str | None) -> Walk[LessonProgress]:
     """The walk behind ``lesson_progress``, for evidence as well."""
-    return _paging.numbered(
-        calls,
-        _urls.path("/training/analytics/v1/users/{id}/lessons/progress", id=user_id),
-        LessonProgress,
-        queries=[(("courseId", course_id),)],
-        keep=lambda lesson, _: course_id in (None, lesson.course_id),
-    )
+    path = _urls.path(_PATH + "/users/{id}/lessons/progress", id=user_id)
+    return _of_course(calls, path, LessonProgress, course_id)
 
 
 def lesson_attempts(
     calls: Calls, *, course_id: str | None = None, user_id: str | None = None
 ) -> Walk[LessonAttempt]:
     """The walk behind ``attempts``, for evidence as well."""
-    return _paging.numbered(
-        calls,
-        "/training/analytics/v1/lessons/attempts",
-        LessonAttempt,
-        queries=[(("courseId", course_id), ("userId", user_id))],
-        keep=lambda one, _: course_id in (None, one.course_id) and user_id in (None, one.user_id),
-    )
+    return _of_both(calls, f"{_PATH}/lessons/attempts", LessonAttempt, course_id, user_id)
 
 
 def statistics(calls: Calls, course_ids: Sequence[str] | None) -> Walk[CourseStatistics]:
     """The walk behind ``course_statistics``, for planning a reset and for evidence as well."""
     return _paging.by_ids(
         calls,
-        "/training/analytics/v1/courses/statistics",
+        f"{_PATH}/courses/statistics",
         CourseStatistics,
         course_ids,
         identify=lambda row: row.course_id,

@@ -10,7 +10,7 @@ from training_sdk import _checks, _codec, _paging
 from training_sdk._flow import Flow, Request, Response
 from training_sdk._operation import Bound, D, listing, operation
 from training_sdk._pages import Calls, Walk
-from training_sdk.models.users import Me, SeatType, User, UserStatus
+from training_sdk.models.users import FeedUser, Me, SeatType, User, UserStatus
 
 WHO_AM_I = Request("GET", "/accounts/user/v1/user:WhoAmI")
 LARGEST_PAGE = 200
@@ -60,6 +60,16 @@ class Users(Bound[D]):
         if seat_types is not None:
             filters["seat_types"] = _checks.members(seat_types, SeatType, "seat_types")
         return found_users(self._calls, filters)
+
+    @listing
+    def feed(self) -> Walk[FeedUser]:
+        """List all users from the feed, deactivated ones included; ``list`` can filter, and says more of each.
+
+        Needs "Platform management: Users" or "Training: Administration"; otherwise PermissionDeniedError.
+
+        REST: ``GET /feed/users`` (published).
+        """
+        return _paging.fed(self._calls, "/feed/users", FeedUser, query=(), keep=lambda _: True)
 
 
 def found_users(calls: Calls, filters: Mapping[str, Sequence[str]]) -> Walk[User]:

@@ -17,20 +17,30 @@ import pytest
 from attrs import frozen
 
 import training_sdk
-from training_sdk import AsyncTrainingClient, ConfirmationError, InvalidArgumentError, TrainingClient
+from training_sdk import (
+    AsyncTrainingClient,
+    ConfirmationError,
+    InvalidArgumentError,
+    TrainingClient,
+    TrainingError,
+)
 from training_sdk._operation import Listed, Operation
+from training_sdk._pace import family_of
 from training_sdk.client import _Client
 from training_sdk.resets.operations import Resets
 from training_sdk.resources.analytics import Analytics
 from training_sdk.resources.collections import Collections
 from training_sdk.resources.courses import Courses
 from training_sdk.resources.groups import Groups
+from training_sdk.resources.leaderboards import Leaderboards
 from training_sdk.resources.paths import Paths
 from training_sdk.resources.permissions import Permissions
 from training_sdk.resources.progress import Progress
+from training_sdk.resources.rapid_refreshes import RapidRefreshes
 from training_sdk.resources.sites import Sites
 from training_sdk.resources.users import Users
-from unit.sdk.fakes import COURSE, ORIGIN, TOKEN, Asker, answer, over_the_wire, refused_wire
+from training_sdk.resources.webhooks import Webhooks
+from unit.sdk.fakes import CALLS, COURSE, ORIGIN, TOKEN, Asker, Puppet, answer, over_the_wire, refused_wire
 
 RESOURCES: dict[str, type[Any]] = {
     "users": Users,
@@ -42,6 +52,9 @@ RESOURCES: dict[str, type[Any]] = {
     "collections": Collections,
     "groups": Groups,
     "sites": Sites,
+    "rapid_refreshes": RapidRefreshes,
+    "leaderboards": Leaderboards,
+    "webhooks": Webhooks,
     "resets": Resets,
     "": _Client,
 }
@@ -84,7 +97,13 @@ def test_the_operations_are_those_that_are_promised() -> None:
         *("courses.list", "courses.get", "courses.lessons", "courses.lesson", "courses.update_assignments"),
         *("progress.list", "analytics.course_statistics", "analytics.lesson_progress", "analytics.attempts"),
         *("paths.list", "paths.get", "collections.list", "collections.courses"),
-        *("groups.list", "groups.members", "sites.list", "sites.members"),
+        *("groups.list", "groups.members", "sites.list", "sites.members", "users.feed"),
+        *("analytics.lesson_statistics", "analytics.lesson_events", "analytics.user_lesson_events"),
+        *("analytics.slide_statistics", "analytics.user_slides", "analytics.survey_questions"),
+        *("analytics.survey_answers", "analytics.rapid_refresh_answers"),
+        *("rapid_refreshes.list", "rapid_refreshes.get", "leaderboards.list", "leaderboards.rankings"),
+        *("webhooks.list", "webhooks.get", "webhooks.create", "webhooks.delete"),
+        *("webhooks.secret", "webhooks.renew_secret"),
         *(
             "resets.plan",
             "resets.plan_everyone",
@@ -97,6 +116,10 @@ def test_the_operations_are_those_that_are_promised() -> None:
             "resets.wait_until_verified",
         ),
     }
+
+
+def test_no_resource_of_a_client_is_left_out_here() -> None:
+    assert set(RESOURCES) - {""} == _Client.__annotations__.keys()
 
 
 # --- ids --------------------------------------------------------------------------------------------------------------
@@ -118,8 +141,16 @@ ID_LISTS = {
     "add_sites",
     "remove_sites",
 }
-IDS = {"course_id", "user_id", "lesson_id", "path_id", "collection_id"}
-VALID: dict[str, Any] = dict.fromkeys(IDS, "x") | {"users": ["u"], "courses": "x"}
+IDS = {
+    *("course_id", "user_id", "lesson_id", "path_id", "collection_id"),
+    *("leaderboard_id", "rapid_refresh_id", "webhook_id"),
+}
+VALID: dict[str, Any] = dict.fromkeys(IDS, "x") | {
+    "users": ["u"],
+    "courses": "x",
+    "url": "https://x.test/",
+    "events": ["E"],
+}
 
 
 def parameters(names: set[str]) -> Iterator[Any]:
@@ -158,7 +189,9 @@ def test_a_list_with_an_id_that_is_none_is_refused_at_the_call(op: Op, name: str
             op.of(client)(**{**required(op), name: ["fine", bad]})
 
 
-@pytest.mark.parametrize(("op", "name"), list(parameters(ID_LISTS | {"usernames", "statuses", "seat_types"})))
+@pytest.mark.parametrize(
+    ("op", "name"), list(parameters(ID_LISTS | {"usernames", "statuses", "seat_types", "events"}))
+)
 def test_what_is_no_list_is_refused_where_a_list_belongs(op: Op, name: str, both: list[Any]) -> None:
     for client, bad in itertools.product(both, ["user_1", b"user_1", 7, True, object()]):
         with pytest.raises(InvalidArgumentError, match=name):
@@ -174,6 +207,21 @@ def both() -> Iterator[list[Any]]:
             TrainingClient(TOKEN, base_url=ORIGIN, http_client=http),
             AsyncTrainingClient(TOKEN, base_url=ORIGIN, http_client=httpx.AsyncClient(transport=transport)),
         ]
+
+
+@pytest.mark.parametrize("op", [op for op in OPERATIONS if op.resource not in ("", "resets")], ids=str)
+def test_every_request_counts_towards_the_limit_of_its_path(op: Op) -> None:
+    puppet = Puppet(lambda _: answer({}, 404))
+    asked = op.descriptor._function(RESOURCES[op.resource](None, CALLS), **arguments(op))
+    with pytest.raises(TrainingError):
+        puppet.run(asked.gather() if isinstance(op.descriptor, Listed) else asked)
+    assert [request.limit for request in puppet.sent] == [family_of(puppet.sent[0].path)]
+
+
+def arguments(op: Op) -> dict[str, Any]:
+    """Something for every parameter that must be given, and somebody to add where nothing else would change."""
+    given = {"add_users": ["u"]} if "add_users" in op.signature.parameters else {}
+    return required(op) | given
 
 
 # --- signatures and docs ----------------------------------------------------------------------------------------------

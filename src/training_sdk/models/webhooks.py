@@ -1,0 +1,58 @@
+"""Webhooks: who is told of events, and the secret that tells a true event from a forged one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import datetime
+
+from attrs import field, frozen
+
+from training_sdk.models.base import Model, OpenEnum
+
+
+class TriggerEvent(OpenEnum):
+    """What a webhook can be told of in Training (names third-party); the vendor has many more, for other products."""
+
+    COURSE_CREATED = "TRIGGER_EVENT_TRAINING_COURSE_CREATED"
+    COURSE_UPDATED = "TRIGGER_EVENT_TRAINING_COURSE_UPDATED"
+    COURSE_PUBLISHED = "TRIGGER_EVENT_TRAINING_COURSE_PUBLISHED"
+    COURSE_REPUBLISHED = "TRIGGER_EVENT_TRAINING_COURSE_REPUBLISHED"
+    COURSE_UNPUBLISHED = "TRIGGER_EVENT_TRAINING_COURSE_UNPUBLISHED"
+    COURSE_DELETED = "TRIGGER_EVENT_TRAINING_COURSE_DELETED"
+    COURSE_ENROLLED = "TRIGGER_EVENT_TRAINING_COURSE_ENROLLED"
+    COURSE_OPENED = "TRIGGER_EVENT_TRAINING_COURSE_OPENED"
+    COURSE_COMPLETED = "TRIGGER_EVENT_TRAINING_COURSE_COMPLETED"
+    COURSE_EXPIRED = "TRIGGER_EVENT_TRAINING_COURSE_EXPIRED"
+    COURSE_RESET = "TRIGGER_EVENT_TRAINING_COURSE_RESET"
+    LESSON_OPENED = "TRIGGER_EVENT_TRAINING_LESSON_OPENED"
+    LESSON_COMPLETED = "TRIGGER_EVENT_TRAINING_LESSON_COMPLETED"
+
+
+@frozen
+class Webhook(Model):
+    """An address that is told of events (published; ``created_at`` assumed, what follows it third-party)."""
+
+    webhook_id: str
+    url: str
+    trigger_events: tuple[TriggerEvent, ...] = ()
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    enabled: bool | None = None
+    user_id: str | None = None
+    organisation_id: str | None = None
+
+
+@frozen
+class WebhookSecret(Model):
+    """What an organisation's events are signed with (name of the field assumed); not shown when it is printed."""
+
+    token: str = field(repr=lambda _: "***")
+
+    def has_signed(self, body: bytes, signature: str) -> bool:
+        """Whether this is the signature of this body: its HMAC-SHA256 in hexadecimal digits (published).
+
+        ``body`` is what was received, byte for byte, and ``signature`` the header ``x-safetyculture-signature``.
+        """
+        expected = hmac.new(self.token.encode(), body, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
