@@ -126,6 +126,26 @@ class LiveWorld(World):
             ),
         )
 
+    def answer_survey(
+        self,
+        course: str,
+        user: str,
+        answer: str,
+        *,
+        question: str | None = None,
+        made_at: datetime | None = None,
+    ) -> Record:
+        """Answer a survey of a course: the first one, or the one with this id or question. A later answer replaces it.
+
+        ValueError for an answer that is empty or not among the options.
+        """
+        return self._act(
+            course,
+            user,
+            made_at,
+            lambda desk, record: learning.surveyed(desk, record, question, answer),
+        )
+
     def _act(self, course: str, user: str, made_at: datetime | None, change: Change) -> Record:
         """Let a learner's action change their record, under the world's lock."""
         with self.lock:

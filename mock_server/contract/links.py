@@ -30,6 +30,16 @@ LINKS: dict[str, dict[str, Any]] = {
         "OwnRows": _to(
             "ListTrainingCourseProgress", "The token's owner's rows.", user_id="$response.body#/user_id"
         ),
+        "OwnLessonEvents": _to(
+            "ListUserLessonProgressEvents",
+            "When the token's owner opened and completed lessons.",
+            userId="$response.body#/user_id",
+        ),
+        "OwnSlides": _to(
+            "GetUserSlideStatistics",
+            "What the token's owner has seen and answered.",
+            userId="$response.body#/user_id",
+        ),
         "OwnAttempts": _to(
             "ListLessonAttempts", "The token's owner's attempts.", userId="$response.body#/user_id"
         ),
@@ -38,6 +48,9 @@ LINKS: dict[str, dict[str, Any]] = {
         "Lessons": _to("ListLessonsOfCourse", "The course's lessons.", courseId=_FIRST),
         "Assignments": _to("UpdateCourseAssignments", "To whom it is assigned.", courseId=_FIRST),
         "Progress": _to("ListTrainingCourseProgress", "Who stands where in it.", course_id=_FIRST),
+        "LessonStatistics": _to("GetLessonStatistics", "How its lessons stand.", courseId=_FIRST),
+        "SlideStatistics": _to("GetSlideStatistics", "How its slides stand.", courseId=_FIRST),
+        "Surveys": _to("ListSurveyQuestionDefinitions", "What its surveys ask.", courseId=_FIRST),
         "Preview": _to(
             "PreviewReset",
             "What a reset of everyone in the course would clear.",
@@ -84,6 +97,11 @@ LINKS: dict[str, dict[str, Any]] = {
             userId="$response.body#/users/0/user_id",
         ),
     },
+    "ListSurveyQuestionDefinitions": {
+        "Answers": _to(
+            "ListSurveyAnswers", "What was answered.", courseId="$response.body#/items/0/courseId"
+        ),
+    },
     "PreviewReset": {
         # The confirmation is JSON, and a link cannot put JSON together.
         "Reset": _to(
@@ -100,5 +118,6 @@ LINKS: dict[str, dict[str, Any]] = {
             "ListTrainingCourseProgress", "The rows after it.", course_id="$request.body#/courseId"
         ),
         "Attempts": _to("ListLessonAttempts", "The attempts after it.", courseId="$request.body#/courseId"),
+        "Events": _to("ListLessonProgressEvents", "The events after it.", courseId="$request.body#/courseId"),
     },
 }

@@ -92,6 +92,11 @@ def answer(mark: str, fields: dict[str, Schema], **marks: str) -> Schema:
     }
 
 
+def numbered(item: str, mark: str) -> Schema:
+    """A numbered page of a list."""
+    return answer(mark, {"totalCount": whole("On all pages."), "items": many(reference(item))})
+
+
 def asked(mark: str, fields: dict[str, Schema], required: Iterable[str] = (), **marks: str) -> Schema:
     """An object that somebody sends; an unknown field is refused."""
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mock_server.contract.figures import FIGURES
 from mock_server.contract.schema import (
     Schema,
     answer,
@@ -10,6 +11,7 @@ from mock_server.contract.schema import (
     date_or_none,
     flag,
     many,
+    numbered,
     percent,
     reference,
     text,
@@ -23,7 +25,8 @@ _ORIGINAL = answer("O", {"id": text(), "externalId": text()})
 _STATES = ("completed", "inProgress", "notStarted", "notAssigned")
 _CLEARED = (
     *("lessonProgress", "attempts", "assessmentSubmissions", "assessmentMarks", "assessmentSignOffs"),
-    *("discussionPosts", "assignmentHandIns", "certificates", "dueDatesRestarted"),
+    *("discussionPosts", "assignmentHandIns", "slideProgress", "surveyAnswers"),
+    *("certificates", "dueDatesRestarted"),
 )
 _INFO = {
     "@type": {"const": "type.googleapis.com/google.rpc.ErrorInfo"},
@@ -124,45 +127,6 @@ _ROWS: dict[str, Schema] = {
         time_spent_seconds="T",
         completion_expiry_date="T",
     ),
-    "CourseStatistics": answer(
-        "A",
-        {
-            "courseId": text(),
-            "courseTitle": text(),
-            "totalUsers": whole(),
-            "openedCount": whole(),
-            "completedCount": whole(),
-            "completionPercent": percent(),
-            "averageScore": {"type": "number", "minimum": 0},
-        },
-    ),
-    "LessonProgress": answer(
-        "A",
-        {
-            "courseId": text(),
-            "lessonId": text(),
-            "lessonTitle": text(),
-            "opened": flag(),
-            "openedDateTime": date_or_none(),
-            "completed": flag(),
-            "completedDateTime": date_or_none(),
-            "percentageCompleted": percent(),
-            "score": whole(),
-        },
-    ),
-    "LessonAttempt": answer(
-        "A",
-        {
-            "id": {"type": "string", "format": "uuid"},
-            "userId": text(),
-            "courseId": text(),
-            "lessonId": text(),
-            "startedDateTime": date_or_none(),
-            "completedDateTime": date_or_none(),
-            "score": whole(),
-            "success": flag(),
-        },
-    ),
     "User": answer(
         "T",
         {
@@ -247,10 +211,6 @@ _ROWS: dict[str, Schema] = {
 }
 
 
-def _numbered(item: str, mark: str) -> Schema:
-    return answer(mark, {"totalCount": whole("On all pages."), "items": many(reference(item))})
-
-
 def _feed(row: str) -> Schema:
     more = text("Relative path with query of the next page, to be followed as given; empty at the end.")
     metadata = answer("P", {"next_page": more, "remaining_records": whole()})
@@ -258,9 +218,9 @@ def _feed(row: str) -> Schema:
 
 
 _PAGES: dict[str, Schema] = {
-    "Courses": _numbered("Course", "O"),
-    "Paths": _numbered("PathInList", "T"),
-    "Collections": _numbered("Collection", "A"),
+    "Courses": numbered("Course", "O"),
+    "Paths": numbered("PathInList", "T"),
+    "Collections": numbered("Collection", "A"),
     "LessonsOfCourse": answer("T", {"lessons": many(reference("LessonOfCourse"))}),
     "ProgressPage": answer(
         "P",
@@ -269,9 +229,6 @@ _PAGES: dict[str, Schema] = {
             "data": many(reference("ProgressRow")),
         },
     ),
-    "CourseStatisticsPage": _numbered("CourseStatistics", "A"),
-    "LessonProgressPage": _numbered("LessonProgress", "A"),
-    "LessonAttempts": _numbered("LessonAttempt", "A"),
     "Users": answer("T", {"users": many(reference("User")), "next_page_token": text()}),
     **{f"{row}s": _feed(row) for row in _ROWS if row.startswith("Feed")},
     "PermissionSets": answer(
@@ -286,4 +243,4 @@ _PAGES: dict[str, Schema] = {
     "ResetDone": answer("A", {"usersUpdated": whole("Users whose progress was cleared.")}),
 }
 
-SHAPES = {**_ROWS, **_PAGES}
+SHAPES = {**_ROWS, **FIGURES, **_PAGES}

@@ -204,6 +204,17 @@ TERMS: dict[str, Terms] = {
         "How far a user is, lesson by lesson.", "LessonProgressPage", (Reason.USER_NOT_FOUND,)
     ),
     "ListLessonAttempts": Terms("List attempts at lessons.", "LessonAttempts"),
+    "GetLessonStatistics": Terms("How lessons stand.", "LessonStatisticsPage", _DENIED),
+    "ListLessonProgressEvents": Terms("List when lessons were opened and completed.", "LessonEvents"),
+    "ListUserLessonProgressEvents": Terms(
+        "List when a user opened and completed lessons.", "LessonEvents", (Reason.USER_NOT_FOUND,)
+    ),
+    "GetSlideStatistics": Terms("How slides stand.", "SlideStatisticsPage", _DENIED),
+    "GetUserSlideStatistics": Terms(
+        "What a user has seen and answered, slide by slide.", "UserSlides", (Reason.USER_NOT_FOUND,)
+    ),
+    "ListSurveyQuestionDefinitions": Terms("List what surveys ask.", "SurveyQuestions", _DENIED),
+    "ListSurveyAnswers": Terms("List answers to surveys.", "SurveyAnswers"),
     "ListUsers": Terms("List users.", "Users", _DENIED, _WHICH_USERS),
     **_small_feed("/feed/users", "FeedUsers"),
     **_small_feed("/feed/groups", "FeedGroups"),

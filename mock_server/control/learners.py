@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PATH = "/_mock/learners"
 _NUMBERS = ("score", "seconds", "mark")
+_NEEDED = {"complete-lesson": ("lesson", ", as an id or a title"), "answer-survey": ("answer", "")}
 
 # What each takes beside course, user and made_at.
 ACTIONS: dict[str, tuple[Callable[..., Record], tuple[str, ...]]] = {
@@ -30,6 +31,7 @@ ACTIONS: dict[str, tuple[Callable[..., Record], tuple[str, ...]]] = {
     "submit-assessment": (LiveWorld.submit_assessment, ("lesson", "mark", "signed_off_by")),
     "post-to-discussion": (LiveWorld.post_to_discussion, ("lesson", "text")),
     "hand-in-assignment": (LiveWorld.hand_in_assignment, ("lesson", "file_name", "mark")),
+    "answer-survey": (LiveWorld.answer_survey, ("answer", "question")),
 }
 
 
@@ -46,8 +48,9 @@ def act(mock: MockTraining, request: Request) -> Response:
     fields = Fields.read(reading.json_body(request), ("course", "user", "made_at", *extra))
     course, user = fields.id("course"), fields.id("user")
     given = {each: _argument(fields, each) for each in ("made_at", *extra) if fields.has(each)}
-    if name == "complete-lesson" and "lesson" not in given:
-        raise invalid("lesson must be given, as an id or a title.", "lesson")
+    needed, how = _NEEDED.get(name, ("", ""))
+    if needed and needed not in given:
+        raise invalid(f"{needed} must be given{how}.", needed)
     try:
         record = action(mock.world, course, user, **given)
     except NotAssignedError as fault:

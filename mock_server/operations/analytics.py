@@ -1,4 +1,4 @@
-"""Course statistics, lesson progress and attempts."""
+"""Course statistics, lesson progress and attempts; the figures of lessons and slides have modules of their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from mock_server.operations.call import Call
 from mock_server.operations.paging import numbered, numbered_part
-from mock_server.refusal import Reason, RefusedError
+from mock_server.operations.selection import courses_of_user, users_asked
 from mock_server.rules import visibility
 from mock_server.rules.completion import lessons_of
 from mock_server.wire import shapes
@@ -42,23 +42,9 @@ def _figures(call: Call, course: Course, users: set[str] | None) -> Json:
 
 def lesson_progress(call: Call) -> Response:
     """GET /training/analytics/v1/users/{userId}/lessons/progress."""
-    user_id, course_id = call.path_id("userId"), call.query.id("courseId")
-    seen = visibility.users(call.actor, call.reach)
-    if user_id not in call.organisation.people or (seen is not None and user_id not in seen):
-        # The same answer for somebody hidden and somebody unknown, or it would tell the two apart (R04).
-        raise RefusedError(
-            Reason.USER_NOT_FOUND,
-            f"There is no user {user_id}, or this token does not see them; "
-            'all users are seen with the permission "Training: Administration".',
-            {"ids": user_id},
-        )
+    user_id, courses = courses_of_user(call)
     table = call.organisation.progress
-    items = [
-        item
-        for course in call.organisation.courses.values()
-        if course_id in (None, course.id) and table[course.id].has(user_id)
-        for item in _lessons(course, table[course.id], user_id)
-    ]
+    items = [item for course in courses for item in _lessons(course, table[course.id], user_id)]
     return numbered(call, items, lambda item: item, size=_ALL_LESSONS)
 
 
@@ -73,11 +59,7 @@ def _lessons(course: Course, progress: CourseProgress, user_id: str) -> list[Jso
 
 def lesson_attempts(call: Call) -> Response:
     """GET /training/analytics/v1/lessons/attempts."""
-    user_id, course_id = call.query.id("userId"), call.query.id("courseId")
-    seen = visibility.users(call.actor, call.reach)
-    users = None if seen is None else sorted(seen)
-    if user_id is not None:
-        users = [user_id] if seen is None or user_id in seen else []
+    users, course_id = users_asked(call), call.query.id("courseId")
     table = call.organisation.progress
     question = ("attempts", None if users is None else tuple(users))
     parts = [

@@ -8,7 +8,7 @@ from itertools import islice
 
 from mock_server.operations.call import Call
 from mock_server.operations.paging import FEED, next_page, window
-from mock_server.rules import visibility
+from mock_server.operations.selection import users_asked
 from mock_server.wire import answers
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import progress_fragment
@@ -35,7 +35,7 @@ def progress_feed(call: Call) -> Response:
 
 def _rows(call: Call, offset: int, limit: int) -> Iterator[tuple[str, str]]:
     """Course and user of the rows asked for, found by position without walking those before them."""
-    table, courses, users = call.organisation.progress, _courses(call), _users(call)
+    table, courses, users = call.organisation.progress, _courses(call), users_asked(call, "user_id")
     status = call.query.choice("completion_status", _STATUSES)
     after = call.query.moment("modified_after")
     if users is None and status == _STATUSES[0] and after is None:
@@ -54,15 +54,6 @@ def _courses(call: Call) -> Iterable[str]:
     course_id = call.query.id("course_id")
     every = call.organisation.progress.courses
     return every if course_id is None else [course_id] if course_id in every else []
-
-
-def _users(call: Call) -> list[str] | None:
-    """The users whose rows are seen and asked for, in order; None for everyone."""
-    seen = visibility.users(call.actor, call.reach)
-    user_id = call.query.id("user_id")
-    if user_id is not None:
-        return [user_id] if seen is None or user_id in seen else []
-    return None if seen is None else sorted(seen)
 
 
 def _tests(status: str, after: datetime | None) -> list[Test]:

@@ -84,6 +84,8 @@ def _cleared(call: Call, course: Course, user_ids: list[str]) -> Json:
     """How much of everything a reset would clear."""
     records = [call.organisation.progress[course.id].records[user_id] for user_id in user_ids]
     submissions = [each for record in records for each in record.submissions]
+    slides = [each for record in records for each in record.slides]
+    surveys = course.surveys
     hides = call.world.policy.old_certificate == "hidden"
     held = [call.organisation.certificates.get((course.id, user_id), ()) for user_id in user_ids]
     return {
@@ -94,6 +96,8 @@ def _cleared(call: Call, course: Course, user_ids: list[str]) -> Json:
         "assessmentSignOffs": sum(bool(each.signed_off_by) for each in submissions),
         "discussionPosts": sum(len(record.posts) for record in records),
         "assignmentHandIns": sum(len(record.hand_ins) for record in records),
+        "slideProgress": len(slides),
+        "surveyAnswers": sum(bool(each.answered_at) and each.slide_id in surveys for each in slides),
         "certificates": sum(map(len, held)) if hides else 0,
         "dueDatesRestarted": len(user_ids) if course.due.kind is DueKind.RELATIVE else 0,
     }

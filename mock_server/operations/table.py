@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mock_server.operations import analytics, assignments, catalogue, people, progress, resets, webhooks
+from mock_server.operations import (
+    analytics,
+    assignments,
+    catalogue,
+    lessons,
+    people,
+    progress,
+    resets,
+    slides,
+    webhooks,
+)
 from mock_server.operations.call import Operation, needs
 from mock_server.operations.paging import FEED, PAGE
 from mock_server.rules import scope
@@ -15,6 +25,31 @@ _ANALYTICS = "/training/analytics/v1"
 _PATHS = "/training/paths/v1"
 _COLLECTIONS = "/training/collections/v1"
 _RESET = "/training/courseprogress/v1/reset"
+_TEAM_FIGURES, _OWN_ROWS = Family.ANALYTICS, Family.PROGRESS
+_COURSE, _BOTH = ("courseId",), ("userId", "courseId")
+
+# Further analytics, all of one kind: name, path, handler, rights and filters.
+_FIGURES = (
+    ("GetLessonStatistics", "lessons/statistics", lessons.lesson_statistics, _TEAM_FIGURES, _COURSE),
+    ("ListLessonProgressEvents", "lessons/progress/events", lessons.lesson_events, _OWN_ROWS, _BOTH),
+    (
+        "ListUserLessonProgressEvents",
+        "users/{userId}/lessons/progress/events",
+        lessons.user_lesson_events,
+        _OWN_ROWS,
+        _COURSE,
+    ),
+    ("GetSlideStatistics", "slides/statistics", slides.slide_statistics, _TEAM_FIGURES, _COURSE),
+    ("GetUserSlideStatistics", "users/{userId}/slides/statistics", slides.user_slides, _OWN_ROWS, _COURSE),
+    (
+        "ListSurveyQuestionDefinitions",
+        "surveys/questionDefinitions",
+        slides.survey_questions,
+        _TEAM_FIGURES,
+        _COURSE,
+    ),
+    ("ListSurveyAnswers", "surveys/answers", slides.survey_answers, _OWN_ROWS, _BOTH),
+)
 
 _SERVED = (
     Operation("WhoAmI", "GET", "/accounts/user/v1/user:WhoAmI", "P", people.who_am_i, needs(Family.SELF)),
@@ -112,6 +147,19 @@ _SERVED = (
         (*PAGE, "userId", "courseId"),
         lagged=True,
     ),
+    *(
+        Operation(
+            name,
+            "GET",
+            f"{_ANALYTICS}/{path}",
+            "A",
+            handler,
+            needs(family),
+            (*PAGE, *filters),
+            lagged=True,
+        )
+        for name, path, handler, family, filters in _FIGURES
+    ),
     Operation(
         "ListUsers",
         "POST",
@@ -166,16 +214,7 @@ def _published(name: str, method: str, template: str, provenance: Literal["P", "
 
 
 _NOT_SERVED = (
-    _published("ListLessonProgressEvents", "GET", f"{_ANALYTICS}/lessons/progress/events"),
-    _published("GetLessonStatistics", "GET", f"{_ANALYTICS}/lessons/statistics"),
-    _published("GetSlideStatistics", "GET", f"{_ANALYTICS}/slides/statistics"),
     _published("ListRapidRefreshAnswers", "GET", f"{_ANALYTICS}/rapidRefresh/answers"),
-    _published("ListSurveyAnswers", "GET", f"{_ANALYTICS}/surveys/answers"),
-    _published("ListSurveyQuestionDefinitions", "GET", f"{_ANALYTICS}/surveys/questionDefinitions"),
-    _published(
-        "ListUserLessonProgressEvents", "GET", f"{_ANALYTICS}/users/{{userId}}/lessons/progress/events"
-    ),
-    _published("GetUserSlideStatistics", "GET", f"{_ANALYTICS}/users/{{userId}}/slides/statistics"),
     _published("ListLeaderboards", "GET", "/training/individualleaderboards/v1", "T"),
     _published("GetLeaderboardRankings", "GET", "/training/individualleaderboards/v1/rankings", "T"),
     _published("ListRapidRefreshes", "GET", "/training/rapid-refresh/v1"),

@@ -8,6 +8,7 @@ from attrs import evolve
 
 from mock_server.world import times
 from mock_server.world.progress import LessonProgress, Record
+from mock_server.world.slides import surveyed, worked_through
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from mock_server.world.courses import Course, Lesson
     from mock_server.world.progress import Enrolment
+    from mock_server.world.slides import Slide
 
 
 def lessons_of(course: Course, enrolment: Enrolment | None) -> tuple[Lesson, ...]:
@@ -32,7 +34,25 @@ def opened(record: Record | None, at: datetime, now: datetime) -> Record:
 
 
 def with_lesson(record: Record, lesson: Lesson, at: datetime, *, done: bool, score: int) -> Record:
-    """A lesson opened, or completed; what was reached before stays."""
+    """A lesson opened, its slides viewed, or completed, their questions answered; what was reached before stays."""
+    seen = with_slides(record, lesson, at, right=True if done else None)
+    return _reached(seen, lesson, at, done=done, score=score)
+
+
+def with_slides(record: Record, lesson: Lesson, at: datetime, *, right: bool | None) -> Record:
+    """The slides of a lesson worked through, their questions answered rightly, wrongly, or (None) not at all."""
+    if not lesson.slides:
+        return record
+    return evolve(record, slides=worked_through(record.slides, lesson.slides, times.to_text(at), right=right))
+
+
+def with_survey(record: Record, lesson: Lesson, slide: Slide, at: datetime, answer: str) -> Record:
+    """A survey answered, by which its lesson is opened."""
+    answered = evolve(record, slides=surveyed(record.slides, slide, times.to_text(at), answer))
+    return _reached(answered, lesson, at, done=False, score=0)
+
+
+def _reached(record: Record, lesson: Lesson, at: datetime, *, done: bool, score: int) -> Record:
     text = times.to_text(at)
     before = record.lesson(lesson.id) or LessonProgress(lesson.id, text)
     completed_at = before.completed_at or (text if done else "")

@@ -9,16 +9,26 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from mock_server.rules import certificates, late_writes
-from mock_server.rules.completion import completed, lessons_of, opened, settled, with_lesson
+from mock_server.rules.completion import (
+    completed,
+    lessons_of,
+    opened,
+    settled,
+    with_lesson,
+    with_slides,
+    with_survey,
+)
 from mock_server.world import times
 from mock_server.world.courses import LessonKind
 from mock_server.world.progress import AssessmentSubmission, Attempt, DiscussionPost, HandIn, Record
+from mock_server.world.slides import SlideKind
 
 if TYPE_CHECKING:
     from mock_server.world.courses import Course, Lesson
     from mock_server.world.ids import Ids
     from mock_server.world.organisation import Organisation
     from mock_server.world.people import Person
+    from mock_server.world.slides import Slide
     from mock_server.world.world import World
 
 
@@ -56,6 +66,14 @@ class Desk:
             f"the course {self.course.title!r} has no lesson {wanted or f'of the kind {kind}'!r}"
         )
 
+    def survey(self, wanted: str | None) -> tuple[Lesson, Slide]:
+        """The survey with this id or question, or else the first one, and its lesson; LookupError without any."""
+        for lesson in self.lessons:
+            for slide in lesson.slides:
+                if slide.kind is SlideKind.SURVEY and (wanted is None or wanted in {slide.id, slide.title}):
+                    return lesson, slide
+        raise LookupError(f"the course {self.course.title!r} has no survey {wanted or ''}".rstrip())
+
 
 def write(desk: Desk, change: Callable[[Record], Record]) -> Record:
     """Let an action change the record, with all that follows from it; all of it or, on an error, nothing."""
@@ -82,6 +100,8 @@ def tried(desk: Desk, record: Record, lesson: Lesson, score: int, seconds: int) 
         attempts=(*record.attempts, attempt),
         time_spent_seconds=record.time_spent_seconds + seconds,
     )
+    if not success:
+        record = with_slides(record, lesson, desk.at, right=False)
     return with_lesson(record, lesson, desk.at, done=success, score=score)
 
 
@@ -109,6 +129,15 @@ def handed_in(desk: Desk, record: Record, lesson: Lesson, file_name: str, mark: 
     hand_in = HandIn(desk.ids.uuid("hand-in"), lesson.id, times.to_text(desk.at), file_name, mark)
     record = evolve(record, hand_ins=(*record.hand_ins, hand_in))
     return with_lesson(record, lesson, desk.at, done=True, score=mark or 0)
+
+
+def surveyed(desk: Desk, record: Record, question: str | None, answer: str) -> Record:
+    """A survey answered. ValueError for nothing, or for what is not among its options."""
+    lesson, slide = desk.survey(question)
+    if not answer or (slide.options and answer not in slide.options):
+        options = f"one of {', '.join(slide.options)}" if slide.options else "some text"
+        raise ValueError(f"the answer to {slide.title!r} must be {options}, not {answer!r}")
+    return with_survey(record, lesson, slide, desk.at, answer)
 
 
 def done(desk: Desk, record: Record, lesson: Lesson, score: int, seconds: int) -> Record:

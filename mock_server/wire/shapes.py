@@ -11,7 +11,16 @@ from mock_server.wire.answers import to_json
 from mock_server.world.courses import Course, CourseList, Lesson
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Group, PermissionSet, Person, Site, Status
-from mock_server.world.progress import Attempt, Enrolment, LessonProgress, Record, Tally
+from mock_server.world.progress import (
+    Attempt,
+    Enrolment,
+    LessonProgress,
+    LessonTally,
+    Record,
+    SlideTally,
+    Tally,
+)
+from mock_server.world.slides import Slide, SlideProgress
 
 Json = dict[str, Any]
 
@@ -162,6 +171,92 @@ def attempt(course_id: str, user_id: str, attempt: Attempt) -> Json:
         "completedDateTime": attempt.completed_at,
         "score": attempt.score,
         "success": attempt.success,
+    }
+
+
+def lesson_statistics(course: Course, lesson: Lesson, tally: LessonTally) -> Json:
+    """The figures of a lesson (A); the score is the mean over users who have opened it."""
+    return {
+        "courseId": course.id,
+        "lessonId": lesson.id,
+        "lessonTitle": lesson.title,
+        "totalUsers": tally.users,
+        "openedCount": tally.opened,
+        "completedCount": tally.completed,
+        "completionPercent": round(100 * tally.completed / tally.users, 2) if tally.users else 0.0,
+        "averageScore": round(tally.score_sum / tally.opened, 2) if tally.opened else 0.0,
+    }
+
+
+Event = tuple[Lesson, str, str]
+"""A lesson, what became of it ("opened" or "completed"), and when."""
+
+
+def lesson_event(course: Course, user_id: str, event: Event) -> Json:
+    """A lesson opened or completed (A)."""
+    lesson, kind, at = event
+    return {
+        "userId": user_id,
+        "courseId": course.id,
+        "lessonId": lesson.id,
+        "lessonTitle": lesson.title,
+        "eventType": kind,
+        "eventDateTime": at,
+    }
+
+
+def _slide(course: Course, lesson: Lesson, slide: Slide) -> Json:
+    return {
+        "courseId": course.id,
+        "lessonId": lesson.id,
+        "slideId": slide.id,
+        "slideTitle": slide.title,
+        "slideType": slide.kind,
+    }
+
+
+def slide_statistics(course: Course, lesson: Lesson, slide: Slide, tally: SlideTally) -> Json:
+    """The figures of a slide (A)."""
+    return {
+        **_slide(course, lesson, slide),
+        "viewedCount": tally.viewed,
+        "answeredCount": tally.answered,
+        "correctCount": tally.correct,
+    }
+
+
+def user_slide(course: Course, lesson: Lesson, slide: Slide, seen: SlideProgress | None) -> Json:
+    """What a user has seen and answered of a slide (A); one never viewed stands there with nothing."""
+    return {
+        **_slide(course, lesson, slide),
+        "viewed": seen is not None,
+        "viewedDateTime": seen.viewed_at if seen else "",
+        "answered": bool(seen and seen.answered_at),
+        "correct": bool(seen and seen.correct),
+    }
+
+
+def survey_question(course: Course, lesson: Lesson, slide: Slide) -> Json:
+    """What a survey asks (A)."""
+    return {
+        "id": slide.id,
+        "courseId": course.id,
+        "lessonId": lesson.id,
+        "question": slide.title,
+        "answerType": "choice" if slide.options else "text",
+        "options": list(slide.options),
+    }
+
+
+def survey_answer(course: Course, user_id: str, lesson: Lesson, seen: SlideProgress) -> Json:
+    """An answer to a survey (A)."""
+    return {
+        "questionId": seen.slide_id,
+        "userId": user_id,
+        "courseId": course.id,
+        "lessonId": lesson.id,
+        "answer": seen.answer,
+        "answeredDateTime": seen.answered_at,
     }
 
 

@@ -43,6 +43,7 @@ from mock_server.world.people import (
     digest,
 )
 from mock_server.world.progress import Enrolment, LessonProgress, Record
+from mock_server.world.slides import Slide, SlideKind
 from mock_server.world.world import World
 
 W = TypeVar("W", bound=World)
@@ -182,6 +183,12 @@ class OrganisationBuilder:
         """Make a lesson for `course`; further keywords are fields of `Lesson`."""
         at = self._since if created is None else created
         return Lesson(self._ids.content(at), title, times.to_text(at), **fields)
+
+    def slide(self, title: str, kind: SlideKind = SlideKind.CONTENT, *options: str) -> Slide:
+        """Make a slide for `lesson`; the first option of a question is the right one."""
+        # Ids of a kind of their own, so that those of courses and lessons stay what they are.
+        right = options[0] if kind is SlideKind.QUESTION else ""
+        return Slide(self._ids.uuid("slide"), title, kind, options, right)
 
     def assign(
         self,

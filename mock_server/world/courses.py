@@ -10,6 +10,7 @@ from attrs import field, frozen
 from attrs.validators import ge, le
 
 from mock_server.world import times
+from mock_server.world.slides import Slide, SlideKind
 
 if TYPE_CHECKING:
     from mock_server.world.people import Person
@@ -74,6 +75,7 @@ class Lesson:
     status: str = "Published"
     minimum_score: int = 0
     """0 to 100; reached by an attempt that passes."""
+    slides: tuple[Slide, ...] = ()
 
 
 @frozen
@@ -108,6 +110,12 @@ class Course:
     def is_published(self) -> bool:
         """Whether learners see it."""
         return self.status is CourseStatus.PUBLISHED
+
+    @property
+    def surveys(self) -> frozenset[str]:
+        """Ids of the slides that are surveys."""
+        slides = (slide for lesson in self.lessons for slide in lesson.slides)
+        return frozenset(slide.id for slide in slides if slide.kind is SlideKind.SURVEY)
 
 
 @frozen

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+from attrs import evolve
+
 from mock_server.policy import Policy
 from mock_server.world import demo_data as data
 from mock_server.world import times
@@ -15,6 +17,7 @@ from mock_server.world.history import past
 from mock_server.world.ids import Ids
 from mock_server.world.people import Group, Permission, Person, Seat, Site, Status
 from mock_server.world.progress import Record
+from mock_server.world.slides import SlideKind
 from mock_server.world.world import World
 
 _FOUNDED = datetime(2025, 11, 3, 8, tzinfo=UTC)
@@ -99,6 +102,10 @@ class _Nordwerk:
     def forklift(self) -> None:
         """The course that everything else is shown on: 37 people with recorded progress, some not begun."""
         lessons = [self._lesson(*line.split("|")) for line in data.FORKLIFT_LESSONS.strip().splitlines()]
+        slides = [
+            self.org.slide(title, SlideKind(kind), *options) for title, kind, *options in data.FORKLIFT_SLIDES
+        ]
+        lessons[0] = evolve(lessons[0], slides=tuple(slides))
         course = self.org.course(
             "Forklift basics",
             created=_FOUNDED,

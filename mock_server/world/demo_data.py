@@ -90,6 +90,14 @@ What nearly went wrong? | discussion
 Your site's risk assessment | assignment
 """
 
+# Title, kind, and what there is to choose from, the right answer of a question first.
+FORKLIFT_SLIDES: tuple[tuple[str, ...], ...] = (
+    ("The yard from above", "content"),
+    ("Who has right of way at gate 4?", "question", "Whoever is on foot", "The truck", "The lorry"),
+    ("How sure do you feel of the rules of the yard?", "survey", "Very", "Fairly", "Not yet"),
+)
+"""Of its first lesson."""
+
 # Title, status, lessons, settings, to whom it is assigned, what part of them has begun (in tenths).
 COURSES: tuple[tuple[str, str, int, dict[str, Any], tuple[str, str], int], ...] = (
     ("Forklift Basics", "Archived", 3, {"locale": "en-GB"}, ("group", "Fahrer"), 8),

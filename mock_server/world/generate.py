@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from mock_server.world.builder import WorldBuilder
+from mock_server.world.builder import OrganisationBuilder, WorldBuilder
 from mock_server.world.courses import Course, LessonKind
 from mock_server.world.history import past
 from mock_server.world.people import Person
+from mock_server.world.slides import Slide, SlideKind
 from mock_server.world.staff import add_staff
 
 _SINCE = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -57,7 +58,14 @@ def build_generated(users: int, courses: int, seed: int, *, now: datetime | None
     ]
     made = []
     for number in range(1, courses + 1):
-        lessons = [org.lesson(f"{kind.value.capitalize()} {number}", kind=kind) for kind in _LESSONS]
+        lessons = [
+            org.lesson(
+                f"{kind.value.capitalize()} {number}",
+                kind=kind,
+                slides=_slides(org, number) if kind is LessonKind.CONTENT else (),
+            )
+            for kind in _LESSONS
+        ]
         course = org.course(
             f"{_TOPICS[number % len(_TOPICS)]} {number}",
             created=_SINCE + timedelta(minutes=number),
@@ -82,6 +90,15 @@ def build_generated(users: int, courses: int, seed: int, *, now: datetime | None
     )
     builder.token("teamlead", lead)
     return builder
+
+
+def _slides(org: OrganisationBuilder, number: int) -> tuple[Slide, ...]:
+    """One of each kind."""
+    return (
+        org.slide(f"Slide {number}"),
+        org.slide(f"Question {number}?", SlideKind.QUESTION, "Right", "Wrong"),
+        org.slide(f"How was lesson {number}?", SlideKind.SURVEY, "Good", "So-so", "Bad"),
+    )
 
 
 def _begin(builder: WorldBuilder, course: Course, people: list[Person]) -> None:

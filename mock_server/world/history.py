@@ -18,9 +18,11 @@ from mock_server.world.progress import (
     LessonProgress,
     Record,
 )
+from mock_server.world.slides import SlideKind, SlideProgress, surveyed, worked_through
 
 _PACE = timedelta(hours=3)
 _LESSON_SECONDS = 420
+_OPINION = "Kurz und verständlich."
 
 
 @define
@@ -32,9 +34,11 @@ class _Traces:
     submissions: list[AssessmentSubmission] = field(factory=list)
     posts: list[DiscussionPost] = field(factory=list)
     hand_ins: list[HandIn] = field(factory=list)
+    slides: tuple[SlideProgress, ...] = ()
 
     def leave(self, ids: Ids, lesson: Lesson, at: str, score: int, *, done: bool) -> None:
-        """What somebody leaves in one lesson, according to its kind."""
+        """What somebody leaves in one lesson, according to its kind, and on its slides."""
+        self._work_through(lesson, at, score, done=done)
         if lesson.kind is LessonKind.ASSESSMENT:
             submission = AssessmentSubmission(ids.uuid("submission"), lesson.id, at, score)
             signed = AssessmentSubmission(submission.id, lesson.id, at, score, "Jonas Krüger", at)
@@ -50,6 +54,14 @@ class _Traces:
         self.lessons.append(
             LessonProgress(lesson.id, at, at if done else "", 100.0 if done else 0.0, score if done else 0)
         )
+
+    def _work_through(self, lesson: Lesson, at: str, score: int, *, done: bool) -> None:
+        """The slides; of those who complete a lesson the ones with an even score answer its surveys."""
+        self.slides = worked_through(self.slides, lesson.slides, at, right=done)
+        for slide in lesson.slides:
+            if slide.kind is SlideKind.SURVEY and done and score % 2 == 0:
+                answer = slide.options[score % len(slide.options)] if slide.options else _OPINION
+                self.slides = surveyed(self.slides, slide, at, answer)
 
 
 def past(
@@ -86,4 +98,5 @@ def past(
         submissions=tuple(traces.submissions),
         posts=tuple(traces.posts),
         hand_ins=tuple(traces.hand_ins),
+        slides=traces.slides,
     )

@@ -63,6 +63,7 @@ class Organisation:
         if course.id in self.assigned:
             self.courses[course.id] = course
             self.progress[course.id].forget_rows()
+            self.progress[course.id].changes += 1  # its lessons may be others now
             return
         last = next(reversed(self.courses), "")
         self.append_course(course)

@@ -14,7 +14,9 @@ from datetime import datetime
 from attrs import define, field, frozen
 
 from mock_server.world.clock import Clock
+from mock_server.world.counted import Counted
 from mock_server.world.past import Past
+from mock_server.world.slides import SlideProgress
 from mock_server.world.walks import Walks
 from mock_server.world.written import Written
 
@@ -96,6 +98,7 @@ class Record:
     submissions: tuple[AssessmentSubmission, ...] = ()
     posts: tuple[DiscussionPost, ...] = ()
     hand_ins: tuple[HandIn, ...] = ()
+    slides: tuple[SlideProgress, ...] = ()
 
     @property
     def is_recorded(self) -> bool:
@@ -154,6 +157,37 @@ class Tally:
         self.completed += sign * bool(record.completed_at)
         self.recorded += sign * record.is_recorded
         self.score_sum += sign * record.score
+
+
+@define
+class LessonTally:
+    """Counts over those for whom a lesson counts."""
+
+    users: int = 0
+    opened: int = 0
+    completed: int = 0
+    score_sum: int = 0
+
+    def count(self, reached: LessonProgress) -> None:
+        """Add what one of them has reached."""
+        self.opened += 1
+        self.completed += bool(reached.completed_at)
+        self.score_sum += reached.score
+
+
+@define
+class SlideTally:
+    """Counts over those who have viewed a slide."""
+
+    viewed: int = 0
+    answered: int = 0
+    correct: int = 0
+
+    def count(self, seen: SlideProgress) -> None:
+        """Add what one of them has seen and answered."""
+        self.viewed += 1
+        self.answered += bool(seen.answered_at)
+        self.correct += bool(seen.correct)
 
 
 @define(eq=False)
@@ -246,6 +280,7 @@ class ProgressTable:
     clock: Clock | None = None
     """Set while the partitions keep what was before their latest changes."""
     walks: Walks = field(factory=Walks, repr=False)
+    counted: Counted = field(factory=Counted, repr=False)
     written: Written = field(factory=Written, repr=False)
 
     def __getitem__(self, course_id: str) -> CourseProgress:

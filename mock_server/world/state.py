@@ -231,6 +231,10 @@ def _check(state: OrganisationState, where: str) -> None:
         if unknown := person.permission_sets - sets:
             listed = ", ".join(sorted(unknown))
             raise StateError(f"{where}.people[{number}]: there is no permission set {listed}")
+    _once(
+        (slide.id for each in state.courses for lesson in each.course.lessons for slide in lesson.slides),
+        f"{where}: slides of courses",
+    )
     for number, each in enumerate(state.courses):
         for kind in (each.enrolments, each.records, each.reset_at):
             if missing := kind.keys() - people:

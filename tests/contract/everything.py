@@ -11,6 +11,8 @@ from mock_server.mock import TokenName
 from mock_server.operations.table import OPERATIONS
 from mock_server.wire.message import Request
 
+_ANALYTICS = "/training/analytics/v1"
+
 # Operations by name, as method, path and JSON body; {course}, {user} and the like stand for every one in turn.
 _ASKED: dict[str, tuple[str, str, object]] = {
     "WhoAmI": ("GET", "/accounts/user/v1/user:WhoAmI", None),
@@ -29,6 +31,13 @@ _ASKED: dict[str, tuple[str, str, object]] = {
     "GetCourseStatistics": ("GET", "/training/analytics/v1/courses/statistics?pageSize=1000", None),
     "GetUserLessonProgress": ("GET", "/training/analytics/v1/users/{user}/lessons/progress", None),
     "ListLessonAttempts": ("GET", "/training/analytics/v1/lessons/attempts?pageSize=1000", None),
+    "GetLessonStatistics": ("GET", f"{_ANALYTICS}/lessons/statistics?pageSize=1000", None),
+    "ListLessonProgressEvents": ("GET", f"{_ANALYTICS}/lessons/progress/events?pageSize=1000", None),
+    "ListUserLessonProgressEvents": ("GET", f"{_ANALYTICS}/users/{{user}}/lessons/progress/events", None),
+    "GetSlideStatistics": ("GET", f"{_ANALYTICS}/slides/statistics?pageSize=1000", None),
+    "GetUserSlideStatistics": ("GET", f"{_ANALYTICS}/users/{{user}}/slides/statistics", None),
+    "ListSurveyQuestionDefinitions": ("GET", f"{_ANALYTICS}/surveys/questionDefinitions", None),
+    "ListSurveyAnswers": ("GET", f"{_ANALYTICS}/surveys/answers?pageSize=1000", None),
     "ListUsers": ("POST", "/users/v1/users/list", {"list_all": True}),
     "Feed /feed/users": ("GET", "/feed/users", None),
     "Feed /feed/groups": ("GET", "/feed/groups", None),

@@ -19,7 +19,8 @@ from mock_server.live import LiveWorld
 from mock_server.world.builder import OrganisationBuilder, WorldBuilder
 from mock_server.world.courses import Course, CourseStatus, Due, DueKind, LessonKind
 from mock_server.world.people import Permission, Person, Seat, Status
-from mock_server.world.progress import Record
+from mock_server.world.progress import LessonProgress, Record
+from mock_server.world.slides import Slide, SlideKind, SlideProgress
 from mock_server.world.times import to_text
 
 BEGAN = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -33,6 +34,9 @@ FORKLIFT, FIRE, DRAFT, ARCHIVED = (
 
 INDUCTION, SAFETY, HIDDEN = "Induction", "Safety", "Hidden"
 """A learning path, a collection, and one of either that a learner sees nothing of: unpublished, or of another site."""
+
+SURVEY = "What was unclear?"
+"""Asked in the first lesson of "Forklift basics"; anna and cleo have answered."""
 
 RECORDED = ("anna", "ben", "cleo", "dora")
 """Those with recorded progress in "Forklift basics"."""
@@ -166,7 +170,7 @@ def _staff(builder: WorldBuilder, org: OrganisationBuilder, group: str, site: st
 
 def _forklift(org: OrganisationBuilder) -> Course:
     lessons = [
-        org.lesson("Controls"),
+        org.lesson("Controls", slides=_slides(org)),
         org.lesson("Signs", kind=LessonKind.QUIZ, minimum_score=80),
         org.lesson("Driving test", kind=LessonKind.ASSESSMENT, minimum_score=70),
         org.lesson("Near misses", kind=LessonKind.DISCUSSION),
@@ -183,18 +187,30 @@ def _forklift(org: OrganisationBuilder) -> Course:
     )
 
 
+def _slides(org: OrganisationBuilder) -> tuple[Slide, ...]:
+    return (
+        org.slide("The dashboard"),
+        org.slide("Which lever lifts?", SlideKind.QUESTION, "The left one", "The right one"),
+        org.slide(SURVEY, SlideKind.SURVEY),
+    )
+
+
 def _neighbour(builder: WorldBuilder) -> tuple[str, str]:
     org = builder.organisation("Nordwerk Ltd")
     outsider = org.person(
         "Olga", "Outside", "olga@ltd.example", permission_sets=[org.permission_sets["Administrator"]]
     )
     stranger = org.person("Anna", "Müller", "anna@ltd.example")
-    course = org.course(FORKLIFT, lessons=1, certificate=True)
+    asked = org.slide(SURVEY, SlideKind.SURVEY)
+    course = org.course(FORKLIFT, lessons=[org.lesson("Lesson 1", slides=(asked,))], certificate=True)
     org.assign(course, users=[stranger])
     org.path(INDUCTION, [course], everyone=True)
     org.collection(SAFETY, [course], everyone=True)
     at = to_text(BEGAN)
-    org.record(course.id, stranger.id, Record(BEGAN, at, at, 1, 100.0, 99))
+    answered = SlideProgress(asked.id, at, "Ask at the other gate.", at)
+    reached = LessonProgress(course.lessons[0].id, at, at, 100.0, 99)
+    record = Record(BEGAN, at, at, 1, 100.0, 99, lessons=(reached,), slides=(answered,))
+    org.record(course.id, stranger.id, record)
     builder.token("outsider", outsider)
     return stranger.id, course.id
 
@@ -217,6 +233,8 @@ def _history(mock: MockTraining) -> None:
         (world.open, FIRE, "emil", {}),
         (world.complete_course, DRAFT, "anna", {"score": 62}),
         (world.complete_course, ARCHIVED, "ben", {"score": 61}),
+        (world.answer_survey, FORKLIFT, "anna", {"answer": "The horn is hard to reach."}),
+        (world.answer_survey, FORKLIFT, "cleo", {"answer": "Which pedal is which."}),
     ]
     for action, course, name, details in steps:
         world.clock.advance(timedelta(hours=1, milliseconds=7))

@@ -61,7 +61,8 @@ def test_R13_assessments_discussions_and_assignments_are_cleared(stage: Stage, p
         return found
 
     # anna and ben: 5 lessons with 2 attempts, 1 signed assessment, 1 post, 1 hand-in each; cleo: 2 attempts, an
-    # unsigned assessment with a mark and a hand-in in 4 lessons; dora: one post in one lesson.
+    # unsigned assessment with a mark and a hand-in in 4 lessons; dora: one post in one lesson. Anna, ben and
+    # cleo: the three slides of the first lesson; anna and cleo: an answer to its survey.
     assert cleared() == {
         "lessonProgress": 15,
         "attempts": 6,
@@ -70,6 +71,8 @@ def test_R13_assessments_discussions_and_assignments_are_cleared(stage: Stage, p
         "assessmentSignOffs": 2,
         "discussionPosts": 3,
         "assignmentHandIns": 3,
+        "slideProgress": 9,
+        "surveyAnswers": 2,
         "certificates": 2,
         "dueDatesRestarted": 4,
     }

@@ -189,6 +189,18 @@ class WatchedWorld(RuleBasedStateMachine):
                 for lesson in course["lessons"] if record else ():
                     self.lesson_is_sound(lesson, record)
 
+    @invariant()
+    def figures_of_lessons_and_slides_equal_a_recomputation_too(self) -> None:
+        """R14."""
+        organisation = self.org(self.mock.world.snapshot())
+        lessons = self.read("/training/analytics/v1/lessons/statistics", "pageSize=1000")["items"]
+        slides = self.read("/training/analytics/v1/slides/statistics", "pageSize=1000")["items"]
+        courses = sorted(organisation["courses"])
+        assert lessons == [row for each in courses for row in model.lesson_statistics(organisation, each)]
+        assert [
+            (row["slideId"], row["viewedCount"], row["answeredCount"], row["correctCount"]) for row in slides
+        ] == [row for each in courses for row in model.slide_counts(organisation, each)]
+
     def row_is_sound(self, row: Json, figures: Json) -> None:
         assert (bool(row["opened_at"]), bool(row["completed_at"])) == (
             figures["opened"],
@@ -218,7 +230,7 @@ class WatchedWorld(RuleBasedStateMachine):
         assert not [text for text in self.gone if text.encode() in shown]
         assert self.gone.isdisjoint(model.texts(self.mock.world.snapshot()))
 
-    def read(self, path: str) -> Json:
+    def read(self, path: str, query: str = "") -> Json:
         headers = (("user-agent", "tests/1"), ("authorization", f"Bearer {self.mock.token('admin')}"))
-        answer: Json = json.loads(self.mock.handle(Request("GET", path, "", headers)).body)
+        answer: Json = json.loads(self.mock.handle(Request("GET", path, query, headers)).body)
         return answer

@@ -59,7 +59,30 @@ def lesson_from_traces(lesson: Json, record: Json) -> tuple[list[str], int] | No
     done += [trace["handed_in_at"] for trace in mine["hand_ins"]]
     scores = [trace["score"] for trace in mine["attempts"]]
     scores += [trace["mark"] or 0 for trace in mine["submissions"] + mine["hand_ins"]]
-    return (done, max(scores, default=0)) if any(mine.values()) else None
+    is_opened = any(mine.values()) or bool(surveys_answered(lesson, record))
+    return (done, max(scores, default=0)) if is_opened else None
+
+
+def surveys_answered(lesson: Json, record: Json) -> set[str]:
+    """The surveys of a lesson that somebody has answered."""
+    asked = {slide["id"] for slide in lesson["slides"] if slide["kind"] == "survey"}
+    return {seen["slide_id"] for seen in record["slides"] if seen["answer"]} & asked
+
+
+def slide_from_traces(slide: Json, lesson: Json, record: Json) -> tuple[bool, bool, bool]:
+    """Whether a slide was viewed, answered, and answered rightly, by what else was left in its lesson."""
+    done = (lesson_from_traces(lesson, record) or ([], 0))[0]
+    tried = any(trace["lesson_id"] == lesson["id"] for trace in record["attempts"])
+    worked = bool(done) or any(
+        trace["lesson_id"] == lesson["id"]
+        for kind in ("attempts", "submissions", "posts", "hand_ins")
+        for trace in record[kind]
+    )
+    if slide["kind"] == "survey":
+        answered = slide["id"] in surveys_answered(lesson, record)
+        return worked or answered, answered, False
+    is_question = slide["kind"] == "question"
+    return worked, is_question and (tried or bool(done)), is_question and bool(done)
 
 
 def figures_from_traces(course: Json, record: Json | None) -> Json:
@@ -93,6 +116,42 @@ def statistics(organisation: Json, course_id: str) -> Json:
         "completionPercent": round(100 * completed / len(rows), 2) if rows else 0.0,
         "averageScore": round(fmean(row["score"] for row in opened), 2) if opened else 0.0,
     }
+
+
+def lesson_statistics(organisation: Json, course_id: str) -> list[Json]:
+    """R14: the figures of every lesson of a course, from the traces of everybody on its roster."""
+    people, records = roster(organisation, course_id), organisation["records"][course_id]
+    found = []
+    for lesson in organisation["courses"][course_id]["lessons"]:
+        left = [lesson_from_traces(lesson, records[each]) for each in people if each in records]
+        opened = [each for each in left if each]
+        completed = sum(bool(each[0]) for each in opened)
+        found.append(
+            {
+                "courseId": course_id,
+                "lessonId": lesson["id"],
+                "lessonTitle": lesson["title"],
+                "totalUsers": len(people),
+                "openedCount": len(opened),
+                "completedCount": completed,
+                "completionPercent": round(100 * completed / len(people), 2) if people else 0.0,
+                "averageScore": round(fmean(each[1] for each in opened), 2) if opened else 0.0,
+            }
+        )
+    return found
+
+
+def slide_counts(organisation: Json, course_id: str) -> list[tuple[str, int, int, int]]:
+    """R14: by how many every slide of a course was viewed, answered and answered rightly, from the traces."""
+    records = organisation["records"][course_id]
+    rows = [records[each] for each in roster(organisation, course_id) if each in records]
+    found = []
+    for lesson in organisation["courses"][course_id]["lessons"]:
+        for slide in lesson["slides"]:
+            left = [slide_from_traces(slide, lesson, row) for row in rows]
+            viewed, answered, right = (sum(each[n] for each in left) for n in range(3))
+            found.append((slide["id"], viewed, answered, right))
+    return found
 
 
 def recorded(organisation: Json, course_id: str, eligibility: str) -> list[str]:

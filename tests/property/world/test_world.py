@@ -100,6 +100,11 @@ class WorldMachine(WatchedWorld):
         file = f"sheet {self.now.isoformat()}.pdf"
         self.act(name, FORKLIFT, hours, self.mock.world.hand_in_assignment, file_name=file, mark=mark)
 
+    @rule(name=names, hours=ages)
+    def answer_survey(self, name: str, hours: int | None) -> None:
+        answer = f"unclear at {self.now.isoformat()}"
+        self.act(name, FORKLIFT, hours, self.mock.world.answer_survey, answer=answer)
+
     # --- assignments ---
 
     @rule(

@@ -380,6 +380,7 @@ def test_R12_a_preview_says_what_goes_and_changes_nothing(mock: MockTraining, ad
     records = mock.world.main.progress[course_id(mock)].records
     kept = [records[user] for user in recorded(mock)]
     submissions = [sent for record in kept for sent in record.submissions]
+    slides = [sent for record in kept for sent in record.slides]
     answer = admin.post(PREVIEW, {"courseId": course_id(mock), "allUsers": True}).json
     assert answer["course"] == {"id": course_id(mock), "title": FORKLIFT, "status": "Published"}
     assert answer["usersToReset"] == 37
@@ -393,6 +394,8 @@ def test_R12_a_preview_says_what_goes_and_changes_nothing(mock: MockTraining, ad
         "assessmentSignOffs": sum(bool(sent.signed_off_at) for sent in submissions),
         "discussionPosts": sum(len(record.posts) for record in kept),
         "assignmentHandIns": sum(len(record.hand_ins) for record in kept),
+        "slideProgress": len(slides),
+        "surveyAnswers": sum(sent.answered_at != "" and sent.correct is None for sent in slides),
         "certificates": done,
         "dueDatesRestarted": 37,
     }

@@ -169,6 +169,12 @@ CASES: list[tuple[str, Callable[..., object], LessonKind, dict[str, Any]]] = [
         LessonKind.ASSIGNMENT,
         {"file_name": "x.pdf", "mark": 9},
     ),
+    (
+        "answer-survey",
+        LiveWorld.answer_survey,
+        LessonKind.DISCUSSION,
+        {"answer": "Fairly", "question": "How sure do you feel of the rules of the yard?"},
+    ),
 ]
 
 
@@ -194,6 +200,12 @@ def test_a_lesson_is_completed_by_title_score_and_seconds(mock: MockTraining, co
     answer = do(control, "complete-lesson", lesson=lesson.title, score=91, seconds=12)
     assert answer.json["record"]["attempts"][-1]["score"] == 91
     assert do(control, "complete-lesson").message == "lesson must be given, as an id or a title."
+
+
+def test_a_survey_needs_an_answer_that_fits(control: Speaker) -> None:
+    assert do(control, "answer-survey").message == "answer must be given."
+    assert "must be one of Very, Fairly, Not yet" in do(control, "answer-survey", answer="Maybe").message
+    assert "no survey" in do(control, "answer-survey", answer="Very", question="nowhere").message
 
 
 def test_every_action_of_the_world_is_there_and_tested() -> None:

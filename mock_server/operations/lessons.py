@@ -1,0 +1,108 @@
+"""How lessons stand, and when they were opened and completed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from mock_server.operations.call import Call
+from mock_server.operations.paging import numbered, numbered_part
+from mock_server.operations.selection import (
+    courses_asked,
+    courses_of_user,
+    members,
+    on_roster,
+    parts,
+    total,
+    users_asked,
+)
+from mock_server.rules.completion import lessons_of
+from mock_server.wire import shapes
+from mock_server.wire.message import Response
+from mock_server.wire.shapes import Event, Json
+from mock_server.world.courses import Course, Lesson
+from mock_server.world.progress import CourseProgress, LessonTally
+from mock_server.world.walks import Weigh, rows_after
+
+Tallies = dict[str, LessonTally]
+
+
+def lesson_statistics(call: Call) -> Response:
+    """GET /training/analytics/v1/lessons/statistics."""
+    team = members(call)
+    found = [(course, lesson) for course in courses_asked(call) for lesson in course.lessons]
+
+    def shape(row: tuple[Course, Lesson]) -> Json:
+        course, lesson = row
+        return shapes.lesson_statistics(course, lesson, tallies(call, course, team)[lesson.id])
+
+    return numbered(call, found, shape)
+
+
+def tallies(call: Call, course: Course, users: Sequence[str] | None) -> Tallies:
+    """The figures of every lesson of a course over these users, kept until something in it changes."""
+    table = call.organisation.progress
+    progress = table[course.id]
+    return table.counted.figures(
+        ("lessons", users),
+        course.id,
+        (course, progress, progress.changes),
+        lambda: _counted(course, progress, on_roster(progress, users)),
+    )
+
+
+def _counted(course: Course, progress: CourseProgress, users: Iterable[str]) -> Tallies:
+    found = {lesson.id: LessonTally() for lesson in course.lessons}
+    for user_id in users:
+        lessons = lessons_of(course, progress.enrolments[user_id])
+        for lesson in lessons:
+            found[lesson.id].users += 1
+        record = progress.records.get(user_id)
+        theirs = {lesson.id for lesson in lessons} if record else ()
+        for reached in record.lessons if record else ():
+            if reached.lesson_id in theirs:
+                found[reached.lesson_id].count(reached)
+    return found
+
+
+def lesson_events(call: Call) -> Response:
+    """GET /training/analytics/v1/lessons/progress/events."""
+    return _events(call, users_asked(call), courses_asked(call))
+
+
+def user_lesson_events(call: Call) -> Response:
+    """GET /training/analytics/v1/users/{userId}/lessons/progress/events."""
+    user_id, courses = courses_of_user(call)
+    return _events(call, [user_id], courses)
+
+
+def _events(call: Call, users: Sequence[str] | None, courses: Iterable[Course]) -> Response:
+    """By course and user, lesson by lesson, opened before completed."""
+    found = parts(call, "lesson events", users, courses, _weigh)
+    table, known = call.organisation.progress, call.organisation.courses
+
+    def after(offset: int) -> Iterator[Json]:
+        return (
+            shapes.lesson_event(known[course_id], user_id, event)
+            for course_id, user_id, skip in rows_after(found, offset)
+            for event in islice(_of_user(known[course_id], table[course_id], user_id), skip, None)
+        )
+
+    return numbered_part(call, total(found), after)
+
+
+def _weigh(course: Course) -> Weigh:
+    return lambda progress, user_id: sum(1 for _ in _of_user(course, progress, user_id))
+
+
+def _of_user(course: Course, progress: CourseProgress, user_id: str) -> Iterator[Event]:
+    record = progress.records.get(user_id)
+    if record is None:
+        return
+    reached = {each.lesson_id: each for each in record.lessons}
+    for lesson in lessons_of(course, progress.enrolments[user_id]):
+        found = reached.get(lesson.id)
+        if found is not None:
+            yield lesson, "opened", found.opened_at
+            if found.completed_at:
+                yield lesson, "completed", found.completed_at
