@@ -58,6 +58,34 @@ OFFERED: dict[str, tuple[str, Call]] = {
         "analytics.lesson_progress",
         lambda client, plant: list(client.analytics.lesson_progress(plant.id("anna"))),
     ),
+    "GetLessonStatistics": (
+        "analytics.lesson_statistics",
+        lambda client, _: list(client.analytics.lesson_statistics()),
+    ),
+    "ListLessonProgressEvents": (
+        "analytics.lesson_events",
+        lambda client, _: list(client.analytics.lesson_events()),
+    ),
+    "ListUserLessonProgressEvents": (
+        "analytics.user_lesson_events",
+        lambda client, plant: list(client.analytics.user_lesson_events(plant.id("anna"))),
+    ),
+    "GetSlideStatistics": (
+        "analytics.slide_statistics",
+        lambda client, _: list(client.analytics.slide_statistics()),
+    ),
+    "GetUserSlideStatistics": (
+        "analytics.user_slides",
+        lambda client, plant: list(client.analytics.user_slides(plant.id("anna"))),
+    ),
+    "ListSurveyQuestionDefinitions": (
+        "analytics.survey_questions",
+        lambda client, _: list(client.analytics.survey_questions()),
+    ),
+    "ListSurveyAnswers": (
+        "analytics.survey_answers",
+        lambda client, _: list(client.analytics.survey_answers()),
+    ),
     "ListUsers": ("users.list", lambda client, _: list(client.users.list())),
     "ListPermissionSets": ("permissions.list", lambda client, _: list(client.permissions.list())),
     "ListPaths": ("paths.list", lambda client, _: list(client.paths.list())),
@@ -92,14 +120,7 @@ BESIDE = {
 """Methods that are made of others' operations."""
 
 NOT_ASKED = {
-    "ListLessonProgressEvents": "analytics.lesson_events",
-    "GetLessonStatistics": "analytics.lesson_statistics",
-    "GetSlideStatistics": "analytics.slide_statistics",
     "ListRapidRefreshAnswers": "analytics.rapid_refresh_answers",
-    "ListSurveyAnswers": "analytics.survey_answers",
-    "ListSurveyQuestionDefinitions": "analytics.survey_questions",
-    "ListUserLessonProgressEvents": "analytics.user_lesson_events",
-    "GetUserSlideStatistics": "analytics.user_slides",
     "ListLeaderboards": "leaderboards.list",
     "GetLeaderboardRankings": "leaderboards.rankings",
     "ListRapidRefreshes": "rapid_refreshes.list",
