@@ -23,6 +23,11 @@ class Reason(Enum):
         5,
         "No such collection in the token's organisation, or none its owner may see.",
     )
+    RAPID_REFRESH_NOT_FOUND = (
+        404,
+        5,
+        "No such rapid refresh in the token's organisation, or none its owner may see.",
+    )
     USER_NOT_FOUND = (404, 5, "No such user in the token's organisation, or none its owner may see.")
     GROUP_NOT_FOUND = (404, 5, "No such group in the token's organisation.")
     SITE_NOT_FOUND = (404, 5, "No such site in the token's organisation.")

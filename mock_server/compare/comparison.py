@@ -29,6 +29,7 @@ _TAKEN_FROM = {
     "userId": ("WhoAmI", "", "user_id"),
     "pathId": ("ListPaths", "items", "id"),
     "courseCollectionId": ("ListCollections", "items", "id"),
+    "rapidRefreshId": ("ListRapidRefreshes", "items", "id"),
 }
 """Where a path's parameter comes from: an operation, its list and the field."""
 

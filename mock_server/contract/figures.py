@@ -110,6 +110,18 @@ FIGURES: dict[str, Schema] = {
             "answeredDateTime": date_or_none(),
         },
     ),
+    "RapidRefreshAnswer": answer(
+        "A",
+        {
+            "rapidRefreshId": text(),
+            "questionId": text(),
+            "userId": text(),
+            "answer": text(),
+            "correct": flag(),
+            "answeredDateTime": date_or_none(),
+        },
+    ),
+    "RapidRefreshAnswers": numbered("RapidRefreshAnswer", "A"),
     "CourseStatisticsPage": numbered("CourseStatistics", "A"),
     "LessonProgressPage": numbered("LessonProgress", "A"),
     "LessonAttempts": numbered("LessonAttempt", "A"),

@@ -75,6 +75,9 @@ LINKS: dict[str, dict[str, Any]] = {
             "ListCoursesOfCollection", "The courses of the first of them.", courseCollectionId=_FIRST
         ),
     },
+    "ListRapidRefreshes": {
+        "RapidRefresh": _to("GetRapidRefresh", "The first of them and its questions.", rapidRefreshId=_FIRST),
+    },
     "ListTrainingCourseProgress": {
         "Lessons": _to(
             "GetUserLessonProgress",
@@ -91,6 +94,11 @@ LINKS: dict[str, dict[str, Any]] = {
         ),
     },
     "ListUsers": {
+        "RapidRefreshAnswers": _to(
+            "ListRapidRefreshAnswers",
+            "What the user has answered in rapid refreshes.",
+            userId="$response.body#/users/0/user_id",
+        ),
         "Lessons": _to(
             "GetUserLessonProgress",
             "How far the user is, lesson by lesson.",

@@ -37,6 +37,14 @@ _INFO = {
 
 _COURSE_LIST = {"id": text(), "title": text(), "isPublished": flag()}
 
+_REFRESH = {
+    "id": text(),
+    "title": text(),
+    "isPublished": flag(),
+    "questionCount": whole(),
+    "createdDatetime": date_or_none(),
+}
+
 _ROWS: dict[str, Schema] = {
     "WhoAmI": answer(
         "P", {"user_id": text(), "organisation_id": text(), "firstname": text(), "lastname": text()}
@@ -103,6 +111,17 @@ _ROWS: dict[str, Schema] = {
         courses="A",
     ),
     "Collection": answer("A", _COURSE_LIST),
+    "RapidRefreshInList": answer("A", _REFRESH),
+    "RapidRefresh": answer(
+        "A",
+        {
+            **_REFRESH,
+            "questions": many(
+                answer("A", {"id": text(), "question": text(), "options": many(text())}),
+                "Which option is right is not shown.",
+            ),
+        },
+    ),
     "ProgressRow": answer(
         "P",
         {
@@ -221,6 +240,7 @@ _PAGES: dict[str, Schema] = {
     "Courses": numbered("Course", "O"),
     "Paths": numbered("PathInList", "T"),
     "Collections": numbered("Collection", "A"),
+    "RapidRefreshes": numbered("RapidRefreshInList", "A"),
     "LessonsOfCourse": answer("T", {"lessons": many(reference("LessonOfCourse"))}),
     "ProgressPage": answer(
         "P",

@@ -75,6 +75,7 @@ PATH_PARAMETERS = {
     "courseCollectionId": sent_id("The collection."),
     "userId": sent_id("The user."),
     "pathId": sent_id("The path."),
+    "rapidRefreshId": sent_id("The rapid refresh."),
     "id": sent_id("What is asked for."),
 }
 
@@ -212,6 +213,13 @@ TERMS: dict[str, Terms] = {
     "GetSlideStatistics": Terms("How slides stand.", "SlideStatisticsPage", _DENIED),
     "GetUserSlideStatistics": Terms(
         "What a user has seen and answered, slide by slide.", "UserSlides", (Reason.USER_NOT_FOUND,)
+    ),
+    "ListRapidRefreshAnswers": Terms("List answers in rapid refreshes.", "RapidRefreshAnswers", _DENIED),
+    "ListRapidRefreshes": Terms(
+        "List rapid refreshes; learners see what is published and assigned to them.", "RapidRefreshes"
+    ),
+    "GetRapidRefresh": Terms(
+        "Show a rapid refresh and its questions.", "RapidRefresh", (Reason.RAPID_REFRESH_NOT_FOUND,)
     ),
     "ListSurveyQuestionDefinitions": Terms("List what surveys ask.", "SurveyQuestions", _DENIED),
     "ListSurveyAnswers": Terms("List answers to surveys.", "SurveyAnswers"),

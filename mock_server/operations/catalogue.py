@@ -44,7 +44,7 @@ def get_lesson(call: Call) -> Response:
 
 def list_paths(call: Call) -> Response:
     """GET /training/paths/v1."""
-    found = visibility.course_lists(call.actor, call.reach, call.organisation.paths)
+    found = visibility.assigned_lists(call.actor, call.reach, call.organisation.paths)
     return numbered(call, found, shapes.course_list)
 
 
@@ -59,7 +59,7 @@ def get_path(call: Call) -> Response:
 
 def list_collections(call: Call) -> Response:
     """GET /training/collections/v1."""
-    found = visibility.course_lists(call.actor, call.reach, call.organisation.collections)
+    found = visibility.assigned_lists(call.actor, call.reach, call.organisation.collections)
     return numbered(call, found, shapes.course_list)
 
 
@@ -76,5 +76,5 @@ def courses_of_collection(call: Call) -> Response:
 
 def _seen(call: Call, lists: dict[str, CourseList], wanted: str) -> CourseList | None:
     """The one with this id, unless it is hidden: hidden and unknown look alike (R04)."""
-    seen = visibility.course_lists(call.actor, call.reach, lists)
+    seen = visibility.assigned_lists(call.actor, call.reach, lists)
     return next((each for each in seen if each.id == wanted), None)

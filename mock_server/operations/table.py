@@ -11,6 +11,7 @@ from mock_server.operations import (
     lessons,
     people,
     progress,
+    refreshes,
     resets,
     slides,
     webhooks,
@@ -23,6 +24,7 @@ from mock_server.rules.permissions import Family
 
 _ANALYTICS = "/training/analytics/v1"
 _PATHS = "/training/paths/v1"
+_REFRESHES = "/training/rapid-refresh/v1"
 _COLLECTIONS = "/training/collections/v1"
 _RESET = "/training/courseprogress/v1/reset"
 _TEAM_FIGURES, _OWN_ROWS = Family.ANALYTICS, Family.PROGRESS
@@ -47,6 +49,13 @@ _FIGURES = (
         slides.survey_questions,
         _TEAM_FIGURES,
         _COURSE,
+    ),
+    (
+        "ListRapidRefreshAnswers",
+        "rapidRefresh/answers",
+        refreshes.refresh_answers,
+        _TEAM_FIGURES,
+        ("userId",),
     ),
     ("ListSurveyAnswers", "surveys/answers", slides.survey_answers, _OWN_ROWS, _BOTH),
 )
@@ -97,6 +106,23 @@ _SERVED = (
         catalogue.courses_of_collection,
         needs(Family.CATALOGUE),
         PAGE,
+    ),
+    Operation(
+        "ListRapidRefreshes",
+        "GET",
+        _REFRESHES,
+        "A",
+        refreshes.list_refreshes,
+        needs(Family.CATALOGUE),
+        PAGE,
+    ),
+    Operation(
+        "GetRapidRefresh",
+        "GET",
+        f"{_REFRESHES}/{{rapidRefreshId}}",
+        "A",
+        refreshes.get_refresh,
+        needs(Family.CATALOGUE),
     ),
     Operation(
         "UpdateCourseAssignments",
@@ -214,11 +240,8 @@ def _published(name: str, method: str, template: str, provenance: Literal["P", "
 
 
 _NOT_SERVED = (
-    _published("ListRapidRefreshAnswers", "GET", f"{_ANALYTICS}/rapidRefresh/answers"),
     _published("ListLeaderboards", "GET", "/training/individualleaderboards/v1", "T"),
     _published("GetLeaderboardRankings", "GET", "/training/individualleaderboards/v1/rankings", "T"),
-    _published("ListRapidRefreshes", "GET", "/training/rapid-refresh/v1"),
-    _published("GetRapidRefresh", "GET", "/training/rapid-refresh/v1/{id}"),
 )
 
 _WEBHOOKS = "/webhooks/v1/webhooks"

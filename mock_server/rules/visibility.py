@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mock_server.rules.permissions import Reach
+from mock_server.world.courses import CourseList
+from mock_server.world.refreshes import RapidRefresh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mock_server.rules.authentication import Actor
-    from mock_server.world.courses import Course, CourseList
+    from mock_server.world.courses import Course
+
+L = TypeVar("L", CourseList, RapidRefresh)
 
 
 def users(actor: Actor, reach: Reach) -> set[str] | None:
@@ -36,8 +40,8 @@ def courses(actor: Actor, reach: Reach) -> list[Course]:
     return [course for course in every if reach is Reach.ALL or _is_theirs(actor, course)]
 
 
-def course_lists(actor: Actor, reach: Reach, lists: Mapping[str, CourseList]) -> list[CourseList]:
-    """The learning paths or collections that somebody sees, by id: all, or the published ones assigned to them."""
+def assigned_lists(actor: Actor, reach: Reach, lists: Mapping[str, L]) -> list[L]:
+    """The paths, collections or rapid refreshes that somebody sees, by id: all, or what is published and theirs."""
     return [
         each
         for _, each in sorted(lists.items())

@@ -20,6 +20,7 @@ from mock_server.world.progress import (
     SlideTally,
     Tally,
 )
+from mock_server.world.refreshes import RapidRefresh, RefreshAnswer
 from mock_server.world.slides import Slide, SlideProgress
 
 Json = dict[str, Any]
@@ -257,6 +258,38 @@ def survey_answer(course: Course, user_id: str, lesson: Lesson, seen: SlideProgr
         "lessonId": lesson.id,
         "answer": seen.answer,
         "answeredDateTime": seen.answered_at,
+    }
+
+
+def rapid_refresh(refresh: RapidRefresh) -> Json:
+    """A rapid refresh in a list (A)."""
+    return {
+        "id": refresh.id,
+        "title": refresh.title,
+        "isPublished": refresh.is_published,
+        "questionCount": len(refresh.questions),
+        "createdDatetime": refresh.created_at,
+    }
+
+
+def rapid_refresh_with_questions(refresh: RapidRefresh) -> Json:
+    """A rapid refresh by itself (A), without the right answers."""
+    questions = [
+        {"id": each.id, "question": each.question, "options": list(each.options)}
+        for each in refresh.questions
+    ]
+    return {**rapid_refresh(refresh), "questions": questions}
+
+
+def refresh_answer(given: RefreshAnswer) -> Json:
+    """An answer in a rapid refresh (A)."""
+    return {
+        "rapidRefreshId": given.refresh_id,
+        "questionId": given.question_id,
+        "userId": given.user_id,
+        "answer": given.answer,
+        "correct": given.correct,
+        "answeredDateTime": given.answered_at,
     }
 
 

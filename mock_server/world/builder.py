@@ -19,7 +19,7 @@ rosters, so calls may come in any order.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -43,6 +43,7 @@ from mock_server.world.people import (
     digest,
 )
 from mock_server.world.progress import Enrolment, LessonProgress, Record
+from mock_server.world.refreshes import RapidRefresh, RefreshAnswer, RefreshQuestion
 from mock_server.world.slides import Slide, SlideKind
 from mock_server.world.world import World
 
@@ -211,40 +212,69 @@ class OrganisationBuilder:
         )
 
     def path(self, title: str, courses: Iterable[Course], **settings: Any) -> CourseList:
-        """Add a learning path of these courses, in order; see ``_course_list`` for the settings."""
+        """Add a learning path of these courses, in order; see ``_settings`` for the settings."""
         made = self._course_list("path", title, courses, **settings)
         self.organisation.paths[made.id] = made
         return made
 
     def collection(self, title: str, courses: Iterable[Course], **settings: Any) -> CourseList:
-        """Add a collection of courses; see ``_course_list`` for the settings."""
+        """Add a collection of courses; see ``_settings`` for the settings."""
         made = self._course_list("collection", title, courses, **settings)
         self.organisation.collections[made.id] = made
         return made
 
-    def _course_list(
+    def _course_list(self, kind: str, title: str, courses: Iterable[Course], **settings: Any) -> CourseList:
+        # Ids of a kind of their own, so that those of courses and lessons stay what they are.
+        assigned, published = self._settings(**settings)
+        return CourseList(
+            self._ids.uuid(kind), title, tuple(course.id for course in courses), published, assigned
+        )
+
+    def _settings(
         self,
-        kind: str,
-        title: str,
-        courses: Iterable[Course],
         *,
         users: Iterable[Person] = (),
         groups: Iterable[Group] = (),
         sites: Iterable[Site] = (),
         everyone: bool = False,
         published: bool = True,
-    ) -> CourseList:
+    ) -> tuple[Assigned, bool]:
         """Assigned to people as a course is; unpublished, learners do not see it."""
-        # Ids of a kind of their own, so that those of courses and lessons stay what they are.
         assigned = Assigned(
             {user.id: self._since for user in users},
             {group.id: self._since for group in groups},
             {site.id: self._since for site in sites},
             self._since if everyone else None,
         )
-        return CourseList(
-            self._ids.uuid(kind), title, tuple(course.id for course in courses), published, assigned
+        return assigned, published
+
+    def rapid_refresh(
+        self, title: str, questions: Mapping[str, Sequence[str]], **settings: Any
+    ) -> RapidRefresh:
+        """Add a rapid refresh of these questions, each with its options, the right one first; settings as of a path."""
+        assigned, published = self._settings(**settings)
+        made = RapidRefresh(
+            self._ids.uuid("rapid refresh"),
+            title,
+            times.to_text(self._since),
+            tuple(
+                RefreshQuestion(self._ids.uuid("refresh question"), question, tuple(options), options[0])
+                for question, options in questions.items()
+            ),
+            published,
+            assigned,
         )
+        self.organisation.rapid_refreshes[made.id] = made
+        return made
+
+    def refresh_answer(self, refresh: RapidRefresh, person: Person, answer: str, at: datetime) -> None:
+        """State what somebody has answered: to each question that has it among its options."""
+        for put in refresh.questions:
+            if answer in put.options:
+                given = RefreshAnswer(
+                    refresh.id, put.id, person.id, answer, answer == put.right, times.to_text(at)
+                )
+                self.organisation.refresh_answers.add(given)
 
     def enrol(self, course_id: str, user_id: str, enrolment: Enrolment) -> None:
         """State an enrolment that differs from the plain one: due date, identity as a file has it."""

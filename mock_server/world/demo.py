@@ -44,6 +44,7 @@ def build_demo(now: datetime | None = None) -> WorldBuilder:
     for number, row in enumerate(data.COURSES):
         nordwerk.course(number, *row)
     nordwerk.course_lists()
+    nordwerk.rapid_refresh()
     nordwerk.tokens(builder)
     _neighbour(builder)
     return builder
@@ -212,6 +213,13 @@ class _Nordwerk:
                 groups, sites, everyone = self._whom(assigned)
                 courses = [by_title[each] for each in titles]
                 add(title, courses, groups=groups, sites=sites, everyone=everyone, published=published)
+
+    def rapid_refresh(self) -> None:
+        """A quiz for the warehouse, and what three of them have answered."""
+        made = self.org.rapid_refresh(*data.REFRESH, groups=[self.groups["Lager"]])
+        for number, (name, answers) in enumerate(data.REFRESH_ANSWERS):
+            for answer in answers:
+                self.org.refresh_answer(made, self.by_name[name], answer, _BEGUN + timedelta(hours=number))
 
     def tokens(self, builder: WorldBuilder) -> None:
         """Give the people of the tokens their rights."""

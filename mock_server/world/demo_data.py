@@ -165,6 +165,19 @@ PATHS: tuple[tuple[str, tuple[str, ...], tuple[str, str], bool], ...] = (
         False,
     ),
 )
+REFRESH = (
+    "Five minutes on ladders",
+    {
+        "Who may use a damaged ladder?": ("Nobody", "Whoever is careful"),
+        "How many points of contact?": ("Three", "Two", "One"),
+    },
+)
+REFRESH_ANSWERS = (
+    ("Anna Özdemir", ("Nobody", "Three")),
+    ("Maeve O'Brien", ("Whoever is careful", "Three")),
+    ("Torben Lüdemann", ("Nobody",)),
+)
+
 COLLECTIONS: tuple[tuple[str, tuple[str, ...], tuple[str, str], bool], ...] = (
     (
         "Safety at work",

@@ -13,7 +13,8 @@ _ENTITIES = {
     "sites": "site",
     "permission_sets": "permission set",
 }
-_LISTS = {"paths": "learning path", "collections": "collection"}
+_LISTS = {"paths": "learning path", "collections": "collection", "rapid_refreshes": "rapid refresh"}
+_ANSWER = ("refresh_id", "user_id", "question_id", "answered_at")
 _BY_USER = {"enrolments": "enrolment", "records": "record", "reset_at": "reset mark"}
 _Key = tuple[str, ...]
 
@@ -102,6 +103,8 @@ def _organisation(organisation: Mapping[str, Any]) -> Iterator[tuple[str, _Key, 
     for name, kind in _LISTS.items():
         for each in organisation.get(name, ()):
             yield kind, (each["id"],), each
+    for each in organisation.get("refresh_answers", ()):
+        yield "rapid refresh answer", tuple(each[name] for name in _ANSWER), each
     for each in organisation["certificates"]:
         yield "certificate", (each["number"],), each
 

@@ -17,9 +17,11 @@ from mock_server.world.courses import Assigned, CourseList
 from mock_server.world.ids import Ids
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import CourseProgress, ProgressTable
+from mock_server.world.refreshes import RapidRefresh, RefreshAnswers
 from mock_server.world.world import World
 
 W = TypeVar("W", bound=World)
+L = TypeVar("L", CourseList, RapidRefresh)
 
 
 def fork(built: World, policy: Policy, now: datetime | None, kind: type[W]) -> W:
@@ -51,8 +53,10 @@ def _organisation(built: Organisation, clock: Clock) -> Organisation:
         progress=ProgressTable(
             {course_id: _course(each) for course_id, each in built.progress.courses.items()}
         ),
-        paths=_course_lists(built.paths),
-        collections=_course_lists(built.collections),
+        paths=_assigned_lists(built.paths),
+        collections=_assigned_lists(built.collections),
+        rapid_refreshes=_assigned_lists(built.rapid_refreshes),
+        refresh_answers=RefreshAnswers(list(built.refresh_answers.rows)),
         certificates=dict(built.certificates),
     )
 
@@ -61,7 +65,7 @@ def _assigned(built: Assigned) -> Assigned:
     return Assigned(dict(built.users), dict(built.groups), dict(built.sites), built.universal)
 
 
-def _course_lists(built: dict[str, CourseList]) -> dict[str, CourseList]:
+def _assigned_lists(built: dict[str, L]) -> dict[str, L]:
     return {each.id: evolve(each, assigned=_assigned(each.assigned)) for each in built.values()}
 
 

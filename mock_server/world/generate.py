@@ -29,6 +29,8 @@ _FIRST = (
 _LAST = ("Ahrens", "Böhm", "Clarke", "Döring", "Evans", "Fuchs", "Größl", "Hughes", "İnan", "Jäger", "Köhler")
 _TOPICS = ("Forklifts", "Fire safety", "Erste Hilfe", "Ladungssicherung", "Manual handling", "Datenschutz")
 _WEEKS = 30
+_ANSWERING = 1000
+"""How many at most have answered the rapid refresh."""
 _IN_A_PATH, _IN_A_COLLECTION = 5, 100
 _DONE = (0, 2, 4, 4)
 """Completed lessons, of four: so half of those who began have completed."""
@@ -77,6 +79,9 @@ def build_generated(users: int, courses: int, seed: int, *, now: datetime | None
         made.append(course)
     for title, held in (("Induction", made[:_IN_A_PATH]), ("Every second course", made[::2][:_IN_A_PATH])):
         org.path(title, held, groups=(group,))
+    quiz = org.rapid_refresh("Quiz", {"Ready?": ("Yes", "No"), "Sure?": ("Yes", "No")}, groups=(group,))
+    for number, person in enumerate(people[:_ANSWERING]):
+        org.refresh_answer(quiz, person, "No" if number % 3 else "Yes", _SINCE + timedelta(minutes=number))
     org.collection("Everything", made[:_IN_A_COLLECTION], groups=(group,))
     add_staff(builder, org, expired_at=_SINCE)
     # The learner is one of the learners, the team lead one who has a team: every second of them.

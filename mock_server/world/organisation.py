@@ -11,6 +11,7 @@ from mock_server.world.courses import Assigned, Course, CourseList, DueKind
 from mock_server.world.ledger import Certificate
 from mock_server.world.people import Group, PermissionSet, Person, Site
 from mock_server.world.progress import Enrolment, ProgressTable
+from mock_server.world.refreshes import RapidRefresh, RefreshAnswers
 
 
 @define(eq=False, repr=False)
@@ -28,6 +29,8 @@ class Organisation:
     assigned: dict[str, Assigned] = field(factory=dict)
     paths: dict[str, CourseList] = field(factory=dict)
     collections: dict[str, CourseList] = field(factory=dict)
+    rapid_refreshes: dict[str, RapidRefresh] = field(factory=dict)
+    refresh_answers: RefreshAnswers = field(factory=RefreshAnswers)
     progress: ProgressTable = field(factory=ProgressTable)
     certificates: dict[tuple[str, str], tuple[Certificate, ...]] = field(factory=dict)
     """By course id and user id; only those that are shown (R19)."""

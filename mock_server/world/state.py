@@ -22,6 +22,7 @@ from mock_server.world.ledger import AuditEntry, Certificate, Notification
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Group, PermissionSet, Person, Site, Token
 from mock_server.world.progress import CourseProgress, Enrolment, ProgressTable, Record
+from mock_server.world.refreshes import RapidRefresh, RefreshAnswer, RefreshAnswers
 from mock_server.world.snapshot import plain
 from mock_server.world.typed import StateError, typed
 from mock_server.world.webhooks import Webhook
@@ -55,6 +56,8 @@ class OrganisationState:
     certificates: tuple[Certificate, ...] = ()
     paths: tuple[CourseList, ...] = ()
     collections: tuple[CourseList, ...] = ()
+    rapid_refreshes: tuple[RapidRefresh, ...] = ()
+    refresh_answers: tuple[RefreshAnswer, ...] = ()
 
 
 @frozen
@@ -209,6 +212,8 @@ def _organisation_state(organisation: Organisation) -> OrganisationState:
         tuple(each for several in organisation.certificates.values() for each in several),
         tuple(organisation.paths.values()),
         tuple(organisation.collections.values()),
+        tuple(organisation.rapid_refreshes.values()),
+        tuple(organisation.refresh_answers.rows),
     )
 
 
@@ -225,6 +230,7 @@ def _check(state: OrganisationState, where: str) -> None:
     courses = _once((each.course.id for each in state.courses), f"{where}.courses")
     _check_lists(state.paths, courses, f"{where}.paths")
     _check_lists(state.collections, courses, f"{where}.collections")
+    _check_refreshes(state, people, where)
     for number, person in enumerate(state.people):
         if person.organisation_id != state.id:
             raise StateError(f"{where}.people[{number}] belongs to {person.organisation_id}, not {state.id}")
@@ -249,6 +255,15 @@ def _check_lists(lists: tuple[CourseList, ...], courses: set[str], where: str) -
     for number, each in enumerate(lists):
         if missing := set(each.course_ids) - courses:
             raise StateError(f"{where}[{number}]: there is no course {', '.join(sorted(missing))}")
+
+
+def _check_refreshes(state: OrganisationState, people: set[str], where: str) -> None:
+    _once((each.id for each in state.rapid_refreshes), f"{where}.rapid_refreshes")
+    _once(("/".join(each.key) for each in state.refresh_answers), f"{where}.refresh_answers")
+    asked = {(each.id, question.id) for each in state.rapid_refreshes for question in each.questions}
+    for number, each in enumerate(state.refresh_answers):
+        if (each.refresh_id, each.question_id) not in asked or each.user_id not in people:
+            raise StateError(f"{where}.refresh_answers[{number}]: there is no such question, or no such user")
 
 
 def _once(ids: Iterable[str], where: str) -> set[str]:
@@ -279,6 +294,8 @@ def _organisation(state: OrganisationState, clock: Clock) -> Organisation:
         progress=ProgressTable({each: _progress(state, courses[each]) for each in sorted(courses)}),
         paths={each.id: each for each in state.paths},
         collections={each.id: each for each in state.collections},
+        rapid_refreshes={each.id: each for each in state.rapid_refreshes},
+        refresh_answers=RefreshAnswers.of(state.refresh_answers),
     )
     for each in state.certificates:
         key = (each.course_id, each.user_id)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from attrs import define, evolve, field
 
 from mock_server.policy import Policy
+from mock_server.world import times
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Course
 from mock_server.world.ids import Ids
@@ -19,6 +20,7 @@ from mock_server.world.organisation import Organisation
 from mock_server.world.past import LONGEST
 from mock_server.world.people import Person, Token
 from mock_server.world.progress import Record
+from mock_server.world.refreshes import RapidRefresh, RefreshAnswer
 from mock_server.world.snapshot import snapshot
 from mock_server.world.webhooks import Message, Webhook
 from mock_server.world.windows import Window
@@ -85,6 +87,36 @@ class World:
         """What is recorded of a person in a course, None where nothing is."""
         with self.lock:
             return self.main.progress[self.course(course).id].records.get(self.user(user).id)
+
+    def rapid_refresh(self, title_or_id: str) -> RapidRefresh:
+        """The rapid refresh with this id or exact title; LookupError if there is none, or more than one."""
+        with self.lock:
+            every = self.main.rapid_refreshes
+            found = every.get(title_or_id)
+            named = [each for each in every.values() if each.title == title_or_id]
+            return found or _only("rapid refresh", title_or_id, named)
+
+    def answer_rapid_refresh(
+        self, refresh: str, user: str, answer: str, *, question: str | None = None
+    ) -> RefreshAnswer:
+        """Let somebody answer a question of a rapid refresh, the first one unless another is named.
+
+        LookupError if it is not there or not assigned to them; ValueError for what is not among the options.
+        """
+        with self.lock:
+            asked, person = self.rapid_refresh(refresh), self.user(user)
+            put = asked.question(question)
+            if asked.assigned.since(person) is None:
+                raise LookupError(f"{asked.title!r} is not assigned to {person.email or person.id}")
+            if answer not in put.options:
+                raise ValueError(
+                    f"the answer to {put.question!r} must be one of {', '.join(put.options)}, not {answer!r}"
+                )
+            given = RefreshAnswer(
+                asked.id, put.id, person.id, answer, answer == put.right, times.to_text(self.clock.now())
+            )
+            self.main.refresh_answers.add(given)
+            return given
 
     def update_user(self, user: str, **changes: Any) -> Person:
         """Change fields of a person; what is assigned to them follows."""

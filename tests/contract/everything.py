@@ -38,6 +38,9 @@ _ASKED: dict[str, tuple[str, str, object]] = {
     "GetUserSlideStatistics": ("GET", f"{_ANALYTICS}/users/{{user}}/slides/statistics", None),
     "ListSurveyQuestionDefinitions": ("GET", f"{_ANALYTICS}/surveys/questionDefinitions", None),
     "ListSurveyAnswers": ("GET", f"{_ANALYTICS}/surveys/answers?pageSize=1000", None),
+    "ListRapidRefreshAnswers": ("GET", f"{_ANALYTICS}/rapidRefresh/answers?pageSize=1000", None),
+    "ListRapidRefreshes": ("GET", "/training/rapid-refresh/v1?pageSize=1000", None),
+    "GetRapidRefresh": ("GET", "/training/rapid-refresh/v1/{refresh}", None),
     "ListUsers": ("POST", "/users/v1/users/list", {"list_all": True}),
     "Feed /feed/users": ("GET", "/feed/users", None),
     "Feed /feed/groups": ("GET", "/feed/groups", None),
@@ -98,6 +101,7 @@ def _requests(mock: MockTraining) -> Iterator[tuple[str, str, object]]:
         "user": [user for each in organisations for user in each.people],
         "lesson": lessons,
         "path": [path for each in organisations for path in each.paths],
+        "refresh": [refresh for each in organisations for refresh in each.rapid_refreshes],
         "collection": [collection for each in organisations for collection in each.collections],
     }
     for method, path, body in _ASKED.values():

@@ -35,6 +35,9 @@ FORKLIFT, FIRE, DRAFT, ARCHIVED = (
 INDUCTION, SAFETY, HIDDEN = "Induction", "Safety", "Hidden"
 """A learning path, a collection, and one of either that a learner sees nothing of: unpublished, or of another site."""
 
+QUIZ = "Ways out"
+"""A rapid refresh for the crew; anna and ben have answered."""
+
 SURVEY = "What was unclear?"
 """Asked in the first lesson of "Forklift basics"; anna and cleo have answered."""
 
@@ -77,6 +80,10 @@ class Plant:
     def collection(self, title: str = SAFETY) -> str:
         """The id of a collection of the main organisation."""
         return next(each.id for each in self.mock.world.main.collections.values() if each.title == title)
+
+    def rapid_refresh(self, title: str = QUIZ) -> str:
+        """The id of a rapid refresh of the main organisation."""
+        return self.mock.world.rapid_refresh(title).id
 
     def later(self, **by: float) -> None:
         """Let time go by."""
@@ -138,6 +145,10 @@ def _nordwerk(builder: WorldBuilder) -> tuple[dict[str, str], dict[str, str]]:
     org.path(HIDDEN, [forklift], groups=[crew], published=False)
     org.collection(SAFETY, [forklift, archived, fire], everyone=True)
     org.collection(HIDDEN, [fire], sites=[harbour])
+    quiz = org.rapid_refresh(QUIZ, {"Which exit?": ("The north gate", "The lift")}, groups=[crew])
+    org.rapid_refresh(HIDDEN, {"When?": ("Now", "Later")}, groups=[crew], published=False)
+    org.refresh_answer(quiz, people["anna"], "The north gate", BEGAN)
+    org.refresh_answer(quiz, people["ben"], "The lift", BEGAN)
     ids = {course.title: course.id for course in (forklift, fire, draft, archived)}
     return {name: person.id for name, person in people.items()}, ids
 
@@ -206,6 +217,8 @@ def _neighbour(builder: WorldBuilder) -> tuple[str, str]:
     org.assign(course, users=[stranger])
     org.path(INDUCTION, [course], everyone=True)
     org.collection(SAFETY, [course], everyone=True)
+    quiz = org.rapid_refresh(QUIZ, {"Which way?": ("Left", "Right")}, everyone=True)
+    org.refresh_answer(quiz, stranger, "Right", BEGAN)
     at = to_text(BEGAN)
     answered = SlideProgress(asked.id, at, "Ask at the other gate.", at)
     reached = LessonProgress(course.lessons[0].id, at, at, 100.0, 99)

@@ -19,6 +19,7 @@ ENTRIES: dict[str, object] = {
     "ListUsers": {"list_all": True},
     "ListPaths": None,
     "ListCollections": None,
+    "ListRapidRefreshes": None,
     "CreateWebhook": {
         "url": "http://127.0.0.1:9/",
         "trigger_events": ["TRIGGER_EVENT_TRAINING_COURSE_RESET"],
