@@ -86,6 +86,15 @@ OFFERED: dict[str, tuple[str, Call]] = {
         "analytics.survey_answers",
         lambda client, _: list(client.analytics.survey_answers()),
     ),
+    "ListRapidRefreshAnswers": (
+        "analytics.rapid_refresh_answers",
+        lambda client, _: list(client.analytics.rapid_refresh_answers()),
+    ),
+    "ListRapidRefreshes": ("rapid_refreshes.list", lambda client, _: list(client.rapid_refreshes.list())),
+    "GetRapidRefresh": (
+        "rapid_refreshes.get",
+        lambda client, plant: client.rapid_refreshes.get(plant.rapid_refresh()),
+    ),
     "ListUsers": ("users.list", lambda client, _: list(client.users.list())),
     "ListPermissionSets": ("permissions.list", lambda client, _: list(client.permissions.list())),
     "ListPaths": ("paths.list", lambda client, _: list(client.paths.list())),
@@ -120,11 +129,8 @@ BESIDE = {
 """Methods that are made of others' operations."""
 
 NOT_ASKED = {
-    "ListRapidRefreshAnswers": "analytics.rapid_refresh_answers",
     "ListLeaderboards": "leaderboards.list",
     "GetLeaderboardRankings": "leaderboards.rankings",
-    "ListRapidRefreshes": "rapid_refreshes.list",
-    "GetRapidRefresh": "rapid_refreshes.get",
 }
 """Offered by the SDK, and not yet asked of the reference server here."""
 

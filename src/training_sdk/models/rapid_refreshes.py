@@ -43,7 +43,7 @@ class RapidRefreshDetail(Model):
 
 @frozen
 class RapidRefreshAnswer(Model):
-    """One person's answer to one question (shape assumed). A course reset does not touch it."""
+    """One person's answer to one question (shape assumed). No course reset touches it (assumed)."""
 
     rapid_refresh_id: str
     question_id: str

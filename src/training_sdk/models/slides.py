@@ -33,7 +33,7 @@ class SlideStatistics(Model):
 
 @frozen
 class SlideProgress(Model):
-    """What one person did with one slide (shape assumed). ``correct`` is None where there is no right answer."""
+    """What one person did with one slide (shape assumed). ``correct``: whether a question was answered rightly."""
 
     course_id: str
     lesson_id: str

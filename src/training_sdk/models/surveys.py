@@ -30,7 +30,7 @@ class SurveyQuestion(Model):
 
 @frozen
 class SurveyAnswer(Model):
-    """One person's answer to a survey question (shape assumed). A reset of the course clears it."""
+    """One person's answer to a survey question (shape assumed). A course reset clears it (assumed)."""
 
     question_id: str
     user_id: str

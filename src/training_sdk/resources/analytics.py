@@ -156,7 +156,7 @@ class Analytics(Bound[D]):
     ) -> Walk[SurveyAnswer]:
         """List what people answered to survey questions, of one user or course, of both, or of all.
 
-        A reset of the course clears its answers. On a live service up to 2 h old.
+        A reset of the course clears its answers (assumed). On a live service up to 2 h old.
 
         REST: ``GET /training/analytics/v1/surveys/answers`` (path published, shape assumed).
         """
@@ -165,9 +165,9 @@ class Analytics(Bound[D]):
 
     @listing
     def rapid_refresh_answers(self, *, user_id: str | None = None) -> Walk[RapidRefreshAnswer]:
-        """List what people answered to rapid refreshes, or what one person did. No course reset touches it.
+        """List what people answered to rapid refreshes, or what one person did.
 
-        Rights as for ``course_statistics``. On a live service up to 2 h old.
+        No course reset touches it (assumed). Rights as for ``course_statistics``. On a live service up to 2 h old.
 
         REST: ``GET /training/analytics/v1/rapidRefresh/answers`` (path published, shape assumed).
         """

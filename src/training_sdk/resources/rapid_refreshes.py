@@ -24,7 +24,7 @@ class RapidRefreshes(Bound[D]):
     def get(self, rapid_refresh_id: str) -> Flow[RapidRefreshDetail]:
         """Return one rapid refresh with its questions, in order; which answers are right is not told.
 
-        REST: ``GET /training/rapid-refresh/v1/{id}`` (path published, shape assumed).
+        REST: ``GET /training/rapid-refresh/v1/{rapidRefreshId}`` (path published, shape assumed).
         """
         path = _urls.path(
             "/training/rapid-refresh/v1/{id}", id=_checks.one_id(rapid_refresh_id, "rapid_refresh_id")
