@@ -85,12 +85,6 @@ def document_bytes() -> bytes:
     return to_json(document())
 
 
-def operation_id(operation: Operation) -> str:
-    """The operation's name as an identifier: ``Feed /feed/group_users`` is ``FeedGroupUsers``."""
-    words = re.findall(r"[A-Za-z]+", operation.name.removeprefix("Feed /"))
-    return "".join(word[0].upper() + word[1:] for word in words)
-
-
 _HEADERS: dict[str, Any] = {
     "X-Training-Mock": {
         **_ASSUMED,
@@ -111,7 +105,7 @@ _HEADERS: dict[str, Any] = {
 def _operation(operation: Operation) -> dict[str, Any]:
     terms = TERMS.get(operation.name)
     described = {
-        "operationId": operation_id(operation),
+        "operationId": operation.name,
         "tags": [_tag(operation)],
         MARK: PROVENANCE[operation.provenance],
         "parameters": _parameters(operation, terms),

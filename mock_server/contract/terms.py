@@ -167,7 +167,7 @@ _WHICH_SETS = asked(
 
 
 def _small_feed(path: str, rows: str) -> dict[str, Terms]:
-    return {f"Feed {path}": Terms(f"List {path.rpartition('/')[2].replace('_', ' ')}.", rows, _DENIED)}
+    return {rows: Terms(f"List {path.rpartition('/')[2].replace('_', ' ')}.", rows, _DENIED)}
 
 
 TERMS: dict[str, Terms] = {

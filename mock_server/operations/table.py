@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from mock_server.operations import (
@@ -59,6 +60,12 @@ _FIGURES = (
     ),
     ("ListSurveyAnswers", "surveys/answers", slides.survey_answers, _OWN_ROWS, _BOTH),
 )
+
+
+def _feed_name(template: str) -> str:
+    """``/feed/group_users`` is FeedGroupUsers."""
+    return "".join(word.capitalize() for word in re.findall("[a-z]+", template))
+
 
 _SERVED = (
     Operation("WhoAmI", "GET", "/accounts/user/v1/user:WhoAmI", "P", people.who_am_i, needs(Family.SELF)),
@@ -197,7 +204,7 @@ _SERVED = (
     ),
     *(
         Operation(
-            f"Feed {template}", "GET", template, "P", people.feed_of(template), needs(Family.PEOPLE), FEED
+            _feed_name(template), "GET", template, "P", people.feed_of(template), needs(Family.PEOPLE), FEED
         )
         for template in people.FEEDS
     ),
