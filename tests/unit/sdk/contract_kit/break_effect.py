@@ -33,6 +33,10 @@ def attempts_stay(patch: pytest.MonkeyPatch) -> None:
     left_behind(patch, lambda was: {"attempts": was.attempts})
 
 
+def slides_stay(patch: pytest.MonkeyPatch) -> None:
+    left_behind(patch, lambda was: {"slides": was.slides})
+
+
 def submissions_stay(patch: pytest.MonkeyPatch) -> None:
     left_behind(patch, lambda was: {"submissions": was.submissions})
 
@@ -188,6 +192,7 @@ def those_with_nothing_are_notified(patch: pytest.MonkeyPatch) -> None:
 BREAKS: dict[Break, tuple[str, ...]] = {
     scores_stay: ("R12-the-course-begins-anew",),
     attempts_stay: ("R12-the-course-begins-anew",),
+    slides_stay: ("R12-the-course-begins-anew",),
     submissions_stay: ("R13-what-lies-inside-is-cleared",),
     posts_stay: ("R13-what-lies-inside-is-cleared",),
     figures_stand_still: ("R14-analytics-follow-at-once",),

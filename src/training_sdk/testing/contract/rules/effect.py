@@ -29,7 +29,7 @@ GONE = (*RECORDED, "completion_expiry_date")
     "article",
 )
 def the_course_begins_anew(world: World) -> None:
-    """The row, the lessons and the attempts of somebody who had completed it."""
+    """The row, the lessons, the attempts and the slides of somebody who had completed it."""
     course = world.course()
     (row,) = world.completed(course)
     user = row["user_id"]
@@ -39,6 +39,7 @@ def the_course_begins_anew(world: World) -> None:
     left = [each for each in world.lessons(course["id"], user) if _is_begun(each)]
     _nothing_in(world, left, "the lessons")
     _nothing_in(world, world.attempts(course["id"], user), "the attempts")
+    _nothing_in(world, world.slides(course["id"], user), "the slides")
 
 
 def _is_begun(lesson: Json) -> bool:
