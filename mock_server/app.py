@@ -7,7 +7,6 @@ turn, after the token has been checked.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mock_server")
 _ROUTER = Router(OPERATIONS)
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _T = TypeVar("_T")
 
 
@@ -79,8 +77,7 @@ def _safely(policy: Policy, request_id: str, run: Callable[[], Response]) -> Res
 
 
 def _request_id(world: World, request: Request) -> str:
-    given = request.all_headers("x-request-id")
-    return given[0] if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]) else world.ids.request()
+    return request.id or world.ids.request()
 
 
 def _try(read: Callable[[], _T]) -> _T | RefusedError:
@@ -183,7 +180,7 @@ def _operate(world: World, asked: _Asked, incoming: _Incoming, *, is_repeat: boo
     if operation.handler is None or operation.rights is None:
         raise RefusedError(
             Reason.UNIMPLEMENTED,
-            f"The reference server does not serve {operation.name}.",
+            f"{operation.name} is not part of Training, and the reference server serves nothing else.",
             {"operation": operation.name},
         )
     body, query = _get(incoming.body), _get(incoming.query)

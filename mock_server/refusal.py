@@ -28,6 +28,11 @@ class Reason(Enum):
         5,
         "No such rapid refresh in the token's organisation, or none its owner may see.",
     )
+    LEADERBOARD_NOT_FOUND = (
+        404,
+        5,
+        "No such leaderboard in the token's organisation, or none its owner may see.",
+    )
     USER_NOT_FOUND = (404, 5, "No such user in the token's organisation, or none its owner may see.")
     GROUP_NOT_FOUND = (404, 5, "No such group in the token's organisation.")
     SITE_NOT_FOUND = (404, 5, "No such site in the token's organisation.")
@@ -50,7 +55,11 @@ class Reason(Enum):
     RATE_LIMITED = (429, 8, "Too many requests of this user in one minute.")
     WORLDS_EXHAUSTED = (429, 8, "The server holds as many worlds as it may; delete some.")
     INTERNAL = (500, 13, "A fault of the reference server itself.")
-    UNIMPLEMENTED = (501, 12, "A published operation that the reference server does not serve.")
+    UNIMPLEMENTED = (
+        501,
+        12,
+        "An operation of the vendor's that is not part of Training, and not served here.",
+    )
 
     def __init__(self, status: int, code: int, description: str) -> None:
         self.status = status

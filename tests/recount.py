@@ -87,3 +87,29 @@ def _rows(
         if assigned.since(each) is not None and (among is None or each.id in among)
     ]
     return [records[each] for each in people if each in records], len(people)
+
+
+def recount_rankings(organisation: Organisation, board_id: str) -> list[Json]:
+    """What the wire must say of everybody on a leaderboard, the first and the last of them."""
+    board = organisation.leaderboards[board_id]
+    people = [each for each in organisation.people.values() if each.can_learn]
+    scores = {
+        person.id: [
+            row.score
+            for course_id in board.course_ids
+            if organisation.assigned[course_id].since(person) is not None
+            and (row := organisation.progress[course_id].records.get(person.id)) is not None
+        ]
+        for person in people
+    }
+    totals = sorted(sum(each) for each in scores.values())
+    return [
+        {
+            "rank": 1 + sum(each > sum(scores[person.id]) for each in totals),
+            "participantId": person.id,
+            "participantName": f"{person.first_name} {person.last_name}",
+            "totalScore": sum(scores[person.id]),
+            "isNotAttempted": scores[person.id] == [],
+        }
+        for person in sorted(people, key=lambda each: (-sum(scores[each.id]), each.id))
+    ]

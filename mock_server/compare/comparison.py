@@ -32,6 +32,8 @@ _TAKEN_FROM = {
     "rapidRefreshId": ("ListRapidRefreshes", "items", "id"),
 }
 """Where a path's parameter comes from: an operation, its list and the field."""
+_ASKED_WITH = {"leaderboardId": ("ListLeaderboards", "items", "id")}
+"""The same for what a query cannot go without."""
 
 
 class Grade(StrEnum):
@@ -111,8 +113,13 @@ class _Side:
                 if not known:
                     return None
                 path = path.replace(f"{{{name}}}", quote(known, safe=""))
-        sizes = urlencode([(each, _ROWS) for each in _SIZES if each in operation.query])
-        answer = self.get(f"{path}?{sizes}" if sizes else path)
+        query = [(each, _ROWS) for each in _SIZES if each in operation.query]
+        for name, (source, rows, key) in _ASKED_WITH.items():
+            if name in operation.query:
+                query.append((name, _first(self.said.get(source), rows, key)))
+        if not all(value for _, value in query):
+            return None
+        answer = self.get(f"{path}?{urlencode(query)}" if query else path)
         self.said[operation.name] = answer.value
         return answer
 

@@ -14,7 +14,7 @@ from mock_server._version import __version__
 from mock_server.contract.links import LINKS
 from mock_server.contract.schema import MARK, PROVENANCE, Schema, reference
 from mock_server.contract.shapes import SHAPES
-from mock_server.contract.terms import HEADERS, PARAMETERS, PATH_PARAMETERS, TERMS, Terms
+from mock_server.contract.terms import HEADERS, NEEDED, PARAMETERS, PATH_PARAMETERS, TERMS, Terms
 from mock_server.operations.call import Operation
 from mock_server.operations.table import OPERATIONS
 from mock_server.refusal import Reason
@@ -113,7 +113,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.handler is None:
         return {
             **described,
-            "summary": f"{operation.name}; published, not served by the reference server.",
+            "summary": f"{operation.name}; not part of Training, and not served by the reference server.",
             "x-served": False,
             "responses": _refusals(_NOT_SERVED),
         }
@@ -144,12 +144,18 @@ def _parameters(operation: Operation, terms: Terms | None) -> list[dict[str, Any
             {"name": each, "in": "path", "required": True, **mark, **_schema(PATH_PARAMETERS[each])}
             for each in in_path
         ),
-        *({"name": each, "in": "query", **mark, **_schema(PARAMETERS[each])} for each in operation.query),
+        *(
+            {"name": each, "in": "query", **_NEEDED.get(each, {}), **mark, **_schema(PARAMETERS[each])}
+            for each in operation.query
+        ),
         *(
             {"name": each, "in": "header", **_ASSUMED, **HEADERS[each]}
             for each in (terms.headers if terms else ())
         ),
     ]
+
+
+_NEEDED = {each: {"required": True} for each in NEEDED}
 
 
 def _schema(schema: Schema) -> dict[str, Any]:

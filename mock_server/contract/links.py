@@ -75,6 +75,9 @@ LINKS: dict[str, dict[str, Any]] = {
             "ListCoursesOfCollection", "The courses of the first of them.", courseCollectionId=_FIRST
         ),
     },
+    "ListLeaderboards": {
+        "Rankings": _to("GetLeaderboardRankings", "Who stands where on the first.", leaderboardId=_FIRST),
+    },
     "ListRapidRefreshes": {
         "RapidRefresh": _to("GetRapidRefresh", "The first of them and its questions.", rapidRefreshId=_FIRST),
     },

@@ -122,6 +122,38 @@ _ROWS: dict[str, Schema] = {
             ),
         },
     ),
+    "Leaderboard": answer(
+        "T",
+        {
+            "id": text(),
+            "name": text(),
+            "startDate": date_or_none(),
+            "endDate": date_or_none(),
+            "learnerAccess": flag("Whether learners see it."),
+        },
+    ),
+    "Rankings": answer(
+        "T",
+        {
+            "leaderboardId": text(),
+            "leaderboardName": text(),
+            "rankings": many(
+                answer(
+                    "T",
+                    {
+                        "rank": whole("From 1; equals share one.", 1),
+                        "participantId": text(),
+                        "participantName": text(),
+                        "totalScore": whole(
+                            "The sum of the scores in the board's courses, which is assumed."
+                        ),
+                        "isNotAttempted": flag("Whether nothing is recorded of them there."),
+                    },
+                ),
+                "That there are at most 1000 is assumed.",
+            ),
+        },
+    ),
     "ProgressRow": answer(
         "P",
         {
@@ -240,6 +272,7 @@ _PAGES: dict[str, Schema] = {
     "Courses": numbered("Course", "O"),
     "Paths": numbered("PathInList", "T"),
     "Collections": numbered("Collection", "A"),
+    "Leaderboards": numbered("Leaderboard", "T"),
     "RapidRefreshes": numbered("RapidRefreshInList", "A"),
     "LessonsOfCourse": answer("T", {"lessons": many(reference("LessonOfCourse"))}),
     "ProgressPage": answer(

@@ -66,9 +66,13 @@ PARAMETERS: dict[str, Schema] = {
     ),
     **dict.fromkeys(("course_id", "courseId"), sent_id("Rows of one course only.")),
     **dict.fromkeys(("user_id", "userId"), sent_id("Rows of one user only.")),
+    "leaderboardId": sent_id("The leaderboard."),
     "modified_after": date("Rows that have changed since."),
 }
 """Query parameters, in the spelling that the vendor's reference uses."""
+
+NEEDED = ("leaderboardId",)
+"""Those that no request may leave out."""
 
 PATH_PARAMETERS = {
     "courseId": sent_id("The course."),
@@ -220,6 +224,14 @@ TERMS: dict[str, Terms] = {
     ),
     "GetRapidRefresh": Terms(
         "Show a rapid refresh and its questions.", "RapidRefresh", (Reason.RAPID_REFRESH_NOT_FOUND,)
+    ),
+    "ListLeaderboards": Terms(
+        "List leaderboards; learners see those that they have access to.", "Leaderboards"
+    ),
+    "GetLeaderboardRankings": Terms(
+        "Show who stands where on a leaderboard, the first 1000.",
+        "Rankings",
+        (Reason.LEADERBOARD_NOT_FOUND,),
     ),
     "ListSurveyQuestionDefinitions": Terms("List what surveys ask.", "SurveyQuestions", _DENIED),
     "ListSurveyAnswers": Terms("List answers to surveys.", "SurveyAnswers"),

@@ -59,7 +59,7 @@ def needs(family: Family) -> Rights:
 
 @frozen
 class Operation:
-    """A row of the operation table. Without a handler it is published, not served: 501 with its name."""
+    """A row of the operation table. Without a handler it is not part of Training: 501 with its name."""
 
     name: str
     method: str

@@ -28,7 +28,7 @@ class Family(Enum):
     """Operations that share their rights."""
 
     SELF = "who am I"
-    CATALOGUE = "courses, lessons, learning paths, collections and rapid refreshes"
+    CATALOGUE = "courses, lessons, learning paths, collections, rapid refreshes and leaderboards"
     PROGRESS = "progress"
     ANALYTICS = "analytics"
     PEOPLE = "users, groups and sites"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from mock_server.rules.authentication import Actor
     from mock_server.world.courses import Course
+    from mock_server.world.leaderboards import Leaderboard
 
 L = TypeVar("L", CourseList, RapidRefresh)
 
@@ -53,6 +54,12 @@ def courses_of(actor: Actor, reach: Reach, held: CourseList) -> list[Course]:
     """The courses of a learning path or collection that somebody sees, in its order."""
     seen = {course.id: course for course in courses(actor, reach)}
     return [seen[course_id] for course_id in held.course_ids if course_id in seen]
+
+
+def leaderboards(actor: Actor, reach: Reach) -> list[Leaderboard]:
+    """The leaderboards that somebody sees, by id: all, or those that learners have access to."""
+    every = sorted(actor.organisation.leaderboards.items())
+    return [each for _, each in every if reach is Reach.ALL or each.learner_access]
 
 
 def _is_theirs(actor: Actor, course: Course) -> bool:

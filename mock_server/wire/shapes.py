@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
 from mock_server.wire.answers import to_json
 from mock_server.world.courses import Course, CourseList, Lesson
+from mock_server.world.leaderboards import Leaderboard, Ranking
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Group, PermissionSet, Person, Site, Status
 from mock_server.world.progress import (
@@ -290,6 +291,35 @@ def refresh_answer(given: RefreshAnswer) -> Json:
         "answer": given.answer,
         "correct": given.correct,
         "answeredDateTime": given.answered_at,
+    }
+
+
+def leaderboard(board: Leaderboard) -> Json:
+    """A leaderboard in a list (T)."""
+    return {
+        "id": board.id,
+        "name": board.name,
+        "startDate": board.start_date,
+        "endDate": board.end_date,
+        "learnerAccess": board.learner_access,
+    }
+
+
+def rankings(board: Leaderboard, ranked: Iterable[Ranking], people: Mapping[str, Person]) -> Json:
+    """Who stands where on a leaderboard (T)."""
+    return {
+        "leaderboardId": board.id,
+        "leaderboardName": board.name,
+        "rankings": [
+            {
+                "rank": each.rank,
+                "participantId": each.user_id,
+                "participantName": people[each.user_id].name,
+                "totalScore": each.score,
+                "isNotAttempted": each.is_not_attempted,
+            }
+            for each in ranked
+        ],
     }
 
 

@@ -30,6 +30,7 @@ from mock_server.world import times
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Assigned, Course, CourseList, Lesson
 from mock_server.world.ids import Ids
+from mock_server.world.leaderboards import Leaderboard
 from mock_server.world.ledger import Certificate
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import (
@@ -275,6 +276,27 @@ class OrganisationBuilder:
                     refresh.id, put.id, person.id, answer, answer == put.right, times.to_text(at)
                 )
                 self.organisation.refresh_answers.add(given)
+
+    def leaderboard(
+        self,
+        name: str,
+        courses: Iterable[Course],
+        start: datetime,
+        end: datetime,
+        *,
+        learner_access: bool = True,
+    ) -> Leaderboard:
+        """Add a leaderboard over these courses."""
+        made = Leaderboard(
+            self._ids.uuid("leaderboard"),
+            name,
+            times.to_text(start),
+            times.to_text(end),
+            tuple(course.id for course in courses),
+            learner_access,
+        )
+        self.organisation.leaderboards[made.id] = made
+        return made
 
     def enrol(self, course_id: str, user_id: str, enrolment: Enrolment) -> None:
         """State an enrolment that differs from the plain one: due date, identity as a file has it."""

@@ -45,6 +45,7 @@ def build_demo(now: datetime | None = None) -> WorldBuilder:
         nordwerk.course(number, *row)
     nordwerk.course_lists()
     nordwerk.rapid_refresh()
+    nordwerk.leaderboard()
     nordwerk.tokens(builder)
     _neighbour(builder)
     return builder
@@ -220,6 +221,12 @@ class _Nordwerk:
         for number, (name, answers) in enumerate(data.REFRESH_ANSWERS):
             for answer in answers:
                 self.org.refresh_answer(made, self.by_name[name], answer, _BEGUN + timedelta(hours=number))
+
+    def leaderboard(self) -> None:
+        """A contest over two courses."""
+        by_title = {course.title: course for course in self.org.organisation.courses.values()}
+        title, titles, start, end = data.LEADERBOARD
+        self.org.leaderboard(title, [by_title[each] for each in titles], start, end)
 
     def tokens(self, builder: WorldBuilder) -> None:
         """Give the people of the tokens their rights."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 PEOPLE = """
@@ -176,6 +177,13 @@ REFRESH_ANSWERS = (
     ("Anna Özdemir", ("Nobody", "Three")),
     ("Maeve O'Brien", ("Whoever is careful", "Three")),
     ("Torben Lüdemann", ("Nobody",)),
+)
+
+LEADERBOARD = (
+    "Safety cup 2026",
+    ("Forklift basics", "Gefahrgut: Grundlagen & Kennzeichnung ⚠️"),
+    datetime(2026, 1, 5, tzinfo=UTC),
+    datetime(2026, 12, 18, tzinfo=UTC),
 )
 
 COLLECTIONS: tuple[tuple[str, tuple[str, ...], tuple[str, str], bool], ...] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from attrs import frozen
@@ -16,6 +16,7 @@ _ENTITIES = {
 _LISTS = {"paths": "learning path", "collections": "collection", "rapid_refreshes": "rapid refresh"}
 _ANSWER = ("refresh_id", "user_id", "question_id", "answered_at")
 _BY_USER = {"enrolments": "enrolment", "records": "record", "reset_at": "reset mark"}
+_GRAVEST = ("removed", "changed", "added")
 _Key = tuple[str, ...]
 
 
@@ -59,11 +60,35 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Ch
     then, now = _records(before), _records(after)
     labels = _labels(before) | _labels(after)
     return tuple(
-        Change(kind, key, ", ".join(labels.get(each, each) for each in key), then.get(place), now.get(place))
+        Change(kind, key, _label(kind, key, now.get(place), labels), then.get(place), now.get(place))
         for place in sorted(then.keys() | now.keys())
         for kind, key in [place]
         if then.get(place) != now.get(place)
     )
+
+
+def brief(changes: Sequence[Change], most: int) -> list[str]:
+    """Changes for people to read: how many of each kind, then about so many of them, some of every kind.
+
+    What was removed comes first, for nothing brings it back.
+    """
+    kinds: dict[tuple[str, str], list[Change]] = {}
+    for each in sorted(changes, key=lambda each: _GRAVEST.index(each.what)):
+        kinds.setdefault((each.what, each.kind), []).append(each)
+    if not kinds:
+        return []
+    lines = [", ".join(f"{len(found)} {what} ({kind})" for (what, kind), found in kinds.items())]
+    share = max(1, most // len(kinds))
+    for (what, kind), found in kinds.items():
+        lines += map(str, found[:share])
+        if len(found) > share:
+            lines.append(f"... and {len(found) - share} more {what} ({kind})")
+    return lines
+
+
+def _label(kind: str, key: _Key, after: Any, labels: Mapping[str, str]) -> str:
+    named = ", ".join(labels.get(each, each) for each in key)
+    return f"{named}: {after['outcome']}" if kind == "audit entry" and after else named
 
 
 def _records(document: Mapping[str, Any]) -> dict[tuple[str, _Key], Any]:
@@ -103,6 +128,8 @@ def _organisation(organisation: Mapping[str, Any]) -> Iterator[tuple[str, _Key, 
     for name, kind in _LISTS.items():
         for each in organisation.get(name, ()):
             yield kind, (each["id"],), each
+    for each in organisation.get("leaderboards", ()):
+        yield "leaderboard", (each["id"],), each
     for each in organisation.get("refresh_answers", ()):
         yield "rapid refresh answer", tuple(each[name] for name in _ANSWER), each
     for each in organisation["certificates"]:
@@ -116,8 +143,8 @@ def _labels(document: Mapping[str, Any]) -> dict[str, str]:
             found[each["id"]] = each["email"] or f"{each['first_name']} {each['last_name']}"
         for each in organisation["courses"]:
             found[each["course"]["id"]] = f'"{each["course"]["title"]}"'
-        for name in ("groups", "sites", "permission_sets"):
-            found |= {each["id"]: f'"{each["name"]}"' for each in organisation[name]}
+        for name in ("groups", "sites", "permission_sets", "leaderboards"):
+            found |= {each["id"]: f'"{each["name"]}"' for each in organisation.get(name, ())}
         for name in _LISTS:
             found |= {each["id"]: f'"{each["title"]}"' for each in organisation.get(name, ())}
     return found

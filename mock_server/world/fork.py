@@ -57,6 +57,7 @@ def _organisation(built: Organisation, clock: Clock) -> Organisation:
         collections=_assigned_lists(built.collections),
         rapid_refreshes=_assigned_lists(built.rapid_refreshes),
         refresh_answers=RefreshAnswers(list(built.refresh_answers.rows)),
+        leaderboards=dict(built.leaderboards),
         certificates=dict(built.certificates),
     )
 

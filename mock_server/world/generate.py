@@ -79,6 +79,7 @@ def build_generated(users: int, courses: int, seed: int, *, now: datetime | None
         made.append(course)
     for title, held in (("Induction", made[:_IN_A_PATH]), ("Every second course", made[::2][:_IN_A_PATH])):
         org.path(title, held, groups=(group,))
+    org.leaderboard("Contest", made[:_IN_A_PATH], _SINCE, _SINCE + timedelta(days=7 * _WEEKS))
     quiz = org.rapid_refresh("Quiz", {"Ready?": ("Yes", "No"), "Sure?": ("Yes", "No")}, groups=(group,))
     for number, person in enumerate(people[:_ANSWERING]):
         org.refresh_answer(quiz, person, "No" if number % 3 else "Yes", _SINCE + timedelta(minutes=number))

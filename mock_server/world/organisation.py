@@ -8,6 +8,7 @@ from attrs import define, evolve, field
 
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Assigned, Course, CourseList, DueKind
+from mock_server.world.leaderboards import Leaderboard
 from mock_server.world.ledger import Certificate
 from mock_server.world.people import Group, PermissionSet, Person, Site
 from mock_server.world.progress import Enrolment, ProgressTable
@@ -31,9 +32,12 @@ class Organisation:
     collections: dict[str, CourseList] = field(factory=dict)
     rapid_refreshes: dict[str, RapidRefresh] = field(factory=dict)
     refresh_answers: RefreshAnswers = field(factory=RefreshAnswers)
+    leaderboards: dict[str, Leaderboard] = field(factory=dict)
     progress: ProgressTable = field(factory=ProgressTable)
     certificates: dict[tuple[str, str], tuple[Certificate, ...]] = field(factory=dict)
     """By course id and user id; only those that are shown (R19)."""
+    people_changes: int = 0
+    """Goes up whenever somebody comes or changes."""
     _order: list[str] = field(factory=list)
     _pairs: dict[str, list[tuple[str, str]]] = field(factory=dict)
 
@@ -56,6 +60,7 @@ class Organisation:
     def put_person(self, person: Person) -> None:
         """Add or replace somebody; their assignments follow their status, seat, groups and sites at once."""
         self.people[person.id] = person
+        self.people_changes += 1
         self._pairs.clear()
         for course_id in self.courses:
             self._refresh(course_id, person)

@@ -43,6 +43,7 @@ def _organisation(organisation: Organisation) -> dict[str, Any]:
         "collections": plain(organisation.collections),
         "rapid_refreshes": plain(organisation.rapid_refreshes),
         "refresh_answers": plain(organisation.refresh_answers.rows),
+        "leaderboards": plain(organisation.leaderboards),
         "rosters": {course_id: list(progress.roster) for course_id, progress in courses},
         "enrolments": {course_id: plain(progress.enrolments) for course_id, progress in courses},
         "records": {course_id: plain(progress.records) for course_id, progress in courses},

@@ -6,7 +6,7 @@ are worked out again. Nor is the past: what a reset has cleared is in no documen
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
@@ -18,6 +18,7 @@ from mock_server.world.clock import Clock
 from mock_server.world.courses import Assigned, Course, CourseList
 from mock_server.world.ids import Ids
 from mock_server.world.keys import Keys
+from mock_server.world.leaderboards import Leaderboard
 from mock_server.world.ledger import AuditEntry, Certificate, Notification
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Group, PermissionSet, Person, Site, Token
@@ -58,6 +59,7 @@ class OrganisationState:
     collections: tuple[CourseList, ...] = ()
     rapid_refreshes: tuple[RapidRefresh, ...] = ()
     refresh_answers: tuple[RefreshAnswer, ...] = ()
+    leaderboards: tuple[Leaderboard, ...] = ()
 
 
 @frozen
@@ -214,6 +216,7 @@ def _organisation_state(organisation: Organisation) -> OrganisationState:
         tuple(organisation.collections.values()),
         tuple(organisation.rapid_refreshes.values()),
         tuple(organisation.refresh_answers.rows),
+        tuple(organisation.leaderboards.values()),
     )
 
 
@@ -230,6 +233,7 @@ def _check(state: OrganisationState, where: str) -> None:
     courses = _once((each.course.id for each in state.courses), f"{where}.courses")
     _check_lists(state.paths, courses, f"{where}.paths")
     _check_lists(state.collections, courses, f"{where}.collections")
+    _check_lists(state.leaderboards, courses, f"{where}.leaderboards")
     _check_refreshes(state, people, where)
     for number, person in enumerate(state.people):
         if person.organisation_id != state.id:
@@ -250,7 +254,7 @@ def _check(state: OrganisationState, where: str) -> None:
             raise StateError(f"{where}.courses[{number}].enrolments lacks {listed}, to whom it is assigned")
 
 
-def _check_lists(lists: tuple[CourseList, ...], courses: set[str], where: str) -> None:
+def _check_lists(lists: Sequence[CourseList | Leaderboard], courses: set[str], where: str) -> None:
     _once((each.id for each in lists), where)
     for number, each in enumerate(lists):
         if missing := set(each.course_ids) - courses:
@@ -296,6 +300,7 @@ def _organisation(state: OrganisationState, clock: Clock) -> Organisation:
         collections={each.id: each for each in state.collections},
         rapid_refreshes={each.id: each for each in state.rapid_refreshes},
         refresh_answers=RefreshAnswers.of(state.refresh_answers),
+        leaderboards={each.id: each for each in state.leaderboards},
     )
     for each in state.certificates:
         key = (each.course_id, each.user_id)

@@ -39,6 +39,12 @@ _ASKED: dict[str, tuple[str, str, object]] = {
     "ListSurveyQuestionDefinitions": ("GET", f"{_ANALYTICS}/surveys/questionDefinitions", None),
     "ListSurveyAnswers": ("GET", f"{_ANALYTICS}/surveys/answers?pageSize=1000", None),
     "ListRapidRefreshAnswers": ("GET", f"{_ANALYTICS}/rapidRefresh/answers?pageSize=1000", None),
+    "ListLeaderboards": ("GET", "/training/individualleaderboards/v1?pageSize=1000", None),
+    "GetLeaderboardRankings": (
+        "GET",
+        "/training/individualleaderboards/v1/rankings?leaderboardId={board}",
+        None,
+    ),
     "ListRapidRefreshes": ("GET", "/training/rapid-refresh/v1?pageSize=1000", None),
     "GetRapidRefresh": ("GET", "/training/rapid-refresh/v1/{refresh}", None),
     "ListUsers": ("POST", "/users/v1/users/list", {"list_all": True}),
@@ -101,6 +107,7 @@ def _requests(mock: MockTraining) -> Iterator[tuple[str, str, object]]:
         "user": [user for each in organisations for user in each.people],
         "lesson": lessons,
         "path": [path for each in organisations for path in each.paths],
+        "board": [board for each in organisations for board in each.leaderboards],
         "refresh": [refresh for each in organisations for refresh in each.rapid_refreshes],
         "collection": [collection for each in organisations for collection in each.collections],
     }

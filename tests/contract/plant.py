@@ -38,6 +38,9 @@ INDUCTION, SAFETY, HIDDEN = "Induction", "Safety", "Hidden"
 QUIZ = "Ways out"
 """A rapid refresh for the crew; anna and ben have answered."""
 
+CUP = "Safety cup"
+"""A leaderboard over "Forklift basics" and "Fire safety"."""
+
 SURVEY = "What was unclear?"
 """Asked in the first lesson of "Forklift basics"; anna and cleo have answered."""
 
@@ -84,6 +87,10 @@ class Plant:
     def rapid_refresh(self, title: str = QUIZ) -> str:
         """The id of a rapid refresh of the main organisation."""
         return self.mock.world.rapid_refresh(title).id
+
+    def leaderboard(self, name: str = CUP) -> str:
+        """The id of a leaderboard of the main organisation."""
+        return next(each.id for each in self.mock.world.main.leaderboards.values() if each.name == name)
 
     def later(self, **by: float) -> None:
         """Let time go by."""
@@ -145,6 +152,8 @@ def _nordwerk(builder: WorldBuilder) -> tuple[dict[str, str], dict[str, str]]:
     org.path(HIDDEN, [forklift], groups=[crew], published=False)
     org.collection(SAFETY, [forklift, archived, fire], everyone=True)
     org.collection(HIDDEN, [fire], sites=[harbour])
+    org.leaderboard(CUP, [forklift, fire], BEGAN, NOW)
+    org.leaderboard(HIDDEN, [fire], BEGAN, NOW, learner_access=False)
     quiz = org.rapid_refresh(QUIZ, {"Which exit?": ("The north gate", "The lift")}, groups=[crew])
     org.rapid_refresh(HIDDEN, {"When?": ("Now", "Later")}, groups=[crew], published=False)
     org.refresh_answer(quiz, people["anna"], "The north gate", BEGAN)
@@ -217,6 +226,7 @@ def _neighbour(builder: WorldBuilder) -> tuple[str, str]:
     org.assign(course, users=[stranger])
     org.path(INDUCTION, [course], everyone=True)
     org.collection(SAFETY, [course], everyone=True)
+    org.leaderboard(CUP, [course], BEGAN, NOW)
     quiz = org.rapid_refresh(QUIZ, {"Which way?": ("Left", "Right")}, everyone=True)
     org.refresh_answer(quiz, stranger, "Right", BEGAN)
     at = to_text(BEGAN)

@@ -200,6 +200,12 @@ class WatchedWorld(RuleBasedStateMachine):
         assert [
             (row["slideId"], row["viewedCount"], row["answeredCount"], row["correctCount"]) for row in slides
         ] == [row for each in courses for row in model.slide_counts(organisation, each)]
+        for board_id, board in organisation["leaderboards"].items():
+            path = "/training/individualleaderboards/v1/rankings"
+            shown = self.read(path, f"leaderboardId={board_id}")["rankings"]
+            assert [
+                (row["rank"], row["participantId"], row["totalScore"], row["isNotAttempted"]) for row in shown
+            ] == model.rankings(organisation, board)
 
     def row_is_sound(self, row: Json, figures: Json) -> None:
         assert (bool(row["opened_at"]), bool(row["completed_at"])) == (

@@ -154,6 +154,21 @@ def slide_counts(organisation: Json, course_id: str) -> list[tuple[str, int, int
     return found
 
 
+def rankings(organisation: Json, board: Json) -> list[tuple[int, str, int, bool]]:
+    """R14: rank, user, points and whether they have done nothing, from the traces in the courses of a board."""
+    found: list[tuple[int, str, bool]] = []
+    for user_id, person in organisation["people"].items():
+        rows = [
+            figures_from_traces(organisation["courses"][each], organisation["records"][each][user_id])
+            for each in board["course_ids"]
+            if is_assigned(organisation, each, person) and user_id in organisation["records"][each]
+        ]
+        if person["status"] == ACTIVE and person["seat"] != GUEST:
+            found.append((-sum(row["score"] for row in rows), user_id, not rows))
+    points = [each[0] for each in sorted(found)]
+    return [(1 + points.index(score), user_id, -score, idle) for score, user_id, idle in sorted(found)]
+
+
 def recorded(organisation: Json, course_id: str, eligibility: str) -> list[str]:
     """R09: the users on the roster whose progress a reset clears."""
     records = organisation["records"][course_id]

@@ -132,13 +132,14 @@ def test_a_wrong_method_is_405_with_those_allowed(admin: Speaker) -> None:
     assert admin.send("HEAD", WHO).status == 200
 
 
-def test_what_is_published_and_not_served_is_501_with_its_name(admin: Speaker) -> None:
+def test_what_is_not_of_training_is_501_with_its_name(admin: Speaker) -> None:
     missing = [operation for operation in OPERATIONS if operation.handler is None]
-    assert missing
+    assert {each.template.split("/")[1] for each in missing} == {"feed"}
     for operation in missing:
         answer = admin.send(operation.method, operation.template.replace("{", "").replace("}", ""))
         assert (answer.status, answer.reason) == (501, "UNIMPLEMENTED")
         assert operation.name in answer.message
+        assert "not part of Training" in answer.message
         assert answer.metadata == {"operation": operation.name}
 
 

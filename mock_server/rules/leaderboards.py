@@ -1,0 +1,47 @@
+"""Who stands where on a leaderboard: worked out from the records, so a reset takes its points away (R14)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from heapq import nsmallest
+from typing import TYPE_CHECKING
+
+from mock_server.world.leaderboards import Leaderboard, Ranking
+
+if TYPE_CHECKING:
+    from mock_server.world.organisation import Organisation
+    from mock_server.world.progress import CourseProgress
+
+MOST = 1000
+"""Places that are shown; those after them are left out (A)."""
+
+
+def rankings(organisation: Organisation, board: Leaderboard) -> tuple[Ranking, ...]:
+    """Everyone who can learn, the most points first; kept until one of the courses or somebody changes."""
+    table = organisation.progress
+    courses = [table[course_id] for course_id in board.course_ids]
+    state = (board, organisation.people_changes, *((each, each.changes) for each in courses))
+    return table.counted.figures("rankings", board.id, state, lambda: _ranked(organisation, courses))
+
+
+def _ranked(organisation: Organisation, courses: Iterable[CourseProgress]) -> tuple[Ranking, ...]:
+    points = _points(courses)
+    everyone = (each.id for each in organisation.people.values() if each.can_learn)
+    first = nsmallest(MOST, ((-points.get(user_id, 0), user_id) for user_id in everyone))
+    found: list[Ranking] = []
+    for place, (score, user_id) in enumerate(first, 1):
+        is_level = bool(found) and found[-1].score == -score
+        rank = found[-1].rank if is_level else place
+        found.append(Ranking(rank, user_id, -score, user_id not in points))
+    return tuple(found)
+
+
+def _points(courses: Iterable[CourseProgress]) -> dict[str, int]:
+    """The scores of everybody of whom anything is recorded where they are assigned, added up."""
+    found: dict[str, int] = {}
+    for progress in courses:
+        for user_id in progress.roster:
+            record = progress.records.get(user_id)
+            if record is not None and record.is_recorded:
+                found[user_id] = found.get(user_id, 0) + record.score
+    return found
