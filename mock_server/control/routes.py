@@ -9,6 +9,7 @@ from mock_server._version import __version__
 from mock_server.contract import document
 from mock_server.control import inspection, learners, schedule, worlds
 from mock_server.refusal import Reason, RefusedError
+from mock_server.rules.authentication import find_token
 from mock_server.wire import answers
 from mock_server.wire.message import Request, Response
 
@@ -21,8 +22,9 @@ Operation = Callable[["MockTraining", Request], Response]
 def handle_control(mock: MockTraining, request: Request) -> Response:
     """Answer a request under ``/_mock/``, or for the contract.
 
-    RefusedError: 404 for an unknown path, 405 for another method.
+    RefusedError: 401 for a token that no world knows, 404 for an unknown path, 405 for another method.
     """
+    _refuse_strangers(mock, request)
     methods = _methods(request.path)
     if methods is None:
         known = ", ".join(_ROUTES)
@@ -31,6 +33,19 @@ def handle_control(mock: MockTraining, request: Request) -> Response:
     if operation is None:
         raise _method_not_allowed(request, methods)
     return operation(mock, request)
+
+
+def _refuse_strangers(mock: MockTraining, request: Request) -> None:
+    """A token selects the world: a misspelt one must not act on, or tell of, the first world instead."""
+    authorization = request.all_headers("authorization")
+    if not authorization or worlds.is_of_the_server(request.path) or request.path in _OF_THE_SERVER:
+        return
+    if find_token(mock.world, authorization) is None:
+        raise RefusedError(
+            Reason.UNAUTHENTICATED,
+            "The API token opens no world of this server: send no Authorization header for its first world, or"
+            " Authorization: Bearer with a token of a world that exists, be it revoked or expired.",
+        )
 
 
 def _methods(path: str) -> dict[str, Operation] | None:
@@ -86,3 +101,5 @@ _ROUTES: dict[str, dict[str, Operation]] = {
     f"{worlds.PATH}/{{id}}": {"DELETE": worlds.delete_world},
     document.PATH: {"GET": _openapi},
 }
+# The same whatever the world.
+_OF_THE_SERVER = ("/_mock/health", document.PATH)

@@ -1,7 +1,8 @@
 """Many worlds behind one server: each has tokens of its own, and the token of a request selects the world.
 
-So parallel workers share one server and cannot meet. A request with no token, or with one that no world knows, is
-for the server's first world. The control plane goes by the token as well, save for ``/_mock/worlds`` itself.
+So parallel workers share one server and cannot meet. A request without a token is for the server's first world; one
+whose token no world knows is refused, on the vendor's wire by the first world. The control plane goes by the token
+as well, save for ``/_mock/worlds`` itself.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Worlds:
 
     def selected(self, request: Request) -> MockTraining | None:
         """The world whose token a request carries; None for the server's first one."""
-        if not self._by_id or request.path == PATH or request.path.startswith(f"{PATH}/"):
+        if not self._by_id or is_of_the_server(request.path):
             return None
         token = bearer(request.all_headers("authorization"))
         if token is None:
@@ -116,6 +117,11 @@ class Worlds:
             if kept is None:
                 raise RefusedError(Reason.WORLD_NOT_FOUND, f"This server has no world {world_id[:100]!r}.")
         return kept
+
+
+def is_of_the_server(path: str) -> bool:
+    """Whether a path is that of the worlds themselves, which no token selects."""
+    return path == PATH or path.startswith(f"{PATH}/")
 
 
 def list_worlds(mock: MockTraining, request: Request) -> Response:

@@ -87,6 +87,52 @@ def test_the_control_plane_goes_by_the_token_too(mock: MockTraining) -> None:
     assert [each["id"] for each in ask(mock, "GET", worlds.PATH)[1]["worlds"]] == [made["id"], inner["id"]]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/_mock/tokens", None),
+        ("GET", "/_mock/calls", None),
+        ("GET", "/_mock/audit", None),
+        ("GET", "/_mock/nowhere", None),
+        ("POST", "/_mock/faults", {"kind": "error"}),
+        ("DELETE", "/_mock/faults", None),
+        ("POST", "/_mock/clock", {"advance": 3600}),
+        ("POST", "/_mock/marks", {"name": "start"}),
+        ("POST", "/_mock/learners/open", {}),
+        ("PUT", "/_mock/state", {}),
+    ],
+)
+@pytest.mark.parametrize("beside", [0, 1])
+def test_a_token_that_opens_no_world_never_means_the_first_one(
+    mock: MockTraining, method: str, path: str, body: object, beside: int
+) -> None:
+    for _ in range(beside):
+        new_world(mock)
+    deleted = new_world(mock)
+    ask(mock, "DELETE", f"{worlds.PATH}/{deleted['id']}")
+    before = mock.state()
+    for stranger in ("mock_typo", token(deleted), "two words"):
+        status, answer = ask(mock, method, path, body, stranger)
+        assert (status, answer["details"][0]["reason"]) == (401, "UNAUTHENTICATED")
+        assert "send no Authorization header for its first world" in answer["message"]
+    twice = (("authorization", f"Bearer {mock.token('admin')}"),) * 2
+    assert mock.handle(Request(method, path, headers=twice)).status == 401
+    assert mock.handle(Request(method, path, headers=(("authorization", "Basic x"),))).status == 401
+    assert (mock.faults.script, dict(mock.marks), mock.diff(before)) == ((), {}, ())
+
+
+def test_what_is_the_servers_own_asks_for_no_token(mock: MockTraining) -> None:
+    for path in ("/_mock/health", "/openapi.json", worlds.PATH):
+        assert ask(mock, "GET", path, token="mock_typo")[0] == 200
+
+
+def test_a_token_that_opens_nothing_still_selects_its_world(mock: MockTraining) -> None:
+    made = new_world(mock)
+    for name in ("revoked", "expired"):
+        assert ask(mock, "GET", "/_mock/tokens", token=token(made, name))[1]["tokens"] == made["tokens"]
+        assert ask(mock, "GET", "/_mock/tokens", token=mock.token(name))[1]["tokens"] == mock.tokens()
+
+
 def test_the_list_names_no_token(mock: MockTraining) -> None:
     made = new_world(mock, {"seed": "generated", "users": 5, "courses": 2, "randomSeed": 3})
     assert (made["users"], made["courses"], made["seed"]) == (5 + 7, 2, "generated")
