@@ -54,9 +54,9 @@ class MockASGI:
         request = _read(scope, body)
         response = self._handler.handle(request)
         if response.delivery is None:
-            await _write(request.method, response, send, close=not complete)
+            await _write(request.method, response, send, close=not complete or _is_doubtful(request))
         else:
-            await _deliver(request.method, response, response.delivery, scope, receive, send)
+            await _deliver(request, response, response.delivery, scope, receive, send)
 
 
 async def _fill(body: BodyBuffer, receive: Receive) -> bool | None:
@@ -85,6 +85,11 @@ def _read(scope: Scope, body: BodyBuffer) -> Request:
     )
 
 
+def _is_doubtful(request: Request) -> bool:
+    """Whether it states its length twice: where it ends, and the next begins, is anybody's guess (RFC 9112, 6.3)."""
+    return request.header("content-length") is not None and request.header("transfer-encoding") is not None
+
+
 def _raw_path(scope: Scope) -> str:
     """The path as sent; where a server withholds it, which ASGI allows, encoded anew from the decoded one."""
     raw: bytes | None = scope.get("raw_path")
@@ -96,25 +101,29 @@ def _headers(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
 
 
 async def _write(method: str, response: Response, send: Send, *, close: bool) -> None:
+    head, body = _framed(method, response, close=close)
+    await send(head)
+    await send({"type": "http.response.body", "body": body})
+
+
+def _framed(method: str, response: Response, *, close: bool) -> tuple[Message, bytes]:
     headers, body = framed(method, response)
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     if close:
         raw.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": response.status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+    return {"type": "http.response.start", "status": response.status, "headers": raw}, body
 
 
 async def _deliver(
-    method: str, response: Response, delivery: Delivery, scope: Scope, receive: Receive, send: Send
+    request: Request, response: Response, delivery: Delivery, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Answer in a troubled way, on asyncio."""
     await asyncio.sleep(delivery.delay)
     if delivery.dropped:
         await _drop(scope, receive)
         return
-    headers, body = framed(method, response)
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    await send({"type": "http.response.start", "status": response.status, "headers": raw})
+    head, body = _framed(request.method, response, close=_is_doubtful(request))
+    await send(head)
     for piece in delivery.parts(body):
         await send({"type": "http.response.body", "body": piece, "more_body": True})
         await asyncio.sleep(delivery.pause)

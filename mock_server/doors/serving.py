@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 from importlib.util import find_spec
+from secrets import token_hex
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
@@ -47,7 +48,10 @@ class Guarded:
     def handle(self, request: Request) -> Response:
         """Answer one request, or refuse it."""
         refusal = self.guard.check(request)
-        return self.handler.handle(request) if refusal is None else refused(refusal)
+        if refusal is None:
+            return self.handler.handle(request)
+        # No id of the world's: what is refused here leaves no trace in it.
+        return refused(refusal).with_headers([("x-request-id", request.id or f"req-{token_hex(12)}")])
 
 
 class Server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from attrs import evolve, frozen
@@ -11,6 +12,8 @@ MAX_BODY = 1024 * 1024
 
 MAX_DRAIN = 64 * 1024 * 1024
 """Bytes a door drains before it gives up and closes the connection."""
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 @frozen
@@ -36,6 +39,12 @@ class Request:
     def all_headers(self, name: str) -> list[str]:
         """Every value of a header, for those where a repetition is an error."""
         return [value for key, value in self.headers if key == name]
+
+    @property
+    def id(self) -> str:
+        """The X-Request-ID that was sent, under which answer and records know it; "" without a usable one."""
+        given = self.all_headers("x-request-id")
+        return given[0] if len(given) == 1 and _ID.fullmatch(given[0]) else ""
 
 
 @frozen

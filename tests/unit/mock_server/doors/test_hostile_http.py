@@ -108,6 +108,15 @@ def test_a_malformed_request_is_refused_and_reaches_nobody(
     assert seen == []
 
 
+def test_what_follows_two_lengths_is_never_read(server: Server, seen: list[Request]) -> None:
+    body = b"0\r\n\r\n" + request("GET", "/inner")
+    lengths = [b"content-length: %d\r\n" % len(body), b"transfer-encoding: chunked\r\n"]
+    for ordered in (lengths, lengths[::-1]):
+        received = everything(server.port, POST + b"".join(ordered) + b"\r\n" + body)
+        assert statuses(received) == [400]
+    assert seen == []
+
+
 CUT_SHORT = {
     "in the request line": b"GET / HT",
     "in the headers": b"GET / HTTP/1.1\r\n" + HOST,

@@ -164,8 +164,16 @@ def test_a_strange_host_or_origin_is_refused_on_the_socket(engine: Engine) -> No
             answer = read_answer(sock)
             assert answer.status == 403
             assert "x-training-mock" in dict(answer.headers)
+            assert re.fullmatch("req-[0-9a-f]{24}", dict(answer.headers)["x-request-id"])
             # Shown as a page it would belong to this origin, and the browser ask for its icon in the server's name.
             assert dict(answer.headers)["content-security-policy"] == "default-src 'none'; sandbox"
+
+
+def test_a_refusal_on_the_socket_goes_by_the_id_that_was_sent(engine: Engine) -> None:
+    with serve(Hello(), engine=engine) as server, connected(server.port) as sock:
+        sock.sendall(request("GET", "/", (("x-request-id", "mine-1"),), host="rebound.example"))
+        answer = read_answer(sock)
+    assert (answer.status, dict(answer.headers)["x-request-id"]) == (403, "mine-1")
 
 
 def test_an_unknown_engine_is_refused() -> None:
