@@ -22,12 +22,16 @@ from mock_server.wire.message import Request
 
 COURSES = 100
 FEED = "/training/v1/feed/training-course-progress"
-ATTEMPTS = "/training/analytics/v1/lessons/attempts"
+ANALYTICS = "/training/analytics/v1"
+ATTEMPTS = f"{ANALYTICS}/lessons/attempts"
 WALKS = {
     "feed": (FEED, ""),
     "feed, completed": (FEED, "completion_status=COMPLETION_STATUS_COMPLETED"),
     "feed, modified after": (FEED, "modified_after=2026-05-01T00:00:00Z"),
     "attempts": (ATTEMPTS, "pageSize=1000"),
+    "lesson events": (f"{ANALYTICS}/lessons/progress/events", "pageSize=1000"),
+    "survey answers": (f"{ANALYTICS}/surveys/answers", "pageSize=1000"),
+    "lesson statistics": (f"{ANALYTICS}/lessons/statistics", "pageSize=8"),
     "users": ("/feed/users", ""),
     "members of groups": ("/feed/group_users", ""),
 }
@@ -53,16 +57,17 @@ def ask(mock: MockTraining, path: str, query: str) -> dict[str, Any]:
 def walk(mock: MockTraining, path: str, query: str) -> list[float]:
     """The seconds of every page, from the first to the last."""
     times, number = [], 0
+    size = int(query.partition("pageSize=")[2] or 0)
     while True:
         number += 1
         began = time.process_time()
-        page = ask(mock, path, f"{query}&page={number}" if "pageSize" in query else query)
+        page = ask(mock, path, f"{query}&page={number}" if size else query)
         times.append(time.process_time() - began)
         if "metadata" in page:
             query = page["metadata"]["next_page"].partition("?")[2]
             done = not query
         else:
-            query, done = "pageSize=1000", number * 1000 >= page["totalCount"]
+            done = number * size >= page["totalCount"]
         if done:
             return times
 

@@ -31,15 +31,18 @@ def lesson_statistics(call: Call) -> Response:
     """GET /training/analytics/v1/lessons/statistics."""
     team = members(call)
     found = [(course, lesson) for course in courses_asked(call) for lesson in course.lessons]
+    asked: dict[str, Tallies] = {}  # to ask for those of a course once a page, not once a row
 
     def shape(row: tuple[Course, Lesson]) -> Json:
         course, lesson = row
-        return shapes.lesson_statistics(course, lesson, tallies(call, course, team)[lesson.id])
+        if course.id not in asked:
+            asked[course.id] = _tallies(call, course, team)
+        return shapes.lesson_statistics(course, lesson, asked[course.id][lesson.id])
 
     return numbered(call, found, shape)
 
 
-def tallies(call: Call, course: Course, users: Sequence[str] | None) -> Tallies:
+def _tallies(call: Call, course: Course, users: Sequence[str] | None) -> Tallies:
     """The figures of every lesson of a course over these users, kept until something in it changes."""
     table = call.organisation.progress
     progress = table[course.id]
@@ -67,18 +70,7 @@ def _counted(course: Course, progress: CourseProgress, users: Iterable[str]) -> 
 
 def lesson_events(call: Call) -> Response:
     """GET /training/analytics/v1/lessons/progress/events."""
-    return _events(call, users_asked(call), courses_asked(call))
-
-
-def user_lesson_events(call: Call) -> Response:
-    """GET /training/analytics/v1/users/{userId}/lessons/progress/events."""
-    user_id, courses = courses_of_user(call)
-    return _events(call, [user_id], courses)
-
-
-def _events(call: Call, users: Sequence[str] | None, courses: Iterable[Course]) -> Response:
-    """By course and user, lesson by lesson, opened before completed."""
-    found = parts(call, "lesson events", users, courses, _weigh)
+    found = parts(call, "lesson events", users_asked(call), courses_asked(call), _weigh)
     table, known = call.organisation.progress, call.organisation.courses
 
     def after(offset: int) -> Iterator[Json]:
@@ -91,11 +83,20 @@ def _events(call: Call, users: Sequence[str] | None, courses: Iterable[Course]) 
     return numbered_part(call, total(found), after)
 
 
+def user_lesson_events(call: Call) -> Response:
+    """GET /training/analytics/v1/users/{userId}/lessons/progress/events."""
+    user_id, courses = courses_of_user(call)
+    table = call.organisation.progress
+    found = [(course, event) for course in courses for event in _of_user(course, table[course.id], user_id)]
+    return numbered(call, found, lambda row: shapes.lesson_event(row[0], user_id, row[1]))
+
+
 def _weigh(course: Course) -> Weigh:
     return lambda progress, user_id: sum(1 for _ in _of_user(course, progress, user_id))
 
 
 def _of_user(course: Course, progress: CourseProgress, user_id: str) -> Iterator[Event]:
+    """Lesson by lesson, opened before completed."""
     record = progress.records.get(user_id)
     if record is None:
         return

@@ -28,7 +28,8 @@ TRAINING, USERS = "Training: Administration", "Platform management: Users"
 def calls(speaker: Speaker) -> dict[str, Answer]:
     """One call of every family of operations; the reset is confirmed wrongly, so that it changes nothing."""
     mock = speaker.mock
-    course, user = course_id(mock), user_of(mock, "learner")
+    course, user, own = course_id(mock), user_of(mock, "learner"), user_of(mock, str(speaker.token))
+    (board,) = mock.world.main.leaderboards
     return {
         "who": speaker.get(WHO),
         "courses": speaker.get(COURSES),
@@ -36,6 +37,12 @@ def calls(speaker: Speaker) -> dict[str, Answer]:
         "feed": speaker.get("/training/v1/feed/training-course-progress"),
         "attempts": speaker.get(ATTEMPTS),
         "statistics": speaker.get(STATISTICS),
+        **{path: speaker.get(f"/training/analytics/v1/{path}") for path in (*FIGURES, *ROWS)},
+        "user's events": speaker.get(f"/training/analytics/v1/users/{own}/lessons/progress/events"),
+        "user's slides": speaker.get(f"/training/analytics/v1/users/{own}/slides/statistics"),
+        "rapid refreshes": speaker.get("/training/rapid-refresh/v1"),
+        "leaderboards": speaker.get("/training/individualleaderboards/v1"),
+        "rankings": speaker.get("/training/individualleaderboards/v1/rankings", f"leaderboardId={board}"),
         "users": speaker.post("/users/v1/users/list", {"list_all": True}),
         "feed users": speaker.get("/feed/users"),
         "feed groups": speaker.get("/feed/groups"),
@@ -51,14 +58,19 @@ def calls(speaker: Speaker) -> dict[str, Answer]:
     }
 
 
-ALL = {"who", "courses", "lessons", "feed", "attempts"}
+FIGURES = {
+    *("lessons/statistics", "slides/statistics", "surveys/questionDefinitions", "rapidRefresh/answers"),
+}
+ROWS = {"lessons/progress/events", "surveys/answers"}
+ALL = {"who", "courses", "lessons", "feed", "attempts", "rapid refreshes", "leaderboards", "rankings"}
+ALL |= {*ROWS, "user's events", "user's slides"}
 LISTS = {"users", "feed users", "feed groups", "feed group users", "feed sites", "feed site members"}
 RESETS = {"reset", "preview", "reset everyone", "preview everyone"}
 MAY = {
-    "admin": ALL | LISTS | RESETS | {"statistics", "assignments", "permission sets"},
+    "admin": ALL | LISTS | RESETS | FIGURES | {"statistics", "assignments", "permission sets"},
     "resetter": ALL | LISTS | RESETS | {"permission sets"},
-    "manager": ALL | LISTS | {"statistics", "assignments"},
-    "teamlead": ALL | {"statistics"},
+    "manager": ALL | LISTS | FIGURES | {"statistics", "assignments"},
+    "teamlead": ALL | FIGURES | {"statistics"},
     "learner": ALL,
 }
 

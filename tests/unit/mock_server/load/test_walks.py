@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 
 from mock_server import MockTraining, Policy
 from mock_server.live import LiveWorld
-from mock_server.world import walks, written
+from mock_server.operations import lessons, slides
+from mock_server.world import counted, walks, written
 from mock_server.world.builder import WorldBuilder
+from mock_server.world.counted import Counted
+from mock_server.world.courses import Course
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import CourseProgress
 from mock_server.world.walks import Places
 from unit.mock_server.core.speaker import ATTEMPTS, FEED, Speaker
+from unit.mock_server.core.test_lessons_and_slides import ANSWERS, EVENTS, LESSONS, SLIDES, items
 
 USERS, COURSES = 30, 5
 FILTERS = (
@@ -144,6 +148,63 @@ def test_attempts_are_looked_for_once_too(monkeypatch: pytest.MonkeyPatch) -> No
     mock, seen = new_mock(), looks(monkeypatch)
     attempts_walk(Speaker(mock), "", 5)
     assert sum(seen) == USERS * COURSES
+
+
+@pytest.mark.parametrize("path", [EVENTS, ANSWERS])
+@pytest.mark.parametrize("token", ["admin", "teamlead", "learner"])
+def test_events_and_answers_come_in_one_order_whatever_the_size_of_pages(token: str, path: str) -> None:
+    who = Speaker(new_mock(), token)
+    whole = items(who, path)
+    for size in (3, 100):
+        assert items(who, path, size=size) == whole
+    assert token == "learner" or len(whole) > 10
+
+
+@pytest.mark.parametrize("path", [EVENTS, ANSWERS])
+def test_events_and_answers_are_looked_for_once_too(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    mock, seen = new_mock(), looks(monkeypatch)
+    items(Speaker(mock), path, size=5)
+    assert sum(seen) == USERS * COURSES
+    mock.world.complete_course(mock.world.courses[2].title, mock.world.users[0].id)
+    items(Speaker(mock), path, size=5)
+    assert sum(seen) == USERS * COURSES + USERS  # only the course that changed
+
+
+@pytest.mark.parametrize(("path", "module"), [(LESSONS, lessons), (SLIDES, slides)])
+def test_figures_are_counted_once_however_many_pages_they_have(
+    monkeypatch: pytest.MonkeyPatch, path: str, module: Any
+) -> None:
+    counted: list[str] = []
+    count = module._counted
+
+    def watched(course: Course, *rest: Any) -> Any:
+        counted.append(course.id)
+        return count(course, *rest)
+
+    monkeypatch.setattr(module, "_counted", watched)
+    mock = new_mock()
+    for token in ("admin", "teamlead"):
+        items(Speaker(mock, token), path, size=1)
+    ids = [each.id for each in mock.world.courses]
+    assert counted == ids * 2
+    mock.world.complete_course(ids[2], mock.world.users[0].id)
+    items(Speaker(mock), path, size=2)
+    assert counted == [*ids * 2, ids[2]]  # only the course that changed
+
+
+def test_figures_kept_are_bounded() -> None:
+    kept, asked = Counted(), list[int]()
+
+    def ask(question: int) -> int:
+        def count() -> int:
+            asked.append(question)
+            return question
+
+        return kept.figures(question, "course", "state", count)
+
+    assert [ask(each) for each in range(counted.KEPT + 1)] == list(range(counted.KEPT + 1))
+    assert [ask(1), ask(0)] == [1, 0]
+    assert asked == [*range(counted.KEPT + 1), 0]
 
 
 def test_questions_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

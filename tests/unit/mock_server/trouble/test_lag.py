@@ -23,6 +23,7 @@ from unit.mock_server.core.speaker import (
     recorded,
     user_of,
 )
+from unit.mock_server.core.test_lessons_and_slides import LISTS, USER_SLIDES
 
 NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -46,7 +47,8 @@ def read(mock: MockTraining) -> tuple[object, ...]:
     admin = Speaker(mock)
     somebody = mock.world.users[-1].id
     lessons = f"/training/analytics/v1/users/{somebody}/lessons/progress"
-    return (admin.rows(), admin.get(STATISTICS).body, admin.get(ATTEMPTS).body, admin.get(lessons).body)
+    lists = [admin.get(each, "pageSize=1000").body for each in (STATISTICS, ATTEMPTS, lessons, *LISTS)]
+    return (admin.rows(), *lists, admin.get(USER_SLIDES.format(somebody)).body)
 
 
 def test_a_reset_shows_in_feed_and_analytics_only_after_the_lag() -> None:
