@@ -241,3 +241,31 @@ def test_a_file_that_cannot_be_read_is_an_error_too(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing.csv"):
         with pytest.raises(ExporterCsvError, match="cannot be read: "):
             MockTraining.from_exporter_csv(path)
+
+
+def test_lessons_have_figures_and_events_over_those_for_whom_they_count(tmp_path: Path) -> None:
+    began, done = "2026-01-02T03:04:05Z", "2026-01-09T03:04:05Z"
+    rows = [
+        row(user="u1", completed_lessons=4, opened_at=began, completed_at=done, progress_percent=100.0),
+        row(user="u2", completed_lessons=1, total_lessons=2, opened_at=began),
+        row(user="u3"),
+    ]
+    mock = load(tmp_path, content(rows))
+    lessons = get(mock, "/training/analytics/v1/lessons/statistics?courseId=c1")["items"]
+    figures = ("totalUsers", "openedCount", "completedCount", "completionPercent")
+    assert [tuple(each[name] for name in figures) for each in lessons] == [
+        (3, 2, 2, 66.67),
+        (3, 1, 1, 33.33),
+        (2, 1, 1, 50.0),
+        (2, 1, 1, 50.0),
+    ]
+    events = get(mock, "/training/analytics/v1/lessons/progress/events?pageSize=100")["items"]
+    assert [(each["userId"], each["eventType"], each["eventDateTime"]) for each in events] == [
+        *(("u1", "opened", began), ("u1", "completed", done)) * 4,
+        ("u2", "opened", began),
+        ("u2", "completed", began),
+    ]
+    for path in ("slides/statistics", "surveys/answers", "surveys/questionDefinitions"):
+        assert get(mock, f"/training/analytics/v1/{path}")["totalCount"] == 0
+    for path in ("rapid-refresh", "individualleaderboards"):
+        assert get(mock, f"/training/{path}/v1")["items"] == []

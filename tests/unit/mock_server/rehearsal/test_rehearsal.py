@@ -14,6 +14,7 @@ from mock_server import ExporterCsvError, MockTraining, rehearsal
 from mock_server.cli import main
 from mock_server.world.exporter_rows import COLUMNS
 from unit.mock_server.core.speaker import ATTEMPTS, FORKLIFT, Speaker, course_id
+from unit.mock_server.core.test_lessons_and_slides import ANSWERS, EVENTS, LESSONS, SLIDES, items
 
 SCRIPT = """
 import json, os, sys, urllib.request
@@ -73,6 +74,15 @@ def test_a_pack_reads_back_through_the_wire_as_it_was_kept(pack: Path) -> None:
     tried = [json.loads(line) for line in (pack / "attempts.jsonl").read_text("utf-8").splitlines()]
     again = who.get(ATTEMPTS, "pageSize=1000").json["items"]
     assert again == tried != []
+
+
+def test_R14_a_loaded_packs_lessons_have_the_figures_and_events_of_then(pack: Path) -> None:
+    then, now = Speaker(MockTraining.demo()), Speaker(MockTraining.from_evidence(pack))
+    course = course_id(then.mock)
+    for path in (LESSONS, EVENTS):
+        found = items(now, path, f"courseId={course}")
+        assert found == items(then, path, f"courseId={course}") != []
+    assert items(now, SLIDES) == items(now, ANSWERS) == []  # no pack keeps any
 
 
 def test_R12_a_loaded_pack_can_be_reset(pack: Path) -> None:
