@@ -21,6 +21,8 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
+_LOOKS = 100
+
 
 def words(text: str, instruction: str) -> list[str]:
     """The words of an instruction in its JSON form, which must be there once."""
@@ -65,10 +67,14 @@ def run(serve: Sequence[str], health: Sequence[str], port: str, env: dict[str, s
     """Start the server, ask for its health as a daemon does, and stop it."""
     server = subprocess.Popen(serve, env=env)
     try:
-        while subprocess.run(health, env=env, stderr=subprocess.DEVNULL).returncode:
+        for _ in range(_LOOKS):
+            if subprocess.run(health, env=env, stderr=subprocess.DEVNULL).returncode == 0:
+                break
             if server.poll() is not None:
                 raise SystemExit(f"the server ended with exit code {server.returncode}")
             time.sleep(0.2)
+        else:
+            raise SystemExit("the server did not become healthy")
         if (refused := status(f"http://127.0.0.1:{port}/_mock/tokens")) != 403:
             raise SystemExit(f"the control plane answered {refused} without its secret")
     finally:
