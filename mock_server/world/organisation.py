@@ -70,8 +70,7 @@ class Organisation:
         """Add or replace a course."""
         if course.id in self.assigned:
             self.courses[course.id] = course
-            self.progress[course.id].forget_rows()
-            self.progress[course.id].changes += 1  # its lessons may be others now
+            self.progress[course.id].follow_course()
             return
         last = next(reversed(self.courses), "")
         self.append_course(course)

@@ -256,12 +256,20 @@ class CourseProgress:
 
     def forget_rows(self, user_id: str | None = None) -> None:
         """Drop the kept JSON of somebody's row, or of all, because a name or title in it has changed."""
-        shown = [self] if self.past is None or self.past.view is None else [self, self.past.view[1]]
-        for each in shown:
+        for each in self._shown():
             if user_id is None:
                 each.fragments.clear()
             else:
                 each.fragments.pop(user_id, None)
+
+    def follow_course(self) -> None:
+        """Drop what is kept of the course: its title or its lessons have changed, today's and the past's alike."""
+        self.forget_rows()
+        for each in self._shown():
+            each.changes += 1
+
+    def _shown(self) -> list[CourseProgress]:
+        return [self] if self.past is None or self.past.view is None else [self, self.past.view[1]]
 
     def fill(self, enrolments: Iterable[tuple[str, Enrolment]]) -> None:
         """Enrol many at once, for a course with nobody on its roster yet."""

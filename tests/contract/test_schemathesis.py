@@ -50,7 +50,10 @@ SERVED = {
     if each["x-served"]
 }
 """The operations, and whether there is anything in a request that can be wrong."""
-FAR = {"GetLesson", "GetPath", "ListCoursesOfCollection", "GetWebhook", "DeleteWebhook"}
+FAR = {
+    *("GetLesson", "GetPath", "ListCoursesOfCollection", "GetRapidRefresh", "GetLeaderboardRankings"),
+    *("GetWebhook", "DeleteWebhook"),
+}
 """Of an id that another answer has to give first: reached by long runs only."""
 
 

@@ -23,7 +23,7 @@ from unit.mock_server.core.speaker import (
     recorded,
     user_of,
 )
-from unit.mock_server.core.test_lessons_and_slides import LISTS, USER_SLIDES
+from unit.mock_server.core.test_lessons_and_slides import LISTS, USER_SLIDES, items
 
 NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -64,6 +64,18 @@ def test_a_reset_shows_in_feed_and_analytics_only_after_the_lag() -> None:
     assert before == at_once == just_before != after
     mock.lag = timedelta(0)
     assert read(mock) == after
+
+
+def test_a_course_that_loses_lessons_loses_their_figures_in_the_past_too() -> None:
+    mock = lagging()
+    admin, query = Speaker(mock), f"courseId={course_id(mock)}"
+    mock.clock.advance(HOUR)
+    reset_everyone(mock)
+    whole = {path: items(admin, path, query) for path in LISTS}
+    first = mock.world.course(FORKLIFT).lessons[:1]
+    mock.world.update_course(FORKLIFT, lessons=first)
+    for path, before in whole.items():
+        assert items(admin, path, query) == [each for each in before if each["lessonId"] == first[0].id] != []
 
 
 def test_what_is_not_of_the_warehouse_is_never_late() -> None:
