@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from mock_server.mock import MockTraining, TokenName
-from mock_server.world.differences import Change
+from mock_server.world.differences import brief
 from mock_server.world.ledger import AuditEntry
 
 URL_VARIABLE, TOKEN_VARIABLE = "SAFETYCULTURE_BASE_URL", "SAFETYCULTURE_API_TOKEN"
@@ -62,7 +62,7 @@ def story(mock: MockTraining, before: dict[str, Any], code: int) -> str:
     sent = mock.outbox[len(before["outbox"]) :]
     lines += _part("notifications", [f"{len(sent)} sent"] if sent else [])
     changes = [each for each in mock.diff(before) if each.kind not in ("audit entry", "notification")]
-    lines += _part("changes", _shown(changes))
+    lines += _part("changes", brief(changes, _SHOWN))
     return "\n".join(lines)
 
 
@@ -79,8 +79,3 @@ def _reset(mock: MockTraining) -> Callable[[AuditEntry], str]:
 def _part(heading: str, lines: Iterable[str]) -> list[str]:
     found = list(lines)
     return [f"{heading}:", *(f"  {each}" for each in found)] if found else [f"{heading}: none"]
-
-
-def _shown(changes: Sequence[Change]) -> list[str]:
-    listed = [str(each) for each in changes[:_SHOWN]]
-    return [*listed, f"and {len(changes) - _SHOWN} more"] if len(changes) > _SHOWN else listed

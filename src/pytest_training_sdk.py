@@ -7,11 +7,11 @@ measured from the first line on.
 
 from __future__ import annotations
 
+import inspect
 import os
 import uuid
 from collections.abc import Generator, Iterator
-from datetime import datetime
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -40,9 +40,11 @@ MARKERS = (
 
 _BASE_URL = "https://api.safetyculture.io"
 _TOKEN = "SAFETYCULTURE_API_TOKEN"  # noqa: S105 - the name of a variable
+_RECORDS = "TRAINING_SDK_STATE_DIR"
 _OPTION = "--training-base-url"
 _WORLD = pytest.StashKey["MockTraining"]()
 _WIRE: pytest.StashKey[Wire] = pytest.StashKey()
+_SHAPING = frozenset({"training_world", "training_policy", "training_lag", "training_faults"})
 _SHOWN = 30
 _LONGEST = 300
 
@@ -147,39 +149,45 @@ class TrainingRule(pytest.Item):
 
 
 @pytest.fixture
-def training_mock(request: pytest.FixtureRequest) -> MockTraining:
-    """A reference server with a world of its own, shaped by the markers training_world, _policy, _lag and _faults."""
+def training_mock(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MockTraining]:
+    """A reference server with a world of its own, shaped by the markers training_world, _policy, _lag and _faults.
+
+    Every client that the test makes keeps its records, plans, evidence and audit log, in a directory of the test
+    (TRAINING_SDK_STATE_DIR): not among those of whoever runs it, and not beside those of another test.
+    """
     mock = _new_world(request.node)
     request.node.stash[_WORLD] = mock
-    return mock
+    records = tmp_path_factory.getbasetemp() / "training-sdk" / uuid.uuid4().hex
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(_RECORDS, str(records))
+        yield mock
 
 
 @pytest.fixture
-def training_client(
-    training_mock: MockTraining, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TrainingClient]:
+def training_client(training_mock: MockTraining) -> Iterator[TrainingClient]:
     """A TrainingClient that speaks to ``training_mock`` as its administrator."""
     import httpx
 
     from training_sdk import TrainingClient
 
     with httpx.Client(transport=training_mock.transport()) as http:
-        token, records = training_mock.token("admin"), _records(tmp_path_factory)
-        yield TrainingClient(token, base_url=_BASE_URL, http_client=http, state_dir=records)
+        yield TrainingClient(training_mock.token("admin"), base_url=_BASE_URL, http_client=http)
 
 
 @pytest.fixture
-def async_training_client(
-    training_mock: MockTraining, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncTrainingClient:
-    """An AsyncTrainingClient that speaks to ``training_mock`` as its administrator; nothing has to be closed."""
+def async_training_client(training_mock: MockTraining) -> AsyncTrainingClient:
+    """An AsyncTrainingClient that speaks to ``training_mock`` as its administrator; nothing has to be closed.
+
+    A test that awaits it needs a plugin that runs it: ``@pytest.mark.anyio``, or pytest-asyncio's marker.
+    """
     import httpx
 
     from training_sdk import AsyncTrainingClient
 
     http = httpx.AsyncClient(transport=training_mock.transport())
-    token, records = training_mock.token("admin"), _records(tmp_path_factory)
-    return AsyncTrainingClient(token, base_url=_BASE_URL, http_client=http, state_dir=records)
+    return AsyncTrainingClient(training_mock.token("admin"), base_url=_BASE_URL, http_client=http)
 
 
 @pytest.fixture
@@ -190,6 +198,16 @@ def training_server(training_mock: MockTraining) -> Iterator[Server]:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test whose own marker shapes a world that it never asked for: it would pass whatever the marker says."""
+    done = yield
+    idle = [each.name for each in item.own_markers if each.name in _SHAPING]
+    if idle and _WORLD not in item.stash:
+        pytest.fail(f"{idle[0]}: it shapes training_mock, which this test does not use", pytrace=False)
+    return done
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -197,54 +215,106 @@ def pytest_runtest_makereport(
     report = yield
     mock = item.stash.get(_WORLD, None)
     if mock is not None and report.failed:
-        report.sections.append(("Requests to training_mock", _requests(mock)))
-        report.sections.append(("Changes in training_mock since the test began", _changes(item, mock)))
+        for heading, told in (
+            ("Requests to training_mock", lambda: _requests(mock)),
+            ("Changes in training_mock since the test began", lambda: _changes(item, mock)),
+        ):
+            report.sections.append((heading, _in_any_case(told)))
     return report
 
 
-def _records(factory: pytest.TempPathFactory) -> Path:
-    """Where the resets of one test keep evidence and journal: not in the home of whoever runs it."""
-    return factory.getbasetemp() / "training-sdk" / uuid.uuid4().hex
+def _in_any_case(told: Callable[[], str]) -> str:
+    """A section of the report, or why there is none: an error here would end the whole run."""
+    try:
+        return told()
+    except (Exception, pytest.fail.Exception) as error:
+        return f"cannot be told: {error}"
 
 
 def _new_world(node: pytest.Item) -> MockTraining:
+    """The world that the markers of a test ask for; the nearest policy wins, faults stand in the order written."""
     from mock_server import MockTraining, Policy
+    from mock_server.control.faults import Fault
 
     switches: dict[str, Any] = {}
-    for marker in reversed(list(node.iter_markers("training_policy"))):
-        switches |= _understood(node, "training_policy", dict, *marker.args, **marker.kwargs)
-    policy = _understood(node, "training_policy", Policy, **switches)
-    world = node.get_closest_marker("training_world")
-    shape = _understood(node, "training_world", _shape, *world.args, **world.kwargs) if world else {}
+    for marker in _outermost_first(node, "training_policy"):
+        switches |= _understood("training_policy", _switches, *marker.args, **marker.kwargs)
+    policy = _understood("training_policy", Policy, **switches)
+    world, lag = node.get_closest_marker("training_world"), node.get_closest_marker("training_lag")
+    shape = _understood("training_world", _shape, *world.args, **world.kwargs) if world else {}
     make = MockTraining.generate if "users" in shape else MockTraining.demo
-    mock = _understood(node, "training_world", make, policy=policy, **shape)
-    lag = node.get_closest_marker("training_lag")
+    mock = _understood("training_world", make, policy=policy, **shape)
     if lag is not None:
-        _understood(node, "training_lag", lambda lag: setattr(mock, "lag", lag), *lag.args, **lag.kwargs)
-    for marker in reversed(list(node.iter_markers("training_faults"))):
-        _understood(node, "training_faults", mock.faults.add, *marker.args, **marker.kwargs)
+        mock.lag = _understood("training_lag", _lag, *lag.args, **lag.kwargs)
+    for marker in _outermost_first(node, "training_faults"):
+        _fits("training_faults", Fault, *marker.args, **marker.kwargs)
+        _understood("training_faults", mock.faults.add, *marker.args, **marker.kwargs)
     return mock
 
 
-def _understood(node: pytest.Item, marker: str, call: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-    """What a call makes of a marker's arguments; an error that names the test and the marker if it cannot."""
+def _outermost_first(node: pytest.Item, name: str) -> list[pytest.Mark]:
+    return list(node.iter_markers(name))[::-1]
+
+
+def _understood(marker: str, call: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
+    """What a call makes of a marker's arguments; the test fails with the reason alone if it cannot."""
+    _fits(marker, call, *args, **kwargs)
     try:
         return call(*args, **kwargs)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise pytest.UsageError(f"{node.nodeid}: @pytest.mark.{marker}: {error}") from None
+    except (TypeError, ValueError) as error:
+        pytest.fail(f"{marker}: {error}", pytrace=False)
 
 
-def _shape(seed: str = "demo", *, now: datetime | str | None = None, **sizes: int) -> dict[str, Any]:
-    moment = datetime.fromisoformat(now) if isinstance(now, str) else now
-    if seed == "demo" and not sizes:
-        return {"now": moment}
-    if seed != "generated" or not sizes.keys() <= {"users", "courses", "random_seed"}:
+def _fits(marker: str, call: Callable[..., object], *args: Any, **kwargs: Any) -> None:
+    """Fail the test, with what may stand there, unless the arguments are those that the call takes."""
+    takes = inspect.signature(call)
+    try:
+        takes.bind(*args, **kwargs)
+    except TypeError as error:
+        pytest.fail(f"{marker}: {error}; it takes {', '.join(takes.parameters)}", pytrace=False)
+
+
+def _switches(**switches: Any) -> dict[str, Any]:
+    return switches
+
+
+def _lag(lag: object) -> timedelta:
+    if not isinstance(lag, timedelta) or not timedelta(0) <= lag <= timedelta(hours=2):
+        raise ValueError(f"a lag is a timedelta of 0 to 2 h, as timedelta(minutes=30), not {lag!r}")
+    return lag
+
+
+def _shape(
+    seed: str = "demo",
+    *,
+    now: datetime | str | None = None,
+    users: int | None = None,
+    courses: int | None = None,
+    random_seed: int | None = None,
+) -> dict[str, Any]:
+    given = {"users": users, "courses": courses, "random_seed": random_seed}
+    sizes = {name: size for name, size in given.items() if size is not None}
+    if seed not in ("demo", "generated") or (seed == "demo" and sizes):
         raise ValueError(
             f'{seed!r} with {", ".join(sizes) or "nothing"} is no world: "demo" takes now only, "generated"'
             " also users, courses and random_seed"
         )
+    for name, size in sizes.items():
+        if type(size) is not int:
+            raise ValueError(f"{name} is a whole number, not {size!r}")
+    if seed == "demo":
+        return {"now": _moment(now)}
     random_seed = sizes.pop("random_seed", 0)
-    return {"users": 50, "courses": 12, "now": moment} | sizes | {"seed": random_seed}
+    return {"users": 50, "courses": 12, "now": _moment(now)} | sizes | {"seed": random_seed}
+
+
+def _moment(now: datetime | str | None) -> datetime | None:
+    if not isinstance(now, str):
+        return now
+    try:
+        return datetime.fromisoformat(now)
+    except ValueError:
+        raise ValueError(f"now is a date with a time zone, as 2026-11-30T09:00:00Z, not {now!r}") from None
 
 
 def _requests(mock: MockTraining) -> str:
@@ -258,9 +328,9 @@ def _requests(mock: MockTraining) -> str:
 
 def _changes(node: pytest.Item, mock: MockTraining) -> str:
     """What differs from an untouched world like the test's, which is made only now, for a test that failed."""
-    lines = [_short(str(each)) for each in mock.diff(_new_world(node).state())]
-    more = [f"... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-    return "\n".join([*lines[:_SHOWN], *more]) or "none"
+    from mock_server.world.differences import brief
+
+    return "\n".join(map(_short, brief(mock.diff(_new_world(node).state()), _SHOWN))) or "none"
 
 
 def _details(exchange: Exchange) -> Iterator[str]:

@@ -77,12 +77,12 @@ def brief(changes: Sequence[Change], most: int) -> list[str]:
         kinds.setdefault((each.what, each.kind), []).append(each)
     if not kinds:
         return []
-    lines = [", ".join(f"{len(found)} {what} ({kind})" for (what, kind), found in kinds.items())]
+    lines = [", ".join(f"{len(found)} × {what} {kind}" for (what, kind), found in kinds.items())]
     share = max(1, most // len(kinds))
     for (what, kind), found in kinds.items():
         lines += map(str, found[:share])
         if len(found) > share:
-            lines.append(f"... and {len(found) - share} more {what} ({kind})")
+            lines.append(f"... and {len(found) - share} more: {what} {kind}")
     return lines
 
 

@@ -250,7 +250,7 @@ def _unknown(
     if isinstance(cause, TrainingError):
         known |= {"status": cause.status, "reason": cause.reason}
     there = "the progress" if request.path.endswith(RESET_PATH) else "what is there"
-    said = UNKNOWN.format(method=request.method, path=request.path, what=what, there=there)
+    said = UNKNOWN.format(method=request.method, path=request.path, what=what.rstrip("."), there=there)
     error = OutcomeUnknownError(said, **known)
     error.__cause__ = cause
     return error

@@ -134,17 +134,22 @@ def test_faults_of_markers_strike_in_the_order_in_which_they_are_written(pyteste
 
 MISTAKEN = {
     'training_policy(eligibility="never")': "policy eligibility: 'never' is not one of",
-    "training_policy(elligibility=1)": "elligibility",
+    "training_policy(elligibility=1)": "unexpected keyword argument 'elligibility'; it takes everyone_permission, elig",
+    'training_policy("eligibility=completed")': "too many positional arguments",
     'training_world("moon")': "'moon' with nothing is no world",
     "training_world(users=5)": "'demo' with users is no world",
-    'training_world("generated", people=5)': "'generated' with people is no world",
+    'training_world("generated", people=5)': "unexpected keyword argument 'people'; it takes seed, now, users",
     'training_world("generated", users=0)': "a world needs at least one user",
+    'training_world("generated", users="3")': "users is a whole number, not '3'",
+    'training_world("generated", seed=7)': "multiple values for argument 'seed'; it takes seed, now, users",
     'training_world(now="2026-11-30T09:00:00")': "has no time zone",
-    "training_lag(60)": "lag",
-    "training_lag()": "missing",
+    'training_world(now="yesterday")': "now is a date with a time zone, as 2026-11-30T09:00:00Z, not 'yesterday'",
+    "training_lag(60)": "a lag is a timedelta of 0 to 2 h, as timedelta(minutes=30), not 60",
+    "training_lag()": "missing a required argument: 'lag'",
+    "training_lag(hours=1)": "'lag'; it takes lag",
     'training_faults("eror")': "the kinds are rate_limited, error",
     'training_faults("error", operation="ListCorses")': "there is no operation 'ListCorses'",
-    'training_faults("error", often=3)': "often",
+    'training_faults("error", often=3)': "unexpected keyword argument 'often'; it takes kind, operation, ",
 }
 
 
@@ -156,11 +161,71 @@ def test_a_marker_that_cannot_be_meant_names_itself_and_the_test(pytester: pytes
     result = run(pytester, "\n".join(["import pytest", *tests]))
     result.assert_outcomes(errors=len(MISTAKEN))
     lines = result.stdout.lines
-    for number, (marker, said) in enumerate(MISTAKEN.items()):
+    for marker, said in MISTAKEN.items():
         name = marker.partition("(")[0]
-        assert any(f"::test_{number}: @pytest.mark.{name}: " in line and said in line for line in lines), (
-            marker
-        )
+        assert any(line.startswith(f"{name}: ") and said in line for line in lines), marker
+    assert "pytest_training_sdk.py" not in result.stdout.str()  # no page of ours before the reason
+
+
+@pytest.mark.parametrize("marker", ['training_faults("error")', 'training_policy(confirmation="off")'])
+def test_a_marker_on_a_test_without_the_world_it_shapes_fails_it(
+    pytester: pytest.Pytester, marker: str
+) -> None:
+    source = f"""
+    import pytest
+    from mock_server import MockTraining
+
+    pytestmark = pytest.mark.training_world(now="2026-11-30T09:00:00Z")  # of a module: for those that use it
+
+    @pytest.mark.{marker}
+    def test_another_world():
+        assert MockTraining.demo().faults.script == ()
+
+    @pytest.mark.{marker}
+    def test_asked_for_in_the_test(request):
+        request.getfixturevalue("training_mock")
+
+    def test_without():
+        pass
+    """
+    shown = run(pytester, source)
+    shown.assert_outcomes(passed=2, failed=1)
+    shown.stdout.fnmatch_lines(["training_*: it shapes training_mock, which this test does not use"])
+
+
+def test_every_client_of_a_test_keeps_its_records_with_that_test(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(pytester.path / "of-whoever-runs-it"))
+    source = """
+    import os
+    import pytest
+    from contextlib import nullcontext
+    from pathlib import Path
+    from training_sdk import OutcomeUnknownError, TrainingClient
+
+    SEEN = set()
+
+    @pytest.mark.parametrize("lost", [True, False, False])
+    def test_reset(training_mock, training_client, lost):
+        if lost:
+            training_mock.faults.add("drop", operation="ResetCourseProgress", when="after")
+        with training_mock.respx():
+            client = TrainingClient(training_mock.token("admin"))  # the script's own
+            (course,) = [c for c in client.courses.list(search="Forklift") if c.title == "Forklift basics"]
+            plan = client.resets.plan_everyone(course.id)
+            with pytest.raises(OutcomeUnknownError) if lost else nullcontext():
+                client.resets.apply(plan, confirm=plan.phrase)
+        records = Path(os.environ["TRAINING_SDK_STATE_DIR"])
+        assert list(records.rglob("audit*"))
+        assert records not in SEEN
+        SEEN.add(records)
+
+    def test_outside(tmp_path):
+        assert os.environ["TRAINING_SDK_STATE_DIR"].endswith("of-whoever-runs-it")
+    """
+    run(pytester, source).assert_outcomes(passed=4)
+    assert not (pytester.path / "of-whoever-runs-it").exists()
 
 
 FAILING = """
@@ -172,7 +237,10 @@ def test_fails(training_client, training_mock):
     httpx.Client(transport=training_mock.transport()).post(
         "https://api.safetyculture.io/training/courseprogress/v1/reset",
         json={"courseId": course, "allUsers": True},
-        headers={"Authorization": f"Bearer {training_mock.token('manager')}"},
+        headers={
+            "Authorization": f"Bearer {training_mock.token('manager')}",
+            "Reset-Confirmation": '{"courseTitle": "Forklift basics", "users": 37}',
+        },
     )
     assert "the token" == training_mock.token("admin")[:0]
 
@@ -188,13 +256,14 @@ def test_fails_without_a_world():
 def test_a_failure_shows_the_requests_of_that_test_without_tokens(
     pytester: pytest.Pytester, arguments: tuple[str, ...]
 ) -> None:
-    shown = run(pytester, FAILING, *arguments)
+    shown = run(pytester, FAILING, "-rA", *arguments)
     shown.assert_outcomes(passed=1, failed=2)
     shown.stdout.fnmatch_lines(
         [
             "*Requests to training_mock*",
             "#1 GET /accounts/user/v1/user:WhoAmI as admin -> 200",
             "#2 POST /training/courseprogress/v1/reset as manager -> 403",
+            '*confirmed {"courseTitle": "Forklift basics", "users": 37}',
             '*sent {"courseId":"*","allUsers":true}',
             "*PERMISSION_DENIED*",
         ]
@@ -247,14 +316,20 @@ def test_a_failure_shows_what_changed_in_the_world(pytester: pytest.Pytester, wo
     ]
     assert any(line.startswith("changed person ") and line.endswith("(notifications)") for line in lines)
     assert not [line for line in lines if "policy" in line]
-    assert len(lines) <= 31
+    assert len(lines) <= 45
     assert max(map(len, lines)) < 400
     assert of_the_second.splitlines()[1] == "none"
 
 
 def test_the_changes_shown_are_bounded(pytester: pytest.Pytester) -> None:
     shown = run(pytester, CHANGED.format(world='"generated", users=90, courses=1', more="")).stdout
-    shown.fnmatch_lines(["*Changes in training_mock since the test began*", "... and * more"])
+    shown.fnmatch_lines(
+        [
+            "*Changes in training_mock since the test began*",
+            "* × changed record*",
+            "... and * more: changed record",
+        ]
+    )
 
 
 def test_a_plugin_that_is_merely_installed_loads_nothing() -> None:
@@ -291,6 +366,37 @@ def test_a_service_is_checked_by_reading_alone(
     assert {each.method for each in mock.calls} == {"GET", "POST"}
     assert {each.path for each in mock.calls if each.method == "POST"} == {"/users/v1/users/list"}
     assert mock.token("admin") not in result.stdout.str()
+
+
+def test_nothing_can_be_changed_through_the_plugins_connection(
+    pytester: pytest.Pytester, service: tuple[MockTraining, str]
+) -> None:
+    pytester.makeconftest("""
+        import pytest
+        import pytest_training_sdk
+        from training_sdk import InvalidArgumentError, ReadOnlyError
+
+        WIRES = []
+
+        def pytest_collection_finish(session):
+            wire = session.config.stash[pytest_training_sdk._WIRE]
+            WIRES.append(wire)
+            for method, path in [("POST", "/training/courseprogress/v1/reset"), ("PUT", "/x"), ("DELETE", "/x")]:
+                with pytest.raises(ReadOnlyError):
+                    wire.send(method, path, "a token", body={})
+
+        @pytest.hookimpl(trylast=True)
+        def pytest_unconfigure():
+            with pytest.raises(InvalidArgumentError, match="closed"):
+                WIRES[0].send("GET", "/accounts/user/v1/user:WhoAmI")
+            print("hung up")
+    """)
+    mock, url = service
+    result = run(pytester, "", "--training-base-url", url, "-k", "R14", "-s")
+    result.assert_outcomes(passed=1, deselected=7)
+    assert "hung up" in result.stdout.str()
+    assert {each.method for each in mock.calls} <= {"GET", "POST"}
+    assert not mock.calls.of("ResetCourseProgress").seen
 
 
 def test_a_service_that_breaks_a_rule_fails_its_test_and_says_how(
