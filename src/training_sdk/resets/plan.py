@@ -119,8 +119,8 @@ class PlannedReset:
 class Losses:
     """What a plan would clear, as far as the progress feed shows it; ``time_spent_seconds`` is the sum.
 
-    Attempts, practical assessments, discussions and assignments go as well. No published listing counts the latter
-    three, so no number is given for them.
+    Attempts, answers to surveys, practical assessments, discussions and assignments go as well. No published listing
+    counts the latter three, so no number is given for them.
     """
 
     people: int

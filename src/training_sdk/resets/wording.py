@@ -19,7 +19,8 @@ EVERYONE = (
     "they return."
 )
 ALSO_CLEARED = (
-    "their attempts, practical assessments, discussions and assignments, which cannot be counted beforehand"
+    "their attempts, answers to surveys, practical assessments, discussions and assignments, "
+    "which cannot be counted beforehand"
 )
 
 
