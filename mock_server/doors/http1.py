@@ -28,7 +28,8 @@ SERVER = "training-mock"
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)")
-_HEADER = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
+# The blanks around a value are stripped afterwards: left to the expression, it tries every way to share them out.
+_HEADER = re.compile(rb"(" + _TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
@@ -85,7 +86,7 @@ def _header(line: bytes) -> tuple[str, str]:
     if match is None:
         raise ProtocolError("a header line is malformed: expected name, colon, printable value")
     name, value = match.groups()
-    return name.decode().lower(), value.decode("latin-1")
+    return name.decode().lower(), value.strip(b" \t").decode("latin-1")
 
 
 def _body_length(headers: Sequence[tuple[str, str]], *, chunks_known: bool) -> int | None:

@@ -10,8 +10,11 @@ from training_sdk._pace import fingerprint
 from training_sdk.errors import InvalidArgumentError
 
 _NAMES = re.compile(r"(?:api_?)?token|authorization|password|secret", re.IGNORECASE)
+# A run of letters is tried from its first eyJ alone, for no later one fits where that does not: tried from each,
+# a long run of them would take the square of its length.
 _SHAPES = re.compile(
-    r"\bbearer\s+(?=\S*\d)[\w.~+/=-]{16,}|\b(?:mock|scapi)_[\w-]{16,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.",
+    r"\bbearer\s+(?=\S*\d)[\w.~+/=-]{16,}|\b(?:mock|scapi)_[\w-]{16,}"
+    r"|(?<![\w-])(?>[\w-]*?\beyJ)[\w-]{8,}\.[\w-]{8,}\.",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\s\"'`<>(),;]{8,}")

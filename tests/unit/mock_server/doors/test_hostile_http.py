@@ -209,6 +209,16 @@ def test_a_slow_client_holds_up_nobody(server: Server) -> None:
             assert read_answer(fast).status == 200
 
 
+@pytest.mark.parametrize(
+    "value", [b" " * 60_000 + b"\x01", b"a" + b" " * 60_000 + b"b"], ids=["bad", "sound"]
+)
+def test_a_header_of_blanks_holds_up_nobody(server: Server, seen: list[Request], value: bytes) -> None:
+    with connected(server.port) as hostile, connected(server.port) as other:
+        hostile.sendall(b"GET /blanks HTTP/1.1\r\n" + HOST + b"x:" + value + b"\r\n\r\n")
+        other.sendall(request("GET", "/other"))
+        assert read_answer(other).status == 200
+
+
 def test_many_clients_at_once_each_get_their_own_answer(server: Server, seen: list[Request]) -> None:
     wrong: list[object] = []
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from growth import assert_proportionate
 from mock_server.doors.http1 import ProtocolError, parse_chunk_size, parse_head, render
 from mock_server.wire.message import Response
 
@@ -72,6 +75,15 @@ def test_whatever_lines_come_they_are_read_or_refused(lines: list[bytes]) -> Non
         except ProtocolError:
             continue
         assert head.length is None or head.length >= 0
+
+
+@pytest.mark.parametrize(("before", "after"), [(b"", b"\x01"), (b"", b""), (b"a", b"b"), (b"a", b"\x01")])
+def test_blanks_in_a_header_take_time_in_proportion(before: bytes, after: bytes) -> None:
+    def read(length: int) -> None:
+        with contextlib.suppress(ProtocolError):
+            parse_head([LINE, b"x:" + before + b" " * length + after])
+
+    assert_proportionate(read)
 
 
 @given(st.integers(min_value=0, max_value=2**40))
