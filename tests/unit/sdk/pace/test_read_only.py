@@ -104,6 +104,10 @@ def test_every_operation_of_a_client_that_cannot_write_only_reads() -> None:
         *("users.me", "users.list", "courses.list", "courses.get", "courses.lessons", "courses.lesson"),
         *("progress.list", "analytics.course_statistics", "analytics.lesson_progress", "permissions.list"),
         *("resets.plan", "resets.plan_everyone", "users.feed", "webhooks.list", "webhooks.secret"),
+        *("analytics.lesson_statistics", "analytics.lesson_events", "analytics.user_lesson_events"),
+        *("analytics.slide_statistics", "analytics.user_slides", "analytics.survey_questions"),
+        *("analytics.survey_answers", "analytics.rapid_refresh_answers"),
+        *("rapid_refreshes.list", "leaderboards.list"),
     }
 
 
