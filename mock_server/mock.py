@@ -59,7 +59,7 @@ class MockTraining:
         """State documents kept by name over ``/_mock/marks``."""
         self.webhooks = Webhooks(world)
         """Deliveries of webhooks, and a way to wait for those under way."""
-        self.calls = Journal()
+        self.calls = Journal(lambda: tuple(self._tokens))
         """Every request so far but the control plane's own, with assertions: ``mock.calls.of("reset").once()``."""
 
     @classmethod

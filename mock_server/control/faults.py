@@ -8,8 +8,9 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, Literal, get_args
 
-from attrs import asdict, define, field, frozen
+from attrs import Factory, asdict, define, field, frozen
 
+from mock_server.control.naming import close, known_operation, listed
 from mock_server.operations.call import Operation
 from mock_server.operations.table import OPERATIONS
 
@@ -47,6 +48,8 @@ _EITHER_SIDE = (
 _OF_A_COURSE = ("course_archived", "learner_writes")
 _OF_A_USER = ("user_deactivated", "learner_writes")
 _CURSORS = ("repeating_cursor", "endless_cursor")
+_TIMED = ("rate_limited", "slow", "drip")
+_STATUSES = (500, 502, 503, 504)
 _LONGEST = 3600.0
 _HISTORY = 10_000
 
@@ -62,13 +65,21 @@ def _fits(kind: str, operation: Operation) -> bool:
     return kind != "duplicate_page" or _has_cursor(operation) or "page" in operation.query
 
 
+def _operation(name: str) -> str:
+    """The operation id; what is none stays as it is, for the checks to name."""
+    try:
+        return known_operation(name) if name else name
+    except (LookupError, TypeError):
+        return name
+
+
 @frozen
 class Fault:
-    """One line of the script. ValueError, naming the remedy, for one that could never strike."""
+    """One line of the script. ValueError, naming the remedy, for one that could never strike or means nothing."""
 
     kind: Kind
-    operation: str = ""
-    """Name of an operation; "" for any that the kind fits."""
+    operation: str = field(default="", converter=_operation)
+    """An operation id or short name, in any case, as in ``mock.calls.of``; "" for any that the kind fits."""
     times: int | None = 1
     """How often it strikes; None for always."""
     after: int = 0
@@ -79,8 +90,10 @@ class Fault:
     """Whether the request has had its effect when the fault strikes."""
     seconds: float | None = None
     """429: what Retry-After asks for, None for no pace; slow: before the answer (5); drip: between pieces (0.5)."""
-    status: int = 503
-    """Of an error: 500, or 502 to 504; 502 and 504 look like a gateway's."""
+    status: int | None = field(
+        default=Factory(lambda self: 503 if self.kind == "error" else None, takes_self=True)
+    )
+    """Of an error, 503 by default: 500, or 502 to 504; 502 and 504 look like a gateway's."""
     course: str = ""
     user: str = ""
 
@@ -91,17 +104,12 @@ class Fault:
 
 def _wrong(fault: Fault) -> list[str]:
     """What is wrong with a fault, in words."""
-    known = fault.operation in ("", *_BY_NAME)
     checks = [
-        (fault.kind in KINDS, f"the kinds are {', '.join(KINDS)}"),
-        (known, f"there is no operation {fault.operation!r}; the operations are {', '.join(_BY_NAME)}"),
-        (
-            not fault.operation or not known or _fits(fault.kind, _BY_NAME[fault.operation]),
-            f"{fault.operation} has no such pages; name an operation that lists something",
-        ),
+        (fault.kind in KINDS, _kinds(fault.kind)),
+        *_operation_checks(fault),
         (
             _whole(fault.times, 1) or fault.times is None,
-            "times must be a whole number from 1, or None for always",
+            "times must be a whole number from 1, or None (in JSON null) for always",
         ),
         (_whole(fault.after, 0), "after must be a whole number from 0"),
         (
@@ -114,11 +122,36 @@ def _wrong(fault: Fault) -> list[str]:
             fault.seconds is None or _between(fault.seconds, 0, _LONGEST),
             f"seconds must be 0 to {_LONGEST:.0f}",
         ),
-        (fault.status in (500, 502, 503, 504), "status must be 500, 502, 503 or 504"),
+        (fault.seconds is None or fault.kind in _TIMED, f"seconds belongs to {listed(_TIMED)} alone"),
+        (fault.status is None or fault.kind == "error", "status belongs to error alone"),
+        (
+            fault.kind != "error" or (_whole(fault.status, 0) and fault.status in _STATUSES),
+            "status must be 500, 502, 503 or 504",
+        ),
         (_text(fault.course, wanted=fault.kind in _OF_A_COURSE), _NAMES),
         (_text(fault.user, wanted=fault.kind in _OF_A_USER), _NAMES),
     ]
     return [said for is_right, said in checks if not is_right]
+
+
+def _kinds(kind: object) -> str:
+    near = close(kind, KINDS) if isinstance(kind, str) else []
+    return f"did you mean {near[0]}?" if near else f"the kinds are {listed(KINDS)}"
+
+
+def _operation_checks(fault: Fault) -> list[tuple[bool, str]]:
+    if fault.operation == "":
+        return []
+    try:
+        operation = _BY_NAME[known_operation(fault.operation)]
+    except (LookupError, TypeError) as unknown:
+        return [(False, str(unknown.args[0]))]
+    return [
+        (
+            _fits(fault.kind, operation),
+            f"{operation.name} has no such pages; name an operation that lists something",
+        )
+    ]
 
 
 _NAMES = "course belongs to course_archived, user to user_deactivated, both to learner_writes, and must be given there"

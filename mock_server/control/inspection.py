@@ -6,7 +6,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from mock_server.control.journal import Body, Exchange
+from mock_server.control.journal import Body, Calls, Exchange
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.wire import answers, reading
 from mock_server.wire.fields import Fields, Params
@@ -117,15 +117,15 @@ def get_calls(mock: MockTraining, request: Request) -> Response:
     """GET /_mock/calls: the journal, narrowed by ``operation``, ``token`` and ``status``."""
     asked = Params.read(reading.pairs(request.query), ("operation", "token", "status"))
     calls = mock.calls[:]
-    if operation := asked.text("operation"):
-        try:
-            calls = calls.of(operation)
-        except LookupError as fault:
-            raise invalid(str(fault.args[0]), "operation") from None
-    if token := asked.text("token"):
-        calls = calls.by(token)
-    if status := asked.number("status", 0, 100, 599) if asked.text("status") else 0:
-        calls = calls.answered(status)
+    # Given and empty is given: a variable that a script left empty must not ask for everything, or nothing.
+    for name, narrow in (("operation", Calls.of), ("token", Calls.by)):
+        if name in asked.values:
+            try:
+                calls = narrow(calls, asked.text(name))
+            except LookupError as fault:
+                raise invalid(str(fault.args[0]), name) from None
+    if "status" in asked.values:
+        calls = calls.answered(asked.number("status", 0, 100, 599))
     return answers.ok({"calls": _calls(calls), "dropped": calls.dropped})
 
 
@@ -150,6 +150,10 @@ def _calls(calls: Iterable[Exchange]) -> list[dict[str, Any]]:
             "status": each.status,
             "answer_headers": [list(header) for header in each.answer_headers],
             "answer": _body(each.answer),
+            "request_id": each.request_id,
+            "delivered": each.delivered,
+            "faults": list(each.faults),
+            "instead": each.instead,
         }
         for each in calls
     ]

@@ -7,20 +7,16 @@ about numbers then fails rather than counts what is left.
 from __future__ import annotations
 
 import json
-import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from threading import Lock
-from typing import Any, overload
+from typing import Any, Literal, overload
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from mock_server.operations.routing import Router
-from mock_server.operations.table import OPERATIONS
-from mock_server.refusal import RefusedError
-from mock_server.wire import reading
+from mock_server.control.masking import credentials, masked, masked_bytes, masked_headers
+from mock_server.control.naming import known_operation, known_token, operation_name
+from mock_server.wanted import wanted
 from mock_server.wire.message import Request, Response
 
 MAX_EXCHANGES = 10_000
@@ -29,35 +25,7 @@ MAX_BYTES = 32 * 1024 * 1024
 MAX_BODY = 64 * 1024
 """Of one body; what is longer is cut, and says so."""
 
-MASK = "***"
-SHORT = {
-    "reset": "ResetCourseProgress",
-    "preview": "PreviewReset",
-    "progress": "ListTrainingCourseProgress",
-    "courses": "ListCourses",
-    "users": "ListUsers",
-    "assignments": "UpdateCourseAssignments",
-    "statistics": "GetCourseStatistics",
-}
-"""Names that tests may use beside those of the operation table."""
-
-_NAMES = {name.casefold(): name for name in (operation.name for operation in OPERATIONS)}
-_NAMES |= {short.casefold(): name for short, name in SHORT.items()}
-_SECRET_HEADER = re.compile(r"authorization|cookie|secret|token|api-?key")
-_BEGINS = ("mock_", "whsec_")
-_SECRET = re.compile(rf"(?:{'|'.join(_BEGINS)})[0-9a-f]{{8,}}")
-_SECRET_BYTES = re.compile(_SECRET.pattern.encode())
 _SHOWN = 20
-_ROUTER = Router(OPERATIONS)
-
-
-@lru_cache(maxsize=1024)
-def operation_name(method: str, path: str) -> str:
-    """The operation that a request means, "" for none."""
-    try:
-        return _ROUTER.find(method, reading.segments(path))[0].name
-    except RefusedError:
-        return ""
 
 
 @frozen
@@ -98,8 +66,18 @@ class Exchange:
     """Of the request: names in lower case; secret values are ``***``."""
     body: Body
     status: int
+    """What was answered; 0 if no answer was sent."""
     answer_headers: tuple[tuple[str, str], ...]
     answer: Body
+    """As far as it was sent."""
+    request_id: str = ""
+    """The id under which the answer, and the audit log, know it."""
+    delivered: Literal["whole", "cut", "nothing"] = "whole"
+    """How much of the answer was sent; a client that gave up earlier has read less."""
+    faults: tuple[str, ...] = ()
+    """Kinds of the faults that struck it, in the order of the script."""
+    instead: int = 0
+    """The status of the true answer, where a fault took its place after the request had been carried out; else 0."""
 
     def header(self, name: str) -> str | None:
         """The first value of a request header, in any case; None without."""
@@ -110,24 +88,41 @@ class Exchange:
         """The request's body read as JSON; ValueError if it is cut or no JSON."""
         return self.body.json
 
-    @property
-    def request_id(self) -> str:
-        """The id under which the answer, and the audit log, know it."""
-        return next((value for key, value in self.answer_headers if key == "x-request-id"), "")
-
     def __str__(self) -> str:
         target = f"{self.path}?{self.query}" if self.query else self.path
         who = f" as {self.token}" if self.token else ""
-        return f"#{self.number} {self.method} {target[:200]}{who} -> {self.status}"
+        return f"#{self.number} {self.method} {target[:200]}{who} -> {self.outcome}"
+
+    @property
+    def outcome(self) -> str:
+        """What came of it in words: ``200``, ``200, cut short (fault cut)``, ``dropped before …``."""
+        said = str(self.status) if self.delivered != "nothing" else "dropped"
+        if self.delivered == "cut":
+            said += ", cut short"
+        if self.instead:
+            said += f" in place of {self.instead}" + (", after the commit" if self.instead < 300 else "")
+        elif self.delivered == "nothing":
+            said += " before it was carried out"
+        kinds = ", ".join(self.faults)
+        return f"{said} (fault{'s' if len(self.faults) > 1 else ''} {kinds})" if kinds else said
 
 
 class Calls(Sequence[Exchange]):
     """Exchanges in order, and what tests assert of them; every failure lists what was seen."""
 
-    def __init__(self, seen: Iterable[Exchange] = (), dropped: int = 0, what: str = "requests") -> None:
+    def __init__(
+        self,
+        seen: Iterable[Exchange] = (),
+        dropped: int = 0,
+        what: str = "requests",
+        wider: Calls | None = None,
+        token_names: Collection[str] = (),
+    ) -> None:
         self._seen = tuple(seen)
         self._dropped = dropped
         self._what = what
+        self._wider = wider
+        self._names = token_names
 
     @property
     def seen(self) -> tuple[Exchange, ...]:
@@ -140,55 +135,99 @@ class Calls(Sequence[Exchange]):
         return self._dropped
 
     def of(self, operation: str) -> Calls:
-        """Those of one operation, by its name or a short one (``"reset"``).
+        """Those of one operation, by its operation id or a short name (``"reset"``), in any case.
 
-        LookupError for an unknown name, so that a slip never counts as "no calls".
+        LookupError for an unknown or ambiguous name, so that a slip never counts as "no calls".
         """
-        name = _known(operation)
-        return Calls((each for each in self.seen if each.operation == name), self.dropped, name)
+        name = known_operation(operation)
+        what = name if self._what == "requests" else f"{self._what} of {name}"
+        return self.where(lambda each: each.operation == name, what)
 
     def by(self, token: str) -> Calls:
-        """Those made with the token of this name."""
-        return self.where(lambda each: each.token == token, f"{self._what} as {token}")
+        """Those made with the token of this name; "" for those with none or an unknown one.
+
+        LookupError for an unknown name.
+        """
+        known_token(token, {*self._token_names(), *(each.token for each in self.seen)})
+        return self.where(lambda each: each.token == token, f"{self._what} as {token or 'nobody'}")
 
     def answered(self, status: int) -> Calls:
-        """Those answered with this status."""
+        """Those answered with this status, 100 to 599, whole or cut short; never those whose answer was not sent."""
+        if not 100 <= wanted("status", status, int, "a whole number from 100 to 599, such as 200") <= 599:
+            raise ValueError(f"status must be a whole number from 100 to 599, not {status}")
         return self.where(lambda each: each.status == status, f"{self._what} answered {status}")
 
     def where(self, fits: Callable[[Exchange], bool], what: str = "") -> Calls:
         """Those that fit; ``what`` names them in failures."""
-        return Calls(filter(fits, self.seen), self.dropped, what or f"{self._what} that fit")
+        if not callable(fits):
+            raise TypeError(f"fits must be a function of an exchange, not {fits!r}")
+        return self._narrowed(lambda seen: filter(fits, seen), what or f"{self._what} that fit")
+
+    def _narrowed(self, choose: Callable[[tuple[Exchange, ...]], Iterable[Exchange]], what: str) -> Calls:
+        # A journal goes on: what is wider than this is what it holds now.
+        dropped, names = self.dropped, self._token_names()
+        now = Calls(self.seen, dropped, self._what, self._wider, names)
+        return Calls(choose(now.seen), dropped, what, now, names)
 
     def times(self, number: int) -> Calls:
         """Assert that there are exactly so many."""
-        self._require(len(self.seen) == number, f"{number} {self._what}, not {len(self.seen)}")
+        __tracebackhide__ = True
+        wanted("number", number, int, "a whole number, such as 2")
+        if number < 0:
+            raise ValueError(f"number must be a whole number from 0, not {number}")
+        found = len(self.seen)
+        self._require(found == number, f"{number} {self._what}", f", not {found}", is_short=found < number)
         return self
 
     def once(self) -> Exchange:
         """Assert that there is exactly one, and return it."""
+        __tracebackhide__ = True
         return self.times(1).seen[0]
 
     def never(self) -> None:
         """Assert that there are none."""
+        __tracebackhide__ = True
         self.times(0)
 
     def in_order(self, *operations: str) -> None:
-        """Assert that these operations were called in this order; others may stand between them."""
-        left = [_known(each) for each in operations]
+        """Assert that these operations were called in this order; others may stand between them.
+
+        ValueError without any.
+        """
+        __tracebackhide__ = True
+        if not operations:
+            raise ValueError('in_order needs the names of operations, such as in_order("progress", "reset")')
+        left = [known_operation(each) for each in operations]
         for each in self.seen:
             if left and each.operation == left[0]:
                 left.pop(0)
-        self._require(not left, f"{' then '.join(operations)}; {left[0] if left else ''} did not come")
+        missing = f"; {left[0]} did not come" if left else ""
+        self._require(not left, " then ".join(operations), missing)
 
-    def _require(self, holds: bool, expected: str) -> None:
+    def _token_names(self) -> Collection[str]:
+        return self._names
+
+    def _require(self, holds: bool, expected: str, but: str, *, is_short: bool = False) -> None:
+        __tracebackhide__ = True
         if self.dropped:
             raise AssertionError(
-                f"expected {expected}, but {self.dropped} older requests are no longer in the journal:"
-                " clear it (mock.calls.clear()) before what you count"
+                f"cannot tell whether there were {expected}: {self.dropped} older requests are no longer in the"
+                " journal; clear it (mock.calls.clear()) before what you count"
             )
         if not holds:
-            listed = "".join(f"\n  {each}" for each in self.seen[-_SHOWN:])
-            raise AssertionError(f"expected {expected}; seen:{listed or ' none'}")
+            shown = self._shown() if is_short else self
+            which = f" of all {shown._what}" if len(shown) > len(self) else ""
+            lines = "".join(
+                f"\n  {each} ({each.operation or 'no operation'})" for each in shown.seen[-_SHOWN:]
+            )
+            raise AssertionError(f"expected {expected}{but}; seen{which}:{lines or ' none'}")
+
+    def _shown(self) -> Calls:
+        """These, or the nearest wider ones of which there are more: what is missing was perhaps asked otherwise."""
+        wider = self._wider
+        while wider is not None and len(wider) == len(self):
+            wider = wider._wider
+        return self if wider is None else wider
 
     @overload
     def __getitem__(self, index: int) -> Exchange: ...
@@ -196,7 +235,7 @@ class Calls(Sequence[Exchange]):
     def __getitem__(self, index: slice) -> Calls: ...
     def __getitem__(self, index: int | slice) -> Exchange | Calls:
         if isinstance(index, slice):
-            return Calls(self.seen[index], self.dropped, self._what)
+            return self._narrowed(lambda seen: seen[index], self._what)
         return self.seen[index]
 
     def __iter__(self) -> Iterator[Exchange]:
@@ -212,8 +251,9 @@ class Calls(Sequence[Exchange]):
 class Journal(Calls):
     """What `mock.calls` is: the exchanges of a world as they come in."""
 
-    def __init__(self) -> None:
+    def __init__(self, token_names: Callable[[], Collection[str]] = tuple) -> None:
         super().__init__()
+        self._names_now = token_names
         self._kept: deque[Exchange] = deque()
         self._size = 0
         self._count = 0
@@ -239,83 +279,54 @@ class Journal(Calls):
 
     def record(self, request: Request, response: Response, names: Mapping[str, str]) -> None:
         """Keep an exchange; ``names`` has the names of tokens."""
-        credentials = _credentials(request)
-        token = names.get(credentials[0], "") if len(credentials) == 1 else ""
-        headers, answer_headers = _headers(request.headers, credentials), _headers(response.headers, ())
-        body, answer = _body(request.body, credentials), _body(response.body, credentials)
-        path, query = _masked(request.path, credentials), _masked(request.query, credentials)
-        operation = operation_name(request.method, request.path)
+        secrets = credentials(request)
+        token = names.get(secrets[0], "") if len(secrets) == 1 else ""
+        delivered, sent = _sent(request, response)
+        unnumbered = Exchange(
+            number=0,
+            operation=operation_name(request.method, request.path),
+            token=token,
+            method=request.method,
+            path=masked(request.path, secrets),
+            query=masked(request.query, secrets),
+            headers=masked_headers(request.headers, secrets),
+            body=_body(request.body, secrets),
+            status=0 if delivered == "nothing" else response.status,
+            answer_headers=() if delivered == "nothing" else masked_headers(response.headers, ()),
+            answer=_body(sent, secrets),
+            request_id=next((value for name, value in response.headers if name == "x-request-id"), ""),
+            delivered=delivered,
+            faults=response.struck,
+            instead=response.instead,
+        )
         with self._lock:
             self._count += 1
-            made = Exchange(
-                self._count,
-                operation,
-                token,
-                request.method,
-                path,
-                query,
-                headers,
-                body,
-                response.status,
-                answer_headers,
-                answer,
-            )
+            made = evolve(unnumbered, number=self._count)
             self._kept.append(made)
             self._size += _size(made)
             while len(self._kept) > MAX_EXCHANGES or self._size > MAX_BYTES:
                 self._size -= _size(self._kept.popleft())
                 self._dropped += 1
 
+    def _token_names(self) -> Collection[str]:
+        return frozenset(self._names_now())
 
-def _known(operation: str) -> str:
-    name = _NAMES.get(operation.casefold())
-    if name is None:
-        near = get_close_matches(operation.casefold(), _NAMES, n=1)
-        hint = (
-            f"; did you mean {_NAMES[near[0]]}?"
-            if near
-            else f"; there are {', '.join(sorted(_NAMES.values()))}"
-        )
-        raise LookupError(f"there is no operation {operation!r}{hint}")
-    return name
+
+def _sent(request: Request, response: Response) -> tuple[Literal["whole", "cut", "nothing"], bytes]:
+    """How much of an answer goes out, and its body as far as it does."""
+    delivery = response.delivery
+    if delivery is not None and delivery.dropped:
+        return "nothing", b""
+    keep = None if delivery is None or request.method == "HEAD" else delivery.keep
+    if keep is None or keep >= len(response.body):
+        return "whole", response.body
+    return "cut", response.body[:keep]
 
 
 def _size(exchange: Exchange) -> int:
     return len(exchange.body.data) + len(exchange.answer.data)
 
 
-def _credentials(request: Request) -> tuple[str, ...]:
-    """What stands behind the scheme in Authorization, which must not be seen anywhere else either."""
-    return tuple(value.rpartition(" ")[2] for value in request.all_headers("authorization") if len(value) > 8)
-
-
-def _masked(text: str, credentials: Iterable[str]) -> str:
-    for each in credentials:
-        text = text.replace(each, MASK)
-    # The plain search first: the pattern alone takes milliseconds for a page of the feed.
-    return _SECRET.sub(MASK, text) if any(begin in text for begin in _BEGINS) else text
-
-
-def _headers(headers: Iterable[tuple[str, str]], credentials: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (name, _scheme(value) if _is_secret(name) else _masked(value, credentials)) for name, value in headers
-    )
-
-
-@lru_cache(maxsize=256)
-def _is_secret(header: str) -> bool:
-    return _SECRET_HEADER.search(header) is not None
-
-
-def _scheme(value: str) -> str:
-    """A secret header's value, of which only the scheme may be seen."""
-    scheme, space, _ = value.partition(" ")
-    return f"{scheme} {MASK}" if space and scheme.lower() == "bearer" else MASK
-
-
-def _body(data: bytes, credentials: Iterable[str]) -> Body:
-    for each in credentials:
-        data = data.replace(each.encode(), MASK.encode())
-    if any(begin.encode() in data for begin in _BEGINS):
-        data = _SECRET_BYTES.sub(MASK.encode(), data)
+def _body(data: bytes, secrets: Iterable[str]) -> Body:
+    data = masked_bytes(data, secrets)
     return Body(data[:MAX_BODY], len(data) > MAX_BODY)

@@ -71,7 +71,9 @@ def add_fault(mock: MockTraining, request: Request) -> Response:
     known = fields_dict(Fault)
     unknown = [name for name in body if name not in known]
     if unknown or "kind" not in body:
-        raise invalid(f"A fault has kind, and may have {', '.join(known)}; not {', '.join(unknown)[:300]}.")
+        more = ", ".join(name for name in known if name != "kind")
+        wrong = f"; not {', '.join(unknown)[:300]}" if unknown else ""
+        raise invalid(f"A fault must have kind, and may have {more}{wrong}.")
     try:
         mock.faults.add(**body)
     except (ValueError, TypeError) as fault:

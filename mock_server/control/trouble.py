@@ -33,12 +33,14 @@ def troubled(
 ) -> Response:
     """The answer to a request that these faults strike; ``answer`` is called at most once."""
     instead = [_strike(mock, request, fault) for fault in struck if fault.when == "before"]
-    response = next((each for each in instead if each is not None), None) or answer()
+    early = next((each for each in instead if each is not None), None)
+    response = early or answer()
     late = [_strike(mock, request, fault) for fault in struck if fault.when == "after"]
-    response = next((each for each in late if each is not None), response)
+    given = next((each for each in late if each is not None), response)
+    lost = response.status if early is None and given is not response else 0
     for fault in struck:
-        response = _spoiled(request, fault, response)
-    return response
+        given = _spoiled(request, fault, given)
+    return evolve(given, struck=tuple(fault.kind for fault in struck), instead=lost)
 
 
 def _strike(mock: MockTraining, request: Request, fault: Fault) -> Response | None:
@@ -47,7 +49,7 @@ def _strike(mock: MockTraining, request: Request, fault: Fault) -> Response | No
         case "rate_limited":
             return _rate_limited(fault)
         case "error":
-            return _error(fault.status)
+            return _error(fault.status or 503)
         case "drop":
             return Response(503, delivery=Delivery(dropped=True))
         case "rights_removed" | "token_revoked":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 MAX_BODY = 1024 * 1024
 """Bytes of a body that are read as such; a larger one is drained and answered 413."""
@@ -77,6 +77,10 @@ class Response:
     body: bytes = b""
     delivery: Delivery | None = None
     """None: at once and whole."""
+    struck: tuple[str, ...] = field(default=(), eq=False)
+    """Kinds of the faults that struck the request; for the journal, not sent."""
+    instead: int = field(default=0, eq=False)
+    """The status of the true answer that a fault has taken the place of; 0 for none. Not sent either."""
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> Response:
         """The same answer with further headers behind its own."""

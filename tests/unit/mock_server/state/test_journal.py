@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +14,9 @@ from hypothesis import strategies as st
 
 from mock_server import MockTraining
 from mock_server.control import journal
-from mock_server.control.journal import SHORT, Journal, operation_name
+from mock_server.control.faults import Kind
+from mock_server.control.journal import Journal
+from mock_server.control.naming import SHORT, operation_name
 from mock_server.operations.table import OPERATIONS
 from mock_server.wire.message import Request, Response
 from unit.mock_server.core.speaker import COURSES, FORKLIFT, RESET, WHO, Speaker, course_id, recorded
@@ -65,8 +70,76 @@ def test_every_operation_is_found_under_its_name_whatever_the_spelling(mock: Moc
 def test_a_misspelt_operation_is_an_error_and_not_no_calls(mock: MockTraining) -> None:
     with pytest.raises(LookupError, match=r"'resett'; did you mean ResetCourseProgress\?"):
         mock.calls.of("resett")
-    with pytest.raises(LookupError, match="there are Create"):
+    with pytest.raises(LookupError, match="there are WhoAmI") as caught:
         mock.calls.in_order("reset", "~~~~~~~~")
+    named = str(caught.value.args[0]).partition("there are ")[2].split(", ")
+    assert sorted(named) == sorted(operation.name for operation in OPERATIONS)
+
+
+@pytest.mark.parametrize("word", ["users", "statistics", "lesson", "Feed"])
+def test_a_word_for_several_operations_never_means_one_of_them(
+    mock: MockTraining, admin: Speaker, word: str
+) -> None:
+    admin.get("/feed/users")
+    with pytest.raises(LookupError, match=f"no operation '{word}'; it may mean .*, "):
+        mock.calls.of(word)
+
+
+def test_a_part_of_one_name_alone_asks_for_it(mock: MockTraining) -> None:
+    with pytest.raises(LookupError, match=r"did you mean WhoAmI\?"):
+        mock.calls.of("whoam")
+
+
+def test_a_slip_in_a_tokens_name_is_an_error_and_not_no_calls(mock: MockTraining, admin: Speaker) -> None:
+    admin.get(WHO)
+    for calls in (mock.calls, mock.calls.of("WhoAmI"), mock.calls[:1]):
+        with pytest.raises(LookupError, match=r"there is no token 'amdin'; did you mean admin\?"):
+            calls.by("amdin")
+        with pytest.raises(
+            LookupError, match=r"a token itself is no name.*; there are admin, expired"
+        ) as caught:
+            calls.by(mock.token("learner"))
+        assert mock.token("learner") not in str(caught.value)
+        calls.by("learner").never()
+    Speaker(mock, "mock_unknown").get(WHO)
+    assert mock.calls.by("").once().status == 401
+
+
+def test_a_token_that_spoke_is_known_for_as_long_as_its_calls_are(mock: MockTraining, admin: Speaker) -> None:
+    admin.get(WHO)
+    mock._tokens.pop("admin")
+    mock.calls.by("admin").once()
+    mock.calls.clear()
+    with pytest.raises(LookupError, match="no token"):
+        mock.calls.by("admin")
+
+
+@pytest.mark.parametrize(
+    ("slip", "error", "said"),
+    [
+        (lambda calls: calls.of(None), TypeError, "operation must be a name such as .*, not None"),
+        (lambda calls: calls.by(None), TypeError, "token must be the name of a token, .*, not None"),
+        (lambda calls: calls.answered("200"), TypeError, "status must be .*, such as 200, not '200'"),
+        (lambda calls: calls.answered(True), TypeError, "status must be .*, not True"),
+        (lambda calls: calls.answered(4010), ValueError, "status must be .* 100 to 599, not 4010"),
+        (lambda calls: calls.times("3"), TypeError, "number must be a whole number, such as 2, not '3'"),
+        (lambda calls: calls.times(-1), ValueError, "number must be a whole number from 0, not -1"),
+        (lambda calls: calls.where("reset"), TypeError, "fits must be a function .*, not 'reset'"),
+        (lambda calls: calls.in_order(), ValueError, "in_order needs the names of operations"),
+        (lambda calls: calls.in_order(["reset"]), TypeError, r"operation must be .*, not \['reset'\]"),
+    ],
+)
+def test_a_slip_is_refused_whatever_has_been_asked(
+    mock: MockTraining,
+    admin: Speaker,
+    slip: Callable[[Journal], object],
+    error: type[Exception],
+    said: str,
+) -> None:
+    for _ in range(2):
+        with pytest.raises(error, match=said):
+            slip(mock.calls)
+        admin.get(WHO)
 
 
 def test_assertions_fail_with_what_was_seen(mock: MockTraining, admin: Speaker) -> None:
@@ -81,6 +154,36 @@ def test_assertions_fail_with_what_was_seen(mock: MockTraining, admin: Speaker) 
     with pytest.raises(AssertionError, match="expected 3 requests, not 2"):
         mock.calls.times(3)
     assert mock.calls.times(2).of("courses").once().number == 2
+
+
+def test_what_is_missing_is_looked_for_among_the_wider_ones(mock: MockTraining, admin: Speaker) -> None:
+    admin.reset(course_id(mock), [recorded(mock)[0]], (FORKLIFT, 1))
+    admin.get("/nowhere")
+    reset = f"#1 POST {RESET} as admin -> 200 (ResetCourseProgress)"
+    with pytest.raises(AssertionError) as narrowed:
+        mock.calls.of("reset").by("manager").once()
+    assert str(narrowed.value) == (
+        f"expected 1 ResetCourseProgress as manager, not 0; seen of all ResetCourseProgress:\n  {reset}"
+    )
+    with pytest.raises(AssertionError) as widest:
+        mock.calls.of("courses").answered(200).once()
+    assert str(widest.value) == (
+        "expected 1 ListCourses answered 200, not 0; seen of all requests:"
+        f"\n  {reset}\n  #2 GET /nowhere as admin -> 404 (no operation)"
+    )
+    with pytest.raises(AssertionError, match=r"0 ResetCourseProgress, not 1; seen:\n  #1 [^\n]*\Z"):
+        mock.calls.of("reset").never()
+
+
+def test_a_failure_points_at_the_test_and_not_into_the_journal(mock: MockTraining) -> None:
+    for ask in (mock.calls.once, lambda: mock.calls.times(2), lambda: mock.calls.in_order("reset")):
+        with pytest.raises(AssertionError) as caught:
+            ask()
+        inside = [
+            each for each, _ in traceback.walk_tb(caught.tb) if each.f_code.co_filename == journal.__file__
+        ]
+        assert inside
+        assert all(each.f_locals.get("__tracebackhide__") for each in inside)
 
 
 def test_order_is_asserted_with_others_in_between(mock: MockTraining, admin: Speaker) -> None:
@@ -104,6 +207,68 @@ def test_calls_are_narrowed_by_token_status_and_anything(mock: MockTraining, adm
     assert mock.calls[-1].status == 401
     with pytest.raises(AssertionError, match="0 ListCourses as learner answered 200, not 1"):
         mock.calls.of("courses").by("learner").answered(200).never()
+
+
+STRUCK = [
+    ("drop", {}, "dropped before it was carried out (fault drop)", (0, "nothing", 0)),
+    (
+        "drop",
+        {"when": "after"},
+        "dropped in place of 200, after the commit (fault drop)",
+        (0, "nothing", 200),
+    ),
+    ("error", {}, "503 (fault error)", (503, "whole", 0)),
+    ("error", {"when": "after"}, "503 in place of 200, after the commit (fault error)", (503, "whole", 200)),
+    ("rate_limited", {}, "429 (fault rate_limited)", (429, "whole", 0)),
+    ("cut", {}, "200, cut short (fault cut)", (200, "cut", 0)),
+    ("truncated", {}, "200 (fault truncated)", (200, "whole", 0)),
+    ("slow", {"seconds": 0}, "200 (fault slow)", (200, "whole", 0)),
+    ("token_revoked", {}, "401 (fault token_revoked)", (401, "whole", 0)),
+]
+
+
+@pytest.mark.parametrize(("kind", "fields", "outcome", "what"), STRUCK)
+def test_a_request_that_a_fault_struck_is_kept_as_its_client_met_it(
+    mock: MockTraining,
+    admin: Speaker,
+    kind: Kind,
+    fields: dict[str, Any],
+    outcome: str,
+    what: tuple[int, str, int],
+) -> None:
+    mock.faults.add(kind, operation="reset", **fields)
+    admin.reset(course_id(mock), [recorded(mock)[0]], (FORKLIFT, 1), x_request_id="r-1")
+    made = mock.calls.of("reset").once()
+    assert (made.outcome, str(made)) == (outcome, f"#1 POST {RESET} as admin -> {outcome}")
+    assert (made.status, made.delivered, made.instead, made.faults) == (*what, (kind,))
+    assert made.request_id == "r-1"
+    if made.status:
+        mock.calls.answered(made.status).once()
+    else:
+        assert (made.answer.data, made.answer_headers) == (b"", ())
+        mock.calls.answered(503).never()
+    if kind in ("cut", "truncated"):
+        assert made.answer.data == b'{"usersUpdated":1}'[:9]
+
+
+def test_a_refusal_that_got_lost_is_no_commit(mock: MockTraining) -> None:
+    mock.faults.add("slow", seconds=0)
+    mock.faults.add("drop", when="after")
+    Speaker(mock, "learner").post(RESET, {})
+    assert mock.calls.once().outcome == "dropped in place of 403 (faults slow, drop)"
+
+
+def test_what_was_struck_before_it_was_carried_out_has_no_true_answer(mock: MockTraining) -> None:
+    mock.faults.add("error", status=502)
+    mock.faults.add("drop", when="after")
+    Speaker(mock).get(WHO)
+    assert (mock.calls.once().instead, mock.calls.once().delivered) == (0, "nothing")
+
+
+def test_an_answer_without_a_body_cannot_be_cut(mock: MockTraining, admin: Speaker) -> None:
+    mock.faults.add("cut")
+    admin.send("HEAD", WHO)
+    assert (mock.calls.once().delivered, mock.calls.once().outcome) == ("whole", "200 (fault cut)")
 
 
 def test_a_cleared_journal_counts_anew_and_numbers_go_on(mock: MockTraining, admin: Speaker) -> None:
@@ -184,7 +349,9 @@ def test_what_has_been_dropped_is_never_taken_for_not_called(monkeypatch: pytest
     kept.record(Request("POST", RESET), Response(200), {})
     kept.record(Request("GET", WHO), Response(200), {})
     for ask in (kept.of("reset").never, kept.of("WhoAmI").once, lambda: kept.in_order("WhoAmI")):
-        with pytest.raises(AssertionError, match="1 older requests are no longer in the journal"):
+        with pytest.raises(
+            AssertionError, match=r"cannot tell whether there were .*: 1 older requests are no"
+        ):
             ask()
     kept.clear()
     kept.never()

@@ -126,6 +126,11 @@ def test_the_journal_is_narrowed_and_cleared(mock: MockTraining, control: Speake
     assert json.loads(call["answer"]["text"])["code"] == 7
     for query, said in (
         ("operation=resett", "did you mean"),
+        ("operation=users", "it may mean ListUsers"),
+        ("operation=", "there is no operation"),
+        ("token=amdin", "did you mean admin"),
+        ("status=", "status"),
+        ("status=4010", "status"),
         ("status=9", "status"),
         ("colour=red", "colour"),
     ):
@@ -133,6 +138,32 @@ def test_the_journal_is_narrowed_and_cleared(mock: MockTraining, control: Speake
         assert (answer.status, said in answer.message) == (400, True)
     assert control.send("DELETE", "/_mock/calls").status == 200
     assert control.get("/_mock/calls").json == {"calls": [], "dropped": 0}
+
+
+def test_a_call_that_a_fault_struck_says_so(mock: MockTraining, control: Speaker) -> None:
+    mock.faults.add("drop", operation="reset", when="after")
+    mock.faults.add("cut", operation="WhoAmI")
+    Speaker(mock).reset(course_id(mock), [recorded(mock)[0]], (FORKLIFT, 1), x_request_id="r-7")
+    whole = Speaker(MockTraining.demo(now=NOW)).get(WHO).body
+    Speaker(mock).get(WHO)
+    dropped, cut = control.get("/_mock/calls").json["calls"]
+    assert {name: dropped[name] for name in ("status", "delivered", "faults", "instead", "request_id")} == {
+        "status": 0,
+        "delivered": "nothing",
+        "faults": ["drop"],
+        "instead": 200,
+        "request_id": "r-7",
+    }
+    assert dropped["answer"]["text"] == ""
+    assert (cut["status"], cut["delivered"], cut["faults"], cut["instead"]) == (200, "cut", ["cut"], 0)
+    assert cut["answer"]["text"] == whole[: len(whole) // 2].decode()
+    assert control.get("/_mock/calls", "status=503").json["calls"] == []
+
+
+def test_calls_of_nobody_are_asked_for_by_an_empty_name(mock: MockTraining, control: Speaker) -> None:
+    Speaker(mock).get(WHO)
+    Speaker(mock, None).get(WHO)
+    assert [each["number"] for each in control.get("/_mock/calls", "token=").json["calls"]] == [2]
 
 
 def test_a_body_that_is_no_text_stays_what_it_is(mock: MockTraining, control: Speaker) -> None:

@@ -74,6 +74,8 @@ def test_a_dropped_connection_and_a_cut_body_are_protocol_errors_and_the_next_re
             mock.faults.add(kind)
             with pytest.raises(httpx.RemoteProtocolError):
                 get(mock.token("admin"), 30)
+            assert mock.calls[-1].delivered == ("nothing" if kind == "drop" else "cut")
+            assert mock.calls[-1].faults == (kind,)
             assert get(mock.token("admin"), 30).status_code == 200
     assert [each for each in caplog.records if each.name.startswith(("uvicorn", "mock_server"))] == []
 

@@ -256,13 +256,24 @@ def test_the_control_plane_is_never_struck(mock: MockTraining) -> None:
     ("kind", "fields", "said"),
     [
         ("earthquake", {}, "the kinds are rate_limited"),
-        ("error", {"operation": "Reset"}, "the operations are WhoAmI"),
+        ("eror", {}, r"did you mean error\?"),
+        ("error", {"operation": "Resett"}, r"'Resett'; did you mean ResetCourseProgress\?"),
+        ("error", {"operation": "users"}, "it may mean ListUsers, FeedUsers"),
+        ("error", {"operation": "~"}, "there are WhoAmI"),
+        ("error", {"operation": 7}, "operation must be a name .*, not 7"),
+        ("error", {"times": 1.0}, r"or None \(in JSON null\)"),
         ("error", {"times": 0}, "times"),
         ("error", {"times": True}, "times"),
         ("error", {"after": -1}, "after"),
         ("error", {"probability": 0}, "probability"),
         ("error", {"probability": 1.1}, "probability"),
         ("error", {"status": 404}, "500, 502, 503 or 504"),
+        ("error", {"status": 503.0}, "500, 502, 503 or 504"),
+        ("error", {"status": None}, "500, 502, 503 or 504"),
+        ("drop", {"status": 503}, "status belongs to error alone"),
+        ("rate_limited", {"status": 500}, "status belongs to error alone"),
+        ("drop", {"seconds": 3}, "seconds belongs to rate_limited, slow, drip alone"),
+        ("cut", {"seconds": 0}, "seconds belongs to"),
         ("error", {"when": "during"}, '"before" or "after"'),
         ("slow", {"when": "after"}, "knows no when"),
         ("slow", {"seconds": -1}, "seconds"),
@@ -302,6 +313,21 @@ def _takes(kind: str) -> tuple[str, ...]:
         "learner_writes": ("user", "course"),
     }
     return takes.get(kind, ())
+
+
+@pytest.mark.parametrize("name", ["reset", "RESET", "resetcourseprogress", "ResetCourseProgress"])
+def test_a_fault_takes_the_names_that_the_journal_takes(mock: MockTraining, name: str) -> None:
+    assert mock.faults.add("error", operation=name).operation == RESETS
+    assert reset(mock) == 503
+    assert mock.calls.of(name).once().faults == ("error",)
+
+
+def test_the_feeds_are_struck_and_found_by_their_operation_ids(mock: MockTraining) -> None:
+    for path, name in (("/feed/users", "FeedUsers"), ("/feed/group_users", "FeedGroupUsers")):
+        mock.faults.add("error", operation=name)
+        assert statuses(mock, 2, path) == [503, 200]
+        assert [each.status for each in mock.calls.of(name)] == [503, 200]
+    assert [each.operation for each in mock.faults.struck] == ["FeedUsers", "FeedGroupUsers"]
 
 
 def test_a_fault_is_a_value() -> None:

@@ -112,6 +112,16 @@ def test_a_fault_that_is_none_is_refused(mock: MockTraining, body: Any) -> None:
     assert mock.faults.script == ()
 
 
+def test_what_a_fault_takes_is_said_in_whole_sentences(mock: MockTraining) -> None:
+    said = Speaker(mock, None).post(FAULTS, {}).message
+    assert said.startswith("A fault must have kind, and may have operation, times,")
+    assert said.endswith("course, user.")
+    assert (
+        Speaker(mock, None).post(FAULTS, {"kind": "error", "often": 2}).message.endswith("user; not often.")
+    )
+    assert "null" in Speaker(mock, None).post(FAULTS, {"kind": "error", "times": "always"}).message
+
+
 @pytest.mark.parametrize("body", [[], {}, {"seed": "1"}, {"seed": True}, {"seed": 1, "more": 2}])
 def test_a_seed_that_is_none_is_refused(mock: MockTraining, body: Any) -> None:
     assert Speaker(mock, None).send("PUT", FAULTS, body=body).status == 400

@@ -1,0 +1,81 @@
+"""How tests name operations, in faults and journal alike: by the operation id or a short name, in any case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import lru_cache
+
+from mock_server.operations.routing import Router
+from mock_server.operations.table import OPERATIONS
+from mock_server.refusal import RefusedError
+from mock_server.wanted import wanted
+from mock_server.wire import reading
+
+SHORT = {
+    "reset": "ResetCourseProgress",
+    "preview": "PreviewReset",
+    "progress": "ListTrainingCourseProgress",
+    "courses": "ListCourses",
+    "assignments": "UpdateCourseAssignments",
+}
+"""Short names; a word that may as well mean another operation, as "users" does, is none."""
+
+_NAMES = tuple(operation.name for operation in OPERATIONS)
+_KNOWN = {name.casefold(): name for name in _NAMES} | SHORT
+_ROUTER = Router(OPERATIONS)
+
+
+@lru_cache(maxsize=1024)
+def operation_name(method: str, path: str) -> str:
+    """The operation that a request means, "" for none."""
+    try:
+        return _ROUTER.find(method, reading.segments(path))[0].name
+    except RefusedError:
+        return ""
+
+
+def known_operation(name: str) -> str:
+    """The operation id that a name means. LookupError, with what may be meant, for any other; TypeError for no text."""
+    given = wanted("operation", name, str, 'a name such as "ResetCourseProgress" or "reset"').casefold()
+    if given in _KNOWN:
+        return _KNOWN[given]
+    said = f"there is no operation {name[:100]!r}"
+    meant = [each for each in _NAMES if given in _parts(each)]
+    if len(meant) > 1:
+        raise LookupError(f"{said}; it may mean {listed(meant)}")
+    near = meant or [_KNOWN[each] for each in close(given, _KNOWN)]
+    raise LookupError(f"{said}; {f'did you mean {near[0]}?' if near else f'there are {listed(_NAMES)}'}")
+
+
+@lru_cache(maxsize=1024)
+def _parts(name: str) -> frozenset[str]:
+    """What a name says in one word or several: ``FeedGroupUsers`` has users, groupusers and so on."""
+    words = re.findall("[A-Z][a-z]*", name)
+    ends = range(1, len(words) + 1)
+    return frozenset("".join(words[start:end]).casefold() for end in ends for start in range(end))
+
+
+def known_token(name: str, names: Iterable[str]) -> str:
+    """The same for the name of a token, "" for none or an unknown one; a token itself is not repeated in the error."""
+    wanted("token", name, str, 'the name of a token, such as "admin"')
+    there = sorted({*names} - {""})
+    if not name or name in there:
+        return name
+    near = close(name, there)
+    if near:
+        raise LookupError(f"there is no token {name!r}; did you mean {near[0]}?")
+    raise LookupError(
+        f"no token has this name (and a token itself is no name); there are {listed(there) or 'none'}"
+    )
+
+
+def close(name: str, names: Iterable[str]) -> list[str]:
+    """The nearest name, if any is near."""
+    return get_close_matches(name[:100], [*names], n=1)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names behind one another."""
+    return ", ".join(names)
