@@ -42,7 +42,8 @@ def typed(plan: ResetPlan) -> str:
     recorded = [user for user in plan.users if user.state != "not started"]
     if plan.selection == "completed":
         recorded = [user for user in recorded if user.state == "completed"]
-    return f'reset "{" ".join(plan.course.title.split())[:80]}" for {len(recorded)} users #{plan.digest[:6]}'
+    users = f"{len(recorded)} user{'s' * (len(recorded) != 1)}"
+    return f'reset "{" ".join(plan.course.title.split())[:80]}" for {users} #{plan.digest[:6]}'
 
 
 def confirming(title: str, users: int) -> dict[str, str]:

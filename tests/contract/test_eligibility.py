@@ -73,7 +73,7 @@ def test_R09_by_policy_only_completions_are_reset(new_stage: NewStage) -> None:
 def test_R09_the_sdk_can_leave_out_those_who_have_not_completed(stage: Stage, plant: Plant) -> None:
     client = stage.client()
     plan = client.resets.plan(plant.forklift, plant.ids("anna", "cleo", "emil"), only="completed")
-    assert typed(plan).startswith('reset "Forklift basics" for 1 users #')
+    assert typed(plan).startswith('reset "Forklift basics" for 1 user #')
     assert client.resets.apply(plan, confirm=typed(plan)).reset_count == 1
     assert plant.mock.world.record(FORKLIFT, plant.id("cleo")) is not None
 

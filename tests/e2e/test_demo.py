@@ -72,7 +72,7 @@ def test_the_demo_tells_every_phase_in_order(story: subprocess.CompletedProcess[
 def test_the_demo_shows_the_phrase_the_refusals_and_the_report(
     story: subprocess.CompletedProcess[str],
 ) -> None:
-    assert re.search(r'> reset "Forklift basics" for 1 users #[0-9a-f]{6}\n', story.stdout)
+    assert re.search(r'> reset "Forklift basics" for 1 user #[0-9a-f]{6}\n', story.stdout)
     assert re.search(r'> reset "Forklift basics" for 36 users #[0-9a-f]{6}\n', story.stdout)
     for said in ("PermissionDeniedError", "ConfirmationError", "428", "412", "Report: 36 reset"):
         assert said in story.stdout

@@ -222,7 +222,8 @@ class ResetPlan:
     @property
     def phrase(self) -> str:
         """What has to be typed to confirm this plan, such as ``reset "Forklift basics" for 37 users #a1b2c3``."""
-        return f"reset {wording.courses(self.courses)} for {self.people} users #{self.digest[:DIGITS]}"
+        users = wording.number(self.people, "user")
+        return f"reset {wording.courses(self.courses)} for {users} #{self.digest[:DIGITS]}"
 
     def lifetime_left(self, now: datetime) -> timedelta:
         """How long it may still be applied; negative once it has expired."""

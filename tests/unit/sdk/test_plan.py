@@ -87,7 +87,7 @@ def test_the_phrase_names_course_people_and_plan() -> None:
 
 def test_the_phrase_always_says_users() -> None:
     plan = some_plan(users=some_plan().users[:1])
-    assert " for 1 users #" in plan.phrase
+    assert " for 1 user #" in plan.phrase
 
 
 @pytest.mark.parametrize(

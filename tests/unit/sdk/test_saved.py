@@ -53,7 +53,7 @@ def test_a_report_that_was_loaded_counts_as_the_one_that_was_saved(tmp_path: Pat
 
 def test_a_plan_whose_phrase_was_edited_in_its_file_is_refused() -> None:
     plan = planned(Organisation([row(1), row(2)]))
-    text = planfile.dumps(plan).decode().replace("for 2 users", "for 1 users")
+    text = planfile.dumps(plan).decode().replace("for 2 users", "for 1 user")
     with pytest.raises(InvalidArgumentError, match="its digest or its phrase no longer fits"):
         planfile.loads(text.encode(), "plan.json")
 
