@@ -280,7 +280,11 @@ class MockTraining:
 
     @property
     def asgi(self) -> MockASGI:
-        """This world as an ASGI 3 application, for ``httpx.ASGITransport`` or a server of your own."""
+        """This world as an ASGI 3 application, for a server of your own.
+
+        For httpx take `transport`: ``httpx.ASGITransport`` keeps no timeouts, and turns the faults that drop or cut
+        an answer into ConnectionAbortedError instead of an error of httpx.
+        """
         from mock_server.doors.asgi import MockASGI
 
         return MockASGI(self)

@@ -28,7 +28,12 @@ _PATH_CHARACTERS = "/:@!$&'()*+,;="
 
 
 class MockASGI:
-    """The ASGI 3 application over a handler: ``http`` and ``lifespan``; websockets are refused."""
+    """The ASGI 3 application over a handler: ``http`` and ``lifespan``; websockets are refused.
+
+    Of a line that breaks, ASGI has no word: under a server without the extension ``training_mock.close`` a fault that
+    drops or cuts an answer is a ConnectionAbortedError of the application, which ``httpx.ASGITransport`` passes on as
+    it is. That transport keeps no timeouts either; ``mock.transport()`` does both as a line would.
+    """
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import re
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from http.client import responses as phrases
-from io import BytesIO
+from io import BytesIO, RawIOBase
+from typing import Any
 from urllib.parse import urlsplit
 
 import responses
-from requests import ConnectionError, PreparedRequest
-from urllib3 import HTTPHeaderDict, HTTPResponse
+from requests import ConnectionError, PreparedRequest, ReadTimeout
+from urllib3 import HTTPHeaderDict, HTTPResponse, Timeout
 
 from mock_server.doors.edge import BodyBuffer, Handler, framed
 from mock_server.doors.hosts import Unhandled, checked_hosts, refusal
-from mock_server.wire.message import Request
+from mock_server.wire.message import Delivery, Request
 
 _ANYTHING = re.compile("")
 
@@ -54,20 +56,18 @@ class _World(responses.BaseResponse):
         method = str(request.method).upper()
         response = self._handler.handle(_read(method, request))
         headers, body = framed(method, response)
-        delivery = response.delivery
-        if delivery is not None:
-            # How long the caller would wait is not told to a mock: all pauses are held at once, then.
-            time.sleep(delivery.delay + delivery.pause * len(delivery.parts(body)))
-            if delivery.dropped:
-                raise ConnectionError("Remote end closed connection without response", request=request)
-            body = body[: delivery.keep]
+        delivery, limit = response.delivery or Delivery(), _read_timeout(request)
+        if _is_late(delivery.delay, limit):
+            raise ReadTimeout(f"Read timed out. (read timeout={limit:g})", request=request)
+        if delivery.dropped:
+            raise ConnectionError("Remote end closed connection without response", request=request)
         raw = HTTPHeaderDict()
         for name, value in headers:
             raw.add(name, value)
         # Cookies are looked for in the message below; the server sets none.
         below = HTTPResponse(body=BytesIO(), msg=raw, preload_content=False)  # type: ignore[arg-type]  # a mapping
         return HTTPResponse(
-            body=BytesIO(body),
+            body=_Line(delivery.parts(body), delivery.pause, limit),
             headers=raw,
             status=response.status,
             reason=phrases.get(response.status),
@@ -75,6 +75,54 @@ class _World(responses.BaseResponse):
             preload_content=False,
             request_method=method,
         )
+
+
+class _Line(RawIOBase):
+    """A body as it comes off a line: in pieces, with pauses between them, for as long as the client waits for one."""
+
+    def __init__(self, pieces: Iterable[bytes], pause: float, limit: float | None) -> None:
+        super().__init__()
+        self._pieces = deque(pieces)
+        self._pause, self._limit = pause, limit
+        self._has_begun = False
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer with the next piece, or as much of it as goes in. TimeoutError as a socket has it."""
+        if not self._pieces:
+            return 0
+        if self._has_begun and _is_late(self._pause, self._limit):
+            raise TimeoutError("The read operation timed out")
+        piece = self._pieces.popleft()
+        filled, rest = piece[: len(buffer)], piece[len(buffer) :]
+        if rest:
+            self._pieces.appendleft(rest)
+        self._has_begun = not rest
+        buffer[: len(filled)] = filled
+        return len(filled)
+
+
+def _read_timeout(request: PreparedRequest) -> float | None:
+    """Seconds that the caller waits for a piece of the answer, of ``timeout=`` in any of its forms; None for ever."""
+    # responses notes here what the session hands its adapter.
+    given = getattr(request, "req_kwargs", {}).get("timeout")
+    if isinstance(given, Timeout):
+        given = given.clone()
+        given.start_connect()  # what a total leaves for reading counts from here
+        given = given.read_timeout
+    elif isinstance(given, tuple):
+        given = given[1]
+    return float(given) if isinstance(given, int | float) else None
+
+
+def _is_late(seconds: float, limit: float | None) -> bool:
+    """Wait, though never beyond the moment at which the caller gives up; whether they have."""
+    late = limit is not None and seconds > limit
+    time.sleep(limit if late and limit is not None else seconds)
+    return late
 
 
 def _read(method: str, request: PreparedRequest) -> Request:

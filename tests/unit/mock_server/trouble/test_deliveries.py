@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import requests
+from urllib3 import Timeout
 
 from mock_server import MockTraining
 from mock_server.control.faults import Kind
@@ -131,6 +133,54 @@ def test_code_written_with_requests_meets_the_errors_of_requests(
         mock.faults.add("drip", seconds=0.001)
         answer = requests.get(URL, headers=_bearer(mock.token("admin")), timeout=5)
         assert answer.json()["organisation_id"] == mock.world.main.id
+
+
+TIMEOUTS = [0.05, (5, 0.05), (None, 0.05), Timeout(connect=5, read=0.05), Timeout(0.05)]
+
+
+@pytest.mark.parametrize("limit", TIMEOUTS, ids=repr)
+@pytest.mark.parametrize(
+    ("kind", "error"), [("slow", requests.ReadTimeout), ("drip", requests.ConnectionError)]
+)
+def test_a_timeout_of_requests_counts_as_on_a_socket(
+    kind: Kind, error: type[requests.RequestException], limit: Any
+) -> None:
+    mock = MockTraining.demo()
+    headers = _bearer(mock.token("admin"))
+    with mock.serve() as server:
+        mock.faults.add(kind, seconds=0.5)
+        with pytest.raises(error) as on_a_socket:
+            requests.get(server.url + urlsplit(URL).path, headers=headers, timeout=limit)
+    mock.faults.add(kind, seconds=30)
+    with mock.responses(), pytest.raises(error) as patched:
+        requests.get(URL, headers=headers, timeout=limit)
+    # A pause of 30 s is not held to its end: the errors come of the limit, not of what took too long.
+    assert type(patched.value) is type(on_a_socket.value)
+    assert "timed out" in str(patched.value)
+    assert mock.calls.times(2)[0].faults == mock.calls[1].faults == (kind,)
+
+
+@pytest.mark.parametrize("limit", [None, 30, (30, None), (30, 30)])
+def test_requests_waits_for_what_comes_in_time(limit: Any) -> None:
+    mock = MockTraining.demo()
+    with mock.responses():
+        true = requests.get(URL, headers=_bearer(mock.token("admin")), timeout=5).content
+        for kind, seconds, least in (("slow", 0.1, 0.1), ("drip", 0.02, 0.1)):
+            mock.faults.add(kind, seconds=seconds)  # type: ignore[arg-type]  # each is a kind
+            began = time.monotonic()
+            assert requests.get(URL, headers=_bearer(mock.token("admin")), timeout=limit).content == true
+            assert time.monotonic() - began >= least
+
+
+def test_requests_that_stream_meet_the_pieces_before_the_line_goes_quiet() -> None:
+    mock = MockTraining.demo()
+    mock.faults.add("drip", seconds=30)
+    with mock.responses():
+        answer = requests.get(URL, headers=_bearer(mock.token("admin")), timeout=0.05, stream=True)
+        pieces = answer.iter_content(16)
+        assert next(pieces)[:1] == b"{"
+        with pytest.raises(requests.ConnectionError):
+            list(pieces)
 
 
 def test_under_another_asgi_server_a_dropped_connection_is_an_error_of_the_application() -> None:
