@@ -88,7 +88,7 @@ class Wire:
 
 
 def check_wire(wire: Wire, me: str) -> Iterator[Check]:
-    """Every listing that the SDK reads, and what differs from what it expects."""
+    """Every listing that the SDK reads but the webhooks, and what differs from what it expects."""
     client = wire.client
     course = ""
     for name, listing in _listings(client, me):
@@ -114,7 +114,18 @@ def _listings(client: TrainingClient, me: str) -> Iterator[tuple[str, Listing[An
     yield "course statistics", client.analytics.course_statistics()
     yield "lesson progress", client.analytics.lesson_progress(me)
     yield "attempts", client.analytics.attempts(user_id=me)
+    yield "lesson statistics", client.analytics.lesson_statistics()
+    yield "lesson events", client.analytics.lesson_events()
+    yield "lesson events of a user", client.analytics.user_lesson_events(me)
+    yield "slide statistics", client.analytics.slide_statistics()
+    yield "slides of a user", client.analytics.user_slides(me)
+    yield "survey questions", client.analytics.survey_questions()
+    yield "survey answers", client.analytics.survey_answers()
+    yield "rapid refresh answers", client.analytics.rapid_refresh_answers()
+    yield "rapid refreshes", client.rapid_refreshes.list()
+    yield "leaderboards", client.leaderboards.list()
     yield "users", client.users.list()
+    yield "feed of users", client.users.feed()
     yield "permission sets", client.permissions.list()
     yield "learning paths", client.paths.list()
     yield "collections", client.collections.list()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from training_sdk.cli.health.service import check_address, check_clock, check_id
 from training_sdk.cli.health.wire import Wire, check_wire
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
+from unit.sdk.pace.test_read_only import operations
 
 Change = Callable[[Any], None]
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
@@ -58,6 +60,21 @@ def test_the_reference_server_differs_in_nothing() -> None:
     assert {check.standing for check in checks.values()} <= {Standing.OK, Standing.NOTE}
     assert checks["courses"].standing is checks["progress feed"].standing is Standing.OK
     assert checks["lessons of a course"].standing is Standing.OK
+
+
+def test_every_listing_that_takes_no_more_than_oneself_is_asked_for() -> None:
+    asked = wire()
+    me = asked.identity().me.user_id
+    listings = [
+        call(**{name: me for name in inspect.signature(call).parameters if name == "user_id"})
+        for name, call in operations(asked.client)
+        if name not in ("webhooks.list", "collections.courses")
+        and str(inspect.signature(call).return_annotation).startswith("Listing[")
+    ]
+    assert len(listings) > 20
+    list(check_wire(asked, me))
+    paths = {name.partition(" ")[2] for name, _ in asked.answers}
+    assert {listing._walk.first.request.path for listing in listings} - paths == set()
 
 
 def each(name: str, value: Any, *, of: str = "items") -> Change:
