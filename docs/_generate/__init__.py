@@ -36,6 +36,7 @@ _PARTS: dict[str, Callable[..., str]] = {
     "rights": tables.rights,
     "send-rules": tables.send_rules,
     "serve-options": tables.serve_options,
+    "short-names": tables.short_names,
     "unsure-fields": differences.unsure_fields,
     "unsure-operations": differences.unsure_operations,
     "tests": lambda rule, *marks: proofs.section(rule, proofs.scan(ROOT / "tests"), ROOT, *marks),

@@ -19,6 +19,7 @@ import attrs
 import mock_server
 import training_sdk
 from mock_server import cli
+from mock_server.control.naming import SHORT
 from mock_server.operations.table import OPERATIONS
 from mock_server.policy import Policy
 from mock_server.refusal import Reason
@@ -153,6 +154,13 @@ def operations() -> str:
             )
             for each in OPERATIONS
         ),
+    )
+
+
+def short_names() -> str:
+    """The short names of operations that faults and journal take."""
+    return table(
+        ("short name", "operation"), ((f"`{short}`", f"`{name}`") for short, name in sorted(SHORT.items()))
     )
 
 
