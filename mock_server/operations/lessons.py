@@ -49,7 +49,7 @@ def _tallies(call: Call, course: Course, users: Sequence[str] | None) -> Tallies
     return table.counted.figures(
         ("lessons", users),
         course.id,
-        (course, progress, progress.changes),
+        (progress, progress.changes),
         lambda: _counted(course, progress, on_roster(progress, users)),
     )
 

@@ -107,10 +107,11 @@ ACTS: dict[str, Callable[[MockTraining, str], object]] = {
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(sorted(ACTS)), st.integers(0, 63)), min_size=1, max_size=12))
+@given(st.lists(st.tuples(st.sampled_from(sorted(ACTS)), st.integers(0, 62)), min_size=1, max_size=12))
 def test_R14_what_is_kept_of_the_rankings_is_never_out_of_date(steps: list[tuple[str, int]]) -> None:
     mock = MockTraining.demo(now=NOW)
-    people = [person.id for person in mock.world.users]
+    asking = user_of(mock, "admin")  # has to stay able to ask
+    people = [person.id for person in mock.world.users if person.id != asking]
     for act, number in steps:
         try:
             ACTS[act](mock, people[number])
