@@ -26,7 +26,7 @@ class Was:
     """Somebody's place in a course before a change."""
 
     at: datetime
-    """Of the change."""
+    """Of the change; never later than the one behind it."""
     user_id: str
     assigned: bool
     enrolment: Enrolment | None
@@ -45,13 +45,19 @@ class Past:
 
     def keep(self, progress: CourseProgress, user_id: str) -> None:
         """Keep somebody's place as it is, right before it changes."""
-        last = self.changes[-1].at if self.changes else None
-        now = self.clock.now()
-        at = now if last is None else max(now, last)  # a clock may be set back; the order of changes stays
+        at = self._now()
         enrolment, record = progress.enrolments.get(user_id), progress.records.get(user_id)
         self.changes.append(Was(at, user_id, progress.has(user_id), enrolment, record))
         if self.changes[0].at < at - 3 * LONGEST:  # late enough for the work to be rare
             self._forget(at - 2 * LONGEST)
+
+    def _now(self) -> datetime:
+        """The present. Behind a clock that was set back nothing has happened yet: what it left ahead counts as now."""
+        now, last = self.clock.now(), len(self.changes)
+        while last and self.changes[last - 1].at > now:
+            last -= 1
+        self.changes[last:] = [evolve(each, at=now) for each in self.changes[last:]]
+        return now
 
     def _forget(self, before: datetime) -> None:
         count = self._until(before)
@@ -63,6 +69,7 @@ class Past:
 
     def as_of(self, progress: CourseProgress, moment: datetime) -> CourseProgress:
         """The partition as it was at a moment; the partition itself where nothing has changed since."""
+        self._now()
         count = self._until(moment)
         if count == len(self.changes):
             return progress

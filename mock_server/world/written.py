@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from attrs import define, field
 
@@ -18,15 +19,16 @@ class Written:
     """What keeps the rows of all partitions within bounds. Used under the world's lock."""
 
     _count: int = 0
-    _holders: dict[int, CourseProgress] = field(factory=dict)
+    _holders: WeakSet[CourseProgress] = field(factory=WeakSet)
+    """Weakly: a view of the past is a partition of its own, and goes when nobody looks at it any more."""
 
     def keep(self, progress: CourseProgress, user_id: str, row: bytes) -> None:
         """Keep somebody's row in its partition."""
         if self._count >= MOST:
-            for each in self._holders.values():
+            for each in self._holders:
                 each.fragments.clear()
             self._holders.clear()
             self._count = 0
-        self._holders[id(progress)] = progress
+        self._holders.add(progress)
         self._count += 1
         progress.fragments[user_id] = row

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from mock_server import MockTraining, Policy
 from mock_server.world.past import LONGEST
 from mock_server.world.people import Status
+from mock_server.world.progress import CourseProgress
 from unit.mock_server.core.speaker import (
     ATTEMPTS,
     COURSES,
@@ -144,6 +147,81 @@ def test_the_past_is_forgotten_when_no_lag_could_ask_for_it() -> None:
         longest = max(longest, len(past.changes))
     assert past.dropped + len(past.changes) == 100
     assert 24 <= longest < 40
+
+
+def test_the_past_is_kept_for_as_long_as_lag_and_refresh_together_may_ask_for_it() -> None:
+    most = int(LONGEST.total_seconds())
+    start = datetime(2026, 11, 2, tzinfo=UTC)  # a refresh begins here
+    mock = MockTraining.demo(now=start - 3 * HOUR, policy=Policy(lag_seconds=most, refresh_seconds=most))
+    course, (active, *_) = course_id(mock), recorded(mock)
+    newcomer = next(u for u in mock.world.main.progress[course].roster if u not in recorded(mock))
+    mock.world.post_to_discussion(course, active)
+    mock.clock.freeze(start + timedelta(seconds=1))
+    mock.world.complete_course(course, newcomer)
+    mock.clock.freeze(
+        start + 2 * LONGEST - timedelta(seconds=1)
+    )  # the latest moment at which `start` is shown
+    mock.world.post_to_discussion(course, active)
+    past = mock.world.main.progress[course].past
+    assert past is not None
+    assert past.dropped == 1, "nothing was forgotten, so this shows nothing"
+    query = f"course_id={course}&user_id={newcomer}"
+    assert Speaker(mock).rows(query)[0]["completed_at"] == ""
+    mock.clock.advance(timedelta(seconds=1))
+    assert Speaker(mock).rows(query)[0]["completed_at"] != ""
+
+
+def test_what_follows_a_clock_set_back_shows_after_the_lag_and_not_years_later() -> None:
+    mock = lagging()
+    course = course_id(mock)
+    late = [u for u in mock.world.main.progress[course].roster if u not in recorded(mock)][:3]
+
+    def shown() -> list[bool]:
+        rows = (Speaker(mock).rows(f"course_id={course}&user_id={each}") for each in late)
+        return [bool(row["completed_at"]) for (row,) in rows]
+
+    mock.clock.freeze(NOW.replace(year=2030))
+    for each in late[:2]:
+        mock.world.complete_course(course, each)
+    mock.clock.freeze(NOW)
+    mock.world.complete_course(course, late[2])
+    assert shown() == [False, False, False]
+    mock.clock.advance(HOUR)
+    assert shown() == [True, True, True]
+
+
+def test_what_a_clock_set_back_has_left_behind_shows_once_the_lag_is_over() -> None:
+    mock = lagging()
+    course = course_id(mock)
+    user = next(u for u in mock.world.main.progress[course].roster if u not in recorded(mock))
+    query = f"course_id={course}&user_id={user}"
+    mock.clock.freeze(NOW.replace(year=2030))
+    mock.world.complete_course(course, user)
+    mock.clock.freeze(NOW)
+    (before,) = Speaker(mock).rows(query)
+    mock.clock.advance(HOUR)
+    (after,) = Speaker(mock).rows(query)
+    mock.lag = timedelta(0)
+    assert before != after == Speaker(mock).rows(query)[0]
+
+
+def test_a_view_of_the_past_goes_when_the_next_one_takes_its_place() -> None:
+    mock = lagging()
+    course, user = course_id(mock), recorded(mock)[0]
+    past = mock.world.main.progress[course].past
+    assert past is not None
+    views: dict[weakref.ref[CourseProgress], None] = {}
+    mock.world.post_to_discussion(course, user)
+    for _ in range(20):
+        mock.clock.advance(HOUR)
+        mock.world.post_to_discussion(course, user)
+        Speaker(mock).rows(f"course_id={course}")
+        assert past.view is not None
+        last = past.view[1]
+        views[weakref.ref(last)] = None
+    gc.collect()
+    assert len(views) == 20
+    assert [each() for each in views if each() is not None] == [last]
 
 
 def test_refreshes_come_at_intervals() -> None:
