@@ -1,9 +1,11 @@
-"""What all doors share: whom they call, how much of a body they take in, and how they frame an answer."""
+"""What all doors share: whom they call, what they grant a client, and how they frame an answer."""
 
 from __future__ import annotations
 
 from email.utils import formatdate
 from typing import Protocol
+
+from attrs import frozen
 
 from mock_server._version import __version__
 from mock_server.refusal import RefusedError
@@ -25,6 +27,24 @@ class Handler(Protocol):
 
 class ServeError(Exception):
     """A server that cannot start; the message names what is in the way and the remedy."""
+
+
+@frozen
+class Limits:
+    """What one server grants its clients; times in seconds."""
+
+    connections: int | None = None
+    """Open at once; one more is answered 503 and closed. None: 512, a thread each, or 16,384 under uvicorn."""
+    idle: float = 75.0
+    """Between two requests of one connection; longer than clients keep theirs, so that they hang up first."""
+    head: float = 10.0
+    """From a request's first byte to the end of its headers."""
+    body: float = 60.0
+    """For the whole body."""
+    answer: float = 30.0
+    """For the client to take the answer."""
+    linger: float = 2.0
+    """For a client that is still sending to read why it was refused."""
 
 
 class BodyBuffer:

@@ -44,6 +44,17 @@ class ProtocolError(Exception):
         self.status = status
 
 
+def too_late() -> ProtocolError:
+    """408: the client was too slow."""
+    return ProtocolError("the request did not arrive in time", HTTPStatus.REQUEST_TIMEOUT)
+
+
+def too_many(connections: int) -> ProtocolError:
+    """503: there is no room for one more client."""
+    message = f"{connections} connections are open: close some and try again"
+    return ProtocolError(message, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
 @frozen
 class Head:
     """Request line and headers, and what they say of the body and the connection."""

@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol, Self
 from attrs import frozen
 
 from mock_server.control.guard import WILDCARDS, Guard, is_loopback
-from mock_server.doors.edge import Handler, ServeError, refused
-from mock_server.doors.stdlib import Limits, StdlibServer
+from mock_server.doors.edge import Handler, Limits, ServeError, refused
+from mock_server.doors.stdlib import StdlibServer
 from mock_server.wire.message import Request, Response
 
 __all__ = ["GRACE", "Engine", "Guarded", "ServeError", "Server", "serve"]
@@ -116,7 +116,7 @@ def serve(
     ``port`` 0 picks a free one. ``engine``: "stdlib" starts and stops in 2 ms, "uvicorn" holds thousands of
     connections, "auto" is uvicorn where it is installed. Another ``host`` than loopback needs a ``secret``, which
     the control plane then asks for; ``allow_hosts`` are further names by which clients may call it. ``limits``
-    are the built-in server's.
+    are what it grants each of them.
     """
     _check_secret(secret)
     listener = _bind(host, port, local_only=secret is None)
@@ -197,7 +197,7 @@ def _engine(engine: Engine, handler: Handler, listener: socket.socket, limits: L
         )
     from mock_server.doors.uvicorn import UvicornServer
 
-    return UvicornServer(handler, listener)
+    return UvicornServer(handler, listener, limits)
 
 
 def _reachable(host: str) -> str:

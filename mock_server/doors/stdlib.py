@@ -14,13 +14,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http import HTTPStatus
-
-from attrs import frozen
 
 from mock_server.doors import http1
-from mock_server.doors.edge import BodyBuffer, Handler, framed, refused
-from mock_server.doors.http1 import MAX_CHUNK_LINE, MAX_HEAD, Head, ProtocolError
+from mock_server.doors.edge import BodyBuffer, Handler, Limits, framed, refused
+from mock_server.doors.http1 import Head, ProtocolError
+from mock_server.doors.inflow import Inflow, Reading
 from mock_server.refusal import Reason, RefusedError
 from mock_server.wire.message import MAX_DRAIN, Delivery, Request, Response
 
@@ -28,24 +26,7 @@ _log = logging.getLogger("mock_server.doors.stdlib")
 _PIECE = 64 * 1024
 _BACKLOG = 512
 _AFTER_ERROR = 0.05
-
-
-@frozen
-class Limits:
-    """What one server grants its clients; times in seconds."""
-
-    connections: int = 512
-    """Open at once; one more is answered 503 and closed."""
-    idle: float = 75.0
-    """Between two requests of one connection; longer than clients keep theirs, so that they hang up first."""
-    head: float = 10.0
-    """From a request's first byte to the end of its headers."""
-    body: float = 60.0
-    """For the whole body."""
-    answer: float = 30.0
-    """For the client to take the answer."""
-    linger: float = 2.0
-    """For a client that is still sending to read why it was refused."""
+_CONNECTIONS = 512
 
 
 class _Stream:
@@ -53,7 +34,7 @@ class _Stream:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._buffer = bytearray()
+        self._inflow = Inflow()
         self._deadline = 0.0
 
     def allow(self, seconds: float) -> None:
@@ -69,66 +50,39 @@ class _Stream:
         received = self._socket.recv(_PIECE)
         if not received:
             raise EOFError
-        self._buffer += received
+        self._inflow.feed(received)
 
     def wait(self) -> None:
         """Return as soon as there is anything to read."""
-        if not self._buffer:
+        if not self._inflow:
             self._receive()
 
-    def line(self, limit: int, too_long: ProtocolError) -> bytes:
-        """One line without its CRLF; ProtocolError when it is too long or ends in a bare LF."""
-        searched = 0
-        while (end := self._buffer.find(b"\n", searched, limit)) < 0:
-            searched = len(self._buffer)
-            if searched >= limit:
-                raise too_long
+    def head(self) -> Head:
+        """The next request's head. ProtocolError for anything doubtful."""
+        reading = self._inflow.head()
+        while True:
+            try:
+                next(reading)
+            except StopIteration as end:
+                return http1.parse_head(end.value)
             self._receive()
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
-        if not line.endswith(b"\r"):
-            raise ProtocolError("lines end in CR LF")
-        return line[:-1]
 
-    def pieces(self, count: int) -> Iterator[bytes]:
-        """The next so many bytes, as they come."""
-        while count:
-            self.wait()
-            piece = bytes(self._buffer[:count])
-            del self._buffer[:count]
-            count -= len(piece)
-            yield piece
+    def body(self, head: Head) -> Iterator[bytes]:
+        """The pieces of a request's body, as they come."""
+        return self._received(self._inflow.body(head))
 
     def discard(self) -> None:
         """Read and forget until the client stops sending, up to what a door drains at most."""
         with contextlib.suppress(OSError, EOFError):
-            for _ in self.pieces(MAX_DRAIN):
+            for _ in self._received(self._inflow.pieces(MAX_DRAIN)):
                 pass
 
-
-def _block(stream: _Stream) -> list[bytes]:
-    """The lines up to an empty one: a head, or the trailers of a chunked body."""
-    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-    too_long = ProtocolError(f"request line and headers may take {MAX_HEAD} bytes", status)
-    left = MAX_HEAD
-    lines: list[bytes] = []
-    while line := stream.line(left, too_long):
-        lines.append(line)
-        left -= len(line) + 2
-    return lines
-
-
-def _head(stream: _Stream) -> Head:
-    lines = _block(stream) or _block(stream)  # one empty line before a request is allowed
-    return http1.parse_head(lines or [b""])
-
-
-def _chunks(stream: _Stream) -> Iterator[bytes]:
-    misfit = ProtocolError("the body's chunks do not fit their size lines")
-    while size := http1.parse_chunk_size(stream.line(MAX_CHUNK_LINE, misfit)):
-        yield from stream.pieces(size)
-        stream.line(2, misfit)  # two bytes hold nothing but the CRLF that must follow
-    _block(stream)
+    def _received(self, reading: Reading) -> Iterator[bytes]:
+        for piece in reading:
+            if piece:
+                yield piece
+            else:
+                self._receive()
 
 
 class _Connection:
@@ -181,8 +135,7 @@ class _Connection:
         except ProtocolError as error:
             return self._part("GET", http1.refusal(error))
         except TimeoutError:
-            late = ProtocolError("the request did not arrive in time", HTTPStatus.REQUEST_TIMEOUT)
-            return self._part("GET", http1.refusal(late))
+            return self._part("GET", http1.refusal(http1.too_late()))
         response = self._server.answer(request)
         if not complete:
             return self._part(head.method, response)
@@ -194,7 +147,7 @@ class _Connection:
 
     def _read(self) -> tuple[Head, Request, bool]:
         self._stream.allow(self._server.limits.head)
-        head = _head(self._stream)
+        head = self._stream.head()
         self._stream.allow(self._server.limits.body)
         body = BodyBuffer()
         complete = self._read_body(head, body)
@@ -209,8 +162,7 @@ class _Connection:
             return False
         if head.expects_continue and head.length != 0:
             self._socket.sendall(http1.CONTINUE)
-        pieces = _chunks(self._stream) if head.length is None else self._stream.pieces(head.length)
-        return all(map(body.feed, pieces))
+        return all(map(body.feed, self._stream.body(head)))
 
     def _send(self, method: str, response: Response, *, close: bool) -> None:
         self._socket.settimeout(self._server.limits.answer)
@@ -253,6 +205,7 @@ class StdlibServer:
 
     def __init__(self, handler: Handler, listener: socket.socket, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
+        self._most = _CONNECTIONS if self.limits.connections is None else self.limits.connections
         self.stopping = False
         self._handler = handler
         self._listener = listener
@@ -327,7 +280,7 @@ class StdlibServer:
     def _begin(self, connection: _Connection) -> bool:
         """Serve a connection in a thread of its own, if there is room for one more."""
         with self._changed:
-            if len(self._connections) >= self.limits.connections:
+            if len(self._connections) >= self._most:
                 return False
             self._connections.add(connection)
         try:
@@ -338,8 +291,7 @@ class StdlibServer:
         return True
 
     def _turn_away(self, sock: socket.socket) -> None:
-        message = f"{len(self._connections)} connections are open: close some and try again"
-        busy = http1.refusal(ProtocolError(message, HTTPStatus.SERVICE_UNAVAILABLE))
+        busy = http1.refusal(http1.too_many(len(self._connections)))
         with sock, contextlib.suppress(OSError):
             sock.settimeout(0)
             sock.send(http1.render("GET", busy, close=True))
