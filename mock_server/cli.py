@@ -24,6 +24,7 @@ from mock_server.doors.serving import SECRET_VARIABLE, ServeError, serve
 from mock_server.mock import MockTraining, TokenName
 from mock_server.policy import Policy
 from mock_server.rehearsal import RehearsalError
+from mock_server.wanted import wanted_host
 from mock_server.world.exporter_rows import ExporterCsvError
 
 _USAGE_ERROR = 2
@@ -128,6 +129,7 @@ def _add_address(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--allow-host",
         action="append",
+        type=_host,
         default=[],
         metavar="NAME",
         help="a further name that clients may call the server by; repeatable",
@@ -175,6 +177,13 @@ def _add_world(command: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help=f"decide a rule that the sources leave open; repeatable. {Policy.choices()}",
     )
+
+
+def _host(text: str) -> str:
+    try:
+        return wanted_host("NAME", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _size(text: str) -> int:

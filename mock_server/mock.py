@@ -9,6 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from attrs import NOTHING, fields
+
 from mock_server import app
 from mock_server.control.faults import Fault, Faults
 from mock_server.control.journal import Journal
@@ -18,6 +20,7 @@ from mock_server.doors.webhooks import Webhooks
 from mock_server.live import LiveWorld
 from mock_server.policy import Policy
 from mock_server.rules.authentication import actor_of
+from mock_server.wanted import wanted, wanted_host, wanted_path
 from mock_server.wire.message import Request, Response
 from mock_server.world import state
 from mock_server.world.clock import Clock
@@ -29,6 +32,7 @@ from mock_server.world.fork import fork
 from mock_server.world.generate import build_generated
 from mock_server.world.ledger import AuditEntry, Certificate, Notification
 from mock_server.world.people import digest
+from mock_server.world.state import State
 from mock_server.world.typed import StateError
 
 if TYPE_CHECKING:
@@ -66,7 +70,7 @@ class MockTraining:
     def demo(cls, *, policy: Policy | None = None, now: datetime | None = None) -> MockTraining:
         """A realistic organisation, the same every time. ``now`` freezes its clock; without, time is real."""
         built, tokens = demo_prototype()
-        return cls(fork(built, policy or Policy(), now, LiveWorld), tokens)
+        return cls(fork(built, _switches(policy), now, LiveWorld), tokens)
 
     @classmethod
     def generate(
@@ -82,8 +86,10 @@ class MockTraining:
 
         ValueError for numbers below one.
         """
+        for name, number in (("users", users), ("courses", courses), ("seed", seed)):
+            wanted(name, number, int, "a whole number")
         builder = build_generated(users, courses, seed, now=now)
-        return cls(builder.build(policy or Policy(), LiveWorld), builder.tokens)
+        return cls(builder.build(_switches(policy), LiveWorld), builder.tokens)
 
     @classmethod
     def from_exporter_csv(
@@ -93,8 +99,9 @@ class MockTraining:
 
         ExporterCsvError, naming line and column, if anything in the file is wrong.
         """
+        wanted_path("path", path)
         builder = build_exporter_csv(path, now=now)
-        return cls(builder.build(policy or Policy(), LiveWorld), builder.tokens)
+        return cls(builder.build(_switches(policy), LiveWorld), builder.tokens)
 
     @classmethod
     def from_evidence(
@@ -110,8 +117,9 @@ class MockTraining:
         ``unseal`` opens the files of a sealed pack. In a pseudonymised one people go by their pseudonyms.
         ExporterCsvError, naming file and line, if anything in it is wrong, unfinished or not what was written.
         """
+        wanted_path("folder", folder)
         builder = build_evidence(folder, unseal=unseal, now=now)
-        return cls(builder.build(policy or Policy(), LiveWorld), builder.tokens)
+        return cls(builder.build(_switches(policy), LiveWorld), builder.tokens)
 
     @classmethod
     def load(cls, document: Mapping[str, Any] | str | PathLike[str]) -> MockTraining:
@@ -120,11 +128,12 @@ class MockTraining:
         StateError, naming the place, if it does not describe a whole world.
         """
         if not isinstance(document, Mapping):
+            wanted_path("document", document, "a state document, or the path of a file that holds one")
             try:
                 document = json.loads(Path(document).read_text(encoding="utf-8"))
             except ValueError as fault:
                 raise StateError(f"{document} is not JSON: {fault}") from None
-        read = state.read(document)
+        read = state.read(_document("document", document) if isinstance(document, Mapping) else document)
         return cls(state.load(read, LiveWorld), read.token_names)
 
     def state(self) -> dict[str, Any]:
@@ -132,28 +141,48 @@ class MockTraining:
         return state.document(self.world, self._tokens)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the whole state into a file, which then holds the tokens as well."""
-        text = json.dumps(self.state(), ensure_ascii=False, indent=1)
-        Path(path).write_text(text, encoding="utf-8")
+        """Write the whole state into a file, which then holds the tokens as well and is closed to others."""
+        wanted_path("path", path)
+        file, text = Path(path), json.dumps(self.state(), ensure_ascii=False, indent=1)
+        file.touch(mode=0o600)
+        if file.is_file():  # one that was there before may have been open to others
+            file.chmod(0o600)
+        file.write_text(text, encoding="utf-8")
 
     def diff(self, before: Mapping[str, Any]) -> tuple[Change, ...]:
         """What has changed since ``before = mock.state()``, record by record; time and new ids do not count."""
-        return differences(before, self.state())
+        return differences(_document("before", before), self.state())
 
     def rollback(self, before: Mapping[str, Any]) -> None:
         """Return to ``before = mock.state()``, in place, for tests that share a world.
 
-        The product has nothing of the kind (R15), so no vendor operation leads here. The journal stays. StateError,
-        and nothing has changed, if the document does not describe a whole world, or if one of its tokens opens
-        another world of the same server already, for a token selects the world.
+        Clock, lag and policy are those of then, and the script of faults is empty, so that nothing strikes the next
+        test; journal and marks stay. The product has nothing of the kind (R15), so no vendor operation leads here.
+
+        StateError, and nothing has changed, if the document does not describe a whole world, is of another
+        organisation (`load` makes a world of it), or has a token that opens another world of the same server
+        already, for a token selects the world.
         """
-        read = state.read(before)
+        found = state.read(_document("before", before))
+        if found.main != self.world.main.id:
+            raise StateError(
+                f"$.main: it is a state of another organisation ({found.main}, not {self.world.main.id});"
+                " MockTraining.load makes a world of it"
+            )
+        self._take(found)
+
+    def become(self, document: Mapping[str, Any]) -> None:
+        """Become the world of a state document, of whatever organisation, with the same StateErrors else."""
+        self._take(state.read(_document("document", document)))
+
+    def _take(self, read: State) -> None:
         if self.among.opened_elsewhere(self, read.tokens.keys()):
             raise StateError("tokens: one of them opens another world of this server; load it into that one")
         with self.world.lock:
             state.put_back(self.world, read)
             self._tokens = dict(read.token_names)
             self._names = {token: name for name, token in self._tokens.items()}
+            self.faults.clear()
 
     def _strikes_somebody(self, fault: Fault) -> None:
         """LookupError for a fault whose course or user is not in this world, or whose learner is not in the course."""
@@ -167,6 +196,7 @@ class MockTraining:
 
     def token(self, name: TokenName) -> str:
         """A token by its name; LookupError lists the names there are."""
+        wanted("name", name, str, 'the name of a token, such as "admin"')
         if name not in self._tokens:
             raise LookupError(f"this world has no token {name!r}, only {', '.join(sorted(self._tokens))}")
         return self._tokens[name]
@@ -293,8 +323,28 @@ class MockTraining:
         """Serve this world: ``with mock.serve() as server: server.url``. Port 0 picks a free one."""
         from mock_server.doors.serving import serve
 
+        wanted("port", port, int, "a whole number, such as 0 for a free port")
+        for each in options.get("allow_hosts", ()):
+            wanted_host("allow_hosts", each)
         return serve(self, host=host, port=port, **options)
 
     def __repr__(self) -> str:
         main = self.world.main
         return f"<MockTraining {main.name}: {len(main.people)} users, {len(main.courses)} courses>"
+
+
+def _switches(policy: Policy | None) -> Policy:
+    how = 'a Policy, such as Policy(eligibility="completed")'
+    return Policy() if policy is None else wanted("policy", policy, Policy, how)
+
+
+def _document(name: str, given: object) -> Mapping[str, Any]:
+    """What was given, if it has at least the outline of a state; StateError or TypeError, naming it, if not."""
+    document: Mapping[str, Any] = wanted(name, given, dict, "a state document, as mock.state() gives it")
+    needed = [each.name for each in fields(State) if each.default is NOTHING]
+    missing = [each for each in needed if each not in document]
+    if missing:
+        raise StateError(
+            f"$: {name} is no state document, as mock.state() gives it: it lacks {', '.join(missing)}"
+        )
+    return document

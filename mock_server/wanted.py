@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from os import PathLike
 from typing import TypeVar
 
 _T = TypeVar("_T")
+_MOMENT = "a datetime with a time zone, such as datetime(2026, 11, 30, 9, tzinfo=UTC)"
 
 
 def wanted(name: str, given: object, kind: type[_T], how: str) -> _T:
@@ -13,6 +16,30 @@ def wanted(name: str, given: object, kind: type[_T], how: str) -> _T:
     if isinstance(given, kind) and not (isinstance(given, bool) and kind is not bool):
         return given
     raise TypeError(f"{name} must be {how}, not {_shown(given)}")
+
+
+def wanted_moment(name: str, given: object) -> datetime:
+    """The same for a moment. ValueError for one without a time zone."""
+    moment = wanted(name, given, datetime, _MOMENT)
+    if moment.tzinfo is None:
+        raise ValueError(f"{name} has no time zone: write {_MOMENT}, not {given!r}")
+    return moment
+
+
+def wanted_path(name: str, given: object, how: str = "a path, as text or a Path") -> None:
+    """The same for the path of a file or folder."""
+    if not isinstance(given, str | PathLike):
+        wanted(name, given, str, how)
+
+
+def wanted_host(name: str, given: object) -> str:
+    """A host's name or address, in lower case. ValueError for anything around it, for it would never match."""
+    host = wanted(name, given, str, "a host name, such as localhost").lower()
+    if not host or set(host) & set("/@?#[] ") or host.count(":") == 1:
+        raise ValueError(
+            f"{name}: {given!r} given; give host names without scheme and port, such as localhost"
+        )
+    return host
 
 
 def _shown(given: object) -> str:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, Literal, get_args
 
-from attrs import Factory, asdict, define, field, frozen
+from attrs import Factory, asdict, define, field, fields_dict, frozen
 
 from mock_server.control.naming import close, known_operation, listed
 from mock_server.operations.call import Operation
 from mock_server.operations.table import OPERATIONS
+from mock_server.wanted import wanted
 
 Kind = Literal[
     "rate_limited",
@@ -136,7 +137,7 @@ def _wrong(fault: Fault) -> list[str]:
 
 def _kinds(kind: object) -> str:
     near = close(kind, KINDS) if isinstance(kind, str) else []
-    return f"did you mean {near[0]}?" if near else f"the kinds are {listed(KINDS)}"
+    return f"the kinds are {listed(KINDS)}{f'; did you mean {near[0]}?' if near else ''}"
 
 
 def _operation_checks(fault: Fault) -> list[tuple[bool, str]]:
@@ -216,6 +217,9 @@ class Faults:
         TypeError or ValueError if it is none, names a course or user that is not there, or a learner who is not in
         the course.
         """
+        for name in fields.keys() - fields_dict(Fault).keys():
+            near = close(name, fields_dict(Fault))
+            raise TypeError(f"a fault has no {name!r}{f'; did you mean {near[0]}?' if near else ''}")
         fault = Fault(kind, **fields)
         if self.check is not None:
             try:
@@ -234,7 +238,9 @@ class Faults:
             self._requests = 0
 
     def replay(self, seed: int | None = None) -> None:
-        """Begin the same script anew, with the same dice or those of another seed."""
+        """Begin the same script anew, with the same dice or those of another seed, a whole number."""
+        if seed is not None:
+            wanted("seed", seed, int, "a whole number, such as 7")
         with self._lock:
             self._seed = self._seed if seed is None else seed
             self._lines = [self._line(line.fault, place) for place, line in enumerate(self._lines)]

@@ -34,7 +34,7 @@ def put_state(mock: MockTraining, request: Request) -> Response:
     if not isinstance(document, dict):
         raise invalid("The body must be a state document, as GET /_mock/state answers it.")
     try:
-        mock.rollback(document)
+        mock.become(document)
     except StateError as fault:
         raise invalid(f"The state cannot be loaded, and nothing was changed: {fault}") from None
     return answers.ok({})

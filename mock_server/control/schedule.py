@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from attrs import fields_dict
@@ -40,7 +40,7 @@ def set_clock(mock: MockTraining, request: Request) -> Response:
         try:
             _change(mock, name, value)
         except (ValueError, OverflowError) as fault:
-            raise invalid(f"{name[:100]}: {fault}", name[:100]) from None
+            raise invalid(f"{fault}.", name[:100]) from None
     return get_clock(mock, request)
 
 
@@ -49,15 +49,25 @@ def _change(mock: MockTraining, name: str, value: object) -> None:
         case "freeze", True:
             mock.clock.freeze()
         case "freeze", str():
-            mock.clock.freeze(times.parse(value))
+            mock.clock.freeze(_moment(value))
         case "resume", True:
             mock.clock.resume()
         case "advance", int() | float() if not isinstance(value, bool) and abs(value) <= _FURTHEST:
+            if value < 0:
+                raise ValueError("advance must be from 0; freeze sets an earlier moment")
             mock.clock.advance(timedelta(seconds=value))
         case "lag", int() if not isinstance(value, bool) and abs(value) <= _FURTHEST:
             mock.lag = timedelta(seconds=value)
         case _:
-            raise ValueError(f"send one of {_CHANGES}")
+            raise ValueError(f"{name[:100]}: send one of {_CHANGES}")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return times.parse(text)
+    except ValueError:
+        message = f"freeze must be a date with time and zone, such as 2026-11-30T09:00:00Z, or true; not {text[:100]!r}"
+        raise ValueError(message) from None
 
 
 def get_faults(mock: MockTraining, _request: Request) -> Response:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from mock_server.wanted import wanted_host
+
 VENDOR_HOSTS = ("api.safetyculture.io",)
 """Where scripts send unless told otherwise."""
 
@@ -27,11 +29,11 @@ def library(name: str) -> Iterator[None]:
 
 def checked_hosts(hosts: str | Iterable[str], unhandled: str) -> frozenset[str]:
     """The host names in lower case. ValueError for what is no bare host name, or an unknown ``unhandled``."""
-    names = frozenset(each.lower() for each in ([hosts] if isinstance(hosts, str) else hosts))
-    wrong = sorted(name for name in names if not name or set(name) & set("/@?# ") or name.count(":") == 1)
-    if wrong or not names:
-        shown = ", ".join(map(repr, wrong)) or "nothing"
-        raise ValueError(f"hosts: {shown} given; give host names without scheme and port, such as localhost")
+    given: object = hosts
+    several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    names = frozenset(wanted_host("hosts", each) for each in several)
+    if not names:
+        raise ValueError("hosts: nothing given; give host names without scheme and port, such as localhost")
     if unhandled not in ("refuse", "pass"):
         raise ValueError(f"unhandled: {unhandled!r} is neither 'refuse' nor 'pass'")
     return names

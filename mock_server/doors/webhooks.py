@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from datetime import timedelta
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,10 +17,9 @@ from attrs import frozen
 
 from mock_server._version import __version__
 from mock_server.rules.webhooks import SIGNATURE, body, signature
+from mock_server.wanted import wanted, wanted_host
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from mock_server.world.webhooks import Message
     from mock_server.world.world import World
 
@@ -65,13 +65,22 @@ class Webhooks:
             return tuple(self._kept)
 
     def pause(self, between: timedelta) -> None:
-        """How long to wait between two attempts. The vendor waits 100 s (P); by default it is 0.1 s here."""
+        """How long to wait between two attempts. The vendor waits 100 s (P); by default it is 0.1 s here.
+
+        ValueError for less than nothing.
+        """
+        if wanted("between", between, timedelta, "a timedelta, such as timedelta(seconds=1)") < timedelta(0):
+            raise ValueError(f"between must be from 0 s, not {between.total_seconds():g} s")
         self._pause = between.total_seconds()
 
     def allow(self, host: str) -> None:
-        """Let webhooks name, and be delivered to, a host beside this machine."""
+        """Let webhooks name, and be delivered to, a host beside this machine: its name without scheme and port.
+
+        ValueError for anything else.
+        """
+        name = wanted_host("host", host)
         with self._world.lock:
-            self._world.webhook_hosts.add(host.lower())
+            self._world.webhook_hosts.add(name)
 
     def wait(self, timeout: float = 10.0) -> tuple[Delivery, ...]:
         """Wait until nothing is under way; the attempts made. TimeoutError after so many seconds."""

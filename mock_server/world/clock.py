@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from mock_server.wanted import wanted, wanted_moment
 from mock_server.world.times import aware
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -14,11 +15,12 @@ LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 class Clock:
     """Real time by default; can be frozen, moved and let go again.
 
-    ValueError for a moment without a time zone, or outside the years 1970 to 8999: nothing is changed then.
+    ValueError for a moment without a time zone, or outside the years 1970 to 8999: nothing is changed then. TypeError
+    for what is no moment at all.
     """
 
     def __init__(self, now: datetime | None = None) -> None:
-        self._frozen = None if now is None else _within(now)
+        self._frozen = None if now is None else _within(wanted_moment("now", now))
         self._offset = timedelta(0)
 
     def now(self) -> datetime:
@@ -31,11 +33,15 @@ class Clock:
         return self._frozen is not None
 
     def freeze(self, at: datetime | None = None) -> None:
-        """Stop at a moment, by default at the present one."""
-        self._frozen = self.now() if at is None else _within(at)
+        """Stop at a moment, earlier or later, by default at the present one."""
+        self._frozen = self.now() if at is None else _within(wanted_moment("at", at))
 
     def advance(self, by: timedelta) -> None:
-        """Move on, frozen or running."""
+        """Move on, frozen or running. ValueError for a step back, which only `freeze` takes."""
+        if wanted("by", by, timedelta, "a timedelta, such as timedelta(hours=1)") < timedelta(0):
+            raise ValueError(
+                f"by must be from 0 s, not {by.total_seconds():g} s: freeze(at) sets an earlier moment"
+            )
         moved = _moved(self.now(), by)
         if self._frozen is not None:
             self._frozen = moved

@@ -9,6 +9,8 @@ import calendar
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
+from mock_server.wanted import wanted
+
 
 def to_text(at: datetime) -> str:
     """An aware datetime as the wire writes it, in milliseconds and UTC."""
@@ -27,8 +29,8 @@ def parse(text: str) -> datetime:
 
 
 def aware(at: datetime) -> datetime:
-    """The same moment in UTC; ValueError for a datetime without a time zone."""
-    if at.tzinfo is None:
+    """The same moment in UTC; ValueError for a datetime without a time zone, TypeError for what is none."""
+    if wanted("a moment", at, datetime, "a datetime with a time zone").tzinfo is None:
         raise ValueError(f"{at.isoformat()} has no time zone: write it as 2026-01-31T09:00:00Z")
     return at.astimezone(UTC)
 

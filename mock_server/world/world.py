@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from threading import RLock
 from typing import Any, TypeVar
 
 from attrs import define, evolve, field
 
 from mock_server.policy import Policy
+from mock_server.wanted import wanted
 from mock_server.world import times
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Course
@@ -26,6 +29,9 @@ from mock_server.world.webhooks import Message, Webhook
 from mock_server.world.windows import Window
 
 _T = TypeVar("_T")
+_MOST_NEAR = 3
+# Looking for what was meant takes time that grows with both.
+_LONGEST_NAME, _MOST_NAMES = 100, 5000
 
 
 @define(eq=False, repr=False)
@@ -70,18 +76,14 @@ class World:
     def course(self, title_or_id: str) -> Course:
         """The course with this id or exact title; LookupError if there is none, or more than one."""
         with self.lock:
-            found = self.main.courses.get(title_or_id)
-            return found or _only(
-                "course", title_or_id, [c for c in self.main.courses.values() if c.title == title_or_id]
-            )
+            found = self.main.courses.get(wanted("course", title_or_id, str, "an id or a title"))
+            return found or _only("course", title_or_id, self.main.courses.values(), lambda each: each.title)
 
     def user(self, email_or_id: str) -> Person:
         """The person with this id or e-mail address; LookupError if there is none, or more than one."""
         with self.lock:
-            found = self.main.people.get(email_or_id)
-            return found or _only(
-                "user", email_or_id, [p for p in self.main.people.values() if p.email == email_or_id]
-            )
+            found = self.main.people.get(wanted("user", email_or_id, str, "an id or an e-mail address"))
+            return found or _only("user", email_or_id, self.main.people.values(), lambda each: each.email)
 
     def record(self, course: str, user: str) -> Record | None:
         """What is recorded of a person in a course, None where nothing is."""
@@ -93,8 +95,7 @@ class World:
         with self.lock:
             every = self.main.rapid_refreshes
             found = every.get(title_or_id)
-            named = [each for each in every.values() if each.title == title_or_id]
-            return found or _only("rapid refresh", title_or_id, named)
+            return found or _only("rapid refresh", title_or_id, every.values(), lambda each: each.title)
 
     def answer_rapid_refresh(
         self, refresh: str, user: str, answer: str, *, question: str | None = None
@@ -142,8 +143,9 @@ class World:
 
     @lag.setter
     def lag(self, lag: timedelta) -> None:
+        wanted("lag", lag, timedelta, "a timedelta, such as timedelta(hours=1)")
         if lag != timedelta(seconds=int(lag.total_seconds())) or not timedelta(0) <= lag <= LONGEST:
-            raise ValueError(f"lag must be whole seconds from 0 to 2 hours, not {lag}")
+            raise ValueError(f"lag must be whole seconds from 0 to 2 hours, not {lag.total_seconds():g} s")
         with self.lock:
             self.policy = evolve(self.policy, lag_seconds=int(lag.total_seconds()))
             self._remember()
@@ -174,9 +176,20 @@ class World:
         return f"<World of {', '.join(o.name for o in self.organisations.values())}>"
 
 
-def _only(kind: str, wanted: str, found: list[_T]) -> _T:
+def _only(kind: str, asked: str, every: Collection[_T], name: Callable[[_T], str]) -> _T:
+    found = [each for each in every if name(each) == asked]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise LookupError(f"there is no {kind} {wanted!r} in this world")
-    raise LookupError(f"{len(found)} {kind}s are called {wanted!r}: name one by its id")
+        near = _near(asked, [name(each) for each in every])
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise LookupError(f"there is no {kind} {asked!r} in this world{hint}")
+    raise LookupError(f"{len(found)} {kind}s are called {asked!r}: name one by its id")
+
+
+def _near(asked: str, names: Sequence[str]) -> Sequence[str]:
+    """The names that hold what was asked for, or else the one most like it."""
+    if not asked or len(asked) > _LONGEST_NAME or len(names) > _MOST_NAMES:
+        return ()
+    holding = sorted({each for each in names if asked.casefold() in each.casefold()})
+    return holding[:_MOST_NEAR] or get_close_matches(asked, names, n=1)
