@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from training_sdk.errors import ReadOnlyError
 from training_sdk.testing.contract.outcome import (
     BROKEN,
     HOLDS,
+    KIT_FAILED,
     NOT_CHECKED,
     BrokenRuleError,
+    CannotRunError,
     Finding,
     NotCheckedError,
     Result,
 )
+from training_sdk.testing.contract.wire import MOST_SHOWN, MissingFieldError
 from training_sdk.testing.contract.world import World
 
 Provenance = Literal["article", "reference", "decided", "article, decided", "reference, decided"]
@@ -37,25 +43,51 @@ class Check:
     """It changes nothing, so that it may be put to a live service."""
 
     def made(self, world: World) -> Finding:
-        """Put the question and say how it ended."""
+        """Put the question and say how it ended. CannotRunError and ReadOnlyError say that no other can be put."""
         world.last = world.noted = ""
+        told, masked = self._ended(world), world.wire.masked
+        return evolve(
+            told,
+            seen=masked(told.seen),
+            sent=masked(told.sent),
+            expected=masked(told.expected),
+            came=masked(told.came),
+        )
+
+    def _ended(self, world: World) -> Finding:
         try:
             self.body(world)
         except BrokenRuleError as fault:
-            return self.ended(BROKEN, str(fault), fault)
+            return self.broken(fault)
         except NotCheckedError as reason:
             return self.ended(NOT_CHECKED, str(reason))
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as fault:
-            # An answer of another shape: what the kit needs of it is not where it should be.
-            said = f"{type(fault).__name__}: {fault}"
-            came = BrokenRuleError(world.last or "requests", "answers of the documented shape", said)
-            return self.ended(BROKEN, str(came), came)
+        except MissingFieldError as name:
+            expected = f"the documented form, with {name} wherever it belongs"
+            return self.broken(
+                BrokenRuleError(world.last or "requests", expected, f"an object without {name}")
+            )
+        except (CannotRunError, ReadOnlyError):
+            raise
+        except Exception as fault:
+            return self.ended(KIT_FAILED, _of_the_kit(fault, world.last))
         return self.ended(HOLDS, world.noted or world.last)
 
-    def ended(self, result: Result, seen: str, fault: BrokenRuleError | None = None) -> Finding:
+    def broken(self, fault: BrokenRuleError) -> Finding:
+        """What became of it: the server does not do as the rule says."""
+        return self.ended(BROKEN, str(fault), fault.sent, fault.expected, fault.came)
+
+    def ended(self, result: Result, seen: str, *told: str) -> Finding:
         """What became of it."""
-        told = (fault.sent, fault.expected, fault.came) if fault else ("", "", "")
         return Finding(self.name, self.rule, self.says, self.provenance, result, seen, *told)
+
+
+def _of_the_kit(fault: Exception, last: str) -> str:
+    """What nobody thought of: nothing is said of the server by it."""
+    *_, where = traceback.extract_tb(fault.__traceback__)
+    place = f"{Path(where.filename).name}:{where.lineno}"
+    said = f"{type(fault).__name__}: {fault}"[:MOST_SHOWN]
+    what = "a fault of the kit, or an answer of a form that it does not know"
+    return f"{what}: {said} ({place}), after {last or 'nothing'}"
 
 
 def check(

@@ -3,45 +3,74 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
+from training_sdk.cli.output import prepare_streams, write
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError
-from training_sdk.testing.contract import given, runner, table
-from training_sdk.testing.contract.outcome import CannotRunError, Report
+from training_sdk.testing.contract import given
+from training_sdk.testing.contract.grounds import SECRET
+from training_sdk.testing.contract.outcome import CannotRunError, Ending, Report
+from training_sdk.testing.contract.runner import Making, all_checks, run
+from training_sdk.testing.contract.stopping import Stopping
+from training_sdk.testing.contract.table import as_json, as_table
 from training_sdk.testing.contract.wire import Wire
 
-SECRET = "TRAINING_MOCK_SECRET"  # noqa: S105 - the name of a variable
-CANNOT_RUN, MISUSED = 3, 2
+PROGRAM = "python -m training_sdk.testing.contract"
 
 WARNING = """\
 The checks reset people's progress in {title!r}, for good, and everyone's in the end.
 Play on an organisation that is there for it. Type the title of the course to go on: """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the kit. 0: nothing is broken; 1: something is; 2: misused; 3: nothing could be checked."""
-    asked = _parser().parse_args(arguments)
-    try:
-        report = check(
-            asked.base_url,
-            tokens=asked.tokens,
-            read_only=asked.read_only,
-            only=asked.rule,
-            allowed=_typed if asked.allow_resets else _not_allowed,
-            allow_insecure_http=asked.allow_insecure_http,
-        )
-    except (InvalidArgumentError, ReadOnlyError) as error:
-        print(f"contract: {error.message}", file=sys.stderr)
-        return MISUSED
-    except CannotRunError as error:
-        print(f"contract: {error}", file=sys.stderr)
-        return CANNOT_RUN
+def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
+    """Run the kit, and say how it ended, as `Ending` has it. ``program`` is what it is called in its own help."""
+    prepare_streams()
+    asked = _parser(program).parse_args(arguments)
+    stopping = Stopping()
+    with stopping.listening():
+        try:
+            report = _checked(asked, stopping)
+        except (InvalidArgumentError, ReadOnlyError) as error:
+            return _ended(asked, error.message, Ending.MISUSED)
+        except CannotRunError as error:
+            return _ended(asked, str(error), Ending.NOTHING_CHECKED)
+        except Exception as error:
+            traceback.print_exc()
+            return _ended(asked, f"the kit failed: {type(error).__name__}", Ending.NOT_CLEAN)
+        _print(asked, report)
+        return report.exit_code
+
+
+def _checked(asked: argparse.Namespace, stopping: Stopping) -> Report:
+    """What was found, also where a signal ended it."""
+    given_file = given.read(asked.tokens) if asked.tokens else None
+    with closing(_wire(asked.base_url, asked.read_only, asked.allow_insecure_http)) as wire:
+        making = Making.of(wire, read_only=asked.read_only, only=asked.rule)
+        making.interruptible = stopping.allowed
+        try:
+            making.make(given=given_file, allowed=_typed if asked.allow_resets else _not_allowed)
+        except KeyboardInterrupt:
+            making.stop(f"interrupted by {stopping.asked or 'SIGINT'}")
+        return making.report()
+
+
+def _print(asked: argparse.Namespace, report: Report) -> None:
     width = shutil.get_terminal_size((120, 24)).columns
-    print(table.as_json(report) if asked.json else table.as_table(report, width))
-    return report.exit_code
+    write(sys.stdout, (as_json(report) if asked.json else as_table(report, width)) + "\n")
+
+
+def _ended(asked: argparse.Namespace, message: str, ending: Ending) -> Ending:
+    """Say why there are no findings; programs read it on standard output."""
+    write(sys.stderr, f"contract: {message}\n")
+    if asked.json:
+        write(sys.stdout, json.dumps({"error": message, "exit_code": int(ending)}, indent=1) + "\n")
+    return ending
 
 
 def check(
@@ -55,17 +84,18 @@ def check(
 ) -> Report:
     """Check the implementation at an address; ``tokens`` is the path of a file. Errors as `runner.run` has them."""
     told = given.read(tokens) if tokens else None
+    with closing(_wire(base_url, read_only, allow_insecure_http)) as wire:
+        return run(wire, read_only=read_only, given=told, only=only, allowed=allowed)
+
+
+def _wire(base_url: str, read_only: bool, allow_insecure_http: bool) -> Wire:
     secret = os.environ.get(SECRET, "")
-    wire = Wire.to(base_url, secret=secret, read_only=read_only, allow_insecure_http=allow_insecure_http)
-    try:
-        return runner.run(wire, read_only=read_only, given=told, only=only, allowed=allowed)
-    finally:
-        wire.close()
+    return Wire.to(base_url, secret=secret, read_only=read_only, allow_insecure_http=allow_insecure_http)
 
 
 def _typed(title: str) -> bool:
     """Whether somebody at the keyboard types the title of the course."""
-    print(WARNING.format(title=title), end="", file=sys.stderr, flush=True)
+    write(sys.stderr, WARNING.format(title=title))
     try:
         return input() == title
     except EOFError:
@@ -78,13 +108,15 @@ def _not_allowed(title: str) -> bool:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m training_sdk.testing.contract",
+        prog=program,
         description="Check an implementation of the training API against the rules of a course reset, from outside. "
         "Where it has the reference server's control plane, every check plays in a world made for it.",
-        epilog="Exit codes: 0 nothing is broken, 1 something is, 2 misused, 3 nothing could be checked. Tokens come "
-        "from the file, from variables it names, or from SAFETYCULTURE_API_TOKEN; never from an option.",
+        epilog="Exit codes: 0 nothing is broken, 1 a rule is, 2 misused, 3 nothing could be checked, 4 stopped by a "
+        "signal or by a service that went away, 5 the kit itself failed or left something behind. Tokens come from the "
+        f"file, from variables it names, or from SAFETYCULTURE_API_TOKEN, the control plane's secret from {SECRET}; "
+        "never from an option.",
     )
     parser.add_argument("--base-url", required=True, metavar="URL", help="where the implementation is")
     parser.add_argument(
@@ -97,7 +129,13 @@ def _parser() -> argparse.ArgumentParser:
         "--allow-resets", action="store_true", help="with --tokens: really reset people in that course"
     )
     parser.add_argument(
-        "--rule", action="append", default=[], choices=RULES, metavar="R00", help="only this rule; repeatable"
+        "--rule",
+        action="append",
+        default=[],
+        type=str.upper,
+        choices=RULES,
+        metavar="R00",
+        help="only this rule; repeatable",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument(
@@ -106,4 +144,4 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-RULES = tuple(dict.fromkeys(sorted(each.rule for each in runner.all_checks())))
+RULES = tuple(dict.fromkeys(sorted(each.rule for each in all_checks())))

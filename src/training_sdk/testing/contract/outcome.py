@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Final, Literal
 
 from attrs import frozen
 
-Result = Literal["holds", "broken", "not checked"]
+Result = Literal["holds", "broken", "not checked", "kit failed"]
 HOLDS: Final = "holds"
 BROKEN: Final = "broken"
 NOT_CHECKED: Final = "not checked"
+KIT_FAILED: Final = "kit failed"
+
+
+class Ending(IntEnum):
+    """The exit codes of the kit, the same however it is started."""
+
+    NOTHING_BROKEN = 0
+    RULE_BROKEN = 1
+    MISUSED = 2
+    NOTHING_CHECKED = 3
+    STOPPED = 4
+    NOT_CLEAN = 5
 
 
 class BrokenRuleError(Exception):
@@ -25,7 +38,11 @@ class NotCheckedError(Exception):
 
 
 class CannotRunError(Exception):
-    """Nothing can be checked at all; the message says what to mend."""
+    """Nothing can be checked, or no more from here on; the message says what to mend."""
+
+
+class HangingError(CannotRunError):
+    """No answer came in time: whoever hangs once hangs again, and no check more is worth that time."""
 
 
 @frozen
@@ -40,7 +57,7 @@ class Finding:
     """Where the rule comes from: article, reference, decided."""
     result: Result
     seen: str
-    """What was seen; for a broken rule what was sent, expected and came; else the reason why it was not checked."""
+    """What was seen; for a broken rule what was sent, expected and came; else why nothing can be said of the rule."""
     sent: str = ""
     expected: str = ""
     came: str = ""
@@ -52,6 +69,12 @@ class Report:
 
     base_url: str
     findings: tuple[Finding, ...]
+    world: str = ""
+    """Which world was tested, in words."""
+    stopped: str = ""
+    """Why not all checks were made, and what that may have left behind; "" if they were."""
+    left: tuple[str, ...] = ()
+    """What the kit has made and could not remove, and how to remove it."""
 
     @property
     def broken(self) -> tuple[str, ...]:
@@ -64,7 +87,11 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """1 if a rule is broken, 3 if nothing could be checked, else 0."""
+        """What the command ends with: 4 if not all checks were made, else 1 if a rule is broken, else 5, 3 or 0."""
+        if self.stopped:
+            return Ending.STOPPED
         if self.broken:
-            return 1
-        return 0 if self.count("holds") else 3
+            return Ending.RULE_BROKEN
+        if self.left or self.count(KIT_FAILED):
+            return Ending.NOT_CLEAN
+        return Ending.NOTHING_BROKEN if self.count(HOLDS) else Ending.NOTHING_CHECKED

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
-from training_sdk.testing.contract import given as givens
+from attrs import define, field
+
 from training_sdk.testing.contract.checks import Check
 from training_sdk.testing.contract.given import Given
-from training_sdk.testing.contract.outcome import (
-    BrokenRuleError,
-    CannotRunError,
-    Finding,
-    NotCheckedError,
-    Report,
-)
+from training_sdk.testing.contract.grounds import Ground, Here, OwnWorlds, given_course, looked_at, readable
+from training_sdk.testing.contract.outcome import NOT_CHECKED, CannotRunError, Finding, Report
 from training_sdk.testing.contract.rules import assigned, effect, follow, form, order, reading, rights
 from training_sdk.testing.contract.wire import Wire
-from training_sdk.testing.contract.world import World
 
-NOON = "2026-12-01T12:00:00Z"
-"""When it is in the worlds that the kit makes: their clocks stand still, until a check moves them."""
+__all__ = ["Making", "all_checks", "readable", "run"]
 
-Ground = Callable[[], AbstractContextManager[World]]
-"""Where to get the world of one check."""
+VENDORS = (
+    "this is the vendor's own service: the checks reset people there by bodies that nobody has proved, one of which "
+    "may mean everyone. Only --read-only is for live services"
+)
 
 
 def all_checks(*, read_only: bool = False) -> tuple[Check, ...]:
@@ -45,79 +41,72 @@ def run(
 
     With ``given`` the checks play in that organisation, and reset people in its course if ``allowed``, which is asked
     with the course's title. Without it the kit makes worlds of its own, over ``POST /_mock/worlds``. CannotRunError if
-    neither is possible.
+    neither is possible; should the service go away later, the report says so, with what was found.
     """
-    checks = [each for each in all_checks(read_only=read_only) if not only or each.rule in only]
-    ground = _ground(wire, read_only=read_only, given=given, allowed=allowed)
-    found = [_made(each, ground) for each in checks]
-    return Report(str(wire.base_url), tuple(sorted(found, key=lambda each: each.rule)))
+    making = Making.of(wire, read_only=read_only, only=only)
+    making.make(given=given, allowed=allowed)
+    return making.report()
 
 
-def _made(check: Check, ground: Ground) -> Finding:
-    with ground() as world:
-        return check.made(world)
+@define
+class Making:
+    """Checks on their way: what has been found stays, whatever ends them."""
 
+    wire: Wire
+    checks: Sequence[Check]
+    read_only: bool
+    interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Around whatever a signal may cut short."""
+    found: list[Finding] = field(factory=list)
+    left: list[str] = field(factory=list)
+    """What could not be removed."""
+    stopped: str = ""
+    _ground: Ground | None = None
 
-def _ground(wire: Wire, *, read_only: bool, given: Given | None, allowed: Callable[[str], bool]) -> Ground:
-    if read_only:
-        return _one(readable(wire, given))
-    if given is None:
-        with own_world(wire):  # once for nothing: is there a control plane at all?
-            return lambda: own_world(wire)
-    if wire.is_vendors:
-        raise CannotRunError(
-            "this is the vendor's own service: the checks reset people there by bodies that nobody has proved, one of "
-            "which may mean everyone. Only --read-only is for live services"
-        )
-    if not given.course:
-        raise CannotRunError(
-            "name a course to play with in the file of tokens: the checks reset people in it"
-        )
-    world = World(wire, given.tokens, course_id=given.course)
-    try:
-        title = world.course()["title"]
-    except (BrokenRuleError, NotCheckedError) as fault:
-        raise CannotRunError(f"the course to play with cannot be read: {fault}") from None
-    if not allowed(title):
-        raise CannotRunError(f"nothing was sent that changes anything: resets in {title!r} were not allowed")
-    return _one(world)
+    @classmethod
+    def of(cls, wire: Wire, *, read_only: bool, only: Sequence[str] = ()) -> Making:
+        """The checks of these rules, none of them made yet."""
+        checks = [each for each in all_checks(read_only=read_only) if not only or each.rule in only]
+        return cls(wire, checks, read_only)
 
+    def make(self, *, given: Given | None, allowed: Callable[[str], bool]) -> None:
+        """Make one after another, until the service goes away. CannotRunError if that is before the first."""
+        if self.wire.is_vendors and not self.read_only:
+            raise CannotRunError(VENDORS)
+        self._ground = self._found_ground(given, allowed)
+        for each in self.checks:
+            try:
+                with self._ground.one() as world, self.interruptible():
+                    self.found.append(each.made(world))
+            except CannotRunError as fault:
+                if not self.found:
+                    raise CannotRunError(". ".join((str(fault), *self.litter))) from fault
+                self.stop(str(fault))
+                return
 
-def _one(world: World) -> Ground:
-    return lambda: nullcontext(world)
+    def _found_ground(self, given: Given | None, allowed: Callable[[str], bool]) -> Ground:
+        if given is None and not self.read_only:
+            return OwnWorlds(self.wire, self.left)
+        with self.interruptible():
+            if given is None or self.read_only:
+                return Here(looked_at(readable(self.wire, given)))
+            return given_course(self.wire, given, allowed)
 
+    def stop(self, why: str) -> None:
+        """Say why no more of them are made, and what that may have done."""
+        course = self._ground.course if self._ground else ""
+        touched = not all(each.reads_only for each in self.checks[: len(self.found) + 1])
+        risk = f"; people in {course!r} may have been reset" if course and touched else ""
+        self.stopped = f"{why}; {len(self.found)} of {len(self.checks)} checks were made{risk}"
 
-def readable(wire: Wire, given: Given | None) -> World:
-    """A world for reading: by the tokens given, in the environment, or else listed by a control plane."""
-    known = given or givens.from_environment() or _listed(wire)
-    return World(wire, known.tokens, course_id=known.course)
+    @property
+    def litter(self) -> tuple[str, ...]:
+        """What is left behind, each in a sentence."""
+        return tuple(f"Left behind: {each}" for each in self.left)
 
-
-def _listed(wire: Wire) -> Given:
-    with _or_cannot_run("no token is given, and none listed"):
-        listed = wire.control("GET", "tokens").object()["tokens"]
-    return Given({each["name"]: each["token"] for each in listed})
-
-
-@contextmanager
-def own_world(wire: Wire) -> Iterator[World]:
-    """A world made over the control plane, and deleted afterwards."""
-    with _or_cannot_run("no world could be made"):
-        answer = wire.control("POST", "worlds", body={"seed": "demo", "now": NOON})
-        made = answer.expect(201).json()
-        tokens = {each["name"]: each["token"] for each in made["tokens"]}
-        path = f"worlds/{made['id']}"
-    try:
-        yield World(wire, tokens, is_own=True)
-    finally:
-        wire.control("DELETE", path)
-
-
-@contextmanager
-def _or_cannot_run(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (BrokenRuleError, NotCheckedError, KeyError, TypeError) as fault:
-        raise CannotRunError(
-            f"{what}: {fault}. An implementation without our control plane needs a file with tokens and a course"
-        ) from None
+    def report(self) -> Report:
+        """What became of each, by rule; those that were not made are not checked."""
+        rest = [each.ended(NOT_CHECKED, "stopped before it ended") for each in self.checks[len(self.found) :]]
+        findings = tuple(sorted((*self.found, *rest), key=lambda each: each.rule))
+        world = self._ground.told if self._ground else ""
+        return Report(str(self.wire.base_url), findings, world, self.stopped, self.litter)

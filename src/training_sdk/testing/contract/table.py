@@ -9,7 +9,14 @@ from collections.abc import Iterator
 
 import attrs
 
-from training_sdk.testing.contract.outcome import BROKEN, HOLDS, NOT_CHECKED, Finding, Report
+from training_sdk.testing.contract.outcome import (
+    BROKEN,
+    HOLDS,
+    KIT_FAILED,
+    NOT_CHECKED,
+    Finding,
+    Report,
+)
 
 NARROWEST, WIDEST = 60, 160
 LONGEST = 400
@@ -27,7 +34,8 @@ def as_table(report: Report, width: int = 100) -> str:
     for each in report.findings:
         told = f"{each.says} ({each.provenance})"
         lines += _row((each.rule, told, each.result, _seen(each)), widths)
-    return "\n".join([*lines, "", textwrap.fill(_verdict(report), width)])
+    endings = [textwrap.fill(_cut(each), width) for each in _verdict(report)]
+    return "\n".join([*lines, "", *endings])
 
 
 def _seen(finding: Finding) -> str:
@@ -54,19 +62,33 @@ def _row(cells: tuple[str, str, str, str], widths: tuple[int, int, int, int]) ->
         yield (" " * _GAP).join(padded).rstrip()
 
 
-def _verdict(report: Report) -> str:
-    counts = (
-        f"{report.count(HOLDS)} hold, {report.count(BROKEN)} broken, {report.count(NOT_CHECKED)} not checked"
-    )
-    ended = f"Broken: {', '.join(report.broken)}" if report.broken else "Nothing is broken"
-    return f"{ended}. {len(report.findings)} checks at {report.base_url} – {counts}."
+def _verdict(report: Report) -> Iterator[str]:
+    """How it ended, each in a paragraph: the findings, which world was tested, and what did not end well."""
+    results = [
+        f"{report.count(HOLDS)} hold",
+        *(f"{report.count(each)} {each}" for each in (BROKEN, NOT_CHECKED)),
+    ]
+    if report.count(KIT_FAILED):
+        results.append(f"in {report.count(KIT_FAILED)} the kit failed")
+    none = "Nothing is broken" if report.count(HOLDS) else "Nothing was checked"
+    ended = f"Broken: {', '.join(report.broken)}" if report.broken else none
+    yield f"{ended}. {len(report.findings)} checks at {report.base_url} – {', '.join(results)}."
+    if report.world:
+        yield f"Tested: {report.world}."
+    if report.stopped:
+        yield f"Stopped: {report.stopped}."
+    yield from report.left
 
 
 def as_json(report: Report) -> str:
-    """The same as one JSON document."""
+    """The same as one JSON document, in ASCII, so that whatever a server has said can be printed anywhere."""
     told = {
         "base_url": report.base_url,
+        "world": report.world,
         "broken": list(report.broken),
+        "stopped": report.stopped,
+        "left_behind": list(report.left),
+        "exit_code": int(report.exit_code),
         "findings": [attrs.asdict(each) for each in report.findings],
     }
-    return json.dumps(told, ensure_ascii=False, indent=1)
+    return json.dumps(told, indent=1)

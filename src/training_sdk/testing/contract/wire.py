@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -22,7 +22,12 @@ from training_sdk._flow import (
     UnsentError,
 )
 from training_sdk._options import read_only_by_environment
-from training_sdk.testing.contract.outcome import BrokenRuleError, CannotRunError, NotCheckedError
+from training_sdk.testing.contract.outcome import (
+    BrokenRuleError,
+    CannotRunError,
+    HangingError,
+    NotCheckedError,
+)
 
 RESET = _urls.RESET_PATH
 VENDOR = ("safetyculture.io", "safetyculture.com")
@@ -31,7 +36,22 @@ USERS = "/users/v1/users/list"
 READING = frozenset({("POST", USERS)})
 """What changes nothing beside GET."""
 MOST_SHOWN = 300
+SHORTEST_SECRET = 8
+"""Characters: what is shorter hides nothing, and would be struck out of every other word."""
+LISTS = ("data", "items", "users")
+"""What answers list objects by; of a preview, users are one object."""
 SHOWN_HEADERS = ("reset-confirmation", "idempotency-key")
+
+
+class MissingFieldError(KeyError):
+    """An object of an answer lacks a field that the rules need; not to be taken for a fault of the kit."""
+
+
+class Told(dict[str, Any]):
+    """A JSON object of an answer. What it lacks is the server's fault: MissingFieldError."""
+
+    def __missing__(self, name: str) -> Any:
+        raise MissingFieldError(name)
 
 
 @frozen
@@ -42,26 +62,32 @@ class Answer:
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """What must not be shown, should the server repeat it."""
 
     def json(self) -> Any:
         """The body; a rule counts as broken if it is no JSON."""
         try:
-            return json.loads(self.body)
-        except ValueError:
+            return json.loads(self.body, object_hook=Told)
+        except (ValueError, RecursionError):
             raise BrokenRuleError(self.sent, "an answer in JSON", self.came) from None
 
     def object(self) -> dict[str, Any]:
-        """The body of a 200, a JSON object."""
+        """The body of a 200, a JSON object whose lists are lists of objects."""
         self.expect(200)
         value = self.json()
         if not isinstance(value, dict):
             raise BrokenRuleError(self.sent, "a JSON object", self.came)
+        for name in LISTS:
+            listed = value.get(name, [])
+            if not isinstance(listed, dict) and not _are_objects(listed):
+                raise BrokenRuleError(self.sent, f"a list of objects in {name}", self.came)
         return value
 
     @property
     def text(self) -> str:
-        """The body as text, whatever it is."""
-        return self.body.decode(errors="replace")
+        """The body as text, whatever it is, without tokens."""
+        return without(self.secrets, self.body.decode(errors="replace"))
 
     @property
     def reason(self) -> str:
@@ -69,15 +95,14 @@ class Answer:
         try:
             details = json.loads(self.body)["details"]
             return next((str(each["reason"]) for each in details if "reason" in each), "")
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return ""
 
     @property
     def came(self) -> str:
         """Status and reason, or the beginning of the body, for a person to read."""
-        if self.status < 400:
-            return f"{self.status} {self.text[:MOST_SHOWN]}".rstrip()
-        return f"{self.status} {self.reason or self.text[:MOST_SHOWN]}".rstrip()
+        reason = without(self.secrets, self.reason) if self.status >= 400 else ""
+        return f"{self.status} {(reason or self.text)[:MOST_SHOWN]}".rstrip()
 
     def expect(self, status: int, reason: str = "") -> Answer:
         """BrokenRuleError unless the status is this one, and the reason too where one is named."""
@@ -96,6 +121,8 @@ class Wire:
     driver: SyncDriver
     secret: str = field(default="", repr=False)
     """What the control plane asks for, where it asks."""
+    tokens: set[str] = field(factory=set, repr=False)
+    """Those in use now, whoever's they are: never shown, whatever the server does with them."""
 
     @classmethod
     def to(
@@ -157,13 +184,24 @@ class Wire:
         except NotDeliveredError as failure:
             raise CannotRunError(failure.message) from failure
         except TransportError as failure:
+            if failure.timeout:
+                raise HangingError(f"{sent}: {failure.message}") from failure
             raise BrokenRuleError(sent, "an answer", failure.message) from failure
-        return Answer(sent, response.status, response.headers, response.body)
+        hidden = frozenset({token, self.secret, *self.tokens})
+        return Answer(sent, response.status, response.headers, response.body, hidden)
+
+    def masked(self, text: str) -> str:
+        """The same without tokens and the secret."""
+        return without({self.secret, *self.tokens}, text)
 
     def control(
         self, method: str, path: str, token: str = "", *, body: object = None, who: str = ""
     ) -> Answer:
-        """Ask the control plane; the token selects the world."""
+        """Ask the control plane; the token selects the world. CannotRunError before the vendor's service is asked."""
+        if self.is_vendors:
+            raise CannotRunError(
+                "the vendor's own service has no control plane, and must not learn our secret"
+            )
         headers = [("x-training-mock-secret", self.secret)] if self.secret else []
         return self.send(method, f"/_mock/{path}", token, body=body, who=who, headers=headers)
 
@@ -189,6 +227,18 @@ def _told(
     said = {name: value for name, value in headers if name in SHOWN_HEADERS}
     parts += [f"{name} {value[:MOST_SHOWN]}" for name, value in said.items()]
     return " ".join(parts)
+
+
+def _are_objects(listed: object) -> bool:
+    return isinstance(listed, list) and all(isinstance(each, dict) for each in listed)
+
+
+def without(secrets: Iterable[str], text: str) -> str:
+    """A text in which each secret is struck out."""
+    for each in secrets:
+        if len(each) >= SHORTEST_SECRET:
+            text = text.replace(each, "***")
+    return text
 
 
 def unused_hex(length: int) -> str:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from mock_server import MockTraining
+from training_sdk.errors import ReadOnlyError
 from training_sdk.testing.contract import CannotRunError, Finding, Report, Wire, run
 from training_sdk.testing.contract.checks import Check, check
 from training_sdk.testing.contract.given import Given
@@ -36,7 +37,7 @@ def raises(error: Exception) -> Callable[[World], None]:
     return body
 
 
-def test_a_check_is_named_after_its_rule_and_function_and_ends_in_one_of_three_ways() -> None:
+def test_a_check_is_named_after_its_rule_and_function_and_says_how_it_ended() -> None:
     def some_name(world: World) -> None:
         world.send("GET", "/one")
 
@@ -48,17 +49,51 @@ def test_a_check_is_named_after_its_rule_and_function_and_ends_in_one_of_three_w
     assert (found.result, found.seen) == ("not checked", "no world")
 
 
-@pytest.mark.parametrize("error", [KeyError("data"), TypeError("x"), IndexError("y")], ids=repr)
-def test_an_answer_of_another_shape_is_broken_and_no_traceback(error: Exception) -> None:
+def shown(body: Callable[[World], object], answer: object) -> Finding:
+    """How a check of a server ends that always gives this answer."""
+
+    def asks(world: World) -> None:
+        body(world)
+
+    made: Check = check("R01", "says", "article")(asks)
+    content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    return made.made(World(wire(lambda _: httpx.Response(200, content=content)), {"admin": "t"}))
+
+
+ODD: list[object] = [
+    *({}, [], 7, {"data": None}, {"data": 7}, {"data": [1]}, {"data": [[]]}, {"data": ["x"]}),
+    *(b"<html>", b"[" * 100_000 + b"]" * 100_000, b'{"data": [{"course_id": "' + b"\xff" + b'"}]}'),
+]
+
+
+@pytest.mark.parametrize("answer", ODD, ids=lambda answer: str(answer)[:20])
+def test_an_answer_of_another_form_is_broken_and_no_traceback(answer: object) -> None:
+    found = shown(lambda world: world.row("c", "u"), answer)
+    assert found.result == "broken", found
+    assert found.sent.startswith("GET /training/v1/feed")
+    assert found.expected
+    assert found.came
+
+
+def test_a_field_that_is_missing_is_named() -> None:
+    found = shown(lambda world: world.get("/x")["data"][0]["title"], {"data": [{"id": 1}]})
+    assert (found.result, found.came) == ("broken", "an object without 'title'")
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("data"), TypeError("x"), IndexError("y"), RuntimeError("z")], ids=repr
+)
+def test_a_fault_of_the_kit_itself_is_not_blamed_on_the_server(error: Exception) -> None:
     found = ending(raises(error))
-    assert found.result == "broken"
-    assert found.expected == "answers of the documented shape"
-    assert str(error) in found.came
+    assert found.result == "kit failed"
+    assert f"{type(error).__name__}: {error} (test_kit.py:" in found.seen
+    assert Report("http://x", (found, finding("R02", "holds", ""))).exit_code == 5
 
 
-def test_a_fault_of_the_kit_itself_is_not_blamed_on_the_server() -> None:
-    with pytest.raises(CannotRunError):
-        ending(raises(CannotRunError("gone")))
+def test_what_ends_every_check_is_no_finding_of_one() -> None:
+    for end in (CannotRunError("gone"), ReadOnlyError("no")):
+        with pytest.raises(type(end)):
+            ending(raises(end))
 
 
 def answered(status: int, body: object) -> Answer:
@@ -126,24 +161,34 @@ def test_the_exit_code_is_of_the_worst() -> None:
         assert Report("http://x", tuple(finding("R01", each, "") for each in results)).exit_code == code
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        httpx.Response(200, text="<html>Sign in</html>"),
-        httpx.Response(200, json=[]),
-        httpx.Response(200, json={}),
-        httpx.Response(500),
-        httpx.Response(302, headers={"location": "https://elsewhere.example"}),
-    ],
-    ids=["html", "list", "empty", "500", "redirect"],
-)
-def test_a_server_that_answers_nonsense_breaks_rules_and_not_the_kit(answer: httpx.Response) -> None:
-    def nonsense(_: httpx.Request) -> httpx.Response:
+NONSENSE = {
+    "the service takes the administrator's token for none": httpx.Response(401),
+    "may not read the feed": httpx.Response(403),
+    "leads away, to https://elsewhere.example": httpx.Response(
+        302, headers={"location": "https://elsewhere.example"}
+    ),
+    "was answered 500": httpx.Response(500),
+    "is not the training API: is the base URL right?": httpx.Response(200, text="<html>Sign in</html>"),
+    "was answered 200 []": httpx.Response(200, json=[]),
+    'was answered 200 {"data":7}': httpx.Response(200, json={"data": 7}),
+}
+
+
+@pytest.mark.parametrize("said", NONSENSE)
+@pytest.mark.parametrize("read_only", [True, False], ids=["read-only", "resets"])
+def test_where_nothing_can_be_read_no_rule_is_called_broken(said: str, read_only: bool) -> None:
+    asked: list[httpx.Request] = []
+
+    def nonsense(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        answer = NONSENSE[said]
         return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
-    report = run(wire(nonsense), read_only=True, given=Given({"admin": "t", "learner": "u"}))
-    assert report.exit_code == 1
-    assert {"R03", "R05"} <= set(report.broken)
+    given = Given({"admin": "a-token-that-is-told"}, "c")
+    with pytest.raises(CannotRunError, match="nothing was checked") as told:
+        run(wire(nonsense), read_only=read_only, given=given, allowed=lambda title: True)
+    assert said in str(told.value)
+    assert len(asked) == 1
     with pytest.raises(CannotRunError, match="no world could be made"):
         run(wire(nonsense))
 
@@ -161,7 +206,34 @@ def test_the_vendors_own_service_is_never_played_with(host: str) -> None:
     made = Wire.to(host, http_client=httpx.Client(transport=httpx.MockTransport(live)))
     with pytest.raises(CannotRunError, match="Only --read-only is for live services"):
         run(made, given=Given({"admin": "t"}, "c"), allowed=lambda title: True)
+    with pytest.raises(CannotRunError, match="Only --read-only is for live services"):
+        run(made)
+    with pytest.raises(CannotRunError, match="set SAFETYCULTURE_API_TOKEN"):
+        run(made, read_only=True)
+    with pytest.raises(CannotRunError, match="must not learn our secret"):
+        made.control("GET", "tokens")
     assert asked == []
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_neither_is_its_control_plane_asked_with_our_secret_when_a_token_is_given(
+    read_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", "a-token-that-is-none")
+    asked: list[httpx.Request] = []
+
+    def live(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(401)
+
+    http = httpx.Client(transport=httpx.MockTransport(live))
+    with pytest.raises(CannotRunError):
+        run(
+            Wire.to("https://api.safetyculture.io", http_client=http, secret="s3cret-word"),
+            read_only=read_only,
+        )
+    assert [each.url.path for each in asked] == ["/training/v1/feed/training-course-progress"] * read_only
+    assert not any("s3cret-word" in str(each.headers) for each in asked)
 
 
 def test_a_feed_is_followed_on_its_own_host_only() -> None:

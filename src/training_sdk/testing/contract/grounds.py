@@ -1,0 +1,235 @@
+"""Where the checks play: in worlds made over the control plane, or in the organisation that is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Protocol
+
+from attrs import define, field, frozen
+
+from training_sdk.testing.contract import given as givens
+from training_sdk.testing.contract.given import Given
+from training_sdk.testing.contract.outcome import (
+    BrokenRuleError,
+    CannotRunError,
+    HangingError,
+    NotCheckedError,
+)
+from training_sdk.testing.contract.wire import Answer, Wire
+from training_sdk.testing.contract.world import FEED, World
+
+NOON = "2026-12-01T12:00:00Z"
+"""When it is in the worlds that the kit makes: their clocks stand still, until a check moves them."""
+WORLDS = "/_mock/worlds"
+TOKEN, SECRET = "SAFETYCULTURE_API_TOKEN", "TRAINING_MOCK_SECRET"
+SECRET_REQUIRED = "CONTROL_SECRET_REQUIRED"  # noqa: S105 - a reason
+
+
+class Ground(Protocol):
+    """Where the checks play."""
+
+    @property
+    def told(self) -> str:
+        """Which world is tested, in words."""
+
+    @property
+    def course(self) -> str:
+        """The title of the course in which real people are reset; "" where none are."""
+
+    def one(self) -> AbstractContextManager[World]:
+        """The world of one check. CannotRunError if there is none."""
+
+
+@frozen
+class Here:
+    """The one organisation whose tokens are given, for every check."""
+
+    world: World
+    course: str = ""
+
+    @property
+    def told(self) -> str:
+        """Which world is tested, in words."""
+        if self.course:
+            return f"all in the organisation of the tokens, with its course {self.course!r}"
+        return "all in the organisation of the tokens, read only"
+
+    def one(self) -> AbstractContextManager[World]:
+        """The same world every time."""
+        return nullcontext(self.world)
+
+
+@define
+class OwnWorlds:
+    """Worlds made over the control plane, each for one check."""
+
+    wire: Wire
+    left: list[str] = field(factory=list)
+    """What could not be removed, and how to remove it."""
+    policy: str = ""
+    """The switches that the server gives its worlds, as far as it says so."""
+    course: str = ""
+
+    @contextmanager
+    def one(self) -> Iterator[World]:
+        """A world, which is deleted afterwards. CannotRunError if none can be made."""
+        made = self._made()
+        tokens = _tokens(made)
+        try:
+            if not tokens:
+                raise CannotRunError(f"the answer to POST {WORLDS} holds no tokens for the world")
+            self.policy = _switches(made.get("policy"))
+            self.wire.tokens.update(tokens.values())
+            yield World(self.wire, tokens, is_own=True)
+        finally:
+            self._remove(made["id"])
+            self.wire.tokens.difference_update(tokens.values())
+
+    @property
+    def told(self) -> str:
+        """Which worlds are tested, in words."""
+        switches = f", with the server's policy {self.policy}" if self.policy else ""
+        return f"each in a demo world of its own{switches}, made over POST {WORLDS}, not in the world that is served"
+
+    def _made(self) -> Mapping[str, Any]:
+        """The answer, which names the world. CannotRunError without one, and with none that says no."""
+        asked = f"POST {WORLDS}"
+        try:
+            answer = self.wire.control("POST", "worlds", body={"seed": "demo", "now": NOON})
+        except (BrokenRuleError, HangingError) as fault:
+            self.left.append(f"perhaps a world, for {asked} was not answered; GET {WORLDS} lists them")
+            raise CannotRunError(f"no world could be made: {fault}") from None
+        except KeyboardInterrupt:
+            self.left.append(f"perhaps a world, for {asked} was cut short; GET {WORLDS} lists them")
+            raise
+        made = _object(answer)
+        if 200 <= answer.status < 300 and isinstance(made.get("id"), str):
+            return made
+        if 200 <= answer.status < 300 and made:
+            self.left.append(
+                f"perhaps a world, for {asked} was answered without its id; GET {WORLDS} lists them"
+            )
+        raise CannotRunError(_no_world(answer, self.wire.secret))
+
+    def _remove(self, world_id: str) -> None:
+        """Delete a world; if that fails, note it, for the findings are worth more than an error here."""
+        came = "not answered"
+        try:
+            answer = self.wire.control("DELETE", f"worlds/{world_id}")
+            came = "" if answer.status in (200, 204, 404) else f"answered {answer.came}"
+        except (BrokenRuleError, CannotRunError) as fault:
+            came = f"not answered: {fault}"
+        finally:
+            if came:
+                secret = f" -H X-Training-Mock-Secret:${SECRET}" if self.wire.secret else ""
+                url = f"{self.wire.base_url}{WORLDS}/{world_id}"
+                self.left.append(
+                    f"the world {world_id}, whose DELETE was {came}. Remove it: curl -X DELETE{secret} {url}"
+                )
+
+
+def _tokens(made: Mapping[str, Any]) -> dict[str, str]:
+    try:
+        return {str(each["name"]): str(each["token"]) for each in made["tokens"]}
+    except (KeyError, TypeError):
+        return {}
+
+
+def _switches(policy: object) -> str:
+    return ", ".join(f"{name}={value}" for name, value in policy.items()) if isinstance(policy, dict) else ""
+
+
+def _object(answer: Answer) -> dict[str, Any]:
+    try:
+        made = answer.json()
+    except BrokenRuleError:
+        return {}
+    return made if isinstance(made, dict) else {}
+
+
+def _no_world(answer: Answer, secret: str) -> str:
+    if answer.reason == SECRET_REQUIRED:
+        return _about_the_secret(secret)
+    return (
+        f"no world could be made: {answer.sent} was answered {answer.came}. An implementation without our control "
+        "plane needs a file with tokens and a course (--tokens)"
+    )
+
+
+def _about_the_secret(secret: str) -> str:
+    which = f"the one in {SECRET} is another" if secret else f"set {SECRET} to it"
+    return f"the control plane asks for the secret of the server ({SECRET_REQUIRED}): {which}"
+
+
+def readable(wire: Wire, given: Given | None) -> World:
+    """A world for reading: by the tokens given, in the environment, or else listed by a control plane."""
+    known = given or givens.from_environment() or _listed(wire)
+    wire.tokens.update(known.tokens.values())
+    return World(wire, known.tokens, course_id=known.course)
+
+
+def _listed(wire: Wire) -> Given:
+    remedy = f"set {TOKEN} to an administrator's, or name a file with --tokens"
+    if wire.is_vendors:
+        raise CannotRunError(f"no token is given: {remedy}")
+    try:
+        answer = wire.control("GET", "tokens")
+    except BrokenRuleError as fault:
+        raise CannotRunError(str(fault)) from None
+    tokens = _tokens(_object(answer)) if answer.status == 200 else {}
+    if "admin" not in tokens:
+        asked = f"; {_about_the_secret(wire.secret)}" if answer.reason == SECRET_REQUIRED else ""
+        raise CannotRunError(f"no token is given, and none listed by a control plane: {remedy}{asked}")
+    return Given(tokens)
+
+
+def looked_at(world: World) -> World:
+    """The same world. CannotRunError unless the admin may read its feed: else every rule would seem broken."""
+    try:
+        answer = world.send("GET", FEED)
+        fault = _unreadable(answer)
+    except BrokenRuleError as broken:
+        fault = str(broken)
+    if fault:
+        raise CannotRunError(f"nothing was checked: {fault}")
+    return world
+
+
+def _unreadable(answer: Answer) -> str:
+    """Why nothing can be read off the feed; "" if it can."""
+    if answer.status == 401:
+        return "the service takes the administrator's token for none: set another one"
+    said = f"{answer.sent} was answered {answer.came}"
+    if answer.status == 403:
+        return f"the administrator's token may not read the feed: {said}"
+    if 300 <= answer.status < 400:
+        where = dict(answer.headers).get("location", "elsewhere")
+        return f"the service leads away, to {where[:200]}: is the base URL right? {said}"
+    if answer.status != 200:
+        return f"the service does not show the feed: {said}"
+    if not isinstance(_object(answer).get("data"), list):
+        return f"what answers there is not the training API: is the base URL right? {said}"
+    return ""
+
+
+def given_course(wire: Wire, given: Given, allowed: Callable[[str], bool]) -> Here:
+    """The organisation whose tokens are given, and the course to play with, once that is allowed."""
+    world = looked_at(readable(wire, given))
+    if not given.course:
+        raise CannotRunError(
+            "name a course to play with in the file of tokens: the checks reset people in it"
+        )
+    try:
+        found = [each["title"] for each in world.courses() if each["id"] == given.course]
+    except (BrokenRuleError, NotCheckedError, LookupError) as fault:
+        raise CannotRunError(f"the courses cannot be listed: {fault}") from None
+    if not found:
+        raise CannotRunError(
+            f"the course to play with, {given.course!r} in the file of tokens, is none that the admin sees"
+        )
+    if not allowed(found[0]):
+        raise CannotRunError(
+            f"nothing was sent that changes anything: resets in {found[0]!r} were not allowed"
+        )
+    return Here(world, found[0])
