@@ -56,7 +56,7 @@ def _tallies(call: Call, course: Course, users: Sequence[str] | None) -> Tallies
     return table.counted.figures(
         ("slides", users),
         course.id,
-        (progress, progress.changes),
+        progress.state,
         lambda: _counted(course, progress, on_roster(progress, users)),
     )
 

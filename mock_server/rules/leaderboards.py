@@ -20,7 +20,7 @@ def rankings(organisation: Organisation, board: Leaderboard) -> tuple[Ranking, .
     """Everyone who can learn, the most points first; kept until one of the courses or somebody changes."""
     table = organisation.progress
     courses = [table[course_id] for course_id in board.course_ids]
-    state = (board, organisation.people_changes, *((each, each.changes) for each in courses))
+    state = (board, organisation.people_changes, *(each.state for each in courses))
     return table.counted.figures("rankings", board.id, state, lambda: _ranked(organisation, courses))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from weakref import ref
 
 from attrs import define, field, frozen
 
@@ -208,6 +209,11 @@ class CourseProgress:
     """What was before the latest changes; None unless the warehouse lags."""
     changes: int = 0
     """Goes up with every change to a row, so that whoever keeps what they found knows whether it is true still."""
+
+    @property
+    def state(self) -> tuple[ref[CourseProgress], int]:
+        """What is the same for as long as nothing changes; weak, so that whoever keeps it keeps no view of the past."""
+        return ref(self), self.changes
 
     def has(self, user_id: str) -> bool:
         """Whether somebody is assigned now."""

@@ -18,6 +18,7 @@ from mock_server.world.progress import CourseProgress
 from unit.mock_server.core.speaker import (
     ATTEMPTS,
     COURSES,
+    FEED,
     FORKLIFT,
     PREVIEW,
     STATISTICS,
@@ -26,7 +27,7 @@ from unit.mock_server.core.speaker import (
     recorded,
     user_of,
 )
-from unit.mock_server.core.test_lessons_and_slides import LISTS, USER_SLIDES, items
+from unit.mock_server.core.test_lessons_and_slides import LESSONS, LISTS, SLIDES, USER_SLIDES, items
 
 NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -222,6 +223,24 @@ def test_a_view_of_the_past_goes_when_the_next_one_takes_its_place() -> None:
     gc.collect()
     assert len(views) == 20
     assert [each() for each in views if each() is not None] == [last]
+
+
+@pytest.mark.parametrize("path", [LESSONS, SLIDES])
+def test_figures_counted_over_a_view_of_the_past_do_not_keep_it(path: str) -> None:
+    mock = lagging()
+    course, user = course_id(mock), recorded(mock)[0]
+    past = mock.world.main.progress[course].past
+    assert past is not None
+    mock.world.post_to_discussion(course, user)
+    views: list[weakref.ref[CourseProgress]] = []
+    for asked in (path, FEED):
+        mock.clock.advance(HOUR)
+        mock.world.post_to_discussion(course, user)
+        assert Speaker(mock).get(asked).status == 200
+        assert past.view is not None
+        views.append(weakref.ref(past.view[1]))
+    gc.collect()
+    assert [each() is not None for each in views] == [False, True]
 
 
 def test_refreshes_come_at_intervals() -> None:
