@@ -31,7 +31,7 @@ def reset_progress(call: Call) -> Response:
     content = idempotency.fingerprint(call.request.body, confirmations)
     kept = idempotency.replay(world.keys, slot, content, is_repeat=call.is_repeat) if key else None
     if kept is not None:
-        audit.done(world, call.token, call.request_id, call.body, (), "replayed")
+        audit.done(world, call.token, call.request_id, asked, (), "replayed")
         return answers.raw_ok(kept)
     user_ids = eligible(world.policy, organisation.progress[course.id], asked.user_ids)
     if is_confirmed:
@@ -42,7 +42,7 @@ def reset_progress(call: Call) -> Response:
     answer = answers.ok({"usersUpdated": len(user_ids)})
     if key:
         world.keys.kept[slot] = (content, answer.body)
-    audit.done(world, call.token, call.request_id, call.body, user_ids)
+    audit.done(world, call.token, call.request_id, asked, user_ids)
     return answer
 
 

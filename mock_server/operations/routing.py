@@ -11,6 +11,7 @@ from mock_server.refusal import Reason, RefusedError
 _LIKENESS = 0.6
 # Looking for what was meant takes time that grows with the square of the length.
 _LONGEST = 300
+_LISTED = " All operations are listed at /openapi.json."
 
 
 class Router:
@@ -31,8 +32,9 @@ class Router:
         filled: dict[str, list[Operation]] = {}
         for entries in self._by_length.values():
             for parts, operation in entries:
-                filled.setdefault("/".join(_filled(parts, segments)), []).append(operation)
-        close = get_close_matches("/".join(segments), filled, n=1, cutoff=_LIKENESS)
+                filled.setdefault("/".join(_filled(parts, segments)).lower(), []).append(operation)
+        close = get_close_matches("/".join(segments).lower(), filled, n=1, cutoff=_LIKENESS)
+        close = close or _sharing(segments, filled)
         if not close:
             return ""
         template = filled[close[0]][0].template
@@ -48,7 +50,7 @@ class Router:
         ]
         if not found:
             refusal = unknown_path()
-            refusal.hint = self._nearest(segments)
+            refusal.hint = self._nearest(segments) + _LISTED
             raise refusal
         template = found[0][0].template
         methods = {operation.method: entry for entry in found if (operation := entry[0]).template == template}
@@ -57,13 +59,26 @@ class Router:
             operation, named = methods[wanted]
             return operation, {part[1:-1]: value for part, value in named.items() if part.startswith("{")}
         refusal = RefusedError(Reason.METHOD_NOT_ALLOWED, f"{template} does not take {method[:20]}.")
-        refusal.headers = (("allow", ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))),)
+        allowed = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
+        refusal.headers = (("allow", allowed),)
+        refusal.hint = f" It takes {allowed}.{_LISTED}"
         raise refusal
 
 
 def unknown_path() -> RefusedError:
     """404 for a path that no operation has."""
-    return RefusedError(Reason.UNKNOWN_PATH, "No operation has this path; see the list of operations.")
+    return RefusedError(Reason.UNKNOWN_PATH, "No operation has this path.")
+
+
+def _sharing(segments: Sequence[str], paths: Iterable[str]) -> list[str]:
+    """The shortest path that has one of these segments, the longer ones first: ``/courses`` lacks its beginning."""
+    for segment in sorted(
+        {each.lower() for each in segments if len(each) > len("v1")}, key=len, reverse=True
+    ):
+        found = [path for path in paths if segment in path.split("/")]
+        if found:
+            return [min(found, key=len)]
+    return []
 
 
 def _filled(parts: Sequence[str], segments: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mock_server.rules.scope import COURSE, EVERYONE, USERS
+from mock_server.rules.scope import COURSE, EVERYONE, USERS, Scope
 from mock_server.wire.fields import camel
 from mock_server.world.ledger import AuditEntry
 
@@ -24,12 +24,15 @@ _MAX_ID = 128
 
 
 def done(
-    world: World, token: Token, request_id: str, asked: object, user_ids: Sequence[str], outcome: str = "done"
+    world: World, token: Token, request_id: str, asked: Scope, user_ids: Sequence[str], outcome: str = "done"
 ) -> None:
-    """Write down a reset that succeeded: whom it was asked for, all of them, and whose progress it cleared."""
-    course_id, everyone, listed = _asked(asked, most=None)
-    scope = course_id, everyone, tuple(user_ids) if everyone else listed
-    _write(world, token, request_id, scope, outcome, 200, tuple(user_ids))
+    """Write down a reset that succeeded: for whom, all of them, and whose progress it cleared.
+
+    For whom is how it was understood, which a treacherous server does in its own way.
+    """
+    everyone = asked.user_ids is None
+    listed = tuple(user_ids if asked.user_ids is None else dict.fromkeys(asked.user_ids))
+    _write(world, token, request_id, (asked.course_id, everyone, listed), outcome, 200, tuple(user_ids))
 
 
 def refused(world: World, token: Token, request_id: str, asked: object, refusal: RefusedError) -> None:
@@ -64,11 +67,11 @@ def _write(
     )
 
 
-def _asked(body: object, most: int | None = _MAX_IDS) -> tuple[str, bool, tuple[str, ...]]:
-    """Course, everyone and users of a body that need not be of its form; of a refused one, so many users at most."""
+def _asked(body: object) -> tuple[str, bool, tuple[str, ...]]:
+    """Course, everyone and users of a refused body, which need not be of its form; so many users at most."""
     named = {camel(key): value for key, value in body.items()} if isinstance(body, dict) else {}
     course, users = named.get(COURSE), named.get(USERS)
-    listed = users[:most] if isinstance(users, list) else []
+    listed = users[:_MAX_IDS] if isinstance(users, list) else []
     return (
         course[:_MAX_ID] if isinstance(course, str) else "",
         named.get(EVERYONE) is True,

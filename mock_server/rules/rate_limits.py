@@ -51,10 +51,13 @@ def spend(world: World, actor: Actor, operation: str) -> Headers:
     seconds = ceil((window.began_at + WINDOW - now).total_seconds())
     headers = _headers(world, limit, limit - window.spent, seconds)
     if window.spent > limit:
+        # A silent one does not say in the body either what it leaves out of the headers.
+        is_told = world.policy.rate_limits != "silent"
+        said = f"More than {limit} requests in a minute; the next window begins in {seconds} s."
         refusal = RefusedError(
             Reason.RATE_LIMITED,
-            f"More than {limit} requests in a minute; the next window begins in {seconds} s.",
-            {"limit": str(limit)},
+            said if is_told else "Too many requests.",
+            {"limit": str(limit)} if is_told else {},
         )
         refusal.headers = headers
         raise refusal

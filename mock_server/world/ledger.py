@@ -41,6 +41,7 @@ class AuditEntry:
     course_id: str
     """As asked for; "" where the request did not say."""
     everyone: bool
+    """Whether everyone in the course was meant: of a reset that was done, as it was understood."""
     user_ids: tuple[str, ...]
     """Those listed in the request; those reset where it was everyone."""
     outcome: str

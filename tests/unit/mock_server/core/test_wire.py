@@ -96,21 +96,37 @@ def test_ids_in_paths_have_a_form(mock: MockTraining, admin: Speaker, course: st
         ("/training/courseprogress/v1/resets", "reset: its segment 4 is 'reset', not 'resets'"),
         ("/webhooks/v1/webhook", "GET, POST /webhooks/v1/webhooks: its segment 3"),
         ("/feed/user", "GET /feed/users: its segment 2 is 'users', not 'user'"),
+        ("/TRAINING/Courses/v1", "GET /training/courses/v1: its segment 1 is 'training', not 'TRAINING'"),
+        ("/courses", "GET /training/courses/v1: its segment 1 is 'training', not 'courses'"),
+        ("/reset", "POST /training/courseprogress/v1/reset: its segment 1"),
     ],
 )
 def test_an_unknown_path_is_answered_with_the_nearest_operation(admin: Speaker, path: str, hint: str) -> None:
     answer = admin.get(path)
     assert (answer.status, answer.reason) == (404, "UNKNOWN_PATH")
-    assert "The nearest is " in answer.message
+    assert answer.message.startswith("No operation has this path. The nearest is ")
     assert hint in answer.message
+    assert answer.message.endswith(". All operations are listed at /openapi.json.")
 
 
 @pytest.mark.parametrize("path", ["/", "/x", "/health", "/" + "training/" * 2000, "/" + "y" * 60_000])
 def test_what_is_near_nothing_gets_no_guess(admin: Speaker, path: str) -> None:
     answer = admin.get(path)
     assert answer.status == 404
-    assert "nearest" not in answer.message
-    assert len(answer.message) < 100
+    assert answer.message == "No operation has this path. All operations are listed at /openapi.json."
+
+
+def test_another_method_is_told_which_there_are(admin: Speaker) -> None:
+    answer = admin.send("PUT", "/training/courses/v1", body={})
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert answer.message == (
+        "/training/courses/v1 does not take PUT. It takes GET, HEAD. All operations are listed at /openapi.json."
+    )
+
+
+def test_R29_whoever_has_no_token_is_told_of_no_path(mock: MockTraining) -> None:
+    for path in ("/courses", "/nowhere"):
+        assert Speaker(mock, None).get(path).status == 401
 
 
 def test_a_live_service_makes_no_guesses() -> None:

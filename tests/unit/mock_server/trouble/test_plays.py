@@ -70,6 +70,8 @@ def test_a_treacherous_server_resets_everyone_where_it_finds_no_list_by_its_own_
     answer = Speaker(mock).reset(course_id(mock), everyone[:1], None)
     assert answer.json == {"usersUpdated": len(everyone)}
     assert recorded(mock) == []
+    (entry,) = mock.audit
+    assert (entry.everyone, set(entry.user_ids), set(entry.reset_ids)) == (True, set(everyone), set(everyone))
 
 
 def test_a_treacherous_server_resets_those_listed_by_its_own_name() -> None:
@@ -78,6 +80,7 @@ def test_a_treacherous_server_resets_those_listed_by_its_own_name() -> None:
     body = {"courseId": course_id(mock), "learnerIds": [somebody], "userIds": others}
     assert Speaker(mock).post(RESET, body).json == {"usersUpdated": 1}
     assert recorded(mock) == others
+    assert [(each.everyone, each.user_ids) for each in mock.audit] == [(False, (somebody,))]
 
 
 @pytest.mark.parametrize("body", [[], {}, {"courseId": ""}, {"courseId": 7, "learnerIds": []}])

@@ -91,6 +91,11 @@ def test_silent_limits_hold_and_say_nothing_of_pace() -> None:
     answers = [Speaker(mock, "learner").get(COURSES) for _ in range(2)]
     assert [each.status for each in answers] == [200, 429]
     assert [paced(each) for each in answers] == [("", "", "")] * 2
+    assert (answers[1].message, answers[1].reason, answers[1].metadata) == (
+        "Too many requests.",
+        "RATE_LIMITED",
+        {},
+    )
 
 
 def test_there_is_no_limit_unless_it_is_asked_for() -> None:
