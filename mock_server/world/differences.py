@@ -25,7 +25,7 @@ class Change:
     """One record that was added, removed or changed."""
 
     kind: str
-    """"record", "enrolment", "person", "course", "assigned", "certificate", "notification", "audit entry" …"""
+    """"record", "enrolment", "person", "course", "assigned", "certificate", "organisation", "audit entry" …"""
     key: tuple[str, ...]
     """Ids that name it; for what belongs to a course and a person: course id, user id."""
     label: str
@@ -92,7 +92,7 @@ def _label(kind: str, key: _Key, after: Any, labels: Mapping[str, str]) -> str:
 
 
 def _records(document: Mapping[str, Any]) -> dict[tuple[str, _Key], Any]:
-    """Every record of a document by kind and key. Time and the counters of ids are no records."""
+    """Every record of a document by kind and key. Time, the counters of ids and of requests are no records."""
     return {(kind, key): value for kind, key, value in _walk(document)}
 
 
@@ -115,6 +115,7 @@ def _walk(document: Mapping[str, Any]) -> Iterator[tuple[str, _Key, Any]]:
 
 
 def _organisation(organisation: Mapping[str, Any]) -> Iterator[tuple[str, _Key, Any]]:
+    yield "organisation", (organisation["id"],), organisation["name"]
     for name, kind in _ENTITIES.items():
         for each in organisation[name]:
             yield kind, (each["id"],), each
@@ -139,6 +140,7 @@ def _organisation(organisation: Mapping[str, Any]) -> Iterator[tuple[str, _Key, 
 def _labels(document: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for organisation in document["organisations"]:
+        found[organisation["id"]] = f'"{organisation["name"]}"'
         for each in organisation["people"]:
             found[each["id"]] = each["email"] or f"{each['first_name']} {each['last_name']}"
         for each in organisation["courses"]:

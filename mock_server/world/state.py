@@ -1,12 +1,12 @@
 """The whole state of a world as one JSON document, and a world from such a document.
 
 The classes below are the format, for writing and reading alike. Derived figures (rosters, counters) are not in it; they
-are worked out again. Nor is the past: what a reset has cleared is in no document made after it (R15).
+are worked out again. Nor is the past: what a reset has cleared is in no document made after it (R15), so that a feed
+that lags shows a loaded state at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
@@ -25,8 +25,10 @@ from mock_server.world.people import Group, PermissionSet, Person, Site, Token
 from mock_server.world.progress import CourseProgress, Enrolment, ProgressTable, Record
 from mock_server.world.refreshes import RapidRefresh, RefreshAnswer, RefreshAnswers
 from mock_server.world.snapshot import plain
+from mock_server.world.sound import check, roster
 from mock_server.world.typed import StateError, typed
 from mock_server.world.webhooks import Webhook
+from mock_server.world.windows import Window
 from mock_server.world.world import World
 
 W = TypeVar("W", bound=World)
@@ -92,6 +94,16 @@ class KeptAnswer:
 
 
 @frozen
+class KeptWindow:
+    """Requests of one user that count against one limit."""
+
+    user_id: str
+    limit: int
+    began_at: datetime
+    spent: int
+
+
+@frozen
 class State:
     """All that a world is, the tokens themselves included; handle it as you would handle them."""
 
@@ -113,6 +125,8 @@ class State:
     webhooks: tuple[Webhook, ...] = ()
     webhook_secrets: dict[str, int] = field(factory=dict)
     """How often each organisation has taken a new secret."""
+    windows: tuple[KeptWindow, ...] = ()
+    """Requests counted while there is a rate limit."""
 
 
 def document(world: World, token_names: dict[str, str]) -> dict[str, Any]:
@@ -125,27 +139,18 @@ def document(world: World, token_names: dict[str, str]) -> dict[str, Any]:
 def read(data: object) -> State:
     """A document's state; StateError, naming the place, unless it describes a whole world."""
     state = typed(State, data, "$")
-    if state.main not in {each.id for each in state.organisations}:
-        raise StateError(f"$.main: there is no organisation {state.main}")
+    check(state)
     try:
         _set(Clock(), state.clock)
     except (ValueError, OverflowError) as fault:
         raise StateError(f"$.clock: {fault}") from None
-    for number, each in enumerate(state.organisations):
-        _check(each, f"$.organisations[{number}]")
-    known = {(each.id, person.id) for each in state.organisations for person in each.people}
-    for digest, token in state.tokens.items():
-        if (token.organisation_id, token.user_id) not in known:
-            raise StateError(f"$.tokens.{digest}: there is no user {token.user_id} in its organisation")
     return state
 
 
 def build(state: State, kind: type[W], clock: Clock, ids: Ids) -> W:
-    """A new world in this state; clock and ids are set to it as well."""
+    """A new world in this state; clock and ids are set to it as well, once nothing can go wrong any more."""
     organisations = {each.id: _organisation(each, clock) for each in state.organisations}
-    ids.restore(state.ids.key, state.ids.counters)
-    _set(clock, state.clock)
-    return kind(
+    world = kind(
         policy=state.policy,
         clock=clock,
         ids=ids,
@@ -157,7 +162,11 @@ def build(state: State, kind: type[W], clock: Clock, ids: Ids) -> W:
         webhooks={each.id: each for each in state.webhooks},
         webhook_secrets=dict(state.webhook_secrets),
         keys=Keys({_slot(each): (each.fingerprint, each.answer.encode()) for each in state.kept_answers}),
+        windows={(each.user_id, each.limit): Window(each.began_at, each.spent) for each in state.windows},
     )
+    _set(clock, state.clock)
+    ids.restore(state.ids.key, state.ids.counters)
+    return world
 
 
 def _set(clock: Clock, state: ClockState) -> None:
@@ -199,6 +208,9 @@ def _state(world: World, token_names: dict[str, str]) -> State:
             KeptAnswer(*slot, fingerprint, answer.decode())
             for slot, (fingerprint, answer) in world.keys.kept.items()
         ),
+        windows=tuple(
+            KeptWindow(*key, window.began_at, window.spent) for key, window in world.windows.items()
+        ),
     )
 
 
@@ -224,63 +236,6 @@ def _course_state(organisation: Organisation, course: Course) -> CourseState:
     progress = organisation.progress[course.id]
     assigned = organisation.assigned[course.id]
     return CourseState(course, assigned, progress.enrolments, progress.records, progress.reset_at)
-
-
-def _check(state: OrganisationState, where: str) -> None:
-    """What later would fail far from its cause: ids that stand twice or nowhere."""
-    sets = _once((each.id for each in state.permission_sets), f"{where}.permission_sets")
-    people = _once((each.id for each in state.people), f"{where}.people")
-    courses = _once((each.course.id for each in state.courses), f"{where}.courses")
-    _check_lists(state.paths, courses, f"{where}.paths")
-    _check_lists(state.collections, courses, f"{where}.collections")
-    _check_lists(state.leaderboards, courses, f"{where}.leaderboards")
-    _check_refreshes(state, people, where)
-    for number, person in enumerate(state.people):
-        if person.organisation_id != state.id:
-            raise StateError(f"{where}.people[{number}] belongs to {person.organisation_id}, not {state.id}")
-        if unknown := person.permission_sets - sets:
-            listed = ", ".join(sorted(unknown))
-            raise StateError(f"{where}.people[{number}]: there is no permission set {listed}")
-    _once(
-        (slide.id for each in state.courses for lesson in each.course.lessons for slide in lesson.slides),
-        f"{where}: slides of courses",
-    )
-    for number, each in enumerate(state.courses):
-        for kind in (each.enrolments, each.records, each.reset_at):
-            if missing := kind.keys() - people:
-                raise StateError(f"{where}.courses[{number}]: there is no user {', '.join(sorted(missing))}")
-        if missing := set(_roster(state, each)) - each.enrolments.keys():
-            listed = ", ".join(sorted(missing))
-            raise StateError(f"{where}.courses[{number}].enrolments lacks {listed}, to whom it is assigned")
-
-
-def _check_lists(lists: Sequence[CourseList | Leaderboard], courses: set[str], where: str) -> None:
-    _once((each.id for each in lists), where)
-    for number, each in enumerate(lists):
-        if missing := set(each.course_ids) - courses:
-            raise StateError(f"{where}[{number}]: there is no course {', '.join(sorted(missing))}")
-
-
-def _check_refreshes(state: OrganisationState, people: set[str], where: str) -> None:
-    _once((each.id for each in state.rapid_refreshes), f"{where}.rapid_refreshes")
-    _once(("/".join(each.key) for each in state.refresh_answers), f"{where}.refresh_answers")
-    asked = {(each.id, question.id) for each in state.rapid_refreshes for question in each.questions}
-    for number, each in enumerate(state.refresh_answers):
-        if (each.refresh_id, each.question_id) not in asked or each.user_id not in people:
-            raise StateError(f"{where}.refresh_answers[{number}]: there is no such question, or no such user")
-
-
-def _once(ids: Iterable[str], where: str) -> set[str]:
-    seen: set[str] = set()
-    for each in ids:
-        if each in seen:
-            raise StateError(f"{where} has {each} twice")
-        seen.add(each)
-    return seen
-
-
-def _roster(state: OrganisationState, course: CourseState) -> list[str]:
-    return sorted(each.id for each in state.people if course.assigned.since(each) is not None)
 
 
 def _organisation(state: OrganisationState, clock: Clock) -> Organisation:
@@ -310,7 +265,7 @@ def _organisation(state: OrganisationState, clock: Clock) -> Organisation:
 
 def _progress(state: OrganisationState, course: CourseState) -> CourseProgress:
     progress = CourseProgress(
-        _roster(state, course), dict(course.enrolments), dict(course.records), dict(course.reset_at)
+        roster(state, course), dict(course.enrolments), dict(course.records), dict(course.reset_at)
     )
     for user_id in progress.roster:
         progress.tally.count(progress.records.get(user_id), +1)

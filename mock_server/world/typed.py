@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
+from math import isfinite
+from reprlib import Repr
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -49,7 +52,10 @@ def _entity(kind: Any, value: Any, where: str) -> Any:
     hints = _hints(kind)
     unknown = given.keys() - hints.keys()
     if unknown:
-        raise StateError(f"{where}: there is no field {', '.join(sorted(unknown))} in a {kind.__name__}")
+        raise StateError(f"{where}: there is no field {', '.join(sorted(unknown))} in {_called(kind)}")
+    missing = [each.name for each in attrs.fields(kind) if each.default is attrs.NOTHING]
+    if missing := [each for each in missing if each not in given]:
+        raise StateError(f"{where} lacks {', '.join(missing)}")
     read = {name: _typed(hints[name], each, f"{where}.{name}") for name, each in given.items()}
     try:
         return kind(**read)
@@ -64,19 +70,44 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def _scalar(kind: type[Any], value: Any, where: str) -> Any:
-    if issubclass(kind, Enum) or kind is datetime:
-        try:
-            return times.parse(value) if kind is datetime else kind(value)
-        except (TypeError, ValueError):
-            _refuse(where, f"a {kind.__name__}", value)
-    if kind is float and type(value) is int:
-        return float(value)
+    try:
+        if kind is datetime:
+            return times.parse(value)
+        if issubclass(kind, Enum):
+            return kind(value)
+        if kind is float and type(value) in (int, float) and isfinite(value):
+            return float(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
     return _of(kind, value, where)
 
 
 def _of(kind: type[Any], value: Any, where: str) -> Any:
-    return value if type(value) is kind else _refuse(where, f"of type {kind.__name__}", value)
+    wanted = f"one of {', '.join(map(str, kind))}" if issubclass(kind, Enum) else _WORDS[kind]
+    fits = type(value) is kind and kind is not float
+    return value if fits else _refuse(where, wanted, value)
+
+
+_WORDS = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    datetime: "a date with time and zone, such as 2026-01-31T09:00:00Z",
+}
+
+
+def _called(kind: type[Any]) -> str:
+    """A class as a reader of the document knows it: ``OrganisationState`` is an organisation."""
+    words = re.sub("(?<=.)([A-Z])", r" \1", kind.__name__.removesuffix("State")).lower() or "state document"
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def _refuse(where: str, what: str, value: Any) -> Any:
-    raise StateError(f"{where} must be {what}, not {str(value)[:100]!r}")
+    raise StateError(f"{where} must be {what}, not {_SHOWN.repr(value)}")
+
+
+_SHOWN = Repr()
+_SHOWN.maxstring = 100
