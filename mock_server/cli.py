@@ -20,7 +20,7 @@ from mock_server.compare.comparison import compare
 from mock_server.compare.printing import as_json, as_table
 from mock_server.compare.reader import TOKEN_VARIABLE, LiveError, Reader
 from mock_server.contract.document import document
-from mock_server.doors.serving import SECRET_VARIABLE, ServeError, serve
+from mock_server.doors.serving import SECRET_VARIABLE, ServeError
 from mock_server.mock import MockTraining, TokenName
 from mock_server.policy import Policy
 from mock_server.rehearsal import RehearsalError
@@ -201,8 +201,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     # Before the first word to the outside: who reads that line may send the signal at once.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
-    with serve(
-        mock,
+    with mock.serve(
         host=arguments.host,
         port=arguments.port,
         engine=arguments.engine,

@@ -326,7 +326,7 @@ class MockTraining:
         wanted("port", port, int, "a whole number, such as 0 for a free port")
         for each in options.get("allow_hosts", ()):
             wanted_host("allow_hosts", each)
-        return serve(self, host=host, port=port, **options)
+        return serve(self, host=host, port=port, is_marked=self.policy.is_reference, **options)
 
     def __repr__(self) -> str:
         main = self.world.main

@@ -87,9 +87,14 @@ class Conformity:
         where = f"{found.name} answers {response.status}"
         answers = found.spec["responses"]
         assert str(response.status) in answers, f"{where}; the document has {', '.join(answers)}"
-        self._check_headers(answers[str(response.status)], response, where)
-        schema = answers[str(response.status)]["content"]["application/json"]["schema"]
-        self._check(schema, json.loads(response.body), where)
+        answer = self._resolved(answers[str(response.status)])
+        self._check_headers(answer, response, where)
+        self._check(answer["content"]["application/json"]["schema"], json.loads(response.body), where)
+
+    def _resolved(self, answer: Spec) -> Spec:
+        place = answer.get("$ref", "").rpartition("/")[2]
+        found: Spec = self.spec["components"]["responses"][place] if place else answer
+        return found
 
     def _check_headers(self, answer: Spec, response: Response, where: str) -> None:
         given = dict(response.headers)

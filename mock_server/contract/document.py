@@ -73,6 +73,7 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": SHAPES,
             "headers": _HEADERS,
+            "responses": {_UNREAD: _unread()},
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", MARK: PROVENANCE["P"]},
             },
@@ -193,10 +194,8 @@ def _refusals(reasons: tuple[Reason, ...]) -> dict[str, Any]:
     statuses: dict[int, list[Reason]] = {}
     for reason in reasons:
         statuses.setdefault(reason.status, []).append(reason)
-    return {
-        **{str(status): _refusal(status, statuses[status]) for status in sorted(statuses)},
-        **_TOO_LONG,
-    }
+    by_a_rule = {str(status): _refusal(status, statuses[status]) for status in statuses}
+    return dict(sorted((by_a_rule | _BY_THE_SOCKET).items()))
 
 
 def _refusal(status: int, reasons: list[Reason]) -> dict[str, Any]:
@@ -214,15 +213,22 @@ def _error(reasons: list[Reason]) -> dict[str, Any]:
     return {"application/json": {"schema": {"allOf": [reference("Error"), narrowed]}}}
 
 
+def _unread() -> dict[str, Any]:
+    return {
+        "description": "A server on a socket has read no request: it came too slowly (408), expects what is not"
+        " understood (417), has more than 64 KiB of request line and headers (431), finds no room for one more"
+        " connection (503) or is not HTTP/1 (505). The connection ends.",
+        "headers": _answer_headers("X-Training-Mock", "X-Request-ID"),
+        "content": _error([Reason.INVALID_ARGUMENT]),
+    }
+
+
 def _answer_headers(*names: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-# Said by the socket itself, before there is a request that could have an id.
-_TOO_LONG = {
-    "431": {
-        "description": "Request line and headers together are longer than 64 KiB.",
-        "headers": _answer_headers("X-Training-Mock"),
-        "content": _error([Reason.INVALID_ARGUMENT]),
-    }
+_UNREAD = "Unread"
+# Said by a server on a socket itself, before there is a request.
+_BY_THE_SOCKET = {
+    status: {"$ref": f"#/components/responses/{_UNREAD}"} for status in ("408", "417", "431", "503", "505")
 }

@@ -97,11 +97,12 @@ class Guard:
         host = _host_name(request)
         if self._knows(host):
             return None
-        message = (
-            f"this server does not answer for the host {host[:100]}: call it by a loopback name,"
-            " or name the host when starting it (--host, --allow-host)"
+        message = f"this server does not answer for the host {host[:100]}"
+        refusal = RefusedError(Reason.HOST_NOT_ALLOWED, message)
+        refusal.hint = (
+            ": call it by a loopback name, or name the host when starting it (--host, --allow-host)"
         )
-        return RefusedError(Reason.HOST_NOT_ALLOWED, message)
+        return refusal
 
     def _knows(self, host: str) -> bool:
         any_address = bool(self.hosts & WILDCARDS) and _is_address(host)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from email.utils import formatdate
+from secrets import token_hex
 from typing import Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from mock_server._version import __version__
 from mock_server.refusal import RefusedError
 from mock_server.wire import answers
 from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Request, Response
+
+SERVER = "training-mock"
 
 _WITHOUT_BODY = frozenset({204, 304})
 # A browser that a stranger sent here shows the refusal as a page of this origin, and then asks for its icon as such.
@@ -91,6 +94,23 @@ def framed(method: str, response: Response) -> tuple[tuple[tuple[str, str], ...]
     return (*headers, length), b"" if method == "HEAD" else response.body
 
 
-def refused(refusal: RefusedError) -> Response:
-    """The error answer to what never reaches the handler, marked as the reference server's."""
-    return answers.error(refusal).with_headers([("x-training-mock", __version__), _NO_PAGE])
+@frozen
+class Front:
+    """What a server on a socket says where no world does: as itself, or as nobody while it plays another."""
+
+    is_marked: bool = True
+
+    @property
+    def signature(self) -> tuple[tuple[str, str], ...]:
+        """The headers by which every answer names the server."""
+        return (("server", SERVER),) if self.is_marked else ()
+
+    def refused(self, refusal: RefusedError, request_id: str = "", status: int = 0) -> Response:
+        """The error answer to what never reaches the handler: its id is no world's, for it leaves no trace in one.
+
+        ``status``, if given, is said instead of the reason's.
+        """
+        marks = (("x-training-mock", __version__),) if self.is_marked else ()
+        answer = answers.error(refusal, detailed=self.is_marked)
+        named = ("x-request-id", request_id or f"req-{token_hex(12)}")
+        return evolve(answer, status=status or answer.status).with_headers([*marks, named, _NO_PAGE])

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from mock_server.doors.edge import framed, refused
+from mock_server.doors.edge import Front, framed
 from mock_server.refusal import invalid
 from mock_server.wire.message import Response
 
@@ -23,8 +23,6 @@ MAX_CHUNK_LINE = 256
 """Bytes of a chunk's size line with its extensions, which are ignored."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-SERVER = "training-mock"
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)")
@@ -134,14 +132,12 @@ def parse_chunk_size(line: bytes) -> int:
     return int(match.group(1), 16)
 
 
-def render(method: str, response: Response, *, close: bool) -> bytes:
+def render(method: str, response: Response, *, close: bool, front: Front | None = None) -> bytes:
     """The whole answer as one block of bytes, for one write. ValueError for a line break in a header."""
     headers, body = framed(method, response)
-    lines = [
-        f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, '')}",
-        f"server: {SERVER}",
-    ]
-    lines += [f"{name}: {value}" for name, value in headers]
+    signature = (front or Front()).signature
+    lines = [f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, '')}"]
+    lines += [f"{name}: {value}" for name, value in (*signature, *headers)]
     if close:
         lines.append("connection: close")
     if any("\r" in line or "\n" in line for line in lines):
@@ -149,6 +145,6 @@ def render(method: str, response: Response, *, close: bool) -> bytes:
     return "\r\n".join((*lines, "", "")).encode("latin-1") + body
 
 
-def refusal(error: ProtocolError) -> Response:
+def refusal(error: ProtocolError, front: Front) -> Response:
     """The answer to bytes that never became a request, in the shape of all other errors."""
-    return evolve(refused(invalid(error.message)), status=int(error.status))
+    return front.refused(invalid(error.message), status=int(error.status))

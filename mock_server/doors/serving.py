@@ -6,14 +6,13 @@ import errno
 import os
 import socket
 from importlib.util import find_spec
-from secrets import token_hex
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
-from attrs import frozen
+from attrs import field, frozen
 
 from mock_server.control.guard import WILDCARDS, Guard, is_loopback
-from mock_server.doors.edge import Handler, Limits, ServeError, refused
+from mock_server.doors.edge import Front, Handler, Limits, ServeError
 from mock_server.doors.stdlib import StdlibServer
 from mock_server.wire.message import Request, Response
 
@@ -44,14 +43,14 @@ class Guarded:
 
     handler: Handler
     guard: Guard
+    front: Front = field(factory=Front)
 
     def handle(self, request: Request) -> Response:
         """Answer one request, or refuse it."""
         refusal = self.guard.check(request)
         if refusal is None:
             return self.handler.handle(request)
-        # No id of the world's: what is refused here leaves no trace in it.
-        return refused(refusal).with_headers([("x-request-id", request.id or f"req-{token_hex(12)}")])
+        return self.front.refused(refusal, request.id)
 
 
 class Server:
@@ -110,19 +109,21 @@ def serve(
     secret: str | None = None,
     allow_hosts: tuple[str, ...] = (),
     limits: Limits | None = None,
+    is_marked: bool = True,
 ) -> Server:
     """Serve a world in a thread; it answers when this returns. ServeError says why it cannot.
 
     ``port`` 0 picks a free one. ``engine``: "stdlib" starts and stops in 2 ms, "uvicorn" holds thousands of
     connections, "auto" is uvicorn where it is installed. Another ``host`` than loopback needs a ``secret``, which
     the control plane then asks for; ``allow_hosts`` are further names by which clients may call it. ``limits``
-    are what it grants each of them.
+    are what it grants each of them. A server that is not ``is_marked`` names itself in none of its own answers.
     """
     _check_secret(secret)
     listener = _bind(host, port, local_only=secret is None)
-    guarded = Guarded(handler, Guard(frozenset({host, *allow_hosts}), secret))
+    front = Front(is_marked)
+    guarded = Guarded(handler, Guard(frozenset({host, *allow_hosts}), secret), front)
     try:
-        running = _engine(engine, guarded, listener, limits)
+        running = _engine(engine, listener, guarded, limits)
     except BaseException:
         listener.close()
         raise
@@ -185,10 +186,10 @@ def _why_not(error: OSError, host: str, port: int) -> str:
             return f"cannot listen on {host}, port {port}: {error.strerror}"
 
 
-def _engine(engine: Engine, handler: Handler, listener: socket.socket, limits: Limits | None) -> _Engine:
+def _engine(engine: Engine, listener: socket.socket, guarded: Guarded, limits: Limits | None) -> _Engine:
     installed = find_spec("uvicorn") is not None
     if engine == "stdlib" or (engine == "auto" and not installed):
-        return StdlibServer(handler, listener, limits)
+        return StdlibServer(guarded, listener, limits, guarded.front)
     if engine not in ("auto", "uvicorn"):
         raise ServeError(f"there is no engine {engine!r}: choose stdlib, uvicorn or auto")
     if not installed:
@@ -197,7 +198,7 @@ def _engine(engine: Engine, handler: Handler, listener: socket.socket, limits: L
         )
     from mock_server.doors.uvicorn import UvicornServer
 
-    return UvicornServer(handler, listener, limits)
+    return UvicornServer(guarded, listener, limits, guarded.front)
 
 
 def _reachable(host: str) -> str:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from mock_server.doors import http1
-from mock_server.doors.edge import BodyBuffer, Handler, Limits, framed, refused
+from mock_server.doors.edge import BodyBuffer, Front, Handler, Limits, framed
 from mock_server.doors.http1 import Head, ProtocolError
 from mock_server.doors.inflow import Inflow, Reading
 from mock_server.refusal import Reason, RefusedError
@@ -133,9 +133,9 @@ class _Connection:
         try:
             head, request, complete = self._read()
         except ProtocolError as error:
-            return self._part("GET", http1.refusal(error))
+            return self._part("GET", http1.refusal(error, self._server.front))
         except TimeoutError:
-            return self._part("GET", http1.refusal(http1.too_late()))
+            return self._part("GET", http1.refusal(http1.too_late(), self._server.front))
         response = self._server.answer(request)
         if not complete:
             return self._part(head.method, response)
@@ -166,7 +166,7 @@ class _Connection:
 
     def _send(self, method: str, response: Response, *, close: bool) -> None:
         self._socket.settimeout(self._server.limits.answer)
-        self._socket.sendall(http1.render(method, response, close=close))
+        self._socket.sendall(self._server.render(method, response, close=close))
 
     def _deliver(self, method: str, response: Response, delivery: Delivery) -> bool:
         """Answer in a troubled way; whether the connection lives on."""
@@ -174,7 +174,7 @@ class _Connection:
         if delivery.dropped:
             return False
         self._socket.settimeout(self._server.limits.answer)
-        block = http1.render(method, response, close=False)
+        block = self._server.render(method, response, close=False)
         _, body = framed(method, response)
         self._socket.sendall(block[: len(block) - len(body)])
         for piece in delivery.parts(body):
@@ -203,8 +203,15 @@ class _Connection:
 class StdlibServer:
     """Serves a handler on a listening socket, which it owns from now on, until `stop`."""
 
-    def __init__(self, handler: Handler, listener: socket.socket, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        listener: socket.socket,
+        limits: Limits | None = None,
+        front: Front | None = None,
+    ) -> None:
         self.limits = limits or Limits()
+        self.front = front or Front()
         self._most = _CONNECTIONS if self.limits.connections is None else self.limits.connections
         self.stopping = False
         self._handler = handler
@@ -253,7 +260,12 @@ class StdlibServer:
             return self._handler.handle(request)
         except Exception:
             _log.exception("a request could not be answered")
-            return refused(RefusedError(Reason.INTERNAL, "a fault of the server itself: see its log"))
+            fault = RefusedError(Reason.INTERNAL, "a fault of the server itself: see its log")
+            return self.front.refused(fault, request.id)
+
+    def render(self, method: str, response: Response, *, close: bool) -> bytes:
+        """An answer as it goes out."""
+        return http1.render(method, response, close=close, front=self.front)
 
     def _accept(self) -> None:
         with selectors.DefaultSelector() as selector:
@@ -291,7 +303,7 @@ class StdlibServer:
         return True
 
     def _turn_away(self, sock: socket.socket) -> None:
-        busy = http1.refusal(http1.too_many(len(self._connections)))
+        busy = http1.refusal(http1.too_many(len(self._connections)), self.front)
         with sock, contextlib.suppress(OSError):
             sock.settimeout(0)
-            sock.send(http1.render("GET", busy, close=True))
+            sock.send(self.render("GET", busy, close=True))

@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 
 from mock_server.doors import http1
 from mock_server.doors.asgi import CLOSE, MockASGI
-from mock_server.doors.edge import Handler, Limits, ServeError
+from mock_server.doors.edge import Front, Handler, Limits, ServeError
 from mock_server.doors.http1 import MAX_HEAD, ProtocolError
 from mock_server.doors.inflow import Sieve
 
@@ -35,6 +35,7 @@ class _Config(uvicorn.Config):
     """uvicorn's configuration, and what it lacks."""
 
     limits: Limits
+    front: Front
     connections: set[_Protocol]
     """Those that were let in."""
 
@@ -51,6 +52,7 @@ class _Protocol(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = config.limits
+        self._front = config.front
         self._admitted = config.connections
         self._sieve = Sieve()
         self._refused = False
@@ -123,7 +125,8 @@ class _Protocol(H11Protocol):
         if cycle := self._under_way():
             cycle.disconnected = True  # nobody will read what is left of this request
             cycle.message_event.set()
-        self.transport.write(http1.render("GET", http1.refusal(error), close=True))
+        answer = http1.refusal(error, self._front)
+        self.transport.write(http1.render("GET", answer, close=True, front=self._front))
         self.transport.write_eof()
         self._watch()
 
@@ -253,9 +256,15 @@ class _Server(uvicorn.Server):
 class UvicornServer:
     """Serves a handler on a bound socket, which it owns from now on, until `stop`."""
 
-    def __init__(self, handler: Handler, listener: socket.socket, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        listener: socket.socket,
+        limits: Limits | None = None,
+        front: Front | None = None,
+    ) -> None:
         self._listener = listener
-        self._server = _Server(_config(handler, limits or Limits()))
+        self._server = _Server(_config(handler, limits or Limits(), front or Front()))
         self._thread = threading.Thread(target=self._run, name="training-mock uvicorn", daemon=True)
 
     def start(self) -> None:
@@ -277,7 +286,7 @@ class UvicornServer:
             self._server.ready.set()
 
 
-def _config(handler: Handler, limits: Limits) -> _Config:
+def _config(handler: Handler, limits: Limits, front: Front) -> _Config:
     config = _Config(
         MockASGI(handler),
         http=_Protocol,
@@ -290,10 +299,11 @@ def _config(handler: Handler, limits: Limits) -> _Config:
         proxy_headers=False,
         date_header=False,
         server_header=False,
-        headers=[("server", http1.SERVER)],
+        headers=list(front.signature),
         timeout_keep_alive=math.ceil(limits.idle),
         h11_max_incomplete_event_size=MAX_HEAD,
     )
     config.limits = limits
+    config.front = front
     config.connections = set()
     return config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,9 +22,12 @@ from mock_server.contract.document import document, document_bytes
 from mock_server.contract.links import LINKS
 from mock_server.contract.schema import MARK, PROVENANCE
 from mock_server.contract.terms import MOST_USERS, PARAMETERS, PATH_PARAMETERS, TERMS
+from mock_server.doors.edge import Limits
+from mock_server.doors.http1 import MAX_HEAD
 from mock_server.operations.table import OPERATIONS
 from mock_server.refusal import Reason
 from mock_server.wire.message import Request, Response
+from rawhttp import connected, read_answer
 
 NEVER_AN_OPERATIONS_ANSWER = {
     "UNKNOWN_PATH",  # no operation
@@ -111,11 +115,43 @@ def test_every_reason_stands_with_its_status_somewhere() -> None:
         (int(status), reason)
         for _, _, each in operations()
         for status, answer in each["responses"].items()
-        for reason in re.findall(r"([A-Z_]{3,}): ", answer["description"])
+        for reason in re.findall(r"([A-Z_]{3,}): ", answer.get("description", ""))
     }
     assert said == {
         (reason.status, reason.name) for reason in Reason if reason.name not in NEVER_AN_OPERATIONS_ANSWER
     }
+
+
+UNREAD = {
+    408: b"GET /training/courses/v1 HT",
+    417: b"GET /training/courses/v1 HTTP/1.1\r\nexpect: tea\r\n\r\n",
+    431: b"GET /training/courses/v1 HTTP/1.1\r\na: " + b"b" * MAX_HEAD,
+    505: b"GET /training/courses/v1 HTTP/2.0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("engine", ["stdlib", "uvicorn"])
+def test_what_a_socket_itself_answers_is_in_the_document(engine: str) -> None:
+    asked = Request("GET", "/training/courses/v1")
+    limits = Limits(head=0.1, connections=2)
+    with MockTraining.demo().serve(engine=engine, limits=limits) as server:
+        for status, data in UNREAD.items():
+            with connected(server.port) as sock:
+                sock.sendall(data)
+                assert refused_as_documented(asked, sock) == status
+        with connected(server.port), connected(server.port), connected(server.port) as sock:
+            assert refused_as_documented(asked, sock) == 503
+
+
+def refused_as_documented(asked: Request, sock: socket.socket) -> int:
+    answer = read_answer(sock)
+    conformity().check_answer(asked, Response(answer.status, answer.headers, answer.body))
+    return answer.status
+
+
+def test_every_operation_has_what_a_socket_itself_answers() -> None:
+    for _, _, each in operations():
+        assert {str(status) for status in (*UNREAD, 503)} <= each["responses"].keys()
 
 
 def test_nothing_is_written_down_that_nothing_uses() -> None:

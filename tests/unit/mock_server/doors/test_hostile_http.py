@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Iterator
 
@@ -131,6 +132,7 @@ def test_a_malformed_request_is_refused_by_both_engines_alike_and_reaches_nobody
     assert statuses(received) == [OTHER_STATUSES.get(name, 400)]
     assert b"x-training-mock: " in received
     assert b'"reason":"INVALID_ARGUMENT"' in received
+    assert re.search(rb"\r\nx-request-id: req-[0-9a-f]{24}\r\n", received)
     assert seen == []
 
 

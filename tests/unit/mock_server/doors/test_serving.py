@@ -10,11 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import pytest
 from attrs import define, field
 
-from mock_server import MockTraining
+from mock_server import MockTraining, Policy
 from mock_server.doors.edge import Handler, Limits
 from mock_server.doors.serving import Engine, ServeError, Server, serve
 from mock_server.wire.message import Delivery, Request, Response
@@ -173,6 +174,35 @@ def test_a_refusal_on_the_socket_goes_by_the_id_that_was_sent(engine: Engine) ->
         sock.sendall(request("GET", "/", (("x-request-id", "mine-1"),), host="rebound.example"))
         answer = read_answer(sock)
     assert (answer.status, dict(answer.headers)["x-request-id"]) == (403, "mine-1")
+
+
+@pytest.mark.parametrize("plays", ["live", "treacherous"])
+def test_a_server_that_plays_another_names_itself_in_no_answer(
+    engine: Engine, plays: Literal["live", "treacherous"]
+) -> None:
+    asked = [
+        (request("GET", "/accounts/user/v1/user:WhoAmI"), 401),
+        (request("GET", "/", host="rebound.example"), 403),
+        (request("GET", "/", (("origin", "http://evil.example"),)), 403),
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/2.0\r\n\r\n", 505),
+        (b"GET / HT", 408),
+    ]
+    mock = MockTraining.demo(policy=Policy(plays=plays))
+    with mock.serve(engine=engine, limits=Limits(head=0.2, idle=0.2)) as server:
+        for data, status in asked:
+            received = everything(server.port, data)
+            assert statuses(received) == [status]
+            assert b'"details":[]' in received
+            assert re.search(rb"(?i)mock|\nserver:|--allow", received) is None
+
+
+def test_the_reference_server_names_itself_in_every_answer(engine: Engine) -> None:
+    with MockTraining.demo().serve(engine=engine, limits=Limits(idle=0.2)) as server:
+        for data in (request("GET", "/"), request("GET", "/", host="evil.example"), b"nonsense\r\n\r\n"):
+            received = everything(server.port, data)
+            assert b"\r\nserver: training-mock\r\n" in received
+            assert b"\r\nx-training-mock: " in received
 
 
 def test_an_unknown_engine_is_refused() -> None:
@@ -344,10 +374,12 @@ def test_a_fault_of_the_handler_is_logged_and_answered_500(caplog: pytest.LogCap
         def handle(self, request: Request) -> Response:
             raise RuntimeError("broken inside")
 
+    headers = (("authorization", "Bearer mine"), ("x-request-id", "mine-7"))
     with caplog.at_level(logging.ERROR), serve(Faulty()) as server, connected(server.port) as sock:
         for _ in range(2):
-            sock.sendall(request("GET", "/secret?query", (("authorization", "Bearer mine"),)))
-            assert read_answer(sock).status == 500
+            sock.sendall(request("GET", "/secret?query", headers))
+            answer = read_answer(sock)
+            assert (answer.status, dict(answer.headers)["x-request-id"]) == (500, "mine-7")
     assert "broken inside" in caplog.text
     assert "mine" not in caplog.text
     assert "query" not in caplog.text
