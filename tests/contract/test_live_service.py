@@ -45,7 +45,7 @@ Meddle = Callable[[Request, Handle], Response]
 
 @pytest.fixture(params=["in-process"])
 def door(request: pytest.FixtureRequest) -> Literal["in-process"]:
-    """Without a Date header, so that the hours may go by; the last tests say what a door with one does."""
+    """One is enough: the hours that go by are not the door's."""
     return "in-process"
 
 
@@ -56,14 +56,21 @@ def hours(monkeypatch: pytest.MonkeyPatch) -> Hours:
 
 @pytest.fixture
 def live(new_stage: NewStage, hours: Hours) -> Stage:
-    return playing(new_stage, "live")
+    return playing(new_stage, hours, "live")
 
 
 def playing(
-    new_stage: NewStage, plays: Literal["reference", "live", "treacherous"], *, lag: int = 0, people: int = 4
+    new_stage: NewStage,
+    hours: Hours,
+    plays: Literal["reference", "live", "treacherous"],
+    *,
+    lag: int = 0,
+    people: int = 4,
 ) -> Stage:
-    policy = Policy(plays=plays, lag_seconds=lag)
-    return new_stage(MockTraining.generate(users=people, courses=3, policy=policy))
+    """A service for which the hours go by as well."""
+    mock = MockTraining.generate(users=people, courses=3, policy=Policy(plays=plays, lag_seconds=lag))
+    hours.on_wait.append(mock.clock.advance)
+    return new_stage(mock)
 
 
 def courses(stage: Stage) -> list[str]:
@@ -200,8 +207,7 @@ def test_a_proof_of_listed_people_is_none_of_everyone_and_none_of_another_format
 def test_a_treacherous_service_is_caught_and_no_other_course_is_ever_touched(
     new_stage: NewStage, hours: Hours, count: str, lag: int
 ) -> None:
-    stage = playing(new_stage, "treacherous", lag=lag)
-    hours.on_wait.append(lambda by: stage.mock.world.clock.advance(by))
+    stage = playing(new_stage, hours, "treacherous", lag=lag)
     if count == "not said":
         stage.tap.meddle = answering(silent)
     before, proof_plan = stage.mock.state(), plan(stage)
@@ -349,16 +355,16 @@ def test_a_call_for_everyone_that_reaches_another_course_proves_nothing(live: St
 
 
 def test_the_reference_server_is_never_proved(new_stage: NewStage, hours: Hours) -> None:
-    stage = playing(new_stage, "reference")
+    stage = playing(new_stage, hours, "reference")
     with pytest.raises(PlanMismatchError, match="reference server"):
         plan(stage)
     assert StateDirectory.existing() is None
 
 
 def test_a_plan_made_live_is_not_proved_where_the_reference_server_answers(
-    new_stage: NewStage, live: Stage
+    new_stage: NewStage, live: Stage, hours: Hours
 ) -> None:
-    proof_plan, reference = plan(live), playing(new_stage, "reference")
+    proof_plan, reference = plan(live), playing(new_stage, hours, "reference")
     with pytest.raises(PlanMismatchError):
         prove(reference, proof_plan)
     assert reference.tap.resets == []
@@ -367,7 +373,7 @@ def test_a_plan_made_live_is_not_proved_where_the_reference_server_answers(
 def test_a_course_of_more_than_five_people_is_none_to_be_sacrificed(
     new_stage: NewStage, hours: Hours
 ) -> None:
-    stage = playing(new_stage, "live", people=6)
+    stage = playing(new_stage, hours, "live", people=6)
     with pytest.raises(InvalidArgumentError, match="6 people"):
         plan(stage)
 
@@ -420,7 +426,8 @@ def dated(offset: timedelta, hours: Hours) -> Meddle:
     def meddle(request: Request, handle: Handle) -> Response:
         response = handle(request)
         when = format_datetime(hours.now().utc + offset, usegmt=True)
-        return evolve(response, headers=(*response.headers, ("date", when)))
+        headers = tuple((name, when if name == "date" else value) for name, value in response.headers)
+        return evolve(response, headers=headers)
 
     return meddle
 
