@@ -70,6 +70,8 @@ class OwnWorlds:
     policy: str = ""
     """The switches that the server gives its worlds, as far as it says so."""
     course: str = ""
+    _lost: str = ""
+    """Why no more worlds are asked for."""
 
     @contextmanager
     def one(self) -> Iterator[World]:
@@ -93,7 +95,9 @@ class OwnWorlds:
         return f"each in a demo world of its own{switches}, made over POST {WORLDS}, not in the world that is served"
 
     def _made(self) -> Mapping[str, Any]:
-        """The answer, which names the world. CannotRunError without one, and with none that says no."""
+        """The answer, which names the world. CannotRunError without one, and for a refusal."""
+        if self._lost:
+            raise CannotRunError(self._lost)
         asked = f"POST {WORLDS}"
         try:
             answer = self.wire.control("POST", "worlds", body={"seed": "demo", "now": NOON})
@@ -114,12 +118,14 @@ class OwnWorlds:
 
     def _remove(self, world_id: str) -> None:
         """Delete a world; if that fails, note it, for the findings are worth more than an error here."""
-        came = "not answered"
+        came = "cut short"
         try:
             answer = self.wire.control("DELETE", f"worlds/{world_id}")
             came = "" if answer.status in (200, 204, 404) else f"answered {answer.came}"
-        except (BrokenRuleError, CannotRunError) as fault:
-            came = f"not answered: {fault}"
+        except BrokenRuleError as fault:
+            came = f"not answered ({fault.came})"
+        except CannotRunError as fault:
+            came, self._lost = f"not answered ({fault})", str(fault)
         finally:
             if came:
                 secret = f" -H X-Training-Mock-Secret:${SECRET}" if self.wire.secret else ""
