@@ -135,6 +135,14 @@ def _add_address(command: argparse.ArgumentParser) -> None:
         help="a further name that clients may call the server by; repeatable",
     )
     group.add_argument(
+        "--allow-webhook-host",
+        action="append",
+        default=[],
+        type=_host,
+        metavar="NAME",
+        help="a host that webhooks may be delivered to; repeatable. Without a secret this machine is one in any case",
+    )
+    group.add_argument(
         "--engine",
         choices=("auto", "uvicorn", "stdlib"),
         default="auto",
@@ -208,7 +216,9 @@ def _serve(arguments: argparse.Namespace) -> int:
         secret=secret,
         allow_hosts=tuple(arguments.allow_host),
     ) as server:
-        print(f"training-mock listening on {server.url}", flush=True)
+        for host in arguments.allow_webhook_host:
+            mock.webhooks.allow(host)
+        print(f"training-mock listening on {server.address}", flush=True)
         while not stop.wait(_LOOK_UP):
             pass
     return 0
@@ -245,6 +255,10 @@ def _secret(path: Path | None) -> str | None:
     if path is None:
         return os.environ.get(SECRET_VARIABLE)
     try:
+        if os.name == "posix" and path.stat().st_mode & 0o077:
+            raise _UsageError(
+                f"others can read {path} or write to it, and it holds a secret: chmod 600 {path}"
+            )
         return path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from os import PathLike
@@ -55,6 +56,7 @@ class MockTraining:
         self.faults = Faults(check=self._strikes_somebody)
         """The script of faults: empty, until a test adds to it."""
         self._names = {token: name for name, token in tokens.items()}
+        self._is_closed = False
         self.worlds = Worlds(self)
         """Further worlds behind this one's doors, made over ``/_mock/worlds``; a request's token selects one."""
         self.among = self.worlds
@@ -201,6 +203,17 @@ class MockTraining:
             raise LookupError(f"this world has no token {name!r}, only {', '.join(sorted(self._tokens))}")
         return self._tokens[name]
 
+    def draw_tokens(self) -> None:
+        """Replace every token by one drawn at random; those there were open nothing any more."""
+        with self.world.lock:
+            drawn = {name: f"mock_{secrets.token_hex(24)}" for name in self._tokens}
+            known = self.world.tokens
+            self.world.tokens = {
+                digest(drawn[name]): known[digest(old)] for name, old in self._tokens.items()
+            }
+            self._tokens = drawn
+            self._names = {token: name for name, token in drawn.items()}
+
     def tokens(self) -> list[dict[str, Any]]:
         """Every token with its owner and permissions, as ``GET /_mock/tokens`` lists them."""
         with self.world.lock:
@@ -320,12 +333,20 @@ class MockTraining:
         return MockASGI(self)
 
     def serve(self, *, host: str = "127.0.0.1", port: int = 0, **options: Any) -> Server:
-        """Serve this world: ``with mock.serve() as server: server.url``. Port 0 picks a free one."""
+        """Serve this world: ``with mock.serve() as server: server.url``. Port 0 picks a free one.
+
+        With a ``secret`` it takes new tokens, drawn at random, since whoever has this package knows those it was
+        made with; and webhooks are delivered to no host but those that ``mock.webhooks.allow`` names afterwards.
+        """
         from mock_server.doors.serving import serve
 
         wanted("port", port, int, "a whole number, such as 0 for a free port")
         for each in options.get("allow_hosts", ()):
             wanted_host("allow_hosts", each)
+        if options.get("secret") is not None and not self._is_closed:
+            self._is_closed = True
+            self.draw_tokens()
+            self.webhooks.close()
         return serve(self, host=host, port=port, is_marked=self.policy.is_reference, **options)
 
     def __repr__(self) -> str:

@@ -35,7 +35,7 @@ def wanted_path(name: str, given: object, how: str = "a path, as text or a Path"
 def wanted_host(name: str, given: object) -> str:
     """A host's name or address, in lower case. ValueError for anything around it, for it would never match."""
     host = wanted(name, given, str, "a host name, such as localhost").lower()
-    if not host or set(host) & set("/@?#[] ") or host.count(":") == 1:
+    if not host or set(host) & set("/@?#[]* ") or host.count(":") == 1:
         raise ValueError(
             f"{name}: {given!r} given; give host names without scheme and port, such as localhost"
         )

@@ -105,6 +105,8 @@ class Worlds:
         """Take a world in. RefusedError if there is no room."""
         kept = _Kept(f"world_{secrets.token_hex(8)}", seed, rows, mock)
         mock.among = self
+        # One server, one answer to where webhooks may go.
+        mock.world.webhook_hosts = self._first.world.webhook_hosts
         with self._lock:
             self._check_room(rows)
             self._by_id[kept.id] = kept
@@ -142,7 +144,8 @@ def create_world(mock: MockTraining, request: Request) -> Response:
         made, rows = type(mock).demo(policy=policy, now=now), 0
     else:
         made, rows = _generated(mock, given, policy, now)
-    kept = mock.worlds.keep(_with_own_tokens(made), seed, rows)
+    made.draw_tokens()  # nobody else's, unlike those that follow from the seed
+    kept = mock.worlds.keep(made, seed, rows)
     answer = answers.ok(kept.described() | {"tokens": kept.mock.tokens()})
     return attrs.evolve(answer, status=201)
 
@@ -190,12 +193,3 @@ def _now(given: Fields) -> datetime | None:
     except ValueError:
         message = "now must be a moment with a time zone, such as 2026-11-30T09:00:00Z; it freezes the clock."
         raise invalid(message, "now") from None
-
-
-def _with_own_tokens(made: MockTraining) -> MockTraining:
-    """The same world behind tokens that are drawn at random instead of derived from its seed."""
-    old = {each["name"]: each["token"] for each in made.tokens()}
-    new = {name: f"mock_{secrets.token_hex(24)}" for name in old}
-    known = made.world.tokens
-    made.world.tokens = {digest(new[name]): known[digest(token)] for name, token in old.items()}
-    return type(made)(made.world, new)

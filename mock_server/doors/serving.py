@@ -56,17 +56,23 @@ class Guarded:
 class Server:
     """A running server. A context manager that stops it; `stop` may be called again without harm."""
 
-    def __init__(self, engine: _Engine, host: str, port: int) -> None:
+    def __init__(self, engine: _Engine, bound: str, port: int) -> None:
         self._engine = engine
         self._stopped = False
-        self.host = host
+        self._bound = bound
+        self.host = _reachable(bound)
         """Where clients on this machine reach it."""
         self.port = port
 
     @property
     def url(self) -> str:
         """The base URL for clients on this machine."""
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return _url(self.host, self.port)
+
+    @property
+    def address(self) -> str:
+        """What it listens on, in the form of a URL: 0.0.0.0 or [::] where that is every address of this machine."""
+        return _url(self._bound, self.port)
 
     def start(self) -> None:
         """Start and wait until it answers. ServeError if it does not."""
@@ -127,7 +133,7 @@ def serve(
     except BaseException:
         listener.close()
         raise
-    server = Server(running, _reachable(host), listener.getsockname()[1])
+    server = Server(running, host, listener.getsockname()[1])
     try:
         server.start()
     except BaseException:
@@ -199,6 +205,10 @@ def _engine(engine: Engine, listener: socket.socket, guarded: Guarded, limits: L
     from mock_server.doors.uvicorn import UvicornServer
 
     return UvicornServer(guarded, listener, limits, guarded.front)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _reachable(host: str) -> str:

@@ -1,7 +1,7 @@
 """The way out: webhook messages are posted to their receivers, outside the world's lock, by a thread of their own.
 
 The thread runs while there is something to send and ends by itself. Delivery is best effort: four attempts (P), and
-nothing but this machine is called unless its host is allowed.
+nothing but this machine, and not even that behind a secret, is called unless its host is allowed.
 """
 
 from __future__ import annotations
@@ -73,10 +73,18 @@ class Webhooks:
             raise ValueError(f"between must be from 0 s, not {between.total_seconds():g} s")
         self._pause = between.total_seconds()
 
+    def close(self) -> None:
+        """Let webhooks name no host, not even this machine, but those allowed from now on.
+
+        Called where other machines reach the server: they shall not reach through it what listens here alone.
+        """
+        with self._world.lock:
+            self._world.webhook_hosts.clear()
+
     def allow(self, host: str) -> None:
         """Let webhooks name, and be delivered to, a host beside this machine: its name without scheme and port.
 
-        ValueError for anything else.
+        ``localhost`` stands for all of loopback. ValueError for anything that is no host's name.
         """
         name = wanted_host("host", host)
         with self._world.lock:
@@ -141,7 +149,8 @@ def _post(message: Message) -> tuple[int, str]:
         "User-Agent": f"training-mock/{__version__}",
         SIGNATURE: signature(message.secret, payload),
     }
-    connection = kind(host, parts.port, timeout=_TIMEOUT)
+    # Named in any case: without one, http.client looks for it in the host, and finds one in ::1.
+    connection = kind(host, kind.default_port if parts.port is None else parts.port, timeout=_TIMEOUT)
     try:
         connection.request("POST", target, payload, headers)
         return connection.getresponse().status, ""

@@ -43,7 +43,7 @@ def rights(_world: World, actor: Actor, _body: object) -> Reach:
 
 
 def check_url(world: World, url: str) -> str:
-    """An http or https address on this machine, or on a host that the world's owner has allowed; else 400."""
+    """An http or https address on a host that the world's owner has allowed, loopback unless closed; else 400."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -58,10 +58,12 @@ def check_url(world: World, url: str) -> str:
     )
     if parts.scheme not in ("http", "https") or not host or bad:
         raise invalid("url must be http or https, with a host, without user name, space or fragment.", "url")
-    if not is_loopback(host) and host not in world.webhook_hosts:
+    allowed = world.webhook_hosts
+    if host not in allowed and not (is_loopback(host) and "localhost" in allowed):
+        own = "this machine" if "localhost" in allowed else "nobody, for other machines reach this server,"
         raise invalid(
-            f"url: {host[:100]} is not this machine, and webhooks are delivered to it alone unless the host is"
-            " allowed (mock.webhooks.allow in Python).",
+            f"url: webhooks are delivered to {own} unless the host is allowed, and {host[:100]} is not"
+            " (serve --allow-webhook-host, or mock.webhooks.allow in Python).",
             "url",
         )
     return url

@@ -51,8 +51,8 @@ class World:
     webhooks: dict[str, Webhook] = field(factory=dict)
     webhook_secrets: dict[str, int] = field(factory=dict)
     """How often each organisation has taken a new secret."""
-    webhook_hosts: set[str] = field(factory=set)
-    """Hosts beside this machine that webhooks may name; only who owns the process adds any."""
+    webhook_hosts: set[str] = field(factory=lambda: {"localhost"})
+    """Hosts that webhooks may name, localhost standing for all of loopback; only who owns the process adds any."""
     pending: deque[Message] = field(factory=deque)
     """Webhook messages that wait to be sent."""
     keys: Keys = field(factory=Keys)

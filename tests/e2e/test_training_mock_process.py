@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 from attrs import fields, frozen
 
-from mock_server import Policy, __version__
+from mock_server import MockTraining, Policy, __version__
 from mock_server.world.exporter_rows import COLUMNS
 from rawhttp import PATIENCE, Answer, connected, read_answer, request
 
 TRAINING_MOCK = [sys.executable, "-m", "mock_server"]
 AGENT = ("user-agent", "tests/1")
+WHO = "/accounts/user/v1/user:WhoAmI"
 ENGINES = ["stdlib", "uvicorn"]
 SOUND_ROW = "2026-01-01T00:00:00.5Z,,3,1,c1,,Forklift basics,a@example.org,Ann,Özdemir,u1,,33.3,0,\n"
 
@@ -58,7 +59,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(*arguments: str, environment: dict[str, str] | None = None) -> Iterator[Running]:
+def running(
+    *arguments: str, environment: dict[str, str] | None = None, address: str = r"127\.0\.0\.1"
+) -> Iterator[Running]:
     process = subprocess.Popen(
         [*TRAINING_MOCK, "serve", "--port", "0", *arguments],
         stdout=subprocess.PIPE,
@@ -69,7 +72,7 @@ def running(*arguments: str, environment: dict[str, str] | None = None) -> Itera
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        match = re.fullmatch(r"training-mock listening on http://127\.0\.0\.1:([0-9]+)\n", line)
+        match = re.fullmatch(rf"training-mock listening on http://{address}:([0-9]+)\n", line)
         assert match, line + process.communicate(timeout=PATIENCE)[1]
         yield Running(process, line, int(match.group(1)))
     finally:
@@ -177,6 +180,7 @@ def test_an_export_is_served_and_its_tokens_are_not_printed(tmp_path: Path) -> N
 def test_with_a_secret_the_control_plane_asks_for_it_and_never_prints_it(tmp_path: Path, place: str) -> None:
     path = tmp_path / "secret"
     path.write_text("open sesame\n")
+    path.chmod(0o600)
     arguments = ("--secret-file", str(path)) if place == "file" else ()
     environment = {"TRAINING_MOCK_SECRET": "open sesame"} if place == "environment" else None
     with running(*arguments, environment=environment) as server:
@@ -218,6 +222,18 @@ WRONG: list[tuple[Sequence[str], str]] = [
     ),
     (["serve", "--seed", "demo", "--users", "3"], "argument --users: not allowed with argument --seed"),
     (["serve", "--users", "3", "--progress", "x.csv"], "not allowed with argument"),
+    (
+        ["serve", "--allow-host", "*"],
+        "argument --allow-host: NAME: '*' given; give host names without scheme",
+    ),
+    (
+        ["serve", "--allow-host", "http://mock:80"],
+        "argument --allow-host: NAME: 'http://mock:80' given; give host names",
+    ),
+    (
+        ["serve", "--allow-webhook-host", "*"],
+        "argument --allow-webhook-host: NAME: '*' given; give host names without scheme",
+    ),
     (["serve", "--policy", "mercy=yes"], "there is no policy 'mercy'; the policies are everyone_permission"),
     (["serve", "--policy", "eligibility=all"], "'all' is not one of 'recorded', 'completed'"),
     (["serve", "--policy", "eligibility"], "is not of the form name=value"),
@@ -231,6 +247,37 @@ def test_what_is_wrong_is_said_in_one_line_and_exit_code_2(arguments: Sequence[s
     printed = failed(*arguments)
     assert message in printed
     assert printed.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has such modes")
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_a_secret_that_others_can_reach_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "secret"
+    path.write_text("open sesame\n")
+    path.chmod(mode)
+    printed = failed("serve", "--secret-file", str(path))
+    assert printed == (
+        f"training-mock: others can read {path} or write to it, and it holds a secret: chmod 600 {path}\n"
+    )
+
+
+def test_beyond_loopback_it_says_so_and_nobody_knows_its_tokens() -> None:
+    secret = ("x-training-mock-secret", "open sesame")
+    environment = {"TRAINING_MOCK_SECRET": "open sesame"}
+    arguments = ("--host", "0.0.0.0", "--allow-webhook-host", "receiver")
+    with running(*arguments, environment=environment, address=r"0\.0\.0\.0") as server:
+        listed = json.loads(server.get("/_mock/tokens", secret).body)["tokens"]
+        ours = {each["name"]: each["token"] for each in listed}
+        known = MockTraining.demo().token("admin")
+        assert server.get(WHO, ("authorization", f"Bearer {known}")).status == 401
+        bearer = ("authorization", f"Bearer {ours['admin']}")
+        assert server.get(WHO, bearer).status == 200
+        for host, status in (("127.0.0.1:9", 400), ("localhost", 400), ("receiver:9", 200)):
+            hook = {"url": f"http://{host}/", "trigger_events": ["TRIGGER_EVENT_TRAINING_COURSE_RESET"]}
+            headers = (AGENT, bearer, ("content-type", "application/json"))
+            with connected(server.port) as sock:
+                sock.sendall(request("POST", "/webhooks/v1/webhooks", headers, json.dumps(hook).encode()))
+                assert read_answer(sock).status == status, host
 
 
 def test_an_occupied_port_is_named_with_the_remedy() -> None:

@@ -1,0 +1,102 @@
+"""A server with a secret is reached by others: its tokens are nobody's guess, and it calls nobody unasked."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from datetime import timedelta
+
+import pytest
+
+from mock_server import MockTraining, Policy
+from mock_server.world.webhooks import RESET_EVENT
+from rawhttp import connected, read_answer, request
+from unit.mock_server.core.speaker import FORKLIFT, WHO, Speaker, course_id, recorded
+
+HOOKS, SECRET = "/webhooks/v1/webhooks", "open sesame"
+LOCAL = ["http://127.0.0.1:9/", "http://localhost/", "http://[::1]/hook"]
+
+
+def hook(mock: MockTraining, url: str) -> int:
+    return Speaker(mock).post(HOOKS, {"url": url, "trigger_events": [RESET_EVENT]}).status
+
+
+def test_with_a_secret_the_tokens_that_everybody_knows_open_nothing() -> None:
+    mock, known = MockTraining.demo(), MockTraining.demo().tokens()
+    with mock.serve(secret=SECRET):
+        ours = mock.tokens()
+        assert [each["name"] for each in ours] == [each["name"] for each in known]
+        assert not {each["token"] for each in ours} & {each["token"] for each in known}
+        assert Speaker(mock).get(WHO).status == 200
+        assert mock.calls.of("WhoAmI").once().token == "admin"
+        for each in known:
+            assert Speaker(mock, token=each["token"]).get(WHO).status == 401
+
+
+def test_two_servers_draw_tokens_of_their_own_and_one_world_draws_them_once() -> None:
+    one, other = MockTraining.demo(), MockTraining.demo()
+    with one.serve(secret=SECRET), other.serve(secret=SECRET):
+        tokens = one.tokens()
+        assert tokens != other.tokens()
+    with one.serve(secret=SECRET):
+        assert one.tokens() == tokens
+
+
+def test_without_a_secret_the_tokens_stay_as_they_are() -> None:
+    mock = MockTraining.demo()
+    with mock.serve():
+        assert mock.tokens() == MockTraining.demo().tokens()
+
+
+@pytest.mark.parametrize("url", LOCAL)
+def test_with_a_secret_no_webhook_goes_to_the_servers_own_machine_unless_it_is_allowed(url: str) -> None:
+    mock = MockTraining.demo()
+    assert hook(mock, url) == 200
+    with mock.serve(secret=SECRET):
+        assert hook(mock, url) == 400
+        mock.webhooks.allow("receiver.example")
+        assert hook(mock, url) == 400
+        assert hook(mock, "http://receiver.example/") == 200
+        mock.webhooks.allow("localhost")
+        assert hook(mock, url) == 200
+
+
+def test_what_holds_of_webhooks_holds_of_every_world_of_the_server() -> None:
+    mock = MockTraining.demo()
+    with mock.serve(secret=SECRET) as server, connected(server.port) as sock:
+        sock.sendall(request("POST", "/_mock/worlds", (("x-training-mock-secret", SECRET),)))
+        made = json.loads(read_answer(sock).body)
+        (token,) = [each["token"] for each in made["tokens"] if each["name"] == "admin"]
+        for url, allowed in (("http://127.0.0.1:9/", 400), ("http://receiver.example/", 200)):
+            mock.webhooks.allow("receiver.example")
+            body = {"url": url, "trigger_events": [RESET_EVENT]}
+            assert Speaker(mock, token=token).post(HOOKS, body).status == allowed
+
+
+@pytest.mark.parametrize(
+    ("url", "called"),
+    [
+        ("http://[::1]/hook", ("::1", 80)),
+        ("http://[::1]:9/hook", ("::1", 9)),
+        ("https://[::1]/hook", ("::1", 443)),
+        ("http://localhost", ("127.0.0.1", 80)),
+    ],
+)
+def test_a_webhook_is_delivered_to_the_host_and_port_it_names(
+    monkeypatch: pytest.MonkeyPatch, url: str, called: tuple[str, int]
+) -> None:
+    calls: list[tuple[str, int | None]] = []
+
+    def connect(connection: http.client.HTTPConnection) -> None:
+        calls.append((connection.host, connection.port))
+        raise OSError("nobody there")
+
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", connect)
+    monkeypatch.setattr(http.client.HTTPSConnection, "connect", connect)
+    mock = MockTraining.demo(policy=Policy(confirmation="off"))
+    mock.webhooks.pause(timedelta(0))
+    assert hook(mock, url) == 200
+    somebody = recorded(mock)[:1]
+    assert Speaker(mock).reset(course_id(mock), somebody, (FORKLIFT, 1)).status == 200
+    assert all(each.error == "OSError: nobody there" for each in mock.webhooks.wait())
+    assert set(calls) == {called}
