@@ -33,6 +33,10 @@ def put_state(mock: MockTraining, request: Request) -> Response:
     document = reading.json_body(request)
     if not isinstance(document, dict):
         raise invalid("The body must be a state document, as GET /_mock/state answers it.")
+    return _become(mock, document)
+
+
+def _become(mock: MockTraining, document: dict[str, Any]) -> Response:
     try:
         mock.become(document)
     except StateError as fault:
@@ -63,8 +67,7 @@ def compare_mark(mock: MockTraining, request: Request) -> Response:
 def return_to_mark(mock: MockTraining, request: Request) -> Response:
     """POST /_mock/marks/{name}: return to the state of then; the mark stays."""
     reading.no_body(request)
-    mock.rollback(mock.marks[_mark(mock, request)])
-    return answers.ok({})
+    return _become(mock, mock.marks[_mark(mock, request)])
 
 
 def drop_mark(mock: MockTraining, request: Request) -> Response:
