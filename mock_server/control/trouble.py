@@ -13,6 +13,7 @@ from attrs import evolve
 from mock_server.control.faults import Fault
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules.authentication import find_token
+from mock_server.rules.late_writes import LateWriteError
 from mock_server.rules.learning import NotAssignedError
 from mock_server.wire import answers
 from mock_server.wire.fields import camel
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _HTML = ("content-type", "text/html")
 _PAGE = b"<!doctype html><title>Bad gateway</title><p>The service did not answer in time."
+_BEHIND_ALL = "~"
+"""A page token behind every user id."""
 _SLOW, _PAUSE, _PIECES = 5.0, 0.5, 8
 
 
@@ -54,14 +57,24 @@ def _strike(mock: MockTraining, request: Request, fault: Fault) -> Response | No
             return Response(503, delivery=Delivery(dropped=True))
         case "rights_removed" | "token_revoked":
             _disarm(mock, request, fault)
-        case "user_deactivated":
-            mock.world.update_user(fault.user, status=Status.DEACTIVATED)
-        case "course_archived":
-            mock.world.update_course(fault.course, status=CourseStatus.ARCHIVED)
-        case "learner_writes":
-            with suppress(NotAssignedError):  # another fault may have taken them out of the course
-                mock.world.complete_course(fault.course, fault.user)
+        case _:
+            _change(mock, fault)
     return None
+
+
+def _change(mock: MockTraining, fault: Fault) -> None:
+    """Change whom or what the fault names; nothing where it has become impossible since the fault was added.
+
+    They may go by another name now, have left the course, or the clock may have been set back behind a reset (R22).
+    """
+    with suppress(LookupError, NotAssignedError, LateWriteError):
+        match fault.kind:
+            case "user_deactivated":
+                mock.world.update_user(fault.user, status=Status.DEACTIVATED)
+            case "course_archived":
+                mock.world.update_course(fault.course, status=CourseStatus.ARCHIVED)
+            case "learner_writes":
+                mock.world.complete_course(fault.course, fault.user)
 
 
 def _rate_limited(fault: Fault) -> Response:
@@ -140,7 +153,8 @@ def _token(request: Request, page: dict[str, Any], *, again: bool) -> str:
     asked = {camel(name): value for name, value in json.loads(request.body).items()}.get("pageToken", "")
     natural = page["next_page_token"]
     if again:
-        return str(asked or natural or page["users"][-1]["user_id"])
+        last = page["users"][-1]["user_id"] if page["users"] else _BEHIND_ALL
+        return str(asked or natural or last)
     return str(natural or f"{asked}~")
 
 
