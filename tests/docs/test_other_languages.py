@@ -22,11 +22,17 @@ def example(language: str) -> str:
     return str(found)
 
 
-def run(mock: MockTraining, command: list[str], text: str) -> str:
+@pytest.fixture(params=["", "open sesame"], ids=["open", "with a secret"])
+def secret(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def run(mock: MockTraining, command: list[str], text: str, secret: str) -> str:
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
-    with mock.serve() as server:
-        env = os.environ | {
+    with mock.serve(secret=secret or None) as server:
+        env = os.environ | ({"TRAINING_MOCK_SECRET": secret} if secret else {})
+        env |= {
             "SAFETYCULTURE_BASE_URL": server.url,
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
@@ -36,9 +42,9 @@ def run(mock: MockTraining, command: list[str], text: str) -> str:
     return done.stdout
 
 
-def test_the_javascript_example_resets_and_sees_what_changed() -> None:
+def test_the_javascript_example_resets_and_sees_what_changed(secret: str) -> None:
     mock = MockTraining.demo()
-    said = run(mock, ["node", "--input-type=module", "-"], example("javascript"))
+    said = run(mock, ["node", "--input-type=module", "-"], example("javascript"), secret)
     (entry,) = mock.audit
     reset = entry.users_updated
     assert said == f"{reset} users reset, {reset} records cleared\n"
@@ -46,9 +52,9 @@ def test_the_javascript_example_resets_and_sees_what_changed() -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_curl_example_says_who_it_is() -> None:
+def test_the_curl_example_says_who_it_is(secret: str) -> None:
     mock = MockTraining.demo()
-    said = run(mock, ["sh", "-eu"], example("sh"))
+    said = run(mock, ["sh", "-eu"], example("sh"), secret)
     assert '"user_id"' in said
     assert mock.calls.of("WhoAmI").once().status == 200
 
