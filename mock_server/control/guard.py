@@ -21,7 +21,8 @@ from mock_server.wire.message import Request
 HEADER = "x-training-mock-secret"
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
-_OPEN = "/_mock/health"
+HEALTH = "/_mock/health"
+"""Open to everybody, and answered whatever the server is busy with."""
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
@@ -111,7 +112,7 @@ class Guard:
     def _control(self, request: Request) -> RefusedError | None:
         # Decoded and anywhere in the path, so that no spelling of it slips by.
         segments = unquote(request.path).split("/")
-        if self.secret is None or request.path == _OPEN or "_mock" not in segments:
+        if self.secret is None or request.path == HEALTH or "_mock" not in segments:
             return None
         given = request.all_headers(HEADER)
         # Compared as bytes, since compare_digest refuses text beyond ASCII.

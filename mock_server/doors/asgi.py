@@ -1,18 +1,22 @@
 """The ASGI door: one thin application for uvicorn, hypercorn or ``httpx.ASGITransport``.
 
-``handle()`` is called inline, not in a thread. It is pure computation of a fraction of a millisecond to a
-few milliseconds; under the interpreter lock a thread would run it no sooner, and the hand-over alone costs as
-much as a small answer. The world's lock is held while computing, never while waiting, so the loop is not held
-up for long.
+On the vendor's wire ``handle()`` is called inline, not in a thread. It is pure computation of a fraction of a
+millisecond to a few milliseconds; under the interpreter lock a thread would run it no sooner, and the hand-over alone
+costs as much as a small answer. The control plane makes, compares and loads whole worlds, which takes seconds for a
+large one and holds the world's lock meanwhile: it is answered from a thread, and so is whatever else is asked until it
+has ended, so that the loop waits for no lock. Only the question whether the server is alive needs none.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
+from mock_server.control.guard import HEALTH
 from mock_server.doors.edge import BodyBuffer, Handler, framed
 from mock_server.wire.message import Delivery, Request, Response
 
@@ -37,6 +41,8 @@ class MockASGI:
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
+        self._under_control = 0
+        """Requests to the control plane that threads are about."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope. RuntimeError for a scope type that is not ASGI's."""
@@ -57,11 +63,53 @@ class MockASGI:
         if complete is None:
             return
         request = _read(scope, body)
-        response = self._handler.handle(request)
+        response = await self._answer(request)
         if response.delivery is None:
             await _write(request.method, response, send, close=not complete or _is_doubtful(request))
         else:
             await _deliver(request, response, response.delivery, scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        controls = request.path.startswith("/_mock/") and request.path != HEALTH
+        if not controls and (not self._under_control or request.path == HEALTH):
+            return self._handler.handle(request)
+        self._under_control += controls
+
+        def done() -> None:
+            self._under_control -= controls
+
+        return await _aside(lambda: self._handler.handle(request), done)
+
+
+async def _aside(work: Callable[[], Response], done: Callable[[], None]) -> Response:
+    """Let a thread work. ``done`` is called on the loop when it has ended, also if nobody waits any more.
+
+    The thread is one of its own and a daemon: a pool could be full of those that wait for a lock, and would keep
+    the process from ending.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Response] = loop.create_future()
+
+    def settle(made: Response | Exception) -> None:
+        done()
+        if answer.done():  # whoever waited has been cancelled
+            return
+        if isinstance(made, Exception):
+            answer.set_exception(made)
+        else:
+            answer.set_result(made)
+
+    def run() -> None:
+        made: Response | Exception
+        try:
+            made = work()
+        except Exception as fault:
+            made = fault
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, made)
+
+    threading.Thread(target=run, name="training-mock control", daemon=True).start()
+    return await answer
 
 
 async def _fill(body: BodyBuffer, receive: Receive) -> bool | None:

@@ -1,0 +1,143 @@
+"""What a server grants its clients, the same under both engines: times, room, and an end that is told."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+
+import pytest
+
+from mock_server.doors.edge import Limits
+from mock_server.doors.serving import Engine, Server, serve
+from mock_server.wire.message import Delivery, Request, Response
+from rawhttp import PATIENCE, connected, everything, read_answer, request, statuses
+
+
+class Hello:
+    def handle(self, request: Request) -> Response:
+        return Response(200, (), request.path.encode())
+
+
+@pytest.fixture(params=["stdlib", "uvicorn"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    chosen: Engine = request.param
+    return chosen
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait for what must come; long patience, since a busy machine is no fault."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def health(server: Server) -> int:
+    with connected(server.port) as sock:
+        sock.sendall(request("GET", "/_mock/health"))
+        return read_answer(sock).status
+
+
+def test_a_request_that_does_not_arrive_in_time_is_answered_408(engine: Engine) -> None:
+    with serve(Hello(), engine=engine, limits=Limits(head=0.05, body=0.05)) as server:
+        for half in (b"GET / HT", b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nx"):
+            with connected(server.port) as sock:
+                sock.sendall(half)
+                assert read_answer(sock).status == 408
+                assert sock.recv(1) == b""
+
+
+def test_each_request_of_a_connection_has_its_time(engine: Engine) -> None:
+    limits = Limits(head=1.0, body=1.0)
+    post = request("POST", "/slow", body=b"xy")
+    end = time.monotonic() + 1.5
+    with serve(Hello(), engine=engine, limits=limits) as server, connected(server.port) as sock:
+        while time.monotonic() < end:
+            for part in (post[:10], post[10:-1], post[-1:]):
+                sock.sendall(part)
+                time.sleep(0.05)
+            assert read_answer(sock).body == b"/slow"
+
+
+def test_the_time_that_an_answer_takes_is_not_the_clients(engine: Engine) -> None:
+    class Slow:
+        def handle(self, request: Request) -> Response:
+            return Response(200, (), b"late", Delivery(delay=1.0))
+
+    limits = Limits(idle=0.5, head=0.5, body=0.5)
+    with serve(Slow(), engine=engine, limits=limits) as server, connected(server.port) as sock:
+        sock.sendall(request("GET", "/"))
+        assert read_answer(sock).body == b"late"
+
+
+def test_a_body_has_a_time_of_its_own(engine: Engine) -> None:
+    body = b"x" * 9
+    with (
+        serve(Hello(), engine=engine, limits=Limits(head=0.05)) as server,
+        connected(server.port) as sock,
+    ):
+        sock.sendall(request("POST", "/late", (("content-length", "9"),)))
+        time.sleep(0.2)
+        sock.sendall(body)
+        assert read_answer(sock).body == b"/late"
+
+
+def test_a_refused_client_sees_the_end_though_it_keeps_its_own_side_open(engine: Engine) -> None:
+    limits = Limits(linger=2 * PATIENCE)
+    with serve(Hello(), engine=engine, limits=limits) as server, connected(server.port) as sock:
+        sock.sendall(b"nonsense\r\n\r\n")
+        assert statuses(b"".join(iter(lambda: sock.recv(1024), b""))) == [400]
+
+
+def test_a_dripping_client_does_not_stretch_the_time_it_is_given(engine: Engine) -> None:
+    with serve(Hello(), engine=engine, limits=Limits(head=0.2)) as server, connected(server.port) as sock:
+        sock.settimeout(0.01)
+        end = time.monotonic() + PATIENCE
+        received = b""
+        with contextlib.suppress(ConnectionError):
+            while not received:
+                assert time.monotonic() < end
+                sock.sendall(b"a")
+                with contextlib.suppress(TimeoutError):
+                    received = sock.recv(100)
+        assert statuses(received) in ([408], [])
+
+
+def test_an_idle_connection_is_closed_without_a_word(engine: Engine) -> None:
+    with serve(Hello(), engine=engine, limits=Limits(idle=0.05)) as server:
+        with connected(server.port) as sock:
+            assert sock.recv(1) == b""
+        with connected(server.port) as sock:
+            sock.sendall(request("GET", "/once"))
+            assert read_answer(sock).body == b"/once"
+            assert sock.recv(1) == b""
+
+
+@pytest.mark.parametrize("headers", [(), (("connection", "close"),)])
+def test_a_client_that_does_not_read_is_given_up(
+    engine: Engine, headers: tuple[tuple[str, str], ...]
+) -> None:
+    class Much:
+        def handle(self, request: Request) -> Response:
+            return Response(200, (), b"x" * (50_000_000 if request.path == "/much" else 1))
+
+    limits = Limits(answer=0.05, connections=1)
+    with serve(Much(), engine=engine, limits=limits) as server, connected(server.port) as sock:
+        sock.sendall(request("GET", "/much", headers))
+        # Its place is free again once the server has given it up.
+        eventually(lambda: health(server) == 200)
+
+
+def test_one_connection_too_many_is_answered_503_and_the_others_live_on(engine: Engine) -> None:
+    with (
+        serve(Hello(), engine=engine, limits=Limits(connections=2)) as server,
+        connected(server.port) as first,
+        connected(server.port) as second,
+    ):
+        for sock in (first, second):
+            sock.sendall(request("GET", "/in"))
+            assert read_answer(sock).status == 200
+        assert statuses(everything(server.port, b"")) == [503]
+        first.sendall(request("GET", "/still"))
+        assert read_answer(first).body == b"/still"
