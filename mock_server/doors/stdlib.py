@@ -27,6 +27,8 @@ _PIECE = 64 * 1024
 _BACKLOG = 512
 _AFTER_ERROR = 0.05
 _CONNECTIONS = 512
+# Those that are told so at the same time; more are closed without a word.
+_MOST_TURNED_AWAY = 64
 
 
 class _Stream:
@@ -97,10 +99,20 @@ class _Connection:
 
     def run(self) -> None:
         """Serve until the connection ends; a client that left or was too slow is no fault."""
+        self._live(self._serve)
+
+    def turn_away(self) -> None:
+        """Refuse the client for want of room."""
+        self._live(lambda: self._part("GET", self._server.busy()))
+
+    def _serve(self) -> None:
+        while self._next_request():
+            pass
+
+    def _live(self, life: Callable[[], object]) -> None:
         try:
             with contextlib.suppress(OSError, EOFError):
-                while self._next_request():
-                    pass
+                life()
         finally:
             # In this order, so that a client who sees the end may come in again at once.
             self._server.forget(self)
@@ -217,6 +229,7 @@ class StdlibServer:
         self._handler = handler
         self._listener = listener
         self._connections: set[_Connection] = set()
+        self._turned_away: set[_Connection] = set()
         self._changed = threading.Condition()
         self._waker, self._wakened = socket.socketpair()
         self._acceptor = threading.Thread(target=self._accept, name="training-mock accept", daemon=True)
@@ -241,17 +254,18 @@ class StdlibServer:
 
     def _all(self, action: Callable[[_Connection], None]) -> None:
         with self._changed:
-            for connection in self._connections:
+            for connection in (*self._connections, *self._turned_away):
                 action(connection)
 
     def _empty_within(self, seconds: float) -> bool:
         with self._changed:
-            return self._changed.wait_for(lambda: not self._connections, seconds)
+            return self._changed.wait_for(lambda: not (self._connections or self._turned_away), seconds)
 
     def forget(self, connection: _Connection) -> None:
         """A connection has ended."""
         with self._changed:
             self._connections.discard(connection)
+            self._turned_away.discard(connection)
             self._changed.notify_all()
 
     def answer(self, request: Request) -> Response:
@@ -286,24 +300,26 @@ class StdlibServer:
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = _Connection(self, sock)
-        if not self._begin(connection):
-            self._turn_away(sock)
+        if self._begin(connection, connection.run, self._connections, self._most):
+            return
+        if not self._begin(connection, connection.turn_away, self._turned_away, _MOST_TURNED_AWAY):
+            sock.close()
 
-    def _begin(self, connection: _Connection) -> bool:
-        """Serve a connection in a thread of its own, if there is room for one more."""
+    def _begin(
+        self, connection: _Connection, life: Callable[[], None], among: set[_Connection], most: int
+    ) -> bool:
+        """Let a connection live in a thread of its own, if there is room for one more among such."""
         with self._changed:
-            if len(self._connections) >= self._most:
+            if len(among) >= most:
                 return False
-            self._connections.add(connection)
+            among.add(connection)
         try:
-            threading.Thread(target=connection.run, name="training-mock connection", daemon=True).start()
+            threading.Thread(target=life, name="training-mock connection", daemon=True).start()
         except RuntimeError:  # the system grants no more threads
             self.forget(connection)
             return False
         return True
 
-    def _turn_away(self, sock: socket.socket) -> None:
-        busy = http1.refusal(http1.too_many(len(self._connections)), self.front)
-        with sock, contextlib.suppress(OSError):
-            sock.settimeout(0)
-            sock.send(self.render("GET", busy, close=True))
+    def busy(self) -> Response:
+        """The answer to a client for whom there is no room."""
+        return http1.refusal(http1.too_many(len(self._connections)), self.front)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import pytest
 
 from mock_server.doors.edge import Limits
 from mock_server.doors.serving import Engine, Server, serve
+from mock_server.doors.stdlib import StdlibServer
 from mock_server.wire.message import Delivery, Request, Response
 from rawhttp import PATIENCE, connected, everything, read_answer, request, statuses
 
@@ -141,3 +143,40 @@ def test_one_connection_too_many_is_answered_503_and_the_others_live_on(engine: 
         assert statuses(everything(server.port, b"")) == [503]
         first.sendall(request("GET", "/still"))
         assert read_answer(first).body == b"/still"
+
+
+def test_one_connection_too_many_reads_why_however_much_it_sends(engine: Engine) -> None:
+    large = request("POST", "/large", body=b"x" * 300_000)
+    with (
+        serve(Hello(), engine=engine, limits=Limits(connections=1)) as server,
+        connected(server.port) as first,
+    ):
+        first.sendall(request("GET", "/in"))
+        assert read_answer(first).status == 200
+        for _ in range(20):
+            with connected(server.port) as sock:
+                sock.sendall(large)
+                assert read_answer(sock).status == 503
+
+
+def test_those_turned_away_do_not_keep_a_server_from_stopping(engine: Engine) -> None:
+    server = serve(Hello(), engine=engine, limits=Limits(connections=0, linger=2 * PATIENCE))
+    with connected(server.port) as sock:
+        assert read_answer(sock).status == 503
+        server.stop(grace=2 * PATIENCE)
+        assert sock.recv(1) == b""
+
+
+def test_an_answer_in_pieces_waits_for_no_acknowledgement() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    server = StdlibServer(Hello(), listener)
+    server.start()
+    try:
+        with connected(port) as sock:
+            sock.sendall(request("GET", "/"))
+            assert read_answer(sock).status == 200
+            (connection,) = server._connections
+            assert connection._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    finally:
+        server.stop(grace=PATIENCE)

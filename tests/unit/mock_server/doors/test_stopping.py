@@ -4,14 +4,60 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 
+import pytest
+from attrs import define, field
+
 from mock_server import MockTraining
+from mock_server.doors.serving import Engine, serve
 from mock_server.doors.uvicorn import UvicornServer
-from rawhttp import PATIENCE
+from mock_server.wire.message import Delivery, Request, Response
+from rawhttp import PATIENCE, connected, everything, request
 
 CLIENTS = 8
+HALF = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nx"
+
+
+@define
+class Held:
+    """A handler whose answers wait until they are let go, or take their time on the line."""
+
+    entered: threading.Event = field(factory=threading.Event)
+    let_go: threading.Event = field(factory=threading.Event)
+
+    def handle(self, request: Request) -> Response:
+        if request.path == "/_mock/held":
+            self.entered.set()
+            assert self.let_go.wait(PATIENCE)
+        if request.path == "/slow":
+            self.entered.set()
+            return Response(200, (), b"late", Delivery(delay=2 * PATIENCE))
+        return Response(200)
+
+
+@pytest.mark.parametrize("engine", ["stdlib", "uvicorn"])
+@pytest.mark.parametrize("data", [HALF, request("GET", "/slow"), request("GET", "/_mock/held")])
+def test_what_outlasts_the_grace_is_cut_without_a_word(
+    engine: Engine, data: bytes, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = Held()
+    server = serve(held, engine=engine)
+    with caplog.at_level(logging.DEBUG, "uvicorn"), connected(server.port) as sock:
+        sock.sendall(data)
+        if data is HALF:
+            everything(server.port, request("GET", "/", (("connection", "close"),)))
+        else:
+            assert held.entered.wait(PATIENCE)
+        caplog.clear()
+        server.stop(grace=0.05)
+        with contextlib.suppress(ConnectionError):
+            assert sock.recv(1000) == b""
+        held.let_go.set()
+    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_what_is_accepted_while_the_server_stops_is_closed() -> None:
