@@ -53,6 +53,7 @@ class _Kept:
         return {
             "id": self.id,
             "seed": self.seed,
+            "policy": _switched(world.policy),
             "organisation_id": world.main.id,
             "users": len(world.users),
             "courses": len(world.courses),
@@ -64,6 +65,8 @@ class Worlds:
 
     def __init__(self, first: MockTraining) -> None:
         self._first = first
+        self.policy = first.policy
+        """What the server was started with: further worlds decide alike, whatever becomes of the first one."""
         self._by_id: dict[str, _Kept] = {}
         self._lock = Lock()
 
@@ -137,7 +140,7 @@ def create_world(mock: MockTraining, request: Request) -> Response:
     body = reading.json_body(request) if request.body or request.too_large else {}
     given = Fields.read(body, _FIELDS)
     seed = given.choice("seed", ("demo", "generated")) if given.has("seed") else "demo"
-    policy, now = _policy(given.values.get("policy", {})), _now(given)
+    policy, now = _policy(given.values.get("policy", {}), mock.worlds.policy), _now(given)
     if seed == "demo":
         _refuse_sizes(given)
         mock.worlds.check_room(0)
@@ -175,14 +178,20 @@ def _generated(
     return made, users * courses
 
 
-def _policy(given: object) -> Policy:
+def _policy(given: object, otherwise: Policy) -> Policy:
     known = tuple(each.name for each in attrs.fields(Policy))
     if not isinstance(given, dict) or not given.keys() <= set(known):
         raise invalid(f"policy must be an object with some of these fields: {', '.join(known)}.", "policy")
     try:
-        return Policy(**given)
+        return attrs.evolve(otherwise, **given)
     except (ValueError, TypeError) as error:
         raise invalid(f"{error}.", "policy") from None
+
+
+def _switched(policy: Policy) -> dict[str, Any]:
+    """The switches that are not as they are without being told."""
+    usual = attrs.asdict(Policy())
+    return {name: value for name, value in attrs.asdict(policy).items() if value != usual[name]}
 
 
 def _now(given: Fields) -> datetime | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 from urllib.request import Request as UrlRequest
 from urllib.request import urlopen
 
 import pytest
 
-from mock_server import MockTraining
+from mock_server import MockTraining, Policy
 from mock_server.control import worlds
 from mock_server.wire.message import Request, Response
 
@@ -148,6 +149,26 @@ def test_a_world_takes_policy_and_moment(mock: MockTraining) -> None:
     assert ask(mock, "POST", RESET, body, mock.token("admin"))[0] == 428
     (kept,) = mock.worlds.all()
     assert kept.mock.audit[0].at.isoformat() == "2027-01-31T09:00:00+00:00"
+
+
+def test_a_world_decides_as_the_server_was_told_to_unless_it_is_told_otherwise() -> None:
+    mock = MockTraining.demo(policy=Policy(eligibility="completed", confirmation="off"))
+    mock.lag = timedelta(minutes=30)  # of the first world alone, and later
+    assert new_world(mock)["policy"] == {"eligibility": "completed", "confirmation": "off"}
+    generated = {"seed": "generated", "users": 5, "courses": 2}
+    assert new_world(mock, generated)["policy"] == {"eligibility": "completed", "confirmation": "off"}
+    told = new_world(mock, {"policy": {"confirmation": "required", "late_writes": "accepted"}})
+    assert told["policy"] == {"eligibility": "completed", "late_writes": "accepted"}
+    assert [each.mock.policy.eligibility for each in mock.worlds.all()] == ["completed"] * 3
+    assert not any(each.mock.lag for each in mock.worlds.all())
+    course = mock.world.course("Forklift basics").id
+    body = {"courseId": course, "allUsers": True}
+    assert ask(mock, "POST", RESET, body, token(told))[0] == 428
+    assert ask(mock, "POST", RESET, body, mock.token("admin"))[0] == 200
+
+
+def test_a_server_that_was_told_nothing_names_no_switch(mock: MockTraining) -> None:
+    assert new_world(mock)["policy"] == {}
 
 
 def test_a_deleted_world_is_gone(mock: MockTraining) -> None:
