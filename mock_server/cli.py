@@ -25,6 +25,7 @@ from mock_server.mock import MockTraining, TokenName
 from mock_server.policy import Policy
 from mock_server.rehearsal import RehearsalError
 from mock_server.wanted import wanted_host
+from mock_server.world.evidence_files import BEGUN, MANIFEST
 from mock_server.world.exporter_rows import ExporterCsvError
 
 _USAGE_ERROR = 2
@@ -99,7 +100,8 @@ def _parser() -> argparse.ArgumentParser:
             "rehearse",
             help="run a script against a server of its own and say what it would have done",
             description="Run a command with SAFETYCULTURE_BASE_URL and SAFETYCULTURE_API_TOKEN set to a fresh server,"
-            " for this command alone, and print what it asked and what has changed. The exit code is the command's.",
+            " for this command alone, and print what it asked and what has changed. The exit code is the command's, or"
+            " 128 and the number of the signal that ended it.",
             allow_abbrev=False,
         )
     )
@@ -238,16 +240,20 @@ def _allow_connections() -> None:
 
 
 def _openapi(_: argparse.Namespace) -> int:
+    _print(json.dumps(document(), indent=2))
+    return 0
+
+
+def _print(text: str) -> None:
     try:
-        print(json.dumps(document(), indent=2), flush=True)
+        print(text, flush=True)
     except BrokenPipeError:  # whoever reads it has seen enough; Python would flush once more on its way out
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
 
 
 def _compare(arguments: argparse.Namespace) -> int:
     comparison = compare(Reader.to(arguments.live, os.environ.get(TOKEN_VARIABLE, "")))
-    print(as_json(comparison) if arguments.json else as_table(comparison), flush=True)
+    _print(as_json(comparison) if arguments.json else as_table(comparison))
     return 1 if comparison.is_alarming else 0
 
 
@@ -277,9 +283,11 @@ def _world(arguments: argparse.Namespace) -> MockTraining:
     if arguments.users is None and (arguments.courses is not None or arguments.random_seed is not None):
         raise _UsageError("--courses and --random-seed shape a generated organisation: give --users as well")
     if arguments.progress is not None:
-        return _said(MockTraining.from_exporter_csv(arguments.progress, policy=policy), arguments.progress)
+        return _exported(arguments.progress, policy)
     if arguments.evidence is not None:
-        return _said(MockTraining.from_evidence(arguments.evidence, policy=policy), arguments.evidence)
+        return _loaded(
+            arguments.evidence, lambda: MockTraining.from_evidence(arguments.evidence, policy=policy)
+        )
     if arguments.users is not None:
         return MockTraining.generate(
             users=arguments.users,
@@ -290,18 +298,38 @@ def _world(arguments: argparse.Namespace) -> MockTraining:
     return MockTraining.demo(policy=policy)
 
 
-def _said(mock: MockTraining, source: Path) -> MockTraining:
-    """Say what was loaded, beside what a program reads on standard output."""
-    print(f"training-mock: {rehearsal.loaded(mock, str(source))}", file=sys.stderr, flush=True)
+def _exported(path: Path, policy: Policy) -> MockTraining:
+    try:
+        return _loaded(path, lambda: MockTraining.from_exporter_csv(path, policy=policy))
+    except ExporterCsvError as error:
+        folder = path if path.is_dir() else path.parent
+        if not any((folder / each).exists() for each in (MANIFEST, BEGUN)):
+            raise
+        raise _UsageError(
+            f"{error}\n  it stands in an evidence pack: load that with --evidence {folder}"
+        ) from None
+
+
+def _loaded(source: Path, load: Callable[[], MockTraining]) -> MockTraining:
+    """Say what is being loaded, as it may take a while, and then what was; beside what a program reads."""
+    if source.exists():
+        _tell(f"loading {source}")
+    mock = load()
+    for line in rehearsal.loaded(mock, str(source)):
+        _tell(line)
     return mock
+
+
+def _tell(line: str) -> None:
+    print(f"training-mock: {line}", file=sys.stderr, flush=True)
 
 
 def _rehearse(arguments: argparse.Namespace) -> int:
     mock = _world(arguments)
     before = mock.state()
-    code = rehearsal.run(mock, arguments.script, arguments.token)
-    print(rehearsal.story(mock, before, code), flush=True)
-    return code
+    ending = rehearsal.run(mock, arguments.script, arguments.token)
+    _print(rehearsal.story(mock, before, ending))
+    return ending.code
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

@@ -3,61 +3,86 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
+from mock_server import script
 from mock_server.mock import MockTraining, TokenName
+from mock_server.script import Ending, listening
 from mock_server.world.differences import brief
 from mock_server.world.ledger import AuditEntry
 
 URL_VARIABLE, TOKEN_VARIABLE = "SAFETYCULTURE_BASE_URL", "SAFETYCULTURE_API_TOKEN"
 RECORDS_VARIABLE = "TRAINING_SDK_STATE_DIR"
 """Where a script keeps journals, evidence and audit log: what was only rehearsed must not stand among what was done."""
-_SHOWN = 40
+_NO_PROXY = ("NO_PROXY", "no_proxy")
+_SHOWN, _TITLES = 40, 3
 
 
 class RehearsalError(Exception):
     """A script that could not be started; the message names the remedy."""
 
 
-def run(mock: MockTraining, command: Sequence[str], token: TokenName) -> int:
-    """Run a command with the server's address and a token in its environment alone; its exit code.
+def run(mock: MockTraining, command: Sequence[str], token: TokenName) -> Ending:
+    """Run a command with the server's address and a token in its environment alone.
 
-    Its records are kept in a directory of this rehearsal, which goes with it. RehearsalError if it cannot be started.
+    Its records are kept in a directory of this rehearsal, which goes with it, also where a signal ends both.
+    RehearsalError if it cannot be started.
     """
-    with mock.serve() as server, tempfile.TemporaryDirectory(prefix="rehearsal-") as records:
-        spared = ",".join(filter(None, (os.environ.get("NO_PROXY"), server.host)))
+    with (
+        listening() as received,
+        mock.serve() as server,
+        tempfile.TemporaryDirectory(prefix="rehearsal-") as records,
+    ):
+        spared = ",".join(dict.fromkeys(filter(None, (*map(os.environ.get, _NO_PROXY), server.host))))
         own = {
             URL_VARIABLE: server.url,
             TOKEN_VARIABLE: mock.token(token),
             RECORDS_VARIABLE: records,
-            "NO_PROXY": spared,
-            "no_proxy": spared,
+            **dict.fromkeys(_NO_PROXY, spared),
         }
         try:
-            done = subprocess.run(list(command), env=os.environ | own, check=False)  # noqa: S603 - what was asked for
+            return script.run(command, os.environ | own, received)
         except OSError as error:
             raise RehearsalError(f"{command[0]} cannot be started: {error.strerror}") from None
-    return done.returncode
 
 
-def loaded(mock: MockTraining, source: str) -> str:
-    """What a world was loaded with, said loudly where that is nothing."""
-    rosters = [each.roster for each in mock.world.main.progress.courses.values()]
+def loaded(mock: MockTraining, source: str) -> list[str]:
+    """What a world was loaded with, line by line; loudly where that is nothing, or says two things of one course."""
+    courses = mock.world.main.progress.courses
+    rosters = [each.roster for each in courses.values()]
     rows, people = sum(map(len, rosters)), len(set().union(*rosters))
     if not rows:
-        return f"WARNING: {source} holds no rows: nobody is in this world but the staff that own the tokens"
-    return f"loaded {rows} rows of {people} people in {len(rosters)} courses from {source}"
+        return [f"WARNING: {source} holds no rows: nobody is in this world but the staff that own the tokens"]
+    said = f"loaded {rows} rows of {people} people in {len(rosters)} courses from {source}"
+    return [said, *islice(_titles(mock, source), _SHOWN)]
 
 
-def story(mock: MockTraining, before: dict[str, Any], code: int) -> str:
-    """What the script asked and what has changed since ``before``."""
+def _titles(mock: MockTraining, source: str) -> Iterator[str]:
+    for course in mock.world.courses:
+        enrolments = mock.world.main.progress[course.id].enrolments.values()
+        others = {each.identity.course_title for each in enrolments if each.identity} - {course.title}
+        if others:
+            listed = ", ".join(map(repr, sorted(others)[:_TITLES]))
+            yield (
+                f"WARNING: {source} has {len(others) + 1} titles for the course {course.id}: it is"
+                f" {course.title!r} here, and {listed} elsewhere"
+            )
+
+
+def story(mock: MockTraining, before: dict[str, Any], ending: Ending) -> str:
+    """What the script asked, as far as the journal goes back, and what has changed since ``before``."""
     asked = Counter((each.operation or "(no operation)", each.status) for each in mock.calls)
-    lines = [f"The script ended with exit code {code}."]
-    lines += _part("requests", [f"{name} -> {status}: {count}" for (name, status), count in asked.items()])
+    requests = [f"{name} -> {status}: {count}" for (name, status), count in asked.items()]
+    if mock.calls.dropped:
+        requests.insert(
+            0, f"{mock.calls.dropped} earlier ones, which the journal no longer holds; after them:"
+        )
+    lines = [ending.said]
+    lines += _part("requests", requests)
     lines += _part("resets", map(_reset(mock), mock.audit))
     sent = mock.outbox[len(before["outbox"]) :]
     lines += _part("notifications", [f"{len(sent)} sent"] if sent else [])

@@ -146,4 +146,4 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def _wrong(path: Path, what: str) -> ExporterCsvError:
-    return ExporterCsvError(str(path), (Problem(1, "", what),))
+    return ExporterCsvError(str(path), (Problem(0, "", what),))

@@ -44,7 +44,7 @@ def build_exporter_csv(path: str | PathLike[str], *, now: datetime | None = None
         with Path(source).open("rb") as file:
             rows = parse(_decoded(file, source), source)
     except OSError as error:
-        raise ExporterCsvError(source, (Problem(1, "", f"cannot be read: {error.strerror}"),)) from None
+        raise ExporterCsvError(source, (Problem(0, "", f"cannot be read: {error.strerror}"),)) from None
     return build_rows(rows, now=now)
 
 

@@ -59,12 +59,14 @@ class Problem:
     """One thing wrong with a file."""
 
     line: int
-    """Of the physical file, from 1; that of a row is where the row begins."""
+    """Of the physical file, from 1; that of a row is where the row begins. 0 where the file itself is meant."""
     column: str
     """"" where the whole line is meant."""
     message: str
 
     def __str__(self) -> str:
+        if not self.line:
+            return self.message
         return f"line {self.line}{f', column {self.column}' if self.column else ''}: {self.message}"
 
 

@@ -237,7 +237,7 @@ WRONG: list[tuple[Sequence[str], str]] = [
     (["serve", "--policy", "mercy=yes"], "there is no policy 'mercy'; the policies are everyone_permission"),
     (["serve", "--policy", "eligibility=all"], "'all' is not one of 'recorded', 'completed'"),
     (["serve", "--policy", "eligibility"], "is not of the form name=value"),
-    (["serve", "--progress", "missing.csv"], "missing.csv: line 1: cannot be read: No such file"),
+    (["serve", "--progress", "missing.csv"], "missing.csv: cannot be read: No such file"),
     (["serve", "--secret-file", "missing"], "the secret file missing cannot be read: No such file"),
 ]
 

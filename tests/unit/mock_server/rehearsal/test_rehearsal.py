@@ -12,8 +12,10 @@ import pytest
 
 from mock_server import ExporterCsvError, MockTraining, rehearsal
 from mock_server.cli import main
+from mock_server.control import journal
+from mock_server.script import Ending
 from mock_server.world.exporter_rows import COLUMNS
-from unit.mock_server.core.speaker import ATTEMPTS, FORKLIFT, Speaker, course_id
+from unit.mock_server.core.speaker import ATTEMPTS, FORKLIFT, WHO, Speaker, course_id
 from unit.mock_server.core.test_lessons_and_slides import ANSWERS, EVENTS, LESSONS, SLIDES, items
 
 SCRIPT = """
@@ -185,7 +187,7 @@ def test_only_the_child_gets_the_address(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("SAFETYCULTURE_BASE_URL", "https://the.live.example")
     mock = MockTraining.demo()
     check = "import os; assert os.environ['SAFETYCULTURE_BASE_URL'].startswith('http://127.0.0.1:')"
-    assert rehearsal.run(mock, [sys.executable, "-c", check], "learner") == 0
+    assert rehearsal.run(mock, [sys.executable, "-c", check], "learner").code == 0
     assert os.environ["SAFETYCULTURE_BASE_URL"] == "https://the.live.example"
 
 
@@ -193,4 +195,69 @@ def test_an_export_without_rows_is_said_loudly(tmp_path: Path) -> None:
     path = tmp_path / "export.csv"
     path.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
     mock = MockTraining.from_exporter_csv(path)
-    assert rehearsal.loaded(mock, "export.csv").startswith("WARNING: export.csv holds no rows")
+    (said,) = rehearsal.loaded(mock, "export.csv")
+    assert said.startswith("WARNING: export.csv holds no rows")
+
+
+def test_a_course_of_two_titles_is_said_with_both(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    rows = [
+        ("c1", "Forklift", "a"),
+        ("c1", "Fork lift", "b"),
+        ("c1", "Forklift", "c"),
+        ("c2", "Ladders", "a"),
+    ]
+    cells = [f",,1,0,{course},,{title},,,,{user},,0,0," for course, title, user in rows]
+    path.write_text("\n".join([",".join(COLUMNS), *cells]) + "\n", encoding="utf-8")
+    said = rehearsal.loaded(MockTraining.from_exporter_csv(path), "export.csv")
+    assert said == [
+        "loaded 4 rows of 3 people in 2 courses from export.csv",
+        "WARNING: export.csv has 2 titles for the course c1: it is 'Forklift' here, and 'Fork lift' elsewhere",
+    ]
+
+
+def test_a_story_says_what_it_could_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MAX_EXCHANGES", 3)
+    mock = MockTraining.demo()
+    before = mock.state()
+    for _ in range(5):
+        Speaker(mock).get(WHO)
+    told = rehearsal.story(mock, before, Ending(0, "The end.")).splitlines()
+    assert told[:4] == [
+        "The end.",
+        "requests:",
+        "  2 earlier ones, which the journal no longer holds; after them:",
+        "  WhoAmI -> 200: 3",
+    ]
+
+
+def test_hosts_that_are_spared_the_proxy_stay_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "upper.example")
+    monkeypatch.setenv("no_proxy", "lower.example,other.example")
+    wanted = "upper.example,lower.example,other.example,127.0.0.1"
+    check = f"import os; assert os.environ['NO_PROXY'] == os.environ['no_proxy'] == {wanted!r}"
+    assert rehearsal.run(MockTraining.demo(), [sys.executable, "-c", check], "learner").code == 0
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "."])
+def test_a_file_of_a_pack_given_as_an_export_gets_a_hint(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "rows.csv").write_text("course_id,user_id,kept\n")
+    assert main(["rehearse", "--progress", str(tmp_path / name), "--", "true"]) == 2
+    assert f"load that with --evidence {tmp_path}" in capsys.readouterr().err
+
+
+def test_what_is_loaded_is_said_before_and_after(pack: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["rehearse", "--evidence", str(pack), "--", sys.executable, "-c", "pass"]) == 0
+    first, second = capfd.readouterr().err.splitlines()
+    assert first == f"training-mock: loading {pack}"
+    assert second.startswith("training-mock: loaded ")
+
+
+def test_a_trouble_with_a_whole_file_names_no_line(pack: Path) -> None:
+    (pack / "begun.json").write_text("{}")
+    with pytest.raises(ExporterCsvError) as refused:
+        MockTraining.from_evidence(pack)
+    assert str(refused.value).startswith(f"{pack}: was never finished")
