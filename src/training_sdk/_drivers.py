@@ -135,21 +135,25 @@ def _build(http: Any, connection: Connection, request: Request, token: str) -> h
     }
     if request.body is not None:
         headers["content-type"] = "application/json"
-    headers.update(request.headers)
-    if not headers["authorization"]:
-        del headers["authorization"]  # not sent empty: the contract kit asks as nobody
+    named = headers.keys() - {name for name, _ in request.headers}
+    # A list, for the contract kit sends a header twice, and none that is empty: it asks as nobody.
+    sent = [*((name, headers[name]) for name in sorted(named)), *filter(_is_sent, request.headers)]
     limits = httpx.Timeout(Deadline(connection.timeout), connect=min(connection.timeout, LONGEST_CONNECT))
     url = _parsed(str(connection.base_url) + request.target)
     built: httpx.Request = http.build_request(
-        request.method, url, headers=headers, content=request.body, timeout=limits
+        request.method, url, headers=sent, content=request.body, timeout=limits
     )
     built.url = url  # without the params that a client from outside may add: what was checked is what is sent
-    for name in OWN_HEADERS - headers.keys():
+    for name in OWN_HEADERS - {name for name, _ in sent}:
         built.headers.pop(name, None)
     built.headers["host"] = url.netloc.decode("ascii")
     if request.body is not None:
         built.headers["content-length"] = str(len(request.body))
     return built
+
+
+def _is_sent(header: tuple[str, str]) -> bool:
+    return header != ("authorization", "")
 
 
 def _parsed(address: str) -> httpx.URL:
