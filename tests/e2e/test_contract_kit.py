@@ -108,13 +108,13 @@ def test_a_broken_rule_is_told_to_people_and_programs(
     asked = ["--base-url", url, "--rule", "R18", "--rule", "R21"]
     assert main(asked) == 1
     table = capsys.readouterr().out
-    assert "Broken: R18. 2 checks" in table
+    assert "Broken: R18. 5 checks" in table
     for word in ("broken", "sent a reset", "expected 1 notification", "came 0"):
         assert word in table
     assert main([*asked, "--json"]) == 1
     report = told(capsys)
     assert report["broken"] == ["R18"]
-    (broken,) = (each for each in report["findings"] if each["result"] == "broken")
+    broken, _ = (each for each in report["findings"] if each["result"] == "broken")
     assert (broken["rule"], broken["provenance"], broken["expected"]) == ("R18", "article", "1 notification")
 
 
@@ -145,9 +145,30 @@ def test_an_implementation_without_a_control_plane_is_checked_in_the_course_that
     assert ended.keys() == {"holds", "not checked"}
     assert set(ended["holds"]) >= {f"R{n:02}" for n in (*range(1, 13), 14, 15, 16, 17, 20, 21, 24, 29)}
     assert {"R13", "R18", "R19", "R22", "R23", "R25"}.isdisjoint(ended["holds"])
+    parts = {each["check"] for each in report["findings"] if each["result"] == "not checked"}
+    assert parts >= {"R17-it-is-completed-again", "R21-nothing-to-reset-tells-nobody", "R03-expired-tokens"}
     assert all(each["seen"] for each in report["findings"])
     touched = {each.key[0] for each in mock.diff(before) if each.kind in ("record", "enrolment", "assigned")}
     assert touched == {mock.world.course(FORKLIFT).id}
+
+
+def test_what_takes_another_token_is_not_said_to_hold_without_it(
+    mock: MockTraining,
+    foreign: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tokens(mock, tmp_path, tokens={"admin": mock.token("admin")})
+    monkeypatch.setattr("builtins.input", lambda: FORKLIFT)
+    assert main(["--base-url", foreign, "--tokens", file, "--allow-resets", "--json"]) == 0
+    holds = {each["check"] for each in told(capsys)["findings"] if each["result"] == "holds"}
+    assert {each[:3] for each in holds}.isdisjoint({"R01", "R02", "R04", "R05"})
+    assert {each for each in holds if each[:3] in ("R03", "R15")} == {
+        "R03-nobody-gets-in",
+        "R03-strangers-read-nothing",
+        "R15-the-past-is-gone-everywhere",
+    }
 
 
 @pytest.mark.parametrize("typed", ["yes", "forklift basics", ""])

@@ -22,7 +22,10 @@ Course = dict[str, Any]
 
 FEED = "/training/v1/feed/training-course-progress"
 COURSES = "/training/courses/v1"
+PATHS = "/training/paths/v1"
+COLLECTIONS = "/training/collections/v1"
 ANALYTICS = "/training/analytics/v1"
+PREVIEW = f"{RESET}:preview"
 WHO_AM_I = "/accounts/user/v1/user:WhoAmI"
 
 RECORDED = (
@@ -36,6 +39,7 @@ RECORDED = (
 INVALID = "INVALID_ARGUMENT"
 KEY = "idempotency-key"
 MOST_PAGES = 10_000
+MOST_TOLD = 300
 
 _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
@@ -92,12 +96,22 @@ class World:
 
     def control(self, method: str, path: str, body: object = None) -> Json:
         """Ask the control plane of this world. NotCheckedError without one."""
+        return self.controlled(method, path, body).object()
+
+    def controllable(self) -> None:
+        """NotCheckedError without a control plane: for checks that would have reset somebody before they notice."""
         if not self.is_own:
             raise NotCheckedError("this needs a control plane (POST /_mock/worlds), and there is none")
+
+    def controlled(self, method: str, path: str, body: object = None) -> Answer:
+        """The same, whatever it answers."""
+        self.controllable()
         answer = self.wire.control(method, path, self.token("admin"), body=body)
         if answer.status in (404, 405, 501):
             raise NotCheckedError(f"the control plane has no {method} /_mock/{path}")
-        return answer.object()
+        if path.startswith("learners/"):
+            self.last = f"{answer.sent} → {answer.status} {answer.reason}".rstrip()
+        return answer
 
     def act(self, action: str, course: str, user: str, **details: object) -> Json:
         """Let a learner act, and answer what is recorded of them then."""
@@ -109,22 +123,25 @@ class World:
 
     def rows(self, who: str = "admin", **query: object) -> list[Row]:
         """The progress feed, all of its pages."""
+        return self._pages(FEED, self.get(FEED, who, **query), who)
+
+    def _pages(self, path: str, answer: Json, who: str = "admin") -> list[Row]:
+        """A feed from its first answer on; nothing for none."""
         found: list[Row] = []
-        answer = self.get(FEED, who, **query)
         for _ in range(MOST_PAGES):
-            found += [snake(row) for row in answer["data"]]
+            found += [snake(row) for row in answer["data"]] if answer else []
             following = answer.get("metadata", {}).get("next_page") or ""
             if not following:
                 return found
-            answer = self.get(self._following(following), who)
-        raise BrokenRuleError(f"GET {FEED}", "an end", f"{MOST_PAGES} pages and more")
+            answer = self.get(self._following(path, following), who)
+        raise BrokenRuleError(f"GET {path}", "an end", f"{MOST_PAGES} pages and more")
 
-    def _following(self, next_page: str) -> str:
+    def _following(self, path: str, next_page: str) -> str:
         """The token goes to this address only, also where a page points elsewhere."""
         try:
-            return self.wire.base_url.next_target(next_page, FEED)
+            return self.wire.base_url.next_target(next_page, path)
         except TrainingError as error:
-            raise BrokenRuleError(f"GET {FEED}", "a next_page on the same host", error.message) from None
+            raise BrokenRuleError(f"GET {path}", "a next_page on the same host", error.message) from None
 
     def row(self, course: str, user: str, who: str = "admin") -> Row:
         """Somebody's row in a course."""
@@ -139,9 +156,35 @@ class World:
         """Every course that somebody sees."""
         return self._numbered(COURSES, who)
 
-    def statistics(self) -> dict[str, Json]:
+    def statistics(self, who: str = "admin") -> dict[str, Json]:
         """The statistics of every course, by its id."""
-        return {each["courseId"]: each for each in self._numbered(f"{ANALYTICS}/courses/statistics", "admin")}
+        return {each["courseId"]: each for each in self._numbered(f"{ANALYTICS}/courses/statistics", who)}
+
+    def listed(self, path: str) -> Json:
+        """What is at a path, and nothing where the implementation does not have it."""
+        answer = self.send("GET", path)
+        return {} if answer.status in (404, 405, 501) else answer.object()
+
+    def fed(self, path: str) -> list[Json]:
+        """A feed of people, all of its pages; nothing where the implementation does not have it."""
+        return self._pages(path, self.listed(path))
+
+    def every_attempt(self) -> list[Json]:
+        """Every attempt of everybody."""
+        return self._numbered(f"{ANALYTICS}/lessons/attempts", "admin")
+
+    def kept(self) -> Json:
+        """What the control plane's state document holds of organisations and notifications; nothing without one.
+
+        Its other parts may change although nothing has happened to anybody.
+        """
+        if not self.is_own:
+            return {}
+        try:
+            state = self.control("GET", "state")
+        except NotCheckedError:
+            return {}
+        return {name: state[name] for name in ("organisations", "outbox") if name in state}
 
     def lessons(self, course: str, user: str, who: str = "admin") -> list[Json]:
         """How far somebody is in the lessons of a course."""
@@ -172,13 +215,13 @@ class World:
                 return found
         raise BrokenRuleError(f"GET {path}", "an end", f"{MOST_PAGES} pages and more")
 
-    def people(self) -> list[Json]:
-        """Everybody in the organisation."""
+    def people(self, who: str = "admin") -> list[Json]:
+        """Everybody in somebody's organisation."""
         found: list[Json] = []
         token = ""
         for _ in range(MOST_PAGES):
             asked = {"list_all": True, "page_size": 200} | ({"page_token": token} if token else {})
-            answer = self.send("POST", USERS, body=asked).object()
+            answer = self.send("POST", USERS, who, body=asked).object()
             found += [snake(each) for each in answer["users"]]
             token = answer.get("next_page_token") or ""
             if not token:
@@ -224,11 +267,20 @@ class World:
         found = [
             row for row in self.rows(course_id=course["id"]) if row["course_id"] == course["id"] and fits(row)
         ]
+        spared = self._spared()
+        found.sort(key=lambda row: row["user_id"] in spared)
         if len(found) < number:
             raise NotCheckedError(
                 f"{number} learners who {what} {course['title']!r} are needed; there are {len(found)}"
             )
         return found[:number]
+
+    def _spared(self) -> set[str]:
+        """Where all checks share one world, whoever the learner's token belongs to comes last: R15 needs them."""
+        if self.is_own or "learner" not in self.tokens:
+            return set()
+        answer = self.wire.send("GET", WHO_AM_I, self.tokens["learner"], who="learner")
+        return {str(snake(answer.object()).get("user_id"))} if answer.status == 200 else set()
 
     # --- resetting --------------------------------------------------------------------------------------------------
 
@@ -256,18 +308,53 @@ class World:
         answer = self.reset(course, [row["user_id"] for row in rows], len(rows))
         if answer.status != 200:
             raise NotCheckedError(f"a plain reset is refused: {answer.came}")
+        try:
+            self.gone(course, *rows)
+        except BrokenRuleError as fault:
+            raise NotCheckedError(f"a plain reset does nothing, which is R09's matter: {fault}") from None
 
     @contextmanager
-    def unchanged(self, course: Course) -> Iterator[None]:
-        """Nothing that the feed shows of a course changes inside."""
-        before = self.rows(course_id=course["id"])
+    def unchanged(self) -> Iterator[None]:
+        """Nothing changes inside: no row or attempt of anybody, nor anything that the state document shows."""
+        before = self._seen()
         yield
         told = self.noted or self.last
-        after = self.rows(course_id=course["id"])
+        for what, after in self._seen().items():
+            self.same(told, what, before[what], after)
+
+    def _seen(self) -> dict[str, Any]:
+        return {
+            "the rows": self.rows(),
+            "the attempts": self.every_attempt(),
+            "the state document": self.kept(),
+        }
+
+    def same(self, told: str, what: str, before: Any, after: Any) -> None:
+        """BrokenRuleError, with the first thing that differs, unless both are the same."""
         if before != after:
-            changed = [row for row in after if row not in before]
-            who = ", ".join(f"{row['user_id']}: {json.dumps(row)}" for row in changed[:1])
-            raise BrokenRuleError(told, "that nothing changes", f"{len(changed)} rows changed, {who}")
+            raise BrokenRuleError(told, f"{what} as before", _difference(before, after)[:MOST_TOLD])
+
+    def takes_effect(self, course: Course, users: Sequence[str] | None, *reset: Row) -> None:
+        """A reset that counts these learners, and really resets every one of them.
+
+        How much of somebody's progress goes is R12's matter: here it is enough that something has.
+        """
+        updated(self.reset(course, users, len(reset)), len(reset))
+        self.gone(course, *reset)
+
+    def gone(self, course: Course, *reset: Row) -> None:
+        """None of these learners' rows is as it was, for all that a 200 has said."""
+        told = self.noted or self.last
+        now = {row["user_id"]: row for row in self.rows(course_id=course["id"])}
+        kept = [
+            row for row in reset if row["user_id"] in now and recorded(now[row["user_id"]]) == recorded(row)
+        ]
+        if kept:
+            raise BrokenRuleError(
+                told,
+                f"that {len(reset)} learners are reset",
+                f"{len(kept)} have all their progress: {kept[:1]}",
+            )
 
     def unknown_user(self) -> str:
         """The id of a user who does not exist."""
@@ -277,6 +364,24 @@ class World:
 def confirming(title: str, users: object) -> tuple[str, str]:
     """The header that confirms a reset."""
     return "reset-confirmation", json.dumps({"courseTitle": title, "users": users})
+
+
+def recorded(row: Row) -> list[Any]:
+    """What is recorded in a row."""
+    return [row.get(name) for name in RECORDED]
+
+
+def _difference(before: Any, after: Any) -> str:
+    """The first thing that differs, for a person to read."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        name = next(each for each in (*before, *after) if before.get(each) != after.get(each))
+        return f"{name}: {_difference(before.get(name), after.get(name))}"
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return next(_difference(was, now) for was, now in zip(before, after, strict=True) if was != now)
+    if isinstance(before, list) and isinstance(after, list):
+        odd = [each for each in before if each not in after] or [each for each in after if each not in before]
+        return f"{len(after)} instead of {len(before)}, such as {json.dumps(odd[:1])}"
+    return f"{json.dumps(after)} instead of {json.dumps(before)}"
 
 
 def _is_of(row: Row, course: str, user: str) -> bool:

@@ -14,9 +14,10 @@ from mock_server.rules import (
     scope,
 )
 from mock_server.rules.permissions import Reach
-from unit.sdk.contract_kit.spoiling import Break, altered
+from unit.sdk.contract_kit.spoiling import altered, breaks
 
 
+@breaks("R29-order-of-checks")
 def the_confirmation_comes_first(patch: pytest.MonkeyPatch) -> None:
     honest = confirmation.read
 
@@ -28,6 +29,7 @@ def the_confirmation_comes_first(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(confirmation, "read", read)
 
 
+@breaks("R29-order-of-checks")
 def fields_come_before_rights(patch: pytest.MonkeyPatch) -> None:
     def rights(world: Any, actor: Any, body: Any) -> Reach:
         scope.read(world.policy, body)
@@ -36,6 +38,7 @@ def fields_come_before_rights(patch: pytest.MonkeyPatch) -> None:
     altered(patch, resets.NAME, rights=rights)
 
 
+@breaks("R29-order-of-checks")
 def faults_come_before_rights(patch: pytest.MonkeyPatch) -> None:
     honest = app._perform
 
@@ -45,10 +48,3 @@ def faults_come_before_rights(patch: pytest.MonkeyPatch) -> None:
         return honest(world, incoming, is_repeat=is_repeat)
 
     patch.setattr(app, "_perform", perform)
-
-
-BREAKS: dict[Break, tuple[str, ...]] = {
-    the_confirmation_comes_first: ("R29-order-of-checks",),
-    fields_come_before_rights: ("R29-order-of-checks",),
-    faults_come_before_rights: ("R29-order-of-checks",),
-}

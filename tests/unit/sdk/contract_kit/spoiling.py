@@ -19,6 +19,28 @@ from mock_server.world.progress import Record
 
 Break = Callable[[pytest.MonkeyPatch], None]
 
+BREAKS: dict[Break, tuple[str, ...]] = {}
+"""Every way of breaking a rule, and the checks that must notice it: all of that one rule."""
+
+LISTED = 3
+"""As many learners as the kit resets by a list, at most; more are everyone."""
+
+
+def breaks(*checks: str) -> Callable[[Break], Break]:
+    """Enter a function as a way of breaking a rule, which exactly these checks notice."""
+
+    def entered(spoil: Break) -> Break:
+        BREAKS[spoil] = checks
+        return spoil
+
+    return entered
+
+
+def entered(name: str, spoil: Break, *checks: str) -> None:
+    """Enter a way of breaking a rule that is one of a table."""
+    spoil.__name__ = name
+    breaks(*checks)(spoil)
+
 
 def nothing(*_: Any, **__: Any) -> None:
     """What a rule does that has been forgotten."""
@@ -44,6 +66,25 @@ def after_reset(patch: pytest.MonkeyPatch, then: Callable[..., None]) -> None:
     patch.setattr(reset, "reset", spoiled)
 
 
+def counted_and_not_cleared(
+    patch: pytest.MonkeyPatch, fits: Callable[[Organisation, Any, str], bool]
+) -> None:
+    """A reset that answers success and leaves some as they were; ``fits`` is asked before it."""
+    kept: list[str] = []
+    honest = reset.reset
+
+    def spoiled(world: Any, organisation: Organisation, course: Any, user_ids: Any) -> None:
+        kept[:] = [user_id for user_id in user_ids if fits(organisation, course, user_id)]
+        honest(world, organisation, course, user_ids)
+
+    def put_back(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
+        for user_id in kept:
+            organisation.progress[course.id].put(user_id, was[user_id])
+
+    patch.setattr(reset, "reset", spoiled)
+    after_reset(patch, put_back)
+
+
 def left_behind(patch: pytest.MonkeyPatch, keep: Callable[[Record], dict[str, Any]]) -> None:
     """A reset that forgets to clear some fields."""
 
@@ -53,3 +94,11 @@ def left_behind(patch: pytest.MonkeyPatch, keep: Callable[[Record], dict[str, An
             organisation.progress[course.id].put(user_id, left)
 
     after_reset(patch, put_back)
+
+
+def changed(organisation: Organisation, course_id: str, *but: str, **fields: Any) -> None:
+    """Change these fields in the records of a course, save for some users'."""
+    progress = organisation.progress[course_id]
+    for user_id, record in list(progress.records.items()):
+        if user_id not in but:
+            progress.put(user_id, evolve(record, **fields))

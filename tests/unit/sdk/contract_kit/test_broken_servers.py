@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import httpx
 import pytest
 
 from mock_server import MockTraining
 from training_sdk.testing.contract import Report, Wire, run
-from training_sdk.testing.contract.rules import follow
+from training_sdk.testing.contract.rules import hooks
 from training_sdk.testing.contract.runner import all_checks
 from unit.sdk.contract_kit.breaks import BREAKS
 from unit.sdk.contract_kit.spoiling import Break
@@ -19,10 +16,10 @@ from unit.sdk.contract_kit.test_reading import SPOILT
 RULES = [f"R{number:02}" for number in (*range(1, 26), 29)]
 
 
-def checked(mock: MockTraining) -> Report:
+def checked(mock: MockTraining, *only: str) -> Report:
     """What the kit says of a server, in the same process."""
     with httpx.Client(transport=mock.transport()) as http:
-        return run(Wire.to("http://127.0.0.1:9", http_client=http))
+        return run(Wire.to("http://127.0.0.1:9", http_client=http), only=only)
 
 
 def test_the_reference_server_keeps_every_rule() -> None:
@@ -32,28 +29,37 @@ def test_the_reference_server_keeps_every_rule() -> None:
     assert report.exit_code == 0
 
 
-def lanes() -> Iterator[Any]:
-    """Of each rule one break, the same every time, in the fast lane; all others in the heavy one."""
-    seen: set[str] = set()
-    for spoil, (first, *_) in BREAKS.items():
-        rule = first[:3]
-        marks = [pytest.mark.heavy] if rule in seen else []
-        seen.add(rule)
-        yield pytest.param(spoil, marks=marks, id=f"{rule}-{spoil.__name__}")
+def named(spoil: Break) -> str:
+    return f"{rule(spoil)}-{spoil.__name__}"
 
 
-@pytest.mark.parametrize("spoil", list(lanes()))
-def test_a_server_that_breaks_one_rule_fails_its_checks_and_no_others(
+def rule(spoil: Break) -> str:
+    return BREAKS[spoil][0][:3]
+
+
+def seen_broken(spoil: Break, patch: pytest.MonkeyPatch, *only: str) -> set[str]:
+    """The checks that fail for a server that is broken this way, of all or of these rules."""
+    mock = MockTraining.demo()  # built before anything is broken, for it is forked from then on
+    patch.setattr(hooks, "PATIENCE", 0.3)
+    spoil(patch)
+    report = checked(mock, *only)
+    broken = [each for each in report.findings if each.result == "broken"]
+    assert all(each.sent and each.expected and each.came for each in broken)
+    assert report.exit_code == 1, report
+    return {each.check for each in broken}
+
+
+@pytest.mark.parametrize("spoil", BREAKS, ids=named)
+def test_a_server_that_breaks_a_rule_fails_its_checks(spoil: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert seen_broken(spoil, monkeypatch, rule(spoil)) == set(BREAKS[spoil])
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("spoil", BREAKS, ids=named)
+def test_a_server_that_breaks_one_rule_fails_no_check_of_another(
     spoil: Break, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mock = MockTraining.demo()  # built before anything is broken, for it is forked from then on
-    monkeypatch.setattr(follow, "PATIENCE", 0.3)
-    spoil(monkeypatch)
-    report = checked(mock)
-    broken = [each for each in report.findings if each.result == "broken"]
-    assert {each.check for each in broken} == set(BREAKS[spoil]), broken
-    assert all(each.sent and each.expected and each.came for each in broken)
-    assert report.exit_code == 1
+    assert seen_broken(spoil, monkeypatch) == set(BREAKS[spoil])
 
 
 def test_what_a_break_breaks_is_one_rule_and_every_rule_has_one() -> None:

@@ -30,11 +30,12 @@ def ways_of_being_assigned(world: World) -> None:
     somebody = min(roll.learners)
     for kind, members in (("USER", {somebody: {somebody}}), ("GROUP", roll.groups), ("SITE", roll.sites)):
         key = next((each for each, those in members.items() if those & roll.learners), None)
-        if key is not None:
-            _assign(world, course, _entry(key, kind, True))
-            _on_roster(world, course, members[key] & roll.learners)
-            _assign(world, course, _entry(key, kind, False))
-            _on_roster(world, course, set())
+        if key is None:
+            raise NotCheckedError(f"there is no {kind.lower()} with a learner in it")
+        _assign(world, course, _entry(key, kind, True))
+        _on_roster(world, course, members[key] & roll.learners)
+        _assign(world, course, _entry(key, kind, False))
+        _on_roster(world, course, set())
     _assign(world, course, {"universalAccess": True})
     _on_roster(world, course, roll.learners)
 
@@ -47,6 +48,8 @@ def guests_and_deactivated(world: World) -> None:
     if not world.is_own:
         raise NotCheckedError("this changes assignments, and is done in a world of the kit's own only")
     course, roll = _emptiest(world), _Roll.of(world)
+    if not roll.others:
+        raise NotCheckedError("there is neither a guest nor anybody deactivated")
     for user in roll.others:
         _assign(world, course, _entry(user, "USER", True))
         if user in {row["user_id"] for row in world.rows(course_id=course["id"])}:

@@ -1,29 +1,27 @@
-"""What follows a reset: notifications, certificates, late writes, the audit log, webhooks: R18, R19, R22 to R24."""
+"""What follows a reset: notifications, certificates, late writes: R18, R19, R22; the log and webhooks beside them."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
-import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from typing import Any
 
-from training_sdk._urls import is_loopback
 from training_sdk.testing.contract.checks import check
 from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
-from training_sdk.testing.contract.receiver import Received, receiver
-from training_sdk.testing.contract.wire import Answer, unused_hex
-from training_sdk.testing.contract.world import Course, Json, Row, World
+from training_sdk.testing.contract.rules import hooks, log
+from training_sdk.testing.contract.wire import Answer
+from training_sdk.testing.contract.world import Course, Json, Row, World, is_recorded
 
 DAY = 86_400
-EVENT = "TRIGGER_EVENT_TRAINING_COURSE_RESET"
-WEBHOOKS = "/webhooks/v1/webhooks"
-SIGNATURE = "x-safetyculture-signature"
-PATIENCE = 10.0
-"""Seconds that events may take to arrive."""
-A_MOMENT = 0.02
-"""Seconds for one event too many to arrive."""
+LATE: tuple[tuple[str, Json], ...] = (
+    ("open", {}),
+    ("post-to-discussion", {"text": "contract kit"}),
+    ("submit-assessment", {}),
+    ("hand-in-assignment", {}),
+    ("complete-course", {}),
+)
+"""What a learner may have done offline."""
 
 
 @check(
@@ -32,22 +30,52 @@ A_MOMENT = 0.02
     "article",
 )
 def notifications(world: World) -> None:
-    """One of each kind is reset, and the outbox is read before and after."""
+    """One of each kind is reset, beside one who has not begun, and the outbox is read before and after."""
     course = world.course()
     settings = _notification_settings(world)
-    rows = world.completed(course, sum(bool(r["completed_at"]) for r in world.rows(course_id=course["id"])))
-    chosen = [next((r for r in rows if settings.get(r["user_id"]) is wish), None) for wish in (True, False)]
-    if not all(chosen):
+    recorded = [row for row in world.rows(course_id=course["id"]) if row["completed_at"]]
+    chosen = [
+        next((r for r in recorded if settings.get(r["user_id"]) is wish), None) for wish in (True, False)
+    ]
+    rows = [row for row in chosen if row]
+    if len(rows) < len(chosen):
         raise NotCheckedError(f"in {course['title']!r} nobody with notifications on, or nobody with them off")
-    before = world.control("GET", "outbox")["notifications"]
-    world.cleared(course, *(row for row in chosen if row))
-    after = world.control("GET", "outbox")["notifications"]
-    told = [(each["course_id"], each["user_id"]) for each in after[len(before) :]]
-    expected = [(course["id"], chosen[0]["user_id"])] if chosen[0] else []
-    others = [each for each in told if each not in expected and each[0] == course["id"]]
-    if told.count(expected[0]) != 1 or others:
-        came = f"{told.count(expected[0])}, and {len(others)} to others"
-        raise BrokenRuleError("a reset of two learners, one with notifications off", "1 notification", came)
+    idle = [row for row in world.rows(course_id=course["id"]) if not is_recorded(row)]
+    beside = [row for row in idle if settings.get(row["user_id"])][:1]
+    before = _outbox(world)
+    answer = world.reset(course, [row["user_id"] for row in (*rows, *beside)], len(rows))
+    _done(answer)
+    _told(world, "a reset of two learners, one with notifications off", before, course, [rows[0]["user_id"]])
+
+
+@check("R18", "So it is where everyone in a course is reset.", "article")
+def notifications_of_everyone(world: World) -> None:
+    """The outbox before and after, beside everybody with recorded progress and their settings."""
+    course = world.course()
+    settings = _notification_settings(world)
+    users = [row["user_id"] for row in world.rows(course_id=course["id"]) if is_recorded(row)]
+    before = _outbox(world)
+    _done(world.reset(course, None, len(users)))
+    _told(world, "a reset of everyone", before, course, [user for user in users if settings[user]])
+
+
+def _done(answer: Answer) -> None:
+    if answer.status != 200:
+        raise NotCheckedError(f"a plain reset is refused: {answer.came}")
+
+
+def _outbox(world: World) -> list[Json]:
+    return list(world.control("GET", "outbox")["notifications"])
+
+
+def _told(world: World, sent: str, before: list[Json], course: Course, users: Collection[str]) -> None:
+    """Exactly these users have been told of exactly this course, once each."""
+    told = Counter((each["course_id"], each["user_id"]) for each in _outbox(world)[len(before) :])
+    expected = Counter((course["id"], user) for user in users)
+    if told != expected:
+        right, others = (told & expected).total(), (told - expected).total()
+        number = f"{len(users)} notification{'' if len(users) == 1 else 's'}"
+        raise BrokenRuleError(sent, number, f"{right}, and {others} to others, of other courses or twice")
 
 
 def _notification_settings(world: World) -> dict[str, bool]:
@@ -63,12 +91,14 @@ def _notification_settings(world: World) -> dict[str, bool]:
     "article, decided",
 )
 def certificates(world: World) -> None:
-    """Before the reset, after it, and after a new completion a day later."""
-    course, row = _certified(world)
-    key = (course["id"], row["user_id"])
+    """Of two learners: before the reset, after it, and after a new completion of one a day later."""
+    course, rows = _certified(world)
+    key = (course["id"], rows[0]["user_id"])
     old = _certificates(world, *key)
-    world.cleared(course, row)
-    _expect(world, "after a reset", "no certificate", _certificates(world, *key), lambda held: not held)
+    world.cleared(course, *rows)
+    for row in rows:
+        held = _certificates(world, course["id"], row["user_id"])
+        _expect(world, "after a reset", "no certificate", held, lambda held: not held)
     world.control("POST", "clock", {"advance": DAY})
     world.act("complete-course", *key)
     new = _certificates(world, *key)
@@ -78,30 +108,30 @@ def certificates(world: World) -> None:
             raise BrokenRuleError("completing again", f"a new {name}", f"{new[0][name]} as before")
 
 
-def _certified(world: World) -> tuple[Course, Row]:
-    """Somebody who holds a certificate, and its course."""
+def _certified(world: World) -> tuple[Course, list[Row]]:
+    """Two who hold a certificate, and its course."""
     shown = [
         (each["course_id"], each["user_id"]) for each in world.control("GET", "certificates")["certificates"]
     ]
     course = world.course()
     if not any(course_id == course["id"] for course_id, _ in shown):
         raise NotCheckedError(f"{course['title']!r} gives no certificates")
-    row = next(
-        (row for row in world.rows(course_id=course["id"]) if (course["id"], row["user_id"]) in shown), None
-    )
-    if row is None:
-        raise NotCheckedError("nobody holds a certificate")
-    return course, row
+    rows = [row for row in world.rows(course_id=course["id"]) if (course["id"], row["user_id"]) in shown]
+    if len(rows) < 2:
+        raise NotCheckedError(f"fewer than two hold a certificate of {course['title']!r}")
+    return course, rows[:2]
 
 
 @check("R19", "Never a certificate without a completion, and never with the switch off.", "article, decided")
 def no_undeserved_certificates(world: World) -> None:
-    """A learner who is only half-way, and a completion in a course that gives none."""
+    """A learner who opens the course and one who does a lesson, and a completion in a course that gives none."""
     course = world.course()
     idle = world.not_begun(course)
-    world.act("open", course["id"], idle["user_id"])
-    held = _certificates(world, course["id"], idle["user_id"])
-    _expect(world, "opening the course", "no certificate", held, lambda held: not held)
+    lesson = world.lessons(course["id"], idle["user_id"])[0]["lessonId"]
+    for action, details in (("open", {}), ("complete-lesson", {"lesson": lesson})):
+        world.act(action, course["id"], idle["user_id"], **details)
+        held = _certificates(world, course["id"], idle["user_id"])
+        _expect(world, f"{action}, the course not completed", "no certificate", held, lambda held: not held)
     off = _without_certificates(world)
     if not off:
         raise NotCheckedError("every course with completions gives certificates")
@@ -138,135 +168,32 @@ def _expect(world: World, sent: str, expected: str, held: Any, fits: Callable[[A
     "decided",
 )
 def late_writes(world: World) -> None:
-    """A device that was offline sends what was done the day before, and then what was done since."""
+    """A device that was offline sends what was done the day before, of every kind, and then what was done since."""
     course = world.course()
     (row,) = world.completed(course)
     now = world.control("GET", "clock")["now"]
     world.control("POST", "clock", {"advance": DAY})
     world.cleared(course, row)
-    after = world.row(course["id"], row["user_id"])
     world.control("POST", "clock", {"advance": DAY})
-    late = _write(world, course, row, made_at=now)
-    if late.status < 400:
-        raise BrokenRuleError(late.sent, "409, the write was made before the reset", late.came)
-    shown = world.row(course["id"], row["user_id"])
-    if shown != after:
-        raise BrokenRuleError(late.sent, f"the row as after the reset: {after}", str(shown))
-    _write(world, course, row).expect(200)
+    with world.unchanged():
+        for action, details in LATE:
+            late = _write(world, action, row, made_at=now, **details)
+            if late.status < 400:
+                raise BrokenRuleError(late.sent, "409, the write was made before the reset", late.came)
+    _write(world, "complete-course", row).expect(200)
 
 
-def _write(world: World, course: Course, row: Row, **when: str) -> Answer:
-    body = {"course": course["id"], "user": row["user_id"], **when}
-    answer = world.wire.control("POST", "learners/complete-course", world.token("admin"), body=body)
-    world.last = f"{answer.sent} → {answer.status} {answer.reason}".rstrip()
-    return answer
+def _write(world: World, action: str, row: Row, **details: object) -> Answer:
+    body = {"course": row["course_id"], "user": row["user_id"], **details}
+    return world.controlled("POST", f"learners/{action}", body)
 
 
-@check(
-    "R23",
-    "An append-only audit log has who, when, course, users, request id and outcome, of resets done and refused, "
-    "and holds no past completion.",
-    "decided",
+CHECKS = (
+    notifications,
+    notifications_of_everyone,
+    certificates,
+    no_undeserved_certificates,
+    late_writes,
+    *log.CHECKS,
+    *hooks.CHECKS,
 )
-def audit_log(world: World) -> None:
-    """A reset that is done and one that is refused, found by their request ids."""
-    course = world.course()
-    (row,) = world.completed(course)
-    before = _entries(world)
-    done, refused = (f"kit-{unused_hex(16)}" for _ in range(2))
-    user, me, elsewhere = row["user_id"], world.me(), unused_hex(24)
-    request_id = "x-request-id"
-    world.reset(course, [user], 1, headers=[(request_id, refused)], courseId=elsewhere).expect(404)
-    answer = world.reset(course, [user], 1, headers=[(request_id, done)])
-    if answer.status != 200:
-        raise NotCheckedError(f"a plain reset is refused: {answer.came}")
-    after = _entries(world)
-    if after[: len(before)] != before:
-        raise BrokenRuleError("two resets", "earlier entries as before", "others")
-    ended = _outcome(after, refused, elsewhere, user, me)
-    if ended == _outcome(after, done, course["id"], user, me):
-        raise BrokenRuleError("a reset done and one refused", "two outcomes", f"{ended!r} twice")
-    told = json.dumps(after[len(before) :])
-    for date in (row["completed_at"], row["opened_at"]):
-        if date in told:
-            raise BrokenRuleError("two resets", "nothing of the past in the log", f"the date {date}")
-
-
-def _entries(world: World) -> list[Json]:
-    return list(world.control("GET", "audit")["entries"])
-
-
-def _outcome(entries: list[Json], request_id: str, course: str, user: str, actor: str) -> Any:
-    """The outcome of the one entry of a request, which must name the rest."""
-    found = [each for each in entries if each["request_id"] == request_id]
-    if len(found) != 1:
-        raise BrokenRuleError(
-            f"a reset with the request id {request_id}", "one entry", f"{len(found)} entries"
-        )
-    (entry,) = found
-    said = (entry["actor_id"], entry["course_id"], user in entry["user_ids"], bool(entry["at"]))
-    if said != (actor, course, True, True):
-        raise BrokenRuleError(
-            f"a reset of {user} by {actor} in {course}", "these in its entry", json.dumps(entry)[:300]
-        )
-    return entry["outcome"]
-
-
-@check(
-    "R24",
-    f"One signed webhook event {EVENT} per user reset, if a webhook subscribes.",
-    "reference, decided",
-)
-def webhooks(world: World) -> None:
-    """Two learners are reset while a receiver on this machine listens."""
-    course = world.course()
-    rows = world.completed(course, 2)
-    if not _is_near(world):
-        raise NotCheckedError("the service is elsewhere, and cannot reach a receiver on this machine")
-    with receiver() as received:
-        made = world.send("POST", WEBHOOKS, body={"url": received.url, "trigger_events": [EVENT]})
-        if made.status in (404, 501):
-            raise NotCheckedError(f"the service has no webhooks: {made.came}")
-        made.expect(200)
-        try:
-            secret = str(world.get("/webhooks/v1/token")["token"])
-            world.cleared(course, *rows)
-            _wait(world, received, len(rows))
-        finally:
-            world.send("DELETE", f"{WEBHOOKS}/{made.json()['webhook_id']}")
-        _signed_events(received, secret, course, [row["user_id"] for row in rows])
-
-
-def _is_near(world: World) -> bool:
-    host = world.wire.base_url.origin.partition("://")[2].rpartition("@")[2]
-    return world.is_own or is_loopback(host.rsplit(":", 1)[0].strip("[]"))
-
-
-def _wait(world: World, received: Received, number: int) -> None:
-    """Until so many have come, and nothing more is under way as far as the service says."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        waiting = world.control("GET", "deliveries")["waiting"] if world.is_own else 0
-        if len(received.deliveries) >= number and not waiting:
-            break
-        time.sleep(0.005)
-    time.sleep(A_MOMENT)
-
-
-def _signed_events(received: Received, secret: str, course: Course, users: list[str]) -> None:
-    sent = f"a reset of {len(users)} learners, a webhook subscribed"
-    told = []
-    for headers, body in received.deliveries:
-        signed = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(headers.get(SIGNATURE, ""), signed):
-            came = f"{SIGNATURE}: {headers.get(SIGNATURE, 'none')}"
-            raise BrokenRuleError(sent, "the HMAC-SHA256 of the body, signed with the token", came)
-        event = json.loads(body)
-        if event["event"]["event_types"] != [EVENT] or event["resource"]["id"] != course["id"]:
-            raise BrokenRuleError(sent, f"{EVENT} of the course {course['id']}", body.decode()[:300])
-        told.append(event["data"]["details"]["user_id"])
-    if sorted(told) != sorted(users):
-        raise BrokenRuleError(sent, f"one event for each of {users}", f"events for {told or 'nobody'}")
-
-
-CHECKS = (notifications, certificates, no_undeserved_certificates, late_writes, audit_log, webhooks)

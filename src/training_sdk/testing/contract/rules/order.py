@@ -89,7 +89,7 @@ def order_of_checks(world: World) -> None:
     world.reset(course, [first["user_id"]], 1, headers=[(KEY, wrong.key)])
     noticed = {name for name, says in STEPS.items() if _says(wrong.ask(name), *says)}
     judged = [pair for pair in PAIRS if noticed.issuperset(pair)]
-    with world.unchanged(course):
+    with world.unchanged():
         for earlier, later in judged:
             wrong.ask(earlier, later).expect(*STEPS[earlier])
     if len(judged) * 2 < len(PAIRS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from training_sdk.testing.contract.checks import check
 from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
 from training_sdk.testing.contract.rules.assigned import can_learn
-from training_sdk.testing.contract.rules.effect import figures_fit
+from training_sdk.testing.contract.rules.figures import figures_fit
 from training_sdk.testing.contract.world import FEED, World, is_recorded
 
 
@@ -18,6 +18,8 @@ from training_sdk.testing.contract.world import FEED, World, is_recorded
 def whoever_began_has_opened(world: World) -> None:
     """Every row of the feed."""
     rows = world.rows()
+    if not any(map(is_recorded, rows)):
+        raise NotCheckedError("nothing is recorded of anybody")
     without = [row for row in rows if is_recorded(row) and not row["opened_at"]]
     if without:
         raise BrokenRuleError(
@@ -30,6 +32,8 @@ def whoever_began_has_opened(world: World) -> None:
 def rows_of_learners_alone(world: World) -> None:
     """The feed beside the list of users."""
     others = {person["user_id"] for person in world.people() if not can_learn(person)}
+    if not others:
+        raise NotCheckedError("there is neither a guest nor anybody deactivated")
     shown = {row["user_id"] for row in world.rows()}
     if others & shown:
         raise BrokenRuleError(

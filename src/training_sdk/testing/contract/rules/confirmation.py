@@ -1,0 +1,112 @@
+"""A reset is confirmed, always: R06."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+
+from training_sdk.testing.contract.checks import check
+from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.wire import Answer
+from training_sdk.testing.contract.world import INVALID, Course, World, confirming, is_recorded
+
+HEADER = "reset-confirmation"
+MANY = 1_000_000
+_TO_FULL_WIDTH = 0xFEE0
+
+
+@check(
+    "R06", "A reset without a confirmation changes nothing: 428 CONFIRMATION_REQUIRED.", "article, decided"
+)
+def no_confirmation(world: World) -> None:
+    """For one learner and for everyone."""
+    course = world.course()
+    (row,) = world.completed(course)
+    with world.unchanged():
+        for users in ([row["user_id"]], None):
+            world.reset(course, users).expect(428, "CONFIRMATION_REQUIRED")
+
+
+@check(
+    "R06",
+    "A confirmation of another title or number changes nothing: 412 CONFIRMATION_MISMATCH, saying what is true.",
+    "article, decided",
+)
+def untrue_confirmation(world: World) -> None:
+    """Of a reset of two learners: titles that look alike, and numbers close by and far off."""
+    course = world.course()
+    rows = world.completed(course, 2)
+    _untrue(world, course, [row["user_id"] for row in rows], len(rows))
+
+
+@check(
+    "R06",
+    "Nor does one change anything where everyone in a course is reset: 412, with the true title.",
+    "article, decided",
+)
+def untrue_confirmation_of_everyone(world: World) -> None:
+    """The same titles and numbers for a reset of everyone."""
+    course = world.course()
+    everyone = sum(is_recorded(row) for row in world.rows(course_id=course["id"]))
+    if not everyone:
+        raise NotCheckedError(f"nobody in {course['title']!r} has anything recorded")
+    _untrue(world, course, None, everyone)
+
+
+def _untrue(world: World, course: Course, users: Sequence[str] | None, number: int) -> None:
+    title = course["title"]
+    numbers = {0, 1, number - 1, number + 1, number + 2, MANY} - {number}
+    untrue = [*((said, number) for said in like(title)), *((title, said) for said in sorted(numbers))]
+    with world.unchanged():
+        for confirmed in untrue:
+            answer = world.reset(course, users, headers=[confirming(*confirmed)])
+            answer.expect(412, "CONFIRMATION_MISMATCH")
+            _tells_what_is_true(answer, title, None if users is None else number)
+
+
+def like(title: str) -> Iterator[str]:
+    """Titles that somebody could take for this one, or a careless comparison could; never the title itself.
+
+    A title without letter case, or without a character that has a wider twin, has fewer of them.
+    """
+    plain = next((each for each in title if "!" <= each <= "~"), "")
+    wide = title.replace(plain, chr(ord(plain) + _TO_FULL_WIDTH), 1) if plain else title
+    alike = (title.swapcase(), f"{title} ", f" {title}", f"{title}\u200b", wide, title[:-1], title[:1], "")
+    yield from dict.fromkeys(each for each in alike if each != title)
+
+
+def _tells_what_is_true(answer: Answer, title: str, number: int | None) -> None:
+    """The title and the number; how many everyone is, which None leaves open, is R09's matter."""
+    spellings = (json.dumps(title)[1:-1], json.dumps(title, ensure_ascii=False)[1:-1])
+    if not any(spelled in answer.text for spelled in spellings):
+        raise BrokenRuleError(answer.sent, f"the true title {title!r} in the answer", answer.text)
+    if number is not None and not re.search(rf"(?<![\w.-]){number}(?![\w.-])", answer.text):
+        raise BrokenRuleError(answer.sent, f"the true number {number} in the answer", answer.text)
+
+
+@check(
+    "R06", "A confirmation that is not of its form, or is there twice, is 400 INVALID_ARGUMENT.", "decided"
+)
+def malformed_confirmation(world: World) -> None:
+    """Not JSON, another number of keys, a number that is none, two headers."""
+    course = world.course()
+    (row,) = world.completed(course)
+    good = {"courseTitle": course["title"], "users": 1}
+    true, other = json.dumps(good), json.dumps(good | {"users": 2})
+    odd = (
+        good | {"users": True},
+        good | {"users": "1"},
+        good | {"force": True},
+        {"courseTitle": good["courseTitle"]},
+    )
+    said = [["yes"], ["[]"], *([json.dumps(each)] for each in odd), [other, true], [true, other]]
+    with world.unchanged():
+        for each in said:
+            headers = [(HEADER, value) for value in each]
+            world.reset(course, [row["user_id"]], headers=headers).expect(400, INVALID)
+
+
+CHECKS = (no_confirmation, untrue_confirmation, malformed_confirmation)
+LAST = (untrue_confirmation_of_everyone,)
+"""An implementation that takes an untrue confirmation has nobody left to play with."""

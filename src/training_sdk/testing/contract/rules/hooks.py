@@ -1,0 +1,133 @@
+"""A webhook per user: R24, and of R21 that nothing to reset is no event."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from training_sdk._urls import is_loopback
+from training_sdk.testing.contract.checks import check
+from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.receiver import Received, receiver
+from training_sdk.testing.contract.world import RECORDED, Course, Json, World, snake
+
+EVENT = "TRIGGER_EVENT_TRAINING_COURSE_RESET"
+WEBHOOKS = "/webhooks/v1/webhooks"
+SIGNATURE = "x-safetyculture-signature"
+PATIENCE = 10.0
+"""Seconds that events may take to arrive."""
+A_MOMENT = 0.02
+"""Seconds for one event too many to arrive."""
+
+
+@check(
+    "R24",
+    f"One signed webhook event {EVENT} per user reset, if a webhook subscribes: with the course, who did it, and "
+    "nothing of the progress.",
+    "reference, decided",
+)
+def webhooks(world: World) -> None:
+    """Two learners are reset beside one who has not begun, while a receiver on this machine listens."""
+    course = world.course()
+    rows, idle = world.completed(course, 2), world.not_begun(course)
+    users = [row["user_id"] for row in rows]
+    with _listening(world) as (received, secret):
+        answer = world.reset(course, [*users, idle["user_id"]], len(users))
+        if answer.status != 200:
+            raise NotCheckedError(f"a plain reset is refused: {answer.came}")
+        _wait(world, received, len(users))
+    sent = f"a reset of {len(users)} learners, a webhook subscribed"
+    _signed(sent, received, secret)
+    events = [json.loads(body) for _, body in received.deliveries]
+    for event in events:
+        _tells_the_rest(sent, event, course, world.me())
+    told = [event["data"]["details"]["user_id"] for event in events]
+    if sorted(told) != sorted(users):
+        raise BrokenRuleError(sent, f"one event for each of {users}", f"events for {told or 'nobody'}")
+
+
+@check("R21", "Nor does it send a webhook event.", "decided")
+def nothing_to_reset_is_no_event(world: World) -> None:
+    """Somebody who has not begun is reset alone while a receiver on this machine listens."""
+    course = world.course()
+    idle = world.not_begun(course)
+    with _listening(world) as (received, _):
+        world.reset(course, [idle["user_id"]], 0)
+        _wait(world, received, 0)
+    if received.deliveries:
+        raise BrokenRuleError("a reset of one who has not begun", "no event", f"{len(received.deliveries)}")
+
+
+@contextmanager
+def _listening(world: World) -> Iterator[tuple[Received, str]]:
+    """A receiver that a webhook of the service knows, and what the service signs with."""
+    if not _is_near(world):
+        raise NotCheckedError("the service is elsewhere, and cannot reach a receiver on this machine")
+    with receiver() as received:
+        made = world.send("POST", WEBHOOKS, body={"url": received.url, "trigger_events": [EVENT]})
+        if made.status in (404, 501):
+            raise NotCheckedError(f"the service has no webhooks: {made.came}")
+        try:
+            made.expect(200)
+            yield received, str(world.get("/webhooks/v1/token")["token"])
+        finally:
+            webhook = made.json().get("webhook_id")
+            if webhook:
+                world.send("DELETE", f"{WEBHOOKS}/{webhook}")
+
+
+def _is_near(world: World) -> bool:
+    host = world.wire.base_url.origin.partition("://")[2].rpartition("@")[2]
+    return world.is_own or is_loopback(host.rsplit(":", 1)[0].strip("[]"))
+
+
+def _wait(world: World, received: Received, number: int) -> None:
+    """Until so many have come, and nothing more is under way as far as the service says."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        waiting = world.control("GET", "deliveries")["waiting"] if world.is_own else 0
+        if len(received.deliveries) >= number and not waiting:
+            break
+        time.sleep(0.005)
+    time.sleep(A_MOMENT)
+
+
+def _signed(sent: str, received: Received, secret: str) -> None:
+    for headers, body in received.deliveries:
+        signed = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(headers.get(SIGNATURE, ""), signed):
+            came = f"{SIGNATURE}: {headers.get(SIGNATURE, 'none')}"
+            raise BrokenRuleError(sent, "the HMAC-SHA256 of the body, signed with the token", came)
+
+
+def _tells_the_rest(sent: str, event: Json, course: Course, me: str) -> None:
+    """Type, course and actor are right, and nothing of the past is in it."""
+    types, resource, actor = (
+        event["event"]["event_types"],
+        event["resource"]["id"],
+        event["event"]["triggered_by"],
+    )
+    named = event["data"]["details"].get("course_id")
+    if (types, resource, named) != ([EVENT], course["id"], course["id"]):
+        raise BrokenRuleError(sent, f"{EVENT} of the course {course['id']}", json.dumps(event)[:300])
+    if actor.get("user") != me:
+        raise BrokenRuleError(sent, f"triggered by {me}", json.dumps(actor)[:300])
+    past = sorted(set(_names(event)) & set(RECORDED))
+    if past:
+        raise BrokenRuleError(sent, "nothing of the past in it", f"it holds {', '.join(past)}")
+
+
+def _names(value: Any) -> Iterator[str]:
+    """Every field's name, however deep, in snake_case."""
+    if isinstance(value, dict):
+        yield from snake(value)
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _names(each)
+
+
+CHECKS = (webhooks, nothing_to_reset_is_no_event)

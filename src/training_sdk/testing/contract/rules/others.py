@@ -1,0 +1,140 @@
+"""Nothing else is touched: R16."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from training_sdk.testing.contract.checks import check
+from training_sdk.testing.contract.outcome import NotCheckedError
+from training_sdk.testing.contract.world import (
+    ANALYTICS,
+    COLLECTIONS,
+    COURSES,
+    PATHS,
+    Json,
+    World,
+    is_recorded,
+)
+
+Key = tuple[str, str]
+"""A course and a user."""
+
+
+@check(
+    "R16",
+    "Nothing else is touched: other users, other courses of the same user, users with their groups and sites, "
+    "other courses and their lessons, learning paths and collections.",
+    "article",
+)
+def nothing_else_is_touched(world: World) -> None:
+    """Everything that can be read, before and after, save for the one row and the figures of its course."""
+    course = world.course()
+    (row,) = world.completed(course)
+    key = (course["id"], row["user_id"])
+    before = _readable_but(world, key)
+    world.cleared(course, row)
+    for what, after in _readable_but(world, key).items():
+        world.same("a reset of one learner", what, before[what], after)
+
+
+def _readable_but(world: World, key: Key) -> dict[str, Any]:
+    rows, (course_id, user_id) = world.rows(), key
+    courses = [each["id"] for each in world.courses() if each["id"] != course_id]
+    mine = world.get(f"{ANALYTICS}/users/{user_id}/lessons/progress", pageSize=1000)["items"]
+    return {
+        "the rows of others and of other courses": [r for r in rows if (r["course_id"], r["user_id"]) != key],
+        "the attempts of others and in other courses": [
+            each for each in world.every_attempt() if (each["courseId"], each["userId"]) != key
+        ],
+        "the user's lessons in other courses": [each for each in mine if each["courseId"] != course_id],
+        "the other courses": [each for each in world.courses() if each["id"] != course_id],
+        "the other courses' lessons": [world.listed(f"{COURSES}/{each}/lessons") for each in courses],
+        "the users": world.people(),
+        "the groups' members": world.fed("/feed/group_users"),
+        "the sites' members": world.fed("/feed/site_members"),
+        "the learning paths": _in_full(world, PATHS, "", course_id),
+        "the collections": _in_full(world, COLLECTIONS, "/courses", course_id),
+    }
+
+
+def _in_full(world: World, path: str, rest: str, course: str) -> list[Any]:
+    """A listing with each of its entries; nothing where there is no such listing.
+
+    Of the course itself only that it is in them: how it looks is R17's matter.
+    """
+    entries = [
+        (each, world.listed(f"{path}/{each['id']}{rest}")) for each in world.listed(path).get("items", ())
+    ]
+    return [_named(entry, course) for entry in entries]
+
+
+def _named(value: Any, course: str) -> Any:
+    """The same with nothing but the id of this course, wherever it stands."""
+    if isinstance(value, dict):
+        if value.get("id") == course:
+            return course
+        return {name: _named(each, course) for name, each in value.items()}
+    return [_named(each, course) for each in value] if isinstance(value, list | tuple) else value
+
+
+@check(
+    "R16",
+    "Nor is what only the server knows of them: assignments with their kind, submissions and posts of others, "
+    "their certificates, due dates and settings.",
+    "article",
+)
+def nothing_else_in_the_state(world: World) -> None:
+    """The state document, before and after, save for what is of the one learner in the one course."""
+    course = world.course()
+    (row,) = world.completed(course)
+    key = (course["id"], row["user_id"])
+    before = _organisations_but(world, key)
+    world.cleared(course, row)
+    world.same("a reset of one learner", "the state document", before, _organisations_but(world, key))
+
+
+def _organisations_but(world: World, key: Key) -> list[Json]:
+    """Every organisation without what a reset of this learner may change, and what the feed and R17 look at."""
+    state: list[Json] = world.control("GET", "state")["organisations"]
+    course_id, user_id = key
+    for organisation in state:
+        organisation["certificates"] = [
+            each for each in organisation["certificates"] if (each["course_id"], each["user_id"]) != key
+        ]
+        for entry in organisation["courses"]:
+            if entry["course"]["id"] == course_id:
+                for kept in ("records", "enrolments", "reset_at"):
+                    entry[kept].pop(user_id, None)
+                entry.pop("course")
+    return state
+
+
+@check("R16", "A reset of everyone in a course touches no other course of theirs.", "article")
+def everyone_of_one_course(world: World) -> None:
+    """The rows and attempts of those who are reset, in all other courses, before and after."""
+    if not world.is_own:
+        raise NotCheckedError("everyone is reset once only where there is one world; R09 looks at this there")
+    course = world.course()
+    users = {row["user_id"] for row in world.rows(course_id=course["id"]) if is_recorded(row)}
+    before = _elsewhere(world, course["id"], users)
+    answer = world.reset(course, None, len(users))
+    if answer.status != 200:
+        raise NotCheckedError(f"a reset of everyone is refused: {answer.came}")
+    for what, after in _elsewhere(world, course["id"], users).items():
+        world.same("a reset of everyone in a course", what, before[what], after)
+
+
+def _elsewhere(world: World, course: str, users: Collection[str]) -> dict[str, Any]:
+    rows, attempts = world.rows(), world.every_attempt()
+    return {
+        "the rows of other courses": [
+            row for row in rows if row["user_id"] in users and row["course_id"] != course
+        ],
+        "the attempts in other courses": [
+            each for each in attempts if each["userId"] in users and each["courseId"] != course
+        ],
+    }
+
+
+CHECKS = (nothing_else_is_touched, nothing_else_in_the_state, everyone_of_one_course)

@@ -1,0 +1,123 @@
+"""Whom a reset means: R07, R08."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from training_sdk.testing.contract.checks import check
+from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.wire import RESET
+from training_sdk.testing.contract.world import INVALID, Course, Row, World, confirming, is_recorded
+
+
+@check(
+    "R07",
+    "Scope never widens: neither or both of userIds and allUsers, a list that is empty or holds no ids, null, "
+    "allUsers that is not true, an unknown field, a repeated key or both spellings of one are 400 "
+    "INVALID_ARGUMENT; nothing changes.",
+    "decided",
+)
+def scope_never_widens(world: World) -> None:
+    """Every body that somebody could take for "everyone", or for a list, by mistake."""
+    course = world.course()
+    (row,) = world.completed(course)
+    everyone = sum(is_recorded(each) for each in world.rows(course_id=course["id"]))
+    counts = dict.fromkeys((everyone, 1)) if world.is_own else (1,)
+    with world.unchanged():
+        for body in _ambiguous(course["id"], row["user_id"]):
+            for count in counts:
+                confirmed = confirming(course["title"], count)
+                answer = world.send("POST", RESET, content=body.encode(), headers=[confirmed])
+                answer.expect(400, INVALID)
+
+
+def _ambiguous(course: str, user: str) -> Iterator[str]:
+    """Bodies that leave open whom they mean, or say it in a way that is not the documented one."""
+    scopes: tuple[dict[str, Any], ...] = (
+        {},
+        {"userIds": [user], "allUsers": True},
+        {"userIds": [user], "allUsers": False},
+        {"userIds": None, "allUsers": True},
+        {"userIds": [], "allUsers": True},
+        {"userIds": []},
+        {"userIds": None},
+        {"userIds": [None]},
+        {"userIds": [""]},
+        {"userIds": user},
+        {"userIds": f"{user},{user}"},
+        {"allUsers": None},
+        {"allUsers": False},
+        {"allUsers": 1},
+        {"allUsers": "true"},
+        {"userIds": [user], "dryRun": True},
+        {"learnerIds": [user]},
+        {"userIds": [user], "user_ids": [user]},
+        {"allUsers": True, "all_users": True},
+        {"userIds": [user], "course_id": course},
+    )
+    for scope in scopes:
+        yield json.dumps({"courseId": course, **scope})
+    named, listed = f'"courseId": "{course}"', f'"userIds": ["{user}"]'
+    for twice in (
+        f"{named}, {listed}, {listed}",
+        f"{named}, {named}, {listed}",
+        f'{named}, "allUsers": false, "allUsers": true',
+    ):
+        yield f"{{{twice}}}"
+
+
+@check(
+    "R08",
+    "Any listed user who does not exist fails the whole call: 404, every such id named, nothing changed.",
+    "decided",
+)
+def one_unknown_user_stops_all(world: World) -> None:
+    """An invented user, and two of them."""
+    course = world.course()
+    (row,) = world.completed(course)
+    first, second = world.unknown_user(), world.unknown_user()
+    with world.unchanged():
+        _stopped(world, course, row, first)
+        _stopped(world, course, row, first, second)
+
+
+@check("R08", "A user of another organisation does not exist either.", "decided")
+def one_user_of_others_stops_all(world: World) -> None:
+    """The administrator of the other organisation is listed."""
+    course = world.course()
+    (row,) = world.completed(course)
+    stranger = world.me("outsider")
+    with world.unchanged():
+        _stopped(world, course, row, stranger)
+
+
+def _stopped(world: World, course: Course, row: Row, *strangers: str) -> None:
+    answer = world.reset(course, [row["user_id"], *strangers], 1).expect(404, "USER_NOT_FOUND")
+    unnamed = [each for each in strangers if each not in answer.text]
+    if unnamed:
+        raise BrokenRuleError(answer.sent, f"the id {unnamed[0]} named", answer.text[:300])
+
+
+@check("R08", "Repeated ids count once; up to 1000 ids as sent are taken, more are 400.", "decided")
+def repeated_and_too_many_ids(world: World) -> None:
+    """The same learner 1001 times, another one 1000 times, and one twice."""
+    course = world.course()
+    first, second = world.completed(course, 2)
+    with world.unchanged():
+        world.reset(course, [first["user_id"]] * 1001, 1).expect(400, INVALID)
+    world.takes_effect(course, [first["user_id"]] * 2, first)
+    answer = world.reset(course, [second["user_id"]] * 1000, 1)
+    if answer.status == 413:
+        raise NotCheckedError(f"1000 ids are too large a body here: {answer.came}")
+    answer.expect(200)
+    world.gone(course, second)
+
+
+CHECKS = (
+    scope_never_widens,
+    one_unknown_user_stops_all,
+    one_user_of_others_stops_all,
+    repeated_and_too_many_ids,
+)

@@ -1,0 +1,114 @@
+"""Seeing the progress of others is a right of its own: R05."""
+
+from __future__ import annotations
+
+from training_sdk.testing.contract.checks import check
+from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.wire import USERS
+from training_sdk.testing.contract.world import ANALYTICS, FEED, Json, Row, World, snake
+
+REFUSED = (403, 404)
+
+
+@check(
+    "R05",
+    "A learner sees their own rows, lessons and attempts, and no analytics or users.",
+    "reference, decided",
+    reads_only=True,
+)
+def learners_see_themselves(world: World) -> None:
+    """The feed and the lists, as a learner asks for them, by the id of somebody else as well."""
+    me = world.me("learner")
+    attempts = f"{ANALYTICS}/lessons/attempts"
+    _own_alone(world, FEED, me)
+    _own_alone(world, attempts, me)
+    for other in _others(world, me):
+        _own_alone(world, FEED, me, may_refuse=True, user_id=other)
+        _own_alone(world, attempts, me, may_refuse=True, userId=other)
+        _own_alone(world, f"{ANALYTICS}/users/{other}/lessons/progress", me, may_refuse=True)
+    for path in (f"{ANALYTICS}/courses/statistics", "/feed/users"):
+        world.send("GET", path, "learner").expect(403)
+    world.send("POST", USERS, "learner", body={"list_all": True}).expect(403)
+
+
+def _others(world: World, me: str) -> list[str]:
+    """Somebody else who has completed a course, if anybody has."""
+    rows: list[Row] = [row for row in world.rows() if row["user_id"] != me]
+    return [row["user_id"] for row in sorted(rows, key=lambda row: not row["completed_at"])][:1]
+
+
+def _own_alone(world: World, path: str, me: str, *, may_refuse: bool = False, **query: str) -> None:
+    """A list holds nothing of anybody else, or is refused where somebody else is asked for."""
+    answer = world.send("GET", path, "learner", query=query)
+    if may_refuse and answer.status in REFUSED:
+        return
+    said = answer.object()
+    items = [snake(each) for each in said.get("data", said.get("items", []))]
+    others = [each for each in items if each.get("user_id") != me]
+    if others:
+        raise BrokenRuleError(answer.sent, f"nothing but what is of {me}", f"{len(others)} of others")
+
+
+@check(
+    "R05",
+    '"Training: Manage teams" sees fewer than all users, and figures of those alone.',
+    "reference, decided",
+    reads_only=True,
+)
+def leaders_see_their_teams(world: World) -> None:
+    """Less than everything, and the figures of what is seen."""
+    every = {row["user_id"] for row in world.rows()}
+    seen = world.rows("teamlead")
+    team = {row["user_id"] for row in seen}
+    if not seen or not team < every:
+        raise BrokenRuleError(world.last, f"some of {len(every)} users", f"{len(team)} users")
+    answer = world.get(f"{ANALYTICS}/courses/statistics", "teamlead", pageSize=1000)
+    for each in answer["items"]:
+        counted = sum(row["course_id"] == each["courseId"] for row in seen)
+        if each["totalUsers"] != counted:
+            raise BrokenRuleError(world.last, f"{counted} users in {each['courseTitle']!r}", str(each))
+
+
+@check(
+    "R05",
+    "They are exactly the users of the groups and sites that one manages, and oneself.",
+    "reference, decided",
+)
+def leaders_see_their_teams_alone(world: World) -> None:
+    """The feed beside the groups and sites of the state document, for the vendor's wire does not show who manages."""
+    me = world.me("teamlead")
+    people = [
+        each
+        for organisation in world.control("GET", "state")["organisations"]
+        for each in organisation["people"]
+    ]
+    leader = next(each for each in people if each["id"] == me)
+    team = {each["id"] for each in people if _is_led(each, leader)} | {me}
+    if team == {me}:
+        raise NotCheckedError("the leader manages no group or site with anybody in it")
+    expected = team & {row["user_id"] for row in world.rows()}
+    seen = {row["user_id"] for row in world.rows("teamlead")}
+    if seen != expected:
+        came = f"{len(seen - expected)} too many, {len(expected - seen)} missing"
+        raise BrokenRuleError(world.last, f"rows of {len(expected)} users", came)
+
+
+def _is_led(person: Json, leader: Json) -> bool:
+    return any(set(person[kind]) & set(leader[f"managed_{kind}"]) for kind in ("groups", "sites"))
+
+
+@check(
+    "R05", '"Training: Administration" sees the progress of all users.', "reference, decided", reads_only=True
+)
+def managers_see_everyone(world: World) -> None:
+    """As much as an administrator."""
+    if world.rows("manager") != world.rows():
+        raise BrokenRuleError(world.last, "the rows an administrator sees", "others")
+
+
+CHECKS = (
+    learners_see_themselves,
+    leaders_see_their_teams,
+    leaders_see_their_teams_alone,
+    managers_see_everyone,
+)

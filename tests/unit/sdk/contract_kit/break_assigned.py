@@ -1,0 +1,58 @@
+"""Breaking R10: who is assigned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mock_server.operations import assignments, resets
+from mock_server.refusal import invalid
+from mock_server.rules import eligibility
+from mock_server.world.courses import Assigned
+from mock_server.world.people import Person
+from unit.sdk.contract_kit.spoiling import altered, breaks, entered
+
+WAYS, GUESTS = "R10-ways-of-being-assigned", "R10-guests-and-deactivated"
+
+
+@breaks(WAYS, GUESTS)
+def guests_are_assigned(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Person, "can_learn", property(lambda _: True))
+
+
+def _assigning_nobody(patch: pytest.MonkeyPatch, **no: Any) -> None:
+    honest = Assigned.since
+    patch.setattr(Assigned, "since", lambda self, person: honest(evolve(self, **no), person))
+
+
+def _enter_way(name: str, nobody: object) -> None:
+    entered(f"{name}_assign_nobody", lambda patch: _assigning_nobody(patch, **{name: nobody}), WAYS)
+
+
+_enter_way("users", {})
+_enter_way("groups", {})
+_enter_way("sites", {})
+_enter_way("universal", None)
+
+
+@breaks(WAYS)
+def assignments_are_never_taken_away(patch: pytest.MonkeyPatch) -> None:
+    def update(call: Any) -> Any:
+        kept = [each for each in call.body["assignments"] if each["isAssigned"]]
+        return assignments.update_assignments(evolve(call, body=call.body | {"assignments": kept}))
+
+    altered(patch, "UpdateCourseAssignments", handler=update)
+
+
+@breaks(GUESTS)
+def those_not_assigned_are_refused(patch: pytest.MonkeyPatch) -> None:
+    honest = eligibility.eligible
+
+    def eligible(policy: Any, progress: Any, ids: Any) -> list[str]:
+        if not all(map(progress.has, ids or ())):
+            raise invalid("Somebody is not assigned.")
+        return honest(policy, progress, ids)
+
+    patch.setattr(resets, "eligible", eligible)

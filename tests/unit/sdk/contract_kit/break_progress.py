@@ -1,0 +1,122 @@
+"""Breaking R09: recorded progress is what counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mock_server.operations import resets
+from mock_server.rules import completion, eligibility, learning
+from mock_server.wire import answers
+from mock_server.world.organisation import Organisation
+from mock_server.world.progress import Record
+from unit.sdk.contract_kit.spoiling import LISTED, after_reset, altered, breaks, counted_and_not_cleared
+
+COUNTS, ALL, POST = "R09-recorded-progress-is-what-counts", "R09-all-of-a-list", "R09-a-lone-post-counts"
+EVERYONE = "R09-everyone-is-everyone-with-progress"
+
+
+@breaks(COUNTS, POST, EVERYONE)
+def only_completions_are_reset(patch: pytest.MonkeyPatch) -> None:
+    honest = eligibility.eligible
+    patch.setattr(
+        resets,
+        "eligible",
+        lambda policy, progress, ids: honest(evolve(policy, eligibility="completed"), progress, ids),
+    )
+
+
+@breaks(COUNTS, POST, EVERYONE)
+def the_half_way_are_counted_and_not_cleared(patch: pytest.MonkeyPatch) -> None:
+    counted_and_not_cleared(
+        patch,
+        lambda organisation, course, user_id: (
+            not organisation.progress[course.id].records[user_id].completed_at
+        ),
+    )
+
+
+@breaks(POST)
+def posts_open_nothing(patch: pytest.MonkeyPatch) -> None:
+    honest = completion.opened
+    patch.setattr(learning, "opened", lambda *them: evolve(honest(*them), opened_at=""))
+
+
+@breaks(ALL, EVERYONE)
+def the_third_of_a_list_is_counted_and_not_cleared(patch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    honest = eligibility.eligible
+
+    def eligible(*them: Any) -> list[str]:
+        asked[:] = honest(*them)
+        return list(asked)
+
+    patch.setattr(resets, "eligible", eligible)
+    counted_and_not_cleared(patch, lambda *them: them[2] in asked[2:])
+
+
+def _is_everyone(was: dict[str, Record]) -> bool:
+    return len(was) > LISTED
+
+
+@breaks(EVERYONE)
+def everyone_is_counted_and_not_cleared(patch: pytest.MonkeyPatch) -> None:
+    def put_back(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
+        for user_id, record in was.items() if _is_everyone(was) else ():
+            organisation.progress[course.id].put(user_id, record)
+
+    after_reset(patch, put_back)
+
+
+@breaks(EVERYONE)
+def everyone_but_one_is_cleared(patch: pytest.MonkeyPatch) -> None:
+    def put_back(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
+        for user_id in list(was)[-1:] if _is_everyone(was) else ():
+            organisation.progress[course.id].put(user_id, was[user_id])
+
+    after_reset(patch, put_back)
+
+
+@breaks(EVERYONE)
+def everyone_is_everyone_everywhere(patch: pytest.MonkeyPatch) -> None:
+    """Those of other courses as well, who have nothing recorded in this one."""
+
+    def more(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
+        for progress in organisation.progress.courses.values() if _is_everyone(was) else ():
+            for user_id in [each for each in progress.records if each not in was]:
+                progress.put(user_id, None)
+
+    after_reset(patch, more)
+
+
+@breaks(COUNTS)
+def those_with_nothing_get_a_new_due_date(patch: pytest.MonkeyPatch) -> None:
+    listed: list[str] = []
+    honest = eligibility.eligible
+
+    def eligible(policy: Any, progress: Any, ids: Any) -> list[str]:
+        found = honest(policy, progress, ids)
+        listed[:] = [user_id for user_id in ids or () if progress.has(user_id) and user_id not in found]
+        return found
+
+    def restart(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
+        for user_id in listed if was else ():
+            organisation.restart_due_date(course.id, user_id)
+
+    patch.setattr(resets, "eligible", eligible)
+    after_reset(patch, restart)
+
+
+@breaks(COUNTS)
+def those_with_nothing_are_counted(patch: pytest.MonkeyPatch) -> None:
+    def handler(call: Any) -> Any:
+        answer = resets.reset_progress(call)
+        listed = dict.fromkeys(call.body.get("userIds") or ())
+        return answers.ok({"usersUpdated": 2}) if (answer.body, len(listed)) == (ONE, 2) else answer
+
+    altered(patch, resets.NAME, handler=handler)
+
+
+ONE = b'{"usersUpdated":1}'

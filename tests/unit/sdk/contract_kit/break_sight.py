@@ -1,0 +1,91 @@
+"""Breaking R05: who sees whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mock_server.operations import analytics, progress, selection
+from mock_server.rules import permissions, visibility
+from mock_server.rules.permissions import Family, Reach
+from unit.sdk.contract_kit.spoiling import altered, breaks
+
+NONE, OWN, ALL = Reach.NONE, Reach.OWN, Reach.ALL
+
+
+@breaks("R05-leaders-see-their-teams", "R05-leaders-see-their-teams-alone")
+def leaders_see_everyone(patch: pytest.MonkeyPatch) -> None:
+    honest = visibility.users
+
+    def users(actor: Any, reach: Reach) -> set[str] | None:
+        return None if reach is Reach.TEAMS else honest(actor, reach)
+
+    patch.setattr(visibility, "users", users)
+
+
+@breaks("R05-learners-see-themselves")
+def learners_see_figures(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(permissions._TABLE, Family.ANALYTICS, (NONE, ALL, Reach.TEAMS, OWN))
+
+
+@breaks("R05-leaders-see-their-teams-alone")
+def leaders_see_everybody_but_one(patch: pytest.MonkeyPatch) -> None:
+    honest = visibility.users
+
+    def users(actor: Any, reach: Reach) -> set[str] | None:
+        everybody = sorted(actor.organisation.people)
+        return {*everybody[1:], actor.id} if reach is Reach.TEAMS else honest(actor, reach)
+
+    patch.setattr(visibility, "users", users)
+
+
+@breaks("R05-leaders-see-their-teams")
+def leaders_see_the_figures_of_all(patch: pytest.MonkeyPatch) -> None:
+    altered(
+        patch,
+        "GetCourseStatistics",
+        handler=lambda call: analytics.course_statistics(evolve(call, reach=ALL)),
+    )
+
+
+@breaks("R05-learners-see-themselves")
+def learners_see_others_rows_by_id(patch: pytest.MonkeyPatch) -> None:
+    honest = selection.users_asked
+
+    def asked(call: Any, name: str = "userId") -> list[str] | None:
+        user_id = call.query.id(name)
+        return honest(call, name) if user_id is None else [user_id]
+
+    patch.setattr(progress, "users_asked", asked)
+
+
+@breaks("R05-learners-see-themselves")
+def learners_see_others_attempts_by_id(patch: pytest.MonkeyPatch) -> None:
+    def attempts(call: Any) -> Any:
+        return analytics.lesson_attempts(evolve(call, reach=ALL) if call.query.id("userId") else call)
+
+    altered(patch, "ListLessonAttempts", handler=attempts)
+
+
+@breaks("R05-learners-see-themselves")
+def learners_see_all_attempts(patch: pytest.MonkeyPatch) -> None:
+    def attempts(call: Any) -> Any:
+        return analytics.lesson_attempts(call if call.query.id("userId") else evolve(call, reach=ALL))
+
+    altered(patch, "ListLessonAttempts", handler=attempts)
+
+
+@breaks("R05-learners-see-themselves")
+def learners_see_lessons_of_others(patch: pytest.MonkeyPatch) -> None:
+    altered(
+        patch,
+        "GetUserLessonProgress",
+        handler=lambda call: analytics.lesson_progress(evolve(call, reach=ALL)),
+    )
+
+
+@breaks("R05-learners-see-themselves")
+def learners_read_the_feed_of_users(patch: pytest.MonkeyPatch) -> None:
+    altered(patch, "FeedUsers", rights=lambda *_: ALL)

@@ -1,0 +1,293 @@
+"""Breaking R18, R19, R22 and R24: who is told, certificates, late writes, webhooks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from mock_server.control import learners
+from mock_server.doors import webhooks as outgoing
+from mock_server.operations import resets
+from mock_server.rules import certificates, eligibility, late_writes, learning, notifications, webhooks
+from mock_server.rules.late_writes import LateWriteError
+from mock_server.wire import answers
+from unit.sdk.contract_kit.spoiling import LISTED, breaks, entered, nothing
+
+TOLD, EVERYONE = "R18-notifications", "R18-notifications-of-everyone"
+CERTIFICATES, UNDESERVED = "R19-certificates", "R19-no-undeserved-certificates"
+LATE, EVENTS = "R22-late-writes", "R24-webhooks"
+
+
+@breaks(TOLD, EVERYONE)
+def nobody_is_notified(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(notifications, "for_reset", lambda *_: [])
+
+
+@breaks(TOLD, EVERYONE)
+def everybody_is_notified(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(notifications, "recipients", lambda _, user_ids: list(user_ids))
+
+
+def _notifying(patch: pytest.MonkeyPatch, change: Callable[[list[Any], Any], list[Any]]) -> None:
+    """Other messages than those that should be sent; ``change`` gets them and the organisation."""
+    honest = notifications.for_reset
+    patch.setattr(notifications, "for_reset", lambda *them: change(honest(*them), them[1]))
+
+
+@breaks(TOLD, EVERYONE)
+def everybody_is_notified_twice(patch: pytest.MonkeyPatch) -> None:
+    _notifying(patch, lambda messages, _: [*messages, *messages])
+
+
+@breaks(TOLD, EVERYONE)
+def everybody_is_notified_of_another_course(patch: pytest.MonkeyPatch) -> None:
+    def more(messages: list[Any], organisation: Any) -> list[Any]:
+        return [
+            *messages,
+            *(evolve(each, course_id=_another(organisation, each.course_id)) for each in messages),
+        ]
+
+    _notifying(patch, more)
+
+
+def _another(organisation: Any, course_id: str) -> str:
+    return next(str(each) for each in organisation.courses if each != course_id)
+
+
+@breaks(EVERYONE)
+def nobody_is_notified_of_a_reset_of_everyone(patch: pytest.MonkeyPatch) -> None:
+    _notifying(patch, lambda messages, _: messages if len(messages) <= LISTED else [])
+
+
+@breaks(TOLD)
+def those_with_nothing_are_notified_beside_others(patch: pytest.MonkeyPatch) -> None:
+    idle: list[str] = []
+    asked, told = eligibility.eligible, notifications.for_reset
+
+    def eligible(policy: Any, progress: Any, ids: Any) -> list[str]:
+        found = asked(policy, progress, ids)
+        idle[:] = [user_id for user_id in ids or () if found and user_id not in found]
+        return found
+
+    patch.setattr(resets, "eligible", eligible)
+    patch.setattr(
+        notifications,
+        "for_reset",
+        lambda world, organisation, course, users: told(world, organisation, course, [*users, *idle]),
+    )
+
+
+@breaks("R19-certificates")
+def old_certificates_stay(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(certificates, "withdraw", nothing)
+
+
+@breaks("R19-certificates")
+def no_new_certificates(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(certificates, "issue", nothing)
+
+
+@breaks("R19-no-undeserved-certificates")
+def certificates_for_every_course(patch: pytest.MonkeyPatch) -> None:
+    honest = certificates.issue
+
+    def issue(world: Any, organisation: Any, course: Any, user_id: str) -> None:
+        honest(world, organisation, evolve(course, certificate=True), user_id)
+
+    patch.setattr(certificates, "issue", issue)
+
+
+@breaks(CERTIFICATES)
+def certificates_of_the_second_stay(patch: pytest.MonkeyPatch) -> None:
+    """Of two who are reset."""
+    listed: list[str] = []
+    asked, honest = eligibility.eligible, certificates.withdraw
+
+    def eligible(*them: Any) -> list[str]:
+        listed[:] = asked(*them)
+        return list(listed)
+
+    def withdraw(world: Any, organisation: Any, course: Any, user_id: str) -> None:
+        if user_id in listed[:1]:
+            honest(world, organisation, course, user_id)
+
+    patch.setattr(resets, "eligible", eligible)
+    patch.setattr(certificates, "withdraw", withdraw)
+
+
+def _issuing_again(patch: pytest.MonkeyPatch, *kept: str) -> None:
+    """Another certificate has these of the first one."""
+    issue, withdraw = certificates.issue, certificates.withdraw
+    first: dict[tuple[str, str], Any] = {}
+
+    def withdrawn(world: Any, organisation: Any, course: Any, user_id: str) -> None:
+        key = (course.id, user_id)
+        if key in organisation.certificates:
+            (first[key],) = organisation.certificates[key]
+        withdraw(world, organisation, course, user_id)
+
+    def issued(world: Any, organisation: Any, course: Any, user_id: str) -> None:
+        issue(world, organisation, course, user_id)
+        key = (course.id, user_id)
+        if key in first:
+            (made,) = organisation.certificates[key]
+            same = {name: getattr(first[key], name) for name in kept}
+            organisation.certificates[key] = (evolve(made, **same),)
+
+    patch.setattr(certificates, "withdraw", withdrawn)
+    patch.setattr(certificates, "issue", issued)
+
+
+@breaks(CERTIFICATES)
+def the_number_is_the_old_one(patch: pytest.MonkeyPatch) -> None:
+    _issuing_again(patch, "number")
+
+
+@breaks(CERTIFICATES)
+def the_date_is_the_old_one(patch: pytest.MonkeyPatch) -> None:
+    _issuing_again(patch, "issued_at")
+
+
+def _issuing_early(patch: pytest.MonkeyPatch, fits: Callable[[Any], bool]) -> None:
+    """A certificate for whoever acts, though they are not done; ``fits`` is asked with the record."""
+    honest = learning.write
+
+    def write(desk: Any, change: Any) -> Any:
+        record = honest(desk, change)
+        if not record.completed_at and fits(record):
+            certificates.issue(desk.world, desk.organisation, desk.course, desk.person.id)
+        return record
+
+    patch.setattr(learning, "write", write)
+
+
+@breaks(UNDESERVED)
+def certificates_for_opening(patch: pytest.MonkeyPatch) -> None:
+    _issuing_early(patch, lambda record: record.completed_lessons == 0)
+
+
+@breaks(UNDESERVED)
+def certificates_for_a_lesson(patch: pytest.MonkeyPatch) -> None:
+    _issuing_early(patch, lambda record: record.completed_lessons > 0)
+
+
+@breaks(LATE)
+def late_writes_are_taken(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(late_writes, "check", nothing)
+
+
+def _late_action(name: str, takes: Callable[..., Any]) -> tuple[Callable[..., Any], tuple[str, ...]]:
+    """A learner's action as ``takes`` has it: it gets the honest one, and what is given."""
+    honest, extra = learners.ACTIONS[name]
+    return (lambda world, course, user, **given: takes(honest, world, course, user, **given)), extra
+
+
+def _as_if_now(honest: Any, *them: Any, **given: Any) -> Any:
+    return honest(*them, **{name: value for name, value in given.items() if name != "made_at"})
+
+
+def _and_refused(honest: Any, *them: Any, **given: Any) -> Any:
+    try:
+        return honest(*them, **given)
+    except LateWriteError:
+        _as_if_now(honest, *them, **given)
+        raise
+
+
+def _enter_late(action: str) -> None:
+    def taken(patch: pytest.MonkeyPatch) -> None:
+        patch.setitem(learners.ACTIONS, action, _late_action(action, _as_if_now))
+
+    def refused_and_taken(patch: pytest.MonkeyPatch) -> None:
+        patch.setitem(learners.ACTIONS, action, _late_action(action, _and_refused))
+
+    entered(f"late_{action}_is_taken", taken, LATE)
+    entered(f"late_{action}_is_refused_and_taken", refused_and_taken, LATE)
+
+
+for _action in ("open", "complete-course", "submit-assessment", "post-to-discussion", "hand-in-assignment"):
+    _enter_late(_action)
+
+
+@breaks(LATE)
+def who_came_too_late_once_is_never_heard_again(patch: pytest.MonkeyPatch) -> None:
+    honest = late_writes.check
+    refused: set[tuple[int, str]] = set()
+
+    def check(policy: Any, progress: Any, user_id: str, made_at: Any) -> None:
+        key = (id(progress), user_id)
+        if key in refused:
+            raise LateWriteError("Never again.")
+        try:
+            honest(policy, progress, user_id, made_at)
+        except LateWriteError:
+            refused.add(key)
+            raise
+
+    patch.setattr(late_writes, "check", check)
+
+
+@breaks(EVENTS)
+def no_event_is_sent(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(webhooks, "for_reset", lambda *_: [])
+
+
+@breaks(EVENTS)
+def one_event_for_all(patch: pytest.MonkeyPatch) -> None:
+    honest = webhooks.for_reset
+    patch.setattr(webhooks, "for_reset", lambda *them: honest(*them)[:1])
+
+
+@breaks(EVENTS)
+def events_are_signed_by_somebody_else(patch: pytest.MonkeyPatch) -> None:
+    honest = webhooks.signature
+    patch.setattr(outgoing, "signature", lambda key, payload: honest(f"not {key}", payload))
+
+
+@breaks(EVENTS)
+def events_for_those_with_nothing_beside_others(patch: pytest.MonkeyPatch) -> None:
+    honest = eligibility.eligible
+    idle: list[str] = []
+
+    def eligible(policy: Any, progress: Any, ids: Any) -> list[str]:
+        found = honest(policy, progress, ids)
+        idle[:] = [user_id for user_id in ids or () if found and user_id not in found]
+        return found
+
+    told = webhooks.for_reset
+    patch.setattr(resets, "eligible", eligible)
+    patch.setattr(
+        webhooks,
+        "for_reset",
+        lambda world, actor, course, users: told(world, actor, course, [*users, *idle]),
+    )
+
+
+def _enter_event(name: str, change: Callable[[dict[str, Any]], object]) -> None:
+    """Every event says something else, and is signed as it is."""
+
+    def spoil(patch: pytest.MonkeyPatch) -> None:
+        honest = webhooks.body
+
+        def body(message: Any) -> bytes:
+            event = json.loads(honest(message))
+            change(event)
+            return answers.to_json(event)
+
+        patch.setattr(outgoing, "body", body)
+
+    entered(name, spoil, EVENTS)
+
+
+_enter_event("events_tell_the_score", lambda event: event["data"]["details"].update(score=97))
+_enter_event("events_tell_the_completion", lambda event: event["data"].update(was={"completedAt": "then"}))
+_enter_event("events_name_another_type", lambda event: event["event"].update(event_types=["OTHER"]))
+_enter_event("events_name_another_course", lambda event: event["resource"].update(id="0" * 24))
+_enter_event("events_name_no_course", lambda event: event["data"]["details"].pop("course_id"))
+_enter_event(
+    "events_name_another_actor", lambda event: event["event"].update(triggered_by={"user": "nobody"})
+)
