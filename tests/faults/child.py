@@ -15,12 +15,9 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-from email.utils import format_datetime, parsedate_to_datetime
 from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn
-
-from attrs import evolve
 
 from training_sdk import (
     AlreadyAppliedError,
@@ -31,7 +28,7 @@ from training_sdk import (
     TrainingError,
     _drivers,
 )
-from training_sdk._flow import Act, Moment, Request, Response
+from training_sdk._flow import Act, Moment, Request
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import recording, reportfile, sending
 from training_sdk.resets.safeguards import Safeguards
@@ -75,7 +72,7 @@ class Time:
 _real_now = _drivers._now
 
 
-def watch_effects(points: Points, server_ahead: float, jump: dict[str, Any] | None, time: Time) -> None:
+def watch_effects(points: Points, jump: dict[str, Any] | None, time: Time) -> None:
     """Pass a point before and after whatever a flow does on this machine or sends."""
 
     def before(effect: object) -> str | None:
@@ -92,7 +89,7 @@ def watch_effects(points: Points, server_ahead: float, jump: dict[str, Any] | No
     def after(name: str | None, answer: Any) -> Any:
         if name is not None:
             points.at(f"after {name}")
-        return _dated(answer, server_ahead) if isinstance(answer, Response) else answer
+        return answer
 
     sync, asynchronous = _drivers.SyncDriver._perform, _drivers.AsyncDriver._perform
 
@@ -112,17 +109,6 @@ def limit_files(most: int | None) -> None:
     """Let the system refuse to let any file grow beyond so many bytes, as a full disk does."""
     if most is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-
-
-def _dated(answer: Response, ahead: float) -> Response:
-    """An answer of a server whose clock has moved on too."""
-    said = answer.header("date")
-    if said is None or not ahead:
-        return answer
-    moved = format_datetime(parsedate_to_datetime(said) + timedelta(seconds=ahead), usegmt=True)
-    return evolve(
-        answer, headers=tuple((name, moved if name == "date" else value) for name, value in answer.headers)
-    )
 
 
 def watch_calls(points: Points) -> None:
@@ -156,7 +142,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     points, time = Points(job.get("die")), Time(job.get("ahead", 0.0))
     sending.CHUNK = recording.CHUNK = job["chunk"]  # type: ignore[attr-defined]  # what this module has imported
     _drivers._now, _drivers._pause = time.now, time.pause
-    watch_effects(points, job.get("server_ahead", 0.0), job.get("jump"), time)
+    watch_effects(points, job.get("jump"), time)
     if job.get("watch_calls"):
         watch_calls(points)
     limit_files(job.get("largest_file"))

@@ -218,7 +218,6 @@ class Ground:
             "colour": self.colour,
             "chunk": CHUNK,
             "ahead": self.ahead,
-            "server_ahead": self.ahead,
             **other,
         }
 
