@@ -20,6 +20,7 @@ from mock_server.contract.document import document
 from mock_server.wire.message import Request, Response
 
 Spec = dict[str, Any]
+CONFIRMATION = "Reset-Confirmation"
 
 
 def closed_document() -> Spec:
@@ -112,6 +113,7 @@ class Conformity:
             self._check(parameters["path", name]["schema"], value, f"{found.name} {name}")
         self._check_query(found, parameters, parse_qsl(request.query, keep_blank_values=True))
         self._check_own_headers(found, parameters, request)
+        _check_nothing_lacks(found, request)
         body = found.spec.get("requestBody")
         assert bool(body) == bool(request.body), (
             f"{found.name}: a body is {'needed' if body else 'not taken'}"
@@ -151,6 +153,16 @@ class Conformity:
             self._validators[key] = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
         for error in self._validators[key].iter_errors(value):
             raise AssertionError(f"{where}: {list(error.instance_path)}: {error.message}")
+
+
+def _check_nothing_lacks(found: Found, request: Request) -> None:
+    """What the document demands; and the confirmation, which it leaves to the policy of the world (428)."""
+    asked = dict(parse_qsl(request.query, keep_blank_values=True))
+    for parameter in found.spec["parameters"]:
+        place, name = parameter["in"], parameter["name"]
+        is_needed = parameter.get("required") or (name == CONFIRMATION and "428" in found.spec["responses"])
+        given = request.header(name.lower()) if place == "header" else asked.get(name)
+        assert not is_needed or place == "path" or given is not None, f"{found.name} without {name}"
 
 
 def _fits(part: str, segment: str) -> bool:

@@ -284,7 +284,14 @@ def test_an_answer_of_an_operation_that_is_not_there_fails() -> None:
 
 
 JSON_TYPE = (("content-type", "application/json"),)
+CONFIRMED = (("reset-confirmation", '{"courseTitle": "c", "users": 1}'),)
 RESET = "/training/courseprogress/v1/reset"
+ONE = b'{"courseId": "c", "userIds": ["u"]}'
+RANKINGS = "/training/individualleaderboards/v1/rankings"
+
+
+def resetting(body: bytes, headers: tuple[tuple[str, str], ...] = (*JSON_TYPE, *CONFIRMED)) -> Request:
+    return Request("POST", RESET, headers=headers, body=body)
 
 
 @pytest.mark.parametrize(
@@ -297,21 +304,16 @@ RESET = "/training/courseprogress/v1/reset"
         Request("GET", "/training/courses/v1", "page=one"),
         Request("GET", "/training/lessons/v1/%2E%2E"),
         Request("GET", "/training/courses/v1", body=b"{}"),
-        Request("POST", RESET, headers=JSON_TYPE),
-        Request("POST", RESET, headers=JSON_TYPE, body=b'{"courseId": "c", "userIds": []}'),
-        Request(
-            "POST", RESET, headers=JSON_TYPE, body=b'{"courseId": "c", "userIds": ["u"], "allUsers": true}'
-        ),
-        Request("POST", RESET, headers=JSON_TYPE, body=b'{"courseId": "c", "users": ["u"]}'),
-        Request("POST", RESET, body=b'{"courseId": "c", "userIds": ["u"]}'),
-        Request(
-            "POST",
-            RESET,
-            headers=(*JSON_TYPE, ("reset-confirmation", '{"courseTitle": "c"}')),
-            body=b'{"courseId": "c", "userIds": ["u"]}',
-        ),
+        Request("GET", RANKINGS),
+        resetting(b""),
+        resetting(b'{"courseId": "c", "userIds": []}'),
+        resetting(b'{"courseId": "c", "userIds": ["u"], "allUsers": true}'),
+        resetting(b'{"courseId": "c", "users": ["u"]}'),
+        resetting(ONE, CONFIRMED),
+        resetting(ONE, JSON_TYPE),
+        resetting(ONE, (*JSON_TYPE, ("reset-confirmation", '{"courseTitle": "c"}'))),
     ],
-    ids=lambda request: f"{request.method} {request.path}?{request.query} {request.body!r}",
+    ids=lambda request: f"{request.method} {request.path}?{request.query} {request.body!r} {request.headers}",
 )
 def test_a_wrong_request_fails(request_: Request) -> None:
     with pytest.raises(AssertionError):
@@ -321,6 +323,5 @@ def test_a_wrong_request_fails(request_: Request) -> None:
 def test_a_right_request_passes() -> None:
     rows = Request("GET", "/training/v1/feed/training-course-progress", "limit=5&course_id=c")
     Conformity().check_request(rows)
-    body = b'{"courseId": "c", "userIds": ["u"]}'
-    confirmed = ("reset-confirmation", '{"courseTitle": "c", "users": 1}')
-    Conformity().check_request(Request("POST", RESET, headers=(*JSON_TYPE, confirmed), body=body))
+    Conformity().check_request(Request("GET", RANKINGS, "leaderboardId=l"))
+    Conformity().check_request(resetting(ONE))
