@@ -46,6 +46,14 @@ class Line:
             raise self.problem(f"must be there, as {kind.__name__}", name)
         return value
 
+    def read(self, name: str, kind: type[Any], how: Callable[[str], _T], default: object = None) -> _T:
+        """The same, read as a cell of an export is; ExporterCsvError for what no such cell may hold."""
+        value = self.get(name, kind, default)
+        try:
+            return how(str(value))
+        except ValueError as error:
+            raise self.problem(str(error), name) from None
+
     @property
     def key(self) -> tuple[str, str]:
         """Whom it is about: course and user."""
@@ -94,8 +102,8 @@ class PackFiles:
         whole = self._text(path).removesuffix("\n")
         for number, text in enumerate(whole.split("\n") if whole else (), 1):
             try:
-                values = json.loads(text)
-            except ValueError:
+                values = _sound(json.loads(text))
+            except (ValueError, RecursionError):
                 values = None
             if not isinstance(values, dict):
                 raise ExporterCsvError(str(path), (Problem(number, "", "is not a JSON object"),))
@@ -133,6 +141,12 @@ def _unsealed(unseal: Unseal, data: bytes, path: Path) -> bytes:
         return unseal(data)
     except Exception as error:  # the hook is the user's own, and may fail in any way
         raise _wrong(path, f"the unseal hook failed: {error}") from error
+
+
+def _sound(value: object) -> object:
+    """The same; ValueError if there is half a character in it, which no answer could hold."""
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -7,11 +7,10 @@ like any other: its people go by their pseudonyms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TypeVar
 
 from attrs import evolve
 
@@ -19,13 +18,20 @@ from mock_server.world.builder import OrganisationBuilder, WorldBuilder
 from mock_server.world.courses import Course, Lesson
 from mock_server.world.evidence_files import Line, PackFiles, Unseal
 from mock_server.world.exporter_csv import build_rows
-from mock_server.world.exporter_rows import COLUMNS, ExporterCsvError, ExportRow, checked
+from mock_server.world.exporter_rows import (
+    COLUMNS,
+    ExporterCsvError,
+    ExportRow,
+    checked,
+    date,
+    identifier,
+    percent,
+    whole,
+)
 from mock_server.world.progress import Attempt, LessonProgress
 
 Key = tuple[str, str]
 """Course and user."""
-
-_T = TypeVar("_T")
 
 
 def build_evidence(
@@ -40,8 +46,9 @@ def build_evidence(
     _refuse_repeated(lines)
     builder = build_rows([_row(line) for line in lines], now=now)
     organisation = builder.main
-    lessons, titles = _lessons(pack)
-    attempts = _grouped(pack.lines("attempts.jsonl"), _attempt)
+    known = {line.key for line in lines}
+    lessons, titles = _lessons(_about(pack.lines("lessons.jsonl"), known))
+    attempts = _attempts(_about(pack.lines("attempts.jsonl"), known))
     for course_id in list(organisation.organisation.courses):
         _name_lessons(organisation, course_id, titles.get(course_id, {}))
     for line in lines:
@@ -67,43 +74,56 @@ def _row(line: Line) -> ExportRow:
     return row
 
 
-def _grouped(lines: Iterable[Line], read: Callable[[Line], _T]) -> dict[Key, list[_T]]:
-    found: dict[Key, list[_T]] = {}
+def _about(lines: Iterable[Line], rows: Container[Key]) -> Iterator[Line]:
+    """Lines about those who stand in a row; ExporterCsvError for one about anybody else."""
     for line in lines:
-        found.setdefault(line.key, []).append(read(line))
-    return found
+        if line.key not in rows:
+            raise line.problem("there is no row of this user in this course", "user_id")
+        yield line
 
 
-def _lessons(pack: PackFiles) -> tuple[dict[Key, list[LessonProgress]], dict[str, dict[str, str]]]:
+def _once(line: Line, column: str, value: str, seen: set[tuple[Key, str]]) -> str:
+    if (line.key, value) in seen:
+        raise line.problem(f"{value!r} stands there twice for this user in this course", column)
+    seen.add((line.key, value))
+    return value
+
+
+def _lessons(lines: Iterable[Line]) -> tuple[dict[Key, list[LessonProgress]], dict[str, dict[str, str]]]:
     """What was reached in lessons, and the titles of every course's lessons by id, in order."""
     found: dict[Key, list[LessonProgress]] = {}
     titles: dict[str, dict[str, str]] = {}
-    for line in pack.lines("lessons.jsonl"):
-        lesson_id = line.get("lesson_id", str)
+    seen: set[tuple[Key, str]] = set()
+    for line in lines:
+        lesson_id = _once(line, "lesson_id", line.read("lesson_id", str, identifier), seen)
         titles.setdefault(line.key[0], {})[lesson_id] = line.get("lesson_title", str)
+        reached = LessonProgress(
+            lesson_id,
+            line.read("opened_date_time", str, date),
+            line.read("completed_date_time", str, date),
+            line.read("percentage_completed", float, percent),
+            line.read("score", int, whole()),
+        )
         if line.get("opened", bool):
-            found.setdefault(line.key, []).append(
-                LessonProgress(
-                    lesson_id,
-                    line.get("opened_date_time", str),
-                    line.get("completed_date_time", str),
-                    line.get("percentage_completed", float),
-                    line.get("score", int),
-                )
-            )
+            found.setdefault(line.key, []).append(reached)
     return found, titles
 
 
-def _attempt(line: Line) -> Attempt:
-    return Attempt(
-        line.get("id", str),
-        line.get("lesson_id", str),
-        line.get("started_date_time", str),
-        line.get("completed_date_time", str),
-        line.get("score", int),
-        line.get("success", bool),
-        has_own_id=True,
-    )
+def _attempts(lines: Iterable[Line]) -> dict[Key, list[Attempt]]:
+    found: dict[Key, list[Attempt]] = {}
+    seen: set[tuple[Key, str]] = set()
+    for line in lines:
+        attempt = Attempt(
+            _once(line, "id", line.read("id", str, identifier), seen),
+            line.read("lesson_id", str, identifier),
+            line.read("started_date_time", str, date),
+            line.read("completed_date_time", str, date),
+            line.read("score", int, whole()),
+            line.get("success", bool),
+            has_own_id=True,
+        )
+        found.setdefault(line.key, []).append(attempt)
+    return found
 
 
 def _name_lessons(organisation: OrganisationBuilder, course_id: str, titles: Mapping[str, str]) -> None:
@@ -132,8 +152,8 @@ def _fill(
     )
     changed = evolve(
         record,
-        time_spent_seconds=line.get("time_spent_seconds", int, 0),
-        completion_expiry_date=line.get("completion_expiry_date", str, ""),
+        time_spent_seconds=line.read("time_spent_seconds", int, whole(), 0),
+        completion_expiry_date=line.read("completion_expiry_date", str, date, ""),
         lessons=reached,
         attempts=tuple(attempts),
     )

@@ -27,7 +27,8 @@ _DATE = re.compile(
 _WHOLE = re.compile(r"[0-9]{1,10}")
 _DECIMAL = re.compile(r"[0-9]{1,3}(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _ID = re.compile(r"[^/\\\x00-\x1f\x7f-\x9f]{1,128}")
-_INT32 = 2**31 - 1
+INT32 = 2**31 - 1
+"""The largest whole number that the wire has."""
 
 
 @frozen
@@ -162,7 +163,7 @@ def _repeated(line: int, row: ExportRow, first_seen: dict[tuple[str, str], int])
     return [Problem(line, "user_id", f"this user stands in this course already, in line {before}")]
 
 
-def _date(text: str) -> str:
+def date(text: str) -> str:
     """A date as it stands, "" for none."""
     if text:
         try:
@@ -174,7 +175,9 @@ def _date(text: str) -> str:
     return text
 
 
-def _whole(most: int) -> Callable[[str], int]:
+def whole(most: int = INT32) -> Callable[[str], int]:
+    """How a whole number from 0 is read."""
+
     def read(text: str) -> int:
         if not _WHOLE.fullmatch(text) or int(text) > most:
             raise ValueError(f"{_shown(text)} is no whole number from 0 to {most}")
@@ -183,13 +186,14 @@ def _whole(most: int) -> Callable[[str], int]:
     return read
 
 
-def _percent(text: str) -> float:
+def percent(text: str) -> float:
+    """A number from 0 to 100."""
     if not _DECIMAL.fullmatch(text) or float(text) > 100:
         raise ValueError(f"{_shown(text)} is no number from 0 to 100")
     return float(text)
 
 
-def _id(text: str) -> str:
+def identifier(text: str) -> str:
     """An id that can stand in a path, as every request about it must be able to name it."""
     if not text:
         raise ValueError("is empty")
@@ -203,14 +207,14 @@ def _shown(text: str) -> str:
 
 
 _READ: dict[str, Callable[[str], Any]] = {
-    "opened_at": _date,
-    "completed_at": _date,
-    "due_at": _date,
-    "total_lessons": _whole(MOST_LESSONS),
-    "completed_lessons": _whole(MOST_LESSONS),
-    "score": _whole(_INT32),
-    "progress_percent": _percent,
-    "course_id": _id,
-    "user_id": _id,
+    "opened_at": date,
+    "completed_at": date,
+    "due_at": date,
+    "total_lessons": whole(MOST_LESSONS),
+    "completed_lessons": whole(MOST_LESSONS),
+    "score": whole(),
+    "progress_percent": percent,
+    "course_id": identifier,
+    "user_id": identifier,
 }
 """How a column is read; every other one is text as it stands."""

@@ -299,7 +299,8 @@ def test_everything_wrong_with_an_export_is_listed_and_nothing_is_served(tmp_pat
     path = tmp_path / "export.csv"
     broken = SOUND_ROW.replace("33.3", "101").replace("2026-01-01", "2026-02-30")
     path.write_text(",".join(COLUMNS) + "\n" + SOUND_ROW + broken + SOUND_ROW, encoding="utf-8")
-    printed = failed("serve", "--port", "0", "--progress", str(path)).splitlines()
+    first, *printed = failed("serve", "--port", "0", "--progress", str(path)).splitlines()
+    assert first == f"training-mock: loading {path}"
     assert printed[0].startswith(
         f"training-mock: {path}: line 3, column opened_at: '2026-02-30T00:00:00.5Z' is no date"
     )

@@ -123,7 +123,7 @@ def test_a_pack_of_rows_alone_is_enough(pack: Path) -> None:
     [
         ("rows.jsonl", "[]\n", "line 1: is not a JSON object"),
         ("rows.jsonl", '{"course_id": "c"}\n', "line 1, column"),
-        ("lessons.jsonl", '{"userId": "u"}\n', "line 1, column lesson_id: must be there, as str"),
+        ("lessons.jsonl", '{"userId": "u"}\n', "line 1, column course_id: must be there, as str"),
         ("attempts.jsonl", "{broken\n", "line 1: is not a JSON object"),
     ],
 )
@@ -132,6 +132,56 @@ def test_what_is_wrong_with_a_pack_is_named(pack: Path, name: str, text: str, sa
     with pytest.raises(ExporterCsvError, match=said) as refused:
         MockTraining.from_evidence(pack)
     assert name in str(refused.value)
+
+
+WRONG = (
+    ("attempts.jsonl", "id", "../x", "is no id"),
+    ("attempts.jsonl", "id", "", "is empty"),
+    ("attempts.jsonl", "lessonId", "l/1", "is no id"),
+    ("attempts.jsonl", "startedDateTime", "yesterday", "is no date"),
+    ("attempts.jsonl", "completedDateTime", "2026-02-30T00:00:00Z", "is no date"),
+    ("attempts.jsonl", "score", -7, "is no whole number from 0"),
+    ("attempts.jsonl", "score", 2**31, "is no whole number from 0"),
+    ("attempts.jsonl", "success", "yes", "must be there, as bool"),
+    ("attempts.jsonl", "userId", "user_0", "there is no row of this user in this course"),
+    ("attempts.jsonl", "courseId", "c", "there is no row of this user in this course"),
+    ("lessons.jsonl", "lessonId", "\n", "is no id"),
+    ("lessons.jsonl", "openedDateTime", "never", "is no date"),
+    ("lessons.jsonl", "completedDateTime", "0001-01-01T00:00:00+14:00", "is no date"),
+    ("lessons.jsonl", "percentageCompleted", 1e9, "is no number from 0 to 100"),
+    ("lessons.jsonl", "percentageCompleted", float("nan"), "is no number from 0 to 100"),
+    ("lessons.jsonl", "score", -1, "is no whole number from 0"),
+    ("lessons.jsonl", "userId", "user_0", "there is no row of this user in this course"),
+    ("rows.jsonl", "time_spent_seconds", -5, "is no whole number from 0"),
+    ("rows.jsonl", "completion_expiry_date", "tomorrow", "is no date"),
+)
+
+
+@pytest.mark.parametrize(("name", "field", "value", "said"), WRONG)
+def test_what_no_wire_could_have_said_is_refused_with_file_and_line(
+    pack: Path, name: str, field: str, value: object, said: str
+) -> None:
+    kept = [json.loads(line) for line in (pack / name).read_text("utf-8").splitlines()]
+    assert field in kept[1]
+    lines(pack / name, [kept[0], kept[1] | {field: value}, *kept[2:]])
+    with pytest.raises(ExporterCsvError, match=rf"{name}: line 2, column [a-z_]+: .*{said}"):
+        MockTraining.from_evidence(pack)
+
+
+@pytest.mark.parametrize(("name", "column"), [("attempts.jsonl", "id"), ("lessons.jsonl", "lesson_id")])
+def test_what_stands_there_twice_is_refused(pack: Path, name: str, column: str) -> None:
+    kept = [json.loads(line) for line in (pack / name).read_text("utf-8").splitlines()]
+    lines(pack / name, [*kept, kept[0]])
+    said = rf"{name}: line {len(kept) + 1}, column {column}: .* stands there twice"
+    with pytest.raises(ExporterCsvError, match=said):
+        MockTraining.from_evidence(pack)
+
+
+@pytest.mark.parametrize("line", ['{"course_title": "\\ud800"}', "[" * 100_000])
+def test_a_line_that_no_answer_could_hold_is_refused(pack: Path, line: str) -> None:
+    (pack / "rows.jsonl").write_text(f"{line}\n", encoding="utf-8")
+    with pytest.raises(ExporterCsvError, match=r"rows\.jsonl: line 1: is not a JSON object"):
+        MockTraining.from_evidence(pack)
 
 
 def test_a_folder_that_is_no_pack_is_said(tmp_path: Path) -> None:
