@@ -6,12 +6,14 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from mock_server.doors.edge import Limits
 from mock_server.doors.serving import Engine, Server, serve
 from mock_server.doors.stdlib import StdlibServer
+from mock_server.doors.uvicorn import UvicornServer
 from mock_server.wire.message import Delivery, Request, Response
 from rawhttp import PATIENCE, connected, everything, read_answer, request, statuses
 
@@ -167,16 +169,19 @@ def test_those_turned_away_do_not_keep_a_server_from_stopping(engine: Engine) ->
         assert sock.recv(1) == b""
 
 
-def test_an_answer_in_pieces_waits_for_no_acknowledgement() -> None:
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    server = StdlibServer(Hello(), listener)
-    server.start()
-    try:
-        with connected(port) as sock:
-            sock.sendall(request("GET", "/"))
-            assert read_answer(sock).status == 200
-            (connection,) = server._connections
-            assert connection._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    finally:
-        server.stop(grace=PATIENCE)
+def test_an_answer_in_pieces_waits_for_no_acknowledgement(engine: Engine) -> None:
+    with serve(Hello(), engine=engine) as server, connected(server.port) as sock:
+        sock.sendall(request("GET", "/"))
+        assert read_answer(sock).status == 200
+        (accepted,) = accepted_by(server)
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def accepted_by(server: Server) -> list[Any]:
+    """The server's side of its connections."""
+    running = server._engine
+    if isinstance(running, UvicornServer):
+        protocols = running._server.server_state.connections
+        return [each.transport.get_extra_info("socket") for each in protocols]
+    assert isinstance(running, StdlibServer)
+    return [each._socket for each in running._connections]
