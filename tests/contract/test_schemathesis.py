@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 
 from conformity import conformity
 from mock_server import MockTraining, Policy
@@ -82,6 +82,44 @@ class Listener:
         """Operations that have answered so."""
         return {name for name, given in self.seen if given == status}
 
+    def has_seen_nothing_wrong(self) -> None:
+        """Fail unless every answer was as the document has it, and none a fault of the server."""
+        assert self.wrong == []
+        assert [status for _, status in self.seen if status >= 500] == []
+
+
+LISTED = Request("GET", "/training/courses/v1", headers=(("user-agent", "tests/1"),))
+
+
+def heard(answer: Response, monkeypatch: pytest.MonkeyPatch) -> Listener:
+    """What a listener has seen of a server that answers like this."""
+    listener = Listener(MockTraining.demo())
+    monkeypatch.setattr(listener.mock, "handle", lambda request: answer)
+    assert listener.handle(LISTED) is answer
+    return listener
+
+
+def test_the_listener_holds_every_answer_against_the_closed_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    mock = MockTraining.demo()
+    token = ("authorization", f"Bearer {mock.token('admin')}")
+    right = mock.handle(evolve(LISTED, headers=(*LISTED.headers, token)))
+    heard(right, monkeypatch).has_seen_nothing_wrong()
+    unheard_of = json.dumps({**json.loads(right.body), "unheard": 1}).encode()
+    for wrong in (
+        evolve(right, body=unheard_of),
+        evolve(right, headers=right.headers[:1]),
+        evolve(right, status=299),
+    ):
+        with pytest.raises(AssertionError, match="ListCourses answers"):
+            heard(wrong, monkeypatch).has_seen_nothing_wrong()
+
+
+def test_the_listener_takes_no_fault_of_the_server_for_an_answer() -> None:
+    listener = Listener(MockTraining.demo())
+    listener.seen["ListCourses", 503] += 1  # whatever the document may say of it
+    with pytest.raises(AssertionError, match="503"):
+        listener.has_seen_nothing_wrong()
+
 
 def _without_confirmation(response: Response) -> Response:
     """The document of a world that does not know the header, and so ignores whatever it says."""
@@ -111,8 +149,7 @@ def run(mock: MockTraining, who: TokenName, examples: int, where: Path, *options
         )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5000:]
     assert "Stateful" in done.stdout
-    assert listener.wrong == []
-    assert not [status for _, status in listener.seen if status >= 500]
+    listener.has_seen_nothing_wrong()
     return listener
 
 
