@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
@@ -73,12 +74,19 @@ class Reader:
             connection.request("GET", path, headers=self._headers())
             response = connection.getresponse()
             body = response.read(_LARGEST + 1)
+            if response.length and len(body) <= _LARGEST:
+                raise IncompleteRead(b"", response.length)
             kind = response.headers.get_content_type()
         except (OSError, HTTPException) as error:
-            raise LiveError(f"{self.host} cannot be read: {type(error).__name__}") from None
+            raise LiveError(f"{self._where} cannot be read: {_why(error)}") from None
         finally:
             connection.close()
         return _answer(response.status, kind, body)
+
+    @property
+    def _where(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port or (443 if self.scheme == 'https' else 80)}"
 
     def _connection(self) -> HTTPConnection:
         if self.scheme == "http":
@@ -91,6 +99,26 @@ class Reader:
             "Accept": "application/json",
             "User-Agent": f"training-mock-compare/{__version__}",
         }
+
+
+def _why(error: OSError | HTTPException) -> str:
+    """What went wrong in words; nothing of what was answered."""
+    match error:
+        case ConnectionRefusedError():
+            return "nothing listens there"
+        case socket.gaierror():
+            return "there is no such host"
+        case TimeoutError():
+            return f"there was no answer within {_PATIENCE:.0f} s"
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not trusted: {error.verify_message}"
+        case ssl.SSLError():
+            return "no TLS is spoken there"
+        case ConnectionError() | IncompleteRead():
+            return "it ended the connection before the answer was whole"
+        case OSError():
+            return error.strerror or type(error).__name__
+    return "what answers there is no HTTP"
 
 
 def _answer(status: int, kind: str, body: bytes) -> Answer:

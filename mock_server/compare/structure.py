@@ -5,14 +5,11 @@ This is the scrubbing, too: whatever is printed or written comes from here, so n
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from attrs import define, field
 
-_NAME = re.compile(r"[A-Za-z@][A-Za-z_]{0,39}[0-9]{0,2}")
-OTHER_NAME = "{key}"
-"""Stands for a key that does not look like the name of a field; it may be an id, an address or somebody's name."""
+from mock_server.compare.names import shown
 
 
 @define
@@ -40,8 +37,8 @@ def _walk(value: object, where: str, found: Structure) -> None:
     place.times += 1
     if isinstance(value, Mapping):
         for name, each in value.items():
-            shown = name if _NAME.fullmatch(name) else OTHER_NAME
-            _walk(each, f"{where}.{shown}" if where else shown, found)
+            key = shown(name)
+            _walk(each, f"{where}.{key}" if where else key, found)
     elif isinstance(value, list):
         for each in value:
             _walk(each, f"{where}[]", found)

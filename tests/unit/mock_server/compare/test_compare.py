@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +20,8 @@ from mock_server.compare.reader import TOKEN_VARIABLE, LiveError, Reader
 from mock_server.compare.structure import structure
 from mock_server.doors.serving import serve
 from mock_server.wire.message import Request, Response
+from mock_server.world.people import Person
+from unit.mock_server.core.speaker import Speaker
 
 COURSES, FEED = "/training/courses/v1", "/training/v1/feed/training-course-progress"
 Meddle = Callable[[Response], Response]
@@ -145,6 +150,63 @@ def test_whatever_comes_is_said_and_not_shown(response: Response, grade: str) ->
     assert "secret" not in repr(comparison)
 
 
+def spelled(person: Person) -> set[str]:
+    """What an answer could be keyed by, of one person."""
+    first, last = person.first_name, person.last_name
+    made = {first, last, first + last, first[0].lower() + last.lower(), f"{first}.{last}", f"{first}_{last}"}
+    return {*made, *map(str.lower, made), person.id, person.email, f"{first.lower()}{last}"}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(
+            "Anna",
+            "Schmidt",
+            "annsmith",
+            "AnnaSchmidt",
+            "anna_schmidt",
+            "anna.schmidt",
+            "Müller",
+            "jmueller07",
+        ),
+        *("AKIAABCDEFGHIJKLMNOP", "user_021ecb9b055b33ac", "6908610029087ab67fa50c2e", "12", "a b", "", "é"),
+        *("Mark", "Page", "Hand", "MarkPage", "mark_page", "Grace", "grace", "O'Brien", "anna@example.org"),
+        *("Access", "Score", "x" * 5000),
+    ],
+)
+def test_a_key_that_may_name_somebody_is_not_printed(key: str) -> None:
+    (_, place) = structure({key: 1})
+    assert place == "{key}" or (place == "user_*" and key.startswith("user_"))
+
+
+@pytest.mark.parametrize(
+    ("key", "printed"),
+    [
+        *(
+            (each, each)
+            for each in ("lessonCount", "LessonCount", "completed_at", "user_id", "nickname", "@type")
+        ),
+        *((each, each) for each in ("courseVersion", "language_id", "isEnabled", "CourseOwner", "createdBy")),
+        ("courseColourScheme", "course*"),
+        ("scoreOfAnnaSchmidt", "score*"),
+        ("anna_score", "*_score"),
+        ("user_anna_smith_id", "user_*_id"),
+    ],
+)
+def test_a_key_made_of_the_words_of_fields_is_printed_as_far_as_they_go(key: str, printed: str) -> None:
+    (_, place) = structure({key: 1})
+    assert place == printed
+
+
+def test_every_field_of_our_own_answers_is_printed_whole() -> None:
+    mock = MockTraining.demo()
+    admin = Speaker(mock)
+    for path in (COURSES, FEED, "/accounts/user/v1/user:WhoAmI", "/training/paths/v1", "/feed/users"):
+        value = admin.get(path).json
+        assert not [place for place in structure(value) if "*" in place or "{key}" in place], path
+
+
 def test_no_value_of_anybody_is_printed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +214,13 @@ def test_no_value_of_anybody_is_printed(
         value["people"] = {each["user_email"]: each for each in value["data"]}
         value["data"] = "anna@example.org"
 
-    with tenant(feed=changed(by_name)) as (made, url):
+    def keyed(value: Any) -> None:  # wherever keys can stand that are no fields
+        names = {key: 1 for each in MockTraining.demo().world.users for key in spelled(each)}
+        value.update(names)
+        for each in value["items"]:
+            each |= names
+
+    with tenant(feed=changed(by_name), courses=changed(keyed)) as (made, url):
         monkeypatch.setenv(TOKEN_VARIABLE, made.mock.token("admin"))
         assert main(["compare", "--live", url]) == 1
         table = capsys.readouterr()
@@ -163,7 +231,8 @@ def test_no_value_of_anybody_is_printed(
     for each in world.users:
         assert each.id not in printed
         assert each.email not in printed
-        assert each.last_name not in printed
+        for key in spelled(each):
+            assert re.search(rf"(?<!\w){re.escape(key)}(?!\w)", printed) is None, key
     assert made.mock.token("admin") not in printed
     assert "anna@" not in printed
     assert json.loads(found.out)["findings"]
@@ -213,8 +282,46 @@ def test_a_token_comes_from_the_environment_and_is_one_word(
 def test_a_tenant_that_is_not_there_or_does_not_know_the_token_is_said_so() -> None:
     with tenant() as (_, url), pytest.raises(LiveError, match="token"):
         compare(Reader.to(url, "unknown"))
-    with pytest.raises(LiveError, match="cannot be read"):
-        Reader.to("http://127.0.0.1:1", "token").get("/")
+
+
+def answering(said: bytes) -> Iterator[int]:
+    """A port that takes one connection, says this and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "said", "why"),
+    [
+        ("http", b"", "it ended the connection before the answer was whole"),
+        ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "it ended the connection before"),
+        ("http", b"220 mail.example ESMTP\r\n", "what answers there is no HTTP"),
+        ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "no TLS is spoken there"),
+    ],
+)
+def test_why_a_host_cannot_be_read_is_said_in_words_with_the_port(scheme: str, said: bytes, why: str) -> None:
+    for port in answering(said):
+        with pytest.raises(LiveError, match=rf"^127\.0\.0\.1:{port} cannot be read: {why}"):
+            Reader.to(f"{scheme}://127.0.0.1:{port}", "token").get("/")
+
+
+def test_a_host_that_is_not_there_is_said_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(LiveError, match=rf"^127\.0\.0\.1:{port} cannot be read: nothing listens there$"):
+        Reader.to(f"http://127.0.0.1:{port}", "token").get("/")
+    with pytest.raises(LiveError, match=r"^nowhere\.invalid:443 cannot be read: there is no such host$"):
+        Reader.to("https://nowhere.invalid", "token").get("/")
 
 
 @pytest.mark.parametrize("path", ["", "feed", "//elsewhere/x", "https://elsewhere/"])
