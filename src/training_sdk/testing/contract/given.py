@@ -18,7 +18,7 @@ from attrs import field, frozen
 from training_sdk import _checks
 from training_sdk.errors import InvalidArgumentError
 
-NAMES = ("admin", "manager", "teamlead", "learner", "outsider", "revoked", "expired")
+NAMES = ("admin", "manager", "teamlead", "learner", "outsider", "revoked", "expired", "resetter")
 ENVIRONMENT = "SAFETYCULTURE_API_TOKEN"
 
 

@@ -28,6 +28,17 @@ def no_confirmation_is_asked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(confirmation, "check", nothing)
 
 
+@breaks("R06-no-confirmation")
+def everyone_is_reset_without(patch: pytest.MonkeyPatch) -> None:
+    honest = confirmation.check
+
+    def check(given: Any, title: str, users: int) -> None:
+        if given is not None or users <= LISTED:
+            honest(given, title, users)
+
+    patch.setattr(confirmation, "check", check)
+
+
 def _taken(patch: pytest.MonkeyPatch, fits: Fits) -> None:
     """An untrue confirmation is taken where it fits."""
     honest = confirmation.check

@@ -9,8 +9,9 @@ import pytest
 from mock_server import app
 from mock_server.operations import resets
 from mock_server.refusal import Reason, RefusedError
-from mock_server.rules import idempotency
+from mock_server.rules import authentication, idempotency
 from mock_server.wire import answers
+from mock_server.world.people import Permission
 from unit.sdk.contract_kit.spoiling import altered, breaks, nothing
 
 KEYS, NO_EFFECT = "R11-repeated-keys", "R11-a-repetition-does-nothing"
@@ -102,8 +103,29 @@ def a_repetition_clears_again(patch: pytest.MonkeyPatch) -> None:
 
 
 @breaks("R11-keys-of-one-organisation")
-def keys_are_shared(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(idempotency, "slot", lambda _, operation, key: ("", "", operation, key))
+def keys_are_shared_by_organisations(patch: pytest.MonkeyPatch) -> None:
+    def slot(token: Any, operation: str, key: str) -> tuple[str, str, str, str]:
+        """Administrators stand for their organisation, in both; the resetter is somebody else."""
+        return "", "resetter" if token.user_id in resetters else "", operation, key
+
+    resetters: set[str] = set()
+    honest = authentication.authenticate
+
+    def authenticate(world: Any, authorization: Any) -> Any:
+        token, actor = honest(world, authorization)
+        if Permission.USERS in actor.permissions and Permission.TRAINING not in actor.permissions:
+            resetters.add(token.user_id)
+        return token, actor
+
+    patch.setattr(app, "authenticate", authenticate)
+    patch.setattr(idempotency, "slot", slot)
+
+
+@breaks("R11-keys-of-one-actor")
+def keys_are_shared_by_actors(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        idempotency, "slot", lambda token, operation, key: (token.organisation_id, "", operation, key)
+    )
 
 
 @breaks("R11-no-right-to-a-repetition")

@@ -80,6 +80,18 @@ def no_right_to_a_repetition(world: World) -> None:
         world.reset(course, [row["user_id"]], 1, who="learner", headers=key).expect(403)
 
 
+@check("R11", "A key counts for one actor alone.", "decided")
+def keys_of_one_actor(world: World) -> None:
+    """Two who may reset in the same organisation take the same one for two learners."""
+    world.token("resetter")
+    course = world.course()
+    first, second = world.completed(course, 2)
+    key = [_key()]
+    world.reset(course, [first["user_id"]], 1, headers=key).expect(200)
+    world.reset(course, [second["user_id"]], 1, who="resetter", headers=key).expect(200)
+    world.gone(course, second)
+
+
 @check("R11", "A key counts for one organisation alone.", "decided")
 def keys_of_one_organisation(world: World) -> None:
     """Ours and another organisation's administrator take the same one."""
@@ -111,5 +123,6 @@ CHECKS = (
     refusals_are_not_kept,
     a_repetition_does_nothing,
     no_right_to_a_repetition,
+    keys_of_one_actor,
     keys_of_one_organisation,
 )
