@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from training_sdk.testing.contract import given as givens
 from training_sdk.testing.contract.given import Given
@@ -65,8 +65,6 @@ class OwnWorlds:
     """Worlds made over the control plane, each for one check."""
 
     wire: Wire
-    left: list[str] = field(factory=list)
-    """What could not be removed, and how to remove it."""
     policy: str = ""
     """The switches that the server gives its worlds, as far as it says so."""
     course: str = ""
@@ -102,16 +100,16 @@ class OwnWorlds:
         try:
             answer = self.wire.control("POST", "worlds", body={"seed": "demo", "now": NOON})
         except (BrokenRuleError, HangingError) as fault:
-            self.left.append(f"perhaps a world, for {asked} was not answered; GET {WORLDS} lists them")
+            self.wire.left.append(f"perhaps a world, for {asked} was not answered; GET {WORLDS} lists them")
             raise CannotRunError(f"no world could be made: {fault}") from None
         except KeyboardInterrupt:
-            self.left.append(f"perhaps a world, for {asked} was cut short; GET {WORLDS} lists them")
+            self.wire.left.append(f"perhaps a world, for {asked} was cut short; GET {WORLDS} lists them")
             raise
         made = _object(answer)
         if 200 <= answer.status < 300 and isinstance(made.get("id"), str):
             return made
         if 200 <= answer.status < 300 and made:
-            self.left.append(
+            self.wire.left.append(
                 f"perhaps a world, for {asked} was answered without its id; GET {WORLDS} lists them"
             )
         raise CannotRunError(_no_world(answer, self.wire.secret))
@@ -130,7 +128,7 @@ class OwnWorlds:
             if came:
                 secret = f" -H X-Training-Mock-Secret:${SECRET}" if self.wire.secret else ""
                 url = f"{self.wire.base_url}{WORLDS}/{world_id}"
-                self.left.append(
+                self.wire.left.append(
                     f"the world {world_id}, whose DELETE was {came}. Remove it: curl -X DELETE{secret} {url}"
                 )
 

@@ -58,8 +58,6 @@ class Making:
     interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
     """Around whatever a signal may cut short."""
     found: list[Finding] = field(factory=list)
-    left: list[str] = field(factory=list)
-    """What could not be removed."""
     stopped: str = ""
     _ground: Ground | None = None
 
@@ -86,7 +84,7 @@ class Making:
 
     def _found_ground(self, given: Given | None, allowed: Callable[[str], bool]) -> Ground:
         if given is None and not self.read_only:
-            return OwnWorlds(self.wire, self.left)
+            return OwnWorlds(self.wire)
         with self.interruptible():
             if given is None or self.read_only:
                 return Here(looked_at(readable(self.wire, given)))
@@ -102,7 +100,7 @@ class Making:
     @property
     def litter(self) -> tuple[str, ...]:
         """What is left behind, each in a sentence."""
-        return tuple(f"Left behind: {each}" for each in self.left)
+        return tuple(f"Left behind: {each}" for each in self.wire.left)
 
     def report(self) -> Report:
         """What became of each, by rule; those that were not made are not checked."""

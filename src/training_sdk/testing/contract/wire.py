@@ -123,6 +123,8 @@ class Wire:
     """What the control plane asks for, where it asks."""
     tokens: set[str] = field(factory=set, repr=False)
     """Those in use now, whoever's they are: never shown, whatever the server does with them."""
+    left: list[str] = field(factory=list)
+    """What was made over it and could not be removed, and how to remove it."""
 
     @classmethod
     def to(

@@ -184,6 +184,27 @@ def test_who_may_have_been_reset_is_said() -> None:
     assert "reset" not in run(wire, given=given(mock), read_only=True).stopped
 
 
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_a_webhook_is_removed_also_where_making_it_was_answered_otherwise(is_removed: bool) -> None:
+    def instead(request: httpx.Request, honest: Answer) -> httpx.Response:
+        if request.url.path.startswith("/webhooks/v1/webhooks/") and not is_removed:
+            return httpx.Response(500)
+        answer = honest(request)
+        created = request.method == "POST" and request.url.path == "/webhooks/v1/webhooks"
+        return httpx.Response(201, content=answer.read()) if created else answer
+
+    mock = MockTraining.demo()
+    between = Between(mock, instead)
+    report = run(between.wire(), given=given(mock), allowed=lambda title: True, only=("R24",))
+    assert [(each.result, each.expected) for each in report.findings] == [("broken", "200")]
+    left = [
+        f"Left behind: the webhook {each}. Remove it: DELETE /webhooks/v1/webhooks/{each}"
+        for each in mock.world.webhooks
+    ]
+    assert list(report.left) == left
+    assert len(left) == (not is_removed)
+
+
 def test_a_course_that_is_none_is_named() -> None:
     mock = MockTraining.demo()
     told = Given(given(mock).tokens, "65f0c0ffee00000000000001")

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from mock_server import MockTraining, app
+from mock_server.operations.table import OPERATIONS
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import permissions, visibility
 from mock_server.rules.permissions import Family, Reach
@@ -130,6 +131,18 @@ def test_a_wire_for_reading_sends_nothing_else(method: str, path: str) -> None:
             wire.send(method, path, mock.token("admin"), body={})
         assert wire.send("POST", USERS, mock.token("admin"), body={"list_all": True}).status == 200
     assert len(mock.calls) == 1
+
+
+def test_of_all_operations_that_are_no_get_one_alone_may_be_read() -> None:
+    mock = MockTraining.demo()
+    changing = {(each.method, each.template) for each in OPERATIONS if each.method != "GET"}
+    with httpx.Client(transport=mock.transport()) as http:
+        wire = Wire.to("http://127.0.0.1:9", http_client=http, read_only=True)
+        for method, path in changing - {("POST", USERS)}:
+            with pytest.raises(ReadOnlyError):
+                wire.send(method, path, mock.token("admin"), body={})
+    assert ("POST", USERS) in changing
+    assert len(mock.calls) == 0
 
 
 def test_nobody_sends_no_authorization_at_all() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from training_sdk.testing.contract.checks import check
@@ -68,8 +69,15 @@ def _disagreement(world: World, who: str, rows: list[Row]) -> BrokenRuleError | 
         if differs:
             right = {name: counted[name] for name in differs}
             sent = f"GET {ANALYTICS}/courses/statistics as {who}, course {course_id}"
-            return BrokenRuleError(sent, str(right), str(differs))
+            return BrokenRuleError(sent, _rounded(right), _rounded(differs))
     return None
+
+
+def _rounded(figures: Mapping[str, Any]) -> str:
+    """Figures as people read them: no more digits than count."""
+    return ", ".join(
+        f"{name} {round(value, 2) if isinstance(value, float) else value}" for name, value in figures.items()
+    )
 
 
 def _counted(rows: list[Row]) -> dict[str, float]:
