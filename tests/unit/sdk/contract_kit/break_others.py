@@ -129,7 +129,10 @@ def assignments_become_direct(organisation: Organisation, course: Any, was: dict
 
 
 def other_courses_are_renamed(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
-    for each in [each for each in organisation.courses.values() if each.id != course.id]:
+    """Those alone that no learning path and no collection shows."""
+    lists = [*organisation.paths.values(), *organisation.collections.values()]
+    listed = {course.id, *(course_id for each in lists for course_id in each.course_ids)}
+    for each in [each for each in organisation.courses.values() if each.id not in listed]:
         organisation.put_course(evolve(each, description="Gone."))
 
 
