@@ -95,7 +95,7 @@ def _reset(mock: MockTraining) -> Callable[[AuditEntry], str]:
     def said(entry: AuditEntry) -> str:
         course = mock.world.main.courses.get(entry.course_id)
         title = f'"{course.title}"' if course else f"course {entry.course_id or '(not named)'}"
-        whom = "everyone" if entry.everyone else f"{len(entry.user_ids)} listed"
+        whom = "everyone" if entry.everyone else f"{entry.users_asked} listed"
         return f"{title}, {whom}: {entry.outcome}, {entry.users_updated} users reset"
 
     return said

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attrs import frozen
+
 from mock_server.rules.scope import COURSE, EVERYONE, USERS, Scope
 from mock_server.wire.fields import camel
 from mock_server.world.ledger import AuditEntry
@@ -19,8 +21,18 @@ if TYPE_CHECKING:
     from mock_server.world.people import Token
     from mock_server.world.world import World
 
-_MAX_IDS = 1000
+_MAX_IDS = 20
+"""Of a refused request: anybody with an expired token can send as many as there is patience for."""
 _MAX_ID = 128
+
+
+@frozen
+class _AskedFor:
+    """What a request asked for."""
+
+    course_id: str
+    everyone: bool
+    user_ids: tuple[str, ...]
 
 
 def done(
@@ -32,33 +44,36 @@ def done(
     """
     everyone = asked.user_ids is None
     listed = tuple(user_ids if asked.user_ids is None else dict.fromkeys(asked.user_ids))
-    _write(world, token, request_id, (asked.course_id, everyone, listed), outcome, 200, tuple(user_ids))
+    _write(
+        world, token, request_id, _AskedFor(asked.course_id, everyone, listed), outcome, 200, tuple(user_ids)
+    )
 
 
 def refused(world: World, token: Token, request_id: str, asked: object, refusal: RefusedError) -> None:
-    """Write down a reset that was refused, as far as it could be read."""
-    _write(world, token, request_id, _asked(asked), refusal.reason.name, refusal.reason.status)
+    """Write down a reset that was refused, as far as it could be read; of many users, how many and the first ones."""
+    _write(world, token, request_id, _asked(asked), refusal.reason.name, refusal.reason.status, most=_MAX_IDS)
 
 
 def _write(
     world: World,
     token: Token,
     request_id: str,
-    scope: tuple[str, bool, tuple[str, ...]],
+    scope: _AskedFor,
     outcome: str,
     status: int,
     reset_ids: tuple[str, ...] = (),
+    most: int | None = None,
 ) -> None:
-    course_id, everyone, user_ids = scope
     world.audit.append(
         AuditEntry(
             at=world.clock.now(),
             organisation_id=token.organisation_id,
             actor_id=token.user_id,
             request_id=request_id,
-            course_id=course_id,
-            everyone=everyone,
-            user_ids=user_ids,
+            course_id=scope.course_id,
+            everyone=scope.everyone,
+            user_ids=scope.user_ids[:most],
+            users_asked=len(scope.user_ids),
             outcome=outcome,
             status=status,
             users_updated=len(reset_ids),
@@ -67,12 +82,12 @@ def _write(
     )
 
 
-def _asked(body: object) -> tuple[str, bool, tuple[str, ...]]:
-    """Course, everyone and users of a refused body, which need not be of its form; so many users at most."""
+def _asked(body: object) -> _AskedFor:
+    """Course, everyone and users of a body that need not be of its form."""
     named = {camel(key): value for key, value in body.items()} if isinstance(body, dict) else {}
     course, users = named.get(COURSE), named.get(USERS)
-    listed = users[:_MAX_IDS] if isinstance(users, list) else []
-    return (
+    listed = users if isinstance(users, list) else []
+    return _AskedFor(
         course[:_MAX_ID] if isinstance(course, str) else "",
         named.get(EVERYONE) is True,
         tuple(dict.fromkeys(each[:_MAX_ID] for each in listed if isinstance(each, str))),

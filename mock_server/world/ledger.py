@@ -43,7 +43,7 @@ class AuditEntry:
     everyone: bool
     """Whether everyone in the course was meant: of a reset that was done, as it was understood."""
     user_ids: tuple[str, ...]
-    """Those listed in the request; those reset where it was everyone."""
+    """Those listed in the request, the first 20 of a refused one; those reset where it was everyone."""
     outcome: str
     """"done", "replayed", or the reason of the refusal."""
     status: int
@@ -51,3 +51,5 @@ class AuditEntry:
     users_updated: int = 0
     reset_ids: tuple[str, ...] = ()
     """Those whose progress was cleared; of those listed, some may have had none (R09, R21)."""
+    users_asked: int = 0
+    """How many users the request listed, or were reset where it was everyone."""

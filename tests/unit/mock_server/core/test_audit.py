@@ -39,6 +39,7 @@ def test_R23_a_reset_of_everyone_names_those_it_reset(mock: MockTraining, admin:
     assert admin.reset(course_id(mock), None, (FORKLIFT, 37)).status == 200
     (entry,) = mock.audit
     assert (entry.everyone, entry.user_ids, entry.users_updated) == (True, tuple(users), 37)
+    assert entry.users_asked == 37
 
 
 def test_R23_every_refusal_is_written_down(mock: MockTraining, admin: Speaker) -> None:
@@ -113,6 +114,17 @@ def test_R23_hostile_bodies_are_written_down_within_bounds(mock: MockTraining, a
     assert [entry.user_ids for entry in mock.audit] == [("y" * 128,), (), ()]
 
 
+def test_R23_of_a_refused_request_for_many_their_number_and_the_first_ones_are_kept(
+    mock: MockTraining,
+) -> None:
+    many = [f"user_{n:032}" for n in range(1000)]
+    Speaker(mock, "expired").reset(course_id(mock), many, (FORKLIFT, 1))
+    Speaker(mock, "expired").reset(course_id(mock), many[:20], (FORKLIFT, 1))
+    first, second = mock.audit
+    assert (first.users_asked, first.user_ids) == (1000, tuple(many[:20]))
+    assert (second.users_asked, second.user_ids) == (20, tuple(many[:20]))
+
+
 def test_R23_each_organisation_has_its_own_entries(mock: MockTraining) -> None:
     outsider = Speaker(mock, "outsider")
     outsider.reset(course_id(mock), None, (FORKLIFT, 37))
@@ -140,4 +152,5 @@ def test_R23_more_people_than_are_usually_reset_at_once_are_all_on_record() -> N
     assert answer.json == {"usersUpdated": len(cleared)}
     assert len(cleared) > 1000
     assert entry.user_ids == tuple(everyone)
+    assert entry.users_asked == len(everyone)
     assert set(entry.reset_ids) == set(cleared)
