@@ -246,7 +246,9 @@ def test_what_cannot_be_checked_at_all_is_said(
     assert main(["--base-url", foreign]) == 3
     assert "needs a file with tokens and a course" in capsys.readouterr().err
     assert main(["--base-url", foreign, "--read-only"]) == 3
-    assert "no token is given, and none listed" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no token is given, and none listed" in said
+    assert "set SAFETYCULTURE_API_TOKEN" in said
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", "t")
     assert main(["--base-url", "http://127.0.0.1:9", "--read-only"]) == 3
     assert "could not connect to http://127.0.0.1:9" in capsys.readouterr().err
@@ -284,6 +286,12 @@ def test_a_server_with_a_secret_is_asked_with_it(
 ) -> None:
     with mock.serve(secret="s" * 32) as server:
         assert main(["--base-url", server.url, "--rule", "R12"]) == 3
-        assert "CONTROL_SECRET_REQUIRED" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "CONTROL_SECRET_REQUIRED" in said
+        assert "set TRAINING_MOCK_SECRET to it" in said
+        monkeypatch.setenv("TRAINING_MOCK_SECRET", "another one")
+        for asked in (["--rule", "R12"], ["--read-only"]):
+            assert main(["--base-url", server.url, *asked]) == 3
+            assert "the one in TRAINING_MOCK_SECRET is another" in capsys.readouterr().err
         monkeypatch.setenv("TRAINING_MOCK_SECRET", "s" * 32)
         assert main(["--base-url", server.url, "--rule", "R12"]) == 0

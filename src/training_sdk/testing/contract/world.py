@@ -13,7 +13,7 @@ from attrs import define, field
 
 from training_sdk.errors import TrainingError
 from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
-from training_sdk.testing.contract.wire import RESET, USERS, Answer, Wire, unused_hex
+from training_sdk.testing.contract.wire import RESET, USERS, Answer, Told, Wire, unused_hex
 
 Json = dict[str, Any]
 Row = dict[str, Any]
@@ -51,7 +51,7 @@ def _snake(name: str) -> str:
 
 def snake(record: Mapping[str, Any]) -> Json:
     """A record with its names in snake_case: the live wire writes both."""
-    return {_snake(name): value for name, value in record.items()}
+    return Told((_snake(name), value) for name, value in record.items())
 
 
 def is_recorded(row: Row) -> bool:
