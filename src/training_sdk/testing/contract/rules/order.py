@@ -84,6 +84,7 @@ PAIRS = (
 def order_of_checks(world: World) -> None:
     """Resets with two things wrong with them. What is not even noticed alone is another rule's matter."""
     course = world.course()
+    world.token("learner")  # without which nobody need be reset
     first, row = world.completed(course, 2)
     wrong = _Wrong(world, course, row, f"kit-{secrets.token_hex(8)}")
     world.reset(course, [first["user_id"]], 1, headers=[(KEY, wrong.key)])
