@@ -9,9 +9,9 @@ from attrs import define
 
 from mock_server.rules import learning
 from mock_server.rules.learning import Desk
+from mock_server.world.clock import within
 from mock_server.world.courses import LessonKind
 from mock_server.world.progress import Record
-from mock_server.world.times import aware
 from mock_server.world.world import World
 
 Change = Callable[[Desk, Record], Record]
@@ -25,7 +25,7 @@ class LiveWorld(World):
 
     ``made_at`` is when the learner did it (default: now), which may be before it arrives (offline device).
     Raises LookupError (no such course, user or lesson), `NotAssignedError`, `LateWriteError` (R22), or ValueError
-    for a number out of range or a ``made_at`` without time zone; then nothing has changed.
+    for a number out of range or a ``made_at`` without time zone or outside 1970 to 8999; then nothing has changed.
     """
 
     def open(self, course: str, user: str, *, made_at: datetime | None = None) -> Record:
@@ -149,7 +149,7 @@ class LiveWorld(World):
     def _act(self, course: str, user: str, made_at: datetime | None, change: Change) -> Record:
         """Let a learner's action change their record, under the world's lock."""
         with self.lock:
-            at = self.clock.now() if made_at is None else aware(made_at)
+            at = self.clock.now() if made_at is None else within(made_at, "made_at lies")
             desk = Desk(self, self.main, self.course(course), self.user(user), at)
             return learning.write(desk, lambda record: change(desk, record))
 

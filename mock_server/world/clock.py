@@ -20,7 +20,7 @@ class Clock:
     """
 
     def __init__(self, now: datetime | None = None) -> None:
-        self._frozen = None if now is None else _within(wanted_moment("now", now))
+        self._frozen = None if now is None else within(wanted_moment("now", now))
         self._offset = timedelta(0)
 
     def now(self) -> datetime:
@@ -34,7 +34,7 @@ class Clock:
 
     def freeze(self, at: datetime | None = None) -> None:
         """Stop at a moment, earlier or later, by default at the present one."""
-        self._frozen = self.now() if at is None else _within(wanted_moment("at", at))
+        self._frozen = self.now() if at is None else within(wanted_moment("at", at))
 
     def advance(self, by: timedelta) -> None:
         """Move on, frozen or running. ValueError for a step back, which only `freeze` takes."""
@@ -59,20 +59,21 @@ class Clock:
     def restore(self, frozen: datetime | None, offset: timedelta) -> None:
         """Go on as the clock whose `state` this was."""
         _moved(datetime.now(UTC), offset)
-        self._frozen, self._offset = None if frozen is None else _within(frozen), offset
+        self._frozen, self._offset = None if frozen is None else within(frozen), offset
 
     def __repr__(self) -> str:
         return f"Clock({self.now().isoformat()}{', frozen' if self._frozen is not None else ''})"
 
 
-def _within(at: datetime) -> datetime:
+def within(at: datetime, what: str = "a world's clock stands") -> datetime:
+    """A moment in UTC at which a world can be. ValueError, about ``what``, for one without a zone or outside."""
     if not EARLIEST <= aware(at) < LATEST:
-        raise ValueError(f"a world's clock stands between 1970 and 8999, not at {at.isoformat()}")
+        raise ValueError(f"{what} between 1970 and 8999, not at {at.isoformat()}")
     return aware(at)
 
 
 def _moved(at: datetime, by: timedelta) -> datetime:
     try:
-        return _within(at + by)
+        return within(at + by)
     except OverflowError:
         raise ValueError(f"a world's clock stands between 1970 and 8999; {by} takes it out of that") from None

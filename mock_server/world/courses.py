@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_DAYS = 36_500
 """The longest time a course gives, in days: a date that far ahead can still be written."""
+MOST_MONTHS = 1200
+"""The same for how long a completion holds."""
 
 
 class CourseStatus(StrEnum):
@@ -97,8 +99,8 @@ class Course:
     """Seconds."""
     certificate: bool = False
     """Whether a completion issues a certificate (R19)."""
-    completion_expires_months: int = 0
-    """After how many months a completion expires; 0 for never."""
+    completion_expires_months: int = field(default=0, validator=[ge(0), le(MOST_MONTHS)])
+    """After how many months a completion expires, 1200 at most; 0 for never."""
     thumbnail_url: str = ""
     logo_url: str = ""
     branding_image_url: str = ""

@@ -142,7 +142,9 @@ def read(data: object) -> State:
     check(state)
     try:
         _set(Clock(), state.clock)
-    except (ValueError, OverflowError) as fault:
+    except OverflowError:
+        raise StateError("$.clock: ahead_seconds takes it beyond the years there are") from None
+    except ValueError as fault:
         raise StateError(f"$.clock: {fault}") from None
     return state
 

@@ -29,10 +29,13 @@ def parse(text: str) -> datetime:
 
 
 def aware(at: datetime) -> datetime:
-    """The same moment in UTC; ValueError for a datetime without a time zone, TypeError for what is none."""
+    """The same moment in UTC. ValueError for one without a time zone or beyond the years there are, TypeError for none."""
     if wanted("a moment", at, datetime, "a datetime with a time zone").tzinfo is None:
         raise ValueError(f"{at.isoformat()} has no time zone: write it as 2026-01-31T09:00:00Z")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{at.isoformat()} is no year from 1 to 9999 in UTC") from None
 
 
 def add_months(at: datetime, months: int) -> datetime:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from mock_server import LateWriteError, MockTraining, NotAssignedError, Policy
 from unit.mock_server.core.conftest import NOW
-from unit.mock_server.core.speaker import ANNA, FORKLIFT, Speaker, changed, course_id, user_of
+from unit.mock_server.core.speaker import ANNA, FORKLIFT, Speaker, changed, course_id, recorded, user_of
 
 ACTIONS: dict[str, Callable[[MockTraining, datetime], object]] = {
     "open": lambda mock, at: mock.world.open(FORKLIFT, ANNA, made_at=at),
@@ -82,3 +82,32 @@ def test_R16_unassigned_people_cannot_learn(mock: MockTraining) -> None:
 def test_R22_made_at_needs_a_time_zone(mock: MockTraining) -> None:
     with pytest.raises(ValueError, match="time zone"):
         mock.world.open(FORKLIFT, ANNA, made_at=NOW.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime(1969, 12, 31, 23, 59, tzinfo=UTC),
+        datetime(9000, 1, 1, tzinfo=UTC),
+        datetime.max.replace(tzinfo=UTC),
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=14))),
+    ],
+)
+def test_made_at_lies_where_a_clock_can_stand_and_else_nothing_changes(
+    mock: MockTraining, action: str, at: datetime
+) -> None:
+    before = mock.state()
+    with pytest.raises(ValueError, match=r"made_at lies between 1970 and 8999|no year from 1 to 9999"):
+        ACTIONS[action](mock, at)
+    assert mock.diff(before) == ()
+
+
+def test_a_completion_on_the_last_day_can_still_expire(mock: MockTraining) -> None:
+    mock.world.update_course(FORKLIFT, completion_expires_months=1200)
+    fresh = next(u for u in mock.world.main.progress[course_id(mock)].roster if u not in recorded(mock))
+    last = datetime(8999, 12, 31, 23, 59, tzinfo=UTC)
+    record = mock.world.complete_course(FORKLIFT, fresh, made_at=last)
+    assert record.completion_expiry_date.startswith("9099-12-31")
+    with pytest.raises(ValueError, match="completion_expires_months"):
+        mock.world.update_course(FORKLIFT, completion_expires_months=1201)
