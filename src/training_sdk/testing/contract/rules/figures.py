@@ -75,8 +75,8 @@ def _disagreement(world: World, who: str, rows: list[Row]) -> BrokenRuleError | 
 
 def _rounded(figures: Mapping[str, Any]) -> str:
     """Figures as people read them: no more digits than count."""
-    return ", ".join(
-        f"{name} {round(value, 2) if isinstance(value, float) else value}" for name, value in figures.items()
+    return str(
+        {name: round(value, 2) if isinstance(value, float) else value for name, value in figures.items()}
     )
 
 
