@@ -43,13 +43,18 @@ def handle(mock: MockTraining, request: Request) -> Response:
     """Answer one request. Never raises: what goes wrong inside is a 500 and a line in the log."""
     request_id = _request_id(mock.world, request)
     policy = mock.world.policy
-    if request.path.startswith("/_mock/") or request.path == CONTRACT:
+    if is_control(request.path):
         response = _safely(policy, request_id, lambda: handle_control(mock, request))
     else:
         response = _safely(policy, request_id, lambda: _served(mock, request, request_id))
     marks = (("x-training-mock", __version__),) if policy.is_reference else ()
     date = ("date", times.to_http(mock.world.clock.now()))
     return response.with_headers((date, *marks, ("x-request-id", request_id)))
+
+
+def is_control(path: str) -> bool:
+    """Whether a request is put to the reference server as such, and not to what it plays."""
+    return path.startswith("/_mock/") or path == CONTRACT
 
 
 def _served(mock: MockTraining, request: Request, request_id: str) -> Response:

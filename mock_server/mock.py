@@ -127,6 +127,7 @@ class MockTraining:
     def load(cls, document: Mapping[str, Any] | str | PathLike[str]) -> MockTraining:
         """The world of a state document, or of the file that holds one; it goes on as the saved one would have.
 
+        Feed and analytics that lag show its state at once, for a document holds nothing that was cleared (R15).
         StateError, naming the place, if it does not describe a whole world.
         """
         if not isinstance(document, Mapping):
@@ -159,7 +160,8 @@ class MockTraining:
         """Return to ``before = mock.state()``, in place, for tests that share a world.
 
         Clock, lag and policy are those of then, and the script of faults is empty, so that nothing strikes the next
-        test; journal and marks stay. The product has nothing of the kind (R15), so no vendor operation leads here.
+        test; journal and marks stay. Feed and analytics that lag show the state of then at once, for a document holds
+        nothing that was cleared. The product has nothing of the kind (R15), so no vendor operation leads here.
 
         StateError, and nothing has changed, if the document does not describe a whole world, is of another
         organisation (`load` makes a world of it), or has a token that opens another world of the same server
@@ -236,7 +238,7 @@ class MockTraining:
             return chosen.handle(request)
         response = app.handle(self, request)
         self.webhooks.wake()
-        if not request.path.startswith("/_mock/"):
+        if not app.is_control(request.path):
             self.calls.record(request, response, self._names)
         return response
 

@@ -16,14 +16,15 @@ from attrs import evolve, field, frozen
 
 from mock_server.control.masking import credentials, masked, masked_bytes, masked_headers
 from mock_server.control.naming import known_operation, known_token, operation_name
+from mock_server.rules.authentication import bearer
 from mock_server.wanted import wanted
 from mock_server.wire.message import Request, Response
 
 MAX_EXCHANGES = 10_000
 MAX_BYTES = 32 * 1024 * 1024
-"""Of all bodies together."""
+"""Of all bodies, targets and headers together."""
 MAX_BODY = 64 * 1024
-"""Of one body; what is longer is cut, and says so."""
+"""Of one body; what is longer is cut, and says so. A path, a query or a header is cut there as well."""
 
 _SHOWN = 20
 
@@ -280,19 +281,19 @@ class Journal(Calls):
     def record(self, request: Request, response: Response, names: Mapping[str, str]) -> None:
         """Keep an exchange; ``names`` has the names of tokens."""
         secrets = credentials(request)
-        token = names.get(secrets[0], "") if len(secrets) == 1 else ""
+        token = names.get(bearer(request.all_headers("authorization")) or "", "")
         delivered, sent = _sent(request, response)
         unnumbered = Exchange(
             number=0,
             operation=operation_name(request.method, request.path),
             token=token,
             method=request.method,
-            path=masked(request.path, secrets),
-            query=masked(request.query, secrets),
-            headers=masked_headers(request.headers, secrets),
+            path=masked(request.path, secrets)[:MAX_BODY],
+            query=masked(request.query, secrets)[:MAX_BODY],
+            headers=_headers(masked_headers(request.headers, secrets)),
             body=_body(request.body, secrets),
             status=0 if delivered == "nothing" else response.status,
-            answer_headers=() if delivered == "nothing" else masked_headers(response.headers, ()),
+            answer_headers=() if delivered == "nothing" else _headers(masked_headers(response.headers, ())),
             answer=_body(sent, secrets),
             request_id=next((value for name, value in response.headers if name == "x-request-id"), ""),
             delivered=delivered,
@@ -324,7 +325,13 @@ def _sent(request: Request, response: Response) -> tuple[Literal["whole", "cut",
 
 
 def _size(exchange: Exchange) -> int:
-    return len(exchange.body.data) + len(exchange.answer.data)
+    headers = (*exchange.headers, *exchange.answer_headers)
+    texts = (exchange.path, exchange.query, *(each for header in headers for each in header))
+    return len(exchange.body.data) + len(exchange.answer.data) + sum(map(len, texts))
+
+
+def _headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((name[:MAX_BODY], value[:MAX_BODY]) for name, value in headers)
 
 
 def _body(data: bytes, secrets: Iterable[str]) -> Body:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from urllib.parse import unquote
 
+from mock_server.rules.authentication import bearer
 from mock_server.wire.message import Request
 
 MASK = "***"
+_SHORTEST = 8
 _SECRET_HEADER = re.compile(r"authorization|cookie|secret|token|api-?key")
 _BEGINS = ("mock_", "whsec_")
 _SECRET = re.compile(rf"(?:{'|'.join(_BEGINS)})[0-9a-f]{{8,}}")
@@ -16,12 +19,28 @@ _SECRET_BYTES = re.compile(_SECRET.pattern.encode())
 
 
 def credentials(request: Request) -> tuple[str, ...]:
-    """What stands behind the scheme in Authorization, which must not be seen anywhere else either."""
-    return tuple(value.rpartition(" ")[2] for value in request.all_headers("authorization") if len(value) > 8)
+    """What stands behind the scheme in Authorization, which must not be seen anywhere else either.
+
+    What is too short for a secret is none: taken out of paths and bodies, it would leave nothing legible.
+    """
+    sent = request.all_headers("authorization")
+    found = (bearer([each]) or each.strip().rpartition(" ")[2] for each in sent)
+    return tuple(each for each in found if len(each) >= _SHORTEST)
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """A text without these credentials, and without anything that looks like a token or secret of a world."""
+def masked(text: str, secrets: Sequence[str]) -> str:
+    """A text without these credentials, and without anything that looks like a token or secret of a world.
+
+    Where one stands in it percent-encoded, the whole text is decoded.
+    """
+    if "%" in text:
+        plain = unquote(text)
+        if (hidden := _masked(plain, secrets)) != plain:
+            return hidden
+    return _masked(text, secrets)
+
+
+def _masked(text: str, secrets: Sequence[str]) -> str:
     for each in secrets:
         text = text.replace(each, MASK)
     # The plain search first: the pattern alone takes milliseconds for a page of the feed.

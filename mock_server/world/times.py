@@ -29,7 +29,7 @@ def parse(text: str) -> datetime:
 
 
 def aware(at: datetime) -> datetime:
-    """The same moment in UTC. ValueError for one without a time zone or beyond the years there are, TypeError for none."""
+    """The same moment in UTC. ValueError without a time zone or beyond the years there are, TypeError for none."""
     if wanted("a moment", at, datetime, "a datetime with a time zone").tzinfo is None:
         raise ValueError(f"{at.isoformat()} has no time zone: write it as 2026-01-31T09:00:00Z")
     try:
