@@ -101,35 +101,58 @@ def _named_world(config: pytest.Config, url: str) -> World:
         raise pytest.UsageError(f"{_OPTION}: {error.message}") from None
 
 
+class _Service:
+    """The service to be checked; whether it can be read at all is asked once, by the first check."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._fault: str | None = None
+
+    def world(self) -> World:
+        """CannotRunError, for every check alike, where nothing can be read: else every rule would seem broken."""
+        from training_sdk.testing.contract import CannotRunError
+        from training_sdk.testing.contract.grounds import looked_at
+
+        if self._fault is None:
+            self._fault = ""
+            try:
+                looked_at(self._world)
+            except CannotRunError as error:
+                self._fault = str(error)
+        if self._fault:
+            raise CannotRunError(self._fault)
+        return self._world
+
+
 class TrainingContract(pytest.Collector):
     """The rules, as far as they can be checked by reading."""
 
     def __init__(self, *, world: World, **known: Any) -> None:
         super().__init__(**known)
-        self._world = world
+        self._service = _Service(world)
 
     def collect(self) -> Iterator[pytest.Item]:
         """One test per check."""
         from training_sdk.testing.contract import runner
 
         for each in runner.all_checks(read_only=True):
-            yield TrainingRule.from_parent(self, name=each.name, check=each, world=self._world)
+            yield TrainingRule.from_parent(self, name=each.name, check=each, service=self._service)
 
 
 class TrainingRule(pytest.Item):
     """One check of one rule."""
 
-    def __init__(self, *, check: Check, world: World, **known: Any) -> None:
+    def __init__(self, *, check: Check, service: _Service, **known: Any) -> None:
         super().__init__(**known)
         self._check = check
-        self._world = world
+        self._service = service
 
     def runtest(self) -> None:
         """Put the question to the service; skipped, with the reason, where it could not be put."""
         from training_sdk.testing.contract import CannotRunError
 
         try:
-            found = self._check.made(self._world)
+            found = self._check.made(self._service.world())
         except CannotRunError as error:
             pytest.fail(str(error), pytrace=False)
         if found.result == "not checked":

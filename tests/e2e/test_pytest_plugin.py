@@ -412,6 +412,20 @@ def test_a_service_that_breaks_a_rule_fails_its_test_and_says_how(
     assert "Traceback" not in result.stdout.str()
 
 
+def test_a_service_that_cannot_be_read_breaks_no_rule_and_is_asked_once(
+    pytester: pytest.Pytester, service: tuple[MockTraining, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mock, url = service
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", "of-another-tenant")
+    result = run(pytester, "def test_own(): pass", "--training-base-url", url)
+    outcomes = result.parseoutcomes()
+    assert outcomes["passed"] == 1
+    assert set(outcomes) == {"passed", "failed"}
+    said = "nothing was checked: the service takes the administrator's token for none"
+    assert result.stdout.str().count(said) >= outcomes["failed"]
+    assert len(mock.calls) == 1
+
+
 def test_without_a_token_or_an_address_nothing_is_collected(
     pytester: pytest.Pytester, service: tuple[MockTraining, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
