@@ -56,6 +56,7 @@ class _Protocol(H11Protocol):
         self._admitted = config.connections
         self._sieve = Sieve()
         self._refused = False
+        self._has_said_all = False
         self._deadline: asyncio.TimerHandle | None = None
         self._awaited = ""
 
@@ -89,7 +90,14 @@ class _Protocol(H11Protocol):
         super().handle_events()
         if self._sieve.error is not None and self.conn.their_state in _READING:
             self._refuse(self._sieve.error)
+        elif self._has_said_all and self.conn.their_state in _READING:
+            self.transport.close()
         self._watch()
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # as uvicorn types it
+        """Answer a client that will say no more and still listens, if all of a request has come."""
+        self._has_said_all = True
+        return self._under_way() is not None and self.conn.their_state not in _READING
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or give the client time to take the last answer."""

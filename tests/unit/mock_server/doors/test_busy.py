@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
 import pytest
@@ -10,7 +11,7 @@ from attrs import define, field
 from mock_server import MockTraining
 from mock_server.doors.serving import Engine, serve
 from mock_server.wire.message import Request, Response
-from rawhttp import PATIENCE, connected, read_answer, request
+from rawhttp import PATIENCE, connected, read_answer, request, statuses
 
 
 @pytest.fixture(params=["stdlib", "uvicorn"])
@@ -56,6 +57,21 @@ def test_the_control_plane_at_work_holds_up_nobody_but_those_who_need_the_same(e
         assert read_answer(control).body == b"/_mock/long"
         assert read_answer(vendor).body == b"/vendor"
     assert locked.order[:3] == ["/_mock/health"] * 3
+
+
+def test_a_client_that_has_said_all_is_answered_however_long_it_takes(engine: Engine) -> None:
+    locked = Locked()
+    with serve(locked, engine=engine) as server, connected(server.port) as sock:
+        sock.sendall(request("POST", "/_mock/long") + request("GET", "/next"))
+        sock.shutdown(socket.SHUT_WR)
+        assert locked.entered.wait(PATIENCE)
+        with connected(server.port) as other:  # answered once the end of the first has been seen
+            other.sendall(request("GET", "/_mock/health"))
+            assert read_answer(other).status == 200
+        locked.let_go.set()
+        received = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert statuses(received) == [200, 200]
+    assert received.endswith(b"/next")
 
 
 def test_whether_a_server_is_alive_is_answered_without_the_worlds_lock(engine: Engine) -> None:
