@@ -40,7 +40,10 @@ def _typed(kind: Any, value: Any, where: str) -> Any:
         return origin(_typed(inner[0], each, f"{where}[{n}]") for n, each in enumerate(given))
     if origin is dict:
         given = _of(dict, value, where)
-        return {key: _typed(inner[1], each, f"{where}.{key}") for key, each in given.items()}
+        return {
+            _of(str, key, f"{where}.{key}"): _typed(inner[1], each, f"{where}.{key}")
+            for key, each in given.items()
+        }
     if attrs.has(kind):
         return _entity(kind, value, where)
     return _scalar(kind, value, where)
@@ -84,8 +87,17 @@ def _scalar(kind: type[Any], value: Any, where: str) -> Any:
 
 def _of(kind: type[Any], value: Any, where: str) -> Any:
     wanted = f"one of {', '.join(map(str, kind))}" if issubclass(kind, Enum) else _WORDS[kind]
-    fits = type(value) is kind and kind is not float
+    fits = type(value) is kind and kind is not float and (kind is not str or _is_whole(value))
     return value if fits else _refuse(where, wanted, value)
+
+
+def _is_whole(text: str) -> bool:
+    """Whether there is no half character in it, which no answer could hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 _WORDS = {
@@ -106,7 +118,8 @@ def _called(kind: type[Any]) -> str:
 
 
 def _refuse(where: str, what: str, value: Any) -> Any:
-    raise StateError(f"{where} must be {what}, not {_SHOWN.repr(value)}")
+    shown = f"{where} must be {what}, not {_SHOWN.repr(value)}"
+    raise StateError(shown.encode(errors="backslashreplace").decode())
 
 
 _SHOWN = Repr()

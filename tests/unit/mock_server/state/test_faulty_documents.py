@@ -83,6 +83,8 @@ DAMAGES: list[tuple[Damage, str]] = [
     ),
     (lambda d: d["clock"].update(ahead_seconds=float("nan")), r"\$\.clock\.ahead_seconds must be a number"),
     (lambda d: d["clock"].update(ahead_seconds=10**400), r"\$\.clock\.ahead_seconds must be a number"),
+    (lambda d: _first(d, "people")[3].update(first_name="\ud800"), r"people\[3\]\.first_name must be text"),
+    (lambda d: d["token_names"].update({"\ud800": "x"}), r"\$\.token_names\.\\ud800 must be text"),
     (lambda d: d.update(organisations=[{}]), r"\$\.organisations\[0\] lacks id, name"),
     (lambda d: d["organisations"][0].update(users=[]), "there is no field users in an organisation"),
     (lambda d: d["organisations"].append(d["organisations"][0]), r"\$\.organisations has role_.* twice"),
