@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -55,16 +56,27 @@ def _organisation(organisation: Organisation) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Entities, containers and scalars as JSON knows them; sets in order."""
-    if isinstance(value, Enum):
-        return value.value
-    if value is None or isinstance(value, str | int | float):
+    kind = type(value)
+    if kind in _SCALARS:
         return value
-    if isinstance(value, datetime):
-        return value.isoformat()
+    names = _names(kind)
+    if names is not None:
+        return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
     if isinstance(value, Set):
         return sorted(plain(each) for each in value)
-    if attrs.has(type(value)):
-        return {each.name: plain(getattr(value, each.name)) for each in attrs.fields(type(value))}
     return [plain(each) for each in value]
+
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...] | None:
+    """The fields of a class of entities; None of any other. Asked for every value of a world, so kept."""
+    return tuple(each.name for each in attrs.fields(kind)) if attrs.has(kind) else None
