@@ -56,7 +56,7 @@ def _organisation(organisation: Organisation) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Entities, containers and scalars as JSON knows them; sets in order."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind in _SCALARS:
         return value
     names = _names(kind)
