@@ -200,7 +200,7 @@ class Ground:
         self.mock.marks.clear()
         self.mock.calls.clear()
         if changed:
-            self.mock.rollback(self.before)
+            self.mock.become(self.before)  # of whatever organisation PUT has made of it
         self.mock.marks["kept"] = self.before
 
     def _check_honest(self) -> None:
