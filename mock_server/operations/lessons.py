@@ -10,8 +10,8 @@ from mock_server.operations.paging import numbered, numbered_part
 from mock_server.operations.selection import (
     courses_asked,
     courses_of_user,
+    figures,
     members,
-    on_roster,
     parts,
     total,
     users_asked,
@@ -43,15 +43,7 @@ def lesson_statistics(call: Call) -> Response:
 
 
 def _tallies(call: Call, course: Course, users: Sequence[str] | None) -> Tallies:
-    """The figures of every lesson of a course over these users, kept until something in it changes."""
-    table = call.organisation.progress
-    progress = table[course.id]
-    return table.counted.figures(
-        ("lessons", users),
-        course.id,
-        progress.state,
-        lambda: _counted(course, progress, on_roster(progress, users)),
-    )
+    return figures(call, "lessons", course, users, _counted)
 
 
 def _counted(course: Course, progress: CourseProgress, users: Iterable[str]) -> Tallies:

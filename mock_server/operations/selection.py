@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
 
 from mock_server.operations.call import Call
 from mock_server.refusal import Reason, RefusedError
@@ -10,6 +11,8 @@ from mock_server.rules import visibility
 from mock_server.world.courses import Course
 from mock_server.world.progress import CourseProgress
 from mock_server.world.walks import Places, Weigh
+
+T = TypeVar("T")
 
 
 def users_asked(call: Call, name: str = "userId") -> list[str] | None:
@@ -56,7 +59,22 @@ def members(call: Call) -> tuple[str, ...] | None:
     return None if seen is None else tuple(sorted(seen))
 
 
-def on_roster(progress: CourseProgress, users: Sequence[str] | None) -> Iterable[str]:
+def figures(
+    call: Call,
+    what: str,
+    course: Course,
+    users: Sequence[str] | None,
+    count: Callable[[Course, CourseProgress, Iterable[str]], T],
+) -> T:
+    """What ``count`` finds in a course over these users, kept under the name ``what`` until something there changes."""
+    table = call.organisation.progress
+    progress = table[course.id]
+    return table.counted.figures(
+        (what, users), course.id, progress.state, lambda: count(course, progress, _on_roster(progress, users))
+    )
+
+
+def _on_roster(progress: CourseProgress, users: Sequence[str] | None) -> Iterable[str]:
     """Those of these users (None: everyone) to whom the course is assigned."""
     return progress.roster if users is None else (each for each in users if progress.has(each))
 

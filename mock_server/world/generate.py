@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from mock_server.world.builder import OrganisationBuilder, WorldBuilder
 from mock_server.world.courses import Course, LessonKind
 from mock_server.world.history import past
-from mock_server.world.people import Person
+from mock_server.world.people import Group, Person
 from mock_server.world.slides import Slide, SlideKind
 from mock_server.world.staff import add_staff
 
@@ -77,13 +77,8 @@ def build_generated(users: int, courses: int, seed: int, *, now: datetime | None
         org.assign(course, groups=(group,), at=_SINCE)
         _begin(builder, course, people)
         made.append(course)
-    for title, held in (("Induction", made[:_IN_A_PATH]), ("Every second course", made[::2][:_IN_A_PATH])):
-        org.path(title, held, groups=(group,))
-    org.leaderboard("Contest", made[:_IN_A_PATH], _SINCE, _SINCE + timedelta(days=7 * _WEEKS))
-    quiz = org.rapid_refresh("Quiz", {"Ready?": ("Yes", "No"), "Sure?": ("Yes", "No")}, groups=(group,))
-    for number, person in enumerate(people[:_ANSWERING]):
-        org.refresh_answer(quiz, person, "No" if number % 3 else "Yes", _SINCE + timedelta(minutes=number))
-    org.collection("Everything", made[:_IN_A_COLLECTION], groups=(group,))
+    _lists(org, group, made)
+    _quiz(org, group, people)
     add_staff(builder, org, expired_at=_SINCE)
     # The learner is one of the learners, the team lead one who has a team: every second of them.
     builder.token("learner", people[0])
@@ -96,6 +91,19 @@ def build_generated(users: int, courses: int, seed: int, *, now: datetime | None
     )
     builder.token("teamlead", lead)
     return builder
+
+
+def _lists(org: OrganisationBuilder, group: Group, made: list[Course]) -> None:
+    for title, held in (("Induction", made[:_IN_A_PATH]), ("Every second course", made[::2][:_IN_A_PATH])):
+        org.path(title, held, groups=(group,))
+    org.collection("Everything", made[:_IN_A_COLLECTION], groups=(group,))
+    org.leaderboard("Contest", made[:_IN_A_PATH], _SINCE, _SINCE + timedelta(days=7 * _WEEKS))
+
+
+def _quiz(org: OrganisationBuilder, group: Group, people: list[Person]) -> None:
+    quiz = org.rapid_refresh("Quiz", {"Ready?": ("Yes", "No"), "Sure?": ("Yes", "No")}, groups=(group,))
+    for number, person in enumerate(people[:_ANSWERING]):
+        org.refresh_answer(quiz, person, "No" if number % 3 else "Yes", _SINCE + timedelta(minutes=number))
 
 
 def _slides(org: OrganisationBuilder, number: int) -> tuple[Slide, ...]:

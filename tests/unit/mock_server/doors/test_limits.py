@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,31 +15,7 @@ from mock_server.doors.stdlib import StdlibServer
 from mock_server.doors.uvicorn import UvicornServer
 from mock_server.wire.message import Delivery, Request, Response
 from rawhttp import PATIENCE, connected, everything, read_answer, request, statuses
-
-
-class Hello:
-    def handle(self, request: Request) -> Response:
-        return Response(200, (), request.path.encode())
-
-
-@pytest.fixture(params=["stdlib", "uvicorn"])
-def engine(request: pytest.FixtureRequest) -> Engine:
-    chosen: Engine = request.param
-    return chosen
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait for what must come; long patience, since a busy machine is no fault."""
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
-def health(server: Server) -> int:
-    with connected(server.port) as sock:
-        sock.sendall(request("GET", "/_mock/health"))
-        return read_answer(sock).status
+from unit.mock_server.doors.ground import Hello, eventually, health
 
 
 def test_a_request_that_does_not_arrive_in_time_is_answered_408(engine: Engine) -> None:

@@ -8,8 +8,7 @@ import re
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 import pytest
@@ -19,14 +18,10 @@ from mock_server import MockTraining, Policy
 from mock_server.doors.edge import Handler, Limits
 from mock_server.doors.serving import Engine, ServeError, Server, serve
 from mock_server.wire.message import Request, Response
-from rawhttp import PATIENCE, connected, everything, read_answer, request, statuses
+from rawhttp import connected, everything, read_answer, request, statuses
+from unit.mock_server.doors.ground import Hello, eventually, health
 
 ENGINES = ["stdlib", "uvicorn"]
-
-
-class Hello:
-    def handle(self, request: Request) -> Response:
-        return Response(200, (), request.path.encode())
 
 
 @define
@@ -41,26 +36,6 @@ class Held:
             self.entered.set()
             assert self.let_go.wait(60)
         return Response(200, (), request.path.encode())
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Engine:
-    chosen: Engine = request.param
-    return chosen
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait for what must come; long patience, since a busy machine is no fault."""
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
-def health(server: Server) -> int:
-    with connected(server.port) as sock:
-        sock.sendall(request("GET", "/_mock/health"))
-        return read_answer(sock).status
 
 
 def test_a_world_is_served_and_stops(engine: Engine) -> None:
