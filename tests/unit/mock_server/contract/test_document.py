@@ -133,13 +133,14 @@ UNREAD = {
 @pytest.mark.parametrize("engine", ["stdlib", "uvicorn"])
 def test_what_a_socket_itself_answers_is_in_the_document(engine: str) -> None:
     asked = Request("GET", "/training/courses/v1")
-    limits = Limits(head=0.1, connections=2)
-    with MockTraining.demo().serve(engine=engine, limits=limits) as server:
+    with MockTraining.demo().serve(engine=engine, limits=Limits(head=0.1)) as server:
         for status, data in UNREAD.items():
             with connected(server.port) as sock:
                 sock.sendall(data)
                 assert refused_as_documented(asked, sock) == status
-        with connected(server.port), connected(server.port), connected(server.port) as sock:
+    # Not the same server: it would let go of a silent connection before a busy machine has made the next.
+    with MockTraining.demo().serve(engine=engine, limits=Limits(connections=1)) as server:
+        with connected(server.port), connected(server.port) as sock:
             assert refused_as_documented(asked, sock) == 503
 
 
