@@ -23,6 +23,7 @@ from mock_server.wire import answers, reading
 from mock_server.wire.fields import Fields
 from mock_server.wire.message import Request, Response
 from mock_server.world import times
+from mock_server.world.clock import within
 from mock_server.world.people import digest
 
 if TYPE_CHECKING:
@@ -198,7 +199,10 @@ def _now(given: Fields) -> datetime | None:
     if not given.has("now"):
         return None
     try:
-        return times.parse(given.text("now"))
+        return within(times.parse(given.text("now")))
     except ValueError:
-        message = "now must be a moment with a time zone, such as 2026-11-30T09:00:00Z; it freezes the clock."
+        message = (
+            "now must be a moment with a time zone, in the years 1970 to 8999, such as 2026-11-30T09:00:00Z;"
+            " it freezes the clock."
+        )
         raise invalid(message, "now") from None

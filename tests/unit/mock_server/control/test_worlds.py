@@ -196,6 +196,9 @@ def test_a_deleted_world_is_gone(mock: MockTraining) -> None:
         ({"policy": {"eligibility": []}}, "policy"),
         ({"now": "2027-01-31T10:00:00"}, "now"),
         ({"now": "soon"}, "now"),
+        ({"now": "1969-12-31T23:59:59Z"}, "now"),
+        ({"now": "9000-01-01T00:00:00Z"}, "now"),
+        ({"now": "9999-01-01T00:00:00Z", "seed": "generated"}, "now"),
         ({"size": 5}, "size"),
         ([], ""),
     ],
@@ -205,6 +208,12 @@ def test_a_world_that_cannot_be_is_refused_in_words(mock: MockTraining, body: ob
     assert status == 400
     assert answer["details"][0]["metadata"].get("field", "") == named
     assert mock.worlds.all() == ()
+
+
+def test_a_moment_outside_the_years_of_a_clock_is_refused_by_naming_them(mock: MockTraining) -> None:
+    status, answer = ask(mock, "POST", worlds.PATH, {"now": "1960-01-01T00:00:00Z"})
+    assert (status, answer["details"][0]["reason"]) == (400, "INVALID_ARGUMENT")
+    assert "1970 to 8999" in answer["message"]
 
 
 def test_worlds_are_bounded_in_number(mock: MockTraining, monkeypatch: pytest.MonkeyPatch) -> None:
