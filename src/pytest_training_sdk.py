@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import uuid
 from collections.abc import Generator, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from mock_server.doors.serving import Server
     from training_sdk import AsyncTrainingClient, TrainingClient
     from training_sdk.testing.contract.checks import Check
+    from training_sdk.testing.contract.outcome import Finding
     from training_sdk.testing.contract.wire import Wire
     from training_sdk.testing.contract.world import World
 
@@ -43,6 +46,7 @@ _TOKEN = "SAFETYCULTURE_API_TOKEN"  # noqa: S105 - the name of a variable
 _RECORDS = "TRAINING_SDK_STATE_DIR"
 _OPTION = "--training-base-url"
 _WORLD = pytest.StashKey["MockTraining"]()
+_KEPT = pytest.StashKey[Path]()
 _WIRE: pytest.StashKey[Wire] = pytest.StashKey()
 _SHAPING = frozenset({"training_world", "training_policy", "training_lag", "training_faults"})
 _SHOWN = 30
@@ -102,26 +106,25 @@ def _named_world(config: pytest.Config, url: str) -> World:
 
 
 class _Service:
-    """The service to be checked; whether it can be read at all is asked once, by the first check."""
+    """The service to be checked; whether it can be read at all is asked once, and one that hangs is left alone."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._fault: str | None = None
 
-    def world(self) -> World:
-        """CannotRunError, for every check alike, where nothing can be read: else every rule would seem broken."""
+    def made(self, check: Check) -> Finding | str:
+        """What becomes of a check; for every check alike why nothing can be said, where nothing can be read."""
         from training_sdk.testing.contract import CannotRunError
         from training_sdk.testing.contract.grounds import looked_at
 
-        if self._fault is None:
-            self._fault = ""
-            try:
+        try:
+            if self._fault is None:
+                self._fault = ""
                 looked_at(self._world)
-            except CannotRunError as error:
-                self._fault = str(error)
-        if self._fault:
-            raise CannotRunError(self._fault)
-        return self._world
+            return self._fault or check.made(self._world)
+        except CannotRunError as error:
+            self._fault = str(error)
+            return self._fault
 
 
 class TrainingContract(pytest.Collector):
@@ -149,12 +152,9 @@ class TrainingRule(pytest.Item):
 
     def runtest(self) -> None:
         """Put the question to the service; skipped, with the reason, where it could not be put."""
-        from training_sdk.testing.contract import CannotRunError
-
-        try:
-            found = self._check.made(self._service.world())
-        except CannotRunError as error:
-            pytest.fail(str(error), pytrace=False)
+        found = self._service.made(self._check)
+        if isinstance(found, str):
+            pytest.fail(found, pytrace=False)
         if found.result == "not checked":
             pytest.skip(found.seen)
         if found.result == "broken":
@@ -165,6 +165,8 @@ class TrainingRule(pytest.Item):
                 f"came     {found.came}",
             )
             pytest.fail(f"{found.rule} ({found.provenance}): " + "\n  ".join(said), pytrace=False)
+        if found.result != "holds":
+            pytest.fail(found.seen, pytrace=False)
 
     def reportinfo(self) -> tuple[str, None, str]:
         """Where it stands: in the kit, not in a file of the user's."""
@@ -182,7 +184,9 @@ def training_mock(
     """
     mock = _new_world(request.node)
     request.node.stash[_WORLD] = mock
-    records = tmp_path_factory.getbasetemp() / "training-sdk" / uuid.uuid4().hex
+    name = re.sub(r"[^\w.-]+", "-", request.node.name)[:60]
+    records = tmp_path_factory.getbasetemp() / "training-sdk" / f"{name}-{uuid.uuid4().hex[:8]}"
+    request.node.stash[_KEPT] = records
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(_RECORDS, str(records))
         yield mock
@@ -243,6 +247,8 @@ def pytest_runtest_makereport(
             ("Changes in training_mock since the test began", lambda: _changes(item, mock)),
         ):
             report.sections.append((heading, _in_any_case(told)))
+        if item.stash[_KEPT].exists():
+            report.sections.append(("Records kept by the SDK", str(item.stash[_KEPT])))
     return report
 
 

@@ -217,6 +217,7 @@ def test_every_client_of_a_test_keeps_its_records_with_that_test(
             with pytest.raises(OutcomeUnknownError) if lost else nullcontext():
                 client.resets.apply(plan, confirm=plan.phrase)
         records = Path(os.environ["TRAINING_SDK_STATE_DIR"])
+        assert records.name.startswith("test_reset-")
         assert list(records.rglob("audit*"))
         assert records not in SEEN
         SEEN.add(records)
@@ -397,6 +398,41 @@ def test_nothing_can_be_changed_through_the_plugins_connection(
     assert "hung up" in result.stdout.str()
     assert {each.method for each in mock.calls} <= {"GET", "POST"}
     assert not mock.calls.of("ResetCourseProgress").seen
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "times"),
+    [("KeyError('boom')", "a fault of the kit", 8), ("HangingError('it hangs')", "it hangs", 1)],
+)
+def test_what_cannot_be_checked_is_no_pass_and_who_hangs_is_asked_once(
+    pytester: pytest.Pytester, service: tuple[MockTraining, str], fault: str, said: str, times: int
+) -> None:
+    pytester.makeconftest(f"""
+        from attrs import evolve
+        from training_sdk.testing.contract import runner
+        from training_sdk.testing.contract.outcome import HangingError
+
+        ASKED = []
+
+        def body(world):
+            ASKED.append(world)
+            raise {fault}
+
+        def spoilt(**known):
+            return [evolve(each, body=body) for each in genuine(**known)]
+
+        genuine, runner.all_checks = runner.all_checks, spoilt
+
+        def pytest_unconfigure():
+            print("asked", len(ASKED))
+    """)
+    result = run(pytester, "", "--training-base-url", service[1], "-s")
+    result.assert_outcomes(failed=8)
+    text = result.stdout.str()
+    assert text.count(said) >= 8
+    assert f"asked {times}" in text
+    assert "Traceback" not in text
+    assert "During handling" not in text
 
 
 def test_a_service_that_breaks_a_rule_fails_its_test_and_says_how(

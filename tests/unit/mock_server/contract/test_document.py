@@ -139,9 +139,9 @@ def test_what_a_socket_itself_answers_is_in_the_document(engine: str) -> None:
                 sock.sendall(data)
                 assert refused_as_documented(asked, sock) == status
     # Not the same server: it would let go of a silent connection before a busy machine has made the next.
-    with MockTraining.demo().serve(engine=engine, limits=Limits(connections=1)) as server:
-        with connected(server.port), connected(server.port) as sock:
-            assert refused_as_documented(asked, sock) == 503
+    one_alone = MockTraining.demo().serve(engine=engine, limits=Limits(connections=1))
+    with one_alone as server, connected(server.port), connected(server.port) as sock:
+        assert refused_as_documented(asked, sock) == 503
 
 
 def refused_as_documented(asked: Request, sock: socket.socket) -> int:
