@@ -135,7 +135,8 @@ class _Protocol(H11Protocol):
             cycle.message_event.set()
         answer = http1.refusal(error, self._front)
         self.transport.write(http1.render("GET", answer, close=True, front=self._front))
-        self.transport.write_eof()
+        with contextlib.suppress(OSError):  # the client has read enough and gone
+            self.transport.write_eof()
         self._watch()
 
     def _under_way(self) -> RequestResponseCycle | None:

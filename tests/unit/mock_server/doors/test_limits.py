@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import time
 from typing import Any
@@ -134,6 +135,29 @@ def test_one_connection_too_many_reads_why_however_much_it_sends(engine: Engine)
             with connected(server.port) as sock:
                 sock.sendall(large)
                 assert read_answer(sock).status == 503
+
+
+@pytest.mark.parametrize("refused", ["one too many", "malformed"])
+def test_those_refused_who_have_gone_already_leave_no_fault_in_the_log(
+    engine: Engine, refused: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = Limits(connections=1 if refused == "one too many" else None)
+    with (
+        caplog.at_level(logging.INFO),
+        serve(Hello(), engine=engine, limits=limits) as server,
+        connected(server.port) as first,
+    ):
+        first.sendall(request("GET", "/in"))
+        assert read_answer(first).status == 200
+        for _ in range(50):
+            with connected(server.port) as sock, contextlib.suppress(ConnectionError):
+                if refused == "malformed":
+                    sock.sendall(b"nonsense\r\n\r\n")
+                # Closed with most of the answer unread, the socket resets the connection.
+                assert sock.recv(9) == b"HTTP/1.1 "
+        first.sendall(request("GET", "/still"))
+        assert read_answer(first).body == b"/still"
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING] == []
 
 
 def test_those_turned_away_do_not_keep_a_server_from_stopping(engine: Engine) -> None:
