@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from mock_server.refusal import Reason
 from mock_server.rules import audit
+from mock_server.wire import answers
 from mock_server.world.ledger import AuditEntry
 from unit.sdk.contract_kit.spoiling import LISTED, after_reset, breaks, entered, nothing
 
@@ -112,3 +114,11 @@ _enter_keeping("the_log_keeps_the_completion", lambda was: was.completed_at)
 _enter_keeping("the_log_keeps_the_opening", lambda was: was.opened_at)
 _enter_keeping("the_log_keeps_the_score", lambda was: was.score)
 _enter_keeping("the_log_keeps_the_time_spent", lambda was: was.time_spent_seconds)
+
+
+@breaks(NO_PAST)
+def the_log_keeps_the_completion_in_dates_with_an_offset(patch: pytest.MonkeyPatch) -> None:
+    """Every date of every answer ends in +00:00, which says the same as Z."""
+    honest = answers.raw_ok
+    patch.setattr(answers, "raw_ok", lambda body: honest(re.sub(rb"(\d\d:\d\d\.\d{3})Z", rb"\1+00:00", body)))
+    _keeping(patch, lambda was: was.completed_at)
