@@ -267,6 +267,24 @@ def events_for_those_with_nothing_beside_others(patch: pytest.MonkeyPatch) -> No
     )
 
 
+@breaks(EVENTS)
+def events_are_signed_with_a_letter_beyond_ascii(patch: pytest.MonkeyPatch) -> None:
+    honest = webhooks.signature
+    patch.setattr(outgoing, "signature", lambda key, payload: f"\xe9{honest(key, payload)[1:]}")
+
+
+@breaks(EVENTS)
+def events_are_no_json(patch: pytest.MonkeyPatch) -> None:
+    honest = webhooks.body
+    patch.setattr(outgoing, "body", lambda message: honest(message)[:-1])
+
+
+@breaks(EVENTS)
+def events_are_a_list(patch: pytest.MonkeyPatch) -> None:
+    honest = webhooks.body
+    patch.setattr(outgoing, "body", lambda message: b"[%b]" % honest(message))
+
+
 def _enter_event(name: str, change: Callable[[dict[str, Any]], object]) -> None:
     """Every event says something else, and is signed as it is."""
 
@@ -291,3 +309,7 @@ _enter_event("events_name_no_course", lambda event: event["data"]["details"].pop
 _enter_event(
     "events_name_another_actor", lambda event: event["event"].update(triggered_by={"user": "nobody"})
 )
+_enter_event("events_lack_the_resource", lambda event: event.pop("resource"))
+_enter_event("events_name_the_resource_alone", lambda event: event.update(resource="COURSE"))
+_enter_event("events_name_no_user", lambda event: event["data"]["details"].pop("user_id"))
+_enter_event("events_name_numbers_as_users", lambda event: event["data"]["details"].update(user_id=7))
