@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
 
-from mock_server.compare.reader import Answer, LiveError, Reader
+from mock_server.compare.reader import Answer, LiveError, NoAnswerError, Reader
 from mock_server.compare.structure import Structure, is_certain, parent, structure
 from mock_server.mock import MockTraining
 from mock_server.operations.call import Operation
@@ -20,6 +20,8 @@ from mock_server.wire.message import Request
 Get = Callable[[str], Answer]
 _OWN = "training-mock-compare"
 _ROWS = "100"
+_UNANSWERED = 3
+"""Requests without an answer in a row after which the tenant is given up."""
 _SIZES = ("limit", "pageSize")
 # Read in vain or with harm: the first holds a secret, the other nothing but other people's URLs.
 _LEFT_OUT = ("GetWebhookToken", "ListWebhooks", "GetWebhook")
@@ -68,13 +70,23 @@ class Comparison:
 
 
 def compare(reader: Reader) -> Comparison:
-    """Read every operation that only reads. LiveError when the tenant cannot be reached or takes no token."""
+    """Read every operation that only reads. LiveError when the tenant cannot be reached, read or takes no token."""
     live, own = _Side(reader.get), _Side(_own_answers(MockTraining.demo()))
     asked: list[str] = []
     findings: list[Finding] = []
+    unanswered = 0
     for operation in _readable():
-        asked.append(operation.name)
-        findings += _compared(operation, live, own)
+        try:
+            findings += _compared(operation, live, own, asked)
+            unanswered = unanswered if operation.name not in asked else 0
+        except NoAnswerError as fault:
+            asked.append(operation.name)
+            unanswered += 1
+            if not live.said or unanswered == _UNANSWERED:
+                raise
+            findings.append(Finding(Grade.WARNING, operation.name, "", f"has no answer: {fault}"))
+    if asked and not any(value is not None for value in live.said.values()):
+        raise LiveError(f"nothing could be compared: {findings[0].operation} {findings[0].said}, and so on")
     return Comparison(tuple(asked), tuple(findings))
 
 
@@ -132,11 +144,12 @@ def _first(answer: object, rows: str, key: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _compared(operation: Operation, live: _Side, own: _Side) -> Iterator[Finding]:
+def _compared(operation: Operation, live: _Side, own: _Side, asked: list[str]) -> Iterator[Finding]:
     theirs, ours = live.ask(operation), own.ask(operation)
     if theirs is None or ours is None:
         yield Finding(Grade.NOTE, operation.name, "", "was not asked: the tenant has nothing to ask about")
         return
+    asked.append(operation.name)
     if theirs.status == 401:
         raise LiveError("the tenant takes this token for none: set another one")
     if theirs.trouble:

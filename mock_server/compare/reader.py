@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead
+import time
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from mock_server._version import __version__
 from mock_server.control.guard import is_loopback
@@ -16,10 +18,15 @@ from mock_server.control.guard import is_loopback
 TOKEN_VARIABLE = "SAFETYCULTURE_API_TOKEN"  # noqa: S105 - the name of a variable, not what is in it
 _LARGEST = 64 * 1024 * 1024
 _PATIENCE = 60.0
+_WINDOW = 60.0
 
 
 class LiveError(Exception):
     """A tenant that cannot be read at all; the message names the remedy."""
+
+
+class NoAnswerError(LiveError):
+    """One request that was not answered; the next may be."""
 
 
 @frozen
@@ -30,6 +37,8 @@ class Answer:
     value: object = field(default=None, repr=False)
     trouble: str = ""
     """Why there is no value; never anything of the answer itself."""
+    wait: float = 0.0
+    """Seconds after which to ask again, of a 429."""
 
 
 @frozen
@@ -66,9 +75,16 @@ class Reader:
         return cls(parts.scheme, host, port, token)
 
     def get(self, path: str) -> Answer:
-        """Read one path of the host. LiveError when it cannot be reached."""
+        """Read one path of the host, once more after the pause that a 429 asks for. NoAnswerError without an answer."""
         if not path.startswith("/") or path.startswith("//"):
             raise ValueError("only a path of the host itself is read")
+        answer = self._ask(path)
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            time.sleep(answer.wait)
+            answer = self._ask(path)
+        return answer
+
+    def _ask(self, path: str) -> Answer:
         connection = self._connection()
         try:
             connection.request("GET", path, headers=self._headers())
@@ -78,10 +94,10 @@ class Reader:
                 raise IncompleteRead(b"", response.length)
             kind = response.headers.get_content_type()
         except (OSError, HTTPException) as error:
-            raise LiveError(f"{self._where} cannot be read: {_why(error)}") from None
+            raise NoAnswerError(f"{self._where} cannot be read: {_why(error)}") from None
         finally:
             connection.close()
-        return _answer(response.status, kind, body)
+        return evolve(_answer(response.status, kind, body), wait=_pause(response))
 
     @property
     def _where(self) -> str:
@@ -119,6 +135,12 @@ def _why(error: OSError | HTTPException) -> str:
         case OSError():
             return error.strerror or type(error).__name__
     return "what answers there is no HTTP"
+
+
+def _pause(response: HTTPResponse) -> float:
+    """What a 429 asks for, in whole seconds; a minute where it does not say, for that is the vendor's window."""
+    said = response.headers.get("retry-after") or response.headers.get("x-ratelimit-reset") or ""
+    return min(float(said), _WINDOW) if said.isascii() and said.isdigit() else _WINDOW
 
 
 def _answer(status: int, kind: str, body: bytes) -> Answer:

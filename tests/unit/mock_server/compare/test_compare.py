@@ -337,3 +337,52 @@ def test_an_empty_list_is_no_missing_field() -> None:
     assert list(differences("X", ours, structure({"items": []}))) == []
     (missing,) = differences("X", structure({"items": [{"id": "1"}, {}]}), ours)
     assert missing.said == "is missing in some; ours always has it"
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that a reader makes, which take no time here."""
+    pauses: list[float] = []
+    monkeypatch.setattr("mock_server.compare.reader.time.sleep", pauses.append)
+    return pauses
+
+
+def test_a_tenant_that_answers_nothing_but_errors_cannot_be_read() -> None:
+    with tenant() as (made, url):
+        made.mock.faults.add("error", status=502, times=None)
+        with pytest.raises(LiveError, match="nothing could be compared: WhoAmI is answered 502"):
+            compared(made, url)
+
+
+@pytest.mark.parametrize(("seconds", "pause"), [(7, 7.0), (None, 60.0), (3000, 60.0)])
+def test_pace_is_no_difference_of_the_wire(slept: list[float], seconds: int | None, pause: float) -> None:
+    with tenant() as (made, url):
+        made.mock.faults.add("rate_limited", operation="GetLesson", seconds=seconds)
+        comparison = compared(made, url)
+    assert slept == [pause]
+    assert not comparison.is_alarming
+
+
+def test_one_answer_lost_is_named_and_the_others_are_compared() -> None:
+    with tenant() as (made, url):
+        made.mock.faults.add("drop", operation="ListPaths", times=None)
+        comparison = compared(made, url)
+    assert [each.operation for each in comparison.findings if each.grade is Grade.WARNING] == ["ListPaths"]
+    assert "ListCourses" in comparison.asked
+    assert comparison.is_alarming
+
+
+def test_a_tenant_that_goes_away_is_given_up() -> None:
+    with tenant() as (made, url):
+        made.mock.faults.add("drop", after=2, times=None)
+        with pytest.raises(LiveError, match="ended the connection"):
+            compared(made, url)
+        assert len(made.seen) == 2 + 3
+
+
+def test_what_was_not_asked_is_not_counted_as_asked() -> None:
+    with tenant(courses=changed(lambda value: value.update(items=[], totalCount=0))) as (made, url):
+        comparison = compared(made, url)
+    skipped = {each.operation for each in comparison.findings if "was not asked" in each.said}
+    assert "GetLesson" in skipped
+    assert skipped.isdisjoint(comparison.asked)
