@@ -182,11 +182,14 @@ class MockTraining:
     def _take(self, read: State) -> None:
         if self.among.opened_elsewhere(self, read.tokens.keys()):
             raise StateError("tokens: one of them opens another world of this server; load it into that one")
+        known = self._tokens
         with self.world.lock:
             state.put_back(self.world, read)
             self._tokens = dict(read.token_names)
             self._names = {token: name for name, token in self._tokens.items()}
             self.faults.clear()
+            if self._is_closed and self._tokens != known:
+                self.draw_tokens()
 
     def _strikes_somebody(self, fault: Fault) -> None:
         """LookupError for a fault whose course or user is not in this world, or whose learner is not in the course."""
@@ -338,18 +341,26 @@ class MockTraining:
         """Serve this world: ``with mock.serve() as server: server.url``. Port 0 picks a free one.
 
         With a ``secret`` it takes new tokens, drawn at random, since whoever has this package knows those it was
-        made with; and webhooks are delivered to no host but those that ``mock.webhooks.allow`` names afterwards.
+        made with; and webhooks are delivered to no host but those that ``mock.webhooks.allow`` names afterwards. A
+        state that has other tokens than these gets new ones when it is loaded from then on. ServeError, naming what is
+        in the way, if it cannot be served; nothing is changed then.
         """
         from mock_server.doors.serving import serve
 
         wanted("port", port, int, "a whole number, such as 0 for a free port")
         for each in options.get("allow_hosts", ()):
             wanted_host("allow_hosts", each)
-        if options.get("secret") is not None and not self._is_closed:
+        closing = self._close if options.get("secret") is not None else None
+        return serve(
+            self, host=host, port=port, is_marked=self.policy.is_reference, when_bound=closing, **options
+        )
+
+    def _close(self) -> None:
+        """Known tokens open nothing any more, and webhooks go nowhere; once, for it may be served again."""
+        if not self._is_closed:
             self._is_closed = True
             self.draw_tokens()
             self.webhooks.close()
-        return serve(self, host=host, port=port, is_marked=self.policy.is_reference, **options)
 
     def __repr__(self) -> str:
         main = self.world.main

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Callable
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
@@ -116,6 +117,7 @@ def serve(
     allow_hosts: tuple[str, ...] = (),
     limits: Limits | None = None,
     is_marked: bool = True,
+    when_bound: Callable[[], None] | None = None,
 ) -> Server:
     """Serve a world in a thread; it answers when this returns. ServeError says why it cannot.
 
@@ -123,6 +125,7 @@ def serve(
     connections, "auto" is uvicorn where it is installed. Another ``host`` than loopback needs a ``secret``, which
     the control plane then asks for; ``allow_hosts`` are further names by which clients may call it. ``limits``
     are what it grants each of them. A server that is not ``is_marked`` names itself in none of its own answers.
+    ``when_bound`` is called once it is certain that it can listen, before it answers anybody.
     """
     _check_secret(secret)
     listener = _bind(host, port, local_only=secret is None)
@@ -130,6 +133,8 @@ def serve(
     guarded = Guarded(handler, Guard(frozenset({host, *allow_hosts}), secret), front)
     try:
         running = _engine(engine, listener, guarded, limits)
+        if when_bound is not None:
+            when_bound()
     except BaseException:
         listener.close()
         raise

@@ -5,10 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from mock_server import MockTraining, Policy
+from mock_server.doors.edge import ServeError
+from mock_server.doors.serving import Engine
 from mock_server.world.webhooks import RESET_EVENT
 from rawhttp import connected, read_answer, request
 from unit.mock_server.core.speaker import FORKLIFT, WHO, Speaker, course_id, recorded
@@ -40,6 +43,36 @@ def test_two_servers_draw_tokens_of_their_own_and_one_world_draws_them_once() ->
         assert tokens != other.tokens()
     with one.serve(secret=SECRET):
         assert one.tokens() == tokens
+
+
+def test_an_earlier_state_does_not_bring_back_the_tokens_that_everybody_knows() -> None:
+    mock, known = MockTraining.demo(), MockTraining.demo().token("admin")
+    before = mock.state()
+    with mock.serve(secret=SECRET):
+        since = mock.state()
+        ours = mock.token("admin")
+        mock.rollback(since)
+        assert mock.token("admin") == ours
+        mock.rollback(before)
+        assert mock.token("admin") not in {known, ours}
+        assert Speaker(mock, token=known).get(WHO).status == 401
+        assert Speaker(mock).get(WHO).status == 200
+
+
+def test_a_server_that_cannot_start_has_changed_nothing(engine: Engine) -> None:
+    mock = MockTraining.demo()
+    before = mock.tokens()
+    with MockTraining.demo().serve() as taken:
+        cases: list[dict[str, Any]] = [
+            {"port": taken.port},
+            {"secret": " open sesame"},
+            {"host": "nowhere.invalid"},
+        ]
+        for wrong in cases:
+            with pytest.raises(ServeError):
+                mock.serve(**({"secret": SECRET, "engine": engine} | wrong))
+    assert mock.tokens() == before
+    assert hook(mock, LOCAL[0]) == 200
 
 
 def test_without_a_secret_the_tokens_stay_as_they_are() -> None:
