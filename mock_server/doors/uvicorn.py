@@ -23,6 +23,7 @@ from mock_server.doors.asgi import CLOSE, MockASGI
 from mock_server.doors.edge import Front, Handler, Limits, ServeError
 from mock_server.doors.http1 import MAX_HEAD, ProtocolError
 from mock_server.doors.inflow import Sieve
+from mock_server.wire.message import MAX_DRAIN
 
 _CONNECTIONS = 16_384
 _LINGER = 2.0
@@ -56,6 +57,7 @@ class _Protocol(H11Protocol):
         self._admitted = config.connections
         self._sieve = Sieve()
         self._refused = False
+        self._discarded = 0
         self._has_said_all = False
         self._deadline: asyncio.TimerHandle | None = None
         self._awaited = ""
@@ -79,9 +81,11 @@ class _Protocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in what the client sends, in vain after a refusal."""
-        if not self._refused and (passed := self._sieve.feed(data)):
+        if self._refused:
+            self._discard(data)
+        elif passed := self._sieve.feed(data):
             super().data_received(passed)
-        elif not self._refused:
+        else:
             self._unset_keepalive_if_required()
             self.handle_events()
 
@@ -138,6 +142,12 @@ class _Protocol(H11Protocol):
         with contextlib.suppress(OSError):  # the client has read enough and gone
             self.transport.write_eof()
         self._watch()
+
+    def _discard(self, data: bytes) -> None:
+        """Let a refused client send on, so that it gets to read why, up to what a door drains at most."""
+        self._discarded += len(data)
+        if self._discarded > MAX_DRAIN:
+            self.transport.abort()
 
     def _under_way(self) -> RequestResponseCycle | None:
         cycle = cast("RequestResponseCycle | None", self.cycle)  # there is none before the first request

@@ -136,6 +136,19 @@ def test_a_malformed_request_is_refused_by_both_engines_alike_and_reaches_nobody
     assert seen == []
 
 
+@pytest.mark.parametrize("half_close", [False, True])
+@pytest.mark.parametrize("length", [MAX_DRAIN + 1, 999_999_999, 999_999_999_999])
+@pytest.mark.parametrize("expected", [b"", b"expect: 100-continue\r\n"])
+def test_a_length_that_is_too_large_is_refused_unread_by_both_engines_alike(
+    server: Server, seen: list[Request], expected: bytes, length: int, half_close: bool
+) -> None:
+    head = POST + expected + b"content-length: %d\r\n\r\n" % length
+    received = everything(server.port, request("GET", "/good") + head, half_close=half_close)
+    assert statuses(received) == [200, 413]
+    assert b'"reason":"BODY_TOO_LARGE"' in received
+    assert [each.path for each in seen] == ["/good"]
+
+
 def test_a_head_at_the_limit_is_read(server: Server, seen: list[Request]) -> None:
     head = b"GET / HTTP/1.1\r\n" + HOST + b"a: %s\r\nconnection: close\r\n\r\n"
     for spare, status in ((0, 200), (-1, 431)):

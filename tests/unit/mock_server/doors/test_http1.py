@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from growth import assert_proportionate
 from mock_server.doors.http1 import ProtocolError, parse_chunk_size, parse_head, render
-from mock_server.wire.message import Response
+from mock_server.wire.message import MAX_DRAIN, Response
 
 LINE = b"POST /a?b=c HTTP/1.1"
 
@@ -40,6 +40,7 @@ def test_a_connection_is_kept_unless_http_says_otherwise(lines: list[bytes], kee
     [
         (b"content-length: 0", 0),
         (b"content-length: 007", 7),
+        (b"content-length: %d" % MAX_DRAIN, MAX_DRAIN),
         (b"transfer-encoding: CHUNKED", None),
         (b"a: b", 0),
     ],
@@ -57,6 +58,7 @@ def test_the_length_of_a_body(header: bytes, length: int | None) -> None:
         ([LINE, b" folded: header"], 400),
         ([LINE, b"a: b", b" folded value"], 400),
         ([b""], 400),
+        ([LINE, b"content-length: %d" % (MAX_DRAIN + 1)], 413),
         ([LINE, b"content-length: 5", b"transfer-encoding: chunked"], 400),
         ([LINE, b"content-length: 5", b"content-length: 5"], 400),
     ],
