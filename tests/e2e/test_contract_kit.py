@@ -295,3 +295,17 @@ def test_a_server_with_a_secret_is_asked_with_it(
             assert "the one in TRAINING_MOCK_SECRET is another" in capsys.readouterr().err
         monkeypatch.setenv("TRAINING_MOCK_SECRET", "s" * 32)
         assert main(["--base-url", server.url, "--rule", "R12"]) == 0
+
+
+def test_a_server_with_a_secret_has_its_webhooks_checked_once_it_may_deliver_them_here(
+    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRAINING_MOCK_SECRET", "s" * 32)
+    with mock.serve(secret="s" * 32) as server:
+        asked = ["--base-url", server.url, "--rule", "R24"]
+        assert main([*asked, "--json"]) == 3
+        (finding,) = told(capsys)["findings"]
+        assert finding["result"] == "not checked"
+        assert finding["seen"].endswith(": serve --allow-webhook-host 127.0.0.1")
+        mock.webhooks.allow("127.0.0.1")
+        assert main(asked) == 0

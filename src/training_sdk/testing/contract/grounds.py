@@ -24,6 +24,7 @@ NOON = "2026-12-01T12:00:00Z"
 WORLDS = "/_mock/worlds"
 TOKEN, SECRET = "SAFETYCULTURE_API_TOKEN", "TRAINING_MOCK_SECRET"
 SECRET_REQUIRED = "CONTROL_SECRET_REQUIRED"  # noqa: S105 - a reason
+EXHAUSTED = "WORLDS_EXHAUSTED"
 
 
 class Ground(Protocol):
@@ -155,6 +156,8 @@ def _object(answer: Answer) -> dict[str, Any]:
 def _no_world(answer: Answer, secret: str) -> str:
     if answer.reason == SECRET_REQUIRED:
         return _about_the_secret(secret)
+    if answer.reason == EXHAUSTED:
+        return f"no world could be made: {answer.message or answer.came}"
     return (
         f"no world could be made: {answer.sent} was answered {answer.came}. An implementation without our control "
         "plane needs a file with tokens and a course (--tokens)"

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from attrs import define, field
 
+HOST = "127.0.0.1"
 LONGEST = 1024 * 1024
 
 
@@ -36,8 +37,8 @@ def receiver() -> Iterator[Received]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made = Received(f"http://127.0.0.1:{server.server_port}/")
+    server = ThreadingHTTPServer((HOST, 0), Handler)
+    made = Received(f"http://{HOST}:{server.server_port}/")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -92,11 +92,31 @@ class Answer:
     @property
     def reason(self) -> str:
         """The reason in capitals of an error's details; "" where there is none."""
+        return next((str(each["reason"]) for each in self._details() if "reason" in each), "")
+
+    @property
+    def blamed(self) -> str:
+        """The field of the request that an error's details name; "" where there is none."""
+        named = (each.get("metadata") for each in self._details())
+        fields = (each.get("field") for each in named if isinstance(each, dict))
+        return next((each for each in fields if isinstance(each, str)), "")
+
+    @property
+    def message(self) -> str:
+        """An error's message, without tokens; "" where there is none."""
+        said = self._error().get("message")
+        return without(self.secrets, said)[:MOST_SHOWN] if isinstance(said, str) else ""
+
+    def _details(self) -> list[dict[str, Any]]:
+        listed = self._error().get("details")
+        return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+
+    def _error(self) -> dict[str, Any]:
         try:
-            details = json.loads(self.body)["details"]
-            return next((str(each["reason"]) for each in details if "reason" in each), "")
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return ""
+            told = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return told if isinstance(told, dict) else {}
 
     @property
     def came(self) -> str:

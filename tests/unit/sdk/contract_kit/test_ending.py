@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from mock_server import MockTraining
+from mock_server.control import worlds
 from training_sdk.testing.contract import CannotRunError, Report, Wire, run
 from training_sdk.testing.contract.given import NAMES, Given
 from training_sdk.testing.contract.outcome import Ending
@@ -106,6 +107,24 @@ def test_how_to_remove_it_names_the_secret_and_does_not_tell_it() -> None:
     report = made(Between(MockTraining.demo(), deleting(httpx.Response(500))).wire(secret="s" * 32))
     assert "-H X-Training-Mock-Secret:$TRAINING_MOCK_SECRET" in report.left[0]
     assert "s" * 32 not in as_table(report) + as_json(report)
+
+
+def test_a_server_that_is_full_says_itself_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    mock = MockTraining.demo()
+    monkeypatch.setattr(worlds, "MAX_WORLDS", 0)
+    with pytest.raises(CannotRunError) as told:
+        made(Between(mock, lambda request, honest: honest(request)).wire())
+    assert str(told.value).startswith(
+        "no world could be made: This server holds 0 worlds and takes at most 0,"
+    )
+    assert str(told.value).endswith("delete those no longer needed (DELETE /_mock/worlds/{id}).")
+
+
+@pytest.mark.parametrize("message", [None, 7, ""], ids=repr)
+def test_one_that_says_nothing_is_told_by_its_reason(message: object) -> None:
+    full = {"message": message, "details": [{"reason": "WORLDS_EXHAUSTED"}]}
+    with pytest.raises(CannotRunError, match=r"^no world could be made: 429 WORLDS_EXHAUSTED$"):
+        made(Between(MockTraining.demo(), lambda *_: httpx.Response(429, json=full)).wire())
 
 
 @pytest.mark.parametrize("tokens", [None, [], [{"name": "admin"}], "x"], ids=repr)

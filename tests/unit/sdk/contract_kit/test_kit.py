@@ -118,6 +118,16 @@ def test_what_came_is_told_by_status_and_reason() -> None:
         answered(429, {}).expect(200)
 
 
+def test_an_error_that_is_of_no_form_blames_nothing_and_says_nothing() -> None:
+    named = {"message": "No s3cret-word.", "details": [7, {}, {"metadata": {"field": "url"}}]}
+    said = Answer("GET /", 400, (), json.dumps(named).encode(), frozenset({"s3cret-word"}))
+    assert (said.blamed, said.message) == ("url", "No ***.")
+    odd: list[object] = [b"<html>", b"[" * 100_000, [], 7, {"message": 7, "details": {"metadata": 7}}]
+    metadata: list[object] = [7, [], {}, {"field": 7}]
+    odd += [{"details": [{"metadata": each}]} for each in metadata]
+    assert {(answered(400, each).blamed, answered(400, each).message) for each in odd} == {("", "")}
+
+
 def finding(rule: str, result: str, seen: str) -> Finding:
     return Finding(f"{rule}-x", rule, "A rule.", "article", result, seen, seen, "two", "three")  # type: ignore[arg-type]  # as parametrised
 

@@ -13,9 +13,9 @@ from typing import Any
 from training_sdk._urls import is_loopback
 from training_sdk.testing.contract.checks import check
 from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
-from training_sdk.testing.contract.receiver import Received, receiver
+from training_sdk.testing.contract.receiver import HOST, Received, receiver
 from training_sdk.testing.contract.wire import MOST_SHOWN, Answer
-from training_sdk.testing.contract.world import RECORDED, Course, World, snake
+from training_sdk.testing.contract.world import INVALID, RECORDED, Course, World, snake
 
 EVENT = "TRIGGER_EVENT_TRAINING_COURSE_RESET"
 WEBHOOKS = "/webhooks/v1/webhooks"
@@ -73,11 +73,21 @@ def _listening(world: World) -> Iterator[tuple[Received, str]]:
         made = world.send("POST", WEBHOOKS, body={"url": received.url, "trigger_events": [EVENT]})
         if made.status in (404, 501):
             raise NotCheckedError(f"the service has no webhooks: {made.came}")
+        if _is_of_the_address(made):
+            raise NotCheckedError(
+                f"this server delivers webhooks to no host here: serve --allow-webhook-host {HOST}"
+            )
         try:
             made.expect(200)
             yield received, str(world.get("/webhooks/v1/token")["token"])
         finally:
             _removed(world, made)
+
+
+def _is_of_the_address(made: Answer) -> bool:
+    """Whether it is this receiver that is refused, by name, and not webhooks altogether."""
+    refused = (made.status, made.reason, made.blamed) == (400, INVALID, "url")
+    return refused and HOST in made.message
 
 
 def _removed(world: World, made: Answer) -> None:
