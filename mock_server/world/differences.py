@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import attrs
 from attrs import frozen
+
+from mock_server.policy import Policy
 
 _ENTITIES = {
     "people": "person",
@@ -16,6 +19,8 @@ _ENTITIES = {
 _LISTS = {"paths": "learning path", "collections": "collection", "rapid_refreshes": "rapid refresh"}
 _ANSWER = ("refresh_id", "user_id", "question_id", "answered_at")
 _BY_USER = {"enrolments": "enrolment", "records": "record", "reset_at": "reset mark"}
+# What a document lacks, because it is an older one, is what `load` takes for it.
+_POLICY = attrs.asdict(Policy())
 _GRAVEST = ("removed", "changed", "added")
 _Key = tuple[str, ...]
 
@@ -56,7 +61,7 @@ class Change:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
-    """Every record that differs between two documents, in the order of their kinds and ids."""
+    """Every record that differs between two documents that `load` takes, in the order of their kinds and ids."""
     then, now = _records(before), _records(after)
     labels = _labels(before) | _labels(after)
     return tuple(
@@ -97,34 +102,34 @@ def _records(document: Mapping[str, Any]) -> dict[tuple[str, _Key], Any]:
 
 
 def _walk(document: Mapping[str, Any]) -> Iterator[tuple[str, _Key, Any]]:
-    yield "policy", (), document["policy"]
+    yield "policy", (), document.get("policy", _POLICY)
     for organisation in document["organisations"]:
         yield from _organisation(organisation)
-    for digest, token in document["tokens"].items():
+    for digest, token in document.get("tokens", {}).items():
         yield "token", (token["user_id"], digest), token
-    for each in document["outbox"]:
+    for each in document.get("outbox", ()):
         yield "notification", (each["id"],), each
-    for number, each in enumerate(document["audit"], 1):
+    for number, each in enumerate(document.get("audit", ()), 1):
         yield "audit entry", (str(number),), each
     for each in document.get("webhooks", ()):
         yield "webhook", (each["id"],), each
     for organisation_id, number in document.get("webhook_secrets", {}).items():
         yield "webhook secret", (organisation_id,), number
-    for each in document["kept_answers"]:
+    for each in document.get("kept_answers", ()):
         yield "kept answer", (each["actor_id"], each["operation"], each["key"]), each
 
 
 def _organisation(organisation: Mapping[str, Any]) -> Iterator[tuple[str, _Key, Any]]:
     yield "organisation", (organisation["id"],), organisation["name"]
     for name, kind in _ENTITIES.items():
-        for each in organisation[name]:
+        for each in organisation.get(name, ()):
             yield kind, (each["id"],), each
-    for each in organisation["courses"]:
+    for each in organisation.get("courses", ()):
         course_id = each["course"]["id"]
         yield "course", (course_id,), each["course"]
         yield "assigned", (course_id,), each["assigned"]
         for name, kind in _BY_USER.items():
-            for user_id, value in each[name].items():
+            for user_id, value in each.get(name, {}).items():
                 yield kind, (course_id, user_id), value
     for name, kind in _LISTS.items():
         for each in organisation.get(name, ()):
@@ -133,7 +138,7 @@ def _organisation(organisation: Mapping[str, Any]) -> Iterator[tuple[str, _Key, 
         yield "leaderboard", (each["id"],), each
     for each in organisation.get("refresh_answers", ()):
         yield "rapid refresh answer", tuple(each[name] for name in _ANSWER), each
-    for each in organisation["certificates"]:
+    for each in organisation.get("certificates", ()):
         yield "certificate", (each["number"],), each
 
 
@@ -141,9 +146,9 @@ def _labels(document: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for organisation in document["organisations"]:
         found[organisation["id"]] = f'"{organisation["name"]}"'
-        for each in organisation["people"]:
+        for each in organisation.get("people", ()):
             found[each["id"]] = each["email"] or f"{each['first_name']} {each['last_name']}"
-        for each in organisation["courses"]:
+        for each in organisation.get("courses", ()):
             found[each["course"]["id"]] = f'"{each["course"]["title"]}"'
         for name in ("groups", "sites", "permission_sets", "leaderboards"):
             found |= {each["id"]: f'"{each["name"]}"' for each in organisation.get(name, ())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from mock_server import MockTraining, Policy
 from mock_server.world.courses import CourseStatus
 from mock_server.world.people import Status
+from mock_server.world.typed import StateError
 from mock_server.world.webhooks import RESET_EVENT, Message, Webhook
 from recount import recount
 from unit.mock_server.core.speaker import (
@@ -309,3 +311,35 @@ def test_R15_no_vendor_operation_leads_to_a_state() -> None:
     assert (answer.status, answer.reason) == (400, "INVALID_ARGUMENT")
     for path in ("/state", "/training/state", "/training/courseprogress/v1/rollback"):
         assert Speaker(mock).get(path).reason == "UNKNOWN_PATH"
+
+
+def test_diff_takes_every_document_that_load_takes() -> None:
+    mock = MockTraining.demo(now=NOW)
+    Speaker(mock).reset(course_id(mock), None, (FORKLIFT, len(recorded(mock))), idempotency_key="k")
+    document = mock.state()
+    first = document["organisations"][0]
+    taken = set()
+    for depth, holder in enumerate((document, first, first["courses"][0])):
+        for name in holder:
+            older = deepcopy(document)
+            del (older, older["organisations"][0], older["organisations"][0]["courses"][0])[depth][name]
+            with contextlib.suppress(StateError):
+                MockTraining.load(older)
+                taken.add(name)
+                assert {each.what for each in mock.diff(older)} <= {"added"}, name
+    assert taken >= {"policy", "outbox", "audit", "kept_answers", "certificates", "records", "reset_at"}
+    bare = {name: document[name] for name in ("clock", "ids", "main")}
+    bare["organisations"] = [{"id": first["id"], "name": first["name"]}]
+    assert MockTraining.load(bare).world.users == ()
+    added = {each.kind for each in mock.diff(bare) if each.what == "added"}
+    assert added >= {"person", "course", "token", "record", "certificate", "audit entry"}
+
+
+def test_a_policy_that_a_document_lacks_is_the_usual_one() -> None:
+    mock = MockTraining.demo(now=NOW)
+    older = mock.state()
+    del older["policy"]
+    assert mock.diff(older) == ()
+    mock.lag = timedelta(minutes=30)
+    (change,) = mock.diff(older)
+    assert (change.what, change.kind, change.fields) == ("changed", "policy", ("lag_seconds",))
