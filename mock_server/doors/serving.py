@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
 from collections.abc import Callable
 from importlib.util import find_spec
 from types import TracebackType
@@ -27,6 +28,8 @@ SECRET_VARIABLE = "TRAINING_MOCK_SECRET"  # noqa: S105 - the name of a variable,
 GRACE = 5.0
 """Seconds that requests under way are given when a server stops."""
 
+# An engine waits twice, and threads know no longer wait than this, some centuries on most systems.
+_LONGEST_GRACE = threading.TIMEOUT_MAX / 4
 _LAST_PORT = 65535
 _PROBE_SECONDS = 30.0
 # The guard refuses this one by itself, so that the probe leaves no trace in the world.
@@ -90,10 +93,10 @@ class Server:
             )
 
     def stop(self, *, grace: float = GRACE) -> None:
-        """Stop; requests under way are finished, at most for so many seconds."""
+        """Stop; requests under way are finished, at most for so many seconds, which may be math.inf."""
         if not self._stopped:
             self._stopped = True
-            self._engine.stop(grace)
+            self._engine.stop(min(grace, _LONGEST_GRACE))
 
     def __enter__(self) -> Self:
         return self

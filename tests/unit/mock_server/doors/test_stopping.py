@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 import threading
 
@@ -15,7 +16,7 @@ from mock_server import MockTraining
 from mock_server.doors.serving import Engine, serve
 from mock_server.doors.uvicorn import UvicornServer
 from mock_server.wire.message import Delivery, Request, Response
-from rawhttp import PATIENCE, connected, everything, request
+from rawhttp import PATIENCE, connected, everything, read_answer, request
 
 CLIENTS = 8
 HALF = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nx"
@@ -58,6 +59,20 @@ def test_what_outlasts_the_grace_is_cut_without_a_word(
         held.let_go.set()
     assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("engine", ["stdlib", "uvicorn"])
+def test_a_grace_without_end_lets_a_request_under_way_finish(engine: Engine) -> None:
+    held = Held()
+    server = serve(held, engine=engine)
+    with connected(server.port) as sock:
+        sock.sendall(request("GET", "/_mock/held"))
+        assert held.entered.wait(PATIENCE)
+        letting_go = threading.Timer(0.1, held.let_go.set)
+        letting_go.start()
+        server.stop(grace=math.inf)
+        letting_go.join()
+        assert read_answer(sock).status == 200
 
 
 def test_what_is_accepted_while_the_server_stops_is_closed() -> None:
