@@ -34,7 +34,8 @@ def _typed(kind: Any, value: Any, where: str) -> Any:
         (present,) = (each for each in inner if each is not type(None))
         return None if value is None else _typed(present, value, where)
     if origin is Literal:
-        return value if value in inner else _refuse(where, f"one of {', '.join(map(str, inner))}", value)
+        fits = any(type(value) is type(each) and value == each for each in inner)  # True == 1
+        return value if fits else _refuse(where, f"one of {', '.join(map(str, inner))}", value)
     if origin in (tuple, frozenset, list):
         given = _of(list, value, where)
         return origin(_typed(inner[0], each, f"{where}[{n}]") for n, each in enumerate(given))

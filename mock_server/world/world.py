@@ -94,7 +94,7 @@ class World:
         """The rapid refresh with this id or exact title; LookupError if there is none, or more than one."""
         with self.lock:
             every = self.main.rapid_refreshes
-            found = every.get(title_or_id)
+            found = every.get(wanted("rapid refresh", title_or_id, str, "an id or a title"))
             return found or _only("rapid refresh", title_or_id, every.values(), lambda each: each.title)
 
     def answer_rapid_refresh(

@@ -36,6 +36,8 @@ Damage = Callable[[dict[str, Any]], object]
 DAMAGES: list[tuple[Damage, str]] = [
     (lambda d: d.update(format="other"), r"\$\.format must be one of training-mock-state, not 'other'"),
     (lambda d: d.update(version=2), r"\$\.version"),
+    (lambda d: d.update(version=True), r"\$\.version must be one of 1, not True"),
+    (lambda d: d.update(version=1.0), r"\$\.version must be one of 1, not 1\.0"),
     (lambda d: d.update(colour="red"), r"\$: there is no field colour in a state document"),
     (lambda d: d.pop("organisations"), r"\$.* lacks organisations"),
     (lambda d: d.update(main="role_0"), r"\$\.main: there is no organisation role_0"),

@@ -50,6 +50,7 @@ WRONG_TYPES: list[tuple[Slip, str]] = [
     (lambda mock: mock.token(["admin"]), "name must be the name of a token"),
     (lambda mock: mock.world.user(7), "user must be an id or an e-mail address, not 7"),
     (lambda mock: mock.world.course(["x"]), "course must be an id or a title"),
+    (lambda mock: mock.world.rapid_refresh(["x"]), "rapid refresh must be an id or a title"),
     (lambda mock: mock.world.open("Forklift basics", ANNA, made_at="2026"), "a moment must be a datetime"),
     (lambda mock: mock.faults.replay("7"), "seed must be a whole number, such as 7, not '7'"),
     (lambda mock: mock.faults.add("error", statsu=500), r"a fault has no 'statsu'; did you mean status\?"),
