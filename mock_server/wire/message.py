@@ -11,7 +11,7 @@ MAX_BODY = 1024 * 1024
 """Bytes of a body that are read as such; a larger one is drained and answered 413."""
 
 MAX_DRAIN = 64 * 1024 * 1024
-"""Bytes a door drains before it gives up and closes the connection."""
+"""Bytes a door drains before it gives up and closes the connection; a server refuses unread what announces more."""
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
