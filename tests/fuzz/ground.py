@@ -31,7 +31,7 @@ PAUSE = 0.002
 _BEHIND = "behind.test"
 _LOOK = 0.01
 _DESCRIPTORS = Path("/proc/self/fd")
-_AT_THE_DOOR = {400, 408, 417, 431, 501, 505}
+_AT_THE_DOOR = {400, 408, 413, 417, 431, 501, 505}
 """What bytes that never became a request are answered; the connection then ends."""
 _CONTROL = "/_mock/"
 _PROGRESS = {"record", "reset mark", "certificate"}
@@ -171,7 +171,8 @@ class Ground:
             _check_answer(exchange, answer)
         for answer in given[len(self.seen) :]:
             assert answer.status in _AT_THE_DOOR, answer
-            assert json.loads(answer.body)["details"][0]["reason"] == "INVALID_ARGUMENT"
+            reason = "BODY_TOO_LARGE" if answer.status == 413 else "INVALID_ARGUMENT"
+            assert json.loads(answer.body)["details"][0]["reason"] == reason
         assert len(given) <= len(self.seen) + 1, "more than one refusal on a connection"
 
     def _is_troubled(self) -> bool:
