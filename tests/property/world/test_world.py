@@ -102,7 +102,8 @@ class WorldMachine(WatchedWorld):
 
     @rule(name=names, hours=ages)
     def answer_survey(self, name: str, hours: int | None) -> None:
-        answer = f"unclear at {self.now.isoformat()}"
+        # Not as dates are written anywhere: somebody's date that was cleared must not be found in another's words.
+        answer = f"unclear, {self.now:%d %B %H %M %S %f}"
         self.act(name, FORKLIFT, hours, self.mock.world.answer_survey, answer=answer)
 
     # --- assignments ---
