@@ -1,0 +1,280 @@
+"""A live service written from the public facts alone, with its own ledger and clock.
+
+It shares no code with ``mock_server``, so a mistake there cannot hide one in the SDK.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from attrs import define, evolve, field, frozen
+
+RESET = "/training/courseprogress/v1/reset"
+FEED = "/training/v1/feed/training-course-progress"
+COURSES = "/training/courses/v1"
+STATISTICS = "/training/analytics/v1/courses/statistics"
+ATTEMPTS = "/training/analytics/v1/lessons/attempts"
+WHO_AM_I = "/accounts/user/v1/user:WhoAmI"
+ADMIN = "user_" + "a" * 32
+ORGANISATION = "role_" + "b" * 32
+LESSONS = 4
+
+Key = tuple[str, str]
+"""Course id and user id."""
+
+
+@frozen
+class Record:
+    """What one person has recorded in one course: when each lesson was completed, and when the course was opened."""
+
+    opened_at: datetime | None = None
+    lessons: tuple[datetime, ...] = ()
+
+    @property
+    def completed_at(self) -> datetime | None:
+        """When the last lesson was completed, if all were."""
+        return self.lessons[-1] if len(self.lessons) == LESSONS else None
+
+
+@frozen
+class Effect:
+    """One entry of the ledger: this record was cleared, by this request of this run."""
+
+    at: datetime
+    key: Key
+    before: Record
+    run: str
+    request: int
+
+
+@frozen
+class Reply:
+    """One answer."""
+
+    status: int
+    document: Any
+    headers: Mapping[str, str] = field(factory=dict)
+
+
+@define
+class Service:
+    """One organisation. ``lag`` is how far feed and analytics are behind."""
+
+    now: Callable[[], datetime]
+    people: tuple[str, ...]
+    courses: Mapping[str, tuple[str, ...]]
+    """The ids of the courses, each with the people assigned to it."""
+    lag: timedelta = timedelta(0)
+    run: str = "none"
+    """The plan on whose behalf requests arrive, as the test knows it."""
+    ledger: list[Effect] = field(factory=list)
+    resets: int = 0
+    _history: dict[Key, list[tuple[datetime, Record]]] = field(factory=dict)
+
+    # --- the truth -------------------------------------------------------------------------------------------------
+
+    def record(self, key: Key, at: datetime | None = None) -> Record:
+        """The record as it is, or as it was at a time."""
+        changes = self._history.get(key, [])
+        known = [record for when, record in changes if at is None or when <= at]
+        return known[-1] if known else Record()
+
+    def shown(self, key: Key) -> Record:
+        """The record as feed and analytics show it."""
+        return self.record(key, self.now() - self.lag)
+
+    def learn(self, key: Key, lessons: int, at: datetime | None = None) -> None:
+        """Open the course and complete so many further lessons."""
+        moment = self.now() if at is None else at
+        old = self.record(key)
+        done = (*old.lessons, *[moment] * min(lessons, LESSONS - len(old.lessons)))
+        self._write(key, evolve(old, opened_at=old.opened_at or moment, lessons=done), moment)
+
+    def _write(self, key: Key, record: Record, at: datetime) -> None:
+        self._history.setdefault(key, []).append((at, record))
+
+    def clear(self, course_id: str, users: list[str]) -> int:
+        """Clear these people in a course; how many had anything recorded."""
+        cleared = 0
+        for user_id in dict.fromkeys(users):
+            key = (course_id, user_id)
+            before = self.record(key)
+            if before != Record():
+                cleared += 1
+                self.ledger.append(Effect(self.now(), key, before, self.run, self.resets))
+                self._write(key, Record(), self.now())
+        return cleared
+
+    # --- the wire --------------------------------------------------------------------------------------------------
+
+    def handle(self, method: str, target: str, body: bytes) -> Reply:
+        """Answer one request."""
+        parts = urlsplit(target)
+        query = {name: ",".join(values) for name, values in parse_qs(parts.query).items()}
+        if method == "POST" and parts.path == RESET:
+            return self._reset(json.loads(body))
+        if method != "GET":
+            return _refusal(404, 5, "Not Found")
+        if parts.path == WHO_AM_I:
+            return Reply(
+                200, {"user_id": ADMIN, "organisation_id": ORGANISATION, "firstname": "Ada", "lastname": "M"}
+            )
+        if parts.path == FEED:
+            return self._feed(query)
+        if parts.path.startswith("/training/analytics/v1/users/"):
+            return _page(self._lessons_of(parts.path.split("/")[5], query.get("courseId")), query)
+        lists: dict[str, Callable[[dict[str, str]], list[dict[str, Any]]]] = {
+            COURSES: self._courses,
+            STATISTICS: self._statistics,
+            ATTEMPTS: self._attempts,
+            "/training/paths/v1": lambda _: [],
+        }
+        found = lists.get(parts.path)
+        return _refusal(404, 5, "Not Found") if found is None else _page(found(query), query)
+
+    def date(self) -> str:
+        """The ``Date`` header."""
+        return format_datetime(self.now().replace(microsecond=0), usegmt=True)
+
+    def _reset(self, document: dict[str, Any]) -> Reply:
+        self.resets += 1
+        course_id = str(document.get("courseId"))
+        if course_id not in self.courses:
+            return _refusal(404, 5, "course not found")
+        users = (
+            list(self.courses[course_id]) if document.get("allUsers") is True else document.get("userIds", [])
+        )
+        if not users or not set(users) <= set(self.people):
+            return _refusal(400, 3, "`user_ids`: value must contain known users")
+        return Reply(200, {"usersUpdated": self.clear(course_id, users)})
+
+    def _feed(self, query: dict[str, str]) -> Reply:
+        rows = [
+            self._row(course_id, user_id)
+            for course_id in self.courses
+            for user_id in self.courses[course_id]
+            if query.get("course_id", course_id) == course_id and query.get("user_id", user_id) == user_id
+        ]
+        begin, limit = int(query.get("offset", 0)), int(query.get("limit", 25))
+        following = None
+        if begin + limit < len(rows):
+            following = f"{FEED}?{urlencode({**query, 'offset': begin + limit})}"
+        metadata = {"next_page": following, "next_page_token": None}
+        return Reply(200, {"metadata": metadata, "data": rows[begin : begin + limit]})
+
+    def _row(self, course_id: str, user_id: str) -> dict[str, Any]:
+        record = self.shown((course_id, user_id))
+        number = self.people.index(user_id)
+        return {
+            "opened_at": _text(record.opened_at),
+            "completed_at": _text(record.completed_at),
+            "total_lessons": LESSONS,
+            "completed_lessons": len(record.lessons),
+            "course_id": course_id,
+            "course_external_id": "",
+            "course_title": self._title(course_id),
+            "user_email": f"person{number}@example.org",
+            "user_first_name": "Person",
+            "user_last_name": str(number),
+            "user_id": user_id,
+            "user_external_id": "",
+            "progress_percent": 100 * len(record.lessons) / LESSONS,
+            "score": 20 * len(record.lessons),
+            "due_at": "",
+        }
+
+    def _courses(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        wanted = query.get("courseIds", "")
+        return [
+            {
+                "id": each,
+                "title": self._title(each),
+                "status": "Published",
+                "isPublished": True,
+                "LessonCount": LESSONS,
+            }
+            for each in self.courses
+            if not wanted or each in wanted.split(",")
+        ]
+
+    def _title(self, course_id: str) -> str:
+        return f"Course {list(self.courses).index(course_id)}"
+
+    def _statistics(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        found = []
+        for course in self._courses({"courseIds": query.get("courseId", "")}):
+            records = [self.shown((course["id"], user_id)) for user_id in self.courses[course["id"]]]
+            complete = sum(record.completed_at is not None for record in records)
+            found.append(
+                {
+                    "courseId": course["id"],
+                    "courseTitle": course["title"],
+                    "totalUsers": len(records),
+                    "openedCount": sum(record.opened_at is not None for record in records),
+                    "completedCount": complete,
+                    "completionPercent": 100 * complete / len(records),
+                    "averageScore": 0,
+                }
+            )
+        return found
+
+    def _lessons_of(self, user_id: str, course_id: str | None) -> list[dict[str, Any]]:
+        found = []
+        for each in self.courses if course_id is None else (course_id,):
+            record = self.shown((each, user_id))
+            for number in range(LESSONS):
+                done = record.lessons[number] if number < len(record.lessons) else None
+                found.append(
+                    {
+                        "courseId": each,
+                        "lessonId": _lesson(each, number),
+                        "lessonTitle": f"Lesson {number}",
+                        "opened": done is not None,
+                        "openedDateTime": _text(done),
+                        "completed": done is not None,
+                        "completedDateTime": _text(done),
+                        "percentageCompleted": 100 if done else 0,
+                        "score": 80 if done else 0,
+                    }
+                )
+        return found
+
+    def _attempts(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        course_id = query["courseId"]
+        return [
+            {
+                "id": f"attempt-{user_id}-{number}",
+                "userId": user_id,
+                "courseId": course_id,
+                "lessonId": _lesson(course_id, number),
+                "startedDateTime": _text(done),
+                "completedDateTime": _text(done),
+                "score": 80,
+                "success": True,
+            }
+            for user_id in self.courses[course_id]
+            if query.get("userId", user_id) == user_id
+            for number, done in enumerate(self.shown((course_id, user_id)).lessons)
+        ]
+
+
+def _lesson(course_id: str, number: int) -> str:
+    return f"{number:02x}" + course_id[2:]
+
+
+def _text(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+def _page(items: list[dict[str, Any]], query: Mapping[str, str]) -> Reply:
+    number, size = int(query.get("page", 1)), int(query.get("pageSize", 25))
+    return Reply(200, {"totalCount": len(items), "items": items[(number - 1) * size : number * size]})
+
+
+def _refusal(status: int, code: int, message: str) -> Reply:
+    return Reply(status, {"code": code, "message": message, "details": []})

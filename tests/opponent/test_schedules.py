@@ -1,0 +1,43 @@
+"""Randomised schedules against an independent service: nobody outside, nobody twice, everybody accounted for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from contract.hours import quick_hours
+from opponent.schedule import Schedule, make_service
+
+FEW, MANY = 6, 150
+BASE = int(os.environ.get("OPPONENT_SEED", "0"))
+"""Other seeds than those of every day: OPPONENT_SEED=12345."""
+
+
+def play(seed: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Schedule:
+    """Play the schedule of a seed, which is in the message of whatever fails."""
+    random = Random(seed)
+    hours = quick_hours(monkeypatch)
+    schedule = Schedule(
+        random, make_service(random, hours), hours, folder, faults=random.choice([0.0, 0.3, 0.7])
+    )
+    try:
+        schedule.play()
+    except BaseException as problem:
+        problem.add_note("\n".join([f"seed {seed}", *schedule.story]))
+        raise
+    return schedule
+
+
+@pytest.mark.parametrize("seed", range(BASE, BASE + FEW))
+def test_a_few_schedules(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule = play(seed, tmp_path / "records", monkeypatch)
+    assert schedule.plans
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("seed", range(BASE + FEW, BASE + MANY))
+def test_many_schedules(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(seed, tmp_path / "records", monkeypatch)
