@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from training_sdk._compare import mailbox
 from training_sdk.cli.naming import as_seen
 from training_sdk.errors import InvalidArgumentError, NotFoundError
 from training_sdk.evidence import history
@@ -46,7 +47,7 @@ def person_in(folders: Sequence[Path], named: str, key: bytes | None) -> str:
         one.user_id
         for one in history(folders, key=key)
         if not one.pseudonymised
-        and (one.user_id == wanted or (one.user_email or "").strip().casefold() == wanted.casefold())
+        and (one.user_id == wanted or mailbox(one.user_email or "") == mailbox(wanted))
     }
     if len(ids) > 1:
         raise InvalidArgumentError(

@@ -13,7 +13,7 @@ from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.recertification import civil
 from training_sdk.recertification.due import Due, DueCase, Standing
-from training_sdk.recertification.people import Held, HoldList, by_key
+from training_sdk.recertification.people import Held, Hold, HoldList, by_key
 from training_sdk.recertification.rules import (
     Anniversary,
     BeforeExpiry,
@@ -46,9 +46,10 @@ def who_is_due(
     ``rows`` is the progress feed, such as ``client.progress.list()``: read once, and of people who are not due nothing
     is kept. ``on`` is today, or any other day; whatever is a moment becomes a civil day in ``zone``. People are listed
     as warned from ``warn`` days before they are due, and as due only ``grace`` days after, however long ago that was.
-    ``hold`` has user ids, e-mail addresses or external ids, alone or as (course id, one of them): whoever it names is
-    in no other list but unclear. ``already`` has earlier resets as (course id, user id, when): nobody who was reset in
-    the current window is due in it again.
+    ``hold`` has user ids, e-mail addresses or external ids, alone or as (course id, one of them). It is compared
+    widely (letter case, composed and decomposed letters do not count), and says where only that holds somebody:
+    whoever it names is in no other list but unclear. ``already`` has earlier resets as (course id, user id, when):
+    nobody who was reset in the current window is due in it again.
 
     Raises InvalidArgumentError for a moment or a zone that cannot be placed, and for anything else mistyped.
     """
@@ -65,7 +66,7 @@ def who_is_due(
     lists: dict[Standing, list[DueCase]] = {standing: [] for standing in Standing}
     not_due = 0
     for row in _rows(rows):
-        case = sorter.case(row, held=on_hold.holds(row))
+        case = sorter.case(row, on_hold.holding(row))
         if case is None:
             not_due += 1
         else:
@@ -94,7 +95,7 @@ class _Sorter:
     grace: int
     resets: Mapping[Key, datetime]
 
-    def case(self, row: ProgressRow, *, held: bool) -> DueCase | None:
+    def case(self, row: ProgressRow, hold: Hold | None = None) -> DueCase | None:
         """What is to be listed of this row, or None for a person who is not due."""
         if row.completed_at is None:
             return None
@@ -111,7 +112,9 @@ class _Sorter:
         why = f"completed on {completed}, due on {due_on}"
         if reset_from > due_on and standing is not Standing.DUE:
             why += f", reset from {reset_from}"
-        return DueCase.of(row, Standing.HELD if held else standing, why, due_on, reset_from)
+        if hold is not None:
+            return DueCase.of(row, Standing.HELD, why + hold.why, due_on, reset_from)
+        return DueCase.of(row, standing, why, due_on, reset_from)
 
     def _refuse_odd(self, completed: date) -> None:
         if completed > self.today:

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from attrs import frozen
+
 from training_sdk import _checks
+from training_sdk._compare import mailbox, widely
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
@@ -30,50 +33,72 @@ def by_key(
     return chosen
 
 
+@frozen
+class Hold:
+    """An entry of a hold list that holds somebody; ``exact`` unless only the wide comparison finds them."""
+
+    entry: Held
+    exact: bool
+
+    @property
+    def why(self) -> str:
+        """What has to be said of it: nothing where it is exact."""
+        return "" if self.exact else f"; held by wide comparison only, by the entry {self.entry!r}"
+
+
 class HoldList:
-    """Who must not be reset. Upper and lower case and blanks around an entry make no difference."""
+    """Who must not be reset: whoever an entry names under the wide comparison, by id, e-mail or external id."""
 
     def __init__(self, hold: Iterable[Held]) -> None:
-        self._entries: dict[Held, Held] = {}
+        self._entries: dict[Held, list[Held]] = {}
         for entry in _listed(hold, "hold", "people, or (course id, person)"):
-            self._entries[_folded(entry)] = entry
+            self._entries.setdefault(_folded(entry), []).append(entry)
         self._unseen = dict(self._entries)
 
-    def holds(self, row: ProgressRow) -> bool:
-        """Whether an entry names this person, or this person in this course; remembers that it named somebody."""
+    def holding(self, row: ProgressRow) -> Hold | None:
+        """The entry that names this person, or this person in this course; remembers that it named somebody."""
         if not self._entries:
-            return False
+            return None
         named = [name for name in _names(row) if name in self._entries]
         for name in named:
             self._unseen.pop(name, None)
-        return bool(named)
+        entries = [entry for name in named for entry in self._entries[name]]
+        if not entries:
+            return None
+        exact = next((entry for entry in entries if _is_exact(entry, row)), None)
+        return Hold(entries[0] if exact is None else exact, exact is not None)
 
     @property
     def unseen(self) -> tuple[Held, ...]:
         """The entries that have named nobody yet, as they were given."""
-        return tuple(self._unseen.values())
+        return tuple(entry for entries in self._unseen.values() for entry in entries)
 
 
 def _names(row: ProgressRow) -> Iterator[Held]:
     for name in (row.user_id, row.user_email, row.user_external_id):
         if name:
-            yield _fold(name)
-            yield _fold(row.course_id), _fold(name)
+            yield widely(name)
+            yield widely(row.course_id), widely(name)
+
+
+def _is_exact(entry: Held, row: ProgressRow) -> bool:
+    """Whether an entry names somebody under the comparison by which people are chosen."""
+    course_id, person = (row.course_id, entry) if isinstance(entry, str) else entry
+    if course_id.strip() != row.course_id:
+        return False
+    exactly = (row.user_id, (row.user_external_id or "").strip())
+    return person.strip() in exactly or mailbox(person) == mailbox(row.user_email or "")
 
 
 def _folded(entry: object) -> Held:
     match entry:
         case str() if entry.strip():
-            return _fold(entry)
+            return widely(entry)
         case (str(course_id), str(person)) if course_id.strip() and person.strip():
-            return _fold(course_id), _fold(person)
+            return widely(course_id), widely(person)
     raise InvalidArgumentError(
         f"hold must hold user ids, e-mail addresses or external ids, or (course id, one of them), not {entry!r}"
     )
-
-
-def _fold(name: str) -> str:
-    return name.strip().casefold()
 
 
 def _listed(values: Any, name: str, what: str) -> Iterable[Any]:

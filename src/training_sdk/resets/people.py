@@ -13,6 +13,7 @@ from typing import IO, Any, Literal, Self, TypeAlias
 from attrs import frozen
 
 from training_sdk import _checks
+from training_sdk._compare import mailbox
 from training_sdk.errors import InvalidArgumentError
 
 Kind: TypeAlias = Literal["user_id", "email", "external_id"]
@@ -170,13 +171,8 @@ def checked(kind: Kind, value: object, name: str) -> str:
     return text
 
 
-def folded_email(text: str) -> str:
-    """An e-mail address as it is compared: without white space around it, and without regard to case."""
-    return text.strip().casefold()
-
-
 def _folded(kind: Kind, value: str) -> str:
-    return folded_email(value) if kind == "email" else value
+    return mailbox(value) if kind == "email" else value
 
 
 def _either(value: object, name: str) -> str:

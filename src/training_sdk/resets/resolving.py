@@ -8,12 +8,13 @@ from typing import Literal, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
+from training_sdk._compare import mailbox, widely
 from training_sdk._flow import Flow
 from training_sdk._pages import Calls, Walk
 from training_sdk.errors import InvalidArgumentError, NotFoundError
 from training_sdk.models.groups import Group, Site
 from training_sdk.models.progress import ProgressRow
-from training_sdk.resets.people import Kind, Named, People, folded_email
+from training_sdk.resets.people import Kind, Named, People
 from training_sdk.resources.groups import group_members, groups
 from training_sdk.resources.sites import site_members, sites
 
@@ -40,8 +41,8 @@ class Resolved:
 def resolve(people: People, rows: Rows, members: Members) -> Resolved:
     """Match people against the feed's rows by course and user, and groups and sites by their ``member_ids``.
 
-    E-mails are compared without regard to case and to white space around them, everything else exactly. Entries
-    without a course of their own stand for every course in ``rows``, and so do groups and sites.
+    E-mails are compared without regard to the case of ASCII letters and to white space around them, everything else
+    exactly. Entries without a course of their own stand for every course in ``rows``, and so do groups and sites.
 
     Raises NotFoundError (``USER_NOT_IN_COURSE``) naming everyone who cannot be found, and InvalidArgumentError for a
     name that fits two people, a course that is not in ``rows``, a course for which nobody is named, and a group or
@@ -97,7 +98,7 @@ class _Search:
             for user_id, row in course.items():
                 self.ids["user_id"].setdefault(user_id, set()).add(user_id)
                 if row.user_email:
-                    self.ids["email"].setdefault(folded_email(row.user_email), set()).add(user_id)
+                    self.ids["email"].setdefault(mailbox(row.user_email), set()).add(user_id)
                 if row.user_external_id:
                     self.ids["external_id"].setdefault(row.user_external_id, set()).add(user_id)
 
@@ -151,7 +152,12 @@ class _Search:
         )
 
     def _hints(self) -> str:
-        """What a spreadsheet may have done to external ids."""
+        """What may be behind it: another mailbox that looks alike, or a spreadsheet that changed external ids."""
+        alike = {widely(address): address for address in self.ids["email"]}
+        for one, _ in self.missing:
+            other = alike.get(widely(one.value))
+            if one.kind == "email" and other and other != mailbox(one.value):
+                return f". {one.value!r} is not {other!r}: only ASCII letters are compared without regard to case"
         given = [one.value for one, _ in self.missing if one.kind == "external_id"]
         known = {value.strip().lstrip("0") for value in self.ids["external_id"]}
         if mangled := next((value for value in given if _MANGLED.fullmatch(value.strip())), None):

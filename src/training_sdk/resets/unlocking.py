@@ -13,6 +13,7 @@ from os import PathLike
 import attrs
 from attrs import define, field, frozen
 
+from training_sdk._compare import mailbox
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
 from training_sdk.errors import (
@@ -104,8 +105,7 @@ def _begun_here(proof: WantedProof, here: Origin) -> ProofPlan | None:
 def _refuse_another(old: ProofPlan, proof: WantedProof) -> None:
     """A second one beside a proof whose end is open could be taken for the effect of the first."""
     course = old.reset.course
-    named = None if proof.person is None else proof.person.casefold()
-    same = proof.person is None or any(named in _names(user) for user in old.reset.users)
+    same = proof.person is None or any(_is_named(user, proof.person) for user in old.reset.users)
     if proof.wanted.courses != (course.id,) or not same:
         who = ", ".join(shown(user.name) or user.user_id for user in old.reset.users)
         raise InvalidArgumentError(
@@ -114,12 +114,12 @@ def _refuse_another(old: ProofPlan, proof: WantedProof) -> None:
         )
 
 
-def _names(user: PlannedReset) -> set[str]:
-    return {user.user_id.casefold(), (user.email or user.user_id).casefold()}
+def _is_named(user: PlannedReset, person: str) -> bool:
+    return person == user.user_id or ("@" in person and mailbox(user.email or "") == mailbox(person))
 
 
 def _only(everyone: ResetPlan, person: str) -> ResetPlan:
-    found = [user for user in everyone.users if person.casefold() in _names(user)]
+    found = [user for user in everyone.users if _is_named(user, person)]
     if len(found) != 1:
         raise InvalidArgumentError(
             f"{person!r} is {'no' if not found else 'more than one'} person on {everyone.course.title!r}; name a user "

@@ -11,7 +11,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training_sdk import ProofFailedError, ProofPlan, ResetFormat, TrainingError, _codec
+from training_sdk import InvalidArgumentError, ProofFailedError, ProofPlan, ResetFormat, TrainingError, _codec
 from training_sdk._flow import Act, Request, Response
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.folding import Chunk, ChunkFate
@@ -73,6 +73,18 @@ def proving(plan: ProofPlan) -> Proving:
 def kept(plan: ProofPlan) -> Proof | None:
     state = StateDirectory.existing()
     return None if state is None else find_proof(state, plan.ground)
+
+
+def test_a_proof_takes_nobody_whose_address_or_id_only_folds_alike() -> None:
+    people = [row(0, user_email="max@strasse.example"), *CASES[1:]]
+    service = Organisation([dict(one) for one in people], reference=False)
+    for person in ("max@stra\u00dfe.example", user_id(0).upper(), "\u212aim@x.example"):
+        wanted = WantedProof(Wanted((COURSE,), None), FORMAT, person, None)
+        with pytest.raises(InvalidArgumentError, match="is no person on"):
+            Puppet(service).run(plan_proof(CALLS, wanted))
+    wanted = WantedProof(Wanted((COURSE,), None), FORMAT, " MAX@strasse.example", None)
+    (user,) = Puppet(service).run(plan_proof(CALLS, wanted)).reset.users
+    assert user.user_id == user_id(0)
 
 
 @pytest.mark.heavy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from itertools import chain
@@ -11,6 +12,7 @@ from typing import Any
 
 import click
 
+from training_sdk._compare import widely
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE, KEEP, options, write_card
 from training_sdk.cli.documents import of_due, of_plan
@@ -34,6 +36,8 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
 from training_sdk.resets.plan import Origin
 from training_sdk.resets.wording import number
+
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.DOTALL)
 
 RULES = (
     click.option("--years", type=int, metavar="N", help="So long after completion; with --months, --days."),
@@ -86,7 +90,7 @@ def due(
         raise InvalidArgumentError("--card shows a plan: say with --save where the plan goes")
     refuse_existing(save, "a plan")
     refuse_existing(card, "an effect card")
-    held = () if hold is None else read_hold(hold)
+    entries = () if hold is None else read_hold(hold)
     client = session.client()
     ids = course_ids(client, courses)
     found = who_is_due(
@@ -96,7 +100,7 @@ def due(
         zone=zone,
         warn=warn,
         grace=grace,
-        hold=held,
+        hold=_held(client, entries),
         already=_already(session, client),
     )
     if save is not None and not allow_unknown_holds:
@@ -131,25 +135,32 @@ def _refuse_unknown_holds(hold: Path | None, unknown: Sequence[Held]) -> None:
         )
 
 
-def read_hold(path: Path) -> tuple[Held, ...]:
-    """A hold list: an id, e-mail or external id a line, or course id, comma, one of them; # begins a comment.
+def read_hold(path: Path) -> tuple[str, ...]:
+    """The entries of a hold list, one a line; ``#`` begins a comment at the start of a line or after white space.
 
     Raises InvalidArgumentError for a file that holds nobody: it would hold nobody back.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InvalidArgumentError(f"the hold list {path} cannot be read: {reason}") from None
-    held = tuple(_held(line) for line in (one.partition("#")[0].strip() for one in lines) if line)
-    if not held:
+    entries = tuple(entry for line in lines if (entry := _COMMENT.sub("", line).strip()))
+    if not entries:
         raise InvalidArgumentError(f"the hold list {path} holds nobody; leave --hold out if that is meant")
-    return held
+    return entries
 
 
-def _held(line: str) -> Held:
-    course, comma, person = (part.strip() for part in line.partition(","))
-    return (course, person) if comma else line
+def _held(client: TrainingClient, entries: Sequence[str]) -> tuple[Held, ...]:
+    """The entries as people, or as (course id, person) where a course of the organisation stands before a comma."""
+    known: set[str] = set()
+    if any("," in entry for entry in entries):
+        known = {widely(course.id) for course in client.courses.list()}
+    held: list[Held] = []
+    for entry in entries:
+        course, _, person = (part.strip() for part in entry.partition(","))
+        held.append((course, person) if person and widely(course) in known else entry)
+    return tuple(held)
 
 
 def _rows(client: TrainingClient, ids: Iterable[str]) -> Iterable[ProgressRow]:

@@ -6,6 +6,7 @@ from itertools import islice
 
 import click
 
+from training_sdk._compare import mailbox
 from training_sdk.cli.documents import plain
 from training_sdk.cli.naming import course_ids
 from training_sdk.cli.session import Session, with_session
@@ -76,13 +77,11 @@ def progress(session: Session, course: str | None, user: str | None, status: str
     """List who stands where. On a live service this is up to 2 h old."""
     client = session.client()
     course_id = course_ids(client, [course])[0] if course is not None else None
-    wanted = (user or "").strip().casefold()
+    wanted = mailbox(user or "")
     rows = client.progress.list(
         course_id=course_id, user_id=None if "@" in wanted else user, status=STATUSES[status]
     )
-    fitting = (
-        row for row in rows if "@" not in wanted or (row.user_email or "").strip().casefold() == wanted
-    )
+    fitting = (row for row in rows if "@" not in wanted or mailbox(row.user_email or "") == wanted)
     found = list(islice(fitting, limit))
     if not found and user is not None:
         raise NotFoundError(

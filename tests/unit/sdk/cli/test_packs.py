@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from mock_server import MockTraining
 from training_sdk.cli import main
@@ -21,9 +22,15 @@ Run = Callable[..., tuple[int, Any, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+def mock() -> MockTraining:
+    return MockTraining.demo()
+
+
+@pytest.fixture
+def run(
+    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Run]:
     """Run a command with --json: its exit code, its document, and what it says to people."""
-    mock = MockTraining.demo()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
@@ -140,3 +147,45 @@ def test_reports_of_a_directory_that_is_not_there_are_refused(run: Run, tmp_path
     nowhere = ("--state-dir", str(tmp_path / "nosuch"))
     (one, _, _), (other, _, _) = run("report", "--list", *nowhere), run("report", "abcdef", *nowhere)
     assert one == other == ExitCode.USAGE
+
+
+def change(mock: MockTraining, **fields: Any) -> None:
+    """Give Siobhan another e-mail or external id."""
+    person = mock.world.user(SIOBHAN)
+    mock.world.main.people[person.id] = evolve(person, **fields)
+
+
+@pytest.mark.parametrize("external_id", ["Doyle, Siobhan", "NW#EXT#7", "NW-7,2"])
+def test_a_hold_is_not_cut_at_a_comma_or_a_hash(
+    run: Run, mock: MockTraining, tmp_path: Path, external_id: str
+) -> None:
+    """R05: nobody who must be held is in the plan, whatever their id holds."""
+    change(mock, external_id=external_id)
+    due = ("due", "--course", COURSE, "--months", "1", "--zone", "UTC", "--hold", "hold.txt")
+    for line in (external_id, f"{COURSE}, {external_id}", f"{COURSE.upper()},{external_id} # on leave"):
+        (tmp_path / "hold.txt").write_text(f"{line}\nno-course, {SIOBHAN}\n")
+        code, found, _ = run(*due, "--allow-unknown-holds", "--save", f"{len(line)}.json")
+        assert code == 0
+        assert [one["email"] for one in found["due"]["held"]] == [SIOBHAN], line
+        assert SIOBHAN not in {one["email"] for one in found["plan"]["plan"]["users"]}
+        assert found["due"]["held_nobody"] == [f"no-course, {SIOBHAN}"]
+
+
+def test_letters_that_fold_alike_are_two_mailboxes_wherever_an_address_chooses(
+    run: Run, mock: MockTraining, tmp_path: Path
+) -> None:
+    change(mock, email="max@strasse.example")
+    other = "max@stra\u00dfe.example"
+    (tmp_path / "people.csv").write_text(f"email\n{other}\n", encoding="utf-8")
+    for options in (
+        ("plan", "--course", COURSE, "--user", other),
+        ("plan", "--course", COURSE, "--people", "people.csv"),
+        ("progress", "--course", COURSE, "--user", other),
+    ):
+        code, found, _ = run(*options)
+        assert code != 0, options
+        assert repr(other) in found["error"]["message"], options
+    _, planned, _ = run("plan", "--course", COURSE, "--user", "MAX@strasse.EXAMPLE", "--save", "plan.json")
+    assert run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])[0] == 0
+    assert run("evidence", "history", "--user", other)[0] == ExitCode.FAILED
+    assert run("evidence", "history", "--user", "max@STRASSE.example")[0] == 0

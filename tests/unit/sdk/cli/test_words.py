@@ -180,13 +180,31 @@ def test_people_of_all_kinds_are_one_list_and_nobody_is_none(tmp_path: Path) -> 
 def test_a_hold_list_is_read_and_one_that_holds_nobody_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "hold.txt"
     file.write_text("\ufeff# on leave\nann@example.org  # until June\n\ncourse_1, user_2\n", encoding="utf-8")
-    assert read_hold(file) == ("ann@example.org", ("course_1", "user_2"))
+    assert read_hold(file) == ("ann@example.org", "course_1, user_2")
     for text in ("", "# nobody\n", "\n\n"):
         file.write_text(text)
         with pytest.raises(InvalidArgumentError, match="holds nobody"):
             read_hold(file)
     with pytest.raises(InvalidArgumentError, match="cannot be read"):
         read_hold(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("line", "entry"),
+    [
+        ("ann_contoso.example#EXT#@nordwerk.example", "ann_contoso.example#EXT#@nordwerk.example"),
+        ("ann_contoso.example#EXT#@nordwerk.example # a guest", "ann_contoso.example#EXT#@nordwerk.example"),
+        ("E-7#2\t# twice # over", "E-7#2"),
+        ("E-7\u00a0# on leave", "E-7"),
+        ("E-7\u2028x", "E-7\u2028x"),
+        ("E-7#", "E-7#"),
+        ("  ann@example.org\r\n", "ann@example.org"),
+    ],
+)
+def test_a_hash_within_an_entry_is_part_of_it(tmp_path: Path, line: str, entry: str) -> None:
+    file = tmp_path / "hold.txt"
+    file.write_text(f"  # all\n{line}\n#last", encoding="utf-8")
+    assert read_hold(file) == (entry,)
 
 
 def test_what_is_written_is_private_and_never_over_something(tmp_path: Path) -> None:

@@ -85,6 +85,30 @@ def test_everybody_who_is_missing_is_named_with_their_place() -> None:
     assert ("email", "gone@b.test") in missing.value.info.metadata
 
 
+@pytest.mark.parametrize(
+    ("named", "in_course"),
+    [
+        ("max@stra\u00dfe.example", "max@strasse.example"),
+        ("wei\u00df@x.example", "weiss@x.example"),
+        ("\u212aim@x.example", "kim@x.example"),
+        ("u\u0308nal@x.example", "\u00fcnal@x.example"),
+        ("\u00dcNAL@x.example", "\u00fcnal@x.example"),
+    ],
+)
+def test_an_address_that_only_folds_alike_is_another_mailbox(named: str, in_course: str) -> None:
+    with pytest.raises(NotFoundError) as missing:
+        found(People.of([named]), rows(c=[person(1, user_email=in_course)]))
+    assert missing.value.reason == "USER_NOT_IN_COURSE"
+    assert f"{named!r} is not {in_course!r}" in missing.value.message
+
+
+def test_both_of_two_addresses_that_fold_alike_are_found() -> None:
+    where = rows(c=[person(1, user_email="wei\u00df@x.example"), person(2, user_email="weiss@x.example")])
+    resolved = found(People.of(["WEISS@x.example", "wei\u00df@X.example"]), where)
+    assert resolved.by_course == {"c": (user_id(2), user_id(1))}
+    assert resolved.warnings == ()
+
+
 def test_many_who_are_missing_are_counted() -> None:
     with pytest.raises(NotFoundError, match="and 5 more cannot be found"):
         found(People.of([f"nobody{number}" for number in range(25)]))

@@ -134,6 +134,30 @@ def test_whoever_is_held_is_in_no_other_list(entry: Any, on: str) -> None:
     assert (due.by_course, due.held_nobody) == ({}, ())
 
 
+@pytest.mark.parametrize(
+    ("entry", "email"),
+    [
+        ("max@stra\u00dfe.example", "max@strasse.example"),
+        ("STRASSE@X.EXAMPLE", "stra\u00dfe@x.example"),
+        ("u\u0308nal@x.example", "\u00fcnal@x.example"),
+        ("U\u0308NAL@x.example", "\u00fcnal@x.example"),
+    ],
+)
+def test_a_hold_that_folds_alike_holds_and_is_said_to_do_so(entry: str, email: str) -> None:
+    due = sort(row(email=email), hold=[entry])
+    assert (standing(due), due.held_nobody) == ("held", ())
+    assert due.held[0].why.endswith(f"; held by wide comparison only, by the entry {entry!r}")
+    assert repr(entry) in str(due)
+
+
+def test_an_exact_entry_beside_one_that_folds_alike_holds_by_itself() -> None:
+    hold = ["weiss@x.example", "wei\u00df@x.example"]
+    for email in hold:
+        due = sort(row(email=email), hold=hold)
+        assert (standing(due), due.held_nobody) == ("held", ())
+        assert "wide" not in due.held[0].why
+
+
 def test_a_hold_for_one_course_leaves_the_others() -> None:
     due = sort(row(), row(course="other"), hold=[(COURSE, "user_a")])
     assert [case.course_id for case in due.held] == [COURSE]
