@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -125,6 +125,14 @@ def moment(value: object, name: str) -> datetime:
             f"{name} must be a datetime with a time zone, such as datetime.now(timezone.utc)"
         )
     return value
+
+
+def in_utc(when: datetime) -> datetime:
+    """The same moment in UTC; at either end of the calendar, where UTC would leave it, in its own zone."""
+    try:
+        return when.astimezone(UTC)
+    except OverflowError:
+        return when
 
 
 def seconds(value: object, name: str, *, least: float = 0.0) -> float:

@@ -25,6 +25,7 @@ TOKEN_VARIABLE = "SAFETYCULTURE_API_TOKEN"  # noqa: S105 - the name of a variabl
 PATIENCE = 60.0
 """Seconds that a token command may take; it may ask for a passphrase."""
 LARGEST = 1024 * 1024
+HOLDS_TOKEN = "It may hold a token: if somebody else may have read it, renew the token"  # noqa: S105 - a message
 
 SOURCES = ("token", "token_command", "token_file", "token_env")
 _TEXTS = ("base_url", "token", "token_file", "token_env", "state_dir", "four_eyes", "allowed_signers")
@@ -170,25 +171,34 @@ def _load(file: Path) -> Mapping[str, Any]:
 def _read_private(path: Path, what: str) -> str:
     """The text of a file that is the user's own and that nobody else may read or change (POSIX)."""
     try:
-        with path.open("rb") as file:
-            if sys.platform != "win32":
-                _refuse_open_to_others(os.fstat(file.fileno()), path, what)
-            return file.read(LARGEST).decode("utf-8")
-    except OSError as error:
-        raise InvalidArgumentError(f"{what} {path} cannot be read: {error.strerror}") from error
+        return private_bytes(path, what, HOLDS_TOKEN).decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidArgumentError(f"{what} {path} is not UTF-8 text") from None
 
 
-def _refuse_open_to_others(found: os.stat_result, path: Path, what: str) -> None:
+def private_bytes(path: Path, what: str, why: str) -> bytes:
+    """The content of a file that is the user's own and that nobody else may read or change (POSIX).
+
+    ``why`` says in the error what others could do with it, and what to do if somebody else may have read it.
+    """
+    try:
+        with path.open("rb") as file:
+            if sys.platform != "win32":
+                _refuse_open_to_others(os.fstat(file.fileno()), path, what, why)
+            return file.read(LARGEST)
+    except OSError as error:
+        raise InvalidArgumentError(f"{what} {path} cannot be read: {error.strerror}") from error
+
+
+def _refuse_open_to_others(found: os.stat_result, path: Path, what: str, why: str) -> None:
     if sys.platform == "win32":
         return
     if found.st_uid not in (os.geteuid(), 0):
         raise InvalidArgumentError(f"{what} {path} belongs to another user; it is not relied on")
     if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise InvalidArgumentError(
-            f"{what} {path} can be read or changed by others (mode {stat.S_IMODE(found.st_mode):04o}), and it may "
-            f"hold a token. Close it: chmod 600 '{path}'. If somebody else may have read it, renew the token"
+            f"{what} {path} can be read or changed by others (mode {stat.S_IMODE(found.st_mode):04o}). Close "
+            f"it: chmod 600 '{path}'. {why}"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -112,7 +112,7 @@ def _completions(source: _Source, unseal: Unseal | None) -> Iterator[PastComplet
             yield PastCompletion(
                 course_id=row.course_id,
                 user_id=row.user_id,
-                completed_at=row.completed_at.astimezone(UTC),
+                completed_at=_checks.in_utc(row.completed_at),
                 course_title=row.course_title,
                 user_name=row.user_name,
                 user_email=row.user_email,

@@ -7,17 +7,17 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
 from attrs import field, frozen
 
-from training_sdk import _codec
+from training_sdk import _checks, _codec
 from training_sdk.errors import DecodingError, EvidenceError
 from training_sdk.evidence.files import SEALED, FileMark, Mark, Unseal, mark_of
-from training_sdk.evidence.tables import NAMES
+from training_sdk.evidence.tables import FORMS, NAMES
 from training_sdk.models.progress import ProgressRow
 
 FORM = 1
@@ -115,11 +115,15 @@ class Manifest:
     sealed: bool = False
     audit_log: LogHead | None = None
     pseudonymised: Pseudonymised | None = None
+    tables_form: int = 1
+    """How the tables are derived; older manifests do not name it, and theirs is the first."""
 
     def to_bytes(self) -> bytes:
         """The one way in which it is written."""
         plain = attrs.asdict(self, value_serializer=lambda _, __, value: _written(value))
         plain["files"] = {name: _mark(mark) for name, mark in sorted(self.files.items())}
+        if self.tables_form == 1:
+            del plain["tables_form"]
         return json.dumps(plain, indent=1, sort_keys=True).encode("ascii") + b"\n"
 
     def stored(self, name: str) -> str:
@@ -133,7 +137,7 @@ def _written(value: Any) -> Any:
 
 def utc_text(when: datetime) -> str:
     """A moment as packs write it."""
-    return when.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return _checks.in_utc(when).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _mark(mark: FileMark) -> dict[str, Any]:
@@ -194,12 +198,14 @@ def parse_manifest(data: bytes, folder: Path) -> Manifest:
     """A manifest from its bytes. Raises EvidenceError if this is not how it was written."""
     try:
         manifest = _codec.structure_value(json.loads(data), Manifest)
-        whole = manifest.form == FORM and manifest.to_bytes() == data
+        known = manifest.form == FORM and manifest.tables_form in FORMS
+        whole = known and manifest.to_bytes() == data
     except (ValueError, RecursionError, DecodingError) as error:
         raise _not_as_written(folder, str(error)) from None
-    if manifest.form != FORM:
+    if not known:
         raise EvidenceError(
-            f"{folder} has form {manifest.form}, and this version of training-sdk reads form {FORM}. Update it"
+            f"{folder} has form {manifest.form}, with tables of form {manifest.tables_form}, and this version of "
+            f"training-sdk reads form {FORM}, with tables of forms up to {max(FORMS)}. Update it"
         )
     strange = [name for name in manifest.files if not is_file_of_a_pack(name, manifest.sealed)]
     if strange or not whole:

@@ -26,6 +26,7 @@ from training_sdk.evidence.pack import (
     parse_manifest,
     read_lines,
 )
+from training_sdk.evidence.tables import FORM as TABLES_FORM
 from training_sdk.evidence.tables import TABLES, Table, Tables, camel, json_line, said
 from training_sdk.evidence.verifying import verify_pack
 from training_sdk.evidence.writing import new_folder, put_manifest
@@ -33,6 +34,8 @@ from training_sdk.evidence.writing import new_folder, put_manifest
 EVENT = "evidence pseudonymised"
 
 SHORTEST_KEY = 16
+FEWEST_DIFFERENT = 6
+"""Different bytes in a key; random ones practically always have more, also as hexadecimal digits."""
 _PERSONAL = {
     "user_id": "user",
     "user_external_id": "external",
@@ -58,6 +61,18 @@ class Pseudonyms:
                 f"key must be at least {SHORTEST_KEY} random bytes, such as secrets.token_bytes(32)"
             )
         return cls(key)
+
+    @classmethod
+    def new(cls, key: object) -> Pseudonyms:
+        """The same for pseudonyms that are about to be made. Raises InvalidArgumentError for a key that repeats."""
+        made = cls.of(key)
+        text = made.key.strip()
+        if len(set(text)) < FEWEST_DIFFERENT or text in (text * 2)[1:-1]:
+            raise InvalidArgumentError(
+                "key is too simple: it repeats, so it can be guessed. Use random bytes, such as "
+                "secrets.token_bytes(32). Nothing was written"
+            )
+        return made
 
     @property
     def check(self) -> str:
@@ -108,7 +123,7 @@ def pseudonymise(
 
     Raises EvidenceError if the original is not as it was written, or if the new folder is there already.
     """
-    names, source, target = Pseudonyms.of(key), Path(folder), Path(out_folder)
+    names, source, target = Pseudonyms.new(key), Path(folder), Path(out_folder)
     data = manifest_bytes(source)
     original = parse_manifest(data, source)
     if original.pseudonymised:
@@ -123,6 +138,7 @@ def pseudonymise(
     files = _write(source, target, original, names, unseal)
     manifest = evolve(
         original,
+        tables_form=TABLES_FORM,
         counts={**original.counts, "answers": 0},
         files=files,
         sealed=False,

@@ -77,9 +77,11 @@ def purge(
     _checks.moment(now, "now")
     if older_than <= timedelta(0):
         raise InvalidArgumentError(f"older_than must be a timedelta above zero, not {older_than!r}")
-    return tuple(
-        _decide(found, now - older_than, log, is_closed, dry_run) for found in list(_packs(Path(root)))
-    )
+    try:
+        before = now - older_than
+    except OverflowError:
+        raise InvalidArgumentError(f"older_than reaches back beyond all dates: {older_than!r}") from None
+    return tuple(_decide(found, before, log, is_closed, dry_run) for found in list(_packs(Path(root))))
 
 
 def _decide(
@@ -166,7 +168,7 @@ def _whole(folder: Path) -> _Found:
 def _unfinished(folder: Path) -> _Found:
     try:
         begun = json.loads((folder / BEGUN).read_bytes())
-        at = datetime.fromisoformat(begun["begun_at"])
+        at = _checks.moment(datetime.fromisoformat(begun["begun_at"]), "begun_at")
         return _Found(folder, _name(folder), str(begun["plan_digest"]), at, None, None, None)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EvidenceError(

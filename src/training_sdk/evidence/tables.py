@@ -17,15 +17,20 @@ from urllib.parse import unquote
 
 from attrs import define, field, frozen
 
+from training_sdk._spreadsheet import first_form, second_form
 from training_sdk.errors import EvidenceError
 from training_sdk.evidence.files import FileMark, Sink
 
 Targets = Mapping[str, frozenset[str]]
 """The users of every course that is about to be reset."""
 
+FORM = 2
+"""The form of the tables that are written now. Packs hold tables of any form until they are purged."""
+_CELLS = {1: first_form, FORM: second_form}
+FORMS = frozenset(_CELLS)
+
 BOM = b"\xef\xbb\xbf"
 """Tells spreadsheets that a CSV file is UTF-8."""
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 _HUMP = re.compile(r"_([a-z])")
 
 
@@ -89,6 +94,7 @@ class Tables:
     targets: Targets
     open: Callable[[str], Sink]
     """Makes the sink of a file, by its name."""
+    form: int = FORM
     counts: dict[str, int] = field(factory=lambda: dict.fromkeys(NAMES, 0), init=False)
     rows: dict[tuple[str, str], bytes] = field(factory=dict, init=False)
     """Whose rows have come so far, each with a digest of it."""
@@ -103,7 +109,7 @@ class Tables:
         for table in TABLES:
             self._sinks[f"{table.name}.jsonl"] = self.open(f"{table.name}.jsonl")
             heading = self._sinks[f"{table.name}.csv"] = self.open(f"{table.name}.csv")
-            heading.write(BOM + csv_line(table.columns))
+            heading.write(BOM + csv_line(table.columns, self.form))
 
     def add(self, path: str, body: bytes) -> list[dict[str, Any]]:
         """Keep what an answer says of the targets, and return it as it is kept.
@@ -119,7 +125,8 @@ class Tables:
         """Add items to both files of a table."""
         for item in items:
             self._sinks[f"{table.name}.jsonl"].write(json_line(item))
-            self._sinks[f"{table.name}.csv"].write(csv_line([said(item, name) for name in table.columns]))
+            cells = [said(item, name) for name in table.columns]
+            self._sinks[f"{table.name}.csv"].write(csv_line(cells, self.form))
         self.counts[table.name] += len(items)
 
     def missing(self) -> Iterator[tuple[str, str]]:
@@ -188,15 +195,9 @@ def json_line(item: Any) -> bytes:
     return json.dumps(item, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-def csv_line(cells: Any) -> bytes:
-    """One line of CSV that no spreadsheet takes for a formula."""
+def csv_line(cells: Any, form: int = FORM) -> bytes:
+    """One line of CSV that no spreadsheet takes for a formula, in a form of the tables."""
+    cell = _CELLS[form]
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow([_cell(cell) for cell in cells])
+    csv.writer(text, lineterminator="\r\n").writerow([cell(each) for each in cells])
     return text.getvalue().encode("utf-8", "backslashreplace")
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text

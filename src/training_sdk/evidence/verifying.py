@@ -124,7 +124,7 @@ def _contents(folder: Path, manifest: Manifest, unseal: Unseal | None) -> Iterat
     """What the files say, held against each other. Whoever wrote a pack by hand may have put anything into them."""
     try:
         targets = _targets(folder, manifest, unseal)
-        tables = Tables(targets, lambda name: Digest())
+        tables = Tables(targets, lambda name: Digest(), manifest.tables_form)
         tables.begin()
         if manifest.pseudonymised:
             _fill_from_lines(tables, folder, manifest, unseal)

@@ -28,6 +28,7 @@ from training_sdk.evidence.pack import (
     ReadAt,
     utc_text,
 )
+from training_sdk.evidence.tables import FORM as TABLES_FORM
 from training_sdk.evidence.tables import Tables, Targets, json_line
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records import disk
@@ -141,6 +142,7 @@ class Writer:
             files=self.files,
             sealed=self.seal is not None,
             audit_log=_head(self.occasion.audit_head),
+            tables_form=TABLES_FORM,
         )
         return put_manifest(self.folder, manifest, self.rows)
 

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from attrs import frozen
 
+from training_sdk import _checks
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records import disk
 from training_sdk.records.auditexport import Format, exported
@@ -194,4 +195,4 @@ def _at(entry: Mapping[str, Any]) -> datetime:
 def _utc(moment: datetime, name: str) -> datetime:
     if moment.tzinfo is None:
         raise InvalidArgumentError(f"{name} must be a time with a time zone, such as datetime.now(UTC)")
-    return moment.astimezone(UTC)
+    return _checks.in_utc(moment)

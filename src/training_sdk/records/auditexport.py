@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from io import StringIO
 from typing import Any, Literal, TypeAlias
 
+from training_sdk._spreadsheet import json_cell, text_cell
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records.chain import Link
 
@@ -16,7 +17,6 @@ Format: TypeAlias = Literal["csv", "json"]
 WHO = ("token_fingerprint", "os_user", "user_id", "organisation_id")
 PLAIN = ("base_url", "plan_digest", "reason", "ticket", "counts", "outcomes", "pack", "approval")
 COLUMNS = ("line", "n", "at", "event", *WHO, *PLAIN, "other", "prev", "hash", "fault")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def exported(links: Iterable[Link], format: Format) -> str:
@@ -57,5 +57,4 @@ def cell(value: object) -> str:
     """A value as a cell that no spreadsheet runs: what would begin a formula gets an apostrophe in front."""
     if value is None:
         return ""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return text_cell(value) if isinstance(value, str) else json_cell(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from training_sdk import _checks, _paging
 from training_sdk._operation import Bound, D, listing
@@ -72,4 +72,4 @@ def progress_rows(
 
 
 def _rfc3339(when: datetime) -> str:
-    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return _checks.in_utc(when).isoformat().replace("+00:00", "Z")

@@ -13,8 +13,9 @@ from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import plain
 from training_sdk.cli.naming import a_moment, moment
 from training_sdk.cli.packs import chosen, course_in, person_in
+from training_sdk.cli.profiles import private_bytes
 from training_sdk.cli.session import Session, with_session
-from training_sdk.errors import EvidenceError, InvalidArgumentError
+from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import history as completions_of
 from training_sdk.evidence import packs_in, purge, read_manifest, verify_pack
 from training_sdk.evidence import pseudonymise as without_names
@@ -25,6 +26,10 @@ from training_sdk.resets.wording import number
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 KEY = click.Path(path_type=Path, dir_okay=False)
+TELLS_NAMES = (
+    "It leads from pseudonyms back to people: if somebody else may have read it, make the packs without names again "
+    "with a new key"
+)
 
 
 @click.group()
@@ -197,7 +202,4 @@ def _packs(session: Session) -> tuple[Path, ...]:
 
 
 def _key(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise EvidenceError(f"the key {path} cannot be read: {error.strerror}") from error
+    return private_bytes(path, "the key file", TELLS_NAMES)

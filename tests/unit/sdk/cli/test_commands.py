@@ -57,7 +57,14 @@ def test_packs_lose_their_names_and_then_go_after_their_own_phrase(
 ) -> None:
     reset(run)
     (folder,) = packs_in(tmp_path / "state" / "evidence")
-    (tmp_path / "key").write_bytes(b"k" * 32)
+    key = tmp_path / "key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o644)
+    for what in ("open to others", "too simple"):
+        code, _ = run("evidence", "pseudonymise", str(folder), "copy", "--key-file", "key")
+        assert (code, (tmp_path / "copy").exists()) == (ExitCode.USAGE, False), what
+        key.chmod(0o600)
+    key.write_bytes(bytes(range(32)))
     code, made = run("evidence", "pseudonymise", str(folder), "copy", "--key-file", "key")
     assert code == 0
     assert not any(SIOBHAN.encode() in path.read_bytes() for path in Path(made["pack"]).iterdir())

@@ -137,9 +137,10 @@ def test_the_csv_files_say_the_same_and_no_spreadsheet_takes_a_cell_for_a_formul
     assert "'=About" in (folder / "statistics.csv").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "＝1"])
-def test_a_text_that_begins_like_a_formula_gets_an_apostrophe_and_a_number_none(text: str) -> None:
-    ((cell, number),) = csv.reader(io.StringIO(csv_line([text, -1]).decode(), newline=""))
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t1", "\r1", "\n1", "＝1"])
+@pytest.mark.parametrize("form", [1, 2])
+def test_a_text_that_begins_like_a_formula_gets_an_apostrophe_and_a_number_none(text: str, form: int) -> None:
+    ((cell, number),) = csv.reader(io.StringIO(csv_line([text, -1], form).decode(), newline=""))
     assert (cell, number) == (f"'{text}", "-1")
 
 

@@ -131,3 +131,15 @@ def test_without_the_key_a_person_cannot_be_found_and_that_is_said(root: Path) -
 def test_a_time_must_name_its_zone(root: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="time zone"):
         history([root / "a"], as_of=datetime(2026, 1, 1))
+
+
+@pytest.mark.parametrize("when", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
+def test_a_completion_at_the_end_of_the_calendar_ends_no_other_one(tmp_path: Path, when: str) -> None:
+    organisation = past()
+    organisation.rows[1]["completed_at"] = when
+    keep(organisation, targets(1, 2), tmp_path / "a")
+    keep(past(), targets(3), tmp_path / "b")
+    found = history(packs_in(tmp_path))
+    assert [one.user_id for one in found] == [user_id(1), user_id(2), user_id(3)]
+    assert found[0].completed_at == datetime.fromisoformat(when)
+    assert history(packs_in(tmp_path), as_of=FIRST)[-1].user_id == user_id(3)

@@ -68,7 +68,7 @@ def test_what_is_no_name_stays_as_it_was(pack: Pack) -> None:
 
 def test_the_same_person_has_the_same_pseudonym_by_the_same_key(pack: Pack) -> None:
     copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY, log=Told())
-    other = pseudonymise(pack.folder, pack.folder.with_name("other"), b"y" * 16, log=Told())
+    other = pseudonymise(pack.folder, pack.folder.with_name("other"), bytes(range(16)), log=Told())
     expected = {pseudonym(user_id(number), KEY) for number in (0, 1, 4)}
     assert {one["user_id"] for one in lines(copy, "rows.jsonl")} == expected
     assert {one["user_id"] for one in lines(copy, "targets.jsonl")} == expected
@@ -119,7 +119,9 @@ def test_only_a_pack_that_is_as_it_was_written_is_pseudonymised_and_once(pack: P
     assert not pack.folder.with_name("third").exists()
 
 
-@pytest.mark.parametrize("key", [b"", b"short", "text" * 10, None, 16])
+@pytest.mark.parametrize(
+    "key", [b"", b"short", "text" * 10, None, 16, b"\0" * 32, b"k" * 16 + b"\n", b"password" * 4]
+)
 def test_a_key_that_could_be_guessed_is_refused(pack: Pack, key: object) -> None:
     with pytest.raises(InvalidArgumentError, match="random bytes"):
         pseudonymise(pack.folder, pack.folder.with_name("copy"), key, log=Told())  # type: ignore[arg-type]  # the mistake under test

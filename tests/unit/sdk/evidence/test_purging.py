@@ -208,4 +208,6 @@ def test_a_retention_time_of_nothing_is_refused(tmp_path: Path, older_than: time
         run(tmp_path, Log(tmp_path), older_than=older_than)
     with pytest.raises(InvalidArgumentError, match="time zone"):
         run(tmp_path, Log(tmp_path), now=datetime(2030, 1, 1))
+    with pytest.raises(InvalidArgumentError, match="beyond all dates"):
+        run(tmp_path, Log(tmp_path), older_than=timedelta.max)
     assert len(packs_in(tmp_path)) == 1

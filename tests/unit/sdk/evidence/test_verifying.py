@@ -232,6 +232,7 @@ def test_without_the_digest_of_the_log_a_consistent_forgery_is_not_found_and_wit
         {"form": 2},
         {"form": "1"},
         {"plan_digest": None},
+        {"read_at": {"first": "0001-01-01T00:00:00+05:00", "last": "9999-12-31T23:59:59-05:00"}},
         {"more": 1},
         {"files": {"../../etc/passwd": {"sha256": "", "bytes": 1}}},
         {"files": {"raw/index.jsonl.sealed": {"sha256": "", "bytes": 1}}},
