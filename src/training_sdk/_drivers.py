@@ -10,7 +10,6 @@ import platform
 import random
 import ssl
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
@@ -36,6 +35,7 @@ from training_sdk._flow import (
     TransportError,
     UnsentError,
     Whose,
+    new_request_id,
 )
 from training_sdk._pace import fingerprint
 from training_sdk._urls import BaseUrl, is_loopback
@@ -131,7 +131,7 @@ def _build(http: Any, connection: Connection, request: Request, token: str) -> h
         "authorization": f"Bearer {token}",
         "accept": "application/json",
         "user-agent": USER_AGENT,
-        "x-request-id": str(uuid.uuid4()),
+        "x-request-id": request.request_id or new_request_id(),
     }
     if request.body is not None:
         headers["content-type"] = "application/json"

@@ -6,16 +6,22 @@ It never waits, sends or looks at a clock itself, so it runs under any driver an
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Generator
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 Family: TypeAlias = Literal["catalogue", "general"]
 """Requests that share one of the vendor's limits (P): courses and what is laid out like them, and all the rest."""
 
 READING_METHODS = ("GET", "HEAD")
+
+
+def new_request_id() -> str:
+    """Return an id that no other request has."""
+    return str(uuid.uuid4())
 
 
 @frozen
@@ -33,6 +39,12 @@ class Request:
     """It changes nothing. A POST that only reads says so; a client that cannot write sends nothing else."""
     limit: Family = "general"
     """Which limit of the vendor's it counts towards."""
+    request_id: str | None = None
+    """The ``X-Request-ID`` under which it is sent. Without one the driver makes an id for every attempt."""
+
+    def numbered(self) -> Request:
+        """The same request under an id of its own, for a request whose id is stored before it is sent."""
+        return evolve(self, request_id=new_request_id())
 
     @property
     def path(self) -> str:

@@ -212,6 +212,7 @@ def _told(report: ResetReport | None) -> dict[str, Any]:
     return {
         "users": [[user.course_id, user.user_id, str(user.outcome), user.code] for user in report.users],
         "packs": list(report.packs),
+        "sent_ids": list(report.sent_ids),
         "complete": report.is_complete,
     }
 

@@ -266,6 +266,7 @@ class Ground:
         self._nothing_else_touched(truth)
         counts = self._all_accounted_for(said, truth)
         self._evidence_of(set(truth) - self.by_others)
+        self._request_ids_are_known(said)
         self._records_verify()
         return counts
 
@@ -322,6 +323,22 @@ class Ground:
             assert first_sent is not None
             assert read_manifest(self.state / "evidence" / kept[0].pack).read_at.last <= first_sent
         assert reset <= found, "somebody was reset without evidence"
+
+    def _request_ids_are_known(self, said: Mapping[str, Any]) -> None:
+        """The id of every request that took effect was in the journal before, and is in the report."""
+        if not self.plan_folder.exists():
+            return
+        marked = [event.request_id for event in read_journal(self.plan_folder) if isinstance(event, Sent)]
+        assert None not in marked
+        assert len(set(marked)) == len(marked), "two requests have the same id"
+        arrived = {
+            entry.request_id
+            for entry in self.mock.audit
+            if {(entry.course_id, user_id) for user_id in entry.reset_ids} - self.by_others
+        }
+        assert arrived <= set(marked), "a request was sent whose id is not in the journal"
+        if said.get("users") is not None:
+            assert said["sent_ids"] == marked
 
     def _records_verify(self) -> None:
         """The journal is legal, and the log whole and not behind what the packs quote."""

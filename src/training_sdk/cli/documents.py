@@ -59,6 +59,7 @@ def of_report(report: ResetReport) -> dict[str, Any]:
         "started_at": report.started_at.isoformat(),
         "finished_at": report.finished_at.isoformat(),
         "requests": list(report.requests),
+        "sent_ids": list(report.sent_ids),
         "packs": list(report.packs),
         "users": plain(report.users),
     }

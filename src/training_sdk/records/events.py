@@ -82,6 +82,8 @@ class Sent:
 
     at: datetime
     chunk: int
+    request_id: str | None = None
+    """The ``X-Request-ID`` under which it is sent; older journals do not hold it."""
 
 
 @frozen

@@ -68,6 +68,7 @@ class Account:
     started_at: datetime
     outcomes: dict[Key, UserOutcome] = field(init=False)
     requests: list[str] = field(factory=list)
+    sent_ids: list[str] = field(factory=list)
     packs: list[str] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
@@ -124,6 +125,11 @@ class Account:
         if request_id:
             self.requests.append(request_id)
 
+    def note_sent(self, request_id: str | None) -> None:
+        """Remember the id under which a request is sent, whatever becomes of it; older journals hold none."""
+        if request_id:
+            self.sent_ids.append(request_id)
+
     def report(self, finished_at: datetime) -> ResetReport:
         """The account as it stands."""
         return ResetReport(
@@ -136,6 +142,7 @@ class Account:
             reason=self.order.reason,
             ticket=self.order.ticket,
             packs=tuple(self.packs),
+            sent_ids=tuple(self.sent_ids),
         )
 
 

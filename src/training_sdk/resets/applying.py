@@ -247,11 +247,12 @@ class Run:
 
     def _send(self, piece: Piece, people: tuple[PlannedReset, ...]) -> Flow[TryAgainError | None]:
         """Send these people of a piece; every step is in the journal before the next one is taken."""
-        request = self._request(piece, people)
+        request = self._request(piece, people).numbered()
         key = key_for(self.order, request.body or b"")
         ids = tuple(user.user_id for user in people)
         yield from self._guarded(people, self.keeper.note(Intent(piece.number, piece.course.id, ids, key)))
-        yield from self._guarded(people, self._note(lambda at: Sent(at, piece.number)))
+        yield from self._guarded(people, self._note(lambda at: Sent(at, piece.number, request.request_id)))
+        self.account.note_sent(request.request_id)
         accept = partial(self._accept, people)
         try:
             count, request_id = yield from self.arrival.calls.call(request, accept, once=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -74,9 +74,10 @@ class UserOutcome:
 class ResetReport:
     """The account of one reset: everyone in the plan, once per course, each with exactly one outcome.
 
-    ``requests`` are the ids of the exchanges that carried it, ``packs`` the folders of the evidence. Times are UTC,
-    from this machine's clock. What is reported as reset was accepted by the server; on a live service the feed shows
-    it up to 2 h later.
+    ``requests`` are the ids of the exchanges that carried it, as the service gave them. ``sent_ids`` are the ids under
+    which the requests were sent, in order, also where no answer came; reports of older versions have none. ``packs``
+    are the folders of the evidence. Times are UTC, from this machine's clock. What is reported as reset was accepted
+    by the server; on a live service the feed shows it up to 2 h later.
     """
 
     plan: ResetPlan
@@ -88,6 +89,7 @@ class ResetReport:
     reason: str | None = None
     ticket: str | None = None
     packs: tuple[str, ...] = ()
+    sent_ids: tuple[str, ...] = ()
 
     @property
     def counts(self) -> Mapping[Outcome, int]:
@@ -118,6 +120,8 @@ class ResetReport:
         lines = [f"{shown(courses(self.plan.courses))}: {self._counts} (requests {self._requests})"]
         if self.reason or self.ticket:
             lines.append(f"  reason: {self.reason or '–'}, ticket: {self.ticket or '–'}")
+        if unanswered := [one for one in self.sent_ids if one not in self.requests]:
+            lines.append(f"  sent as: {_some(unanswered)}")
         lines += [f"  evidence: {pack}" for pack in self.packs]
         ordered = self._worst_first()
         lines += [f"  - {self._named(user)}: {user}" for user in ordered[:MOST_SHOWN]]
@@ -144,8 +148,7 @@ class ResetReport:
 
     @property
     def _requests(self) -> str:
-        more = len(self.requests) - MOST_SHOWN
-        return ", ".join(self.requests[:MOST_SHOWN]) + (f" and {more} more" if more > 0 else "") or "none"
+        return _some(self.requests)
 
     def _worst_first(self) -> list[UserOutcome]:
         """Whoever is not plainly reset comes first: that is what somebody has to look into."""
@@ -160,3 +163,9 @@ class ResetReport:
     def _names(self) -> tuple[dict[str, str], dict[str, str]]:
         names = {user.user_id: shown(user.name) or user.user_id for user in self.plan.users}
         return names, {course.id: shown(course.title) for course in self.plan.courses}
+
+
+def _some(ids: Sequence[str]) -> str:
+    """The first of these ids, and how many more there are."""
+    more = len(ids) - MOST_SHOWN
+    return ", ".join(ids[:MOST_SHOWN]) + (f" and {more} more" if more > 0 else "") or "none"

@@ -34,6 +34,8 @@ class _Saved:
     reason: str | None
     ticket: str | None
     packs: tuple[str, ...]
+    sent_ids: tuple[str, ...] = ()
+    """Older reports do not hold them."""
 
 
 def dumps(report: ResetReport) -> bytes:
@@ -51,6 +53,7 @@ def dumps(report: ResetReport) -> bytes:
         report.reason,
         report.ticket,
         report.packs,
+        report.sent_ids,
     )
     return documents.dumps(saved)
 
@@ -74,6 +77,7 @@ def load(folder: Path) -> ResetReport:
         saved.reason,
         saved.ticket,
         saved.packs,
+        saved.sent_ids,
     )
 
 

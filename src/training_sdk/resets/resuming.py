@@ -76,6 +76,9 @@ def account_so_far(order: Order, applied_by: str, keeper: Recorder) -> Account:
     account = Account(order, applied_by, begun.at if begun else order.plan.read_at)
     account.packs = list(keeper.packs)
     account.requests = [chunk.request_id for chunk in state.chunks.values() if chunk.request_id]
+    for event in keeper.journal.events:
+        if isinstance(event, Sent):
+            account.note_sent(event.request_id)
     settle(account, keeper.journal, None)
     return account
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from training_sdk import InvalidArgumentError, ResetPlan
 from training_sdk.models.progress import ProgressState
@@ -49,6 +51,18 @@ def test_a_report_that_was_loaded_counts_as_the_one_that_was_saved(tmp_path: Pat
     assert loaded.is_complete is report.is_complete is False
     assert {type(user.outcome) for user in loaded.users} == {Outcome}
     assert [user.code for user in loaded.users if user.code is Code.MOVED] == [Code.MOVED]
+
+
+def test_a_report_of_an_older_version_holds_no_sent_ids(tmp_path: Path) -> None:
+    organisation = Organisation([row(1)])
+    plan = planned(organisation)
+    report = apply(organisation, plan)
+    assert len(report.sent_ids) == 1
+    document = json.loads(reportfile.dumps(report))
+    assert document.pop("sent_ids") == list(report.sent_ids)
+    (tmp_path / reportfile.REPORT).write_text(json.dumps(document))
+    (tmp_path / reportfile.PLAN).write_bytes(planfile.dumps(plan))
+    assert reportfile.load(tmp_path) == evolve(report, sent_ids=())
 
 
 def test_a_plan_whose_phrase_was_edited_in_its_file_is_refused() -> None:

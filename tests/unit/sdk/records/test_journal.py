@@ -63,7 +63,7 @@ def intent(chunk: int, *users: str) -> Intent:
 
 
 def sent(chunk: int) -> Sent:
-    return Sent(AT, chunk)
+    return Sent(AT, chunk, f"sent-{chunk}")
 
 
 def answered(chunk: int, count: int | None) -> Answered:
@@ -203,6 +203,21 @@ def test_a_lost_answer_of_an_older_version_names_no_cause(tmp_path: Path) -> Non
     with Journal.open(tmp_path) as journal:
         assert journal.events[-1] == lost(0)
         assert journal.state().chunks[0].cause is None
+
+
+def test_a_request_of_an_older_version_was_sent_without_an_id_in_the_journal(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        for event in (opened(), intent(0, "u1")):
+            journal.note(event)
+        head = journal._head
+    facts = {"event": "sent", "at": AT.isoformat(), "chunk": 0}
+    with tmp_path.joinpath("journal.jsonl").open("ab") as file:
+        file.write(
+            json.dumps(chain.seal(facts, head), sort_keys=True, separators=(",", ":")).encode() + b"\n"
+        )
+    with Journal.open(tmp_path) as journal:
+        assert journal.events[-1] == Sent(AT, 0)
+        assert Sent(AT, 0).request_id is None
 
 
 def test_a_lost_answer_names_its_cause(tmp_path: Path) -> None:
