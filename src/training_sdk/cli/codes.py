@@ -50,6 +50,7 @@ class ExitCode(IntEnum):
     DENIED = 7
     CONNECTION = 8
     NOBODY_DUE = 9
+    LAPSED = 11
     INTERRUPTED = 130
 
     @property
@@ -72,6 +73,8 @@ MEANINGS = {
     ExitCode.DENIED: "no token, one that is not accepted, or one that may not do this",
     ExitCode.CONNECTION: "the server could not be reached, or did not answer something that only reads",
     ExitCode.NOBODY_DUE: "due --save: nobody is due, so there is no plan and no file",
+    ExitCode.LAPSED: "due: people have lapsed (reset or expired, and not complete since), and no plan was saved; with "
+    "--save it means that nobody is due",
     ExitCode.INTERRUPTED: "Ctrl-C, before anything was sent",
 }
 

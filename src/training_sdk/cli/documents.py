@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 import attrs
@@ -27,7 +27,7 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
@@ -65,10 +65,11 @@ def of_report(report: ResetReport) -> dict[str, Any]:
     }
 
 
-def of_due(due: Due) -> dict[str, Any]:
-    """Who is due, and who else is listed."""
+def of_due(due: Due, today: date) -> dict[str, Any]:
+    """Who is due, and who else is listed; ``today`` is the day on which it was asked."""
     return {
         "on": due.on.isoformat(),
+        "today": today.isoformat(),
         "zone": due.zone,
         "rule": due.rule,
         "not_due": due.not_due,

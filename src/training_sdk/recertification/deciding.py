@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.keys import Key
@@ -40,6 +40,7 @@ def who_is_due(
     grace: timedelta | int = 0,
     hold: Iterable[Held] = (),
     already: Iterable[tuple[str, str, datetime]] = (),
+    history: Iterable[tuple[str, str, datetime]] = (),
 ) -> Due:
     """Find who has to renew a completion, and change nothing.
 
@@ -49,7 +50,9 @@ def who_is_due(
     ``hold`` has user ids, e-mail addresses or external ids, alone or as (course id, one of them). It is compared
     widely (letter case, composed and decomposed letters do not count), and says where only that holds somebody:
     whoever it names is in no other list but unclear. ``already`` has earlier resets as (course id, user id, when):
-    nobody who was reset in the current window is due in it again.
+    nobody who was reset in the current window is due in it again. ``history`` has earlier completions in the same
+    form, such as those that evidence packs keep. People in ``already`` or ``history`` who are not complete now are
+    listed as lapsed; without either, somebody who was reset looks like somebody who has never completed.
 
     Raises InvalidArgumentError for a moment or a zone that cannot be placed, and for anything else mistyped.
     """
@@ -61,6 +64,7 @@ def who_is_due(
         civil.whole_days(warn, "warn"),
         civil.whole_days(grace, "grace"),
         by_key(already, "already", max),
+        by_key(history, "history", max),
     )
     on_hold = HoldList(hold)
     lists: dict[Standing, list[DueCase]] = {standing: [] for standing in Standing}
@@ -71,7 +75,9 @@ def who_is_due(
             not_due += 1
         else:
             lists[case.standing].append(case)
-    due, in_grace, warned, held, unclear = (_in_order(lists[standing]) for standing in Standing)
+    due, in_grace, warned, held, unclear, lapsed, already_reset = (
+        _in_order(lists[standing]) for standing in Standing
+    )
     return Due(
         on=sorter.today,
         zone=str(zone),
@@ -83,6 +89,8 @@ def who_is_due(
         unclear=unclear,
         not_due=not_due,
         held_nobody=on_hold.unseen,
+        lapsed=lapsed,
+        already_reset=already_reset,
     )
 
 
@@ -94,27 +102,79 @@ class _Sorter:
     warn: int
     grace: int
     resets: Mapping[Key, datetime]
+    history: Mapping[Key, datetime]
 
     def case(self, row: ProgressRow, hold: Hold | None = None) -> DueCase | None:
         """What is to be listed of this row, or None for a person who is not due."""
-        if row.completed_at is None:
-            return None
-        completed = civil.day_of(row.completed_at, self.zone)
         try:
-            self._refuse_odd(completed)
-            due_on = self.rule.due_on(completed, row, self.zone)
-            standing = self._standing(due_on)
-            if standing is None or self._is_cleared(row, completed, due_on):
-                return None
+            done = row.completed_at
+            found = self._incomplete(row) if done is None else self._complete(row, done)
         except UnclearError as unclear:
-            return DueCase.of(row, Standing.UNCLEAR, f"completed on {completed}; {unclear}")
-        reset_from = due_on + timedelta(days=self.grace)
-        why = f"completed on {completed}, due on {due_on}"
-        if reset_from > due_on and standing is not Standing.DUE:
+            return DueCase.of(row, Standing.UNCLEAR, f"{self._completion(row.completed_at, '; ')}{unclear}")
+        if found is None or hold is None:
+            return found
+        return evolve(found, standing=Standing.HELD, why=found.why + hold.why)
+
+    def _complete(self, row: ProgressRow, completed_at: datetime) -> DueCase | None:
+        completed = civil.day_of(completed_at, self.zone)
+        self._refuse_odd(completed)
+        due_on = self.rule.due_on(completed, row, self.zone)
+        standing = self._standing(due_on)
+        expired_on = self._expiry(row)
+        is_expired = expired_on is not None and completed < expired_on <= self.today
+        since = expired_on if is_expired else None
+        why = f"{self._completion(completed_at)}due on {due_on}"
+        if (reset_on := self._reset_on(row)) is not None:
+            if self.today - reset_on <= CATCHING_UP:
+                since = _earliest(reset_on, since)
+                why += f"; reset on {reset_on}, which the feed does not show yet"
+                return self._listed(row, Standing.ALREADY_RESET, why, due_on, since)
+            self._refuse_unseen(row, completed, due_on, standing, reset_on)
+            why += f"; reset on {reset_on}, which the feed never showed"
+        if is_expired:
+            why += f"; expired on {expired_on}{self._days(since)}"
+        if standing is None:
+            return self._listed(row, Standing.LAPSED, why, None, since) if is_expired else None
+        return self._listed(row, standing, why, due_on, since)
+
+    def _incomplete(self, row: ProgressRow) -> DueCase | None:
+        """Listed if the person was complete once, or was reset: they have no valid completion."""
+        reset_at, was_complete_at = self.resets.get(_key(row)), self.history.get(_key(row))
+        reset_on = None if reset_at is None else civil.day_of(reset_at, self.zone)
+        expiry = self._expiry(row)
+        expired_on = expiry if expiry is not None and expiry <= self.today else None
+        since = _earliest(reset_on, expired_on)
+        if since is None and was_complete_at is None:
+            if expiry is None:
+                return None
+            raise UnclearError(f"not complete, yet the feed shows a completion that expires on {expiry}")
+        ended = [f"{what} on {on}" for what, on in (("expired", expired_on), ("reset", reset_on)) if on]
+        ended.append("not complete since")
+        if row.has_recorded_progress:
+            ended.append(f"in progress at {row.progress_percent:g} %")
+        why = self._completion(was_complete_at) + ", ".join(ended) + self._days(since)
+        return self._listed(row, Standing.LAPSED, why, None, since)
+
+    def _listed(
+        self, row: ProgressRow, standing: Standing, why: str, due_on: date | None, since: date | None
+    ) -> DueCase:
+        reset_from = None if due_on is None else due_on + timedelta(days=self.grace)
+        if standing in (Standing.IN_GRACE, Standing.WARNED) and reset_from != due_on:
             why += f", reset from {reset_from}"
-        if hold is not None:
-            return DueCase.of(row, Standing.HELD, why + hold.why, due_on, reset_from)
-        return DueCase.of(row, standing, why, due_on, reset_from)
+        days = None if since is None else self._days_since(since)
+        return DueCase.of(row, standing, why, due_on, reset_from, since, days)
+
+    def _completion(self, completed_at: datetime | None, then: str = ", ") -> str:
+        return "" if completed_at is None else f"completed on {civil.day_of(completed_at, self.zone)}{then}"
+
+    def _days(self, since: date | None) -> str:
+        if since is None:
+            return ": without a valid completion, since when is not known"
+        days = self._days_since(since)
+        return f": {days} day{'s' * (days != 1)} without a valid completion"
+
+    def _days_since(self, day: date) -> int:
+        return max((self.today - day).days, 0)
 
     def _refuse_odd(self, completed: date) -> None:
         if completed > self.today:
@@ -131,26 +191,47 @@ class _Sorter:
             return Standing.WARNED
         return Standing.IN_GRACE if days < self.grace else Standing.DUE
 
-    def _is_cleared(self, row: ProgressRow, completed: date, due_on: date) -> bool:
-        """Whether a reset has cleared this completion, so that the row is merely behind.
+    def _expiry(self, row: ProgressRow) -> date | None:
+        """The day on which the feed says the completion expires; None for a date so early that it stands for none."""
+        if row.completion_expiry_date is None:
+            return None
+        expiry = civil.day_of(row.completion_expiry_date, self.zone)
+        return expiry if expiry >= EARLIEST else None
 
-        Raises UnclearError if the reset lies in the current window but the feed should have caught up with it.
-        """
-        reset_at = self.resets.get((row.course_id, row.user_id))
+    def _reset_on(self, row: ProgressRow) -> date | None:
+        """The day of a reset that came after the completion in the row and should have cleared it."""
+        reset_at = self.resets.get(_key(row))
         if reset_at is None or row.completed_at is None or reset_at < row.completed_at:
-            return False
-        reset_on = civil.day_of(reset_at, self.zone)
-        if self.today - reset_on <= CATCHING_UP:
-            return True
-        if self.today < due_on or reset_on < self.rule.window_start(completed, row, self.zone, self.today):
-            return False
+            return None
+        return civil.day_of(reset_at, self.zone)
+
+    def _refuse_unseen(
+        self, row: ProgressRow, completed: date, due_on: date, standing: Standing | None, reset_on: date
+    ) -> None:
+        """Raise UnclearError unless a later window lists the person anyway."""
+        if standing is not None and (
+            self.today < due_on or reset_on < self.rule.window_start(completed, row, self.zone, self.today)
+        ):
+            return
         raise UnclearError(
             f"reset on {reset_on}, yet the feed still shows the completion from before it: see whether it took effect"
         )
 
 
+def _key(row: ProgressRow) -> Key:
+    return row.course_id, row.user_id
+
+
+def _earliest(*days: date | None) -> date | None:
+    return min((one for one in days if one is not None), default=None)
+
+
 def _in_order(cases: Iterable[DueCase]) -> tuple[DueCase, ...]:
-    return tuple(sorted(cases, key=lambda case: (case.due_on or date.min, case.course_id, case.user_id)))
+    return tuple(sorted(cases, key=_order))
+
+
+def _order(case: DueCase) -> tuple[date, str, str]:
+    return case.due_on or case.lapsed_since or date.min, case.course_id, case.user_id
 
 
 def _rows(rows: Iterable[ProgressRow]) -> Iterable[ProgressRow]:

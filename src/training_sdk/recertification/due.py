@@ -14,13 +14,17 @@ from training_sdk.recertification.people import Held
 
 
 class Standing(StrEnum):
-    """Where somebody stands who is listed."""
+    """The list that a person is in."""
 
     DUE = "due"
     IN_GRACE = "in grace"
     WARNED = "warned"
     HELD = "held"
     UNCLEAR = "unclear"
+    LAPSED = "lapsed"
+    """Reset or expired, and not complete since."""
+    ALREADY_RESET = "already reset"
+    """Reset on the day of the run or the day before, by the records given; the feed still shows the old completion."""
 
 
 @frozen
@@ -28,7 +32,10 @@ class DueCase:
     """One person in one course who is listed. Days are civil days in the zone of the run.
 
     ``due_on`` is the day on which the completion has to be renewed and ``reset_from`` the first day, after the grace
-    period, on which they are to be reset; both None where that is unclear. ``why`` says what it follows from.
+    period, on which they are to be reset; both None where that is unclear, and for people who have lapsed. ``why`` says
+    what it follows from. ``lapsed_since`` is the first day without a valid completion, as far as the feed and the
+    records given show it, and ``lapsed_days`` the number of days from then to the day of the run. Both are None for
+    people whose completion is valid, and where the day is not known.
     """
 
     course_id: str
@@ -41,6 +48,8 @@ class DueCase:
     due_on: date | None
     reset_from: date | None
     why: str
+    lapsed_since: date | None = None
+    lapsed_days: int | None = None
 
     @classmethod
     def of(
@@ -50,6 +59,8 @@ class DueCase:
         why: str,
         due_on: date | None = None,
         reset_from: date | None = None,
+        lapsed_since: date | None = None,
+        lapsed_days: int | None = None,
     ) -> DueCase:
         """From a row of the progress feed."""
         return cls(
@@ -63,6 +74,8 @@ class DueCase:
             due_on,
             reset_from,
             why,
+            lapsed_since,
+            lapsed_days,
         )
 
     @property
@@ -79,9 +92,12 @@ class DueCase:
 class Due:
     """What ``who_is_due`` found on a day. Nobody has been reset, warned or written to.
 
-    Every row given is in exactly one of ``due``, ``in_grace``, ``warned``, ``held`` and ``unclear``, or counted in
-    ``not_due``. Lists are in order of the due day, then of course and user. ``held_nobody`` are the entries of the
-    hold list that name nobody in the rows: somebody in another course, or a slip.
+    Every row given is in exactly one of the lists, or counted in ``not_due``: people with a valid completion, and
+    people who have never completed, as far as the feed and the records given show. ``lapsed`` are people who were reset
+    or whose completion has expired, and who have not completed since. ``already_reset`` are people who were reset
+    on the day of the run or the day before, while the feed still shows the completion from before. Lists are in order
+    of the due day (``lapsed``: of the first day without a valid completion), then of course and user. ``held_nobody``
+    are the entries of the hold list that name nobody in the rows: somebody in another course, or a slip.
     """
 
     on: date
@@ -94,6 +110,8 @@ class Due:
     unclear: tuple[DueCase, ...]
     not_due: int
     held_nobody: tuple[Held, ...] = ()
+    lapsed: tuple[DueCase, ...] = ()
+    already_reset: tuple[DueCase, ...] = ()
 
     @property
     def by_course(self) -> Mapping[str, tuple[str, ...]]:
@@ -105,8 +123,11 @@ class Due:
 
     @property
     def listed(self) -> Mapping[Standing, tuple[DueCase, ...]]:
-        """The five lists by name."""
-        lists = (self.due, self.in_grace, self.warned, self.held, self.unclear)
+        """The lists by name."""
+        lists = (
+            *(self.due, self.in_grace, self.warned, self.held, self.unclear),
+            *(self.lapsed, self.already_reset),
+        )
         return dict(zip(Standing, lists, strict=True))
 
     def __str__(self) -> str:
@@ -129,4 +150,7 @@ _HEADINGS = {
     Standing.WARNED: "Soon due, to be warned",
     Standing.HELD: "On the hold list, not to be reset",
     Standing.UNCLEAR: "Unclear, for somebody to look at",
+    Standing.LAPSED: "Lapsed: reset or expired, and not complete since. They have no valid completion until they train",
+    Standing.ALREADY_RESET: "Reset already by the records on hand, while the feed still shows the old completion. Look "
+    "again once it has caught up (2 h on a live service)",
 }

@@ -42,6 +42,13 @@ def who_and_where(calls: Calls) -> Flow[Origin]:
     return Origin(str(calls.base_url), me.organisation_id, me.user_id, is_reference)
 
 
+def service_time(calls: Calls) -> Flow[datetime]:
+    """The time by the ``Date`` of the service's answer; by this machine's clock if the answer has none."""
+    theirs = yield from calls.call(WHO_AM_I, _date)
+    now: Moment = yield Now()
+    return now.utc if theirs is None else theirs
+
+
 def check_clock(calls: Calls) -> Flow[None]:
     """Raise ClockError if the server's ``Date`` is not about what the clock here says.
 

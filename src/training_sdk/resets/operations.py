@@ -8,8 +8,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve
-
 from training_sdk import _checks
 from training_sdk._flow import Flow
 from training_sdk._operation import Bound, D, operation
@@ -25,7 +23,7 @@ from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.four_eyes import approve
 from training_sdk.resets.people import Named, People
 from training_sdk.resets.plan import EveryonePlan, Only, Origin, ResetPlan
-from training_sdk.resets.planning import Wanted, make_everyone_plan, make_plan
+from training_sdk.resets.planning import Wanted, make_due_plan, make_everyone_plan, make_plan
 from training_sdk.resets.proofplan import ProofPlan
 from training_sdk.resets.proofs import Ground, Proof, find_proof
 from training_sdk.resets.recording import Recorder
@@ -107,7 +105,8 @@ class Resets(Bound[D]):
 
         Whoever is held, warned of or in grace is not in it. Whoever no longer has the completion they were found due
         by stays in it with ``left_out="RENEWED"``, and is not reset. Raises InvalidArgumentError if nobody is (still)
-        due; otherwise as ``plan``, which it is.
+        due, or if the list is for a day after today; otherwise as ``plan``, which it is. Today is the day in the zone
+        of the list, by the ``Date`` of the service's answer, or by this machine's clock if the answer has none.
 
         REST: WhoAmI and the reading calls of ``plan``.
         """
@@ -117,10 +116,7 @@ class Resets(Bound[D]):
         people = tuple(
             Named("user_id", user, course) for course, users in by_course.items() for user in users
         )
-        wanted = self._wanted(tuple(by_course), People(people), None, None)
-        return make_plan(
-            self._calls, evolve(wanted, due_by={case.key: case.completed_at for case in due.due})
-        )
+        return make_due_plan(self._calls, self._wanted(tuple(by_course), People(people), None, None), due)
 
     @operation
     def approve(

@@ -123,6 +123,17 @@ def resets_elsewhere(
     return found
 
 
+def resets_begun(state: StateDirectory, here: Origin) -> Mapping[Key, datetime]:
+    """When this machine last reset, or may have reset, each person there, by the journals of all plans."""
+    found: dict[Key, datetime] = {}
+    for other in others(state, "", here):
+        for key, standing in other.state.users.items():
+            latest = other.flights.latest(key)
+            if standing in (Standing.RESET, Standing.UNKNOWN) and latest is not None:
+                found[key] = max(latest.sent_at, found.get(key, latest.sent_at))
+    return found
+
+
 def _overlap(plan: ResetPlan, keys: Sequence[Key], why: str) -> OverlappingPlanError:
     names = {user.key: user.name or user.user_id for user in plan.users}
     return OverlappingPlanError(

@@ -20,8 +20,10 @@ from training_sdk.errors import (
 from training_sdk.models.courses import Course
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
+from training_sdk.recertification.civil import refuse_future, zone_called
+from training_sdk.recertification.due import Due
 from training_sdk.resets.cautions import Paths, about_courses, about_paths, read_paths
-from training_sdk.resets.identity import who_and_where
+from training_sdk.resets.identity import service_time, who_and_where
 from training_sdk.resets.people import People
 from training_sdk.resets.plan import EveryonePlan, Only, Origin, PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resets.reportfile import LastResets
@@ -71,6 +73,15 @@ def make_plan(calls: Calls, wanted: Wanted) -> Flow[ResetPlan]:
 def make_everyone_plan(calls: Calls, wanted: Wanted) -> Flow[EveryonePlan]:
     """Plan a reset of everyone, and change nothing."""
     return (yield from _make(calls, evolve(wanted, people=None), EveryonePlan))
+
+
+def make_due_plan(calls: Calls, wanted: Wanted, due: Due) -> Flow[ResetPlan]:
+    """Plan a reset of the people in a list of due people, and change nothing."""
+    now = yield from service_time(calls)
+    refuse_future(due.on, zone_called(due.zone), now)
+    return (
+        yield from make_plan(calls, evolve(wanted, due_by={case.key: case.completed_at for case in due.due}))
+    )
 
 
 def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:

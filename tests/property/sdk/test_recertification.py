@@ -18,6 +18,7 @@ from training_sdk import ProgressRow
 from training_sdk.recertification import (
     Anniversary,
     BeforeExpiry,
+    Due,
     FixedDate,
     FromCompletion,
     LeapDay,
@@ -114,6 +115,7 @@ spans = st.integers(0, 100)
     spans,
     st.sets(keys | st.sampled_from(USERS), max_size=3),
     st.lists(st.tuples(keys, moments), max_size=4),
+    st.lists(st.tuples(keys, moments), max_size=2),
 )
 def test_every_row_is_in_one_list_and_whoever_is_held_is_not_due(
     rows: list[ProgressRow],
@@ -124,15 +126,24 @@ def test_every_row_is_in_one_list_and_whoever_is_held_is_not_due(
     grace: int,
     hold: set[tuple[str, str] | str],
     resets: list[tuple[tuple[str, str], datetime]],
+    completions: list[tuple[tuple[str, str], datetime]],
 ) -> None:
     already = [(*key, when) for key, when in resets]
-    due = who_is_due(rows, rule, on=on, zone=zone, warn=warn, grace=grace, hold=hold, already=already)
+    history = [(*key, when) for key, when in completions]
+    due = who_is_due(
+        rows, rule, on=on, zone=zone, warn=warn, grace=grace, hold=hold, already=already, history=history
+    )
 
     listed = [(case.key, case.completed_at) for cases in due.listed.values() for case in cases]
     unlisted = [((each.course_id, each.user_id), each.completed_at) for each in rows]
     for each in listed:
         unlisted.remove(each)  # which fails if a case is in two lists, or is nobody's row
     assert len(unlisted) == due.not_due
+    for key, completed in unlisted:
+        assert completed is not None or key not in {key for key, _ in resets + completions}, (
+            "lost its completion"
+        )
+        assert not any(key == of and completed <= when for of, when in resets if completed), "was reset"
 
     for standing, cases in due.listed.items():
         assert {case.standing for case in cases} <= {standing}
@@ -276,10 +287,27 @@ class Firm:
             already=self.log,
         )
         assert found.unclear == ()
+        self.look_for_everybody(found, today)
         for user in found.by_course.get(COURSE, ()):
             (person,) = (each for each in self.people if each.user == user)
             person.be_reset(today, self.zone)
             self.log.append((COURSE, user, datetime(today.year, today.month, today.day, 8, tzinfo=self.zone)))
+
+    def look_for_everybody(self, found: Due, today: date) -> None:
+        """Each is in exactly one list or not due, and nobody who lost a completion is merely not due."""
+        listed = [case for cases in found.listed.values() for case in cases]
+        assert len({case.user_id for case in listed}) == len(listed) == len(self.people) - found.not_due
+        cases = {case.user_id: case for case in listed}
+        for each in self.people:
+            if each.completed is None:
+                case = cases[each.user]
+                assert case.standing in (Standing.LAPSED, Standing.ALREADY_RESET)
+                days = (today - each.resets[-1][1]).days
+                assert case.lapsed_days == days or case.standing is Standing.ALREADY_RESET, "counted wrongly"
+                assert case.lapsed_days is not None
+                assert (
+                    case.lapsed_days >= days
+                )  # more, where the feed shows that it had expired before the reset
 
 
 @settings(max_examples=50, deadline=None)

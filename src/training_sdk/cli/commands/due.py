@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from training_sdk.cli.commands.planning import FILE, KEEP, options, write_card
 from training_sdk.cli.documents import of_due, of_plan
 from training_sdk.cli.files import refuse_existing
 from training_sdk.cli.naming import a_moment, course_ids
+from training_sdk.cli.past import Past, past_of, time_at
 from training_sdk.cli.session import Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError
@@ -26,15 +27,16 @@ from training_sdk.models.progress import ProgressRow
 from training_sdk.recertification import (
     Anniversary,
     BeforeExpiry,
+    Due,
     FixedDate,
     FromCompletion,
     Rule,
     who_is_due,
 )
+from training_sdk.recertification.civil import day as civil_day
+from training_sdk.recertification.civil import day_of, refuse_future, zone_called
 from training_sdk.recertification.people import Held
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import reportfile
-from training_sdk.resets.plan import Origin
 from training_sdk.resets.wording import number
 
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.DOTALL)
@@ -84,7 +86,8 @@ def due(
 ) -> ExitCode:
     """Say who has to renew a completion, and plan their reset with --save. Nobody is reset or written to.
 
-    With --save it ends with 9 if nobody is due: then there is no file.
+    With --save it ends with 9 if nobody is due: then there is no file. It ends with 11 if people have lapsed and no
+    plan was saved. A list for a day after today is for looking only: --save is refused.
     """
     if card is not None and save is None:
         raise InvalidArgumentError("--card shows a plan: say with --save where the plan goes")
@@ -92,16 +95,24 @@ def due(
     refuse_existing(card, "an effect card")
     entries = () if hold is None else read_hold(hold)
     client = session.client()
+    where = zone_called(zone)
+    now = time_at(client)
+    today = day_of(now, where)
+    day = civil_day(on, where, "--on") if on is not None else today
+    if save is not None:
+        refuse_future(day, where, now)
     ids = course_ids(client, courses)
+    past = past_of(session, client)
     found = who_is_due(
         _rows(client, ids),
         _rule(session, **given),
-        on=on or datetime.now(UTC),
-        zone=zone,
+        on=day,
+        zone=where,
         warn=warn,
         grace=grace,
         hold=_held(client, entries),
-        already=_already(session, client),
+        already=past.resets,
+        history=past.completions,
     )
     if save is not None and not allow_unknown_holds:
         _refuse_unknown_holds(hold, found.held_nobody)
@@ -111,15 +122,29 @@ def due(
         made.save(save)
         write_card(card, made, client=client)
     plan = None if made is None else of_plan(made, str(save))
-    session.out.document({"due": of_due(found), "plan": plan})
+    session.out.document({"due": of_due(found, today), "plan": plan, "warnings": list(past.unread)})
     session.out.say(found)
+    _note(session, found, past, today)
     if made is not None:
         session.out.say(made)
         session.out.note(f"The plan is in {save}. To carry it out: training-sdk apply {save} --reason …")
-    elif save is not None:
+        return ExitCode.DONE
+    if save is not None:
         session.out.note("Nobody is due, so there is nothing to plan, and nothing was saved.")
-        return ExitCode.NOBODY_DUE
-    return ExitCode.DONE
+    if found.lapsed:
+        return ExitCode.LAPSED
+    return ExitCode.DONE if save is None else ExitCode.NOBODY_DUE
+
+
+def _note(session: Session, found: Due, past: Past, today: date) -> None:
+    """Say what a list cannot show, and what it is not for."""
+    for unread in past.unread:
+        session.out.note(f"Warning: {unread}")
+    if found.on > today:
+        session.out.note(f"This list is for {found.on}, and today is {today}: it is for looking only.")
+    if found.lapsed:
+        many = number(len(found.lapsed), "person has", "people have")
+        session.out.note(f"{many} lapsed, and no valid completion until they train.")
 
 
 def _refuse_unknown_holds(hold: Path | None, unknown: Sequence[Held]) -> None:
@@ -233,13 +258,3 @@ def _past(session: Session) -> list[tuple[str, str, datetime]]:
         return []
     found = history(packs_in(state.evidence))
     return [(one.course_id, one.user_id, one.completed_at) for one in found if not one.pseudonymised]
-
-
-def _already(session: Session, client: TrainingClient) -> list[tuple[str, str, datetime]]:
-    """Whom this machine has reset in this organisation, and when: the feed may not show it yet."""
-    state = StateDirectory.existing(session.state_dir)
-    if state is None:
-        return []
-    me = client.users.me()
-    origin = Origin(client.base_url, me.organisation_id, me.user_id, reference_server=False)
-    return [(*key, when) for key, when in reportfile.last_resets(state, origin).items()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -32,8 +32,11 @@ def client(mock: MockTraining) -> Iterator[TrainingClient]:
 
 
 def found(client: TrainingClient, mock: MockTraining) -> Due:
-    on = mock.clock.now() + timedelta(days=1)
-    due = who_is_due(client.progress.list(course_id=COURSE), FromCompletion(days=1), on=on, zone="UTC")
+    return found_on(client, mock.clock.now())
+
+
+def found_on(client: TrainingClient, on: date, zone: str = "UTC") -> Due:
+    due = who_is_due(client.progress.list(course_id=COURSE), FromCompletion(days=1), on=on, zone=zone)
     assert len(due.due) > 1
     return due
 
@@ -97,3 +100,47 @@ def test_where_nobody_has_renewed_everyone_is_a_target_and_nothing_is_warned_of(
     assert not any("found due" in warning for warning in plan.warnings)
     plan.save(tmp_path / "plan.json")
     assert type(plan).load(tmp_path / "plan.json") == plan
+
+
+@pytest.mark.parametrize("days", [1, 400])
+def test_no_plan_is_made_of_a_list_for_a_later_day(
+    client: TrainingClient, mock: MockTraining, days: int
+) -> None:
+    mock.clock.freeze(datetime(2031, 1, 10, 9, tzinfo=UTC))
+    later = found_on(client, date(2031, 1, 10) + timedelta(days=days))
+    asked = len(mock.calls)
+    with pytest.raises(InvalidArgumentError, match="today is 2031-01-10 in UTC"):
+        client.resets.plan_due(later)
+    assert [call.operation for call in [*mock.calls][asked:]] == ["WhoAmI"]
+
+
+def test_today_is_the_day_in_the_zone_of_the_list(client: TrainingClient, mock: MockTraining) -> None:
+    mock.clock.freeze(datetime(2031, 1, 10, 12, tzinfo=UTC))
+    tomorrow = date(2031, 1, 11)
+    client.resets.plan_due(found_on(client, tomorrow, "Pacific/Kiritimati"))
+    client.resets.plan_due(found_on(client, date(2031, 1, 2), "Pacific/Pago_Pago"))
+    with pytest.raises(InvalidArgumentError, match="today is 2031-01-10 in Pacific/Pago_Pago"):
+        client.resets.plan_due(found_on(client, tomorrow, "Pacific/Pago_Pago"))
+
+
+@pytest.mark.parametrize("header", [None, "yesterday"])
+def test_where_the_service_names_no_time_the_clock_of_this_machine_counts(
+    mock: MockTraining, header: str | None
+) -> None:
+    class Timeless(httpx.BaseTransport):
+        inner = mock.transport()
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            answer = self.inner.handle_request(request)
+            del answer.headers["date"]
+            if header is not None:
+                answer.headers["date"] = header
+            return answer
+
+    mock.clock.freeze(datetime(2031, 1, 10, 9, tzinfo=UTC))
+    with httpx.Client(transport=Timeless()) as http:
+        client = TrainingClient(mock.token("admin"), http_client=http)
+        due = found_on(client, date(2031, 1, 10))
+        with pytest.raises(InvalidArgumentError, match="no plan is made of a list for a later day"):
+            client.resets.plan_due(due)
+        client.resets.plan_due(found_on(client, datetime.now(UTC).date()))

@@ -57,8 +57,8 @@ def test_without_grace_somebody_is_due_on_the_day_itself() -> None:
     assert [standing(sort(row(), on=on)) for on in ("2026-02-28", "2026-03-01")] == ["not due", "due"]
 
 
-def test_whoever_has_not_completed_is_not_due() -> None:
-    due = sort(row(completed=None), row("user_b", None, expires="2020-01-01"), rule=BeforeExpiry())
+def test_whoever_has_never_completed_is_not_due() -> None:
+    due = sort(row(completed=None), row("user_b", None, expires="0001-01-01"), rule=BeforeExpiry())
     assert (due.not_due, due.by_course) == (2, {})
 
 
@@ -106,7 +106,7 @@ def test_a_result_is_a_value_and_reads_as_a_mail() -> None:
     assert pickle.loads(pickle.dumps(due)) == copy.deepcopy(due) == due
     assert str(due) == (
         "Recertification 12 months after completion, on 2026-03-01 (Europe/Zurich): "
-        "1 due, 0 in grace, 1 warned, 0 held, 0 unclear, 1 not due.\n"
+        "1 due, 0 in grace, 1 warned, 0 held, 0 unclear, 0 lapsed, 0 already reset, 1 not due.\n"
         "Due, to be reset now:\n"
         "  - Ada user_a, 'Forklift basics': completed on 2025-03-01, due on 2026-03-01\n"
         "Soon due, to be warned:\n"
@@ -186,7 +186,10 @@ def test_a_feed_that_lags_makes_nobody_due_a_second_time(rule: Rule) -> None:
     reset_at = at("2026-03-01 08:00")
     for on in ("2026-03-01", "2026-03-02"):
         due = sort(DONE, rule=rule, on=on, already=[(COURSE, "user_a", reset_at)])
-        assert standing(due) == "not due", on
+        assert (standing(due), due.by_course) == ("already reset", {}), on
+        (case,) = due.already_reset
+        assert "reset on 2026-03-01, which the feed does not show yet" in case.why
+        assert case.lapsed_since == date(2026, 3, 1)
 
 
 @pytest.mark.parametrize("rule", EVERY_RULE, ids=str)
@@ -211,7 +214,7 @@ def test_a_reset_the_night_before_a_window_does_not_lead_to_another_in_the_morni
         standing(sort(old, rule=FixedDate(3, 1), on=on, already=already))
         for on in ("2026-03-01", "2026-03-02")
     ] == [
-        "not due",
+        "already reset",
         "due",
     ]
 
@@ -223,13 +226,98 @@ def test_a_reset_before_the_completion_says_nothing() -> None:
 
 def test_of_several_resets_the_last_one_counts() -> None:
     resets = [at("2024-01-01"), at("2026-03-01 08:00"), at("2025-01-01")]
-    assert standing(sort(row(), already=[(COURSE, "user_a", when) for when in resets])) == "not due"
+    assert standing(sort(row(), already=[(COURSE, "user_a", when) for when in resets])) == "already reset"
 
 
 def test_a_reset_between_completion_and_warning_leaves_the_warning() -> None:
     already = [(COURSE, "user_a", at("2025-09-01"))]
     for rule in EVERY_RULE:
         assert standing(sort(DONE, rule=rule, on="2026-02-20", warn=30, already=already)) == "warned"
+
+
+@pytest.mark.parametrize("on", ["2025-09-02", "2025-10-01", "2026-01-01"])
+def test_a_reset_that_the_feed_never_shows_is_unclear_also_before_the_due_day(on: str) -> None:
+    due = sort(row(), on=on, already=[(COURSE, "user_a", at("2025-08-31"))])
+    assert (standing(due), due.not_due) == ("unclear", 0)
+
+
+# --- lapsed: once complete, or reset, and not complete now ----------------------------------------------------------
+
+LAST_YEAR = (COURSE, "user_a", at("2025-01-25 12:00"))
+
+
+def lapsed(due: Due) -> tuple[date | None, int | None, str]:
+    (case,) = due.lapsed
+    assert (due.not_due, due.by_course, case.due_on, case.reset_from) == (0, {}, None, None)
+    return case.lapsed_since, case.lapsed_days, case.why
+
+
+@pytest.mark.parametrize("rule", EVERY_RULE, ids=str)
+def test_whoever_was_reset_and_never_completed_again_has_lapsed(rule: Rule) -> None:
+    found = sort(row(completed=None), rule=rule, already=[LAST_YEAR])
+    assert lapsed(found) == (
+        date(2025, 1, 25),
+        400,
+        "reset on 2025-01-25, not complete since, in progress at 50 %: 400 days without a valid completion",
+    )
+
+
+def test_an_earlier_completion_that_evidence_keeps_and_the_feed_does_not_has_lapsed() -> None:
+    since, days, why = lapsed(sort(row(completed=None), history=[(COURSE, "user_a", at("2024-05-01"))]))
+    assert (since, days) == (None, None)
+    assert why == (
+        "completed on 2024-05-01, not complete since, in progress at 50 %: without a valid completion, "
+        "since when is not known"
+    )
+
+
+def test_a_completion_that_expired_and_left_the_feed_has_lapsed_since_it_expired() -> None:
+    since, days, _ = lapsed(sort(row(completed=None, expires="2026-02-19"), already=[]))
+    assert (since, days) == (date(2026, 2, 19), 10)
+    both = sort(row(completed=None, expires="2025-01-20"), already=[LAST_YEAR])
+    assert lapsed(both)[:2] == (date(2025, 1, 20), 405)  # whichever ended the completion first
+
+
+def test_a_completion_that_has_expired_before_its_rule_comes_round_has_lapsed() -> None:
+    expired = row(completed="2025-03-01", expires="2026-02-28")
+    since, days, why = lapsed(sort(expired, rule=FromCompletion(months=24)))
+    assert (since, days) == (date(2026, 2, 28), 1)
+    assert why == (
+        "completed on 2025-03-01, due on 2027-03-01; expired on 2026-02-28: 1 day without a valid completion"
+    )
+
+
+def test_whoever_is_listed_for_another_reason_shows_the_days_without_a_valid_completion() -> None:
+    expired = row(completed="2025-02-01", expires="2026-02-01")
+    for more, where in (({}, "due"), ({"grace": 60}, "in grace"), ({"hold": ["user_a"]}, "held")):
+        due = sort(expired, rule=BeforeExpiry(), **more)
+        (case,) = due.listed[Standing(where)]
+        assert (case.lapsed_since, case.lapsed_days) == (date(2026, 2, 1), 28)
+        assert "28 days without a valid completion" in case.why
+
+
+def test_a_hold_on_somebody_who_has_lapsed_says_both() -> None:
+    due = sort(row(completed=None), already=[LAST_YEAR], hold=["user_a"])
+    assert (standing(due), due.held[0].lapsed_days) == ("held", 400)
+
+
+def test_an_expiry_of_a_completion_that_is_not_there_is_unclear() -> None:
+    due = sort(row(completed=None, expires="2026-09-01"))
+    assert standing(due) == "unclear"
+    assert "not complete, yet the feed shows a completion that expires on 2026-09-01" in due.unclear[0].why
+
+
+def test_whoever_completed_since_has_not_lapsed() -> None:
+    done = row(completed="2025-06-01", expires="2026-06-01")
+    due = sort(done, already=[LAST_YEAR], history=[(COURSE, "user_a", at("2024-01-01"))])
+    assert (standing(due), due.not_due) == ("not due", 1)
+
+
+def test_the_longest_without_a_completion_comes_first() -> None:
+    already = [(COURSE, "user_a", at("2026-02-01")), (COURSE, "user_b", at("2025-02-01"))]
+    due = sort(row(completed=None), row("user_b", None), row("user_c", None), already=already)
+    assert [case.user_id for case in due.lapsed] == ["user_b", "user_a"]
+    assert due.not_due == 1
 
 
 # --- data that makes no sense --------------------------------------------------------------------------------------
@@ -314,6 +402,8 @@ def test_rows_are_read_once_and_let_go_of() -> None:
         ({"already": [(COURSE, "user_a")]}, "already must hold"),
         ({"already": {COURSE: "user_a"}}, "already must hold"),
         ({"already": [(COURSE, "", at("2026-03-01"))]}, "a user of already is empty"),
+        ({"history": [(COURSE, "user_a")]}, "history must hold"),
+        ({"history": [(COURSE, "user_a", datetime(2026, 3, 1))]}, "a date of history must be a datetime"),
         ({"rows": None}, "rows must be progress rows"),
         ({"rows": ["user_a"]}, "rows must be progress rows, not str"),
     ],
@@ -334,11 +424,17 @@ def test_every_standing_has_its_list_and_its_heading() -> None:
                 row("user_c", "2025-03-05"),
                 row("user_d"),
                 row("user_e", "2030-01-01"),
+                row("user_f", None),
+                row("user_g"),
             ),
             warn=7,
             grace=7,
             hold=["user_d"],
+            already=[
+                (COURSE, "user_f", at("2026-01-01")),
+                (COURSE, "user_g", at("2026-02-28 12:00")),
+            ],
         )
     )
-    assert [f"1 {each}" in text for each in Standing] == [True] * 5
-    assert text.count(":\n") == 5
+    assert [f"1 {each}" in text for each in Standing] == [True] * len(Standing)
+    assert text.count(":\n") == len(Standing)

@@ -1,0 +1,73 @@
+"""Earlier resets and completions, as far as the records of this machine know them, and the time of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from attrs import frozen
+
+from training_sdk.cli.session import Session
+from training_sdk.client import TrainingClient
+from training_sdk.errors import EvidenceError
+from training_sdk.evidence import history, packs_in, read_manifest
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets.identity import service_time
+from training_sdk.resets.overlapping import resets_begun
+from training_sdk.resets.plan import Origin
+from training_sdk.resets.reportfile import last_resets
+
+Dated: TypeAlias = tuple[str, str, datetime]
+"""Course id, user id, and when."""
+
+
+@frozen
+class Past:
+    """Resets and completions of one organisation; ``unread`` names the packs that could not be read."""
+
+    resets: tuple[Dated, ...] = ()
+    completions: tuple[Dated, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+def time_at(client: TrainingClient) -> datetime:
+    """The time by the service, or by this machine's clock if the service names none."""
+    return client._driver.run(service_time(client._calls))
+
+
+def past_of(session: Session, client: TrainingClient) -> Past:
+    """The records of this machine about the organisation of a client.
+
+    Resets include people whose outcome is unknown. Raises RecordsError for a report or a journal that cannot be read.
+    """
+    state = StateDirectory.existing(session.state_dir)
+    if state is None:
+        return Past()
+    me = client.users.me()
+    origin = Origin(client.base_url, me.organisation_id, me.user_id, reference_server=False)
+    # The journal knows when each person was sent; the report only when everything had ended.
+    resets = {**last_resets(state, origin), **resets_begun(state, origin)}
+    completions: list[Dated] = []
+    unread: list[str] = []
+    for folder in _packs(state):
+        try:
+            completions += _completions(folder, origin)
+        except EvidenceError as error:
+            unread.append(
+                f"the evidence pack {folder.name} cannot be read ({error.message}), so people whose completion only it "
+                "shows may be counted as not due"
+            )
+    return Past(tuple((*key, when) for key, when in resets.items()), tuple(completions), tuple(unread))
+
+
+def _packs(state: StateDirectory) -> tuple[Path, ...]:
+    return packs_in(state.evidence) if (state.path / "evidence").is_dir() else ()
+
+
+def _completions(folder: Path, origin: Origin) -> Iterator[Dated]:
+    manifest = read_manifest(folder)
+    if manifest.organisation_id == origin.organisation_id and manifest.pseudonymised is None:
+        for one in history([folder]):
+            yield one.course_id, one.user_id, one.completed_at

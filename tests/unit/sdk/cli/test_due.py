@@ -1,0 +1,189 @@
+"""``due``: for which day a plan is made, and people who were reset or have lapsed are never merely "not due"."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock_server import MockTraining
+from training_sdk.cli import main
+from training_sdk.cli.codes import ExitCode
+
+COURSE = "6908610029087ab67fa50c2e"
+DUE = ("due", "--course", COURSE, "--months", "1", "--zone", "Europe/Zurich")
+Run = Callable[..., tuple[int, Any, str]]
+TODAY = date(2031, 1, 10)
+"""By the clock of the service, where that is not the clock of this machine."""
+
+
+@pytest.fixture
+def mock() -> MockTraining:
+    return MockTraining.demo()
+
+
+@pytest.fixture
+def run(
+    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Run]:
+    """Run a command with --json: its exit code, its document, and what people read."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "state"))
+
+    def ran(*arguments: str) -> tuple[int, Any, str]:
+        capsys.readouterr()
+        code = main([*arguments, "--json"])
+        told = capsys.readouterr()
+        return code, json.loads(told.out) if told.out else None, told.err
+
+    with mock.serve(port=0) as server:
+        monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
+        yield ran
+
+
+def stop_the_clock(mock: MockTraining, hour: int) -> None:
+    mock.clock.freeze(datetime(TODAY.year, TODAY.month, TODAY.day, hour, tzinfo=UTC))
+
+
+def counts(document: Any) -> dict[str, int]:
+    found = document["due"]
+    lists = ("due", "lapsed", "already_reset", "unclear")
+    return {name: len(found[name]) for name in lists} | {"not_due": found["not_due"]}
+
+
+def reset_whoever_is_due(run: Run) -> int:
+    code, document, _ = run(*DUE, "--save", "first.json")
+    assert code == ExitCode.DONE
+    confirmed = ("--reason", "renewal", "--confirm", document["plan"]["phrase"])
+    assert run("apply", "first.json", *confirmed)[0] == 0
+    return len(document["due"]["due"])
+
+
+# --- the day ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("on", ["2031-01-11", "2035-01-01", "2031-01-10T23:30:00Z"])
+def test_no_plan_is_made_of_a_list_for_a_later_day(
+    run: Run, mock: MockTraining, tmp_path: Path, on: str
+) -> None:
+    stop_the_clock(mock, 9)
+    code, document, _ = run(*DUE, "--on", on, "--save", "plan.json", "--card", "card.html")
+    assert code == ExitCode.USAGE
+    assert "today is 2031-01-10 in Europe/Zurich" in document["error"]["message"]
+    assert not (tmp_path / "plan.json").exists()
+    assert not (tmp_path / "card.html").exists()
+    assert not [*mock.calls.of("progress")]  # refused before anybody was looked at
+
+
+def test_a_list_for_a_later_day_says_that_it_is_for_looking(run: Run, mock: MockTraining) -> None:
+    stop_the_clock(mock, 9)
+    code, document, said = run(*DUE, "--on", "2035-01-01")
+    assert (code, document["due"]["on"], document["due"]["today"]) == (0, "2035-01-01", "2031-01-10")
+    assert "This list is for 2035-01-01, and today is 2031-01-10: it is for looking only." in said
+    assert "for looking only" not in run(*DUE)[2]
+
+
+@pytest.mark.parametrize(
+    ("zone", "on", "code"),
+    [
+        ("Pacific/Kiritimati", "2031-01-11", ExitCode.DONE),  # 14 hours ahead: it is tomorrow there
+        ("Pacific/Kiritimati", "2031-01-12", ExitCode.USAGE),
+        ("Etc/UTC", "2031-01-10", ExitCode.DONE),
+        ("Etc/UTC", "2031-01-11", ExitCode.USAGE),
+        ("Pacific/Pago_Pago", "2031-01-10", ExitCode.DONE),
+        ("Pacific/Pago_Pago", "2031-01-11", ExitCode.USAGE),
+    ],
+)
+def test_today_is_the_day_in_the_zone_by_the_clock_of_the_service(
+    run: Run, mock: MockTraining, zone: str, on: str, code: ExitCode
+) -> None:
+    stop_the_clock(mock, 12)
+    rule = ("due", "--course", COURSE, "--months", "1", "--zone", zone)
+    assert run(*rule, "--on", on, "--save", "plan.json")[0] == code
+    if code == ExitCode.DONE:
+        assert run(*rule)[1]["due"]["on"] == on  # without --on it is today
+
+
+def test_an_earlier_day_is_allowed_since_planning_looks_again(run: Run, mock: MockTraining) -> None:
+    stop_the_clock(mock, 9)
+    code, document, _ = run(*DUE, "--on", "2031-01-01", "--save", "plan.json")
+    assert (code, document["due"]["on"]) == (0, "2031-01-01")
+
+
+# --- whoever was reset -----------------------------------------------------------------------------------------------
+
+
+def test_whoever_was_reset_before_by_these_records_is_in_a_list_of_their_own(
+    run: Run, mock: MockTraining, tmp_path: Path
+) -> None:
+    mock.lag = timedelta(hours=2)
+    people = reset_whoever_is_due(run)
+    code, document, said = run(*DUE)
+    assert counts(document)["already_reset"] == people
+    assert (code, counts(document)["due"], counts(document)["lapsed"]) == (0, 0, 0)
+    assert all("which the feed does not show yet" in one["why"] for one in document["due"]["already_reset"])
+    assert f"{people} already reset" in said
+    elsewhere = run(*DUE, "--state-dir", str(tmp_path / "other"))[1]
+    assert (counts(elsewhere)["due"], counts(elsewhere)["already_reset"]) == (people, 0)
+
+
+@pytest.mark.parametrize("days", [0, 1, 40, 400])
+def test_whoever_was_reset_and_never_completed_again_has_lapsed_and_not_vanished(
+    run: Run, mock: MockTraining, tmp_path: Path, days: int
+) -> None:
+    people = reset_whoever_is_due(run)
+    mock.clock.advance(timedelta(days=days))
+    code, document, said = run(*DUE, "--save", "second.json")
+    assert (code, counts(document)["lapsed"], counts(document)["due"]) == (ExitCode.LAPSED, people, 0)
+    assert {one["lapsed_days"] - days for one in document["due"]["lapsed"]} <= {0, 1}  # 1 at midnight
+    assert not (tmp_path / "second.json").exists()
+    assert f"{people} people have lapsed" in said
+    assert run(*DUE)[0] == ExitCode.LAPSED
+
+
+def test_a_plan_that_is_saved_beside_people_who_have_lapsed_ends_with_0_and_names_them(
+    run: Run, mock: MockTraining
+) -> None:
+    people = reset_whoever_is_due(run)
+    mock.clock.advance(timedelta(days=1))
+    lapsed_ids = {one["user_id"] for one in run(*DUE)[1]["due"]["lapsed"]}
+    somebody = sorted(lapsed_ids)[0]
+    mock.world.complete_course(COURSE, somebody)
+    mock.clock.advance(timedelta(days=40))
+    code, document, said = run(*DUE, "--save", "second.json")
+    assert (code, [one["user_id"] for one in document["due"]["due"]]) == (0, [somebody])
+    assert counts(document)["lapsed"] == people - 1
+    assert f"{people - 1} people have lapsed" in said
+
+
+@pytest.mark.parametrize("lost", ["reports", "reports and journals"])
+def test_people_have_lapsed_by_journals_and_by_evidence_alone(
+    run: Run, mock: MockTraining, tmp_path: Path, lost: str
+) -> None:
+    people = reset_whoever_is_due(run)
+    for report in (tmp_path / "state" / "plans").glob("*/report.json"):
+        report.unlink()
+    if lost == "reports and journals":
+        shutil.rmtree(tmp_path / "state" / "plans")
+    mock.clock.advance(timedelta(days=3))
+    document = run(*DUE)[1]
+    assert counts(document)["lapsed"] == people
+    known = {3, 4} if lost == "reports" else {None}
+    assert {one["lapsed_days"] for one in document["due"]["lapsed"]} <= known
+
+
+def test_a_pack_that_cannot_be_read_is_warned_of_and_hides_nobody_else(run: Run, tmp_path: Path) -> None:
+    people = reset_whoever_is_due(run)
+    (rows,) = (tmp_path / "state" / "evidence").glob("*/rows.jsonl")
+    rows.write_bytes(rows.read_bytes()[:-10])
+    code, document, said = run(*DUE)
+    assert (code, counts(document)["lapsed"]) == (ExitCode.LAPSED, people)
+    assert rows.parent.name in document["warnings"][0]
+    assert "Warning: the evidence pack" in said
