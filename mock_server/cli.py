@@ -24,6 +24,7 @@ from mock_server.doors.serving import SECRET_VARIABLE, ServeError
 from mock_server.mock import MockTraining, TokenName
 from mock_server.policy import Policy
 from mock_server.rehearsal import RehearsalError
+from mock_server.visible import show_logs, visible
 from mock_server.wanted import wanted_host
 from mock_server.world.evidence_files import BEGUN, MANIFEST
 from mock_server.world.exporter_rows import ExporterCsvError
@@ -40,11 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     130 when interrupted before serving began.
     """
+    show_logs()
     arguments = _parser().parse_args(argv)
     try:
         return _COMMANDS[arguments.command](arguments)
     except (_UsageError, ServeError, ExporterCsvError, LiveError, RehearsalError) as error:
-        print(f"training-mock: {error}", file=sys.stderr)
+        print(visible(f"training-mock: {error}"), file=sys.stderr)
         return _USAGE_ERROR
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -246,7 +248,7 @@ def _openapi(_: argparse.Namespace) -> int:
 
 def _print(text: str) -> None:
     try:
-        print(text, flush=True)
+        print(visible(text), flush=True)
     except BrokenPipeError:  # whoever reads it has seen enough; Python would flush once more on its way out
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -321,7 +323,7 @@ def _loaded(source: Path, load: Callable[[], MockTraining]) -> MockTraining:
 
 
 def _tell(line: str) -> None:
-    print(f"training-mock: {line}", file=sys.stderr, flush=True)
+    print(visible(f"training-mock: {line}"), file=sys.stderr, flush=True)
 
 
 def _rehearse(arguments: argparse.Namespace) -> int:

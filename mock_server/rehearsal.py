@@ -12,6 +12,7 @@ from typing import Any
 from mock_server import script
 from mock_server.mock import MockTraining, TokenName
 from mock_server.script import Ending, listening
+from mock_server.visible import inline
 from mock_server.world.differences import brief
 from mock_server.world.ledger import AuditEntry
 
@@ -103,4 +104,4 @@ def _reset(mock: MockTraining) -> Callable[[AuditEntry], str]:
 
 def _part(heading: str, lines: Iterable[str]) -> list[str]:
     found = list(lines)
-    return [f"{heading}:", *(f"  {each}" for each in found)] if found else [f"{heading}: none"]
+    return [f"{heading}:", *(f"  {inline(each)}" for each in found)] if found else [f"{heading}: none"]

@@ -255,8 +255,10 @@ def pytest_runtest_makereport(
 
 def _in_any_case(told: Callable[[], str]) -> str:
     """A section of the report, or why there is none: an error here would end the whole run."""
+    from mock_server.visible import visible
+
     try:
-        return told()
+        return visible(told())
     except (Exception, pytest.fail.Exception) as error:
         return f"cannot be told: {error}"
 

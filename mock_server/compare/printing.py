@@ -7,6 +7,7 @@ import json
 import attrs
 
 from mock_server.compare.comparison import Comparison, Grade
+from mock_server.visible import inline
 
 _WORST_FIRST = (Grade.ERROR, Grade.WARNING, Grade.NOTE)
 
@@ -14,7 +15,10 @@ _WORST_FIRST = (Grade.ERROR, Grade.WARNING, Grade.NOTE)
 def as_table(comparison: Comparison) -> str:
     """One line for each difference, the worst first, and a line that counts them."""
     found = sorted(comparison.findings, key=lambda each: _WORST_FIRST.index(each.grade))
-    lines = [(each.grade.value, each.operation, each.place or "(whole answer)", each.said) for each in found]
+    lines = [
+        tuple(map(inline, (each.grade.value, each.operation, each.place or "(whole answer)", each.said)))
+        for each in found
+    ]
     widths = [max((len(line[column]) for line in lines), default=0) for column in range(3)]
     rows = [
         "  ".join((*(f"{cell:{w}}" for cell, w in zip(line, widths, strict=False)), line[3]))

@@ -21,12 +21,14 @@ from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn
 
 from training_sdk._flow import Response
+from training_sdk._visible import inline
 from training_sdk.errors import DecodingError
 from training_sdk.models.base import Extra
 
 T = TypeVar("T")
 
 MOST_COMPLAINTS = 5
+LONGEST_KIND = 100
 
 
 def decoder(shape: type[T], *of: type[Any]) -> Callable[[Response], T]:
@@ -45,7 +47,7 @@ def loads(response: Response) -> Any:
         return json.loads(response.body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         said = str(error)
-    kind = response.header("content-type") or "no content type"
+    kind = inline(response.header("content-type") or "no content type")[:LONGEST_KIND]
     what = f"{len(response.body)} bytes of {kind}" if response.body else "an empty body"
     # Outside the except: the error of the JSON module holds the whole body, in which a secret may stand.
     raise DecodingError(

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -31,6 +30,7 @@ from training_sdk._flow import (
 )
 from training_sdk._pace import UNPACED, Pace
 from training_sdk._urls import RESET_PATH
+from training_sdk._visible import inline
 from training_sdk.errors import (
     STATUS_ERRORS,
     APIConnectionError,
@@ -48,8 +48,6 @@ RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 8.0
 LONGEST_MESSAGE = 1000
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 UNKNOWN = (
     "{method} {path} may or may not have taken effect: {what}. It was not sent again. "
@@ -222,13 +220,13 @@ def status_error(request: Request, response: Response) -> APIStatusError:
         request_id=response.request_id,
         method=request.method,
         path=request.path,
-        metadata=said.metadata,
+        metadata=tuple((_tidy(name), _tidy(value)) for name, value in said.metadata),
     )
 
 
 def _tidy(text: str) -> str:
-    """On one line, of bounded length and without terminal escapes: it is shown to people and written to logs."""
-    return _CONTROL.sub(" ", text[:LONGEST_MESSAGE]).strip()
+    """On one line, of bounded length and with nothing hidden: it is shown to people and written to logs."""
+    return inline(text[:LONGEST_MESSAGE])
 
 
 def _plain(response: Response) -> str:

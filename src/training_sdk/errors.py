@@ -45,6 +45,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attrs import evolve, frozen
 
+from training_sdk._visible import inline, visible
+
 if TYPE_CHECKING:
     from training_sdk.resets.report import ResetReport
 
@@ -107,8 +109,9 @@ class TrainingError(Exception):
         marks = [str(self.status or ""), self.reason or ""]
         if self.request_id:
             marks.append(f"request {self.request_id}")
-        suffix = ", ".join(mark for mark in marks if mark)
-        return f"{self.message} ({suffix})" if suffix else self.message
+        suffix = inline(", ".join(mark for mark in marks if mark))
+        message = visible(self.message)
+        return f"{message} ({suffix})" if suffix else message
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"

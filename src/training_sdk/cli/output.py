@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from attrs import define, field
 
-from training_sdk.resets.wording import shown
+from training_sdk._visible import inline, show_logs, visible
 
 NO_TERMINAL_WIDTH = 10_000
 """In a pipe a row is a line, however long."""
@@ -22,13 +22,14 @@ LONGEST_RULE = 120
 
 
 def safe(text: object) -> str:
-    """A text of several lines as a terminal may have it: indented as it was, and each line as ``shown`` leaves it."""
+    """A text of several lines as a terminal may have it: indented as it was, and each line as ``inline`` has it."""
     lines = str(text).split("\n")
-    return "\n".join(" " * (len(line) - len(line.lstrip(" "))) + shown(line) for line in lines)
+    return "\n".join(" " * (len(line) - len(line.lstrip(" "))) + inline(line) for line in lines)
 
 
 def prepare_streams() -> None:
-    """Let no name that the terminal's encoding lacks end a command."""
+    """Let no name that the terminal's encoding lacks end a command, and no log line act on the terminal."""
+    show_logs()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -82,8 +83,8 @@ class Output:
             write(self.stdout, json.dumps(value, indent=1, ensure_ascii=True, default=_plain) + "\n")
 
     def plain(self, text: str) -> None:
-        """A file's worth of text as it is, such as a template or a script."""
-        write(self.stdout, text)
+        """The text of a file, such as a template or an export, as it is; a terminal gets it without escapes."""
+        write(self.stdout, visible(text.replace("\r\n", "\n")) if is_terminal(self.stdout) else text)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Rows for people."""
@@ -99,7 +100,7 @@ def cell(value: object) -> str:
         return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, float):
         return f"{value:g}"
-    return shown(str(value))
+    return inline(str(value))
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]], stream: IO[str]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from training_sdk._visible import visible
 from training_sdk.errors import EvidenceError
 from training_sdk.evidence.files import Digest, Mark, Unseal, mark_of, mark_of_file
 from training_sdk.evidence.pack import (
@@ -49,7 +50,7 @@ class Finding:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.message}"
+        return visible(f"{self.file}: {self.message}")
 
 
 def verify_pack(

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from training_sdk._visible import inline, visible
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.recertification.people import Held
@@ -85,7 +86,7 @@ class DueCase:
 
     def __str__(self) -> str:
         person = f"{self.name or self.user_id}{f' <{self.email}>' if self.email else ''}"
-        return f"{person}, {self.course_title or self.course_id!r}: {self.why}"
+        return inline(f"{person}, {self.course_title or self.course_id!r}: {self.why}")
 
 
 @frozen
@@ -131,7 +132,7 @@ class Due:
         return dict(zip(Standing, lists, strict=True))
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return visible("\n".join(self._lines()))
 
     def _lines(self) -> Iterator[str]:
         counts = ", ".join(f"{len(cases)} {standing}" for standing, cases in self.listed.items())

@@ -16,6 +16,7 @@ from typing import IO, Any
 from attrs import frozen
 
 from training_sdk import _checks
+from training_sdk._visible import visible
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records import disk
 from training_sdk.records.auditexport import Format, exported
@@ -44,7 +45,7 @@ class Finding:
     is_note: bool = False
 
     def __str__(self) -> str:
-        return self.message if self.line is None else f"line {self.line}: {self.message}"
+        return visible(self.message if self.line is None else f"line {self.line}: {self.message}")
 
 
 @frozen

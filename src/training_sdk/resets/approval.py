@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from attrs import field, frozen
 
 from training_sdk import _ssh
+from training_sdk._visible import inline
 from training_sdk.errors import ApprovalError
 from training_sdk.resets.wording import shown
 
@@ -86,7 +87,7 @@ class Approval:
     def __str__(self) -> str:
         who = f"{shown(self.approver.name) or 'somebody without a name'} ({self.approver.user_id})"
         how = f"signed with {self.key_fingerprint}" if self.signature else "procedural: not signed"
-        return f"{shown(self.phrase)}: approved by {who} at {self.at:%Y-%m-%d %H:%M:%S} UTC, {how}"
+        return inline(f"{self.phrase}: approved by {who} at {self.at:%Y-%m-%d %H:%M:%S} UTC, {how}")
 
 
 def _terms(approval: Approval, *, kind: Kind | None = None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from training_sdk import _codec
+from training_sdk._visible import visible
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.keys import Key as Key
 from training_sdk.models.progress import ProgressRow, ProgressState
@@ -112,7 +113,7 @@ class PlannedReset:
         )
 
     def __str__(self) -> str:
-        return wording.person(self)
+        return visible(wording.person(self))
 
 
 @frozen
@@ -246,13 +247,13 @@ class ResetPlan:
         return planfile.load(path)
 
     def __str__(self) -> str:
-        return wording.plan(self)
+        return visible(wording.plan(self))
 
     def __repr__(self) -> str:
-        return f"<ResetPlan: {self.phrase}>"
+        return visible(f"<ResetPlan: {self.phrase}>")
 
     def _repr_html_(self) -> str:
-        return wording.plan_html(self)
+        return visible(wording.plan_html(self))
 
 
 @frozen(repr=False)

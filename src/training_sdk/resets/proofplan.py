@@ -11,6 +11,7 @@ import attrs
 from attrs import frozen
 
 from training_sdk import _codec
+from training_sdk._visible import visible
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets import wording
@@ -82,10 +83,10 @@ class ProofPlan:
             *(f"  - {self._place(one)}{one}" for one in self.witnesses),
             f"To go on, type: {self.phrase}",
         ]
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
     def __repr__(self) -> str:
-        return f"<ProofPlan: {self.phrase}>"
+        return visible(f"<ProofPlan: {self.phrase}>")
 
     def _place(self, row: PlannedReset) -> str:
         return "" if row.course_id == self.reset.course.id else f"in course {row.course_id}: "

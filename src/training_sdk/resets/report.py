@@ -10,6 +10,7 @@ from html import escape
 
 from attrs import frozen
 
+from training_sdk._visible import inline, visible
 from training_sdk.errors import IncompleteResetError
 from training_sdk.models.keys import Key
 from training_sdk.resets.plan import ResetPlan
@@ -67,7 +68,7 @@ class UserOutcome:
         return self.course_id, self.user_id
 
     def __str__(self) -> str:
-        return f"{self.outcome}, {self.detail}" if self.detail else str(self.outcome)
+        return inline(f"{self.outcome}, {self.detail}" if self.detail else str(self.outcome))
 
 
 @frozen
@@ -119,28 +120,28 @@ class ResetReport:
     def __str__(self) -> str:
         lines = [f"{shown(courses(self.plan.courses))}: {self._counts} (requests {self._requests})"]
         if self.reason or self.ticket:
-            lines.append(f"  reason: {self.reason or '–'}, ticket: {self.ticket or '–'}")
+            lines.append(f"  reason: {inline(self.reason or '–')}, ticket: {inline(self.ticket or '–')}")
         if unanswered := [one for one in self.sent_ids if one not in self.requests]:
             lines.append(f"  sent as: {_some(unanswered)}")
-        lines += [f"  evidence: {pack}" for pack in self.packs]
+        lines += [f"  evidence: {inline(pack)}" for pack in self.packs]
         ordered = self._worst_first()
         lines += [f"  - {self._named(user)}: {user}" for user in ordered[:MOST_SHOWN]]
         if len(ordered) > MOST_SHOWN:
             lines.append(f"  … and {len(ordered) - MOST_SHOWN} more")
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
     def __repr__(self) -> str:
-        return f"<ResetReport: {shown(courses(self.plan.courses))}: {self._counts}>"
+        return visible(f"<ResetReport: {shown(courses(self.plan.courses))}: {self._counts}>")
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{escape(self._named(user))}</td><td>{escape(user.outcome)}</td>"
-            f"<td>{escape(user.detail or '')}</td></tr>"
+            f"<td>{escape(inline(user.detail or ''))}</td></tr>"
             for user in self._worst_first()
         )
         head = "<tr><th>name</th><th>outcome</th><th>why</th></tr>"
         title = escape(shown(courses(self.plan.courses)))
-        return f"<p>{title}: {escape(self._counts)}</p><table>{head}{rows}</table>"
+        return visible(f"<p>{title}: {escape(self._counts)}</p><table>{head}{rows}</table>")
 
     @property
     def _counts(self) -> str:
@@ -161,11 +162,11 @@ class ResetReport:
 
     @cached_property
     def _names(self) -> tuple[dict[str, str], dict[str, str]]:
-        names = {user.user_id: shown(user.name) or user.user_id for user in self.plan.users}
+        names = {user.user_id: shown(user.name) or inline(user.user_id) for user in self.plan.users}
         return names, {course.id: shown(course.title) for course in self.plan.courses}
 
 
 def _some(ids: Sequence[str]) -> str:
     """The first of these ids, and how many more there are."""
     more = len(ids) - MOST_SHOWN
-    return ", ".join(ids[:MOST_SHOWN]) + (f" and {more} more" if more > 0 else "") or "none"
+    return ", ".join(map(inline, ids[:MOST_SHOWN])) + (f" and {more} more" if more > 0 else "") or "none"

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from training_sdk._visible import visible
 from training_sdk.errors import IncompleteResetError
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
@@ -125,7 +126,7 @@ class Verification:
             lines.append(
                 f"  {self.left_unknown} are unknown in the report, and stay so here: client.resets.resume settles it"
             )
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
     def __repr__(self) -> str:
         return f"<Verification: {str(self).splitlines()[0]}>"

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from training_sdk._visible import inline
+
 if TYPE_CHECKING:
     from training_sdk.resets.plan import PlannedCourse, PlannedReset, ResetPlan
 
@@ -51,7 +53,8 @@ def person(user: PlannedReset) -> str:
     score = f", score {user.score}" if user.score else ""
     again = f"; last reset on {user.last_reset_at:%Y-%m-%d}" if user.last_reset_at else ""
     return (
-        f"{shown(user.name) or user.user_id} <{user.email or 'no e-mail'}>: {user.state}{done}{score}{again}"
+        f"{shown(user.name) or inline(user.user_id)} <{inline(user.email or 'no e-mail')}>: "
+        f"{inline(user.state)}{done}{score}{again}"
     )
 
 
@@ -90,7 +93,7 @@ def frame(planned: ResetPlan) -> list[str]:
 
 def _titles(planned: ResetPlan) -> str:
     said = [
-        f"{shown(course.title)!r} ({course.status or 'status unknown'}, {course.id})"
+        f"{shown(course.title)!r} ({inline(course.status or 'status unknown')}, {inline(course.id)})"
         for course in planned.courses[:MOST_SHOWN]
     ]
     more = len(planned.courses) - len(said)
@@ -128,7 +131,7 @@ def plan_html(planned: ResetPlan) -> str:
     titles = {course.id: shown(course.title) for course in planned.courses}
     rows = "".join(
         f"<tr><td>{escape(titles.get(user.course_id, user.course_id))}</td><td>{escape(shown(user.name))}</td>"
-        f"<td>{escape(user.email or '')}</td><td>{escape(user.state)}</td><td>{user.percent:g} %</td>"
+        f"<td>{escape(inline(user.email or ''))}</td><td>{escape(inline(user.state))}</td><td>{user.percent:g} %</td>"
         f"<td>{user.completed_at or ''}</td></tr>"
         for user in planned.targets
     )

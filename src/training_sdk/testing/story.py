@@ -9,6 +9,8 @@ from typing import TextIO
 
 from attrs import define, field
 
+from training_sdk._visible import visible
+
 
 @define
 class Story:
@@ -62,7 +64,7 @@ class Story:
         """A blank line where the kind of thing changes, so that the eye finds its way."""
         if self._last not in ("", kind):
             print(file=self.out)
-        print(text, file=self.out)
+        print(visible(text), file=self.out)
         self._last = kind
 
 

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
+from training_sdk._visible import visible
 from training_sdk.cli.output import prepare_streams, write
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError
 from training_sdk.testing.contract import given
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> i
         except CannotRunError as error:
             return _ended(asked, str(error), Ending.NOTHING_CHECKED)
         except Exception as error:
-            traceback.print_exc()
+            write(sys.stderr, visible(traceback.format_exc()))
             return _ended(asked, f"the kit failed: {type(error).__name__}", Ending.NOT_CLEAN)
         _print(asked, report)
         return report.exit_code
@@ -67,7 +68,7 @@ def _print(asked: argparse.Namespace, report: Report) -> None:
 
 def _ended(asked: argparse.Namespace, message: str, ending: Ending) -> Ending:
     """Say why there are no findings; programs read it on standard output."""
-    write(sys.stderr, f"contract: {message}\n")
+    write(sys.stderr, f"contract: {visible(message)}\n")
     if asked.json:
         write(sys.stdout, json.dumps({"error": message, "exit_code": int(ending)}, indent=1) + "\n")
     return ending

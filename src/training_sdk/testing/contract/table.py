@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import textwrap
 from collections.abc import Iterator
 
 import attrs
 
+from training_sdk._visible import inline
 from training_sdk.testing.contract.outcome import (
     BROKEN,
     HOLDS,
@@ -21,7 +21,6 @@ from training_sdk.testing.contract.outcome import (
 NARROWEST, WIDEST = 60, 160
 LONGEST = 400
 _RULE, _RESULT, _GAP = 4, 11, 2
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 def as_table(report: Report, width: int = 100) -> str:
@@ -47,7 +46,7 @@ def _seen(finding: Finding) -> str:
 
 def _cut(text: str) -> str:
     """Of bounded length and without terminal escapes: a server may have said it."""
-    plain = _CONTROL.sub(" ", text)
+    plain = inline(text)
     return plain if len(plain) <= LONGEST else f"{plain[:LONGEST]}…"
 
 

@@ -1,0 +1,210 @@
+"""Nothing that a server, a file or a person has written acts on a terminal or hides in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import mock_server.visible
+from mock_server import MockTraining
+from mock_server.compare.comparison import Comparison, Finding, Grade
+from mock_server.compare.printing import as_table as compared
+from mock_server.rehearsal import story
+from mock_server.script import Ending
+from training_sdk import BadRequestError, DecodingError, TrainingError, _codec, _send, _visible
+from training_sdk._flow import Request, Response
+from training_sdk.evidence.verifying import Finding as PackFinding
+from training_sdk.evidence.verifying import FindingKind
+from training_sdk.models.progress import ProgressRow, ProgressState
+from training_sdk.recertification import FromCompletion, who_is_due
+from training_sdk.records.audit import Finding as LogFinding
+from training_sdk.resets.approval import Approval, Approver
+from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
+from training_sdk.testing.contract import table
+from training_sdk.testing.contract.outcome import BROKEN, Report
+from training_sdk.testing.contract.outcome import Finding as RuleFinding
+from unit.sdk.fakes import COURSE, Organisation, row
+from unit.sdk.resetting import planned
+
+HOSTILE = "a\x1b[2J\x9b31m\rb\u202eevil\u2066\u200b\ufeff\U000e0041\u3164\ufe00\u2028\x00\x7fz"
+FILLERS = "\u034f\u115f\u1160\u17b4\u2800\u3164\uffa0\U000e0100\U000e01ef"
+BREAK = "name\n  - Ann Other: reset"
+
+
+def hidden(text: str) -> list[str]:
+    """What a terminal would act on, or not show."""
+    return [
+        hex(ord(each))
+        for each in text
+        if each != "\n" and (unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp") or each in FILLERS)
+    ]
+
+
+@pytest.mark.parametrize("module", [_visible, mock_server.visible])
+@given(st.text(alphabet=st.characters() | st.sampled_from(FILLERS + "\u200d\ufe0f\x1b\n")))
+@example(HOSTILE)
+@example("adm\u200din\ufe0f")
+def test_whatever_is_written_can_be_seen(module: Any, text: str) -> None:
+    for shown in (module.visible(text.replace("\t", "")), module.inline(text)):
+        joined = [
+            each for each in hidden(shown) if each not in ("0x200c", "0x200d", *map(hex, range(0x600, 0x606)))
+        ]
+        kept = {"0x6dd", "0x70f", "0x890", "0x891", "0x8e2", "0x110bd", "0x110cd"}
+        assert set(joined) <= kept
+    assert module.visible(text).count("\n") == text.count("\n")
+    assert "\n" not in module.inline(text)
+
+
+@pytest.mark.parametrize("module", [_visible, mock_server.visible])
+@pytest.mark.parametrize(
+    "text",
+    ["Zoë Müller", "👩‍🚒 crew", "❤️", "1️⃣", "می‌خواهم", "क्‍ष", "日本語", "a  b", "Ω≈ç"],
+)
+def test_what_scripts_and_emoji_need_stays(module: Any, text: str) -> None:
+    assert module.visible(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31m", "\\x1b[31m"),
+        ("ab\u202etrap", "ab\\u202etrap"),
+        ("ad\u200dmin", "ad\\u200dmin"),
+        ("x\ufe00", "x\\ufe00"),
+        ("\U000e0041", "\\U000e0041"),
+        ("\u3164", "\\u3164"),
+    ],
+)
+def test_what_would_hide_is_written_out(text: str, shown: str) -> None:
+    assert (_visible.visible(text), mock_server.visible.visible(text)) == (shown, shown)
+
+
+def hostile_plan() -> Any:
+    plan = planned(Organisation([row(1), row(2)]))
+    users = tuple(
+        evolve(user, name=HOSTILE + BREAK, email=HOSTILE + BREAK, state=ProgressState.COMPLETED)
+        for user in plan.users
+    )
+    course = evolve(plan.courses[0], title=HOSTILE + BREAK, status=HOSTILE + BREAK)
+    return evolve(plan, users=users, courses=(course,), warnings=(HOSTILE + BREAK,), selection=HOSTILE)
+
+
+def shown() -> list[Any]:
+    plan = hostile_plan()
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    outcome = UserOutcome(COURSE, plan.users[0].user_id, Outcome.FAILED, HOSTILE + BREAK)
+    report = ResetReport(
+        plan,
+        "me",
+        (outcome, *(UserOutcome(u.course_id, u.user_id, Outcome.RESET) for u in plan.users[1:])),
+        (HOSTILE + BREAK,),
+        now,
+        now,
+        HOSTILE + BREAK,
+        HOSTILE,
+        (HOSTILE,),
+    )
+    approver = Approver("u" + HOSTILE, HOSTILE, "o" + HOSTILE)
+    approval = Approval(plan.digest, plan.phrase + HOSTILE, approver, now, "procedural")
+    error = TrainingError(HOSTILE, status=400, reason="R", request_id=HOSTILE + BREAK)
+    person = _codec.structure_value(
+        {**row(1), "user_first_name": HOSTILE, "course_title": HOSTILE}, ProgressRow
+    )
+    due = who_is_due([person], FromCompletion(days=1), on=now.date(), zone="UTC")
+    return [
+        plan,
+        *plan.users,
+        report,
+        *report.users,
+        approval,
+        error,
+        due,
+        PackFinding(FindingKind.EXTRA, HOSTILE, HOSTILE),
+        LogFinding(HOSTILE, 1),
+    ]
+
+
+@pytest.mark.parametrize("number", range(len(shown())))
+def test_no_text_of_a_value_hides_anything(number: int) -> None:
+    value = shown()[number]
+    assert hidden(str(value)) == []
+    assert set(hidden(repr(value))) <= set(map(hex, map(ord, FILLERS)))  # Python shows those in a repr
+    if hasattr(value, "_repr_html_"):
+        assert hidden(value._repr_html_()) == []
+
+
+def test_nobody_forges_a_line_of_a_plan_or_a_report() -> None:
+    for value in shown():
+        forged = [line for line in str(value).splitlines() if line.startswith("  - Ann Other")]
+        assert forged == [], value
+
+
+# --- what a server says ----------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_cleaned_where_it_comes_in() -> None:
+    details = [{"reason": "SOME_REASON", "metadata": {HOSTILE: HOSTILE}}]
+    body = json.dumps({"message": HOSTILE + BREAK, "details": details}).encode()
+    response = Response(400, (("content-type", "application/json"),), body)
+    error = _send.status_error(Request("GET", "/training/v1/courses"), response)
+    assert isinstance(error, BadRequestError)
+    assert hidden(error.message + "".join(map("".join, error.info.metadata))) == []
+    assert "\n" not in error.message
+
+
+def test_a_page_in_the_place_of_json_is_named_without_escapes() -> None:
+    response = Response(200, (("content-type", f"text/html{HOSTILE}"),), b"<html>")
+    with pytest.raises(DecodingError) as caught:
+        _codec.loads(response)
+    assert hidden(caught.value.message) == []
+
+
+def test_the_kit_shows_what_came_without_escapes() -> None:
+    finding = RuleFinding("R01-x", "R01", "says", "article", BROKEN, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+    report = Report("https://x.test", (finding,), HOSTILE, HOSTILE, (HOSTILE,))
+    assert hidden(table.as_table(report)) == []
+    assert table.as_json(report).isascii()
+
+
+def test_a_comparison_and_a_rehearsal_show_what_came_without_escapes() -> None:
+    found = Comparison(
+        asked=("op",), findings=(Finding(Grade.ERROR, HOSTILE, HOSTILE + BREAK, HOSTILE + BREAK),)
+    )
+    assert hidden(compared(found)) == []
+    assert len(compared(found).splitlines()) == 2
+    mock = MockTraining.generate(users=2, courses=1)
+    before = mock.state()
+    (course_id,) = mock.world.main.courses
+    mock.world.main.courses[course_id] = evolve(mock.world.main.courses[course_id], title=HOSTILE + BREAK)
+    told = mock_server.visible.visible(story(mock, before, Ending(0, "done")))
+    assert hidden(told) == []
+    assert not any(line.startswith("  - Ann Other") for line in told.splitlines())
+
+
+@pytest.mark.parametrize(
+    "setting", ["from training_sdk._visible import show_logs", "from mock_server.visible import show_logs"]
+)
+def test_what_is_logged_to_standard_error_is_cleaned(setting: str) -> None:
+    script = f"import logging\n{setting}\nshow_logs()\nlogging.getLogger('any').warning('%s', {HOSTILE!r})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert b"\\x1b[2J" in done.stderr
+    assert hidden(done.stderr.decode()) == []
+
+
+def test_the_command_line_cleans_what_is_logged() -> None:
+    from training_sdk.cli.output import prepare_streams
+
+    prepare_streams()
+    assert logging.lastResort is not None
+    record = logging.LogRecord("x", logging.WARNING, "x", 1, HOSTILE, (), None)
+    assert hidden(logging.lastResort.format(record)) == []
