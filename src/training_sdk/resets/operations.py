@@ -245,11 +245,11 @@ class Resets(Bound[D]):
         """Read progress and analytics until they show what a reset did, and send no reset.
 
         ``report`` is that of ``apply`` or ``resume``, or the digest of a plan applied on this machine. Whoever was
-        reset, or may have been, ends as verified (seen at 0 %), contradicted (still recorded 2 h 15 min later, or begun
-        or completed again since) or pending. It ends when nobody is pending of whom looking again could tell more, or
-        after ``deadline``. ``every`` is the first wait; later ones are up to six times as long. Of at most ``lessons``
-        people, spread over the plan, the lessons are read as well as the feed. One line goes to the audit log;
-        people whose fate the journal does not know stay so, until ``resume``.
+        reset, or may have been, ends as verified (seen at 0 %, or begun or completed again since), contradicted (the
+        old progress is still recorded 2 h 15 min later) or pending. It ends when nobody is pending of whom looking
+        again could tell more, or after ``deadline``. ``every`` is the first wait; later ones are up to six times as
+        long. Of at most ``lessons`` people, spread over the plan, the lessons are read as well as the feed. One line
+        goes to the audit log; people whose fate the journal does not know stay so, until ``resume``.
 
         Raises InvalidArgumentError if nobody was reset or there is no such report, PlanMismatchError on another server
         or in another organisation, ClockError.

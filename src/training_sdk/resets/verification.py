@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,6 +10,7 @@ from attrs import frozen
 
 from training_sdk._visible import visible
 from training_sdk.errors import IncompleteResetError
+from training_sdk.models.analytics import LessonProgress
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets.plan import PlannedReset
@@ -23,13 +24,13 @@ class Seen(StrEnum):
     PENDING = "pending"
     """Nothing yet that would tell."""
     VERIFIED = "verified"
-    """They were seen at 0 %."""
+    """They were seen at 0 %, or have begun or completed the course again since; then the code says so."""
     CONTRADICTED = "contradicted"
-    """Something is recorded of them; the code says whether it is the old progress or new."""
+    """The old progress is still recorded."""
 
 
 class SeenCode(StrEnum):
-    """Why somebody is not verified, for programs."""
+    """Why somebody is not verified, or what they have done since the reset, for programs."""
 
     NOT_SEEN_YET = "NOT_SEEN_YET"
     """They stand as before, and a live service may still be showing the past."""
@@ -70,7 +71,7 @@ class PersonSeen:
     @property
     def took_effect(self) -> bool:
         """Whether the reset was seen to have happened, whatever they have done since."""
-        return self.state is Seen.VERIFIED or self.code in (SeenCode.BEGUN_AGAIN, SeenCode.COMPLETE_AGAIN)
+        return self.state is Seen.VERIFIED
 
 
 @frozen
@@ -92,8 +93,13 @@ class Verification:
         return {state: sum(one.state is state for one in self.people) for state in Seen}
 
     @property
+    def retrained(self) -> tuple[PersonSeen, ...]:
+        """The people who are verified because they have begun or completed the course again since the reset."""
+        return tuple(one for one in self.people if one.state is Seen.VERIFIED and one.code is not None)
+
+    @property
     def is_verified(self) -> bool:
-        """Whether everyone was seen at 0 %."""
+        """Whether everyone was seen at 0 %, or has begun or completed the course again since."""
         return all(one.state is Seen.VERIFIED for one in self.people)
 
     @property
@@ -102,7 +108,7 @@ class Verification:
         return self.report.counts[Outcome.UNKNOWN]
 
     def raise_for_unverified(self) -> None:
-        """Raise IncompleteResetError, carrying the report, unless everyone was seen at 0 %."""
+        """Raise IncompleteResetError, carrying the report, unless everyone is verified."""
         if not self.is_verified:
             left = len(self.people) - self.counts[Seen.VERIFIED]
             raise IncompleteResetError(
@@ -113,7 +119,10 @@ class Verification:
 
     def __str__(self) -> str:
         said = ", ".join(f"{number} {state}" for state, number in self.counts.items() if number)
-        lines = [f"{shown(courses(self.report.plan.courses))}: {said}"]
+        since = ", ".join(f"{number} {what}" for what, number in self._since.items() if number)
+        lines = [
+            f"{shown(courses(self.report.plan.courses))}: {said}{f' (trained again since: {since})' if since else ''}"
+        ]
         names = {user.key: shown(user.name) or user.user_id for user in self.report.plan.users}
         others = [one for one in self.people if one.state is not Seen.VERIFIED]
         lines += [
@@ -128,24 +137,59 @@ class Verification:
             )
         return visible("\n".join(lines))
 
+    @property
+    def _since(self) -> Mapping[str, int]:
+        codes = [one.code for one in self.retrained]
+        return {
+            "begun": codes.count(SeenCode.BEGUN_AGAIN),
+            "completed": codes.count(SeenCode.COMPLETE_AGAIN),
+        }
+
     def __repr__(self) -> str:
         return f"<Verification: {str(self).splitlines()[0]}>"
 
 
 def judge(
-    planned: PlannedReset, row: ProgressRow | None, *, reset_at: datetime, is_settled: bool
+    planned: PlannedReset,
+    row: ProgressRow | None,
+    *,
+    reset_at: datetime,
+    is_settled: bool,
+    reference_server: bool,
 ) -> tuple[Seen, SeenCode | None]:
     """What a row of the feed says of somebody who was to be reset at a time, and who stood so when it was planned.
 
-    Only a reset takes away when somebody opened a course, so one that was opened later was reset in between.
+    People have trained again since the reset if the course was opened later and something of before is gone. On the
+    reference server opening later is enough: there only a reset takes away when a course was first opened.
     """
     if row is None:
         return Seen.PENDING, SeenCode.NOT_SHOWN
     if not row.has_recorded_progress:
         return Seen.VERIFIED, None
-    if row.opened_at is not None and row.opened_at > (planned.opened_at or reset_at):
-        return Seen.CONTRADICTED, SeenCode.COMPLETE_AGAIN if row.completed_at else SeenCode.BEGUN_AGAIN
+    is_later = row.opened_at is not None and row.opened_at > (planned.opened_at or reset_at)
+    if is_later and _is_gone(planned, row, reference_server=reference_server):
+        return Seen.VERIFIED, SeenCode.COMPLETE_AGAIN if row.completed_at else SeenCode.BEGUN_AGAIN
     return settled(SeenCode.NOT_SEEN_YET, is_settled=is_settled)
+
+
+def _is_gone(planned: PlannedReset, row: ProgressRow, *, reference_server: bool) -> bool:
+    """Whether the progress of before is gone: the completion, or for people who had none, lessons or percent."""
+    if planned.completed_at is not None:
+        return row.completed_at != planned.completed_at
+    fewer = row.completed_lessons < planned.completed_lessons or row.progress_percent < planned.percent
+    return fewer or reference_server
+
+
+def judge_lessons(
+    lessons: Sequence[LessonProgress], *, reset_at: datetime, is_settled: bool
+) -> tuple[Seen, SeenCode | None]:
+    """What the lessons say of somebody whom the feed shows at 0 %: lessons begun after the reset are no old ones."""
+    recorded = [lesson for lesson in lessons if lesson.completed or lesson.percentage_completed]
+    if not recorded:
+        return Seen.VERIFIED, None
+    if all(lesson.opened_date_time and lesson.opened_date_time > reset_at for lesson in recorded):
+        return Seen.VERIFIED, SeenCode.BEGUN_AGAIN
+    return settled(SeenCode.LESSONS_RECORDED, is_settled=is_settled)
 
 
 def settled(code: SeenCode, *, is_settled: bool) -> tuple[Seen, SeenCode]:

@@ -22,7 +22,7 @@ from training_sdk.resets.planning import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.sending import Progress
-from training_sdk.resets.verification import PersonSeen, Seen, SeenCode, Verification, judge, settled
+from training_sdk.resets.verification import PersonSeen, Seen, SeenCode, Verification, judge, judge_lessons
 from training_sdk.resets.waves import wait_until
 from training_sdk.resources.analytics import lessons_of_user
 
@@ -140,8 +140,14 @@ class Verifying:
         is_settled = now.utc >= self._settled_at
         for user in people:
             row = rows.get(user.user_id)
-            state, code = judge(user, row, reset_at=self.report.started_at, is_settled=is_settled)
-            if state is Seen.VERIFIED and user.key in sample:
+            state, code = judge(
+                user,
+                row,
+                reset_at=self.report.started_at,
+                is_settled=is_settled,
+                reference_server=self.here.reference_server,
+            )
+            if state is Seen.VERIFIED and code is None and user.key in sample:
                 state, code = yield from self._look_at_lessons(user, is_settled=is_settled)
             self.seen[user.key] = PersonSeen(course_id, user.user_id, state, code, now.utc)
 
@@ -150,10 +156,9 @@ class Verifying:
             lessons = yield from lessons_of_user(self.calls, user.user_id, user.course_id).gather()
         except NotFoundError:
             return Seen.PENDING, SeenCode.NOT_SHOWN
-        if any(lesson.completed or lesson.percentage_completed for lesson in lessons):
-            return settled(SeenCode.LESSONS_RECORDED, is_settled=is_settled)
-        self.lessons_read += 1
-        return Seen.VERIFIED, None
+        state, code = judge_lessons(lessons, reset_at=self.report.started_at, is_settled=is_settled)
+        self.lessons_read += state is Seen.VERIFIED
+        return state, code
 
     def _sample(self) -> frozenset[Key]:
         """Of whom the lessons are read: of everyone, or of some, spread evenly over the plan."""

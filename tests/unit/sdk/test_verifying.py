@@ -39,8 +39,12 @@ class Feed(Organisation):
     """An organisation whose lessons may lag behind its feed."""
 
     lessons_late = False
+    lesson: dict[str, object] | None = None
 
     def _lessons(self, request: Request) -> Response:
+        if self.lesson is not None:
+            items = [{"courseId": self.course, "lessonId": "l", **self.lesson}]
+            return answer({"totalCount": 1, "items": items})
         if self.lessons_late:
             return answer(
                 {"totalCount": 1, "items": [{"courseId": self.course, "lessonId": "l", "completed": True}]}
@@ -145,7 +149,72 @@ def test_whoever_began_again_during_the_wait_is_told_from_whoever_was_not_reset(
     again = {"opened_at": AGAIN, "completed_at": completed_at}
     found, _ = verify(feed, report, (H, lambda: feed.rows[0].update(again)))
     (one,) = found.people
-    assert (one.state, one.code, one.took_effect) == (Seen.CONTRADICTED, code, True)
+    assert (one.state, one.code, one.took_effect) == (Seen.VERIFIED, code, True)
+    assert (found.is_verified, found.retrained, found.lessons_read) == (True, (one,), 0)
+    found.raise_for_unverified()
+    what = "completed" if completed_at else "begun"
+    assert str(found) == f'"Forklift basics": 1 verified (trained again since: 1 {what})'
+
+
+@pytest.mark.parametrize("reference", [True, False])
+@pytest.mark.parametrize("lessons", [0, 1000])
+def test_somebody_who_retrains_at_once_is_verified_though_the_feed_is_late(
+    reference: bool, lessons: int
+) -> None:
+    feed, report = a_reset_of(3)
+    feed.reference = reference
+    report = evolve(
+        report, plan=evolve(report.plan, origin=evolve(report.plan.origin, reference_server=reference))
+    )
+    again = {"opened_at": AGAIN, "completed_at": AGAIN}  # before the first look at what the reset did
+    found, driver = verify(
+        feed, report, (2 * H, lambda: feed.rows[0].update(again)), (2 * H, clear(feed, 1, 2)), lessons=lessons
+    )
+    assert (found.is_verified, [one.code for one in found.retrained]) == (True, [SeenCode.COMPLETE_AGAIN])
+    assert resets(driver) == []
+
+
+def test_lessons_that_were_begun_after_the_reset_are_not_the_old_ones() -> None:
+    feed, report = a_reset_of(1)
+    clear(feed, 0)()
+    for opened, state, code in (
+        (AGAIN, Seen.VERIFIED, SeenCode.BEGUN_AGAIN),
+        ("2026-02-01T08:00:00Z", Seen.CONTRADICTED, SeenCode.LESSONS_RECORDED),
+        (None, Seen.CONTRADICTED, SeenCode.LESSONS_RECORDED),
+    ):
+        feed.lesson = {"percentageCompleted": 50.0, "openedDateTime": opened}
+        found, _ = verify(feed, report)
+        assert [(one.state, one.code) for one in found.people] == [(state, code)]
+
+
+MIDWAY = {"completed_at": "", "progress_percent": 50.0, "completed_lessons": 2}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "live", "reference"),
+    [
+        ({}, {"opened_at": AGAIN}, SeenCode.STILL_RECORDED, SeenCode.STILL_RECORDED),
+        (MIDWAY, {"opened_at": AGAIN}, SeenCode.STILL_RECORDED, SeenCode.BEGUN_AGAIN),
+        (
+            MIDWAY,
+            {"opened_at": AGAIN, "progress_percent": 60.0},
+            SeenCode.STILL_RECORDED,
+            SeenCode.BEGUN_AGAIN,
+        ),
+        (MIDWAY, {"opened_at": AGAIN, "progress_percent": 20.0}, SeenCode.BEGUN_AGAIN, SeenCode.BEGUN_AGAIN),
+        (MIDWAY, {"opened_at": AGAIN, "completed_lessons": 1}, SeenCode.BEGUN_AGAIN, SeenCode.BEGUN_AGAIN),
+        (MIDWAY, {"progress_percent": 20.0}, SeenCode.STILL_RECORDED, SeenCode.STILL_RECORDED),
+    ],
+)
+def test_opening_a_course_later_is_no_reset_while_nothing_of_before_is_gone(
+    before: dict[str, object], now: dict[str, object], live: SeenCode, reference: SeenCode
+) -> None:
+    for is_reference, code in ((False, live), (True, reference)):
+        feed = Feed([row(0, **before)], reference=is_reference)
+        report = report_on(planned(feed))
+        feed.rows[0].update(now)
+        (one,) = verify(feed, report)[0].people
+        assert (one.code, one.took_effect) == (code, code is SeenCode.BEGUN_AGAIN)
 
 
 def test_whoever_went_on_before_the_reset_arrived_is_no_proof_of_it() -> None:

@@ -33,7 +33,8 @@ DEADLINE, EVERY = "3h", "5m"
 def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -> ExitCode:
     """Wait until progress and analytics show what a reset did. Resets nobody, not even again.
 
-    A live service shows it up to 2 h later. Ends with 0 once everyone was seen at 0 %.
+    A live service shows it up to 2 h later. Ends with 0 once everyone was seen at 0 %, or has
+    begun or completed the course again since.
     """
     report = find_report(session.state(), plan)
     client = session.client()
@@ -44,6 +45,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
             "plan_digest": report.plan.digest,
             "verified": seen.is_verified,
             "counts": plain(seen.counts),
+            "retrained": len(seen.retrained),
             "unknown": report.counts[Outcome.UNKNOWN],
             "lessons_read": seen.lessons_read,
             "people": plain(seen.people),

@@ -134,6 +134,27 @@ def test_who_is_due_is_planned_without_those_on_hold_and_nobody_is_due_twice(
     assert "line 2" in wrong[1]["error"]["message"]
 
 
+def test_people_who_train_again_at_once_do_not_contradict_their_reset(run: Run, mock: MockTraining) -> None:
+    records = mock.world.main.progress[COURSE].records.items()
+    midway = [user_id for user_id, one in records if one.opened_at and not one.completed_at][:2]
+    people = [word for one in (SIOBHAN, *midway) for word in ("--user", one)]
+    _, planned = run("plan", "--course", COURSE, *people, "--save", "plan.json")
+    assert run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])[0] == 0
+    siobhan = next(one["user_id"] for one in planned["plan"]["users"] if one["email"] == SIOBHAN)
+    mock.clock.advance(timedelta(minutes=1))
+    for again in (siobhan, midway[0]):
+        mock.world.complete_course(COURSE, again)
+    mock.world.open(COURSE, midway[1])
+    code, seen = run("verify", "plan.json")
+    assert (code, seen["verified"], seen["retrained"]) == (0, True, 3)
+    assert {one["state"] for one in seen["people"]} == {"verified"}
+    assert sorted(one["code"] for one in seen["people"]) == [
+        "BEGUN_AGAIN",
+        "COMPLETE_AGAIN",
+        "COMPLETE_AGAIN",
+    ]
+
+
 def test_a_profile_that_cannot_write_resets_nobody(run: Run, mock: MockTraining, tmp_path: Path) -> None:
     profiles = tmp_path / "profiles.toml"
     profiles.write_text("default = 'a'\n[profiles.a]\nread_only = true\n")
