@@ -38,6 +38,7 @@ from training_sdk._flow import (
     new_request_id,
 )
 from training_sdk._pace import fingerprint
+from training_sdk._request_ids import request_id_of
 from training_sdk._urls import BaseUrl, is_loopback
 from training_sdk._version import __version__
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError
@@ -171,7 +172,8 @@ def _response(answer: httpx.Response, body: bytes, prepared: httpx.Request) -> R
         body = body.replace(token.encode(), b"***")
         headers = tuple((name, value.replace(token, "***")) for name, value in headers)
     response = Response(answer.status_code, headers, body)
-    return evolve(response, request_id=response.header("x-request-id") or prepared.headers["x-request-id"])
+    given, sent = response.header("x-request-id"), prepared.headers["x-request-id"]
+    return evolve(response, request_id=request_id_of(given, sent, token))
 
 
 def _own_answer(problem: BaseException, prepared: httpx.Request) -> httpx.Response:

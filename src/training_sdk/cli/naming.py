@@ -14,6 +14,7 @@ import click
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, NotFoundError
 from training_sdk.models.courses import Course
+from training_sdk.records.tokens import refuse_typed
 from training_sdk.resets.people import Named, People
 from training_sdk.resets.selecting import Where
 from training_sdk.resets.wording import shown
@@ -30,6 +31,12 @@ def a_moment(value: str) -> date:
         raise click.BadParameter(
             f"{value!r} is no date ({error}); write 2026-12-31, or 2026-12-31T09:00:00+01:00"
         ) from None
+
+
+def no_secret(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuse a text for the audit log that looks like a token, before anything is opened."""
+    refuse_typed(**{option.opts[0]: value})
+    return value
 
 
 def _with_zone(moment: datetime) -> datetime:

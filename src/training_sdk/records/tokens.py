@@ -17,19 +17,55 @@ _SHAPES = re.compile(
     r"|(?<![\w-])(?>[\w-]*?\beyJ)[\w-]{8,}\.[\w-]{8,}\.",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"[^\s\"'`<>(),;]{8,}")
+_WORDS = (re.compile(r"[^\s\"'`<>(),;]{8,}"), re.compile(r"[\w.~-]{8,}"))
+"""A token as it stands in a sentence, and behind a name and a sign, as in ``token=…`` or ``…/x?key=…``."""
+
+REDACTED = "[looks like a secret, not stored]"
+
+
+def looks_secret(text: str, known: str | None = None) -> bool:
+    """Whether a text looks like a token, or holds the one with the ``known`` fingerprint."""
+    return bool(_SHAPES.search(text)) or (known is not None and _holds(text, known))
+
+
+def _holds(text: str, known: str) -> bool:
+    words = (word for pattern in _WORDS for word in pattern.findall(text))
+    spelt = (one for word in words if word.isascii() for one in {word, word.strip(".!?:~-")})
+    return any(fingerprint(one) == known for one in spelt)
+
+
+def redacted(facts: Any, known: str | None) -> Any:
+    """Return facts that come from a server, with every text in them that looks like a secret replaced.
+
+    A server must not be able to stop a record from being written, so such facts are not refused.
+    """
+    if isinstance(facts, str):
+        return REDACTED if looks_secret(facts, known) else facts
+    if isinstance(facts, Mapping):
+        return {
+            redacted(str(key), known): REDACTED
+            if isinstance(item, str) and _NAMES.fullmatch(str(key))
+            else redacted(item, known)
+            for key, item in facts.items()
+        }
+    if isinstance(facts, list | tuple):
+        return [redacted(item, known) for item in facts]
+    return facts
+
+
+def refuse_typed(known: str | None = None, **typed: str | None) -> None:
+    """Raise InvalidArgumentError, before anything is opened, where what a person typed looks like a token."""
+    refuse_tokens({name: text for name, text in typed.items() if text is not None}, known)
 
 
 def refuse_tokens(facts: Mapping[str, Any], known: str | None) -> None:
     """Raise InvalidArgumentError if anything in it looks like a token, or is the one with the ``known`` fingerprint."""
     for path, value in _texts(facts, ""):
         named = _NAMES.fullmatch(path.rpartition(".")[2])
-        is_known = known is not None and any(
-            fingerprint(word) == known for word in _WORD.findall(value) if word.isascii()
-        )
-        if named or is_known or _SHAPES.search(value):
+        if named or looks_secret(value, known):
             raise InvalidArgumentError(
-                f"{path} looks like a token or a password, and none is ever kept. Leave it out; nothing was written"
+                f"{path} looks like a token or a password, and neither is ever stored. Nothing was sent or written. "
+                "Leave it out"
             )
 
 

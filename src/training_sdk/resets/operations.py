@@ -16,6 +16,7 @@ from training_sdk._pages import Calls
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.recertification.due import Due
 from training_sdk.records.state import StateDirectory
+from training_sdk.records.tokens import refuse_typed
 from training_sdk.resets.applying import apply_plan
 from training_sdk.resets.approval import Approval
 from training_sdk.resets.confirming import check_confirmation, check_safeguards
@@ -182,6 +183,7 @@ class Resets(Bound[D]):
         check_confirmation(plan, confirm, server_side=chosen)
         check_safeguards(plan, self._safeguards)
         self._calls.refuse_to_write("resets.apply")
+        refuse_typed(self._known, reason=reason, ticket=ticket)
         order = Order(
             plan,
             self._format,
@@ -320,6 +322,7 @@ class Resets(Bound[D]):
         check_phrase(plan, confirm, self._format)
         check_safeguards(plan.reset, self._safeguards)
         self._calls.refuse_to_write("resets.prove_format")
+        refuse_typed(self._known, reason=reason, ticket=ticket)
         order = Order(
             plan.reset,
             self._format,
@@ -358,9 +361,13 @@ class Resets(Bound[D]):
         return None if state is None else find_proof(state, ground)
 
     def _recorder(self, *, resuming: bool = False) -> Recorder:
+        return Recorder(self._state_dir, self._known, self._safeguards.evidence_lifetime, resuming)
+
+    @property
+    def _known(self) -> str | None:
+        """The fingerprint of the token; None where a function gives it."""
         token = self._driver.connection.token
-        known = fingerprint(token) if isinstance(token, str) else None
-        return Recorder(self._state_dir, known, self._safeguards.evidence_lifetime, resuming)
+        return fingerprint(token) if isinstance(token, str) else None
 
 
 def _hooks(stop: object, on_progress: object) -> dict[str, Any]:

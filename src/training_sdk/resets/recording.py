@@ -25,6 +25,7 @@ from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Res
 from training_sdk.records.folding import JournalState
 from training_sdk.records.journal import Journal
 from training_sdk.records.state import StateDirectory
+from training_sdk.records.tokens import redacted
 from training_sdk.resets import planfile, reportfile
 from training_sdk.resets.approval import Approved
 from training_sdk.resets.keeping import Keeper
@@ -271,6 +272,8 @@ class Recorder(Keeper):
             "approval": None if self._approved is None else _said(self._approved),
             **facts,
         }
+        # A server's ids must not stop the end from being written; reason and ticket were refused before.
+        said = redacted(said, self.fingerprint)
         return Act(lambda: self._audit_log.append(event, at=at, **said), f"audit log: {event}")
 
 

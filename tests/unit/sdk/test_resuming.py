@@ -440,3 +440,34 @@ def test_a_report_that_cannot_be_read_is_named_in_the_plan_and_stops_no_planning
     assert any(plans[0].digest in warning and "report.json" in warning for warning in again.warnings)
     with pytest.raises(RecordsDamagedError, match=plans[0].digest):
         last_resets(state, plans[0].origin)
+
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJl"
+
+
+def test_ids_that_look_like_secrets_do_not_stop_the_end_from_being_written(tmp_path: Path) -> None:
+    """Also where another driver hands them on as they came, and where the organisation itself has such an id."""
+    here = bench(tmp_path)
+    here.organisation.organisation_id = JWT
+    plan = here.plan(0, 1)
+
+    def reply(request: Request) -> Response:
+        return evolve(here.organisation.reset(request), request_id=JWT)
+
+    here.organisation.on_reset = reply
+    assert here.apply(plan).requests == (JWT,)
+    assert isinstance(here.events(plan)[-1], Closed)
+    assert here.lines()[-1] == "reset ended"
+    assert JWT.encode() not in (here.state / "audit.jsonl").read_bytes()
+
+
+def test_a_journal_of_an_older_version_with_a_token_in_its_reason_can_be_brought_to_its_end(
+    tmp_path: Path,
+) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0, 1)
+    here.lose(plan, arrives=True, reason=f"with {JWT}", ticket="T-1")
+    assert here.resume(plan).is_complete
+    assert isinstance(here.events(plan)[-1], Closed)
+    entry = AuditLog(here.state / "audit.jsonl").entries()[-1]
+    assert (entry["event"], entry["ticket"], JWT in str(entry)) == ("reset ended", "T-1", False)

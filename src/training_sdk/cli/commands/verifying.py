@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.commands.planning import FILE
+from training_sdk.cli.commands.planning import FILE, options
 from training_sdk.cli.commands.reporting import find_report
-from training_sdk.cli.commands.resetting import a_duration, telling
+from training_sdk.cli.commands.resetting import WHY, a_duration, telling
 from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import plain
 from training_sdk.cli.naming import course_ids
@@ -61,8 +61,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
 @click.option(
     "--server-side", is_flag=True, help="Prove the one call for everyone instead, on everyone there."
 )
-@click.option("--reason", required=True, metavar="TEXT", help="Why, for the audit log.")
-@click.option("--ticket", metavar="TEXT", help="Where it was decided.")
+@options(WHY)
 @click.option(
     "--confirm", metavar="PHRASE", help="The phrase of a proof that has begun; asked for on a terminal."
 )

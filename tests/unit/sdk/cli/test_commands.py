@@ -84,6 +84,28 @@ def test_packs_lose_their_names_and_then_go_after_their_own_phrase(
     assert "evidence purged" in events
 
 
+SECRET = "scapi_" + "s3cr3t" * 6
+
+
+@pytest.mark.parametrize("option", ["--reason", "--ticket"])
+@pytest.mark.parametrize(
+    "command", [("apply", "plan.json"), ("prove", "--course", COURSE, "--person", SIOBHAN)]
+)
+def test_a_token_typed_for_the_audit_log_is_refused_before_anything_is_opened(
+    run: Run, tmp_path: Path, mock: MockTraining, command: tuple[str, ...], option: str
+) -> None:
+    _, planned = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    texts = {"--reason": "yearly", "--ticket": "T-1", option: f"with {SECRET}"}
+    calls = len(mock.calls)
+    typed = [part for pair in texts.items() for part in pair]
+    code, said = run(*command, *typed, "--confirm", planned["phrase"])
+    assert (code, said["error"]["class"]) == (ExitCode.USAGE, "InvalidArgumentError")
+    assert option in said["error"]["message"]
+    assert SECRET not in json.dumps(said)
+    assert len(mock.calls) == calls
+    assert not (tmp_path / "state").exists() or not any((tmp_path / "state" / "plans").glob("*"))
+
+
 def _age(monkeypatch: pytest.MonkeyPatch, *, days: int) -> None:
     """Let packs be older than they are."""
     parse = pack.parse_manifest

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from growth import assert_proportionate
+from training_sdk._pace import fingerprint
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.records.tokens import refuse_tokens
+from training_sdk.records.tokens import REDACTED, redacted, refuse_tokens, refuse_typed
 
 JWT = "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl"
 
@@ -40,3 +41,25 @@ def test_a_long_text_is_looked_through_in_proportion(text: Callable[[int], str])
             refuse_tokens({"reason": text(length)}, None)
 
     assert_proportionate(look)
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "it was {}.", "token={}", "https://x.example/?key={}&b=1", "--reason:{}"]
+)
+def test_the_token_in_use_is_found_wherever_it_stands(text: str) -> None:
+    token = "k7" * 20
+    with pytest.raises(InvalidArgumentError, match="ticket looks like a token") as caught:
+        refuse_typed(fingerprint(token), reason=None, ticket=text.format(token))
+    assert token not in str(caught.value)
+    refuse_typed(fingerprint(token), reason="the token of Ms Token", ticket=None)
+
+
+def test_what_a_server_says_is_redacted_and_everything_else_stays() -> None:
+    said = {"ids": ["a", JWT, {"password": "x", "n": 1}], "at": None, JWT: 2.5, "user": "scapi_" + "a" * 20}
+    assert redacted(said, None) == {
+        "ids": ["a", REDACTED, {"password": REDACTED, "n": 1}],
+        "at": None,
+        REDACTED: 2.5,
+        "user": REDACTED,
+    }
+    refuse_tokens(redacted({name: said[name] for name in ("at", "user", JWT)}, None), None)
