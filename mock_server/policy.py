@@ -8,7 +8,7 @@ from typing import Any, Literal
 from attrs import Attribute, field, fields, frozen
 
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "everyone_permission": ("Platform management: Users", "Training: Administration"),
+    "everyone_permission": ("Platform management: Users", "Training: Administration", "both"),
     "eligibility": ("recorded", "completed"),
     "old_certificate": ("hidden", "kept"),
     "late_writes": ("refused", "accepted"),
@@ -16,6 +16,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "rate_limits": ("off", "published", "silent"),
     "plays": ("reference", "live", "treacherous"),
     "requests": ("strict", "lenient"),
+    "absent": ("kept", "cleared"),
+    "unpublished_notifications": ("none", "sent"),
 }
 _LARGEST_RESET = 1_000_000
 _LONGEST_LAG = 7200
@@ -44,10 +46,10 @@ def _a_lag(_: object, attribute: Attribute[int], value: int) -> None:
 class Policy:
     """How this world decides where the sources are silent or disagree. ValueError for a value not listed."""
 
-    everyone_permission: Literal["Platform management: Users", "Training: Administration"] = field(
+    everyone_permission: Literal["Platform management: Users", "Training: Administration", "both"] = field(
         default="Platform management: Users", validator=_one_of_its_choices
     )
-    """R02: the permission that a reset of everyone in a course needs."""
+    """R02: the permission that a reset of everyone in a course needs, or both of them."""
     eligibility: Literal["recorded", "completed"] = field(default="recorded", validator=_one_of_its_choices)
     """R09: whether any recorded progress is reset, or only completions (the API reference's wording)."""
     old_certificate: Literal["hidden", "kept"] = field(default="hidden", validator=_one_of_its_choices)
@@ -70,6 +72,10 @@ class Policy:
     """Itself, or a live one without mark, confirmation, preview; a treacherous one resets all, whoever is listed."""
     requests: Literal["strict", "lenient"] = field(default="strict", validator=_one_of_its_choices)
     """Lenient: unknown fields and parameters, other content types, no User-Agent; never what a reset names (R07)."""
+    absent: Literal["kept", "cleared"] = field(default="kept", validator=_one_of_its_choices)
+    """R10: progress of users who are not assigned when a course is reset: it returns with them, or is cleared."""
+    unpublished_notifications: Literal["none", "sent"] = field(default="none", validator=_one_of_its_choices)
+    """R18: whether a reset in a course that learners cannot open (draft, archived) sends "course assigned"."""
 
     @property
     def is_reference(self) -> bool:

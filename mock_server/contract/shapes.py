@@ -247,6 +247,17 @@ _ROWS: dict[str, Schema] = {
             "usersToReset": whole("What the confirmation has to state."),
             "users": answer("A", {state: whole() for state in _STATES}),
             "cleared": answer("A", {name: whole() for name in _CLEARED}),
+            "absent": answer(
+                "A",
+                {
+                    "kept": whole(
+                        "Users in the scope, not assigned now, whose progress reappears when they return."
+                    ),
+                    "cleared": whole(
+                        "Such users whose progress the reset clears as well. Not in usersToReset."
+                    ),
+                },
+            ),
             "notifications": whole("Notifications that would go out."),
         },
     ),

@@ -6,7 +6,7 @@ from collections import Counter
 
 from mock_server.operations.call import Call
 from mock_server.rules import audit, confirmation, idempotency, notifications, reset, scope, webhooks
-from mock_server.rules.eligibility import eligible
+from mock_server.rules.eligibility import absent, eligible
 from mock_server.rules.scope import Scope
 from mock_server.wire import answers
 from mock_server.wire.message import Response
@@ -33,16 +33,18 @@ def reset_progress(call: Call) -> Response:
     if kept is not None:
         audit.done(world, call.token, call.request_id, asked, (), "replayed")
         return answers.raw_ok(kept)
-    user_ids = eligible(world.policy, organisation.progress[course.id], asked.user_ids)
+    progress = organisation.progress[course.id]
+    user_ids = eligible(world.policy, progress, asked.user_ids)
+    absent_ids = absent(world.policy, progress, asked.user_ids) if world.policy.absent == "cleared" else []
     if is_confirmed:
         confirmation.check(confirmed, course.title, len(user_ids))
     messages = webhooks.for_reset(world, call.actor, course, user_ids)
-    reset.reset(world, organisation, course, user_ids)
+    reset.reset(world, organisation, course, user_ids, absent_ids)
     webhooks.send(world, messages)
     answer = answers.ok({"usersUpdated": len(user_ids)})
     if key:
         world.keys.kept[slot] = (content, answer.body)
-    audit.done(world, call.token, call.request_id, asked, user_ids)
+    audit.done(world, call.token, call.request_id, asked, user_ids, absent_ids=absent_ids)
     return answer
 
 
@@ -58,7 +60,10 @@ def preview_reset(call: Call) -> Response:
             "usersToReset": len(user_ids),
             "users": _states(call, course, asked),
             "cleared": _cleared(call, course, user_ids),
-            "notifications": len(notifications.recipients(call.organisation, user_ids)),
+            "absent": _absent(call, course, asked),
+            "notifications": len(
+                notifications.recipients(call.world.policy, call.organisation, course, user_ids)
+            ),
         }
     )
 
@@ -78,6 +83,13 @@ def _state(record: Record | None) -> str:
     if record is None or not record.is_recorded:
         return "notStarted"
     return "completed" if record.completed_at else "inProgress"
+
+
+def _absent(call: Call, course: Course, asked: Scope) -> Json:
+    """R10: how many in the scope are not assigned now and have progress, by what becomes of it."""
+    policy = call.world.policy
+    number = len(absent(policy, call.organisation.progress[course.id], asked.user_ids))
+    return {each: number if each == policy.absent else 0 for each in ("kept", "cleared")}
 
 
 def _cleared(call: Call, course: Course, user_ids: list[str]) -> Json:

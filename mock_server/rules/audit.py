@@ -36,7 +36,13 @@ class _AskedFor:
 
 
 def done(
-    world: World, token: Token, request_id: str, asked: Scope, user_ids: Sequence[str], outcome: str = "done"
+    world: World,
+    token: Token,
+    request_id: str,
+    asked: Scope,
+    user_ids: Sequence[str],
+    outcome: str = "done",
+    absent_ids: Sequence[str] = (),
 ) -> None:
     """Write down a reset that succeeded: for whom, all of them, and whose progress it cleared.
 
@@ -44,9 +50,8 @@ def done(
     """
     everyone = asked.user_ids is None
     listed = tuple(user_ids if asked.user_ids is None else dict.fromkeys(asked.user_ids))
-    _write(
-        world, token, request_id, _AskedFor(asked.course_id, everyone, listed), outcome, 200, tuple(user_ids)
-    )
+    meant = _AskedFor(asked.course_id, everyone, listed)
+    _write(world, token, request_id, meant, outcome, 200, tuple(user_ids), tuple(absent_ids))
 
 
 def refused(world: World, token: Token, request_id: str, asked: object, refusal: RefusedError) -> None:
@@ -62,6 +67,7 @@ def _write(
     outcome: str,
     status: int,
     reset_ids: tuple[str, ...] = (),
+    absent_ids: tuple[str, ...] = (),
     most: int | None = None,
 ) -> None:
     world.audit.append(
@@ -78,6 +84,7 @@ def _write(
             status=status,
             users_updated=len(reset_ids),
             reset_ids=reset_ids,
+            absent_ids=absent_ids,
         )
     )
 

@@ -1,4 +1,4 @@
-"""Whose progress a reset clears (R09)."""
+"""Whose progress a reset clears (R09, R10)."""
 
 from __future__ import annotations
 
@@ -20,3 +20,10 @@ def eligible(policy: Policy, progress: CourseProgress, user_ids: list[str] | Non
     """R09: of those listed (None: everyone assigned) the ones whose progress a reset clears, in order."""
     asked = progress.roster if user_ids is None else [user for user in user_ids if progress.has(user)]
     return [user for user in asked if counts(policy, progress.records.get(user))]
+
+
+def absent(policy: Policy, progress: CourseProgress, user_ids: list[str] | None) -> list[str]:
+    """R10: users in the scope who are not assigned now and have progress that reappears when they return."""
+    recorded = sorted(progress.records.keys() - set(progress.roster))
+    listed = recorded if user_ids is None else [user for user in user_ids if not progress.has(user)]
+    return [user for user in listed if counts(policy, progress.records.get(user))]

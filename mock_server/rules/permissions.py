@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
@@ -57,31 +58,47 @@ _COLUMNS = (Permission.USERS, Permission.TRAINING, Permission.TEAMS)
 def reach(actor: Actor, family: Family, policy: Policy) -> Reach:
     """How far somebody's rights reach in a family of operations."""
     if family is Family.RESET_EVERYONE:  # R02: the one right that is a policy
-        return Reach.ALL if policy.everyone_permission in actor.permissions else Reach.NONE
+        (needed,) = granting(family, policy)
+        return Reach.ALL if needed <= actor.permissions else Reach.NONE
     *columns, member = _TABLE[family]
     held = [far for permission, far in zip(_COLUMNS, columns, strict=True) if permission in actor.permissions]
     return max([*held, member])
 
 
-def granting(family: Family, policy: Policy) -> list[str]:
-    """The permissions any of which lets somebody in."""
+def granting(family: Family, policy: Policy) -> list[frozenset[Permission]]:
+    """The sets of permissions any of which lets somebody in."""
     if family is Family.RESET_EVERYONE:
-        return [policy.everyone_permission]
-    return [name for name, far in zip(_COLUMNS, _TABLE[family], strict=False) if far is not Reach.NONE]
+        both = frozenset({Permission.USERS, Permission.TRAINING})
+        named = policy.everyone_permission
+        return [both if named == "both" else frozenset({Permission(named)})]
+    held = zip(_COLUMNS, _TABLE[family], strict=False)
+    return [frozenset({name}) for name, far in held if far is not Reach.NONE]
 
 
 def require(actor: Actor, policy: Policy, *families: Family) -> Reach:
     """How far somebody's rights reach in any of these families; 403 naming what is missing if not at all."""
     far = max(reach(actor, family, policy) for family in families)
     if far is Reach.NONE:
-        needed = list(dict.fromkeys(name for family in families for name in granting(family, policy)))
-        what = " or ".join(family.value for family in families)
-        raise RefusedError(
-            Reason.PERMISSION_DENIED,
-            f"This needs the permission {' or '.join(map(_quoted, needed))} ({what}).",
-            {"permission": needed[0], "anyOf": ", ".join(needed)},
-        )
+        raise _denied(actor, policy, families)
     return far
+
+
+def _denied(actor: Actor, policy: Policy, families: Sequence[Family]) -> RefusedError:
+    """403: the permissions any of which are enough, or of which all are needed, and the first that is missing."""
+    ways = dict.fromkeys(way for family in families for way in granting(family, policy))
+    shortest = [way for way in ways if not any(other < way for other in ways)]
+    what = " or ".join(family.value for family in families)
+    if len(shortest) == 1 and len(shortest[0]) > 1:
+        needed = [each.value for each in _COLUMNS if each in shortest[0]]
+        missing = next(each for each in needed if each not in actor.permissions)
+        said, named = f"both permissions {' and '.join(map(_quoted, needed))}", {"allOf": ", ".join(needed)}
+    else:
+        needed = [each.value for way in shortest for each in way]
+        missing = needed[0]
+        said, named = f"the permission {' or '.join(map(_quoted, needed))}", {"anyOf": ", ".join(needed)}
+    return RefusedError(
+        Reason.PERMISSION_DENIED, f"This needs {said} ({what}).", {"permission": missing, **named}
+    )
 
 
 def _quoted(name: str) -> str:

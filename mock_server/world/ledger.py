@@ -53,3 +53,5 @@ class AuditEntry:
     """Those whose progress was cleared; of those listed, some may have had none (R09, R21)."""
     users_asked: int = 0
     """How many users the request listed, or were reset where it was everyone."""
+    absent_ids: tuple[str, ...] = ()
+    """Users who were not assigned and whose progress was cleared as well, by the policy ``absent`` (R10)."""

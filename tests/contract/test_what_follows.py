@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from contract.acts import reset, row_of
 from contract.conftest import NewStage
 from contract.everything import everything
 from contract.plant import (
+    ARCHIVED,
     DRAFT,
     FIRE,
     FORKLIFT,
@@ -19,10 +21,11 @@ from contract.plant import (
     grow,
     nothing_changes,
 )
-from contract.stage import Stage, confirming, typed
+from contract.stage import RESET, Stage, confirming, typed
 from mock_server import Policy
 from mock_server.mock import TokenName
 from mock_server.rules.late_writes import LateWriteError
+from mock_server.world.courses import CourseStatus
 from mock_server.world.times import to_text
 from training_sdk import PermissionDeniedError
 
@@ -54,6 +57,27 @@ def test_R18_a_refused_reset_notifies_nobody(stage: Stage, plant: Plant) -> None
     everyone = {"courseId": plant.forklift, "allUsers": True}
     assert stage.reset(everyone, confirming(FORKLIFT, 5)).status_code == 412
     assert stage.reset(everyone, confirming(FORKLIFT, 4), who="manager").status_code == 403
+    assert _told(plant) == []
+
+
+@pytest.mark.parametrize("status", [CourseStatus.DRAFT, CourseStatus.SCHEDULED, CourseStatus.ARCHIVED])
+@pytest.mark.parametrize("policy", ["none", "sent"])
+def test_R18_a_course_that_learners_cannot_open_notifies_nobody_unless_the_policy_says_so(
+    new_stage: NewStage, policy: Any, status: CourseStatus
+) -> None:
+    plant = grow(Policy(unpublished_notifications=policy))
+    stage = new_stage(plant.mock)
+    plant.mock.world.update_course(FORKLIFT, status=status)
+    expected = [] if policy == "none" else sorted(plant.ids(*NOTIFIED))
+    shown = stage.send("POST", f"{RESET}:preview", body={"courseId": plant.forklift, "allUsers": True}).json()
+    assert shown["notifications"] == len(expected)
+    assert reset(stage, plant).reset_count == 4, "it is reset all the same (R25)"
+    assert _told(plant) == expected
+
+
+def test_R18_a_draft_and_an_archived_course_notify_nobody_by_default(stage: Stage, plant: Plant) -> None:
+    for course in (DRAFT, ARCHIVED):
+        assert reset(stage, plant, course=course).reset_count > 0
     assert _told(plant) == []
 
 

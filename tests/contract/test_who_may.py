@@ -95,6 +95,40 @@ def test_R02_by_policy_training_administration_resets_everyone_and_nobody_else_d
     assert all(row.progress_percent == 0 for row in manager.progress.list(course_id=plant.forklift))
 
 
+@pytest.mark.parametrize(
+    ("who", "missing"), [("resetter", TRAINING_PERMISSION), ("manager", USERS_PERMISSION)]
+)
+def test_R02_by_policy_a_reset_of_everyone_needs_both_permissions(
+    new_stage: NewStage, who: TokenName, missing: str
+) -> None:
+    plant = grow(Policy(everyone_permission="both"))
+    stage = new_stage(plant.mock)
+    everyone = {"courseId": plant.forklift, "allUsers": True}
+    preview = "/training/courseprogress/v1/reset:preview"
+    with nothing_changes(plant.mock):
+        refused = [
+            stage.reset(everyone, confirming(FORKLIFT, 4), who=who),
+            stage.send("POST", preview, who, body=everyone),
+        ]
+    for each in refused:
+        assert (each.status_code, reason(each)) == (403, "PERMISSION_DENIED")
+        told = metadata(each)
+        assert (told["permission"], told["allOf"]) == (missing, f"{USERS_PERMISSION}, {TRAINING_PERMISSION}")
+        assert f'both permissions "{USERS_PERMISSION}" and "{TRAINING_PERMISSION}"' in each.json()["message"]
+    listed = stage.send("POST", preview, who, body={"courseId": plant.forklift, "userIds": plant.ids("anna")})
+    assert listed.status_code == (200 if who == "resetter" else 403), "listed users take the one of R01"
+    assert stage.reset(everyone, confirming(FORKLIFT, 4)).json() == {"usersUpdated": 4}
+
+
+@pytest.mark.parametrize(("who", "status"), [("resetter", 400), ("manager", 403)])
+def test_R02_a_body_that_names_neither_takes_any_of_the_rights_under_both(
+    new_stage: NewStage, who: TokenName, status: int
+) -> None:
+    """R04 comes before R07: whoever may reset listed users is told what is wrong with the body."""
+    stage = new_stage(grow(Policy(everyone_permission="both")).mock)
+    assert stage.reset({"courseId": "x"}, who=who).status_code == status
+
+
 # --- R03 -------------------------------------------------------------------------------------------------------------
 
 

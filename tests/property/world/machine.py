@@ -29,7 +29,9 @@ policies = st.builds(
     eligibility=st.sampled_from(["recorded", "completed"]),
     old_certificate=st.sampled_from(["hidden", "kept"]),
     late_writes=st.sampled_from(["refused", "accepted"]),
-    everyone_permission=st.sampled_from(["Platform management: Users", "Training: Administration"]),
+    everyone_permission=st.sampled_from(["Platform management: Users", "Training: Administration", "both"]),
+    absent=st.sampled_from(["kept", "cleared"]),
+    unpublished_notifications=st.sampled_from(["none", "sent"]),
 )
 
 
@@ -140,6 +142,14 @@ class WatchedWorld(RuleBasedStateMachine):
         fits = model.recorded(organisation, self.plant.courses[course], self.mock.policy.eligibility)
         return fits if asked is None else [user_id for user_id in asked if user_id in fits]
 
+    def absent(self, course: str, asked: list[str] | None) -> list[str]:
+        """The users not assigned whose progress a reset clears as well, by the model."""
+        if self.mock.policy.absent == "kept":
+            return []
+        organisation = self.org(self.before)
+        fits = model.recorded_absent(organisation, self.plant.courses[course], self.mock.policy.eligibility)
+        return fits if asked is None else [user_id for user_id in asked if user_id in fits]
+
     def remember(self, course: str, user_ids: list[str]) -> None:
         """Keep what is about to be cleared, as far as it stands nowhere else, to look for it ever after."""
         organisation, course_id = self.org(self.before), self.plant.courses[course]
@@ -152,13 +162,14 @@ class WatchedWorld(RuleBasedStateMachine):
         self.gone |= {text for text, times in own.items() if times == everywhere[text]} - model.STOCK_PHRASES
 
     def expect_reset(self, course: str, user_ids: list[str], asked: list[str] | None, actor: str) -> None:
+        course_id, absent = self.plant.courses[course], self.absent(course, asked)
         self.expect(
-            model.after_reset(self.before, self.main, self.plant.courses[course], user_ids, self.now),
-            audited=1,
+            model.after_reset(self.before, self.main, course_id, user_ids, absent, self.now), audited=1
         )
         entry = self.mock.audit[-1]
         assert (entry.outcome, entry.status, entry.users_updated) == ("done", 200, len(user_ids))
         assert set(entry.reset_ids) == set(user_ids)
+        assert set(entry.absent_ids) == set(absent)
         assert (entry.actor_id, entry.at) == (self.plant.id(actor), self.now)
         assert (entry.course_id, entry.everyone) == (self.plant.courses[course], asked is None)
         assert set(entry.user_ids) == (set(user_ids if asked is None else asked))

@@ -176,6 +176,13 @@ def recorded(organisation: Json, course_id: str, eligibility: str) -> list[str]:
     return [user_id for user_id in fits if eligibility == "recorded" or records[user_id]["completed_at"]]
 
 
+def recorded_absent(organisation: Json, course_id: str, eligibility: str) -> list[str]:
+    """R10: the users not on the roster whose progress would reappear when they return."""
+    records = organisation["records"][course_id]
+    away = [user_id for user_id in records if user_id not in roster(organisation, course_id)]
+    return [user_id for user_id in away if eligibility == "recorded" or records[user_id]["completed_at"]]
+
+
 def recounted(organisation: Json, course_id: str) -> Json:
     """What the kept counters of a course must be."""
     rows = [organisation["records"][course_id].get(user_id) for user_id in roster(organisation, course_id)]
@@ -189,22 +196,29 @@ def recounted(organisation: Json, course_id: str) -> Json:
 
 
 def after_reset(
-    before: Json, organisation_id: str, course_id: str, user_ids: Sequence[str], now: datetime
+    before: Json,
+    organisation_id: str,
+    course_id: str,
+    user_ids: Sequence[str],
+    absent: Sequence[str],
+    now: datetime,
 ) -> Json:
-    """R12 to R20: the whole world after a reset, but for the audit log and the ids of the notifications."""
+    """R10 to R20: the whole world after a reset, but for the audit log and the ids of the notifications."""
     world = deepcopy(before)
     organisation = world["organisations"][organisation_id]
-    due = organisation["courses"][course_id]["due"]
-    for user_id in user_ids:
+    due, status = organisation["courses"][course_id]["due"], organisation["courses"][course_id]["status"]
+    is_told = status == "Published" or world["policy"]["unpublished_notifications"] == "sent"
+    for user_id in (*user_ids, *absent):
         del organisation["records"][course_id][user_id]
         organisation["reset_at"][course_id][user_id] = now.isoformat()
+        if world["policy"]["old_certificate"] == "hidden":
+            organisation["certificates"].pop(f"{course_id}/{user_id}", None)
+    for user_id in user_ids:
         enrolment = organisation["enrolments"][course_id][user_id]
         enrolment["modified_at"] = now.isoformat()
         if due["kind"] == "relative":
             enrolment["due_at"] = wire_date(now + timedelta(days=due["days"]))
-        if world["policy"]["old_certificate"] == "hidden":
-            organisation["certificates"].pop(f"{course_id}/{user_id}", None)
-        if organisation["people"][user_id]["notifications"]:
+        if is_told and organisation["people"][user_id]["notifications"]:
             world["outbox"].append(
                 {
                     "id": ...,

@@ -166,7 +166,7 @@ class WorldMachine(WatchedWorld):
         self.step()
         asked = None if listed is None else self.plant.ids(*sorted(listed))
         user_ids = self.targets(course, asked)
-        self.remember(course, user_ids)
+        self.remember(course, [*user_ids, *self.absent(course, asked)])
         headers = confirming(course, len(user_ids)) | (
             {"Idempotency-Key": self.now.isoformat()} if key else {}
         )

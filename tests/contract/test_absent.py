@@ -1,0 +1,152 @@
+"""R10: users who are not assigned at the moment of a reset, and what of their progress returns with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from contract.conftest import NewStage
+from contract.plant import FORKLIFT, Plant, grow
+from contract.stage import Stage, confirming, typed
+from mock_server import Policy
+from mock_server.rules.late_writes import LateWriteError
+from mock_server.world.people import Seat, Status
+
+PREVIEW = "/training/courseprogress/v1/reset:preview"
+AWAY: dict[str, Callable[[Plant], dict[str, Any]]] = {
+    "unassigned": lambda plant: {"groups": frozenset()},
+    "deactivated": lambda plant: {"status": Status.DEACTIVATED},
+    "a guest": lambda plant: {"seat": Seat.GUEST},
+}
+BACK: dict[str, Callable[[Plant], dict[str, Any]]] = {
+    "unassigned": lambda plant: {"groups": frozenset([next(iter(plant.mock.world.main.groups))])},
+    "deactivated": lambda plant: {"status": Status.ACTIVE},
+    "a guest": lambda plant: {"seat": Seat.FULL},
+}
+ways = pytest.mark.parametrize("way", AWAY)
+policies = pytest.mark.parametrize("policy", ["kept", "cleared"])
+
+
+def percent_and_certificates(plant: Plant, name: str) -> tuple[float, int]:
+    record = plant.mock.world.record(FORKLIFT, plant.id(name))
+    key = (plant.forklift, plant.id(name))
+    held = [each for each in plant.mock.certificates if (each.course_id, each.user_id) == key]
+    return (record.progress_percent if record else 0.0), len(held)
+
+
+def reset_everyone(stage: Stage, plant: Plant, count: int) -> None:
+    answer = stage.reset({"courseId": plant.forklift, "allUsers": True}, confirming(FORKLIFT, count))
+    assert (answer.status_code, answer.json()) == (200, {"usersUpdated": count})
+
+
+def previewed(stage: Stage, plant: Plant, **scope: Any) -> dict[str, Any]:
+    answer = stage.send("POST", PREVIEW, body={"courseId": plant.forklift, **scope})
+    assert answer.status_code == 200
+    shown: dict[str, Any] = answer.json()
+    return shown
+
+
+@ways
+@policies
+def test_R10_a_reset_before_somebody_leaves_is_there_when_they_return(
+    new_stage: NewStage, policy: Any, way: str
+) -> None:
+    plant = grow(Policy(absent=policy))
+    stage = new_stage(plant.mock)
+    reset_everyone(stage, plant, 4)
+    plant.mock.world.update_user(plant.id("anna"), **AWAY[way](plant))
+    plant.mock.world.update_user(plant.id("anna"), **BACK[way](plant))
+    assert percent_and_certificates(plant, "anna") == (0.0, 0)
+
+
+@ways
+@policies
+def test_R10_a_reset_while_somebody_is_away_is_decided_by_the_policy(
+    new_stage: NewStage, policy: Any, way: str
+) -> None:
+    plant = grow(Policy(absent=policy))
+    stage = new_stage(plant.mock)
+    before = percent_and_certificates(plant, "anna")
+    assert before == (100.0, 1)
+    plant.mock.world.update_user(plant.id("anna"), **AWAY[way](plant))
+    reset_everyone(stage, plant, 3)
+    plant.mock.world.update_user(plant.id("anna"), **BACK[way](plant))
+    assert percent_and_certificates(plant, "anna") == (before if policy == "kept" else (0.0, 0))
+    (row,) = stage.client().progress.list(course_id=plant.forklift, user_id=plant.id("anna"))
+    assert row.progress_percent == (100 if policy == "kept" else 0)
+
+
+def test_R10_the_default_keeps_their_past() -> None:
+    assert Policy().absent == "kept"
+
+
+@policies
+def test_R10_the_preview_says_how_many_are_concerned(new_stage: NewStage, policy: Any) -> None:
+    """gus is a guest and dirk deactivated, both with progress; fay is not assigned and has none."""
+    plant = grow(Policy(absent=policy))
+    stage = new_stage(plant.mock)
+    other = {"kept": "cleared", "cleared": "kept"}[policy]
+    assert previewed(stage, plant, allUsers=True)["absent"] == {policy: 2, other: 0}
+    listed = plant.ids("anna", "gus", "fay")
+    assert previewed(stage, plant, userIds=listed)["absent"] == {policy: 1, other: 0}
+    assert previewed(stage, plant, userIds=plant.ids("anna"))["absent"] == {policy: 0, other: 0}
+    plant.mock.world.update_user(plant.id("ben"), status=Status.DEACTIVATED)
+    shown = previewed(stage, plant, allUsers=True)
+    assert (shown["usersToReset"], shown["absent"]) == (3, {policy: 3, other: 0})
+
+
+def test_R10_by_policy_only_those_listed_are_cleared_and_none_is_counted(new_stage: NewStage) -> None:
+    plant = grow(Policy(absent="cleared"))
+    stage = new_stage(plant.mock)
+    body = {"courseId": plant.forklift, "userIds": plant.ids("anna", "gus")}
+    answer = stage.reset(body, confirming(FORKLIFT, 1))
+    assert (answer.status_code, answer.json()) == (200, {"usersUpdated": 1})
+    records = plant.mock.world.main.progress[plant.forklift].records
+    assert plant.id("gus") not in records
+    assert plant.id("dirk") in records
+    entry = plant.mock.audit[-1]
+    assert (entry.reset_ids, entry.absent_ids) == ((plant.id("anna"),), (plant.id("gus"),))
+    assert [each.user_id for each in plant.mock.outbox] == [plant.id("anna")], "nobody absent is notified"
+    stats = stage.client().analytics.course_statistics(course_ids=[plant.forklift])
+    assert [each.opened_count for each in stats] == [3]
+
+
+def test_R10_a_late_write_of_somebody_cleared_while_away_is_refused_too(new_stage: NewStage) -> None:
+    """R22: the device was offline while its owner was deactivated and the course was reset."""
+    plant = grow(Policy(absent="cleared"))
+    stage = new_stage(plant.mock)
+    made_at = plant.mock.world.clock.now()
+    plant.later(hours=1)
+    plant.mock.world.update_user(plant.id("anna"), status=Status.DEACTIVATED)
+    reset_everyone(stage, plant, 3)
+    plant.later(hours=1)
+    plant.mock.world.update_user(plant.id("anna"), status=Status.ACTIVE)
+    with pytest.raises(LateWriteError):
+        plant.mock.world.complete_course(FORKLIFT, plant.id("anna"), made_at=made_at)
+    assert percent_and_certificates(plant, "anna") == (0.0, 0)
+
+
+def test_R10_the_sdk_resets_a_course_whatever_the_policy(new_stage: NewStage) -> None:
+    """The count that a confirmation states is of those assigned, whom the feed shows, under either policy."""
+    plant = grow(Policy(absent="cleared"))
+    stage = new_stage(plant.mock)
+    client = stage.client()
+    plan = client.resets.plan_everyone(plant.forklift)
+    assert client.resets.apply(plan, confirm=typed(plan), server_side=True).reset_count == 4
+    records = plant.mock.world.main.progress[plant.forklift].records
+    assert records.keys().isdisjoint(plant.ids("anna", "gus", "dirk"))
+
+
+def test_R10_by_eligibility_only_completions_of_the_absent_are_cleared(new_stage: NewStage) -> None:
+    plant = grow(Policy(absent="cleared", eligibility="completed"))
+    stage = new_stage(plant.mock)
+    for name in ("ben", "cleo"):
+        plant.mock.world.update_user(plant.id(name), status=Status.DEACTIVATED)
+    shown = previewed(stage, plant, userIds=plant.ids("ben", "cleo"))
+    assert shown["absent"] == {"kept": 0, "cleared": 1}
+    reset_everyone(stage, plant, 1)
+    records = plant.mock.world.main.progress[plant.forklift].records
+    assert plant.id("ben") not in records
+    assert plant.id("cleo") in records
