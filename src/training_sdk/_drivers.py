@@ -243,6 +243,10 @@ def _now() -> Moment:
     return Moment(time.monotonic(), datetime.now(UTC))
 
 
+def _is_over(flow: Flow[Any]) -> bool:
+    return inspect.getgeneratorstate(flow) == inspect.GEN_CLOSED
+
+
 def _refuse_colour(http_client: object, right: type) -> None:
     if http_client is not None and not isinstance(http_client, right):
         raise InvalidArgumentError(
@@ -267,9 +271,15 @@ class SyncDriver:
         return SyncDriver(connection, self._http)
 
     def run(self, flow: Flow[T]) -> T:
-        """Drive a flow to its end."""
-        step: Callable[[Any], Effect] = flow.send
-        value: Any = None
+        """Drive a flow to its end; an interrupt that falls between two steps ends it as one within a step does."""
+        try:
+            return self._drive(flow, flow.send, None)
+        except BaseException as problem:
+            if _is_over(flow):
+                raise
+            return self._drive(flow, flow.throw, problem)
+
+    def _drive(self, flow: Flow[T], step: Callable[[Any], Effect], value: Any) -> T:
         while True:
             try:
                 effect = step(value)
@@ -343,9 +353,15 @@ class AsyncDriver:
         return AsyncDriver(connection, self._http)
 
     async def run(self, flow: Flow[T]) -> T:
-        """Drive a flow to its end."""
-        step: Callable[[Any], Effect] = flow.send
-        value: Any = None
+        """Drive a flow to its end; an interrupt that falls between two steps ends it as one within a step does."""
+        try:
+            return await self._drive(flow, flow.send, None)
+        except BaseException as problem:
+            if _is_over(flow):
+                raise
+            return await self._drive(flow, flow.throw, problem)
+
+    async def _drive(self, flow: Flow[T], step: Callable[[Any], Effect], value: Any) -> T:
         while True:
             try:
                 effect = step(value)

@@ -11,6 +11,7 @@ from training_sdk import _send, _urls
 from training_sdk._drivers import READ_ONLY, AsyncDriver, SyncDriver
 from training_sdk._flow import Flow, Request, Response
 from training_sdk._pace import UNPACED, Pace
+from training_sdk._send import Attempt
 from training_sdk.errors import DecodingError, ReadOnlyError
 
 T = TypeVar("T")
@@ -29,7 +30,9 @@ class Calls:
     """Refuse what changes something; the drivers of such a client refuse it too, whoever asks."""
     pace: Pace = field(default=UNPACED, repr=False, eq=False)
 
-    def call(self, request: Request, decode: Callable[[Response], T], *, once: bool = False) -> Flow[T]:
+    def call(
+        self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None
+    ) -> Flow[T]:
         """Send by the send rules and decode; with ``once`` without waiting for anything."""
         if not request.reads:
             self.refuse_to_write(f"{request.method} {request.path}")

@@ -36,6 +36,7 @@ from training_sdk.errors import (
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
+    ConflictError,
     DecodingError,
     OutcomeUnknownError,
     TrainingError,
@@ -74,10 +75,10 @@ class Verdict:
 
 
 @define
-class _Fate:
-    """Whether a request is out there and nobody knows yet what became of it."""
+class Attempt:
+    """One sending of a request: whether it may be out there, its fate unknown, and the id of its exchange."""
 
-    open: bool = False
+    is_open: bool = False
     request_id: str | None = None
 
 
@@ -87,59 +88,69 @@ def call(
     *,
     max_retry_seconds: float,
     pace: Pace = UNPACED,
-    once: bool = False,
+    once: Attempt | None = None,
 ) -> Flow[T]:
     """Send by the rules, at a pace, and read the answer.
 
     With ``once`` nothing is waited for, neither one's turn nor another attempt: TryAgainError is raised where another
     attempt would do no harm, for whoever has to look about again before it.
 
-    Whatever stops this while the fate of something not repeatable is open, Ctrl-C and cancellation included, is
-    raised as OutcomeUnknownError.
+    An error that stops this while the fate of something not repeatable is open is raised as OutcomeUnknownError.
+    KeyboardInterrupt, cancellation and whatever else is no Exception go on as themselves, with a note that says so.
     """
-    fate = _Fate()
+    attempt = Attempt() if once is None else once
     try:
-        return decode((yield from _exchange(request, fate, max_retry_seconds, pace, once)))
+        return decode((yield from _exchange(request, attempt, max_retry_seconds, pace, once is not None)))
     except (GeneratorExit, OutcomeUnknownError, TryAgainError):
         raise
     except BaseException as problem:
-        if request.repeatable or not fate.open:
+        if request.repeatable or not attempt.is_open:
             raise
-        raise _unknown(request, _interruption(problem), fate.request_id, problem) from problem
+        unknown = interrupted(request, attempt, problem)
+        if isinstance(problem, Exception):
+            raise unknown from problem
+        problem.add_note(unknown.message)
+        raise
+
+
+def interrupted(request: Request, attempt: Attempt, problem: BaseException) -> OutcomeUnknownError:
+    """What is to be said of a request that was under way when something stopped it."""
+    return _unknown(request, _interruption(problem), attempt.request_id, problem)
 
 
 def _exchange(
-    request: Request, fate: _Fate, max_retry_seconds: float, pace: Pace, once: bool
+    request: Request, attempt: Attempt, max_retry_seconds: float, pace: Pace, once: bool
 ) -> Flow[Response]:
     """Send until there is a success, a refusal, or no time left. Waiting for one's turn takes none of that time."""
     started: Moment = yield Now()
-    attempt, paced = 0, 0.0
+    tried, paced = 0, 0.0
     while True:
         paced += 0.0 if once else (yield from pace.turn(request))
-        fate.open = True
+        attempt.is_open = True
         try:
             response: Response = yield request
         except UnsentError as stop:
-            fate.open = False
+            attempt.is_open = False
             raise stop.original from None
         except InterruptedSendError as stop:
-            fate.request_id = stop.request_id
+            attempt.request_id = stop.request_id
             raise stop.original from None
         except TransportError as failure:
             verdict = judge_failure(request, failure)
         else:
-            fate.request_id = response.request_id
+            attempt.request_id = response.request_id
             pace.hear(request, response)
             if 200 <= response.status < 300:
                 if request.repeatable:  # anything else must not be held up between its answer and its caller
                     yield from pace.pass_on()
                 return response
             verdict = judge_status(request, response)
-        fate.open = False
+        attempt.is_open = isinstance(verdict.error, OutcomeUnknownError | ConflictError)
         yield from pace.pass_on()
         now: Moment = yield Now()
+        attempt.is_open = False  # from here on the error itself says what is known
         left = max_retry_seconds - (now.monotonic - started.monotonic - paced)
-        wait = max(backoff(attempt), verdict.wait or 0)
+        wait = max(backoff(tried), verdict.wait or 0)
         if not verdict.again:
             raise verdict.error
         if once:
@@ -147,7 +158,7 @@ def _exchange(
         if wait > left:
             raise out_of_time(verdict.error, wait, max_retry_seconds)
         yield Sleep(wait, jitter=min(wait / 4, left - wait), why=str(verdict.error))
-        attempt += 1
+        tried += 1
 
 
 def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError:

@@ -25,7 +25,7 @@
     ├── UnconfirmedFormatError        a live service on which the reset's format was never proved; nothing was sent
     ├── ProofFailedError              on the sacrificial course a reset did not do what its format should do
     ├── ClockError                    this machine's clock and a live service's are too far apart; nothing was sent
-    ├── ResetInterruptedError         a reset of several chunks was stopped between two of them
+    ├── ResetInterruptedError         ``stop`` asked to end a reset between two requests
     ├── AlreadyAppliedError           a plan is applied once, and this one was, or has begun; nothing was sent
     ├── OverlappingPlanError          another plan may have reset the same people; nothing was sent for them
     ├── IncompleteResetError          from raise_for_incomplete(): not every target is known to have been reset
@@ -36,6 +36,7 @@
         ├── RecordsDamagedError       it is not what was written
         └── RecordsUnwritableError    it could not be written: a full disk, no permission
 
+Ctrl-C, cancellation and whatever else is not an Exception are none of these, and go on as themselves.
 Every one holds a single frozen value, ``info``, and no HTTP object: it pickles, copies and compares.
 """
 
@@ -226,7 +227,7 @@ class ClockError(TrainingError):
 
 
 class ResetInterruptedError(TrainingError):
-    """A reset was stopped between two chunks; ``report`` says what became of every user."""
+    """``stop`` asked to end a reset before its next request; ``report`` says what became of every user."""
 
 
 class EvidenceError(TrainingError):

@@ -418,6 +418,27 @@ def test_ctrl_c_during_a_reset_stops_between_two_requests(desk: Desk, server: Se
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=lambda by: by.name)
+def test_a_second_signal_ends_a_request_under_way_and_says_of_whom_it_is_unknown(
+    desk: Desk, server: Server, by: signal.Signals
+) -> None:
+    phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
+    server.control("POST", "faults", {"kind": "slow", "operation": RESET, "seconds": 6})
+    terminal = Terminal(desk, "apply", "plan.json", "--reason", "test", "--confirm", phrase)
+    while not any('"sent"' in file.read_text() for file in desk.folder.glob("state/plans/*/journal.jsonl")):
+        time.sleep(0.02)
+    time.sleep(0.3)
+    terminal.process.send_signal(by)
+    terminal.until("Stopping before the next request")
+    terminal.process.send_signal(by)
+    assert terminal.end() == ExitCode.INCOMPLETE
+    assert "1 unknown" in terminal.seen
+    assert "training-sdk resume plan.json" in terminal.seen
+    server.control("DELETE", "faults")
+    resumed = desk.run("resume", "plan.json", "--confirm", phrase, "--json")
+    assert resumed.document["report"]["complete"] is True
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=lambda by: by.name)
 def test_a_signal_in_the_pause_between_two_waves_ends_it_with_a_report(
     desk: Desk, server: Server, by: signal.Signals
 ) -> None:

@@ -6,7 +6,6 @@ child has ended a line with what it said, or with the signal that ended it.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -18,6 +17,8 @@ from datetime import timedelta
 from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn
+
+import anyio
 
 from training_sdk import (
     AlreadyAppliedError,
@@ -31,23 +32,55 @@ from training_sdk import (
 from training_sdk._flow import Act, Moment, Request
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import recording, reportfile, sending
+from training_sdk.resets.account import report_of
 from training_sdk.resets.safeguards import Safeguards
 
 NOBODY = 65534
 
 
 class Points:
-    """Every place at which the process can die, counted as it passes them."""
+    """Every place at which the process can die or be stopped, counted as it passes them."""
 
-    def __init__(self, fatal: int | None) -> None:
+    def __init__(self, fatal: int | None, stop: Callable[[], None]) -> None:
         self.fatal = fatal
+        self.stop = stop
         self.passed: list[str] = []
 
     def at(self, name: str) -> None:
-        """Pass a point, or die there."""
-        if len(self.passed) == self.fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
+        """Pass a point, or be stopped there."""
+        here = len(self.passed)
         self.passed.append(name)
+        if here == self.fatal:
+            self.stop()
+
+
+def kill() -> None:
+    """End at once, and nothing is tidied."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def interrupt() -> None:
+    """What Ctrl-C does."""
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def terminate() -> None:
+    """What whoever ends services does, to a script that handles it by an orderly exit."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+scopes: list[anyio.CancelScope] = []
+returned: list[ResetReport] = []
+"""What a reset came to that was stopped only afterwards."""
+
+
+def cancel() -> None:
+    """What a server does to the task whose client has gone."""
+    scopes[-1].cancel()
+
+
+STOPS = {"kill": kill, "SIGINT": interrupt, "SIGTERM": terminate, "cancel": cancel}
 
 
 class Time:
@@ -139,7 +172,7 @@ def _around(points: Points, name: str, call: Callable[..., Any]) -> Callable[...
 def work(job: dict[str, Any]) -> dict[str, Any]:
     """Do what a careful script does: apply; if it was begun, go on; if it came to its end, look at the report."""
     plan = ResetPlan.load(job["plan"])
-    points, time = Points(job.get("die")), Time(job.get("ahead", 0.0))
+    points, time = Points(job.get("die"), STOPS[job.get("by", "kill")]), Time(job.get("ahead", 0.0))
     sending.CHUNK = recording.CHUNK = job["chunk"]  # type: ignore[attr-defined]  # what this module has imported
     _drivers._now, _drivers._pause = time.now, time.pause
     watch_effects(points, job.get("jump"), time)
@@ -159,6 +192,8 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
             "message": str(error),
             "reason": error.reason,
         }
+    except (KeyboardInterrupt, SystemExit, CancelledError) as stop:
+        said = {**_told(_account(stop) or (returned[0] if returned else None)), "error": type(stop).__name__}
     return {**said, "steps": steps, "points": points.passed}
 
 
@@ -201,9 +236,31 @@ def ask(job: dict[str, Any], settings: dict[str, Any], use: Callable[[Any], Any]
 
     async def asking() -> Any:
         async with AsyncTrainingClient(job["token"], **settings) as client:
-            return await use(client)
+            with anyio.CancelScope() as scope:
+                scopes.append(scope)
+                try:
+                    returned.append(await use(client))
+                    return returned[-1]
+                except anyio.get_cancelled_exc_class() as stop:
+                    seen.append(stop)
+                    raise
+            raise CancelledError from seen[
+                -1
+            ]  # the scope has taken the cancellation, as asyncio.timeout would
 
-    return asyncio.run(asking())
+    seen: list[BaseException] = []
+    return anyio.run(asking, backend=job.get("backend", "asyncio"))
+
+
+class CancelledError(Exception):
+    """The scope around a reset was cancelled, and what the reset raised has ended there."""
+
+
+def _account(stop: BaseException | None) -> ResetReport | None:
+    """The account that came with what stopped a reset, whatever that was turned into on its way here."""
+    while stop is not None and report_of(stop) is None:
+        stop = stop.__cause__ or stop.__context__
+    return None if stop is None else report_of(stop)
 
 
 def _told(report: ResetReport | None) -> dict[str, Any]:
@@ -246,6 +303,10 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    for late in ("anyio._backends._asyncio", "encodings.idna"):  # what a child without rights may not reach
+    for late in (
+        "anyio._backends._asyncio",
+        "anyio._backends._trio",
+        "encodings.idna",
+    ):  # what a child without rights may not reach
         import_module(late)
     serve()

@@ -106,6 +106,12 @@ def code_for(error: TrainingError) -> ExitCode:
     return ExitCode.FAILED
 
 
+def code_for_stop(report: ResetReport | None) -> ExitCode:
+    """What a command ends with that Ctrl-C ended, with this account of a reset if one was under way."""
+    reset = report is not None and may_have_reset(report)
+    return ExitCode.INCOMPLETE if reset else ExitCode.INTERRUPTED
+
+
 def may_have_reset(report: ResetReport) -> bool:
     """Whether anybody was reset, or may have been."""
     return bool(report.counts[Outcome.RESET] or report.counts[Outcome.UNKNOWN])

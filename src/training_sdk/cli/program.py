@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import frozen
 
 from training_sdk._version import __version__
-from training_sdk.cli.codes import ExitCode, code_for
+from training_sdk.cli.codes import ExitCode, code_for, code_for_stop
 from training_sdk.cli.output import Output, prepare_streams, silence, write
 from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import Named
 from training_sdk.errors import TrainingError
+
+if TYPE_CHECKING:
+    from training_sdk.resets.report import ResetReport
 
 NAME = "training-sdk"
 
@@ -115,9 +118,8 @@ def _run(arguments: list[str], out: Output) -> int:
         _tell(out, type(error).__name__, error.format_message(), ExitCode.USAGE)
         out.note(f"See {where} --help")
         return ExitCode.USAGE
-    except (click.Abort, KeyboardInterrupt):
-        _tell(out, "KeyboardInterrupt", "interrupted; nothing was sent", ExitCode.INTERRUPTED)
-        return ExitCode.INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as stop:
+        return _stopped(stop, out, named.plan)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         _tell(out, type(error).__name__, what, ExitCode.FAILED)
@@ -128,18 +130,36 @@ def _run(arguments: list[str], out: Output) -> int:
 def _told(error: TrainingError, out: Output, plan: Path | None) -> int:
     """Say what ended the command, and what became of everyone where people were reset."""
     code = code_for(error)
-    report = error.report
-    known: dict[str, Any] = {}
-    if report is not None:
-        from training_sdk.cli.documents import of_report
+    known = _accounted(error.report, out)
+    _tell(out, type(error).__name__, in_commands(error.message, plan), code, error=error, **known)
+    _note(error, out, plan)
+    return code
 
-        known = {"report": of_report(report)}
-        out.say(report)
-    message = in_commands(error.message, plan)
-    _tell(out, type(error).__name__, message, code, error=error, **known)
+
+def _stopped(stop: BaseException, out: Output, plan: Path | None) -> int:
+    """The same of Ctrl-C, which Click turns into an error of its own."""
+    asked = stop.__cause__ if isinstance(stop.__cause__, KeyboardInterrupt) else stop
+    report: ResetReport | None = getattr(asked, "report", None)
+    code = code_for_stop(report)
+    has_sent = report is not None or hasattr(asked, "__notes__")
+    message = "interrupted" if has_sent else "interrupted; nothing was sent"
+    _tell(out, "KeyboardInterrupt", message, code, **_accounted(report, out))
+    _note(asked, out, plan)
+    return code
+
+
+def _accounted(report: ResetReport | None, out: Output) -> dict[str, Any]:
+    if report is None:
+        return {}
+    from training_sdk.cli.documents import of_report
+
+    out.say(report)
+    return {"report": of_report(report)}
+
+
+def _note(error: BaseException, out: Output, plan: Path | None) -> None:
     for note in getattr(error, "__notes__", ()):
         out.note(in_commands(note, plan))
-    return code
 
 
 def _tell(

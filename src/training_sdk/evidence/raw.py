@@ -10,6 +10,7 @@ from attrs import field, fields, frozen
 
 from training_sdk._flow import Act, Flow, Moment, Now, Request, Response
 from training_sdk._pages import Calls
+from training_sdk._send import Attempt
 
 T = TypeVar("T")
 
@@ -23,7 +24,9 @@ class KeptCalls(Calls):
     inner: Calls = field(kw_only=True)
     keep: Keep = field(kw_only=True)
 
-    def call(self, request: Request, decode: Callable[[Response], T], *, once: bool = False) -> Flow[T]:
+    def call(
+        self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None
+    ) -> Flow[T]:
         """Send, keep what came back, and only then return what it says."""
         answers: list[Response] = []
 

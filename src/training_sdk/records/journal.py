@@ -115,13 +115,19 @@ class Journal:
             raise RecordsError(
                 f"{self._lines.path} cannot say {name!r} now: {error}. Nothing was noted"
             ) from None
+        before = self._lines.length
         try:
             entry = seal({"event": _NAMES[type(event)], **_codec.plain(event)}, self._head)
+            head = head_of(entry)
             self._lines.append(entry)
         except BaseException:
-            self._state = fold(self._events)
+            if self._lines.length == before:
+                self._state = fold(self._events)
+            else:  # an interrupt right after it was written: the line stands, and the next one follows it
+                self._head = head
+                self._events.append(event)
             raise
-        self._head = head_of(entry)
+        self._head = head
         self._events.append(event)
 
     def close(self) -> None:

@@ -36,6 +36,11 @@ class Lines:
     _file: int | None = field(default=None, init=False)
     _length: int = field(default=0, init=False)
 
+    @property
+    def length(self) -> int:
+        """How many bytes this writer has found and acknowledged."""
+        return self._length
+
     def raw(self) -> Iterator[tuple[int, bytes]]:
         """The whole lines as they stand, newline included, and their numbers from 1."""
         with suppress(FileNotFoundError), _reading(self.path), self.path.open("rb") as file:
@@ -87,6 +92,7 @@ class Lines:
             self.append(entry)
 
     def _append(self, file: int, line: bytes) -> None:
+        size = len(line)
         with disk.writing(self.path):
             if os.fstat(file).st_size != self._length:
                 raise RecordsDamagedError(
@@ -95,12 +101,12 @@ class Lines:
             try:
                 disk.write_all(file, line)
                 disk.sync(file)
+                self._length += size
             except BaseException:  # Ctrl-C too: what was not acknowledged must not stand there
                 with suppress(OSError):
                     os.ftruncate(file, self._length)
                     disk.sync(file)
                 raise
-        self._length += len(line)
 
     def _open(self) -> int:
         file = disk.open_private(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)

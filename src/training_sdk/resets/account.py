@@ -32,6 +32,8 @@ class Fate:
     outcome: Outcome
     code: Code
     error: TrainingError
+    by: str | None = None
+    """What is no TrainingError and goes on as itself, by the name of its class; ``error`` says what it means."""
 
     @property
     def is_known(self) -> bool:
@@ -56,7 +58,7 @@ def fate_of(problem: BaseException) -> Fate:
     if isinstance(problem, TrainingError):
         return Fate(Outcome.FAILED, Code.REFUSED, problem)
     what = f"the reset was interrupted by {type(problem).__name__} before this was sent"
-    return Fate(Outcome.SKIPPED, Code.INTERRUPTED, ResetInterruptedError(what))
+    return Fate(Outcome.SKIPPED, Code.INTERRUPTED, ResetInterruptedError(what), type(problem).__name__)
 
 
 @define
@@ -97,28 +99,30 @@ class Account:
         """
         if fate.is_known:
             people = [user for user in people if self.outcomes[user.key].outcome is not Outcome.UNKNOWN]
-        self.settle(people, fate.outcome, fate.error.message, fate.code, type(fate.error).__name__)
+        self.settle(people, fate.outcome, fate.error.message, fate.code, fate.by or type(fate.error).__name__)
         self.note_request(fate.error.request_id)
         return fate.error.with_report(self.report(finished_at))
 
     def held_up(
         self, people: Sequence[PlannedReset], problem: BaseException, finished_at: datetime
-    ) -> TrainingError:
+    ) -> BaseException:
         """The error to raise, with the account of everyone, after something other than a request has ended it.
 
         Nothing was sent of these people by what failed; those of whom more is known keep their outcome.
         """
-        error = problem if isinstance(problem, TrainingError) else self._interruption(problem)
-        code = Code.INTERRUPTED if isinstance(error, ResetInterruptedError) else Code.NOT_SENT
+        is_ours = isinstance(problem, TrainingError)
+        is_stop = not is_ours or isinstance(problem, ResetInterruptedError)
+        detail = problem.message if isinstance(problem, TrainingError) else self._interruption(problem)
+        code = Code.INTERRUPTED if is_stop else Code.NOT_SENT
         waiting = [user for user in people if self.outcomes[user.key].code is Code.NOT_SENT]
-        self.settle(waiting, Outcome.SKIPPED, error.message, code, type(error).__name__)
-        return error.with_report(self.report(finished_at))
+        self.settle(waiting, Outcome.SKIPPED, detail, code, type(problem).__name__)
+        return carrying(problem, self.report(finished_at))
 
-    def _interruption(self, problem: BaseException) -> ResetInterruptedError:
+    def _interruption(self, problem: BaseException) -> str:
         is_open = any(user.code is Code.NOT_SENT for user in self.outcomes.values())
         when = "before everyone was sent" if is_open else "after everyone had been sent"
         who = "you" if isinstance(problem, KeyboardInterrupt) else type(problem).__name__
-        return ResetInterruptedError(f"the reset was interrupted by {who} {when}")
+        return f"the reset was interrupted by {who} {when}"
 
     def note_request(self, request_id: str | None) -> None:
         """Remember the id of an exchange."""
@@ -144,6 +148,28 @@ class Account:
             packs=tuple(self.packs),
             sent_ids=tuple(self.sent_ids),
         )
+
+
+STOPPED = (
+    "A reset was stopped by this: {counts}. The attribute report says what became of everyone. Go on with "
+    "client.resets.resume(plan, confirm=…), which first reads back what may have arrived; nobody is reset twice"
+)
+
+
+def carrying(problem: BaseException, report: ResetReport) -> BaseException:
+    """The error to raise, with the account of everyone: what is no TrainingError gets it as attribute and note."""
+    if isinstance(problem, TrainingError):
+        return problem.with_report(report)
+    vars(problem)["report"] = report
+    counts = ", ".join(f"{number} {outcome}" for outcome, number in report.counts.items() if number)
+    problem.add_note(STOPPED.format(counts=counts))
+    return problem
+
+
+def report_of(problem: BaseException) -> ResetReport | None:
+    """The account that came with an error or an interruption, if one did."""
+    found = getattr(problem, "report", None)
+    return found if isinstance(found, ResetReport) else None
 
 
 def _first(user: PlannedReset, selection: str | None) -> UserOutcome:

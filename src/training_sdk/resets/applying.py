@@ -6,18 +6,18 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from attrs import define, field
 
 from training_sdk._flow import Act, Flow, Moment, Now, Request, Response, Sleep
 from training_sdk._pages import Calls
-from training_sdk._send import TryAgainError, out_of_time
+from training_sdk._send import Attempt, TryAgainError, interrupted, out_of_time
 from training_sdk.errors import EvidenceError, OutcomeUnknownError, ResetInterruptedError, TrainingError
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.events import Answered, Event, Intent, Lost, ReadBack, Refused, Sent, SkippedUsers
 from training_sdk.records.folding import APPLIED, UNDECIDED
-from training_sdk.resets.account import Account, Fate, fate_of
+from training_sdk.resets.account import Account, Fate, carrying, fate_of, report_of
 from training_sdk.resets.arriving import Arrival, FindProof, arrive
 from training_sdk.resets.confirming import check_lifetime, check_schedule
 from training_sdk.resets.identity import check_origin, who_and_where
@@ -72,24 +72,29 @@ class Run:
     """Somebody was reset before, or may have been: so not everyone stands as planned any more, and none should."""
     idle: list[PlannedReset] = field(factory=list)
     """Those of the present course who have nothing to reset, as long as they have not been read again."""
+    told: BaseException | None = None
+    """What is about to be raised, the account of everyone with it."""
     last_seen: frozenset[str] = frozenset()
     """Everyone on the course at the last reading."""
 
     def to_the_end(self, find_work: Flow[Sequence[Piece]]) -> Flow[ResetReport]:
         """Find out what is to be done, do it, and write how it ended, however it did."""
         try:
-            work = yield from self._guarded((), find_work)
+            work = yield from find_work
             ended = {user.outcome for user in self.account.outcomes.values()}
             self.resumes = not ended.isdisjoint((Outcome.RESET, Outcome.UNKNOWN))
-            yield from self._guarded((), self._prepare(work))
+            yield from self._prepare(work)
             for course in self.order.plan.courses:
                 yield from self._course(course, [piece for piece in work if piece.course.id == course.id])
             finished: Moment = yield Now()
             report = self.account.report(finished.utc)
-            yield from self._guarded((), self.keeper.close(report, None))
-        except TrainingError as error:
-            yield from self._close_after(error)
+            yield from self.keeper.close(report, None)
+            self.keeper.release()
+        except GeneratorExit:
             raise
+        except BaseException as problem:
+            told = yield from self._account_for((), problem)
+            raise_as((yield from self._close_after(told)), problem)
         return report
 
     def _prepare(self, work: Sequence[Piece]) -> Flow[None]:
@@ -124,9 +129,9 @@ class Run:
         for piece in work:
             yield from self._piece(piece)
         if self.idle:  # and there was no request with which they could be read
-            yield from self._guarded((), self._read_again(course, self.idle))
+            yield from self._read_again(course, self.idle)
         if self.order.server_side and self.has_sent and work:
-            yield from self._guarded((), self._read_back(work[0]))
+            yield from self._read_back(work[0])
 
     def _in_scope(self, course: PlannedCourse) -> list[PlannedReset]:
         return [user for user in self.order.plan.users if user.course_id == course.id and not user.left_out]
@@ -197,7 +202,8 @@ class Run:
         left = most - waited
         if again.wait > left:
             error = out_of_time(again.error, again.wait, most)
-            raise self.account.stopped(people, fate_of(error), now.utc) from again.error.__cause__
+            self.told = self.account.stopped(people, fate_of(error), now.utc)
+            raise self.told from again.error.__cause__
         jitter = min(again.wait / 4, left - again.wait)
         yield from self._guarded(people, _doing(Sleep(again.wait, jitter=jitter, why=str(again.error))))
         slept: Moment = yield Now()
@@ -253,9 +259,10 @@ class Run:
         yield from self._guarded(people, self.keeper.note(Intent(piece.number, piece.course.id, ids, key)))
         yield from self._guarded(people, self._note(lambda at: Sent(at, piece.number, request.request_id)))
         self.account.note_sent(request.request_id)
-        accept = partial(self._accept, people)
+        attempt = Attempt()
         try:
-            count, request_id = yield from self.arrival.calls.call(request, accept, once=True)
+            accept = partial(self._accept, people)
+            count, request_id = yield from self.arrival.calls.call(request, accept, once=attempt)
         except GeneratorExit:
             raise
         except TryAgainError as again:
@@ -263,12 +270,16 @@ class Run:
             yield from self._guarded(people, self._note(event))
             return again
         except BaseException as problem:
-            told = yield from self._stopped(people, problem, piece)
-            raise told from (problem.__cause__ if type(told) is type(problem) else problem)
+            fate = fate_of(problem)
+            if fate.by and attempt.is_open:
+                fate = Fate(
+                    Outcome.UNKNOWN, Code.ANSWER_LOST, interrupted(request, attempt, problem), fate.by
+                )
+            raise_as((yield from self._settle(people, problem, piece, fate)), problem)
         finally:
             self.has_sent = True
-        yield from self._guarded((), self._note(lambda at: Answered(at, piece.number, count, request_id)))
-        yield from self._guarded((), _acting(partial(self._tell, "reset")))
+        yield from self._note(lambda at: Answered(at, piece.number, count, request_id))
+        yield from _acting(partial(self._tell, "reset"))
         return None
 
     def _accept(self, people: Sequence[PlannedReset], answer: Response) -> tuple[int | None, str | None]:
@@ -319,26 +330,31 @@ class Run:
         except GeneratorExit:
             raise
         except BaseException as problem:
-            told = yield from self._stopped(people, problem, None)
-            raise told from (problem.__cause__ if type(told) is type(problem) else problem)
+            raise_as((yield from self._account_for(people, problem)), problem)
 
-    def _stopped(
-        self, people: Sequence[PlannedReset], problem: BaseException, piece: Piece | None
-    ) -> Flow[TrainingError]:
-        """Settle these people by what stopped them; the error to raise, with the account of the whole plan."""
-        if isinstance(problem, TrainingError) and problem.report is not None:
-            return problem  # it has been told already
+    def _account_for(self, people: Sequence[PlannedReset], problem: BaseException) -> Flow[BaseException]:
+        """Settle these people, nothing of whom was sent; the error to raise, with the account of the whole plan."""
+        if problem is not self.told:
+            finished: Moment = yield Now()
+            self.told = self.account.held_up(people, problem, finished.utc)
+        return self.told
+
+    def _settle(
+        self, people: Sequence[PlannedReset], problem: BaseException, piece: Piece, fate: Fate
+    ) -> Flow[BaseException]:
+        """Settle the people of a request by what stopped it; the error to raise, with the account of everyone."""
         finished: Moment = yield Now()
-        if piece is None:  # nothing of it was sent
-            return self.account.held_up(people, problem, finished.utc)
-        fate = fate_of(problem)
-        told = self.account.stopped(people, fate, finished.utc)
-        yield from _trying(self.keeper.note(_as_event(finished.utc, piece, fate)), told)
-        return told
+        told: BaseException = self.account.stopped(people, fate, finished.utc)
+        if fate.by:
+            told = carrying(problem, self.account.report(finished.utc))
+        self.told = told
+        self.told = yield from _trying(self.keeper.note(_as_event(finished.utc, piece, fate)), told)
+        return self.told
 
-    def _close_after(self, error: TrainingError) -> Flow[None]:
-        if error.report is not None:
-            yield from _trying(self.keeper.close(error.report, error), error)
+    def _close_after(self, told: BaseException) -> Flow[BaseException]:
+        """Write how it ended; the error to raise."""
+        report = report_of(told)
+        return told if report is None else (yield from _trying(self.keeper.close(report, told), told))
 
     def _note(self, event: Callable[[datetime], Event]) -> Flow[None]:
         now: Moment = yield Now()
@@ -380,12 +396,25 @@ def _doing(effect: Sleep) -> Flow[None]:
     yield effect
 
 
-def _trying(flow: Flow[None], told: TrainingError) -> Flow[None]:
-    """Run a step that must not hide the error that is about to be raised."""
+def _trying(flow: Flow[None], told: BaseException) -> Flow[BaseException]:
+    """Run a step that must not hide the error that is about to be raised; the error to raise."""
     try:
         yield from flow
     except Exception as trouble:
         told.add_note(f"Besides, the records could not be kept: {trouble}")
+    except GeneratorExit:
+        raise
+    except BaseException as stop:  # a second Ctrl-C: it is in a hurry, and still carries the account
+        report = report_of(told)
+        return stop if report is None else carrying(stop, report)
+    return told
+
+
+def raise_as(told: BaseException, problem: BaseException) -> NoReturn:
+    """Raise what is to be said of a problem: the problem itself, or an error that tells more."""
+    if told is problem:
+        raise problem
+    raise told from (problem.__cause__ if type(told) is type(problem) else problem)
 
 
 def _all_cleared(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow]) -> bool:

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from training_sdk._flow import Flow, Moment, Now, Request, Response
 from training_sdk._pages import Calls
+from training_sdk._send import Attempt
 from training_sdk.errors import ClockError, PlanMismatchError, UnconfirmedFormatError
 from training_sdk.models.users import Me
 from training_sdk.resets.plan import Origin, ResetPlan
@@ -112,7 +113,9 @@ class ProvenCalls(Calls):
     WhoAmI alone proves too little: a gateway may lead its path to one server and the training paths to another.
     """
 
-    def call(self, request: Request, decode: Callable[[Response], T], *, once: bool = False) -> Flow[T]:
+    def call(
+        self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None
+    ) -> Flow[T]:
         """Send, and raise UnconfirmedFormatError if something else answers."""
 
         def read(response: Response) -> T:
@@ -133,7 +136,9 @@ class ProvenCalls(Calls):
 class LiveCalls(Calls):
     """Calls that believe no answer of the reference server: nothing about a live service can be proved by those."""
 
-    def call(self, request: Request, decode: Callable[[Response], T], *, once: bool = False) -> Flow[T]:
+    def call(
+        self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None
+    ) -> Flow[T]:
         """Send, and raise PlanMismatchError if the reference server answers."""
 
         def read(response: Response) -> T:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from training_sdk._flow import Flow
 from training_sdk._pages import Calls
-from training_sdk.errors import TrainingError
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.events import Event
 from training_sdk.resets.approval import Approved
@@ -40,7 +39,7 @@ class Keeper(ABC):
         """Write an event to the journal, so that it is on the disk when this returns."""
 
     @abstractmethod
-    def close(self, report: ResetReport, error: TrainingError | None) -> Flow[None]:
+    def close(self, report: ResetReport, error: BaseException | None) -> Flow[None]:
         """Write how it ended, and with which account."""
 
     @abstractmethod

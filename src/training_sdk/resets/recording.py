@@ -206,7 +206,7 @@ class Recorder(Keeper):
         """Write an event to the journal."""
         yield Act(lambda: self.journal.note(event), f"journal: {type(event).__name__.lower()}")
 
-    def close(self, report: ResetReport, error: TrainingError | None) -> Flow[None]:
+    def close(self, report: ResetReport, error: BaseException | None) -> Flow[None]:
         """Write the report, and close the journal if nothing is left to be resumed."""
         now: Moment = yield Now()
         saved = reportfile.dumps(report)

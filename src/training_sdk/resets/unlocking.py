@@ -7,6 +7,7 @@ kept that lets plans be applied there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from os import PathLike
 
@@ -54,6 +55,8 @@ FIRST_WAIT = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(minutes=30)
 """Between two readings; at 5 people they cost up to 5 requests each."""
 SETTLED_AFTER = LAG + MARGIN
+
+GO_ON = "This was a proof: prove it again with the same plan to go on. It is not sent again"
 
 Rows = Mapping[Key, ProgressRow]
 
@@ -183,9 +186,27 @@ class Proving:
     on_progress: Callable[[Progress], None] | None = None
     here: Origin = field(init=False)
     state: StateDirectory = field(init=False)
+    has_begun: bool = field(default=False, init=False)
 
     def run(self) -> Flow[Proof]:
         """Send once, or not at all if that was done before; then look until it is certain."""
+        try:
+            return (yield from self._prove())
+        except (Exception, GeneratorExit):
+            raise
+        except BaseException as stop:
+            if self.has_begun:
+                yield from self._say_how_to_go_on(stop)
+            raise
+
+    def _say_how_to_go_on(self, stop: BaseException) -> Flow[None]:
+        """Give what stopped this the account of what had been done."""
+        folder = self.state.plan_folder(self.plan.reset.digest)
+        with suppress(TrainingError):
+            vars(stop)["report"] = yield Act(lambda: reportfile.load(folder), "records: the report")
+        stop.add_note(GO_ON)
+
+    def _prove(self) -> Flow[Proof]:
         self.calls = LiveCalls.of(self.calls)
         self.here = yield from who_and_where(self.calls)
         check_place(self.plan.reset, self.here)
@@ -209,6 +230,7 @@ class Proving:
         found: pending.Begun | None = yield Act(
             lambda: pending.begun(self.state, self.plan.reset.digest), "journal: what was sent"
         )
+        self.has_begun = found is not None
         return found
 
     def _check_pending(self) -> Flow[None]:
@@ -225,13 +247,13 @@ class Proving:
         try:
             yield from apply_plan(self.calls, self.order, self.keeper, lambda ground: provisional)
         except OutcomeUnknownError as error:
-            if not isinstance(
-                error.__cause__, TrainingError
-            ):  # Ctrl-C or cancellation: whoever stopped it means it
+            if not isinstance(error.__cause__, TrainingError):  # it came from outside, and means to end this
                 raise
             if isinstance(error.__cause__, DecodingError):
                 yield from self._fail(error.__cause__.message, (), reason="COUNT_DIFFERS")
-        except TrainingError:
+        except GeneratorExit:
+            raise
+        except BaseException:
             begun = yield from self._begun()
             if begun is None:
                 yield Act(lambda: pending.drop(self.state, self.plan.ground), "proofs: nothing was sent")

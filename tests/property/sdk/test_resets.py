@@ -24,6 +24,7 @@ from training_sdk import (
 )
 from training_sdk._flow import InterruptedSendError, NoAnswerError, NotDeliveredError, Request, Response
 from training_sdk.resets import planfile, sending
+from training_sdk.resets.account import report_of
 from unit.sdk.fakes import Organisation, answer, row, untouched, user_id
 from unit.sdk.resetting import apply, planned
 
@@ -137,8 +138,8 @@ def _report(organisation: Organisation, plan: ResetPlan) -> ResetReport:
     report: ResetReport | None
     try:
         report = apply(organisation, plan)
-    except TrainingError as error:
-        report = error.report
+    except (TrainingError, KeyboardInterrupt) as error:
+        report = report_of(error)
     assert report is not None
     return report
 

@@ -78,7 +78,7 @@ def _lost(step: Response | BaseException) -> bool:
             or 300 <= step.status < 400
             or (step.status >= 500 and step.status != 501)
         )
-    return isinstance(step, NoAnswerError | InterruptedSendError)
+    return isinstance(step, NoAnswerError)
 
 
 @given(ANY.filter(_lost))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import evolve
 
@@ -12,7 +13,6 @@ from training_sdk import (
     ResetFormat,
     ResetPlan,
     ResetReport,
-    TrainingError,
 )
 from training_sdk._flow import (
     Flow,
@@ -37,6 +37,7 @@ from unit.sdk.fakes import (
     row,
 )
 
+T = TypeVar("T")
 DECADES = timedelta(days=36500)
 
 
@@ -67,7 +68,7 @@ class NothingKept(Keeper):
     def note(self, event: Event) -> Flow[None]:
         yield from ()
 
-    def close(self, report: ResetReport, error: TrainingError | None) -> Flow[None]:
+    def close(self, report: ResetReport, error: BaseException | None) -> Flow[None]:
         yield from ()
 
     def release(self) -> None:
@@ -92,9 +93,39 @@ def apply(
     **order: Any,
 ) -> ResetReport:
     """Apply a plan whose confirmation is not what the test is about."""
+    return (puppet or Puppet(organisation)).run(apply_flow(plan, calls=calls, **order))
+
+
+def apply_flow(plan: ResetPlan, *, calls: Calls = CALLS, **order: Any) -> Flow[ResetReport]:
+    """The flow that applies a plan."""
     settings = {"format": ResetFormat(), **order}
-    flow = apply_plan(calls, Order(plan, **settings), NothingKept(), lambda ground: None)
-    return (puppet or Puppet(organisation)).run(flow)
+    return apply_plan(calls, Order(plan, **settings), NothingKept(), lambda ground: None)
+
+
+def interrupted_at(flow: Flow[T], at: int, stop: type[BaseException]) -> Flow[T]:
+    """The flow, with an interrupt in place of the effect of this number."""
+    step: Callable[[Any], Any] = flow.send
+    value: Any = None
+    for number in itertools.count():
+        try:
+            effect = step(value)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        if number == at:
+            value, step = stop(), flow.throw
+            continue
+        try:
+            value, step = (yield effect), flow.send
+        except Exception as problem:
+            value, step = problem, flow.throw
+    raise AssertionError
+
+
+def account_of(problem: BaseException) -> ResetReport:
+    """The report that came with whatever stopped a reset."""
+    report: ResetReport = vars(problem)["report"]
+    return report
 
 
 def many(number: int) -> Organisation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from asyncio import CancelledError
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from training_sdk import (
     APIConnectionError,
     BadRequestError,
+    Code,
     InvalidArgumentError,
     Outcome,
     OutcomeUnknownError,
@@ -39,7 +41,16 @@ from unit.sdk.fakes import (
     row,
     untouched,
 )
-from unit.sdk.resetting import apply, everyone_once, many, nth_reset, planned
+from unit.sdk.resetting import (
+    account_of,
+    apply,
+    apply_flow,
+    everyone_once,
+    interrupted_at,
+    many,
+    nth_reset,
+    planned,
+)
 
 
 @pytest.fixture
@@ -69,8 +80,13 @@ LOST: dict[str, Callable[[Request], Response] | BaseException] = {
     **WRONG_ANSWERS,
     "no answer": NoAnswerError("reset by peer"),
     "no answer in time": NoAnswerError("slow", timeout=True),
+    "an error from outside": InterruptedSendError(OSError("the hook failed")),
+}
+STOPS: dict[str, BaseException] = {
     "Ctrl-C": InterruptedSendError(KeyboardInterrupt()),
     "Ctrl-C right after": KeyboardInterrupt(),
+    "SystemExit": InterruptedSendError(SystemExit(143)),
+    "cancellation": InterruptedSendError(CancelledError()),
 }
 
 
@@ -99,6 +115,25 @@ def test_a_lost_answer_leaves_everyone_in_exactly_one_outcome(name: str) -> None
     assert pickle.loads(pickle.dumps(caught.value)).report == report
 
 
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("name", STOPS)
+def test_what_stops_a_request_under_way_goes_on_as_itself_and_says_who_is_unknown(name: str) -> None:
+    organisation = Organisation([row(one) for one in range(25)] + [untouched(99)])
+    plan = planned(organisation)
+    stop = STOPS[name]
+    own = stop.original if isinstance(stop, InterruptedSendError) else stop
+    nth_reset(organisation, 2, stop)
+    with pytest.raises(type(own)) as caught:
+        apply(organisation, plan)
+    assert caught.value is own
+    assert not isinstance(own, TrainingError)
+    report = account_of(own)
+    assert everyone_once(report)
+    assert (report.counts[Outcome.RESET], report.counts[Outcome.UNKNOWN]) == (10, 10)
+    assert {user.code for user in report.users if user.outcome is Outcome.UNKNOWN} == {Code.ANSWER_LOST}
+    assert any("client.resets.resume(" in note for note in own.__notes__)
+
+
 @pytest.mark.parametrize(
     ("step", "error"),
     [
@@ -120,7 +155,7 @@ def test_a_refusal_is_reported_as_failed(step: Any, error: type[TrainingError]) 
     assert everyone_once(report)
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, OSError])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, CancelledError, OSError])
 def test_ctrl_c_while_waiting_between_chunks_says_what_had_been_done(stop: type[BaseException]) -> None:
     organisation = many(1500)
     plan = planned(organisation)
@@ -129,24 +164,53 @@ def test_ctrl_c_while_waiting_between_chunks_says_what_had_been_done(stop: type[
     def interrupt(sleep: object) -> None:
         raise stop
 
-    with pytest.raises(ResetInterruptedError, match=f"interrupted by ({stop.__name__}|you) before") as caught:
+    with pytest.raises(stop) as caught:
         apply(organisation, plan, puppet=Puppet(organisation, on_sleep=interrupt))
-    assert isinstance(caught.value.__cause__, stop)
-    report = caught.value.report
-    assert report is not None
+    report = account_of(caught.value)
     assert (report.counts[Outcome.RESET], report.counts[Outcome.SKIPPED]) == (1000, 500)
     assert report.counts[Outcome.UNKNOWN] == 0
+    assert {user.code for user in report.users[1000:]} == {Code.INTERRUPTED}
 
 
 def test_a_token_that_cannot_be_had_half_way_is_known_not_to_have_been_sent() -> None:
     organisation = many(1500)
     plan = planned(organisation)
     nth_reset(organisation, 2, UnsentError(OSError("vault is sealed")))
-    with pytest.raises(ResetInterruptedError, match="OSError") as caught:
+    with pytest.raises(OSError, match="vault is sealed") as caught:
         apply(organisation, plan)
-    report = caught.value.report
-    assert report is not None
-    assert report.counts[Outcome.UNKNOWN] == 0
+    assert account_of(caught.value).counts[Outcome.UNKNOWN] == 0
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, CancelledError])
+def test_the_loop_of_the_documentation_ends_where_somebody_stops_it(stop: type[BaseException]) -> None:
+    """At every effect of applying the first of three plans, the other two are never begun."""
+    begun: list[int] = []
+
+    def loop(at: int) -> bool:
+        """Whether the interrupt fell into the loop."""
+        begun.clear()
+        for number in range(3):
+            organisation = many(3)
+            puppet = Puppet(organisation)
+            flow = apply_flow(planned(organisation))
+            begun.append(number)
+            try:
+                puppet.run(interrupted_at(flow, at, stop))
+            except (OutcomeUnknownError, ResetInterruptedError):
+                raise
+            except TrainingError:
+                continue
+        return False
+
+    at = 0
+    while True:
+        try:
+            if not loop(at):
+                break
+        except stop:
+            assert begun == [0]
+        at += 1
+    assert at > 6
 
 
 def test_a_429_is_waited_out_and_the_chunk_sent_again(ask: Asker) -> None:

@@ -27,6 +27,8 @@ from training_sdk import (
     _send,
 )
 from training_sdk._flow import (
+    Act,
+    Flow,
     InterruptedSendError,
     NoAnswerError,
     NotDeliveredError,
@@ -34,6 +36,7 @@ from training_sdk._flow import (
     Response,
     UnsentError,
 )
+from training_sdk._pace import Unpaced
 from unit.sdk.fakes import CALLS, Puppet, answer, script
 
 GET = Request("GET", "/thing")
@@ -104,10 +107,12 @@ NOT_REPEATABLE: dict[str, Row] = {
     "connecting timed out": (NotDeliveredError("slow", timeout=True), True, APITimeoutError),
     "hopeless certificate": (NotDeliveredError("bad cert", hopeless=True), False, APIConnectionError),
     "token callable raises": (UnsentError(OSError("no token file")), False, OSError),
+    "Ctrl-C": REPEATABLE["Ctrl-C"],
+    "a hook raises": (InterruptedSendError(OSError("no room")), False, OutcomeUnknownError),
     **{
         name: (REPEATABLE[name][0], False, OutcomeUnknownError)
         for name in (
-            *("broken off", "no answer in time", "Ctrl-C"),
+            *("broken off", "no answer in time"),
             *("HTML", "empty body", "truncated", "not UTF-8", "nested too deep"),
         )
     },
@@ -170,21 +175,56 @@ def test_an_unknown_outcome_names_the_request_and_its_cause(step: Step) -> None:
         assert (caught.value.status, caught.value.request_id) == (step.status, "req-1")
 
 
-def test_a_decoder_that_is_interrupted_leaves_the_outcome_unknown() -> None:
+@pytest.mark.parametrize("step", [InterruptedSendError(KeyboardInterrupt(), "req-1"), KeyboardInterrupt()])
+def test_ctrl_c_during_a_write_goes_on_as_itself_and_a_note_says_that_its_outcome_is_unknown(
+    step: BaseException,
+) -> None:
+    attempt = _send.Attempt()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        Puppet(script(step)).run(CALLS.call(POST, decode, once=attempt))
+    assert attempt.is_open
+    assert "POST /thing may or may not have taken effect" in caught.value.__notes__[-1]
+    with pytest.raises(KeyboardInterrupt) as plain:
+        Puppet(script(KeyboardInterrupt())).run(CALLS.call(GET, decode))
+    assert not hasattr(plain.value, "__notes__")
+
+
+def test_ctrl_c_while_an_answer_to_a_write_is_read_goes_on_as_itself() -> None:
     def interrupted(response: Response) -> object:
         raise KeyboardInterrupt
 
-    with pytest.raises(OutcomeUnknownError) as caught:
-        Puppet(script(OK)).run(CALLS.call(POST, interrupted))
-    assert isinstance(caught.value.__cause__, KeyboardInterrupt)
+    for request in (POST, GET):
+        with pytest.raises(KeyboardInterrupt) as caught:
+            Puppet(script(OK)).run(CALLS.call(request, interrupted))
+        assert hasattr(caught.value, "__notes__") == (request is POST)
+
+
+@pytest.mark.parametrize(
+    ("step", "is_open"),
+    [
+        (UnsentError(KeyboardInterrupt()), False),
+        (answer({}, 403), False),
+        (answer({}, 429), False),
+        (answer({}, 409), True),
+        (answer({}, 500), True),
+        (NoAnswerError("broken"), True),
+        (NotDeliveredError("refused"), False),
+    ],
+)
+def test_ctrl_c_right_after_an_answer_leaves_open_what_the_answer_leaves_open(
+    step: Step, is_open: bool
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    class Stopping(Unpaced):
+        def pass_on(self) -> Flow[None]:
+            yield Act(interrupt, "stopped here")
+
+    attempt = _send.Attempt()
     with pytest.raises(KeyboardInterrupt):
-        Puppet(script(OK)).run(CALLS.call(GET, interrupted))
-
-
-def test_a_stray_interrupt_after_sending_leaves_the_outcome_unknown() -> None:
-    with pytest.raises(OutcomeUnknownError) as caught:
-        Puppet(script(KeyboardInterrupt())).run(CALLS.call(POST, decode))
-    assert isinstance(caught.value.__cause__, KeyboardInterrupt)
+        Puppet(script(step)).run(_send.call(POST, decode, max_retry_seconds=9, pace=Stopping(), once=attempt))
+    assert attempt.is_open is is_open
 
 
 def test_ctrl_c_while_waiting_is_plain_ctrl_c_because_nothing_is_under_way() -> None:

@@ -25,11 +25,11 @@ from training_sdk.errors import (
     AlreadyAppliedError,
     InvalidArgumentError,
     PermissionDeniedError,
-    TrainingError,
 )
 from training_sdk.records.folding import JournalState, fold
 from training_sdk.records.journal import read_journal
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets.account import report_of
 from training_sdk.resets.approval import Approval
 from training_sdk.resets.confirming import check_lifetime
 from training_sdk.resets.plan import ResetPlan
@@ -143,8 +143,8 @@ def _reset(
     with stoppable(out) as stop, telling(out) as tell:
         try:
             report = carry_out(loaded, phrase, {**extras, "stop": stop, "on_progress": tell})
-        except TrainingError as error:
-            if error.report is not None and is_open(journal_of(session, loaded)):
+        except BaseException as error:
+            if report_of(error) is not None and is_open(journal_of(session, loaded)):
                 error.add_note(_how_to_go_on(error, plan))
             raise
     out.document({"report": of_report(report)})
@@ -195,7 +195,7 @@ def _refuse_ended(plan: ResetPlan, journal: JournalState) -> None:
         )
 
 
-def _how_to_go_on(error: TrainingError, plan: Path) -> str:
+def _how_to_go_on(error: BaseException, plan: Path) -> str:
     if isinstance(error, PermissionDeniedError):
         return f"It stopped half-way. With another token:\n  {resume_command(plan)}"
     return (
