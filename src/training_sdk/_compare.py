@@ -1,11 +1,15 @@
-"""Comparison of names: narrow to choose people, wide to hold them back."""
+"""Comparison of names and phrases: narrow to choose people, wide to hold them back, composed to confirm."""
 
 from __future__ import annotations
 
 from string import ascii_lowercase, ascii_uppercase
-from unicodedata import normalize
+from unicodedata import category, name, normalize
 
 _ASCII_CASE = str.maketrans(ascii_uppercase, ascii_lowercase)
+_BLANK = frozenset(
+    map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0xFE00, 0xFE10)))
+) | frozenset(map(chr, (*range(0x180B, 0x1810), *range(0xE0100, 0xE01F0))))
+"""Characters that fonts draw as nothing, though their category is one of letters, marks or symbols."""
 
 
 def mailbox(address: str) -> str:
@@ -22,3 +26,45 @@ def widely(name: str) -> str:
     White space around the name, letter case, and composed or decomposed letters do not count.
     """
     return normalize("NFC", normalize("NFD", name.strip()).casefold())
+
+
+def same_text(typed: object, wanted: str) -> bool:
+    """Whether a typed text is the wanted one: ``ü`` as one character or two is the same letter (NFC)."""
+    return type(typed) is str and normalize("NFC", typed) == normalize("NFC", wanted)
+
+
+def difference(typed: object, wanted: str) -> str:
+    """Where a typed text differs first from the wanted one, by code point.
+
+    Empty if they are the same, or one is less than half as long as the other: then it is no slip.
+    """
+    if not isinstance(typed, str):
+        return f"It must be text, not {type(typed).__name__}."
+    left, right = normalize("NFC", typed), normalize("NFC", wanted)
+    if left == right or 2 * len(left) < len(right) or 2 * len(right) < len(left):
+        return ""
+    at = next((n for n, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1]), None)
+    if at is not None:
+        return f"Character {at + 1} is {code_point(left[at])} instead of {code_point(right[at])}."
+    if len(left) < len(right):
+        return f"It ends after {len(left)} characters; {code_point(right[len(left)])} is missing."
+    return f"After {len(right)} characters it goes on with {code_point(left[len(right)])}."
+
+
+def code_point(letter: str) -> str:
+    """A character by number and name, such as ``U+200B (ZERO WIDTH SPACE, invisible)``."""
+    if "\udc80" <= letter <= "\udcff":
+        return f"the byte 0x{ord(letter) - 0xDC00:02X}, which is not text in this terminal's encoding"
+    invisible = ", invisible" if is_invisible(letter) else ""
+    called = name(letter, "a control character" if category(letter) == "Cc" else "no name")
+    return f"U+{ord(letter):04X} ({called}{invisible})"
+
+
+def is_invisible(letter: str) -> bool:
+    """Whether nobody can see it, or tell it from a space."""
+    return letter != " " and (letter in _BLANK or category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs"))
+
+
+def invisible_characters(text: str) -> str:
+    """The invisible characters of a text, each once, by number and name; empty if there are none."""
+    return ", ".join(code_point(one) for one in dict.fromkeys(text) if is_invisible(one))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import attrs
 import pytest
@@ -327,16 +328,16 @@ class Terminal:
         os.close(other)
         self.seen = ""
 
-    def until(self, text: str) -> str:
-        """Read until this is seen."""
+    def until(self, text: str, *, times: int = 1) -> str:
+        """Read until this is seen, so many times."""
         deadline = time.monotonic() + PATIENCE
-        while text not in self.seen and time.monotonic() < deadline:
+        while self.seen.count(text) < times and time.monotonic() < deadline:
             self._read()
-        assert text in self.seen, self.seen
+        assert self.seen.count(text) >= times, self.seen
         return self.seen
 
-    def type(self, text: str) -> None:
-        os.write(self.screen, text.encode())
+    def type(self, text: str | bytes) -> None:
+        os.write(self.screen, text.encode() if isinstance(text, str) else text)
 
     def end(self) -> int:
         """What it ended with."""
@@ -374,12 +375,54 @@ def test_the_phrase_is_typed_at_a_prompt_after_slips(desk: Desk) -> None:
     terminal = Terminal(desk, "apply", "plan.json", "--reason", "test")
     terminal.until("> ")
     terminal.type("yes\n")
-    terminal.until("Once more")
+    terminal.until("Try again (2 attempts left)")
     assert desk.server.resets() == 0
     terminal.type(f"  {phrase} \n")
     assert terminal.end() == ExitCode.DONE
     assert "1 reset" in terminal.seen
     assert desk.server.resets() == 1
+
+
+def test_bytes_that_are_no_text_are_a_wrong_answer_and_the_prompt_asks_again(desk: Desk) -> None:
+    phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
+    for locale in ("C.UTF-8", "C"):
+        terminal = Terminal(desk, "apply", "plan.json", "--reason", "test", LC_ALL=locale, PYTHONUTF8="0")
+        for count, typed in enumerate((b"reset \xff\xfe\n", b"\xc3\x28\n", b"\xc3\n"), 1):
+            terminal.until("Type the phrase", times=count)
+            assert desk.server.resets() == 0
+            terminal.type(typed)
+            terminal.until("which is not text in this terminal's encoding", times=count)
+        assert terminal.end() == ExitCode.NOT_CONFIRMED
+        assert "0xFF" in terminal.seen
+        assert "0xC3" in terminal.seen
+        assert "nothing was sent" in terminal.seen
+    terminal = Terminal(desk, "apply", "plan.json", "--reason", "test", LC_ALL="C.UTF-8", PYTHONUTF8="0")
+    terminal.until("> ")
+    terminal.type(b"\xff\n")
+    terminal.until("2 attempts left")
+    assert desk.server.resets() == 0
+    terminal.type(f"{phrase}\n")
+    assert terminal.end() == ExitCode.DONE
+    assert desk.server.resets() == 1
+
+
+def test_a_decomposed_title_is_confirmed_by_the_composed_letters_of_a_keyboard(
+    desk: Desk, whole_world: Any
+) -> None:
+    title = "Stra\u00dfe u\u0308berqueren"
+    text = json.dumps(whole_world).replace(json.dumps(TITLE), json.dumps(title))
+    desk.server.control("PUT", "state", json.loads(text))
+    phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
+    assert "u\u0308berqueren" in phrase
+    terminal = Terminal(desk, "apply", "plan.json", "--reason", "test", LC_ALL="C.UTF-8")
+    terminal.until("> ")
+    terminal.type(f"{phrase.replace(chr(0x308), '')}\n")
+    terminal.until("Character 15 is U+0075 (LATIN SMALL LETTER U) instead of U+00FC")
+    assert "uotation" not in terminal.seen.partition("The phrase is wrong")[2]
+    terminal.type(f"{normalize('NFC', phrase)}\n")
+    assert terminal.end() == ExitCode.DONE, terminal.seen
+    assert desk.server.resets() == 1
+    assert desk.server.control("GET", "calls")["calls"]
 
 
 def test_three_slips_or_ctrl_d_are_not_confirmed_and_ctrl_c_is_an_interruption(desk: Desk) -> None:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 
+from training_sdk._compare import code_point, difference, invisible_characters, same_text
 from training_sdk.cli.output import Output, is_terminal
 from training_sdk.errors import ConfirmationError
 
 TRIES = 3
-_QUOTES = dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02"), '"')
+_TYPOGRAPHIC = "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02"
 """What editors, chats and phones make of a straight quotation mark."""
+_STRAIGHT = str.maketrans(dict.fromkeys(_TYPOGRAPHIC, '"'))
 
 
 def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The phrase of this plan") -> str:
     """The phrase as it was given or typed; white space around it, which pasting brings, does not count.
 
-    Asks up to three times where somebody sits at a terminal. Raises ConfirmationError otherwise, and nothing is sent.
+    Composed and decomposed letters are the same. Asks up to three times where somebody sits at a terminal. Raises
+    ConfirmationError otherwise, and nothing is sent.
     """
     if given is not None:
-        if given.strip() != phrase:
+        if not same_text(given.strip(), phrase):
             raise ConfirmationError(f"--confirm does not fit. {_hint(given, phrase, what)} Nothing was sent")
         return phrase
     if not (is_terminal(sys.stdin) and is_terminal(out.stderr)):
@@ -29,28 +31,46 @@ def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The p
         )
     for left in reversed(range(TRIES)):
         out.prompt("Type the phrase to go on, or Ctrl-C to stop:\n>")
-        line = sys.stdin.readline()
-        if line.strip() == phrase:
+        line = _line()
+        if same_text(line.strip(), phrase):
             return phrase
         if not line:
             break
-        out.note(f"That is not it. {_hint(line, phrase, what)}{' Once more.' if left else ''}")
+        again = f" Try again ({left} attempt{'' if left == 1 else 's'} left)." if left else ""
+        out.note(f"The phrase is wrong. {_hint(line, phrase, what)}{again}")
     raise ConfirmationError("not confirmed, so nothing was sent")
 
 
+def _line() -> str:
+    """A line from the terminal; one with bytes that are no text is a wrong answer and not the end of the command."""
+    try:
+        return sys.stdin.readline()
+    except UnicodeDecodeError as error:
+        return bytes(error.object).decode(error.encoding, "surrogateescape")
+
+
 def _hint(typed: str, phrase: str, what: str) -> str:
-    """In what a phrase that was typed differs from the right one, where it is a slip of the fingers."""
-    plain = " ".join(typed.split())
+    """In what a phrase that was typed differs from the right one."""
+    plain = typed.strip()
     if not plain:
-        return f"Nothing was typed; {what[0].lower()}{what[1:]} is {phrase}"
-    straight = unicodedata.normalize("NFC", plain.translate(_QUOTES))
-    if plain == phrase:
-        return "The white space within it differs."
-    if straight == phrase:
-        return 'Its quotation marks are typographic; it takes straight ones: "'
-    if straight.casefold() == phrase.casefold():
-        return "Capital and small letters differ."
-    if plain.rpartition("#")[2] != phrase.rpartition("#")[2]:
-        tail = phrase.rpartition("#")[2]
-        return f"It ends with #{tail}; the phrase of another plan, or of an earlier one, does not fit."
-    return f"{what} is {phrase}"
+        return f"Nothing was typed; {what[0].lower()}{what[1:]} is {phrase}."
+    differs = difference(plain, phrase)
+    if unreadable := next((letter for letter in plain if "\udc80" <= letter <= "\udcff"), None):
+        return f"It holds {code_point(unreadable)}."
+    typographic = set(plain) & set(_TYPOGRAPHIC) - set(phrase)
+    marks = "Its quotation marks are" if typographic else "The phrase itself has quotation marks that are"
+    for reason, same in (
+        ("The white space within it differs.", lambda text: " ".join(text.split())),
+        (f"{marks} typographic.", lambda text: text.translate(_STRAIGHT)),
+        ("Capital and small letters differ.", str.lower),
+    ):
+        if same_text(same(plain), same(phrase)):
+            return f"{reason} {differs}"
+    start, _, tail = phrase.rpartition("#")
+    typed_start, _, typed_tail = plain.rpartition("#")
+    if same_text(typed_start, start) and typed_tail != tail:
+        said = f"It ends with #{tail}; the phrase of another plan, or of an earlier one, does not fit."
+        return f"{said} {differs}".strip()
+    hidden = invisible_characters(phrase)
+    note = f" It contains {hidden}: copy it instead of typing it." if hidden else ""
+    return f"{differs} {what} is {phrase}.{note}".strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from training_sdk._compare import difference, same_text
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, StalePlanError
 from training_sdk.resets.plan import EveryonePlan, Origin, ResetPlan
 from training_sdk.resets.safeguards import Safeguards
@@ -24,12 +25,17 @@ def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool = 
             "server_side=True resets whoever the server takes for everyone, so it needs a plan from "
             "plan_everyone(…) without 'only' or 'where'"
         )
-    if type(confirm) is not str or confirm != plan.phrase:
-        typed = repr(confirm)
-        cut = typed if len(typed) <= LONGEST_SHOWN else typed[:LONGEST_SHOWN] + "…"
-        raise ConfirmationError(
-            f"confirm is {cut}, but the phrase of this plan is {plan.phrase!r}. Nothing was sent"
-        )
+    check_phrase(confirm, plan.phrase, "plan")
+
+
+def check_phrase(confirm: object, phrase: str, what: str) -> None:
+    """Raise ConfirmationError unless a text is the phrase; composed and decomposed letters are the same."""
+    if same_text(confirm, phrase):
+        return
+    typed = repr(confirm)
+    cut = typed if len(typed) <= LONGEST_SHOWN else typed[:LONGEST_SHOWN] + "…"
+    said = (f"confirm is {cut}, but the phrase of this {what} is {phrase!r}.", difference(confirm, phrase))
+    raise ConfirmationError(f"{' '.join(filter(None, said))} Nothing was sent")
 
 
 def _check_shape(plan: ResetPlan) -> None:

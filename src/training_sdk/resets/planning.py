@@ -30,6 +30,7 @@ from training_sdk.resets.reportfile import LastResets
 from training_sdk.resets.resolving import Resolved, Rows, member_ids, resolve
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
+from training_sdk.resets.wording import shown
 from training_sdk.resources.analytics import statistics
 from training_sdk.resources.courses import all_courses
 from training_sdk.resources.progress import progress_rows
@@ -100,25 +101,27 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
         for course_id, user_ids in chosen.by_course.items()
         for user_id in user_ids
     }
+    users = tuple(
+        PlannedReset.of(
+            rows[course_id][user_id],
+            left_out=left_out[course_id, user_id],
+            last_reset_at=last.get((course_id, user_id)),
+        )
+        for course_id, user_ids in chosen.by_course.items()
+        for user_id in user_ids
+    )
     plan = kind(
         courses=tuple(
             PlannedCourse(course.id, course.title, course.external_id, course.status) for course in courses
         ),
         selection=_selection(wanted),
-        users=tuple(
-            PlannedReset.of(
-                rows[course_id][user_id],
-                left_out=left_out[course_id, user_id],
-                last_reset_at=last.get((course_id, user_id)),
-            )
-            for course_id, user_ids in chosen.by_course.items()
-            for user_id in user_ids
-        ),
+        users=users,
         read_at=now.utc,
         expires_at=now.utc + wanted.safeguards.plan_lifetime,
         origin=origin,
         warnings=(
             *chosen.warnings,
+            *_about_planner(users, origin),
             *_about_renewed(left_out),
             *about_courses(courses, catalogue),
             *about_paths(courses, paths),
@@ -171,6 +174,16 @@ def _left_out(row: ProgressRow, wanted: Wanted) -> str | None:
     if wanted.due_by is not None and row.completed_at != wanted.due_by[row.course_id, row.user_id]:
         return RENEWED
     return None
+
+
+def _about_planner(users: Sequence[PlannedReset], origin: Origin) -> tuple[str, ...]:
+    """A warning for an admin who plans a reset of themselves: their own completion goes."""
+    own = [user for user in users if user.user_id == origin.user_id and user.is_target]
+    if not own:
+        return ()
+    return (
+        f"you plan a reset of your own progress: {shown(own[0].name) or own[0].user_id} is the owner of this token",
+    )
 
 
 def _about_renewed(left_out: Mapping[Key, str | None]) -> tuple[str, ...]:

@@ -120,6 +120,10 @@ class _Search:
         for course_id, course in self.rows.items():
             inside = [user_id for user_id in course if user_id in user_ids]
             if not inside:
+                if not user_ids:
+                    raise InvalidArgumentError(
+                        f"{label} has no members, as far as this token sees; nobody was planned for"
+                    )
                 raise InvalidArgumentError(
                     f"none of the {len(user_ids)} members of {label} is in course {course_id!r}, as far as this "
                     "token sees; nobody was planned for"
@@ -217,14 +221,45 @@ def _members(
     if not given:
         return {}
     plain = all(_LIKE_AN_ID.fullmatch(one) for one in given)
-    ids = {one: one for one in given} if plain else _identified(kind, given, (yield from catalogue.gather()))
+    known: Sequence[Group | Site] = () if plain else (yield from catalogue.gather())
+    ids = {one: one for one in given} if plain else _identified(kind, given, known)
     found = _grouped(map(pair, (yield from walk(tuple(ids.values())).gather())))
     if plain and any(one not in found for one in given):
         # An id without members may be an empty group, an unknown one, or a name that looks like an id.
-        ids = _identified(kind, given, (yield from catalogue.gather()))
+        known = yield from catalogue.gather()
+        ids = _identified(kind, given, known)
         if any(one not in found for one in ids.values()):
             found = _grouped(map(pair, (yield from walk(tuple(ids.values())).gather())))
+    _refuse_a_site_of_sites(ids, found, [one for one in known if isinstance(one, Site)])
     return {member_key(kind, one): frozenset(found.get(ids[one], ())) for one in given}
+
+
+def _refuse_a_site_of_sites(
+    ids: Mapping[str, str], found: Mapping[str, set[str]], catalogue: Sequence[Site]
+) -> None:
+    """Raise for a site without members of its own that has sub-sites, naming them."""
+    for given, site_id in ids.items():
+        below = [] if found.get(site_id) else _sites_below(site_id, catalogue)
+        if below:
+            named = _listed(f"{one.name!r} ({one.id})" for one in below)
+            raise InvalidArgumentError(
+                f"site {given!r} has no members of its own, and those of its sub-sites do not count as its members. "
+                f"Nobody was planned for. Name the sub-sites that are meant: {named}"
+            )
+
+
+def _sites_below(site_id: str, catalogue: Sequence[Site]) -> list[Site]:
+    """The sub-sites of a site and their sub-sites; a circle of parents ends where it began."""
+    seen, found, waiting = {site_id}, list[Site](), [site_id]
+    while waiting:
+        parent = waiting.pop(0)
+        children = [
+            one for one in catalogue if one.parent_id == parent and one.id not in seen and not one.deleted
+        ]
+        seen |= {one.id for one in children}
+        found += children
+        waiting += [one.id for one in children]
+    return found
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:

@@ -19,7 +19,6 @@ from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
 from training_sdk.errors import (
     AlreadyAppliedError,
-    ConfirmationError,
     DecodingError,
     InvalidArgumentError,
     OutcomeUnknownError,
@@ -31,7 +30,7 @@ from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.folding import Chunk
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import pending, reportfile
+from training_sdk.resets import confirming, pending, reportfile
 from training_sdk.resets.applying import apply_plan
 from training_sdk.resets.arriving import Arrival
 from training_sdk.resets.format import ResetFormat
@@ -395,10 +394,7 @@ def check_phrase(plan: object, confirm: object, reset_format: ResetFormat) -> No
         )
     if plan.format != reset_format:
         raise InvalidArgumentError("the proof was planned for another ResetFormat than this client has")
-    if type(confirm) is not str or confirm != plan.phrase:
-        raise ConfirmationError(
-            f"confirm is {str(confirm)[:150]!r}, but the phrase of this proof is {plan.phrase!r}. Nothing was sent"
-        )
+    confirming.check_phrase(confirm, plan.phrase, "proof")
 
 
 def _read_people(calls: Calls, user_ids: Sequence[str]) -> Flow[dict[Key, ProgressRow]]:

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from training_sdk import _checks, _codec, _paging, _urls
+from training_sdk._compare import difference, same_text
 from training_sdk._flow import Flow, Request
 from training_sdk._operation import Bound, D, listing, operation
 from training_sdk._pages import Calls, Walk
@@ -176,10 +177,12 @@ def _update(
 ) -> Flow[AssignmentResult]:
     if confirm is not None:
         course = yield from get_course(calls, course_id)
-        if confirm != course.title:
-            raise ConfirmationError(
-                f"confirm is {confirm!r}, but course {course_id!r} is called {course.title!r}"
+        if not same_text(confirm, course.title):
+            said = (
+                f"confirm is {confirm!r}, but course {course_id!r} is called {course.title!r}.",
+                difference(confirm, course.title),
             )
+            raise ConfirmationError(f"{' '.join(filter(None, said))} Nothing was sent")
     path = _urls.path("/training/courses/v1/{id}/assignments", id=course_id)
     request = Request("PUT", path, body=_codec.dumps(body), repeatable=False, limit="catalogue")
     return (yield from calls.call(request, _codec.decoder(AssignmentResult)))

@@ -7,12 +7,17 @@ import json
 import pickle
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
+from unicodedata import normalize
 
 import attrs
 import pytest
 
 from training_sdk import (
+    ConfirmationError,
+    Course,
+    CourseStatus,
     DecodingError,
     InvalidArgumentError,
     NotFoundError,
@@ -23,6 +28,8 @@ from training_sdk import (
     ProgressState,
     ResetPlan,
 )
+from training_sdk.resets.cautions import about_courses
+from training_sdk.resets.confirming import check_confirmation
 from training_sdk.resets.people import People
 from training_sdk.resets.plan import Only
 from training_sdk.resets.planning import Wanted, make_plan
@@ -122,6 +129,47 @@ def test_a_plan_says_what_it_would_do() -> None:
         assert said in text
     assert "and up to 2 h older on a live service" in text
     assert "; completed only" in str(some_plan(selection="completed"))
+
+
+def test_an_invisible_character_in_a_title_is_warned_of_by_number_and_name() -> None:
+    about = partial(about_courses, catalogue=[])
+    plain = Course(id="c", title="Gabelstapler f\u00fcr Anf\u00e4nger", status=CourseStatus.PUBLISHED)
+    assert about([plain]) == ()
+    for hidden, said in (
+        ("\u200b", "U+200B (ZERO WIDTH SPACE, invisible)"),
+        ("\u3164", "U+3164 (HANGUL FILLER, invisible)"),
+        ("\u202e", "U+202E (RIGHT-TO-LEFT OVERRIDE, invisible)"),
+        ("\u00a0\x1b", "U+00A0 (NO-BREAK SPACE, invisible), U+001B (a control character, invisible)"),
+    ):
+        (warning,) = about([attrs.evolve(plain, title=f"Gabel{hidden}stapler")])
+        assert warning == f"the title of {f'Gabel{hidden}stapler'!r} (c) contains {said}"
+        assert said in str(some_plan(warnings=(warning,)))
+
+
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+@pytest.mark.parametrize("title", ["\u00fcben \u212b", "u\u0308ben A\u030a"])
+def test_a_phrase_confirms_composed_or_not_and_the_plan_keeps_its_code_points(title: str, typed: Any) -> None:
+    """R05: the letters that a keyboard makes are those of the title, and nothing else is."""
+    plan = titled(title)
+    digest = plan.digest
+    check_confirmation(plan, normalize(typed, plan.phrase))
+    assert (plan.digest, plan.course.title) == (digest, title)
+    with pytest.raises(ConfirmationError) as caught:
+        check_confirmation(plan, plan.phrase.replace(" ", "\u3000", 1))
+    assert (
+        "Character 6 is U+3000 (IDEOGRAPHIC SPACE, invisible) instead of U+0020 (SPACE). Nothing was sent"
+        in str(caught.value)
+    )
+
+
+def test_an_admin_who_plans_their_own_reset_is_warned() -> None:
+    said = "you plan a reset of your own progress: "
+    me = "user_admin"
+    untouched_me = {**untouched(0), "user_id": me}
+    for rows, warned in (([row(0, user_id=me), row(1)], True), ([untouched_me, row(1)], False)):
+        plan = make(Organisation(rows))
+        assert [one.startswith(said) for one in plan.warnings].count(True) == warned
+        assert not any(one.startswith(said) for one in make(Organisation([*rows]), [user_id(1)]).warnings)
 
 
 def test_a_notebook_shows_names_but_runs_no_markup() -> None:

@@ -7,6 +7,7 @@ import json
 import pickle
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from unicodedata import normalize
 
 import click
 import pytest
@@ -73,8 +74,17 @@ def test_white_space_around_the_phrase_does_not_count(typed: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "hint"),
     [
-        (PHRASE.replace('"', "\u201c"), "typographic"),
-        (PHRASE.replace('"', "\u201e"), "typographic"),
+        (PHRASE.replace('"', "\u201c"), "Its quotation marks are typographic"),
+        (PHRASE.replace('"', "\u201e"), "U+201E (DOUBLE LOW-9 QUOTATION MARK) instead of U+0022"),
+        (
+            PHRASE.replace("lift", "l\u200bift"),
+            "Character 13 is U+200B (ZERO WIDTH SPACE, invisible) instead",
+        ),
+        (PHRASE.replace("F", "\u0424"), "U+0424 (CYRILLIC CAPITAL LETTER EF) instead of U+0046"),
+        (PHRASE.replace(" f", "\u00a0f"), "U+00A0 (NO-BREAK SPACE, invisible) instead of U+0020"),
+        (PHRASE[:-1], "It ends after 43 characters; U+0033 (DIGIT THREE) is missing"),
+        (PHRASE + "\u202c", "After 44 characters it goes on with U+202C"),
+        (PHRASE.replace("b", "\udcff"), "the byte 0xFF, which is not text"),
         (PHRASE.upper(), "Capital and small"),
         (PHRASE.replace(" for", "  for"), "white space"),
         (PHRASE.replace("a1b2c3", "d4e5f6"), "#a1b2c3"),
@@ -93,6 +103,30 @@ def test_any_other_phrase_is_refused_with_a_hint(typed: str, hint: str) -> None:
 def test_no_other_text_confirms(text: str) -> None:
     with pytest.raises(ConfirmationError):
         confirmed(output()[0], PHRASE, text)
+
+
+TITLES = st.text(st.sampled_from('aA u\u0308\u00fce\u0301"\u201c\u201dx\u200d\u212b'), max_size=8)
+
+
+@given(TITLES, TITLES)
+def test_a_phrase_is_compared_composed_and_straight_quotation_marks_are_never_blamed(
+    title: str, other: str
+) -> None:
+    phrase, typed = (f'reset "{text}" for 1 user #a1b2c3' for text in (title, other))
+    if normalize("NFC", title) == normalize("NFC", other):
+        assert confirmed(output()[0], phrase, typed) == phrase
+        return
+    with pytest.raises(ConfirmationError) as caught:
+        confirmed(output()[0], phrase, typed)
+    assert "U+" in caught.value.message or phrase in caught.value.message
+    if not any(mark in title + other for mark in "\u201c\u201d"):
+        assert "uotation marks are" not in caught.value.message
+
+
+@pytest.mark.parametrize("given", ["Stra\u00dfe \u00fcben", "Stra\u00dfe u\u0308ben"])
+@pytest.mark.parametrize("title", ["Stra\u00dfe \u00fcben", "Stra\u00dfe u\u0308ben"])
+def test_a_decomposed_title_confirms_as_it_is_typed_and_keeps_its_code_points(given: str, title: str) -> None:
+    assert confirmed(output()[0], title, given) == title
 
 
 def all_errors(of: type[TrainingError] = TrainingError) -> list[type[TrainingError]]:

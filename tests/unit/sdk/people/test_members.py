@@ -118,3 +118,24 @@ def test_names_are_exact_and_deleted_sites_have_none(feeds: Feeds) -> None:
 
 def test_the_members_of_a_site_below_are_not_its_own(feeds: Feeds) -> None:
     assert feeds.of(sites=["Leeds"]) == {member_key("site", "Leeds"): {"u1"}}
+
+
+def test_a_site_without_members_names_its_sub_sites(feeds: Feeds) -> None:
+    feeds.sites += [
+        {"id": "s5", "name": "Germany"},
+        {"id": "s6", "name": "Hamburg", "parent_id": "s5"},
+        {"id": "s7", "name": "Port", "parent_id": "s6"},
+        {"id": "s8", "name": "Sold", "parent_id": "s5", "deleted": True},
+        {"id": role(8), "name": "Ring", "parent_id": role(9)},
+        {"id": role(9), "name": "Road", "parent_id": role(8)},
+    ]
+    feeds.at_sites.append(("s6", "u6"))
+    for name in ("Germany", "s5"):
+        with pytest.raises(InvalidArgumentError, match="has no members of its own") as caught:
+            feeds.of(sites=["Leeds", name])
+        assert caught.value.message.endswith("that are meant: 'Hamburg' (s6), 'Port' (s7)")
+    for site in (role(8), "Ring"):
+        with pytest.raises(InvalidArgumentError, match=r"that are meant: 'Road' \(role_0+9\)$"):
+            feeds.of(sites=[site])
+    assert feeds.of(sites=["Hamburg"]) == {member_key("site", "Hamburg"): {"u6"}}
+    assert feeds.of(sites=["Port"]) == {member_key("site", "Port"): frozenset()}

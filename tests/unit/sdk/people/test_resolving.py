@@ -170,7 +170,8 @@ def test_a_group_and_a_site_of_one_name_are_two_things() -> None:
 
 @pytest.mark.parametrize("members", [set(), {"user_9"}, {user_id(1)}])
 def test_a_group_none_of_whose_members_is_in_a_course_is_refused(members: set[str]) -> None:
-    with pytest.raises(InvalidArgumentError, match=f"none of the {len(members)} members of group 'Crew'"):
+    said = f"none of the {len(members)} members of group 'Crew'" if members else "group 'Crew' has no members"
+    with pytest.raises(InvalidArgumentError, match=said):
         found(People.named(groups=["Crew"]), TWO, group_Crew=members)
 
 
