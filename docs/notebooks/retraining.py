@@ -84,7 +84,7 @@ display(plan)
 # %%
 report = client.resets.apply(
     plan,
-    confirm='reset "Forklift basics" for 18 users #291ec2',
+    confirm='reset "Forklift basics" for 18 users #4656-145d-c7f2-3b8b',
     reason="yearly retraining",
 )
 print(report.reset_count, "reset, complete:", report.is_complete)

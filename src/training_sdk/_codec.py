@@ -62,9 +62,12 @@ def dumps(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
-def plain(value: Any) -> dict[str, Any]:
-    """A value of attrs classes as plain JSON data, dates in ISO 8601: how everything is written that is kept."""
-    return attrs.asdict(value, value_serializer=_written)
+def plain(value: Any, chosen: Callable[[attrs.Attribute[Any], Any], bool] | None = None) -> dict[str, Any]:
+    """A value of attrs classes as plain JSON data, dates in ISO 8601: how everything is written that is kept.
+
+    ``chosen`` tells of a field whether it is written; by default all are.
+    """
+    return attrs.asdict(value, filter=chosen, value_serializer=_written)
 
 
 def _written(_: Any, __: Any, value: Any) -> Any:

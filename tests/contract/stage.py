@@ -25,6 +25,7 @@ from mock_server.mock import TokenName
 from mock_server.wire.message import Request, Response
 from training_sdk import AsyncListing, AsyncTrainingClient, Page, ResetPlan, TrainingClient
 from training_sdk._operation import Bound
+from unit.sdk.fakes import tail
 
 Colour = Literal["sync", "async"]
 Door = Literal["in-process", "socket"]
@@ -43,7 +44,7 @@ def typed(plan: ResetPlan) -> str:
     if plan.selection == "completed":
         recorded = [user for user in recorded if user.state == "completed"]
     users = f"{len(recorded)} user{'s' * (len(recorded) != 1)}"
-    return f'reset "{" ".join(plan.course.title.split())[:80]}" for {users} #{plan.digest[:6]}'
+    return f'reset "{" ".join(plan.course.title.split())[:80]}" for {users} #{tail(plan.digest)}'
 
 
 def confirming(title: str, users: int) -> dict[str, str]:

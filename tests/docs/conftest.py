@@ -18,7 +18,7 @@ from training_sdk._flow import Moment
 from training_sdk._urls import BaseUrl, is_loopback
 
 STANDSTILL = datetime(2026, 12, 1, 9, tzinfo=UTC)
-_PHRASE = re.compile(r'(?:reset ".*" for \d+ users?|prove on ".*" with ".*") #[0-9a-f]{6}')
+_PHRASE = re.compile(r'(?:reset ".*" for \d+ users?|prove on ".*" with ".*") #(?:[0-9a-f]{4}-){3}[0-9a-f]{4}')
 
 
 @pytest.fixture

@@ -76,7 +76,13 @@ def test_from_plan_to_audit_log(desk: Desk) -> None:
 def test_without_the_phrase_nothing_is_reset_and_the_exit_code_says_so(desk: Desk) -> None:
     phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
     apply = ("apply", "plan.json", "--reason", "test")
-    wrong = [phrase.lower(), phrase.replace('"', "\u201c"), phrase.rpartition("#")[0] + "#000000", "yes", ""]
+    wrong = [
+        phrase.lower(),
+        phrase.replace('"', "\u201c"),
+        phrase.rpartition("#")[0] + "#0000-0000-0000-0000",
+        "yes",
+        "",
+    ]
     for typed in wrong:
         done = desk.run(*apply, "--confirm", typed)
         assert done.code == ExitCode.NOT_CONFIRMED, (typed, done)

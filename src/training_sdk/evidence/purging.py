@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -31,6 +31,13 @@ class Purged:
     purged: bool
     """In a dry run: whether it would be."""
     why: str
+    manifest_sha256: str | None = None
+    """None of one that was never finished."""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Its name and the digest of its manifest; together they are no other pack's."""
+        return self.folder.name.removeprefix(PURGING), self.manifest_sha256 or ""
 
 
 @frozen
@@ -64,11 +71,13 @@ def purge(
     log: Log,
     is_closed: Callable[[str], bool],
     dry_run: bool = False,
+    only: Collection[tuple[str, str]] | None = None,
 ) -> tuple[Purged, ...]:
     """Delete the packs in a folder of packs that were read longer ago than this, and say so of each.
 
     ``is_closed`` tells of a plan's digest whether its journal is closed: the pack of any other plan is kept, however
-    old. ``log`` gets a line for each pack before it is deleted; a purge that was interrupted is finished by the next
+    old. ``only`` are the identities of the packs that somebody has agreed to, as a dry run returned them; any other is
+    kept. ``log`` gets a line for each pack before it is deleted; a purge that was interrupted is finished by the next
     one. Packs that were never finished go by when they were begun. What is no pack is left alone.
 
     Raises EvidenceError for a pack whose manifest cannot be read, before anything is deleted, and
@@ -81,20 +90,27 @@ def purge(
         before = now - older_than
     except OverflowError:
         raise InvalidArgumentError(f"older_than reaches back beyond all dates: {older_than!r}") from None
-    return tuple(_decide(found, before, log, is_closed, dry_run) for found in list(_packs(Path(root))))
+    return tuple(_decide(found, before, log, is_closed, dry_run, only) for found in list(_packs(Path(root))))
 
 
 def _decide(
-    found: _Found, before: datetime, log: Log, is_closed: Callable[[str], bool], dry_run: bool
+    found: _Found,
+    before: datetime,
+    log: Log,
+    is_closed: Callable[[str], bool],
+    dry_run: bool,
+    only: Collection[tuple[str, str]] | None,
 ) -> Purged:
     def say(purged: bool, why: str) -> Purged:
-        return Purged(found.folder, found.plan_digest, found.read_at, purged, why)
+        return Purged(found.folder, found.plan_digest, found.read_at, purged, why, found.manifest_sha256)
 
     if not found.half_purged:
         if found.at >= before:
             return say(False, "its time has not come")
         if is_closed(found.plan_digest) is not True:
             return say(False, "its plan is not closed")
+    if only is not None and say(True, "").identity not in only:
+        return say(False, "it is not among those that were confirmed")
     if not dry_run:
         _delete(found, log)
     return say(True, "a purge of it was interrupted" if found.half_purged else "its time has passed")

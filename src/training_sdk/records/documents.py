@@ -18,6 +18,14 @@ def dumps(value: Any) -> bytes:
     return (json.dumps(_codec.plain(value), indent=1, sort_keys=True) + "\n").encode("ascii")
 
 
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An ``object_pairs_hook`` for JSON that refuses a repeated name: two readers could take different values."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
 def put(path: Path, value: Any) -> None:
     """Keep a value, in the place of an earlier one. Raises RecordsUnwritableError."""
     disk.write_whole(path, dumps(value))

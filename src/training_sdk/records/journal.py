@@ -61,6 +61,12 @@ def read_journal(folder: Path) -> tuple[Event, ...]:
     return _read(Lines(folder / FILE))[0]
 
 
+def state_of_plan(state: StateDirectory | None, digest: str) -> JournalState:
+    """How far a plan came on this machine, by its journal; where there is none, it has not begun."""
+    folder = None if state is None else state.path / "plans" / digest
+    return fold(read_journal(folder) if folder is not None and folder.is_dir() else ())
+
+
 def is_closed(state: StateDirectory, digest: str) -> bool:
     """Whether applying a plan has come to its end, so that its evidence may go when its time has passed."""
     folder = state.path / "plans" / digest

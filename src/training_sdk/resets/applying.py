@@ -45,6 +45,7 @@ def apply_plan(calls: Calls, order: Order, keeper: Keeper, find_proof: FindProof
     work = pieces(order)
     for piece in work:  # none may turn out to be impossible when others have been sent
         request_for(order, piece, piece.people, reference=True)
+    yield from keeper.refuse(order.plan)
     arrival = yield from arrive(calls, order, find_proof)
     now: Moment = yield Now()
     check_schedule(order, len(work), now.utc)

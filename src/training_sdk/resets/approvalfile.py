@@ -7,10 +7,10 @@ import os
 import stat
 from datetime import UTC, datetime
 from os import PathLike
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from training_sdk.errors import ApprovalError
-from training_sdk.records import disk
+from training_sdk.records import disk, documents
 from training_sdk.resets.approval import FORM, Approval, Approver
 
 LARGEST = 64 * 1024
@@ -52,7 +52,7 @@ def loads(content: bytes, name: str) -> Approval:
     if len(content) > LARGEST:
         _refuse(name, f"it is larger than {LARGEST} bytes")
     try:
-        document = json.loads(content.decode("ascii"), object_pairs_hook=_once)
+        document = json.loads(content.decode("ascii"), object_pairs_hook=documents.once)
     except (ValueError, RecursionError):
         _refuse(name, "it is not what approval.save(…) wrote")
     _check_fields(document, FIELDS, name)
@@ -71,14 +71,6 @@ def loads(content: bytes, name: str) -> Approval:
         kind=kind,
         signature=signature,
     )
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object in which no name stands twice: two readers could take different ones for the true one."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
 
 
 def _check_fields(document: object, expected: frozenset[str], name: str) -> None:

@@ -19,7 +19,7 @@ def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool = 
         raise InvalidArgumentError(
             f"plan must be a ResetPlan from client.resets.plan(…), not {type(plan).__name__}"
         )
-    _check_shape(plan)
+    check_shape(plan)
     if server_side and (not isinstance(plan, EveryonePlan) or plan.selection):
         raise InvalidArgumentError(
             "server_side=True resets whoever the server takes for everyone, so it needs a plan from "
@@ -38,7 +38,7 @@ def check_phrase(confirm: object, phrase: str, what: str) -> None:
     raise ConfirmationError(f"{' '.join(filter(None, said))} Nothing was sent")
 
 
-def _check_shape(plan: ResetPlan) -> None:
+def check_shape(plan: ResetPlan) -> None:
     """Refuse what planning never makes, such as a plan put together by hand."""
     courses = [course.id for course in plan.courses]
     keys = [user.key for user in plan.users]

@@ -21,6 +21,7 @@ from training_sdk.errors import (
 from training_sdk.models.users import Me, SeatType, User, UserStatus
 from training_sdk.resets.approval import Approval, Approved, Approver, Kind, message
 from training_sdk.resets.confirming import check_confirmation, check_lifetime
+from training_sdk.resets.digests import short
 from training_sdk.resets.identity import check_place
 from training_sdk.resets.plan import Origin, ResetPlan
 from training_sdk.resets.wording import shown
@@ -162,8 +163,8 @@ def _check_terms(
     if (approval.plan_digest, approval.phrase) != (plan.digest, plan.phrase):
         raise ApprovalError(
             f"the approval is of another plan, {shown(approval.phrase)[:LONGEST_SHOWN]!r}, "
-            f"#{approval.plan_digest[:12]}; "
-            f"this one is #{plan.digest[:12]}",
+            f"#{short(approval.plan_digest)}; "
+            f"this one is #{plan.short_digest}",
             reason="OTHER_PLAN",
         )
     if approver.organisation_id != plan.origin.organisation_id:

@@ -10,13 +10,17 @@ from training_sdk._pages import Calls
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.events import Event
 from training_sdk.resets.approval import Approved
-from training_sdk.resets.plan import Key, Origin, PlannedReset
+from training_sdk.resets.plan import Key, Origin, PlannedReset, ResetPlan
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.sending import Order
 
 
 class Keeper(ABC):
     """Keeps journal, evidence and audit log of one application; every step is a flow and has ended when it returns."""
+
+    @abstractmethod
+    def refuse(self, plan: ResetPlan) -> Flow[None]:
+        """Raise if the plan may not be applied, before anything is asked or written."""
 
     @abstractmethod
     def open(self, order: Order, here: Origin, approved: Approved | None) -> Flow[None]:

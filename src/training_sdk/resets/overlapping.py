@@ -16,7 +16,8 @@ from training_sdk.records.disk import make_folder
 from training_sdk.records.folding import JournalState, Standing, fold
 from training_sdk.records.journal import FILE, read_journal
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import planfile, reportfile
+from training_sdk.resets import reportfile
+from training_sdk.resets.digests import short
 from training_sdk.resets.flights import Flights, until
 from training_sdk.resets.plan import Key, Origin, ResetPlan
 from training_sdk.resets.planning import some
@@ -35,7 +36,7 @@ class Other:
     @property
     def name(self) -> str:
         """How messages call it."""
-        return f"#{self.folder.name[:6]}"
+        return f"#{short(self.folder.name)}"
 
     def reset_at(self, person: Key) -> datetime | None:
         """When it reset somebody, by its own journal."""
@@ -70,7 +71,7 @@ class Other:
         """Whom a process that is applying it right now has still to send."""
         if self.state.closed is not None or not _is_held(self.folder):
             return []
-        targets = {user.key for user in planfile.load(self.folder / reportfile.PLAN).targets}
+        targets = {user.key for user in reportfile.load_plan(self.folder).targets}
         ended = (Standing.RESET, Standing.SKIPPED)
         return [key for key in people if key in targets and self.state.standing(*key) not in ended]
 

@@ -13,7 +13,7 @@ from training_sdk.records.events import Event, Sent
 from training_sdk.records.folding import Chunk, ChunkFate, JournalState, fold
 from training_sdk.records.journal import read_journal
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import planfile, reportfile
+from training_sdk.resets import reportfile
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.plan import PlannedReset
 from training_sdk.resets.proofplan import ProofPlan
@@ -63,7 +63,7 @@ def find(state: StateDirectory, ground: Ground) -> ProofPlan | None:
         return None
     if begun(state, saved.plan_digest) is None:
         return None
-    reset = planfile.load(state.plan_folder(saved.plan_digest) / reportfile.PLAN)
+    reset = reportfile.load_plan(state.plan_folder(saved.plan_digest))
     plan = ProofPlan(reset, saved.witnesses, saved.format, saved.way)
     if plan.digest != saved.digest or plan.ground != ground:
         raise RecordsDamagedError(f"{path} was changed since it was written. Nothing was sent")

@@ -10,21 +10,39 @@ from functools import cached_property
 from os import PathLike
 from typing import Any, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from training_sdk import _codec
 from training_sdk._visible import visible
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.keys import Key as Key
 from training_sdk.models.progress import ProgressRow, ProgressState
-from training_sdk.resets import wording
+from training_sdk.resets import digests, wording
 
-DIGITS = 6
-FORM = 2
-"""The form of what is digested and saved; a plan of another form has another digest."""
+FORM = 3
+"""The form of a plan made today: which fields are digested and saved, and how long the tail of its phrase is."""
+OLDEST_FORM = 2
+"""The first form that is still read. A plan keeps the form it was made in, and with it its digest and phrase."""
+SHORT_TAIL = 2
+"""The last form whose phrase ended with only 24 bits of the digest."""
 
 Scope = Literal["users", "everyone"]
 Only = Literal["completed"]
+
+
+def since(form: int, default: Any) -> Any:
+    """A field that plans of earlier forms do not hold; it is not in their digest, nor in their file."""
+    return field(default=default, metadata={"since": form})
+
+
+def plain_of_form(value: Any, form: int) -> dict[str, Any]:
+    """A value as plain JSON data, with the fields that plans of this form hold."""
+    return _codec.plain(value, lambda attribute, _: attribute.metadata.get("since", 0) <= form)
+
+
+def short_digest(digest: str, form: int) -> str:
+    """A digest as a phrase of this form ends with it."""
+    return digest[: digests.OLD_DIGITS] if form <= SHORT_TAIL else digests.short(digest)
 
 
 @frozen
@@ -137,7 +155,8 @@ class ResetPlan:
     """Who would lose what in which courses; made by ``client.resets.plan`` and ``plan_everyone``, read-only.
 
     ``users`` holds everyone in scope, once per course; ``targets`` those whose progress would be cleared.
-    ``selection`` says in words whom ``only``, ``where`` or ``plan_due`` leaves in. Times are UTC.
+    ``selection`` says in words whom ``only``, ``where`` or ``plan_due`` leaves in. Times are UTC. ``form`` is that of
+    its file: a plan of an earlier version keeps its own, is read and resumed, and is not applied.
     """
 
     courses: tuple[PlannedCourse, ...]
@@ -147,6 +166,7 @@ class ResetPlan:
     expires_at: datetime
     origin: Origin
     warnings: tuple[str, ...] = ()
+    form: int = FORM
 
     @property
     def scope(self) -> Scope:
@@ -217,14 +237,19 @@ class ResetPlan:
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
     def document(self) -> dict[str, Any]:
-        """The plan as plain JSON data: what is digested, and what is saved."""
-        return {"form": FORM, "scope": self.scope, **_codec.plain(self)}
+        """The plan as plain JSON data of its form: what is digested, and what is saved."""
+        return {"form": self.form, "scope": self.scope, **plain_of_form(self, self.form)}
 
     @property
     def phrase(self) -> str:
-        """What has to be typed to confirm this plan, such as ``reset "Forklift basics" for 37 users #a1b2c3``."""
+        """What has to be typed: ``reset "Forklift basics" for 37 users #a1b2-c3d4-e5f6-0718``. Letter case counts."""
         users = wording.number(self.people, "user")
-        return f"reset {wording.courses(self.courses)} for {users} #{self.digest[:DIGITS]}"
+        return f"reset {wording.courses(self.courses)} for {users} #{self.short_digest}"
+
+    @property
+    def short_digest(self) -> str:
+        """The tail of the phrase, by which ``report``, ``verify`` and ``resume`` know the plan as well."""
+        return short_digest(self.digest, self.form)
 
     def lifetime_left(self, now: datetime) -> timedelta:
         """How long it may still be applied; negative once it has expired."""

@@ -9,8 +9,9 @@ from typing import Any
 
 from training_sdk import _codec
 from training_sdk.errors import DecodingError, InvalidArgumentError
-from training_sdk.records import disk
-from training_sdk.resets.plan import FORM, EveryonePlan, ResetPlan
+from training_sdk.records import disk, documents
+from training_sdk.resets.confirming import check_shape
+from training_sdk.resets.plan import FORM, OLDEST_FORM, EveryonePlan, ResetPlan
 
 LARGEST = 512 * 1024 * 1024
 
@@ -40,20 +41,24 @@ def loads(content: bytes, name: str) -> ResetPlan:
     """A plan from the bytes of its file; ``name`` is for messages."""
     document = _document(content, name)
     digest, phrase = document.pop("digest", None), document.pop("phrase", None)
-    if (form := document.pop("form", None)) != FORM:
+    form = document.get("form")
+    if type(form) is not int or not OLDEST_FORM <= form <= FORM:
         raise InvalidArgumentError(
-            f"{name} holds a plan of form {form!r}, and this version reads form {FORM}. Plan again"
+            f"{name} holds a plan of form {form!r}, and this version reads forms {OLDEST_FORM} to {FORM}. Plan again"
         )
-    kind = EveryonePlan if document.pop("scope", None) == "everyone" else ResetPlan
+    kind = EveryonePlan if document.get("scope") == "everyone" else ResetPlan
     try:
-        plan = _codec.structure_value(document, kind)
+        plan = _codec.structure_value({key: document[key] for key in document if key != "scope"}, kind)
     except DecodingError as error:
         raise InvalidArgumentError(f"{name} is not a whole plan: {error.message}") from None
-    if not plan.courses or (plan.digest, plan.phrase) != (digest, phrase):
+    # Whatever the digest does not cover could be read by a person and not by this program.
+    held = json.loads(json.dumps(plan.document()))
+    if (plan.digest, plan.phrase, held) != (digest, phrase, document):
         raise InvalidArgumentError(
             f"{name} was changed since it was saved: its digest or its phrase no longer fits. Plan again, and leave "
             "the file as it is"
         )
+    check_shape(plan)
     return plan
 
 
@@ -61,7 +66,7 @@ def _document(content: bytes, name: str) -> dict[str, Any]:
     if len(content) > LARGEST:
         raise InvalidArgumentError(f"{name} is larger than {LARGEST // 1024**2} MiB, which no plan is")
     try:
-        document = json.loads(content.decode("ascii"))
+        document = json.loads(content.decode("ascii"), object_pairs_hook=documents.once)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or "digest" not in document:

@@ -10,13 +10,12 @@ from functools import cached_property
 import attrs
 from attrs import frozen
 
-from training_sdk import _codec
 from training_sdk._visible import visible
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets import wording
 from training_sdk.resets.format import ResetFormat
-from training_sdk.resets.plan import DIGITS, PlannedReset, ResetPlan
+from training_sdk.resets.plan import PlannedReset, ResetPlan, plain_of_form, short_digest
 from training_sdk.resets.proofs import Ground, Way
 
 
@@ -49,7 +48,7 @@ class ProofPlan:
     def _digest(self) -> str:
         document = {
             "reset": self.reset.digest,
-            "witnesses": [_codec.plain(one) for one in self.witnesses],
+            "witnesses": [plain_of_form(one, self.reset.form) for one in self.witnesses],
             "format": attrs.asdict(self.format),
             "way": self.way,
         }
@@ -63,9 +62,9 @@ class ProofPlan:
 
     @property
     def phrase(self) -> str:
-        """What has to be typed, such as ``prove on "Proof of resets" with "Ann Example" #a1b2c3``."""
+        """What has to be typed, such as ``prove on "Proof of resets" with "Ann Example" #a1b2-c3d4-e5f6-0718``."""
         title = wording.courses(self.reset.courses)
-        mark = f"#{self.digest[:DIGITS]}"
+        mark = f"#{short_digest(self.digest, self.reset.form)}"
         if self.way == "everyone":
             return f"prove everyone on {title} for {self.reset.people} users {mark}"
         (person,) = self.reset.users

@@ -15,7 +15,7 @@ from attrs import define, field
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
 from training_sdk._version import __version__
-from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError, TrainingError
+from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError, StalePlanError, TrainingError
 from training_sdk.evidence.collecting import collect
 from training_sdk.evidence.pack import Pack, refuse_old
 from training_sdk.models.progress import ProgressRow
@@ -23,7 +23,7 @@ from training_sdk.records import disk
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.folding import JournalState
-from training_sdk.records.journal import Journal
+from training_sdk.records.journal import Journal, state_of_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
 from training_sdk.resets import planfile, reportfile
@@ -31,7 +31,7 @@ from training_sdk.resets.approval import Approved
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.keptwaves import kept
 from training_sdk.resets.overlapping import looking, refuse_overlapping, resets_elsewhere
-from training_sdk.resets.plan import Key, Origin, PlannedReset, ResetPlan
+from training_sdk.resets.plan import FORM, Key, Origin, PlannedReset, ResetPlan
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.sending import CHUNK, Order
 
@@ -100,6 +100,14 @@ class Recorder(Keeper):
             "organisation_id": here.organisation_id,
         }
 
+    def refuse(self, plan: ResetPlan) -> Flow[None]:
+        """Raise if the plan may not be applied, before anything is asked or written."""
+        if plan.form < FORM:  # all others are looked at when the plan is taken, under its lock
+            found = yield Act(
+                lambda: state_of_plan(StateDirectory.existing(self.path), plan.digest), "journal"
+            )
+            refuse_second_time(found, plan, resuming=False)
+
     def take(self, plan: ResetPlan) -> Flow[JournalState]:
         """Take the plan for this process alone; what its journal says. Raises if it may not be taken."""
         state: JournalState = yield Act(lambda: self._take(plan), "records: take the plan")
@@ -111,7 +119,7 @@ class Recorder(Keeper):
         self._state, self._log, self._journal = state, AuditLog(state.audit), Journal.open(folder)
         found = self.journal.state()
         self._packs = [str(state.evidence / kept.pack) for kept in found.packs]
-        _refuse_second_time(found, plan, resuming=self.resuming)
+        refuse_second_time(found, plan, resuming=self.resuming)
         disk.write_whole(folder / reportfile.PLAN, planfile.dumps(plan))
         return found
 
@@ -295,19 +303,26 @@ def _named(pack: Pack) -> dict[str, str]:
     return {"name": pack.folder.name, "manifest_sha256": pack.manifest_sha256}
 
 
-def _refuse_second_time(state: JournalState, plan: ResetPlan, *, resuming: bool) -> None:
+def refuse_second_time(state: JournalState, plan: ResetPlan, *, resuming: bool) -> None:
+    """Raise unless a plan may be applied, or resumed, that stands in the journal as this."""
     if state.closed is not None:
         raise AlreadyAppliedError(
-            f"this plan (#{plan.digest[:6]}) was applied on {state.closed.at:%Y-%m-%d %H:%M} UTC, and a plan is "
+            f"this plan (#{plan.short_digest}) was applied on {state.closed.at:%Y-%m-%d %H:%M} UTC, and a plan is "
             "applied once. Nothing was sent. Plan again if these people are to be reset once more"
         )
     if resuming and state.opened is None:
         raise InvalidArgumentError(
-            f"applying this plan (#{plan.digest[:6]}) never began on this machine, so there is nothing to resume. "
+            f"applying this plan (#{plan.short_digest}) never began on this machine, so there is nothing to resume. "
             "Apply it"
         )
     if state.has_sent and not resuming:
         raise AlreadyAppliedError(
-            f"applying this plan (#{plan.digest[:6]}) has begun before and did not come to its end. Nothing was sent. "
-            "Go on with client.resets.resume(plan, confirm=…), which reads back first what had happened"
+            f"applying this plan (#{plan.short_digest}) has begun before and did not come to its end. Nothing was "
+            "sent. Go on with client.resets.resume(plan, confirm=…), which reads back first what had happened"
+        )
+    if plan.form < FORM and not resuming:
+        raise StalePlanError(
+            f"an older version made this plan (#{plan.short_digest}), and other plans could have the same phrase. "
+            "Nothing was sent. Plan again",
+            reason="PLAN_FORM_OLD",
         )

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from attrs import frozen
 
-from training_sdk.errors import RecordsDamagedError, RecordsError
+from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError
 from training_sdk.records import disk, documents
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import planfile
-from training_sdk.resets.plan import Key, Origin
+from training_sdk.resets.plan import Key, Origin, ResetPlan
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
 
 FORM = 1
@@ -66,7 +66,7 @@ def save(report: ResetReport, folder: Path) -> None:
 def load(folder: Path) -> ResetReport:
     """The latest report in the folder of a plan, with the plan. Raises RecordsDamagedError if it is not whole."""
     saved = _read(folder)
-    plan = planfile.load(folder / PLAN)
+    plan = load_plan(folder)
     return ResetReport(
         plan,
         saved.applied_by,
@@ -79,6 +79,23 @@ def load(folder: Path) -> ResetReport:
         saved.packs,
         saved.sent_ids,
     )
+
+
+def load_plan(folder: Path) -> ResetPlan:
+    """The plan that is kept in its folder. Raises InvalidArgumentError if it is not whole."""
+    return planfile.load(folder / PLAN)
+
+
+def find_folder(state: StateDirectory, digest: str, file: str) -> Path | None:
+    """The folder with a file of this name whose plan's digest begins so; None if there is none.
+
+    Raises InvalidArgumentError if there is more than one.
+    """
+    root = state.path / "plans"
+    found = [path.parent for path in root.glob(f"{digest}*/{file}") if path.is_file()]
+    if len(found) > 1:
+        raise InvalidArgumentError(f"{len(found)} plans begin with #{digest}; write more of the digest")
+    return found[0] if found else None
 
 
 class LastResets(dict[Key, datetime]):

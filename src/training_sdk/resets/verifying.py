@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
@@ -15,6 +14,7 @@ from training_sdk.errors import InvalidArgumentError, NotFoundError
 from training_sdk.models.keys import Key
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
+from training_sdk.resets.digests import short, typed
 from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.identity import check_clock, check_place, who_and_where
 from training_sdk.resets.plan import Origin, PlannedReset
@@ -30,8 +30,6 @@ SLOWING = 3 / 2
 SLOWEST = 6
 """Each wait is so much longer than the one before, up to so many times the first."""
 MAY_BE_RESET = (Outcome.RESET, Outcome.UNKNOWN)
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @frozen
@@ -65,16 +63,21 @@ def _whole(state_dir: str | PathLike[str] | None, report: ResetReport | str) -> 
 
 
 def saved_report(state_dir: str | PathLike[str] | None, digest: str) -> ResetReport:
-    """The report of a plan, by its digest. Raises InvalidArgumentError if there is none on this machine."""
+    """The report of a plan, by its digest, whole or as its phrase ends.
+
+    Raises InvalidArgumentError if there is none on this machine, or more than one.
+    """
     state = StateDirectory.existing(state_dir)
-    if not _DIGEST.fullmatch(digest):
-        raise InvalidArgumentError(f"{digest[:80]!r} is not a plan's digest: 64 hexadecimal digits are")
-    if state is None or not (state.path / "plans" / digest / reportfile.REPORT).is_file():
+    beginning = typed(digest)
+    if beginning is None:
+        raise InvalidArgumentError(f"{digest[:80]!r} is not a plan's digest, such as a1b2-c3d4-e5f6-0718")
+    folder = None if state is None else reportfile.find_folder(state, beginning, reportfile.REPORT)
+    if folder is None:
         raise InvalidArgumentError(
-            f"there is no report of plan #{digest[:6]} on this machine. If applying it was cut short, "
+            f"there is no report of plan #{short(beginning)} on this machine. If applying it was cut short, "
             "client.resets.resume goes on with it and writes one"
         )
-    return reportfile.load(state.plan_folder(digest))
+    return reportfile.load(folder)
 
 
 def _people(report: ResetReport) -> tuple[PlannedReset, ...]:

@@ -25,7 +25,7 @@ from training_sdk import (
 from training_sdk._flow import InterruptedSendError, NoAnswerError, NotDeliveredError, Request, Response
 from training_sdk.resets import planfile, sending
 from training_sdk.resets.account import report_of
-from unit.sdk.fakes import Organisation, answer, row, untouched, user_id
+from unit.sdk.fakes import Organisation, answer, row, tail, untouched, user_id
 from unit.sdk.resetting import apply, planned
 
 TEXT = st.text(max_size=100)
@@ -107,7 +107,7 @@ def test_changing_anything_in_a_plan_makes_it_another(data: st.DataObject, plan:
 def test_a_plan_has_one_digest_and_a_phrase_of_one_line(plan: ResetPlan) -> None:
     assert plan.digest == attrs.evolve(plan).digest
     assert "\n" not in plan.phrase
-    assert plan.phrase.endswith(f" for {plan.people} user{'s' * (plan.people != 1)} #{plan.digest[:6]}")
+    assert plan.phrase.endswith(f" for {plan.people} user{'s' * (plan.people != 1)} #{tail(plan.digest)}")
     assert len(plan.phrase) < 80 + 60
     assert str(plan).endswith(plan.phrase)
     assert planfile.loads(planfile.dumps(plan), "plan.json") == plan

@@ -36,6 +36,11 @@ def user_id(number: int) -> str:
     return f"user_{number:032x}"
 
 
+def tail(digest: str) -> str:
+    """The first 64 bits of a digest, as they are read and typed."""
+    return f"{digest[:4]}-{digest[4:8]}-{digest[8:12]}-{digest[12:16]}"
+
+
 def answer(
     value: Any = None,
     status: int = 200,

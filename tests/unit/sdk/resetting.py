@@ -46,6 +46,9 @@ class NothingKept(Keeper):
 
     packs = ()
 
+    def refuse(self, plan: ResetPlan) -> Flow[None]:
+        yield from ()
+
     def open(self, order: Order, here: Origin, approved: Approved | None) -> Flow[None]:
         yield from ()
 

@@ -45,6 +45,7 @@ from unit.sdk.fakes import (
     over_the_wire,
     refused_wire,
     row,
+    tail,
     untouched,
     user_id,
 )
@@ -87,7 +88,7 @@ def titled(title: str) -> ResetPlan:
 
 def test_the_phrase_names_course_people_and_plan() -> None:
     plan = some_plan()
-    assert plan.phrase == f'reset "Forklift basics" for 2 users #{plan.digest[:6]}'
+    assert plan.phrase == f'reset "Forklift basics" for 2 users #{tail(plan.digest)}'
     assert len(plan.digest) == 64
     assert set(plan.digest) <= set("0123456789abcdef")
 

@@ -47,7 +47,7 @@ from training_sdk.resets.report import Code
 from training_sdk.resets.reportfile import last_resets
 from training_sdk.resets.resuming import resume_plan
 from training_sdk.resets.sending import Order, Progress
-from unit.sdk.fakes import CALLS, CLEARED, COURSE, START, Organisation, Puppet, answer, row, user_id
+from unit.sdk.fakes import CALLS, CLEARED, COURSE, START, Organisation, Puppet, answer, row, tail, user_id
 from unit.sdk.resetting import planned
 
 LATER = (LAG + MARGIN).total_seconds()
@@ -299,7 +299,7 @@ def test_people_who_are_unknown_in_another_plan_are_not_sent_before_that_is_resu
     here.lose(first, arrives=False)
     second = here.plan(1, 2)
     with pytest.raises(
-        OverlappingPlanError, match=rf"#{first.digest[:6]} reset .*Resume that one first"
+        OverlappingPlanError, match=rf"#{tail(first.digest)} reset .*Resume that one first"
     ) as caught:
         here.apply(second)
     assert dict(caught.value.info.metadata) == {"user_id": user_id(1)}
@@ -367,7 +367,7 @@ def test_a_plan_that_is_being_applied_keeps_its_people_from_others(tmp_path: Pat
 
     here.organisation.on_reset = meanwhile
     assert here.apply(first, waves=Waves(size=1)).is_complete
-    assert f"#{first.digest[:6]}" in refused[0]
+    assert f"#{tail(first.digest)}" in refused[0]
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ from unit.sdk.fakes import (
     answer,
     over_the_wire,
     row,
+    tail,
     untouched,
     user_id,
 )
@@ -157,7 +158,7 @@ def plan_of(place: Campus, courses: list[str], people: People | None = None, **w
 def test_the_phrase_of_several_courses_counts_courses_and_different_people() -> None:
     plan = plan_of(campus(), [FIRST, SECOND])
     assert (len(plan.targets), plan.people) == (8, 5)
-    assert plan.phrase == f"reset 2 courses for 5 users #{plan.digest[:6]}"
+    assert plan.phrase == f"reset 2 courses for 5 users #{tail(plan.digest)}"
     with pytest.raises(InvalidArgumentError, match="holds 2 courses"):
         _ = plan.course
 

@@ -20,6 +20,7 @@ from training_sdk.evidence import packs_in, read_manifest
 from training_sdk.records.audit import AuditLog, Quoted
 from training_sdk.records.chain import Head
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets.digests import short, typed
 from training_sdk.resets.wording import number
 
 
@@ -48,7 +49,9 @@ def verify(session: Session) -> ExitCode:
 
 
 @audit.command()
-@click.option("--plan", "digest", metavar="DIGEST", help="Of one plan: its digest, or the beginning of it.")
+@click.option(
+    "--plan", "digest", metavar="DIGEST", help="Of one plan: its digest, as its phrase ends with it."
+)
 @click.option(
     "--since",
     type=a_moment,
@@ -59,10 +62,11 @@ def verify(session: Session) -> ExitCode:
 @with_session
 def show(session: Session, digest: str | None, since: date | None, until: date | None) -> None:
     """Show the log. It is refused if it is not as it was written; verify says where."""
+    beginning = None if digest is None else typed(digest) or digest.lstrip("#")
     entries = [
         entry
         for entry in AuditLog(session.state().audit).entries(since=moment(since), until=moment(until))
-        if digest is None or str(entry.get("plan_digest", "")).startswith(digest.lstrip("#"))
+        if beginning is None or str(entry.get("plan_digest", "")).startswith(beginning)
     ]
     session.out.document({"entries": entries})
     session.out.table(
@@ -97,7 +101,7 @@ def _facts(entry: Any) -> list[object]:
     who = entry.get("who") or {}
     outcomes = entry.get("outcomes") or entry.get("counts") or {}
     said = ", ".join(f"{number} {what}" for what, number in outcomes.items() if number)
-    digest = str(entry.get("plan_digest") or "")[:12]
+    digest = short(str(entry.get("plan_digest") or ""))
     return [who.get("os_user"), digest, entry.get("reason"), entry.get("ticket"), said]
 
 

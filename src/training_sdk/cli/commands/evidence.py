@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,7 @@ from training_sdk.evidence import pseudonymise as without_names
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets.digests import short
 from training_sdk.resets.wording import number
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -56,7 +59,7 @@ def list_(session: Session) -> None:
             (
                 *(
                     folder.name,
-                    manifest.plan_digest[:12],
+                    short(manifest.plan_digest),
                     manifest.read_at.last,
                     manifest.counts.get("targets"),
                 ),
@@ -168,24 +171,23 @@ def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None
     state, now, age = session.state(), datetime.now(UTC), timedelta(days=older_than)
     log = AuditLog(state.audit)
 
-    def run(dry: bool) -> list[tuple[str, bool, str]]:
-        done = purge(state.evidence, age, now, log=log, is_closed=partial(is_closed, state), dry_run=dry)
-        return [(one.folder.name, one.purged, one.why) for one in done]
-
-    found = run(True)
-    going = sum(gone for _, gone, _ in found)
-    phrase = f"purge {number(going, 'pack')} older than {number(older_than, 'day')}"
+    run = partial(purge, state.evidence, age, now, log=log, is_closed=partial(is_closed, state))
+    found = run(dry_run=True)
+    identities = sorted(one.identity for one in found if one.purged)
+    going, tail = len(identities), short(hashlib.sha256(json.dumps(identities).encode()).hexdigest())
+    phrase = f"purge {number(going, 'pack')} older than {number(older_than, 'day')} #{tail}"
     session.out.table(
-        ("pack", "goes", "why"), [(name, "yes" if gone else "no", why) for name, gone, why in found]
+        ("pack", "goes", "why"), [(one.folder.name, "yes" if one.purged else "no", one.why) for one in found]
     )
     if going and not dry_run:
         confirmed(session.out, phrase, confirm, what="The phrase for this")
-        found = run(False)
+        found = run(only=identities)
+        going = sum(one.purged for one in found)
     session.out.document(
         {
             "dry_run": dry_run,
             "phrase": phrase,
-            "packs": [{"pack": name, "purged": gone, "why": why} for name, gone, why in found],
+            "packs": [{"pack": one.folder.name, "purged": one.purged, "why": one.why} for one in found],
         }
     )
     packs = number(going, "pack")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +14,10 @@ from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
+from training_sdk.resets.digests import short, typed
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.wording import number
-
-_DIGEST = re.compile(r"#?([0-9a-f]{6,64})")
 
 
 @click.command()
@@ -58,21 +56,23 @@ def report(session: Session, plan: str | None, everything: bool, everyone: bool,
 
 
 def find_report(state: StateDirectory, named: str) -> ResetReport:
-    """The report of a plan that is named by its file, or by the beginning of its digest."""
+    """The report of a plan that is named by its file, or by its digest as the phrase ends with it."""
     return reportfile.load(_folder(state, named))
 
 
 def _folder(state: StateDirectory, named: str) -> Path:
-    match = _DIGEST.fullmatch(named)
-    digest = match[1] if match and not Path(named).exists() else ResetPlan.load(named).digest
-    folders = [folder for folder in _folders(state) if folder.name.startswith(digest)]
-    if len(folders) == 1:
-        return folders[0]
-    if folders:
-        raise InvalidArgumentError(f"{len(folders)} plans begin with #{digest}; write more of the digest")
-    raise InvalidArgumentError(
-        f"no plan #{digest[:12]} was applied from this machine; see training-sdk report --list"
-    )
+    digest = digest_typed(named) or ResetPlan.load(named).digest
+    folder = reportfile.find_folder(state, digest, reportfile.REPORT)
+    if folder is None:
+        raise InvalidArgumentError(
+            f"no plan #{short(digest)} was applied from this machine; see training-sdk report --list"
+        )
+    return folder
+
+
+def digest_typed(named: str) -> str | None:
+    """The beginning of a digest, if that is what was typed and not the name of a file."""
+    return None if Path(named).exists() else typed(named)
 
 
 def _folders(state: StateDirectory) -> Iterator[Path]:
@@ -91,7 +91,7 @@ def _list(session: Session) -> None:
         ("finished (UTC)", "plan", "what", "complete", "reason"),
         (
             (
-                *(one.finished_at, one.plan.digest[:12], one.plan.phrase.rpartition(" #")[0]),
+                *(one.finished_at, one.plan.short_digest, one.plan.phrase.rpartition(" #")[0]),
                 *("yes" if one.is_complete else "NO", one.reason),
             )
             for one in found

@@ -15,6 +15,7 @@ from attrs import define
 
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE, options
+from training_sdk.cli.commands.reporting import digest_typed
 from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import of_report
 from training_sdk.cli.naming import no_secret
@@ -22,17 +23,20 @@ from training_sdk.cli.output import Output, is_terminal
 from training_sdk.cli.remedies import resume_command
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import (
-    AlreadyAppliedError,
     InvalidArgumentError,
     PermissionDeniedError,
 )
-from training_sdk.records.folding import JournalState, fold
-from training_sdk.records.journal import read_journal
+from training_sdk.records.folding import JournalState
+from training_sdk.records.journal import FILE as JOURNAL
+from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets import reportfile
 from training_sdk.resets.account import report_of
 from training_sdk.resets.approval import Approval
 from training_sdk.resets.confirming import check_lifetime
+from training_sdk.resets.digests import short
 from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.recording import refuse_second_time
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.sending import Progress
 from training_sdk.resets.waves import EVERY_DAY, Waves
@@ -103,11 +107,11 @@ def apply(session: Session, plan: Path, confirm: str | None, **given: Any) -> Ex
         client = session.client(may_write=True)
         return client.resets.apply(loaded, confirm=phrase, **how, **extras)
 
-    return _reset(session, plan, confirm, given, carry_out, check_before_applying)
+    return _reset(session, plan, ResetPlan.load(plan), confirm, given, carry_out)
 
 
 @click.command()
-@click.argument("plan", type=FILE, metavar="PLAN.json")
+@click.argument("plan", type=FILE, metavar="PLAN.json|DIGEST")
 @options(CONFIRM, HOW)
 @with_session
 def resume(session: Session, plan: Path, confirm: str | None, **given: Any) -> ExitCode:
@@ -119,20 +123,38 @@ def resume(session: Session, plan: Path, confirm: str | None, **given: Any) -> E
     def carry_out(loaded: ResetPlan, phrase: str, extras: dict[str, Any]) -> ResetReport:
         return session.client(may_write=True).resets.resume(loaded, confirm=phrase, **extras)
 
-    return _reset(session, plan, confirm, given, carry_out, check_before_resuming)
+    loaded = _begun_plan(session, plan)
+    return _reset(session, plan, loaded, confirm, given, carry_out, resuming=True)
+
+
+def _begun_plan(session: Session, named: Path) -> ResetPlan:
+    """The plan in this file, or the one with this digest whose application has begun on this machine."""
+    digest = digest_typed(str(named))
+    if digest is None:
+        return ResetPlan.load(named)
+    folder = reportfile.find_folder(session.state(), digest, JOURNAL)
+    if folder is None:
+        raise InvalidArgumentError(
+            f"applying plan #{short(digest)} never began on this machine; name its file"
+        )
+    return reportfile.load_plan(folder)
 
 
 def _reset(
     session: Session,
     plan: Path,
+    loaded: ResetPlan,
     confirm: str | None,
     given: dict[str, Any],
     carry_out: Callable[[ResetPlan, str, dict[str, Any]], ResetReport],
-    check: Callable[[ResetPlan, JournalState], None],
+    *,
+    resuming: bool = False,
 ) -> ExitCode:
     out = session.out
-    loaded = ResetPlan.load(plan)
-    check(loaded, journal_of(session, loaded))
+    # What would be refused is refused before the plan is read and its phrase is typed.
+    refuse_second_time(journal_of(session, loaded), loaded, resuming=resuming)
+    if not resuming:
+        check_lifetime(loaded, datetime.now(UTC))
     approval = given.pop("approval")
     extras = {
         "approval": None if approval is None else Approval.load(approval),
@@ -156,43 +178,12 @@ def _reset(
 
 def journal_of(session: Session, plan: ResetPlan) -> JournalState:
     """How far a plan came on this machine, by its journal."""
-    state = StateDirectory.existing(session.state_dir)
-    folder = None if state is None else state.path / "plans" / plan.digest
-    return fold(read_journal(folder) if folder is not None and folder.is_dir() else ())
+    return state_of_plan(StateDirectory.existing(session.state_dir), plan.digest)
 
 
 def is_open(journal: JournalState) -> bool:
     """Whether a plan has begun, and not come to its end."""
     return journal.opened is not None and journal.closed is None
-
-
-def check_before_applying(plan: ResetPlan, journal: JournalState) -> None:
-    """Refuse what applying would refuse, before the plan is read and its phrase is typed."""
-    _refuse_ended(plan, journal)
-    if journal.has_sent:
-        raise AlreadyAppliedError(
-            f"applying this plan (#{plan.digest[:6]}) has begun before and did not come to its end. Nothing was sent. "
-            "Go on with client.resets.resume(plan, confirm=…), which reads back first what had happened"
-        )
-    check_lifetime(plan, datetime.now(UTC))
-
-
-def check_before_resuming(plan: ResetPlan, journal: JournalState) -> None:
-    """The same for going on with a plan; one that has expired is still read back."""
-    _refuse_ended(plan, journal)
-    if journal.opened is None:
-        raise InvalidArgumentError(
-            f"applying this plan (#{plan.digest[:6]}) never began on this machine, so there is nothing to resume. "
-            "Use training-sdk apply"
-        )
-
-
-def _refuse_ended(plan: ResetPlan, journal: JournalState) -> None:
-    if journal.closed is not None:
-        raise AlreadyAppliedError(
-            f"this plan (#{plan.digest[:6]}) was applied on {journal.closed.at:%Y-%m-%d %H:%M} UTC, and a plan is "
-            "applied once. Nothing was sent. Plan again if these people are to be reset once more"
-        )
 
 
 def _how_to_go_on(error: BaseException, plan: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mock_server import MockTraining
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.evidence import pack, packs_in, purging
+from unit.sdk.fakes import tail
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"
@@ -73,8 +75,10 @@ def test_packs_lose_their_names_and_then_go_after_their_own_phrase(
     assert run("evidence", "purge", "--older-than", "1")[1]["packs"][0]["purged"] is False
     _age(monkeypatch, days=3)
     code, dry = run("evidence", "purge", "--older-than", "2", "--dry-run")
-    assert (code, dry["phrase"]) == (0, "purge 1 pack older than 2 days")
-    for wrong in ([], ["--confirm", "purge"]):
+    identity = [folder.name, sha256((folder / "manifest.json").read_bytes()).hexdigest()]
+    digest = sha256(json.dumps([identity]).encode()).hexdigest()
+    assert (code, dry["phrase"]) == (0, f"purge 1 pack older than 2 days #{tail(digest)}")
+    for wrong in ([], ["--confirm", "purge"], ["--confirm", "purge 1 pack older than 2 days"]):
         assert run("evidence", "purge", "--older-than", "2", *wrong)[0] == ExitCode.NOT_CONFIRMED
     assert folder.exists()
     code, gone = run("evidence", "purge", "--older-than", "2", "--confirm", dry["phrase"])

@@ -25,7 +25,7 @@ from training_sdk.cli.output import Output, safe
 from training_sdk.cli.program import COMMANDS, program
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, TrainingError
 
-PHRASE = 'reset "Forklift basics" for 37 users #a1b2c3'
+PHRASE = 'reset "Forklift basics" for 37 users #a1b2-c3d4-e5f6-0718'
 
 
 def output(*, as_json: bool = False) -> tuple[Output, io.StringIO, io.StringIO]:
@@ -87,7 +87,7 @@ def test_white_space_around_the_phrase_does_not_count(typed: str) -> None:
         (PHRASE.replace("b", "\udcff"), "the byte 0xFF, which is not text"),
         (PHRASE.upper(), "Capital and small"),
         (PHRASE.replace(" for", "  for"), "white space"),
-        (PHRASE.replace("a1b2c3", "d4e5f6"), "#a1b2c3"),
+        (PHRASE.replace("a1b2", "d4e5"), "#a1b2-c3d4-e5f6-0718"),
         (PHRASE.replace("37", "36"), PHRASE),
         ("", PHRASE),
     ],

@@ -211,3 +211,26 @@ def test_a_retention_time_of_nothing_is_refused(tmp_path: Path, older_than: time
     with pytest.raises(InvalidArgumentError, match="beyond all dates"):
         run(tmp_path, Log(tmp_path), older_than=timedelta.max)
     assert len(packs_in(tmp_path)) == 1
+
+
+def test_only_what_was_confirmed_goes(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    first, second = old(tmp_path, "first"), old(tmp_path, "second", "cd" * 32)
+    (confirmed,) = [one for name, one in run(tmp_path, log, dry_run=True).items() if name == "first"]
+    name, manifest = confirmed.identity
+    assert not run(tmp_path, log, only=[(name, "0" * 64)])["first"].purged
+    done = run(tmp_path, log, only=[(name, manifest)])
+    assert {name: one.purged for name, one in done.items()} == {"first": True, "second": False}
+    assert (first.exists(), second.exists()) == (False, True)
+    assert [entry["pack"]["name"] for entry in log.entries] == ["first"]
+
+
+def test_a_purge_that_was_interrupted_is_confirmed_by_the_same_identity(tmp_path: Path) -> None:
+    old(tmp_path, "first")
+    (planned,) = run(tmp_path, Log(tmp_path), dry_run=True).values()
+    with pytest.raises(KilledError):
+        run(tmp_path, Log(tmp_path, broken=True))
+    (again,) = run(tmp_path, Log(tmp_path), dry_run=True).values()
+    assert again.identity == planned.identity
+    (done,) = run(tmp_path, Log(tmp_path), only=[planned.identity]).values()
+    assert done.purged
