@@ -5,6 +5,15 @@ from mock_server.mock import MockTraining
 from mock_server.policy import Policy
 from mock_server.rules.late_writes import LateWriteError
 from mock_server.rules.learning import NotAssignedError
+from mock_server.world.exporter_csv import CompletedOnlyWarning
 from mock_server.world.exporter_rows import ExporterCsvError
 
-__all__ = ["ExporterCsvError", "LateWriteError", "MockTraining", "NotAssignedError", "Policy", "__version__"]
+__all__ = [
+    "CompletedOnlyWarning",
+    "ExporterCsvError",
+    "LateWriteError",
+    "MockTraining",
+    "NotAssignedError",
+    "Policy",
+    "__version__",
+]

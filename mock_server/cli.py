@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,7 @@ from mock_server.rehearsal import RehearsalError
 from mock_server.visible import show_logs, visible
 from mock_server.wanted import wanted_host
 from mock_server.world.evidence_files import BEGUN, MANIFEST
+from mock_server.world.exporter_csv import CompletedOnlyWarning
 from mock_server.world.exporter_rows import ExporterCsvError
 
 _USAGE_ERROR = 2
@@ -316,7 +318,9 @@ def _loaded(source: Path, load: Callable[[], MockTraining]) -> MockTraining:
     """Say what is being loaded, as it may take a while, and then what was; beside what a program reads."""
     if source.exists():
         _tell(f"loading {source}")
-    mock = load()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CompletedOnlyWarning)  # said below, as a line
+        mock = load()
     for line in rehearsal.loaded(mock, str(source)):
         _tell(line)
     return mock
@@ -329,8 +333,10 @@ def _tell(line: str) -> None:
 def _rehearse(arguments: argparse.Namespace) -> int:
     mock = _world(arguments)
     before = mock.state()
+    source = arguments.progress or arguments.evidence
+    warned = () if source is None else rehearsal.completed_only(mock, str(source))
     ending = rehearsal.run(mock, arguments.script, arguments.token)
-    _print(rehearsal.story(mock, before, ending))
+    _print(rehearsal.story(mock, before, ending, warned))
     return ending.code
 
 

@@ -99,7 +99,8 @@ class MockTraining:
     ) -> MockTraining:
         """The world that a ``training_course_progresses.csv`` of the vendor's exporter describes.
 
-        ExporterCsvError, naming line and column, if anything in the file is wrong.
+        ExporterCsvError, naming line and column, if anything in the file is wrong. CompletedOnlyWarning if everybody in
+        it is completed, as in every file that the vendor's exporter writes: then it is not the whole organisation.
         """
         wanted_path("path", path)
         builder = build_exporter_csv(path, now=now)

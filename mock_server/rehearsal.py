@@ -14,6 +14,7 @@ from mock_server.mock import MockTraining, TokenName
 from mock_server.script import Ending, listening
 from mock_server.visible import inline
 from mock_server.world.differences import brief
+from mock_server.world.exporter_csv import COMPLETED_ONLY
 from mock_server.world.ledger import AuditEntry
 
 URL_VARIABLE, TOKEN_VARIABLE = "SAFETYCULTURE_BASE_URL", "SAFETYCULTURE_API_TOKEN"
@@ -59,7 +60,16 @@ def loaded(mock: MockTraining, source: str) -> list[str]:
     if not rows:
         return [f"WARNING: {source} holds no rows: nobody is in this world but the staff that own the tokens"]
     said = f"loaded {rows} rows of {people} people in {len(rosters)} courses from {source}"
-    return [said, *islice(_titles(mock, source), _SHOWN)]
+    return [said, *completed_only(mock, source), *islice(_titles(mock, source), _SHOWN)]
+
+
+def completed_only(mock: MockTraining, source: str) -> list[str]:
+    """A warning if nobody in a world is anything but completed; such a file leaves people out."""
+    courses = mock.world.main.progress.courses.values()
+    records = [each.records.get(user_id) for each in courses for user_id in each.roster]
+    if not records or any(record is None or not record.completed_at for record in records):
+        return []
+    return [f"WARNING: {COMPLETED_ONLY.format(source=source)}"]
 
 
 def _titles(mock: MockTraining, source: str) -> Iterator[str]:
@@ -74,8 +84,11 @@ def _titles(mock: MockTraining, source: str) -> Iterator[str]:
             )
 
 
-def story(mock: MockTraining, before: dict[str, Any], ending: Ending) -> str:
-    """What the script asked, as far as the journal goes back, and what has changed since ``before``."""
+def story(mock: MockTraining, before: dict[str, Any], ending: Ending, warnings: Sequence[str] = ()) -> str:
+    """What the script asked, as far as the journal goes back, and what has changed since ``before``.
+
+    ``warnings`` are about the world that it was asked in.
+    """
     asked = Counter((each.operation or "(no operation)", each.status) for each in mock.calls)
     requests = [f"{name} -> {status}: {count}" for (name, status), count in asked.items()]
     if mock.calls.dropped:
@@ -88,7 +101,7 @@ def story(mock: MockTraining, before: dict[str, Any], ending: Ending) -> str:
     sent = mock.outbox[len(before["outbox"]) :]
     lines += _part("notifications", [f"{len(sent)} sent"] if sent else [])
     changes = [each for each in mock.diff(before) if each.kind not in ("audit entry", "notification")]
-    lines += _part("changes", brief(changes, _SHOWN))
+    lines += [*_part("changes", brief(changes, _SHOWN)), *warnings]
     return "\n".join(lines)
 
 

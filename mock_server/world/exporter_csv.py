@@ -9,6 +9,7 @@ certificates. The tokens belong to staff who are in no row and assigned to nothi
 from __future__ import annotations
 
 import codecs
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -33,6 +34,16 @@ _OTHER_ENCODINGS = {
     codecs.BOM_UTF16_BE: "UTF-16",
 }
 
+COMPLETED_ONLY = (
+    "everybody in {source} is completed, so it is not the whole organisation: people who are in progress or have not "
+    "started are missing, and a rehearsal counts none of them. The vendor's exporter writes completed rows only; "
+    "`training-sdk progress --format exporter-csv` writes people in every state"
+)
+
+
+class CompletedOnlyWarning(UserWarning):
+    """A file in which everybody is completed: most likely the vendor's export, which leaves all others out."""
+
 
 def build_exporter_csv(path: str | PathLike[str], *, now: datetime | None = None) -> WorldBuilder:
     """Load a ``training_course_progresses.csv``. ExporterCsvError, and nothing loaded, if anything is wrong.
@@ -45,6 +56,8 @@ def build_exporter_csv(path: str | PathLike[str], *, now: datetime | None = None
             rows = parse(_decoded(file, source), source)
     except OSError as error:
         raise ExporterCsvError(source, (Problem(0, "", f"cannot be read: {error.strerror}"),)) from None
+    if rows and all(row.completed_at for row in rows):
+        warnings.warn(COMPLETED_ONLY.format(source=source), CompletedOnlyWarning, stacklevel=3)
     return build_rows(rows, now=now)
 
 

@@ -50,6 +50,20 @@ def write(stream: IO[str], text: str) -> None:
         silence(stream)
 
 
+def write_file(stream: IO[str], text: str) -> None:
+    """Print a text in UTF-8 and with its own line ends, whatever the encoding of the stream is."""
+    file = getattr(stream, "buffer", None)
+    if file is None:
+        write(stream, text)
+        return
+    try:
+        stream.flush()
+        file.write(text.encode("utf-8", "backslashreplace"))
+        file.flush()
+    except BrokenPipeError:
+        silence(stream)
+
+
 def silence(stream: IO[str]) -> None:
     """Lead what is still to be printed nowhere; Python would flush once more on its way out, and fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -83,8 +97,11 @@ class Output:
             write(self.stdout, json.dumps(value, indent=1, ensure_ascii=True, default=_plain) + "\n")
 
     def plain(self, text: str) -> None:
-        """The text of a file, such as a template or an export, as it is; a terminal gets it without escapes."""
-        write(self.stdout, visible(text.replace("\r\n", "\n")) if is_terminal(self.stdout) else text)
+        """The text of a file, such as a template or an export, in UTF-8 as it is; a terminal gets no escapes."""
+        if is_terminal(self.stdout):
+            write(self.stdout, visible(text.replace("\r\n", "\n")))
+        else:
+            write_file(self.stdout, text)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Rows for people."""

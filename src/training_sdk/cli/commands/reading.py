@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
 
 import click
 
 from training_sdk._compare import mailbox
+from training_sdk.cli.commands.planning import FILE
 from training_sdk.cli.documents import plain
+from training_sdk.cli.exporter import exporter_csv, has_formula
+from training_sdk.cli.files import refuse_existing, write_new
 from training_sdk.cli.naming import course_ids
+from training_sdk.cli.output import Output
 from training_sdk.cli.session import Session, with_session
-from training_sdk.errors import NotFoundError
-from training_sdk.models.progress import CompletionStatus
+from training_sdk.errors import InvalidArgumentError, NotFoundError
+from training_sdk.models.progress import CompletionStatus, ProgressRow, ProgressState
 from training_sdk.resets.wording import number
 
 STATUSES = {
@@ -19,6 +26,8 @@ STATUSES = {
     "completed": CompletionStatus.COMPLETED,
     "not-completed": CompletionStatus.NON_COMPLETED,
 }
+
+TABLE, EXPORTER = "table", "exporter-csv"
 
 
 @click.command()
@@ -72,9 +81,40 @@ def sites(session: Session) -> None:
 @click.option("--user", metavar="ID|E-MAIL", help="Only this person.")
 @click.option("--status", type=click.Choice([*STATUSES]), default="all", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many rows.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice([TABLE, EXPORTER]),
+    default=TABLE,
+    show_default=True,
+    help="A table, or the 15 columns of the vendor's exporter, which training-mock loads.",
+)
+@click.option(
+    "--output",
+    type=FILE,
+    metavar="FILE.csv",
+    help="With exporter-csv: where to; by default to standard output.",
+)
 @with_session
-def progress(session: Session, course: str | None, user: str | None, status: str, limit: int | None) -> None:
-    """List who stands where. On a live service this is up to 2 h old."""
+def progress(
+    session: Session,
+    course: str | None,
+    user: str | None,
+    status: str,
+    limit: int | None,
+    format_: str,
+    output: Path | None,
+) -> None:
+    """List who stands where. On a live service this is up to 2 h old.
+
+    --format exporter-csv writes people in every state, also those who have not completed, whom the vendor's exporter
+    leaves out. The file holds personal data, and texts as they are: it is for programs, not for a spreadsheet.
+    """
+    if format_ == TABLE and output is not None:
+        raise InvalidArgumentError(f"--output is for --format {EXPORTER}; a table goes to standard output")
+    if format_ == EXPORTER and session.out.json:
+        raise InvalidArgumentError(f"--format {EXPORTER} writes CSV; leave --json out")
+    refuse_existing(output, "an export")
     client = session.client()
     course_id = course_ids(client, [course])[0] if course is not None else None
     wanted = mailbox(user or "")
@@ -87,6 +127,9 @@ def progress(session: Session, course: str | None, user: str | None, status: str
         raise NotFoundError(
             f"the progress feed shows nobody called {user!r} here, or this token may not see them"
         )
+    if format_ == EXPORTER:
+        _export(session.out, found, output)
+        return
     session.out.document({"progress": plain(found)})
     session.out.table(
         ("course", "user id", "name", "e-mail", "state", "%", "completed (UTC)", "score", "due (UTC)"),
@@ -99,3 +142,19 @@ def progress(session: Session, course: str | None, user: str | None, status: str
         ),
     )
     session.out.note(number(len(found), "row"))
+
+
+def _export(out: Output, rows: Sequence[ProgressRow], output: Path | None) -> None:
+    """Write rows as the vendor's exporter does, and say how many there are in each state."""
+    text = exporter_csv(rows)
+    if output is None:
+        out.plain(text)
+    else:
+        write_new(output, text, "an export")
+    states = Counter(row.state for row in rows)
+    counts = ", ".join(f"{states[state]} {state}" for state in ProgressState)
+    out.note(f"{number(len(rows), 'row')}: {counts}{f'. They are in {output}' if output else ''}")
+    if risky := sum(map(has_formula, rows)):
+        out.note(
+            f"Warning: a spreadsheet would take texts in {number(risky, 'row')} for formulas. Do not open it in one."
+        )

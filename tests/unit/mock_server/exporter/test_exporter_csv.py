@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import warnings
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mock_server import MockTraining
+from mock_server import CompletedOnlyWarning, MockTraining, rehearsal
 from mock_server.mock import TokenName
 from mock_server.wire.message import Request
 from mock_server.world.exporter_rows import COLUMNS, ExporterCsvError
@@ -50,7 +51,44 @@ def content(rows: Iterable[Row], *, header: Sequence[str] = COLUMNS, end: str = 
 def load(folder: Path, data: bytes, **options: Any) -> MockTraining:
     path = folder / "training_course_progresses.csv"
     path.write_bytes(data)
-    return MockTraining.from_exporter_csv(path, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CompletedOnlyWarning)  # has tests of its own
+        return MockTraining.from_exporter_csv(path, **options)
+
+
+DONE: Row = {"completed_at": "2026-01-01T00:00:00Z", "progress_percent": 100.0, "completed_lessons": 4}
+
+
+@pytest.mark.parametrize(
+    ("others", "is_warned"),
+    [
+        ([], True),
+        ([row("c2", "u2", **DONE)], True),
+        ([row("c2", "u2")], False),  # not started
+        ([row("c1", "u2", opened_at="2026-01-01T00:00:00Z", progress_percent=50.0)], False),
+    ],
+)
+def test_a_file_in_which_everybody_is_completed_is_warned_of(
+    tmp_path: Path, others: list[Row], is_warned: bool
+) -> None:
+    path = tmp_path / "training_course_progresses.csv"
+    path.write_bytes(content([row("c1", "u1", **DONE), *others]))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        mock = MockTraining.from_exporter_csv(path)
+    assert [one.category for one in said] == [CompletedOnlyWarning] * is_warned
+    lines = [line for line in rehearsal.loaded(mock, "export.csv") if "WARNING" in line]
+    assert len(lines) == is_warned
+    for text in (*lines, *(str(one.message) for one in said)):
+        assert "is not the whole organisation" in text
+        assert "training-sdk progress --format exporter-csv" in text
+    for one in said:
+        assert one.filename == __file__  # the line that loads it
+
+
+def test_an_empty_file_is_said_to_be_empty_and_not_to_be_completed(tmp_path: Path) -> None:
+    mock = load(tmp_path, content([]))
+    assert rehearsal.completed_only(mock, "export.csv") == []
 
 
 def get(mock: MockTraining, target: str, token: TokenName = "admin") -> Any:

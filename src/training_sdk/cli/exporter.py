@@ -1,0 +1,58 @@
+"""Progress rows in the form of the vendor exporter's ``training_course_progresses.csv``, in every state."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from datetime import datetime
+from io import StringIO
+
+from training_sdk._spreadsheet import text_cell
+from training_sdk.models.progress import ProgressRow
+
+COLUMNS = (
+    *("opened_at", "completed_at", "total_lessons", "completed_lessons", "course_id", "course_external_id"),
+    *("course_title", "user_email", "user_first_name", "user_last_name", "user_id", "user_external_id"),
+    *("progress_percent", "score", "due_at"),
+)
+TEXTS = (
+    *("course_id", "course_external_id", "course_title", "user_email", "user_first_name", "user_last_name"),
+    *("user_id", "user_external_id"),
+)
+
+
+def exporter_csv(rows: Iterable[ProgressRow]) -> str:
+    """The rows as the exporter writes its file; texts are written as they are, so that the file loads back."""
+    text = StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")  # with it a lone \r in a text is quoted
+    writer.writerow(COLUMNS)
+    writer.writerows([_cells(row) for row in rows])
+    return text.getvalue().encode("utf-8", "backslashreplace").decode()
+
+
+def has_formula(row: ProgressRow) -> bool:
+    """Whether a spreadsheet could take a text of this row for a formula."""
+    texts = [getattr(row, name) or "" for name in TEXTS]
+    return any(text_cell(text) != text for text in texts)
+
+
+def _cells(row: ProgressRow) -> list[object]:
+    total = row.completed_lessons if row.total_lessons is None else row.total_lessons
+    filled = {
+        "opened_at": _date(row.opened_at),
+        "completed_at": _date(row.completed_at),
+        "due_at": _date(row.due_at),
+        "total_lessons": total,
+        "completed_lessons": row.completed_lessons,
+        "progress_percent": _number(row.progress_percent),
+        "score": row.score or 0,
+    }
+    return [filled[name] if name in filled else getattr(row, name) or "" for name in COLUMNS]
+
+
+def _date(moment: datetime | None) -> str:
+    return "" if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
