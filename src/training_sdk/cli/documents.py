@@ -41,6 +41,7 @@ def of_plan(plan: ResetPlan, saved: str | None = None) -> dict[str, Any]:
         "resets": len(plan.targets),
         "notifications": plan.notifications,
         "counts": plain(plan.counts),
+        "target_counts": plain(plan.target_counts),
         "losses": plain(plan.losses),
         "saved": saved,
         "plan": plan.document(),

@@ -204,6 +204,11 @@ class ResetPlan:
         return {state: sum(user.state is state for user in self.users) for state in ProgressState}
 
     @property
+    def target_counts(self) -> Mapping[ProgressState, int]:
+        """The number of targets in each progress state, once per course: what a reset would clear."""
+        return {state: sum(user.state is state for user in self.targets) for state in ProgressState}
+
+    @property
     def losses(self) -> Losses:
         """What would be cleared, counted."""
         targets = self.targets

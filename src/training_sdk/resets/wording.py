@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 from training_sdk._visible import inline
 
 if TYPE_CHECKING:
+    from training_sdk.models.progress import ProgressState
     from training_sdk.resets.plan import PlannedCourse, PlannedReset, ResetPlan
 
 LONGEST_TITLE = 80
@@ -76,19 +77,34 @@ def plan(planned: ResetPlan) -> str:
 
 def frame(planned: ResetPlan) -> list[str]:
     """What a plan says besides its people."""
-    counts = ", ".join(f"{people} {state}" for state, people in planned.counts.items())
     whom = "everyone assigned whom this token sees" if planned.scope == "everyone" else "the users named"
     selection = f"; {planned.selection} only" if planned.selection else ""
     origin = planned.origin
     server = f"{origin.base_url}{' (reference server)' if origin.reference_server else ''}"
     return [
-        f"Plan to reset {_titles(planned)} for {whom}: {counts}{selection}.",
+        headline(planned),
+        f"In scope: {whom} ({states(planned.counts)}){selection}.",
         _losses(planned),
         f"Read at {planned.read_at:%Y-%m-%d %H:%M:%S} UTC ({LAG}) from {server}, "
         f"organisation {origin.organisation_id}. It expires at {planned.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
         *([EVERYONE] if planned.scope == "everyone" else []),
         *(f"Warning: {shown(warning)}" for warning in planned.warnings),
     ]
+
+
+def headline(planned: ResetPlan) -> str:
+    """What will happen: how many people would be reset in which courses, and their progress states."""
+    people, resets = planned.people, len(planned.targets)
+    if not resets:
+        return f"Plan to reset nobody in {_titles(planned)}."
+    of_resets = f", {number(resets, 'reset')}," if resets != people else ""
+    counts = {state: count for state, count in planned.target_counts.items() if count}
+    return f"Plan to reset {number(people, 'person', 'people')}{of_resets} in {_titles(planned)}: {states(counts)}."
+
+
+def states(counts: Mapping[ProgressState, int]) -> str:
+    """How many people are in which progress state."""
+    return ", ".join(f"{people} {state}" for state, people in counts.items())
 
 
 def _titles(planned: ResetPlan) -> str:

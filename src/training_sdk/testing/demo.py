@@ -31,6 +31,7 @@ from training_sdk import (
     TrainingClient,
     TrainingError,
 )
+from training_sdk.resets.wording import headline
 from training_sdk.testing.story import Story
 
 if TYPE_CHECKING:
@@ -354,8 +355,8 @@ def _show_plan(story: Story, plan: ResetPlan) -> None:
     )
     if len(plan.targets) > len(shown):
         story.say(f"… and {len(plan.targets) - len(shown)} more")
-    counts = ", ".join(f"{number} {state}" for state, number in plan.counts.items())
-    story.say(f"{counts}; read {plan.read_at:%H:%M:%S} UTC. It cannot be undone. The operator types:")
+    story.say(headline(plan))
+    story.say(f"Read at {plan.read_at:%H:%M:%S} UTC. It cannot be undone. The operator types:")
     story.say(f"> {plan.phrase}")
 
 

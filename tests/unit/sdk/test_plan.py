@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from html import escape
 from typing import Any
 from unicodedata import normalize
 
@@ -124,9 +125,34 @@ def test_titles_that_look_alike_have_phrases_of_their_own() -> None:
     assert len({titled(title).phrase for title in ("a b", "a  b", "a b ", "a\u200bb", "A b")}) == 5
 
 
+def test_the_headline_says_what_will_happen_and_the_scope_comes_later() -> None:
+    course = "in 'Forklift basics' (Published, c)"
+    people = some_plan().users
+    left = tuple(attrs.evolve(one, left_out="NOT_SELECTED") for one in people)
+    elsewhere = attrs.evolve(people[0], course_id="d")
+    two = (*some_plan().courses, PlannedCourse("d", "Data", None, "Published"))
+    for plan, first in (
+        (some_plan(), f"Plan to reset 2 people {course}: 1 completed, 1 in progress."),
+        (some_plan(users=(people[0], *left[1:])), f"Plan to reset 1 person {course}: 1 completed."),
+        (some_plan(users=left), f"Plan to reset nobody {course}."),
+        (
+            some_plan(users=(people[0], elsewhere), courses=two),
+            f"Plan to reset 1 person, 2 resets, {course}, 'Data' (Published, d): 2 completed.",
+        ),
+    ):
+        assert str(plan).startswith(f"{first}\n")
+        assert plan._repr_html_().startswith(f"<p>{escape(first)}<br>In scope: the users named (")
+        assert sum(plan.target_counts.values()) == len(plan.targets)
+
+
 def test_a_plan_says_what_it_would_do() -> None:
     text = str(some_plan())
-    for said in ("1 completed, 1 in progress, 1 not started", "cannot be undone", ORIGIN, some_plan().phrase):
+    for said in (
+        "(1 completed, 1 in progress, 1 not started)",
+        "cannot be undone",
+        ORIGIN,
+        some_plan().phrase,
+    ):
         assert said in text
     assert "and up to 2 h older on a live service" in text
     assert "; completed only" in str(some_plan(selection="completed"))
