@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve, frozen
 
-from mock_server._version import __version__
 from mock_server.contract.document import PATH as CONTRACT
 from mock_server.control.routes import handle_control
 from mock_server.control.trouble import troubled
@@ -47,7 +46,7 @@ def handle(mock: MockTraining, request: Request) -> Response:
         response = _safely(policy, request_id, lambda: handle_control(mock, request))
     else:
         response = _safely(policy, request_id, lambda: _served(mock, request, request_id))
-    marks = (("x-training-mock", __version__),) if policy.is_reference else ()
+    marks = answers.marks(request) if policy.is_reference else ()
     date = ("date", times.to_http(mock.world.clock.now()))
     return response.with_headers((date, *marks, ("x-request-id", request_id)))
 

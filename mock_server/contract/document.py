@@ -94,6 +94,12 @@ _HEADERS: dict[str, Any] = {
         "required": True,
         "schema": {"type": "string"},
     },
+    "X-Training-Mock-Identity": {
+        **_ASSUMED,
+        "description": "SHA-256, in hex, of method, target and X-Request-ID of the request, each on a line of its own, "
+        "so that it fits this request only. Left out where the request has no X-Request-ID, or several.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    },
     "X-Request-ID": {
         **_ASSUMED,
         "description": "The id that was sent with the request, or else a new one.",
@@ -178,7 +184,7 @@ def _success(operation: Operation, terms: Terms) -> dict[str, Any]:
     links = LINKS.get(operation.name)
     return {
         "description": terms.summary,
-        "headers": _answer_headers("X-Training-Mock", "X-Request-ID"),
+        "headers": _answer_headers("X-Training-Mock", "X-Training-Mock-Identity", "X-Request-ID"),
         "content": {"application/json": {"schema": reference(terms.answer)}},
         **({"links": links} if links else {}),
     }
@@ -202,7 +208,7 @@ def _refusal(status: int, reasons: list[Reason]) -> dict[str, Any]:
     challenge = ("WWW-Authenticate",) if status == Reason.UNAUTHENTICATED.status else ()
     return {
         "description": " ".join(f"{reason.name}: {reason.description}" for reason in reasons),
-        "headers": _answer_headers("X-Training-Mock", "X-Request-ID", *challenge),
+        "headers": _answer_headers("X-Training-Mock", "X-Training-Mock-Identity", "X-Request-ID", *challenge),
         "content": _error(reasons),
     }
 
@@ -218,7 +224,7 @@ def _unread() -> dict[str, Any]:
         "description": "A server on a socket has read no request: it came too slowly (408), expects what is not"
         " understood (417), has more than 64 KiB of request line and headers (431), finds no room for one more"
         " connection (503) or is not HTTP/1 (505). The connection ends.",
-        "headers": _answer_headers("X-Training-Mock", "X-Request-ID"),
+        "headers": _answer_headers("X-Training-Mock", "X-Training-Mock-Identity", "X-Request-ID"),
         "content": _error([Reason.INVALID_ARGUMENT]),
     }
 

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from attrs import evolve, frozen
 
-from mock_server._version import __version__
 from mock_server.refusal import RefusedError
 from mock_server.wire import answers
 from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Request, Response
@@ -101,12 +100,12 @@ class Front:
         """The headers by which every answer names the server."""
         return (("server", SERVER),) if self.is_marked else ()
 
-    def refused(self, refusal: RefusedError, request_id: str = "", status: int = 0) -> Response:
+    def refused(self, refusal: RefusedError, request: Request | None = None, status: int = 0) -> Response:
         """The error answer to what never reaches the handler: its id is no world's, for it leaves no trace in one.
 
-        ``status``, if given, is said instead of the reason's.
+        ``request`` is None for bytes that never became one. ``status``, if given, is said instead of the reason's.
         """
-        marks = (("x-training-mock", __version__),) if self.is_marked else ()
+        marks = answers.marks(request) if self.is_marked else ()
         answer = answers.error(refusal, detailed=self.is_marked)
-        named = ("x-request-id", request_id or f"req-{token_hex(12)}")
+        named = ("x-request-id", (request and request.id) or f"req-{token_hex(12)}")
         return evolve(answer, status=status or answer.status).with_headers([*marks, named, _NO_PAGE])

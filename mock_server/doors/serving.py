@@ -54,7 +54,7 @@ class Guarded:
         refusal = self.guard.check(request)
         if refusal is None:
             return self.handler.handle(request)
-        return self.front.refused(refusal, request.id)
+        return self.front.refused(refusal, request)
 
 
 class Server:

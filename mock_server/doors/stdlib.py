@@ -272,7 +272,7 @@ class StdlibServer:
         except Exception:
             _log.exception("a request could not be answered")
             fault = RefusedError(Reason.INTERNAL, "a fault of the server itself: see its log")
-            return self.front.refused(fault, request.id)
+            return self.front.refused(fault, request)
 
     def render(self, method: str, response: Response, *, close: bool) -> bytes:
         """An answer as it goes out."""

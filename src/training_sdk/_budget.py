@@ -214,7 +214,7 @@ class Budget:
         """Note what an answer says of the limits."""
         family, told = request.limit, _told(request, response, self.limits)
         if not self._kept:
-            if told is None and response.header("x-training-mock"):
+            if told is None and response.is_reference:
                 return
             self._kept = (
                 True  # it is a live one: count what has just been sent, and keep the pace from here on

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 import httpx
 from attrs import evolve, field, frozen
 
-from training_sdk import _checks
+from training_sdk import _checks, _identity, _urls
 from training_sdk._body import Body, root_of
 from training_sdk._deadline import Deadline, keep_deadlines
 from training_sdk._flow import (
@@ -163,7 +163,9 @@ def _parsed(address: str) -> httpx.URL:
     raise InvalidArgumentError(f"the address {address[:200]!r} is too long or not an address at all")
 
 
-def _response(answer: httpx.Response, body: bytes, prepared: httpx.Request) -> Response:
+def _response(
+    answer: httpx.Response, body: bytes, prepared: httpx.Request, connection: Connection
+) -> Response:
     headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
     token = prepared.headers.get("authorization", "").removeprefix("Bearer ")
     if (
@@ -171,9 +173,20 @@ def _response(answer: httpx.Response, body: bytes, prepared: httpx.Request) -> R
     ):  # what it says ends in a message; some servers repeat what they were sent
         body = body.replace(token.encode(), b"***")
         headers = tuple((name, value.replace(token, "***")) for name, value in headers)
-    response = Response(answer.status_code, headers, body)
+    response = Response(
+        answer.status_code, headers, body, is_reference=_is_reference(answer, prepared, connection.base_url)
+    )
     given, sent = response.header("x-request-id"), prepared.headers["x-request-id"]
     return evolve(response, request_id=request_id_of(given, sent, token))
+
+
+def _is_reference(answer: httpx.Response, prepared: httpx.Request, base_url: BaseUrl) -> bool:
+    """Whether the reference server gave this answer to this request; never over a network from a host of the vendor."""
+    if "network_stream" in answer.extensions and _urls.is_vendors(prepared.url.host):
+        return False
+    target = prepared.url.raw_path.decode("ascii").removeprefix(base_url.prefix)
+    expected = _identity.identity(prepared.method, target, prepared.headers["x-request-id"])
+    return answer.headers.get_list(_identity.HEADER) == [expected]
 
 
 def _own_answer(problem: BaseException, prepared: httpx.Request) -> httpx.Response:
@@ -321,7 +334,7 @@ class SyncDriver:
                 answer.close()
         except BaseException as problem:
             answer = _own_answer(problem, prepared)
-        response = _response(answer, body.whole(), prepared)
+        response = _response(answer, body.whole(), prepared, self.connection)
         _note(request, response, started)
         return response
 
@@ -408,7 +421,7 @@ class AsyncDriver:
                     await answer.aclose()
         except BaseException as problem:
             answer = _own_answer(problem, prepared)
-        response = _response(answer, body.whole(), prepared)
+        response = _response(answer, body.whole(), prepared, self.connection)
         _note(request, response, started)
         return response
 

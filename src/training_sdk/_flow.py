@@ -13,6 +13,8 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from attrs import Factory, evolve, field, frozen
 
+from training_sdk import _identity
+
 Family: TypeAlias = Literal["catalogue", "general"]
 """Requests that share one of the vendor's limits (P): courses and what is laid out like them, and all the rest."""
 
@@ -61,6 +63,13 @@ class Response:
     """Names in lower case."""
     body: bytes = field(repr=False)
     request_id: str | None = None
+    is_reference: bool = False
+    """It carries the identity of the reference server for this very request."""
+
+    @property
+    def is_only_marked(self) -> bool:
+        """Whether it has the reference server's mark, which anybody can set, and not its identity."""
+        return not self.is_reference and self.header(_identity.MARK) is not None
 
     def header(self, name: str) -> str | None:
         """The first value of a header, or None."""

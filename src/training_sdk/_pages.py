@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from attrs import field, frozen
@@ -12,7 +13,7 @@ from training_sdk._drivers import READ_ONLY, AsyncDriver, SyncDriver
 from training_sdk._flow import Flow, Request, Response
 from training_sdk._pace import UNPACED, Pace
 from training_sdk._send import Attempt
-from training_sdk.errors import DecodingError, ReadOnlyError
+from training_sdk.errors import DecodingError, ReadOnlyError, TrainingError
 
 T = TypeVar("T")
 
@@ -37,8 +38,17 @@ class Calls:
         if not request.reads:
             self.refuse_to_write(f"{request.method} {request.path}")
         return _send.call(
-            request, decode, max_retry_seconds=self.max_retry_seconds, pace=self.pace, once=once
+            request,
+            decode,
+            max_retry_seconds=self.max_retry_seconds,
+            pace=self.pace,
+            once=once,
+            doubt=partial(self.doubt, request),
         )
+
+    def doubt(self, request: Request, response: Response) -> TrainingError | None:
+        """What is wrong with the origin of an answer; None where it is to be believed."""
+        return None
 
     def refuse_to_write(self, what: str) -> None:
         """Raise ReadOnlyError on a client that cannot write; for what reads something before it writes."""

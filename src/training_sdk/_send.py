@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, evolve, frozen
 
@@ -82,6 +82,13 @@ class Attempt:
     request_id: str | None = None
 
 
+Doubt: TypeAlias = Callable[[Response], TrainingError | None]
+
+
+def _no_doubt(response: Response) -> None:
+    return None
+
+
 def call(
     request: Request,
     decode: Callable[[Response], T],
@@ -89,8 +96,12 @@ def call(
     max_retry_seconds: float,
     pace: Pace = UNPACED,
     once: Attempt | None = None,
+    doubt: Doubt = _no_doubt,
 ) -> Flow[T]:
     """Send by the rules, at a pace, and read the answer.
+
+    ``doubt`` returns what is wrong with the origin of an answer. A refusal with a doubtful origin is not believed: it
+    leaves unknown what became of something not repeatable.
 
     With ``once`` nothing is waited for, neither one's turn nor another attempt: TryAgainError is raised where another
     attempt would do no harm, for whoever has to look about again before it.
@@ -100,7 +111,9 @@ def call(
     """
     attempt = Attempt() if once is None else once
     try:
-        return decode((yield from _exchange(request, attempt, max_retry_seconds, pace, once is not None)))
+        return decode(
+            (yield from _exchange(request, attempt, max_retry_seconds, pace, once is not None, doubt))
+        )
     except (GeneratorExit, OutcomeUnknownError, TryAgainError):
         raise
     except BaseException as problem:
@@ -119,7 +132,12 @@ def interrupted(request: Request, attempt: Attempt, problem: BaseException) -> O
 
 
 def _exchange(
-    request: Request, attempt: Attempt, max_retry_seconds: float, pace: Pace, once: bool
+    request: Request,
+    attempt: Attempt,
+    max_retry_seconds: float,
+    pace: Pace,
+    once: bool,
+    doubt: Doubt,
 ) -> Flow[Response]:
     """Send until there is a success, a refusal, or no time left. Waiting for one's turn takes none of that time."""
     started: Moment = yield Now()
@@ -144,7 +162,7 @@ def _exchange(
                 if request.repeatable:  # anything else must not be held up between its answer and its caller
                     yield from pace.pass_on()
                 return response
-            verdict = judge_status(request, response)
+            verdict = _believed(request, response, judge_status(request, response), doubt)
         attempt.is_open = isinstance(verdict.error, OutcomeUnknownError | ConflictError)
         yield from pace.pass_on()
         now: Moment = yield Now()
@@ -172,6 +190,8 @@ def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError
 def _interruption(problem: BaseException) -> str:
     if isinstance(problem, DecodingError):
         return f"the server answered {problem.status or 'it'} with something unreadable ({problem.message})"
+    if isinstance(problem, TrainingError):
+        return f"its answer is not to be believed, because {problem.message}"
     return f"interrupted by {type(problem).__name__}"
 
 
@@ -201,6 +221,18 @@ def judge_status(request: Request, response: Response) -> Verdict:
         return Verdict(error, again=False)
     what = f"the server answered {status}"
     return Verdict(_unknown(request, what, response.request_id, error), again=False)
+
+
+def _believed(request: Request, response: Response, verdict: Verdict, doubt: Doubt) -> Verdict:
+    """The same, unless it relies on a refusal that is not to be believed."""
+    problem = doubt(response) if response.status == 429 or response.status in STATUS_ERRORS else None
+    if problem is None or (request.repeatable and verdict.again):
+        return verdict
+    problem.__cause__ = verdict.error
+    if request.repeatable:
+        return Verdict(problem, again=False)
+    what = f"the answer {response.status} is not to be believed, because {problem.message}"
+    return Verdict(_unknown(request, what, response.request_id, problem), again=False)
 
 
 def backoff(attempt: int) -> float:

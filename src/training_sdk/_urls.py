@@ -13,6 +13,9 @@ from attrs import frozen
 from training_sdk.errors import DecodingError, InvalidArgumentError
 
 LIVE = "https://api.safetyculture.io"
+VENDOR_HOSTS = ("api.safetyculture.io", "api.safetyculture.com", "api.mitti.com")
+"""The names of the one live API (published)."""
+_VENDOR_DOMAINS = ("safetyculture.io", "safetyculture.com", "mitti.com")
 RESET_PATH = "/training/courseprogress/v1/reset"
 _RESET_MARK = "courseprogress/v1/reset"
 
@@ -101,6 +104,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_vendors(host: str) -> bool:
+    """Whether a host name belongs to the vendor."""
+    name = host.lower().rstrip(".")
+    return any(name == domain or name.endswith(f".{domain}") for domain in _VENDOR_DOMAINS)
 
 
 def path(template: str, **ids: str) -> str:

@@ -10,21 +10,32 @@ from urllib.parse import parse_qsl, urlencode
 from attrs import evolve
 
 from contract.stage import RESET, Handle
+from mock_server.wire.answers import marks
 from mock_server.wire.message import Request, Response
 
 FEED = "/training/v1/feed/training-course-progress"
+MARKS = ("x-training-mock", "x-training-mock-identity")
 
 
 def without_filters(request: Request, handle: Handle) -> Response:
     """Ignores what it is asked to filter."""
     kept = [pair for pair in parse_qsl(request.query) if pair[0] in ("page", "pageSize", "limit", "offset")]
-    return handle(evolve(request, query=urlencode(kept)))
+    response = _without(handle(evolve(request, query=urlencode(kept))), *MARKS)
+    return response.with_headers(marks(request))
 
 
 def unmarked(request: Request, handle: Handle) -> Response:
     """Answers like a live service, which has no reason to call itself a reference server."""
-    response = handle(request)
-    return evolve(response, headers=tuple(pair for pair in response.headers if pair[0] != "x-training-mock"))
+    return _without(handle(request), *MARKS)
+
+
+def only_marked(request: Request, handle: Handle) -> Response:
+    """Answers like a live service behind a gateway that adds the reference server's mark."""
+    return _without(handle(request), "x-training-mock-identity")
+
+
+def _without(response: Response, *names: str) -> Response:
+    return evolve(response, headers=tuple(pair for pair in response.headers if pair[0] not in names))
 
 
 def bad_gateway(request: Request, handle: Handle) -> Response:
@@ -34,7 +45,8 @@ def bad_gateway(request: Request, handle: Handle) -> Response:
 
 def html_page(request: Request, handle: Handle) -> Response:
     """Does what it is asked, behind a sign-in page."""
-    return evolve(handle(request), headers=(("content-type", "text/html"),), body=b"<html>Sign in</html>")
+    html = (*marks(request), ("content-type", "text/html"))
+    return evolve(handle(request), headers=html, body=b"<html>Sign in</html>")
 
 
 def truncated(request: Request, handle: Handle) -> Response:
@@ -50,8 +62,7 @@ def empty(request: Request, handle: Handle) -> Response:
 
 def miscounted(request: Request, handle: Handle) -> Response:
     """Says that more people were reset than were sent."""
-    handle(request)
-    return Response(200, (("x-training-mock", "1"),), b'{"usersUpdated":9}')
+    return evolve(handle(request), body=b'{"usersUpdated":9}')
 
 
 def redirect(request: Request, handle: Handle) -> Response:

@@ -8,9 +8,19 @@ from typing import Literal
 
 import pytest
 
-from contract.meddling import bad_gateway, empty, html_page, miscounted, redirect, truncated, unmarked
+from contract.meddling import (
+    bad_gateway,
+    empty,
+    html_page,
+    miscounted,
+    only_marked,
+    redirect,
+    truncated,
+    unmarked,
+)
 from contract.plant import Plant
 from contract.stage import RESET, Cut, Handle, Stage, typed
+from mock_server.wire.answers import marks
 from mock_server.wire.message import Request, Response
 from training_sdk import (
     Outcome,
@@ -67,7 +77,7 @@ def test_R11_a_lost_answer_is_an_unknown_outcome_and_is_settled_by_reading_back(
 
 @pytest.mark.parametrize(
     "answer",
-    [bad_gateway, html_page, truncated, empty, miscounted, redirect, unmarked],
+    [bad_gateway, html_page, truncated, empty, miscounted, redirect, unmarked, only_marked],
     ids=lambda f: f.__name__,
 )
 def test_R11_an_answer_that_says_nothing_usable_is_an_unknown_outcome(
@@ -87,10 +97,28 @@ def test_R11_an_answer_that_says_nothing_usable_is_an_unknown_outcome(
     assert plant.id("anna") in _reset_in_truth(client, plant.forklift)
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 429, 501])
+@pytest.mark.parametrize("header", [(), (("x-training-mock", "1"),)], ids=["unmarked", "only marked"])
+def test_R11_a_refusal_without_the_identity_is_an_unknown_outcome(
+    stage: Stage, plant: Plant, status: int, header: tuple[tuple[str, str], ...]
+) -> None:
+    def refused_by_another(request: Request, handle: Handle) -> Response:
+        return Response(status, header) if request.path == RESET else handle(request)
+
+    client = stage.client()
+    plan = client.resets.plan(plant.forklift, plant.ids("anna"))
+    stage.tap.meddle = refused_by_another
+    with pytest.raises(OutcomeUnknownError, match="not to be believed") as unknown:
+        client.resets.apply(plan, confirm=typed(plan))
+    assert ("a gateway adds the header" in unknown.value.message) == bool(header)
+    _accounted_for(unknown.value.report, plan, unknown=set(plant.ids("anna")))
+    assert len(stage.tap.resets) == 1
+
+
 def test_R11_a_reset_that_was_turned_away_unread_is_sent_again(stage: Stage, plant: Plant) -> None:
     def busy_at_first(request: Request, handle: Handle) -> Response:
         if request.path == RESET and len(stage.tap.resets) < 2:
-            return Response(429, (("x-training-mock", "1"), ("retry-after", "0")))
+            return Response(429, (*marks(request), ("retry-after", "0")))
         return handle(request)
 
     client = stage.client()

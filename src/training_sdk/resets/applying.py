@@ -285,8 +285,7 @@ class Run:
 
     def _accept(self, people: Sequence[PlannedReset], answer: Response) -> tuple[int | None, str | None]:
         """Settle the people of a request from its answer, with nothing in between that could be interrupted."""
-        is_reference = self.arrival.proof is None
-        count = updated_by(answer, len(people), reference=is_reference, silent=self.arrival.is_silent)
+        count = updated_by(answer, len(people), silent=self.arrival.is_silent)
         self.account.note_request(answer.request_id)
         if self.order.server_side:
             waiting = "accepted for everyone, and not read back yet"

@@ -22,10 +22,10 @@ from training_sdk.models.users import Me, SeatType, User, UserStatus
 from training_sdk.resets.approval import Approval, Approved, Approver, Kind, message
 from training_sdk.resets.confirming import check_confirmation, check_lifetime
 from training_sdk.resets.digests import short
-from training_sdk.resets.identity import check_place
+from training_sdk.resets.identity import Here, check_place
 from training_sdk.resets.plan import Origin, ResetPlan
 from training_sdk.resets.wording import shown
-from training_sdk.resources.users import WHO_AM_I, found_users, read_me, reference_server
+from training_sdk.resources.users import WHO_AM_I, found_users, read_me
 
 NAMESPACE = "training-sdk-reset"
 """Keeps a signature made for anything else, a git commit say, from passing for an approval."""
@@ -62,19 +62,19 @@ def approve(
     return evolve(unsigned, kind="signed", signature=signature)
 
 
-def _who(calls: Calls) -> Flow[tuple[Origin, Approver]]:
-    def read(response: Response) -> tuple[Me, bool]:
-        return read_me(response), reference_server(response)
+def _who(calls: Calls) -> Flow[tuple[Here, Approver]]:
+    def read(response: Response) -> tuple[Me, Here]:
+        me = read_me(response)
+        return me, Here.of(calls, me, response)
 
-    me, is_reference = yield from calls.call(WHO_AM_I, read)
+    me, here = yield from calls.call(WHO_AM_I, read)
     if not _PRINCIPAL.fullmatch(me.user_id):
         raise ApprovalError(
             f"the user id {me.user_id[:LONGEST_SHOWN]!r} cannot stand in a file of allowed signers",
             reason="NOT_A_PERSON",
         )
     name = " ".join(filter(None, (me.firstname, me.lastname)))[:LONGEST_NAME]
-    origin = Origin(str(calls.base_url), me.organisation_id, me.user_id, is_reference)
-    return origin, Approver(me.user_id, name, me.organisation_id)
+    return here, Approver(me.user_id, name, me.organisation_id)
 
 
 # --- applying what was approved --------------------------------------------------------------------------------------

@@ -6,19 +6,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import attrs
 from attrs import frozen
 
 from training_sdk._flow import Flow, Moment, Now, Request, Response
+from training_sdk._identity import ONLY_MARKED
 from training_sdk._pages import Calls
 from training_sdk._send import Attempt
-from training_sdk.errors import ClockError, PlanMismatchError, UnconfirmedFormatError
+from training_sdk.errors import ClockError, PlanMismatchError, TrainingError, UnconfirmedFormatError
 from training_sdk.models.users import Me
 from training_sdk.resets.plan import Origin, ResetPlan
 from training_sdk.resets.proofs import Proof
-from training_sdk.resources.users import WHO_AM_I, read_me, reference_server
+from training_sdk.resources.users import WHO_AM_I, read_me
 
 T = TypeVar("T")
 
@@ -29,18 +30,39 @@ UNCONFIRMED = (
     "(client.resets.prove_format), or use the web app there"
 )
 
+KINDS = "on the reference server", "on a service that is not the reference server"
+
 LARGEST_DIFFERENCE = timedelta(minutes=5)
 """Between this machine's clock and a live service's, while what is late there is judged by the clock here."""
 
 
-def who_and_where(calls: Calls) -> Flow[Origin]:
+@frozen
+class Here(Origin):
+    """Where a client works now, as WhoAmI was just answered."""
+
+    is_only_marked: bool = False
+    """The answer had the mark of the reference server, and not its identity."""
+
+    @classmethod
+    def of(cls, calls: Calls, me: Me, response: Response) -> Here:
+        """From the answer to WhoAmI."""
+        return cls(
+            str(calls.base_url),
+            me.organisation_id,
+            me.user_id,
+            response.is_reference,
+            is_only_marked=response.is_only_marked,
+        )
+
+    @property
+    def origin(self) -> Origin:
+        """What a plan keeps of it."""
+        return Origin(self.base_url, self.organisation_id, self.user_id, self.reference_server)
+
+
+def who_and_where(calls: Calls) -> Flow[Here]:
     """Whose token this is, and what kind of server answers."""
-
-    def read(response: Response) -> tuple[Me, bool]:
-        return read_me(response), reference_server(response)
-
-    me, is_reference = yield from calls.call(WHO_AM_I, read)
-    return Origin(str(calls.base_url), me.organisation_id, me.user_id, is_reference)
+    return (yield from calls.call(WHO_AM_I, lambda response: Here.of(calls, read_me(response), response)))
 
 
 def service_time(calls: Calls) -> Flow[datetime]:
@@ -81,7 +103,7 @@ def check_origin(plan: ResetPlan, here: Origin, proof: Proof | None = None) -> N
     """Raise unless this is where the plan was made, and the reference server or a service with a proof."""
     check_place(plan, here)
     if not here.reference_server and proof is None:
-        raise UnconfirmedFormatError(UNCONFIRMED.format(where=here.base_url))
+        raise UnconfirmedFormatError(UNCONFIRMED.format(where=here.base_url) + _doubt(here))
 
 
 def check_place(plan: ResetPlan, here: Origin, *, done: str = "sent") -> None:
@@ -93,65 +115,73 @@ def check_place(plan: ResetPlan, here: Origin, *, done: str = "sent") -> None:
         (_kind(made), _kind(here)),
     ):
         if there != now:
+            doubt = _doubt(here) if there in KINDS else ""
             raise PlanMismatchError(
-                f"the plan was made {there}, but this client works {now}. Nothing was {done}"
+                f"the plan was made {there}, but this client works {now}. Nothing was {done}{doubt}"
             )
 
 
 def _kind(origin: Origin) -> str:
-    return (
-        "on the reference server"
-        if origin.reference_server
-        else "on a service that is not the reference server"
-    )
+    return KINDS[0] if origin.reference_server else KINDS[1]
+
+
+def _doubt(here: Origin) -> str:
+    return f". {ONLY_MARKED}" if isinstance(here, Here) and here.is_only_marked else ""
 
 
 @frozen
-class ProvenCalls(Calls):
-    """Calls that believe no answer but the reference server's.
-
-    WhoAmI alone proves too little: a gateway may lead its path to one server and the training paths to another.
-    """
+class _WaryCalls(Calls):
+    """Calls that believe no answer of a doubtful origin, be it a success or a refusal."""
 
     def call(
         self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None
     ) -> Flow[T]:
-        """Send, and raise UnconfirmedFormatError if something else answers."""
+        """Send, and raise what ``doubt`` returns for the answer."""
 
         def read(response: Response) -> T:
-            value = decode(response)
-            if not reference_server(response):
-                raise UnconfirmedFormatError(UNCONFIRMED.format(where=f"what answers {request.path}"))
-            return value
-
-        return Calls.call(self, request, read, once=once)
-
-    @classmethod
-    def of(cls, calls: Calls) -> ProvenCalls:
-        """The same calls, less trusting."""
-        return cls(**attrs.asdict(calls, recurse=False))
-
-
-@frozen
-class LiveCalls(Calls):
-    """Calls that believe no answer of the reference server: nothing about a live service can be proved by those."""
-
-    def call(
-        self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None
-    ) -> Flow[T]:
-        """Send, and raise PlanMismatchError if the reference server answers."""
-
-        def read(response: Response) -> T:
-            if reference_server(response):
-                raise PlanMismatchError(
-                    f"it was the reference server that answered {request.path}, and nothing about a live service can "
-                    "be proved there. Check the base URL"
-                )
+            problem = self.doubt(request, response)
+            if problem is not None:
+                raise problem
             return decode(response)
 
         return Calls.call(self, request, read, once=once)
 
     @classmethod
-    def of(cls, calls: Calls) -> LiveCalls:
-        """The same calls, which want a live service."""
+    def of(cls, calls: Calls) -> Self:
+        """The same calls, less trusting."""
         return cls(**attrs.asdict(calls, recurse=False))
+
+
+@frozen
+class ProvenCalls(_WaryCalls):
+    """Calls that believe no answer but the reference server's.
+
+    WhoAmI alone proves too little: a gateway may lead its path to one server and the training paths to another.
+    """
+
+    def doubt(self, request: Request, response: Response) -> TrainingError | None:
+        """UnconfirmedFormatError if something else answers."""
+        if response.is_reference:
+            return None
+        why = f". {ONLY_MARKED}" if response.is_only_marked else ""
+        if not request.repeatable:  # it has been sent, and a reason to send nothing would be a lie
+            return UnconfirmedFormatError(f"it was not the reference server that answered{why}")
+        return UnconfirmedFormatError(UNCONFIRMED.format(where=f"what answers {request.path}") + why)
+
+
+@frozen
+class LiveCalls(_WaryCalls):
+    """Calls that believe no answer of the reference server: nothing about a live service can be proved by those."""
+
+    def doubt(self, request: Request, response: Response) -> TrainingError | None:
+        """PlanMismatchError if the reference server answers, or something that has its mark."""
+        if response.is_only_marked:
+            return PlanMismatchError(
+                f"nothing about a live service can be proved by what answers {request.path}. {ONLY_MARKED}"
+            )
+        if response.is_reference:
+            return PlanMismatchError(
+                f"it was the reference server that answered {request.path}, and nothing about a live service can "
+                "be proved there. Check the base URL"
+            )
+        return None

@@ -86,7 +86,8 @@ def make_due_plan(calls: Calls, wanted: Wanted, due: Due) -> Flow[ResetPlan]:
 
 
 def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
-    origin = yield from who_and_where(calls)
+    here = yield from who_and_where(calls)
+    origin = here.origin
     now: Moment = yield Now()
     paths = yield from read_paths(calls)
     catalogue = yield from all_courses(calls)

@@ -18,7 +18,6 @@ from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.plan import PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.waves import Waves
-from training_sdk.resources.users import reference_server
 
 CHUNK = 1000
 
@@ -116,14 +115,12 @@ def key_for(order: Order, body: bytes) -> str:
     return hashlib.sha256(order.nonce.encode("ascii") + body).hexdigest()[:32]
 
 
-def updated_by(response: Response, expected: int, *, reference: bool, silent: bool = False) -> int | None:
+def updated_by(response: Response, expected: int, *, silent: bool = False) -> int | None:
     """How many people the server says it reset; None where it is known to be ``silent`` about it.
 
-    Raises DecodingError if it is another number than was sent, or not the reference server where it should be.
+    Raises DecodingError if it is another number than was sent.
     """
     updated = _decode_answer(response).users_updated
-    if reference and not reference_server(response):
-        raise DecodingError("it was not the reference server that answered", request_id=response.request_id)
     if updated == expected or (updated is None and silent):
         return updated
     said = "no count" if updated is None else f"{updated} people reset"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import frozen
 
 from training_sdk import _checks, _codec, _paging
-from training_sdk._flow import Flow, Request, Response
+from training_sdk._flow import Flow, Request
 from training_sdk._operation import Bound, D, listing, operation
 from training_sdk._pages import Calls, Walk
 from training_sdk.models.users import FeedUser, Me, SeatType, User, UserStatus
@@ -93,8 +93,3 @@ def found_users(calls: Calls, filters: Mapping[str, Sequence[str]]) -> Walk[User
         items=lambda answer: answer.users,
         keep=keep,
     )
-
-
-def reference_server(response: Response) -> bool:
-    """Whether an answer identifies the reference server; said by every answer of it and remembered by nobody."""
-    return bool(response.header("x-training-mock"))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from training_sdk import Approval, Origin, PlannedCourse, PlannedReset, ProgressState, ResetPlan
 from training_sdk._flow import Request, Response
@@ -49,8 +49,7 @@ class Staff:
     def __call__(self, request: Request) -> Response:
         self.sent.append(request)
         said = self._said(request)
-        mark = (("x-training-mock", "1"),) if self.reference else ()
-        return Response(said.status, (*said.headers, *mark), said.body, said.request_id)
+        return evolve(said, is_reference=self.reference)
 
     def _said(self, request: Request) -> Response:
         if request.path.endswith("WhoAmI"):

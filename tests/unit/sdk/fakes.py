@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import httpx
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from training_sdk import AsyncListing, AsyncTrainingClient, Listing, TrainingClient
 from training_sdk._flow import Act, Flow, Moment, Now, Request, Response, Sleep
@@ -190,8 +191,7 @@ class Organisation:
         return answer({"usersUpdated": len(targets)})
 
     def _marked(self, response: Response) -> Response:
-        mark = (("x-training-mock", "1"),) if self.reference else ()
-        return Response(response.status, (*response.headers, *mark), response.body, response.request_id)
+        return evolve(response, is_reference=self.reference)
 
     def _who(self, request: Request) -> Response:
         return answer({"user_id": "user_admin", "organisation_id": self.organisation_id})
@@ -252,6 +252,16 @@ class Asker:
             return [item async for item in found] if isinstance(found, AsyncListing) else await found
 
 
+def marks_for(request: httpx.Request) -> dict[str, str]:
+    """The headers by which the reference server identifies itself in the answer to this very request."""
+    target, request_id = request.url.raw_path.decode("ascii"), request.headers["x-request-id"]
+    text = f"{request.method}\n{target}\n{request_id}"
+    return {
+        "x-training-mock": "1",
+        "x-training-mock-identity": hashlib.sha256(text.encode("ascii")).hexdigest(),
+    }
+
+
 def over_the_wire(reply: Answer) -> Handler:
     """An httpx handler from an answer to the SDK's own request."""
 
@@ -264,7 +274,8 @@ def over_the_wire(reply: Answer) -> Handler:
                 tuple(request.headers.items()),
             )
         )
-        return httpx.Response(said.status, headers=list(said.headers), content=said.body)
+        marks = marks_for(request) if said.is_reference else {}
+        return httpx.Response(said.status, headers=[*said.headers, *marks.items()], content=said.body)
 
     return handle
 

@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from training_sdk import _urls
+from training_sdk import _identity, _urls
 from training_sdk._flow import Response
 from training_sdk.cli.health.checks import Check, error, note, ok, warning
 from training_sdk.cli.health.wire import Wire
 from training_sdk.errors import PermissionDeniedError, TrainingError
 from training_sdk.models.users import Me
-from training_sdk.resources.users import reference_server
 
 AREA = "service"
 OFF, FAR_OFF = 30.0, 300.0
@@ -39,7 +38,9 @@ def check_identity(me: Me, response: Response) -> Iterator[Check]:
     yield ok(
         AREA, "token", f"accepted: {name or 'no name'} ({me.user_id}), organisation {me.organisation_id}"
     )
-    if reference_server(response):
+    if response.is_only_marked:
+        yield warning(AREA, "server", f"counts as a live service. {_identity.ONLY_MARKED}")
+    elif response.is_reference:
         yield note(AREA, "server", "this is the reference server: nothing here is anybody's real progress")
     else:
         yield note(

@@ -18,7 +18,7 @@ from training_sdk.errors import DecodingError, NotSupportedError, PermissionDeni
 from training_sdk.models.base import Model, OpenEnum
 from training_sdk.models.courses import Lesson
 from training_sdk.models.users import Me
-from training_sdk.resources.users import WHO_AM_I, read_me, reference_server
+from training_sdk.resources.users import WHO_AM_I, read_me
 
 AREA = "wire"
 RATE_LIMIT = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
@@ -231,7 +231,7 @@ def _headers(answers: Sequence[tuple[str, Response]]) -> Iterator[Check]:
         yield note(
             AREA, "request ids", f"{len(without)} of {len(answers)} answers have none to quote to support"
         )
-    marks = {reference_server(answer) for _, answer in answers}
+    marks = {answer.is_reference for _, answer in answers}
     if marks == {True, False}:
-        where = ", ".join(name for name, answer in answers if not reference_server(answer))
+        where = ", ".join(name for name, answer in answers if not answer.is_reference)
         yield error(AREA, "who answers", f"some answers are the reference server's and others not: {where}")

@@ -30,7 +30,6 @@ from training_sdk.testing.contract.outcome import (
 )
 
 RESET = _urls.RESET_PATH
-VENDOR = ("safetyculture.io", "safetyculture.com")
 JSON_TYPE = "application/json"
 USERS = "/users/v1/users/list"
 READING = frozenset({("POST", USERS)})
@@ -170,8 +169,7 @@ class Wire:
     @property
     def is_vendors(self) -> bool:
         """Whether it leads to the vendor's live service."""
-        host = urlsplit(self.base_url.origin).hostname or ""
-        return host.rstrip(".").endswith(VENDOR)
+        return _urls.is_vendors(urlsplit(self.base_url.origin).hostname or "")
 
     def send(
         self,

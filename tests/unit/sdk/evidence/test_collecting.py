@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 from training_sdk import (
     DecodingError,
@@ -312,9 +312,7 @@ def test_answers_are_believed_as_the_calls_believe_them(folder: Path) -> None:
     assert not list((folder / "raw").glob("0*"))
     marked = past()
     for path in (STATISTICS, FEED, ATTEMPTS, f"/training/analytics/v1/users/{user_id(1)}/lessons/progress"):
-        marked.spoilt[path] = lambda one: Response(
-            one.status, (("x-training-mock", "1"),), one.body, one.request_id
-        )
+        marked.spoilt[path] = lambda one: evolve(one, is_reference=True)
     keep(marked, targets(1), folder.with_name("other"), calls=calls)
 
 

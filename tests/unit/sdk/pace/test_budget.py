@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from attrs import define
+from attrs import define, evolve
 from filelock import FileLock, Timeout
 
 from training_sdk import InvalidArgumentError, RateLimitError, TrainingClient, _budget, _pace
@@ -221,8 +221,12 @@ def test_the_answer_to_a_change_is_passed_on_by_the_next_request_only() -> None:
 MARK = {"x-training-mock": "1"}
 
 
+def identified(headers: dict[str, str] | None = None) -> Response:
+    return evolve(answer({}, headers={**MARK, **(headers or {})}), is_reference=True)
+
+
 def test_the_reference_server_is_not_paced_and_nothing_is_kept_of_it() -> None:
-    stage = on(lambda request: answer({}, headers=MARK))
+    stage = on(lambda request: identified())
     budget = stage.budget(automatic=True)
     for _ in range(9):
         stage.ask(budget)
@@ -230,17 +234,16 @@ def test_the_reference_server_is_not_paced_and_nothing_is_kept_of_it() -> None:
 
 
 def test_the_reference_server_is_paced_where_it_says_that_it_has_limits() -> None:
-    stage = on(
-        lambda request: answer({}, headers={**MARK, "x-ratelimit-remaining": "0", "x-ratelimit-reset": "3"})
-    )
+    stage = on(lambda request: identified({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "3"}))
     budget = stage.budget(automatic=True)
     stage.ask(budget)
     stage.ask(budget)
     assert stage.waits() == [3 + LIMITS.margin]
 
 
-def test_any_other_server_is_paced_and_its_first_answer_counts() -> None:
-    stage = on()
+@pytest.mark.parametrize("headers", [{}, MARK], ids=["unmarked", "only marked"])
+def test_any_other_server_is_paced_and_its_first_answer_counts(headers: dict[str, str]) -> None:
+    stage = on(lambda request: answer({}, headers=headers))
     budget = stage.budget(automatic=True)
     for _ in range(4):
         stage.ask(budget)
