@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.client import HTTPConnection
 from io import TextIOWrapper
@@ -31,6 +32,7 @@ from training_sdk import (
     TrainingClient,
     TrainingError,
 )
+from training_sdk.recertification import Due, FromCompletion, who_is_due
 from training_sdk.resets.wording import headline
 from training_sdk.testing.story import Story
 
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from mock_server.world.ledger import Certificate
 
 COURSE = "Forklift basics"
+RULE = FromCompletion(months=9)
+TODAY = datetime(2026, 12, 1, 9, tzinfo=UTC)  # some completions are due, others are not
 PEOPLE_SHOWN = 6
 
 
@@ -94,7 +98,7 @@ def main() -> int:
     ):  # a console or file of another encoding shows a "?" instead of failing
         sys.stdout.reconfigure(errors="replace")
     story = Story()
-    mock = MockTraining.demo()
+    mock = MockTraining.demo(now=TODAY)
     with (
         TemporaryDirectory() as records,
         mock.serve(port=0) as server,
@@ -117,7 +121,7 @@ def _play(story: Story, mock: MockTraining, url: str, admin: TrainingClient) -> 
     _refused_without_confirmation(stage)
     learner, certificates = _reset_one(stage)
     _read_back_one(stage, learner)
-    _reset_everyone(stage)
+    _renew_what_is_due(stage)
     _complete_again(stage, learner, certificates)
     _audit(stage)
 
@@ -240,23 +244,42 @@ def _read_back_one(stage: Stage, past: ProgressRow) -> None:
     )
 
 
-def _reset_everyone(stage: Stage) -> None:
+def _renew_what_is_due(stage: Stage) -> None:
     story, admin = stage.story, stage.admin
-    story.heading("Yearly recertification: everyone in the course")
-    plan = admin.resets.plan_everyone(stage.course.id)
+    story.heading("Yearly recertification: the people whose completion is due, and nobody else")
+    before = stage.rows()
+    due = _find_due(stage)
+    story.say(str(due).partition("\n")[0])
+    story.check("somebody is due, and people in mid-course are not", 0 < len(due.due) < len(before))
+    if not due.due:
+        return
+    plan = admin.resets.plan_due(due)
     _show_plan(story, plan)
+    story.check("nobody in mid-course is in the plan", not plan.mid_course)
     report = admin.resets.apply(plan, confirm=_typed(plan), reason="recertification 2027", ticket="HSE-118")
     _show_report(story, report)
-    story.check("everyone in the plan is accounted for", _accounts(report, len(plan.targets)))
-    figures = stage.show_figures()
-    back = figures.completed_count == 0 and figures.completion_percent == 0
-    story.check("analytics went back to 0 %", back, rule="R14")
-    story.check("everyone is still assigned", figures.total_users == len(plan.users), rule="R16")
+    story.check("everyone in the plan is accounted for", _accounts(report, len(due.due)))
+    figures, after = stage.show_figures(), stage.rows()
+    left = figures.completed_count == sum(row.completed_at is not None for row in after)
+    story.check("analytics count the completions left", left, rule="R14")
+    story.check("everyone is still assigned", figures.total_users == len(before), rule="R16")
+    reset = {case.user_id for case in due.due}
+    others = [[row for row in rows if row.user_id not in reset] for rows in (before, after)]
+    story.check("nobody else has lost anything", others[0] == others[1], rule="R16")
+    lapsed = _find_due(stage, already=[(*case.key, report.finished_at) for case in due.due]).lapsed
+    found = {case.user_id for case in lapsed}
+    story.check(f"the {len(found)} are listed as lapsed until they complete again", found == reset)
+
+
+def _find_due(stage: Stage, *, already: Iterable[tuple[str, str, datetime]] = ()) -> Due:
+    """The list for today."""
+    return who_is_due(stage.rows(), RULE, on=stage.mock.clock.now(), zone="Europe/Zurich", already=already)
 
 
 def _complete_again(stage: Stage, past: ProgressRow, old: list[Certificate]) -> None:
     story, mock = stage.story, stage.mock
     story.heading("The learner completes the course again")
+    mock.clock.advance(timedelta(hours=1))
     mock.world.complete_course(stage.course.id, past.user_id)
     (now,) = stage.admin.progress.list(course_id=stage.course.id, user_id=past.user_id)
     new = _certificates(stage, past)
@@ -302,9 +325,6 @@ def _audit(stage: Stage) -> None:
     refused = len(entries) - done
     fact = f"{done} resets done and {refused} refused are on record"
     stage.story.check(fact, (done, refused) == (2, 4), rule="R23")
-
-
-# --- small things ---------------------------------------------------------------------------------
 
 
 def _typed(plan: ResetPlan) -> str:
