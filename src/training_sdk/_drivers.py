@@ -11,7 +11,10 @@ import random
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from copy import copy
 from datetime import UTC, datetime
+from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeAlias, TypeVar
 
 import httpx
@@ -22,6 +25,7 @@ from training_sdk._body import Body, root_of
 from training_sdk._deadline import Deadline, keep_deadlines
 from training_sdk._flow import (
     Act,
+    Draw,
     Effect,
     Flow,
     InterruptedSendError,
@@ -41,9 +45,11 @@ from training_sdk._pace import fingerprint
 from training_sdk._request_ids import request_id_of
 from training_sdk._urls import BaseUrl, is_loopback
 from training_sdk._version import __version__
+from training_sdk._wire import Wire
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError
 
 T = TypeVar("T")
+H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 HttpClient: TypeAlias = httpx.Client
 AsyncHttpClient: TypeAlias = httpx.AsyncClient
@@ -114,7 +120,22 @@ def _sync_client(base_url: BaseUrl) -> httpx.Client:
     http = httpx.Client(**_settings(base_url))
     for transport in (http._transport, *http._mounts.values()):
         keep_deadlines(transport)
+    return _without_cookies(http)
+
+
+def _without_cookies(http: H) -> H:
+    """The client, which from now on keeps and sends no cookie: a token says who asks, and nothing else may."""
+    http.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     return http
+
+
+def _async_client(base_url: BaseUrl) -> httpx.AsyncClient:
+    return _without_cookies(httpx.AsyncClient(**_settings(base_url)))
+
+
+def _without_its_cookies(wire: Wire[H], make: Callable[[], H]) -> Wire[H]:
+    """The same connections for another token, to whose owner the cookies of a client from outside do not belong."""
+    return wire if wire.is_own else Wire(_without_cookies(copy(wire.http)), make, of=wire)
 
 
 def _refuse_to_write(connection: Connection, request: Request) -> None:
@@ -273,15 +294,20 @@ def _refuse_colour(http_client: object, right: type) -> None:
 class SyncDriver:
     """Runs flows on the calling thread; safe to share between threads."""
 
-    def __init__(self, connection: Connection, http_client: HttpClient | None) -> None:
+    def __init__(
+        self, connection: Connection, http_client: HttpClient | None, wire: Wire[HttpClient] | None = None
+    ) -> None:
         _refuse_colour(http_client, httpx.Client)
         self.connection = connection
-        self._owns = http_client is None
-        self._http = http_client or _sync_client(connection.base_url)
+        self._owns = wire is None
+        self._make = partial(_sync_client, connection.base_url)
+        self._wire = wire or Wire(http_client, self._make)
 
     def shared(self, connection: Connection) -> SyncDriver:
         """A driver with another token or timeout on the same connections, which it does not close."""
-        return SyncDriver(connection, self._http)
+        is_same = connection.token is self.connection.token
+        wire = self._wire if is_same else _without_its_cookies(self._wire, self._make)
+        return SyncDriver(connection, None, wire)
 
     def run(self, flow: Flow[T]) -> T:
         """Drive a flow to its end; an interrupt that falls between two steps ends it as one within a step does."""
@@ -311,6 +337,8 @@ class SyncDriver:
             return _now()
         if isinstance(effect, Act):
             return effect.action()
+        if isinstance(effect, Draw):
+            return self._token()
         if isinstance(effect, Whose):
             return fingerprint(self._token())
         return time.sleep(_pause(effect))
@@ -318,14 +346,16 @@ class SyncDriver:
     def _send(self, request: Request) -> Response:
         try:
             _refuse_to_write(self.connection, request)
-            prepared = _build(self._http, self.connection, request, self._token())
+            http = self._wire.http
+            token = self._token() if request.token is None else request.token
+            prepared = _build(http, self.connection, request, token)
         except BaseException as problem:
             raise UnsentError(problem) from None
         request_id = prepared.headers["x-request-id"]
         started = time.monotonic()
         body = Body(started + self.connection.timeout, request_id)
         try:
-            answer = self._http.send(prepared, stream=True, **_AS_PREPARED)
+            answer = http.send(prepared, stream=True, **_AS_PREPARED)
             try:
                 body.begin(answer.headers.get("content-encoding", ""))
                 for chunk in answer.iter_bytes():
@@ -348,22 +378,31 @@ class SyncDriver:
 
     def close(self) -> None:
         """Close the connections, unless they came from outside."""
-        if self._owns:
-            self._http.close()
+        http = self._wire.to_close()
+        if self._owns and http is not None:
+            http.close()
 
 
 class AsyncDriver:
     """Runs flows on an event loop, asyncio's or trio's."""
 
-    def __init__(self, connection: Connection, http_client: AsyncHttpClient | None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        http_client: AsyncHttpClient | None,
+        wire: Wire[AsyncHttpClient] | None = None,
+    ) -> None:
         _refuse_colour(http_client, httpx.AsyncClient)
         self.connection = connection
-        self._owns = http_client is None
-        self._http = http_client or httpx.AsyncClient(**_settings(connection.base_url))
+        self._owns = wire is None
+        self._make = partial(_async_client, connection.base_url)
+        self._wire = wire or Wire(http_client, self._make)
 
     def shared(self, connection: Connection) -> AsyncDriver:
         """A driver with another token or timeout on the same connections, which it does not close."""
-        return AsyncDriver(connection, self._http)
+        is_same = connection.token is self.connection.token
+        wire = self._wire if is_same else _without_its_cookies(self._wire, self._make)
+        return AsyncDriver(connection, None, wire)
 
     async def run(self, flow: Flow[T]) -> T:
         """Drive a flow to its end; an interrupt that falls between two steps ends it as one within a step does."""
@@ -393,6 +432,8 @@ class AsyncDriver:
             return _now()
         if isinstance(effect, Act):
             return effect.action()
+        if isinstance(effect, Draw):
+            return await self._token()
         if isinstance(effect, Whose):
             return fingerprint(await self._token())
         import anyio
@@ -402,7 +443,9 @@ class AsyncDriver:
     async def _send(self, request: Request) -> Response:
         try:
             _refuse_to_write(self.connection, request)
-            prepared = _build(self._http, self.connection, request, await self._token())
+            http = self._wire.http
+            token = await self._token() if request.token is None else request.token
+            prepared = _build(http, self.connection, request, token)
         except BaseException as problem:
             raise UnsentError(problem) from None
         request_id = prepared.headers["x-request-id"]
@@ -412,7 +455,7 @@ class AsyncDriver:
 
         try:
             with anyio.fail_after(self.connection.timeout + GRACE):
-                answer = await self._http.send(prepared, stream=True, **_AS_PREPARED)
+                answer = await http.send(prepared, stream=True, **_AS_PREPARED)
                 try:
                     body.begin(answer.headers.get("content-encoding", ""))
                     async for chunk in answer.aiter_bytes():
@@ -432,5 +475,6 @@ class AsyncDriver:
 
     async def aclose(self) -> None:
         """Close the connections, unless they came from outside."""
-        if self._owns:
-            await self._http.aclose()
+        http = self._wire.to_close()
+        if self._owns and http is not None:
+            await http.aclose()

@@ -43,6 +43,8 @@ class Request:
     """Which limit of the vendor's it counts towards."""
     request_id: str | None = None
     """The ``X-Request-ID`` under which it is sent. Without one the driver makes an id for every attempt."""
+    token: Any = field(default=None, repr=False, eq=False)
+    """What ``Draw`` has answered, to be sent with this; without it the driver draws a token for every attempt."""
 
     def numbered(self) -> Request:
         """The same request under an id of its own, for a request whose id is stored before it is sent."""
@@ -112,6 +114,11 @@ class Whose:
 
 
 @frozen
+class Draw:
+    """Answer with the token that a request sent now would carry, for several requests that must carry the same."""
+
+
+@frozen
 class Moment:
     """One reading of both clocks."""
 
@@ -119,9 +126,26 @@ class Moment:
     utc: datetime
 
 
-Effect: TypeAlias = Request | Sleep | Now | Act | Whose
+Effect: TypeAlias = Request | Sleep | Now | Act | Whose | Draw
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Effect, Any, T]
+
+
+def watched(flow: Flow[T]) -> Flow[tuple[T, bool]]:
+    """The same flow; what it returns, and whether it has waited for anything but an answer."""
+    step: Callable[[Any], Effect] = flow.send
+    value: Any = None
+    has_waited = False
+    while True:
+        try:
+            effect = step(value)
+        except StopIteration as end:
+            return end.value, has_waited
+        has_waited = has_waited or isinstance(effect, Sleep)
+        try:
+            value, step = (yield effect), flow.send
+        except BaseException as problem:
+            value, step = problem, flow.throw
 
 
 class TransportError(Exception):

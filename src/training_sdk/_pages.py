@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from training_sdk import _send, _urls
 from training_sdk._drivers import READ_ONLY, AsyncDriver, SyncDriver
@@ -30,6 +30,8 @@ class Calls:
     read_only: bool = False
     """Refuse what changes something; the drivers of such a client refuse it too, whoever asks."""
     pace: Pace = field(default=UNPACED, repr=False, eq=False)
+    token: Any = field(default=None, repr=False, eq=False)
+    """Drawn for all of these calls; without one the driver draws a token for every attempt."""
 
     def call(
         self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None
@@ -37,6 +39,8 @@ class Calls:
         """Send by the send rules and decode; with ``once`` without waiting for anything."""
         if not request.reads:
             self.refuse_to_write(f"{request.method} {request.path}")
+        if self.token is not None:
+            request = evolve(request, token=self.token)
         return _send.call(
             request,
             decode,

@@ -113,10 +113,11 @@ class _Client(Bound[D], Generic[D]):
 class TrainingClient(_Client[SyncDriver]):
     """A client for SafetyCulture Training; safe to share between threads.
 
-    ``token`` is an API token or a callable that returns one, asked anew for every request; by default
-    ``SAFETYCULTURE_API_TOKEN`` from the environment. ``base_url`` may hold a path prefix; by default it is
-    ``SAFETYCULTURE_BASE_URL``, and without that the vendor's. ``timeout`` bounds one attempt from connecting to the
-    last byte, and no attempt begins after ``max_retry_seconds``; both in seconds. ``http_client`` brings your own
+    ``token`` is an API token or a callable that returns one, asked anew for every request, and once for a reset and the
+    readings right before it; by default ``SAFETYCULTURE_API_TOKEN`` from the environment. ``base_url`` may hold a path
+    prefix; by default it is ``SAFETYCULTURE_BASE_URL``, and without that the vendor's. ``timeout`` bounds one attempt
+    from connecting to the last byte, and no attempt begins after ``max_retry_seconds``; both in seconds.
+    ``http_client`` brings your own
     connections, which you close yourself: its headers and cookies are sent along, its auth, params and redirects are
     not, and ``timeout`` then bounds each read of an answer's head. ``reset_format`` is the body of a reset, which is
     assumed. Plain http is for this machine only unless ``allow_insecure_http``.
@@ -165,6 +166,8 @@ class TrainingClient(_Client[SyncDriver]):
         pace: bool | None = None,
     ) -> Self:
         """Return a client on the same connections with other options. Closing it closes nothing.
+
+        With another ``token`` no cookies of an ``http_client`` from outside are sent along or kept.
 
         What is None stays as it is. Raises InvalidArgumentError for ``read_only=False`` on a client that cannot write:
         it never comes to write again.
@@ -226,6 +229,8 @@ class AsyncTrainingClient(_Client[AsyncDriver]):
         pace: bool | None = None,
     ) -> Self:
         """Return a client on the same connections with other options. Closing it closes nothing.
+
+        With another ``token`` no cookies of an ``http_client`` from outside are sent along or kept.
 
         What is None stays as it is. Raises InvalidArgumentError for ``read_only=False`` on a client that cannot write:
         it never comes to write again.

@@ -32,8 +32,8 @@ from training_sdk import (
 from training_sdk._flow import Act, Moment, Request
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import recording, reportfile, sending
-from training_sdk.resets.account import report_of
 from training_sdk.resets.safeguards import Safeguards
+from training_sdk.resets.stopping import report_of
 
 NOBODY = 65534
 

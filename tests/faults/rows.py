@@ -110,7 +110,10 @@ def answer_cut(ground: Ground) -> list[Said]:
 def storm(ground: Ground) -> list[Said]:
     """a storm of 429 over every other request, resets too"""
     ground.mock.faults.add("rate_limited", times=None, probability=0.5, seconds=3)
-    return [ground.start()]
+    said = ground.start()
+    ground.mock.faults.clear()
+    ground.pass_time(600)  # more than it has waited
+    return again(ground, said)
 
 
 @row
@@ -127,7 +130,9 @@ def error_on_reading(ground: Ground) -> list[Said]:
     """503 on one reading in three"""
     for operation in ("ListTrainingCourseProgress", "GetUserLessonProgress", "ListCourses"):
         ground.mock.faults.add("error", operation=operation, times=None, probability=0.33)
-    return [ground.start()]
+    said = ground.start()
+    ground.mock.faults.clear()
+    return again(ground, said)
 
 
 @row

@@ -18,6 +18,7 @@ from training_sdk.errors import (
 from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.report import Code, Outcome, ResetReport, UserOutcome
 from training_sdk.resets.sending import Order
+from training_sdk.resets.stopping import carrying
 
 MISMATCH = (
     "Someone moved after the last reading, or the server counts others than the plan does: one that resets completed "
@@ -148,28 +149,6 @@ class Account:
             packs=tuple(self.packs),
             sent_ids=tuple(self.sent_ids),
         )
-
-
-STOPPED = (
-    "A reset was stopped by this: {counts}. The attribute report says what became of everyone. Go on with "
-    "client.resets.resume(plan, confirm=…), which first reads back what may have arrived; nobody is reset twice"
-)
-
-
-def carrying(problem: BaseException, report: ResetReport) -> BaseException:
-    """The error to raise, with the account of everyone: what is no TrainingError gets it as attribute and note."""
-    if isinstance(problem, TrainingError):
-        return problem.with_report(report)
-    vars(problem)["report"] = report
-    counts = ", ".join(f"{number} {outcome}" for outcome, number in report.counts.items() if number)
-    problem.add_note(STOPPED.format(counts=counts))
-    return problem
-
-
-def report_of(problem: BaseException) -> ResetReport | None:
-    """The account that came with an error or an interruption, if one did."""
-    found = getattr(problem, "report", None)
-    return found if isinstance(found, ResetReport) else None
 
 
 def _first(user: PlannedReset, selection: str | None) -> UserOutcome:

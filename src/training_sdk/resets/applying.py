@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from attrs import define, field
 
@@ -17,11 +17,12 @@ from training_sdk.errors import EvidenceError, OutcomeUnknownError, ResetInterru
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.events import Answered, Event, Intent, Lost, ReadBack, Refused, Sent, SkippedUsers
 from training_sdk.records.folding import APPLIED, UNDECIDED
-from training_sdk.resets.account import Account, Fate, carrying, fate_of, report_of
+from training_sdk.resets.account import Account, Fate, fate_of
 from training_sdk.resets.arriving import Arrival, FindProof, arrive
 from training_sdk.resets.confirming import check_lifetime, check_schedule
-from training_sdk.resets.identity import check_origin, who_and_where
+from training_sdk.resets.identity import check_origin, check_owner, who_and_where
 from training_sdk.resets.keeping import Keeper
+from training_sdk.resets.last_look import look_quietly, turns_for
 from training_sdk.resets.plan import Key, PlannedCourse, PlannedReset
 from training_sdk.resets.planning import check_course, moved, read_rows, refuse_moved
 from training_sdk.resets.report import Code, Outcome, ResetReport
@@ -34,6 +35,7 @@ from training_sdk.resets.sending import (
     request_for,
     updated_by,
 )
+from training_sdk.resets.stopping import carrying, raise_as, report_of, trying
 from training_sdk.resets.waves import wait_until
 
 T = TypeVar("T")
@@ -111,7 +113,7 @@ class Run:
             # Whoever is no longer there has moved: that is for the tolerance to judge. Any other gap stops it.
             for course in self.order.plan.courses:
                 here = [user for user in people if user.course_id == course.id]
-                yield from self._read_again(course, here)
+                yield from self._read_again(self.arrival.calls, course, here)
             left = [user for user in people if user.key not in self.moved]
             if len(left) == len(people):
                 raise
@@ -130,7 +132,7 @@ class Run:
         for piece in work:
             yield from self._piece(piece)
         if self.idle:  # and there was no request with which they could be read
-            yield from self._read_again(course, self.idle)
+            yield from self._read_again(self.arrival.calls, course, self.idle)
         if self.order.server_side and self.has_sent and work:
             yield from self._read_back(work[0])
 
@@ -138,40 +140,50 @@ class Run:
         return [user for user in self.order.plan.users if user.course_id == course.id and not user.left_out]
 
     def _piece(self, piece: Piece) -> Flow[None]:
-        """Send one piece, however often it takes; nothing is waited for between the last reading and the request."""
+        """Send one piece, however often it takes; nothing is waited for between the last look and the request."""
         yield from self._guarded(piece.people, self._wait_for_wave())
         waited = 0.0
-        while people := (yield from self._guarded(piece.people, self._look_up(piece))):
-            again = yield from self._send(piece, people)
+        while True:
+            people, there = yield from self._guarded(piece.people, self._look_up(piece))
+            if not people:
+                return
+            again = yield from self._send(piece, people, there)
             if again is None:
                 return
             waited += yield from self._wait_to_try_again(people, again, waited)
 
-    def _look_up(self, piece: Piece) -> Flow[tuple[PlannedReset, ...]]:
-        """All that comes before a request: whether to go on, evidence, one's turn, the last reading, where we are."""
+    def _look_up(self, piece: Piece) -> Flow[tuple[tuple[PlannedReset, ...], Arrival]]:
+        """All that comes before a request: whether to go on, evidence, turns, who asks, the last reading."""
         now: Moment = yield Now()
         self._check_stop()
         check_lifetime(self.order.plan, now.utc)
         if not self._left_of(piece):
-            return ()
+            return (), self.arrival
         rows = yield from self.keeper.refresh(self.arrival.calls, self.order, self._left_of(piece))
         self.account.packs = list(self.keeper.packs)
         if rows is not None:
             yield from self._leave_out(self._left_of(piece), moved(self._left_of(piece), rows), rows)
+        there = self.arrival
         if self._left_of(piece):
-            yield from self.arrival.calls.pace.turn(self._request(piece, self._left_of(piece)))
-            yield from self._read_again(piece.course, [*self._left_of(piece), *self.idle])
+            turns = turns_for(len(self._in_scope(piece.course)))
+            _, there = yield from look_quietly(self.arrival, turns, partial(self._last_look, piece))
             self.idle = []
         people = self._left_of(piece)
         if piece.again and people != piece.people:
-            return ()  # it may only be sent as it was
-        if people:
-            # Nothing but the request follows: what answers here is what will be reset. A token that is asked for anew
-            # each time may have become another organisation's, above all while a wave was waited for.
-            here = yield from who_and_where(self.arrival.plain)
-            check_origin(self.order.plan, here, self.arrival.proof)
+            people = ()  # it may only be sent as it was
         self._check_stop()
-        return people
+        return people, there
+
+    def _last_look(self, piece: Piece, arrival: Arrival) -> Flow[None]:
+        """Ask whose token it is that the request will carry, and read everyone again.
+
+        A token that is drawn anew each time may have become another organisation's or user's, above all while a wave
+        was waited for.
+        """
+        here = yield from who_and_where(arrival.plain)
+        check_origin(self.order.plan, here, arrival.proof)
+        check_owner(self.arrival.here, here)
+        yield from self._read_again(arrival.calls, piece.course, [*self._left_of(piece), *self.idle])
 
     def _left_of(self, piece: Piece) -> tuple[PlannedReset, ...]:
         return tuple(user for user in piece.people if user.key not in self.moved)
@@ -210,14 +222,14 @@ class Run:
         slept: Moment = yield Now()
         return slept.monotonic - now.monotonic
 
-    def _read_again(self, course: PlannedCourse, people: Sequence[PlannedReset]) -> Flow[None]:
+    def _read_again(self, calls: Calls, course: PlannedCourse, people: Sequence[PlannedReset]) -> Flow[None]:
         """Read these people just before they are sent, and leave out those who moved, or stop."""
         if not people:
             return
-        yield from check_course(self.arrival.calls, course)
+        yield from check_course(calls, course)
         everyone = self.order.server_side
         found = yield from read_rows(
-            self.arrival.calls, course.id, None if everyone else [user.user_id for user in people]
+            calls, course.id, None if everyone else [user.user_id for user in people]
         )
         rows = {(course.id, user_id): row for user_id, row in found.items()}
         self.last_seen = frozenset(found)
@@ -252,7 +264,9 @@ class Run:
     def _request(self, piece: Piece, people: Sequence[PlannedReset]) -> Request:
         return request_for(self.order, piece, people, reference=self.arrival.proof is None)
 
-    def _send(self, piece: Piece, people: tuple[PlannedReset, ...]) -> Flow[TryAgainError | None]:
+    def _send(
+        self, piece: Piece, people: tuple[PlannedReset, ...], there: Arrival
+    ) -> Flow[TryAgainError | None]:
         """Send these people of a piece; every step is in the journal before the next one is taken."""
         request = self._request(piece, people).numbered()
         key = key_for(self.order, request.body or b"")
@@ -263,7 +277,7 @@ class Run:
         attempt = Attempt()
         try:
             accept = partial(self._accept, people)
-            count, request_id = yield from self.arrival.calls.call(request, accept, once=attempt)
+            count, request_id = yield from there.calls.call(request, accept, once=attempt)
         except GeneratorExit:
             raise
         except TryAgainError as again:
@@ -348,13 +362,13 @@ class Run:
         if fate.by:
             told = carrying(problem, self.account.report(finished.utc))
         self.told = told
-        self.told = yield from _trying(self.keeper.note(_as_event(finished.utc, piece, fate)), told)
+        self.told = yield from trying(self.keeper.note(_as_event(finished.utc, piece, fate)), told)
         return self.told
 
     def _close_after(self, told: BaseException) -> Flow[BaseException]:
         """Write how it ended; the error to raise."""
         report = report_of(told)
-        return told if report is None else (yield from _trying(self.keeper.close(report, told), told))
+        return told if report is None else (yield from trying(self.keeper.close(report, told), told))
 
     def _note(self, event: Callable[[datetime], Event]) -> Flow[None]:
         now: Moment = yield Now()
@@ -394,27 +408,6 @@ def _acting(action: Callable[[], None]) -> Flow[None]:
 
 def _doing(effect: Sleep) -> Flow[None]:
     yield effect
-
-
-def _trying(flow: Flow[None], told: BaseException) -> Flow[BaseException]:
-    """Run a step that must not hide the error that is about to be raised; the error to raise."""
-    try:
-        yield from flow
-    except Exception as trouble:
-        told.add_note(f"Besides, the records could not be kept: {trouble}")
-    except GeneratorExit:
-        raise
-    except BaseException as stop:  # a second Ctrl-C: it is in a hurry, and still carries the account
-        report = report_of(told)
-        return stop if report is None else carrying(stop, report)
-    return told
-
-
-def raise_as(told: BaseException, problem: BaseException) -> NoReturn:
-    """Raise what is to be said of a problem: the problem itself, or an error that tells more."""
-    if told is problem:
-        raise problem
-    raise told from (problem.__cause__ if type(told) is type(problem) else problem)
 
 
 def _all_cleared(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow]) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from training_sdk._flow import Act, Flow, Moment, Now
+from training_sdk._pace import Pace
 from training_sdk._pages import Calls
 from training_sdk.resets.approval import Approved
 from training_sdk.resets.confirming import check_lifetime, check_reason
@@ -29,6 +30,11 @@ class Arrival:
     here: Origin
     proof: Proof | None
     approved: Approved | None = None
+
+    def by(self, token: object, pace: Pace) -> Arrival:
+        """The same, by calls that all carry this token and keep this pace."""
+        calls, plain = (evolve(each, token=token, pace=pace) for each in (self.calls, self.plain))
+        return evolve(self, calls=calls, plain=plain)
 
     @property
     def is_silent(self) -> bool:

@@ -121,6 +121,17 @@ def check_place(plan: ResetPlan, here: Origin, *, done: str = "sent") -> None:
             )
 
 
+def check_owner(begun: Origin, here: Origin) -> None:
+    """Raise PlanMismatchError if the token has another owner than when this was begun."""
+    if here.user_id != begun.user_id:
+        raise PlanMismatchError(
+            f"this was begun as user {begun.user_id}, and the token is now that of user {here.user_id}, so the records "
+            "would name somebody else than the service. Nothing was sent for these people. Go on as one user: "
+            "client.resets.resume(plan, confirm=…)",
+            reason="TOKEN_OWNER_CHANGED",
+        )
+
+
 def _kind(origin: Origin) -> str:
     return KINDS[0] if origin.reference_server else KINDS[1]
 

@@ -24,7 +24,7 @@ from training_sdk import (
 )
 from training_sdk._flow import InterruptedSendError, NoAnswerError, NotDeliveredError, Request, Response
 from training_sdk.resets import planfile, sending
-from training_sdk.resets.account import report_of
+from training_sdk.resets.stopping import report_of
 from unit.sdk.fakes import Organisation, answer, row, tail, untouched, user_id
 from unit.sdk.resetting import apply, planned
 

@@ -16,7 +16,7 @@ import httpx
 from attrs import define, evolve, field, frozen
 
 from training_sdk import AsyncListing, AsyncTrainingClient, Listing, TrainingClient
-from training_sdk._flow import Act, Flow, Moment, Now, Request, Response, Sleep
+from training_sdk._flow import Act, Draw, Flow, Moment, Now, Request, Response, Sleep
 from training_sdk._pages import Calls
 from training_sdk._urls import BaseUrl
 
@@ -89,6 +89,8 @@ class Puppet:
             return None
         if isinstance(effect, Act):
             return effect.action()
+        if isinstance(effect, Draw):
+            return TOKEN
         assert isinstance(effect, Request)
         self.sent.append(effect)
         self.clock += self.cost
@@ -241,13 +243,13 @@ class Asker:
 
     def _sync(self, handler: Handler, use: Callable[[Any], Any], options: dict[str, Any]) -> Any:
         with httpx.Client(transport=httpx.MockTransport(handler)) as http:
-            client = TrainingClient(TOKEN, http_client=http, **{**SETTINGS, **options})
+            client = TrainingClient(**{"token": TOKEN, "http_client": http, **SETTINGS, **options})
             found = use(client)
             return list(found) if isinstance(found, Listing) else found
 
     async def _async(self, handler: Handler, use: Callable[[Any], Any], options: dict[str, Any]) -> Any:
         async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as http:
-            client = AsyncTrainingClient(TOKEN, http_client=http, **{**SETTINGS, **options})
+            client = AsyncTrainingClient(**{"token": TOKEN, "http_client": http, **SETTINGS, **options})
             found = use(client)
             return [item async for item in found] if isinstance(found, AsyncListing) else await found
 

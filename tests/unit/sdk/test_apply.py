@@ -270,10 +270,15 @@ def test_a_gateway_that_leads_only_some_paths_to_the_reference_server_is_never_s
     assert not organisation.resets
 
 
-def test_identity_is_proved_right_before_the_first_send() -> None:
+def test_identity_is_proved_and_everyone_read_right_before_the_first_send() -> None:
     organisation = many(1)
     apply(organisation, planned(organisation))
-    assert [request.path for request in organisation.sent[-2:]] == ["/accounts/user/v1/user:WhoAmI", RESET]
+    assert [request.path for request in organisation.sent[-4:]] == [
+        "/accounts/user/v1/user:WhoAmI",
+        "/training/courses/v1",
+        "/training/v1/feed/training-course-progress",
+        RESET,
+    ]
 
 
 # --- who has moved ----------------------------------------------------------------------------------------------------

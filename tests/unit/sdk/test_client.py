@@ -263,7 +263,7 @@ def test_a_client_from_outside_keeps_its_headers_but_not_its_auth_params_or_redi
 
 def test_a_closed_client_says_so() -> None:
     with TrainingClient("t", base_url="http://127.0.0.1:9") as client:
-        assert not client._driver._http.is_closed
+        assert not client._driver._wire.http.is_closed
     with pytest.raises(InvalidArgumentError, match="this client is closed"):
         client.users.me()
 

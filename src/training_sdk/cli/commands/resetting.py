@@ -31,7 +31,6 @@ from training_sdk.records.journal import FILE as JOURNAL
 from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
-from training_sdk.resets.account import report_of
 from training_sdk.resets.approval import Approval
 from training_sdk.resets.confirming import check_lifetime
 from training_sdk.resets.digests import short
@@ -39,6 +38,7 @@ from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.recording import refuse_second_time
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.sending import Progress
+from training_sdk.resets.stopping import report_of
 from training_sdk.resets.waves import EVERY_DAY, Waves
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
