@@ -504,6 +504,65 @@ def test_a_signal_in_the_pause_between_two_waves_ends_it_with_a_report(
     assert "training-sdk resume plan.json" in terminal.seen
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_after_kill_9_report_says_what_is_known_and_what_to_do(desk: Desk, server: Server) -> None:
+    phrase = desk.plan("--course", COURSE, "--everyone")
+    slow = {
+        "kind": "slow",
+        "operation": RESET,
+        "after": 1,
+        "seconds": 15,
+    }  # long enough to look at the second
+    server.control("POST", "faults", slow)
+    order = ("apply", "plan.json", "--reason", "yearly", "--confirm", phrase, "--waves-size", "5")
+    applying = subprocess.Popen(
+        [*SDK, *order],
+        cwd=desk.folder,
+        env=desk.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    plans = desk.folder / "state" / "plans"
+    while sum(path.read_text().count('"event":"sent"') for path in plans.glob("*/journal.jsonl")) < 2:
+        time.sleep(0.02)
+    under_way = desk.run("report", "plan.json", "--json").document
+    assert under_way["unfinished"]["under_way"].startswith(f"process {applying.pid} ")
+    assert under_way["unfinished"]["advice"].startswith("Wait: ")
+    applying.kill()
+    applying.wait()
+    listed = desk.run("report", "--list", "--json").document["reports"]
+    assert [one["unfinished"]["sent"] for one in listed] == [10]
+    told = desk.run("report", "plan.json", "--json")
+    assert told.code == ExitCode.INCOMPLETE
+    said = told.document["unfinished"]
+    assert (said["requests"], said["sent"], said["settled"], said["unknown"]) == (2, 10, 5, 5)
+    assert said["under_way"] is None
+    assert told.document["report"]["counts"]["reset"] == 5
+    assert told.document["report"]["finished_at"] is None
+    sent_ids = told.document["report"]["sent_ids"]
+    calls = server.control("GET", "calls")["calls"]
+    assert sent_ids == [
+        call["request_id"] for call in calls if call["path"].endswith("courseprogress/v1/reset")
+    ]
+    text = desk.run("report", "plan.json")
+    for part in (
+        "NOT FINISHED",
+        "2 requests sent for 10 people",
+        "5 unknown",
+        "training-sdk resume",
+        sent_ids[1],
+    ):
+        assert part in text.out
+    assert "NOT FINISHED" in desk.run("report", "--list").out
+    server.control("DELETE", "faults")
+    resumed = desk.run("resume", "plan.json", "--confirm", phrase, "--json")
+    assert resumed.code == ExitCode.DONE
+    assert resumed.document["report"]["sent_ids"][:2] == sent_ids
+    ended = desk.run("report", "plan.json", "--json")
+    assert (ended.code, ended.document["unfinished"]) == (ExitCode.DONE, None)
+    assert [one["unfinished"] for one in desk.run("report", "--list", "--json").document["reports"]] == [None]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
 def test_a_file_of_profiles_that_others_can_read_is_refused(desk: Desk) -> None:
     profiles = desk.folder / "profiles.toml"

@@ -31,6 +31,7 @@ from training_sdk.records.journal import read_journal
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.proofs import Ground as Soil
 from training_sdk.resets.proofs import Proof, save_proof
+from training_sdk.resets.unfinished import read_unfinished
 
 Kind = Literal["reference", "live"]
 Colour = Literal["sync", "async"]
@@ -269,6 +270,24 @@ class Ground:
         self._request_ids_are_known(said)
         self._records_verify()
         return counts
+
+    def known_after_a_kill(self) -> None:
+        """What the records say of an application that was cut short is true, and says what to do."""
+        now = datetime.now(UTC) + timedelta(seconds=self.ahead)
+        folder = self.plan_folder
+        found = read_unfinished(StateDirectory.open(self.state), folder, now) if folder.exists() else None
+        if found is None:
+            closed = folder.exists() and fold(read_journal(folder)).closed is not None
+            assert closed or not self.truth(), "people were reset, and nothing says so"
+            return
+        users = [[user.course_id, user.user_id, str(user.outcome), user.code] for user in found.report.users]
+        said = {"users": users, "sent_ids": list(found.report.sent_ids)}
+        counts = self._all_accounted_for(said, self.truth())
+        self._request_ids_are_known(said)
+        assert (found.requests, found.unknown) == (len(found.report.sent_ids), counts.get("unknown", 0))
+        assert set(self.truth()) <= found.people_sent
+        assert found.under_way is None
+        assert found.advice.startswith("Resume it" if found.sent else "Nothing was sent")
 
     def finished(self, said: Mapping[str, Any]) -> None:
         """Everybody in the plan was reset, and is said to be."""

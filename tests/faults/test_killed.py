@@ -38,6 +38,7 @@ def killed_and_started_again(arena: Field, kind: Kind, colour: Colour, point: in
         ground = Ground.make(arena, kind, colour, Path(folder))
         said = ground.start(watch_calls=True, die=point)
         assert said == {"exit": -9}, name
+        ground.known_after_a_kill()
         ground.finished(ground.go_on())
 
 
@@ -72,6 +73,7 @@ def test_killed_again_at_every_point_of_going_on(arena: Field, kind: Kind, folde
             ground = Ground.make(arena, kind, "sync", Path(name))
             arena.door.meddle = lambda request, number, answer: _killing(arena, number == 1, answer())
             assert ground.start() == {"exit": -9}
+            ground.known_after_a_kill()
             arena.door.meddle = lambda request, number, answer: answer()
             if kind == "live":
                 ground.pass_time()
@@ -103,6 +105,7 @@ def test_killed_while_the_server_is_at_work(arena: Field, ground: Ground, number
     arena.door.meddle = meddle
     assert ground.start() == {"exit": -9}
     assert len(ground.truth()) > 0
+    ground.known_after_a_kill()
     ground.finished(ground.go_on())
     assert sum(entry.outcome == "done" for entry in ground.mock.audit) == arena.door.resets
 

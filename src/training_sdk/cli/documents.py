@@ -12,6 +12,7 @@ from training_sdk.models.base import Extra
 from training_sdk.recertification.due import Due
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.report import ResetReport
+from training_sdk.resets.unfinished import Unfinished
 
 
 def plain(value: Any) -> Any:
@@ -63,6 +64,23 @@ def of_report(report: ResetReport) -> dict[str, Any]:
         "sent_ids": list(report.sent_ids),
         "packs": list(report.packs),
         "users": plain(report.users),
+    }
+
+
+def of_unfinished(found: Unfinished | None) -> dict[str, Any] | None:
+    """What is known of an application that did not come to its end; None for one that did."""
+    if found is None:
+        return None
+    return {
+        "begun_at": found.begun_at.isoformat(),
+        "last_step_at": found.report.finished_at.isoformat(),
+        "requests": found.requests,
+        "sent": found.sent,
+        "settled": found.settled,
+        "unknown": found.unknown,
+        "left": found.left,
+        "under_way": found.under_way,
+        "advice": found.advice,
     }
 
 

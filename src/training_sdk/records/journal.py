@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import attrs
-from attrs import define
+from attrs import define, frozen
 
 from training_sdk import _codec
 from training_sdk.errors import DecodingError, RecordsError
@@ -65,6 +65,22 @@ def state_of_plan(state: StateDirectory | None, digest: str) -> JournalState:
     """How far a plan came on this machine, by its journal; where there is none, it has not begun."""
     folder = None if state is None else state.path / "plans" / digest
     return fold(read_journal(folder) if folder is not None and folder.is_dir() else ())
+
+
+@frozen
+class JournalCopy:
+    """What a journal said when it was read, without taking the journal."""
+
+    events: tuple[Event, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> JournalCopy:
+        """Read the journal in a plan's folder. Raises RecordsDamagedError with file and line."""
+        return cls(read_journal(folder))
+
+    def state(self) -> JournalState:
+        """What has become of the application."""
+        return fold(self.events)
 
 
 def is_closed(state: StateDirectory, digest: str) -> bool:

@@ -43,6 +43,20 @@ def held(path: Path, wait: float = 0.0) -> Iterator[None]:
         lock.release()
 
 
+def holder_of(path: Path) -> str | None:
+    """The process that holds the lock of a file at the moment, as it calls itself; None if no process does."""
+    if not path.with_suffix(".holder").exists():
+        return None
+    lock = FileLock(path.with_suffix(".lock"), mode=disk.PRIVATE_FILE, thread_local=False)
+    with disk.writing(path):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return _read(path.with_suffix(".holder"))
+    lock.release()  # a crash has left the name behind
+    return None
+
+
 def _write(holder: Path, text: str) -> None:
     file = disk.open_private(holder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:

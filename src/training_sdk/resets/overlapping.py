@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from training_sdk.errors import OverlappingPlanError, RecordsLockedError
+from training_sdk.errors import OverlappingPlanError
 from training_sdk.records import locks
 from training_sdk.records.disk import make_folder
 from training_sdk.records.folding import JournalState, Standing, fold
@@ -69,7 +69,7 @@ class Other:
 
     def about_to_send(self, people: Collection[Key]) -> list[Key]:
         """Whom a process that is applying it right now has still to send."""
-        if self.state.closed is not None or not _is_held(self.folder):
+        if self.state.closed is not None or locks.holder_of(self.folder / FILE) is None:
             return []
         targets = {user.key for user in reportfile.load_plan(self.folder).targets}
         ended = (Standing.RESET, Standing.SKIPPED)
@@ -141,14 +141,3 @@ def _overlap(plan: ResetPlan, keys: Sequence[Key], why: str) -> OverlappingPlanE
         f"{why.format(people=some([names[key] for key in keys]))}. Nothing was sent for them",
         metadata=tuple(("user_id", user_id) for _, user_id in keys),
     )
-
-
-def _is_held(folder: Path) -> bool:
-    """Whether a process has a journal: it says so beside it, and a lock that a crash left over is free."""
-    if not (folder / FILE).with_suffix(".holder").exists():
-        return False
-    try:
-        with locks.held(folder / FILE):
-            return False
-    except RecordsLockedError:
-        return True

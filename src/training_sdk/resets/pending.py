@@ -70,6 +70,12 @@ def find(state: StateDirectory, ground: Ground) -> ProofPlan | None:
     return plan
 
 
+def is_pending(state: StateDirectory, plan_digest: str) -> bool:
+    """Whether a plan is that of a proof whose end is open. Raises RecordsDamagedError."""
+    paths = (state.path / "proofs").glob("*.pending.json")
+    return any(saved.plan_digest == plan_digest for path in paths if (saved := documents.get(path, _Saved)))
+
+
 def begun(state: StateDirectory, plan_digest: str) -> Begun | None:
     """How far the request of a proof came; None if it was not sent, or is known to have had no effect."""
     folder = state.path / "plans" / plan_digest

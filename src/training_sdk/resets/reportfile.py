@@ -66,9 +66,8 @@ def save(report: ResetReport, folder: Path) -> None:
 def load(folder: Path) -> ResetReport:
     """The latest report in the folder of a plan, with the plan. Raises RecordsDamagedError if it is not whole."""
     saved = _read(folder)
-    plan = load_plan(folder)
     return ResetReport(
-        plan,
+        load_plan(folder),
         saved.applied_by,
         saved.users,
         saved.requests,

@@ -21,7 +21,7 @@ from training_sdk.records.folding import (
     JournalState,
     Standing,
 )
-from training_sdk.records.journal import Journal
+from training_sdk.records.journal import Journal, JournalCopy
 from training_sdk.resets.account import Account
 from training_sdk.resets.applying import Run
 from training_sdk.resets.arriving import Arrival, FindProof, arrive
@@ -71,19 +71,30 @@ def as_begun(order: Order, state: JournalState) -> Order:
 
 def account_so_far(order: Order, applied_by: str, keeper: Recorder) -> Account:
     """The account of an application that has begun, as its journal has it."""
-    state = keeper.journal.state()
+    return account_of(order, applied_by, keeper.journal, keeper.packs, None)
+
+
+def account_of(
+    order: Order,
+    applied_by: str,
+    journal: Journal | JournalCopy,
+    packs: Sequence[str],
+    now: datetime | None,
+) -> Account:
+    """The same from a journal that this process need not hold, as far as is known at this time (None: at any)."""
+    state = journal.state()
     begun = state.opened
     account = Account(order, applied_by, begun.at if begun else order.plan.read_at)
-    account.packs = list(keeper.packs)
+    account.packs = list(packs)
     account.requests = [chunk.request_id for chunk in state.chunks.values() if chunk.request_id]
-    for event in keeper.journal.events:
+    for event in journal.events:
         if isinstance(event, Sent):
             account.note_sent(event.request_id)
-    settle(account, keeper.journal, None)
+    settle(account, journal, now)
     return account
 
 
-def settle(account: Account, journal: Journal, now: datetime | None) -> None:
+def settle(account: Account, journal: Journal | JournalCopy, now: datetime | None) -> None:
     """Bring an account to where the journal says that it is, as far as that is known at this time (None: at any)."""
     state = journal.state()
     flights = Flights.of(journal.events, state)

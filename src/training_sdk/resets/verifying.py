@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from os import PathLike
 
 from attrs import define, field, frozen
@@ -13,7 +13,6 @@ from training_sdk._pages import Calls
 from training_sdk.errors import InvalidArgumentError, NotFoundError
 from training_sdk.models.keys import Key
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import reportfile
 from training_sdk.resets.digests import short, typed
 from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.identity import check_clock, check_place, who_and_where
@@ -22,6 +21,7 @@ from training_sdk.resets.planning import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.sending import Progress
+from training_sdk.resets.unfinished import find_begun, report_in
 from training_sdk.resets.verification import PersonSeen, Seen, SeenCode, Verification, judge, judge_lessons
 from training_sdk.resets.waves import wait_until
 from training_sdk.resources.analytics import lessons_of_user
@@ -71,13 +71,12 @@ def saved_report(state_dir: str | PathLike[str] | None, digest: str) -> ResetRep
     beginning = typed(digest)
     if beginning is None:
         raise InvalidArgumentError(f"{digest[:80]!r} is not a plan's digest, such as a1b2-c3d4-e5f6-0718")
-    folder = None if state is None else reportfile.find_folder(state, beginning, reportfile.REPORT)
-    if folder is None:
+    folder = None if state is None else find_begun(state, beginning)
+    if state is None or folder is None:
         raise InvalidArgumentError(
-            f"there is no report of plan #{short(beginning)} on this machine. If applying it was cut short, "
-            "client.resets.resume goes on with it and writes one"
+            f"there is no report of plan #{short(beginning)}: it was not applied on this machine"
         )
-    return reportfile.load(folder)
+    return report_in(state, folder, datetime.now(UTC))[0]
 
 
 def _people(report: ResetReport) -> tuple[PlannedReset, ...]:

@@ -3,44 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
+from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE, write_card
-from training_sdk.cli.documents import of_report
+from training_sdk.cli.documents import of_report, of_unfinished
 from training_sdk.cli.files import refuse_existing
 from training_sdk.cli.session import Session, with_session
-from training_sdk.errors import InvalidArgumentError
+from training_sdk.errors import InvalidArgumentError, TrainingError
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import reportfile
 from training_sdk.resets.digests import short, typed
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.report import ResetReport
+from training_sdk.resets.unfinished import Unfinished, find_begun, has_begun, report_in
 from training_sdk.resets.wording import number
 
 
 @click.command()
 @click.argument("plan", required=False, metavar="PLAN.json|DIGEST")
 @click.option(
-    "--list", "everything", is_flag=True, help="List the plans that were applied from this machine."
+    "--list",
+    "everything",
+    is_flag=True,
+    help="List the plans that were applied from this machine, also those that did not come to their end.",
 )
 @click.option("--all", "everyone", is_flag=True, help="List everybody, and not the first ten.")
 @click.option(
     "--card", type=FILE, metavar="CARD.html", help="Write the effect card with what became of everyone."
 )
 @with_session
-def report(session: Session, plan: str | None, everything: bool, everyone: bool, card: Path | None) -> None:
-    """Show the last report of a plan that was applied from this machine. Needs no server."""
+def report(
+    session: Session, plan: str | None, everything: bool, everyone: bool, card: Path | None
+) -> ExitCode:
+    """Show what became of a plan that was applied from this machine. Needs no server.
+
+    Where applying it did not come to its end, say what is known, and what to do.
+    """
     if everything is (plan is not None):
         raise InvalidArgumentError("name a plan, by its file or digest, or say --list")
     if plan is None:
         _list(session)
-        return
+        return ExitCode.DONE
     refuse_existing(card, "an effect card")
-    found = find_report(session.state(), plan)
+    found, unfinished = report_in(session.state(), _folder(session.state(), plan), datetime.now(UTC))
     write_card(card, found.plan, found)
-    session.out.document({"report": of_report(found)})
+    session.out.document(_document(found, unfinished))
+    if unfinished is not None:
+        session.out.say(unfinished)
     session.out.say(found)
     if everyone:
         people = {user.key: user for user in found.plan.users}
@@ -53,16 +66,25 @@ def report(session: Session, plan: str | None, everything: bool, everyone: bool,
         )
     if card is not None:
         session.out.note(f"The effect card is in {card}.")
+    return ExitCode.DONE if unfinished is None else ExitCode.INCOMPLETE
 
 
 def find_report(state: StateDirectory, named: str) -> ResetReport:
     """The report of a plan that is named by its file, or by its digest as the phrase ends with it."""
-    return reportfile.load(_folder(state, named))
+    return report_in(state, _folder(state, named), datetime.now(UTC))[0]
+
+
+def _document(found: ResetReport, unfinished: Unfinished | None) -> dict[str, Any]:
+    return {"report": _told(found, unfinished), "unfinished": of_unfinished(unfinished)}
+
+
+def _told(found: ResetReport, unfinished: Unfinished | None) -> dict[str, Any]:
+    return of_report(found) if unfinished is None else {**of_report(found), "finished_at": None}
 
 
 def _folder(state: StateDirectory, named: str) -> Path:
     digest = digest_typed(named) or ResetPlan.load(named).digest
-    folder = reportfile.find_folder(state, digest, reportfile.REPORT)
+    folder = find_begun(state, digest)
     if folder is None:
         raise InvalidArgumentError(
             f"no plan #{short(digest)} was applied from this machine; see training-sdk report --list"
@@ -76,25 +98,52 @@ def digest_typed(named: str) -> str | None:
 
 
 def _folders(state: StateDirectory) -> Iterator[Path]:
+    """The folders of the plans whose application has begun, as far as their files show."""
     root = state.path / "plans"
     if root.is_dir():
-        yield from (folder for folder in sorted(root.iterdir()) if (folder / reportfile.REPORT).is_file())
+        yield from (folder for folder in sorted(root.iterdir()) if has_begun(folder))
 
 
 def _list(session: Session) -> None:
     state = session.state()
-    found = sorted(map(reportfile.load, _folders(state)), key=lambda one: one.finished_at)
+    found: list[tuple[ResetReport, Unfinished | None]] = []
+    unread: list[str] = []
+    for folder in _folders(state):
+        try:
+            found.append(report_in(state, folder, datetime.now(UTC)))
+        except TrainingError as error:  # one damaged plan must not hide the others
+            unread.append(f"plan #{short(folder.name)} cannot be read: {error.message}")
+    found.sort(key=lambda one: one[0].finished_at)
     session.out.document(
-        {"reports": [{**of_report(one), "users": None, "phrase": one.plan.phrase} for one in found]}
+        {
+            "reports": [
+                {
+                    **_told(*one),
+                    "users": None,
+                    "phrase": one[0].plan.phrase,
+                    "unfinished": of_unfinished(one[1]),
+                }
+                for one in found
+            ],
+            "unread": unread,
+        }
     )
     session.out.table(
         ("finished (UTC)", "plan", "what", "complete", "reason"),
         (
             (
-                *(one.finished_at, one.plan.short_digest, one.plan.phrase.rpartition(" #")[0]),
-                *("yes" if one.is_complete else "NO", one.reason),
+                "NOT FINISHED" if unfinished else one.finished_at,
+                *(one.plan.short_digest, one.plan.phrase.rpartition(" #")[0]),
+                *("yes" if one.is_complete and not unfinished else "NO", one.reason),
             )
-            for one in found
+            for one, unfinished in found
         ),
     )
-    session.out.note(f"{number(len(found), 'report')} in {state.path}")
+    for one, unfinished in found:
+        if unfinished is not None:
+            session.out.say(f"\nPlan #{one.plan.short_digest}: {unfinished}")
+    for why in unread:
+        session.out.note(f"Warning: {why}")
+    open_ends = sum(unfinished is not None for _, unfinished in found)
+    ended = number(len(found) - open_ends, "report")
+    session.out.note(f"{ended}, {open_ends} not finished, in {state.path}")

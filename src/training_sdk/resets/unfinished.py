@@ -1,0 +1,164 @@
+"""A plan whose application has begun and has not come to its end: what its journal says, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from attrs import frozen
+
+from training_sdk.errors import RecordsDamagedError
+from training_sdk.models.keys import Key
+from training_sdk.records import locks
+from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
+from training_sdk.records.journal import FILE, JournalCopy, read_journal
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import pending, reportfile
+from training_sdk.resets.flights import Flights, until
+from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.report import Code, Outcome, ResetReport
+from training_sdk.resets.resuming import account_of, as_begun
+from training_sdk.resets.sending import Order
+from training_sdk.resets.wording import number
+
+
+@frozen
+class Unfinished:
+    """What is known of an application that was cut short, or is under way; numbers count people once per course."""
+
+    report: ResetReport
+    """The outcomes as the journal has them. ``finished_at`` is the time of its last step."""
+    begun_at: datetime
+    requests: int
+    """Requests that were sent."""
+    people_sent: frozenset[Key]
+    """Who was in them."""
+    unknown: int
+    """People of whom it is not known whether they were reset."""
+    left: int
+    """People who are still to be sent."""
+    under_way: str | None
+    """The process that is applying the plan at the moment."""
+    settled_at: datetime | None
+    """From when on a live service shows what became of the unknown; None on the reference server, or for nobody."""
+    is_proof: bool
+    """The plan is that of a format proof."""
+    has_expired: bool
+
+    @property
+    def sent(self) -> int:
+        """People who were sent."""
+        return len(self.people_sent)
+
+    @property
+    def settled(self) -> int:
+        """People who were sent and of whom it is known what became of them."""
+        return self.sent - self.unknown
+
+    @property
+    def advice(self) -> str:
+        """What to do."""
+        if self.under_way:
+            return f"Wait: {self.under_way} is applying it at the moment."
+        digest = self.report.plan.short_digest
+        close = f"close it: training-sdk plan close {digest} --reason …"
+        if self.is_proof and self.sent:
+            return "Prove the format again with the same course and person: training-sdk prove. It sends nothing again."
+        if not self.sent:
+            again = "Plan again, and " if self.has_expired else "Apply it: training-sdk apply PLAN.json. Or "
+            return f"Nothing was sent. {again}{close}"
+        steps = [f"Resume it: training-sdk resume {digest}. It reads back first and resets nobody twice."]
+        if self.unknown and self.settled_at is not None:
+            steps.append(f"What became of the unknown is certain from {until(self.settled_at)} on.")
+        if self.has_expired:
+            steps.append(f"The plan has expired, so nothing more is sent. When nobody is unknown, {close}")
+        return " ".join(steps)
+
+    def __str__(self) -> str:
+        report = self.report
+        people = f"{number(self.requests, 'request')} sent for {number(self.sent, 'person', 'people')}"
+        return (
+            f"NOT FINISHED. Begun at {self.begun_at:%Y-%m-%d %H:%M:%S} UTC by {report.applied_by}, last step at "
+            f"{report.finished_at:%Y-%m-%d %H:%M:%S} UTC.\n"
+            f"  {people}: {self.settled} settled, {self.unknown} unknown. Left to send: {self.left}.\n"
+            f"  {self.advice}"
+        )
+
+
+def has_begun(folder: Path) -> bool:
+    """Whether applying a plan has begun, by its folder; also where its records are damaged, which reading them says."""
+    try:
+        return (folder / reportfile.REPORT).is_file() or bool(read_journal(folder))
+    except RecordsDamagedError:
+        return True
+
+
+def find_begun(state: StateDirectory, digest: str) -> Path | None:
+    """The folder of the plan whose digest begins so, if applying it has begun; None if there is none.
+
+    Raises InvalidArgumentError if there is more than one.
+    """
+    names = (FILE, reportfile.REPORT)
+    folder = next((found for name in names if (found := reportfile.find_folder(state, digest, name))), None)
+    return folder if folder is not None and has_begun(folder) else None
+
+
+def report_in(state: StateDirectory, folder: Path, now: datetime) -> tuple[ResetReport, Unfinished | None]:
+    """The report in the folder of a plan that has begun; before its end, what the journal says in its place.
+
+    A report that was written before the last step would not be up to date.
+    """
+    unfinished = read_unfinished(state, folder, now)
+    return (reportfile.load(folder) if unfinished is None else unfinished.report), unfinished
+
+
+def read_unfinished(state: StateDirectory, folder: Path, now: datetime) -> Unfinished | None:
+    """Return what is known of a plan by its folder; None where it never began, or came to its end.
+
+    Raises RecordsDamagedError, naming the file.
+    """
+    journal = JournalCopy.read(folder)
+    found = journal.state()
+    if found.opened is None or found.closed is not None:
+        return None
+    plan = reportfile.load_plan(folder)
+    order = as_begun(Order(plan, ResetFormat()), found)
+    packs = [str(state.path / "evidence" / kept.pack) for kept in found.packs]
+    report = account_of(order, _applied_by(journal.events), journal, packs, now).report(_last(journal.events))
+    unknown = [user.key for user in report.users if user.outcome is Outcome.UNKNOWN]
+    is_live = not found.opened.reference_server
+    return Unfinished(
+        report,
+        begun_at=found.opened.at,
+        requests=sum(isinstance(event, Sent) for event in journal.events),
+        people_sent=_sent(journal.events),
+        unknown=len(unknown),
+        left=sum(user.code is Code.NOT_SENT for user in report.users),
+        under_way=locks.holder_of(folder / FILE),
+        settled_at=Flights.of(journal.events, found).settled_at(*unknown) if is_live else None,
+        is_proof=pending.is_pending(state, plan.digest),
+        has_expired=now > plan.expires_at,
+    )
+
+
+def _applied_by(events: Sequence[Event]) -> str:
+    return [event.applied_by for event in events if isinstance(event, Opened | Resumed)][-1]
+
+
+def _last(events: Sequence[Event]) -> datetime:
+    """When the last step was noted; two kinds of events bear no time."""
+    return [event.at for event in events if not isinstance(event, Intent | SkippedUsers)][-1]
+
+
+def _sent(events: Sequence[Event]) -> frozenset[Key]:
+    """Whoever was in a request that was sent."""
+    people: dict[int, Intent] = {}
+    sent: set[Key] = set()
+    for event in events:
+        if isinstance(event, Intent):
+            people[event.chunk] = event
+        elif isinstance(event, Sent):
+            intent = people[event.chunk]
+            sent |= {(intent.course_id, user_id) for user_id in intent.user_ids}
+    return frozenset(sent)
