@@ -21,7 +21,7 @@ from mock_server import MockTraining, Policy
 from mock_server.doors.serving import serve
 from mock_server.wire.message import Request, Response
 from training_sdk import ResetFormat, ResetPlan, TrainingClient
-from training_sdk.evidence import verify_pack
+from training_sdk.evidence import packs_in, verify_pack
 from training_sdk.evidence.pack import open_pack, read_manifest
 from training_sdk.records.audit import AuditLog, Quoted
 from training_sdk.records.chain import Head
@@ -31,6 +31,7 @@ from training_sdk.records.journal import read_journal
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.proofs import Ground as Soil
 from training_sdk.resets.proofs import Proof, save_proof
+from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.unfinished import read_unfinished
 
 Kind = Literal["reference", "live"]
@@ -359,8 +360,20 @@ class Ground:
         if said.get("users") is not None:
             assert said["sent_ids"] == marked
 
+    def records_agree(self) -> None:
+        """What ``audit verify`` and ``evidence verify`` find is no fault, wherever a process was stopped."""
+        if self.state.exists():
+            found = check_records(StateDirectory.open(self.state))
+            assert [str(one) for one in found if not one.is_note] == []
+            packs = packs_in(self.state / "evidence") if (self.state / "evidence").exists() else ()
+            known = AuditLog(self.state / "audit.jsonl").manifests()
+            assert [verify_pack(pack, manifest_sha256=known.get(pack.name)) for pack in packs] == [()] * len(
+                packs
+            )
+
     def _records_verify(self) -> None:
-        """The journal is legal, and the log whole and not behind what the packs quote."""
+        """The journal is legal, the log whole and not behind what the packs quote, and all records agree."""
+        self.records_agree()
         if not self.plan_folder.exists():
             return
         fold(read_journal(self.plan_folder))

@@ -39,6 +39,7 @@ def killed_and_started_again(arena: Field, kind: Kind, colour: Colour, point: in
         said = ground.start(watch_calls=True, die=point)
         assert said == {"exit": -9}, name
         ground.known_after_a_kill()
+        ground.records_agree()
         ground.finished(ground.go_on())
 
 
@@ -78,6 +79,7 @@ def test_killed_again_at_every_point_of_going_on(arena: Field, kind: Kind, folde
             if kind == "live":
                 ground.pass_time()
             said = ground.start(watch_calls=True, die=point)
+            ground.records_agree()
             passed = said["exit"] == 0
             ground.finished(said if passed else ground.go_on())
         point += 1
@@ -104,6 +106,7 @@ def test_killed_while_the_server_is_at_work(arena: Field, ground: Ground, number
 
     arena.door.meddle = meddle
     assert ground.start() == {"exit": -9}
+    ground.records_agree()
     assert len(ground.truth()) > 0
     ground.known_after_a_kill()
     ground.finished(ground.go_on())

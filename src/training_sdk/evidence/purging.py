@@ -51,6 +51,8 @@ class _Found:
     read_at: datetime | None
     manifest_sha256: str | None
     targets: int | None
+    is_whole: bool = True
+    """Whether no purge has deleted anything of it yet, as far as that can be told."""
 
     @property
     def named(self) -> dict[str, str]:
@@ -77,8 +79,9 @@ def purge(
 
     ``is_closed`` tells of a plan's digest whether its journal is closed: the pack of any other plan is kept, however
     old. ``only`` are the identities of the packs that somebody has agreed to, as a dry run returned them; any other is
-    kept. ``log`` gets a line for each pack before it is deleted; a purge that was interrupted is finished by the next
-    one. Packs that were never finished go by when they were begun. What is no pack is left alone.
+    kept. ``log`` gets a line for each pack before anything is done to it; a purge that was interrupted is finished by
+    the next one, whatever its age once files of it are gone. Packs that were never finished go by when they were
+    begun. What is no pack is left alone.
 
     Raises EvidenceError for a pack whose manifest cannot be read, before anything is deleted, and
     RecordsUnwritableError where the system refuses.
@@ -104,11 +107,10 @@ def _decide(
     def say(purged: bool, why: str) -> Purged:
         return Purged(found.folder, found.plan_digest, found.read_at, purged, why, found.manifest_sha256)
 
-    if not found.half_purged:
-        if found.at >= before:
-            return say(False, "its time has not come")
-        if is_closed(found.plan_digest) is not True:
-            return say(False, "its plan is not closed")
+    if found.is_whole and found.at >= before:
+        return say(False, "its time has not come")
+    if found.plan_digest and is_closed(found.plan_digest) is not True:
+        return say(False, "its plan is not closed")
     if only is not None and say(True, "").identity not in only:
         return say(False, "it is not among those that were confirmed")
     if not dry_run:
@@ -117,13 +119,10 @@ def _decide(
 
 
 def _delete(found: _Found, log: Log) -> None:
-    """Out of sight first, then the line in the log, then away; the manifest last, for the line to be told from."""
-    folder = found.folder
-    if not found.half_purged:
-        folder = folder.with_name(PURGING + found.name)
-        with disk.writing(folder):
-            found.folder.rename(folder)
-            disk.sync_folder(folder.parent)
+    """The line in the log first, then out of sight, then away; the manifest last, for another line to be told from.
+
+    A folder that is named as being purged without a line in the log was renamed by hand.
+    """
     log.append(
         EVENT,
         pack=found.named,
@@ -132,6 +131,12 @@ def _delete(found: _Found, log: Log) -> None:
         targets=found.targets,
         resumed=found.half_purged,
     )
+    folder = found.folder
+    if not found.half_purged:
+        folder = folder.with_name(PURGING + found.name)
+        with disk.writing(folder):
+            found.folder.rename(folder)
+            disk.sync_folder(folder.parent)
     with disk.writing(folder):
         for path in _files_of(folder):
             path.unlink()
@@ -163,7 +168,7 @@ def _packs(root: Path) -> Iterator[_Found]:
         elif (folder / BEGUN).is_file():
             yield _unfinished(folder)
         elif folder.name.startswith(PURGING) and not any(folder.iterdir()):
-            yield _Found(folder, _name(folder), "", datetime.min, None, None, None)
+            yield _Found(folder, _name(folder), "", datetime.min, None, None, None, is_whole=False)
 
 
 def _whole(folder: Path) -> _Found:
@@ -178,6 +183,8 @@ def _whole(folder: Path) -> _Found:
         last,
         mark_of(data).sha256,
         manifest.counts.get("targets"),
+        is_whole=not folder.name.startswith(PURGING)
+        or all((folder / name).is_file() for name in manifest.files),
     )
 
 
@@ -185,7 +192,8 @@ def _unfinished(folder: Path) -> _Found:
     try:
         begun = json.loads((folder / BEGUN).read_bytes())
         at = _checks.moment(datetime.fromisoformat(begun["begun_at"]), "begun_at")
-        return _Found(folder, _name(folder), str(begun["plan_digest"]), at, None, None, None)
+        whole = not folder.name.startswith(PURGING)
+        return _Found(folder, _name(folder), str(begun["plan_digest"]), at, None, None, None, is_whole=whole)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EvidenceError(
             f"{folder / BEGUN} cannot be read ({error}): whose pack this is, and how old, is unknown. Nothing was "

@@ -86,6 +86,11 @@ class StateDirectory:
         return self.evidence / f"{_checked(digest)[:16]}-{at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
 
 
+def is_digest(value: object) -> bool:
+    """Whether this is the digest of a plan, whole."""
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
+
+
 def _checked(digest: str) -> str:
     if not _DIGEST.fullmatch(digest):
         raise InvalidArgumentError(f"{digest[:80]!r} is not a plan's digest: 64 hexadecimal digits are")

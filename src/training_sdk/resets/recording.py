@@ -216,11 +216,13 @@ class Recorder(Keeper):
 
     def close(self, report: ResetReport, error: BaseException | None) -> Flow[None]:
         """Write the report, and close the journal if nothing is left to be resumed."""
+        if (
+            self._has_ended
+        ):  # only the journal could not be closed: another report or line would contradict the first
+            return
         now: Moment = yield Now()
         saved = reportfile.dumps(report)
         yield Act(lambda: reportfile.save(report, self._folder(report.plan)), "records: report")
-        if self._has_ended:  # only the journal could not be closed: another line would contradict the first
-            return
         counts = {outcome.value: number for outcome, number in report.counts.items()}
         yield self._audit(
             "reset ended" if error is None else "reset stopped",

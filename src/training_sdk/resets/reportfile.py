@@ -20,7 +20,7 @@ PLAN = "plan.json"
 
 
 @frozen
-class _Saved:
+class SavedReport:
     """A report without its plan, which stands in a file of its own."""
 
     form: int
@@ -41,7 +41,7 @@ class _Saved:
 def dumps(report: ResetReport) -> bytes:
     """A report as the bytes of its file."""
     plan = report.plan
-    saved = _Saved(
+    saved = SavedReport(
         FORM,
         plan.digest,
         plan.origin,
@@ -65,7 +65,7 @@ def save(report: ResetReport, folder: Path) -> None:
 
 def load(folder: Path) -> ResetReport:
     """The latest report in the folder of a plan, with the plan. Raises RecordsDamagedError if it is not whole."""
-    saved = _read(folder)
+    saved = read(folder)
     return ResetReport(
         load_plan(folder),
         saved.applied_by,
@@ -121,7 +121,7 @@ def last_resets(state: StateDirectory, origin: Origin, *, pass_over: bool = Fals
     found = LastResets()
     for folder in _reported(state):
         try:
-            saved = _read(folder)
+            saved = read(folder)
         except RecordsError as error:
             if not pass_over:
                 raise
@@ -141,9 +141,10 @@ def _reported(state: StateDirectory) -> list[Path]:
     return [folder for folder in sorted(state.plans.iterdir()) if (folder / REPORT).is_file()]
 
 
-def _read(folder: Path) -> _Saved:
+def read(folder: Path) -> SavedReport:
+    """The latest report in the folder of a plan, without the plan. Raises RecordsError if it cannot be read."""
     path = folder / REPORT
-    saved = documents.get(path, _Saved)
+    saved = documents.get(path, SavedReport)
     if saved is None:
         raise RecordsError(f"there is no report in {folder}: the plan was not applied on this machine")
     if saved.form != FORM:

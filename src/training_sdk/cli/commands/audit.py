@@ -21,6 +21,7 @@ from training_sdk.records.audit import AuditLog, Quoted
 from training_sdk.records.chain import Head
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.digests import short, typed
+from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.wording import number
 
 
@@ -32,18 +33,31 @@ def audit() -> None:
 @audit.command()
 @with_session
 def verify(session: Session) -> ExitCode:
-    """Look the log over: altered, missing, moved or added lines, and an end that was cut off.
+    """Check the log: altered, missing, moved or added lines, and an end that was cut off.
 
-    The log is held against the heads that the evidence packs of this machine quote.
+    The log is compared with the heads that the evidence packs of this machine quote, and with the journals, reports,
+    packs and purges on this machine. Work that was interrupted is a note and no fault.
     """
     state = session.state()
     quoted = _quoted(state)
     findings = AuditLog(state.audit).verify(quoted)
-    faults = [one for one in findings if not one.is_note]
-    session.out.document({"log": str(state.audit), "packs": len(quoted), "findings": plain(findings)})
-    for finding in findings:
-        session.out.say(f"{'note' if finding.is_note else 'FAULT'}: {finding}")
-    how = "NOT as it was written" if faults else "as it was written"
+    records = check_records(state)
+    session.out.document(
+        {
+            "log": str(state.audit),
+            "packs": len(quoted),
+            "findings": plain(findings),
+            "records": plain(records),
+        }
+    )
+    told = [*((one.is_note, str(one)) for one in findings), *((one.is_note, str(one)) for one in records)]
+    for is_note, text in told:
+        session.out.say(f"{'note' if is_note else 'FAULT'}: {text}")
+    faults = not all(is_note for is_note, _ in told)
+    how = "as it was written"
+    if faults:
+        is_sound = all(one.is_note for one in findings)
+        how = "contradicted by other records" if is_sound else "NOT as it was written"
     session.out.say(f"{state.audit}: {how}, held against {number(len(quoted), 'pack')} quoting it")
     return ExitCode.RECORDS if faults else ExitCode.DONE
 

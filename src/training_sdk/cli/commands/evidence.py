@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.digests import short
+from training_sdk.resets.recordcheck import RecordFinding, check_records
 from training_sdk.resets.wording import number
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -75,14 +77,16 @@ def list_(session: Session) -> None:
 @click.argument("packs", nargs=-1, type=FOLDER, metavar="[PACK]...")
 @with_session
 def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
-    """Look packs over, those named or all of this machine: is everything there, and is it what was written?
+    """Check packs, those named or all of this machine: is everything there, and is it what was written?
 
-    Manifests are held against the digests in this machine's audit log, where it has them.
+    Manifests are compared with the digests in this machine's audit log, where it has them. Where all packs are
+    checked, they are compared with journals, reports and purges too: a pack that is missing is a fault.
     """
     state = StateDirectory.existing(session.state_dir)
     known = AuditLog(state.audit).manifests() if state is not None else {}
     folders = chosen(packs, _packs(session))
-    if not folders:
+    records = _records(state, packs, folders)
+    if not folders and not records and not known:
         raise InvalidArgumentError("there is no pack to verify: nothing was kept on this machine yet")
     told = []
     for folder in folders:
@@ -93,8 +97,13 @@ def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
         session.out.say(f"{folder}: {'NOT as it was written' if findings else 'as it was written'}{against}")
         for finding in findings:
             session.out.say(f"  - {finding}")
-    session.out.document({"packs": told})
-    return ExitCode.RECORDS if any(one["findings"] for one in told) else ExitCode.DONE
+    for record in records:
+        session.out.say(f"{'note' if record.is_note else 'FAULT'}: {record}")
+    if not folders:
+        session.out.say("there is no pack on this machine any more")
+    session.out.document({"packs": told, "records": plain(records)})
+    faults = any(one["findings"] for one in told) or not all(one.is_note for one in records)
+    return ExitCode.RECORDS if faults else ExitCode.DONE
 
 
 @evidence.command()
@@ -194,6 +203,17 @@ def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None
     gone = f"{packs} {'is' if going == 1 else 'are'} gone"
     told = f"{packs} would go; the phrase is: {phrase}" if dry_run else gone
     session.out.note(told if going else "no pack's time has passed")
+
+
+def _records(
+    state: StateDirectory | None, named: Sequence[Path], folders: Sequence[Path]
+) -> list[RecordFinding]:
+    """What the other records say: of everything on this machine or, where packs are named, of these."""
+    if state is None:
+        return []
+    found = check_records(state)
+    names = {folder.resolve().name for folder in folders}
+    return [one for one in found if not named or one.pack in names]
 
 
 def _packs(session: Session) -> tuple[Path, ...]:

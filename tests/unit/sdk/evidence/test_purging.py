@@ -133,13 +133,30 @@ def test_a_log_that_cannot_be_written_deletes_nothing_and_the_next_purge_goes_on
     log = Log(tmp_path, broken=True)
     with pytest.raises(KilledError):
         run(tmp_path, log)
-    (left,) = tmp_path.iterdir()
+    (left,) = packs_in(tmp_path)
     assert everything(left) == before
-    assert packs_in(tmp_path) == ()
     log.broken = False
-    assert [one.why for one in run(tmp_path, log, now=START).values()] == ["a purge of it was interrupted"]
+    assert [one.why for one in run(tmp_path, log).values()] == ["its time has passed"]
     assert list(tmp_path.iterdir()) == []
-    assert [(entry["pack"]["name"], entry["resumed"]) for entry in log.entries] == [("old", True)]
+    assert [(entry["pack"]["name"], entry["resumed"]) for entry in log.entries] == [("old", False)]
+
+
+def test_a_folder_that_somebody_named_as_being_purged_goes_by_the_same_rules(tmp_path: Path) -> None:
+    old(tmp_path, "young", "cd" * 32, days=400).rename(tmp_path / ".purging-young")
+    old(tmp_path, "open", "ef" * 32).rename(tmp_path / ".purging-open")
+    before = everything(tmp_path)
+    done = run(tmp_path, Log(tmp_path), is_closed=lambda digest: digest == "cd" * 32)
+    assert {one.why for one in done.values()} == {"its time has not come", "its plan is not closed"}
+    assert everything(tmp_path) == before
+
+
+def test_a_purge_that_has_deleted_something_is_finished_whatever_the_age(tmp_path: Path) -> None:
+    old(tmp_path, "young", days=400).rename(tmp_path / ".purging-young")
+    (tmp_path / ".purging-young" / "rows.csv").unlink()
+    log = Log(tmp_path)
+    assert [one.why for one in run(tmp_path, log).values()] == ["a purge of it was interrupted"]
+    assert list(tmp_path.iterdir()) == []
+    assert [entry["resumed"] for entry in log.entries] == [True]
 
 
 def test_a_purge_that_was_killed_at_any_deletion_is_finished_by_the_next(

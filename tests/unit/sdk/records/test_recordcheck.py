@@ -1,0 +1,326 @@
+"""Records that contradict each other are found; what is only unfinished, moved or old is no contradiction."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from threading import Event, Thread
+
+import httpx
+import pytest
+
+from mock_server import MockTraining
+from training_sdk import OutcomeUnknownError, ResetPlan, Safeguards, TrainingClient
+from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.program import run as command
+from training_sdk.evidence import pseudonymise, purge
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.chain import head_of, seal
+from training_sdk.records.journal import is_closed
+from training_sdk.records.lines import Lines, encode
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets.recordcheck import RecordFinding, check_records
+from unit.sdk.evidence.past import seal as closing
+from unit.sdk.records.first_form import KEY, KINDS, unpacked
+
+LATER = datetime.now(UTC) + timedelta(days=30)
+
+
+def applied(folder: Path, *, times: int = 1, **hooks: object) -> Path:
+    """A state directory in which plans were applied, by the present form of the records."""
+    mock = MockTraining.generate(users=4, courses=times)
+    with httpx.Client(transport=mock.transport()) as http:
+        client = TrainingClient(
+            mock.token("admin"),
+            http_client=http,
+            base_url="https://mock.test",
+            state_dir=folder,
+            pace=False,
+            safeguards=Safeguards(**hooks),  # type: ignore[arg-type]  # as the test has them
+        )
+        for course_id in mock.world.main.courses:
+            plan = client.resets.plan_everyone([course_id])
+            client.resets.apply(plan, confirm=plan.phrase, reason="test")
+    return folder
+
+
+def faults(folder: Path) -> list[str]:
+    return [str(one) for one in found(folder) if not one.is_note]
+
+
+def notes(folder: Path) -> list[str]:
+    return [str(one) for one in found(folder) if one.is_note]
+
+
+def found(folder: Path) -> tuple[RecordFinding, ...]:
+    return check_records(StateDirectory.open(folder))
+
+
+def plan_folder(folder: Path) -> Path:
+    (one,) = (folder / "plans").iterdir()
+    return one
+
+
+def pack_folder(folder: Path) -> Path:
+    (one,) = (each for each in (folder / "evidence").iterdir() if each.name != "without-names")
+    return one
+
+
+def purged(folder: Path) -> None:
+    state = StateDirectory.open(folder)
+    done = purge(
+        state.evidence,
+        timedelta(days=1),
+        LATER,
+        log=AuditLog(state.audit),
+        is_closed=partial(is_closed, state),
+    )
+    assert all(one.purged for one in done)
+
+
+# --- nothing is wrong -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_records_of_the_first_form_agree(kind: str, tmp_path: Path) -> None:
+    folder = unpacked(kind, tmp_path)
+    assert faults(folder) == []
+    assert len(notes(folder)) == (1 if kind == "halfway" else 0)
+
+
+@pytest.mark.parametrize("hooks", [{}, {"seal": closing}])
+def test_records_of_now_agree_also_in_another_place_and_after_a_purge(
+    hooks: dict[str, object], tmp_path: Path
+) -> None:
+    folder = applied(tmp_path / "state", times=2, **hooks)
+    assert found(folder) == ()
+    moved = folder.rename(tmp_path / "elsewhere")
+    assert found(moved) == ()
+    shutil.copytree(moved, tmp_path / "backup")
+    purged(moved)
+    assert found(moved) == ()
+    assert faults(tmp_path / "backup") == []
+
+
+def test_a_copy_without_names_agrees_wherever_it_is(tmp_path: Path) -> None:
+    folder = applied(tmp_path / "state")
+    state = StateDirectory.open(folder)
+    for target in (state.evidence / "without-names", tmp_path / "other"):
+        pseudonymise(pack_folder(folder), target, KEY, log=AuditLog(state.audit))
+    assert found(folder) == ()
+
+
+def test_a_pack_restored_after_its_purge_is_noted(tmp_path: Path) -> None:
+    folder = applied(tmp_path / "state")
+    shutil.copytree(folder / "evidence", tmp_path / "kept")
+    purged(folder)
+    shutil.copytree(tmp_path / "kept", folder / "evidence", dirs_exist_ok=True)
+    assert faults(folder) == []
+    assert "the log says that it was purged" in notes(folder)[0].replace("audit log", "log")
+
+
+# --- changed by hand --------------------------------------------------------------------------------------------------
+
+
+def pack_removed(folder: Path) -> None:
+    shutil.rmtree(pack_folder(folder))
+
+
+def pack_hidden(folder: Path) -> None:
+    pack = pack_folder(folder)
+    pack.rename(pack.with_name(f".purging-{pack.name}"))
+
+
+def pack_unfinished(folder: Path) -> None:
+    (pack_folder(folder) / "manifest.json").unlink()
+
+
+def pack_emptied(folder: Path) -> None:
+    pack = pack_folder(folder)
+    shutil.rmtree(pack)
+    pack.mkdir()
+
+
+def manifest_rewritten(folder: Path) -> None:
+    path = pack_folder(folder) / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"organisation_id": "', b'"organisation_id": "x'))
+
+
+def report_rewritten(folder: Path) -> None:
+    path = plan_folder(folder) / "report.json"
+    path.write_bytes(path.read_bytes().replace(b'"reset"', b'"failed"', 1))
+
+
+def report_removed(folder: Path) -> None:
+    (plan_folder(folder) / "report.json").unlink()
+
+
+def plan_removed(folder: Path) -> None:
+    shutil.rmtree(plan_folder(folder))
+
+
+def plan_emptied(folder: Path) -> None:
+    (plan_folder(folder) / "journal.jsonl").write_bytes(b"")
+
+
+def copy_removed(folder: Path) -> None:
+    (plan_folder(folder) / "plan.json").unlink()
+
+
+def copy_rewritten(folder: Path) -> None:
+    path = plan_folder(folder) / "plan.json"
+    path.write_bytes(path.read_bytes().replace(b"generated", b"degenerate", 1))
+
+
+def journal_cut(folder: Path) -> None:
+    path = plan_folder(folder) / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:3]))
+
+
+def log_removed(folder: Path) -> None:
+    (folder / "audit.jsonl").unlink()
+
+
+def log_written_anew(what: str) -> Callable[[Path], None]:
+    """A flawless chain without the entries of one kind."""
+
+    def rewrite(folder: Path) -> None:
+        path = folder / "audit.jsonl"
+        head, lines = AuditLog(folder / "none").head(), b""
+        for entry in Lines(path).read():
+            if entry["event"] != what:
+                said = {name: value for name, value in entry.items() if name not in ("n", "prev", "hash")}
+                new = seal(said, head)
+                head, lines = head_of(new), lines + encode(new)
+        path.write_bytes(lines)
+        assert [one for one in AuditLog(path).verify() if not one.is_note] == []
+
+    rewrite.__name__ = f"log_without_{what.replace(' ', '_')}"
+    return rewrite
+
+
+ATTACKS = (
+    *(pack_removed, pack_hidden, pack_unfinished, pack_emptied, manifest_rewritten),
+    *(report_rewritten, report_removed, plan_removed, plan_emptied, copy_removed, copy_rewritten),
+    *(journal_cut, log_removed),
+    *map(log_written_anew, ("reset begun", "evidence kept", "reset ended")),
+)
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("old", [False, True])
+def test_what_was_changed_by_hand_is_found_and_both_commands_say_so(
+    attack: Callable[[Path], None], old: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = unpacked("closed", tmp_path) if old else applied(tmp_path / "state")
+    assert found(folder) == ()
+    attack(folder)
+    assert len(faults(folder)) >= 1
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(folder))
+    monkeypatch.setenv("TRAINING_SDK_PROFILES", "")
+    assert command(["audit", "verify"]) == ExitCode.RECORDS
+    assert command(["evidence", "verify"]) == ExitCode.RECORDS
+
+
+def test_a_purge_of_another_pack_excuses_nobody(tmp_path: Path) -> None:
+    folder = unpacked("closed", tmp_path)
+    AuditLog(folder / "audit.jsonl").append("evidence purged", pack={"name": "another"})
+    pack_removed(folder)
+    assert len(faults(folder)) == 1
+
+
+def test_a_report_that_names_more_people_than_the_journal_is_found_while_its_plan_is_open(
+    tmp_path: Path,
+) -> None:
+    folder = unpacked("halfway", tmp_path)
+    path = plan_folder(folder) / "report.json"
+    said = json.loads(path.read_bytes())
+    said["users"] = [{**one, "outcome": "reset"} for one in said["users"]]
+    path.write_text(json.dumps(said))
+    assert len(faults(folder)) == 1
+
+
+# --- only unfinished --------------------------------------------------------------------------------------------------
+
+
+def test_a_purge_killed_at_any_call_is_unfinished_and_no_contradiction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, number, killed = applied(tmp_path / "state"), 0, True
+    while killed:
+        folder = tmp_path / f"{number}"
+        shutil.copytree(source, folder)
+        with monkeypatch.context() as patched:
+            dying(patched, number)
+            try:
+                purged(folder)
+                killed = False
+            except KeyboardInterrupt:
+                number += 1
+        assert faults(folder) == []
+        purged(folder)
+        assert found(folder) == ()
+    assert number > 15
+
+
+def dying(patched: pytest.MonkeyPatch, number: int) -> None:
+    calls: list[str] = []
+    for name in ("unlink", "rmdir", "rename"):
+        real = getattr(Path, name)
+
+        def call(
+            path: Path, *arguments: object, real: Callable[..., object] = real, **options: object
+        ) -> object:
+            if path.parent.name == "evidence" or "evidence" in path.parts:
+                calls.append(path.name)
+                if len(calls) > number:
+                    raise KeyboardInterrupt
+            return real(path, *arguments, **options)
+
+        patched.setattr(Path, name, call)
+
+
+def test_records_that_are_being_written_show_no_contradiction(tmp_path: Path) -> None:
+    ended, seen = Event(), 0
+    folder = tmp_path / "state"
+    StateDirectory.open(folder)
+
+    def write() -> None:
+        try:
+            applied(folder, times=6)
+        finally:
+            ended.set()
+
+    writer = Thread(target=write)
+    writer.start()
+    while not ended.is_set():
+        assert faults(folder) == []
+        seen += 1
+    writer.join()
+    assert seen > 3
+    assert found(folder) == ()
+
+
+def test_an_answer_that_was_lost_is_unfinished_and_then_resumed(tmp_path: Path) -> None:
+    mock = MockTraining.generate(users=4, courses=1)
+    mock.faults.add("drop", operation="ResetCourseProgress", when="after")
+    with httpx.Client(transport=mock.transport()) as http:
+        client = TrainingClient(
+            mock.token("admin"),
+            http_client=http,
+            base_url="https://mock.test",
+            state_dir=tmp_path / "s",
+            pace=False,
+        )
+        plan: ResetPlan = client.resets.plan_everyone([*mock.world.main.courses])
+        with pytest.raises(OutcomeUnknownError):
+            client.resets.apply(plan, confirm=plan.phrase, reason="test")
+        assert faults(tmp_path / "s") == []
+        assert "Resume it" in notes(tmp_path / "s")[0]
+        client.resets.resume(plan, confirm=plan.phrase)
+    assert found(tmp_path / "s") == ()
