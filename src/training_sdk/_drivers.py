@@ -155,6 +155,8 @@ def _build(http: Any, connection: Connection, request: Request, token: str) -> h
         "user-agent": USER_AGENT,
         "x-request-id": request.request_id or new_request_id(),
     }
+    if request.reads:
+        headers["cache-control"] = "no-cache, no-store"
     if request.body is not None:
         headers["content-type"] = "application/json"
     named = headers.keys() - {name for name, _ in request.headers}

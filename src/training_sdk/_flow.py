@@ -73,6 +73,14 @@ class Response:
         """Whether it has the reference server's mark, which anybody can set, and not its identity."""
         return not self.is_reference and self.header(_identity.MARK) is not None
 
+    @property
+    def age(self) -> int:
+        """For how many seconds a cache on the way has kept this answer, by its ``Age``; 0 if it says nothing."""
+        said = ",".join(value for name, value in self.headers if name == "age").split(",")
+        return max(
+            (int(each) for each in map(str.strip, said) if each.isascii() and each.isdigit()), default=0
+        )
+
     def header(self, name: str) -> str | None:
         """The first value of a header, or None."""
         return next((value for key, value in self.headers if key == name), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -13,9 +14,16 @@ from training_sdk._drivers import READ_ONLY, AsyncDriver, SyncDriver
 from training_sdk._flow import Flow, Request, Response
 from training_sdk._pace import UNPACED, Pace
 from training_sdk._send import Attempt
-from training_sdk.errors import DecodingError, ReadOnlyError, TrainingError
+from training_sdk.errors import APIConnectionError, DecodingError, ReadOnlyError, TrainingError
 
 T = TypeVar("T")
+
+CACHED = (
+    "{what} was answered from a cache, which got this {age} s ago (Age: {age}), so it may be out of date. Let the "
+    "proxy between this machine and the service pass on requests to the API without caching them"
+)
+
+log = logging.getLogger("training_sdk")
 
 MOST_PAGES = 100_000
 MOST_EMPTY_PAGES = 10
@@ -32,6 +40,9 @@ class Calls:
     pace: Pace = field(default=UNPACED, repr=False, eq=False)
     token: Any = field(default=None, repr=False, eq=False)
     """Drawn for all of these calls; without one the driver draws a token for every attempt."""
+    is_fresh: bool = False
+    """Refuse what a cache answers; otherwise it is logged once."""
+    logged: set[str] = field(factory=set, repr=False, eq=False)
 
     def call(
         self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None
@@ -41,14 +52,35 @@ class Calls:
             self.refuse_to_write(f"{request.method} {request.path}")
         if self.token is not None:
             request = evolve(request, token=self.token)
+        doubt = partial(self._doubt, request)
+
+        def read(response: Response) -> T:
+            problem = doubt(response)
+            if problem is not None:
+                raise problem
+            return decode(response)
+
         return _send.call(
             request,
-            decode,
+            read,
             max_retry_seconds=self.max_retry_seconds,
             pace=self.pace,
             once=once,
-            doubt=partial(self.doubt, request),
+            doubt=doubt,
         )
+
+    def _doubt(self, request: Request, response: Response) -> TrainingError | None:
+        if response.age:
+            message = CACHED.format(what=f"{request.method} {request.path}", age=response.age)
+            if self.is_fresh:
+                return APIConnectionError(
+                    message, reason="CACHED_ANSWER", request_id=response.request_id, method=request.method,
+                    path=request.path,
+                )  # fmt: skip
+            if not self.logged:
+                self.logged.add("CACHED_ANSWER")
+                log.warning("%s", message)
+        return self.doubt(request, response)
 
     def doubt(self, request: Request, response: Response) -> TrainingError | None:
         """What is wrong with the origin of an answer; None where it is to be believed."""

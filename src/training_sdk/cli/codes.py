@@ -33,6 +33,9 @@ from training_sdk.resets.report import Outcome, ResetReport
 HARD_STOPS = ("COURSE_PROTECTED", "TOO_MANY_USERS")
 """Settings of the team, not slips of whoever types: the command is well-formed, and refused."""
 
+CACHED_ANSWER = "CACHED_ANSWER"
+"""A cache has answered in place of the service."""
+
 NO_TOKEN = "NO_TOKEN"  # noqa: S105 - a reason
 """No source of a token gave one."""
 
@@ -65,8 +68,8 @@ MEANINGS = {
     ExitCode.USAGE: "the command line, a file or a setting cannot be used; nothing was sent",
     ExitCode.NOT_CONFIRMED: "the phrase was not typed, or is not that of the plan; nothing was sent",
     ExitCode.NOTHING_SENT: "refused, and nothing was sent: the plan is stale, expired, of another server or applied "
-    "already, an approval is missing, a course is protected, the format is not proved, a clock is off, or the client "
-    "is read-only",
+    "already, an approval is missing, a course is protected, the format is not proved, a clock is off, a "
+    "cache has answered instead of the service, or the client is read-only",
     ExitCode.INCOMPLETE: "a reset was sent, and not every target is known to have been reset; or verifying it did not "
     "end with everyone verified; or the proof of the format failed",
     ExitCode.RECORDS: "evidence, journal or audit log cannot be kept, or do not verify",
@@ -98,7 +101,7 @@ def code_for(error: TrainingError) -> ExitCode:
         return ExitCode.INCOMPLETE
     if error.reason == NO_TOKEN:
         return ExitCode.DENIED
-    if error.reason in HARD_STOPS:
+    if error.reason in (*HARD_STOPS, CACHED_ANSWER):
         return ExitCode.NOTHING_SENT
     for classes, code in _BY_CLASS:
         if isinstance(error, classes):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -14,7 +13,6 @@ from attrs import frozen
 from training_sdk._flow import Flow, Moment, Now, Request, Response
 from training_sdk._identity import ONLY_MARKED
 from training_sdk._pages import Calls
-from training_sdk._send import Attempt
 from training_sdk.errors import ClockError, PlanMismatchError, TrainingError, UnconfirmedFormatError
 from training_sdk.models.users import Me
 from training_sdk.resets.plan import Origin, ResetPlan
@@ -144,23 +142,10 @@ def _doubt(here: Origin) -> str:
 class _WaryCalls(Calls):
     """Calls that believe no answer of a doubtful origin, be it a success or a refusal."""
 
-    def call(
-        self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None
-    ) -> Flow[T]:
-        """Send, and raise what ``doubt`` returns for the answer."""
-
-        def read(response: Response) -> T:
-            problem = self.doubt(request, response)
-            if problem is not None:
-                raise problem
-            return decode(response)
-
-        return Calls.call(self, request, read, once=once)
-
     @classmethod
     def of(cls, calls: Calls) -> Self:
         """The same calls, less trusting."""
-        return cls(**attrs.asdict(calls, recurse=False))
+        return cls(**{each.name: getattr(calls, each.name) for each in attrs.fields(Calls)})
 
 
 @frozen

@@ -8,6 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from training_sdk import _checks
 from training_sdk._flow import Flow
 from training_sdk._operation import Bound, D, operation
@@ -55,7 +57,7 @@ class Resets(Bound[D]):
         state_dir: str | PathLike[str] | None,
     ) -> None:
         self._driver = driver
-        self._calls = calls
+        self._calls = evolve(calls, is_fresh=True)  # everything here decides something by what it reads
         self._format = reset_format
         self._safeguards = safeguards
         self._state_dir = state_dir
