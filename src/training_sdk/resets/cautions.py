@@ -1,9 +1,10 @@
-"""What a careful admin would want to be told before resetting: look-alike titles, unpublished courses, paths."""
+"""Warnings of a plan: look-alike titles, unpublished courses, learning paths, due dates that have passed."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from difflib import SequenceMatcher
 
 from attrs import frozen
@@ -12,9 +13,10 @@ from training_sdk._compare import invisible_characters
 from training_sdk._flow import Flow
 from training_sdk._pages import Calls
 from training_sdk.errors import NotFoundError, NotSupportedError, PermissionDeniedError
-from training_sdk.models.courses import Course, CourseStatus
+from training_sdk.models.courses import Course, CourseStatus, DueBy
 from training_sdk.models.paths import LearningPathDetail
-from training_sdk.resets.wording import shown
+from training_sdk.resets.plan import PlannedReset
+from training_sdk.resets.wording import number, shown
 from training_sdk.resources.paths import all_paths, get_path
 
 ALIKE = 0.85
@@ -35,6 +37,31 @@ def about_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> tup
             )
         if alike := _alike(course, everything):
             warnings.append(f"{course.title!r} ({course.id}) looks like {named(alike)}: is it the right one?")
+    return tuple(warnings)
+
+
+def about_due_dates(
+    planned: Sequence[Course], users: Iterable[PlannedReset], now: datetime
+) -> tuple[str, ...]:
+    """Warnings about people who would be overdue as soon as they are reset: only a relative due date starts anew."""
+    kinds = {course.id: course.due_by for course in planned}
+    passed: dict[str, list[datetime]] = {course.id: [] for course in planned}
+    for user in users:
+        if user.is_target and user.due_at is not None and user.due_at < now:
+            passed[user.course_id].append(user.due_at)
+    warnings: list[str] = []
+    for course in planned:
+        dates = passed[course.id]
+        if not dates or kinds[course.id] == DueBy.RELATIVE:
+            continue
+        if kinds[course.id] == DueBy.STATIC:
+            effect = "A reset leaves a fixed due date as it is, so they are overdue at once"
+        else:
+            effect = "Unless it counts from the assignment, a reset leaves it as it is, and they are overdue at once"
+        warnings.append(
+            f"{course.title!r}: the due date of {number(len(dates), 'person', 'people')} to be reset has passed (the "
+            f"latest on {max(dates):%Y-%m-%d}). {effect}. Change the due date of the course first"
+        )
     return tuple(warnings)
 
 

@@ -214,3 +214,10 @@ def test_the_card_stands_by_itself() -> None:
     assert re.search(r"url\(|@import|javascript:", page) is None
     assert "{{ 7*7 }}" in Page(page).text
     assert "\u202e" not in page
+
+
+def test_R20_the_card_says_what_a_reset_does_to_due_dates() -> None:
+    text = Page(effect_card(some_plan(person(1, DONE)))).text
+    assert "Nothing else is touched" not in text
+    assert "A due date that counts from the assignment starts anew with the reset." in text
+    assert "people whose fixed due date has passed are overdue at once" in text

@@ -29,6 +29,7 @@ from training_sdk import (
     ProgressState,
     ResetPlan,
 )
+from training_sdk._flow import Request, Response
 from training_sdk.resets.cautions import about_courses
 from training_sdk.resets.confirming import check_confirmation
 from training_sdk.resets.people import People
@@ -347,3 +348,62 @@ def test_only_is_understood_or_refused(ask: Asker, only: object) -> None:
 def test_a_plan_says_whether_the_server_was_the_reference_server() -> None:
     assert plan_for(Organisation([row(1)], reference=False)).origin.reference_server is False
     assert json.loads(json.dumps(plan_for(Organisation([row(1)])).origin.reference_server)) is True
+
+
+class Dated(Organisation):
+    """An organisation whose course has a kind of due date."""
+
+    kind: str | None = None
+
+    def _courses(self, request: Request) -> Response:
+        course = {"id": COURSE, "title": self.title, "status": "Published"}
+        return answer(
+            {"totalCount": 1, "items": [course if self.kind is None else course | {"dueBy": self.kind}]}
+        )
+
+
+PASSED, TO_COME = "2026-02-01T00:00:00Z", "2026-04-01T00:00:00Z"
+FIXED, OTHER = (
+    "leaves a fixed due date as it is, so they are overdue at once",
+    "Unless it counts from the assignment",
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "due_at", "said"),
+    [
+        ("static", PASSED, FIXED),
+        ("relative", PASSED, None),
+        ("static", TO_COME, None),
+        ("static", "", None),
+        ("notSpecified", PASSED, OTHER),
+        ("somethingNew", PASSED, OTHER),
+        (None, PASSED, OTHER),
+    ],
+)
+def test_R20_a_due_date_that_has_passed_and_stays_is_warned_of(
+    kind: str | None, due_at: str, said: str | None
+) -> None:
+    place = Dated(
+        [
+            row(0, due_at=due_at),
+            row(1, due_at=due_at),
+            row(2, due_at=TO_COME),
+            untouched(3) | {"due_at": due_at},
+        ]
+    )
+    place.kind = kind
+    plan = make(place, None, None)
+    assert len(plan.warnings) == (said is not None)
+    if said is not None:
+        (warning,) = plan.warnings
+        assert said in warning
+        assert "the due date of 2 people to be reset has passed (the latest on 2026-02-01)" in warning
+        assert warning in str(plan)
+
+
+def test_R20_whoever_is_left_out_is_not_counted_among_the_overdue() -> None:
+    place = Dated([row(0, due_at=PASSED), row(1, completed_at="", due_at=PASSED)])
+    place.kind = "static"
+    (warning,) = make(place, None, "completed").warnings
+    assert "the due date of 1 person to be reset has passed" in warning
