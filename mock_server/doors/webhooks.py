@@ -1,7 +1,8 @@
 """The way out: webhook messages are posted to their receivers, outside the world's lock, by a thread of their own.
 
 The thread runs while there is something to send and ends by itself. Delivery is best effort: four attempts (P), and
-nothing but this machine, and not even that behind a secret, is called unless its host is allowed.
+nothing but this machine, and not even that behind a secret, is called unless its host is allowed. The address is
+checked at each attempt, because a webhook can come from a state document, or be older than the secret.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from mock_server._version import __version__
-from mock_server.rules.webhooks import SIGNATURE, body, signature
+from mock_server.refusal import RefusedError
+from mock_server.rules.webhooks import SIGNATURE, body, check_url, signature
 from mock_server.wanted import wanted, wanted_host
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 4
 MAX_KEPT = 10_000
 _TIMEOUT = 5.0
+_LONGEST_ERROR = 300
 _OK = range(200, 300)
 
 
@@ -39,7 +42,7 @@ class Delivery:
     attempt: int
     """1 to 4."""
     status: int
-    """What the receiver answered; 0 if it did not."""
+    """What the receiver answered; 0 if it did not, or was not called."""
     error: str = ""
 
     @property
@@ -124,14 +127,24 @@ class Webhooks:
 
     def _deliver(self, message: Message) -> None:
         for attempt in range(1, ATTEMPTS + 1):
-            status, error = _post(message)
+            forbidden = self._forbidden(message)
+            status, error = (0, forbidden) if forbidden else _post(message)
             made = Delivery(message.webhook.id, message.user_id, message.course_id, attempt, status, error)
             with self._changed:
                 self._kept.append(made)
-            if made.is_delivered:
+            if made.is_delivered or forbidden:
                 return
             if attempt < ATTEMPTS:
                 time.sleep(self._pause)
+
+    def _forbidden(self, message: Message) -> str:
+        """Why nothing is sent to the address of a webhook; "" if it may be called."""
+        try:
+            with self._world.lock:
+                check_url(self._world, message.webhook.url)
+        except RefusedError as refusal:
+            return f"not sent: {refusal.message}"[:_LONGEST_ERROR]
+        return ""
 
 
 def _post(message: Message) -> tuple[int, str]:
@@ -155,6 +168,6 @@ def _post(message: Message) -> tuple[int, str]:
         connection.request("POST", target, payload, headers)
         return connection.getresponse().status, ""
     except (OSError, HTTPException) as fault:
-        return 0, f"{type(fault).__name__}: {fault}"[:300]
+        return 0, f"{type(fault).__name__}: {fault}"[:_LONGEST_ERROR]
     finally:
         connection.close()

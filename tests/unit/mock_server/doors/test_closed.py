@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,10 +14,11 @@ import pytest
 
 from mock_server import MockTraining, Policy
 from mock_server.doors.edge import ServeError
-from mock_server.doors.serving import Engine
+from mock_server.doors.serving import Engine, Server
 from mock_server.world.webhooks import RESET_EVENT
 from rawhttp import connected, read_answer, request
 from unit.mock_server.core.speaker import FORKLIFT, WHO, Speaker, course_id, recorded
+from unit.mock_server.state.receiver import receiver
 
 HOOKS, SECRET = "/webhooks/v1/webhooks", "open sesame"
 LOCAL = ["http://127.0.0.1:9/", "http://localhost/", "http://[::1]/hook"]
@@ -136,3 +139,102 @@ def test_a_webhook_is_delivered_to_the_host_and_port_it_names(
     assert Speaker(mock).reset(course_id(mock), somebody, (FORKLIFT, 1)).status == 200
     assert all(each.error == "OSError: nobody there" for each in mock.webhooks.wait())
     assert set(calls) == {called}
+
+
+def reset_one(mock: MockTraining) -> str:
+    """The error of the only delivery that a reset of one learner leads to."""
+    mock.webhooks.pause(timedelta(0))
+    somebody = recorded(mock)[:1]
+    assert Speaker(mock).reset(course_id(mock), somebody, (FORKLIFT, 1)).status == 200
+    (made,) = mock.webhooks.wait()
+    assert (made.status, made.attempt) == (0, 1), "an address that is not allowed is not tried again"
+    return made.error
+
+
+def by_put(mock: MockTraining, server: Server, document: dict[str, Any]) -> None:
+    body = json.dumps(document).encode()
+    headers = (("x-training-mock-secret", SECRET), ("content-type", "application/json"))
+    with connected(server.port) as sock:
+        sock.sendall(request("PUT", "/_mock/state", headers, body))
+        assert read_answer(sock).status == 200
+
+
+def by_mark(mock: MockTraining, server: Server, document: dict[str, Any]) -> None:
+    mock.marks["then"] = document
+    with connected(server.port) as sock:
+        sock.sendall(request("POST", "/_mock/marks/then", (("x-training-mock-secret", SECRET),)))
+        assert read_answer(sock).status == 200
+
+
+WAYS: dict[str, Callable[[MockTraining, Server, dict[str, Any]], None]] = {
+    "a state document over the wire": by_put,
+    "a mark": by_mark,
+    "rollback": lambda mock, _, document: mock.rollback(document),
+    "become": lambda mock, _, document: mock.become(document),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_webhook_that_a_document_brings_into_a_closed_server_is_not_delivered(way: str) -> None:
+    with receiver() as there:
+        mock = MockTraining.demo()
+        assert hook(mock, there.url) == 200
+        document = mock.state()
+        mock.rollback(MockTraining.demo().state())
+        with mock.serve(secret=SECRET) as server:
+            WAYS[way](mock, server, document)
+            assert [each.url for each in mock.world.webhooks.values()] == [there.url]
+            error = reset_one(mock)
+            assert error.startswith("not sent: url: webhooks are delivered to nobody")
+            assert there.bodies == []
+            mock.webhooks.allow("localhost")
+            assert Speaker(mock).reset(course_id(mock), recorded(mock)[:1], (FORKLIFT, 1)).status == 200
+            assert mock.webhooks.wait()[-1].is_delivered
+        assert len(there.bodies) == 1
+
+
+def test_a_webhook_from_before_the_secret_is_not_delivered_either() -> None:
+    with receiver() as there:
+        mock = MockTraining.demo()
+        assert hook(mock, there.url) == 200
+        with mock.serve(secret=SECRET):
+            assert "not sent" in reset_one(mock)
+        assert there.bodies == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest",
+        "http://receiver.example/",
+        "file:///etc/passwd",
+        "http://user:pass@127.0.0.1:9/",
+        "http://127.0.0.1:9/ HTTP/1.1\r\nx: y",
+        "http://[::1",
+        "",
+    ],
+)
+def test_no_document_brings_an_address_that_could_not_be_asked_for(url: str) -> None:
+    mock = MockTraining.demo()
+    assert hook(mock, LOCAL[0]) == 200
+    document = mock.state()
+    document["webhooks"][0]["url"] = url
+    mock.rollback(document)
+    assert reset_one(mock).startswith("not sent: url")
+
+
+def test_an_address_that_is_closed_between_two_attempts_is_not_called_again() -> None:
+    with receiver() as there:
+        mock = MockTraining.demo()
+        there.statuses[:] = [500]
+        there.held.clear()
+        mock.webhooks.pause(timedelta(0))
+        assert hook(mock, there.url) == 200
+        assert Speaker(mock).reset(course_id(mock), recorded(mock)[:1], (FORKLIFT, 1)).status == 200
+        while not there.bodies:
+            time.sleep(0.01)
+        mock.webhooks.close()
+        there.held.set()
+        first, second = mock.webhooks.wait()
+        assert (first.status, second.attempt, second.error[:8]) == (500, 2, "not sent")
+        assert len(there.bodies) == 1
