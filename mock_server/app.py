@@ -1,7 +1,7 @@
 """``handle()``: one request in, one answer out, by the order of checks of R29; nothing else.
 
 What needs no state (path, query, body) is read before the world's lock is taken; its faults are raised in their
-turn, after the token has been checked.
+turn, after the token has been checked. Of a request whose token no world knows, query and body are not read at all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mock_server.operations.table import OPERATIONS
 from mock_server.policy import Policy
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import audit, idempotency, rate_limits
-from mock_server.rules.authentication import Actor, authenticate, find_token
+from mock_server.rules.authentication import Actor, authenticate, find_token, unauthenticated
 from mock_server.wire import answers, reading
 from mock_server.wire.fields import Params
 from mock_server.wire.message import Request, Response
@@ -58,7 +58,7 @@ def is_control(path: str) -> bool:
 
 def _served(mock: MockTraining, request: Request, request_id: str) -> Response:
     """The world's answer, or what the script of faults makes of it."""
-    incoming = _Incoming.read(request, request_id, lenient=mock.world.policy.is_lenient)
+    incoming = _Incoming.read(mock.world, request, request_id)
     struck = mock.faults.strike(incoming.operation)
     if not struck:
         return _answer(mock.world, incoming)
@@ -99,7 +99,7 @@ def _get(value: _T | RefusedError) -> _T:
 
 @frozen
 class _Incoming:
-    """What was read of a request without looking at the world; each part may be a refusal."""
+    """What was read of a request without the world's lock; each part may be a refusal."""
 
     request: Request
     request_id: str
@@ -110,10 +110,15 @@ class _Incoming:
     lenient: bool
 
     @classmethod
-    def read(cls, request: Request, request_id: str, *, lenient: bool) -> _Incoming:
-        """Find the operation, then read query and body as it takes them."""
+    def read(cls, world: World, request: Request, request_id: str) -> _Incoming:
+        """Find the operation, then read query and body as it takes them, if the token is known."""
+        authorization, lenient = request.all_headers("authorization"), world.policy.is_lenient
         route = _try(lambda: _ROUTER.find(request.method, reading.segments(request.path)))
         takes_body = not isinstance(route, RefusedError) and route[0].takes_body
+
+        if find_token(world, authorization) is None:
+            stranger = unauthenticated(authorization)
+            return cls(request, request_id, authorization, route, stranger, stranger, lenient)
 
         def body() -> object:
             if takes_body:
@@ -124,7 +129,7 @@ class _Incoming:
         return cls(
             request,
             request_id,
-            request.all_headers("authorization"),
+            authorization,
             route,
             _try(body),
             _try(lambda: reading.pairs(request.query)),

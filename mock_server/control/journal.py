@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from sys import getsizeof
 from threading import Lock
 from typing import Any, Literal, overload
 
@@ -21,10 +22,17 @@ from mock_server.wanted import wanted
 from mock_server.wire.message import Request, Response
 
 MAX_EXCHANGES = 10_000
-MAX_BYTES = 32 * 1024 * 1024
-"""Of all bodies, targets and headers together."""
+MAX_BYTES = 64 * 1024 * 1024
+"""Of memory for all bodies, targets and headers together, what Python takes for each header included.
+
+What an exchange takes beside them, about 1 kB, is bounded by MAX_EXCHANGES.
+"""
 MAX_BODY = 64 * 1024
 """Of one body; what is longer is cut, and says so. A path, a query or a header is cut there as well."""
+_MAX_METHOD = 100
+_PLACE = 8
+"""Bytes that a place in a tuple takes."""
+_EMPTY = getsizeof("")
 
 _SHOWN = 20
 
@@ -255,7 +263,8 @@ class Journal(Calls):
     def __init__(self, token_names: Callable[[], Collection[str]] = tuple) -> None:
         super().__init__()
         self._names_now = token_names
-        self._kept: deque[Exchange] = deque()
+        self._kept: deque[tuple[Exchange, int]] = deque()
+        """Exchanges with the size that was counted for each: what Python says of a text can grow later."""
         self._size = 0
         self._count = 0
         self._lock = Lock()
@@ -264,7 +273,7 @@ class Journal(Calls):
     def seen(self) -> tuple[Exchange, ...]:
         """All that are kept at this moment."""
         with self._lock:
-            return tuple(self._kept)
+            return tuple(each for each, _ in self._kept)
 
     @property
     def dropped(self) -> int:
@@ -287,7 +296,7 @@ class Journal(Calls):
             number=0,
             operation=operation_name(request.method, request.path),
             token=token,
-            method=request.method,
+            method=request.method[:_MAX_METHOD],
             path=masked(request.path, secrets)[:MAX_BODY],
             query=masked(request.query, secrets)[:MAX_BODY],
             headers=_headers(masked_headers(request.headers, secrets)),
@@ -300,13 +309,13 @@ class Journal(Calls):
             faults=response.struck,
             instead=response.instead,
         )
+        size = _size(unnumbered)
         with self._lock:
             self._count += 1
-            made = evolve(unnumbered, number=self._count)
-            self._kept.append(made)
-            self._size += _size(made)
+            self._kept.append((evolve(unnumbered, number=self._count), size))
+            self._size += size
             while len(self._kept) > MAX_EXCHANGES or self._size > MAX_BYTES:
-                self._size -= _size(self._kept.popleft())
+                self._size -= self._kept.popleft()[1]
                 self._dropped += 1
 
     def _token_names(self) -> Collection[str]:
@@ -325,9 +334,16 @@ def _sent(request: Request, response: Response) -> tuple[Literal["whole", "cut",
 
 
 def _size(exchange: Exchange) -> int:
+    """Bytes of memory that the bodies, the target and the headers of an exchange take."""
     headers = (*exchange.headers, *exchange.answer_headers)
-    texts = (exchange.path, exchange.query, *(each for header in headers for each in header))
-    return len(exchange.body.data) + len(exchange.answer.data) + sum(map(len, texts))
+    texts = (exchange.path, exchange.query)
+    bodies = len(exchange.body.data) + len(exchange.answer.data)
+    return bodies + sum(getsizeof(each) - _EMPTY for each in texts) + sum(map(_header_size, headers))
+
+
+def _header_size(header: tuple[str, str]) -> int:
+    name, value = header
+    return _PLACE + getsizeof(header) + getsizeof(name) + getsizeof(value)
 
 
 def _headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

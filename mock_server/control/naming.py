@@ -27,9 +27,22 @@ _KNOWN = {name.casefold(): name for name in _NAMES} | SHORT
 _ROUTER = Router(OPERATIONS)
 
 
-@lru_cache(maxsize=1024)
+_LONGEST_KEPT = 200
+"""Characters of what is remembered: anybody can send paths that are never sent again."""
+
+
 def operation_name(method: str, path: str) -> str:
     """The operation that a request means, "" for none."""
+    is_short = len(method) + len(path) <= _LONGEST_KEPT
+    return _remembered(method, path) if is_short else _looked_up(method, path)
+
+
+@lru_cache(maxsize=1024)
+def _remembered(method: str, path: str) -> str:
+    return _looked_up(method, path)
+
+
+def _looked_up(method: str, path: str) -> str:
     try:
         return _ROUTER.find(method, reading.segments(path))[0].name
     except RefusedError:

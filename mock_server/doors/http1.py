@@ -19,6 +19,9 @@ from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Response
 MAX_HEAD = 64 * 1024
 """Bytes of request line and headers together."""
 
+MAX_HEADERS = 100
+"""Header lines of one request; of the trailers behind a body in chunks as well."""
+
 MAX_CHUNK_LINE = 256
 """Bytes of a chunk's size line with its extensions, which are ignored."""
 

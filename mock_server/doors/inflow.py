@@ -11,6 +11,7 @@ from http import HTTPStatus
 from mock_server.doors.http1 import (
     MAX_CHUNK_LINE,
     MAX_HEAD,
+    MAX_HEADERS,
     Head,
     ProtocolError,
     parse_chunk_size,
@@ -68,6 +69,9 @@ class Inflow:
         left = MAX_HEAD
         lines: list[bytes] = []
         while line := (yield from self._line(left, too_long)):
+            # The request line is one more.
+            if len(lines) > MAX_HEADERS:
+                raise ProtocolError(f"a request may have {MAX_HEADERS} headers", status)
             lines.append(line)
             left -= len(line) + 2
         return lines

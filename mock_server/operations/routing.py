@@ -27,7 +27,7 @@ class Router:
 
     def _nearest(self, segments: Sequence[str]) -> str:
         """The operation that was most likely meant, and where the path leaves it; "" if none is near."""
-        if sum(map(len, segments)) > _LONGEST:
+        if len("/".join(segments)) > _LONGEST:
             return ""
         filled: dict[str, list[Operation]] = {}
         for entries in self._by_length.values():

@@ -13,6 +13,11 @@ from mock_server.wire.message import MAX_BODY, Request
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _VISIBLE = re.compile(r"[!-~]*")
 _JSON_TYPE = re.compile(r'application/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?', re.IGNORECASE)
+MAX_DEPTH = 64
+"""Objects and lists inside one another in a JSON document."""
+MAX_KEYS = 20_000
+"""Keys of one JSON object."""
+_MOST_SEGMENTS = 32
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -29,7 +34,12 @@ def decode(text: str, where: str) -> str:
 
 
 def segments(path: str) -> list[str]:
-    """A path's segments, each decoded by itself, so that an encoded slash never parts two."""
+    """A path's segments, each decoded by itself, so that an encoded slash never parts two.
+
+    A path of more segments than any operation has is not decoded, for it fits none in any case.
+    """
+    if path.count("/") > _MOST_SEGMENTS:
+        return path.split("/")[1:]
     return [decode(segment, "path") for segment in path.split("/")[1:]]
 
 
@@ -76,7 +86,10 @@ def _bounded(request: Request) -> None:
 
 
 def strict_json(data: bytes, where: str) -> object:
-    """Read JSON as RFC 8259 has it: UTF-8 without BOM, no repeated key, no NaN, nothing behind."""
+    """Read JSON as RFC 8259 has it: UTF-8 without BOM, no repeated key, no NaN, nothing behind, not too deep.
+
+    Takes time in proportion to the length, whatever the content.
+    """
     try:
         text = data.decode()
     except UnicodeDecodeError as fault:
@@ -91,7 +104,26 @@ def strict_json(data: bytes, where: str) -> object:
         raise invalid(f"The {where} is nested too deeply.") from None
     except ValueError as fault:
         raise invalid(f"The {where} is not JSON as it must be: {_harmless(str(fault))}.") from None
+    if _is_deep(value):
+        raise invalid(
+            f"The {where} is nested too deeply: at most {MAX_DEPTH} objects and lists in one another."
+        )
     return value
+
+
+def _is_deep(value: object) -> bool:
+    """Whether there are more than MAX_DEPTH objects and lists inside one another."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            child
+            for each in level
+            if isinstance(each, (dict, list))
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _harmless(text: str) -> str:
@@ -99,15 +131,24 @@ def _harmless(text: str) -> str:
 
 
 def _unique(items: list[tuple[str, object]]) -> dict[str, object]:
+    if len(items) > MAX_KEYS:
+        raise ValueError(f"an object has {len(items)} keys, and {MAX_KEYS} is the most")
     found = dict(items)
     if len(found) != len(items):
-        names = [name for name, _ in items]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {repeated[:100]!r} stands more than once")
+        raise ValueError(f"the key {_first_repeated(items)[:100]!r} stands more than once")
     for name, value in items:
         _unicode(name)
         _unicode(value)
     return found
+
+
+def _first_repeated(items: list[tuple[str, object]]) -> str:
+    seen: set[str] = set()
+    for name, _ in items:
+        if name in seen:
+            return name
+        seen.add(name)
+    raise LookupError("no key stands more than once")
 
 
 def _unicode(value: object) -> None:

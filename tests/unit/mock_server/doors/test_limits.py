@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mock_server.doors.edge import Limits
+from mock_server.doors.http1 import MAX_HEADERS
 from mock_server.doors.serving import Engine, Server, serve
 from mock_server.doors.stdlib import StdlibServer
 from mock_server.doors.uvicorn import UvicornServer
@@ -184,3 +185,19 @@ def accepted_by(server: Server) -> list[Any]:
         return [each.transport.get_extra_info("socket") for each in protocols]
     assert isinstance(running, StdlibServer)
     return [each._socket for each in running._connections]
+
+
+def test_a_request_has_at_most_so_many_headers_and_trailers(engine: Engine) -> None:
+    few, many = MAX_HEADERS - 1, MAX_HEADERS
+    chunks = (("transfer-encoding", "chunked"),)
+    with serve(Hello(), engine=engine) as server:
+        for number, status in ((few, 200), (many, 431)):
+            with connected(server.port) as sock:
+                # The helper adds a Host header, which is one of them.
+                sock.sendall(request("GET", "/", tuple((f"h{each}", "") for each in range(number))))
+                assert read_answer(sock).status == status
+        for number, status in ((MAX_HEADERS, 200), (MAX_HEADERS + 2, 431)):
+            trailers = b"".join(b"t%d: \r\n" % each for each in range(number))
+            with connected(server.port) as sock:
+                sock.sendall(request("POST", "/", chunks) + b"0\r\n" + trailers + b"\r\n")
+                assert read_answer(sock).status == status
