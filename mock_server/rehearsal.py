@@ -20,6 +20,9 @@ from mock_server.world.ledger import AuditEntry
 URL_VARIABLE, TOKEN_VARIABLE = "SAFETYCULTURE_BASE_URL", "SAFETYCULTURE_API_TOKEN"
 RECORDS_VARIABLE = "TRAINING_SDK_STATE_DIR"
 """Where a script keeps journals, evidence and audit log: what was only rehearsed must not stand among what was done."""
+ONLY_URL_VARIABLE = "SAFETYCULTURE_ONLY_BASE_URL"
+"""The one address to which clients of the SDK may send: a slip in the script must not reach a live service."""
+PROFILE_VARIABLE, NO_PROFILE = "TRAINING_SDK_PROFILE", "none"
 _NO_PROXY = ("NO_PROXY", "no_proxy")
 _SHOWN, _TITLES = 40, 3
 
@@ -42,6 +45,8 @@ def run(mock: MockTraining, command: Sequence[str], token: TokenName) -> Ending:
         spared = ",".join(dict.fromkeys(filter(None, (*map(os.environ.get, _NO_PROXY), server.host))))
         own = {
             URL_VARIABLE: server.url,
+            ONLY_URL_VARIABLE: server.url,
+            PROFILE_VARIABLE: NO_PROFILE,
             TOKEN_VARIABLE: mock.token(token),
             RECORDS_VARIABLE: records,
             **dict.fromkeys(_NO_PROXY, spared),

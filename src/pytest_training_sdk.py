@@ -42,7 +42,8 @@ MARKERS = (
     ' operation="ListCourses", times=2. Several add up.',
 )
 
-_BASE_URL = "https://api.safetyculture.io"
+_BASE_URL = os.environ.get("SAFETYCULTURE_ONLY_BASE_URL") or "https://api.safetyculture.io"
+"""Any will do, for no client of a fixture sends over a network."""
 _TOKEN = "SAFETYCULTURE_API_TOKEN"  # noqa: S105 - the name of a variable
 _RECORDS = "TRAINING_SDK_STATE_DIR"
 _OPTION = "--training-base-url"

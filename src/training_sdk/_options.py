@@ -13,6 +13,7 @@ from training_sdk._budget import Budget
 from training_sdk._drivers import Connection
 from training_sdk._pace import Limits, Pace
 from training_sdk._pages import Calls
+from training_sdk._urls import BaseUrl
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.safeguards import Safeguards
@@ -21,6 +22,7 @@ DEFAULT_TIMEOUT = 30.0
 DEFAULT_MAX_RETRY_SECONDS = 90.0
 ENVIRONMENT = "SAFETYCULTURE_API_TOKEN"
 BASE_URL_VARIABLE = "SAFETYCULTURE_BASE_URL"
+ONLY_BASE_URL_VARIABLE = "SAFETYCULTURE_ONLY_BASE_URL"
 READ_ONLY_VARIABLE = "SAFETYCULTURE_READ_ONLY"
 
 
@@ -64,7 +66,7 @@ def options_of(
     state_dir: str | os.PathLike[str] | None,
 ) -> Options:
     """What these arguments and the environment amount to. Raises InvalidArgumentError."""
-    address = _urls.parse_base_url(
+    address = allowed_address(
         _base_url(base_url), allow_insecure_http=_checks.yes_or_no(allow_insecure_http, "allow_insecure_http")
     )
     return Options(
@@ -97,6 +99,26 @@ def _base_url(base_url: str | None) -> str:
             f"{BASE_URL_VARIABLE} is set but empty; unset it to reach {_urls.LIVE}, or give it the address you mean"
         )
     return named or _urls.LIVE
+
+
+def allowed_address(text: str, *, allow_insecure_http: bool) -> BaseUrl:
+    """Check a base URL. Raises InvalidArgumentError, also if the environment allows another service only."""
+    address = _urls.parse_base_url(text, allow_insecure_http=allow_insecure_http)
+    only = os.environ.get(ONLY_BASE_URL_VARIABLE)
+    if only is None:
+        return address
+    if not only.strip():
+        raise InvalidArgumentError(
+            f"{ONLY_BASE_URL_VARIABLE} is set but empty; unset it, or give it the one address that is allowed"
+        )
+    allowed = _urls.parse_base_url(only, allow_insecure_http=True)
+    if _urls.service_of(address) != _urls.service_of(allowed):
+        raise InvalidArgumentError(
+            f"base_url {str(address)!r} is not allowed: {ONLY_BASE_URL_VARIABLE} allows {str(allowed)!r} only, as a "
+            "rehearsal does. Nothing was sent. Name no other address there, or unset the variable for real work",
+            reason="OTHER_SERVICE",
+        )
+    return address
 
 
 def read_only_by_environment() -> bool:

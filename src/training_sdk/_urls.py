@@ -21,6 +21,7 @@ _RESET_MARK = "courseprogress/v1/reset"
 
 LONGEST_ADDRESS = 16_000
 
+_AFTER_PATH = re.compile(r"([?#]).*", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 
 
@@ -70,17 +71,22 @@ def parse_base_url(text: str, *, allow_insecure_http: bool) -> BaseUrl:
     """Check a base URL. Raises InvalidArgumentError with the remedy."""
     parts = _split(text)
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise InvalidArgumentError(f"base_url {text!r} is not an http(s) address; write it like {LIVE!r}")
+        raise InvalidArgumentError(
+            f"base_url {without_secrets(text)!r} is not an http(s) address; write it like {LIVE!r}"
+        )
     if parts.username is not None or parts.query or parts.fragment or _CONTROL.search(text) or "\\" in text:
         raise InvalidArgumentError(
             "base_url takes scheme, host, port and path only: no user, query or fragment"
         )
     prefix = parts.path.rstrip("/")
     if _has_dot_segment(prefix) or "//" in prefix or "%" in prefix:
-        raise InvalidArgumentError(f"the path of base_url {text!r} must be plain: no '.', '..', '//' or '%'")
+        raise InvalidArgumentError(
+            f"the path of base_url {without_secrets(text)!r} must be plain: no '.', '..', '//' or '%'"
+        )
     if parts.scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
         raise InvalidArgumentError(
-            f"base_url {text!r} would send the token unencrypted; use https, or say allow_insecure_http=True"
+            f"base_url {without_secrets(text)!r} would send the token unencrypted; use https, or say "
+            "allow_insecure_http=True"
         )
     return BaseUrl(f"{parts.scheme}://{parts.netloc.lower()}", quote(prefix, safe="/~-._"))
 
@@ -92,8 +98,27 @@ def _split(text: str) -> SplitResult:
     except (ValueError, AttributeError, TypeError):
         port_is_fit = False
     if not port_is_fit:
-        raise InvalidArgumentError(f"base_url {text!r} is not an address; write it like {LIVE!r}")
+        raise InvalidArgumentError(
+            f"base_url {without_secrets(text)!r} is not an address; write it like {LIVE!r}"
+        )
     return parts
+
+
+def without_secrets(text: object) -> object:
+    """The address for an error message: without user, password, query and fragment, whatever form it has."""
+    if not isinstance(text, str):
+        return text
+    plain = _AFTER_PATH.sub(r"\1***", text.rpartition("@")[2])
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text)
+    return f"{scheme[0] if scheme else ''}***@{plain}" if "@" in text else plain
+
+
+def service_of(base_url: BaseUrl) -> tuple[str, str, int | None, str]:
+    """What an address leads to, for comparing: scheme, host, port and path. The vendor's hosts lead to one service."""
+    parts = urlsplit(base_url.origin)
+    host = (parts.hostname or "").rstrip(".")
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, VENDOR_HOSTS[0] if host in VENDOR_HOSTS else host, port, base_url.prefix
 
 
 def is_loopback(host: str) -> bool:

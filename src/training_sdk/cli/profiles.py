@@ -16,6 +16,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from training_sdk import _urls
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.resets.safeguards import Safeguards
 
@@ -26,6 +27,9 @@ PATIENCE = 60.0
 """Seconds that a token command may take; it may ask for a passphrase."""
 LARGEST = 1024 * 1024
 HOLDS_TOKEN = "It may hold a token: if somebody else may have read it, renew the token"  # noqa: S105 - a message
+
+NO_PROFILE = "none"
+"""The name that stands for no profile at all: the environment alone."""
 
 SOURCES = ("token", "token_command", "token_file", "token_env")
 _TEXTS = ("base_url", "token", "token_file", "token_env", "state_dir", "four_eyes", "allowed_signers")
@@ -71,6 +75,23 @@ class Profile:
         return found
 
     @property
+    def has_token_source(self) -> bool:
+        """Whether it says itself where the token comes from; else that is the environment."""
+        return any(getattr(self, name) for name in SOURCES)
+
+    def check_service(self, address: str | None, what: str) -> None:
+        """Raise InvalidArgumentError if an address from elsewhere leads away from where the profile's token goes."""
+        own = self.base_url or _urls.LIVE
+        if not address or not self.has_token_source or _service(address) == _service(own):
+            return
+        raise InvalidArgumentError(
+            f"{what} is {_urls.without_secrets(address)}, but the token of profile {self.name!r} is for "
+            f"{_urls.without_secrets(own)}. Nothing was sent. Leave one of them out: to work without a profile, pass "
+            f"--profile {NO_PROFILE} or set {NAME_VARIABLE}={NO_PROFILE}",
+            reason="SERVICE_MISMATCH",
+        )
+
+    @property
     def safeguards(self) -> Safeguards:
         """The hard stops."""
         return Safeguards(
@@ -79,6 +100,10 @@ class Profile:
             four_eyes=self.four_eyes,
             allowed_signers=self.allowed_signers,
         )
+
+
+def _service(address: str) -> object:
+    return _urls.service_of(_urls.parse_base_url(address, allow_insecure_http=True))
 
 
 def default_path() -> Path:
@@ -91,9 +116,13 @@ def default_path() -> Path:
 def find_profile(name: str | None, path: str | None) -> Profile:
     """The profile of that name, or the file's default, or an empty one where there is no file and no name.
 
+    The name ``none`` gives an empty one, and no file is read.
+
     Raises InvalidArgumentError for a file that others may read, and for whatever cannot be meant.
     """
     chosen = name or os.environ.get(NAME_VARIABLE) or None
+    if chosen == NO_PROFILE:
+        return Profile()
     named_file = path or os.environ.get(FILE_VARIABLE) or None
     file = Path(named_file).expanduser() if named_file else default_path()
     if not named_file and not file.exists():
@@ -113,6 +142,8 @@ def _chosen(document: Mapping[str, Any], name: str | None, file: Path) -> Profil
     ):
         what = f"{unknown[0]!r} is unknown there" if unknown else "profiles must be tables"
         raise InvalidArgumentError(f"{file}: {what}. It holds 'default' and tables such as [profiles.acme]")
+    if NO_PROFILE in profiles:
+        raise InvalidArgumentError(f"{file}: {NO_PROFILE!r} means no profile; give the profile another name")
     wanted = name or document.get("default")
     if wanted is None:
         if not profiles:

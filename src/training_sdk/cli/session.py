@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Self
 import click
 from attrs import define, field
 
-from training_sdk._options import DEFAULT_MAX_RETRY_SECONDS
+from training_sdk._options import BASE_URL_VARIABLE, DEFAULT_MAX_RETRY_SECONDS
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.output import Output
 from training_sdk.cli.profiles import Profile, find_profile
@@ -46,14 +47,10 @@ class Session:
         ``max_retry`` is for how many seconds it tries again, unless --max-retry says otherwise.
         """
         profile = self.profile
-        if self.base_url and profile.base_url and self.base_url != profile.base_url:
-            raise InvalidArgumentError(
-                f"--base-url {self.base_url} is not the address of profile {profile.name!r}: its token would go "
-                "elsewhere. Leave one of them out"
-            )
+        address = self._address()  # before a token is asked for
         client = TrainingClient(
             profile.find_token(),
-            base_url=self.base_url or profile.base_url,
+            base_url=address,
             allow_insecure_http=profile.allow_insecure_http,
             read_only=profile.read_only or not may_write,
             safeguards=profile.safeguards,
@@ -62,6 +59,16 @@ class Session:
         )
         self._clients.append(client)
         return client
+
+    def _address(self) -> str | None:
+        """Where to send. Raises InvalidArgumentError if that is not where the profile's token belongs."""
+        profile, environment = self.profile, os.environ.get(BASE_URL_VARIABLE)
+        profile.check_service(self.base_url, "--base-url")
+        profile.check_service(environment, BASE_URL_VARIABLE)
+        if profile.has_token_source:
+            return self.base_url or profile.base_url
+        # The token is the environment's, so it goes where the environment says.
+        return self.base_url or environment or profile.base_url
 
     @property
     def state_dir(self) -> Path | None:
@@ -88,7 +95,7 @@ class Session:
 
 
 _OPTIONS = (
-    click.option("--profile", metavar="NAME", help="The profile to use."),
+    click.option("--profile", metavar="NAME", help="The profile to use; none for no profile."),
     click.option("--profiles", metavar="FILE", help="The file of profiles."),
     click.option("--base-url", metavar="URL", help="The server, where no profile names it."),
     click.option(

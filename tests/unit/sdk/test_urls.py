@@ -244,3 +244,33 @@ def test_next_pages_with_and_without_the_prefix(base: BaseUrl, next_page: str, e
 def test_next_pages_that_lead_elsewhere_are_not_followed(base: BaseUrl, next_page: str) -> None:
     with pytest.raises(DecodingError, match="not followed"):
         base.next_target(next_page, FEED)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://ann:hunter2@api.example.test",
+        "https://ann:hunter2@api.example.test/a//b",
+        "http://ann:hunter2@api.example.test",
+        "ftp://ann:hunter2@api.example.test",
+        "ann:hunter2@api.example.test",
+        "//ann:hunter2@api.example.test",
+        "https:ann:hunter2@api.example.test",
+        "https://ann:hunt@er2@api.example.test",
+        "https://ann:hunter2@api.example.test:port",
+        "https://ann:hun/ter2@api.example.test",
+        "https://ann:hun#ter2@api.example.test",
+        "https://ann:hunter2@[::1",
+        "https://hunter2@api.example.test",
+        "ftp://api.example.test/?key=hunter2",
+        "api.example.test#hunter2",
+        "https://api.example.test:port/?key=hunter2",
+        "http://api.example.test/%2e?key=hunter2",
+    ],
+)
+def test_no_error_about_an_address_shows_user_password_or_query(text: str) -> None:
+    for insecure in (False, True):
+        with pytest.raises(InvalidArgumentError) as refused:
+            parse_base_url(text, allow_insecure_http=insecure)
+        for secret in ("hunter2", "hunt", "er2", "ann", "key="):
+            assert secret not in str(refused.value)

@@ -21,7 +21,7 @@ from training_sdk._flow import (
     TransportError,
     UnsentError,
 )
-from training_sdk._options import read_only_by_environment
+from training_sdk._options import allowed_address, read_only_by_environment
 from training_sdk.testing.contract.outcome import (
     BrokenRuleError,
     CannotRunError,
@@ -160,7 +160,7 @@ class Wire:
 
         InvalidArgumentError for an address that is none.
         """
-        address = _urls.parse_base_url(base_url, allow_insecure_http=allow_insecure_http)
+        address = allowed_address(base_url, allow_insecure_http=allow_insecure_http)
         # Each request names its own token, so the connection's is never sent.
         may_only_read = read_only or read_only_by_environment()
         connection = Connection(address, "none", timeout, read_only=may_only_read)

@@ -199,7 +199,7 @@ def test_a_token_of_a_profile_goes_to_no_other_address(run: Run, tmp_path: Path)
     elsewhere = ("--profile", "a", "--profiles", str(profiles), "--base-url", "http://127.0.0.1:1")
     code, said = run("courses", *elsewhere)
     assert code == ExitCode.USAGE
-    assert "elsewhere" in said["error"]["message"]
+    assert "the token of profile 'a' is for https://api.example.org" in said["error"]["message"]
 
 
 def test_who_is_named_in_a_file_and_by_option_is_one_person(run: Run, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,6 +111,56 @@ def test_whatever_cannot_be_meant_is_refused_by_name(tmp_path: Path, text: str, 
 
 def test_every_key_is_a_field_of_the_profile() -> None:
     assert {*KEYS} == {one.name for one in Profile.__attrs_attrs__} - {"name"}
+
+
+def test_none_is_no_profile_and_reads_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = written(tmp_path, "[profiles.a\n", 0o644)
+    assert find_profile("none", broken) == Profile()
+    monkeypatch.setenv("TRAINING_SDK_PROFILES", broken)
+    monkeypatch.setenv("TRAINING_SDK_PROFILE", "none")
+    assert find_profile(None, None) == Profile()
+    taken = written(tmp_path, "default = 'none'\n[profiles.none]\n")
+    taken_by_default = pytest.raises(InvalidArgumentError, match="give the profile another name")
+    monkeypatch.delenv("TRAINING_SDK_PROFILE")
+    with taken_by_default:
+        find_profile(None, taken)
+
+
+LIVE = ("https://api.safetyculture.io", "https://API.safetyculture.com:443/", "https://api.mitti.com")
+
+
+@pytest.mark.parametrize("own", [None, *LIVE])
+@pytest.mark.parametrize("other", LIVE)
+def test_the_vendors_hosts_are_one_service(own: str | None, other: str) -> None:
+    Profile(name="a", base_url=own, token=TOKEN).check_service(other, "--base-url")
+
+
+@pytest.mark.parametrize("own", [None, "https://api.mitti.com", "http://127.0.0.1:8765"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        "http://127.0.0.1:8766",
+        "http://api.safetyculture.io",
+        "https://api.safetyculture.io:8443",
+        "https://api.safetyculture.io/proxy",
+        "https://api.safetyculture.io.example.org",
+        "https://user:secret@api.example.org",
+    ],
+)
+@pytest.mark.parametrize("source", [{"token": TOKEN}, {"token_command": ("pass",)}, {"token_env": "MINE"}])
+def test_the_token_of_a_profile_is_for_its_own_service(own: str | None, other: str, source: Any) -> None:
+    profile = Profile(name="a", base_url=own, **source)
+    with pytest.raises(InvalidArgumentError) as refused:
+        profile.check_service(other, "SAFETYCULTURE_BASE_URL")
+    assert "secret" not in str(refused.value)
+    if "@" not in other:
+        assert refused.value.reason == "SERVICE_MISMATCH"
+        for remedy in ("--profile none", "TRAINING_SDK_PROFILE=none", "Nothing was sent"):
+            assert remedy in refused.value.message
+
+
+def test_a_profile_without_a_token_source_disagrees_with_nothing() -> None:
+    Profile(name="a", base_url=LIVE[0], max_users=5).check_service("http://127.0.0.1:1", "--base-url")
 
 
 def test_several_profiles_need_a_choice(tmp_path: Path) -> None:
