@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
 from attrs import frozen
 
+from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import Session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError
@@ -18,6 +19,7 @@ from training_sdk.resets.identity import service_time
 from training_sdk.resets.overlapping import resets_begun
 from training_sdk.resets.plan import Origin
 from training_sdk.resets.reportfile import last_resets
+from training_sdk.resets.wording import number
 
 Dated: TypeAlias = tuple[str, str, datetime]
 """Course id, user id, and when."""
@@ -25,11 +27,11 @@ Dated: TypeAlias = tuple[str, str, datetime]
 
 @frozen
 class Past:
-    """Resets and completions of one organisation; ``unread`` names the packs that could not be read."""
+    """Resets and completions of one organisation, and warnings about what could not be read of them."""
 
     resets: tuple[Dated, ...] = ()
     completions: tuple[Dated, ...] = ()
-    unread: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def time_at(client: TrainingClient) -> datetime:
@@ -55,11 +57,19 @@ def past_of(session: Session, client: TrainingClient) -> Past:
         try:
             completions += _completions(folder, origin)
         except EvidenceError as error:
-            unread.append(
-                f"the evidence pack {folder.name} cannot be read ({error.message}), so people whose completion only it "
-                "shows may be counted as not due"
-            )
-    return Past(tuple((*key, when) for key, when in resets.items()), tuple(completions), tuple(unread))
+            unread.append(in_commands(error.message))
+    return Past(
+        tuple((*key, when) for key, when in resets.items()), tuple(completions), tuple(_about_unread(unread))
+    )
+
+
+def _about_unread(reasons: Sequence[str]) -> Iterator[str]:
+    """One warning, however many packs there are: sealed ones come by the hundred."""
+    if reasons:
+        yield (
+            f"{number(len(reasons), 'evidence pack')} cannot be read, so people whose earlier completion nothing else "
+            f"shows may be counted as not due. The first: {reasons[0]}"
+        )
 
 
 def _packs(state: StateDirectory) -> tuple[Path, ...]:

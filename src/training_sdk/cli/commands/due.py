@@ -122,7 +122,7 @@ def due(
         made.save(save)
         write_card(card, made, client=client)
     plan = None if made is None else of_plan(made, str(save))
-    session.out.document({"due": of_due(found, today), "plan": plan, "warnings": list(past.unread)})
+    session.out.document({"due": of_due(found, today), "plan": plan, "warnings": list(past.warnings)})
     session.out.say(found)
     _note(session, found, past, today)
     if made is not None:
@@ -138,13 +138,13 @@ def due(
 
 def _note(session: Session, found: Due, past: Past, today: date) -> None:
     """Say what a list cannot show, and what it is not for."""
-    for unread in past.unread:
-        session.out.note(f"Warning: {unread}")
+    for warning in past.warnings:
+        session.out.note(f"Warning: {warning}")
     if found.on > today:
         session.out.note(f"This list is for {found.on}, and today is {today}: it is for looking only.")
     if found.lapsed:
         many = number(len(found.lapsed), "person has", "people have")
-        session.out.note(f"{many} lapsed, and no valid completion until they train.")
+        session.out.note(f"{many} lapsed: no valid completion until they train.")
 
 
 def _refuse_unknown_holds(hold: Path | None, unknown: Sequence[Held]) -> None:

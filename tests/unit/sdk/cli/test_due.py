@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -185,5 +188,40 @@ def test_a_pack_that_cannot_be_read_is_warned_of_and_hides_nobody_else(run: Run,
     rows.write_bytes(rows.read_bytes()[:-10])
     code, document, said = run(*DUE)
     assert (code, counts(document)["lapsed"]) == (ExitCode.LAPSED, people)
-    assert rows.parent.name in document["warnings"][0]
-    assert "Warning: the evidence pack" in said
+    (warning,) = document["warnings"]
+    assert warning.startswith("1 evidence pack cannot be read")
+    assert rows.parent.name in warning
+    assert "Warning: 1 evidence pack cannot be read" in said
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_people_whose_answer_was_lost_are_known_to_have_been_sent(
+    run: Run, mock: MockTraining, when: str
+) -> None:
+    _, document, _ = run(*DUE, "--save", "plan.json")
+    people = len(document["due"]["due"])
+    mock.faults.add("drop", operation="reset", when=when)
+    confirmed = ("--reason", "renewal", "--confirm", document["plan"]["phrase"])
+    assert run("apply", "plan.json", *confirmed)[0] == ExitCode.INCOMPLETE
+    seen = counts(run(*DUE)[1])
+    # Without effect they are still complete, and somebody has to resume; nobody is planned a second time.
+    assert seen["lapsed" if when == "after" else "already_reset"] == people
+    assert seen["due"] == 0
+
+
+def test_people_who_were_killed_half_way_through_a_reset_have_lapsed(
+    run: Run, mock: MockTraining, tmp_path: Path
+) -> None:
+    _, document, _ = run(*DUE, "--save", "plan.json")
+    people = len(document["due"]["due"])
+    mock.faults.add("drip", operation="reset", seconds=20)  # between the pieces of the answer
+    apply = ["apply", "plan.json", "--reason", "renewal", "--confirm", document["plan"]["phrase"]]
+    with subprocess.Popen([sys.executable, "-m", "training_sdk.cli", *apply], cwd=tmp_path) as process:
+        while not [one for one in mock.audit if one.outcome == "done"]:
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+    assert not [*(tmp_path / "state" / "plans").glob("*/report.json")]
+    document = run(*DUE)[1]
+    assert (counts(document)["lapsed"], counts(document)["due"]) == (people, 0)
+    assert {one["lapsed_days"] for one in document["due"]["lapsed"]} <= {0, 1}
