@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import stat
 import sys
 import threading
 import warnings
@@ -33,6 +34,7 @@ from mock_server.world.exporter_rows import ExporterCsvError
 
 _USAGE_ERROR = 2
 _OPEN_FILES = 65_536
+_LARGEST_SECRET = 64 * 1024
 _INTERRUPTED = 130
 # Windows delivers no signal to a thread that waits without end.
 _LOOK_UP = 0.5
@@ -265,11 +267,17 @@ def _secret(path: Path | None) -> str | None:
     if path is None:
         return os.environ.get(SECRET_VARIABLE)
     try:
-        if os.name == "posix" and path.stat().st_mode & 0o077:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            mode = os.fstat(descriptor).st_mode
+            content = file.read(_LARGEST_SECRET) if stat.S_ISREG(mode) else b""
+        if not stat.S_ISREG(mode):
+            raise _UsageError(f"the secret file {path} cannot be read: it is not a regular file")
+        if os.name == "posix" and mode & 0o077:
             raise _UsageError(
                 f"others can read {path} or write to it, and it holds a secret: chmod 600 {path}"
             )
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
+        return content.decode("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise _UsageError(f"the secret file {path} cannot be read: {reason}") from None

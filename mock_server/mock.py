@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 TokenName = Literal["admin", "manager", "teamlead", "learner", "outsider", "revoked", "resetter", "expired"]
 
+LARGEST_STATE = 1024**3
+
 
 class MockTraining:
     """A world behind the vendor's wire. Any number live side by side; every method is safe across threads."""
@@ -134,7 +136,11 @@ class MockTraining:
         if not isinstance(document, Mapping):
             wanted_path("document", document, "a state document, or the path of a file that holds one")
             try:
-                document = json.loads(Path(document).read_text(encoding="utf-8"))
+                with Path(document).open("rb") as file:
+                    content = file.read(LARGEST_STATE + 1)
+                if len(content) > LARGEST_STATE:
+                    raise StateError(f"{document} is larger than {LARGEST_STATE // 1024**2} MiB")
+                document = json.loads(content.decode("utf-8"))
             except ValueError as fault:
                 raise StateError(f"{document} is not JSON: {fault}") from None
         read = state.read(_document("document", document) if isinstance(document, Mapping) else document)

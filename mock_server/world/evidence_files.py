@@ -125,6 +125,8 @@ class PackFiles:
 
 
 def _read(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise _wrong(path, "is not a regular file; name the folder of an evidence pack")
     try:
         return path.read_bytes()
     except OSError as error:

@@ -9,6 +9,7 @@ certificates. The tokens belong to staff who are in no row and assigned to nothi
 from __future__ import annotations
 
 import codecs
+import errno
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -16,6 +17,7 @@ from itertools import groupby
 from operator import attrgetter
 from os import PathLike, fspath
 from pathlib import Path
+from typing import IO
 
 from mock_server.world import times
 from mock_server.world.builder import OrganisationBuilder, WorldBuilder, first_lessons_done
@@ -33,6 +35,9 @@ _OTHER_ENCODINGS = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
+
+MOST_BYTES = 2 * 1024**3
+LONGEST_LINE = 1024 * 1024
 
 COMPLETED_ONLY = (
     "everybody in {source} is completed, so it is not the whole organisation: people who are in progress or have not "
@@ -53,12 +58,24 @@ def build_exporter_csv(path: str | PathLike[str], *, now: datetime | None = None
     source = fspath(path)
     try:
         with Path(source).open("rb") as file:
-            rows = parse(_decoded(file, source), source)
+            rows = parse(_decoded(_bounded(file), source), source)
     except OSError as error:
         raise ExporterCsvError(source, (Problem(0, "", f"cannot be read: {error.strerror}"),)) from None
     if rows and all(row.completed_at for row in rows):
         warnings.warn(COMPLETED_ONLY.format(source=source), CompletedOnlyWarning, stacklevel=3)
     return build_rows(rows, now=now)
+
+
+def _bounded(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file that may be a pipe or a device without end. Raises OSError beyond the bounds."""
+    left = MOST_BYTES
+    while line := file.readline(LONGEST_LINE + 1):
+        left -= len(line)
+        if left < 0:
+            raise OSError(errno.EFBIG, f"it is larger than {MOST_BYTES // 1024**2} MiB")
+        if len(line) > LONGEST_LINE:
+            raise OSError(errno.EFBIG, f"it has a line of more than {LONGEST_LINE // 1024} KiB")
+        yield line
 
 
 def _decoded(lines: Iterable[bytes], source: str) -> Iterator[str]:

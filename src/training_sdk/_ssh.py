@@ -23,6 +23,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from training_sdk.errors import ApprovalError
+from training_sdk.records import disk
 
 LONGEST_CHECK = 20.0
 LONGEST_SIGNING = 60.0
@@ -48,15 +49,10 @@ class Signers:
     def read(cls, path: Path) -> Signers:
         """Raise ApprovalError if the file is missing, no plain file, too large, or writable by everybody."""
         try:
-            # Not to wait for a writer if it is a pipe.
-            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-            with os.fdopen(descriptor, "rb") as file:
-                mode = os.fstat(file.fileno()).st_mode
-                content = file.read(LARGEST_SIGNERS + 1) if stat.S_ISREG(mode) else b""
-        except (OSError, ValueError) as error:
+            content, status = disk.read_regular(path, LARGEST_SIGNERS)
+            mode = status.st_mode
+        except (OSError, ValueError, TypeError) as error:
             raise _signers_problem(path, getattr(error, "strerror", None) or str(error)) from None
-        if not stat.S_ISREG(mode):
-            raise _signers_problem(path, "it is no plain file")
         if os.name == "posix" and mode & stat.S_IWOTH:
             raise _signers_problem(
                 path, "everybody on this machine may write to it, so it proves nothing; chmod o-w"
@@ -78,6 +74,10 @@ def sign(message: bytes, key: Path, *, namespace: str, interactive: bool) -> str
     ``interactive`` lets ssh-keygen ask for a passphrase or a touch on this terminal; without it, it asks nobody.
     """
     path = _absolute(key)
+    if Path(path).exists() and not Path(path).is_file():
+        raise ApprovalError(
+            f"the key {path!r} cannot be used: it is not a regular file", reason="SIGNING_FAILED"
+        )
     with _Bench() as bench:
         text = bench.put("message", message)
         arguments = ["-Y", "sign", "-f", path, "-n", namespace, text]

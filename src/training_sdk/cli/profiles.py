@@ -18,6 +18,7 @@ from attrs import field, frozen
 
 from training_sdk import _urls
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.records import disk
 from training_sdk.resets.safeguards import Safeguards
 
 FILE_VARIABLE = "TRAINING_SDK_PROFILES"
@@ -213,12 +214,14 @@ def private_bytes(path: Path, what: str, why: str) -> bytes:
     ``why`` says in the error what others could do with it, and what to do if somebody else may have read it.
     """
     try:
-        with path.open("rb") as file:
-            if sys.platform != "win32":
-                _refuse_open_to_others(os.fstat(file.fileno()), path, what, why)
-            return file.read(LARGEST)
+        content, status = disk.read_regular(path, LARGEST)
     except OSError as error:
         raise InvalidArgumentError(f"{what} {path} cannot be read: {error.strerror}") from error
+    if sys.platform != "win32":
+        _refuse_open_to_others(status, path, what, why)
+    if len(content) > LARGEST:
+        raise InvalidArgumentError(f"{what} {path} is larger than {LARGEST} bytes")
+    return content
 
 
 def _refuse_open_to_others(found: os.stat_result, path: Path, what: str, why: str) -> None:

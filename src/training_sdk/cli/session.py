@@ -14,6 +14,7 @@ from attrs import define, field
 
 from training_sdk._options import BASE_URL_VARIABLE, DEFAULT_MAX_RETRY_SECONDS
 from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.files import is_pipe
 from training_sdk.cli.output import Output
 from training_sdk.cli.profiles import Profile, find_profile
 from training_sdk.client import TrainingClient
@@ -122,7 +123,7 @@ def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., Exit
     ) -> ExitCode:
         named = click.get_current_context().find_object(Named)
         if named is not None and isinstance(given.get("plan"), Path):
-            named.plan = given["plan"]
+            named.plan = None if is_pipe(given["plan"]) else given["plan"]
         with Session(
             Output(as_json), find_profile(profile, profiles), base_url, state_dir, max_retry
         ) as session:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +16,13 @@ from training_sdk.errors import InvalidArgumentError, RecordsUnwritableError
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+_READING = (
+    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+)
+PATIENCE_FOR_WRITER = 5.0
+"""Seconds until a pipe that nobody writes into is given up."""
+_PIECE = 1024 * 1024
+"""Bytes read from an input file at once."""
 _ALWAYS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -31,6 +41,57 @@ def writing(path: Path) -> Iterator[None]:
 def open_private(path: Path, flags: int) -> int:
     """A file descriptor; a file that this makes is 0600 at once. A symbolic link is not followed (POSIX)."""
     return os.open(path, flags | _ALWAYS, PRIVATE_FILE)
+
+
+def read_input(path: str | os.PathLike[str], most: int) -> bytes:
+    """The content of an input file, opened once; a pipe such as ``<(…)`` is one, if somebody writes into it.
+
+    More than ``most`` bytes come back from a larger one, and never many more.
+
+    Raises OSError, and ValueError for what cannot be a path.
+    """
+    descriptor = os.open(path, _READING)
+    try:
+        is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+        parts = [_first_part(descriptor)] if is_pipe else []
+        if sys.platform != "win32":
+            os.set_blocking(descriptor, True)
+        left = most + 1 - sum(map(len, parts))
+        while left > 0 and (part := os.read(descriptor, min(left, _PIECE))):
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def _first_part(pipe: int) -> bytes:
+    """What a pipe holds so far; empty once a writer is there that has written nothing yet."""
+    deadline = time.monotonic() + PATIENCE_FOR_WRITER
+    while time.monotonic() < deadline:
+        try:
+            if part := os.read(pipe, _PIECE):
+                return part
+        except BlockingIOError:
+            return b""
+        time.sleep(0.02)  # nobody has opened it for writing
+    raise OSError(errno.EPIPE, f"it is a pipe into which nobody has written for {PATIENCE_FOR_WRITER:g} s")
+
+
+def read_regular(path: str | os.PathLike[str], most: int) -> tuple[bytes, os.stat_result]:
+    """The content of a file that is relied on, as ``read_input`` gives it, and the status of that very file.
+
+    Raises OSError, at once, for a pipe or a device: what one reads is gone for the next, and another may be fed.
+    """
+    descriptor = os.open(path, _READING)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(most + 1), status
+    finally:
+        os.close(descriptor)
 
 
 def make_folder(path: Path) -> Path:

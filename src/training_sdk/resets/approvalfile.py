@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 from datetime import UTC, datetime
 from os import PathLike
 from typing import NoReturn
@@ -34,11 +32,7 @@ def dumps(approval: Approval) -> bytes:
 def load(path: str | PathLike[str]) -> Approval:
     """Read an approval back."""
     try:
-        # Not to wait for a writer if it is a pipe.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            plain = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            content = file.read(LARGEST + 1) if plain else b""
+        content = disk.read_input(path, LARGEST)
     except (OSError, ValueError) as error:
         raise ApprovalError(
             f"the approval {str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}",

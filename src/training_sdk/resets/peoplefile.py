@@ -7,13 +7,13 @@ import io
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from attrs import define, field, frozen
 
 from training_sdk import _checks
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.records import disk
 from training_sdk.resets.people import Kind, Named, Source, checked
 
 WAYS: tuple[Kind, ...] = ("user_id", "email", "external_id")
@@ -178,18 +178,30 @@ def _content(source: Source) -> str | bytes:
             "a path or an open file is needed; for text that you have, use io.StringIO"
         )
     if hasattr(source, "read"):
-        content: Any = source.read(MOST_BYTES + 1)
+        content = _read_open(source)
     else:
         try:
-            with Path(source).open("rb") as file:
-                content = file.read(MOST_BYTES + 1)
+            content = disk.read_input(source, MOST_BYTES)
         except (OSError, ValueError, TypeError) as fault:
             raise InvalidArgumentError(f"it cannot be read: {fault}") from None
     if len(content) > MOST_BYTES:
         raise InvalidArgumentError(f"it is larger than {MOST_BYTES // 1024 // 1024} MiB; split it")
-    if not isinstance(content, str | bytes):
-        raise InvalidArgumentError(f"it gives {type(content).__name__}, neither text nor bytes")
     return content
+
+
+def _read_open(source: Any) -> str | bytes:
+    """What an open file holds from where it stands: an unbuffered one, or a pipe, gives it in several parts."""
+    parts: list[Any] = []
+    left = MOST_BYTES + 1
+    while left > 0:
+        part = source.read(left)
+        if not isinstance(part, str | bytes) or (parts and type(part) is not type(parts[0])):
+            raise InvalidArgumentError(f"it gives {type(part).__name__}, neither text nor bytes")
+        if not part:
+            break
+        parts.append(part)
+        left -= len(part)
+    return parts[0][:0].join(parts) if parts else ""
 
 
 def _text(content: str | bytes) -> str:

@@ -30,10 +30,10 @@ def dumps(plan: ResetPlan) -> bytes:
 def load(path: str | PathLike[str]) -> ResetPlan:
     """Read a plan back, whole and unchanged."""
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except OSError as error:
-        raise InvalidArgumentError(f"the plan {Path(path)} cannot be read: {error.strerror}") from error
+        content = disk.read_input(path, LARGEST)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InvalidArgumentError(f"the plan {Path(path)} cannot be read: {why}") from error
     return loads(content, str(Path(path)))
 
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from training_sdk import (
 )
 from training_sdk._pages import Calls
 from training_sdk._urls import BaseUrl
+from training_sdk.records import disk
 from training_sdk.resets import approvalfile
 from training_sdk.resets.approval import Approver
 from training_sdk.resets.four_eyes import NAMESPACE, SKEW, approve, require_approval
@@ -714,7 +716,18 @@ def test_what_is_no_approval_is_not_loaded(
         Approval.load(path)
 
 
-def test_what_is_no_file_is_not_loaded(tmp_path: Path, refused: Callable[[str], Any]) -> None:
+def test_an_approval_in_a_pipe_is_read_once(signed: Approval, tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with ThreadPoolExecutor() as pool:
+        pool.submit(path.write_bytes, approvalfile.dumps(signed))
+        assert Approval.load(path) == signed
+
+
+def test_what_is_no_file_is_not_loaded(
+    tmp_path: Path, refused: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "PATIENCE_FOR_WRITER", 0.1)
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "missing", tmp_path, tmp_path / "pipe", Path("nul\0l")):
         with refused("APPROVAL_UNREADABLE"):

@@ -8,9 +8,10 @@ import click
 
 from training_sdk.cli.commands.planning import FILE
 from training_sdk.cli.confirming import confirmed
-from training_sdk.cli.files import refuse_existing
+from training_sdk.cli.files import is_pipe, refuse_existing
 from training_sdk.cli.output import is_terminal
 from training_sdk.cli.session import Session, with_session
+from training_sdk.errors import InvalidArgumentError
 from training_sdk.resets.plan import ResetPlan
 
 
@@ -31,6 +32,8 @@ def sign(session: Session, plan: Path, key: Path | None, confirm: str | None, sa
     """
     import sys
 
+    if save is None and is_pipe(plan):
+        raise InvalidArgumentError(f"{plan} is a pipe, so say with --save where the approval goes")
     loaded = ResetPlan.load(plan)
     target = save or plan.with_suffix(".approval.json")
     refuse_existing(target, "an approval")

@@ -16,7 +16,7 @@ from training_sdk._compare import widely
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE, KEEP, options, write_card
 from training_sdk.cli.documents import of_due, of_plan
-from training_sdk.cli.files import refuse_existing
+from training_sdk.cli.files import read_lines, refuse_existing
 from training_sdk.cli.naming import a_moment, course_ids
 from training_sdk.cli.past import Past, past_of, time_at
 from training_sdk.cli.session import Session, with_session
@@ -165,11 +165,7 @@ def read_hold(path: Path) -> tuple[str, ...]:
 
     Raises InvalidArgumentError for a file that holds nobody: it would hold nobody back.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InvalidArgumentError(f"the hold list {path} cannot be read: {reason}") from None
+    lines = read_lines(path, "the hold list")
     entries = tuple(entry for line in lines if (entry := _COMMENT.sub("", line).strip()))
     if not entries:
         raise InvalidArgumentError(f"the hold list {path} holds nobody; leave --hold out if that is meant")
@@ -232,9 +228,8 @@ def _fixed(text: str) -> FixedDate:
 def _dates(path: Path) -> dict[str, date]:
     """The dates of a CSV file, by user id."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.DictReader(read_lines(path, "the file of dates")))
+    except csv.Error as error:
         raise InvalidArgumentError(f"{path} cannot be read: {error}") from None
     dates: dict[str, date] = {}
     for line, row in enumerate(rows, 2):

@@ -17,8 +17,10 @@ from attrs import field, frozen
 
 from training_sdk import _checks
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.records import disk
 
 NAMES = ("admin", "manager", "teamlead", "learner", "outsider", "revoked", "expired", "resetter")
+LARGEST = 1024 * 1024
 ENVIRONMENT = "SAFETYCULTURE_API_TOKEN"
 
 
@@ -39,7 +41,7 @@ def from_environment() -> Given | None:
 def read(path: str | os.PathLike[str]) -> Given:
     """What a JSON or TOML file names. InvalidArgumentError, naming the remedy, for one that cannot be used."""
     file = Path(path)
-    data = _parsed(file)
+    data, mode = _parsed(file)
     tokens, course = data.get("tokens"), data.get("course", "")
     kinds = list(tokens) if isinstance(tokens, dict) else []
     unknown = [*(data.keys() - {"tokens", "course"}), *(each for each in kinds if each not in NAMES)]
@@ -48,24 +50,28 @@ def read(path: str | os.PathLike[str]) -> Given:
             f"{file} must hold tokens, with an admin and any of {', '.join(NAMES[1:])}, and may hold a course, its id"
             + (f"; not {', '.join(map(repr, unknown))}" if unknown else "")
         )
-    return Given({name: _token(file, name, value) for name, value in tokens.items()}, course)
+    return Given({name: _token(file, mode, name, value) for name, value in tokens.items()}, course)
 
 
-def _parsed(file: Path) -> dict[str, Any]:
+def _parsed(file: Path) -> tuple[dict[str, Any], int]:
+    """What a file holds, and its mode; a pipe is refused, for it may hold tokens that others feed."""
     try:
-        text = file.read_text(encoding="utf-8")
+        content, status = disk.read_regular(file, LARGEST)
+        if len(content) > LARGEST:
+            raise ValueError(f"it is larger than {LARGEST} bytes")
+        text = content.decode("utf-8")
         data = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
     except (OSError, ValueError) as error:
         raise InvalidArgumentError(f"{file} cannot be read as JSON or TOML: {error}") from None
     if not isinstance(data, dict):
         raise InvalidArgumentError(f"{file} must hold an object with tokens")
-    return data
+    return data, status.st_mode
 
 
-def _token(file: Path, name: str, value: object) -> str:
+def _token(file: Path, mode: int, name: str, value: object) -> str:
     if isinstance(value, str) and value.startswith("$"):
         return _checks.token(os.environ.get(value[1:]) or _missing(name, value[1:]))
-    if os.name == "posix" and stat.S_IMODE(file.stat().st_mode) & 0o077:
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
         raise InvalidArgumentError(f"{file} holds tokens, and others can read it: chmod 600 {file}")
     return _checks.token(value)
 

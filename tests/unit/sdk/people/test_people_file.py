@@ -248,3 +248,15 @@ def test_a_frame_that_names_nobody_is_refused(frame: Any) -> None:
 def test_what_is_no_frame_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="data frame is needed"):
         People.from_frame(wrong)
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_source_that_gives_its_content_in_parts_is_read_to_its_end(size: int, as_text: bool) -> None:
+    """R05: an unbuffered file, or a pipe, gives no more at once than it has; nobody in it is left out."""
+    text = "email\na@x.example\nb@x.example\n"
+    whole: Any = io.StringIO(text) if as_text else io.BytesIO(text.encode())
+
+    parts = mock.Mock(spec=["read"])
+    parts.read = lambda most: whole.read(min(most, size))
+    assert [one.value for one in People.from_csv(parts).entries] == ["a@x.example", "b@x.example"]
