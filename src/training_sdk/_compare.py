@@ -5,11 +5,9 @@ from __future__ import annotations
 from string import ascii_lowercase, ascii_uppercase
 from unicodedata import category, name, normalize
 
+from training_sdk._visible import is_drawn, is_seen
+
 _ASCII_CASE = str.maketrans(ascii_uppercase, ascii_lowercase)
-_BLANK = frozenset(
-    map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0xFE00, 0xFE10)))
-) | frozenset(map(chr, (*range(0x180B, 0x1810), *range(0xE0100, 0xE01F0))))
-"""Characters that fonts draw as nothing, though their category is one of letters, marks or symbols."""
 
 
 def mailbox(address: str) -> str:
@@ -61,10 +59,20 @@ def code_point(letter: str) -> str:
 
 
 def is_invisible(letter: str) -> bool:
-    """Whether nobody can see it, or tell it from a space."""
-    return letter != " " and (letter in _BLANK or category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs"))
+    """Whether nobody can see a character by itself, or tell it from a space."""
+    return letter != " " and (category(letter) == "Zs" or not is_drawn(letter))
 
 
 def invisible_characters(text: str) -> str:
     """The invisible characters of a text, each once, by number and name; empty if there are none."""
     return ", ".join(code_point(one) for one in dict.fromkeys(text) if is_invisible(one))
+
+
+def hidden_characters(text: str) -> str:
+    """As ``invisible_characters``, without those that hold an emoji or a script together where they are."""
+    hidden = dict.fromkeys(
+        letter
+        for place, letter in enumerate(text)
+        if is_invisible(letter) and (category(letter) in ("Cc", "Zs") or not is_seen(text, place, letter))
+    )
+    return ", ".join(map(code_point, hidden))

@@ -51,15 +51,21 @@ def _line(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        letter if _is_seen(text, place, letter) else _escaped(letter) for place, letter in enumerate(text)
+        letter if is_seen(text, place, letter) else _escaped(letter) for place, letter in enumerate(text)
     )
 
 
-def _is_seen(text: str, place: int, letter: str) -> bool:
+def is_seen(text: str, place: int, letter: str) -> bool:
+    """Whether the character at a place of a text can be seen there; a joiner is if it joins something."""
     if letter in _JOINERS:
         after = text[place + 1 : place + 2]
         return after == _KEYCAP or (place > 0 and _is_joined(text[place - 1]) and not _hides(letter, after))
-    if letter == "\t" or _SHOWN_FORMATS.match(letter):
+    return letter == "\t" or is_drawn(letter)
+
+
+def is_drawn(letter: str) -> bool:
+    """Whether a character has a shape, or a width, of its own."""
+    if _SHOWN_FORMATS.match(letter):
         return True
     return unicodedata.category(letter) not in _CATEGORIES and not _NOT_DRAWN.match(letter)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -17,7 +18,7 @@ from mock_server import MockTraining
 from mock_server.doors.serving import serve
 from mock_server.mock import TokenName
 from mock_server.wire.message import Request, Response
-from training_sdk.testing.contract import main
+from training_sdk.testing.contract import command, main
 
 PATIENCE = 120
 """Seconds after which a hanging process is given up; nothing waits for it when all is well."""
@@ -190,6 +191,16 @@ def test_nothing_is_reset_unless_the_title_is_typed(
     assert "Type the title of the course" in said
     assert "were not allowed" in said
     assert mock.diff(before) == ()
+
+
+@pytest.mark.parametrize(
+    ("typed", "allowed"), [(b"stra\xffe\n", False), ("Stra\u00dfe \u00fcben \n".encode(), True), (b"", False)]
+)
+def test_the_title_is_compared_composed_and_bytes_that_are_no_text_allow_nothing(
+    monkeypatch: pytest.MonkeyPatch, typed: bytes, *, allowed: bool
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed), encoding="utf-8"))
+    assert command._typed("Stra\u00dfe u\u0308ben") is allowed
 
 
 def test_a_token_may_stand_in_the_environment(

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 
 from attrs import frozen
 
-from training_sdk._compare import invisible_characters
+from training_sdk._compare import hidden_characters
 from training_sdk._flow import Flow
 from training_sdk._pages import Calls
 from training_sdk.errors import NotFoundError, NotSupportedError, PermissionDeniedError
@@ -29,7 +29,7 @@ def about_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> tup
     everything = [(course, _plain(course.title)) for course in catalogue]
     warnings: list[str] = []
     for course in planned:
-        if hidden := invisible_characters(course.title):
+        if hidden := hidden_characters(course.title):
             warnings.append(f"the title of {course.title!r} ({course.id}) contains {hidden}")
         if course.status != CourseStatus.PUBLISHED:
             warnings.append(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from attrs import Attribute, field, frozen
 
 from training_sdk import _checks
+from training_sdk._compare import widely
 from training_sdk.errors import InvalidArgumentError
 
 FourEyes = Literal["signed", "procedural"]
@@ -50,11 +51,12 @@ def _four_eyes(_: object, __: object, value: object) -> None:
 class Safeguards:
     """Hard stops for planning and applying resets; each is off, or as wide as said, unless set.
 
-    ``protected_courses`` are ids that no plan may hold. ``max_users`` bounds the different people of one plan.
-    ``plan_lifetime`` is how long a plan may be applied (24 h), ``evidence_lifetime`` how old evidence may be when a
-    request is sent (4 h). ``four_eyes`` demands the approval of a second user: ``"signed"`` with an SSH key that
-    ``allowed_signers`` lists, or ``"procedural"``, which proves only that two tokens took part. ``seal`` encrypts the
-    evidence: it gets the bytes of each file and returns those to be kept; if it fails, nothing is sent.
+    ``protected_courses`` are ids that no plan may hold, compared without regard to letter case and white space
+    around. ``max_users`` bounds the different people of one plan. ``plan_lifetime`` is how long a plan may be applied
+    (24 h), ``evidence_lifetime`` how old evidence may be when a request is sent (4 h). ``four_eyes`` demands the
+    approval of a second user: ``"signed"`` with an SSH key that ``allowed_signers`` lists, or ``"procedural"``, which
+    proves only that two tokens took part. ``seal`` encrypts the evidence: it gets the bytes of each file and returns
+    those to be kept; if it fails, nothing is sent.
     """
 
     protected_courses: frozenset[str] = field(default=frozenset(), converter=_ids)
@@ -73,7 +75,7 @@ class Safeguards:
 
     def check_course(self, course_id: str) -> None:
         """Raise InvalidArgumentError if a course is protected."""
-        if course_id in self.protected_courses:
+        if widely(course_id) in map(widely, self.protected_courses):
             raise InvalidArgumentError(
                 f"course {course_id!r} is protected (protected_courses): nothing in it is reset with this client. "
                 "Nothing was sent",

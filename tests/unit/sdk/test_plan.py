@@ -163,6 +163,8 @@ def test_an_invisible_character_in_a_title_is_warned_of_by_number_and_name() -> 
     about = partial(about_courses, catalogue=[])
     plain = Course(id="c", title="Gabelstapler f\u00fcr Anf\u00e4nger", status=CourseStatus.PUBLISHED)
     assert about([plain]) == ()
+    for emoji in ("\u26a0\ufe0f", "\U0001f469\u200d\U0001f527"):
+        assert about([attrs.evolve(plain, title=f"{emoji} Wartung")]) == ()
     for hidden, said in (
         ("\u200b", "U+200B (ZERO WIDTH SPACE, invisible)"),
         ("\u3164", "U+3164 (HANGUL FILLER, invisible)"),

@@ -276,6 +276,14 @@ def test_a_plan_itemises_what_goes() -> None:
 # --- hard stops -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("listed", [SECOND.upper(), f" {SECOND} ", f"{SECOND.title()}"])
+def test_a_protected_course_is_protected_however_its_id_is_spelt(listed: str) -> None:
+    guarded = Safeguards(protected_courses=[listed])
+    with pytest.raises(InvalidArgumentError, match="protected"):
+        plan_of(campus(), [SECOND], safeguards=guarded)
+    assert plan_of(campus(), [FIRST], safeguards=guarded).courses
+
+
 def test_a_protected_course_is_neither_planned_nor_applied(ask: Asker) -> None:
     place = campus(paths={"p1": [SECOND]})
     guarded = Safeguards(protected_courses=[SECOND])
