@@ -47,6 +47,8 @@ def _line() -> str:
         return sys.stdin.readline()
     except UnicodeDecodeError as error:
         return bytes(error.object).decode(error.encoding, "surrogateescape")
+    except OSError:  # the terminal has gone, and nobody can confirm
+        return ""
 
 
 def _hint(typed: str, phrase: str, what: str) -> str:

@@ -603,6 +603,16 @@ def test_one_that_hangs_is_stopped_with_all_it_started(
     os.close(listening)
 
 
+def test_a_key_in_a_pipe_or_a_device_is_refused_at_once(
+    tmp_path: Path, refused: Callable[[str], Any]
+) -> None:
+    os.mkfifo(tmp_path / "key", 0o600)
+    for key in (tmp_path / "key", Path("/dev/null"), tmp_path):
+        with pytest.raises(ApprovalError, match="not a regular file") as caught:
+            approved(PLAN, key)
+        assert caught.value.reason == "SIGNING_FAILED"
+
+
 def test_one_that_says_yes_without_a_signature_is_not_believed(
     tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[[str], Any]
 ) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import pickle
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from unicodedata import normalize
+from unittest import mock
 
 import click
 import pytest
@@ -103,6 +105,18 @@ def test_any_other_phrase_is_refused_with_a_hint(typed: str, hint: str) -> None:
 def test_no_other_text_confirms(text: str) -> None:
     with pytest.raises(ConfirmationError):
         confirmed(output()[0], PHRASE, text)
+
+
+@pytest.mark.parametrize("problem", [OSError(errno.EIO, "gone"), None])
+def test_a_terminal_that_goes_away_confirms_nothing(
+    monkeypatch: pytest.MonkeyPatch, problem: OSError | None
+) -> None:
+    terminal = mock.Mock(closed=False, **{"isatty.return_value": True, "readline.return_value": ""})
+    terminal.readline.side_effect = problem
+    monkeypatch.setattr("sys.stdin", terminal)
+    with pytest.raises(ConfirmationError, match="nothing was sent"):
+        confirmed(Output(False, io.StringIO(), terminal), PHRASE, None)
+    assert terminal.readline.call_count == 1
 
 
 TITLES = st.text(st.sampled_from('aA u\u0308\u00fce\u0301"\u201c\u201dx\u200d\u212b'), max_size=8)
