@@ -37,6 +37,8 @@ def all_commands() -> Iterator[tuple[str, click.Command]]:
     for name in COMMANDS:
         command = program.get_command(context, name)
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield name, command
             yield from ((f"{name} {each}", one) for each, one in command.commands.items())
         elif command is not None:
             yield name, command

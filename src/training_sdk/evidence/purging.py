@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -162,6 +162,10 @@ def _packs(root: Path) -> Iterator[_Found]:
     """The packs in a folder; whatever does not begin as packs do is none."""
     with disk.writing(root):
         folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
+    yield from _packs_among(folders)
+
+
+def _packs_among(folders: Iterable[Path]) -> Iterator[_Found]:
     for folder in folders:
         if (folder / MANIFEST).is_file():
             yield _whole(folder)
@@ -200,6 +204,12 @@ def _unfinished(folder: Path) -> _Found:
             "deleted. Look at it and move it away",
             reason="EVIDENCE_CHANGED",
         ) from error
+
+
+def plan_of_pack(folder: Path) -> str:
+    """The digest of the plan of a pack, also of an unfinished one; empty where the folder holds none."""
+    found = next(_packs_among([folder]), None)
+    return "" if found is None else found.plan_digest
 
 
 def _name(folder: Path) -> str:

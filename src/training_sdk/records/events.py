@@ -135,6 +135,8 @@ class Closed:
 
     at: datetime
     counts: Mapping[str, int]
+    reason: str | None = None
+    """Why a person closed it before its end; None where it came to its end."""
 
 
 Event: TypeAlias = (

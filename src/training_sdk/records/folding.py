@@ -144,7 +144,9 @@ class JournalState:
             case ReadBack():
                 self._read_back(event)
             case Closed():
-                _refuse_unless(not self.to_read_back, "people are unknown: it cannot be closed")
+                by_hand = event.reason is not None
+                known = all(by_hand and chunk.fate is ChunkFate.READ_BACK for chunk in self.to_read_back)
+                _refuse_unless(known, "people are unknown: it cannot be closed")
                 self.closed = event
             case _:
                 self._go_on(event)

@@ -13,6 +13,7 @@ from attrs import define, frozen
 
 from training_sdk import _codec
 from training_sdk.errors import DecodingError, RecordsError
+from training_sdk.records.audit import AuditLog
 from training_sdk.records.chain import RESERVED, START, Head, check, head_of, seal
 from training_sdk.records.events import (
     Answered,
@@ -37,6 +38,8 @@ from training_sdk.records.lines import Lines, damaged
 from training_sdk.records.state import StateDirectory
 
 FILE = "journal.jsonl"
+CLOSED = "plan closed"
+"""The event in the audit log of a plan that a person closed."""
 KINDS: Mapping[str, type[Event]] = {
     "opened": Opened,
     "resumed": Resumed,
@@ -84,9 +87,14 @@ class JournalCopy:
 
 
 def is_closed(state: StateDirectory, digest: str) -> bool:
-    """Whether applying a plan has come to its end, so that its evidence may go when its time has passed."""
-    folder = state.path / "plans" / digest
-    return folder.is_dir() and any(isinstance(event, Closed) for event in read_journal(folder))
+    """Whether applying a plan has come to its end, so that its evidence may go when its time has passed.
+
+    A plan without a journal is closed by a line in the audit log.
+    """
+    events = read_journal(state.path / "plans" / digest)
+    if events:
+        return any(isinstance(event, Closed) for event in events)
+    return any(entry["event"] == CLOSED for entry in AuditLog(state.audit).entries(plan_digest=digest))
 
 
 @define

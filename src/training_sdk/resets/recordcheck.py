@@ -198,17 +198,16 @@ class _Comparison:
                 )
 
     def _closed(self, digest: str, closed: Closed, ends: Sequence[Entry]) -> Iterator[RecordFinding]:
-        by_hand = any(
-            entry.get("plan_digest") == digest and entry.get("event") == CLOSED_EVENT
-            for entry in self.reading.after
-        )
+        by_hand = [entry for entry in self.reading.after if entry.get("event") == CLOSED_EVENT]
         same = any(
-            entry["event"] == ENDED_EVENT
+            entry["event"] == (ENDED_EVENT if closed.reason is None else CLOSED_EVENT)
+            and entry.get("plan_digest") == digest
+            and entry.get("reason") == (closed.reason or entry.get("reason"))
             and at(entry) == closed.at
             and entry.get("outcomes") == dict(closed.counts)
-            for entry in ends
+            for entry in (*ends, *by_hand)
         )
-        if not same and not by_hand:
+        if not same:
             yield _fault(
                 f"the journal of plan {_name(digest)} is closed, and the audit log has no end with the same outcomes",
                 digest,

@@ -307,6 +307,11 @@ def _named(pack: Pack) -> dict[str, str]:
 
 def refuse_second_time(state: JournalState, plan: ResetPlan, *, resuming: bool) -> None:
     """Raise unless a plan may be applied, or resumed, that stands in the journal as this."""
+    if state.closed is not None and state.closed.reason is not None:
+        raise AlreadyAppliedError(
+            f"this plan (#{plan.short_digest}) was closed by hand on {state.closed.at:%Y-%m-%d %H:%M} UTC, and cannot "
+            "be applied or resumed any more. Nothing was sent. Plan again"
+        )
     if state.closed is not None:
         raise AlreadyAppliedError(
             f"this plan (#{plan.short_digest}) was applied on {state.closed.at:%Y-%m-%d %H:%M} UTC, and a plan is "

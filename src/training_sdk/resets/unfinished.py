@@ -12,7 +12,7 @@ from training_sdk.errors import RecordsDamagedError
 from training_sdk.models.keys import Key
 from training_sdk.records import locks
 from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
-from training_sdk.records.journal import FILE, JournalCopy, read_journal
+from training_sdk.records.journal import FILE, Journal, JournalCopy, read_journal
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import pending, reportfile
 from training_sdk.resets.flights import Flights, until
@@ -107,8 +107,12 @@ def find_begun(state: StateDirectory, digest: str) -> Path | None:
 def report_in(state: StateDirectory, folder: Path, now: datetime) -> tuple[ResetReport, Unfinished | None]:
     """The report in the folder of a plan that has begun; before its end, what the journal says in its place.
 
-    A report that was written before the last step would not be up to date.
+    A report that was written before the last step would not be up to date. So with a plan that was closed by hand.
     """
+    journal = JournalCopy.read(folder)
+    closed = journal.state().closed
+    if closed is not None and closed.reason is not None:
+        return report_of(state, folder, journal, now), None
     unfinished = read_unfinished(state, folder, now)
     return (reportfile.load(folder) if unfinished is None else unfinished.report), unfinished
 
@@ -122,10 +126,7 @@ def read_unfinished(state: StateDirectory, folder: Path, now: datetime) -> Unfin
     found = journal.state()
     if found.opened is None or found.closed is not None:
         return None
-    plan = reportfile.load_plan(folder)
-    order = as_begun(Order(plan, ResetFormat()), found)
-    packs = [str(state.path / "evidence" / kept.pack) for kept in found.packs]
-    report = account_of(order, _applied_by(journal.events), journal, packs, now).report(_last(journal.events))
+    report = report_of(state, folder, journal, now)
     unknown = [user.key for user in report.users if user.outcome is Outcome.UNKNOWN]
     is_live = not found.opened.reference_server
     return Unfinished(
@@ -137,9 +138,20 @@ def read_unfinished(state: StateDirectory, folder: Path, now: datetime) -> Unfin
         left=sum(user.code is Code.NOT_SENT for user in report.users),
         under_way=locks.holder_of(folder / FILE),
         settled_at=Flights.of(journal.events, found).settled_at(*unknown) if is_live else None,
-        is_proof=pending.is_pending(state, plan.digest),
-        has_expired=now > plan.expires_at,
+        is_proof=pending.is_pending(state, report.plan.digest),
+        has_expired=now > report.plan.expires_at,
     )
+
+
+def report_of(
+    state: StateDirectory, folder: Path, journal: Journal | JournalCopy, now: datetime
+) -> ResetReport:
+    """The report of an application that has begun, as its journal has it; it ends with the last step."""
+    found = journal.state()
+    order = as_begun(Order(reportfile.load_plan(folder), ResetFormat()), found)
+    packs = [str(state.path / "evidence" / kept.pack) for kept in found.packs]
+    account = account_of(order, _applied_by(journal.events), journal, packs, now)
+    return account.report(_last(journal.events))
 
 
 def _applied_by(events: Sequence[Event]) -> str:

@@ -9,13 +9,15 @@ from typing import Any, TypeVar
 import click
 
 from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.documents import of_plan
+from training_sdk.cli.documents import of_plan, plain
 from training_sdk.cli.files import refuse_existing, write_new
-from training_sdk.cli.naming import a_moment, course_ids, people_from, where_from
+from training_sdk.cli.naming import a_moment, course_ids, no_secret, people_from, where_from
 from training_sdk.cli.output import Output
 from training_sdk.cli.session import Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, PermissionDeniedError
+from training_sdk.resets.closing import close_plan, find_digest
+from training_sdk.resets.digests import short, typed
 from training_sdk.resets.people import People
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.wording import number
@@ -58,6 +60,13 @@ KEEP = (
     click.option("--card", type=FILE, metavar="CARD.html", help="Write the effect card, to be signed off."),
 )
 
+WHY = (
+    click.option(
+        "--reason", required=True, metavar="TEXT", callback=no_secret, help="Why, for the audit log."
+    ),
+    click.option("--ticket", metavar="TEXT", callback=no_secret, help="Where it was decided."),
+)
+
 
 def options(*groups: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
     """Several options at once, in the order in which --help is to show them."""
@@ -70,7 +79,7 @@ def options(*groups: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
     return decorate
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--course", "courses", multiple=True, metavar="ID|TITLE", help="A course; repeatable.")
 @click.option(
     "--path", "paths", multiple=True, metavar="ID", help="The courses of a learning path; repeatable."
@@ -86,6 +95,10 @@ def plan(session: Session, **given: Any) -> ExitCode | None:
 
     Somebody has to be named, or --everyone said: naming nobody never means everyone.
     """
+    if (command := click.get_current_context().invoked_subcommand) is not None:
+        if any(given.values()):
+            raise InvalidArgumentError(f"options come after the command: training-sdk plan {command} …")
+        return None
     if given.pop("people_template"):
         session.out.document({"template": People.csv_template()})
         if not session.out.json:
@@ -96,6 +109,25 @@ def plan(session: Session, **given: Any) -> ExitCode | None:
     made = _make(session, **given)
     keep(session, made, given["save"], given["card"])
     return None
+
+
+@plan.command()
+@click.argument("named", metavar="PLAN.json|DIGEST")
+@options(WHY)
+@with_session
+def close(session: Session, named: str, reason: str, ticket: str | None) -> None:
+    """Close a plan whose reset never happened or cannot go on, so that its evidence can be purged. Needs no server.
+
+    It cannot be applied or resumed any more. A plan that may have reset somebody is refused: resume it first.
+    """
+    state = session.state()
+    beginning = None if Path(named).exists() else typed(named)
+    digest = ResetPlan.load(named).digest if beginning is None else find_digest(state, beginning)
+    closed = close_plan(state, digest, reason=reason, ticket=ticket)
+    session.out.document({"closed": plain(closed)})
+    how = ", ".join(f"{count} {standing}" for standing, count in closed.standings.items())
+    session.out.say(f"Plan #{short(digest)} is closed: {how or 'nothing was sent'}.")
+    session.out.note(f"{number(len(closed.packs), 'pack')} of it can be purged when their time has passed.")
 
 
 def _check(out: Output, file: Path) -> ExitCode:

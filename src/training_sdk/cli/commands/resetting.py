@@ -14,11 +14,10 @@ import click
 from attrs import define
 
 from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.commands.planning import FILE, options
+from training_sdk.cli.commands.planning import FILE, WHY, options
 from training_sdk.cli.commands.reporting import digest_typed
 from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import of_report
-from training_sdk.cli.naming import no_secret
 from training_sdk.cli.output import Output, is_terminal
 from training_sdk.cli.remedies import resume_command
 from training_sdk.cli.session import Session, with_session
@@ -63,12 +62,6 @@ def hours(value: str) -> tuple[time, time]:
 
 CONFIRM = (
     click.option("--confirm", metavar="PHRASE", help="The phrase of the plan; asked for on a terminal."),
-)
-WHY = (
-    click.option(
-        "--reason", required=True, metavar="TEXT", callback=no_secret, help="Why, for the audit log."
-    ),
-    click.option("--ticket", metavar="TEXT", callback=no_secret, help="Where it was decided."),
 )
 HOW = (
     click.option("--approval", type=FILE, metavar="FILE", help="The approval of a second person."),

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.commands.planning import FILE, options
+from training_sdk.cli.commands.planning import FILE, WHY, options
 from training_sdk.cli.commands.reporting import find_report
-from training_sdk.cli.commands.resetting import WHY, a_duration, telling
+from training_sdk.cli.commands.resetting import a_duration, telling
 from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import plain
 from training_sdk.cli.naming import course_ids

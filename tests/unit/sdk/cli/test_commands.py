@@ -88,6 +88,25 @@ def test_packs_lose_their_names_and_then_go_after_their_own_phrase(
     assert "evidence purged" in events
 
 
+def test_a_plan_whose_reset_was_refused_is_closed_by_hand(
+    run: Run, mock: MockTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("manager"))  # who may read, and not reset
+    _, planned = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    assert run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])[0] == ExitCode.DENIED
+    assert run("plan", "--everyone", "close", "plan.json", "--reason", "no right")[0] == ExitCode.USAGE
+    assert run("plan", "close", "plan.json")[0] == ExitCode.USAGE
+    calls = len(mock.calls)
+    code, said = run("plan", "close", planned["digest"][:8], "--reason", "no right")
+    assert (code, said["closed"]["plan_digest"]) == (0, planned["digest"])
+    assert said["closed"]["standings"] == {"refused": 1}
+    assert len(mock.calls) == calls
+    assert run("resume", "plan.json", "--confirm", planned["phrase"])[0] == ExitCode.NOTHING_SENT
+    assert run("audit", "show")[1]["entries"][-1]["reason"] == "no right"
+    assert run("report", "plan.json")[1]["unfinished"] is None
+    assert run("audit", "verify")[0] == 0
+
+
 SECRET = "scapi_" + "s3cr3t" * 6
 
 

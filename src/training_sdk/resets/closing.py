@@ -1,0 +1,142 @@
+"""Closing a plan by hand: one whose reset never happened or cannot go on, or an unfinished evidence pack."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from training_sdk import _checks
+from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError
+from training_sdk.evidence.purging import PURGING, plan_of_pack
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.events import Closed
+from training_sdk.records.folding import JournalState
+from training_sdk.records.journal import CLOSED, FILE, Journal, is_closed, read_journal
+from training_sdk.records.state import StateDirectory
+from training_sdk.records.tokens import refuse_typed
+from training_sdk.resets import pending, reportfile
+from training_sdk.resets.digests import short
+from training_sdk.resets.flights import Flights, until
+from training_sdk.resets.overlapping import Other
+from training_sdk.resets.wording import number
+
+
+@frozen
+class ClosedPlan:
+    """A plan that was closed by hand, and how many people had which standing in its journal (empty without one)."""
+
+    plan_digest: str
+    standings: Mapping[str, int]
+    packs: tuple[str, ...]
+
+
+def close_plan(
+    state: StateDirectory,
+    digest: str,
+    *,
+    reason: str,
+    ticket: str | None = None,
+    now: datetime | None = None,
+) -> ClosedPlan:
+    """Close a plan, so that it cannot be applied or resumed any more and its evidence can be purged.
+
+    ``digest`` is the plan's, whole. Reason and ticket go to the audit log. Needs no server. A plan can be closed if
+    nothing was sent, or if it is known what became of everyone who was sent; people who stay unknown after they were
+    read back late enough are for a person to decide, and this is such a decision.
+
+    Raises InvalidArgumentError if there is nothing to close or ``resume`` has to come first, AlreadyAppliedError if
+    the plan came to its end, RecordsLockedError while another process applies it.
+    """
+    refuse_typed(reason=reason, ticket=ticket)
+    said = {
+        "reason": _checks.text(reason, "reason"),
+        "ticket": _checks.optional_text(ticket, "ticket", longest=200),
+    }
+    at = datetime.now(UTC) if now is None else _checks.moment(now, "now").astimezone(UTC)
+    folder, packs = state.path / "plans" / digest, _packs(state, digest)
+    if read_journal(folder):
+        return _close_begun(state, folder, packs, said, at)
+    if not packs or is_closed(state, digest):
+        raise InvalidArgumentError(
+            f"plan #{short(digest)} was never applied on this machine and has no open evidence here. There is nothing "
+            "to close"
+        )
+    _log(state, digest, at, **said, packs=packs)
+    return ClosedPlan(digest, {}, packs)
+
+
+def _close_begun(
+    state: StateDirectory, folder: Path, packs: tuple[str, ...], said: Mapping[str, Any], at: datetime
+) -> ClosedPlan:
+    with Journal.open(folder) as journal:
+        found = journal.state()
+        if found.closed is not None:
+            raise AlreadyAppliedError(
+                f"plan #{short(folder.name)} came to its end on {found.closed.at:%Y-%m-%d %H:%M} UTC. There is nothing "
+                "to close"
+            )
+        _refuse_open(journal, folder, found, at)
+        if found.has_sent and pending.is_pending(state, folder.name):
+            raise InvalidArgumentError(
+                "this is the plan of a format proof that has begun. Go on with it instead: client.resets.prove_format"
+            )
+        standings = dict(Counter(standing.value for standing in found.users.values()))
+        _log(state, folder.name, at, **said, packs=packs, outcomes=standings)
+        journal.note(Closed(at, standings, said["reason"]))
+    return ClosedPlan(folder.name, standings, packs)
+
+
+def _refuse_open(journal: Journal, folder: Path, found: JournalState, at: datetime) -> None:
+    """Refuse to close a plan that may have reset somebody, as long as reading back can tell."""
+    flights = Flights.of(journal.events, found)
+    doubted = Other(folder, found, flights).in_doubt(found.users, at)
+    if not doubted:
+        return
+    settled_at = flights.settled_at(*doubted)
+    is_live = found.opened is not None and not found.opened.reference_server
+    when = f" A live service shows it from {until(settled_at)} on." if settled_at and is_live else ""
+    raise InvalidArgumentError(
+        f"it is open whether plan #{short(folder.name)} reset {number(len(doubted), 'person', 'people')}, so it was "
+        f"not closed. Go on with client.resets.resume(plan, confirm=…), which reads them back.{when}"
+    )
+
+
+def _log(state: StateDirectory, digest: str, at: datetime, **facts: Any) -> None:
+    AuditLog(state.audit).append(CLOSED, at=at, plan_digest=digest, **facts)
+
+
+def _packs(state: StateDirectory, digest: str) -> tuple[str, ...]:
+    """The names of a plan's packs, also of unfinished ones, which begin as its digest does."""
+    return tuple(folder.name for folder in _pack_folders(state) if _begins(folder, f"{digest[:16]}-"))
+
+
+def _pack_folders(state: StateDirectory) -> tuple[Path, ...]:
+    root = state.path / "evidence"
+    return tuple(sorted(path for path in root.iterdir() if path.is_dir())) if root.is_dir() else ()
+
+
+def _begins(folder: Path, text: str) -> bool:
+    return folder.name.removeprefix(PURGING).startswith(text)
+
+
+def find_digest(state: StateDirectory, beginning: str) -> str:
+    """The whole digest of a plan with records or evidence on this machine, from its beginning.
+
+    Raises InvalidArgumentError if there is none, or more than one.
+    """
+    folder = reportfile.find_folder(state, beginning, FILE)
+    if folder is not None:
+        return folder.name
+    found = {plan_of_pack(one) for one in _pack_folders(state) if _begins(one, beginning[:16])}
+    digests = sorted(one for one in found if one.startswith(beginning))
+    if len(digests) == 1:
+        return digests[0]
+    what = f"{len(digests)} plans begin with #{beginning}; write more of the digest"
+    if not digests:
+        what = f"there are no records and no evidence of plan #{short(beginning)} on this machine"
+    raise InvalidArgumentError(what)

@@ -1,0 +1,183 @@
+"""A plan that cannot come to its end is closed by hand, in journal and log, and then its evidence can be purged."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from training_sdk import (
+    AlreadyAppliedError,
+    InvalidArgumentError,
+    PermissionDeniedError,
+    RecordsLockedError,
+    StalePlanError,
+)
+from training_sdk.evidence.pack import BEGUN
+from training_sdk.evidence.purging import Purged, purge
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.events import Closed
+from training_sdk.records.journal import Journal, is_closed
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets.closing import close_plan, find_digest
+from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.recordcheck import check_records
+from training_sdk.resets.unfinished import report_in
+from unit.sdk.fakes import START, answer
+from unit.sdk.test_resuming import LATER, Bench, bench
+
+NOW = datetime.now(UTC)
+DIGEST = "ab" * 32
+
+
+def state_of(here: Bench) -> StateDirectory:
+    return StateDirectory.open(here.state)
+
+
+def purged(here: Bench, at: datetime = NOW) -> list[bool]:
+    state = state_of(here)
+    found: tuple[Purged, ...] = purge(
+        state.evidence,
+        timedelta(days=1),
+        at + timedelta(days=9999),
+        log=AuditLog(state.audit),
+        is_closed=partial(is_closed, state),
+    )
+    return [one.purged for one in found]
+
+
+def refused(here: Bench) -> ResetPlan:
+    plan = here.plan(0, 1)
+    here.organisation.on_reset = lambda _: answer({"code": 7, "message": "no"}, 403)
+    with pytest.raises(PermissionDeniedError):
+        here.apply(plan)
+    return plan
+
+
+def test_a_refused_reset_is_closed_and_its_evidence_purged(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = refused(here)
+    assert purged(here) == [False]
+    closed = close_plan(state_of(here), plan.digest, reason="the right is not granted", ticket="T-9")
+    assert dict(closed.standings) == {"refused": 2}
+    (pack,) = closed.packs
+    event = here.events(plan)[-1]
+    assert isinstance(event, Closed)
+    assert event.reason == "the right is not granted"
+    entry = AuditLog(here.state / "audit.jsonl").entries()[-1]
+    assert (entry["event"], entry["plan_digest"], entry["ticket"]) == ("plan closed", plan.digest, "T-9")
+    assert entry["packs"] == [pack]
+    for how in (here.apply, here.resume):
+        with pytest.raises(AlreadyAppliedError, match="closed by hand"):
+            how(plan)
+    with pytest.raises(AlreadyAppliedError, match="nothing to close"):
+        close_plan(state_of(here), plan.digest, reason="again")
+    assert len(here.organisation.resets) == 1
+    report, unfinished = report_in(state_of(here), here.state / "plans" / plan.digest, NOW)
+    assert ([user.outcome for user in report.users], unfinished) == (["failed", "failed"], None)
+    assert purged(here) == [True]
+
+
+def test_an_expired_plan_with_people_left_is_closed(tmp_path: Path) -> None:
+    """Resuming it raises each time, so its journal would stay open for ever."""
+    here = bench(tmp_path)
+    plan = refused(here)
+    here.puppet.clock += timedelta(days=36501).total_seconds()
+    with pytest.raises(StalePlanError):
+        here.resume(plan)
+    assert not is_closed(state_of(here), plan.digest)
+    close_plan(state_of(here), plan.digest, reason="expired")
+    assert is_closed(state_of(here), plan.digest)
+
+
+def test_who_may_have_been_reset_is_read_back_first(tmp_path: Path) -> None:
+    """Somebody who stays unknown after a reading that came late enough is for a person to decide."""
+    here = bench(tmp_path, reference=False)
+    plan = here.plan(0, 1)
+    here.lose(plan, arrives=False, reason="yearly")
+    with pytest.raises(InvalidArgumentError, match=r"it is open whether plan .* reset 2 people"):
+        close_plan(state_of(here), plan.digest, reason="no time", now=START)
+    with pytest.raises(InvalidArgumentError, match=r"Go on with client\.resets\.resume"):
+        close_plan(state_of(here), plan.digest, reason="no time")
+    here.organisation.rows = [one for one in here.organisation.rows if one["user_id"][-1] != "0"]
+    here.puppet.clock += LATER + 60
+    report = here.resume(plan)
+    assert sorted(user.outcome for user in report.users) == ["reset", "unknown"]
+    assert not is_closed(state_of(here), plan.digest)
+    closed = close_plan(state_of(here), plan.digest, reason="she has left the company")
+    assert dict(closed.standings) == {"reset": 1, "unknown": 1}
+    assert is_closed(state_of(here), plan.digest)
+
+
+def test_an_unfinished_pack_goes_whether_its_plan_has_a_journal_or_not(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    state = state_of(here)
+    folder = state.evidence / f"{DIGEST[:16]}-20260301T080000.000000Z"
+    folder.mkdir()
+    (folder / BEGUN).write_text(json.dumps({"begun_at": START.isoformat(), "plan_digest": DIGEST}))
+    assert purged(here) == [False]
+    for named in (DIGEST, DIGEST[:8], DIGEST[:16], DIGEST[:20]):
+        assert find_digest(state, named) == DIGEST
+    closed = close_plan(state, DIGEST, reason="killed while it was read")
+    assert (closed.packs, dict(closed.standings)) == ((folder.name,), {})
+    assert is_closed(state, DIGEST)
+    with pytest.raises(InvalidArgumentError, match="nothing to close"):
+        close_plan(state, DIGEST, reason="again")
+    assert purged(here) == [True]
+    assert AuditLog(state.audit).verify() == ()
+
+
+def test_what_is_not_there_or_under_way_is_not_closed(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    state = state_of(here)
+    for wrong in (DIGEST, DIGEST[:8]):
+        with pytest.raises(InvalidArgumentError, match="no evidence"):
+            find_digest(state, wrong)
+    with pytest.raises(InvalidArgumentError, match="nothing to close"):
+        close_plan(state, DIGEST, reason="why not")
+    plan = refused(here)
+    before = (here.state / "audit.jsonl").read_bytes()
+    with Journal.open(here.state / "plans" / plan.digest), pytest.raises(RecordsLockedError):
+        close_plan(state, plan.digest, reason="why not")
+    for bad in ("", "mock_" + "a1" * 24):
+        with pytest.raises(InvalidArgumentError, match="reason"):
+            close_plan(state, plan.digest, reason=bad)
+    assert (here.state / "audit.jsonl").read_bytes() == before
+    assert not is_closed(state, plan.digest)
+
+
+def test_a_closed_plan_is_held_to_its_line_in_the_log(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = refused(here)
+    close_plan(state_of(here), plan.digest, reason="no right")
+    assert [str(one) for one in check_records(state_of(here)) if not one.is_note] == []
+    (tmp_path / "other").mkdir(mode=0o700)
+    other = bench(tmp_path / "other")
+    forged = refused(other)
+    with Journal.open(other.state / "plans" / forged.digest) as journal:
+        journal.note(Closed(NOW, {"refused": 2}, "no right"))
+    (fault,) = (one for one in check_records(state_of(other)) if not one.is_note)
+    assert "no end with the same outcomes" in fault.message
+
+
+def test_a_kill_between_the_log_and_the_journal_verifies_and_closing_again_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = bench(tmp_path)
+    plan = refused(here)
+    with monkeypatch.context() as broken:
+        broken.setattr(Journal, "note", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            close_plan(state_of(here), plan.digest, reason="no right")
+    assert all(one.is_note for one in check_records(state_of(here)))
+    assert not is_closed(state_of(here), plan.digest)
+    close_plan(state_of(here), plan.digest, reason="no right")
+    assert [str(one) for one in check_records(state_of(here)) if not one.is_note] == []
+    assert is_closed(state_of(here), plan.digest)
+
+
+def interrupted(journal: Journal, event: object) -> None:
+    raise KeyboardInterrupt
