@@ -160,8 +160,8 @@ def _add_address(command: argparse.ArgumentParser) -> None:
         "--secret-file",
         type=Path,
         metavar="PATH",
-        help="file with the secret of the control plane, which an address beyond loopback needs"
-        f" (or the environment variable {SECRET_VARIABLE})",
+        help="file with the secret of the control plane, which an address beyond loopback needs, and a world of a"
+        f" file, --progress or --evidence (or the environment variable {SECRET_VARIABLE})",
     )
 
 
@@ -213,6 +213,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     _allow_connections()
     secret = _secret(arguments.secret_file)
     mock = _world(arguments)
+    if secret is None:
+        _refuse_open(mock, arguments)
     stop = threading.Event()
     # Before the first word to the outside: who reads that line may send the signal at once.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -281,6 +283,18 @@ def _secret(path: Path | None) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise _UsageError(f"the secret file {path} cannot be read: {reason}") from None
+
+
+def _refuse_open(mock: MockTraining, arguments: argparse.Namespace) -> None:
+    """Refuse to serve real people without a secret: every local user can ask a server on loopback for its tokens."""
+    if not mock.world.is_loaded:
+        return
+    raise _UsageError(
+        f"{arguments.progress or arguments.evidence} may hold data of real people, and every user of this machine can"
+        " call the server. The control plane, which hands out the tokens, needs a secret. Nothing was served. Write"
+        " one into a file of your own, (umask 077; openssl rand -hex 24 > mock.secret), and add --secret-file"
+        f" mock.secret, or set the environment variable {SECRET_VARIABLE}"
+    )
 
 
 def _policy(pairs: Sequence[str]) -> Policy:

@@ -59,6 +59,7 @@ class MockTraining:
         """The script of faults: empty, until a test adds to it."""
         self._names = {token: name for name, token in tokens.items()}
         self._is_closed = False
+        self._servers: list[Server] = []
         self.worlds = Worlds(self)
         """Further worlds behind this one's doors, made over ``/_mock/worlds``; a request's token selects one."""
         self.among = self.worlds
@@ -189,6 +190,11 @@ class MockTraining:
     def _take(self, read: State) -> None:
         if self.among.opened_elsewhere(self, read.tokens.keys()):
             raise StateError("tokens: one of them opens another world of this server; load it into that one")
+        if read.is_loaded and self.among.are_served_openly:
+            raise StateError(
+                "is_loaded: its people come from a file, and this server has no secret, so that every user of this"
+                " machine could read them: serve with a secret"
+            )
         known = self._tokens
         with self.world.lock:
             state.put_back(self.world, read)
@@ -338,7 +344,8 @@ class MockTraining:
         """This world as an ASGI 3 application, for a server of your own.
 
         For httpx take `transport`: ``httpx.ASGITransport`` keeps no timeouts, and turns the faults that drop or cut
-        an answer into ConnectionAbortedError instead of an error of httpx.
+        an answer into ConnectionAbortedError instead of an error of httpx. On a socket of your own nothing guards
+        ``/_mock/``, which hands out the tokens: `serve` does.
         """
         from mock_server.doors.asgi import MockASGI
 
@@ -347,10 +354,13 @@ class MockTraining:
     def serve(self, *, host: str = "127.0.0.1", port: int = 0, **options: Any) -> Server:
         """Serve this world: ``with mock.serve() as server: server.url``. Port 0 picks a free one.
 
-        With a ``secret`` it takes new tokens, drawn at random, since whoever has this package knows those it was
-        made with; and webhooks are delivered to no host but those that ``mock.webhooks.allow`` names afterwards. A
-        state that has other tokens than these gets new ones when it is loaded from then on. ServeError, naming what is
-        in the way, if it cannot be served; nothing is changed then.
+        A world whose people come from a file is never open to every user of this machine: without a ``secret`` one is
+        drawn, which the control plane asks for (``server.secret``).
+
+        With a ``secret`` it takes new tokens, drawn at random, since whoever has this package knows those it was made
+        with; and webhooks are delivered to no host but those that ``mock.webhooks.allow`` names afterwards. A state
+        that has other tokens than these gets new ones when it is loaded from then on. ServeError, naming what is in
+        the way, if it cannot be served; nothing is changed then.
         """
         from mock_server.doors.serving import serve
 
@@ -358,9 +368,17 @@ class MockTraining:
         for each in options.get("allow_hosts", ()):
             wanted_host("allow_hosts", each)
         closing = self._close if options.get("secret") is not None else None
-        return serve(
-            self, host=host, port=port, is_marked=self.policy.is_reference, when_bound=closing, **options
-        )
+        options = {"is_marked": self.policy.is_reference, "when_bound": closing, **options}
+        if closing is None and self.world.is_loaded:
+            options |= {"secret": secrets.token_urlsafe(24), "local_only": True}
+        server = serve(self, host=host, port=port, **options)
+        self._servers = [*(each for each in self._servers if not each.is_stopped), server]
+        return server
+
+    @property
+    def is_served_openly(self) -> bool:
+        """Whether a server without a secret is running, whose tokens every user of this machine can list."""
+        return any(each.secret is None and not each.is_stopped for each in self._servers)
 
     def _close(self) -> None:
         """Known tokens open nothing any more, and webhooks go nowhere; once, for it may be served again."""

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from mock_server import script
+from mock_server.doors.serving import SECRET_VARIABLE
 from mock_server.mock import MockTraining, TokenName
 from mock_server.script import Ending, listening
 from mock_server.visible import inline
@@ -51,6 +52,8 @@ def run(mock: MockTraining, command: Sequence[str], token: TokenName) -> Ending:
             RECORDS_VARIABLE: records,
             **dict.fromkeys(_NO_PROXY, spared),
         }
+        if server.secret is not None:
+            own[SECRET_VARIABLE] = server.secret
         try:
             return script.run(command, os.environ | own, received)
         except OSError as error:

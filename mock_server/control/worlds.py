@@ -86,6 +86,11 @@ class Worlds:
         others = [self._first, *(each.mock for each in self.all())]
         return any(digest in each.world.tokens for each in others if each is not mock for digest in digests)
 
+    @property
+    def are_served_openly(self) -> bool:
+        """Whether a server without a secret hands their tokens to every user of this machine."""
+        return self._first.is_served_openly
+
     def all(self) -> Sequence[_Kept]:
         """Every world, oldest first."""
         with self._lock:

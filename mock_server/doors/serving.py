@@ -60,13 +60,15 @@ class Guarded:
 class Server:
     """A running server. A context manager that stops it; `stop` may be called again without harm."""
 
-    def __init__(self, engine: _Engine, bound: str, port: int) -> None:
+    def __init__(self, engine: _Engine, bound: str, port: int, secret: str | None = None) -> None:
         self._engine = engine
         self._stopped = False
         self._bound = bound
         self.host = _reachable(bound)
         """Where clients on this machine reach it."""
         self.port = port
+        self.secret = secret
+        """What the control plane asks for in the header ``X-Training-Mock-Secret``; None where it asks for nothing."""
 
     @property
     def url(self) -> str:
@@ -77,6 +79,11 @@ class Server:
     def address(self) -> str:
         """What it listens on, in the form of a URL: 0.0.0.0 or [::] where that is every address of this machine."""
         return _url(self._bound, self.port)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it serves no longer."""
+        return self._stopped
 
     def start(self) -> None:
         """Start and wait until it answers. ServeError if it does not."""
@@ -121,6 +128,7 @@ def serve(
     limits: Limits | None = None,
     is_marked: bool = True,
     when_bound: Callable[[], None] | None = None,
+    local_only: bool = False,
 ) -> Server:
     """Serve a world in a thread; it answers when this returns. ServeError says why it cannot.
 
@@ -128,10 +136,11 @@ def serve(
     connections, "auto" is uvicorn where it is installed. Another ``host`` than loopback needs a ``secret``, which
     the control plane then asks for; ``allow_hosts`` are further names by which clients may call it. ``limits``
     are what it grants each of them. A server that is not ``is_marked`` names itself in none of its own answers.
-    ``when_bound`` is called once it is certain that it can listen, before it answers anybody.
+    ``when_bound`` is called once it is certain that it can listen, before it answers anybody. ``local_only`` keeps to
+    loopback, also with a secret.
     """
     _check_secret(secret)
-    listener = _bind(host, port, local_only=secret is None)
+    listener = _bind(host, port, local_only=local_only or secret is None)
     front = Front(is_marked)
     guarded = Guarded(handler, Guard(frozenset({host, *allow_hosts}), secret), front)
     try:
@@ -141,7 +150,7 @@ def serve(
     except BaseException:
         listener.close()
         raise
-    server = Server(running, host, listener.getsockname()[1])
+    server = Server(running, host, listener.getsockname()[1], secret)
     try:
         server.start()
     except BaseException:

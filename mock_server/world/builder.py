@@ -345,6 +345,7 @@ class WorldBuilder:
     def __init__(
         self, *, seed: str | None, now: datetime | None = None, since: datetime | None = None
     ) -> None:
+        self._is_loaded = seed is None
         self._ids = Ids(secrets.token_hex(16) if seed is None else seed)
         self._clock = Clock(now)
         self._since = self._clock.now() if since is None else since
@@ -390,4 +391,5 @@ class WorldBuilder:
             main=organisations[0],
             organisations={each.id: each for each in organisations},
             tokens=self._tokens,
+            is_loaded=self._is_loaded,
         )

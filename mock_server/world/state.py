@@ -127,12 +127,16 @@ class State:
     """How often each organisation has taken a new secret."""
     windows: tuple[KeptWindow, ...] = ()
     """Requests counted while there is a rate limit."""
+    is_loaded: bool = False
+    """Whether its people come from a file, and so may be real."""
 
 
 def document(world: World, token_names: dict[str, str]) -> dict[str, Any]:
     """The state of a world as plain JSON data."""
     with world.lock:
         data: dict[str, Any] = plain(_state(world, token_names))
+        if not world.is_loaded:
+            del data["is_loaded"]  # a mark of a few worlds, no part of the others
         return data
 
 
@@ -164,6 +168,7 @@ def build(state: State, kind: type[W], clock: Clock, ids: Ids) -> W:
         webhooks={each.id: each for each in state.webhooks},
         webhook_secrets=dict(state.webhook_secrets),
         keys=Keys({_slot(each): (each.fingerprint, each.answer.encode()) for each in state.kept_answers}),
+        is_loaded=state.is_loaded,
         windows={(each.user_id, each.limit): Window(each.began_at, each.spent) for each in state.windows},
     )
     _set(clock, state.clock)
@@ -184,6 +189,7 @@ def put_back(world: World, state: State) -> None:
     """Bring a world into this state, in place: what was done since is gone. For tests only, never over the wire."""
     with world.lock:
         fresh = build(state, type(world), world.clock, world.ids)
+        fresh.is_loaded |= world.is_loaded
         # Requests in flight hold on to the register of keys, so its content is replaced and not the register.
         world.keys.kept.clear()
         world.keys.kept.update(fresh.keys.kept)
@@ -210,6 +216,7 @@ def _state(world: World, token_names: dict[str, str]) -> State:
             KeptAnswer(*slot, fingerprint, answer.decode())
             for slot, (fingerprint, answer) in world.keys.kept.items()
         ),
+        is_loaded=world.is_loaded,
         windows=tuple(
             KeptWindow(*key, window.began_at, window.spent) for key, window in world.windows.items()
         ),

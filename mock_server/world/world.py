@@ -58,6 +58,8 @@ class World:
     keys: Keys = field(factory=Keys)
     windows: dict[tuple[str, int], Window] = field(factory=dict)
     """Requests counted, by user and limit; only while there is a rate limit."""
+    is_loaded: bool = False
+    """Whether its people come from a file, and so may be real: a server of it is not open to every local user."""
     lock: RLock = field(factory=RLock)
     """Held for every request and every learner action, so that no reader sees half of anything."""
 

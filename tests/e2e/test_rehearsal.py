@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from attrs import frozen
@@ -184,11 +185,20 @@ def test_a_script_is_rehearsed_on_a_pack_and_leaves_no_records(past: Past, tmp_p
 
 def test_a_pack_is_served(past: Past) -> None:
     command = [sys.executable, "-m", "mock_server", "serve", "--port", "0", "--evidence", str(past.pack)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"TRAINING_MOCK_SECRET": "open sesame"},
+    )
     try:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
-        listed = json.load(urlopen(f"{url}/_mock/tokens"))["tokens"]
+        with pytest.raises(HTTPError, match="403"):
+            urlopen(f"{url}/_mock/tokens")
+        asked = Request(f"{url}/_mock/tokens", headers={"X-Training-Mock-Secret": "open sesame"})
+        listed = json.load(urlopen(asked))["tokens"]
         (token,) = [each["token"] for each in listed if each["name"] == "admin"]
         with TrainingClient(token, base_url=url) as client:
             assert list(client.progress.list()) == past.rows

@@ -25,6 +25,7 @@ TRAINING_MOCK = [sys.executable, "-m", "mock_server"]
 AGENT = ("user-agent", "tests/1")
 WHO = "/accounts/user/v1/user:WhoAmI"
 ENGINES = ["stdlib", "uvicorn"]
+SECRET = ("x-training-mock-secret", "open sesame")
 SOUND_ROW = "2026-01-01T00:00:00.5Z,,3,1,c1,,Forklift basics,a@example.org,Ann,Özdemir,u1,,33.3,0,\n"
 
 
@@ -41,12 +42,12 @@ class Running:
             sock.sendall(request("GET", target, (AGENT, *headers, ("connection", "close"))))
             return read_answer(sock)
 
-    def tokens(self) -> dict[str, str]:
-        listed: list[dict[str, Any]] = json.loads(self.get("/_mock/tokens").body)["tokens"]
+    def tokens(self, *headers: tuple[str, str]) -> dict[str, str]:
+        listed: list[dict[str, Any]] = json.loads(self.get("/_mock/tokens", *headers).body)["tokens"]
         return {each["name"]: each["token"] for each in listed}
 
-    def rows(self) -> list[dict[str, Any]]:
-        bearer = ("authorization", f"Bearer {self.tokens()['admin']}")
+    def rows(self, *headers: tuple[str, str]) -> list[dict[str, Any]]:
+        bearer = ("authorization", f"Bearer {self.tokens(*headers)['admin']}")
         answer = self.get("/training/v1/feed/training-course-progress", bearer)
         found: list[dict[str, Any]] = json.loads(answer.body)["data"]
         return found
@@ -168,12 +169,66 @@ def test_a_policy_reaches_the_world() -> None:
 def test_an_export_is_served_and_its_tokens_are_not_printed(tmp_path: Path) -> None:
     path = tmp_path / "training_course_progresses.csv"
     path.write_text(",".join(COLUMNS) + "\n" + SOUND_ROW, encoding="utf-8")
-    with running("--progress", str(path)) as server:
-        (row,) = server.rows()
+    with running("--progress", str(path), environment={"TRAINING_MOCK_SECRET": SECRET[1]}) as server:
+        (row,) = server.rows(SECRET)
         assert (row["user_last_name"], row["opened_at"]) == ("Özdemir", "2026-01-01T00:00:00.5Z")
-        tokens = server.tokens()
+        tokens = server.tokens(SECRET)
         _, out, err = server.end()
-    assert not [token for token in tokens.values() if token in out + err]
+    assert not [token for token in (*tokens.values(), SECRET[1]) if token in out + err]
+
+
+CONTROL = (
+    ("GET", "/_mock/tokens"),
+    ("GET", "/_mock/state"),
+    ("GET", "/_mock/calls"),
+    ("GET", "/_mock/audit"),
+    ("GET", "/_mock/outbox"),
+    ("GET", "/_mock/certificates"),
+    ("GET", "/_mock/deliveries"),
+    ("GET", "/_mock/marks"),
+    ("GET", "/_mock/worlds"),
+    ("GET", "/_mock/clock"),
+    ("GET", "/_mock/faults"),
+    ("POST", "/_mock/worlds"),
+    ("POST", "/_mock/marks"),
+    ("PUT", "/_mock/state"),
+    ("GET", "/%5Fmock/state"),
+    ("GET", "//_mock/state"),
+    ("GET", "/x/../_mock/state"),
+    ("GET", "/_mock/unheard-of"),
+)
+
+
+def test_a_server_of_real_people_answers_no_other_user_of_this_machine(tmp_path: Path) -> None:
+    """What is known of everybody who can reach loopback: the port, the package, and no secret."""
+    path = tmp_path / "training_course_progresses.csv"
+    path.write_text(",".join(COLUMNS) + "\n" + SOUND_ROW, encoding="utf-8")
+    known = MockTraining.demo().token("admin")
+    with running("--progress", str(path), environment={"TRAINING_MOCK_SECRET": SECRET[1]}) as server:
+        for method, target in CONTROL:
+            for given in ((), (("x-training-mock-secret", "guessed"),), (SECRET, SECRET)):
+                with connected(server.port) as sock:
+                    sock.sendall(request(method, target, (AGENT, *given, ("connection", "close"))))
+                    answer = read_answer(sock)
+                assert (answer.status, "Ann" in answer.body.decode()) == (403, False), (method, target, given)
+        for bearer in ((), (("authorization", f"Bearer {known}"),)):
+            answer = server.get("/training/v1/feed/training-course-progress", *bearer)
+            assert (answer.status, "Ann" in answer.body.decode()) == (401, False)
+
+
+@pytest.mark.parametrize("option", ["--progress", "--exporter-csv", "--evidence"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_a_file_of_real_people_is_not_served_without_a_secret(tmp_path: Path, option: str, host: str) -> None:
+    path = tmp_path / "training_course_progresses.csv"
+    path.write_text(",".join(COLUMNS) + "\n" + SOUND_ROW, encoding="utf-8")
+    row = dict(zip(COLUMNS, SOUND_ROW.strip().split(","), strict=True))
+    typed = {"total_lessons": 3, "completed_lessons": 1, "progress_percent": 33.3, "score": 0}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row | typed) + "\n", encoding="utf-8")
+    given = str(tmp_path if option == "--evidence" else path)
+    *_, printed = failed("serve", "--port", "0", "--host", host, option, given).splitlines()
+    assert printed.startswith(f"training-mock: {given} may hold data of real people, and every user of this")
+    for said in ("Nothing was served.", "--secret-file", "TRAINING_MOCK_SECRET", "umask 077"):
+        assert said in printed
 
 
 @pytest.mark.parametrize("place", ["file", "environment"])

@@ -13,8 +13,11 @@ import pytest
 from mock_server import ExporterCsvError, MockTraining, rehearsal
 from mock_server.cli import main
 from mock_server.control import journal
+from mock_server.doors.serving import ServeError, Server
 from mock_server.script import Ending
 from mock_server.world.exporter_rows import COLUMNS
+from mock_server.world.typed import StateError
+from rawhttp import connected, read_answer, request
 from unit.mock_server.core.speaker import ATTEMPTS, FORKLIFT, WHO, Speaker, course_id
 from unit.mock_server.core.test_lessons_and_slides import ANSWERS, EVENTS, LESSONS, SLIDES, items
 
@@ -311,3 +314,79 @@ def test_a_trouble_with_a_whole_file_names_no_line(pack: Path) -> None:
     with pytest.raises(ExporterCsvError) as refused:
         MockTraining.from_evidence(pack)
     assert str(refused.value).startswith(f"{pack}: was never finished")
+
+
+OTHERS = """
+import json, os, urllib.error, urllib.request
+url, secret = os.environ["SAFETYCULTURE_BASE_URL"], os.environ.get("TRAINING_MOCK_SECRET")
+def status(path, head):
+    try:
+        return urllib.request.urlopen(urllib.request.Request(url + path, headers=head)).status
+    except urllib.error.HTTPError as error:
+        return error.code
+for path in ("/_mock/tokens", "/_mock/state", "/_mock/calls"):
+    assert status(path, {}) == status(path, {"X-Training-Mock-Secret": "guessed"}) == 403, path
+    assert status(path, {"X-Training-Mock-Secret": secret}) == 200, path
+"""
+
+
+def test_a_rehearsal_with_real_people_answers_its_script_alone(
+    pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRAINING_MOCK_SECRET", "somebody else's")
+    mock = MockTraining.from_evidence(pack)
+    assert rehearsal.run(mock, [sys.executable, "-c", OTHERS], "admin").code == 0
+
+
+def asked(server: Server, path: str, *headers: tuple[str, str]) -> int:
+    with connected(server.port) as sock:
+        sock.sendall(request("GET", path, headers))
+        return read_answer(sock).status
+
+
+def test_real_people_served_in_python_are_closed_to_other_users_of_the_machine(pack: Path) -> None:
+    mock = MockTraining.from_evidence(pack)
+    token = mock.token("admin")
+    with mock.serve() as first, mock.serve() as second:
+        assert first.secret != second.secret
+        for server in (first, second):
+            assert server.secret not in (None, "")
+            assert str(server.secret) not in repr(server)
+            assert asked(server, "/_mock/tokens") == 403
+            assert asked(server, "/_mock/tokens", ("x-training-mock-secret", str(server.secret))) == 200
+    assert mock.token("admin") == token, "it is random already, and a script may hold it"
+    with pytest.raises(ServeError, match="set a secret"):
+        mock.serve(host="0.0.0.0")
+    with mock.serve(secret="open sesame") as given:
+        assert given.secret == "open sesame"
+
+
+def test_a_saved_state_says_whether_its_people_come_from_a_file(pack: Path, tmp_path: Path) -> None:
+    loaded, demo = MockTraining.from_evidence(pack), MockTraining.demo()
+    loaded.save(tmp_path / "state.json")
+    with MockTraining.load(tmp_path / "state.json").serve() as server:
+        assert asked(server, "/_mock/state") == 403
+    with demo.serve() as server:
+        assert server.secret is None
+    older = {name: part for name, part in loaded.state().items() if name != "is_loaded"}
+    loaded.rollback(older)
+    with loaded.serve() as server:
+        assert asked(server, "/_mock/state") == 403, "a state from before does not open it"
+
+
+def test_an_open_server_takes_no_state_with_real_people(pack: Path) -> None:
+    document = MockTraining.from_evidence(pack).state()
+    mock = MockTraining.demo()
+    with mock.serve() as server, connected(server.port) as sock:
+        before = mock.state()
+        with pytest.raises(StateError, match="this server has no secret"):
+            mock.become(document)
+        headers = (("content-type", "application/json"),)
+        sock.sendall(request("PUT", "/_mock/state", headers, json.dumps(document).encode()))
+        answer = read_answer(sock)
+        assert answer.status == 400
+        assert "this server has no secret" in json.loads(answer.body)["message"]
+        assert mock.diff(before) == ()
+    with mock.serve(secret="open sesame") as server:
+        mock.become(document)
+        assert asked(server, "/_mock/state") == 403
