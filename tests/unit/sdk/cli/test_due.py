@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from mock_server import MockTraining
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
+from training_sdk.resets import reportfile
 
 COURSE = "6908610029087ab67fa50c2e"
 DUE = ("due", "--course", COURSE, "--months", "1", "--zone", "Europe/Zurich")
@@ -225,3 +227,17 @@ def test_people_who_were_killed_half_way_through_a_reset_have_lapsed(
     document = run(*DUE)[1]
     assert (counts(document)["lapsed"], counts(document)["due"]) == (people, 0)
     assert {one["lapsed_days"] for one in document["due"]["lapsed"]} <= {0, 1}
+
+
+def test_a_reset_counts_from_its_own_request_and_not_from_the_end_of_the_last_wave(
+    run: Run, mock: MockTraining, tmp_path: Path
+) -> None:
+    reset_whoever_is_due(run)
+    (folder,) = (tmp_path / "state" / "plans").iterdir()
+    report = reportfile.load(folder)
+    reportfile.save(evolve(report, finished_at=report.finished_at + timedelta(hours=6)), folder)
+    mock.clock.advance(timedelta(hours=1))
+    mock.world.complete_course(COURSE, report.plan.targets[0].user_id)
+    document = run(*DUE)[1]
+    assert counts(document)["lapsed"] == len(report.plan.targets) - 1
+    assert (counts(document)["already_reset"], counts(document)["unclear"]) == (0, 0)
