@@ -64,7 +64,16 @@ class _Book:
 
 
 _own_books: dict[str, _Book] = {}
-_own_lock = threading.Lock()
+_own_locks = [threading.Lock()]
+
+
+def _make_own_lock() -> None:
+    """In a process that was forked: another thread may have had the lock, and is not here to release it."""
+    _own_locks[0] = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_make_own_lock)
 
 
 @define
@@ -103,7 +112,7 @@ class Ledger:
                     "used: %s",
                     problem,
                 )
-        with _own_lock:
+        with _own_locks[0]:
             now = self.clocks()
             book = _own_books.get(self.name) or _Book(now)
             _own_books[self.name], answer = book.changed(family, change, now, self.limits)

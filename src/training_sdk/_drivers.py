@@ -346,9 +346,15 @@ class SyncDriver:
         return time.sleep(_pause(effect))
 
     def _send(self, request: Request) -> Response:
+        if request.on_new_connection and self._wire.is_own:
+            with self._make() as http:
+                return self._send_by(lambda: http, request)
+        return self._send_by(lambda: self._wire.http, request)
+
+    def _send_by(self, choose: Callable[[], HttpClient], request: Request) -> Response:
         try:
             _refuse_to_write(self.connection, request)
-            http = self._wire.http
+            http = choose()
             token = self._token() if request.token is None else request.token
             prepared = _build(http, self.connection, request, token)
         except BaseException as problem:
@@ -443,9 +449,15 @@ class AsyncDriver:
         return await anyio.sleep(_pause(effect))
 
     async def _send(self, request: Request) -> Response:
+        if request.on_new_connection and self._wire.is_own:
+            async with self._make() as http:
+                return await self._send_by(lambda: http, request)
+        return await self._send_by(lambda: self._wire.http, request)
+
+    async def _send_by(self, choose: Callable[[], AsyncHttpClient], request: Request) -> Response:
         try:
             _refuse_to_write(self.connection, request)
-            http = self._wire.http
+            http = choose()
             token = await self._token() if request.token is None else request.token
             prepared = _build(http, self.connection, request, token)
         except BaseException as problem:

@@ -46,6 +46,9 @@ class Request:
     token: Any = field(default=None, repr=False, eq=False)
     """What ``Draw`` has answered, to be sent with this; without it the driver draws a token for every attempt."""
 
+    on_new_connection: bool = field(default=False, eq=False)
+    """Read it on a connection that nothing else uses, where the SDK makes the connections itself."""
+
     def numbered(self) -> Request:
         """The same request under an id of its own, for a request whose id is stored before it is sent."""
         return evolve(self, request_id=new_request_id())

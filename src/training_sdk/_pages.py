@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 
 from training_sdk import _send, _urls
 from training_sdk._drivers import READ_ONLY, AsyncDriver, SyncDriver
+from training_sdk._filters import Filter, Tally
 from training_sdk._flow import Flow, Request, Response
 from training_sdk._pace import UNPACED, Pace
 from training_sdk._send import Attempt
@@ -139,6 +140,7 @@ class Cursor:
     """How every page of the present query begins and ends: two that agree in it are the same page again."""
     number: int = 1
     empty: int = 0
+    tally: Tally = field(factory=Tally)
 
     def after(self, batch: Batch[Any]) -> Cursor | None:
         """The way on, or None at the end. Raises DecodingError if the walk would not end."""
@@ -152,12 +154,12 @@ class Cursor:
             raise self._endless("points back to an earlier page")
         self.requests.add(following.request)
         if following.query != self.place.query:
-            return Cursor(following, self.requests, set(), self.number + 1)
+            return Cursor(following, self.requests, set(), self.number + 1, tally=self.tally)
         empty = 0 if batch.items else self.empty + 1
         if empty > MOST_EMPTY_PAGES or self.number >= MOST_PAGES:
             raise self._endless("is followed by ever more pages")
         self.pages.add(ends)
-        return Cursor(following, self.requests, self.pages, self.number + 1, empty)
+        return Cursor(following, self.requests, self.pages, self.number + 1, empty, self.tally)
 
     def _endless(self, what: str) -> DecodingError:
         path = self.place.request.path
@@ -175,6 +177,8 @@ class Walk(Generic[T]):
     read: Callable[[Place, Response], Batch[T]]
     keep: Callable[[T, int], bool] = lambda item, query: True
     """Whether an item is what was asked for, by the query that was to find it."""
+    filters: tuple[Filter[T], ...] = ()
+    """What the server was asked to filter by, and what is filtered by again."""
 
     def start(self) -> Cursor:
         """A fresh cursor before the first page."""
@@ -182,12 +186,23 @@ class Walk(Generic[T]):
 
     def step(self, cursor: Cursor) -> Flow[tuple[Page[T], Cursor | None]]:
         """Fetch one page; what the server was asked to filter is filtered again here."""
-        place = cursor.place
-        batch: Batch[T] = yield from self.calls.call(
-            place.request, lambda response: self.read(place, response)
-        )
-        kept = tuple(item for item in batch.items if self.keep(item, place.query))
-        return Page(kept, cursor.number, batch.total), cursor.after(batch)
+        place, tally = cursor.place, cursor.tally
+        request = evolve(place.request, on_new_connection=tally.is_second)
+        batch: Batch[T] = yield from self.calls.call(request, lambda response: self.read(place, response))
+        fitting = tally.sort(batch.items, self.filters, place.query)
+        kept = tuple(item for item in fitting if self.keep(item, place.query))
+        following = cursor.after(batch)
+        if following is None and tally.all_strange:
+            following = self._once_more(cursor)
+        return Page(kept, cursor.number, batch.total), following
+
+    def _once_more(self, cursor: Cursor) -> Cursor | None:
+        """A second reading, on connections that nothing else uses, of what has listed other courses or users only."""
+        if cursor.tally.is_second:
+            cursor.tally.judge(cursor.place.request.path)
+            return None
+        again = Tally(is_second=True)
+        return Cursor(self.first, {self.first.request}, set(), cursor.number + 1, tally=again)
 
     def gather(self) -> Flow[tuple[T, ...]]:
         """Everything, for flows that need it whole."""

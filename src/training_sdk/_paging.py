@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from attrs import frozen
 
 from training_sdk import _codec, _urls
+from training_sdk._filters import Filter
 from training_sdk._flow import Family, Request, Response
 from training_sdk._pages import Batch, Calls, Place, Walk
 
@@ -47,7 +48,7 @@ def numbered(
     item: type[T],
     *,
     queries: Sequence[Query] = ((),),
-    keep: Callable[[T, int], bool] = lambda item, query: True,
+    filters: tuple[Filter[T], ...] = (),
     limit: Family = "general",
 ) -> Walk[T]:
     """``page`` from 1 and ``pageSize``; several queries are walked one after the other."""
@@ -74,7 +75,7 @@ def numbered(
             following = place(at.query + 1, 1, 0)
         return Batch(answer.items, following, answer.total_count)
 
-    return Walk(calls, place(0, 1, 0), read, keep)
+    return Walk(calls, place(0, 1, 0), read, filters=filters)
 
 
 def by_ids(
@@ -96,7 +97,7 @@ def by_ids(
         path,
         item,
         queries=[(*query, *(("courseIds", one) for one in batch)) for batch in batches],
-        keep=lambda found, which: identify(found) in batches[which],
+        filters=(Filter("courseIds", batches, identify),) if batches else (),
         limit=limit,
     )
 
@@ -107,7 +108,15 @@ def undivided(calls: Calls, path: str, shape: type[Any], *, items: Callable[[Any
     return Walk(calls, Place(Request("GET", path)), lambda _, response: Batch(items(decode(response)), None))
 
 
-def fed(calls: Calls, path: str, item: type[T], *, query: Query, keep: Callable[[T], bool]) -> Walk[T]:
+def fed(
+    calls: Calls,
+    path: str,
+    item: type[T],
+    *,
+    query: Query,
+    keep: Callable[[T], bool],
+    filters: tuple[Filter[T], ...] = (),
+) -> Walk[T]:
     """A feed: ``metadata.next_page`` is followed as given, on the configured host only."""
     decode = _codec.decoder(_Fed, item)
 
@@ -118,7 +127,7 @@ def fed(calls: Calls, path: str, item: type[T], *, query: Query, keep: Callable[
         return Batch(answer.data, following)
 
     first = Request("GET", _urls.target(path, (*query, ("limit", LARGEST_PAGE))))
-    return Walk(calls, Place(first), read, lambda row, _: keep(row))
+    return Walk(calls, Place(first), read, lambda row, _: keep(row), filters)
 
 
 def tokened(
@@ -129,6 +138,7 @@ def tokened(
     *,
     items: Callable[[Any], tuple[T, ...]],
     keep: Callable[[T], bool],
+    filters: tuple[Filter[T], ...] = (),
 ) -> Walk[T]:
     """A reading POST whose answer carries ``next_page_token``, to be sent back as ``page_token``."""
     decode = _codec.decoder(shape)
@@ -141,7 +151,7 @@ def tokened(
         answer = decode(response)
         return Batch(items(answer), place(answer.next_page_token) if answer.next_page_token else None)
 
-    return Walk(calls, place(None), read, lambda one, _: keep(one))
+    return Walk(calls, place(None), read, lambda one, _: keep(one), filters)
 
 
 def offset(

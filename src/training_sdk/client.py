@@ -113,6 +113,9 @@ class _Client(Bound[D], Generic[D]):
 class TrainingClient(_Client[SyncDriver]):
     """A client for SafetyCulture Training; safe to share between threads.
 
+    In a process that is forked it makes connections of its own; with an ``http_client`` from outside it raises
+    InvalidArgumentError there, before it sends anything.
+
     ``token`` is an API token or a callable that returns one, asked anew for every request, and once for a reset and the
     readings right before it; by default ``SAFETYCULTURE_API_TOKEN`` from the environment. ``base_url`` may hold a path
     prefix; by default it is ``SAFETYCULTURE_BASE_URL``, and without that the vendor's. ``timeout`` bounds one attempt

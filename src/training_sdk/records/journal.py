@@ -131,6 +131,10 @@ class Journal:
         """What has become of the application so far, as it stands now."""
         return self._state.copy()
 
+    def check_process(self) -> None:
+        """Raise RecordsLockedError in a process that was forked from the one that has taken this journal."""
+        self._lines.check_process()
+
     def note(self, event: Event) -> None:
         """Write an event; it is on the disk when this returns.
 

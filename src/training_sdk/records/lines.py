@@ -12,7 +12,12 @@ from typing import Any, Self
 
 from attrs import define, field
 
-from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError
+from training_sdk.errors import (
+    InvalidArgumentError,
+    RecordsDamagedError,
+    RecordsError,
+    RecordsLockedError,
+)
 from training_sdk.records import disk
 from training_sdk.records.locks import held
 
@@ -35,6 +40,7 @@ class Lines:
     """Seconds to wait for another writer before RecordsLockedError."""
     _file: int | None = field(default=None, init=False)
     _length: int = field(default=0, init=False)
+    _process: int = field(factory=os.getpid, init=False)
 
     @property
     def length(self) -> int:
@@ -72,12 +78,20 @@ class Lines:
         """Be the one writer for as long as the block runs."""
         with held(self.path, self.wait):
             with disk.writing(self.path):
-                self._file = self._open()
+                self._file, self._process = self._open(), os.getpid()
             try:
                 yield self
             finally:
                 file, self._file = self._file, None
                 os.close(file)
+
+    def check_process(self) -> None:
+        """Raise RecordsLockedError in a process that was forked from the writer, which goes on writing."""
+        if self._process != os.getpid():
+            raise RecordsLockedError(
+                f"{self.path} is being written by process {self._process}, from which this one was forked. Nothing was "
+                "written or sent here. Let that process go on, and do this in it alone"
+            )
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add one line; it is on the disk when this returns. Outside of ``writing()`` it takes the lock for itself.
@@ -93,6 +107,7 @@ class Lines:
 
     def _append(self, file: int, line: bytes) -> None:
         size = len(line)
+        self.check_process()
         with disk.writing(self.path):
             if os.fstat(file).st_size != self._length:
                 raise RecordsDamagedError(

@@ -16,6 +16,9 @@ from training_sdk.records import disk
 LONGEST_HOLDER = 200
 POLL_SECONDS = 0.01
 
+_inherited: list[FileLock] = []
+"""Locks of a parent process: releasing or collecting them here would release them there."""
+
 
 @contextmanager
 def held(path: Path, wait: float = 0.0) -> Iterator[None]:
@@ -25,7 +28,7 @@ def held(path: Path, wait: float = 0.0) -> Iterator[None]:
     read what is locked. Raises RecordsLockedError, naming the holder, after ``wait`` seconds (at once by default).
     """
     lock = FileLock(path.with_suffix(".lock"), mode=disk.PRIVATE_FILE, thread_local=False)
-    holder = path.with_suffix(".holder")
+    holder, process = path.with_suffix(".holder"), os.getpid()
     with disk.writing(path):
         try:
             lock.acquire(timeout=wait, poll_interval=POLL_SECONDS)
@@ -38,9 +41,12 @@ def held(path: Path, wait: float = 0.0) -> Iterator[None]:
             _write(holder, f"process {os.getpid()} on {platform.node() or 'this machine'}")
         yield
     finally:
-        with suppress(OSError):
-            holder.unlink()
-        lock.release()
+        if process == os.getpid():
+            with suppress(OSError):
+                holder.unlink()
+            lock.release()
+        else:
+            _inherited.append(lock)
 
 
 def holder_of(path: Path) -> str | None:

@@ -177,6 +177,7 @@ class Recorder(Keeper):
         self, calls: Calls, order: Order, people: Sequence[PlannedReset]
     ) -> Flow[Mapping[Key, ProgressRow]]:
         """Write a pack about these people."""
+        self.journal.check_process()
         now: Moment = yield Now()
         targets: dict[str, list[str]] = {}
         for user in people:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from training_sdk import _checks, _paging, _urls
+from training_sdk._filters import Filter, only
 from training_sdk._operation import Bound, D, listing
 from training_sdk._pages import Calls, Walk
 from training_sdk.models.analytics import (
@@ -106,14 +107,19 @@ class Analytics(Bound[D]):
 
         REST: ``GET /training/analytics/v1/users/{userId}/lessons/progress/events`` (path published, shape assumed).
         """
-        user, course = _checks.one_id(user_id, "user_id"), _checks.optional_id(course_id, "course_id")
+        user: str = _checks.one_id(user_id, "user_id")
+        course: str | None = _checks.optional_id(course_id, "course_id")
         path = _urls.path(_PATH + "/users/{id}/lessons/progress/events", id=user)
+        filters: tuple[Filter[LessonEvent], ...] = (
+            *only("user_id", user, lambda event: event.user_id),
+            *only("courseId", course, lambda event: event.course_id),
+        )
         return _paging.numbered(
             self._calls,
             path,
             LessonEvent,
             queries=[(("courseId", course),)],
-            keep=lambda event, _: event.user_id == user and course in (None, event.course_id),
+            filters=filters,
         )
 
     @listing
@@ -177,7 +183,7 @@ class Analytics(Bound[D]):
             f"{_PATH}/rapidRefresh/answers",
             RapidRefreshAnswer,
             queries=[(("userId", user),)],
-            keep=lambda answer, _: user in (None, answer.user_id),
+            filters=only("userId", user, lambda answer: answer.user_id),
         )
 
 
@@ -188,7 +194,7 @@ def _of_course(calls: Calls, path: str, row: type[R], course_id: str | None) -> 
         path,
         row,
         queries=[(("courseId", course_id),)],
-        keep=lambda found, _: course_id in (None, found.course_id),
+        filters=only("courseId", course_id, lambda found: found.course_id),
     )
 
 
@@ -199,7 +205,10 @@ def _of_both(calls: Calls, path: str, row: type[U], course_id: str | None, user_
         path,
         row,
         queries=[(("courseId", course_id), ("userId", user_id))],
-        keep=lambda found, _: course_id in (None, found.course_id) and user_id in (None, found.user_id),
+        filters=(
+            *only("courseId", course_id, lambda found: found.course_id),
+            *only("userId", user_id, lambda found: found.user_id),
+        ),
     )
 
 

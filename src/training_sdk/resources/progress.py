@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from training_sdk import _checks, _paging
+from training_sdk._filters import Filter, only
 from training_sdk._operation import Bound, D, listing
 from training_sdk._pages import Calls, Walk
 from training_sdk.models.progress import CompletionStatus, ProgressRow
@@ -54,11 +55,8 @@ def progress_rows(
     """The walk behind ``progress.list``, for planning a reset as well."""
 
     def keep(row: ProgressRow) -> bool:
-        fits = course_id in (None, row.course_id) and user_id in (None, row.user_id)
-        return fits and (
-            status is CompletionStatus.ALL
-            or (row.completed_at is not None) == (status is CompletionStatus.COMPLETED)
-        )
+        completed = row.completed_at is not None
+        return status is CompletionStatus.ALL or completed == (status is CompletionStatus.COMPLETED)
 
     query = [
         ("course_id", course_id),
@@ -66,9 +64,12 @@ def progress_rows(
         ("completion_status", status.value),
         ("modified_after", modified_after and _rfc3339(modified_after)),
     ]
-    return _paging.fed(
-        calls, "/training/v1/feed/training-course-progress", ProgressRow, query=query, keep=keep
+    path = "/training/v1/feed/training-course-progress"
+    filters: tuple[Filter[ProgressRow], ...] = (
+        *only("course_id", course_id, lambda row: row.course_id),
+        *only("user_id", user_id, lambda row: row.user_id),
     )
+    return _paging.fed(calls, path, ProgressRow, query=query, keep=keep, filters=filters)
 
 
 def _rfc3339(when: datetime) -> str:

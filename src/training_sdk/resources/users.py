@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import frozen
 
 from training_sdk import _checks, _codec, _paging
+from training_sdk._filters import Filter
 from training_sdk._flow import Flow, Request
 from training_sdk._operation import Bound, D, listing, operation
 from training_sdk._pages import Calls, Walk
@@ -85,6 +86,8 @@ def found_users(calls: Calls, filters: Mapping[str, Sequence[str]]) -> Walk[User
         }
         return all(facts[name] in allowed for name, allowed in filters.items())
 
+    ids = filters.get("user_ids")
+    by_id = (Filter[User]("user_ids", (ids,), lambda user: user.user_id),) if ids else ()
     return _paging.tokened(
         calls,
         "/users/v1/users/list",
@@ -92,4 +95,5 @@ def found_users(calls: Calls, filters: Mapping[str, Sequence[str]]) -> Walk[User
         {**chosen, "page_size": LARGEST_PAGE},
         items=lambda answer: answer.users,
         keep=keep,
+        filters=by_id,
     )
