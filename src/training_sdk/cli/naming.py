@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,16 @@ from training_sdk.resets.selecting import Where
 from training_sdk.resets.wording import shown
 
 MOST_SUGGESTED = 5
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def duration(text: str) -> timedelta | None:
+    """A span of time, such as 90s, 15m, 2h or 1d; None if the text is none."""
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not (number.isascii() and number.isdigit()) or len(number) > 6:
+        return None
+    return timedelta(**{_UNITS[unit]: int(number)})
 
 
 def a_moment(value: str) -> date:

@@ -11,15 +11,17 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
 from training_sdk import _urls
+from training_sdk.cli.naming import duration
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records import disk
-from training_sdk.resets.safeguards import Safeguards
+from training_sdk.resets.safeguards import DEFAULT_PLAN_LIFETIME, Safeguards
 
 FILE_VARIABLE = "TRAINING_SDK_PROFILES"
 NAME_VARIABLE = "TRAINING_SDK_PROFILE"
@@ -34,10 +36,11 @@ NO_PROFILE = "none"
 
 SOURCES = ("token", "token_command", "token_file", "token_env")
 _TEXTS = ("base_url", "token", "token_file", "token_env", "state_dir", "four_eyes", "allowed_signers")
+_DURATIONS = ("plan_lifetime",)
 _LISTS = ("token_command", "protected_courses")
 _TRUTHS = ("read_only", "allow_insecure_http")
 _NUMBERS = ("max_users",)
-KEYS = (*_TEXTS, *_LISTS, *_TRUTHS, *_NUMBERS)
+KEYS = (*_TEXTS, *_LISTS, *_TRUTHS, *_NUMBERS, *_DURATIONS)
 
 
 @frozen
@@ -52,6 +55,7 @@ class Profile:
     token_env: str | None = None
     protected_courses: tuple[str, ...] = ()
     max_users: int | None = None
+    plan_lifetime: timedelta = DEFAULT_PLAN_LIFETIME
     four_eyes: Any = None
     allowed_signers: Path | None = None
     state_dir: Path | None = None
@@ -98,6 +102,7 @@ class Profile:
         return Safeguards(
             protected_courses=self.protected_courses,
             max_users=self.max_users,
+            plan_lifetime=self.plan_lifetime,
             four_eyes=self.four_eyes,
             allowed_signers=self.allowed_signers,
         )
@@ -172,6 +177,9 @@ def _profile(name: str, table: Mapping[str, Any], file: Path) -> Profile:
     for key in ("token_file", "allowed_signers", "state_dir"):
         if key in values:
             values[key] = file.parent / Path(values[key]).expanduser()
+    for key in _DURATIONS:
+        if key in values:
+            values[key] = duration(values[key])
     return Profile(name=name, **values)
 
 
@@ -183,10 +191,15 @@ def _check(key: str, value: object, where: str) -> None:
         **dict.fromkeys(_LISTS, ("a list of texts", _is_texts(value))),
         **dict.fromkeys(_TRUTHS, ("true or false", isinstance(value, bool))),
         **dict.fromkeys(_NUMBERS, ("a whole number", type(value) is int)),
+        **dict.fromkeys(_DURATIONS, ('a span of time such as "12h" or "7d"', _is_duration(value))),
     }
     kind, is_right = fits[key]
     if not is_right:
         raise InvalidArgumentError(f"{where}: {key} must be {kind}, and not empty")
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, str) and bool(duration(value))
 
 
 def _is_texts(value: object) -> bool:

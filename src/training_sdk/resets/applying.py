@@ -24,8 +24,15 @@ from training_sdk.resets.identity import check_origin, check_owner, who_and_wher
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.last_look import look_quietly, turns_for
 from training_sdk.resets.plan import Key, PlannedCourse, PlannedReset
-from training_sdk.resets.planning import check_course, moved, read_rows, refuse_moved
-from training_sdk.resets.report import Code, Outcome, ResetReport
+from training_sdk.resets.planning import (
+    change_of,
+    check_course,
+    moved,
+    read_rows,
+    refuse_moved,
+    refuse_new_warnings,
+)
+from training_sdk.resets.report import LEFT_ALONE, Code, Outcome, ResetReport
 from training_sdk.resets.sending import (
     Order,
     Piece,
@@ -49,6 +56,7 @@ def apply_plan(calls: Calls, order: Order, keeper: Keeper, find_proof: FindProof
         request_for(order, piece, piece.people, reference=True)
     yield from keeper.refuse(order.plan)
     arrival = yield from arrive(calls, order, find_proof)
+    yield from refuse_new_warnings(arrival.calls, order.plan)
     now: Moment = yield Now()
     check_schedule(order, len(work), now.utc)
     try:
@@ -156,7 +164,7 @@ class Run:
         """All that comes before a request: whether to go on, evidence, turns, who asks, the last reading."""
         now: Moment = yield Now()
         self._check_stop()
-        check_lifetime(self.order.plan, now.utc)
+        check_lifetime(self.order.plan, now.utc, self.order.safeguards.plan_lifetime)
         if not self._left_of(piece):
             return (), self.arrival
         rows = yield from self.keeper.refresh(self.arrival.calls, self.order, self._left_of(piece))
@@ -254,11 +262,15 @@ class Run:
         # Who is unknown from an earlier request may have been moved by just that, and stays unknown.
         unknown = {key for key, user in self.account.outcomes.items() if user.outcome is Outcome.UNKNOWN}
         gone = [user for user in people if user.key in new and user.key not in unknown]
-        self.account.settle(gone, Outcome.SKIPPED, "moved since the plan was made", Code.MOVED)
+        changes = {user.key: change_of(user, rows.get(user.key)) or Code.MOVED for user in gone}
+        for user in gone:
+            code = changes[user.key]
+            self.account.settle([user], Outcome.SKIPPED, LEFT_ALONE[code], code)
         if len(self.moved) > self.order.tolerance or self.order.server_side:
-            refuse_moved(self.order.plan, self.moved, cleared=_all_cleared(people, rows))
+            renamed = [key for key, code in changes.items() if code is Code.IDENTITY_CHANGED]
+            refuse_moved(self.order.plan, self.moved, cleared=_all_cleared(people, rows), renamed=renamed)
         for course_id in {user.course_id for user in gone}:
-            codes = {user.user_id: Code.MOVED.value for user in gone if user.course_id == course_id}
+            codes = {user.user_id: changes[user.key].value for user in gone if user.course_id == course_id}
             yield from self.keeper.note(SkippedUsers(course_id, codes))
 
     def _request(self, piece: Piece, people: Sequence[PlannedReset]) -> Request:

@@ -50,7 +50,7 @@ def arrive(calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool 
     here = yield from who_and_where(calls)
     now: Moment = yield Now()
     if not resuming:
-        check_lifetime(order.plan, now.utc)
+        check_lifetime(order.plan, now.utc, order.safeguards.plan_lifetime)
     proof: Proof | None = None
     if not here.reference_server:
         ground = Ground.of(here, order.format, server_side=order.server_side)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from training_sdk._compare import difference, same_text
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, StalePlanError
@@ -11,6 +11,7 @@ from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.sending import Order
 
 LONGEST_SHOWN = 150
+LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
 def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool = False) -> None:
@@ -58,11 +59,19 @@ def check_safeguards(plan: ResetPlan, safeguards: Safeguards) -> None:
     safeguards.check_people(plan.people)
 
 
-def check_lifetime(plan: ResetPlan, now: datetime) -> None:
-    """Refuse a plan that has expired, or was made in this machine's future."""
-    if now > plan.expires_at:
+def end_of(plan: ResetPlan, lifetime: timedelta | None) -> datetime:
+    """Until when a plan may be applied by a client with this ``plan_lifetime``, which counts from its reading."""
+    if lifetime is None or plan.read_at > LAST_MOMENT - lifetime:
+        return plan.expires_at
+    return min(plan.expires_at, plan.read_at + lifetime)
+
+
+def check_lifetime(plan: ResetPlan, now: datetime, lifetime: timedelta | None = None) -> None:
+    """Refuse a plan that has expired, also by a client's own limit, or was made in this machine's future."""
+    if now > (end := end_of(plan, lifetime)):
+        limit = "" if end == plan.expires_at else f": this client's plan_lifetime is {lifetime}"
         raise StalePlanError(
-            f"the plan expired at {plan.expires_at:%Y-%m-%d %H:%M:%S} UTC. Nothing was sent. Plan again",
+            f"the plan expired at {end:%Y-%m-%d %H:%M:%S} UTC{limit}. Nothing was sent. Plan again",
             reason="PLAN_EXPIRED",
         )
     if now < plan.read_at:
@@ -86,11 +95,12 @@ def check_schedule(order: Order, waves: int, now: datetime) -> None:
     if order.waves is None:
         return
     start: datetime | None = None
+    end = end_of(order.plan, order.safeguards.plan_lifetime)
     for number in range(1, waves + 1):
         start = order.waves.next_start(now if start is None else max(now, start), start)
-        if start > order.plan.expires_at:
+        if start > end:
             raise InvalidArgumentError(
-                f"{waves} waves would take until after the plan has expired ({order.plan.expires_at:%Y-%m-%d %H:%M} "
+                f"{waves} waves would take until after the plan has expired ({end:%Y-%m-%d %H:%M} "
                 f"UTC): wave {number} would go out at {start:%Y-%m-%d %H:%M} UTC. Nothing was sent. Make the waves "
-                "larger or closer, or plan with Safeguards(plan_lifetime=…) that lasts long enough"
+                "larger or closer, or plan and apply with a plan_lifetime among the safeguards that is long enough"
             )

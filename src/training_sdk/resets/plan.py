@@ -123,8 +123,13 @@ class PlannedReset:
         return self.left_out is None and self.state is not ProgressState.NOT_STARTED
 
     @property
+    def identity(self) -> tuple[str, str, str]:
+        """Name, e-mail and external id, as a person who reads the plan knows somebody; empty where there is none."""
+        return self.name or "", self.email or "", self.external_id or ""
+
+    @property
     def standing(self) -> tuple[object, ...]:
-        """What must not have moved between plan and reset; a new name or address is no reason to stop."""
+        """The progress that must not have changed between plan and reset."""
         return (
             *(self.state, self.percent, self.completed_at, self.score),
             *(self.opened_at, self.completed_lessons, self.time_spent_seconds),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ from training_sdk.resets.cautions import Paths, about_courses, about_due_dates, 
 from training_sdk.resets.identity import service_time, who_and_where
 from training_sdk.resets.people import People
 from training_sdk.resets.plan import EveryonePlan, Only, Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.report import Code
 from training_sdk.resets.reportfile import LastResets
 from training_sdk.resets.resolving import Resolved, Rows, member_ids, resolve
 from training_sdk.resets.safeguards import Safeguards
@@ -238,23 +239,68 @@ def check_course(calls: Calls, planned: PlannedCourse) -> Flow[None]:
     """Raise StalePlanError unless a course is still called as in the plan."""
     catalogue = yield from all_courses(calls, (planned.id,))
     (course,) = find_courses(catalogue, (planned.id,))
+    _check_title(planned, course)
+
+
+def _check_title(planned: PlannedCourse, course: Course) -> None:
     if course.title != planned.title:
         raise StalePlanError(f"the course was {planned.title!r} and is now {course.title!r}. Plan again")
 
 
+def refuse_new_warnings(calls: Calls, plan: ResetPlan) -> Flow[None]:
+    """Raise StalePlanError if a warning about the plan's courses is due now that the plan does not have."""
+    paths = yield from read_paths(calls)
+    catalogue = yield from all_courses(calls)
+    courses = find_courses(catalogue, [course.id for course in plan.courses])
+    for planned, course in zip(plan.courses, courses, strict=True):
+        _check_title(planned, course)
+    # What this token may not see is no fact about a course: the planner's may have seen it.
+    about = (*about_courses(courses, catalogue), *(() if paths.unread else about_paths(courses, paths)))
+    if new := [warning for warning in about if warning not in plan.warnings]:
+        more = f" (and {len(new) - 1} more)" if len(new) > 1 else ""
+        raise StalePlanError(
+            f"the plan lacks a warning about its courses that holds now: {shown(new[0])}{more}. Nothing was sent. Plan "
+            "again, and read the warnings",
+            reason="WARNING_MISSING",
+        )
+
+
 def moved(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow]) -> dict[Key, str]:
-    """Whoever does not stand as planned, by name."""
+    """People whose row is not that of the plan, by name."""
     return {
         user.key: user.name or user.user_id
         for user in people
-        if user.key not in rows or PlannedReset.of(rows[user.key]).standing != user.standing
+        if change_of(user, rows.get(user.key)) is not None
     }
 
 
-def refuse_moved(plan: ResetPlan, names: Mapping[Key, str], *, cleared: bool = False) -> None:
-    """Raise StalePlanError naming those who moved, if there are any."""
+def change_of(planned: PlannedReset, row: ProgressRow | None) -> Code | None:
+    """What has changed of somebody since the plan was made; None if nothing has.
+
+    A plan shows names and resets user ids, so both must be those of one person.
+    """
+    if row is None:
+        return Code.MOVED
+    now = PlannedReset.of(row)
+    if planned.is_target and now.identity != planned.identity:
+        return Code.IDENTITY_CHANGED
+    return None if now.standing == planned.standing else Code.MOVED
+
+
+def refuse_moved(
+    plan: ResetPlan, names: Mapping[Key, str], *, cleared: bool = False, renamed: Collection[Key] = ()
+) -> None:
+    """Raise StalePlanError naming those who moved, or are called otherwise by now, if there are any."""
     if not names:
         return
+    if renamed:
+        raise StalePlanError(
+            f"the service has another name, e-mail or external id than the plan for the user ids of "
+            f"{some([names[key] for key in renamed])}. Nothing was sent for them. If nobody has changed their data, "
+            "somebody has changed the plan: find out who. Plan again",
+            reason=Code.IDENTITY_CHANGED,
+            metadata=tuple(("user_id", user_id) for _, user_id in names),
+        )
     titles = {course.id: course.title for course in plan.courses}
     where = ", ".join(sorted({repr(titles[course_id]) for course_id, _ in names}))
     again = ", and all of them stand at 0 %: it has probably been applied already" if cleared else ""

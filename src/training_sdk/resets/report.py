@@ -34,6 +34,8 @@ class Code(StrEnum):
     """In scope, but not among those whom ``only``, ``where`` or ``plan_due`` selects."""
     MOVED = "MOVED"
     """Their progress moved after the plan was made; they were left alone."""
+    IDENTITY_CHANGED = "IDENTITY_CHANGED"
+    """Their name, e-mail or external id is not that of the plan; they were left alone."""
     NOT_SENT = "NOT_SENT"
     """The reset stopped before them."""
     INTERRUPTED = "INTERRUPTED"
@@ -46,6 +48,13 @@ class Code(StrEnum):
     """The server accepted the request without saying how many people it reset."""
     NOT_SEEN = "NOT_SEEN"
     """The server accepted it, and reading back does not show it (yet)."""
+
+
+LEFT_ALONE = {
+    Code.MOVED: "moved since the plan was made",
+    Code.IDENTITY_CHANGED: "the service has another name, e-mail or external id for this user id than the plan",
+}
+"""Why somebody is not sent who does not stand as the plan says."""
 
 
 @frozen

@@ -25,13 +25,13 @@ from training_sdk.records.journal import Journal, JournalCopy
 from training_sdk.resets.account import Account
 from training_sdk.resets.applying import Run
 from training_sdk.resets.arriving import Arrival, FindProof, arrive
-from training_sdk.resets.confirming import check_lifetime
+from training_sdk.resets.confirming import check_lifetime, end_of
 from training_sdk.resets.flights import WAIT, Flights, until
 from training_sdk.resets.keptwaves import restored
 from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.planning import read_rows
 from training_sdk.resets.recording import Recorder
-from training_sdk.resets.report import Code, Outcome, ResetReport
+from training_sdk.resets.report import LEFT_ALONE, Code, Outcome, ResetReport
 from training_sdk.resets.sending import Order, Piece, key_for, pieces, request_for
 
 
@@ -105,7 +105,7 @@ def settle(account: Account, journal: Journal | JournalCopy, now: datetime | Non
             account.settle([user], Outcome.RESET)
         elif standing is Standing.SKIPPED:
             code = Code(state.codes[user.key])
-            account.settle([user], Outcome.SKIPPED, "moved since the plan was made", code)
+            account.settle([user], Outcome.SKIPPED, LEFT_ALONE.get(code), code)
         elif standing is Standing.UNKNOWN or flights.open(user.key, now):
             _leave_unknown(account, user, state.chunks[state.last[user.key]])
         elif standing is Standing.REFUSED:
@@ -150,7 +150,7 @@ class Resumption:
             self.order,
             self.keeper,
             self.account,
-            moved={key: names[key] for key, code in state.codes.items() if code == Code.MOVED},
+            moved={key: names[key] for key, code in state.codes.items() if code in LEFT_ALONE},
             last_start=max(
                 (event.at for event in self.keeper.journal.events if isinstance(event, Sent)), default=None
             ),
@@ -168,12 +168,12 @@ class Resumption:
 
     def _check_lifetime(self, now: datetime) -> None:
         try:
-            check_lifetime(self.order.plan, now)
+            check_lifetime(self.order.plan, now, self.order.safeguards.plan_lifetime)
         except StalePlanError as error:
             if not self._has_expired(now):
                 raise
             message = (
-                f"the plan expired at {self.order.plan.expires_at:%Y-%m-%d %H:%M:%S} UTC. What had been sent was read "
+                f"the plan expired at {self._end:%Y-%m-%d %H:%M:%S} UTC. What had been sent was read "
                 "back; nothing more was sent. Plan again for those who are left"
             )
             flights = self._flights()
@@ -189,8 +189,12 @@ class Resumption:
                 )
             raise StalePlanError(evolve(error.info, message=message)) from None
 
+    @property
+    def _end(self) -> datetime:
+        return end_of(self.order.plan, self.order.safeguards.plan_lifetime)
+
     def _has_expired(self, now: datetime) -> bool:
-        return now > self.order.plan.expires_at
+        return now > self._end
 
     def find_work(self) -> Flow[Sequence[Piece]]:
         """Read back every request whose fate is open; whoever is known not to have been reset is left to do."""

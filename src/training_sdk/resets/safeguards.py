@@ -15,6 +15,7 @@ from training_sdk._compare import widely
 from training_sdk.errors import InvalidArgumentError
 
 FourEyes = Literal["signed", "procedural"]
+DEFAULT_PLAN_LIFETIME = timedelta(hours=24)
 
 
 def _ids(values: Iterable[str]) -> frozenset[str]:
@@ -52,16 +53,17 @@ class Safeguards:
     """Hard stops for planning and applying resets; each is off, or as wide as said, unless set.
 
     ``protected_courses`` are ids that no plan may hold, compared without regard to letter case and white space
-    around. ``max_users`` bounds the different people of one plan. ``plan_lifetime`` is how long a plan may be applied
-    (24 h), ``evidence_lifetime`` how old evidence may be when a request is sent (4 h). ``four_eyes`` demands the
-    approval of a second user: ``"signed"`` with an SSH key that ``allowed_signers`` lists, or ``"procedural"``, which
-    proves only that two tokens took part. ``seal`` encrypts the evidence: it gets the bytes of each file and returns
-    those to be kept; if it fails, nothing is sent.
+    around. ``max_users`` bounds the different people of one plan.
+    ``plan_lifetime`` is how long after its reading a plan may be applied, whoever made it (24 h), and
+    ``evidence_lifetime`` how old evidence may be when a request is sent (4 h). ``four_eyes`` demands the approval of
+    a second user: ``"signed"`` with an SSH key that ``allowed_signers`` lists, or ``"procedural"``, which proves only
+    that two tokens took part. ``seal`` encrypts the evidence: it gets the bytes of each file and returns those to be
+    kept; if it fails, nothing is sent.
     """
 
     protected_courses: frozenset[str] = field(default=frozenset(), converter=_ids)
     max_users: int | None = field(default=None, validator=_positive)
-    plan_lifetime: timedelta = field(default=timedelta(hours=24), validator=_duration)
+    plan_lifetime: timedelta = field(default=DEFAULT_PLAN_LIFETIME, validator=_duration)
     evidence_lifetime: timedelta = field(default=timedelta(hours=4), validator=_duration)
     four_eyes: FourEyes | None = field(default=None, validator=_four_eyes)
     allowed_signers: Path | None = field(default=None, converter=_optional_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from attrs import evolve
@@ -82,9 +82,14 @@ def planned(organisation: Organisation, *, users: list[str] | None = None, only:
     """A plan made on an organisation whose log is then cleared."""
     wanted = Wanted((COURSE,), None if users is None else People.of(users), only)
     made = Puppet(organisation).run(make_plan(CALLS, wanted))
-    plan = evolve(made, expires_at=made.read_at + DECADES)  # some tests apply it by the real clock
+    plan = evolve(made, expires_at=made.read_at + DECADES)
     organisation.sent.clear()
     return plan
+
+
+def just_planned(organisation: Organisation) -> ResetPlan:
+    """A plan for a client that goes by the real clock."""
+    return evolve(planned(organisation), read_at=datetime.now(UTC))
 
 
 def apply(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from attrs import evolve
 
 from training_sdk import (
+    Code,
     ConfirmationError,
     ConfirmationMismatchError,
     ConflictError,
@@ -18,6 +20,7 @@ from training_sdk import (
     OutcomeUnknownError,
     PlanMismatchError,
     ResetFormat,
+    Safeguards,
     StalePlanError,
     UnconfirmedFormatError,
 )
@@ -28,6 +31,7 @@ from unit.sdk.fakes import (
     RESET,
     Asker,
     Organisation,
+    Puppet,
     answer,
     over_the_wire,
     refused_wire,
@@ -35,7 +39,7 @@ from unit.sdk.fakes import (
     untouched,
     user_id,
 )
-from unit.sdk.resetting import apply, many, nth_reset, planned
+from unit.sdk.resetting import apply, just_planned, many, nth_reset, planned
 
 # --- confirmation -----------------------------------------------------------------------------------------------------
 
@@ -94,7 +98,7 @@ def test_other_arguments_are_checked_at_the_call(ask: Asker, options: dict[str, 
 
 def test_a_confirmed_plan_is_applied_and_reported(ask: Asker) -> None:
     organisation = Organisation([row(1), untouched(2), row(3)])
-    plan = planned(organisation)
+    plan = just_planned(organisation)
     report = ask(
         over_the_wire(organisation),
         lambda client: client.resets.apply(
@@ -210,7 +214,7 @@ def test_a_plan_of_the_reference_server_is_not_applied_to_another() -> None:
 
 def test_a_server_that_never_identified_itself_is_never_sent_a_reset(ask: Asker) -> None:
     organisation = Organisation([row(1)], reference=False)
-    plan = planned(organisation)
+    plan = just_planned(organisation)
     with pytest.raises(UnconfirmedFormatError, match="could drop it and reset everyone"):
         ask(over_the_wire(organisation), lambda client: client.resets.apply(plan, confirm=plan.phrase))
     assert not organisation.resets
@@ -237,7 +241,7 @@ def test_R09_one_call_for_everyone_reports_only_what_is_seen_cleared() -> None:
     assert [one.outcome for one in report.users] == [Outcome.UNKNOWN, Outcome.RESET, Outcome.NOTHING_TO_RESET]
 
 
-@pytest.mark.parametrize("after", range(1, 7))
+@pytest.mark.parametrize("after", range(1, 9))
 def test_a_server_that_stops_identifying_itself_in_between_is_never_sent_a_reset(after: int) -> None:
     organisation = many(1)
     plan = planned(organisation)
@@ -246,11 +250,11 @@ def test_a_server_that_stops_identifying_itself_in_between_is_never_sent_a_reset
         organisation.reference = len(organisation.sent) <= after
 
     organisation.before = forget
-    if after < 5:
+    if after < 7:
         with pytest.raises((PlanMismatchError, UnconfirmedFormatError)):
             apply(organisation, plan)
         assert not organisation.resets
-    elif after == 5:
+    elif after == 7:
         with pytest.raises(OutcomeUnknownError, match="not the reference server that answered"):
             apply(organisation, plan)
     else:
@@ -265,7 +269,7 @@ def test_a_gateway_that_leads_only_some_paths_to_the_reference_server_is_never_s
         organisation.reference = "WhoAmI" in request.path
 
     organisation.before = only_who_am_i
-    with pytest.raises(UnconfirmedFormatError, match="/training/v1/feed/training-course-progress"):
+    with pytest.raises(UnconfirmedFormatError, match="/training/paths/v1"):
         apply(organisation, plan)
     assert not organisation.resets
 
@@ -324,11 +328,92 @@ def test_a_course_of_another_name_makes_a_plan_stale() -> None:
     assert not organisation.resets
 
 
-def test_a_new_address_is_no_reason_to_stop() -> None:
+NEW_IDENTITIES: list[dict[str, Any]] = [
+    {"user_email": "new@example.test"},
+    {"user_email": None},
+    {"user_first_name": "Zoe"},
+    {"user_external_id": "E-1"},
+]
+
+
+@pytest.mark.parametrize("changed", NEW_IDENTITIES, ids=str)
+def test_a_user_id_that_belongs_to_another_name_or_address_is_not_sent(changed: dict[str, Any]) -> None:
+    organisation = many(2)
+    plan = planned(organisation)
+    organisation.rows[0].update(changed)
+    with pytest.raises(StalePlanError, match="another name, e-mail or external id") as caught:
+        apply(organisation, plan)
+    assert (caught.value.reason, organisation.resets) == ("IDENTITY_CHANGED", [])
+
+
+@pytest.mark.parametrize("changed", NEW_IDENTITIES, ids=str)
+def test_within_the_tolerance_the_others_are_reset(changed: dict[str, Any]) -> None:
+    organisation = many(2)
+    plan = planned(organisation)
+    organisation.rows[0].update(changed)
+    report = apply(organisation, plan, tolerance=1)
+    assert organisation.people_sent == [[user_id(1)]]
+    assert [(one.outcome, one.code) for one in report.users] == [
+        (Outcome.SKIPPED, Code.IDENTITY_CHANGED),
+        (Outcome.RESET, None),
+    ]
+
+
+def test_an_external_id_that_is_missing_is_an_empty_one() -> None:
+    organisation = Organisation([row(0, user_external_id="")])
+    plan = planned(organisation)
+    organisation.rows[0]["user_external_id"] = None
+    assert apply(organisation, plan).is_complete
+
+
+def test_a_new_name_of_somebody_who_is_not_reset_is_no_reason_to_stop() -> None:
+    organisation = Organisation([row(0), untouched(1)])
+    plan = planned(organisation)
+    organisation.rows[1]["user_email"] = "new@example.test"
+    assert apply(organisation, plan).is_complete
+
+
+def test_a_plan_that_shows_one_person_and_resets_another_resets_nobody() -> None:
+    organisation = many(2)
+    plan = planned(organisation, users=[user_id(0)])
+    shown = evolve(plan.users[0], user_id=user_id(1))
+    forged = evolve(plan, users=(shown,))
+    with pytest.raises(StalePlanError, match="IDENTITY_CHANGED"):
+        apply(organisation, forged)
+    assert not organisation.resets
+
+
+@pytest.mark.parametrize("lacking", [True, False])
+def test_a_warning_that_the_plan_lacks_stops_it_and_one_that_is_gone_does_not(lacking: bool) -> None:
     organisation = many(1)
     plan = planned(organisation)
-    organisation.rows[0]["user_email"] = "new@example.test"
-    assert apply(organisation, plan).is_complete
+    assert plan.warnings
+    changed = evolve(plan, warnings=() if lacking else (*plan.warnings, "the course is old"))
+    if not lacking:
+        assert apply(organisation, changed).is_complete
+        return
+    with pytest.raises(StalePlanError, match="is not published") as caught:
+        apply(organisation, changed)
+    assert (caught.value.reason, organisation.resets) == ("WARNING_MISSING", [])
+
+
+def test_the_lifetime_of_the_client_that_applies_counts_from_the_reading() -> None:
+    organisation = many(1)
+    plan = planned(organisation)
+    limits = Safeguards(plan_lifetime=timedelta(hours=2))
+    with pytest.raises(StalePlanError, match=r"plan_lifetime is 2:00:00") as caught:
+        apply(organisation, plan, puppet=Puppet(organisation, clock=7201.0), safeguards=limits)
+    assert (caught.value.reason, organisation.resets) == ("PLAN_EXPIRED", [])
+    in_time = apply(organisation, plan, puppet=Puppet(organisation, clock=7199.0), safeguards=limits)
+    assert in_time.is_complete
+
+
+def test_a_plan_of_the_last_day_of_all_is_refused_and_not_computed_with() -> None:
+    organisation = many(1)
+    last = datetime.max.replace(tzinfo=UTC)
+    plan = evolve(planned(organisation), read_at=last, expires_at=last)
+    with pytest.raises(StalePlanError, match="PLAN_FROM_THE_FUTURE"):
+        apply(organisation, plan)
 
 
 def test_R06_after_a_412_the_plan_is_stale_and_nothing_is_sent_again() -> None:

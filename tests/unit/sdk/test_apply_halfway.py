@@ -47,6 +47,7 @@ from unit.sdk.resetting import (
     apply_flow,
     everyone_once,
     interrupted_at,
+    just_planned,
     many,
     nth_reset,
     planned,
@@ -215,7 +216,7 @@ def test_the_loop_of_the_documentation_ends_where_somebody_stops_it(stop: type[B
 
 def test_a_429_is_waited_out_and_the_chunk_sent_again(ask: Asker) -> None:
     organisation = many(3)
-    plan = planned(organisation)
+    plan = just_planned(organisation)
     nth_reset(organisation, 1, lambda _: answer({}, 429, {"retry-after": "1"}))
     with no_waiting() as waits:
         report = ask(

@@ -18,6 +18,7 @@ from training_sdk.cli.commands.planning import FILE, WHY, options
 from training_sdk.cli.commands.reporting import digest_typed
 from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import of_report
+from training_sdk.cli.naming import duration
 from training_sdk.cli.output import Output, is_terminal
 from training_sdk.cli.remedies import resume_command
 from training_sdk.cli.session import Session, with_session
@@ -40,15 +41,13 @@ from training_sdk.resets.sending import Progress
 from training_sdk.resets.stopping import report_of
 from training_sdk.resets.waves import EVERY_DAY, Waves
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
 
 def a_duration(value: str) -> timedelta:
     """A span of time as it was typed, such as 90s, 15m, 2h or 1d."""
-    number, unit = value[:-1], value[-1:]
-    if unit not in _UNITS or not (number.isascii() and number.isdigit()) or len(number) > 6:
+    found = duration(value)
+    if found is None:
         raise click.BadParameter(f"{value!r} is no span of time; write 90s, 15m, 2h or 1d")
-    return timedelta(**{_UNITS[unit]: int(number)})
+    return found
 
 
 def hours(value: str) -> tuple[time, time]:
@@ -147,7 +146,7 @@ def _reset(
     # What would be refused is refused before the plan is read and its phrase is typed.
     refuse_second_time(journal_of(session, loaded), loaded, resuming=resuming)
     if not resuming:
-        check_lifetime(loaded, datetime.now(UTC))
+        check_lifetime(loaded, datetime.now(UTC), session.profile.safeguards.plan_lifetime)
     approval = given.pop("approval")
     extras = {
         "approval": None if approval is None else Approval.load(approval),
