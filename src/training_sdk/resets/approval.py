@@ -16,8 +16,10 @@ from training_sdk.resets.wording import shown
 
 Kind: TypeAlias = Literal["signed", "procedural"]
 
-FORM = 1
-"""The form of what is signed and saved; an approval of another form is none."""
+FORM = 2
+"""The form of what is signed and saved today."""
+SILENT_FORM = 1
+"""The form that does not say whether names were compared; such approvals are still read."""
 
 
 @frozen
@@ -34,7 +36,8 @@ class Approval:
     """One person's consent to one plan, made by ``client.resets.approve``; changes nothing and can be saved.
 
     ``kind`` is ``"signed"``, or ``"procedural"``: that proves no more than that somebody wrote it. ``at`` is UTC, by
-    the clock of the approver's machine. It holds no token.
+    the clock of the approver's machine. ``compared`` is whether the plan's names, e-mails and external ids were
+    compared with the service when it was approved; None in an approval of an earlier version. It holds no token.
     """
 
     plan_digest: str
@@ -44,11 +47,17 @@ class Approval:
     kind: Kind
     signature: str | None = field(default=None, repr=False)
     form: int = FORM
+    compared: bool | None = False
 
     def __attrs_post_init__(self) -> None:
         if (self.kind == "signed") is (self.signature is None):
             raise ApprovalError(
                 "an approval is signed exactly if it holds a signature; this one says otherwise. Approve again",
+                reason="APPROVAL_UNREADABLE",
+            )
+        if (self.form == SILENT_FORM) is not (self.compared is None):
+            raise ApprovalError(
+                "an approval must say whether names were compared with the service. Approve again",
                 reason="APPROVAL_UNREADABLE",
             )
         if self.signature is not None:
@@ -87,7 +96,10 @@ class Approval:
     def __str__(self) -> str:
         who = f"{shown(self.approver.name) or 'somebody without a name'} ({self.approver.user_id})"
         how = f"signed with {self.key_fingerprint}" if self.signature else "procedural: not signed"
-        return inline(f"{self.phrase}: approved by {who} at {self.at:%Y-%m-%d %H:%M:%S} UTC, {how}")
+        names = ""
+        if self.compared is not None:
+            names = f"; names {'compared' if self.compared else 'NOT compared'} with the service"
+        return inline(f"{self.phrase}: approved by {who} at {self.at:%Y-%m-%d %H:%M:%S} UTC, {how}{names}")
 
 
 def _terms(approval: Approval, *, kind: Kind | None = None) -> dict[str, Any]:
@@ -104,6 +116,7 @@ def _terms(approval: Approval, *, kind: Kind | None = None) -> dict[str, Any]:
             "organisation_id": approver.organisation_id,
         },
         "at": approval.at.isoformat(),
+        **({} if approval.compared is None else {"compared": approval.compared}),
     }
 
 
@@ -120,3 +133,5 @@ class Approved:
     approver: Approver
     at: datetime
     key_fingerprint: str | None
+    compared: bool | None = None
+    """Whether the approver's client compared the plan's names with the service."""

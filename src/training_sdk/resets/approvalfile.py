@@ -9,13 +9,14 @@ from typing import NoReturn
 
 from training_sdk.errors import ApprovalError
 from training_sdk.records import disk, documents
-from training_sdk.resets.approval import FORM, Approval, Approver
+from training_sdk.resets.approval import FORM, SILENT_FORM, Approval, Approver
 
 LARGEST = 64 * 1024
 LONGEST = 1000
 """Characters in a text other than the signature."""
 
-FIELDS = frozenset({"form", "kind", "plan_digest", "phrase", "approver", "at", "signature"})
+FIELDS = frozenset({"form", "kind", "plan_digest", "phrase", "approver", "at", "signature", "compared"})
+SILENT_FIELDS = FIELDS - {"compared"}
 APPROVER = frozenset({"user_id", "name", "organisation_id"})
 
 
@@ -49,12 +50,15 @@ def loads(content: bytes, name: str) -> Approval:
         document = json.loads(content.decode("ascii"), object_pairs_hook=documents.once)
     except (ValueError, RecursionError):
         _refuse(name, "it is not what approval.save(…) wrote")
-    _check_fields(document, FIELDS, name)
+    form = document.get("form") if isinstance(document, dict) else FORM
+    _check_fields(document, SILENT_FIELDS if form == SILENT_FORM else FIELDS, name)
     _check_fields(document["approver"], APPROVER, name)
-    if (form := document["form"]) != FORM or type(form) is not int:
-        _refuse(name, f"it is of form {form!r}, and this version reads form {FORM}")
+    if type(form) is not int or form not in (SILENT_FORM, FORM):
+        _refuse(name, f"it is of form {form!r}, and this version reads forms {SILENT_FORM} and {FORM}")
     approver = Approver(**{field: _text(document["approver"][field], field, name) for field in APPROVER})
-    kind, signature = document["kind"], document["signature"]
+    kind, signature, compared = document["kind"], document["signature"], document.get("compared")
+    if form == FORM and type(compared) is not bool:
+        _refuse(name, "its 'compared' is neither true nor false")
     if kind not in ("signed", "procedural") or not isinstance(signature, str | None):
         _refuse(name, "its kind and its signature do not fit")
     return Approval(
@@ -64,6 +68,8 @@ def loads(content: bytes, name: str) -> Approval:
         at=_moment(document["at"], name),
         kind=kind,
         signature=signature,
+        form=form,
+        compared=compared,
     )
 
 

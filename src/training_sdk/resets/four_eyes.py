@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,9 @@ from training_sdk.resets.approval import Approval, Approved, Approver, Kind, mes
 from training_sdk.resets.confirming import check_confirmation, check_lifetime
 from training_sdk.resets.digests import short
 from training_sdk.resets.identity import Here, check_place
-from training_sdk.resets.plan import Origin, ResetPlan
+from training_sdk.resets.plan import Origin, PlannedReset, ResetPlan
+from training_sdk.resets.planning import change_of, read_rows, sees_everyone, some
+from training_sdk.resets.report import Code
 from training_sdk.resets.wording import shown
 from training_sdk.resources.users import WHO_AM_I, found_users, read_me
 
@@ -52,14 +54,56 @@ def approve(
     yield from _check_people(calls, {approver.user_id: "approves"}, blind=key is not None)
     now: Moment = yield Now()
     check_lifetime(plan, now.utc)
+    compared = yield from _compare(calls, plan)
+    if key is None and not compared:
+        raise ApprovalError(
+            "this token may not read the progress of everyone in the plan, so nobody has compared its names with the "
+            'service. Give its owner "Training: Administration" (everyone) or "Training: Manage teams" (one\'s teams), '
+            "or sign with a key",
+            reason="ROWS_UNREADABLE",
+        )
     at = now.utc.astimezone(UTC).replace(microsecond=0)
-    unsigned = Approval(plan.digest, plan.phrase, approver, at, "procedural")
+    unsigned = Approval(plan.digest, plan.phrase, approver, at, "procedural", compared=compared)
     if key is None:
         return unsigned
     words = message(unsigned, kind="signed")
     sign = partial(_ssh.sign, words, key, namespace=NAMESPACE, interactive=interactive)
     signature: str = yield Act(sign, "approval: sign")
     return evolve(unsigned, kind="signed", signature=signature)
+
+
+def _compare(calls: Calls, plan: ResetPlan) -> Flow[bool]:
+    """Whether everyone who would be reset was compared with the service, as far as they are still in the course.
+
+    Raises ApprovalError if the service has another name, e-mail or external id for one of the user ids.
+    """
+    is_whole = True
+    for course in plan.courses:
+        targets = plan.targets_in(course.id)
+        if not targets:
+            continue
+        try:
+            rows = yield from read_rows(calls, course.id, [user.user_id for user in targets])
+        except PermissionDeniedError:
+            is_whole = False
+            continue
+        _refuse_renamed(
+            [user for user in targets if change_of(user, rows.get(user.user_id)) is Code.IDENTITY_CHANGED]
+        )
+        if any(user.user_id not in rows for user in targets):
+            is_whole = (yield from sees_everyone(calls, course.id)) and is_whole
+    return is_whole
+
+
+def _refuse_renamed(people: Sequence[PlannedReset]) -> None:
+    if people:
+        raise ApprovalError(
+            "the service has another name, e-mail or external id than the plan for the user ids of "
+            f"{some([user.name or user.user_id for user in people])}. Nothing was approved. If nobody has changed "
+            "their data, somebody has changed the plan: find out who. Plan again",
+            reason=Code.IDENTITY_CHANGED,
+            metadata=tuple(("user_id", user.user_id) for user in people),
+        )
 
 
 def _who(calls: Calls) -> Flow[tuple[Here, Approver]]:
@@ -152,7 +196,7 @@ def check_approval(
             "a signature is verified by the file of allowed signers, and none is named (allowed_signers=…)",
             reason="SIGNERS_UNUSABLE",
         )
-    return Approved(kind, approval.approver, approval.at, fingerprint)
+    return Approved(kind, approval.approver, approval.at, fingerprint, approval.compared)
 
 
 def _check_terms(

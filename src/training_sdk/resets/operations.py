@@ -134,10 +134,13 @@ class Resets(Bound[D]):
 
         ``confirm`` is the plan's phrase, typed. With ``key``, the path of an SSH key, the approval is signed by
         ``ssh-keygen``, which may ask on the terminal for a passphrase only if ``interactive``. Without it is
-        procedural, which proves no more than that two tokens took part. Raises ApprovalError for a service's token,
-        ConfirmationError if the phrase is not this plan's.
+        procedural, which proves no more than that two tokens took part. Names, e-mails and external ids are compared
+        with the service where this token may read them; ``approval.compared`` says whether. Raises ApprovalError if
+        one differs, for a service's token, and for a procedural approval that compared nothing; ConfirmationError if
+        the phrase is not this plan's.
 
-        REST: WhoAmI and ``POST /users/v1/users/list`` (third-party).
+        REST: WhoAmI, the progress feed, ``GET /training/analytics/v1/courses/statistics`` (shape assumed)
+        and ``POST /users/v1/users/list`` (third-party).
         """
         return approve(
             self._calls,

@@ -320,6 +320,18 @@ def _people_counted(calls: Calls, courses: Sequence[Course]) -> Flow[dict[str, i
     return {one.course_id: one.total_users for one in found}
 
 
+def sees_everyone(calls: Calls, course_id: str) -> Flow[bool]:
+    """Whether this token sees as many people in a course as its statistics count."""
+    try:
+        counted = yield from statistics(calls, (course_id,)).gather()
+    except PermissionDeniedError:
+        return False
+    if not counted:
+        return False
+    rows = yield from read_rows(calls, course_id, None)
+    return len(rows) >= max(one.total_users for one in counted)
+
+
 def _refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> Flow[None]:
     counted = yield from _people_counted(calls, courses)
     for course in courses:

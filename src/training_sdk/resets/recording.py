@@ -292,13 +292,14 @@ def _counts(plan: ResetPlan) -> dict[str, int]:
     return {"people": plan.people, "resets": len(plan.targets), "in scope": len(plan.users)}
 
 
-def _said(approved: Approved) -> dict[str, str | None]:
+def _said(approved: Approved) -> dict[str, str | bool | None]:
     """Who approved, and how far that was verified; the signature itself is kept with the approval."""
     return {
         "user_id": approved.approver.user_id,
         "kind": approved.kind,
         "key_fingerprint": approved.key_fingerprint,
         "at": approved.at.isoformat(),
+        "compared": approved.compared,
     }
 
 

@@ -22,6 +22,21 @@ ACTIVE, SEAT = "USER_ACTIVE_STATUS_ACTIVE", "SUBSCRIPTION_SEAT_TYPE_PREMIUM"
 NOW = START + timedelta(minutes=10)
 
 
+ANN: dict[str, Any] = {
+    "course_id": "c",
+    "user_id": APPLIER,
+    "opened_at": "2026-01-01T00:00:00Z",
+    "completed_at": "2026-03-01T08:00:00Z",
+    "completed_lessons": 0,
+    "total_lessons": 3,
+    "progress_percent": 100.0,
+    "score": 90,
+    "user_first_name": "Ann",
+    "user_last_name": "",
+}
+"""The row of the person in the plan."""
+
+
 def some_plan(title: str = "Forklift basics", **other: Any) -> ResetPlan:
     person = PlannedReset("c", APPLIER, "Ann", None, ProgressState.COMPLETED, 100.0, START, 90)
     made: dict[str, Any] = {
@@ -37,12 +52,19 @@ def some_plan(title: str = "Forklift basics", **other: Any) -> ResetPlan:
 
 @define
 class Staff:
-    """Answers WhoAmI as one user, and the users list; ``listable`` is whether that one may list users."""
+    """Answers WhoAmI as one user, the users list and the progress feed.
+
+    ``listable`` is whether that one may list users, ``sees`` whether they see the progress of others; ``rows`` are the
+    rows of the feed, ``counted`` is how many people the statistics count.
+    """
 
     me: str = APPROVER
     organisation: str = "role_1"
     reference: bool = True
     listable: bool = True
+    sees: bool = True
+    rows: list[dict[str, Any]] = field(factory=lambda: [ANN])
+    counted: int = 1
     users: dict[str, dict[str, Any]] = field(factory=lambda: {one: {} for one in (APPLIER, APPROVER, THIRD)})
     sent: list[Request] = field(factory=list)
 
@@ -55,6 +77,11 @@ class Staff:
         if request.path.endswith("WhoAmI"):
             names = {"firstname": "Zoë", "lastname": "O'Brien"}
             return answer({"user_id": self.me, "organisation_id": self.organisation, **names})
+        if request.path == "/training/v1/feed/training-course-progress":
+            return answer({"metadata": {"next_page": None}, "data": self.rows if self.sees else []})
+        if request.path == "/training/analytics/v1/courses/statistics":
+            one = {"courseId": "c", "totalUsers": self.counted, "completedCount": 0}
+            return answer({"totalCount": 1, "items": [one]}) if self.sees else answer({}, 403)
         assert request.path == "/users/v1/users/list", request
         if not self.listable:
             return answer({"code": 7, "message": "no"}, 403)

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from training_sdk import (
     Approval,
     ApprovalError,
+    Code,
     ConfirmationError,
     InvalidArgumentError,
     PlanMismatchError,
@@ -37,6 +38,7 @@ from training_sdk.resets import approvalfile
 from training_sdk.resets.approval import Approver
 from training_sdk.resets.four_eyes import NAMESPACE, SKEW, approve, require_approval
 from unit.sdk.approving import (
+    ANN,
     APPLIER,
     APPROVER,
     NOW,
@@ -108,7 +110,7 @@ def test_a_plan_signed_by_one_user_may_be_applied_by_another(kind: tuple[str, ..
 def test_an_approval_without_a_key_says_that_it_is_procedural(signers: Path) -> None:
     approval = approved(PLAN, None)
     assert (approval.kind, approval.signature, approval.key_fingerprint) == ("procedural", None, None)
-    assert str(approval).endswith("procedural: not signed")
+    assert str(approval).endswith("procedural: not signed; names compared with the service")
     assert checked(PLAN, approval, None, rule="procedural").kind == "procedural"
     assert checked(PLAN, approval, signers, rule="procedural").kind == "procedural"
 
@@ -116,6 +118,44 @@ def test_an_approval_without_a_key_says_that_it_is_procedural(signers: Path) -> 
 def test_what_is_not_verified_is_not_called_signed(signed: Approval) -> None:
     found = checked(PLAN, signed, None, rule="procedural")
     assert (found.kind, found.key_fingerprint) == ("procedural", None)
+
+
+NOT_SEEN: dict[str, Staff] = {
+    "no right to read": Staff(sees=False),
+    "a narrow view": Staff(rows=[], counted=1),
+}
+
+
+@pytest.mark.parametrize("staff", NOT_SEEN.values(), ids=NOT_SEEN)
+def test_a_signed_approval_says_that_names_were_not_compared(
+    staff: Staff, key: Path, signers: Path, refused: Callable[[str], Any]
+) -> None:
+    approval = approved(PLAN, key, staff)
+    assert approval.compared is False
+    assert b'"compared":false' in approval.message
+    assert str(approval).endswith("names NOT compared with the service")
+    found = checked(PLAN, approval, signers)
+    assert (found.kind, found.compared) == ("signed", False)
+    with refused("ROWS_UNREADABLE"):
+        approved(PLAN, None, staff)
+
+
+def test_somebody_who_has_left_the_course_is_no_obstacle() -> None:
+    assert approved(PLAN, None, Staff(rows=[], counted=0)).compared is True
+
+
+@pytest.mark.parametrize(
+    "row",
+    [{"user_first_name": "Bob"}, {"user_email": "bob@example.test"}, {"user_external_id": "E-1"}],
+    ids=str,
+)
+@pytest.mark.parametrize("signs", [True, False], ids=["signed", "procedural"])
+def test_a_plan_that_shows_another_person_is_not_approved(
+    row: dict[str, Any], signs: bool, keys: Keys, refused: Callable[[str], Any]
+) -> None:
+    staff = Staff(rows=[{**ANN, **row}])
+    with refused("IDENTITY_CHANGED"):
+        approved(PLAN, keys.folder / "missing" if signs else None, staff)
 
 
 @pytest.mark.parametrize("confirm", ["", "yes", "reset", None, True, PLAN.phrase + " ", PLAN.digest])
@@ -316,7 +356,9 @@ FORGED: dict[str, Callable[[Approval], Approval]] = {
     "another approver": lambda it: evolve(it, approver=evolve(it.approver, user_id=THIRD)),
     "another name": lambda it: evolve(it, approver=evolve(it.approver, name="Somebody Else")),
     "another time": lambda it: evolve(it, at=it.at + timedelta(seconds=1)),
-    "another form": lambda it: evolve(it, form=2),
+    "another form": lambda it: evolve(it, form=3),
+    "the first form": lambda it: evolve(it, form=1, compared=None),
+    "names that were not compared": lambda it: evolve(it, compared=not it.compared),
 }
 
 
@@ -698,8 +740,11 @@ BAD: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "a field too many": lambda it: changed(it, extra=1),
     "a field too few": lambda it: changed({name: it[name] for name in it if name != "phrase"}),
     "a name twice": lambda it: changed(it)[:-1] + b', "kind": "signed"}',
-    "another form": lambda it: changed(it, form=2),
+    "another form": lambda it: changed(it, form=3),
     "a form that only looks right": lambda it: changed(it, form=True),
+    "the first form with a later field": lambda it: changed(it, form=1),
+    "no word on whether names were compared": lambda it: changed(it, compared=None),
+    "a number for that": lambda it: changed(it, compared=1),
     "another kind": lambda it: changed(it, kind="verified"),
     "no list for a kind": lambda it: changed(it, kind=["signed"]),
     "a number for a signature": lambda it: changed(it, signature=1),
@@ -770,5 +815,6 @@ def test_every_reason_is_explained() -> None:
     for name in ("_ssh", "resets/approval", "resets/approvalfile", "resets/four_eyes"):
         text = (root / "src" / "training_sdk" / f"{name}.py").read_text(encoding="utf-8")
         given |= set(re.findall(r'reason="([A-Z_]+)"', text))
+        given |= {Code[code].value for code in re.findall(r"reason=Code\.([A-Z_]+)", text)}
     page = (root / "docs" / "how-to" / "four-eyes.md").read_text(encoding="utf-8")
     assert given == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
