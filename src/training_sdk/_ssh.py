@@ -11,6 +11,7 @@ import binascii
 import contextlib
 import hashlib
 import os
+import shlex
 import shutil
 import signal
 import stat
@@ -47,19 +48,41 @@ class Signers:
 
     @classmethod
     def read(cls, path: Path) -> Signers:
-        """Raise ApprovalError if the file is missing, no plain file, too large, or writable by everybody."""
+        """Raise ApprovalError if the file is missing, no plain file, too large, or if other users may change it."""
         try:
             content, status = disk.read_regular(path, LARGEST_SIGNERS)
-            mode = status.st_mode
+            if os.name == "posix":
+                _refuse_changeable(path, status)
         except (OSError, ValueError, TypeError) as error:
             raise _signers_problem(path, getattr(error, "strerror", None) or str(error)) from None
-        if os.name == "posix" and mode & stat.S_IWOTH:
-            raise _signers_problem(
-                path, "everybody on this machine may write to it, so it proves nothing; chmod o-w"
-            )
         if len(content) > LARGEST_SIGNERS:
             raise _signers_problem(path, f"it is larger than {LARGEST_SIGNERS} bytes")
         return cls(path, content)
+
+
+def _refuse_changeable(path: Path, found: os.stat_result) -> None:
+    """Raise if a user other than this one and root may change the file, or put another one in its place."""
+    if why := _changeable(found):
+        raise _signers_problem(path, why.format(path=shlex.quote(str(path))))
+    literal = path.absolute()
+    for one in dict.fromkeys((literal, *literal.parents, *literal.resolve().parents)):
+        at = one.lstat()
+        is_sticky = stat.S_ISDIR(at.st_mode) and bool(at.st_mode & stat.S_ISVTX)
+        is_link = stat.S_ISLNK(at.st_mode)  # whose mode says nothing
+        if why := _changeable(at, modes=not (is_sticky or is_link)):
+            raise _signers_problem(
+                path, f"{str(one)!r} on the way to it: " + why.format(path=shlex.quote(str(one)))
+            )
+
+
+def _changeable(found: os.stat_result, *, modes: bool = True) -> str | None:
+    if found.st_uid not in (os.geteuid(), 0):
+        return f"it belongs to another user (uid {found.st_uid}), who may change it. Keep a copy of your own"
+    if modes and found.st_mode & stat.S_IWOTH:
+        return "everybody on this machine may write to it, so it proves nothing. Close it: chmod go-w {path}"
+    if modes and found.st_mode & stat.S_IWGRP:
+        return "its group may write to it, so it proves nothing. Close it: chmod g-w {path}"
+    return None
 
 
 def _signers_problem(path: Path, why: str) -> ApprovalError:
@@ -119,6 +142,24 @@ def principals(signature: str, signers: Signers, *, at: datetime) -> tuple[str, 
         return found
 
 
+def principals_of_key(signature: str, signers: Signers) -> tuple[str, ...]:
+    """For whom any line of the file lists the key of a signature, also lines that ssh-keygen does not come to."""
+    key = _key(signature)
+    found: list[str] = []
+    for line in signers.content.decode("utf-8", "replace").splitlines():
+        words = line.split()
+        if words and not words[0].startswith("#") and any(_decoded(word) == key for word in words[1:]):
+            found += words[0].strip('"').split(",")
+    return tuple(dict.fromkeys(found))
+
+
+def _decoded(word: str) -> bytes | None:
+    try:
+        return binascii.a2b_base64(word)
+    except ValueError:
+        return None
+
+
 def verify(
     message: bytes, signature: str, signers: Signers, *, principal: str, namespace: str, at: datetime
 ) -> None:
@@ -142,13 +183,17 @@ def fingerprint(signature: str) -> str:
 
     Raises ApprovalError if the text is no SSH signature.
     """
+    digest = base64.b64encode(hashlib.sha256(_key(signature)).digest()).decode("ascii")
+    return f"SHA256:{digest.rstrip('=')}"
+
+
+def _key(signature: str) -> bytes:
     blob = _blob(signature)
     size = int.from_bytes(blob[10:14], "big")
     key = blob[14 : 14 + size]
     if not blob.startswith(b"SSHSIG\x00\x00\x00\x01") or not key or len(key) != size:
         raise _no_signature("it holds no key")
-    digest = base64.b64encode(hashlib.sha256(key).digest()).decode("ascii")
-    return f"SHA256:{digest.rstrip('=')}"
+    return key
 
 
 def _blob(signature: str) -> bytes:

@@ -16,6 +16,7 @@ from training_sdk.resets.identity import ProvenCalls, check_clock, check_origin,
 from training_sdk.resets.plan import Origin
 from training_sdk.resets.proofs import Ground, Proof
 from training_sdk.resets.sending import Order
+from training_sdk.resets.signing import check_signed
 
 FindProof = Callable[[Ground], Proof | None]
 
@@ -57,6 +58,8 @@ def arrive(calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool 
         proof = yield Act(lambda: find_proof(ground), "proofs: look for one")
     check_origin(order.plan, here, proof)
     check_reason(order, here)
+    if not resuming:
+        yield from check_signed(order.plan, order.safeguards)
     if not here.reference_server:
         yield from check_clock(calls)
     four_eyes = order.safeguards.four_eyes

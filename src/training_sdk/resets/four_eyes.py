@@ -101,7 +101,7 @@ def _refuse_renamed(people: Sequence[PlannedReset]) -> None:
             "the service has another name, e-mail or external id than the plan for the user ids of "
             f"{some([user.name or user.user_id for user in people])}. Nothing was approved. If nobody has changed "
             "their data, somebody has changed the plan: find out who. Plan again",
-            reason=Code.IDENTITY_CHANGED,
+            reason="IDENTITY_CHANGED",
             metadata=tuple(("user_id", user.user_id) for user in people),
         )
 
@@ -189,7 +189,16 @@ def check_approval(
     fingerprint: str | None = None
     if approval.signature is not None and allowed_signers is not None:
         kind = "signed"
-        check = partial(_check_signature, approval, approval.signature, allowed_signers, now)
+        check = partial(
+            check_signature,
+            approval.message,
+            approval.signature,
+            allowed_signers,
+            user_id=approval.approver.user_id,
+            role="approver",
+            namespace=NAMESPACE,
+            now=now,
+        )
         fingerprint = yield Act(check, "approval: verify")
     elif rule == "signed":
         raise ApprovalError(
@@ -235,32 +244,37 @@ def _check_terms(
         )
 
 
-def _check_signature(approval: Approval, signature: str, allowed_signers: Path, now: datetime) -> str:
-    """The fingerprint of the key, once it has signed this, and is listed for its approver and for nobody else."""
-    user_id = approval.approver.user_id
+def check_signature(
+    message: bytes, signature: str, signers: Path, *, user_id: str, role: str, namespace: str, now: datetime
+) -> str:
+    """The fingerprint of the key, once it has signed this, and is listed for this user and for nobody else.
+
+    ``role`` is who the user is in messages: "approver" or "planner".
+    """
     fingerprint = _ssh.fingerprint(signature)
     if not _PRINCIPAL.fullmatch(user_id):
         raise ApprovalError(
             f"{user_id[:LONGEST_SHOWN]!r} is no user id that a file of allowed signers could hold",
             reason="SIGNER_NOT_ALLOWED",
         )
-    signers = _ssh.Signers.read(allowed_signers)
-    listed = _ssh.principals(signature, signers, at=now)
+    read = _ssh.Signers.read(signers)
+    listed = _ssh.principals(signature, read, at=now)
     if user_id not in listed:
         raise ApprovalError(
-            f"the key {fingerprint} is listed for {', '.join(listed)[:LONGEST_SHOWN]}, and not for the approver "
+            f"the key {fingerprint} is listed for {', '.join(listed)[:LONGEST_SHOWN]}, and not for the {role} "
             f"{user_id}. The first line with the key counts, and names users by their ids",
             reason="SIGNER_NOT_ALLOWED",
         )
-    if others := [
-        each for each in listed if each != user_id and (each.startswith("user_") or _is_pattern(each))
-    ]:
+    everywhere = (*listed, *_ssh.principals_of_key(signature, read))
+    others = [one for one in everywhere if one != user_id and (one.startswith("user_") or _is_pattern(one))]
+    if others:
+        names = ", ".join(dict.fromkeys(others))
         raise ApprovalError(
-            f"the key {fingerprint} is listed for {user_id} and for {', '.join(others)[:LONGEST_SHOWN]} too. "
+            f"the key {fingerprint} is listed for {user_id} and for {names[:LONGEST_SHOWN]} too. "
             "A key that two users share proves nothing about either",
             reason="SIGNER_SHARED",
         )
-    _ssh.verify(approval.message, signature, signers, principal=user_id, namespace=NAMESPACE, at=now)
+    _ssh.verify(message, signature, read, principal=user_id, namespace=namespace, at=now)
     return fingerprint
 
 

@@ -23,7 +23,6 @@ from training_sdk.resets.applying import apply_plan
 from training_sdk.resets.approval import Approval
 from training_sdk.resets.confirming import check_confirmation, check_safeguards
 from training_sdk.resets.format import ResetFormat
-from training_sdk.resets.four_eyes import approve
 from training_sdk.resets.people import Named, People
 from training_sdk.resets.plan import EveryonePlan, Only, Origin, ResetPlan
 from training_sdk.resets.planning import Wanted, make_due_plan, make_everyone_plan, make_plan
@@ -36,6 +35,7 @@ from training_sdk.resets.resuming import resume_plan
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
 from training_sdk.resets.sending import Order, Progress
+from training_sdk.resets.signing import approve_signed
 from training_sdk.resets.unlocking import ProofRecorder, Proving, WantedProof, check_phrase, plan_proof
 from training_sdk.resets.verification import Verification
 from training_sdk.resets.verifying import Watch, wait_until_verified
@@ -142,9 +142,10 @@ class Resets(Bound[D]):
         REST: WhoAmI, the progress feed, ``GET /training/analytics/v1/courses/statistics`` (shape assumed)
         and ``POST /users/v1/users/list`` (third-party).
         """
-        return approve(
+        return approve_signed(
             self._calls,
             plan,
+            self._safeguards,
             confirm=confirm,
             key=None if key is None else Path(key),
             interactive=_checks.yes_or_no(interactive, "interactive"),
@@ -337,7 +338,7 @@ class Resets(Bound[D]):
             _checks.optional_text(ticket, "ticket", longest=200),
             plan.way == "everyone",
             approval=approval,
-            safeguards=self._safeguards,
+            safeguards=evolve(self._safeguards, signed_plans=False),  # it comes from no file
         )
         base = self._recorder()
         keeper = ProofRecorder(base.path, base.fingerprint, base.evidence_lifetime, witnesses=plan.witnesses)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal
 
 from attrs import field, frozen
@@ -23,6 +24,8 @@ FORM = 3
 """The form of a plan made today: which fields are digested and saved, and how long the tail of its phrase is."""
 OLDEST_FORM = 2
 """The first form that is still read. A plan keeps the form it was made in, and with it its digest and phrase."""
+NEVER = 2**31
+"""The form of fields that no digest covers."""
 SHORT_TAIL = 2
 """The last form whose phrase ended with only 24 bits of the digest."""
 
@@ -161,7 +164,8 @@ class ResetPlan:
 
     ``users`` holds everyone in scope, once per course; ``targets`` those whose progress would be cleared.
     ``selection`` says in words whom ``only``, ``where`` or ``plan_due`` leaves in. Times are UTC. ``form`` is that of
-    its file: a plan of an earlier version keeps its own, is read and resumed, and is not applied.
+    its file: a plan of an earlier version keeps its own, is read and resumed, and is not applied. ``signature`` is the
+    planner's, if ``sign`` was called; it is of the digest and no part of it.
     """
 
     courses: tuple[PlannedCourse, ...]
@@ -172,6 +176,7 @@ class ResetPlan:
     origin: Origin
     warnings: tuple[str, ...] = ()
     form: int = FORM
+    signature: str | None = field(default=None, repr=False, metadata={"since": NEVER})
 
     @property
     def scope(self) -> Scope:
@@ -264,6 +269,17 @@ class ResetPlan:
     def lifetime_left(self, now: datetime) -> timedelta:
         """How long it may still be applied; negative once it has expired."""
         return self.expires_at - now
+
+    def sign(self, key: str | PathLike[str], *, interactive: bool = False) -> ResetPlan:
+        """The same plan, signed by its planner with an SSH key, or with the ``.pub`` file of one that an agent holds.
+
+        ``ssh-keygen`` may ask on the terminal only if ``interactive``. A client with ``allowed_signers`` among its
+        safeguards verifies it when it approves and applies; with ``signed_plans`` it takes no other plan. Raises
+        ApprovalError if ssh-keygen cannot sign.
+        """
+        from training_sdk.resets import signing  # which needs this module
+
+        return signing.sign(self, Path(key), interactive=interactive)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the plan to a new file that only its owner can read: it holds names and progress.

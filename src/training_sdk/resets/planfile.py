@@ -7,6 +7,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from training_sdk import _codec
 from training_sdk.errors import DecodingError, InvalidArgumentError
 from training_sdk.records import disk, documents
@@ -23,7 +25,8 @@ def save(plan: ResetPlan, path: str | PathLike[str]) -> None:
 
 def dumps(plan: ResetPlan) -> bytes:
     """A plan as the bytes of its file."""
-    document = {"digest": plan.digest, "phrase": plan.phrase, **plan.document()}
+    signature = {} if plan.signature is None else {"signature": plan.signature}
+    document = {"digest": plan.digest, "phrase": plan.phrase, **signature, **plan.document()}
     return (json.dumps(document, ensure_ascii=True, indent=1) + "\n").encode("ascii")
 
 
@@ -41,6 +44,9 @@ def loads(content: bytes, name: str) -> ResetPlan:
     """A plan from the bytes of its file; ``name`` is for messages."""
     document = _document(content, name)
     digest, phrase = document.pop("digest", None), document.pop("phrase", None)
+    signature = document.pop("signature", None)
+    if not isinstance(signature, str | None):
+        raise InvalidArgumentError(f"{name} is not a whole plan: its signature is no text")
     form = document.get("form")
     if type(form) is not int or not OLDEST_FORM <= form <= FORM:
         raise InvalidArgumentError(
@@ -59,7 +65,7 @@ def loads(content: bytes, name: str) -> ResetPlan:
             "the file as it is"
         )
     check_shape(plan)
-    return plan
+    return plan if signature is None else evolve(plan, signature=signature)
 
 
 def _document(content: bytes, name: str) -> dict[str, Any]:

@@ -298,7 +298,7 @@ def refuse_moved(
             f"the service has another name, e-mail or external id than the plan for the user ids of "
             f"{some([names[key] for key in renamed])}. Nothing was sent for them. If nobody has changed their data, "
             "somebody has changed the plan: find out who. Plan again",
-            reason=Code.IDENTITY_CHANGED,
+            reason="IDENTITY_CHANGED",
             metadata=tuple(("user_id", user_id) for _, user_id in names),
         )
     titles = {course.id: course.title for course in plan.courses}

@@ -43,6 +43,10 @@ def _hook(_: object, attribute: Attribute[Any], value: object) -> None:
         raise InvalidArgumentError(f"{attribute.name} must be a function, not {type(value).__name__}")
 
 
+def _truth(_: object, attribute: Attribute[bool], value: object) -> None:
+    _checks.yes_or_no(value, attribute.name)
+
+
 def _four_eyes(_: object, __: object, value: object) -> None:
     if value not in (None, "signed", "procedural"):
         raise InvalidArgumentError(f"four_eyes {value!r} is none of None, 'signed', 'procedural'")
@@ -57,8 +61,9 @@ class Safeguards:
     ``plan_lifetime`` is how long after its reading a plan may be applied, whoever made it (24 h), and
     ``evidence_lifetime`` how old evidence may be when a request is sent (4 h). ``four_eyes`` demands the approval of
     a second user: ``"signed"`` with an SSH key that ``allowed_signers`` lists, or ``"procedural"``, which proves only
-    that two tokens took part. ``seal`` encrypts the evidence: it gets the bytes of each file and returns those to be
-    kept; if it fails, nothing is sent.
+    that two tokens took part. ``signed_plans`` takes only plans that their planner has signed with such a key.
+    ``seal`` encrypts the evidence: it gets the bytes of each file and returns those to be kept; if it fails, nothing
+    is sent.
     """
 
     protected_courses: frozenset[str] = field(default=frozenset(), converter=_ids)
@@ -67,9 +72,14 @@ class Safeguards:
     evidence_lifetime: timedelta = field(default=timedelta(hours=4), validator=_duration)
     four_eyes: FourEyes | None = field(default=None, validator=_four_eyes)
     allowed_signers: Path | None = field(default=None, converter=_optional_path)
+    signed_plans: bool = field(default=False, validator=_truth)
     seal: Callable[[bytes], bytes] | None = field(default=None, validator=_hook, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        if self.signed_plans and self.allowed_signers is None:
+            raise InvalidArgumentError(
+                "signed_plans=True needs allowed_signers: the file that lists whose SSH keys may sign plans"
+            )
         if self.four_eyes == "signed" and self.allowed_signers is None:
             raise InvalidArgumentError(
                 "four_eyes='signed' needs allowed_signers: the file that lists whose SSH keys may approve"
