@@ -38,7 +38,7 @@ SOURCES = ("token", "token_command", "token_file", "token_env")
 _TEXTS = ("base_url", "token", "token_file", "token_env", "state_dir", "four_eyes", "allowed_signers")
 _DURATIONS = ("plan_lifetime",)
 _LISTS = ("token_command", "protected_courses")
-_TRUTHS = ("read_only", "allow_insecure_http")
+_TRUTHS = ("read_only", "allow_insecure_http", "signed_plans")
 _NUMBERS = ("max_users",)
 KEYS = (*_TEXTS, *_LISTS, *_TRUTHS, *_NUMBERS, *_DURATIONS)
 
@@ -58,6 +58,7 @@ class Profile:
     plan_lifetime: timedelta = DEFAULT_PLAN_LIFETIME
     four_eyes: Any = None
     allowed_signers: Path | None = None
+    signed_plans: bool = False
     state_dir: Path | None = None
     read_only: bool = False
     allow_insecure_http: bool = False
@@ -105,6 +106,7 @@ class Profile:
             plan_lifetime=self.plan_lifetime,
             four_eyes=self.four_eyes,
             allowed_signers=self.allowed_signers,
+            signed_plans=self.signed_plans,
         )
 
 

@@ -14,7 +14,7 @@ import click
 
 from training_sdk._compare import widely
 from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.commands.planning import FILE, KEEP, options, write_card
+from training_sdk.cli.commands.planning import FILE, KEEP, options, refuse_key_alone, signed, write_card
 from training_sdk.cli.documents import of_due, of_plan
 from training_sdk.cli.files import read_lines, refuse_existing
 from training_sdk.cli.naming import a_moment, course_ids
@@ -82,6 +82,7 @@ def due(
     allow_unknown_holds: bool,
     save: Path | None,
     card: Path | None,
+    key: Path | None,
     **given: Any,
 ) -> ExitCode:
     """Say who has to renew a completion, and plan their reset with --save. Nobody is reset or written to.
@@ -91,6 +92,7 @@ def due(
     """
     if card is not None and save is None:
         raise InvalidArgumentError("--card shows a plan: say with --save where the plan goes")
+    refuse_key_alone(key, save)
     refuse_existing(save, "a plan")
     refuse_existing(card, "an effect card")
     entries = () if hold is None else read_hold(hold)
@@ -118,7 +120,7 @@ def due(
         _refuse_unknown_holds(hold, found.held_nobody)
     made = None
     if save is not None and found.due:
-        made = client.resets.plan_due(found)
+        made = signed(client.resets.plan_due(found), key)
         made.save(save)
         write_card(card, made, client=client)
     plan = None if made is None else of_plan(made, str(save))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.documents import of_plan, plain
 from training_sdk.cli.files import refuse_existing, write_new
 from training_sdk.cli.naming import a_moment, course_ids, no_secret, people_from, where_from
-from training_sdk.cli.output import Output
+from training_sdk.cli.output import Output, is_terminal
 from training_sdk.cli.session import Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, PermissionDeniedError
@@ -58,6 +59,12 @@ WHICH = (
 KEEP = (
     click.option("--save", type=FILE, metavar="PLAN.json", help="Save the plan, to be applied."),
     click.option("--card", type=FILE, metavar="CARD.html", help="Write the effect card, to be signed off."),
+    click.option(
+        "--key",
+        type=FILE,
+        metavar="PATH",
+        help="Your SSH key, or its .pub file: sign the saved plan with it.",
+    ),
 )
 
 WHY = (
@@ -106,8 +113,9 @@ def plan(session: Session, **given: Any) -> ExitCode | None:
         return ExitCode.DONE
     if (file := given.pop("check_people")) is not None:
         return _check(session.out, file)
-    made = _make(session, **given)
-    keep(session, made, given["save"], given["card"])
+    key = given.pop("key")
+    refuse_key_alone(key, given["save"])
+    keep(session, signed(_make(session, **given), key), given["save"], given["card"])
     return None
 
 
@@ -177,6 +185,19 @@ def _make(
 
 def _courses_of(client: TrainingClient, paths: tuple[str, ...]) -> list[str]:
     return [course.id for path in paths for course in client.paths.get(path).courses]
+
+
+def refuse_key_alone(key: Path | None, save: Path | None) -> None:
+    """Refuse a key where no plan is saved that could be signed."""
+    if key is not None and save is None:
+        raise InvalidArgumentError("--key signs the saved plan: say with --save where the plan goes")
+
+
+def signed(made: ResetPlan, key: Path | None) -> ResetPlan:
+    """The plan, signed if there is a key; ssh-keygen may ask where somebody sits at a terminal."""
+    if key is None:
+        return made
+    return made.sign(key, interactive=is_terminal(sys.stdin) and is_terminal(sys.stderr))
 
 
 def keep(session: Session, made: ResetPlan, save: Path | None, card: Path | None) -> None:

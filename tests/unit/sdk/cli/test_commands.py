@@ -13,10 +13,13 @@ import pytest
 from attrs import evolve
 
 from mock_server import MockTraining
+from training_sdk import ResetPlan, Safeguards
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.evidence import pack, packs_in, purging
-from unit.sdk.fakes import tail
+from training_sdk.resets.signing import check_signed
+from unit.sdk.approving import Keys, public
+from unit.sdk.fakes import Puppet, answer, tail
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"
@@ -235,3 +238,28 @@ def test_the_contract_kit_is_reached(run: Run, capsys: pytest.CaptureFixture[str
     assert main(["contract", "--help"]) == 0
     assert "--read-only" in capsys.readouterr().out
     assert main(["contract", "--nonsense"]) == ExitCode.USAGE
+
+
+def test_a_plan_is_signed_on_saving_and_only_then(run: Run, tmp_path: Path) -> None:
+    key = Keys(tmp_path).make("planner", "-t", "ed25519")
+    who = ("--course", COURSE, "--user", SIOBHAN)
+    assert run("plan", *who, "--key", str(key))[0] == ExitCode.USAGE
+    assert run("plan", *who, "--save", "plan.json", "--key", str(key))[0] == 0
+    plan = ResetPlan.load("plan.json")
+    (tmp_path / "allowed_signers").write_text(f"{plan.origin.user_id} {public(key)}\n")
+    rules = Safeguards(allowed_signers=tmp_path / "allowed_signers", signed_plans=True)
+    Puppet(lambda request: answer()).run(check_signed(plan, rules))
+    assert run("plan", *who, "--save", "other.json")[0] == 0
+    profile = f"[profiles.a]\nsigned_plans = true\nallowed_signers = '{tmp_path / 'allowed_signers'}'\n"
+    (tmp_path / "profiles.toml").write_text(f"default = 'a'\n{profile}")
+    (tmp_path / "profiles.toml").chmod(0o600)
+    asked = (
+        "--profiles",
+        "profiles.toml",
+        "--reason",
+        "test",
+        "--confirm",
+        ResetPlan.load("other.json").phrase,
+    )
+    code, said = run("apply", "other.json", *asked)
+    assert code == ExitCode.NOTHING_SENT, said
