@@ -204,6 +204,7 @@ class Recorder(Keeper):
         self, calls: Calls, order: Order, people: Sequence[PlannedReset]
     ) -> Flow[Mapping[Key, ProgressRow] | None]:
         """Gather evidence about these people anew if what there is has grown too old; then how they stand."""
+        self.journal.check_process()
         now: Moment = yield Now()
         pack = self._pack
         if pack is None or pack.age(now.utc) > self.evidence_lifetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import ssl
 import threading
@@ -281,14 +282,32 @@ def test_cancelling_a_write_is_cancellation_and_a_note_says_that_its_outcome_is_
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_deadline_around_a_read_ends_it_as_a_deadline(backend: str) -> None:
+@pytest.mark.parametrize("use", [read, write])
+def test_a_deadline_ends_it_as_a_deadline(backend: str, use: Callable[[Any], Any]) -> None:
     async def main(url: str) -> None:
         async with AsyncTrainingClient("t", base_url=url) as client:
             with anyio.fail_after(0.2):
-                await client.users.me()
+                await use(client)
 
     with wire(never_answers) as server, pytest.raises(TimeoutError):
         anyio.run(main, server.url, backend=backend)
+
+
+@pytest.mark.parametrize("use", [read, write])
+def test_asyncio_timeout_and_a_cancelled_task_end_as_asyncio_says(use: Callable[[Any], Any]) -> None:
+    async def main(url: str) -> None:
+        async with AsyncTrainingClient("t", base_url=url) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await use(client)
+            task = asyncio.ensure_future(use(client))
+            await asyncio.sleep(0.2)
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+
+    with wire(never_answers) as server:
+        asyncio.run(main(server.url))
 
 
 def test_many_threads_share_real_connections() -> None:
