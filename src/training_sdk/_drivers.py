@@ -7,12 +7,10 @@ import functools
 import inspect
 import logging
 import platform
-import random
 import ssl
 import time
 from collections.abc import Awaitable, Callable
 from copy import copy
-from datetime import UTC, datetime
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeAlias, TypeVar
@@ -20,7 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 import httpx
 from attrs import evolve, field, frozen
 
-from training_sdk import _checks, _identity, _urls
+from training_sdk import _checks, _identity, _local, _urls
 from training_sdk._body import Body, root_of
 from training_sdk._deadline import Deadline, keep_deadlines
 from training_sdk._flow import (
@@ -29,13 +27,11 @@ from training_sdk._flow import (
     Effect,
     Flow,
     InterruptedSendError,
-    Moment,
     NoAnswerError,
     NotDeliveredError,
     Now,
     Request,
     Response,
-    Sleep,
     TransportError,
     UnsentError,
     Whose,
@@ -78,7 +74,6 @@ OWN_HEADERS = frozenset(
 )
 
 log = logging.getLogger("training_sdk")
-_jitter = random.SystemRandom()
 
 # A client from outside may follow redirects or authenticate by itself; both would send elsewhere, twice or as another.
 _AS_PREPARED: dict[str, Any] = {"follow_redirects": False, "auth": None}
@@ -253,36 +248,6 @@ def _translate(error: BaseException, prepared: httpx.Request, *, own: bool) -> T
     return NoAnswerError(f"{what}: {said}", timeout=timeout, request_id=request_id)
 
 
-def _note(request: Request, answer: Response, started: float) -> None:
-    milliseconds = (time.monotonic() - started) * 1000
-    log.debug(
-        "%s %s: %d in %.0f ms, request %s",
-        request.method,
-        request.path,
-        answer.status,
-        milliseconds,
-        answer.request_id,
-    )
-
-
-def _pause(effect: Sleep) -> float:
-    seconds = effect.seconds + _jitter.uniform(0, effect.jitter)
-    if effect.planned:
-        if effect.why:
-            log.info("%s; going on in %.1f s", effect.why, seconds)
-    else:
-        log.warning("%s; trying again in %.1f s", effect.why, seconds)
-    return seconds
-
-
-def _now() -> Moment:
-    return Moment(time.monotonic(), datetime.now(UTC))
-
-
-def _is_over(flow: Flow[Any]) -> bool:
-    return inspect.getgeneratorstate(flow) == inspect.GEN_CLOSED
-
-
 def _refuse_colour(http_client: object, right: type) -> None:
     if http_client is not None and not isinstance(http_client, right):
         raise InvalidArgumentError(
@@ -316,7 +281,7 @@ class SyncDriver:
         try:
             return self._drive(flow, flow.send, None)
         except BaseException as problem:
-            if _is_over(flow):
+            if _local.is_over(flow):
                 raise
             return self._drive(flow, flow.throw, problem)
 
@@ -336,14 +301,14 @@ class SyncDriver:
         if isinstance(effect, Request):
             return self._send(effect)
         if isinstance(effect, Now):
-            return _now()
+            return _local.now()
         if isinstance(effect, Act):
             return effect.action()
         if isinstance(effect, Draw):
             return self._token()
         if isinstance(effect, Whose):
             return fingerprint(self._token())
-        return time.sleep(_pause(effect))
+        return time.sleep(_local.pause(effect))
 
     def _send(self, request: Request) -> Response:
         if request.on_new_connection and self._wire.is_own:
@@ -373,7 +338,7 @@ class SyncDriver:
         except BaseException as problem:
             answer = _own_answer(problem, prepared)
         response = _response(answer, body.whole(), prepared, self.connection)
-        _note(request, response, started)
+        _local.note(request, response, started)
         return response
 
     def _token(self) -> str:
@@ -417,7 +382,7 @@ class AsyncDriver:
         try:
             return await self._drive(flow, flow.send, None)
         except BaseException as problem:
-            if _is_over(flow):
+            if _local.is_over(flow):
                 raise
             return await self._drive(flow, flow.throw, problem)
 
@@ -437,7 +402,7 @@ class AsyncDriver:
         if isinstance(effect, Request):
             return await self._send(effect)
         if isinstance(effect, Now):
-            return _now()
+            return _local.now()
         if isinstance(effect, Act):
             return effect.action()
         if isinstance(effect, Draw):
@@ -446,7 +411,7 @@ class AsyncDriver:
             return fingerprint(await self._token())
         import anyio
 
-        return await anyio.sleep(_pause(effect))
+        return await anyio.sleep(_local.pause(effect))
 
     async def _send(self, request: Request) -> Response:
         if request.on_new_connection and self._wire.is_own:
@@ -479,7 +444,7 @@ class AsyncDriver:
         except BaseException as problem:
             answer = _own_answer(problem, prepared)
         response = _response(answer, body.whole(), prepared, self.connection)
-        _note(request, response, started)
+        _local.note(request, response, started)
         return response
 
     async def _token(self) -> str:
