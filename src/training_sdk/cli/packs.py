@@ -9,6 +9,7 @@ from training_sdk._compare import mailbox
 from training_sdk.cli.naming import as_seen
 from training_sdk.errors import InvalidArgumentError, NotFoundError
 from training_sdk.evidence import history
+from training_sdk.evidence.files import Unseal
 from training_sdk.evidence.pack import is_file_of_a_pack
 
 
@@ -40,12 +41,12 @@ def _fitting(named: Path, kept: Sequence[Path]) -> list[Path]:
     return [folder for folder in kept if folder.name.startswith(start)]
 
 
-def person_in(folders: Sequence[Path], named: str, key: bytes | None) -> str:
+def person_in(folders: Sequence[Path], named: str, key: bytes | None, unseal: Unseal | None = None) -> str:
     """The id of somebody whose completion a pack holds, named by id or e-mail. Raises NotFoundError."""
     wanted = named.strip()
     ids = {
         one.user_id
-        for one in history(folders, key=key)
+        for one in history(folders, key=key, unseal=unseal)
         if not one.pseudonymised
         and (one.user_id == wanted or mailbox(one.user_email or "") == mailbox(wanted))
     }
@@ -55,7 +56,7 @@ def person_in(folders: Sequence[Path], named: str, key: bytes | None) -> str:
         )
     if ids:
         return ids.pop()
-    if wanted and "@" not in wanted and history(folders, user=wanted, key=key):
+    if wanted and "@" not in wanted and history(folders, user=wanted, key=key, unseal=unseal):
         return wanted
     raise NotFoundError(
         f"none of the packs holds a completion of {named!r}. Name somebody by id or e-mail, and somebody in packs "
@@ -64,9 +65,9 @@ def person_in(folders: Sequence[Path], named: str, key: bytes | None) -> str:
     )
 
 
-def course_in(folders: Sequence[Path], named: str, key: bytes | None) -> str:
+def course_in(folders: Sequence[Path], named: str, key: bytes | None, unseal: Unseal | None = None) -> str:
     """The id of a course of which a pack holds completions, named by id or title. Raises NotFoundError."""
-    known = {one.course_id: one.course_title or "" for one in history(folders, key=key)}
+    known = {one.course_id: one.course_title or "" for one in history(folders, key=key, unseal=unseal)}
     if named.strip() in known:
         return named.strip()
     wanted = as_seen(named)

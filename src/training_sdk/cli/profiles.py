@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from attrs import field, frozen
 from training_sdk import _urls
 from training_sdk.cli.naming import duration
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.evidence.files import Unseal
 from training_sdk.records import disk
 from training_sdk.resets.safeguards import DEFAULT_PLAN_LIFETIME, Safeguards
 
@@ -37,7 +39,7 @@ NO_PROFILE = "none"
 SOURCES = ("token", "token_command", "token_file", "token_env")
 _TEXTS = ("base_url", "token", "token_file", "token_env", "state_dir", "four_eyes", "allowed_signers")
 _DURATIONS = ("plan_lifetime",)
-_LISTS = ("token_command", "protected_courses")
+_LISTS = ("token_command", "unseal_command", "protected_courses")
 _TRUTHS = ("read_only", "allow_insecure_http", "signed_plans")
 _NUMBERS = ("max_users",)
 KEYS = (*_TEXTS, *_LISTS, *_TRUTHS, *_NUMBERS, *_DURATIONS)
@@ -51,6 +53,7 @@ class Profile:
     base_url: str | None = None
     token: str | None = field(default=None, repr=False)
     token_command: tuple[str, ...] = ()
+    unseal_command: tuple[str, ...] = ()
     token_file: Path | None = None
     token_env: str | None = None
     protected_courses: tuple[str, ...] = ()
@@ -96,6 +99,11 @@ class Profile:
             f"--profile {NO_PROFILE} or set {NAME_VARIABLE}={NO_PROFILE}",
             reason="SERVICE_MISMATCH",
         )
+
+    @property
+    def unseal(self) -> Unseal | None:
+        """The hook that opens what was sealed, by the profile's command; None where it names none."""
+        return partial(_unsealed, self.unseal_command) if self.unseal_command else None
 
     @property
     def safeguards(self) -> Safeguards:
@@ -249,6 +257,23 @@ def _refuse_open_to_others(found: os.stat_result, path: Path, what: str, why: st
             f"{what} {path} can be read or changed by others (mode {stat.S_IMODE(found.st_mode):04o}). Close "
             f"it: chmod 600 '{path}'. {why}"
         )
+
+
+def _unsealed(command: tuple[str, ...], sealed: bytes) -> bytes:
+    """What a command makes of sealed bytes on its standard input. What it prints is personal, so no error quotes it."""
+    try:
+        done = subprocess.run(command, input=sealed, stdout=subprocess.PIPE, timeout=PATIENCE, check=False)  # noqa: S603 - the profile, which only its owner may change, names it
+    except subprocess.TimeoutExpired:
+        raise InvalidArgumentError(
+            f"the unseal command {command[0]!r} took longer than {PATIENCE:g} s"
+        ) from None
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"the unseal command {command[0]!r} cannot be run: {error.strerror}"
+        ) from None
+    if done.returncode:
+        raise InvalidArgumentError(f"the unseal command {command[0]!r} ended with {done.returncode}")
+    return done.stdout
 
 
 def _from_command(command: tuple[str, ...]) -> str:

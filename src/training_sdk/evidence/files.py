@@ -128,10 +128,10 @@ class Held:
         """Seal all of it and return when that is on the disk."""
         plain = bytes(self._waiting)
         self.close()
-        sealed = _sealed(plain, self._seal, self._path)
+        kept = sealed(plain, self._seal, self._path)
         file = Growing(self._path)
         try:
-            file.write(sealed)
+            file.write(kept)
             mark = file.finish()
         finally:
             file.close()
@@ -157,21 +157,22 @@ def mark_of_file(path: Path) -> Mark:
     return Mark(found.sha256, found.bytes)
 
 
-def _sealed(plain: bytes, seal: Seal, path: Path) -> bytes:
+def sealed(plain: bytes, seal: Seal, path: Path) -> bytes:
+    """The bytes that a seal hook makes of a file's. Raises EvidenceError if it fails, or does not seal."""
     try:
-        sealed = seal(plain)
+        kept = seal(plain)
     except Exception as error:
         raise EvidenceError(
             f"the seal hook failed for {path.name} ({type(error).__name__}: {error}), so the evidence is not "
             "complete and nothing was sent. Mend the hook and apply again",
             reason="EVIDENCE_NOT_SEALED",
         ) from error
-    if type(sealed) is not bytes or not sealed or sealed == plain:
+    if type(kept) is not bytes or not kept or kept == plain:
         raise EvidenceError(
-            f"the seal hook must return the sealed bytes of {path.name}, not {_instead(sealed)}. Nothing was sent",
+            f"the seal hook must return the sealed bytes of {path.name}, not {_instead(kept)}. Nothing was sent",
             reason="EVIDENCE_NOT_SEALED",
         )
-    return sealed
+    return kept
 
 
 def _instead(sealed: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,9 +118,9 @@ def pseudonymise(
     """Write a second pack in which pseudonyms stand for user ids, names, e-mails, external ids and attempts.
 
     The raw answers, the plan and every field that the tables have no column for are left out. The new manifest quotes
-    the SHA-256 of the original's, which can then be purged. ``key`` has at least 16 random bytes: keep it elsewhere,
-    and destroy it to make the pseudonyms final. Dates and scores stay, so this is not anonymity. ``log`` gets a line
-    that names both packs.
+    the SHA-256 of the original's, which can then be purged; it does not name the plan, whose copy holds names. ``key``
+    has at least 16 random bytes: keep it elsewhere, and destroy it to make the pseudonyms final. Dates and scores
+    stay, so this is not anonymity. ``log`` gets a line that names both packs.
 
     Raises EvidenceError if the original is not as it was written, or if the new folder is there already.
     """
@@ -138,6 +139,7 @@ def pseudonymise(
     files = _write(source, target, original, names, unseal)
     manifest = evolve(
         original,
+        plan_digest="",
         tables_form=TABLES_FORM,
         counts={**original.counts, "answers": 0},
         files=files,
@@ -157,7 +159,8 @@ def pseudonymise(
 def _write(
     source: Path, target: Path, original: Manifest, names: Pseudonyms, unseal: Unseal | None
 ) -> dict[str, FileMark]:
-    files = {BEGUN: _put(target / BEGUN, (source / BEGUN).read_bytes())}
+    begun = {**json.loads((source / BEGUN).read_bytes()), "plan_digest": ""}
+    files = {BEGUN: _put(target / BEGUN, json_line(begun))}
     people = sorted(
         (line["course_id"], names.make("user", line["user_id"]))
         for line in read_lines(source, original, TARGETS, unseal)

@@ -14,7 +14,7 @@ from training_sdk import _checks
 from training_sdk.errors import EvidenceError, InvalidArgumentError
 from training_sdk.evidence.files import mark_of
 from training_sdk.evidence.pack import BEGUN, MANIFEST, RAW, Log, manifest_bytes, parse_manifest
-from training_sdk.records import disk
+from training_sdk.records import disk, plancopy
 
 PURGING = ".purging-"
 EVENT = "evidence purged"
@@ -81,7 +81,8 @@ def purge(
     old. ``only`` are the identities of the packs that somebody has agreed to, as a dry run returned them; any other is
     kept. ``log`` gets a line for each pack before anything is done to it; a purge that was interrupted is finished by
     the next one, whatever its age once files of it are gone. Packs that were never finished go by when they were
-    begun. What is no pack is left alone.
+    begun. What is no pack is left alone. In a state directory the copy of a plan goes with its last pack; what names
+    nobody stays, and with it journal and report.
 
     Raises EvidenceError for a pack whose manifest cannot be read, before anything is deleted, and
     RecordsUnwritableError where the system refuses.
@@ -137,6 +138,7 @@ def _delete(found: _Found, log: Log) -> None:
         with disk.writing(folder):
             found.folder.rename(folder)
             disk.sync_folder(folder.parent)
+    _forget_plan(folder, found.plan_digest)
     with disk.writing(folder):
         for path in _files_of(folder):
             path.unlink()
@@ -146,6 +148,16 @@ def _delete(found: _Found, log: Log) -> None:
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()
         disk.sync_folder(folder.parent)
+
+
+def _forget_plan(folder: Path, digest: str) -> None:
+    """Remove the copy of a plan with its last pack, before that is deleted: a purge that is killed goes on from it."""
+    root = folder.parent
+    plan = root.parent / "plans" / digest
+    if not digest or root.name != "evidence" or not plan.is_dir():
+        return
+    if not any(other.folder != folder and other.plan_digest == digest for other in _packs(root)):
+        plancopy.forget(plan)
 
 
 def _files_of(folder: Path) -> Iterator[Path]:

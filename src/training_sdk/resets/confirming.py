@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from training_sdk._compare import difference, same_text
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, StalePlanError
+from training_sdk.resets.outline import PlanOutline, refusal
 from training_sdk.resets.plan import EveryonePlan, Origin, ResetPlan
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.sending import Order
@@ -40,7 +41,9 @@ def check_phrase(confirm: object, phrase: str, what: str) -> None:
 
 
 def check_shape(plan: ResetPlan) -> None:
-    """Refuse what planning never makes, such as a plan put together by hand."""
+    """Refuse what planning never makes, such as a plan put together by hand, and what is left of a sealed one."""
+    if isinstance(plan, PlanOutline):
+        raise InvalidArgumentError(f"{refusal(plan)}. Nothing was sent")
     courses = [course.id for course in plan.courses]
     keys = [user.key for user in plan.users]
     known = set(courses)

@@ -341,7 +341,9 @@ class Resets(Bound[D]):
             safeguards=evolve(self._safeguards, signed_plans=False),  # it comes from no file
         )
         base = self._recorder()
-        keeper = ProofRecorder(base.path, base.fingerprint, base.evidence_lifetime, witnesses=plan.witnesses)
+        keeper = ProofRecorder(
+            base.path, base.fingerprint, base.evidence_lifetime, seal=base.seal, witnesses=plan.witnesses
+        )
         hooks = _hooks(None, on_progress)
         return Proving(self._calls, plan, order, keeper, _duration(deadline, "deadline"), **hooks).run()
 
@@ -369,7 +371,8 @@ class Resets(Bound[D]):
         return None if state is None else find_proof(state, ground)
 
     def _recorder(self, *, resuming: bool = False) -> Recorder:
-        return Recorder(self._state_dir, self._known, self._safeguards.evidence_lifetime, resuming)
+        guards = self._safeguards
+        return Recorder(self._state_dir, self._known, guards.evidence_lifetime, resuming, guards.seal)
 
     @property
     def _known(self) -> str | None:

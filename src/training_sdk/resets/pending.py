@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from training_sdk.errors import RecordsDamagedError
 from training_sdk.records import disk, documents
@@ -41,10 +41,20 @@ class Begun:
     is_closed: bool
 
 
-def put(state: StateDirectory, plan: ProofPlan) -> None:
-    """Remember a proof that is about to begin, in the place of one that came to its end."""
+def put(state: StateDirectory, plan: ProofPlan, *, names: bool = True) -> None:
+    """Remember a proof that is about to begin, in the place of one that came to its end.
+
+    Without ``names``, where the copies of plans are sealed, it has another digest and phrase when it is found again.
+    """
+    plan = plan if names else without_names(plan)
     saved = _Saved(plan.digest, plan.reset.digest, plan.witnesses, plan.format, plan.way)
     documents.put(_path(state, plan.ground), saved)
+
+
+def without_names(plan: ProofPlan) -> ProofPlan:
+    """The same proof, its witnesses without names, e-mails, external ids and scores."""
+    witnesses = (evolve(one, name="", email=None, external_id=None, score=None) for one in plan.witnesses)
+    return evolve(plan, witnesses=tuple(witnesses))
 
 
 def drop(state: StateDirectory, ground: Ground) -> None:

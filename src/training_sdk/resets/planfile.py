@@ -10,9 +10,19 @@ from typing import Any
 from attrs import evolve
 
 from training_sdk import _codec
-from training_sdk.errors import DecodingError, InvalidArgumentError
-from training_sdk.records import disk, documents
+from training_sdk.errors import (
+    DecodingError,
+    EvidenceError,
+    InvalidArgumentError,
+    RecordsDamagedError,
+    RecordsError,
+)
+from training_sdk.evidence.files import Unseal
+from training_sdk.models.progress import ProgressState
+from training_sdk.records import disk, documents, plancopy
+from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED
 from training_sdk.resets.confirming import check_shape
+from training_sdk.resets.outline import PlanOutline
 from training_sdk.resets.plan import FORM, OLDEST_FORM, EveryonePlan, ResetPlan
 
 LARGEST = 512 * 1024 * 1024
@@ -78,3 +88,50 @@ def _document(content: bytes, name: str) -> dict[str, Any]:
     if not isinstance(document, dict) or "digest" not in document:
         raise InvalidArgumentError(f"{name} is not a plan that plan.save(…) wrote")
     return document
+
+
+def load_plan(folder: Path, *, unseal: Unseal | None = None) -> ResetPlan:
+    """The plan in its folder: whole where it is in clear or can be unsealed, else its outline.
+
+    Raises InvalidArgumentError or RecordsError if it is not what was written, EvidenceError if ``unseal`` fails.
+    """
+    if (folder / PLAN).exists() or not (folder / OUTLINE).exists():
+        return load(folder / PLAN)
+    path = folder / SEALED
+    if unseal is None or not path.exists():
+        return _load_outline(folder)
+    try:
+        content = unseal(path.read_bytes())
+    except Exception as error:
+        raise EvidenceError(f"the unseal hook failed for {path}: {error}") from error
+    plan = loads(content, str(path))
+    if plan.digest != folder.name:
+        raise RecordsDamagedError(f"{path} holds another plan. Keep the file, and bring back a copy")
+    return plan
+
+
+def _load_outline(folder: Path) -> PlanOutline:
+    path = folder / OUTLINE
+    try:
+        document = json.loads(path.read_bytes())
+        form, said = document.pop("outline"), {**document, "users": [_user(one) for one in document["users"]]}
+        for name in ("digest", "phrase", "scope"):
+            said[f"known_{name}"] = said.pop(name)
+        plan = _codec.structure_value(said, PlanOutline)
+    except OSError as error:
+        raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, DecodingError) as error:
+        raise RecordsDamagedError(f"{path} is not what was written: {error}") from None
+    if form != plancopy.FORM or plan.digest != folder.name:
+        raise RecordsDamagedError(
+            f"{path} is not what was written: it has form {form!r} and is of plan #{plan.digest[:12]}"
+        )
+    return plan
+
+
+_UNKNOWN = {"name": "", "email": None, "score": None}
+
+
+def _user(said: dict[str, Any]) -> dict[str, Any]:
+    is_done = said.get("state") == ProgressState.COMPLETED
+    return {**said, **_UNKNOWN, "percent": 100.0 if is_done else 0.0}

@@ -15,6 +15,7 @@ from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets import wording
 from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.outline import PlanOutline, stands_as_planned
 from training_sdk.resets.plan import PlannedReset, ResetPlan, plain_of_form, short_digest
 from training_sdk.resets.proofs import Ground, Way
 
@@ -112,19 +113,21 @@ class Sighting:
         unchanged: list[Key] = []
         lost: list[Key] = []
         moved: list[Key] = []
+        by_outline = isinstance(plan.reset, PlanOutline)
         for target in plan.reset.targets:
             row = rows.get(target.key)
             if row is not None and not row.has_recorded_progress:
                 cleared.append(target.key)
-            elif row is not None and PlannedReset.of(row).standing == target.standing:
+            elif row is not None and stands_as_planned(target, row, by_outline=by_outline):
                 unchanged.append(target.key)
             else:
                 moved.append(target.key)
         for witness in plan.witnesses:
             row = rows.get(witness.key)
-            if row is not None and PlannedReset.of(row).standing == witness.standing:
-                continue
-            (lost if row is not None and has_lost(witness, row) else moved).append(witness.key)
+            if row is not None and has_lost(witness, row):
+                lost.append(witness.key)
+            elif row is None or not stands_as_planned(witness, row, by_outline=by_outline):
+                moved.append(witness.key)
         return cls(tuple(cleared), tuple(unchanged), tuple(lost), tuple(moved))
 
 

@@ -19,6 +19,7 @@ from training_sdk.evidence.pack import MANIFEST
 from training_sdk.evidence.purging import EVENT as PURGED
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.folding import JournalState, Standing, fold
+from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.resets import planfile, reportfile
 from training_sdk.resets.recordreading import Entry, PackFolder, Reading, at, pack_of
@@ -99,7 +100,7 @@ class _Comparison:
         yield from self._events_in_log(digest, events)
         yield from self._log_in_events(digest, events, logged)
         state = fold(events)
-        yield from self._plan_file(digest, state)
+        yield from self._plan_copy(digest, state)
         yield from self._end(digest, state)
 
     def _events_in_log(self, digest: str, events: tuple[Event, ...]) -> Iterator[RecordFinding]:
@@ -142,26 +143,25 @@ class _Comparison:
                     pack.get("name") if what == KEPT_EVENT else None,
                 )
 
-    def _plan_file(self, digest: str, state: JournalState) -> Iterator[RecordFinding]:
-        path = self.reading.state.path / "plans" / digest / reportfile.PLAN
-        if not path.exists():
-            if state.opened is not None and not self._is_purged(digest, state):
-                yield _fault(f"plan {_name(digest)} was begun, and its copy {path.name} is missing", digest)
+    def _plan_copy(self, digest: str, state: JournalState) -> Iterator[RecordFinding]:
+        """The copy of the plan is there until a pack of it is purged, and what is in clear is of this plan."""
+        folder = self.reading.state.path / "plans" / digest
+        names = {name for name in (PLAN, SEALED, OUTLINE) if (folder / name).exists()}
+        if state.opened is not None and not names & {PLAN, SEALED} and not self._is_purged(state):
+            yield _fault(f"plan {_name(digest)} was begun, and its copy {PLAN} is missing", digest)
             return
+        if state.opened is not None and names == {SEALED}:
+            yield _fault(f"plan {_name(digest)} is sealed, and its {OUTLINE} is missing", digest)
         try:
-            same = planfile.load(path).digest == digest
+            if names & {PLAN, OUTLINE} and planfile.load_plan(folder).digest != digest:
+                yield _fault(f"the copy of plan {_name(digest)} is that of another plan", digest)
         except TrainingError as error:
             yield _fault(error.message, digest)
-            return
-        if not same:
-            yield _fault(f"the copy of plan {_name(digest)} is that of another plan", digest)
 
-    def _is_purged(self, digest: str, state: JournalState) -> bool:
-        """Whether all evidence of a plan was purged, which takes the copy of the plan with it."""
+    def _is_purged(self, state: JournalState) -> bool:
+        """Whether a pack of a plan was purged: the last one takes the copy of the plan with it."""
         gone = {pack_of(entry).get("name") for entry in self.reading.after if entry.get("event") == PURGED}
-        return bool(gone & {kept.pack for kept in state.packs}) and not any(
-            kept.pack in self.reading.packs for kept in state.packs
-        )
+        return bool(gone & {kept.pack for kept in state.packs})
 
     def _end(self, digest: str, state: JournalState) -> Iterator[RecordFinding]:
         """How it ended, by journal, log and report."""

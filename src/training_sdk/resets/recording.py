@@ -17,19 +17,22 @@ from training_sdk._pages import Calls
 from training_sdk._version import __version__
 from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError, StalePlanError, TrainingError
 from training_sdk.evidence.collecting import collect
+from training_sdk.evidence.files import Seal, sealed
 from training_sdk.evidence.pack import Pack, refuse_old
 from training_sdk.models.progress import ProgressRow
-from training_sdk.records import disk
+from training_sdk.records import plancopy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.folding import JournalState
 from training_sdk.records.journal import Journal, state_of_plan
+from training_sdk.records.plancopy import OUTLINE, SEALED
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
 from training_sdk.resets import planfile, reportfile
 from training_sdk.resets.approval import Approved
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.keptwaves import kept
+from training_sdk.resets.outline import PlanOutline
 from training_sdk.resets.overlapping import looking, refuse_overlapping, resets_elsewhere
 from training_sdk.resets.plan import FORM, Key, Origin, PlannedReset, ResetPlan
 from training_sdk.resets.report import Outcome, ResetReport
@@ -46,6 +49,7 @@ class Recorder(Keeper):
     fingerprint: str | None
     evidence_lifetime: timedelta
     resuming: bool = False
+    seal: Seal | None = None
     _approved: Approved | None = None
     _journal: Journal | None = None
     _log: AuditLog | None = None
@@ -120,8 +124,18 @@ class Recorder(Keeper):
         found = self.journal.state()
         self._packs = [str(state.evidence / kept.pack) for kept in found.packs]
         refuse_second_time(found, plan, resuming=self.resuming)
-        disk.write_whole(folder / reportfile.PLAN, planfile.dumps(plan))
+        if not isinstance(plan, PlanOutline):
+            self._keep_copy(plan, folder)
         return found
+
+    def _keep_copy(self, plan: ResetPlan, folder: Path) -> None:
+        document = planfile.dumps(plan)
+        is_there = (folder / SEALED).exists() and (folder / OUTLINE).exists()
+        if self.seal is None:
+            if not is_there:
+                plancopy.keep(folder, document, None)
+        else:
+            plancopy.keep(folder, document, sealed(document, self.seal, folder / SEALED))
 
     def refuse_overlapping(
         self, plan: ResetPlan, people: Collection[Key], here: Origin, now: datetime

@@ -9,14 +9,14 @@ from attrs import frozen
 
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError
 from training_sdk.records import disk, documents
+from training_sdk.records.plancopy import PLAN as PLAN
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import planfile
 from training_sdk.resets.plan import Key, Origin, ResetPlan
+from training_sdk.resets.planfile import load_plan as load_plan
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
 
 FORM = 1
 REPORT = "report.json"
-PLAN = "plan.json"
 
 
 @frozen
@@ -63,11 +63,14 @@ def save(report: ResetReport, folder: Path) -> None:
     disk.write_whole(folder / REPORT, dumps(report))
 
 
-def load(folder: Path) -> ResetReport:
-    """The latest report in the folder of a plan, with the plan. Raises RecordsDamagedError if it is not whole."""
+def load(folder: Path, plan: ResetPlan | None = None) -> ResetReport:
+    """The latest report in the folder of a plan, with the plan, by default as it is stored there.
+
+    Raises RecordsDamagedError if it is not whole.
+    """
     saved = read(folder)
     return ResetReport(
-        load_plan(folder),
+        load_plan(folder) if plan is None else plan,
         saved.applied_by,
         saved.users,
         saved.requests,
@@ -78,11 +81,6 @@ def load(folder: Path) -> ResetReport:
         saved.packs,
         saved.sent_ids,
     )
-
-
-def load_plan(folder: Path) -> ResetPlan:
-    """The plan that is kept in its folder. Raises InvalidArgumentError if it is not whole."""
-    return planfile.load(folder / PLAN)
 
 
 def find_folder(state: StateDirectory, digest: str, file: str) -> Path | None:

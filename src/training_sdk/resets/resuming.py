@@ -28,6 +28,7 @@ from training_sdk.resets.arriving import Arrival, FindProof, arrive
 from training_sdk.resets.confirming import check_lifetime, end_of
 from training_sdk.resets.flights import WAIT, Flights, until
 from training_sdk.resets.keptwaves import restored
+from training_sdk.resets.outline import PlanOutline, stands_as_planned
 from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.planning import read_rows
 from training_sdk.resets.recording import Recorder
@@ -237,8 +238,9 @@ class Resumption:
         planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
         latest = self._flights().latest(*chunk.people)
         verdicts: dict[str, str] = {}
+        by_outline = isinstance(self.order.plan, PlanOutline)
         for user_id in people:
-            verdict = verdict_on(planned[user_id], rows.get(user_id))
+            verdict = verdict_on(planned[user_id], rows.get(user_id), by_outline=by_outline)
             other = self._elsewhere.get((chunk.course_id, user_id))
             if verdict == APPLIED and other and latest and other > latest.sent_at:
                 verdict = UNDECIDED  # it may have been the other plan that did it
@@ -302,7 +304,7 @@ def _without(verdicts: Mapping[str, str]) -> dict[str, str]:
     return {who: UNDECIDED if said == NOT_APPLIED else said for who, said in verdicts.items()}
 
 
-def verdict_on(planned: PlannedReset, row: ProgressRow | None) -> str:
+def verdict_on(planned: PlannedReset, row: ProgressRow | None, *, by_outline: bool = False) -> str:
     """What a row of the feed says of somebody who may have been reset, if the feed no longer shows the past.
 
     Nothing recorded, or begun at another time, means applied: only a reset takes away when somebody opened a course.
@@ -312,7 +314,7 @@ def verdict_on(planned: PlannedReset, row: ProgressRow | None) -> str:
         return UNDECIDED
     if not row.has_recorded_progress:
         return APPLIED
-    if PlannedReset.of(row).standing == planned.standing:
+    if stands_as_planned(planned, row, by_outline=by_outline):
         return NOT_APPLIED
     if planned.opened_at is not None and row.opened_at is not None and row.opened_at > planned.opened_at:
         return APPLIED

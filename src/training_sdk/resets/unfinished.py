@@ -17,6 +17,7 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets import pending, reportfile
 from training_sdk.resets.flights import Flights, until
 from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.report import Code, Outcome, ResetReport
 from training_sdk.resets.resuming import account_of, as_begun
 from training_sdk.resets.sending import Order
@@ -104,20 +105,25 @@ def find_begun(state: StateDirectory, digest: str) -> Path | None:
     return folder if folder is not None and has_begun(folder) else None
 
 
-def report_in(state: StateDirectory, folder: Path, now: datetime) -> tuple[ResetReport, Unfinished | None]:
+def report_in(
+    state: StateDirectory, folder: Path, now: datetime, plan: ResetPlan | None = None
+) -> tuple[ResetReport, Unfinished | None]:
     """The report in the folder of a plan that has begun; before its end, what the journal says in its place.
 
-    A report that was written before the last step would not be up to date. So with a plan that was closed by hand.
+    ``plan`` is the plan with names where its copy there is sealed or purged. A report that was written before the last
+    step would not be up to date. So with a plan that was closed by hand.
     """
     journal = JournalCopy.read(folder)
     closed = journal.state().closed
     if closed is not None and closed.reason is not None:
-        return report_of(state, folder, journal, now), None
-    unfinished = read_unfinished(state, folder, now)
-    return (reportfile.load(folder) if unfinished is None else unfinished.report), unfinished
+        return report_of(state, folder, journal, now, plan), None
+    unfinished = read_unfinished(state, folder, now, plan)
+    return (reportfile.load(folder, plan) if unfinished is None else unfinished.report), unfinished
 
 
-def read_unfinished(state: StateDirectory, folder: Path, now: datetime) -> Unfinished | None:
+def read_unfinished(
+    state: StateDirectory, folder: Path, now: datetime, plan: ResetPlan | None = None
+) -> Unfinished | None:
     """Return what is known of a plan by its folder; None where it never began, or came to its end.
 
     Raises RecordsDamagedError, naming the file.
@@ -126,7 +132,7 @@ def read_unfinished(state: StateDirectory, folder: Path, now: datetime) -> Unfin
     found = journal.state()
     if found.opened is None or found.closed is not None:
         return None
-    report = report_of(state, folder, journal, now)
+    report = report_of(state, folder, journal, now, plan)
     unknown = [user.key for user in report.users if user.outcome is Outcome.UNKNOWN]
     is_live = not found.opened.reference_server
     return Unfinished(
@@ -144,12 +150,17 @@ def read_unfinished(state: StateDirectory, folder: Path, now: datetime) -> Unfin
 
 
 def report_of(
-    state: StateDirectory, folder: Path, journal: Journal | JournalCopy, now: datetime
+    state: StateDirectory,
+    folder: Path,
+    journal: Journal | JournalCopy,
+    now: datetime,
+    plan: ResetPlan | None = None,
 ) -> ResetReport:
     """The report of an application that has begun, as its journal has it; it ends with the last step."""
     found = journal.state()
-    order = as_begun(Order(reportfile.load_plan(folder), ResetFormat()), found)
-    packs = [str(state.path / "evidence" / kept.pack) for kept in found.packs]
+    kept = reportfile.load_plan(folder) if plan is None else plan
+    order = as_begun(Order(kept, ResetFormat()), found)
+    packs = [str(state.path / "evidence" / one.pack) for one in found.packs]
     account = account_of(order, _applied_by(journal.events), journal, packs, now)
     return account.report(_last(journal.events))
 

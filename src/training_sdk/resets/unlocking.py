@@ -235,14 +235,14 @@ class Proving:
     def _check_pending(self) -> Flow[None]:
         """Only a proof whose end is open is gone on with."""
         old = yield Act(lambda: pending.find(self.state, self.plan.ground), "proofs: look for this one")
-        if old != self.plan:
+        if old is None or (old != self.plan and old.digest != pending.without_names(self.plan).digest):
             raise AlreadyAppliedError("this proof has come to its end. Nothing was sent. Plan another one")
 
     def _send(self) -> Flow[None]:
         yield from self._refuse_moved()
         now: Moment = yield Now()
         provisional = self._proof(now.utc, counted=False)
-        yield Act(lambda: pending.put(self.state, self.plan), "proofs: begin")
+        yield Act(lambda: pending.put(self.state, self.plan, names=self.keeper.seal is None), "proofs: begin")
         try:
             yield from apply_plan(self.calls, self.order, self.keeper, lambda ground: provisional)
         except OutcomeUnknownError as error:

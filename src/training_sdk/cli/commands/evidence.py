@@ -91,7 +91,7 @@ def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
     told = []
     for folder in folders:
         expected = known.get(folder.resolve().name)
-        findings = verify_pack(folder, manifest_sha256=expected)
+        findings = verify_pack(folder, manifest_sha256=expected, unseal=session.profile.unseal)
         told.append({"pack": str(folder), "in_audit_log": expected is not None, "findings": plain(findings)})
         against = "" if expected else " (not in this machine's audit log: its manifest is taken as it is)"
         session.out.say(f"{folder}: {'NOT as it was written' if findings else 'as it was written'}{against}")
@@ -129,10 +129,10 @@ def history(
     """List the completions that packs prove, each once: what the service itself no longer knows."""
     until = moment(as_of, time.max)
     key = None if key_file is None else _key(key_file)
-    folders = chosen(packs, _packs(session))
-    user_id = None if user is None else person_in(folders, user, key)
-    course_id = None if course is None else course_in(folders, course, key)
-    found = completions_of(folders, user=user_id, course=course_id, as_of=until, key=key)
+    folders, unseal = chosen(packs, _packs(session)), session.profile.unseal
+    user_id = None if user is None else person_in(folders, user, key, unseal)
+    course_id = None if course is None else course_in(folders, course, key, unseal)
+    found = completions_of(folders, user=user_id, course=course_id, as_of=until, key=key, unseal=unseal)
     session.out.document({"completions": plain(found)})
     session.out.table(
         ("course", "user id", "name", "completed (UTC)", "score", "packs"),
@@ -158,7 +158,7 @@ def pseudonymise(session: Session, pack: Path, new: Path, key_file: Path) -> Non
     """Write a second pack in which pseudonyms stand for people. The first stays as it is."""
     log = AuditLog(StateDirectory.open(session.state_dir).audit)
     (original,) = chosen([pack], _packs(session), most=1)
-    made = without_names(original, new, _key(key_file), log=log)
+    made = without_names(original, new, _key(key_file), log=log, unseal=session.profile.unseal)
     session.out.document({"pack": str(made.folder), "manifest_sha256": made.manifest_sha256})
     session.out.say(
         f"{made.folder}: without names. Keep the key elsewhere; the original is still in {original}"

@@ -16,6 +16,8 @@ from training_sdk.cli.files import refuse_existing
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError, TrainingError
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets import reportfile
+from training_sdk.resets.confirming import check_shape
 from training_sdk.resets.digests import short, typed
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.report import ResetReport
@@ -49,7 +51,9 @@ def report(
         _list(session)
         return ExitCode.DONE
     refuse_existing(card, "an effect card")
-    found, unfinished = report_in(session.state(), _folder(session.state(), plan), datetime.now(UTC))
+    found, unfinished = _found(session, plan)
+    if card is not None:
+        check_shape(found.plan)
     write_card(card, found.plan, found)
     session.out.document(_document(found, unfinished))
     if unfinished is not None:
@@ -69,9 +73,20 @@ def report(
     return ExitCode.DONE if unfinished is None else ExitCode.INCOMPLETE
 
 
-def find_report(state: StateDirectory, named: str) -> ResetReport:
-    """The report of a plan that is named by its file, or by its digest as the phrase ends with it."""
-    return report_in(state, _folder(state, named), datetime.now(UTC))[0]
+def find_report(session: Session, named: str) -> ResetReport:
+    """The report of a plan that is named by its file, or by its digest as the phrase ends with it.
+
+    Where the copy of the plan is sealed or purged, people have names by the file or the profile's command, else ids.
+    """
+    return _found(session, named)[0]
+
+
+def _found(session: Session, named: str) -> tuple[ResetReport, Unfinished | None]:
+    state, digest = session.state(), digest_typed(named)
+    given = ResetPlan.load(named) if digest is None else None
+    folder = _folder(state, given.digest if given is not None else str(digest))
+    plan = reportfile.load_plan(folder, unseal=session.profile.unseal) if given is None else given
+    return report_in(state, folder, datetime.now(UTC), plan)
 
 
 def _document(found: ResetReport, unfinished: Unfinished | None) -> dict[str, Any]:
@@ -82,8 +97,7 @@ def _told(found: ResetReport, unfinished: Unfinished | None) -> dict[str, Any]:
     return of_report(found) if unfinished is None else {**of_report(found), "finished_at": None}
 
 
-def _folder(state: StateDirectory, named: str) -> Path:
-    digest = digest_typed(named) or ResetPlan.load(named).digest
+def _folder(state: StateDirectory, digest: str) -> Path:
     folder = find_begun(state, digest)
     if folder is None:
         raise InvalidArgumentError(

@@ -32,7 +32,7 @@ from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
 from training_sdk.resets.approval import Approval
-from training_sdk.resets.confirming import check_lifetime
+from training_sdk.resets.confirming import check_lifetime, check_shape
 from training_sdk.resets.digests import short
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.recording import refuse_second_time
@@ -129,7 +129,9 @@ def _begun_plan(session: Session, named: Path) -> ResetPlan:
         raise InvalidArgumentError(
             f"applying plan #{short(digest)} never began on this machine; name its file"
         )
-    return reportfile.load_plan(folder)
+    plan = reportfile.load_plan(folder, unseal=session.profile.unseal)
+    check_shape(plan)
+    return plan
 
 
 def _reset(

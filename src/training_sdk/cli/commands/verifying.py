@@ -36,7 +36,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
     A live service shows it up to 2 h later. Ends with 0 once everyone was seen at 0 %, or has
     begun or completed the course again since.
     """
-    report = find_report(session.state(), plan)
+    report = find_report(session, plan)
     client = session.client()
     with telling(session.out) as tell:
         seen = client.resets.wait_until_verified(report, deadline=deadline, every=every, on_progress=tell)

@@ -91,7 +91,7 @@ def test_the_manifest_names_the_original_and_what_was_left_out(pack: Pack) -> No
     assert made.left_out == ("raw", "plan.json", "rows.new_field")
     assert (copy.manifest.read_at, copy.manifest.plan_digest) == (
         pack.manifest.read_at,
-        pack.manifest.plan_digest,
+        "",
     )
 
 

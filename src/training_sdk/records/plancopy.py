@@ -1,0 +1,72 @@
+"""The copy of a plan beside its journal: in clear, or sealed with an outline in clear that names nobody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from training_sdk.errors import RecordsDamagedError
+from training_sdk.records import disk
+
+PLAN, SEALED, OUTLINE = "plan.json", "plan.json.sealed", "outline.json"
+FORM = 1
+_KEPT = ("digest", "phrase", "form", "scope", "courses", "selection", "read_at", "expires_at", "origin")
+_KEPT_OF_USERS = (
+    *("course_id", "user_id", "state", "completed_at", "opened_at", "due_at", "left_out", "last_reset_at"),
+)
+
+
+def outline(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a plan's document says without names, e-mails, external ids and scores.
+
+    Ids, states, dates, titles, form and origin stay: enough to report, verify and compare plans.
+    """
+    users = [{name: user.get(name) for name in _KEPT_OF_USERS} for user in document["users"]]
+    return {
+        "outline": FORM,
+        **{name: document.get(name) for name in _KEPT},
+        "users": users,
+    }
+
+
+def keep(folder: Path, document: bytes, sealed: bytes | None) -> None:
+    """Store the copy of a plan in its folder; ``sealed`` is the same bytes sealed, and then nothing names anybody.
+
+    Raises RecordsUnwritableError.
+    """
+    if sealed is None:
+        disk.write_whole(folder / PLAN, document)
+        return
+    disk.write_whole(folder / SEALED, sealed)
+    _write_outline(folder, document)
+    _remove(folder, PLAN)
+
+
+def forget(folder: Path) -> None:
+    """Remove the copy of a plan, sealed or not, when its evidence is purged; the outline stays.
+
+    Raises RecordsDamagedError if the copy is no plan, and then it is still there; RecordsUnwritableError.
+    """
+    plan = folder / PLAN
+    if plan.exists() and not (folder / OUTLINE).exists():
+        _write_outline(folder, plan.read_bytes())
+    _remove(folder, PLAN, SEALED)
+
+
+def _write_outline(folder: Path, document: bytes) -> None:
+    try:
+        said = outline(json.loads(document))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise RecordsDamagedError(
+            f"{folder / PLAN} is not what was written: it holds no plan. Keep the file, and bring back a copy"
+        ) from None
+    disk.write_whole(folder / OUTLINE, (json.dumps(said, indent=1) + "\n").encode("ascii"))
+
+
+def _remove(folder: Path, *names: str) -> None:
+    with disk.writing(folder):
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+        disk.sync_folder(folder)
