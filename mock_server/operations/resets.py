@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 from mock_server.operations.call import Call
 from mock_server.rules import audit, confirmation, idempotency, notifications, reset, scope, webhooks
@@ -39,12 +40,14 @@ def reset_progress(call: Call) -> Response:
     if is_confirmed:
         confirmation.check(confirmed, course.title, len(user_ids))
     messages = webhooks.for_reset(world, call.actor, course, user_ids)
-    reset.reset(world, organisation, course, user_ids, absent_ids)
+    reset.reset(world, organisation, course, user_ids)
+    reset.reset_absent(world, organisation, course, absent_ids)
     webhooks.send(world, messages)
     answer = answers.ok({"usersUpdated": len(user_ids)})
     if key:
         world.keys.kept[slot] = (content, answer.body)
-    audit.done(world, call.token, call.request_id, asked, user_ids, absent_ids=absent_ids)
+    write = partial(audit.done, absent_ids=absent_ids) if absent_ids else audit.done
+    write(world, call.token, call.request_id, asked, user_ids)
     return answer
 
 
@@ -54,6 +57,7 @@ def preview_reset(call: Call) -> Response:
     course = scope.find(call.organisation, asked)
     progress = call.organisation.progress[course.id]
     user_ids = eligible(call.world.policy, progress, asked.user_ids)
+    recipients = notifications.recipients(call.organisation, user_ids)
     return answers.ok(
         {
             "course": {"id": course.id, "title": course.title, "status": course.status},
@@ -61,9 +65,7 @@ def preview_reset(call: Call) -> Response:
             "users": _states(call, course, asked),
             "cleared": _cleared(call, course, user_ids),
             "absent": _absent(call, course, asked),
-            "notifications": len(
-                notifications.recipients(call.world.policy, call.organisation, course, user_ids)
-            ),
+            "notifications": len(recipients) if notifications.are_sent(call.world.policy, course) else 0,
         }
     )
 

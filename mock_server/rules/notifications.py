@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from mock_server.world.world import World
 
 
-def recipients(
-    policy: Policy, organisation: Organisation, course: Course, user_ids: Sequence[str]
-) -> list[str]:
-    """Those of them whose notification setting is on; none for a course they cannot open, unless the policy says so."""
-    if not course.is_published and policy.unpublished_notifications == "none":
-        return []
+def are_sent(policy: Policy, course: Course) -> bool:
+    """Whether a reset in this course notifies anybody: not where learners cannot open it, unless the policy says so."""
+    return course.is_published or policy.unpublished_notifications == "sent"
+
+
+def recipients(organisation: Organisation, user_ids: Sequence[str]) -> list[str]:
+    """Those of them whose notification setting is on."""
     return [user_id for user_id in user_ids if organisation.people[user_id].notifications]
 
 
@@ -28,8 +29,10 @@ def for_reset(
     world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]
 ) -> list[Notification]:
     """The "course assigned" notifications that a reset of these users sends."""
+    if not are_sent(world.policy, course):
+        return []
     sent_at = times.to_text(world.clock.now())
     return [
         Notification(world.ids.uuid("notification"), organisation.id, user_id, course.id, sent_at)
-        for user_id in recipients(world.policy, organisation, course, user_ids)
+        for user_id in recipients(organisation, user_ids)
     ]

@@ -13,26 +13,32 @@ if TYPE_CHECKING:
     from mock_server.world.world import World
 
 
-def reset(
-    world: World,
-    organisation: Organisation,
-    course: Course,
-    user_ids: Sequence[str],
-    absent: Sequence[str] = (),
-) -> None:
-    """Clear the progress of these eligible users, and of these absent ones. Call it under the world's lock.
+def reset(world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]) -> None:
+    """Clear the progress of these eligible users. Call it under the world's lock.
 
     A record holds everything that is cleared, so dropping it drops all of it (R12, R13), and nothing else is
-    near (R16); nothing is put aside (R15). Whatever could fail is done before the first change. An absent user is
-    not assigned: there is no due date to start anew (R20) and no notification to send (R18).
+    near (R16); nothing is put aside (R15). Whatever could fail is done before the first change.
     """
     messages = notifications.for_reset(world, organisation, course, user_ids)
-    progress, now = organisation.progress[course.id], world.clock.now()
+    progress = organisation.progress[course.id]
     enrolments = {user_id: organisation.restarted(course.id, user_id) for user_id in user_ids}
-    for user_id in (*user_ids, *absent):
-        progress.put(user_id, None)
-        progress.reset_at[user_id] = now
-        certificates.withdraw(world, organisation, course, user_id)
     for user_id, enrolment in enrolments.items():
+        _clear(world, organisation, course, user_id)
         progress.enrol(user_id, enrolment)
     world.outbox.extend(messages)
+
+
+def reset_absent(world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]) -> None:
+    """R10: clear the progress of these users, who are not assigned. Call it under the world's lock.
+
+    There is no due date to start anew (R20), and no notification to send (R18).
+    """
+    for user_id in user_ids:
+        _clear(world, organisation, course, user_id)
+
+
+def _clear(world: World, organisation: Organisation, course: Course, user_id: str) -> None:
+    progress = organisation.progress[course.id]
+    progress.put(user_id, None)
+    progress.reset_at[user_id] = world.clock.now()
+    certificates.withdraw(world, organisation, course, user_id)
