@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from training_sdk.errors import ReadOnlyError
 from training_sdk.testing.contract.outcome import (
@@ -41,6 +41,8 @@ class Check:
     body: Body
     reads_only: bool = False
     """It changes nothing, so that it may be put to a live service."""
+    policy: Mapping[str, str] = field(factory=dict)
+    """Policies that the world of this check needs; only in a world of the kit's own."""
 
     def made(self, world: World) -> Finding:
         """Put the question and say how it ended. CannotRunError and ReadOnlyError say that no other can be put."""
@@ -91,9 +93,14 @@ def _of_the_kit(fault: Exception, last: str) -> str:
 
 
 def check(
-    rule: str, says: str, provenance: Provenance, *, reads_only: bool = False
+    rule: str,
+    says: str,
+    provenance: Provenance,
+    *,
+    reads_only: bool = False,
+    policy: Mapping[str, str] | None = None,
 ) -> Callable[[Body], Check]:
-    """Make a function the check of a rule."""
+    """Make a function the check of a rule, in a world with these policies."""
     return lambda body: Check(
-        rule, f"{rule}-{body.__name__.replace('_', '-')}", says, provenance, body, reads_only
+        rule, f"{rule}-{body.__name__.replace('_', '-')}", says, provenance, body, reads_only, policy or {}
     )

@@ -38,8 +38,11 @@ class Ground(Protocol):
     def course(self) -> str:
         """The title of the course in which real people are reset; "" where none are."""
 
-    def one(self) -> AbstractContextManager[World]:
-        """The world of one check. CannotRunError if there is none."""
+    def one(self, policy: Mapping[str, str]) -> AbstractContextManager[World]:
+        """The world of one check, with these policies.
+
+        CannotRunError if there is none, NotCheckedError if there is none with these policies.
+        """
 
 
 @frozen
@@ -56,8 +59,10 @@ class Here:
             return f"all in the organisation of the tokens, with its course {self.course!r}"
         return "all in the organisation of the tokens, read only"
 
-    def one(self) -> AbstractContextManager[World]:
-        """The same world every time."""
+    def one(self, policy: Mapping[str, str]) -> AbstractContextManager[World]:
+        """The same world every time. NotCheckedError for a check that needs a policy."""
+        if policy:
+            raise NotCheckedError(f"this needs a world of the kit's own, with the policy {_switches(policy)}")
         return nullcontext(self.world)
 
 
@@ -73,14 +78,18 @@ class OwnWorlds:
     """Why no more worlds are asked for."""
 
     @contextmanager
-    def one(self) -> Iterator[World]:
-        """A world, which is deleted afterwards. CannotRunError if none can be made."""
-        made = self._made()
+    def one(self, policy: Mapping[str, str]) -> Iterator[World]:
+        """A world, which is deleted afterwards.
+
+        CannotRunError if none can be made, NotCheckedError if the server refuses these policies.
+        """
+        made = self._made(policy)
         tokens = _tokens(made)
         try:
             if not tokens:
                 raise CannotRunError(f"the answer to POST {WORLDS} holds no tokens for the world")
-            self.policy = _switches(made.get("policy"))
+            if not policy:
+                self.policy = _switches(made.get("policy"))
             self.wire.tokens.update(tokens.values())
             yield World(self.wire, tokens, is_own=True)
         finally:
@@ -93,13 +102,14 @@ class OwnWorlds:
         switches = f", with the server's policy {self.policy}" if self.policy else ""
         return f"each in a demo world of its own{switches}, made over POST {WORLDS}, not in the world that is served"
 
-    def _made(self) -> Mapping[str, Any]:
+    def _made(self, policy: Mapping[str, str]) -> Mapping[str, Any]:
         """The answer, which names the world. CannotRunError without one, and for a refusal."""
         if self._lost:
             raise CannotRunError(self._lost)
         asked = f"POST {WORLDS}"
         try:
-            answer = self.wire.control("POST", "worlds", body={"seed": "demo", "now": NOON})
+            wanted = {"seed": "demo", "now": NOON} | ({"policy": dict(policy)} if policy else {})
+            answer = self.wire.control("POST", "worlds", body=wanted)
         except (BrokenRuleError, HangingError) as fault:
             self.wire.left.append(f"perhaps a world, for {asked} was not answered; GET {WORLDS} lists them")
             raise CannotRunError(f"no world could be made: {fault}") from None
@@ -113,6 +123,8 @@ class OwnWorlds:
             self.wire.left.append(
                 f"perhaps a world, for {asked} was answered without its id; GET {WORLDS} lists them"
             )
+        if policy and answer.status == 400:
+            raise NotCheckedError(f"no world with the policy {_switches(policy)} can be made: {answer.came}")
         raise CannotRunError(_no_world(answer, self.wire.secret))
 
     def _remove(self, world_id: str) -> None:

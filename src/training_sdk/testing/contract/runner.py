@@ -10,7 +10,13 @@ from attrs import define, field
 from training_sdk.testing.contract.checks import Check
 from training_sdk.testing.contract.given import Given
 from training_sdk.testing.contract.grounds import Ground, Here, OwnWorlds, given_course, looked_at, readable
-from training_sdk.testing.contract.outcome import NOT_CHECKED, CannotRunError, Finding, Report
+from training_sdk.testing.contract.outcome import (
+    NOT_CHECKED,
+    CannotRunError,
+    Finding,
+    NotCheckedError,
+    Report,
+)
 from training_sdk.testing.contract.rules import assigned, effect, follow, form, order, reading, rights
 from training_sdk.testing.contract.wire import Wire
 
@@ -74,8 +80,10 @@ class Making:
         self._ground = self._found_ground(given, allowed)
         for each in self.checks:
             try:
-                with self._ground.one() as world, self.interruptible():
+                with self._ground.one(each.policy) as world, self.interruptible():
                     self.found.append(each.made(world))
+            except NotCheckedError as reason:
+                self.found.append(each.ended(NOT_CHECKED, str(reason)))
             except CannotRunError as fault:
                 if not self.found:
                     raise CannotRunError(". ".join((str(fault), *self.litter))) from fault

@@ -109,7 +109,7 @@ def figures_of_a_team_stand_still(patch: pytest.MonkeyPatch) -> None:
     altered(patch, "GetCourseStatistics", handler=statistics)
 
 
-@breaks("R15-no-archive-behind-the-assignment")
+@breaks("R15-no-archive-behind-the-assignment", "R15-no-archive-where-the-absent-are-cleared")
 def the_past_comes_back_with_the_assignment(patch: pytest.MonkeyPatch) -> None:
     archive: dict[tuple[int, str], Record] = {}
     honest = CourseProgress.enrol

@@ -9,10 +9,10 @@ from attrs import evolve
 
 from mock_server.operations import assignments, resets
 from mock_server.refusal import invalid
-from mock_server.rules import eligibility
+from mock_server.rules import eligibility, reset
 from mock_server.world.courses import Assigned
 from mock_server.world.people import Person
-from unit.sdk.contract_kit.spoiling import altered, breaks, entered
+from unit.sdk.contract_kit.spoiling import altered, breaks, entered, nothing
 
 WAYS, GUESTS = "R10-ways-of-being-assigned", "R10-guests-and-deactivated"
 
@@ -56,3 +56,22 @@ def those_not_assigned_are_refused(patch: pytest.MonkeyPatch) -> None:
         return honest(policy, progress, ids)
 
     patch.setattr(resets, "eligible", eligible)
+
+
+@breaks("R10-what-the-absent-keep")
+def what_the_absent_have_done_is_cleared(patch: pytest.MonkeyPatch) -> None:
+    honest = reset.reset
+
+    def spoiled(world: Any, organisation: Any, course: Any, user_ids: Any) -> None:
+        progress = organisation.progress[course.id]
+        away = [user_id for user_id in progress.records if not progress.has(user_id)]
+        honest(world, organisation, course, user_ids)
+        if world.policy.absent == "kept" and len(user_ids) < len(away):
+            reset.reset_absent(world, organisation, course, away)
+
+    patch.setattr(reset, "reset", spoiled)
+
+
+@breaks("R10-what-the-absent-lose")
+def what_the_absent_have_done_is_kept_in_spite_of_the_policy(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(reset, "reset_absent", nothing)

@@ -291,3 +291,16 @@ def refusals_say_what_exists(patch: pytest.MonkeyPatch) -> None:
             raise
 
     altered(patch, resets.NAME, rights=rights)
+
+
+@breaks("R02-everyone-takes-both-permissions")
+def one_of_both_permissions_is_enough(patch: pytest.MonkeyPatch) -> None:
+    honest = permissions.reach
+
+    def reach(actor: Any, family: Family, policy: Any) -> Reach:
+        if policy.everyone_permission != "both" or family is not Family.RESET_EVERYONE:
+            return honest(actor, family, policy)
+        (both,) = permissions.granting(family, policy)
+        return Reach.ALL if both & actor.permissions else Reach.NONE
+
+    patch.setattr(permissions, "reach", reach)

@@ -6,7 +6,16 @@ from attrs import define, field
 
 from training_sdk.testing.contract.checks import check
 from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
-from training_sdk.testing.contract.world import COURSES, Course, Json, World, updated
+from training_sdk.testing.contract.world import (
+    COURSES,
+    Course,
+    Json,
+    Row,
+    World,
+    is_recorded,
+    recorded,
+    updated,
+)
 
 
 @check(
@@ -55,6 +64,48 @@ def guests_and_deactivated(world: World) -> None:
         if user in {row["user_id"] for row in world.rows(course_id=course["id"])}:
             raise BrokenRuleError(world.last, f"no row of {user}, who is a guest or deactivated", "a row")
         updated(world.reset(course, [user], 0), 0)
+
+
+@check(
+    "R10",
+    "Whoever is away while everyone is reset keeps their past, which reappears when they return.",
+    "article, decided",
+    policy={"absent": "kept"},
+)
+def what_the_absent_keep(world: World) -> None:
+    """One who has completed it is unassigned, everyone is reset, and they are assigned again."""
+    before, after = _reset_while_away(world)
+    if recorded(after) != recorded(before):
+        raise BrokenRuleError("assigning somebody again", "their progress as before", str(after))
+
+
+@check(
+    "R10",
+    "Where the policy clears the absent, they return with nothing recorded.",
+    "decided",
+    policy={"absent": "cleared"},
+)
+def what_the_absent_lose(world: World) -> None:
+    """The same, where they lose it."""
+    _, after = _reset_while_away(world)
+    if is_recorded(after):
+        raise BrokenRuleError("assigning somebody again", "nothing recorded", str(after))
+
+
+def _reset_while_away(world: World) -> tuple[Row, Row]:
+    """The row of somebody before they are unassigned, and after everyone was reset and they have returned."""
+    course = world.course()
+    away, there = world.completed(course, 2)
+    nobody = {"clearAllUsers": True, "clearAllGroups": True, "clearAllSites": True, "universalAccess": False}
+    _assign(world, course, nobody)
+    _assign(world, course, _entry(there["user_id"], "USER", True))
+    answer = world.reset(course, None, 1)
+    if answer.status != 200:
+        raise NotCheckedError(f"a reset of everyone is refused: {answer.came}")
+    _assign(world, course, _entry(away["user_id"], "USER", True))
+    if not world.rows(course_id=course["id"], user_id=away["user_id"]):
+        raise NotCheckedError("an assignment of one user assigns nobody")
+    return away, world.row(course["id"], away["user_id"])
 
 
 @define
@@ -106,4 +157,4 @@ def _on_roster(world: World, course: Course, expected: set[str]) -> None:
         raise BrokenRuleError(told, f"rows of {len(expected)} users", said)
 
 
-CHECKS = (ways_of_being_assigned, guests_and_deactivated)
+CHECKS = (ways_of_being_assigned, guests_and_deactivated, what_the_absent_keep, what_the_absent_lose)

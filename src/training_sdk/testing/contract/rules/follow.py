@@ -59,6 +59,26 @@ def notifications_of_everyone(world: World) -> None:
     _told(world, "a reset of everyone", before, course, [user for user in users if settings[user]])
 
 
+@check(
+    "R18",
+    "Nobody is notified of a course that learners cannot open.",
+    "decided",
+    policy={"unpublished_notifications": "none"},
+)
+def no_notifications_of_unpublished_courses(world: World) -> None:
+    """Somebody with notifications on, in a draft and in an archived course; the outbox before and after."""
+    settings = _notification_settings(world)
+    before = _outbox(world)
+    for status in ("Draft", "Archived"):
+        course = world.course(status=status)
+        rows = [row for row in world.rows(course_id=course["id"]) if row["completed_at"]]
+        chosen = next((row for row in rows if settings.get(row["user_id"])), None)
+        if chosen is None:
+            raise NotCheckedError(f"nobody with notifications on has completed {course['title']!r}")
+        _done(world.reset(course, [chosen["user_id"]], 1))
+        _told(world, f"a reset in a course that is {status}", before, course, ())
+
+
 def _done(answer: Answer) -> None:
     if answer.status != 200:
         raise NotCheckedError(f"a plain reset is refused: {answer.came}")
@@ -191,6 +211,7 @@ def _write(world: World, action: str, row: Row, **details: object) -> Answer:
 CHECKS = (
     notifications,
     notifications_of_everyone,
+    no_notifications_of_unpublished_courses,
     certificates,
     no_undeserved_certificates,
     late_writes,

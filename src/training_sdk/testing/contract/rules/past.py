@@ -47,6 +47,21 @@ def learners_lose_their_past_too(world: World) -> None:
 )
 def no_archive_behind_the_assignment(world: World) -> None:
     """Somebody is reset, unassigned and assigned anew."""
+    _reset_and_unassigned(world)
+
+
+@check(
+    "R15",
+    "Nor does it where the policy clears what absent users have recorded.",
+    "decided",
+    policy={"absent": "cleared"},
+)
+def no_archive_where_the_absent_are_cleared(world: World) -> None:
+    """The same in such a world."""
+    _reset_and_unassigned(world)
+
+
+def _reset_and_unassigned(world: World) -> None:
     course = world.course()
     (row,) = world.completed(course)
     if not world.is_own:
@@ -81,4 +96,9 @@ def _not_among(world: World, marks: set[str], shown: Any) -> None:
         )
 
 
-CHECKS = (the_past_is_gone_everywhere, learners_lose_their_past_too, no_archive_behind_the_assignment)
+CHECKS = (
+    the_past_is_gone_everywhere,
+    learners_lose_their_past_too,
+    no_archive_behind_the_assignment,
+    no_archive_where_the_absent_are_cleared,
+)

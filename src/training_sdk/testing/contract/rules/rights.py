@@ -16,6 +16,7 @@ from training_sdk.testing.contract.world import (
     Json,
     World,
     confirming,
+    is_recorded,
 )
 
 BOTH = ("admin", "outsider")
@@ -49,6 +50,22 @@ def everyone_takes_the_permission(world: World) -> None:
     with world.unchanged():
         answer = world.reset(course, None, 1, who="manager").expect(403, "PERMISSION_DENIED")
     _names_the_permission(answer)
+
+
+@check(
+    "R02",
+    "Where the policy asks for both permissions, neither alone resets everyone in a course.",
+    "decided",
+    policy={"everyone_permission": "both"},
+)
+def everyone_takes_both_permissions(world: World) -> None:
+    """Two who hold one each try it, then somebody who holds both."""
+    course = world.course()
+    for who in ("resetter", "manager"):
+        with world.unchanged():
+            world.reset(course, None, 1, who=who).expect(403, "PERMISSION_DENIED")
+    recorded = [row for row in world.rows(course_id=course["id"]) if is_recorded(row)]
+    world.takes_effect(course, None, *recorded)
 
 
 @check("R03", "No token and an unknown one are 401, and nothing changes.", "reference")
@@ -202,6 +219,7 @@ def no_preview_for_others(world: World) -> None:
 CHECKS = (
     listed_users_take_the_permission,
     everyone_takes_the_permission,
+    everyone_takes_both_permissions,
     nobody_gets_in,
     revoked_tokens,
     expired_tokens,
