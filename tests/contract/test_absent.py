@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from contract.conftest import NewStage
-from contract.plant import FORKLIFT, Plant, grow
+from contract.plant import FIRE, FORKLIFT, Plant, grow
 from contract.stage import Stage, confirming, typed
 from mock_server import Policy
 from mock_server.rules.late_writes import LateWriteError
 from mock_server.world.people import Seat, Status
+from training_sdk.cli.card import effect_card
 
 PREVIEW = "/training/courseprogress/v1/reset:preview"
 AWAY: dict[str, Callable[[Plant], dict[str, Any]]] = {
@@ -150,3 +151,37 @@ def test_R10_by_eligibility_only_completions_of_the_absent_are_cleared(new_stage
     records = plant.mock.world.main.progress[plant.forklift].records
     assert plant.id("ben") not in records
     assert plant.id("cleo") in records
+
+
+def test_R10_plan_card_and_report_of_everyone_say_whose_past_returns(stage: Stage, plant: Plant) -> None:
+    client = stage.client()
+    said = "unassigned, deactivated or guests at the moment are not in it: they keep their past"
+    plan = client.resets.plan_everyone(plant.forklift)
+    report = client.resets.apply(plan, confirm=typed(plan))
+    for text in (str(plan), effect_card(plan), str(report), report._repr_html_()):
+        assert said in text
+    listed = client.resets.plan(plant.forklift, plant.ids("emil"))
+    for text in (str(listed), effect_card(listed), str(client.resets.apply(listed, confirm=typed(listed)))):
+        assert said not in text
+
+
+def test_R10_a_plan_of_everyone_counts_those_reset_before_who_are_away_now(
+    stage: Stage, plant: Plant
+) -> None:
+    client, world = stage.client(), plant.mock.world
+    first = client.resets.plan_everyone(plant.forklift)
+    assert not [each for each in first.warnings if "before" in each]
+    client.resets.apply(first, confirm=typed(first))
+    world.complete_course(FORKLIFT, plant.id("anna"))
+    world.complete_course(FORKLIFT, plant.id("ben"))
+    for name, way in (("anna", "unassigned"), ("cleo", "a guest")):
+        world.update_user(plant.id(name), **AWAY[way](plant))
+    again = client.resets.plan_everyone(plant.forklift)
+    (warning,) = [each for each in again.warnings if "before" in each]
+    assert warning.startswith(
+        "2 people whom this machine reset in 'Forklift basics' before cannot be seen in it now"
+    )
+    listed = client.resets.plan(plant.forklift, plant.ids("ben"))
+    assert not [each for each in listed.warnings if "before" in each]
+    elsewhere = client.resets.plan_everyone(plant.courses[FIRE])
+    assert not [each for each in elsewhere.warnings if "before" in each]

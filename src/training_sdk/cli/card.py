@@ -15,7 +15,7 @@ from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressState
 from training_sdk.resets.plan import PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
-from training_sdk.resets.wording import number, shown
+from training_sdk.resets.wording import EVERYONE, number, shown
 
 MOST_LISTED = 2000
 """People named on a card; a browser prints some fifty pages of them. The rest are counted, and stand in the plan."""
@@ -52,6 +52,7 @@ def effect_card(plan: ResetPlan, report: ResetReport | None = None, *, planner: 
         several=len(plan.courses) > 1,
         outcomes=_outcomes(report),
         counts=_counts(report),
+        absent=EVERYONE,
         hours=plan.losses.time_spent_seconds / 3600,
     )
 

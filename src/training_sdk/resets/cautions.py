@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import SequenceMatcher
 
@@ -14,6 +14,7 @@ from training_sdk._flow import Flow
 from training_sdk._pages import Calls
 from training_sdk.errors import NotFoundError, NotSupportedError, PermissionDeniedError
 from training_sdk.models.courses import Course, CourseStatus, DueBy
+from training_sdk.models.keys import Key
 from training_sdk.models.paths import LearningPathDetail
 from training_sdk.resets.plan import PlannedReset
 from training_sdk.resets.wording import number, shown
@@ -63,6 +64,23 @@ def about_due_dates(
             f"latest on {max(dates):%Y-%m-%d}). {effect}. Change the due date of the course first"
         )
     return tuple(warnings)
+
+
+def about_absent(
+    planned: Sequence[Course], rows: Mapping[str, Container[str]], reset_before: Iterable[Key]
+) -> tuple[str, ...]:
+    """Warnings about people whom this machine has reset in a course and who are not in its progress feed now."""
+    away = {course.id: 0 for course in planned}
+    for course_id, user_id in reset_before:
+        if course_id in away and user_id not in rows[course_id]:
+            away[course_id] += 1
+    return tuple(
+        f"{number(away[course.id], 'person', 'people')} whom this machine reset in {course.title!r} before cannot be "
+        "seen in it now: unassigned, deactivated, guests, or gone. A reset does not clear what they have completed "
+        "since; it reappears when they return"
+        for course in planned
+        if away[course.id]
+    )
 
 
 @frozen

@@ -96,7 +96,7 @@ class Resets(Bound[D]):
 
         Refused with PermissionDeniedError if the feed shows fewer people than the statistics count; a server that
         narrows both to someone's teams cannot be caught at it, so read the numbers. People who are unassigned or
-        deactivated at the moment are not in it: they keep their past, which reappears when they return.
+        deactivated at the moment, or guests, are not in it: they keep their past, which reappears when they return.
 
         REST: as for ``plan``, and ``GET /training/analytics/v1/courses/statistics`` (shape assumed).
         """

@@ -22,7 +22,14 @@ from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.recertification.civil import refuse_future, zone_called
 from training_sdk.recertification.due import Due
-from training_sdk.resets.cautions import Paths, about_courses, about_due_dates, about_paths, read_paths
+from training_sdk.resets.cautions import (
+    Paths,
+    about_absent,
+    about_courses,
+    about_due_dates,
+    about_paths,
+    read_paths,
+)
 from training_sdk.resets.identity import service_time, who_and_where
 from training_sdk.resets.people import People
 from training_sdk.resets.plan import EveryonePlan, Only, Origin, PlannedCourse, PlannedReset, ResetPlan
@@ -125,6 +132,7 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
             *chosen.warnings,
             *_about_planner(users, origin),
             *_about_renewed(left_out),
+            *(about_absent(courses, rows, last) if wanted.people is None else ()),
             *about_courses(courses, catalogue),
             *about_due_dates(courses, users, now.utc),
             *about_paths(courses, paths),

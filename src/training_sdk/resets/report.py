@@ -14,7 +14,7 @@ from training_sdk._visible import inline, visible
 from training_sdk.errors import IncompleteResetError
 from training_sdk.models.keys import Key
 from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.wording import MOST_SHOWN, courses, shown
+from training_sdk.resets.wording import EVERYONE, MOST_SHOWN, courses, shown
 
 
 class Outcome(StrEnum):
@@ -133,6 +133,8 @@ class ResetReport:
         if unanswered := [one for one in self.sent_ids if one not in self.requests]:
             lines.append(f"  sent as: {_some(unanswered)}")
         lines += [f"  evidence: {inline(pack)}" for pack in self.packs]
+        if self.plan.scope == "everyone":
+            lines.append(f"  {EVERYONE}")
         ordered = self._worst_first()
         lines += [f"  - {self._named(user)}: {user}" for user in ordered[:MOST_SHOWN]]
         if len(ordered) > MOST_SHOWN:
@@ -150,7 +152,8 @@ class ResetReport:
         )
         head = "<tr><th>name</th><th>outcome</th><th>why</th></tr>"
         title = escape(shown(courses(self.plan.courses)))
-        return visible(f"<p>{title}: {escape(self._counts)}</p><table>{head}{rows}</table>")
+        beside = f"<p>{escape(EVERYONE)}</p>" if self.plan.scope == "everyone" else ""
+        return visible(f"<p>{title}: {escape(self._counts)}</p>{beside}<table>{head}{rows}</table>")
 
     @property
     def _counts(self) -> str:

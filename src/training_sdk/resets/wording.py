@@ -18,9 +18,10 @@ MOST_SHOWN = 10
 JOINERS = "\u200c\u200d"
 LAG = "and up to 2 h older on a live service"
 EVERYONE = (
-    "People who are unassigned or deactivated at the moment are not in it: they keep their past, which reappears when "
-    "they return."
+    "People who are unassigned, deactivated or guests at the moment are not in it: they keep their past, which "
+    "reappears when they return, certificates included. Reset them then."
 )
+"""Beside a plan for everyone: the article resets "all users assigned to that course", and nobody else."""
 ALSO_CLEARED = (
     "their attempts, answers to surveys, practical assessments, discussions and assignments, "
     "which cannot be counted beforehand"
