@@ -16,6 +16,12 @@ MAX_DRAIN = 64 * 1024 * 1024
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
+def _without_secrets(headers: tuple[tuple[str, str], ...]) -> str:
+    """Headers in a representation, which a traceback shows: without tokens and the secret of the control plane."""
+    secret = ("authorization", "x-training-mock-secret")
+    return repr(tuple((name, "***" if name in secret else value) for name, value in headers))
+
+
 @frozen
 class Request:
     """One HTTP request as a door received it, before any reading of its meaning."""
@@ -26,7 +32,7 @@ class Request:
     """Percent-encoded as sent, without the query."""
     query: str = ""
     """The raw query, without the question mark."""
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=_without_secrets)
     """Names in lower case, in the order sent; a repeated header stands repeatedly."""
     body: bytes = b""
     too_large: bool = False

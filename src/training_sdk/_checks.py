@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from training_sdk._secret import Secret, hidden
 from training_sdk.errors import InvalidArgumentError
 
 LONGEST_ID = 128
@@ -142,20 +143,27 @@ def seconds(value: object, name: str, *, least: float = 0.0) -> float:
     return float(value)
 
 
-def token(value: object) -> str:
-    """A token that can stand in a header; the value itself is never repeated in the message."""
-    if value is not None and not isinstance(value, str):
-        raise InvalidArgumentError(f"the API token must be text, not {type(value).__name__}")
-    if value is None or not value.strip():
-        raise InvalidArgumentError(
-            "no API token: pass token=…, or set SAFETYCULTURE_API_TOKEN (an empty one counts as missing)"
-        )
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise InvalidArgumentError(
+def token(value: object) -> Secret:
+    """A token that can stand in a header; neither a message nor a traceback shows the value."""
+    value = hidden(value)  # this parameter is shown in a traceback
+    problem = _wrong_with_token(value)
+    if value is None or problem:
+        raise InvalidArgumentError(problem)
+    return value
+
+
+def _wrong_with_token(secret: Secret | None) -> str:
+    text = "" if secret is None else secret.reveal()
+    if not isinstance(text, str):
+        return f"the API token must be text, not {type(text).__name__}"
+    if not text.strip():
+        return "no API token: pass token=…, or set SAFETYCULTURE_API_TOKEN (an empty one counts as missing)"
+    if not text.isascii() or not text.isprintable() or " " in text:
+        return (
             "the API token holds a space, a line break or another character that no token has; "
             "was a trailing newline read from a file? Use .strip()"
         )
-    return value
+    return ""
 
 
 def listed(values: object, name: str) -> Sequence[Any]:

@@ -16,7 +16,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeAlias, TypeVar
 
 import httpx
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from training_sdk import _checks, _identity, _local, _urls
 from training_sdk._body import Body, root_of
@@ -39,6 +39,7 @@ from training_sdk._flow import (
 )
 from training_sdk._pace import fingerprint
 from training_sdk._request_ids import request_id_of
+from training_sdk._secret import Secret, drawn, masked, masked_body
 from training_sdk._urls import BaseUrl, is_loopback
 from training_sdk._version import __version__
 from training_sdk._wire import Wire
@@ -84,7 +85,7 @@ class Connection:
     """Where a driver sends, as whom, how long one attempt may take in seconds, and whether it may change anything."""
 
     base_url: BaseUrl
-    token: Any = field(repr=False)
+    token: Secret
     timeout: float
     read_only: bool = False
 
@@ -139,13 +140,12 @@ def _refuse_to_write(connection: Connection, request: Request) -> None:
         raise ReadOnlyError(READ_ONLY.format(what=f"{request.method} {request.path}"))
 
 
-def _build(http: Any, connection: Connection, request: Request, token: str) -> httpx.Request:
+def _build(http: Any, connection: Connection, request: Request, token: Secret) -> httpx.Request:
     if http.is_closed:
         raise InvalidArgumentError(
             "this client is closed; make a new one, or keep it open with a with-statement"
         )
     headers = {
-        "authorization": f"Bearer {token}",
         "accept": "application/json",
         "user-agent": USER_AGENT,
         "x-request-id": request.request_id or new_request_id(),
@@ -165,6 +165,8 @@ def _build(http: Any, connection: Connection, request: Request, token: str) -> h
     built.url = url  # without the params that a client from outside may add: what was checked is what is sent
     for name in OWN_HEADERS - {name for name, _ in sent}:
         built.headers.pop(name, None)
+    if not any(name == "authorization" for name, _ in request.headers):
+        built.headers["authorization"] = f"Bearer {token.reveal()}"
     built.headers["host"] = url.netloc.decode("ascii")
     if request.body is not None:
         built.headers["content-length"] = str(len(request.body))
@@ -185,17 +187,19 @@ def _response(
     answer: httpx.Response, body: bytes, prepared: httpx.Request, connection: Connection
 ) -> Response:
     headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
-    token = prepared.headers.get("authorization", "").removeprefix("Bearer ")
-    if (
-        token and not answer.is_success
-    ):  # what it says ends in a message; some servers repeat what they were sent
-        body = body.replace(token.encode(), b"***")
-        headers = tuple((name, value.replace(token, "***")) for name, value in headers)
+    token = _sent_token(prepared)
+    if not answer.is_success:  # what it says ends in a message; some servers repeat what they were sent
+        body = masked_body(body, token)
+        headers = tuple((name, masked(value, token)) for name, value in headers)
     response = Response(
         answer.status_code, headers, body, is_reference=_is_reference(answer, prepared, connection.base_url)
     )
     given, sent = response.header("x-request-id"), prepared.headers["x-request-id"]
-    return evolve(response, request_id=request_id_of(given, sent, token))
+    return evolve(response, request_id=request_id_of(given, sent, token.reveal()))
+
+
+def _sent_token(prepared: httpx.Request) -> Secret:
+    return Secret(prepared.headers.get("authorization", "").removeprefix("Bearer "))
 
 
 def _is_reference(answer: httpx.Response, prepared: httpx.Request, base_url: BaseUrl) -> bool:
@@ -232,10 +236,10 @@ def _translate(error: BaseException, prepared: httpx.Request, *, own: bool) -> T
         return error
     if not isinstance(error, TimeoutError) and not (isinstance(error, httpx.HTTPError) and own):
         return InterruptedSendError(error, request_id)
-    said = str(error) or type(error).__name__
+    said = masked(str(error) or type(error).__name__, _sent_token(prepared))
     timeout = isinstance(error, httpx.TimeoutException | TimeoutError)
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
-        said = root_of(error) or said
+        said = masked(root_of(error), _sent_token(prepared)) or said
         hopeless = any(sign in said for sign in HOPELESS)
         said = f"{said}. Is the server running, and base_url or SAFETYCULTURE_BASE_URL right?"
         where = f"{prepared.url.scheme}://{prepared.url.netloc.decode('ascii')}"
@@ -307,7 +311,7 @@ class SyncDriver:
         if isinstance(effect, Draw):
             return self._token()
         if isinstance(effect, Whose):
-            return fingerprint(self._token())
+            return fingerprint(self._token().reveal())
         return time.sleep(_local.pause(effect))
 
     def _send(self, request: Request) -> Response:
@@ -341,13 +345,12 @@ class SyncDriver:
         _local.note(request, response, started)
         return response
 
-    def _token(self) -> str:
-        token = self.connection.token
-        value = token() if callable(token) else token
-        if inspect.iscoroutine(value):
-            value.close()
+    def _token(self) -> Secret:
+        token = drawn(self.connection.token)
+        if inspect.iscoroutine(token.reveal()):
+            token.reveal().close()
             raise InvalidArgumentError("the token is a coroutine function; that takes an AsyncTrainingClient")
-        return _checks.token(value)
+        return _checks.token(token)
 
     def close(self) -> None:
         """Close the connections, unless they came from outside."""
@@ -408,7 +411,7 @@ class AsyncDriver:
         if isinstance(effect, Draw):
             return await self._token()
         if isinstance(effect, Whose):
-            return fingerprint(await self._token())
+            return fingerprint((await self._token()).reveal())
         import anyio
 
         return await anyio.sleep(_local.pause(effect))
@@ -447,10 +450,11 @@ class AsyncDriver:
         _local.note(request, response, started)
         return response
 
-    async def _token(self) -> str:
-        token = self.connection.token
-        value = token() if callable(token) else token
-        return _checks.token(await value if inspect.isawaitable(value) else value)
+    async def _token(self) -> Secret:
+        token = drawn(self.connection.token)
+        if inspect.isawaitable(token.reveal()):
+            token = Secret(await token.reveal())
+        return _checks.token(token)
 
     async def aclose(self) -> None:
         """Close the connections, unless they came from outside."""

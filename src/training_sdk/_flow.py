@@ -26,6 +26,11 @@ def new_request_id() -> str:
     return str(uuid.uuid4())
 
 
+def _names(headers: tuple[tuple[str, str], ...]) -> str:
+    """Headers in a representation: without their values, of which one may be a token."""
+    return repr([name for name, _ in headers])
+
+
 @frozen
 class Request:
     """Send this and answer with a Response."""
@@ -34,7 +39,7 @@ class Request:
     target: str
     """Path and query, already percent-encoded, relative to the base URL."""
     body: bytes | None = field(default=None, repr=False)
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=_names)
     repeatable: bool = True
     """Sending it twice does no harm. Where False, an answer that is lost is never asked for again."""
     reads: bool = field(default=Factory(lambda self: self.method in READING_METHODS, takes_self=True))

@@ -11,8 +11,9 @@ from attrs import evolve, frozen
 from training_sdk import _checks, _pace, _urls
 from training_sdk._budget import Budget
 from training_sdk._drivers import Connection
-from training_sdk._pace import Limits, Pace
+from training_sdk._pace import Limits, Pace, token_fingerprint
 from training_sdk._pages import Calls
+from training_sdk._secret import Secret, hidden
 from training_sdk._urls import BaseUrl
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.resets.format import ResetFormat
@@ -49,12 +50,11 @@ class Options:
         automatic = self.pace is None
         if self.pace is False or (automatic and _urls.is_loopback(urlsplit(origin).hostname or "")):
             return _pace.UNPACED
-        known = _pace.fingerprint(token) if isinstance(token, str) else None
-        return Budget(origin, known, automatic, self.limits, self.state_dir)
+        return Budget(origin, token_fingerprint(token), automatic, self.limits, self.state_dir)
 
 
 def options_of(
-    token: object,
+    token: Secret | None,
     base_url: str | None,
     timeout: float,
     max_retry_seconds: float,
@@ -84,10 +84,10 @@ def options_of(
     )
 
 
-def _token(token: object) -> Any:
-    if callable(token):
+def _token(token: Secret | None) -> Secret:
+    if token is not None and callable(token.reveal()):
         return token
-    return _checks.token(os.environ.get(ENVIRONMENT) if token is None else token)
+    return _checks.token(hidden(os.environ.get(ENVIRONMENT)) if token is None else token)
 
 
 def _base_url(base_url: str | None) -> str:
@@ -153,7 +153,7 @@ def _format(reset_format: ResetFormat | None) -> ResetFormat:
 
 def changed(
     options: Options,
-    token: object,
+    token: Secret | None,
     timeout: float | None,
     max_retry_seconds: float | None,
     reset_format: ResetFormat | None,

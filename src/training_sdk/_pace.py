@@ -19,6 +19,7 @@ from typing import Protocol
 from attrs import field, frozen
 
 from training_sdk._flow import Family, Flow, Moment, Request, Response
+from training_sdk._secret import Secret
 
 SILENT = 8.0
 """Seconds for which nobody asks after a 429 that names no time."""
@@ -143,6 +144,11 @@ def plausible(spent: Spent, limit: int, period: float) -> bool:
 def fingerprint(token: str) -> str:
     """Tells tokens apart in the name of a file without giving them away."""
     return hashlib.sha256(b"training-sdk" + token.encode()).hexdigest()[:12]
+
+
+def token_fingerprint(token: Secret) -> str | None:
+    """The fingerprint of a client's token; None where a function gives it."""
+    return None if callable(token.reveal()) else fingerprint(token.reveal())
 
 
 def family_of(path: str) -> Family:

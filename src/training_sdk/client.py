@@ -25,6 +25,7 @@ from training_sdk._options import (
     options_of,
 )
 from training_sdk._raw import RawResponse, raw_request
+from training_sdk._secret import hidden
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.operations import Resets
 from training_sdk.resets.safeguards import Safeguards
@@ -152,8 +153,9 @@ class TrainingClient(_Client[SyncDriver]):
         safeguards: Safeguards | None = None,
         state_dir: str | os.PathLike[str] | None = None,
     ) -> None:
+        secret, token = hidden(token), None  # a traceback shows the parameter
         options = options_of(
-            *(token, base_url, timeout, max_retry_seconds, reset_format, allow_insecure_http),
+            *(secret, base_url, timeout, max_retry_seconds, reset_format, allow_insecure_http),
             *(read_only, pace, safeguards, state_dir),
         )
         self._set_up(SyncDriver(options.connection, http_client), options)
@@ -175,7 +177,8 @@ class TrainingClient(_Client[SyncDriver]):
         What is None stays as it is. Raises InvalidArgumentError for ``read_only=False`` on a client that cannot write:
         it never comes to write again.
         """
-        options = changed(self._options, token, timeout, max_retry_seconds, reset_format, read_only, pace)
+        secret, token = hidden(token), None
+        options = changed(self._options, secret, timeout, max_retry_seconds, reset_format, read_only, pace)
         other = type(self).__new__(type(self))
         other._set_up(self._driver.shared(options.connection), options)
         return other
@@ -215,8 +218,9 @@ class AsyncTrainingClient(_Client[AsyncDriver]):
         safeguards: Safeguards | None = None,
         state_dir: str | os.PathLike[str] | None = None,
     ) -> None:
+        secret, token = hidden(token), None  # a traceback shows the parameter
         options = options_of(
-            *(token, base_url, timeout, max_retry_seconds, reset_format, allow_insecure_http),
+            *(secret, base_url, timeout, max_retry_seconds, reset_format, allow_insecure_http),
             *(read_only, pace, safeguards, state_dir),
         )
         self._set_up(AsyncDriver(options.connection, http_client), options)
@@ -238,7 +242,8 @@ class AsyncTrainingClient(_Client[AsyncDriver]):
         What is None stays as it is. Raises InvalidArgumentError for ``read_only=False`` on a client that cannot write:
         it never comes to write again.
         """
-        options = changed(self._options, token, timeout, max_retry_seconds, reset_format, read_only, pace)
+        secret, token = hidden(token), None
+        options = changed(self._options, secret, timeout, max_retry_seconds, reset_format, read_only, pace)
         other = type(self).__new__(type(self))
         other._set_up(self._driver.shared(options.connection), options)
         return other

@@ -19,6 +19,7 @@ from typing import Any
 from attrs import field, frozen
 
 from training_sdk import _urls
+from training_sdk._secret import Secret, hidden
 from training_sdk.cli.naming import duration
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence.files import Unseal
@@ -51,8 +52,8 @@ class Profile:
 
     name: str | None = None
     base_url: str | None = None
-    token: str | None = field(default=None, repr=False)
-    token_command: tuple[str, ...] = ()
+    token: Secret | None = field(default=None, converter=hidden)
+    token_command: tuple[str, ...] = field(default=(), repr=False)
     unseal_command: tuple[str, ...] = ()
     token_file: Path | None = None
     token_env: str | None = None
@@ -66,22 +67,21 @@ class Profile:
     read_only: bool = False
     allow_insecure_http: bool = False
 
-    def find_token(self) -> str:
+    def find_token(self) -> Secret:
         """The token, from where the profile says, else from the environment. It is never printed."""
         if self.token is not None:
             return self.token
         if self.token_command:
-            return _from_command(self.token_command)
+            return _from_command(self)
         if self.token_file is not None:
-            return _read_private(self.token_file, "the token file").strip()
+            return Secret(_read_private(self.token_file, "the token file").strip())
         variable = self.token_env or TOKEN_VARIABLE
-        found = os.environ.get(variable)
-        if not found:
+        if not os.environ.get(variable):
             raise InvalidArgumentError(
                 f"there is no token: set {variable}, or name a source in a profile ({', '.join(SOURCES)})",
                 reason="NO_TOKEN",
             )
-        return found
+        return Secret(os.environ[variable])
 
     @property
     def has_token_source(self) -> bool:
@@ -194,6 +194,8 @@ def _profile(name: str, table: Mapping[str, Any], file: Path) -> Profile:
 
 
 def _check(key: str, value: object, where: str) -> None:
+    if isinstance(value, Secret):
+        value = "a token" if isinstance(value.reveal(), str) and value.reveal() else None
     if key not in KEYS:
         raise InvalidArgumentError(f"{where}: {key!r} is unknown; known are {', '.join(KEYS)}")
     fits = {
@@ -218,9 +220,17 @@ def _is_texts(value: object) -> bool:
 
 def _load(file: Path) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(_read_private(file, "the file of profiles"))
+        return _with_hidden_tokens(tomllib.loads(_read_private(file, "the file of profiles")))
     except tomllib.TOMLDecodeError as error:
         raise InvalidArgumentError(f"{file} is not TOML: {error}") from None
+
+
+def _with_hidden_tokens(document: dict[str, Any]) -> Mapping[str, Any]:
+    profiles = document.get("profiles")
+    for table in profiles.values() if isinstance(profiles, dict) else ():
+        if isinstance(table, dict) and "token" in table:
+            table["token"] = Secret(table["token"])
+    return document
 
 
 def _read_private(path: Path, what: str) -> str:
@@ -276,25 +286,27 @@ def _unsealed(command: tuple[str, ...], sealed: bytes) -> bytes:
     return done.stdout
 
 
-def _from_command(command: tuple[str, ...]) -> str:
+def _from_command(profile: Profile) -> Secret:
     """What a command prints. Its output is a secret, so no error quotes it."""
+    name = profile.token_command[0]
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=PATIENCE, check=False)  # noqa: S603 - see above
+        code, printed = _run(profile)
     except subprocess.TimeoutExpired:
-        raise InvalidArgumentError(
-            f"the token command {command[0]!r} took longer than {PATIENCE:g} s"
-        ) from None
+        raise InvalidArgumentError(f"the token command {name!r} took longer than {PATIENCE:g} s") from None
     except OSError as error:
+        raise InvalidArgumentError(f"the token command {name!r} cannot be run: {error.strerror}") from None
+    if code or not printed.reveal():
+        how = f"ended with {code}" if code else "printed no text"
         raise InvalidArgumentError(
-            f"the token command {command[0]!r} cannot be run: {error.strerror}"
-        ) from None
-    try:
-        token = done.stdout.decode("utf-8").strip()
-    except UnicodeDecodeError:
-        token = ""
-    if done.returncode or not token:
-        how = f"ended with {done.returncode}" if done.returncode else "printed no text"
-        raise InvalidArgumentError(
-            f"the token command {command[0]!r} {how}, so there is no token", reason="NO_TOKEN"
+            f"the token command {name!r} {how}, so there is no token", reason="NO_TOKEN"
         )
-    return token
+    return printed
+
+
+def _run(profile: Profile) -> tuple[int, Secret]:
+    """The exit code of the token command, and its output as text; "" where it is none."""
+    done = subprocess.run(profile.token_command, stdout=subprocess.PIPE, timeout=PATIENCE, check=False)  # noqa: S603 - see above
+    try:
+        return done.returncode, Secret(done.stdout.decode("utf-8").strip())
+    except UnicodeDecodeError:
+        return done.returncode, Secret("")

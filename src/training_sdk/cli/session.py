@@ -50,7 +50,7 @@ class Session:
         profile = self.profile
         address = self._address()  # before a token is asked for
         client = TrainingClient(
-            profile.find_token(),
+            profile.find_token().reveal(),
             base_url=address,
             allow_insecure_http=profile.allow_insecure_http,
             read_only=profile.read_only or not may_write,

@@ -13,7 +13,7 @@ from attrs import evolve
 from training_sdk import _checks
 from training_sdk._flow import Flow
 from training_sdk._operation import Bound, D, operation
-from training_sdk._pace import fingerprint
+from training_sdk._pace import token_fingerprint
 from training_sdk._pages import Calls
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.recertification.due import Due
@@ -377,8 +377,7 @@ class Resets(Bound[D]):
     @property
     def _known(self) -> str | None:
         """The fingerprint of the token; None where a function gives it."""
-        token = self._driver.connection.token
-        return fingerprint(token) if isinstance(token, str) else None
+        return token_fingerprint(self._driver.connection.token)
 
 
 def _hooks(stop: object, on_progress: object) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import pickle
 import re
@@ -14,6 +15,7 @@ import pytest
 from training_sdk import (
     TrainingError,
 )
+from training_sdk._secret import Secret, drawn, hidden
 from unit.sdk.fakes import (
     COURSE,
     ORIGIN,
@@ -127,3 +129,52 @@ def test_a_wait_is_logged_so_that_nobody_wonders(
     with no_waiting():
         ask(over_the_wire(lambda _: next(replies)), lambda client: client.users.me())
     assert re.search(r"too many .*429.*; trying again in 0\.[56] s", warnings_logged.text)
+
+
+SPELLINGS: list[Any] = [
+    str,
+    lambda token: token.replace("_", "\\u005f"),
+    lambda token: "".join(f"\\u{ord(letter):04X}" for letter in token),
+    lambda token: token.replace("/", "\\/"),
+    lambda token: "".join(f"%{ord(letter):02x}" for letter in token),
+]
+
+
+@pytest.mark.parametrize("spell", SPELLINGS)
+@pytest.mark.parametrize("status", [302, 401, 404, 429, 500])
+def test_a_token_that_is_echoed_in_another_spelling_is_masked(ask: Asker, spell: Any, status: int) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        echo = spell(request.headers["authorization"].removeprefix("Bearer "))
+        info = '{"reason": "UNKNOWN", "metadata": {"' + echo + '": "' + echo + '"}}'
+        body = '{"code": 16, "message": "no ' + echo + '", "details": [' + info + "]}"
+        return httpx.Response(status, text=body, headers={"location": f"/{echo}", "x-request-id": echo})
+
+    token = "scapi_secret/0123456789/abcdef"
+    with no_waiting(), pytest.raises(TrainingError) as caught:
+        ask(handle, lambda client: client.with_options(token=token).users.me(), max_retry_seconds=0)
+    for error in chain(caught.value):
+        assert token not in f"{error} {error!r} {error.args}"
+
+
+def test_a_secret_shows_itself_to_nobody() -> None:
+    secret = Secret(TOKEN)
+    for shown in (
+        str(secret),
+        repr(secret),
+        f"{secret}",
+        f"{secret!s:>40}",
+        repr([secret]),
+        repr(vars_of(secret)),
+    ):
+        assert TOKEN not in shown
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(secret)
+    with pytest.raises(TypeError, match="not pickled"):
+        copy.deepcopy(secret)
+    assert hidden(secret) is secret
+    assert (secret == Secret(TOKEN), secret == Secret("x"), secret == TOKEN) == (True, False, False)
+    assert drawn(Secret(lambda: TOKEN)) == secret == drawn(secret)
+
+
+def vars_of(secret: Secret) -> dict[str, Any]:
+    return {name: getattr(secret, name) for name in Secret.__slots__}
