@@ -146,7 +146,7 @@ def principals_of_key(signature: str, signers: Signers) -> tuple[str, ...]:
     """For whom any line of the file lists the key of a signature, also lines that ssh-keygen does not come to."""
     key = _key(signature)
     found: list[str] = []
-    for line in signers.content.decode("utf-8", "replace").splitlines():
+    for line in signers.content.decode("utf-8", "replace").split("\n"):
         words = line.split()
         if words and not words[0].startswith("#") and any(_decoded(word) == key for word in words[1:]):
             found += words[0].strip('"').split(",")

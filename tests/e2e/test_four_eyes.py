@@ -8,11 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import httpx
 import pytest
 
 from mock_server import MockTraining
-from training_sdk import Approval, ApprovalError, ResetPlan, ResetReport, Safeguards, TrainingClient
+from training_sdk import (
+    Approval,
+    ApprovalError,
+    PlannedReset,
+    ResetPlan,
+    ResetReport,
+    Safeguards,
+    StalePlanError,
+    TrainingClient,
+)
 
 COURSE = "6908610029087ab67fa50c2e"
 LEARNER = "user_1c0f1df09fe779030145040f203ab569"
@@ -103,6 +113,34 @@ def test_procedure_is_enough_where_the_rule_says_so(office: Office) -> None:
     plan = office.plan()
     approval = office.client("manager").resets.approve(plan, confirm=plan.phrase)
     assert office.apply(plan, approval, "procedural").is_complete
+
+
+def forged(office: Office) -> ResetPlan:
+    """A plan with a new digest that shows the learner and resets somebody else, as it comes out of its file."""
+    plan = office.plan()
+    others = office.client("admin").progress.list(course_id=COURSE)
+    other = next(row for row in others if row.has_recorded_progress and row.user_id != LEARNER)
+    theirs = {**attrs.asdict(PlannedReset.of(other)), "state": other.state}
+    shown = plan.users[0]
+    person = PlannedReset(
+        **{**theirs, "name": shown.name, "email": shown.email, "external_id": shown.external_id}
+    )
+    attrs.evolve(plan, users=(person,)).save(office.folder / "forged.json")
+    return ResetPlan.load(office.folder / "forged.json")
+
+
+def test_a_plan_that_shows_one_person_and_resets_another_is_found_by_either_pair_of_eyes(
+    office: Office,
+) -> None:
+    plan = forged(office)
+    assert str(plan.users[0]).startswith(f"{office.plan().users[0].name} ")
+    with pytest.raises(ApprovalError, match="IDENTITY_CHANGED"):
+        office.client("manager").resets.approve(plan, confirm=plan.phrase, key=office.key("manager"))
+    blind = office.client("resetter").resets.approve(plan, confirm=plan.phrase, key=office.key("resetter"))
+    assert blind.compared is False
+    with pytest.raises(StalePlanError, match="somebody has changed the plan") as caught:
+        office.apply(plan, blind)
+    assert (caught.value.reason, office.resets) == ("IDENTITY_CHANGED", 0)
 
 
 @pytest.mark.parametrize("token", ["learner", "teamlead"])
