@@ -86,7 +86,7 @@ def _is_exact(entry: Held, row: ProgressRow) -> bool:
     course_id, person = (row.course_id, entry) if isinstance(entry, str) else entry
     if course_id.strip() != row.course_id:
         return False
-    exactly = (row.user_id, (row.user_external_id or "").strip())
+    exactly = (row.user_id.strip(), (row.user_external_id or "").strip())
     return person.strip() in exactly or mailbox(person) == mailbox(row.user_email or "")
 
 
