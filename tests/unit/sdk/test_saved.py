@@ -76,3 +76,14 @@ def test_a_state_that_no_plan_knows_is_refused() -> None:
     text = planfile.dumps(planned(Organisation([row(1)]))).decode().replace('"completed"', '"finished"', 1)
     with pytest.raises(InvalidArgumentError, match="finished"):
         planfile.loads(text.encode(), "plan.json")
+
+
+@pytest.mark.parametrize("twice", [True, False], ids=["a person twice", "a course that is not listed"])
+def test_a_plan_of_impossible_shape_is_not_loaded_though_its_digest_fits(twice: bool) -> None:
+    plan = planned(Organisation([row(1), row(2)]))
+    more = plan.users[0] if twice else evolve(plan.users[0], course_id="another")
+    content = planfile.dumps(evolve(plan, users=(*plan.users, more)))
+    with pytest.raises(
+        InvalidArgumentError, match="a person twice" if twice else "of a course that it does not hold"
+    ):
+        planfile.loads(content, "plan.json")

@@ -13,7 +13,7 @@ import pytest
 from attrs import evolve
 
 from mock_server import MockTraining
-from training_sdk import ResetPlan, Safeguards
+from training_sdk import ResetInterruptedError, ResetPlan, Safeguards, TrainingClient
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.evidence import pack, packs_in, purging
@@ -263,3 +263,25 @@ def test_a_plan_is_signed_on_saving_and_only_then(run: Run, tmp_path: Path) -> N
     )
     code, said = run("apply", "other.json", *asked)
     assert code == ExitCode.NOTHING_SENT, said
+
+
+def test_a_plan_that_has_begun_is_resumed_reported_and_verified_by_the_tail_of_its_phrase(
+    run: Run, mock: MockTraining
+) -> None:
+    run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    plan = ResetPlan.load("plan.json")
+    with pytest.raises(ResetInterruptedError), TrainingClient() as client:
+        client.resets.apply(plan, confirm=plan.phrase, stop=lambda: True)
+    named = f"#{tail(plan.digest)}"
+    confirm = ("--confirm", plan.phrase)
+    Path("plan.json").unlink()
+    for wrong in (named.upper(), f"#{'0' * 16}", tail("0" * 64), "plan.json"):
+        assert run("resume", wrong, *confirm)[0] == ExitCode.USAGE
+    assert run("resume", named, "--confirm", plan.phrase[:-1])[0] == ExitCode.NOT_CONFIRMED
+    assert not [*mock.calls.of("reset")]
+    assert run("resume", named, *confirm)[1]["report"]["complete"] is True
+    assert run("resume", named, *confirm)[0] == ExitCode.NOTHING_SENT
+    for spelt in (named, named[1:], plan.digest, plan.digest[:16]):
+        assert run("report", spelt)[1]["report"]["plan_digest"] == plan.digest
+    assert run("verify", named)[1]["verified"] is True
+    assert run("audit", "show", "--plan", named)[1]["entries"]
