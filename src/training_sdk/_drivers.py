@@ -37,6 +37,7 @@ from training_sdk._flow import (
     Whose,
     new_request_id,
 )
+from training_sdk._headers import is_own
 from training_sdk._pace import fingerprint
 from training_sdk._request_ids import request_id_of
 from training_sdk._secret import Secret, drawn, masked, masked_body
@@ -63,16 +64,6 @@ READ_ONLY = (
 )
 GRACE = 0.1
 """Seconds by which httpx's own timeouts come first, for they tell what was never delivered from what was."""
-
-# What decides who is asked and for what: set by the SDK alone, never by a caller or by a client from outside.
-OWN_HEADERS = frozenset(
-    {
-        *("authorization", "host", "connection", "content-length", "transfer-encoding"),
-        *("reset-confirmation", "idempotency-key"),
-        *("x-http-method", "x-http-method-override", "x-method-override"),
-        *("x-original-url", "x-rewrite-url", "x-forwarded-prefix"),
-    }
-)
 
 log = logging.getLogger("training_sdk")
 
@@ -163,7 +154,7 @@ def _build(http: Any, connection: Connection, request: Request, token: Secret) -
         request.method, url, headers=sent, content=request.body, timeout=limits
     )
     built.url = url  # without the params that a client from outside may add: what was checked is what is sent
-    for name in OWN_HEADERS - {name for name, _ in sent}:
+    for name in {*filter(is_own, built.headers)} - {name for name, _ in sent}:
         built.headers.pop(name, None)
     if not any(name == "authorization" for name, _ in request.headers):
         built.headers["authorization"] = f"Bearer {token.reveal()}"

@@ -9,8 +9,8 @@ from typing import Any
 from attrs import field, frozen
 
 from training_sdk import _checks, _codec, _pace, _urls
-from training_sdk._drivers import OWN_HEADERS
 from training_sdk._flow import READING_METHODS, Request, Response
+from training_sdk._headers import is_refused
 from training_sdk.errors import InvalidArgumentError
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -84,8 +84,11 @@ def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     for name, value in pairs:
         if not _HEADER_NAME.fullmatch(name):
             raise InvalidArgumentError(f"{name!r} is not the name of a header")
-        if name.lower() in OWN_HEADERS:
-            raise InvalidArgumentError(f"the header {name!r} is the client's own affair and cannot be set")
+        if is_refused(name):
+            raise InvalidArgumentError(
+                f"headers must not name {name!r}: it decides who is asked, as whom or for what, which the client alone "
+                "sets. Nothing was sent. Leave it out"
+            )
         if not _checks.text(value, f"the header {name!r}", longest=8000).isascii():
             raise InvalidArgumentError(f"the header {name!r} must be ASCII")
     return tuple((name.lower(), value) for name, value in pairs)

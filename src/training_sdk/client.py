@@ -97,7 +97,8 @@ class _Client(Bound[D], Generic[D]):
         """Send a request that the SDK has no method for, with the same token, retries and errors.
 
         ``path`` is relative to the base URL. GET and HEAD are repeated when an answer is lost; anything else raises
-        OutcomeUnknownError. Raises InvalidArgumentError for full addresses, for paths that are not plain, and for the
+        OutcomeUnknownError. Raises InvalidArgumentError for cookies, for headers that lead a request elsewhere
+        (``X-Forwarded-Host``, ``X-Original-URL``), for full addresses, for paths that are not plain, and for the
         reset path in whatever spelling: a reset goes through ``resets.plan`` and ``resets.apply`` only.
         """
         request = raw_request(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -366,6 +367,57 @@ def test_request_returns_what_came(ask: Asker) -> None:
 def test_request_refuses_what_cannot_be_meant(ask: Asker, wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError):
         ask(refused_wire, lambda client: client.request(**{"method": "GET", "path": "/x", **wrong}))
+
+
+ROUTING = (
+    *(
+        "Cookie",
+        "Cookie2",
+        "Forwarded",
+        "Destination",
+        "X-Host",
+        "X-Path",
+        "X-Request-URI",
+        "Upgrade",
+        "Expect",
+    ),
+    *("X-Forwarded-Host", "X-Forwarded-Path", "X-Forwarded-Uri", "X-Forwarded-Prefix", "X-Forwarded-Proto"),
+    *(
+        "X-Original-Host",
+        "X-Original-URI",
+        "X-Original-Method",
+        "X-Rewrite-URL",
+        "X-Rewrite-Uri",
+        "X-Proxy-Url",
+    ),
+    *(
+        "X-Envoy-Original-Path",
+        "X-HTTP-Host-Override",
+        "X-HTTP-DestinationURL",
+        "X-Method-Override",
+        "Proxy-Host",
+    ),
+)
+
+
+@pytest.mark.parametrize("name", ROUTING)
+@pytest.mark.parametrize("spelled", [str, str.upper, lambda name: name.replace("-", "_")])
+def test_request_takes_no_header_that_leads_elsewhere_and_no_cookie(
+    ask: Asker, name: str, spelled: Callable[[str], str]
+) -> None:
+    headers = {spelled(name): "/training/courseprogress/v1/reset"}
+    with pytest.raises(InvalidArgumentError, match="Nothing was sent"):
+        ask(refused_wire, lambda client: client.request("POST", "/x", json={}, headers=headers))
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Trace", "Accept-Language", "X-Training-Mock-Secret", "If-Match", "X-Request-ID"]
+)
+def test_request_takes_other_headers(ask: Asker, name: str) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=request.headers.get(name))
+
+    assert ask(handle, lambda client: client.request("GET", "/x", headers={name: "v"})).json() == "v"
 
 
 @pytest.mark.parametrize(

@@ -363,6 +363,9 @@ def test_a_client_from_outside_cannot_set_what_decides_who_is_asked_for_what() -
         "X-Original-URL": "/training/courseprogress/v1/reset",
         "X-HTTP-Method-Override": "POST",
         "Host": "evil.example.test",
+        "X-Forwarded-Host": "evil.example.test",
+        "X_Original_URL": "/training/courseprogress/v1/reset",
+        "X-Envoy-Original-Path": "/training/courseprogress/v1/reset",
         "Idempotency-Key": "k",
         "Reset-Confirmation": "{}",
     }
