@@ -63,6 +63,7 @@ def of_report(report: ResetReport) -> dict[str, Any]:
         "requests": list(report.requests),
         "sent_ids": list(report.sent_ids),
         "packs": list(report.packs),
+        "approved": plain(report.approved),
         "users": plain(report.users),
     }
 

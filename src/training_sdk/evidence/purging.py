@@ -14,7 +14,7 @@ from training_sdk import _checks
 from training_sdk.errors import EvidenceError, InvalidArgumentError
 from training_sdk.evidence.files import mark_of
 from training_sdk.evidence.pack import BEGUN, MANIFEST, RAW, Log, manifest_bytes, parse_manifest
-from training_sdk.records import disk, plancopy
+from training_sdk.records import approvals, disk, plancopy
 
 PURGING = ".purging-"
 EVENT = "evidence purged"
@@ -151,13 +151,14 @@ def _delete(found: _Found, log: Log) -> None:
 
 
 def _forget_plan(folder: Path, digest: str) -> None:
-    """Remove the copy of a plan with its last pack, before that is deleted: a purge that is killed goes on from it."""
+    """Remove a plan's copy and approvals with its last pack, before that is deleted: a killed purge goes on from it."""
     root = folder.parent
     plan = root.parent / "plans" / digest
     if not digest or root.name != "evidence" or not plan.is_dir():
         return
     if not any(other.folder != folder and other.plan_digest == digest for other in _packs(root)):
         plancopy.forget(plan)
+        approvals.forget(plan)
 
 
 def _files_of(folder: Path) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from training_sdk import _checks
 from training_sdk._visible import visible
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records import disk
+from training_sdk.records.approvals import approver_of
 from training_sdk.records.auditexport import Format, exported
 from training_sdk.records.chain import START, Head, check, head_of, seal, whole
 from training_sdk.records.lines import Lines, damaged
@@ -126,13 +127,20 @@ class AuditLog:
         packs = (entry.get("pack") for entry in self._whole_entries())
         return {pack["name"]: pack["manifest_sha256"] for pack in packs if pack and "manifest_sha256" in pack}
 
+    def approver_of(self, entry: Mapping[str, Any]) -> str | None:
+        """Who approved what an entry is about: name and id, or the id alone once the approval is purged.
+
+        The log holds ids only. Names are looked up in the approvals beside the log, in ``plans/``.
+        """
+        return approver_of(entry, self.path.parent / "plans")
+
     def export(self, target: str | os.PathLike[str] | IO[str], format: Format = "csv") -> None:
         """Write the log for an auditor: ``csv`` (one row an entry) or ``json`` (a list of entries).
 
         A path gets a file of mode 0600, replacing what was there. Lines with a fault are written too, with what is
         wrong with them. In CSV, text that a spreadsheet would take for a formula gets an apostrophe in front.
         """
-        text = exported(check(Lines(self.path).raw()), format)
+        text = exported(check(Lines(self.path).raw()), format, self.approver_of)
         if isinstance(target, str | os.PathLike):
             disk.write_whole(Path(target), text.encode("utf-8"))
         else:

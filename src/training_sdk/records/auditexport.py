@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from io import StringIO
 from typing import Any, Literal, TypeAlias
 
@@ -16,29 +16,36 @@ Format: TypeAlias = Literal["csv", "json"]
 
 WHO = ("token_fingerprint", "os_user", "user_id", "organisation_id")
 PLAIN = ("base_url", "plan_digest", "reason", "ticket", "counts", "outcomes", "pack", "approval")
-COLUMNS = ("line", "n", "at", "event", *WHO, *PLAIN, "other", "prev", "hash", "fault")
+APPROVER = "approver"
+"""Who approved, by name and id: looked up for the export, and not part of the entry or of its hash."""
+COLUMNS = ("line", "n", "at", "event", *WHO, *PLAIN, APPROVER, "other", "prev", "hash", "fault")
+Lookup: TypeAlias = Callable[[Mapping[str, Any]], str | None]
 
 
-def exported(links: Iterable[Link], format: Format) -> str:
+def exported(links: Iterable[Link], format: Format, approver: Lookup) -> str:
     """The whole export as text."""
     if format == "csv":
-        return _csv(links)
+        return _csv(links, approver)
     if format == "json":
-        return _json(links)
+        return _json(links, approver)
     raise InvalidArgumentError(f"format must be 'csv' or 'json', not {format!r}")
 
 
-def _json(links: Iterable[Link]) -> str:
-    rows = [{**(link.entry or {}), **({"fault": link.fault} if link.fault else {})} for link in links]
+def _json(links: Iterable[Link], approver: Lookup) -> str:
+    added = ((link, {APPROVER: approver(link.entry or {}), "fault": link.fault}) for link in links)
+    rows = [
+        {**(link.entry or {}), **{name: said for name, said in facts.items() if said}}
+        for link, facts in added
+    ]
     return "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n"
 
 
-def _csv(links: Iterable[Link]) -> str:
+def _csv(links: Iterable[Link], approver: Lookup) -> str:
     text = StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for link in links:
-        row = _row(link)
+        row = {**_row(link), APPROVER: approver(link.entry or {})}
         writer.writerow([cell(row.get(column)) for column in COLUMNS])
     return text.getvalue()
 

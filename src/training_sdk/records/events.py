@@ -21,6 +21,21 @@ class WavesKept:
 
 
 @frozen
+class ApprovalKept:
+    """Who approved, by id; the approval itself, with name and signature, is kept beside the journal.
+
+    ``kind`` is ``"signed"`` if the signature was verified, else ``"procedural"``.
+    """
+
+    user_id: str
+    kind: str
+    at: datetime
+    key_fingerprint: str | None
+    compared: bool | None = None
+    """Whether the approver's client compared the plan's names with the service; None of an older approval."""
+
+
+@frozen
 class Opened:
     """An application began; the first event of a journal, and again whenever one began anew with nothing sent."""
 
@@ -39,6 +54,8 @@ class Opened:
     sdk_version: str
     waves: WavesKept | None = None
     """Older journals do not hold them."""
+    approval: ApprovalKept | None = None
+    """Older journals do not hold it."""
 
 
 @frozen
@@ -47,6 +64,8 @@ class Resumed:
 
     at: datetime
     applied_by: str
+    approval: ApprovalKept | None = None
+    """Older journals do not hold it."""
 
 
 @frozen

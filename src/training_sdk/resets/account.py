@@ -15,6 +15,7 @@ from training_sdk.errors import (
     StalePlanError,
     TrainingError,
 )
+from training_sdk.resets.approval import Approved
 from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.report import Code, Outcome, ResetReport, UserOutcome
 from training_sdk.resets.sending import Order
@@ -72,6 +73,7 @@ class Account:
     outcomes: dict[Key, UserOutcome] = field(init=False)
     requests: list[str] = field(factory=list)
     sent_ids: list[str] = field(factory=list)
+    approved: Approved | None = None
     packs: list[str] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
@@ -148,6 +150,7 @@ class Account:
             ticket=self.order.ticket,
             packs=tuple(self.packs),
             sent_ids=tuple(self.sent_ids),
+            approved=self.approved,
         )
 
 

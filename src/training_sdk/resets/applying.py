@@ -63,6 +63,7 @@ def apply_plan(calls: Calls, order: Order, keeper: Keeper, find_proof: FindProof
         yield from keeper.open(order, arrival.here, arrival.approved)
         started: Moment = yield Now()
         account = Account(order, arrival.here.user_id, started.utc)
+        account.approved = arrival.approved
         return (yield from Run(arrival, order, keeper, account).to_the_end(_at_once(work)))
     finally:
         keeper.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from attrs import field, frozen
@@ -12,6 +13,8 @@ from attrs import field, frozen
 from training_sdk import _ssh
 from training_sdk._visible import inline
 from training_sdk.errors import ApprovalError
+from training_sdk.records import approvals
+from training_sdk.records.events import ApprovalKept
 from training_sdk.resets.wording import shown
 
 Kind: TypeAlias = Literal["signed", "procedural"]
@@ -135,3 +138,25 @@ class Approved:
     key_fingerprint: str | None
     compared: bool | None = None
     """Whether the approver's client compared the plan's names with the service."""
+
+    @property
+    def kept(self) -> ApprovalKept:
+        """The same without a name, for records that are never changed."""
+        return ApprovalKept(self.approver.user_id, self.kind, self.at, self.key_fingerprint, self.compared)
+
+    def __str__(self) -> str:
+        who = inline(self.approver.name) or "name not on this machine"
+        how = f"signed with {self.key_fingerprint}" if self.kind == "signed" else "procedural: not signed"
+        missing = "; names not compared with the service" if self.compared is False else ""
+        return f"{who} ({inline(self.approver.user_id)}) at {self.at:%Y-%m-%d %H:%M:%S} UTC, {how}{missing}"
+
+
+def approved_by(kept: ApprovalKept | None, organisation_id: str, folder: Path) -> Approved | None:
+    """What a record says of an approval, with the approver's name as far as the approval is kept in this folder."""
+    if kept is None:
+        return None
+    name = approvals.names_in(folder).get((kept.user_id, kept.at.isoformat()), "")
+    kind: Kind = "signed" if kept.kind == "signed" else "procedural"
+    return Approved(
+        kind, Approver(kept.user_id, name, organisation_id), kept.at, kept.key_fingerprint, kept.compared
+    )

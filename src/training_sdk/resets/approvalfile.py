@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from training_sdk.errors import ApprovalError
 from training_sdk.records import disk, documents
+from training_sdk.records.tokens import looks_secret
 from training_sdk.resets.approval import FORM, SILENT_FORM, Approval, Approver
 
 LARGEST = 64 * 1024
@@ -56,6 +57,8 @@ def loads(content: bytes, name: str) -> Approval:
     if type(form) is not int or form not in (SILENT_FORM, FORM):
         _refuse(name, f"it is of form {form!r}, and this version reads forms {SILENT_FORM} and {FORM}")
     approver = Approver(**{field: _text(document["approver"][field], field, name) for field in APPROVER})
+    if looks_secret(approver.name):
+        _refuse(name, "the name of its approver looks like a token")
     kind, signature, compared = document["kind"], document["signature"], document.get("compared")
     if form == FORM and type(compared) is not bool:
         _refuse(name, "its 'compared' is neither true nor false")

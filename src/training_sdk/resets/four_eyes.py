@@ -19,6 +19,7 @@ from training_sdk.errors import (
     PermissionDeniedError,
 )
 from training_sdk.models.users import Me, SeatType, User, UserStatus
+from training_sdk.records.tokens import redacted
 from training_sdk.resets.approval import Approval, Approved, Approver, Kind, message
 from training_sdk.resets.confirming import check_confirmation, check_lifetime
 from training_sdk.resets.digests import short
@@ -118,7 +119,7 @@ def _who(calls: Calls) -> Flow[tuple[Here, Approver]]:
             reason="NOT_A_PERSON",
         )
     name = " ".join(filter(None, (me.firstname, me.lastname)))[:LONGEST_NAME]
-    return here, Approver(me.user_id, name, me.organisation_id)
+    return here, Approver(me.user_id, redacted(name, None), me.organisation_id)
 
 
 # --- applying what was approved --------------------------------------------------------------------------------------

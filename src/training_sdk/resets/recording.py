@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import define, field
 
+from training_sdk import _codec
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
 from training_sdk._version import __version__
@@ -20,7 +21,7 @@ from training_sdk.evidence.collecting import collect
 from training_sdk.evidence.files import Seal, sealed
 from training_sdk.evidence.pack import Pack, refuse_old
 from training_sdk.models.progress import ProgressRow
-from training_sdk.records import plancopy
+from training_sdk.records import approvals, plancopy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.folding import JournalState
@@ -28,8 +29,8 @@ from training_sdk.records.journal import Journal, state_of_plan
 from training_sdk.records.plancopy import OUTLINE, SEALED
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
-from training_sdk.resets import planfile, reportfile
-from training_sdk.resets.approval import Approved
+from training_sdk.resets import approvalfile, planfile, reportfile
+from training_sdk.resets.approval import Approved, approved_by
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.keptwaves import kept
 from training_sdk.resets.outline import PlanOutline
@@ -74,16 +75,30 @@ class Recorder(Keeper):
     def open(self, order: Order, here: Origin, approved: Approved | None) -> Flow[None]:
         """Take the plan for this process alone, and note who begins what and why."""
         now: Moment = yield Now()
-        self._approved = approved
         if self._journal is None:
             yield from self.take(order.plan)
         self._identify(here)
+        self._approved = approved or approved_before(
+            self.journal.events, here.organisation_id, self._folder(order.plan)
+        )
+        if approved is not None:
+            yield Act(lambda: self._keep_approval(order), "records: approval")
         if self.journal.state().has_sent:
-            yield from self.note(Resumed(now.utc, here.user_id))
+            kept = None if approved is None else approved.kept
+            yield from self.note(Resumed(now.utc, here.user_id, kept))
             yield self._audit("reset resumed", order, at=now.utc)
             return
         yield Act(lambda: self._begin(order, here, now.utc), "journal: opened")
         yield self._audit("reset begun", order, at=now.utc, counts=_counts(order.plan))
+
+    def _keep_approval(self, order: Order) -> None:
+        if order.approval is not None:
+            approvals.keep(self._folder(order.plan), approvalfile.dumps(order.approval))
+
+    @property
+    def approved(self) -> Approved | None:
+        """Who approved the plan, now or when it was begun."""
+        return self._approved
 
     def attach(self, here: Origin) -> None:
         """Open the audit log alone, for a line about a plan that this process does not hold."""
@@ -184,6 +199,7 @@ class Recorder(Keeper):
                 chunk_size=CHUNK,
                 sdk_version=__version__,
                 waves=None if order.waves is None else kept(order.waves),
+                approval=None if self._approved is None else self._approved.kept,
             )
         )
 
@@ -295,7 +311,7 @@ class Recorder(Keeper):
             "reason": about.reason,
             "ticket": about.ticket,
             "courses": [course.id for course in about.plan.courses],
-            "approval": None if self._approved is None else _said(self._approved),
+            "approval": None if self._approved is None else _codec.plain(self._approved.kept),
             **facts,
         }
         # A server's ids must not stop the end from being written; reason and ticket were refused before.
@@ -307,15 +323,10 @@ def _counts(plan: ResetPlan) -> dict[str, int]:
     return {"people": plan.people, "resets": len(plan.targets), "in scope": len(plan.users)}
 
 
-def _said(approved: Approved) -> dict[str, str | bool | None]:
-    """Who approved, and how far that was verified; the signature itself is kept with the approval."""
-    return {
-        "user_id": approved.approver.user_id,
-        "kind": approved.kind,
-        "key_fingerprint": approved.key_fingerprint,
-        "at": approved.at.isoformat(),
-        "compared": approved.compared,
-    }
+def approved_before(events: Sequence[Event], organisation_id: str, folder: Path) -> Approved | None:
+    """Who approved the plan when it was begun or last resumed with an approval, by its journal."""
+    kept = [event.approval for event in events if isinstance(event, Opened | Resumed) and event.approval]
+    return approved_by(kept[-1], organisation_id, folder) if kept else None
 
 
 def _named(pack: Pack) -> dict[str, str]:

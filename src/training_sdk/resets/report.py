@@ -13,6 +13,7 @@ from attrs import frozen
 from training_sdk._visible import inline, visible
 from training_sdk.errors import IncompleteResetError
 from training_sdk.models.keys import Key
+from training_sdk.resets.approval import Approved
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.wording import EVERYONE, MOST_SHOWN, courses, shown
 
@@ -100,6 +101,8 @@ class ResetReport:
     ticket: str | None = None
     packs: tuple[str, ...] = ()
     sent_ids: tuple[str, ...] = ()
+    approved: Approved | None = None
+    """Who approved the plan, and how far that was verified; None without an approval, or in an older report."""
 
     @property
     def counts(self) -> Mapping[Outcome, int]:
@@ -130,6 +133,8 @@ class ResetReport:
         lines = [f"{shown(courses(self.plan.courses))}: {self._counts} (requests {self._requests})"]
         if self.reason or self.ticket:
             lines.append(f"  reason: {inline(self.reason or '–')}, ticket: {inline(self.ticket or '–')}")
+        if self.approved is not None:
+            lines.append(f"  approved by {self.approved}")
         if unanswered := [one for one in self.sent_ids if one not in self.requests]:
             lines.append(f"  sent as: {_some(unanswered)}")
         lines += [f"  evidence: {inline(pack)}" for pack in self.packs]

@@ -9,8 +9,10 @@ from attrs import frozen
 
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError
 from training_sdk.records import disk, documents
+from training_sdk.records.events import ApprovalKept
 from training_sdk.records.plancopy import PLAN as PLAN
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets.approval import approved_by
 from training_sdk.resets.plan import Key, Origin, ResetPlan
 from training_sdk.resets.planfile import load_plan as load_plan
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
@@ -36,6 +38,8 @@ class SavedReport:
     packs: tuple[str, ...]
     sent_ids: tuple[str, ...] = ()
     """Older reports do not hold them."""
+    approval: ApprovalKept | None = None
+    """Without the name, which is in the approval."""
 
 
 def dumps(report: ResetReport) -> bytes:
@@ -54,6 +58,7 @@ def dumps(report: ResetReport) -> bytes:
         report.ticket,
         report.packs,
         report.sent_ids,
+        None if report.approved is None else report.approved.kept,
     )
     return documents.dumps(saved)
 
@@ -80,6 +85,7 @@ def load(folder: Path, plan: ResetPlan | None = None) -> ResetReport:
         saved.ticket,
         saved.packs,
         saved.sent_ids,
+        approved_by(saved.approval, saved.origin.organisation_id, folder),
     )
 
 

@@ -72,7 +72,9 @@ def as_begun(order: Order, state: JournalState) -> Order:
 
 def account_so_far(order: Order, applied_by: str, keeper: Recorder) -> Account:
     """The account of an application that has begun, as its journal has it."""
-    return account_of(order, applied_by, keeper.journal, keeper.packs, None)
+    account = account_of(order, applied_by, keeper.journal, keeper.packs, None)
+    account.approved = keeper.approved
+    return account
 
 
 def account_of(

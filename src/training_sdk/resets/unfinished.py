@@ -18,6 +18,7 @@ from training_sdk.resets import pending, reportfile
 from training_sdk.resets.flights import Flights, until
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.recording import approved_before
 from training_sdk.resets.report import Code, Outcome, ResetReport
 from training_sdk.resets.resuming import account_of, as_begun
 from training_sdk.resets.sending import Order
@@ -162,6 +163,8 @@ def report_of(
     order = as_begun(Order(kept, ResetFormat()), found)
     packs = [str(state.path / "evidence" / one.pack) for one in found.packs]
     account = account_of(order, _applied_by(journal.events), journal, packs, now)
+    if found.opened is not None:
+        account.approved = approved_before(journal.events, found.opened.organisation_id, folder)
     return account.report(_last(journal.events))
 
 

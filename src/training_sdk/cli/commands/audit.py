@@ -77,17 +77,26 @@ def verify(session: Session) -> ExitCode:
 def show(session: Session, digest: str | None, since: date | None, until: date | None) -> None:
     """Show the log. It is refused if it is not as it was written; verify says where."""
     beginning = None if digest is None else typed(digest) or digest.lstrip("#")
+    log = AuditLog(session.state().audit)
     entries = [
         entry
-        for entry in AuditLog(session.state().audit).entries(since=moment(since), until=moment(until))
+        for entry in log.entries(since=moment(since), until=moment(until))
         if beginning is None or str(entry.get("plan_digest", "")).startswith(beginning)
     ]
-    session.out.document({"entries": entries})
+    approvers = [log.approver_of(entry) for entry in entries]
+    session.out.document(
+        {
+            "entries": [
+                entry if who is None else {**entry, "approver": who}
+                for entry, who in zip(entries, approvers, strict=True)
+            ]
+        }
+    )
     session.out.table(
-        ("n", "at (UTC)", "event", "who", "plan", "reason", "ticket", "outcomes"),
+        ("n", "at (UTC)", "event", "who", "plan", "reason", "ticket", "outcomes", "approved by"),
         (
-            [entry["n"], datetime.fromisoformat(entry["at"]), entry["event"], *_facts(entry)]
-            for entry in entries
+            [entry["n"], datetime.fromisoformat(entry["at"]), entry["event"], *_facts(entry), who]
+            for entry, who in zip(entries, approvers, strict=True)
         ),
     )
     session.out.note(number(len(entries), "entry", "entries"))

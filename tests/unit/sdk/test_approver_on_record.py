@@ -1,0 +1,173 @@
+"""The approver is in the report, the card, and the audit log as it is shown; the log itself holds ids alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from attrs import evolve, field, frozen
+
+from mock_server import MockTraining
+from training_sdk import Approval, ApprovalError, OutcomeUnknownError, ResetPlan, Safeguards, TrainingClient
+from training_sdk.cli import main
+from training_sdk.cli.card import effect_card
+from training_sdk.evidence.purging import purge
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.events import Opened
+from training_sdk.records.journal import is_closed, read_journal
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import approvalfile, reportfile
+from unit.sdk.fakes import RESET
+
+COURSE = "6908610029087ab67fa50c2e"
+
+
+@frozen
+class Office:
+    """Two people of the demo organisation, one of whom approves."""
+
+    folder: Path
+    mock: MockTraining = field(factory=MockTraining.demo)
+
+    def client(self, who: Any = "admin", **other: Any) -> TrainingClient:
+        http = httpx.Client(transport=self.mock.transport(), **other)
+        rule = Safeguards(four_eyes="procedural")
+        return TrainingClient(
+            self.mock.token(who), http_client=http, state_dir=self.state, pace=False, safeguards=rule
+        )
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def log(self) -> AuditLog:
+        return AuditLog(self.state / "audit.jsonl")
+
+    def plan(self) -> tuple[ResetPlan, Approval]:
+        plan = self.client().resets.plan_everyone(COURSE)
+        return plan, self.client("manager").resets.approve(plan, confirm=plan.phrase)
+
+    def plan_folder(self, plan: ResetPlan) -> Path:
+        return self.state / "plans" / plan.digest
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+def test_report_card_and_audit_log_name_the_approver(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, approval = office.plan()
+    report = office.client().resets.apply(plan, confirm=plan.phrase, reason="yearly", approval=approval)
+    assert report.approved is not None
+    assert report.approved.approver == approval.approver
+    name, user_id = approval.approver.name, approval.approver.user_id
+    assert name
+    assert f"approved by {name} ({user_id})" in str(report)
+    assert f"{name} ({user_id})" in effect_card(plan, report)
+    assert (office.plan_folder(plan) / "approval.json").read_bytes() == approvalfile.dumps(approval)
+    assert Approval.load(office.plan_folder(plan) / "approval.json") == approval
+    assert reportfile.load(office.plan_folder(plan)) == report
+
+    for append_only in (office.log.path, office.plan_folder(plan) / "journal.jsonl"):
+        assert user_id in append_only.read_text()
+        assert name not in append_only.read_text()
+        assert json.dumps(name)[1:-1] not in append_only.read_text()
+
+    for format_ in ("csv", "json"):
+        text = StringIO()
+        office.log.export(text, format_)
+        rows = (
+            list(csv.DictReader(StringIO(text.getvalue())))
+            if format_ == "csv"
+            else json.loads(text.getvalue())
+        )
+        assert {row.get("approver") for row in rows} == {f"{name} ({user_id})"}
+    assert office.log.verify() == ()
+
+    assert main(["audit", "show", "--state-dir", str(office.state), "--profiles", ""]) == 0
+    assert name in capsys.readouterr().out
+    assert main(["report", plan.digest, "--json", "--state-dir", str(office.state), "--profiles", ""]) == 0
+    assert json.loads(capsys.readouterr().out)["report"]["approved"]["approver"]["name"] == name
+
+
+def test_once_the_approval_is_purged_nothing_names_the_approver(office: Office) -> None:
+    plan, approval = office.plan()
+    office.client().resets.apply(plan, confirm=plan.phrase, reason="yearly", approval=approval)
+    sealed = (office.plan_folder(plan) / "report.json").read_bytes()
+    state = StateDirectory.open(office.state)
+    later = datetime.now(UTC) + timedelta(days=9999)
+    gone = purge(
+        state.evidence, timedelta(days=1), later, log=office.log, is_closed=partial(is_closed, state)
+    )
+    assert [one.purged for one in gone] == [True]
+    name, user_id = approval.approver.name, approval.approver.user_id
+    assert all(
+        name.encode() not in path.read_bytes() and json.dumps(name)[1:-1].encode() not in path.read_bytes()
+        for path in office.plan_folder(plan).iterdir()
+        if path.name != reportfile.PLAN
+    )
+    found = reportfile.load(office.plan_folder(plan)).approved
+    assert found is not None
+    assert (found.approver.user_id, found.approver.name) == (user_id, "")
+    assert {office.log.approver_of(entry) for entry in office.log.entries()} == {user_id, None}
+    assert (office.plan_folder(plan) / "report.json").read_bytes() == sealed
+
+
+def test_resuming_keeps_both_approvals_and_names_the_later_one(office: Office) -> None:
+    plan, first = office.plan()
+
+    def lose(response: httpx.Response) -> None:
+        if response.request.url.path.endswith(RESET):
+            raise httpx.ReadError("cut", request=response.request)
+
+    unlucky = office.client(event_hooks={"response": [lose]})
+    with pytest.raises(OutcomeUnknownError) as caught:
+        unlucky.resets.apply(plan, confirm=plan.phrase, reason="yearly", approval=first)
+    assert caught.value.report is not None
+    assert caught.value.report.approved is not None
+    second = evolve(first, approver=evolve(first.approver, name="As they are called now"))
+    report = office.client().resets.resume(plan, confirm=plan.phrase, approval=second)
+    assert report.approved is not None
+    kept = {path.name: path.read_bytes() for path in office.plan_folder(plan).glob("approval*.json")}
+    assert kept == {"approval.json": approvalfile.dumps(first), "approval-2.json": approvalfile.dumps(second)}
+
+
+def test_without_an_approval_nothing_is_kept_and_older_reports_are_read(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    client = evolve(office, mock=office.mock).client()
+    plan = client.resets.plan_everyone(COURSE)
+    plain = TrainingClient(
+        office.mock.token("admin"),
+        http_client=httpx.Client(transport=office.mock.transport()),
+        state_dir=office.state,
+        pace=False,
+    )
+    report = plain.resets.apply(plan, confirm=plan.phrase, reason="yearly")
+    assert report.approved is None
+    folder = office.plan_folder(plan)
+    assert not list(folder.glob("approval*"))
+    document = json.loads((folder / "report.json").read_bytes())
+    assert document.pop("approval") is None
+    (folder / "report.json").write_text(json.dumps(document))
+    assert reportfile.load(folder) == report
+    (opened,) = (event for event in read_journal(folder) if isinstance(event, Opened))
+    assert opened.approval is None
+    assert {office.log.approver_of(entry) for entry in office.log.entries()} == {None}
+
+
+def test_an_approval_with_a_token_for_a_name_is_refused(office: Office) -> None:
+    _, approval = office.plan()
+    leaking = evolve(approval, approver=evolve(approval.approver, name="mock_" + "a1" * 24))
+    with pytest.raises(ApprovalError, match="looks like a token"):
+        approvalfile.loads(approvalfile.dumps(leaking), "approval.json")
