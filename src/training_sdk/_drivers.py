@@ -54,6 +54,7 @@ AsyncHttpClient: TypeAlias = httpx.AsyncClient
 Token: TypeAlias = str | Callable[[], str]
 AsyncToken: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
+_now, _pause = _local.now, _local.pause
 USER_AGENT = f"training-sdk/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 LONGEST_CONNECT = 10.0
 HOPELESS = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "Name or service not known")
@@ -296,14 +297,14 @@ class SyncDriver:
         if isinstance(effect, Request):
             return self._send(effect)
         if isinstance(effect, Now):
-            return _local.now()
+            return _now()
         if isinstance(effect, Act):
             return effect.action()
         if isinstance(effect, Draw):
             return self._token()
         if isinstance(effect, Whose):
             return fingerprint(self._token().reveal())
-        return time.sleep(_local.pause(effect))
+        return time.sleep(_pause(effect))
 
     def _send(self, request: Request) -> Response:
         if request.on_new_connection and self._wire.is_own:
@@ -396,7 +397,7 @@ class AsyncDriver:
         if isinstance(effect, Request):
             return await self._send(effect)
         if isinstance(effect, Now):
-            return _local.now()
+            return _now()
         if isinstance(effect, Act):
             return effect.action()
         if isinstance(effect, Draw):
@@ -405,7 +406,7 @@ class AsyncDriver:
             return fingerprint((await self._token()).reveal())
         import anyio
 
-        return await anyio.sleep(_local.pause(effect))
+        return await anyio.sleep(_pause(effect))
 
     async def _send(self, request: Request) -> Response:
         if request.on_new_connection and self._wire.is_own:
