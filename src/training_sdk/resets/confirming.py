@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from training_sdk._compare import difference, same_text
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, StalePlanError
+from training_sdk.records.tokens import looks_secret
 from training_sdk.resets.outline import PlanOutline, refusal
 from training_sdk.resets.plan import EveryonePlan, Origin, ResetPlan
 from training_sdk.resets.safeguards import Safeguards
@@ -34,6 +35,11 @@ def check_phrase(confirm: object, phrase: str, what: str) -> None:
     """Raise ConfirmationError unless a text is the phrase; composed and decomposed letters are the same."""
     if same_text(confirm, phrase):
         return
+    if isinstance(confirm, str) and looks_secret(confirm):
+        raise ConfirmationError(
+            f"confirm looks like a token, so it is not shown. The phrase of this {what} is {phrase!r}. "
+            "Nothing was sent"
+        )
     typed = repr(confirm)
     cut = typed if len(typed) <= LONGEST_SHOWN else typed[:LONGEST_SHOWN] + "…"
     said = (f"confirm is {cut}, but the phrase of this {what} is {phrase!r}.", difference(confirm, phrase))

@@ -13,9 +13,11 @@ import httpx
 import pytest
 
 from training_sdk import (
+    ConfirmationError,
     TrainingError,
 )
 from training_sdk._secret import Secret, drawn, hidden
+from training_sdk.resets.confirming import check_confirmation
 from unit.sdk.fakes import (
     COURSE,
     ORIGIN,
@@ -30,6 +32,7 @@ from unit.sdk.fakes import (
     row,
     user_id,
 )
+from unit.sdk.resetting import planned
 
 ME = {"user_id": "u", "organisation_id": "o"}
 
@@ -178,3 +181,11 @@ def test_a_secret_shows_itself_to_nobody() -> None:
 
 def vars_of(secret: Secret) -> dict[str, Any]:
     return {name: getattr(secret, name) for name in Secret.__slots__}
+
+
+def test_a_token_typed_in_the_place_of_the_phrase_is_not_shown() -> None:
+    plan = planned(Organisation([row(1)]))
+    with pytest.raises(ConfirmationError) as caught:
+        check_confirmation(plan, TOKEN)
+    assert TOKEN not in str(caught.value)
+    assert plan.phrase in str(caught.value)

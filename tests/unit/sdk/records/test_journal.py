@@ -369,7 +369,15 @@ def test_an_application_may_begin_anew_until_something_was_sent() -> None:
     assert again.opened == opened(nonce="n-2")
 
 
+BY_HAND = Closed(AT, {}, "she has left")
 BAD: list[tuple[list[Event], str]] = [
+    ([opened(), intent(0, "u1"), sent(0), BY_HAND], "people are unknown"),
+    ([opened(), intent(0, "u1"), sent(0), lost(0), BY_HAND], "people are unknown"),
+    ([opened(), intent(0, "u1"), sent(0), answered(0, None), BY_HAND], "people are unknown"),
+    (
+        [opened(), intent(0, "u1"), sent(0), lost(0), read_back(0, u1="unknown"), Closed(AT, {})],
+        "people are unknown",
+    ),
     ([intent(0, "u1")], "begins with 'opened'"),
     ([opened(), sent(0)], "request 0 is planned, not intended"),
     ([opened(), intent(0, "u1"), answered(0, 1)], "request 0 is intended, not sent"),
@@ -478,3 +486,8 @@ def test_at_every_moment_everybody_stands_somewhere_and_nobody_is_sent_twice(tri
             if chunk.fate in (ChunkFate.SENT, ChunkFate.LOST):
                 assert {state.users[key] for key in chunk.people} == {Standing.UNKNOWN}
                 assert chunk in state.to_read_back
+
+
+def test_a_person_may_close_what_was_read_back_and_stays_unknown() -> None:
+    told: list[Event] = [opened(), intent(0, "u1"), sent(0), lost(0), read_back(0, u1="unknown")]
+    assert fold([*told, BY_HAND]).closed == BY_HAND
