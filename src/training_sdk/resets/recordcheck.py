@@ -17,6 +17,7 @@ from training_sdk._visible import visible
 from training_sdk.errors import TrainingError
 from training_sdk.evidence.pack import MANIFEST
 from training_sdk.evidence.purging import EVENT as PURGED
+from training_sdk.records import approvals
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.folding import JournalState, Standing, fold
 from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED
@@ -101,6 +102,7 @@ class _Comparison:
         yield from self._log_in_events(digest, events, logged)
         state = fold(events)
         yield from self._plan_copy(digest, state)
+        yield from self._approvals(digest, events, state)
         yield from self._end(digest, state)
 
     def _events_in_log(self, digest: str, events: tuple[Event, ...]) -> Iterator[RecordFinding]:
@@ -157,6 +159,19 @@ class _Comparison:
                 yield _fault(f"the copy of plan {_name(digest)} is that of another plan", digest)
         except TrainingError as error:
             yield _fault(error.message, digest)
+
+    def _approvals(
+        self, digest: str, events: tuple[Event, ...], state: JournalState
+    ) -> Iterator[RecordFinding]:
+        """The approvals that the journal names are stored beside it until a pack is purged."""
+        named = [event.approval for event in events if isinstance(event, Opened | Resumed) and event.approval]
+        kept = approvals.names_in(self.reading.state.path / "plans" / digest)
+        missing = [one for one in named if (one.user_id, one.at.isoformat()) not in kept]
+        if missing and not self._is_purged(state):
+            yield _fault(
+                f"plan {_name(digest)} was applied with an approval of {missing[0].user_id}, and it is missing",
+                digest,
+            )
 
     def _is_purged(self, state: JournalState) -> bool:
         """Whether a pack of a plan was purged: the last one takes the copy of the plan with it."""

@@ -24,6 +24,7 @@ from training_sdk.records.events import Opened
 from training_sdk.records.journal import is_closed, read_journal
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import approvalfile, reportfile
+from training_sdk.resets.recordcheck import check_records
 from unit.sdk.fakes import RESET
 
 COURSE = "6908610029087ab67fa50c2e"
@@ -171,3 +172,15 @@ def test_an_approval_with_a_token_for_a_name_is_refused(office: Office) -> None:
     leaking = evolve(approval, approver=evolve(approval.approver, name="mock_" + "a1" * 24))
     with pytest.raises(ApprovalError, match="looks like a token"):
         approvalfile.loads(approvalfile.dumps(leaking), "approval.json")
+
+
+def test_an_approval_that_was_removed_by_hand_is_found(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    plan, approval = office.plan()
+    office.client().resets.apply(plan, confirm=plan.phrase, approval=approval)
+    state = StateDirectory.open(office.state)
+    assert check_records(state) == ()
+    (office.plan_folder(plan) / "approval.json").unlink()
+    (found,) = check_records(state)
+    assert not found.is_note
+    assert "approval" in str(found)
