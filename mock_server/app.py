@@ -21,7 +21,7 @@ from mock_server.operations.table import OPERATIONS
 from mock_server.policy import Policy
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import audit, idempotency, rate_limits
-from mock_server.rules.authentication import Actor, authenticate, find_token, unauthenticated
+from mock_server.rules.authentication import Actor, authenticate, find_token
 from mock_server.wire import answers, reading
 from mock_server.wire.fields import Params
 from mock_server.wire.message import Request, Response
@@ -117,8 +117,9 @@ class _Incoming:
         takes_body = not isinstance(route, RefusedError) and route[0].takes_body
 
         if find_token(world, authorization) is None:
-            stranger = unauthenticated(authorization)
-            return cls(request, request_id, authorization, route, stranger, stranger, lenient)
+            stranger = _try(lambda: authenticate(world, authorization))
+            if isinstance(stranger, RefusedError):
+                return cls(request, request_id, authorization, route, stranger, stranger, lenient)
 
         def body() -> object:
             if takes_body:

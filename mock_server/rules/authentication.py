@@ -65,12 +65,7 @@ def authenticate(world: World, authorization: Sequence[str]) -> tuple[Token, Act
         actor = actor_of(world, token)
         if is_valid(world, token, actor.person):
             return token, actor
-    raise unauthenticated(authorization)
-
-
-def unauthenticated(authorization: Sequence[str]) -> RefusedError:
-    """401 for these Authorization headers."""
     said = "is unknown, expired or revoked" if authorization else "is missing"
-    return RefusedError(
+    raise RefusedError(
         Reason.UNAUTHENTICATED, f"The API token {said}; send the header Authorization: Bearer <token>."
     )
