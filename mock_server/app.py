@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve, frozen
@@ -58,7 +59,7 @@ def is_control(path: str) -> bool:
 
 def _served(mock: MockTraining, request: Request, request_id: str) -> Response:
     """The world's answer, or what the script of faults makes of it."""
-    incoming = _Incoming.read(mock.world, request, request_id)
+    incoming = _Incoming.read(request, request_id, lenient=mock.world.policy.is_lenient)
     struck = mock.faults.strike(incoming.operation)
     if not struck:
         return _answer(mock.world, incoming)
@@ -97,45 +98,43 @@ def _get(value: _T | RefusedError) -> _T:
     return value
 
 
-@frozen
+@frozen(slots=False)
 class _Incoming:
-    """What was read of a request without the world's lock; each part may be a refusal."""
+    """What is read of a request without looking at the world; each part may be a refusal."""
 
     request: Request
     request_id: str
     authorization: list[str]
     route: tuple[Operation, dict[str, str]] | RefusedError
-    body: object
-    query: list[tuple[str, str]] | RefusedError
     lenient: bool
 
     @classmethod
-    def read(cls, world: World, request: Request, request_id: str) -> _Incoming:
-        """Find the operation, then read query and body as it takes them, if the token is known."""
-        authorization, lenient = request.all_headers("authorization"), world.policy.is_lenient
+    def read(cls, request: Request, request_id: str, *, lenient: bool) -> _Incoming:
+        """Find the operation; query and body are read when they are first asked for, as the operation takes them."""
         route = _try(lambda: _ROUTER.find(request.method, reading.segments(request.path)))
-        takes_body = not isinstance(route, RefusedError) and route[0].takes_body
+        return cls(request, request_id, request.all_headers("authorization"), route, lenient)
 
-        if find_token(world, authorization) is None:
-            stranger = _try(lambda: authenticate(world, authorization))
-            if isinstance(stranger, RefusedError):
-                return cls(request, request_id, authorization, route, stranger, stranger, lenient)
+    @cached_property
+    def body(self) -> object:
+        """The JSON body, or None where the operation takes none."""
+        takes_body = self.operation is not None and self.operation.takes_body
 
-        def body() -> object:
+        def read() -> object:
             if takes_body:
-                return reading.json_body(request, lenient=lenient)
-            reading.no_body(request)
+                return reading.json_body(self.request, lenient=self.lenient)
+            reading.no_body(self.request)
             return None
 
-        return cls(
-            request,
-            request_id,
-            authorization,
-            route,
-            _try(body),
-            _try(lambda: reading.pairs(request.query)),
-            lenient,
-        )
+        return _try(read)
+
+    @cached_property
+    def query(self) -> list[tuple[str, str]] | RefusedError:
+        """The parameters of the query."""
+        return _try(lambda: reading.pairs(self.request.query))
+
+    def read_ahead(self) -> None:
+        """Read query and body now, so that nobody waits for it at the world's lock."""
+        _ = self.body, self.query
 
     @property
     def operation(self) -> Operation | None:
@@ -156,6 +155,8 @@ class _Asked:
 def _answer(world: World, incoming: _Incoming) -> Response:
     """Count a reset as running from its arrival on; hold the world's lock for all that decides about it."""
     token = find_token(world, incoming.authorization)
+    if token is not None:
+        incoming.read_ahead()
     operation = incoming.operation
     if token is None or operation is None or not operation.audited:
         with world.lock:

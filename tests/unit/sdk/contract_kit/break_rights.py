@@ -55,7 +55,7 @@ def the_permission_for_everyone_is_not_named(patch: pytest.MonkeyPatch) -> None:
     _not_named(patch, Family.RESET_EVERYONE)
 
 
-@breaks("R02-everyone-takes-the-permission")
+@breaks("R02-everyone-takes-the-permission", "R02-everyone-takes-both-permissions")
 def managers_reset_everyone(patch: pytest.MonkeyPatch) -> None:
     honest = permissions.reach
 
