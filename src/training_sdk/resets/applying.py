@@ -285,8 +285,7 @@ class Run:
         key = key_for(self.order, request.body or b"")
         ids = tuple(user.user_id for user in people)
         yield from self._guarded(people, self.keeper.note(Intent(piece.number, piece.course.id, ids, key)))
-        yield from self._guarded(people, self._note(lambda at: Sent(at, piece.number, request.request_id)))
-        self.account.note_sent(request.request_id)
+        yield from self._guarded(people, self._mark(piece, request))
         attempt = Attempt()
         try:
             accept = partial(self._accept, people)
@@ -306,9 +305,32 @@ class Run:
             raise_as((yield from self._settle(people, problem, piece, fate)), problem)
         finally:
             self.has_sent = True
-        yield from self._note(lambda at: Answered(at, piece.number, count, request_id))
+        yield from self._note_answer(piece, count, request_id)
         yield from _acting(partial(self._tell, "reset"))
         return None
+
+    def _mark(self, piece: Piece, request: Request) -> Flow[None]:
+        """Note that the request may arrive from here on; its id is in the account if it is in the journal."""
+        now: Moment = yield Now()
+        event = Sent(now.utc, piece.number, request.request_id)
+        try:
+            yield from self.keeper.note(event)
+        finally:
+            if self.keeper.has_noted(event):
+                self.account.note_sent(request.request_id)
+
+    def _note_answer(self, piece: Piece, count: int | None, request_id: str | None) -> Flow[None]:
+        """Note the answer; an interrupt meanwhile does not keep it out of the journal, since the account has it."""
+        now: Moment = yield Now()
+        event = Answered(now.utc, piece.number, count, request_id)
+        try:
+            yield from self.keeper.note(event)
+        except (Exception, GeneratorExit):
+            raise
+        except BaseException as stop:
+            if not self.keeper.has_noted(event):
+                yield from trying(self.keeper.note(event), stop)
+            raise
 
     def _accept(self, people: Sequence[PlannedReset], answer: Response) -> tuple[int | None, str | None]:
         """Settle the people of a request from its answer, with nothing in between that could be interrupted."""

@@ -42,6 +42,10 @@ class Keeper(ABC):
     def note(self, event: Event) -> Flow[None]:
         """Write an event to the journal, so that it is on the disk when this returns."""
 
+    def has_noted(self, event: Event) -> bool:
+        """Whether this is the last event in the journal; True where no journal is kept."""
+        return True
+
     @abstractmethod
     def close(self, report: ResetReport, error: BaseException | None) -> Flow[None]:
         """Write how it ended, and with which account."""

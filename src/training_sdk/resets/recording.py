@@ -246,6 +246,10 @@ class Recorder(Keeper):
         """Write an event to the journal."""
         yield Act(lambda: self.journal.note(event), f"journal: {type(event).__name__.lower()}")
 
+    def has_noted(self, event: Event) -> bool:
+        """Whether this is the last event in the journal, also after an interrupt."""
+        return self.journal.events[-1] == event
+
     def close(self, report: ResetReport, error: BaseException | None) -> Flow[None]:
         """Write the report, and close the journal if nothing is left to be resumed."""
         if (

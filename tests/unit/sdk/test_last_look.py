@@ -41,7 +41,7 @@ from unit.sdk.fakes import (
     over_the_wire,
     row,
 )
-from unit.sdk.resetting import apply, many, planned
+from unit.sdk.resetting import apply, just_planned, many, planned
 from unit.sdk.wire import GOOD, HEAD, Wire, wire
 
 WHO = "/accounts/user/v1/user:WhoAmI"
@@ -222,7 +222,7 @@ def test_whom_the_report_names_is_whom_the_service_names_wherever_the_token_turn
     while not ended:
         at += 1
         organisation, drawn = OfTwo([row(number) for number in range(12)]), count()
-        plan = planned(organisation)
+        plan = just_planned(organisation)
         seen = organisation.seen = []
 
         def draw(at: int = at, drawn: Any = drawn) -> str:
