@@ -66,7 +66,7 @@ def what_the_absent_have_done_is_cleared(patch: pytest.MonkeyPatch) -> None:
         progress = organisation.progress[course.id]
         away = [user_id for user_id in progress.records if not progress.has(user_id)]
         honest(world, organisation, course, user_ids)
-        if world.policy.absent == "kept" and len(user_ids) < len(away):
+        if world.policy.absent == "kept" and progress.roster == user_ids:
             reset.reset_absent(world, organisation, course, away)
 
     patch.setattr(reset, "reset", spoiled)
