@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from training_sdk._compare import difference, same_text
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, StalePlanError
 from training_sdk.records.tokens import looks_secret
-from training_sdk.resets.outline import PlanOutline, refusal
 from training_sdk.resets.plan import EveryonePlan, Origin, ResetPlan
+from training_sdk.resets.planfile import check_shape
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.sending import Order
 
@@ -44,21 +44,6 @@ def check_phrase(confirm: object, phrase: str, what: str) -> None:
     cut = typed if len(typed) <= LONGEST_SHOWN else typed[:LONGEST_SHOWN] + "…"
     said = (f"confirm is {cut}, but the phrase of this {what} is {phrase!r}.", difference(confirm, phrase))
     raise ConfirmationError(f"{' '.join(filter(None, said))} Nothing was sent")
-
-
-def check_shape(plan: ResetPlan) -> None:
-    """Refuse what planning never makes, such as a plan put together by hand, and what is left of a sealed one."""
-    if isinstance(plan, PlanOutline):
-        raise InvalidArgumentError(f"{refusal(plan)}. Nothing was sent")
-    courses = [course.id for course in plan.courses]
-    keys = [user.key for user in plan.users]
-    known = set(courses)
-    if not courses or len(known) < len(courses) or len(set(keys)) < len(keys):
-        raise InvalidArgumentError(
-            "the plan names a course or a person twice, or no course at all. Plan again"
-        )
-    if any(course_id not in known for course_id, _ in keys):
-        raise InvalidArgumentError("the plan holds people of a course that it does not hold. Plan again")
 
 
 def check_safeguards(plan: ResetPlan, safeguards: Safeguards) -> None:

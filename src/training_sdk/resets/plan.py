@@ -11,9 +11,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from training_sdk import _codec
+from training_sdk import _codec, _ssh
 from training_sdk._visible import visible
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.keys import Key as Key
@@ -28,6 +28,8 @@ NEVER = 2**31
 """The form of fields that no digest covers."""
 SHORT_TAIL = 2
 """The last form whose phrase ended with only 24 bits of the digest."""
+SIGNATURE_NAMESPACE = "training-sdk-plan"
+"""Keeps the signature of an approval from passing for that of a plan, and the other way round."""
 
 Scope = Literal["users", "everyone"]
 Only = Literal["completed"]
@@ -277,9 +279,17 @@ class ResetPlan:
         safeguards verifies it when it approves and applies; with ``signed_plans`` it takes no other plan. Raises
         ApprovalError if ssh-keygen cannot sign.
         """
-        from training_sdk.resets import signing  # which needs this module
+        terms, namespace = self.signed_terms, SIGNATURE_NAMESPACE
+        return evolve(
+            self, signature=_ssh.sign(terms, Path(key), namespace=namespace, interactive=interactive)
+        )
 
-        return signing.sign(self, Path(key), interactive=interactive)
+    @property
+    def signed_terms(self) -> bytes:
+        """What a planner signs: which plan it is, and whose token made it, as JSON in one spelling only."""
+        made = self.origin
+        terms = {"plan_digest": self.digest, "planner": made.user_id, "organisation_id": made.organisation_id}
+        return json.dumps(terms, sort_keys=True, separators=(",", ":")).encode("ascii")
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the plan to a new file that only its owner can read: it holds names and progress.

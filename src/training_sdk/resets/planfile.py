@@ -21,8 +21,7 @@ from training_sdk.evidence.files import Unseal
 from training_sdk.models.progress import ProgressState
 from training_sdk.records import disk, documents, plancopy
 from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED
-from training_sdk.resets.confirming import check_shape
-from training_sdk.resets.outline import PlanOutline
+from training_sdk.resets.outline import PlanOutline, refusal
 from training_sdk.resets.plan import FORM, OLDEST_FORM, EveryonePlan, ResetPlan
 
 LARGEST = 512 * 1024 * 1024
@@ -76,6 +75,21 @@ def loads(content: bytes, name: str) -> ResetPlan:
         )
     check_shape(plan)
     return plan if signature is None else evolve(plan, signature=signature)
+
+
+def check_shape(plan: ResetPlan) -> None:
+    """Refuse what planning never makes, such as a plan put together by hand, and what is left of a sealed one."""
+    if isinstance(plan, PlanOutline):
+        raise InvalidArgumentError(f"{refusal(plan)}. Nothing was sent")
+    courses = [course.id for course in plan.courses]
+    keys = [user.key for user in plan.users]
+    known = set(courses)
+    if not courses or len(known) < len(courses) or len(set(keys)) < len(keys):
+        raise InvalidArgumentError(
+            "the plan names a course or a person twice, or no course at all. Plan again"
+        )
+    if any(course_id not in known for course_id, _ in keys):
+        raise InvalidArgumentError("the plan holds people of a course that it does not hold. Plan again")
 
 
 def _document(content: bytes, name: str) -> dict[str, Any]:

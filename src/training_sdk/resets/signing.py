@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 
-from attrs import evolve
-
-from training_sdk import _ssh
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
 from training_sdk.errors import ApprovalError
 from training_sdk.resets.approval import Approval
 from training_sdk.resets.confirming import check_confirmation
 from training_sdk.resets.four_eyes import approve, check_signature
-from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.plan import SIGNATURE_NAMESPACE, ResetPlan
 from training_sdk.resets.safeguards import Safeguards
-
-NAMESPACE = "training-sdk-plan"
-"""Keeps the signature of an approval from passing for that of a plan, and the other way round."""
-
-
-def message(plan: ResetPlan) -> bytes:
-    """What is signed: which plan it is, and whose token made it, as JSON in one spelling only."""
-    origin = plan.origin
-    terms = {"plan_digest": plan.digest, "planner": origin.user_id, "organisation_id": origin.organisation_id}
-    return json.dumps(terms, sort_keys=True, separators=(",", ":")).encode("ascii")
-
-
-def sign(plan: ResetPlan, key: Path, *, interactive: bool) -> ResetPlan:
-    """The same plan with a signature by this key."""
-    signature = _ssh.sign(message(plan), key, namespace=NAMESPACE, interactive=interactive)
-    return evolve(plan, signature=signature)
 
 
 def approve_signed(
@@ -69,12 +49,12 @@ def check_signed(plan: ResetPlan, safeguards: Safeguards) -> Flow[None]:
     now: Moment = yield Now()
     check = partial(
         check_signature,
-        message(plan),
+        plan.signed_terms,
         plan.signature,
         signers,
         user_id=plan.origin.user_id,
         role="planner",
-        namespace=NAMESPACE,
+        namespace=SIGNATURE_NAMESPACE,
         now=now.utc,
     )
     yield Act(check, "plan: verify the signature")

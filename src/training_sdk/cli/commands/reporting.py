@@ -17,9 +17,9 @@ from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError, TrainingError
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
-from training_sdk.resets.confirming import check_shape
 from training_sdk.resets.digests import short, typed
 from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.planfile import check_shape
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.unfinished import Unfinished, find_begun, has_begun, report_in
 from training_sdk.resets.wording import number

@@ -32,9 +32,10 @@ from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
 from training_sdk.resets.approval import Approval
-from training_sdk.resets.confirming import check_lifetime, check_shape
+from training_sdk.resets.confirming import check_lifetime
 from training_sdk.resets.digests import short
 from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.planfile import check_shape
 from training_sdk.resets.recording import refuse_second_time
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.sending import Progress
