@@ -567,7 +567,9 @@ def test_after_kill_9_report_says_what_is_known_and_what_to_do(desk: Desk, serve
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
 def test_a_file_of_profiles_that_others_can_read_is_refused(desk: Desk) -> None:
     profiles = desk.folder / "profiles.toml"
-    profiles.write_text(f"[profiles.a]\ntoken = '{desk.server.tokens['admin']}'\n")
+    profiles.write_text(
+        f"[profiles.a]\nbase_url = '{desk.server.url}'\ntoken = '{desk.server.tokens['admin']}'\n"
+    )
     profiles.chmod(0o644)
     ask = ("courses", "--profiles", str(profiles), "--profile", "a")
     refused = desk.run(*ask, SAFETYCULTURE_API_TOKEN="")

@@ -109,7 +109,7 @@ def test_a_broken_rule_is_told_to_people_and_programs(
     asked = ["--base-url", url, "--rule", "R18", "--rule", "R21"]
     assert main(asked) == 1
     table = capsys.readouterr().out
-    assert "Broken: R18. 5 checks" in table
+    assert "Broken: R18. 6 checks" in table
     for word in ("broken", "sent a reset", "expected 1 notification", "came 0"):
         assert word in table
     assert main([*asked, "--json"]) == 1
