@@ -114,11 +114,14 @@ import training_sdk.resets.sending as sending
 sending.CHUNK = 3
 client = TrainingClient(given["token"], **settings)
 plan = ResetPlan.load(given["plan"])
-children = []
+children, reading, writing = [], *os.pipe()
 
 def fork(progress):
     if len(children) < given["times"] and progress.what == given["when"]:
         children.append(os.fork())
+        if 0 in children and given["ends_last"]:
+            os.close(writing)
+            os.read(reading, 1)  # until the parent has come to its end
 
 try:
     said = {"complete": client.resets.apply(plan, confirm=plan.phrase, on_progress=fork).is_complete}
@@ -128,6 +131,7 @@ if 0 in children:
     with open(given["child"], "w") as file:
         file.write(json.dumps(said))
     sys.exit(0)  # an orderly end, with all that is collected then
+os.close(writing)
 for child in children:
     os.waitpid(child, 0)
 print(json.dumps(said))
@@ -191,14 +195,17 @@ def test_closing_in_the_child_leaves_the_connections_of_the_parent_open(
     assert run(CLOSED, given, tmp_path) == [assigned(mock, given["courses"], given["url"])[0]]
 
 
+@pytest.mark.parametrize("ends_last", [False, True])
 @pytest.mark.parametrize("when", ["evidence", "reset"])
 def test_a_process_forked_in_the_middle_of_a_reset_sends_nothing_and_writes_nothing(
-    world: tuple[MockTraining, dict[str, Any]], tmp_path: Path, when: str
+    world: tuple[MockTraining, dict[str, Any]], tmp_path: Path, when: str, ends_last: bool
 ) -> None:
     from training_sdk import TrainingClient
     from training_sdk.records.audit import AuditLog
     from training_sdk.records.journal import read_journal
+    from training_sdk.records.state import StateDirectory
     from training_sdk.resets import reportfile
+    from training_sdk.resets.recordcheck import check_records
 
     mock, given = world
     with TrainingClient(mock.token("admin"), base_url=given["url"]) as client:
@@ -209,6 +216,7 @@ def test_a_process_forked_in_the_middle_of_a_reset_sends_nothing_and_writes_noth
         "child": str(tmp_path / "child.json"),
         "when": when,
         "times": 1,
+        "ends_last": ends_last,
     }
     assert run(HALFWAY, {**given, **more}, tmp_path) == {"complete": True}
     said = json.loads((tmp_path / "child.json").read_text())
@@ -218,7 +226,10 @@ def test_a_process_forked_in_the_middle_of_a_reset_sends_nothing_and_writes_noth
     folder = tmp_path / "state" / "plans" / plan.digest
     assert reportfile.load(folder).is_complete
     assert [type(event).__name__ for event in read_journal(folder)].count("Closed") == 1
-    assert AuditLog(tmp_path / "state" / "audit.jsonl").verify(()) == ()
+    log = AuditLog(tmp_path / "state" / "audit.jsonl")
+    assert log.verify(()) == ()
+    assert [entry["event"] for entry in log.entries()] == ["reset begun", "evidence kept", "reset ended"]
+    assert check_records(StateDirectory.open(tmp_path / "state")) == ()
 
 
 def test_what_a_child_does_with_an_inherited_lock_leaves_it_locked(tmp_path: Path) -> None:

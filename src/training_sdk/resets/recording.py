@@ -91,7 +91,13 @@ class Recorder(Keeper):
         yield Act(lambda: self._begin(order, here, now.utc), "journal: opened")
         yield self._audit("reset begun", order, at=now.utc, counts=_counts(order.plan))
 
+    def _check_process(self) -> None:
+        """Raise RecordsLockedError in a forked process, whose parent goes on writing about the same plan."""
+        if self._journal is not None:
+            self._journal.check_process()
+
     def _keep_approval(self, order: Order) -> None:
+        self._check_process()
         if order.approval is not None:
             approvals.keep(self._folder(order.plan), approvalfile.dumps(order.approval))
 
@@ -133,6 +139,7 @@ class Recorder(Keeper):
         return state
 
     def _take(self, plan: ResetPlan) -> JournalState:
+        self._check_process()
         state = StateDirectory.open(self.path)
         folder = state.plan_folder(plan.digest)
         self._state, self._log, self._journal = state, AuditLog(state.audit), Journal.open(folder)
@@ -256,6 +263,7 @@ class Recorder(Keeper):
             self._has_ended
         ):  # only the journal could not be closed: another report or line would contradict the first
             return
+        self._check_process()
         now: Moment = yield Now()
         saved = reportfile.dumps(report)
         yield Act(lambda: reportfile.save(report, self._folder(report.plan)), "records: report")
@@ -320,7 +328,12 @@ class Recorder(Keeper):
         }
         # A server's ids must not stop the end from being written; reason and ticket were refused before.
         said = redacted(said, self.fingerprint)
-        return Act(lambda: self._audit_log.append(event, at=at, **said), f"audit log: {event}")
+
+        def append() -> None:
+            self._check_process()
+            self._audit_log.append(event, at=at, **said)
+
+        return Act(append, f"audit log: {event}")
 
 
 def _counts(plan: ResetPlan) -> dict[str, int]:
