@@ -14,6 +14,7 @@ from training_sdk.cli.session import Session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError
 from training_sdk.evidence import history, packs_in, read_manifest
+from training_sdk.evidence.files import Unseal
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.identity import service_time
 from training_sdk.resets.overlapping import resets_begun
@@ -27,11 +28,19 @@ Dated: TypeAlias = tuple[str, str, datetime]
 
 @frozen
 class Past:
-    """Resets and completions of one organisation, and warnings about what could not be read of them."""
+    """Resets and completions of one organisation, and what could not be read of them."""
 
     resets: tuple[Dated, ...] = ()
     completions: tuple[Dated, ...] = ()
-    warnings: tuple[str, ...] = ()
+    about_resets: tuple[str, ...] = ()
+    """A warning for each report and journal that was passed over."""
+    unread_packs: tuple[str, ...] = ()
+    """Why, for each pack that was passed over."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may be missing from a list that is made with this."""
+        return (*self.about_resets, *_about_unread(self.unread_packs))
 
 
 def time_at(client: TrainingClient) -> datetime:
@@ -42,24 +51,29 @@ def time_at(client: TrainingClient) -> datetime:
 def past_of(session: Session, client: TrainingClient) -> Past:
     """The records of this machine about the organisation of a client.
 
-    Resets include people whose outcome is unknown. Raises RecordsError for a report or a journal that cannot be read.
+    Resets include people whose outcome is unknown. A pack, report or journal that cannot be read is passed over, and
+    named in the warnings.
     """
     state = StateDirectory.existing(session.state_dir)
     if state is None:
         return Past()
     me = client.users.me()
     origin = Origin(client.base_url, me.organisation_id, me.user_id, reference_server=False)
+    reported, begun = last_resets(state, origin, pass_over=True), resets_begun(state, origin)
     # The journal knows when each person was sent; the report only when everything had ended.
-    resets = {**last_resets(state, origin), **resets_begun(state, origin)}
+    resets = {**reported, **begun}
     completions: list[Dated] = []
     unread: list[str] = []
     for folder in _packs(state):
         try:
-            completions += _completions(folder, origin)
+            completions += _completions(folder, origin, session.profile.unseal)
         except EvidenceError as error:
             unread.append(in_commands(error.message))
     return Past(
-        tuple((*key, when) for key, when in resets.items()), tuple(completions), tuple(_about_unread(unread))
+        tuple((*key, when) for key, when in resets.items()),
+        tuple(completions),
+        (*reported.warnings, *begun.warnings),
+        tuple(unread),
     )
 
 
@@ -76,8 +90,8 @@ def _packs(state: StateDirectory) -> tuple[Path, ...]:
     return packs_in(state.evidence) if (state.path / "evidence").is_dir() else ()
 
 
-def _completions(folder: Path, origin: Origin) -> Iterator[Dated]:
+def _completions(folder: Path, origin: Origin, unseal: Unseal | None) -> Iterator[Dated]:
     manifest = read_manifest(folder)
     if manifest.organisation_id == origin.organisation_id and manifest.pseudonymised is None:
-        for one in history([folder]):
+        for one in history([folder], unseal=unseal):
             yield one.course_id, one.user_id, one.completed_at

@@ -42,7 +42,7 @@ _SAID = (
     ("pass key=, or leave it out", "pass --key-file, or leave it out"),
     (
         "pass unseal=, the hook that opens what the seal hook closed",
-        "the command line cannot open it; use training_sdk.evidence with the hook that does",
+        "name the command that opens it in the profile (unseal_command)",
     ),
 )
 """Longer phrases first: a part of one must not be replaced before it."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from training_sdk.errors import OverlappingPlanError
+from training_sdk.errors import OverlappingPlanError, RecordsDamagedError
 from training_sdk.records import locks
 from training_sdk.records.disk import make_folder
 from training_sdk.records.folding import JournalState, Standing, fold
@@ -21,6 +21,7 @@ from training_sdk.resets.digests import short
 from training_sdk.resets.flights import Flights, until
 from training_sdk.resets.plan import Key, Origin, ResetPlan
 from training_sdk.resets.planning import some
+from training_sdk.resets.reportfile import LastResets
 
 SECONDS_TO_LOOK = 10.0
 
@@ -83,13 +84,24 @@ def looking(state: StateDirectory, here: Origin) -> AbstractContextManager[None]
     return locks.held(make_folder(state.path / "origins") / f"{name}.json", SECONDS_TO_LOOK)
 
 
-def others(state: StateDirectory, digest: str, here: Origin) -> Iterator[Other]:
-    """Every other plan whose application has begun there. Raises RecordsDamagedError, naming a journal."""
+def others(
+    state: StateDirectory, digest: str, here: Origin, *, unreadable: list[str] | None = None
+) -> Iterator[Other]:
+    """Every other plan whose application has begun there.
+
+    Raises RecordsDamagedError, naming a journal, unless ``unreadable`` takes what it says.
+    """
     for folder in sorted(state.plans.iterdir()):
         if folder.name == digest or not (folder / FILE).is_file():
             continue
-        events = read_journal(folder)
-        found = fold(events)
+        try:
+            events = read_journal(folder)
+            found = fold(events)
+        except RecordsDamagedError as error:
+            if unreadable is None:
+                raise
+            unreadable.append(error.message)
+            continue
         opened = found.opened
         if opened and (opened.base_url, opened.organisation_id) == (here.base_url, here.organisation_id):
             yield Other(folder, found, Flights.of(events, found))
@@ -124,10 +136,10 @@ def resets_elsewhere(
     return found
 
 
-def resets_begun(state: StateDirectory, here: Origin) -> Mapping[Key, datetime]:
-    """When this machine last reset, or may have reset, each person there, by the journals of all plans."""
-    found: dict[Key, datetime] = {}
-    for other in others(state, "", here):
+def resets_begun(state: StateDirectory, here: Origin) -> LastResets:
+    """When this machine last reset, or may have reset, each person there, by the journals that can be read."""
+    found = LastResets("a journal")
+    for other in others(state, "", here, unreadable=found.unreadable):
         for key, standing in other.state.users.items():
             latest = other.flights.latest(key)
             if standing in (Standing.RESET, Standing.UNKNOWN) and latest is not None:

@@ -102,17 +102,18 @@ def find_folder(state: StateDirectory, digest: str, file: str) -> Path | None:
 
 
 class LastResets(dict[Key, datetime]):
-    """When whom was last reset, and which reports could not be read for it."""
+    """When whom was last reset, and which files of one kind could not be read for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "a report") -> None:
         super().__init__()
+        self.kind = kind
         self.unreadable: list[str] = []
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """One line for every report that was passed over."""
+        """One line for every file that was passed over."""
         return tuple(
-            f"a report on this machine cannot be read, so resets may be missing from what is said here: {why}"
+            f"{self.kind} on this machine cannot be read, so resets may be missing from what is said here: {why}"
             for why in self.unreadable
         )
 

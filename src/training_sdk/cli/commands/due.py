@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,7 @@ from training_sdk.cli.naming import a_moment, course_ids
 from training_sdk.cli.past import Past, past_of, time_at
 from training_sdk.cli.session import Session, with_session
 from training_sdk.client import TrainingClient
-from training_sdk.errors import InvalidArgumentError
-from training_sdk.evidence import history, packs_in
+from training_sdk.errors import EvidenceError, InvalidArgumentError
 from training_sdk.models.progress import ProgressRow
 from training_sdk.recertification import (
     Anniversary,
@@ -36,7 +35,7 @@ from training_sdk.recertification import (
 from training_sdk.recertification.civil import day as civil_day
 from training_sdk.recertification.civil import day_of, refuse_future, zone_called
 from training_sdk.recertification.people import Held
-from training_sdk.records.state import StateDirectory
+from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.wording import number
 
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.DOTALL)
@@ -90,11 +89,7 @@ def due(
     With --save it ends with 9 if nobody is due: then there is no file. It ends with 11 if people have lapsed and no
     plan was saved. A list for a day after today is for looking only: --save is refused.
     """
-    if card is not None and save is None:
-        raise InvalidArgumentError("--card shows a plan: say with --save where the plan goes")
-    refuse_key_alone(key, save)
-    refuse_existing(save, "a plan")
-    refuse_existing(card, "an effect card")
+    _check_files(save, card, key)
     entries = () if hold is None else read_hold(hold)
     client = session.client()
     where = zone_called(zone)
@@ -107,7 +102,7 @@ def due(
     past = past_of(session, client)
     found = who_is_due(
         _rows(client, ids),
-        _rule(session, **given),
+        _rule(past, **given),
         on=day,
         zone=where,
         warn=warn,
@@ -123,6 +118,27 @@ def due(
         made = signed(client.resets.plan_due(found), key)
         made.save(save)
         write_card(card, made, client=client)
+    _tell(session, found, past, today, made, save)
+    if made is not None:
+        return ExitCode.DONE
+    if found.lapsed:
+        return ExitCode.LAPSED
+    return ExitCode.DONE if save is None else ExitCode.NOBODY_DUE
+
+
+def _check_files(save: Path | None, card: Path | None, key: Path | None) -> None:
+    """Refuse files that go with no plan, and files that are there already."""
+    if card is not None and save is None:
+        raise InvalidArgumentError("--card shows a plan: say with --save where the plan goes")
+    refuse_key_alone(key, save)
+    refuse_existing(save, "a plan")
+    refuse_existing(card, "an effect card")
+
+
+def _tell(
+    session: Session, found: Due, past: Past, today: date, made: ResetPlan | None, save: Path | None
+) -> None:
+    """Show who is due and the plan that was made of it, and what a list cannot show."""
     plan = None if made is None else of_plan(made, str(save))
     session.out.document({"due": of_due(found, today), "plan": plan, "warnings": list(past.warnings)})
     session.out.say(found)
@@ -130,12 +146,8 @@ def due(
     if made is not None:
         session.out.say(made)
         session.out.note(f"The plan is in {save}. To carry it out: training-sdk apply {save} --reason …")
-        return ExitCode.DONE
-    if save is not None:
+    elif save is not None:
         session.out.note("Nobody is due, so there is nothing to plan, and nothing was saved.")
-    if found.lapsed:
-        return ExitCode.LAPSED
-    return ExitCode.DONE if save is None else ExitCode.NOBODY_DUE
 
 
 def _note(session: Session, found: Due, past: Past, today: date) -> None:
@@ -191,7 +203,7 @@ def _rows(client: TrainingClient, ids: Iterable[str]) -> Iterable[ProgressRow]:
 
 
 def _rule(
-    session: Session,
+    past: Past,
     *,
     years: int | None,
     months: int | None,
@@ -210,7 +222,7 @@ def _rule(
         *([_fixed(fixed_date)] if fixed_date is not None else []),
         *([BeforeExpiry(before_expiry)] if before_expiry is not None else []),
         *([Anniversary(_dates(anniversaries))] if anniversaries is not None else []),
-        *([Anniversary.of_first_completion(_past(session))] if first_completion else []),
+        *([_first_completions(past)] if first_completion else []),
     ]
     if len(chosen) != 1:
         raise InvalidArgumentError(
@@ -248,10 +260,10 @@ def _dates(path: Path) -> dict[str, date]:
     return dates
 
 
-def _past(session: Session) -> list[tuple[str, str, datetime]]:
-    """The earlier completions that the evidence of this machine proves."""
-    state = StateDirectory.existing(session.state_dir)
-    if state is None or not (state.path / "evidence").is_dir():
-        return []
-    found = history(packs_in(state.evidence))
-    return [(one.course_id, one.user_id, one.completed_at) for one in found if not one.pseudonymised]
+def _first_completions(past: Past) -> Anniversary:
+    """The rule by first completions. Raises EvidenceError for a pack that cannot be read: it may hold the first."""
+    if past.unread_packs:
+        raise EvidenceError(
+            f"the first completions are not known, because an evidence pack cannot be read: {past.unread_packs[0]}"
+        )
+    return Anniversary.of_first_completion(past.completions)

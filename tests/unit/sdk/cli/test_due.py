@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from attrs import evolve
 
 from mock_server import MockTraining
+from training_sdk import Safeguards, TrainingClient
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.resets import reportfile
@@ -241,3 +243,84 @@ def test_a_reset_counts_from_its_own_request_and_not_from_the_end_of_the_last_wa
     document = run(*DUE)[1]
     assert counts(document)["lapsed"] == len(report.plan.targets) - 1
     assert (counts(document)["already_reset"], counts(document)["unclear"]) == (0, 0)
+
+
+# --- records that cannot be read -------------------------------------------------------------------------------------
+
+
+def shifted(data: bytes) -> bytes:
+    """A seal that opens itself."""
+    return bytes(byte ^ 0x55 for byte in data)
+
+
+def a_sealed_pack(mock: MockTraining, url: str, tmp_path: Path) -> str:
+    """Reset somebody with a client that seals; the arguments that name the profile which opens the seal."""
+    state = tmp_path / "state"
+    guards = Safeguards(seal=shifted)
+    with TrainingClient(mock.token("admin"), base_url=url, state_dir=state, safeguards=guards) as client:
+        plan = client.resets.plan_everyone(COURSE, only="completed")
+        assert client.resets.apply(plan, confirm=plan.phrase, reason="renewal").is_complete
+    script = "import sys; sys.stdout.buffer.write(bytes(b ^ 0x55 for b in sys.stdin.buffer.read()))"
+    profiles = tmp_path / "profiles.toml"
+    profiles.write_text(f"[profiles.opens]\nunseal_command = {json.dumps([sys.executable, '-c', script])}\n")
+    profiles.chmod(0o600)
+    return str(profiles)
+
+
+def test_sealed_packs_are_opened_by_the_command_of_the_profile(
+    run: Run, mock: MockTraining, tmp_path: Path
+) -> None:
+    profiles = a_sealed_pack(mock, os.environ["SAFETYCULTURE_BASE_URL"], tmp_path)
+    opens = ("--profiles", profiles, "--profile", "opens")
+    shutil.rmtree(tmp_path / "state" / "plans")  # only the evidence knows who had completed
+    people = len({one["user_id"] for one in run("evidence", "history", *opens)[1]["completions"]})
+    assert people > 0
+
+    code, document, said = run(*DUE, *opens)
+    assert (code, document["warnings"]) == (ExitCode.LAPSED, [])
+    assert counts(document)["lapsed"] == people
+    assert "Warning" not in said
+    first = ("due", "--course", COURSE, "--first-completion", "--zone", "Europe/Zurich")
+    assert run(*first, *opens)[0] in (ExitCode.DONE, ExitCode.LAPSED)
+
+    code, document, said = run(*DUE)
+    assert (code, counts(document)["lapsed"]) == (ExitCode.DONE, 0)
+    assert "(unseal_command)" in said
+    assert "unseal=" not in said
+    code, document, _ = run(*first)
+    assert code == ExitCode.RECORDS
+    assert "(unseal_command)" in document["error"]["message"]
+
+
+def test_an_unseal_command_that_fails_is_a_warning_as_any_pack_that_cannot_be_read(
+    run: Run, mock: MockTraining, tmp_path: Path
+) -> None:
+    profiles = a_sealed_pack(mock, os.environ["SAFETYCULTURE_BASE_URL"], tmp_path)
+    script = [sys.executable, "-c", "raise SystemExit(3)"]
+    Path(profiles).write_text(f"[profiles.opens]\nunseal_command = {json.dumps(script)}\n")
+    code, document, _ = run(*DUE, "--profiles", profiles, "--profile", "opens")
+    assert code == ExitCode.LAPSED  # by the journal
+    assert "ended with 3" in document["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "others"),
+    [(["report.json"], True), (["journal.jsonl"], True), (["report.json", "journal.jsonl"], False)],
+)
+def test_a_report_or_journal_that_cannot_be_read_is_a_warning(
+    run: Run, mock: MockTraining, tmp_path: Path, damaged: list[str], *, others: bool
+) -> None:
+    people = reset_whoever_is_due(run)
+    mock.clock.advance(timedelta(days=1))
+    (folder,) = (tmp_path / "state" / "plans").iterdir()
+    for name in damaged:
+        (folder / name).write_bytes(b"{}\n{}\n")
+    shutil.rmtree(tmp_path / "state" / "evidence")
+    code, document, said = run(*DUE)
+    assert len(document["warnings"]) == len(damaged)
+    for name in damaged:
+        assert any(str(folder / name) in one for one in document["warnings"]), document["warnings"]
+        kind = name.partition(".")[0]
+        assert f"Warning: a {kind} on this machine cannot be read" in said
+    # What the other file knows still counts.
+    assert (code, counts(document)["lapsed"]) == ((ExitCode.LAPSED, people) if others else (0, 0))
