@@ -77,7 +77,7 @@ MEANINGS = {
     ExitCode.CONNECTION: "the server could not be reached, or did not answer something that only reads",
     ExitCode.NOBODY_DUE: "due --save: nobody is due, so there is no plan and no file",
     ExitCode.LAPSED: "due: people have lapsed (reset or expired, and not complete since), and no plan was saved; with "
-    "--save it means that nobody is due",
+    "--save it means that nobody is due. Beside a plan that was saved they are named on stderr, and it is 0",
     ExitCode.INTERRUPTED: "Ctrl-C, before anything was sent",
 }
 

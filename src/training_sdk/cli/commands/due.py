@@ -87,7 +87,8 @@ def due(
     """Say who has to renew a completion, and plan their reset with --save. Nobody is reset or written to.
 
     With --save it ends with 9 if nobody is due: then there is no file. It ends with 11 if people have lapsed and no
-    plan was saved. A list for a day after today is for looking only: --save is refused.
+    plan was saved; beside a plan that was saved they are named on stderr, and it ends with 0. A list for a day after
+    today is for looking only: --save is refused.
     """
     _check_files(save, card, key)
     entries = () if hold is None else read_hold(hold)
@@ -144,6 +145,10 @@ def _tell(
     session.out.say(found)
     _note(session, found, past, today)
     if made is not None:
+        if found.lapsed:
+            session.out.note(
+                "The exit code is 0 all the same, for a plan was saved; without --save it is 11."
+            )
         session.out.say(made)
         session.out.note(f"The plan is in {save}. To carry it out: training-sdk apply {save} --reason …")
     elif save is not None:
