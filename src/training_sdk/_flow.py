@@ -6,9 +6,11 @@ It never waits, sends or looks at a clock itself, so it runs under any driver an
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Callable, Generator
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from attrs import Factory, evolve, field, frozen
@@ -19,6 +21,9 @@ Family: TypeAlias = Literal["catalogue", "general"]
 """Requests that share one of the vendor's limits (P): courses and what is laid out like them, and all the rest."""
 
 READING_METHODS = ("GET", "HEAD")
+LONGEST_AGE = 10
+OLDEST = 10**LONGEST_AGE
+"""For an ``Age`` of more digits: 300 years and more."""
 
 
 def new_request_id() -> str:
@@ -64,6 +69,14 @@ class Request:
         return self.target.partition("?")[0]
 
 
+def _seconds(text: str) -> int:
+    """The whole seconds that a header names, OLDEST at most, for Python reads no number of any length; else 0."""
+    if not (text.isascii() and text.isdigit()):
+        return 0
+    digits = text.lstrip("0")
+    return int(digits or "0") if len(digits) <= LONGEST_AGE else OLDEST
+
+
 @frozen
 class Response:
     """What came back, whole."""
@@ -85,9 +98,15 @@ class Response:
     def age(self) -> int:
         """For how many seconds a cache on the way has kept this answer, by its ``Age``; 0 if it says nothing."""
         said = ",".join(value for name, value in self.headers if name == "age").split(",")
-        return max(
-            (int(each) for each in map(str.strip, said) if each.isascii() and each.isdigit()), default=0
-        )
+        return max((_seconds(each) for each in map(str.strip, said)), default=0)
+
+    @property
+    def date(self) -> datetime | None:
+        """When the server answered, by its ``Date``; None if it says nothing that can be read."""
+        with contextlib.suppress(ValueError, OverflowError):
+            found = parsedate_to_datetime(self.header("date") or "")
+            return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        return None
 
     def header(self, name: str) -> str | None:
         """The first value of a header, or None."""

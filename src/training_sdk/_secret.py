@@ -55,13 +55,16 @@ def masked(text: str, secret: Secret) -> str:
 
 
 def masked_body(body: bytes, secret: Secret) -> bytes:
-    """A body without the secret, however JSON spells it there."""
+    """A body without the secret, however JSON spells it there; empty if it is nested too deep to look through."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return body.replace(str(secret.reveal()).encode(), MASK.encode()) if secret.reveal() else body
-    clean = _masked_value(document, secret)
-    return body if clean == document else json.dumps(clean).encode("ascii")
+    try:
+        clean = _masked_value(document, secret)
+        return body if clean == document else json.dumps(clean).encode("ascii")
+    except RecursionError:
+        return b""
 
 
 def _masked_value(value: Any, secret: Secret) -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Self, TypeVar
 
 import attrs
@@ -91,10 +89,7 @@ def check_clock(calls: Calls) -> Flow[None]:
 
 
 def _date(response: Response) -> datetime | None:
-    with suppress(ValueError):
-        found = parsedate_to_datetime(response.header("date") or "")
-        return found if found.tzinfo is not None else None
-    return None
+    return response.date
 
 
 def check_origin(plan: ResetPlan, here: Origin, proof: Proof | None = None) -> None:

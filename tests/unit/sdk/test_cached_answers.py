@@ -47,7 +47,8 @@ def _client(world: MockTraining, proxy: Proxy, folder: Path) -> TrainingClient:
     ("values", "age"),
     [
         ([], 0), (["0"], 0), (["1"], 1), (["0", "7"], 7), (["0, 90"], 90), (["soon"], 0), (["-3"], 0),
-        (["\u0663"], 0), ([" 12 "], 12),
+        (["\u0663"], 0), ([" 12 "], 12), (["0" * 5000 + "7"], 7), (["9" * 10], 9999999999),
+        (["9" * 11], 10**10), (["9" * 5000], 10**10), (["0, " + "1" * 4301], 10**10),
     ],
 )  # fmt: skip
 def test_how_old_an_answer_says_it_is(values: list[str], age: int) -> None:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from training_sdk import (
+    APIStatusError,
     ConfirmationError,
     TrainingError,
 )
@@ -155,6 +156,26 @@ def test_a_token_that_is_echoed_in_another_spelling_is_masked(ask: Asker, spell:
     token = "scapi_secret/0123456789/abcdef"
     with no_waiting(), pytest.raises(TrainingError) as caught:
         ask(handle, lambda client: client.with_options(token=token).users.me(), max_retry_seconds=0)
+    for error in chain(caught.value):
+        assert token not in f"{error} {error!r} {error.args}"
+
+
+NESTED = ["[" * 600 + "]" * 600, '{"a":' * 600 + "1" + "}" * 600, "[" * 5000, "9" * 5000]
+
+
+@pytest.mark.parametrize("nested", NESTED, ids=["lists", "objects", "deeper than JSON is read", "digits"])
+@pytest.mark.parametrize("status", [302, 400, 404, 429, 500])
+def test_an_answer_whose_token_cannot_be_masked_is_an_error_of_ours_that_shows_none(
+    ask: Asker, nested: str, status: int
+) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        echo = request.headers["authorization"].removeprefix("Bearer ").replace("/", "\\/")
+        return httpx.Response(status, text=f'{{"code": 16, "message": "no {echo}", "more": {nested}}}')
+
+    token = "scapi_secret/0123456789/abcdef"
+    with no_waiting(), pytest.raises(APIStatusError) as caught:
+        ask(handle, lambda client: client.with_options(token=token).users.me(), max_retry_seconds=0)
+    assert caught.value.status == status
     for error in chain(caught.value):
         assert token not in f"{error} {error!r} {error.args}"
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from training_sdk import _identity, _urls
@@ -50,16 +49,12 @@ def check_identity(me: Me, response: Response) -> Iterator[Check]:
 
 def check_clock(response: Response, now: datetime) -> Check:
     """This machine's clock against the server's, which names whole seconds."""
-    said = response.header("date")
-    try:
-        theirs = parsedate_to_datetime(said) if said else None
-    except ValueError:
-        theirs = None
+    theirs = response.date
     if theirs is None:
         return warning(
             AREA, "clock", "the server names no time, so this machine's clock cannot be held against it"
         )
-    apart = (now - (theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC))).total_seconds()
+    apart = (now - theirs).total_seconds()
     detail = f"{abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the server's"
     if abs(apart) >= FAR_OFF:
         return error(

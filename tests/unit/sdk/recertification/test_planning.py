@@ -123,7 +123,7 @@ def test_today_is_the_day_in_the_zone_of_the_list(client: TrainingClient, mock: 
         client.resets.plan_due(found_on(client, tomorrow, "Pacific/Pago_Pago"))
 
 
-@pytest.mark.parametrize("header", [None, "yesterday"])
+@pytest.mark.parametrize("header", [None, "yesterday", f"Mon, 01 Jan {'9' * 11} 00:00:00 GMT"])
 def test_where_the_service_names_no_time_the_clock_of_this_machine_counts(
     mock: MockTraining, header: str | None
 ) -> None:
