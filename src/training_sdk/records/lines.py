@@ -111,7 +111,7 @@ class Lines:
         with disk.writing(self.path):
             if os.fstat(file).st_size != self._length:
                 raise RecordsDamagedError(
-                    f"{self.path} has changed under its writer's hands. Nothing was added; open it again"
+                    f"{self.path} was modified by another process. Nothing was added; open it again"
                 )
             try:
                 disk.write_all(file, line)

@@ -142,7 +142,7 @@ def test_a_file_that_changes_under_the_writers_hands_is_left_alone(path: Path) -
         log.append({"number": 1})
         with path.open("ab") as file:
             file.write(b"x")
-        with pytest.raises(RecordsDamagedError, match="under its writer's hands"):
+        with pytest.raises(RecordsDamagedError, match="was modified by another process"):
             log.append({"number": 2})
     assert numbers(path) == [1]
 
