@@ -19,9 +19,9 @@ import tempfile
 from datetime import UTC, datetime
 _records = tempfile.TemporaryDirectory()
 os.environ["TRAINING_SDK_STATE_DIR"] = _records.name
-from training_sdk import _drivers
+from training_sdk import _local
 from training_sdk._flow import Moment
-_drivers._now = lambda: Moment(0.0, datetime(2026, 12, 1, 9, tzinfo=UTC))
+_local.now = lambda: Moment(0.0, datetime(2026, 12, 1, 9, tzinfo=UTC))
 """
 _SECONDS = 120
 _log = logging.getLogger(__name__)

@@ -37,7 +37,7 @@ from training_sdk._flow import (
     Whose,
     new_request_id,
 )
-from training_sdk._headers import is_own
+from training_sdk._headers import is_own, is_refused
 from training_sdk._pace import fingerprint
 from training_sdk._request_ids import request_id_of
 from training_sdk._secret import Secret, drawn, masked, masked_body
@@ -54,7 +54,6 @@ AsyncHttpClient: TypeAlias = httpx.AsyncClient
 Token: TypeAlias = str | Callable[[], str]
 AsyncToken: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
-_now, _pause = _local.now, _local.pause
 USER_AGENT = f"training-sdk/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 LONGEST_CONNECT = 10.0
 HOPELESS = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "Name or service not known")
@@ -111,9 +110,16 @@ def _sync_client(base_url: BaseUrl) -> httpx.Client:
     return _without_cookies(http)
 
 
+class _NoCookies(CookieJar):
+    """The jar of a client that keeps and sends no cookie, not even one among its default headers."""
+
+    def __init__(self) -> None:
+        super().__init__(DefaultCookiePolicy(allowed_domains=()))
+
+
 def _without_cookies(http: H) -> H:
     """The client, which from now on keeps and sends no cookie: a token says who asks, and nothing else may."""
-    http.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    http.cookies = _NoCookies()
     return http
 
 
@@ -155,7 +161,8 @@ def _build(http: Any, connection: Connection, request: Request, token: Secret) -
         request.method, url, headers=sent, content=request.body, timeout=limits
     )
     built.url = url  # without the params that a client from outside may add: what was checked is what is sent
-    for name in {*filter(is_own, built.headers)} - {name for name, _ in sent}:
+    is_removed = is_refused if isinstance(http.cookies.jar, _NoCookies) else is_own
+    for name in {*filter(is_removed, built.headers)} - {name for name, _ in sent}:
         built.headers.pop(name, None)
     if not any(name == "authorization" for name, _ in request.headers):
         built.headers["authorization"] = f"Bearer {token.reveal()}"
@@ -297,14 +304,14 @@ class SyncDriver:
         if isinstance(effect, Request):
             return self._send(effect)
         if isinstance(effect, Now):
-            return _now()
+            return _local.now()
         if isinstance(effect, Act):
             return effect.action()
         if isinstance(effect, Draw):
             return self._token()
         if isinstance(effect, Whose):
             return fingerprint(self._token().reveal())
-        return time.sleep(_pause(effect))
+        return time.sleep(_local.pause(effect))
 
     def _send(self, request: Request) -> Response:
         if request.on_new_connection and self._wire.is_own:
@@ -397,7 +404,7 @@ class AsyncDriver:
         if isinstance(effect, Request):
             return await self._send(effect)
         if isinstance(effect, Now):
-            return _now()
+            return _local.now()
         if isinstance(effect, Act):
             return effect.action()
         if isinstance(effect, Draw):
@@ -406,7 +413,7 @@ class AsyncDriver:
             return fingerprint((await self._token()).reveal())
         import anyio
 
-        return await anyio.sleep(_pause(effect))
+        return await anyio.sleep(_local.pause(effect))
 
     async def _send(self, request: Request) -> Response:
         if request.on_new_connection and self._wire.is_own:

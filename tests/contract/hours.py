@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 from attrs import define, field
 
-from training_sdk import _drivers
+from training_sdk import _local
 from training_sdk._flow import Moment
 
 
@@ -45,7 +45,7 @@ def quick_hours(monkeypatch: pytest.MonkeyPatch) -> Hours:
         hours.wait(timedelta(seconds=seconds))
         await anyio.lowlevel.checkpoint()
 
-    monkeypatch.setattr(_drivers, "_now", hours.now)
+    monkeypatch.setattr(_local, "now", hours.now)
     monkeypatch.setattr("time.sleep", pause)
     monkeypatch.setattr("anyio.sleep", async_pause)
     return hours

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mock_server import MockTraining
-from training_sdk import _drivers
+from training_sdk import _drivers, _local
 from training_sdk._flow import Moment
 from training_sdk._urls import BaseUrl, is_loopback
 
@@ -35,7 +35,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         return settings(base_url) if local else {"transport": mock.transport()}
 
     monkeypatch.setattr(_drivers, "_settings", on_this_machine)
-    monkeypatch.setattr(_drivers, "_now", lambda: Moment(time.monotonic(), STANDSTILL))
+    monkeypatch.setattr(_local, "now", lambda: Moment(time.monotonic(), STANDSTILL))
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
     monkeypatch.delenv("SAFETYCULTURE_BASE_URL", raising=False)
     monkeypatch.chdir(tmp_path)

@@ -28,6 +28,7 @@ from training_sdk import (
     TrainingClient,
     TrainingError,
     _drivers,
+    _local,
 )
 from training_sdk._flow import Act, Moment, Request
 from training_sdk.records.state import StateDirectory
@@ -102,7 +103,7 @@ class Time:
         return 0.0
 
 
-_real_now = _drivers._now
+_real_now = _local.now
 
 
 def watch_effects(points: Points, jump: dict[str, Any] | None, time: Time) -> None:
@@ -174,7 +175,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     plan = ResetPlan.load(job["plan"])
     points, time = Points(job.get("die"), STOPS[job.get("by", "kill")]), Time(job.get("ahead", 0.0))
     sending.CHUNK = recording.CHUNK = job["chunk"]  # type: ignore[attr-defined]  # what this module has imported
-    _drivers._now, _drivers._pause = time.now, time.pause
+    _local.now, _local.pause = time.now, time.pause
     watch_effects(points, job.get("jump"), time)
     if job.get("watch_calls"):
         watch_calls(points)

@@ -273,6 +273,38 @@ def test_another_token_takes_no_cookies_along_and_leaves_none() -> None:
         bert.users.me()
 
 
+@pytest.mark.parametrize("name", ["cookie", "Cookie", "COOKIE2"])
+@pytest.mark.parametrize("backend", ["sync", "asyncio"])
+def test_another_token_takes_no_cookies_from_default_headers_along(backend: str, name: str) -> None:
+    sent: list[tuple[str, str | None, str | None]] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        who = request.headers["authorization"].removeprefix("Bearer ")
+        sent.append((who, request.headers.get(name), request.headers.get("x-gateway")))
+        return httpx.Response(200, json={"user_id": who, "organisation_id": "role_1"})
+
+    headers = {name: "session=A", "x-gateway": "1"}
+    transport = httpx.MockTransport(handle)
+    if backend == "sync":
+        with httpx.Client(transport=transport, headers=headers) as http:
+            anna = TrainingClient("anna", http_client=http, **SETTINGS)
+            bert = anna.with_options(token="bert")
+            for client in (anna, bert, bert.with_options(timeout=3), anna):
+                client.users.me()
+    else:
+
+        async def asking() -> None:
+            async with httpx.AsyncClient(transport=transport, headers=headers) as http:
+                anna = AsyncTrainingClient("anna", http_client=http, **SETTINGS)
+                bert = anna.with_options(token="bert")
+                for client in (anna, bert, bert.with_options(timeout=3), anna):
+                    await client.users.me()
+
+        anyio.run(asking)
+    own, other = ("anna", "session=A", "1"), ("bert", None, "1")
+    assert sent == [own, other, other, own]
+
+
 @pytest.mark.parametrize("backend", ["sync", "asyncio"])
 def test_a_client_of_the_sdk_keeps_no_cookies(backend: str) -> None:
     heads: list[bytes] = []

@@ -26,7 +26,7 @@ from training_sdk import (
     Safeguards,
     StalePlanError,
     TrainingClient,
-    _drivers,
+    _local,
 )
 from training_sdk._flow import Moment
 from training_sdk.records.state import StateDirectory
@@ -65,7 +65,7 @@ def machine(folder: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> Mach
     monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(state))
     found = Machine(MockTraining.load(source / "world.json"))
     found.mock.clock.advance(timedelta(minutes=30))
-    monkeypatch.setattr(_drivers, "_now", lambda: Moment(time.monotonic(), found.now))
+    monkeypatch.setattr(_local, "now", lambda: Moment(time.monotonic(), found.now))
     return found
 
 
