@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from training_sdk.errors import EvidenceError, InvalidArgumentError
 from training_sdk.evidence.files import mark_of
 from training_sdk.evidence.pack import BEGUN, MANIFEST, RAW, Log, manifest_bytes, parse_manifest
 from training_sdk.records import approvals, disk, plancopy
+from training_sdk.records.state import is_digest
 
 PURGING = ".purging-"
 EVENT = "evidence purged"
@@ -94,7 +96,9 @@ def purge(
         before = now - older_than
     except OverflowError:
         raise InvalidArgumentError(f"older_than reaches back beyond all dates: {older_than!r}") from None
-    return tuple(_decide(found, before, log, is_closed, dry_run, only) for found in list(_packs(Path(root))))
+    packs = list(_packs(Path(root)))
+    left = Counter(found.plan_digest for found in packs)
+    return tuple(_decide(found, before, log, is_closed, None if dry_run else left, only) for found in packs)
 
 
 def _decide(
@@ -102,24 +106,29 @@ def _decide(
     before: datetime,
     log: Log,
     is_closed: Callable[[str], bool],
-    dry_run: bool,
+    left: Counter[str] | None,
     only: Collection[tuple[str, str]] | None,
 ) -> Purged:
+    """Delete a pack if it may go; ``left`` are the packs of each plan that are still there, None in a dry run."""
+
     def say(purged: bool, why: str) -> Purged:
         return Purged(found.folder, found.plan_digest, found.read_at, purged, why, found.manifest_sha256)
 
     if found.is_whole and found.at >= before:
         return say(False, "its time has not come")
+    if found.plan_digest and not is_digest(found.plan_digest):
+        return say(False, "what it names as its plan is no digest")
     if found.plan_digest and is_closed(found.plan_digest) is not True:
         return say(False, "its plan is not closed")
     if only is not None and say(True, "").identity not in only:
         return say(False, "it is not among those that were confirmed")
-    if not dry_run:
-        _delete(found, log)
+    if left is not None:
+        left[found.plan_digest] -= 1
+        _delete(found, log, is_last=not left[found.plan_digest])
     return say(True, "a purge of it was interrupted" if found.half_purged else "its time has passed")
 
 
-def _delete(found: _Found, log: Log) -> None:
+def _delete(found: _Found, log: Log, *, is_last: bool) -> None:
     """The line in the log first, then out of sight, then away; the manifest last, for another line to be told from.
 
     A folder that is named as being purged without a line in the log was renamed by hand.
@@ -138,7 +147,8 @@ def _delete(found: _Found, log: Log) -> None:
         with disk.writing(folder):
             found.folder.rename(folder)
             disk.sync_folder(folder.parent)
-    _forget_plan(folder, found.plan_digest)
+    if is_last:
+        _forget_plan(folder.parent, found.plan_digest)
     with disk.writing(folder):
         for path in _files_of(folder):
             path.unlink()
@@ -150,13 +160,10 @@ def _delete(found: _Found, log: Log) -> None:
         disk.sync_folder(folder.parent)
 
 
-def _forget_plan(folder: Path, digest: str) -> None:
+def _forget_plan(root: Path, digest: str) -> None:
     """Remove a plan's copy and approvals with its last pack, before that is deleted: a killed purge goes on from it."""
-    root = folder.parent
     plan = root.parent / "plans" / digest
-    if not digest or root.name != "evidence" or not plan.is_dir():
-        return
-    if not any(other.folder != folder and other.plan_digest == digest for other in _packs(root)):
+    if digest and root.name == "evidence" and plan.is_dir():
         plancopy.forget(plan)
         approvals.forget(plan)
 

@@ -17,7 +17,7 @@ from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed
 from training_sdk.records.folding import JournalState
 from training_sdk.records.journal import CLOSED, FILE, Journal, is_closed, read_journal
-from training_sdk.records.state import StateDirectory
+from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.records.tokens import refuse_typed
 from training_sdk.resets import pending, reportfile
 from training_sdk.resets.digests import short
@@ -58,37 +58,47 @@ def close_plan(
         "ticket": _checks.optional_text(ticket, "ticket", longest=200),
     }
     at = datetime.now(UTC) if now is None else _checks.moment(now, "now").astimezone(UTC)
-    folder, packs = state.path / "plans" / digest, _packs(state, digest)
-    if read_journal(folder):
-        return _close_begun(state, folder, packs, said, at)
+    packs = _packs(state, digest)
+    if not read_journal(state.path / "plans" / digest):
+        _refuse_without_journal(state, digest, packs)
+    with Journal.open(state.plan_folder(digest)) as journal:  # so that no other process begins meanwhile
+        if journal.events:
+            return _close_begun(state, journal, digest, packs, said, at)
+        _refuse_without_journal(state, digest, packs)
+        _log(state, digest, at, **said, packs=packs)
+    return ClosedPlan(digest, {}, packs)
+
+
+def _refuse_without_journal(state: StateDirectory, digest: str, packs: tuple[str, ...]) -> None:
     if not packs or is_closed(state, digest):
         raise InvalidArgumentError(
             f"plan #{short(digest)} was never applied on this machine and has no open evidence here. There is nothing "
             "to close"
         )
-    _log(state, digest, at, **said, packs=packs)
-    return ClosedPlan(digest, {}, packs)
 
 
 def _close_begun(
-    state: StateDirectory, folder: Path, packs: tuple[str, ...], said: Mapping[str, Any], at: datetime
+    state: StateDirectory,
+    journal: Journal,
+    digest: str,
+    packs: tuple[str, ...],
+    said: Mapping[str, Any],
+    at: datetime,
 ) -> ClosedPlan:
-    with Journal.open(folder) as journal:
-        found = journal.state()
-        if found.closed is not None:
-            raise AlreadyAppliedError(
-                f"plan #{short(folder.name)} came to its end on {found.closed.at:%Y-%m-%d %H:%M} UTC. There is nothing "
-                "to close"
-            )
-        _refuse_open(journal, folder, found, at)
-        if found.has_sent and pending.is_pending(state, folder.name):
-            raise InvalidArgumentError(
-                "this is the plan of a format proof that has begun. Go on with it instead: client.resets.prove_format"
-            )
-        standings = dict(Counter(standing.value for standing in found.users.values()))
-        _log(state, folder.name, at, **said, packs=packs, outcomes=standings)
-        journal.note(Closed(at, standings, said["reason"]))
-    return ClosedPlan(folder.name, standings, packs)
+    found = journal.state()
+    if found.closed is not None:
+        raise AlreadyAppliedError(
+            f"plan #{short(digest)} came to its end on {found.closed.at:%Y-%m-%d %H:%M} UTC. There is nothing to close"
+        )
+    _refuse_open(journal, state.path / "plans" / digest, found, at)
+    if found.has_sent and pending.is_pending(state, digest):
+        raise InvalidArgumentError(
+            "this is the plan of a format proof that has begun. Go on with it instead: client.resets.prove_format"
+        )
+    standings = dict(Counter(standing.value for standing in found.users.values()))
+    _log(state, digest, at, **said, packs=packs, outcomes=standings)
+    journal.note(Closed(at, standings, said["reason"]))
+    return ClosedPlan(digest, standings, packs)
 
 
 def _refuse_open(journal: Journal, folder: Path, found: JournalState, at: datetime) -> None:
@@ -133,7 +143,7 @@ def find_digest(state: StateDirectory, beginning: str) -> str:
     if folder is not None:
         return folder.name
     found = {plan_of_pack(one) for one in _pack_folders(state) if _begins(one, beginning[:16])}
-    digests = sorted(one for one in found if one.startswith(beginning))
+    digests = sorted(one for one in found if one.startswith(beginning) and is_digest(one))
     if len(digests) == 1:
         return digests[0]
     what = f"{len(digests)} plans begin with #{beginning}; write more of the digest"

@@ -7,47 +7,35 @@ told from what was changed by hand: it is reported as unfinished, and is no faul
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 
-from attrs import define, field, frozen
+from attrs import define, field
 
-from training_sdk._visible import visible
 from training_sdk.errors import TrainingError
 from training_sdk.evidence.pack import MANIFEST
 from training_sdk.evidence.purging import EVENT as PURGED
 from training_sdk.records import approvals
-from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
-from training_sdk.records.folding import JournalState, Standing, fold
+from training_sdk.records.events import Event, EvidenceKept, Opened, Resumed
+from training_sdk.records.folding import JournalState, fold
 from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED
 from training_sdk.records.state import StateDirectory, is_digest
-from training_sdk.resets import planfile, reportfile
+from training_sdk.resets import planfile
+from training_sdk.resets.recordends import (
+    BEGUN_EVENT,
+    ENDED_EVENT,
+    RESUMED_EVENT,
+    STOPPED_EVENT,
+    how_it_ended,
+)
+from training_sdk.resets.recordfinding import RecordFinding as RecordFinding
+from training_sdk.resets.recordfinding import fault, name_of, note
 from training_sdk.resets.recordreading import Entry, PackFolder, Reading, at, pack_of
-from training_sdk.resets.report import Outcome
 
-BEGUN_EVENT, RESUMED_EVENT, KEPT_EVENT = "reset begun", "reset resumed", "evidence kept"
-ENDED_EVENT, STOPPED_EVENT = "reset ended", "reset stopped"
-CLOSED_EVENT = "plan closed"
+KEPT_EVENT = "evidence kept"
 OF_A_RESET = frozenset((BEGUN_EVENT, RESUMED_EVENT, KEPT_EVENT, ENDED_EVENT, STOPPED_EVENT))
 READINGS, PAUSE = 3, 0.2
 """While another process writes, two readings may differ; a fault is one that a second reading shows as well."""
-
-
-@frozen
-class RecordFinding:
-    """A contradiction between two records or, where ``is_note``, work that was not finished.
-
-    ``plan`` is the digest of the plan and ``pack`` the name of the evidence pack that it is about, where it is one.
-    """
-
-    message: str
-    is_note: bool = False
-    plan: str | None = None
-    pack: str | None = None
-
-    def __str__(self) -> str:
-        return visible(self.message)
 
 
 def check_records(state: StateDirectory) -> tuple[RecordFinding, ...]:
@@ -88,7 +76,7 @@ class _Comparison:
 
     def _plan(self, digest: str) -> Iterator[RecordFinding]:
         if digest in self.reading.damaged:
-            yield _fault(self.reading.damaged[digest], digest)
+            yield fault(self.reading.damaged[digest], digest)
             return
         events = self.reading.journals.get(digest, ())
         logged = [
@@ -96,14 +84,14 @@ class _Comparison:
         ]
         if logged and not events:
             what = "its journal is empty" if digest in self.reading.journals else "its folder is missing"
-            yield _fault(f"the audit log says that plan {_name(digest)} was begun, and {what}", digest)
+            yield fault(f"the audit log says that plan {name_of(digest)} was begun, and {what}", digest)
             return
         yield from self._events_in_log(digest, events)
         yield from self._log_in_events(digest, events, logged)
         state = fold(events)
         yield from self._plan_copy(digest, state)
         yield from self._approvals(digest, events, state)
-        yield from self._end(digest, state)
+        yield from how_it_ended(self.reading, digest, state)
 
     def _events_in_log(self, digest: str, events: tuple[Event, ...]) -> Iterator[RecordFinding]:
         """Every step that the log is told of is in it, unless a new start shows that the process was stopped there."""
@@ -117,14 +105,14 @@ class _Comparison:
                 continue
             pack = event.pack if isinstance(event, EvidenceKept) else None
             if following is None:
-                yield _note(
-                    f"plan {_name(digest)} was interrupted before {what!r} was added to the audit log",
+                yield note(
+                    f"plan {name_of(digest)} was interrupted before {what!r} was added to the audit log",
                     digest,
                     pack,
                 )
             elif not isinstance(following, Opened | Resumed):
-                yield _fault(
-                    f"the journal of plan {_name(digest)} has {what!r}, and the audit log lacks it",
+                yield fault(
+                    f"the journal of plan {name_of(digest)} has {what!r}, and the audit log lacks it",
                     digest,
                     pack,
                 )
@@ -138,135 +126,49 @@ class _Comparison:
             if what in (BEGUN_EVENT, RESUMED_EVENT, KEPT_EVENT) and not any(
                 _expected(event, [entry]) == (what, True) for event in events
             ):
-                yield _fault(
-                    f"the audit log has {what!r} of plan {_name(digest)} at {entry.get('at')}, and the journal lacks "
+                yield fault(
+                    f"the audit log has {what!r} of plan {name_of(digest)} at {entry.get('at')}, and the journal lacks "
                     "it",
                     digest,
                     pack.get("name") if what == KEPT_EVENT else None,
                 )
 
     def _plan_copy(self, digest: str, state: JournalState) -> Iterator[RecordFinding]:
-        """The copy of the plan is there until a pack of it is purged, and what is in clear is of this plan."""
+        """The copy of the plan is there until its last pack is purged, and what is in clear is of this plan."""
         folder = self.reading.state.path / "plans" / digest
         names = {name for name in (PLAN, SEALED, OUTLINE) if (folder / name).exists()}
-        if state.opened is not None and not names & {PLAN, SEALED} and not self._is_purged(state):
-            yield _fault(f"plan {_name(digest)} was begun, and its copy {PLAN} is missing", digest)
+        if state.opened is not None and not names & {PLAN, SEALED} and not self._is_purged(digest, state):
+            yield fault(f"plan {name_of(digest)} was begun, and its copy {PLAN} is missing", digest)
             return
         if state.opened is not None and names == {SEALED}:
-            yield _fault(f"plan {_name(digest)} is sealed, and its {OUTLINE} is missing", digest)
+            yield fault(f"plan {name_of(digest)} is sealed, and its {OUTLINE} is missing", digest)
         try:
             if names & {PLAN, OUTLINE} and planfile.load_plan(folder).digest != digest:
-                yield _fault(f"the copy of plan {_name(digest)} is that of another plan", digest)
+                yield fault(f"the copy of plan {name_of(digest)} is that of another plan", digest)
         except TrainingError as error:
-            yield _fault(error.message, digest)
+            yield fault(error.message, digest)
 
     def _approvals(
         self, digest: str, events: tuple[Event, ...], state: JournalState
     ) -> Iterator[RecordFinding]:
-        """The approvals that the journal names are stored beside it until a pack is purged."""
+        """The approvals that the journal names are stored beside it until the last pack is purged."""
         named = [event.approval for event in events if isinstance(event, Opened | Resumed) and event.approval]
         kept = approvals.names_in(self.reading.state.path / "plans" / digest)
         missing = [one for one in named if (one.user_id, one.at.isoformat()) not in kept]
-        if missing and not self._is_purged(state):
-            yield _fault(
-                f"plan {_name(digest)} was applied with an approval of {missing[0].user_id}, and it is missing",
+        if missing and not self._is_purged(digest, state):
+            yield fault(
+                f"plan {name_of(digest)} was applied with an approval of {missing[0].user_id}, and it is missing",
                 digest,
             )
 
-    def _is_purged(self, state: JournalState) -> bool:
-        """Whether a pack of a plan was purged: the last one takes the copy of the plan with it."""
-        gone = {pack_of(entry).get("name") for entry in self.reading.after if entry.get("event") == PURGED}
-        return bool(gone & {kept.pack for kept in state.packs})
-
-    def _end(self, digest: str, state: JournalState) -> Iterator[RecordFinding]:
-        """How it ended, by journal, log and report."""
-        ends = [
-            entry
-            for entry in self.reading.after
-            if entry.get("plan_digest") == digest and entry.get("event") in (ENDED_EVENT, STOPPED_EVENT)
-        ]
-        report = self.reading.reports.get(digest)
-        yield from self._outcomes(digest, state, ends)
-        if state.closed is not None:
-            yield from self._closed(digest, state.closed, ends)
-        elif state.opened is None:
-            yield _note(f"plan {_name(digest)} was opened and not begun; nothing was sent", digest)
-        else:
-            yield _note(_unfinished(digest, state), digest)
-        if ends and report is None:
-            yield _fault(
-                f"the audit log has a report of plan {_name(digest)}, and the report is missing", digest
-            )
-        elif report is not None:
-            yield from self._report(digest, state, ends, report)
-
-    def _outcomes(self, digest: str, state: JournalState, ends: Sequence[Entry]) -> Iterator[RecordFinding]:
-        """Nobody may be counted as reset in the log whom the journal does not know as reset."""
-        reset = sum(standing is Standing.RESET for standing in state.users.values())
-        for entry in ends:
-            counted = (entry.get("outcomes") or {}).get(Outcome.RESET.value, 0)
-            if isinstance(counted, int) and counted > reset:
-                yield _fault(
-                    f"the audit log counts {counted} resets by plan {_name(digest)}, and its journal has {reset}: "
-                    "the end of the journal is missing",
-                    digest,
-                )
-
-    def _closed(self, digest: str, closed: Closed, ends: Sequence[Entry]) -> Iterator[RecordFinding]:
-        by_hand = [entry for entry in self.reading.after if entry.get("event") == CLOSED_EVENT]
-        same = any(
-            entry["event"] == (ENDED_EVENT if closed.reason is None else CLOSED_EVENT)
-            and entry.get("plan_digest") == digest
-            and entry.get("reason") == (closed.reason or entry.get("reason"))
-            and at(entry) == closed.at
-            and entry.get("outcomes") == dict(closed.counts)
-            for entry in (*ends, *by_hand)
-        )
-        if not same:
-            yield _fault(
-                f"the journal of plan {_name(digest)} is closed, and the audit log has no end with the same outcomes",
-                digest,
-            )
-
-    def _report(
-        self, digest: str, state: JournalState, ends: Sequence[Entry], report: bytes
-    ) -> Iterator[RecordFinding]:
-        """The report is the one whose digest is in the log, unless the process was stopped between the two."""
-        sha256 = hashlib.sha256(report).hexdigest()
-        if ends and ends[-1].get("report_sha256") == sha256:
-            return
-        logged = [entry for entry in self.reading.after if entry.get("plan_digest") == digest]
-        since = logged[logged.index(ends[-1]) + 1 :] if ends else logged
-        goes_on = any(entry.get("event") in (BEGUN_EVENT, RESUMED_EVENT) for entry in since)
-        if state.closed is None and goes_on:
-            yield from self._unlogged_report(digest, state)
-        else:
-            yield _fault(
-                f"the report of plan {_name(digest)} is not the one whose SHA-256 is in the audit log: it was changed",
-                digest,
-            )
-
-    def _unlogged_report(self, digest: str, state: JournalState) -> Iterator[RecordFinding]:
-        try:
-            saved = reportfile.read(self.reading.state.path / "plans" / digest)
-        except TrainingError as error:
-            yield _fault(error.message, digest)
-            return
-        wrong = [
-            user
-            for user in saved.users
-            if user.outcome is Outcome.RESET and state.standing(*user.key) is not Standing.RESET
-        ]
-        if wrong or saved.plan_digest != digest:
-            yield _fault(
-                f"the report of plan {_name(digest)} names people as reset whom its journal does not know as reset",
-                digest,
-            )
-        else:
-            yield _note(
-                f"the report of plan {_name(digest)} is not in the audit log: it was interrupted there",
-                digest,
-            )
+    def _is_purged(self, digest: str, state: JournalState) -> bool:
+        """Whether the last pack of a plan was purged, which takes the copy of the plan and its approvals with it."""
+        purges = [entry for entry in self.reading.after if entry.get("event") == PURGED]
+        gone = {str(pack_of(entry).get("name")) for entry in purges}
+        packs = {kept.pack for kept in state.packs}
+        packs |= {name for name in self.reading.packs if name.startswith(f"{digest[:16]}-")}
+        packs |= {str(pack_of(entry).get("name")) for entry in purges if entry.get("plan_digest") == digest}
+        return bool(packs) and packs <= gone
 
     # --- packs --------------------------------------------------------------------------------------------------------
 
@@ -281,7 +183,7 @@ class _Comparison:
                 purged[name] = entry
             known = self._kept.setdefault(name, sha256) if sha256 else None
             if known is not None and known != sha256:
-                yield _fault(
+                yield fault(
                     f"two manifests of pack {name} are named by journal and audit log: one was changed",
                     None,
                     name,
@@ -293,20 +195,20 @@ class _Comparison:
         sha256 = self._kept.get(name)
         if pack is None:
             if purged is None and name in self._of_journals:
-                yield _fault(f"pack {name} is missing, and the audit log has no purge of it", None, name)
+                yield fault(f"pack {name} is missing, and the audit log has no purge of it", None, name)
             return
         if pack.problem is not None:
-            yield _fault(pack.problem, pack=name)
+            yield fault(pack.problem, pack=name)
             return
         if purged is not None:
-            yield _note(
+            yield note(
                 f"pack {name} is there, and the audit log says that it was purged on {str(purged.get('at'))[:10]}: "
                 "the purge was interrupted, or the pack was restored. The next purge deletes it",
                 pack=name,
             )
             return
         if pack.is_being_purged:
-            yield _fault(
+            yield fault(
                 f"pack {name} is named as if it were being purged, and the audit log has no purge of it. Name its "
                 f"folder {name} again",
                 pack=name,
@@ -315,13 +217,13 @@ class _Comparison:
             what = (
                 "was never finished" if pack.manifest is None else "is in no journal and not in the audit log"
             )
-            yield _note(
+            yield note(
                 f"pack {name} {what}: its writing was interrupted, or it comes from elsewhere", pack=name
             )
         elif pack.sha256 is None:
-            yield _fault(f"pack {name} was whole, and its {MANIFEST} is missing", pack=name)
+            yield fault(f"pack {name} was whole, and its {MANIFEST} is missing", pack=name)
         elif pack.sha256 != sha256:
-            yield _fault(f"the {MANIFEST} of pack {name} is not the one that was written", pack=name)
+            yield fault(f"the {MANIFEST} of pack {name} is not the one that was written", pack=name)
         else:
             yield from self._belongs(name, pack)
 
@@ -331,7 +233,7 @@ class _Comparison:
             return
         plan = self._of_journals.get(name)
         if plan is not None and plan != manifest.plan_digest:
-            yield _fault(f"pack {name} belongs to another plan than the journal that names it", plan, name)
+            yield fault(f"pack {name} belongs to another plan than the journal that names it", plan, name)
 
     @property
     def _of_journals(self) -> dict[str, str]:
@@ -360,27 +262,5 @@ def _expected(event: Event, logged: Sequence[Entry]) -> tuple[str | None, bool]:
     return None, False
 
 
-def _unfinished(digest: str, state: JournalState) -> str:
-    if not state.has_sent:
-        return f"plan {_name(digest)} was begun and is not at its end; nothing was sent"
-    counts = dict.fromkeys(Standing, 0)
-    for standing in state.users.values():
-        counts[standing] += 1
-    said = ", ".join(f"{number} {standing.value}" for standing, number in counts.items() if number)
-    return f"plan {_name(digest)} is not at its end ({said}). Resume it"
-
-
 def _is_of_a_reset(entry: Entry) -> bool:
     return entry.get("event") in OF_A_RESET and is_digest(entry.get("plan_digest"))
-
-
-def _name(digest: str) -> str:
-    return f"#{digest[:12]}"
-
-
-def _fault(message: str, plan: str | None = None, pack: str | None = None) -> RecordFinding:
-    return RecordFinding(message, plan=plan, pack=pack)
-
-
-def _note(message: str, plan: str | None = None, pack: str | None = None) -> RecordFinding:
-    return RecordFinding(message, is_note=True, plan=plan, pack=pack)

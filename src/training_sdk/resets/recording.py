@@ -25,7 +25,8 @@ from training_sdk.records import approvals, plancopy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.folding import JournalState
-from training_sdk.records.journal import Journal, state_of_plan
+from training_sdk.records.journal import CLOSED, Journal, state_of_plan
+from training_sdk.records.lines import Lines, parse
 from training_sdk.records.plancopy import OUTLINE, SEALED
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
@@ -146,6 +147,8 @@ class Recorder(Keeper):
         found = self.journal.state()
         self._packs = [str(state.evidence / kept.pack) for kept in found.packs]
         refuse_second_time(found, plan, resuming=self.resuming)
+        if found.opened is None:
+            refuse_closed_by_hand(state, plan)
         if not isinstance(plan, PlanOutline):
             self._keep_copy(plan, folder)
         return found
@@ -348,6 +351,20 @@ def approved_before(events: Sequence[Event], organisation_id: str, folder: Path)
 
 def _named(pack: Pack) -> dict[str, str]:
     return {"name": pack.folder.name, "manifest_sha256": pack.manifest_sha256}
+
+
+def refuse_closed_by_hand(state: StateDirectory, plan: ResetPlan) -> None:
+    """Raise AlreadyAppliedError if a plan without a journal was closed, which the audit log alone says.
+
+    Other lines are not looked at: that they are as they were written is for ``audit verify``.
+    """
+    named = (line for _, line in Lines(state.audit).raw() if plan.digest.encode("ascii") in line)
+    entries = (entry for line in named if (entry := parse(line)) is not None)
+    if any(entry.get("event") == CLOSED and entry.get("plan_digest") == plan.digest for entry in entries):
+        raise AlreadyAppliedError(
+            f"this plan (#{plan.short_digest}) was closed by hand, and cannot be applied or resumed any more. Nothing "
+            "was sent. Plan again"
+        )
 
 
 def refuse_second_time(state: JournalState, plan: ResetPlan, *, resuming: bool) -> None:

@@ -130,6 +130,49 @@ def test_an_unfinished_pack_goes_whether_its_plan_has_a_journal_or_not(tmp_path:
     assert AuditLog(state.audit).verify() == ()
 
 
+def unfinished_pack(here: Bench, digest: str) -> None:
+    folder = state_of(here).evidence / f"{digest[:16]}-20260301T080000.000000Z"
+    folder.mkdir()
+    (folder / BEGUN).write_text(json.dumps({"begun_at": START.isoformat(), "plan_digest": digest}))
+
+
+def test_a_plan_without_a_journal_that_was_closed_cannot_be_applied(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0, 1)
+    unfinished_pack(here, plan.digest)
+    close_plan(state_of(here), plan.digest, reason="killed while it was read")
+    assert check_records(state_of(here))[0].pack
+    with pytest.raises(AlreadyAppliedError, match=r"closed by hand.*Nothing was sent"):
+        here.apply(plan)
+    assert here.organisation.resets == []
+    assert purged(here) == [True]
+    with pytest.raises(AlreadyAppliedError, match="closed by hand"):
+        here.apply(plan)
+    assert check_records(state_of(here)) == ()
+    with pytest.raises(InvalidArgumentError, match="nothing to close"):
+        close_plan(state_of(here), plan.digest, reason="again")
+
+
+def test_a_plan_that_another_process_is_about_to_begin_is_not_closed(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0, 1)
+    unfinished_pack(here, plan.digest)
+    with (
+        Journal.open(state_of(here).plan_folder(plan.digest)),
+        pytest.raises(RecordsLockedError),
+    ):
+        close_plan(state_of(here), plan.digest, reason="killed while it was read")
+    assert AuditLog(here.state / "audit.jsonl").entries() == ()
+    here.apply(plan)
+
+
+def test_a_pack_that_names_no_digest_finds_no_plan(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    unfinished_pack(here, "..odd")
+    with pytest.raises(InvalidArgumentError, match="no evidence"):
+        find_digest(state_of(here), "..odd")
+
+
 def test_what_is_not_there_or_under_way_is_not_closed(tmp_path: Path) -> None:
     here = bench(tmp_path)
     state = state_of(here)

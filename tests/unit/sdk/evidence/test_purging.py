@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from attrs import define, field
 
 from training_sdk import EvidenceError, InvalidArgumentError
 from training_sdk.evidence import Purged, packs_in, purge
+from training_sdk.evidence.pack import BEGUN
 from training_sdk.records.audit import AuditLog
 from unit.sdk.evidence.past import everything, keep, past, targets
 from unit.sdk.fakes import START, Puppet
@@ -216,6 +218,56 @@ def test_the_audit_log_itself_takes_the_line(tmp_path: Path) -> None:
     assert log.verify() == ()
     (entry,) = log.entries()
     assert (entry["event"], log.manifests()) == ("evidence purged", {"old": pack.manifest_sha256})
+
+
+@pytest.mark.parametrize("name", [".", "..", "x", "AB" * 32])
+def test_a_pack_that_names_no_digest_as_its_plan_stays_and_nothing_else_is_touched(
+    tmp_path: Path, name: str
+) -> None:
+    root = tmp_path / "evidence"
+    old(root, "odd", name)
+    (tmp_path / "plans" / name).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "plans" / "approval.json").write_text("{}")
+    (tmp_path / "approval.json").write_text("{}")
+    before = everything(tmp_path)
+    asked: list[str] = []
+
+    def is_closed(digest: str) -> bool:
+        asked.append(digest)
+        return True
+
+    done = run(root, Log(root), is_closed=is_closed)
+    assert (done["odd"].purged, done["odd"].why) == (False, "what it names as its plan is no digest")
+    assert (everything(tmp_path), asked) == (before, [])
+
+
+def test_purging_looks_at_each_pack_once_however_many_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice the packs, each with a plan of its own, are twice the work."""
+
+    def opened(packs: int) -> int:
+        root, calls, real = tmp_path / str(packs) / "evidence", 0, Path.read_bytes
+        for number in range(packs):
+            digest = f"{number:016x}" * 4
+            folder = root / f"{digest[:16]}-x"
+            folder.mkdir(parents=True)
+            (root.parent / "plans" / digest).mkdir(parents=True)
+            (folder / BEGUN).write_text(json.dumps({"begun_at": START.isoformat(), "plan_digest": digest}))
+
+        def read(path: Path) -> bytes:
+            nonlocal calls
+            calls += 1
+            return real(path)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "read_bytes", read)
+            assert all(one.purged for one in run(root, Log(root)).values())
+        assert list(root.iterdir()) == []
+        return calls
+
+    few, many = opened(10), opened(100)
+    assert 0 < many <= 10 * few
 
 
 @pytest.mark.parametrize("older_than", [timedelta(0), timedelta(days=-1)])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,15 +15,18 @@ import httpx
 import pytest
 
 from mock_server import MockTraining
-from training_sdk import OutcomeUnknownError, ResetPlan, Safeguards, TrainingClient
+from training_sdk import OutcomeUnknownError, Progress, ResetPlan, Safeguards, TrainingClient
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.program import run as command
-from training_sdk.evidence import pseudonymise, purge
+from training_sdk.evidence import packs_in, pseudonymise, purge
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.chain import head_of, seal
-from training_sdk.records.journal import is_closed
+from training_sdk.records.events import Answered
+from training_sdk.records.events import Event as Noted
+from training_sdk.records.journal import Journal, is_closed
 from training_sdk.records.lines import Lines, encode
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets.closing import close_plan
 from training_sdk.resets.recordcheck import RecordFinding, check_records
 from unit.sdk.evidence.past import seal as closing
 from unit.sdk.records.first_form import KEY, KINDS, unpacked
@@ -70,7 +74,7 @@ def pack_folder(folder: Path) -> Path:
     return one
 
 
-def purged(folder: Path) -> None:
+def purged(folder: Path, only: Collection[tuple[str, str]] | None = None) -> None:
     state = StateDirectory.open(folder)
     done = purge(
         state.evidence,
@@ -78,8 +82,9 @@ def purged(folder: Path) -> None:
         LATER,
         log=AuditLog(state.audit),
         is_closed=partial(is_closed, state),
+        only=only,
     )
-    assert all(one.purged for one in done)
+    assert only is not None or all(one.purged for one in done)
 
 
 # --- nothing is wrong -------------------------------------------------------------------------------------------------
@@ -227,6 +232,88 @@ def test_what_was_changed_by_hand_is_found_and_both_commands_say_so(
     assert command(["evidence", "verify"]) == ExitCode.RECORDS
 
 
+def ended(folder: Path, event: str, **changed: object) -> None:
+    """Add another end to the log, which says what the last one says but for this."""
+    log = AuditLog(folder / "audit.jsonl")
+    kept = {
+        name: value
+        for name, value in log.entries()[-1].items()
+        if name not in ("n", "prev", "hash", "at", "event")
+    }
+    log.append(event, **{**kept, **changed})
+
+
+def rewritten_report(folder: Path) -> str:
+    """A report in which somebody who was reset was not; its SHA-256."""
+    path = plan_folder(folder) / "report.json"
+    path.write_bytes(path.read_bytes().replace(b'"reset"', b'"skipped"', 1))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_an_end_with_other_outcomes_after_the_end_is_found(tmp_path: Path) -> None:
+    folder = applied(tmp_path / "state")
+    ended(folder, "reset stopped", report_sha256=rewritten_report(folder), outcomes={"skipped": 4})
+    assert any("after it" in one for one in faults(folder))
+
+
+def test_a_report_with_other_outcomes_than_the_end_of_the_journal_is_found(tmp_path: Path) -> None:
+    folder = applied(tmp_path / "state")
+    ended(folder, "reset stopped", report_sha256=rewritten_report(folder))
+    (fault,) = faults(folder)
+    assert "other outcomes than the end of its journal" in fault
+
+
+def test_an_interrupt_between_two_ends_of_one_plan_leaves_the_same_outcomes_and_no_fault(
+    tmp_path: Path,
+) -> None:
+    folder = applied(tmp_path / "state")
+    ended(folder, "reset stopped")
+    assert found(folder) == ()
+
+
+@pytest.mark.parametrize("name", ["plan.json", "approval.json"])
+def test_a_purge_of_one_of_several_packs_excuses_no_missing_copy(name: str, tmp_path: Path) -> None:
+    folder = twice_begun(tmp_path / "state")
+    first, second = sorted(packs_in(folder / "evidence"))
+    for going in (first, second):
+        assert (plan_folder(folder) / name).exists()
+        purged(
+            folder, only=[(going.name, hashlib.sha256((going / "manifest.json").read_bytes()).hexdigest())]
+        )
+        assert found(folder) == ()
+        if going == first:
+            shutil.copytree(folder, tmp_path / "tampered")
+            (plan_folder(tmp_path / "tampered") / name).unlink()
+            assert len(faults(tmp_path / "tampered")) == 1
+    assert not (plan_folder(folder) / name).exists()
+
+
+def twice_begun(folder: Path) -> Path:
+    """A state directory with a plan that was applied at the second attempt, and so has two packs."""
+    mock = MockTraining.generate(users=4, courses=1)
+    with httpx.Client(transport=mock.transport()) as http:
+        client = TrainingClient(
+            mock.token("admin"),
+            http_client=http,
+            base_url="https://mock.test",
+            state_dir=folder,
+            pace=False,
+            safeguards=Safeguards(four_eyes="procedural"),
+        )
+        plan = client.resets.plan_everyone([*mock.world.main.courses])
+        approver = client.with_options(token=mock.token("manager"))
+        approval = approver.resets.approve(plan, confirm=plan.phrase)
+
+        def stop(progress: Progress) -> None:
+            if progress.what == "evidence":
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            client.resets.apply(plan, confirm=plan.phrase, approval=approval, on_progress=stop)
+        client.resets.apply(plan, confirm=plan.phrase, approval=approval)
+    return folder
+
+
 def test_a_purge_of_another_pack_excuses_nobody(tmp_path: Path) -> None:
     folder = unpacked("closed", tmp_path)
     AuditLog(folder / "audit.jsonl").append("evidence purged", pack={"name": "another"})
@@ -324,3 +411,58 @@ def test_an_answer_that_was_lost_is_unfinished_and_then_resumed(tmp_path: Path) 
         assert "Resume it" in notes(tmp_path / "s")[0]
         client.resets.resume(plan, confirm=plan.phrase)
     assert found(tmp_path / "s") == ()
+
+
+def test_a_reset_stopped_between_answer_and_journal_is_unfinished_and_then_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, mock, real = tmp_path / "s", MockTraining.generate(users=4, courses=1), Journal.note
+
+    def note(journal: Journal, event: Noted) -> None:
+        if isinstance(event, Answered):
+            raise KeyboardInterrupt
+        real(journal, event)
+
+    with httpx.Client(transport=mock.transport()) as http:
+        client = TrainingClient(
+            mock.token("admin"), http_client=http, base_url="https://mock.test", state_dir=folder, pace=False
+        )
+        plan: ResetPlan = client.resets.plan_everyone([*mock.world.main.courses])
+        with monkeypatch.context() as patched:
+            patched.setattr(Journal, "note", note)
+            with pytest.raises(KeyboardInterrupt):
+                client.resets.apply(plan, confirm=plan.phrase, reason="test")
+        counted = AuditLog(folder / "audit.jsonl").entries()[-1]["outcomes"]
+        assert counted["reset"] > counted["unknown"] == 0
+        assert faults(folder) == []
+        assert any("unknown: it was stopped" in one for one in notes(folder))
+        shutil.copytree(folder, tmp_path / "forged")
+        ended(tmp_path / "forged", "reset stopped", outcomes={"reset": counted["reset"] + 1})
+        assert len(faults(tmp_path / "forged")) == 1
+        client.resets.resume(plan, confirm=plan.phrase)
+    assert found(folder) == ()
+
+
+def test_a_plan_closed_by_hand_whose_unfinished_pack_was_purged_agrees(tmp_path: Path) -> None:
+    folder, mock = tmp_path / "s", MockTraining.generate(users=4, courses=1)
+    with httpx.Client(transport=mock.transport()) as http:
+        client = TrainingClient(
+            mock.token("admin"), http_client=http, base_url="https://mock.test", state_dir=folder, pace=False
+        )
+        plan: ResetPlan = client.resets.plan_everyone([*mock.world.main.courses])
+        http.event_hooks = {"response": [partial(stop_when_begun, folder)]}
+        with pytest.raises(KeyboardInterrupt):
+            client.resets.apply(plan, confirm=plan.phrase, reason="test")
+    assert (pack_folder(folder) / "begun.json").exists()
+    assert not (pack_folder(folder) / "manifest.json").exists()
+    state = StateDirectory.open(folder)
+    close_plan(state, plan.digest, reason="killed")
+    assert faults(folder) == []
+    purged(folder)
+    assert not (plan_folder(folder) / "plan.json").exists()
+    assert found(folder) == ()
+
+
+def stop_when_begun(folder: Path, _: httpx.Response) -> None:
+    if list(folder.glob("evidence/*/begun.json")):
+        raise KeyboardInterrupt
