@@ -67,7 +67,9 @@ def options_of(
 ) -> Options:
     """What these arguments and the environment amount to. Raises InvalidArgumentError."""
     address = allowed_address(
-        _base_url(base_url), allow_insecure_http=_checks.yes_or_no(allow_insecure_http, "allow_insecure_http")
+        _base_url(base_url),
+        allow_insecure_http=_checks.yes_or_no(allow_insecure_http, "allow_insecure_http"),
+        name="base_url" if base_url is not None else BASE_URL_VARIABLE,
     )
     return Options(
         Connection(
@@ -101,9 +103,12 @@ def _base_url(base_url: str | None) -> str:
     return named or _urls.LIVE
 
 
-def allowed_address(text: str, *, allow_insecure_http: bool) -> BaseUrl:
-    """Check a base URL. Raises InvalidArgumentError, also if the environment allows another service only."""
-    address = _urls.parse_base_url(text, allow_insecure_http=allow_insecure_http)
+def allowed_address(text: str, *, allow_insecure_http: bool, name: str = "base_url") -> BaseUrl:
+    """Check a base URL. Raises InvalidArgumentError, also if the environment allows another service only.
+
+    ``name`` is what holds the URL, for errors.
+    """
+    address = _urls.parse_base_url(text, allow_insecure_http=allow_insecure_http, name=name)
     only = os.environ.get(ONLY_BASE_URL_VARIABLE)
     if only is None:
         return address
@@ -111,7 +116,7 @@ def allowed_address(text: str, *, allow_insecure_http: bool) -> BaseUrl:
         raise InvalidArgumentError(
             f"{ONLY_BASE_URL_VARIABLE} is set but empty; unset it, or give it the one address that is allowed"
         )
-    allowed = _urls.parse_base_url(only, allow_insecure_http=True)
+    allowed = _urls.parse_base_url(only, allow_insecure_http=True, name=ONLY_BASE_URL_VARIABLE)
     if _urls.service_of(address) != _urls.service_of(allowed):
         raise InvalidArgumentError(
             f"base_url {str(address)!r} is not allowed: {ONLY_BASE_URL_VARIABLE} allows {str(allowed)!r} only, as a "

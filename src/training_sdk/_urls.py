@@ -67,31 +67,31 @@ class BaseUrl:
         return parts if own_host and plain and not _has_dot_segment(parts.path) else None
 
 
-def parse_base_url(text: str, *, allow_insecure_http: bool) -> BaseUrl:
-    """Check a base URL. Raises InvalidArgumentError with the remedy."""
-    parts = _split(text)
+def parse_base_url(text: str, *, allow_insecure_http: bool, name: str = "base_url") -> BaseUrl:
+    """Check a base URL. Raises InvalidArgumentError with the remedy, and with the ``name`` of what holds the URL."""
+    parts = _split(text, name)
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise InvalidArgumentError(
-            f"base_url {without_secrets(text)!r} is not an http(s) address; write it like {LIVE!r}"
+            f"{name} {without_secrets(text)!r} is not an http(s) address; write it like {LIVE!r}"
         )
     if parts.username is not None or parts.query or parts.fragment or _CONTROL.search(text) or "\\" in text:
         raise InvalidArgumentError(
-            "base_url takes scheme, host, port and path only: no user, query or fragment"
+            f"{name} takes scheme, host, port and path only: no user, query or fragment"
         )
     prefix = parts.path.rstrip("/")
     if _has_dot_segment(prefix) or "//" in prefix or "%" in prefix:
         raise InvalidArgumentError(
-            f"the path of base_url {without_secrets(text)!r} must be plain: no '.', '..', '//' or '%'"
+            f"the path of {name} {without_secrets(text)!r} must be plain: no '.', '..', '//' or '%'"
         )
     if parts.scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
         raise InvalidArgumentError(
-            f"base_url {without_secrets(text)!r} would send the token unencrypted; use https, or say "
+            f"{name} {without_secrets(text)!r} would send the token unencrypted; use https, or say "
             "allow_insecure_http=True"
         )
     return BaseUrl(f"{parts.scheme}://{parts.netloc.lower()}", quote(prefix, safe="/~-._"))
 
 
-def _split(text: str) -> SplitResult:
+def _split(text: str, name: str) -> SplitResult:
     try:
         parts = urlsplit(text)
         port_is_fit = parts.port != 0  # reading the port raises if it is not a number up to 65535
@@ -99,7 +99,7 @@ def _split(text: str) -> SplitResult:
         port_is_fit = False
     if not port_is_fit:
         raise InvalidArgumentError(
-            f"base_url {without_secrets(text)!r} is not an address; write it like {LIVE!r}"
+            f"{name} {without_secrets(text)!r} is not an address; write it like {LIVE!r}"
         )
     return parts
 

@@ -36,6 +36,9 @@ HARD_STOPS = ("COURSE_PROTECTED", "TOO_MANY_USERS")
 CACHED_ANSWER = "CACHED_ANSWER"
 """A cache has answered in place of the service."""
 
+NO_QUIET_MOMENT = "NO_QUIET_MOMENT"
+"""Something had to be waited for between the last reading and the request, each time."""
+
 NO_TOKEN = "NO_TOKEN"  # noqa: S105 - a reason
 """No source of a token gave one."""
 
@@ -69,9 +72,11 @@ MEANINGS = {
     ExitCode.NOT_CONFIRMED: "the phrase was not typed, or is not that of the plan; nothing was sent",
     ExitCode.NOTHING_SENT: "refused, and nothing was sent: the plan is stale, expired, of another server or applied "
     "already, an approval is missing, a course is protected, the format is not proved, a clock is off, a "
-    "cache has answered instead of the service, or the client is read-only",
-    ExitCode.INCOMPLETE: "a reset was sent, and not every target is known to have been reset; or verifying it did not "
-    "end with everyone verified; or the proof of the format failed",
+    "cache has answered instead of the service, the service made the client wait between the last reading and the "
+    "request, everyone has changed since the plan was read, or the client is read-only",
+    ExitCode.INCOMPLETE: "a reset was sent, and not every target is known to have been reset; or report: a plan has "
+    "not come to its end, and something was sent or may have been; or verifying did not end with everyone verified; or "
+    "the proof of the format failed",
     ExitCode.RECORDS: "evidence, journal or audit log cannot be kept, or do not verify",
     ExitCode.DENIED: "no token, one that is not accepted, or one that may not do this",
     ExitCode.CONNECTION: "the server could not be reached, or did not answer something that only reads",
@@ -101,7 +106,7 @@ def code_for(error: TrainingError) -> ExitCode:
         return ExitCode.INCOMPLETE
     if error.reason == NO_TOKEN:
         return ExitCode.DENIED
-    if error.reason in (*HARD_STOPS, CACHED_ANSWER):
+    if error.reason in (*HARD_STOPS, CACHED_ANSWER, NO_QUIET_MOMENT):
         return ExitCode.NOTHING_SENT
     for classes, code in _BY_CLASS:
         if isinstance(error, classes):
@@ -109,9 +114,20 @@ def code_for(error: TrainingError) -> ExitCode:
     return ExitCode.FAILED
 
 
-def code_for_stop(report: ResetReport | None) -> ExitCode:
-    """What a command ends with that Ctrl-C ended, with this account of a reset if one was under way."""
-    reset = report is not None and may_have_reset(report)
+def code_for_report(report: ResetReport) -> ExitCode:
+    """What a command ends with that has applied or resumed a plan."""
+    if report.is_complete:
+        return ExitCode.DONE
+    was_sent = report.sent_ids or report.requests or may_have_reset(report)
+    return ExitCode.INCOMPLETE if was_sent else ExitCode.NOTHING_SENT
+
+
+def code_for_stop(stop: BaseException, report: ResetReport | None) -> ExitCode:
+    """What a command ends with that Ctrl-C ended, with this account of a reset if one was under way.
+
+    A reset whose account cannot be read is told of by notes alone.
+    """
+    reset = hasattr(stop, "__notes__") if report is None else may_have_reset(report)
     return ExitCode.INCOMPLETE if reset else ExitCode.INTERRUPTED
 
 

@@ -15,7 +15,7 @@ from attrs import frozen
 from training_sdk._version import __version__
 from training_sdk.cli.codes import ExitCode, code_for, code_for_stop
 from training_sdk.cli.output import Output, prepare_streams, silence, write
-from training_sdk.cli.remedies import in_commands
+from training_sdk.cli.remedies import in_commands, notes_of
 from training_sdk.cli.session import Named
 from training_sdk.errors import TrainingError
 
@@ -132,7 +132,7 @@ def _told(error: TrainingError, out: Output, plan: Path | None) -> int:
     code = code_for(error)
     known = _accounted(error.report, out)
     _tell(out, type(error).__name__, in_commands(error.message, plan), code, error=error, **known)
-    _note(error, out, plan)
+    _note(error, out, plan, error.report)
     return code
 
 
@@ -140,11 +140,11 @@ def _stopped(stop: BaseException, out: Output, plan: Path | None) -> int:
     """The same of Ctrl-C, which Click turns into an error of its own."""
     asked = stop.__cause__ if isinstance(stop.__cause__, KeyboardInterrupt) else stop
     report: ResetReport | None = getattr(asked, "report", None)
-    code = code_for_stop(report)
+    code = code_for_stop(asked, report)
     has_sent = report is not None or hasattr(asked, "__notes__")
     message = "interrupted" if has_sent else "interrupted; nothing was sent"
     _tell(out, "KeyboardInterrupt", message, code, **_accounted(report, out))
-    _note(asked, out, plan)
+    _note(asked, out, plan, report)
     return code
 
 
@@ -157,9 +157,9 @@ def _accounted(report: ResetReport | None, out: Output) -> dict[str, Any]:
     return {"report": of_report(report)}
 
 
-def _note(error: BaseException, out: Output, plan: Path | None) -> None:
-    for note in getattr(error, "__notes__", ()):
-        out.note(in_commands(note, plan))
+def _note(error: BaseException, out: Output, plan: Path | None, report: ResetReport | None) -> None:
+    for note in notes_of(error, plan, "" if report is None else str(report)):
+        out.note(note)
 
 
 def _tell(

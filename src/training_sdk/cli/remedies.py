@@ -5,9 +5,20 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from training_sdk.resets.stopping import STOPPED
+
 _PLAN = "PLAN.json"
 
+_ADVICE = STOPPED.partition("{")[0]
+"""How the SDK's own advice after a stop begins."""
+
 _SAID = (
+    ("The attribute report says what became of everyone", "What became of everyone is shown above"),
+    (
+        "This was a proof: prove it again with the same plan to go on. It is not sent again",
+        "This was a proof. To go on, run training-sdk prove again with the same course and person. Nothing is sent "
+        "again",
+    ),
     ("client.resets.resume(plan, confirm=…)", "{resume}"),
     ("client.resets.resume", "{resume}"),
     (
@@ -55,6 +66,19 @@ def in_commands(message: str, plan: Path | None = None) -> str:
             known = {"resume": resume_command(plan), "plan": shlex.quote(str(plan or _PLAN))}
             message = message.replace(python, command.format(**known))
     return message
+
+
+def notes_of(error: BaseException, plan: Path | None, shown: str) -> list[str]:
+    """The notes of an error in the words of the command line, each once, without those that are in the text ``shown``.
+
+    The SDK's advice after a stop is left out where another note names the command to go on with.
+    """
+    notes = {note: in_commands(note, plan) for note in getattr(error, "__notes__", ()) if note not in shown}
+    advice = [said for note, said in notes.items() if note.startswith(_ADVICE)]
+    others = [said for note, said in notes.items() if not note.startswith(_ADVICE)]
+    if any("training-sdk resume" in said or "training-sdk prove" in said for said in others):
+        return others
+    return [*others, *advice[-1:]]
 
 
 def resume_command(plan: Path | None) -> str:

@@ -96,7 +96,7 @@ class Session:
 
 
 _OPTIONS = (
-    click.option("--profile", metavar="NAME", help="The profile to use; none for no profile."),
+    click.option("--profile", metavar="NAME", help='The profile to use; "none" works without a profile.'),
     click.option("--profiles", metavar="FILE", help="The file of profiles."),
     click.option("--base-url", metavar="URL", help="The server, where no profile names it."),
     click.option(
@@ -107,25 +107,44 @@ _OPTIONS = (
 )
 
 
+_COMMON = ("profile", "profiles", "base_url", "state_dir", "max_retry", "as_json")
+
+
+def _common(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
+    """The options that all commands have, out of those given to this one, or to its group before its name.
+
+    Raises InvalidArgumentError if they contradict each other.
+    """
+    before = {} if context.parent is None else context.parent.params
+    found: dict[str, Any] = {}
+    for name in _COMMON:
+        own, earlier = given.pop(name), before.get(name)
+        is_given, was_given = (value is not None and value is not False for value in (own, earlier))
+        if is_given and was_given and own != earlier:
+            raise InvalidArgumentError(
+                f"--{name.replace('_', '-')} is {str(earlier)!r} before {context.info_name!r}, and {str(own)!r} after "
+                "it. Nothing was done. Leave one out"
+            )
+        found[name] = own if is_given or not was_given else earlier
+    return found
+
+
 def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., ExitCode]:
     """Give a command the options that all have, and a session made from them."""
 
     @wraps(function)
-    def called(
-        *,
-        profile: str | None,
-        profiles: str | None,
-        base_url: str | None,
-        state_dir: Path | None,
-        as_json: bool,
-        max_retry: float | None,
-        **given: Any,
-    ) -> ExitCode:
-        named = click.get_current_context().find_object(Named)
+    def called(**given: Any) -> ExitCode:
+        context = click.get_current_context()
+        common = _common(context, given)
+        named = context.find_object(Named)
         if named is not None and isinstance(given.get("plan"), Path):
             named.plan = None if is_pipe(given["plan"]) else given["plan"]
         with Session(
-            Output(as_json), find_profile(profile, profiles), base_url, state_dir, max_retry
+            Output(common["as_json"]),
+            find_profile(common["profile"], common["profiles"]),
+            common["base_url"],
+            common["state_dir"],
+            common["max_retry"],
         ) as session:
             code = function(session, **given)
         return ExitCode.DONE if code is None else code

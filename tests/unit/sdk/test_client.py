@@ -119,6 +119,21 @@ def test_a_base_url_that_is_set_but_empty_is_no_reason_to_go_live(
         kind("t")
 
 
+@each_client
+@pytest.mark.parametrize("variable", ["SAFETYCULTURE_BASE_URL", "SAFETYCULTURE_ONLY_BASE_URL"])
+@pytest.mark.parametrize(
+    "value", ["elsewhere", "https://a.test:port", "https://a.test/?x", "https://a.test/%2e"]
+)
+def test_an_address_in_the_environment_that_cannot_be_used_names_its_variable(
+    kind: Any, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidArgumentError) as caught:
+        kind("t")
+    assert f"{variable} " in caught.value.message
+    assert "base_url" not in caught.value.message
+
+
 def test_a_callable_token_is_asked_for_every_request(ask: Asker) -> None:
     tokens = iter(["first", "second"])
     sent: list[str] = []

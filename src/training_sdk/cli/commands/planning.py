@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.documents import of_plan, plain
@@ -102,9 +103,9 @@ def plan(session: Session, **given: Any) -> ExitCode | None:
 
     Somebody has to be named, or --everyone said: naming nobody never means everyone.
     """
-    if (command := click.get_current_context().invoked_subcommand) is not None:
-        if any(given.values()):
-            raise InvalidArgumentError(f"options come after the command: training-sdk plan {command} …")
+    context = click.get_current_context()
+    if context.invoked_subcommand is not None:
+        _refuse_options_of_plan(context, context.invoked_subcommand, given)
         return None
     if given.pop("people_template"):
         session.out.document({"template": People.csv_template()})
@@ -119,6 +120,20 @@ def plan(session: Session, **given: Any) -> ExitCode | None:
     return None
 
 
+def _refuse_options_of_plan(context: click.Context, command: str, given: Collection[str]) -> None:
+    """Refuse what a plan is made of before the name of another command, which would not use it."""
+    typed_here = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name in given and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    ]
+    if typed_here:
+        raise InvalidArgumentError(
+            f"training-sdk plan {command} does not take {', '.join(typed_here)}. Nothing was done. Write the options "
+            f"of {command} after its name: training-sdk plan {command} --help"
+        )
+
+
 @plan.command()
 @click.argument("named", metavar="PLAN.json|DIGEST")
 @options(WHY)
@@ -126,7 +141,8 @@ def plan(session: Session, **given: Any) -> ExitCode | None:
 def close(session: Session, named: str, reason: str, ticket: str | None) -> None:
     """Close a plan whose reset never happened or cannot go on, so that its evidence can be purged. Needs no server.
 
-    It cannot be applied or resumed any more. A plan that may have reset somebody is refused: resume it first.
+    It cannot be applied or resumed any more. A plan that may have reset somebody is refused: resume it first. DIGEST
+    is the tail of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest.
     """
     state = session.state()
     beginning = None if Path(named).exists() else typed(named)

@@ -43,7 +43,9 @@ def report(
 ) -> ExitCode:
     """Show what became of a plan that was applied from this machine. Needs no server.
 
-    Where applying it did not come to its end, say what is known, and what to do.
+    Where applying it did not come to its end, say what is known, and what to do; it then ends with 5 if something was
+    sent or may have been. DIGEST is the tail of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest. --list
+    ends with 0, also if there are plans that did not come to their end.
     """
     if everything is (plan is not None):
         raise InvalidArgumentError("name a plan, by its file or digest, or say --list")
@@ -70,7 +72,8 @@ def report(
         )
     if card is not None:
         session.out.note(f"The effect card is in {card}.")
-    return ExitCode.DONE if unfinished is None else ExitCode.INCOMPLETE
+    may_have_sent = unfinished is not None and (unfinished.requests or unfinished.under_way)
+    return ExitCode.INCOMPLETE if may_have_sent else ExitCode.DONE
 
 
 def find_report(session: Session, named: str) -> ResetReport:

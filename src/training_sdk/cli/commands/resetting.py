@@ -13,7 +13,7 @@ from typing import Any
 import click
 from attrs import define
 
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.codes import ExitCode, code_for_report
 from training_sdk.cli.commands.planning import FILE, WHY, options
 from training_sdk.cli.commands.reporting import digest_typed
 from training_sdk.cli.confirming import confirmed
@@ -110,7 +110,8 @@ def apply(session: Session, plan: Path, confirm: str | None, **given: Any) -> Ex
 def resume(session: Session, plan: Path, confirm: str | None, **given: Any) -> ExitCode:
     """Go on with a plan whose application stopped half-way, on the machine where it began.
 
-    Whatever may have arrived is read back first; nobody is ever reset twice.
+    Whatever may have arrived is read back first; nobody is ever reset twice. DIGEST is the tail of the phrase, such as
+    a1b2-c3d4-e5f6-0718, or the whole digest.
     """
 
     def carry_out(loaded: ResetPlan, phrase: str, extras: dict[str, Any]) -> ResetReport:
@@ -168,7 +169,7 @@ def _reset(
     out.say(report)
     if not report.is_complete:
         out.note("Not everyone in the plan is known to have been reset; see above.")
-    return ExitCode.DONE if report.is_complete else ExitCode.INCOMPLETE
+    return code_for_report(report)
 
 
 def journal_of(session: Session, plan: ResetPlan) -> JournalState:

@@ -34,7 +34,8 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
     """Wait until progress and analytics show what a reset did. Resets nobody, not even again.
 
     A live service shows it up to 2 h later. Ends with 0 once everyone was seen at 0 %, or has
-    begun or completed the course again since.
+    begun or completed the course again since. DIGEST is the tail of the phrase, such as a1b2-c3d4-e5f6-0718, or the
+    whole digest.
     """
     report = find_report(session, plan)
     client = session.client()

@@ -17,6 +17,7 @@ from training_sdk import ResetInterruptedError, ResetPlan, Safeguards, TrainingC
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.evidence import pack, packs_in, purging
+from training_sdk.records import locks
 from training_sdk.resets.signing import check_signed
 from unit.sdk.approving import Keys, public
 from unit.sdk.fakes import Puppet, answer, tail
@@ -108,6 +109,82 @@ def test_a_plan_whose_reset_was_refused_is_closed_by_hand(
     assert run("audit", "show")[1]["entries"][-1]["reason"] == "no right"
     assert run("report", "plan.json")[1]["unfinished"] is None
     assert run("audit", "verify")[0] == 0
+
+
+def begun_and_not_sent(run: Run, tmp_path: Path) -> str:
+    """The digest of a plan whose application was killed before its first request."""
+    _, planned = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    assert run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])[0] == 0
+    folder = tmp_path / "state" / "plans" / planned["digest"]
+    (folder / "report.json").unlink()
+    steps = (folder / "journal.jsonl").read_text().splitlines(keepends=True)
+    first = next(number for number, step in enumerate(steps) if '"event":"intent"' in step)
+    (folder / "journal.jsonl").write_text("".join(steps[:first]))
+    return str(planned["digest"])
+
+
+def test_a_report_ends_with_5_only_if_something_may_have_been_sent(run: Run, tmp_path: Path) -> None:
+    digest = begun_and_not_sent(run, tmp_path)
+    for named in ("plan.json", digest):
+        code, said = run("report", named)
+        assert (code, said["unfinished"]["requests"]) == (0, 0)
+        assert said["unfinished"]["advice"].startswith("Nothing was sent. Apply it: training-sdk apply")
+        assert "training-sdk plan close" in said["unfinished"]["advice"]
+    assert run("report", "--list")[0] == 0
+    with locks.held(tmp_path / "state" / "plans" / digest / "journal.jsonl", 1):
+        code, said = run("report", digest)
+        assert said["unfinished"]["under_way"]
+        assert code == ExitCode.INCOMPLETE  # it may be sending at this moment
+
+
+def test_a_plan_of_which_nothing_was_sent_does_not_end_with_5(run: Run, mock: MockTraining) -> None:
+    begun = ("--everyone", "--state", "in progress")
+    _, planned = run("plan", "--course", COURSE, *begun, "--save", "plan.json")
+    people = ResetPlan.load("plan.json").targets
+    for person in people:
+        mock.world.complete_course(COURSE, person.user_id)
+    confirmed = ("--reason", "test", "--confirm", planned["phrase"])
+    code, said = run("apply", "plan.json", *confirmed, "--tolerance", str(len(people)))
+    assert (code, said["report"]["sent_ids"]) == (ExitCode.NOTHING_SENT, [])
+    assert not [*mock.calls.of("reset")]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        ("--course", COURSE),
+        ("--score-below", "0"),
+        ("--everyone",),
+        ("--save", "other.json"),
+        ("--check-people", "people.csv"),
+    ],
+)
+def test_what_a_plan_takes_is_refused_before_close_by_name(run: Run, before: tuple[str, ...]) -> None:
+    code, said = run("plan", *before, "close", "plan.json", "--reason", "x")
+    assert code == ExitCode.USAGE
+    assert before[0] in said["error"]["message"]
+    assert "plan close" in said["error"]["message"]
+
+
+def test_options_of_every_command_are_taken_before_close_too(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = begun_and_not_sent(run, tmp_path)
+    monkeypatch.delenv("TRAINING_SDK_STATE_DIR")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+    profiles = tmp_path / "profiles.toml"
+    profiles.write_text("[profiles.acme]\nstate_dir = 'state'\n")
+    profiles.chmod(0o600)
+    acme = ("--profiles", str(profiles), "--profile", "acme")
+    close = ("close", digest[:16], "--reason", "never happened")
+    assert run("plan", *close)[0] == ExitCode.USAGE  # there is nothing in the default directory
+    state = ("--state-dir", str(tmp_path / "state"))
+    code, said = run("plan", *state, "close", *close[1:], "--state-dir", str(tmp_path / "elsewhere"))
+    assert code == ExitCode.USAGE
+    assert "--state-dir" in said["error"]["message"]
+    assert run("plan", "--profiles", str(profiles), "--profile", "no", *close)[0] == ExitCode.USAGE
+    assert run("plan", *acme, *close)[1]["closed"]["plan_digest"] == digest
+    assert run("plan", *state, *close)[0] == ExitCode.NOTHING_SENT  # found there, and closed already
 
 
 SECRET = "scapi_" + "s3cr3t" * 6

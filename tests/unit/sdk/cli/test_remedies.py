@@ -14,8 +14,10 @@ from mock_server import MockTraining
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.output import LONGEST_RULE, Output
-from training_sdk.cli.remedies import in_commands
+from training_sdk.cli.remedies import in_commands, notes_of
 from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.stopping import STOPPED
+from training_sdk.resets.unlocking import GO_ON
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"
@@ -47,12 +49,58 @@ def mock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MockTraining:
         ("was a trailing newline read from a file? Use .strip()", "Set it again"),
         ("not a plan that plan.save(…) wrote", "training-sdk plan --save"),
         ("search it for a user, pass key=, or leave it out", "--key-file"),
+        ("is sealed: pass unseal=, the hook that opens what the seal hook closed", "(unseal_command)"),
+        (STOPPED.format(counts="1 unknown"), "What became of everyone is shown above"),
+        (GO_ON, "run training-sdk prove again with the same course"),
     ],
 )
 def test_advice_in_python_becomes_a_command(python: str, command: str) -> None:
     said = in_commands(f"x: {python}", Path("my plan.json"))
     assert command in said
     assert not PYTHON.search(said)
+
+
+RESUME = "It stopped half-way:\n  training-sdk resume 'my plan.json'"
+
+
+@pytest.mark.parametrize(
+    ("notes", "told"),
+    [
+        ([STOPPED.format(counts="2 unknown"), STOPPED.format(counts="1 unknown"), RESUME], [RESUME]),
+        ([STOPPED.format(counts="1 unknown"), GO_ON], [in_commands(GO_ON)]),
+        (["the report says this", "it does not say this", RESUME], ["it does not say this", RESUME]),
+        ([GO_ON, GO_ON], [in_commands(GO_ON)]),
+        (
+            [STOPPED.format(counts="2 unknown"), STOPPED.format(counts="1 unknown")],
+            [in_commands(STOPPED.format(counts="1 unknown"), Path("my plan.json"))],
+        ),
+        ([], []),
+    ],
+)
+def test_what_to_do_is_said_once(notes: list[str], told: list[str]) -> None:
+    stop = KeyboardInterrupt()
+    for note in notes:
+        stop.add_note(note)
+    assert notes_of(stop, Path("my plan.json"), "… the report says this …") == told
+
+
+def test_an_interruption_that_only_its_notes_tell_of_may_have_reset_somebody(
+    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A proof whose report cannot be read says what to do in a note alone."""
+    for notes, code in (((GO_ON,), ExitCode.INCOMPLETE), ((), ExitCode.INTERRUPTED)):
+
+        def interrupted(*_: object, notes: tuple[str, ...] = notes, **__: object) -> None:
+            stop = KeyboardInterrupt()
+            for note in notes:
+                stop.add_note(note)
+            raise stop
+
+        monkeypatch.setattr("training_sdk.cli.commands.reading.courses.callback", interrupted)
+        assert main(["courses"]) == code
+        said = capsys.readouterr().err
+        assert ("nothing was sent" in said) is (not notes)
+        assert ("training-sdk prove" in said) is bool(notes)
 
 
 def test_real_errors_speak_of_options(

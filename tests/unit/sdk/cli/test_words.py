@@ -161,8 +161,19 @@ def test_every_error_has_an_exit_code_that_is_not_done(kind: type[TrainingError]
 def test_every_exit_code_is_documented_and_distinct() -> None:
     assert MEANINGS.keys() == {*ExitCode}
     assert len({code.meaning for code in ExitCode}) == len(ExitCode)
-    stop = errors.InvalidArgumentError("x", reason="COURSE_PROTECTED")
-    assert code_for(stop) is ExitCode.NOTHING_SENT
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        errors.InvalidArgumentError("x", reason="COURSE_PROTECTED"),
+        errors.APIConnectionError("x", reason="CACHED_ANSWER"),
+        errors.APITimeoutError("x", reason="NO_QUIET_MOMENT"),
+    ],
+    ids=lambda error: str(error.reason),
+)
+def test_what_was_refused_before_anything_was_sent_ends_with_4(refusal: TrainingError) -> None:
+    assert code_for(refusal) is ExitCode.NOTHING_SENT
 
 
 def test_every_command_is_there_and_has_help() -> None:
@@ -186,6 +197,24 @@ def test_no_command_takes_a_token_or_a_yes() -> None:
     }
     assert "--confirm" in options
     assert not {option for option in options if "token" in option or option in ("--yes", "-y", "--force")}
+
+
+@pytest.mark.parametrize("path", ["report", "verify", "resume", "plan close"])
+def test_help_says_which_digest_is_meant(path: str) -> None:
+    command: click.Command = program
+    for name in path.split():
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        command = found
+    said = " ".join(str(command.help).split())
+    assert "DIGEST is the tail of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest" in said
+
+
+def test_help_says_how_to_work_without_a_profile() -> None:
+    command = program.get_command(click.Context(program), "courses")
+    assert command is not None
+    assert '"none" works without a profile' in command.get_help(click.Context(command))
 
 
 def commands_of(command: click.Command | None) -> list[click.Command]:
