@@ -69,19 +69,21 @@ def evidence_read_only(ground: Ground) -> list[Said]:
     """the evidence directory is read-only"""
     evidence = ground.state / "evidence"
     evidence.mkdir(parents=True, exist_ok=True)
-    own(ground)
+    own(ground, NOBODY)
     evidence.chmod(0o500)
     said = ground.start(unprivileged=True)
     evidence.chmod(0o700)
-    return again(ground, said, unprivileged=True)
+    said = again(ground, said, unprivileged=True)
+    own(ground, os.geteuid())
+    return said
 
 
-def own(ground: Ground) -> None:
-    """Give the state directory to the user as whom the script runs."""
+def own(ground: Ground, user: int) -> None:
+    """Give the state directory to the user who works on it next: the script's, or the one who runs the tests."""
     ground.state.chmod(0o700)
     if os.geteuid() == 0:
         for path in (ground.state, *ground.state.rglob("*")):
-            os.chown(path, NOBODY, NOBODY)
+            os.chown(path, user, user)
         ground.plan_file.chmod(0o644)
 
 
