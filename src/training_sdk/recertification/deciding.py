@@ -75,6 +75,7 @@ def who_is_due(
             not_due += 1
         else:
             lists[case.standing].append(case)
+    lists = _held_in_other_rows(lists, on_hold)
     due, in_grace, warned, held, unclear, lapsed, already_reset = (
         _in_order(lists[standing]) for standing in Standing
     )
@@ -92,6 +93,22 @@ def who_is_due(
         lapsed=lapsed,
         already_reset=already_reset,
     )
+
+
+def _held_in_other_rows(
+    lists: Mapping[Standing, list[DueCase]], on_hold: HoldList
+) -> dict[Standing, list[DueCase]]:
+    """The same lists, with the people held whom an entry names in a row of another course only."""
+    found: dict[Standing, list[DueCase]] = {standing: [] for standing in Standing}
+    for standing, cases in lists.items():
+        for case in cases:
+            hold = None
+            if standing not in (Standing.HELD, Standing.UNCLEAR):
+                hold = on_hold.holding_in_other_row(case.course_id, case.user_id)
+            if hold is not None:
+                case = evolve(case, standing=Standing.HELD, why=case.why + hold.why)
+            found[case.standing].append(case)
+    return found
 
 
 @frozen

@@ -35,14 +35,20 @@ def by_key(
 
 @frozen
 class Hold:
-    """An entry of a hold list that holds somebody; ``exact`` unless only the wide comparison finds them."""
+    """An entry of a hold list that holds somebody; ``exact`` unless only the wide comparison finds them.
+
+    With ``in_other_row`` it names the person by an e-mail address or external id that only another row holds.
+    """
 
     entry: Held
     exact: bool
+    in_other_row: bool = False
 
     @property
     def why(self) -> str:
         """What has to be said of it: nothing where it is exact."""
+        if self.in_other_row:
+            return f"; held by the entry {self.entry!r}, which names this user in a row of another course"
         return "" if self.exact else f"; held by wide comparison only, by the entry {self.entry!r}"
 
 
@@ -51,14 +57,21 @@ class HoldList:
 
     def __init__(self, hold: Iterable[Held]) -> None:
         self._entries: dict[Held, list[Held]] = {}
+        self._by_person: dict[str, list[Held]] = {}
+        self._by_user: dict[str, list[Held]] = {}
         for entry in _listed(hold, "hold", "people, or (course id, person)"):
-            self._entries.setdefault(_folded(entry), []).append(entry)
+            folded = _folded(entry)
+            self._entries.setdefault(folded, []).append(entry)
+            self._by_person.setdefault(folded if isinstance(folded, str) else folded[1], []).append(entry)
         self._unseen = dict(self._entries)
 
     def holding(self, row: ProgressRow) -> Hold | None:
         """The entry that names this person, or this person in this course; remembers that it named somebody."""
         if not self._entries:
             return None
+        for name in (row.user_email, row.user_external_id):
+            if name and (entries := self._by_person.get(widely(name))):
+                self._by_user.setdefault(widely(row.user_id), []).extend(entries)
         named = [name for name in _names(row) if name in self._entries]
         for name in named:
             self._unseen.pop(name, None)
@@ -67,6 +80,18 @@ class HoldList:
             return None
         exact = next((entry for entry in entries if _is_exact(entry, row)), None)
         return Hold(entries[0] if exact is None else exact, exact is not None)
+
+    def holding_in_other_row(self, course_id: str, user_id: str) -> Hold | None:
+        """The entry that names this user in a row of another course, once every row has been looked at.
+
+        One row of a user may lack the e-mail address or external id that another row holds.
+        """
+        for entry in self._by_user.get(widely(user_id), ()):
+            folded = _folded(entry)
+            if isinstance(folded, str) or folded[0] == widely(course_id):
+                self._unseen.pop(folded, None)
+                return Hold(entry, exact=False, in_other_row=True)
+        return None
 
     @property
     def unseen(self) -> tuple[Held, ...]:

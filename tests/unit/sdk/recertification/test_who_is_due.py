@@ -164,6 +164,21 @@ def test_a_hold_for_one_course_leaves_the_others() -> None:
     assert due.by_course == {"other": ("user_a",)}
 
 
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("missing", [None, "", "old@x.example"])
+def test_a_hold_holds_a_user_of_whom_one_row_lacks_the_address(missing: str | None, first: int) -> None:
+    rows = [row(email="ada@x.example"), row(course="other", email=missing)]
+    for hold in (["ada@x.example"], [(COURSE, "ada@x.example"), ("other", "ada@x.example")]):
+        due = sort(*rows[first:], *rows[:first], hold=hold)
+        assert {(case.course_id, case.user_id) for case in due.held} == {
+            (COURSE, "user_a"),
+            ("other", "user_a"),
+        }
+        assert due.due == ()
+        assert due.held_nobody == ()
+    assert [case.course_id for case in sort(*rows, hold=[("other", "ada@x.example")]).due] == [COURSE]
+
+
 def test_a_hold_on_somebody_who_is_not_due_lists_nobody_and_is_no_slip() -> None:
     due = sort(row(completed="2026-01-01"), hold=["user_a"])
     assert (standing(due), due.held_nobody) == ("not due", ())
