@@ -73,9 +73,9 @@ def evidence_read_only(ground: Ground) -> list[Said]:
     evidence.chmod(0o500)
     said = ground.start(unprivileged=True)
     evidence.chmod(0o700)
-    said = again(ground, said, unprivileged=True)
+    both = again(ground, said, unprivileged=True)
     own(ground, os.geteuid())
-    return said
+    return both
 
 
 def own(ground: Ground, user: int) -> None:

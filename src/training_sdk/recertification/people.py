@@ -69,9 +69,9 @@ class HoldList:
         """The entry that names this person, or this person in this course; remembers that it named somebody."""
         if not self._entries:
             return None
-        for name in (row.user_email, row.user_external_id):
-            if name and (entries := self._by_person.get(widely(name))):
-                self._by_user.setdefault(widely(row.user_id), []).extend(entries)
+        for person in (row.user_email, row.user_external_id):
+            if person and (naming := self._by_person.get(widely(person))):
+                self._by_user.setdefault(widely(row.user_id), []).extend(naming)
         named = [name for name in _names(row) if name in self._entries]
         for name in named:
             self._unseen.pop(name, None)
