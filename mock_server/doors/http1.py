@@ -25,6 +25,9 @@ MAX_HEADERS = 100
 MAX_CHUNK_LINE = 256
 """Bytes of a chunk's size line with its extensions, which are ignored."""
 
+MAX_CHUNKS = 16 * 1024
+"""Chunks of one body: each costs time, and a client may put every byte into one of its own."""
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"

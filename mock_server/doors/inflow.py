@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from mock_server.doors.http1 import (
     MAX_CHUNK_LINE,
+    MAX_CHUNKS,
     MAX_HEAD,
     MAX_HEADERS,
     Head,
@@ -40,7 +41,7 @@ class Inflow:
         return (yield from self._block()) or (yield from self._block()) or [b""]
 
     def body(self, head: Head) -> Reading:
-        """The pieces of a body as they come, freed of what chunks put around them. ProtocolError for bad chunks."""
+        """The pieces of a body, freed of what chunks put around them. ProtocolError for bad or too many chunks."""
         if head.length is None:
             yield from self._chunks()
         else:
@@ -56,7 +57,11 @@ class Inflow:
 
     def _chunks(self) -> Reading:
         misfit = "the body's chunks do not fit their size lines"
+        left = MAX_CHUNKS
         while size := parse_chunk_size((yield from self._line(MAX_CHUNK_LINE, ProtocolError(misfit)))):
+            if not left:
+                raise ProtocolError(f"a body may come in {MAX_CHUNKS} chunks")
+            left -= 1
             yield from self.pieces(size)
             # Two bytes hold nothing but the CRLF that must follow.
             yield from self._line(2, ProtocolError(misfit))

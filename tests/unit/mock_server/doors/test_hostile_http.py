@@ -12,7 +12,7 @@ from attrs import define, field
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mock_server.doors.http1 import MAX_HEAD
+from mock_server.doors.http1 import MAX_CHUNKS, MAX_HEAD
 from mock_server.doors.serving import Engine, Server, serve
 from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Request, Response
 from rawhttp import connected, everything, read_answer, request, statuses
@@ -105,6 +105,10 @@ MALFORMED = {
     "chunk longer than it says": POST + b"transfer-encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n",
     "chunk line with a bare LF": POST + b"transfer-encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n",
     "chunk line without end": POST + b"transfer-encoding: chunked\r\n\r\n5;" + b"a" * 300,
+    "too many chunks": POST
+    + b"transfer-encoding: chunked\r\n\r\n"
+    + b"1\r\na\r\n" * (MAX_CHUNKS + 1)
+    + b"0\r\n\r\n",
     "trailer with a bare LF": POST + b"transfer-encoding: chunked\r\n\r\n0\r\na: b\n\r\n",
     "huge trailers": POST + b"transfer-encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * (TOO_MUCH // 6),
     "huge request line": b"GET /" + b"a" * TOO_MUCH + b" HTTP/1.1\r\n" + HOST + b"\r\n",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from growth import assert_proportionate
-from mock_server.doors.http1 import MAX_HEAD, ProtocolError
+from mock_server.doors.http1 import MAX_CHUNKS, MAX_HEAD, ProtocolError
 from mock_server.doors.inflow import Sieve
 from rawhttp import request
 
@@ -90,6 +90,21 @@ def test_whatever_passes_is_nothing_that_the_lenient_parser_stumbles_over(data: 
         # A request without a Host header, or one that asks for another protocol, is h11's and the guard's business.
         if b"host" in passed.lower():
             Read().feed(passed)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_a_body_comes_in_a_bounded_number_of_chunks(split: bool) -> None:
+    head, chunk = CHUNKED[: CHUNKED.index(b"5;")], b"1\r\na\r\n"
+    for surplus in (0, 1, 100):
+        sieve, read = Sieve(), Read()
+        data = head + chunk * (MAX_CHUNKS + surplus) + b"0\r\n\r\n"
+        half = len(data) // 2 if split else len(data)
+        passed = sieve.feed(data[:half]) + sieve.feed(data[half:])
+        read.feed(passed)
+        assert read.bodies == [b"a" * MAX_CHUNKS]
+        assert passed.count(chunk) == MAX_CHUNKS
+        assert (sieve.error is None) is (surplus == 0)
+        assert sieve.error is None or sieve.error.status == 400
 
 
 @pytest.mark.parametrize("part", [b"G", GET[:-1], POST[:-1], CHUNKED[:-1]])
