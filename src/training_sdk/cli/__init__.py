@@ -13,7 +13,11 @@ NEEDED = ("click", "rich", "jinja2")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``training-sdk``; the exit code, as documented in ``training_sdk.cli.codes``."""
     if any(find_spec(name) is None for name in NEEDED):
-        print("training-sdk needs more than the SDK does: pip install 'training-sdk[cli]'", file=sys.stderr)
+        print(
+            "training-sdk needs the extra [cli] of the SDK. In the folder that holds your copy of it: "
+            "pip install './training-sdk[cli]'",
+            file=sys.stderr,
+        )
         return 2
     from training_sdk.cli.program import run  # which needs them
 

@@ -9,6 +9,7 @@ from datetime import date
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -94,11 +95,7 @@ def due(
     entries = () if hold is None else read_hold(hold)
     client = session.client()
     where = zone_called(zone)
-    now = time_at(client)
-    today = day_of(now, where)
-    day = civil_day(on, where, "--on") if on is not None else today
-    if save is not None:
-        refuse_future(day, where, now)
+    today, day = _days(client, where, on, save)
     ids = course_ids(client, courses)
     past = past_of(session, client)
     found = who_is_due(
@@ -122,9 +119,18 @@ def due(
     _tell(session, found, past, today, made, save)
     if made is not None:
         return ExitCode.DONE
-    if found.lapsed:
-        return ExitCode.LAPSED
-    return ExitCode.DONE if save is None else ExitCode.NOBODY_DUE
+    nobody = ExitCode.DONE if save is None else ExitCode.NOBODY_DUE
+    return ExitCode.LAPSED if found.lapsed else nobody
+
+
+def _days(client: TrainingClient, zone: ZoneInfo, on: date | None, save: Path | None) -> tuple[date, date]:
+    """Today in the zone by the clock of the service, and the day that is asked for; none after today with --save."""
+    now = time_at(client)
+    today = day_of(now, zone)
+    day = today if on is None else civil_day(on, zone, "--on")
+    if save is not None:
+        refuse_future(day, zone, now)
+    return today, day
 
 
 def _check_files(save: Path | None, card: Path | None, key: Path | None) -> None:

@@ -132,7 +132,9 @@ def test_a_missing_library_is_named_with_its_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, f"mock_server.doors.{name}", raising=False)
-    with pytest.raises(ImportError, match=rf"{name} is not installed: pip install 'training-sdk\[testing\]'"):
+    with pytest.raises(
+        ImportError, match=rf"{name} is not installed: pip install '\./training-sdk\[testing\]'"
+    ):
         getattr(mock, name)()
 
 
