@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import SequenceMatcher
 
-from attrs import frozen
+from attrs import field, frozen
 
 from training_sdk._compare import hidden_characters
 from training_sdk._flow import Flow
@@ -25,32 +26,81 @@ ALIKE = 0.85
 MOST_NAMED = 5
 
 
+@frozen
+class Fact:
+    """Something that holds of a course of a plan, and the warning about it.
+
+    Warnings are compared by facts: the beginning says the course and the kind, ``others`` which other courses or
+    paths. So every version must keep the beginnings, and the marks by which it names others.
+    """
+
+    beginning: str
+    rest: str
+    others: Mapping[str, str] = field(factory=dict)
+    """How each of the others is named in full, by the mark that stands for it in a warning."""
+
+    @property
+    def warning(self) -> str:
+        """The sentence for people."""
+        return self.beginning + self.rest
+
+    def missing_in(self, warnings: Iterable[str]) -> str | None:
+        """What of this fact no warning says; None if nothing. Others that are only counted there count as said."""
+        same = [warning for warning in warnings if warning.startswith(self.beginning)]
+        if not same:
+            return self.warning
+        unnamed = [name for mark, name in self.others.items() if not any(mark in one for one in same)]
+        counted = max(int(found[1]) if (found := _MORE.search(one)) else 0 for one in same)
+        return self.beginning + ", ".join(unnamed) if len(unnamed) > counted else None
+
+
+_MORE = re.compile(r" and ([0-9]{1,6}) more: [^:]*$")
+
+
 def about_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> tuple[str, ...]:
     """Warnings about the courses of a plan, seen among all courses of the organisation."""
+    return tuple(fact.warning for fact in facts_of_courses(planned, catalogue))
+
+
+def facts_of_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> list[Fact]:
+    """What to warn of: hidden characters in titles, courses that are not published, and others that look alike."""
     everything = [(course, _plain(course.title)) for course in catalogue]
-    warnings: list[str] = []
+    facts: list[Fact] = []
     for course in planned:
         if hidden := hidden_characters(course.title):
-            warnings.append(f"the title of {course.title!r} ({course.id}) contains {hidden}")
+            facts.append(Fact(f"the title of {course.title!r} ({course.id}) contains ", hidden))
         if course.status != CourseStatus.PUBLISHED:
-            warnings.append(
-                f"{course.title!r} is not published ({course.status or 'status unknown'}): people cannot retake it yet"
+            status = course.status or "status unknown"
+            facts.append(
+                Fact(f"{course.title!r} is not published ", f"({status}): people cannot retake it yet")
             )
         if alike := _alike(course, everything):
-            warnings.append(f"{course.title!r} ({course.id}) looks like {named(alike)}: is it the right one?")
-    return tuple(warnings)
+            others = {f"({one.id}, ": named([one]) for one in alike}
+            facts.append(
+                Fact(
+                    f"{course.title!r} ({course.id}) looks like ",
+                    f"{named(alike)}: is it the right one?",
+                    others,
+                )
+            )
+    return facts
 
 
 def about_due_dates(
     planned: Sequence[Course], users: Iterable[PlannedReset], now: datetime
 ) -> tuple[str, ...]:
     """Warnings about people who would be overdue as soon as they are reset: only a relative due date starts anew."""
+    return tuple(fact.warning for fact in facts_of_due_dates(planned, users, now))
+
+
+def facts_of_due_dates(planned: Sequence[Course], users: Iterable[PlannedReset], now: datetime) -> list[Fact]:
+    """Courses whose due date has passed for people to be reset, and does not start again."""
     kinds = {course.id: course.due_by for course in planned}
     passed: dict[str, list[datetime]] = {course.id: [] for course in planned}
     for user in users:
         if user.is_target and user.due_at is not None and user.due_at < now:
             passed[user.course_id].append(user.due_at)
-    warnings: list[str] = []
+    facts: list[Fact] = []
     for course in planned:
         dates = passed[course.id]
         if not dates or kinds[course.id] == DueBy.RELATIVE:
@@ -59,11 +109,14 @@ def about_due_dates(
             effect = "A reset leaves a fixed due date as it is, so they are overdue at once"
         else:
             effect = "Unless it counts from the assignment, a reset leaves it as it is, and they are overdue at once"
-        warnings.append(
-            f"{course.title!r}: the due date of {number(len(dates), 'person', 'people')} to be reset has passed (the "
-            f"latest on {max(dates):%Y-%m-%d}). {effect}. Change the due date of the course first"
+        facts.append(
+            Fact(
+                f"{course.title!r}: the due date of ",
+                f"{number(len(dates), 'person', 'people')} to be reset has passed (the latest on "
+                f"{max(dates):%Y-%m-%d}). {effect}. Change the due date of the course first",
+            )
         )
-    return tuple(warnings)
+    return facts
 
 
 def about_absent(
@@ -106,16 +159,25 @@ def about_paths(planned: Sequence[Course], paths: Paths) -> tuple[str, ...]:
     """Warnings about learning paths that hold courses of a plan."""
     if paths.unread:
         return (f"whether a learning path holds these courses is not known: {paths.unread}",)
-    warnings: list[str] = []
+    return tuple(fact.warning for fact in facts_of_paths(planned, paths))
+
+
+def facts_of_paths(planned: Sequence[Course], paths: Paths) -> list[Fact]:
+    """Learning paths that hold courses of a plan, as far as this token sees paths."""
+    facts: list[Fact] = []
     for course in planned:
         holding = [path for path in paths.details if any(one.id == course.id for one in path.courses)]
         if holding:
-            titles = ", ".join(repr(shown(path.title)) for path in holding[:MOST_NAMED])
-            more = f" and {len(holding) - MOST_NAMED} more" if len(holding) > MOST_NAMED else ""
-            warnings.append(
-                f"{course.title!r} is part of the learning path {titles}{more}: progress there falls too"
+            titles = [repr(shown(path.title)) for path in holding]
+            more = f" and {len(titles) - MOST_NAMED} more" if len(titles) > MOST_NAMED else ""
+            facts.append(
+                Fact(
+                    f"{course.title!r} is part of the learning path ",
+                    f"{', '.join(titles[:MOST_NAMED])}{more}: progress there falls too",
+                    {title: title for title in titles},
+                )
             )
-    return tuple(warnings)
+    return facts
 
 
 def named(courses: Sequence[Course]) -> str:

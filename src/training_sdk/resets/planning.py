@@ -28,6 +28,9 @@ from training_sdk.resets.cautions import (
     about_courses,
     about_due_dates,
     about_paths,
+    facts_of_courses,
+    facts_of_due_dates,
+    facts_of_paths,
     read_paths,
 )
 from training_sdk.resets.identity import service_time, who_and_where
@@ -256,19 +259,25 @@ def _check_title(planned: PlannedCourse, course: Course) -> None:
 
 
 def refuse_new_warnings(calls: Calls, plan: ResetPlan) -> Flow[None]:
-    """Raise StalePlanError if a warning about the plan's courses is due now that the plan does not have."""
+    """Raise StalePlanError if a fact about the plan's courses holds now of which no warning of the plan tells.
+
+    A due date that has passed since the plan was read is none.
+    """
     paths = yield from read_paths(calls)
     catalogue = yield from all_courses(calls)
     courses = find_courses(catalogue, [course.id for course in plan.courses])
     for planned, course in zip(plan.courses, courses, strict=True):
         _check_title(planned, course)
-    # What this token may not see is no fact about a course: the planner's may have seen it.
-    about = (*about_courses(courses, catalogue), *(() if paths.unread else about_paths(courses, paths)))
-    if new := [warning for warning in about if warning not in plan.warnings]:
+    facts = (
+        *facts_of_courses(courses, catalogue),
+        *facts_of_due_dates(courses, plan.users, plan.read_at),
+        *facts_of_paths(courses, paths),
+    )
+    if new := [missing for fact in facts if (missing := fact.missing_in(plan.warnings))]:
         more = f" (and {len(new) - 1} more)" if len(new) > 1 else ""
         raise StalePlanError(
             f"the plan lacks a warning about its courses that holds now: {shown(new[0])}{more}. Nothing was sent. Plan "
-            "again, and read the warnings",
+            "again with this token, which may see more than that of the planner, and read the warnings",
             reason="WARNING_MISSING",
         )
 

@@ -25,12 +25,12 @@ from training_sdk.records.journal import Journal, JournalCopy
 from training_sdk.resets.account import Account
 from training_sdk.resets.applying import Run
 from training_sdk.resets.arriving import Arrival, FindProof, arrive
-from training_sdk.resets.confirming import check_lifetime, end_of
+from training_sdk.resets.confirming import check_lifetime, check_schedule, end_of
 from training_sdk.resets.flights import WAIT, Flights, until
 from training_sdk.resets.keptwaves import restored
 from training_sdk.resets.outline import PlanOutline, stands_as_planned
 from training_sdk.resets.plan import Key, PlannedReset
-from training_sdk.resets.planning import read_rows
+from training_sdk.resets.planning import read_rows, refuse_new_warnings
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import LEFT_ALONE, Code, Outcome, ResetReport
 from training_sdk.resets.sending import Order, Piece, key_for, pieces, request_for
@@ -44,11 +44,19 @@ def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindPr
         arrival = yield from arrive(calls, order, find_proof, resuming=state.has_sent)
         if not state.has_sent:  # so it begins anew, under the same settings
             order = evolve(order, nonce=Order(order.plan, order.format).nonce)
+            yield from _check_as_at_first(arrival.calls, order)
         yield from keeper.open(order, arrival.here, arrival.approved)
         resumption = Resumption(arrival, order, keeper, account_so_far(order, arrival.here.user_id, keeper))
         return (yield from resumption.make_run().to_the_end(resumption.find_work_to_send()))
     finally:
         keeper.release()
+
+
+def _check_as_at_first(calls: Calls, order: Order) -> Flow[None]:
+    """Raise where a plan of which nothing was sent may not be applied any more."""
+    yield from refuse_new_warnings(calls, order.plan)
+    now: Moment = yield Now()
+    check_schedule(order, len(pieces(order)), now.utc)
 
 
 def as_begun(order: Order, state: JournalState) -> Order:

@@ -151,6 +151,8 @@ class Organisation:
     may_read: bool = True
     on_reset: Answer | None = None
     before: Callable[[Request], None] = lambda request: None
+    course: dict[str, Any] = field(factory=dict)
+    other_courses: list[dict[str, Any]] = field(factory=list)
     sent: list[Request] = field(factory=list)
 
     def __call__(self, request: Request) -> Response:
@@ -199,7 +201,8 @@ class Organisation:
         return answer({"user_id": "user_admin", "organisation_id": self.organisation_id})
 
     def _courses(self, request: Request) -> Response:
-        return answer({"totalCount": 1, "items": [{"id": COURSE, "title": self.title}]})
+        courses = [{"id": COURSE, "title": self.title, **self.course}, *self.other_courses]
+        return answer({"totalCount": len(courses), "items": courses})
 
     def _feed(self, request: Request) -> Response:
         wanted = parse_qs(urlsplit(request.target).query).get("user_id")

@@ -29,6 +29,7 @@ from training_sdk.resets.confirming import check_confirmation
 from unit.sdk.fakes import (
     COURSE,
     RESET,
+    START,
     Asker,
     Organisation,
     Puppet,
@@ -395,6 +396,84 @@ def test_a_warning_that_the_plan_lacks_stops_it_and_one_that_is_gone_does_not(la
     with pytest.raises(StalePlanError, match="is not published") as caught:
         apply(organisation, changed)
     assert (caught.value.reason, organisation.resets) == ("WARNING_MISSING", [])
+
+
+def twin(course_id: str, title: str = "Forklift basics (2025)", status: str = "Draft") -> dict[str, Any]:
+    return {"id": course_id, "title": title, "status": status}
+
+
+def with_twins(*ids: str) -> Organisation:
+    organisation = many(1)
+    organisation.course = {"status": "Published"}
+    organisation.other_courses = [twin(one) for one in ids]
+    return organisation
+
+
+@pytest.mark.parametrize("change", ["status", "title", "gone", "order"])
+def test_warnings_are_compared_by_facts_and_not_by_words(change: str) -> None:
+    organisation = with_twins("c_draft", "c_other", "c_more")
+    plan = planned(organisation)
+    assert any("looks like" in warning for warning in plan.warnings)
+    others = organisation.other_courses
+    others[0] = {
+        "status": twin("c_draft", status="Published"),
+        "title": twin("c_draft", title="Forklift basics (2026)"),
+        "gone": twin("c_draft", title="First aid"),
+        "order": others[0],
+    }[change]
+    if change == "order":
+        others.reverse()
+    assert apply(organisation, plan).is_complete
+
+
+def test_another_course_that_looks_alike_stops_the_plan_and_is_named() -> None:
+    organisation = with_twins("c_draft")
+    plan = planned(organisation)
+    organisation.other_courses.append(twin("c_other"))
+    with pytest.raises(StalePlanError, match=r"c_other.*with this token") as caught:
+        apply(organisation, plan)
+    assert "c_draft" not in caught.value.message
+    assert (caught.value.reason, organisation.resets) == ("WARNING_MISSING", [])
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_courses_that_look_alike_and_are_only_counted_in_the_plan_stop_it_if_they_are_more(more: int) -> None:
+    organisation = with_twins(*(f"c_{number}" for number in range(8)))
+    plan = planned(organisation)
+    assert any("and 3 more" in warning for warning in plan.warnings)
+    organisation.other_courses.reverse()
+    organisation.other_courses += [twin(f"c_new_{number}") for number in range(more)]
+    if not more:
+        assert apply(organisation, plan).is_complete
+        return
+    with pytest.raises(StalePlanError, match="WARNING_MISSING"):
+        apply(organisation, plan)
+    assert not organisation.resets
+
+
+def test_a_course_whose_past_due_date_stays_as_it_is_by_now_stops_the_plan() -> None:
+    organisation = with_twins()
+    organisation.course["dueBy"] = "relative"
+    organisation.rows[0]["due_at"] = "1960-01-01T00:00:00Z"
+    plan = planned(organisation)
+    assert apply(organisation, plan).is_complete
+    organisation.rows[0].update(row(0))
+    organisation.sent.clear()
+    organisation.course["dueBy"] = "static"
+    with pytest.raises(StalePlanError, match="the due date of 1 person") as caught:
+        apply(organisation, plan)
+    assert (caught.value.reason, organisation.resets) == ("WARNING_MISSING", [])
+
+
+def test_a_due_date_that_passes_before_the_plan_is_applied_does_not_stop_it() -> None:
+    organisation = with_twins()
+    organisation.course["dueBy"] = "static"
+    soon = START + timedelta(minutes=1)
+    organisation.rows[0]["due_at"] = soon.isoformat()
+    plan = planned(organisation)
+    assert plan.read_at < soon
+    assert not plan.warnings
+    assert apply(organisation, plan, puppet=Puppet(organisation, clock=3600.0)).is_complete
 
 
 def test_the_lifetime_of_the_client_that_applies_counts_from_the_reading() -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from training_sdk import (
     AlreadyAppliedError,
     BadRequestError,
+    InvalidArgumentError,
     Outcome,
     OutcomeUnknownError,
     OverlappingPlanError,
@@ -148,6 +149,40 @@ def test_what_was_lost_is_sent_again_exactly_as_it_was_and_never_with_others(tmp
     first, second, third = bodies_and_keys(here.organisation.resets)
     assert first == second != third
     assert report.is_complete
+
+
+def interrupted_before_sending(here: Bench, plan: ResetPlan, **order: Any) -> None:
+    """Begin a plan that ends before its first request."""
+    with pytest.raises(KeyboardInterrupt):
+        here.apply(plan, on_progress=_interrupt_at_once, **order)
+    assert not here.organisation.resets
+    assert any(isinstance(event, Opened) for event in here.events(plan))
+
+
+def _interrupt_at_once(_: Progress) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_plan_that_sent_nothing_is_not_resumed_past_a_warning_that_it_lacks(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0, 1)
+    interrupted_before_sending(here, plan)
+    here.organisation.other_courses.append({"id": "c_twin", "title": "Forklift basics (2025)"})
+    with pytest.raises(StalePlanError, match="c_twin") as caught:
+        here.resume(plan)
+    assert (caught.value.reason, here.organisation.resets) == ("WARNING_MISSING", [])
+    here.organisation.other_courses.clear()
+    assert here.resume(plan).is_complete
+
+
+def test_a_plan_that_sent_nothing_is_not_resumed_in_waves_that_outlast_it(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = evolve(here.plan(0, 1), expires_at=START + timedelta(hours=1))
+    interrupted_before_sending(here, plan)
+    with pytest.raises(InvalidArgumentError, match="until after the plan has expired"):
+        here.resume(plan, waves=Waves(size=1, every=timedelta(hours=2)))
+    assert not here.organisation.resets
+    assert here.resume(plan).is_complete
 
 
 def test_another_user_waits_on_the_reference_server_too_for_what_may_still_arrive(tmp_path: Path) -> None:
