@@ -16,7 +16,13 @@ from training_sdk import _codec
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
 from training_sdk._version import __version__
-from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError, StalePlanError, TrainingError
+from training_sdk.errors import (
+    AlreadyAppliedError,
+    InvalidArgumentError,
+    RecordsDamagedError,
+    StalePlanError,
+    TrainingError,
+)
 from training_sdk.evidence.collecting import collect
 from training_sdk.evidence.files import Seal, sealed
 from training_sdk.evidence.pack import Pack, refuse_old
@@ -26,7 +32,6 @@ from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.folding import JournalState
 from training_sdk.records.journal import CLOSED, Journal, state_of_plan
-from training_sdk.records.lines import Lines, parse
 from training_sdk.records.plancopy import OUTLINE, SEALED
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
@@ -40,6 +45,8 @@ from training_sdk.resets.plan import FORM, Key, Origin, PlannedReset, ResetPlan
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.sending import CHUNK, Order
 
+BEGUN, KEPT = "reset begun", "evidence kept"
+"""Entries of the audit log that follow an event of the journal."""
 SETTLED = (Outcome.RESET, Outcome.NOTHING_TO_RESET)
 
 
@@ -90,7 +97,7 @@ class Recorder(Keeper):
             yield self._audit("reset resumed", order, at=now.utc)
             return
         yield Act(lambda: self._begin(order, here, now.utc), "journal: opened")
-        yield self._audit("reset begun", order, at=now.utc, counts=_counts(order.plan))
+        yield self._audit(BEGUN, order, at=now.utc, counts=_counts(order.plan))
 
     def _check_process(self) -> None:
         """Raise RecordsLockedError in a forked process, whose parent goes on writing about the same plan."""
@@ -147,8 +154,7 @@ class Recorder(Keeper):
         found = self.journal.state()
         self._packs = [str(state.evidence / kept.pack) for kept in found.packs]
         refuse_second_time(found, plan, resuming=self.resuming)
-        if found.opened is None:
-            refuse_closed_by_hand(state, plan)
+        refuse_contradiction(self._audit_log, found, plan)
         if not isinstance(plan, PlanOutline):
             self._keep_copy(plan, folder)
         return found
@@ -237,7 +243,7 @@ class Recorder(Keeper):
         self._pack = pack
         self._packs.append(str(pack.folder))
         yield from self.note(EvidenceKept(now.utc, pack.folder.name, pack.manifest_sha256))
-        yield self._audit("evidence kept", order, at=now.utc, pack=_named(pack))
+        yield self._audit(KEPT, order, at=now.utc, pack=_named(pack))
         return pack.rows
 
     def refresh(
@@ -353,18 +359,36 @@ def _named(pack: Pack) -> dict[str, str]:
     return {"name": pack.folder.name, "manifest_sha256": pack.manifest_sha256}
 
 
-def refuse_closed_by_hand(state: StateDirectory, plan: ResetPlan) -> None:
-    """Raise AlreadyAppliedError if a plan without a journal was closed, which the audit log alone says.
+def refuse_contradiction(log: AuditLog, state: JournalState, plan: ResetPlan) -> None:
+    """Raise where the audit log knows more about a plan than its journal: the journal was lost or shortened.
 
-    Other lines are not looked at: that they are as they were written is for ``audit verify``.
+    Raises AlreadyAppliedError for a plan without a journal that was closed by hand, else RecordsDamagedError, also
+    where the log itself is not as it was written. In an honest directory each line of the log follows its event.
     """
-    named = (line for _, line in Lines(state.audit).raw() if plan.digest.encode("ascii") in line)
-    entries = (entry for line in named if (entry := parse(line)) is not None)
-    if any(entry.get("event") == CLOSED and entry.get("plan_digest") == plan.digest for entry in entries):
+    entries = log.entries(plan_digest=plan.digest)
+    events = [entry.get("event") for entry in entries]
+    if state.opened is None and CLOSED in events:
         raise AlreadyAppliedError(
             f"this plan (#{plan.short_digest}) was closed by hand, and cannot be applied or resumed any more. Nothing "
             "was sent. Plan again"
         )
+    has_ended = any(_may_have_reset(entry) for entry in entries)
+    if (
+        (state.opened is None and BEGUN in events)
+        or events.count(KEPT) > len(state.packs)
+        or (has_ended and not state.has_sent)
+    ):
+        raise RecordsDamagedError(
+            f"the audit log knows more about plan #{plan.short_digest} than its journal, which was lost or shortened. "
+            f"Nothing was sent. Bring back a copy of plans/{plan.digest}"
+        )
+
+
+def _may_have_reset(entry: Mapping[str, Any]) -> bool:
+    outcomes = entry.get("outcomes")
+    return isinstance(outcomes, Mapping) and any(
+        outcomes.get(one.value) for one in (Outcome.RESET, Outcome.UNKNOWN)
+    )
 
 
 def refuse_second_time(state: JournalState, plan: ResetPlan, *, resuming: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from training_sdk import (
     AlreadyAppliedError,
     InvalidArgumentError,
     PermissionDeniedError,
+    RecordsDamagedError,
     RecordsLockedError,
     StalePlanError,
 )
@@ -224,3 +226,35 @@ def test_a_kill_between_the_log_and_the_journal_verifies_and_closing_again_ends_
 
 def interrupted(journal: Journal, event: object) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("lost", ["folder", "journal", "content", "all but the first line"])
+def test_a_plan_whose_journal_was_lost_is_not_applied_a_second_time(tmp_path: Path, lost: str) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0, 1)
+    here.apply(plan)
+    journal = here.state / "plans" / plan.digest / "journal.jsonl"
+    if lost == "folder":
+        shutil.rmtree(journal.parent)
+    elif lost == "journal":
+        journal.unlink()
+    else:
+        lines = journal.read_bytes().splitlines(keepends=True)
+        journal.write_bytes(lines[0] if lost == "all but the first line" else b"")
+    sent = len(here.organisation.resets)
+    for go_on in (here.apply, here.resume):
+        with pytest.raises((RecordsDamagedError, InvalidArgumentError)):
+            go_on(plan)
+    assert len(here.organisation.resets) == sent
+
+
+def test_nothing_is_sent_over_an_audit_log_that_was_changed(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    here.apply(here.plan(0))
+    log = here.state / "audit.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join([*lines[:1], *lines[2:]]))
+    plan = here.plan(1)
+    with pytest.raises(RecordsDamagedError):
+        here.apply(plan)
+    assert here.organisation.resets == []
