@@ -280,13 +280,16 @@ class SyncDriver:
         return SyncDriver(connection, None, wire)
 
     def run(self, flow: Flow[T]) -> T:
-        """Drive a flow to its end; an interrupt that falls between two steps ends it as one within a step does."""
-        try:
-            return self._drive(flow, flow.send, None)
-        except BaseException as problem:
-            if _local.is_over(flow):
-                raise
-            return self._drive(flow, flow.throw, problem)
+        """Drive a flow to its end; an interrupt that falls between two steps goes to it as one within a step does."""
+        step: Callable[[Any], Effect] = flow.send
+        value: Any = None
+        while True:
+            try:
+                return self._drive(flow, step, value)
+            except BaseException as problem:
+                if not _local.is_waiting(flow):
+                    raise
+                step, value = flow.throw, problem
 
     def _drive(self, flow: Flow[T], step: Callable[[Any], Effect], value: Any) -> T:
         while True:
@@ -380,13 +383,16 @@ class AsyncDriver:
         return AsyncDriver(connection, None, wire)
 
     async def run(self, flow: Flow[T]) -> T:
-        """Drive a flow to its end; an interrupt that falls between two steps ends it as one within a step does."""
-        try:
-            return await self._drive(flow, flow.send, None)
-        except BaseException as problem:
-            if _local.is_over(flow):
-                raise
-            return await self._drive(flow, flow.throw, problem)
+        """Drive a flow to its end; an interrupt that falls between two steps goes to it as one within a step does."""
+        step: Callable[[Any], Effect] = flow.send
+        value: Any = None
+        while True:
+            try:
+                return await self._drive(flow, step, value)
+            except BaseException as problem:
+                if not _local.is_waiting(flow):
+                    raise
+                step, value = flow.throw, problem
 
     async def _drive(self, flow: Flow[T], step: Callable[[Any], Effect], value: Any) -> T:
         while True:

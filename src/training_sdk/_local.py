@@ -44,6 +44,6 @@ def now() -> Moment:
     return Moment(time.monotonic(), datetime.now(UTC))
 
 
-def is_over(flow: Flow[Any]) -> bool:
-    """Whether a flow has come to its end."""
-    return inspect.getgeneratorstate(flow) == inspect.GEN_CLOSED
+def is_waiting(flow: Flow[Any]) -> bool:
+    """Whether a flow waits for the result of an effect, so that it can be told what has happened."""
+    return inspect.getgeneratorstate(flow) == inspect.GEN_SUSPENDED

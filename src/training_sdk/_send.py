@@ -114,8 +114,8 @@ def call(
         return decode(
             (yield from _exchange(request, attempt, max_retry_seconds, pace, once is not None, doubt))
         )
-    except (GeneratorExit, OutcomeUnknownError, TryAgainError):
-        raise
+    except (GeneratorExit, OutcomeUnknownError, ConflictError, TryAgainError):
+        raise  # a ConflictError says by itself that the same request may be under way
     except BaseException as problem:
         if request.repeatable or not attempt.is_open:
             raise
@@ -166,7 +166,6 @@ def _exchange(
         attempt.is_open = isinstance(verdict.error, OutcomeUnknownError | ConflictError)
         yield from pace.pass_on()
         now: Moment = yield Now()
-        attempt.is_open = False  # from here on the error itself says what is known
         left = max_retry_seconds - (now.monotonic - started.monotonic - paced)
         wait = max(backoff(tried), verdict.wait or 0)
         if not verdict.again:

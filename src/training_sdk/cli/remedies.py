@@ -84,3 +84,8 @@ def notes_of(error: BaseException, plan: Path | None, shown: str) -> list[str]:
 def resume_command(plan: Path | None) -> str:
     """What goes on with a plan, to be pasted into a shell."""
     return shlex.join(["training-sdk", "resume", str(plan or _PLAN)])
+
+
+def report_command(plan: Path | None) -> str:
+    """What says what became of a plan, to be pasted into a shell."""
+    return shlex.join(["training-sdk", "report", str(plan or _PLAN)])

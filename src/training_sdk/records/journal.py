@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import attrs
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from training_sdk import _codec
 from training_sdk.errors import DecodingError, RecordsError
@@ -97,6 +97,16 @@ def is_closed(state: StateDirectory, digest: str) -> bool:
     return any(entry["event"] == CLOSED for entry in AuditLog(state.audit).entries(plan_digest=digest))
 
 
+@frozen
+class _Write:
+    """A line that is being written: its event, the head of the chain after it, and where events and file ended."""
+
+    event: Event
+    head: Head
+    events: int
+    length: int
+
+
 @define
 class Journal:
     """The journal of one plan, held by this process alone until it is closed."""
@@ -106,6 +116,7 @@ class Journal:
     _events: list[Event]
     _head: Head
     _state: JournalState
+    _write: _Write | None = field(default=None, init=False)
 
     @classmethod
     def open(cls, folder: Path) -> Journal:
@@ -125,10 +136,12 @@ class Journal:
     @property
     def events(self) -> tuple[Event, ...]:
         """Everything that has been noted."""
+        self._catch_up()
         return tuple(self._events)
 
     def state(self) -> JournalState:
         """What has become of the application so far, as it stands now."""
+        self._catch_up()
         return self._state.copy()
 
     def check_process(self) -> None:
@@ -142,27 +155,32 @@ class Journal:
         where it would send somebody who was reset, or of whom that is not known. Raises RecordsUnwritableError where
         it cannot be kept, and then the journal is as it was.
         """
+        self._catch_up()
+        entry = seal({"event": _NAMES[type(event)], **_codec.plain(event)}, self._head)
+        self._write = _Write(event, head_of(entry), len(self._events), self._lines.length)
         try:
             self._state.take(event)
         except OutOfOrderError as error:
+            self._write = None  # nothing has changed
             name = _NAMES[type(event)]
             raise RecordsError(
                 f"{self._lines.path} cannot say {name!r} now: {error}. Nothing was noted"
             ) from None
-        before = self._lines.length
-        try:
-            entry = seal({"event": _NAMES[type(event)], **_codec.plain(event)}, self._head)
-            head = head_of(entry)
-            self._lines.append(entry)
-        except BaseException:
-            if self._lines.length == before:
-                self._state = fold(self._events)
-            else:  # an interrupt right after it was written: the line stands, and the next one follows it
-                self._head = head
-                self._events.append(event)
-            raise
-        self._head = head
+        self._lines.append(entry)
         self._events.append(event)
+        self._head, self._write = self._write.head, None
+
+    def _catch_up(self) -> None:
+        """Bring what is held in memory to what is on the disk, after a write that failed or was interrupted."""
+        write = self._write
+        if write is None:
+            return
+        is_written = self._lines.length > write.length
+        self._events[write.events :] = [write.event] if is_written else []
+        self._state = fold(self._events)
+        if is_written:
+            self._head = write.head
+        self._write = None
 
     def close(self) -> None:
         """Let go of it; another process may take it then."""

@@ -96,15 +96,19 @@ class Account:
         self.outcomes[user.key] = _first(user, self.order.plan.selection)
 
     def stopped(self, people: Sequence[PlannedReset], fate: Fate, finished_at: datetime) -> TrainingError:
-        """Settle the people of a request that was stopped; the error to raise, with the account of everyone.
+        """Settle the people of a request that was stopped; the error to raise, with the account of everyone."""
+        self.settle_by(people, fate)
+        self.note_request(fate.error.request_id)
+        return fate.error.with_report(self.report(finished_at))
+
+    def settle_by(self, people: Sequence[PlannedReset], fate: Fate) -> None:
+        """Note how it ended for the people of a request that was stopped.
 
         Who is unknown from an earlier request stays so: that this one had no effect says nothing of that one.
         """
         if fate.is_known:
             people = [user for user in people if self.outcomes[user.key].outcome is not Outcome.UNKNOWN]
         self.settle(people, fate.outcome, fate.error.message, fate.code, fate.by or type(fate.error).__name__)
-        self.note_request(fate.error.request_id)
-        return fate.error.with_report(self.report(finished_at))
 
     def held_up(
         self, people: Sequence[PlannedReset], problem: BaseException, finished_at: datetime

@@ -12,14 +12,15 @@ from attrs import define, field
 
 from training_sdk._flow import Act, Flow, Moment, Now, Request, Response, Sleep
 from training_sdk._pages import Calls
-from training_sdk._send import Attempt, TryAgainError, interrupted, out_of_time
-from training_sdk.errors import EvidenceError, OutcomeUnknownError, ResetInterruptedError, TrainingError
+from training_sdk._send import TryAgainError, out_of_time
+from training_sdk.errors import EvidenceError, OutcomeUnknownError, ResetInterruptedError
 from training_sdk.models.progress import ProgressRow
-from training_sdk.records.events import Answered, Event, Intent, Lost, ReadBack, Refused, Sent, SkippedUsers
+from training_sdk.records.events import Intent, ReadBack, SkippedUsers
 from training_sdk.records.folding import APPLIED, UNDECIDED
-from training_sdk.resets.account import Account, Fate, fate_of
+from training_sdk.resets.account import Account
 from training_sdk.resets.arriving import Arrival, FindProof, arrive
 from training_sdk.resets.confirming import check_lifetime, check_schedule
+from training_sdk.resets.ending import Answer, Ending, InFlight
 from training_sdk.resets.identity import check_origin, check_owner, who_and_where
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.last_look import look_quietly, turns_for
@@ -42,7 +43,7 @@ from training_sdk.resets.sending import (
     request_for,
     updated_by,
 )
-from training_sdk.resets.stopping import carrying, raise_as, report_of, trying
+from training_sdk.resets.stopping import raise_as
 from training_sdk.resets.waves import wait_until
 
 T = TypeVar("T")
@@ -84,10 +85,12 @@ class Run:
     """Somebody was reset before, or may have been: so not everyone stands as planned any more, and none should."""
     idle: list[PlannedReset] = field(factory=list)
     """Those of the present course who have nothing to reset, as long as they have not been read again."""
-    told: BaseException | None = None
-    """What is about to be raised, the account of everyone with it."""
     last_seen: frozenset[str] = frozenset()
     """Everyone on the course at the last reading."""
+    ending: Ending = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.ending = Ending(self.account, self.keeper)
 
     def to_the_end(self, find_work: Flow[Sequence[Piece]]) -> Flow[ResetReport]:
         """Find out what is to be done, do it, and write how it ended, however it did."""
@@ -105,8 +108,7 @@ class Run:
         except GeneratorExit:
             raise
         except BaseException as problem:
-            told = yield from self._account_for((), problem)
-            raise_as((yield from self._close_after(told)), problem)
+            raise_as((yield from self.ending.close_after(problem)), problem)
         return report
 
     def _prepare(self, work: Sequence[Piece]) -> Flow[None]:
@@ -224,8 +226,7 @@ class Run:
         left = most - waited
         if again.wait > left:
             error = out_of_time(again.error, again.wait, most)
-            self.told = self.account.stopped(people, fate_of(error), now.utc)
-            raise self.told from again.error.__cause__
+            raise self.ending.give_up(people, error, now.utc) from again.error.__cause__
         jitter = min(again.wait / 4, left - again.wait)
         yield from self._guarded(people, _doing(Sleep(again.wait, jitter=jitter, why=str(again.error))))
         slept: Moment = yield Now()
@@ -285,65 +286,38 @@ class Run:
         key = key_for(self.order, request.body or b"")
         ids = tuple(user.user_id for user in people)
         yield from self._guarded(people, self.keeper.note(Intent(piece.number, piece.course.id, ids, key)))
-        yield from self._guarded(people, self._mark(piece, request))
-        attempt = Attempt()
+        flight = self.ending.in_flight = InFlight(piece, people, request)
+        yield from self._guarded(people, self.ending.note_sent(flight))
         try:
-            accept = partial(self._accept, people)
-            count, request_id = yield from there.calls.call(request, accept, once=attempt)
+            accept = partial(self._accept, flight)
+            yield from there.calls.call(request, accept, once=flight.attempt)
+            yield from self.ending.note_answer(flight)
         except GeneratorExit:
             raise
         except TryAgainError as again:
-            event = partial(_refused, piece, again.error, Code.REFUSED)
-            yield from self._guarded(people, self._note(event))
+            yield from self._guarded(people, self.ending.note_refused(flight, again.error))
+            self.ending.in_flight = None
             return again
         except BaseException as problem:
-            fate = fate_of(problem)
-            if fate.by and attempt.is_open:
-                fate = Fate(
-                    Outcome.UNKNOWN, Code.ANSWER_LOST, interrupted(request, attempt, problem), fate.by
-                )
-            raise_as((yield from self._settle(people, problem, piece, fate)), problem)
+            raise_as((yield from self.ending.settle(flight, problem)), problem)
         finally:
             self.has_sent = True
-        yield from self._note_answer(piece, count, request_id)
+        self.ending.in_flight = None
         yield from _acting(partial(self._tell, "reset"))
         return None
 
-    def _mark(self, piece: Piece, request: Request) -> Flow[None]:
-        """Note that the request may arrive from here on; its id is in the account if it is in the journal."""
-        now: Moment = yield Now()
-        event = Sent(now.utc, piece.number, request.request_id)
-        try:
-            yield from self.keeper.note(event)
-        finally:
-            if self.keeper.has_noted(event):
-                self.account.note_sent(request.request_id)
-
-    def _note_answer(self, piece: Piece, count: int | None, request_id: str | None) -> Flow[None]:
-        """Note the answer; an interrupt meanwhile does not keep it out of the journal, since the account has it."""
-        now: Moment = yield Now()
-        event = Answered(now.utc, piece.number, count, request_id)
-        try:
-            yield from self.keeper.note(event)
-        except (Exception, GeneratorExit):
-            raise
-        except BaseException as stop:
-            if not self.keeper.has_noted(event):
-                yield from trying(self.keeper.note(event), stop)
-            raise
-
-    def _accept(self, people: Sequence[PlannedReset], answer: Response) -> tuple[int | None, str | None]:
+    def _accept(self, flight: InFlight, answer: Response) -> None:
         """Settle the people of a request from its answer, with nothing in between that could be interrupted."""
-        count = updated_by(answer, len(people), silent=self.arrival.is_silent)
+        count = updated_by(answer, len(flight.people), silent=self.arrival.is_silent)
         self.account.note_request(answer.request_id)
         if self.order.server_side:
             waiting = "accepted for everyone, and not read back yet"
-            self.account.settle(people, Outcome.UNKNOWN, waiting, Code.NOT_SEEN)
+            self.account.settle(flight.people, Outcome.UNKNOWN, waiting, Code.NOT_SEEN)
         elif count is None:
-            self.account.settle(people, Outcome.UNKNOWN, "accepted, count unknown", Code.COUNT_UNKNOWN)
+            self.account.settle(flight.people, Outcome.UNKNOWN, "accepted, count unknown", Code.COUNT_UNKNOWN)
         else:
-            self.account.settle(people, Outcome.RESET)
-        return count, answer.request_id
+            self.account.settle(flight.people, Outcome.RESET)
+        flight.answer = Answer(count, answer.request_id)
 
     def _read_back(self, piece: Piece) -> Flow[None]:
         """After one call for everyone, believe only what can be seen: the server decided whom it reset, not the plan.
@@ -357,7 +331,8 @@ class Run:
         ]
         seen = {user.user_id for user in cleared}
         verdicts = {user.user_id: APPLIED if user.user_id in seen else UNDECIDED for user in targets}
-        yield from self._note(lambda at: ReadBack(at, piece.number, verdicts))
+        now: Moment = yield Now()
+        yield from self.keeper.note(ReadBack(now.utc, piece.number, verdicts))
         self.account.settle(cleared, Outcome.RESET)
         if strangers := [row for user_id, row in rows.items() if user_id not in self.last_seen]:
             names = ", ".join(row.user_name or row.user_id for row in strangers)
@@ -373,41 +348,8 @@ class Run:
             )
 
     def _guarded(self, people: Sequence[PlannedReset], flow: Flow[T]) -> Flow[T]:
-        """Run a step; whatever stops it settles these people and carries the account of the whole plan."""
-        try:
-            return (yield from flow)
-        except GeneratorExit:
-            raise
-        except BaseException as problem:
-            raise_as((yield from self._account_for(people, problem)), problem)
-
-    def _account_for(self, people: Sequence[PlannedReset], problem: BaseException) -> Flow[BaseException]:
-        """Settle these people, nothing of whom was sent; the error to raise, with the account of the whole plan."""
-        if problem is not self.told:
-            finished: Moment = yield Now()
-            self.told = self.account.held_up(people, problem, finished.utc)
-        return self.told
-
-    def _settle(
-        self, people: Sequence[PlannedReset], problem: BaseException, piece: Piece, fate: Fate
-    ) -> Flow[BaseException]:
-        """Settle the people of a request by what stopped it; the error to raise, with the account of everyone."""
-        finished: Moment = yield Now()
-        told: BaseException = self.account.stopped(people, fate, finished.utc)
-        if fate.by:
-            told = carrying(problem, self.account.report(finished.utc))
-        self.told = told
-        self.told = yield from trying(self.keeper.note(_as_event(finished.utc, piece, fate)), told)
-        return self.told
-
-    def _close_after(self, told: BaseException) -> Flow[BaseException]:
-        """Write how it ended; the error to raise."""
-        report = report_of(told)
-        return told if report is None else (yield from trying(self.keeper.close(report, told), told))
-
-    def _note(self, event: Callable[[datetime], Event]) -> Flow[None]:
-        now: Moment = yield Now()
-        yield from self.keeper.note(event(now.utc))
+        result: T = yield from self.ending.guarded(people, flow)
+        return result
 
     def _tell(self, what: str) -> None:
         if self.order.on_progress is not None:
@@ -423,18 +365,6 @@ def _at_once(value: T) -> Flow[T]:
     """A flow that needs nothing."""
     yield from ()
     return value
-
-
-def _as_event(at: datetime, piece: Piece, fate: Fate) -> Refused | Lost:
-    if fate.is_known:
-        return _refused(piece, fate.error, fate.code, at)
-    beneath = fate.error.__cause__
-    cause = None if beneath is None else type(beneath).__name__
-    return Lost(at, piece.number, fate.error.message, fate.error.request_id, cause)
-
-
-def _refused(piece: Piece, error: TrainingError, code: Code, at: datetime) -> Refused:
-    return Refused(at, piece.number, type(error).__name__, code.value, error.message, error.request_id)
 
 
 def _acting(action: Callable[[], None]) -> Flow[None]:

@@ -182,8 +182,8 @@ class Resets(Bound[D]):
         UnconfirmedFormatError on a live service without a proof of the format; EvidenceError and RecordsError if the
         records cannot be kept; StalePlanError if people moved. Raises, with ``report`` saying what became of
         everyone: OutcomeUnknownError if an answer was lost, or any other error that stopped it between two requests.
-        Ctrl-C and cancellation go on as themselves, with the same report as their attribute ``report``; without it
-        nothing was sent.
+        Ctrl-C and cancellation go on as themselves, with the same report as their attribute ``report``. Without it,
+        ask ``training-sdk report``: nothing need have been sent, and all may be over.
 
         REST: ``POST /training/courseprogress/v1/reset`` (path published, body **assumed**).
         """

@@ -20,11 +20,12 @@ from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import of_report
 from training_sdk.cli.naming import duration
 from training_sdk.cli.output import Output, is_terminal
-from training_sdk.cli.remedies import resume_command
+from training_sdk.cli.remedies import report_command, resume_command
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import (
     InvalidArgumentError,
     PermissionDeniedError,
+    TrainingError,
 )
 from training_sdk.records.folding import JournalState
 from training_sdk.records.journal import FILE as JOURNAL
@@ -40,6 +41,7 @@ from training_sdk.resets.recording import refuse_second_time
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.sending import Progress
 from training_sdk.resets.stopping import report_of
+from training_sdk.resets.unfinished import report_in
 from training_sdk.resets.waves import EVERY_DAY, Waves
 
 
@@ -148,7 +150,8 @@ def _reset(
 ) -> ExitCode:
     out = session.out
     # What would be refused is refused before the plan is read and its phrase is typed.
-    refuse_second_time(journal_of(session, loaded), loaded, resuming=resuming)
+    before = journal_of(session, loaded)
+    refuse_second_time(before, loaded, resuming=resuming)
     if not resuming:
         check_lifetime(loaded, datetime.now(UTC), session.profile.safeguards.plan_lifetime)
     approval = given.pop("approval")
@@ -158,15 +161,17 @@ def _reset(
     }
     out.say(loaded)
     phrase = confirmed(out, loaded.phrase, confirm)
-    with stoppable(out) as stop, telling(out) as tell:
-        try:
+    try:
+        with stoppable(out) as stop, telling(out) as tell:
             report = carry_out(loaded, phrase, {**extras, "stop": stop, "on_progress": tell})
-        except BaseException as error:
-            if report_of(error) is not None and is_open(journal_of(session, loaded)):
-                error.add_note(_how_to_go_on(error, plan))
-            raise
-    out.document({"report": of_report(report)})
-    out.say(report)
+        out.document({"report": of_report(report)})
+        out.say(report)
+    except BaseException as error:
+        journal = journal_of(session, loaded)
+        if journal != before or report_of(error) is not None:
+            _attach_report(error, session, journal, loaded)
+            error.add_note(_how_to_go_on(error, journal, plan))
+        raise
     if not report.is_complete:
         out.note("Not everyone in the plan is known to have been reset; see above.")
     return code_for_report(report)
@@ -182,11 +187,26 @@ def is_open(journal: JournalState) -> bool:
     return journal.opened is not None and journal.closed is None
 
 
-def _how_to_go_on(error: BaseException, plan: Path) -> str:
+def _attach_report(error: BaseException, session: Session, journal: JournalState, plan: ResetPlan) -> None:
+    """Give an interrupt that comes without a report the one that the records hold, if a request was sent."""
+    state = StateDirectory.existing(session.state_dir)
+    if isinstance(error, Exception) or report_of(error) is not None or state is None or not journal.has_sent:
+        return
+    with suppress(TrainingError):
+        vars(error)["report"], _ = report_in(
+            state, state.path / "plans" / plan.digest, datetime.now(UTC), plan
+        )
+
+
+def _how_to_go_on(error: BaseException, journal: JournalState, plan: Path) -> str:
+    """What to do after an error that came when the journal had begun."""
+    if not is_open(journal):
+        return f"The plan came to its end all the same. What became of everyone:\n  {report_command(plan)}"
     if isinstance(error, PermissionDeniedError):
         return f"It stopped half-way. With another token:\n  {resume_command(plan)}"
+    where = "stands above" if report_of(error) is not None else f"is in {report_command(plan)}"
     return (
-        "It stopped half-way. What became of everyone stands above. This reads back for you what is unknown, and then "
+        f"It stopped half-way. What became of everyone {where}. This reads back for you what is unknown, and then "
         f"goes on; nobody is reset twice:\n  {resume_command(plan)}"
     )
 

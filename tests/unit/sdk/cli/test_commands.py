@@ -16,8 +16,11 @@ from mock_server import MockTraining
 from training_sdk import ResetInterruptedError, ResetPlan, Safeguards, TrainingClient
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.commands import resetting
 from training_sdk.evidence import pack, packs_in, purging
 from training_sdk.records import locks
+from training_sdk.resets import applying
+from training_sdk.resets.ending import Ending
 from training_sdk.resets.signing import check_signed
 from unit.sdk.approving import Keys, public
 from unit.sdk.fakes import Puppet, answer, tail
@@ -340,6 +343,45 @@ def test_a_plan_is_signed_on_saving_and_only_then(run: Run, tmp_path: Path) -> N
     )
     code, said = run("apply", "other.json", *asked)
     assert code == ExitCode.NOTHING_SENT, said
+
+
+@pytest.mark.parametrize("when", ["half-way", "after its end"])
+def test_an_interrupt_without_a_report_never_says_that_nothing_was_sent(
+    run: Run, mock: MockTraining, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    _, planned = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    confirm = ("--confirm", planned["phrase"])
+    with monkeypatch.context() as patched:
+        if when == "half-way":
+            patched.setattr(Ending, "settle", interrupt)
+            patched.setattr(Ending, "note_answer", interrupt)
+            patched.setattr(Ending, "close_after", interrupt)
+        else:
+            patched.setattr(resetting, "of_report", interrupt)
+        code, said = run("apply", "plan.json", "--reason", "test", *confirm)
+    assert len([*mock.calls.of("reset")]) == 1
+    assert code == ExitCode.INCOMPLETE
+    assert said["error"]["message"] == "interrupted"
+    (outcome,) = {user["outcome"] for user in said["report"]["users"]}
+    assert outcome == ("unknown" if when == "half-way" else "reset")
+    assert run("resume", "plan.json", *confirm)[0] == (0 if when == "half-way" else ExitCode.NOTHING_SENT)
+
+
+def test_an_interrupt_before_the_journal_has_begun_says_that_nothing_was_sent(
+    run: Run, mock: MockTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    _, planned = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    monkeypatch.setattr(applying, "refuse_new_warnings", interrupt)
+    code, said = run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])
+    assert code == ExitCode.INTERRUPTED
+    assert said["error"]["message"] == "interrupted; nothing was sent"
+    assert not [*mock.calls.of("reset")]
 
 
 def test_a_plan_that_has_begun_is_resumed_reported_and_verified_by_the_tail_of_its_phrase(

@@ -1,0 +1,166 @@
+"""What ends a reset half-way: whose fate is open is settled, the account is carried, and records and report are kept.
+
+An interrupt can fall between any two steps, also while an earlier one is being dealt with. So a request is known here
+as in flight from before it is sent until its people are settled and the journal has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from attrs import define, field, frozen
+
+from training_sdk._flow import Flow, Moment, Now, Request
+from training_sdk._send import Attempt, interrupted
+from training_sdk.errors import TrainingError
+from training_sdk.records.events import Answered, Lost, Refused, Sent
+from training_sdk.resets.account import Account, Fate, fate_of
+from training_sdk.resets.keeping import Keeper
+from training_sdk.resets.plan import PlannedReset
+from training_sdk.resets.report import Code, Outcome
+from training_sdk.resets.sending import Piece
+from training_sdk.resets.stopping import carrying, raise_as, report_of, trying
+
+T = TypeVar("T")
+
+
+@frozen
+class Answer:
+    """What an accepted request was answered: how many were reset, if it says so, and the id of the exchange."""
+
+    count: int | None
+    request_id: str | None
+
+
+@define
+class InFlight:
+    """One request on its way, and as much of its end as is known."""
+
+    piece: Piece
+    people: Sequence[PlannedReset]
+    request: Request
+    attempt: Attempt = field(factory=Attempt)
+    answer: Answer | None = None
+    """Set once it was accepted and its people are settled."""
+    fate: Fate | None = None
+    """Set once it is known what stopped it."""
+    event: Answered | None = None
+
+    def fate_after(self, problem: BaseException) -> Fate:
+        """What a problem means for its people: nobody is known not to be reset while it may be out there."""
+        fate = fate_of(problem)
+        if fate.is_known and self.attempt.is_open:
+            lost = interrupted(self.request, self.attempt, problem)
+            fate = Fate(Outcome.UNKNOWN, Code.ANSWER_LOST, lost, fate.by)
+        return fate
+
+
+@define
+class Ending:
+    """Settles people, carries the account and keeps the records, whatever stops a run and however often."""
+
+    account: Account
+    keeper: Keeper
+    in_flight: InFlight | None = None
+    _told: BaseException | None = None
+    """What is about to be raised, the account of everyone with it."""
+
+    def guarded(self, people: Sequence[PlannedReset], flow: Flow[T]) -> Flow[T]:
+        """Run a step; whatever stops it settles these people and carries the account of the whole plan."""
+        try:
+            return (yield from flow)
+        except GeneratorExit:
+            raise
+        except BaseException as problem:
+            raise_as((yield from self._account_for(people, problem)), problem)
+
+    def note_sent(self, flight: InFlight) -> Flow[None]:
+        """Note that the request may arrive from here on; its id is in the account if it is in the journal."""
+        now: Moment = yield Now()
+        event = Sent(now.utc, flight.piece.number, flight.request.request_id)
+        try:
+            yield from self.keeper.note(event)
+        finally:
+            if self.keeper.has_noted(event):
+                self.account.note_sent(flight.request.request_id)
+
+    def note_answer(self, flight: InFlight) -> Flow[None]:
+        """Note the answer, unless that is done."""
+        if flight.answer is None:
+            return
+        if flight.event is None:
+            now: Moment = yield Now()
+            flight.event = Answered(
+                now.utc, flight.piece.number, flight.answer.count, flight.answer.request_id
+            )
+        if not self.keeper.has_noted(flight.event):
+            yield from self.keeper.note(flight.event)
+
+    def note_refused(self, flight: InFlight, error: TrainingError) -> Flow[None]:
+        """Note that the request is known to have had no effect."""
+        now: Moment = yield Now()
+        yield from self.keeper.note(_refused(flight.piece, error, Code.REFUSED, now.utc))
+
+    def give_up(
+        self, people: Sequence[PlannedReset], error: TrainingError, finished_at: datetime
+    ) -> BaseException:
+        """Settle people whose request was refused for the last time; the error to raise."""
+        self._told = self.account.stopped(people, fate_of(error), finished_at)
+        return self._told
+
+    def settle(self, flight: InFlight, problem: BaseException) -> Flow[BaseException]:
+        """Settle the people of a request by what stopped it; the error to raise, with the account of everyone.
+
+        An interrupt after it was accepted does not keep the answer out of the journal, since the account has it.
+        """
+        if flight.answer is not None:
+            told = problem
+            if not isinstance(problem, Exception):
+                told = yield from trying(self.note_answer(flight), problem)
+            return (yield from self._account_for((), told))
+        fate = flight.fate = flight.fate_after(problem)
+        finished: Moment = yield Now()
+        told = self.account.stopped(flight.people, fate, finished.utc)
+        if fate.by:
+            told = carrying(problem, self.account.report(finished.utc))
+        self._told = told
+        self._told = yield from trying(self.keeper.note(_as_event(finished.utc, flight.piece, fate)), told)
+        return self._told
+
+    def close_after(self, problem: BaseException) -> Flow[BaseException]:
+        """Write how it ended; the error to raise."""
+        told = yield from self._account_for((), problem)
+        report = report_of(told)
+        return told if report is None else (yield from trying(self.keeper.close(report, told), told))
+
+    def _account_for(self, people: Sequence[PlannedReset], problem: BaseException) -> Flow[BaseException]:
+        """Settle these people, nothing of whom was sent; the error to raise, with the account of the whole plan."""
+        if problem is not self._told:
+            finished: Moment = yield Now()
+            self._settle_in_flight(problem)
+            self._told = self.account.held_up(people, problem, finished.utc)
+        return self._told
+
+    def _settle_in_flight(self, problem: BaseException) -> None:
+        """Settle the people of a request where an interrupt has cut that off."""
+        flight = self.in_flight
+        if flight is None or flight.answer is not None:
+            return
+        if flight.fate is None and flight.attempt.is_open:
+            flight.fate = flight.fate_after(problem)
+        if flight.fate is not None:
+            self.account.settle_by(flight.people, flight.fate)
+
+
+def _as_event(at: datetime, piece: Piece, fate: Fate) -> Refused | Lost:
+    if fate.is_known:
+        return _refused(piece, fate.error, fate.code, at)
+    beneath = fate.error.__cause__
+    cause = None if beneath is None else type(beneath).__name__
+    return Lost(at, piece.number, fate.error.message, fate.error.request_id, cause)
+
+
+def _refused(piece: Piece, error: TrainingError, code: Code, at: datetime) -> Refused:
+    return Refused(at, piece.number, type(error).__name__, code.value, error.message, error.request_id)
