@@ -1,63 +1,137 @@
-"""Approvals kept beside the journal of their plan, and the names in them, which no append-only record holds."""
+"""Approvals kept beside the journal of their plan, and the names in them, which no append-only record holds.
+
+Where evidence is sealed they are sealed too, with an outline in clear that holds no name.
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from training_sdk.records import disk
 
-STEM = "approval"
+STEM, SEALED, OUTLINE = "approval", ".sealed", ".outline.json"
+FORM = 1
+"""The form of an outline."""
+Seal: TypeAlias = Callable[[bytes, Path], bytes]
+"""Gives the sealed bytes of a file, whose path is for messages."""
+Unseal: TypeAlias = Callable[[bytes], bytes]
 Named: TypeAlias = Mapping[tuple[str, str], str]
 """Names of approvers by user id and the time of the approval in ISO 8601."""
 
 
-def keep(folder: Path, content: bytes) -> None:
+def keep(folder: Path, content: bytes, seal: Seal | None = None) -> None:
     """Keep an approval, signature included, in the folder of its plan; an earlier one that differs stays."""
     for number in itertools.count(1):
         path = folder / (f"{STEM}.json" if number == 1 else f"{STEM}-{number}.json")
-        if not path.exists():
-            disk.write_whole(path, content)
-            return
-        if path.read_bytes() == content:
-            return
+        if path.exists():
+            if path.read_bytes() == content:
+                return
+        elif not _sealed(path).exists():
+            break
+    if seal is None:
+        disk.write_whole(path, content)
+    else:
+        _write_sealed(path, content, seal)
+
+
+def seal_all(folder: Path, seal: Seal) -> None:
+    """Seal the approvals that were kept in clear. Raises RecordsUnwritableError."""
+    for path in _in_clear(folder):
+        _write_sealed(path, path.read_bytes(), seal)
+        with disk.writing(folder):
+            path.unlink()
+            disk.sync_folder(folder)
 
 
 def forget(folder: Path) -> None:
     """Delete the approvals in the folder of a plan, and with them the names of the approvers."""
     with disk.writing(folder):
-        for path in _files(folder):
+        for path in sorted(path for path in folder.glob(f"{STEM}*") if path.is_file()):
             path.unlink(missing_ok=True)
         disk.sync_folder(folder)
 
 
-def names_in(folder: Path) -> Named:
-    """The names in the approvals that are kept in the folder of a plan; what cannot be read names nobody."""
+def names_in(folder: Path, unseal: Unseal | None = None) -> Named:
+    """The names in the approvals that are kept in the folder of a plan; what cannot be read names nobody.
+
+    Sealed approvals name somebody only with ``unseal``.
+    """
     found: dict[tuple[str, str], str] = {}
-    for path in _files(folder):
-        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            document = json.loads(path.read_bytes())
-            approver = document["approver"]
-            found[str(approver["user_id"]), str(document["at"])] = str(approver["name"])
+    for content in _contents(folder, unseal):
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
+            document = json.loads(content)
+            found[_identity(document)] = str(document["approver"]["name"])
     return found
 
 
-def approver_of(entry: Mapping[str, Any], plans: Path) -> str | None:
-    """Who approved, by name and id, by an entry of the audit log and the approvals in the plans' folders.
+def kept_in(folder: Path) -> set[tuple[str, str]]:
+    """The approvals that are kept in the folder of a plan, sealed or not: user id and time of each."""
+    found = {*names_in(folder)}
+    for path in folder.glob(f"{STEM}*{OUTLINE}"):
+        sealed = path.with_name(f"{path.name.removesuffix(OUTLINE)}.json{SEALED}")
+        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            if sealed.is_file():
+                found.add(_identity(json.loads(path.read_bytes())))
+    return found
 
-    None where the entry names no approval; the id alone where the approval was purged or is not on this machine.
+
+def approvers(plans: Path, unseal: Unseal | None = None) -> Callable[[Mapping[str, Any]], str | None]:
+    """A function that says who approved, by name and id, by an entry of the audit log and the plans' folders.
+
+    None where the entry names no approval; the id alone where the approval was purged, is sealed, or is not on this
+    machine. The approvals of a plan are read once.
     """
-    approval = entry.get("approval")
-    if not isinstance(approval, Mapping) or not approval.get("user_id"):
-        return None
-    user_id, digest = str(approval["user_id"]), str(entry.get("plan_digest") or "")
-    name = names_in(plans / digest).get((user_id, str(approval.get("at")))) if digest.isalnum() else None
-    return f"{name} ({user_id})" if name else user_id
+
+    @cache
+    def names(digest: str) -> Named:
+        return names_in(plans / digest, unseal)
+
+    def approver_of(entry: Mapping[str, Any]) -> str | None:
+        approval = entry.get("approval")
+        if not isinstance(approval, Mapping) or not approval.get("user_id"):
+            return None
+        user_id, digest = str(approval["user_id"]), str(entry.get("plan_digest") or "")
+        name = names(digest).get((user_id, str(approval.get("at")))) if digest.isalnum() else None
+        return f"{name} ({user_id})" if name else user_id
+
+    return approver_of
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob(f"{STEM}*.json") if path.is_file())
+def _identity(document: Mapping[str, Any]) -> tuple[str, str]:
+    return str(document["approver"]["user_id"]), str(document["at"])
+
+
+def _write_sealed(path: Path, content: bytes, seal: Seal) -> None:
+    """Write an approval sealed and then its outline, without the name and the signature."""
+    said = {name: value for name, value in json.loads(content).items() if name != "signature"}
+    said["approver"] = {name: value for name, value in said["approver"].items() if name != "name"}
+    disk.write_whole(_sealed(path), seal(content, _sealed(path)))
+    outline = json.dumps({"outline": FORM, **said}, indent=1) + "\n"
+    disk.write_whole(path.with_name(path.stem + OUTLINE), outline.encode("ascii"))
+
+
+def _sealed(path: Path) -> Path:
+    return path.with_name(path.name + SEALED)
+
+
+def _in_clear(folder: Path) -> list[Path]:
+    return sorted(
+        path for path in folder.glob(f"{STEM}*.json") if path.is_file() and not path.name.endswith(OUTLINE)
+    )
+
+
+def _contents(folder: Path, unseal: Unseal | None) -> Iterator[bytes]:
+    for path in _in_clear(folder):
+        with suppress(OSError):
+            yield path.read_bytes()
+    if unseal is None:
+        return
+    for path in sorted(folder.glob(f"{STEM}*{SEALED}")):
+        with suppress(Exception):  # whatever a hook of the user raises
+            yield unseal(path.read_bytes())

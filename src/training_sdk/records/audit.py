@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -19,7 +19,7 @@ from training_sdk import _checks
 from training_sdk._visible import visible
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records import disk
-from training_sdk.records.approvals import approver_of
+from training_sdk.records.approvals import Unseal, approvers
 from training_sdk.records.auditexport import Format, exported
 from training_sdk.records.chain import START, Head, check, head_of, seal, whole
 from training_sdk.records.lines import Lines, damaged
@@ -128,19 +128,30 @@ class AuditLog:
         return {pack["name"]: pack["manifest_sha256"] for pack in packs if pack and "manifest_sha256" in pack}
 
     def approver_of(self, entry: Mapping[str, Any]) -> str | None:
-        """Who approved what an entry is about: name and id, or the id alone once the approval is purged.
+        """Who approved what an entry is about: name and id, or the id alone once the approval is sealed or purged.
 
         The log holds ids only. Names are looked up in the approvals beside the log, in ``plans/``.
         """
-        return approver_of(entry, self.path.parent / "plans")
+        return self.approvers()(entry)
 
-    def export(self, target: str | os.PathLike[str] | IO[str], format: Format = "csv") -> None:
+    def approvers(self, unseal: Unseal | None = None) -> Callable[[Mapping[str, Any]], str | None]:
+        """The function ``approver_of`` for many entries; ``unseal`` opens approvals that are sealed."""
+        return approvers(self.path.parent / "plans", unseal)
+
+    def export(
+        self,
+        target: str | os.PathLike[str] | IO[str],
+        format: Format = "csv",
+        *,
+        unseal: Unseal | None = None,
+    ) -> None:
         """Write the log for an auditor: ``csv`` (one row an entry) or ``json`` (a list of entries).
 
         A path gets a file of mode 0600, replacing what was there. Lines with a fault are written too, with what is
-        wrong with them. In CSV, text that a spreadsheet would take for a formula gets an apostrophe in front.
+        wrong with them. ``unseal`` opens sealed approvals, for the names of approvers. In CSV, text that a spreadsheet
+        would take for a formula gets an apostrophe in front.
         """
-        text = exported(check(Lines(self.path).raw()), format, self.approver_of)
+        text = exported(check(Lines(self.path).raw()), format, self.approvers(unseal))
         if isinstance(target, str | os.PathLike):
             disk.write_whole(Path(target), text.encode("utf-8"))
         else:

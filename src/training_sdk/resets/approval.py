@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
@@ -14,7 +15,7 @@ from training_sdk import _ssh
 from training_sdk._visible import inline
 from training_sdk.errors import ApprovalError
 from training_sdk.records import approvals
-from training_sdk.records.events import ApprovalKept
+from training_sdk.records.events import ApprovalKept, Event, Opened, Resumed
 from training_sdk.resets.wording import shown
 
 Kind: TypeAlias = Literal["signed", "procedural"]
@@ -151,12 +152,25 @@ class Approved:
         return f"{who} ({inline(self.approver.user_id)}) at {self.at:%Y-%m-%d %H:%M:%S} UTC, {how}{missing}"
 
 
-def approved_by(kept: ApprovalKept | None, organisation_id: str, folder: Path) -> Approved | None:
-    """What a record says of an approval, with the approver's name as far as the approval is kept in this folder."""
+def approved_by(
+    kept: ApprovalKept | None, organisation_id: str, folder: Path, unseal: approvals.Unseal | None = None
+) -> Approved | None:
+    """What a record says of an approval, with the approver's name as far as the approval is kept in this folder.
+
+    Without ``unseal`` a sealed approval names nobody.
+    """
     if kept is None:
         return None
-    name = approvals.names_in(folder).get((kept.user_id, kept.at.isoformat()), "")
+    name = approvals.names_in(folder, unseal).get((kept.user_id, kept.at.isoformat()), "")
     kind: Kind = "signed" if kept.kind == "signed" else "procedural"
     return Approved(
         kind, Approver(kept.user_id, name, organisation_id), kept.at, kept.key_fingerprint, kept.compared
     )
+
+
+def approved_before(
+    events: Sequence[Event], organisation_id: str, folder: Path, unseal: approvals.Unseal | None = None
+) -> Approved | None:
+    """Who approved the plan when it was begun or last resumed with an approval, by its journal."""
+    kept = [event.approval for event in events if isinstance(event, Opened | Resumed) and event.approval]
+    return approved_by(kept[-1], organisation_id, folder, unseal) if kept else None

@@ -153,7 +153,7 @@ class _Comparison:
     ) -> Iterator[RecordFinding]:
         """The approvals that the journal names are stored beside it until the last pack is purged."""
         named = [event.approval for event in events if isinstance(event, Opened | Resumed) and event.approval]
-        kept = approvals.names_in(self.reading.state.path / "plans" / digest)
+        kept = approvals.kept_in(self.reading.state.path / "plans" / digest)
         missing = [one for one in named if (one.user_id, one.at.isoformat()) not in kept]
         if missing and not self._is_purged(digest, state):
             yield fault(

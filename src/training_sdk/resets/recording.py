@@ -36,7 +36,7 @@ from training_sdk.records.plancopy import OUTLINE, SEALED
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
 from training_sdk.resets import approvalfile, planfile, reportfile
-from training_sdk.resets.approval import Approved, approved_by
+from training_sdk.resets.approval import Approved, approved_before
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.keptwaves import kept
 from training_sdk.resets.outline import PlanOutline
@@ -107,7 +107,7 @@ class Recorder(Keeper):
     def _keep_approval(self, order: Order) -> None:
         self._check_process()
         if order.approval is not None:
-            approvals.keep(self._folder(order.plan), approvalfile.dumps(order.approval))
+            approvals.keep(self._folder(order.plan), approvalfile.dumps(order.approval), self._sealing)
 
     @property
     def approved(self) -> Approved | None:
@@ -161,12 +161,16 @@ class Recorder(Keeper):
 
     def _keep_copy(self, plan: ResetPlan, folder: Path) -> None:
         document = planfile.dumps(plan)
-        is_there = (folder / SEALED).exists() and (folder / OUTLINE).exists()
-        if self.seal is None:
-            if not is_there:
-                plancopy.keep(folder, document, None)
-        else:
-            plancopy.keep(folder, document, sealed(document, self.seal, folder / SEALED))
+        if self._sealing is not None:
+            plancopy.keep(folder, document, self._sealing(document, folder / SEALED))
+            approvals.seal_all(folder, self._sealing)
+        elif not ((folder / SEALED).exists() and (folder / OUTLINE).exists()):
+            plancopy.keep(folder, document, None)
+
+    @property
+    def _sealing(self) -> approvals.Seal | None:
+        seal = self.seal
+        return None if seal is None else lambda content, path: sealed(content, seal, path)
 
     def refuse_overlapping(
         self, plan: ResetPlan, people: Collection[Key], here: Origin, now: datetime
@@ -347,12 +351,6 @@ class Recorder(Keeper):
 
 def _counts(plan: ResetPlan) -> dict[str, int]:
     return {"people": plan.people, "resets": len(plan.targets), "in scope": len(plan.users)}
-
-
-def approved_before(events: Sequence[Event], organisation_id: str, folder: Path) -> Approved | None:
-    """Who approved the plan when it was begun or last resumed with an approval, by its journal."""
-    kept = [event.approval for event in events if isinstance(event, Opened | Resumed) and event.approval]
-    return approved_by(kept[-1], organisation_id, folder) if kept else None
 
 
 def _named(pack: Pack) -> dict[str, str]:

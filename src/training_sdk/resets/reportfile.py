@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import frozen
 
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError
+from training_sdk.evidence.files import Unseal
 from training_sdk.records import disk, documents
 from training_sdk.records.events import ApprovalKept
 from training_sdk.records.plancopy import PLAN as PLAN
@@ -68,8 +69,10 @@ def save(report: ResetReport, folder: Path) -> None:
     disk.write_whole(folder / REPORT, dumps(report))
 
 
-def load(folder: Path, plan: ResetPlan | None = None) -> ResetReport:
+def load(folder: Path, plan: ResetPlan | None = None, *, unseal: Unseal | None = None) -> ResetReport:
     """The latest report in the folder of a plan, with the plan, by default as it is stored there.
+
+    ``unseal`` opens a sealed approval, for the approver's name.
 
     Raises RecordsDamagedError if it is not whole.
     """
@@ -85,7 +88,7 @@ def load(folder: Path, plan: ResetPlan | None = None) -> ResetReport:
         saved.ticket,
         saved.packs,
         saved.sent_ids,
-        approved_by(saved.approval, saved.origin.organisation_id, folder),
+        approved_by(saved.approval, saved.origin.organisation_id, folder, unseal),
     )
 
 

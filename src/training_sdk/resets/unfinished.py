@@ -9,16 +9,17 @@ from pathlib import Path
 from attrs import frozen
 
 from training_sdk.errors import RecordsDamagedError
+from training_sdk.evidence.files import Unseal
 from training_sdk.models.keys import Key
 from training_sdk.records import locks
 from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
 from training_sdk.records.journal import FILE, Journal, JournalCopy, read_journal
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import pending, reportfile
+from training_sdk.resets.approval import approved_before
 from training_sdk.resets.flights import Flights, until
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.recording import approved_before
 from training_sdk.resets.report import Code, Outcome, ResetReport
 from training_sdk.resets.resuming import account_of, as_begun
 from training_sdk.resets.sending import Order
@@ -107,23 +108,35 @@ def find_begun(state: StateDirectory, digest: str) -> Path | None:
 
 
 def report_in(
-    state: StateDirectory, folder: Path, now: datetime, plan: ResetPlan | None = None
+    state: StateDirectory,
+    folder: Path,
+    now: datetime,
+    plan: ResetPlan | None = None,
+    *,
+    unseal: Unseal | None = None,
 ) -> tuple[ResetReport, Unfinished | None]:
     """The report in the folder of a plan that has begun; before its end, what the journal says in its place.
 
-    ``plan`` is the plan with names where its copy there is sealed or purged. A report that was written before the last
-    step would not be up to date. So with a plan that was closed by hand.
+    ``plan`` is the plan with names where its copy there is sealed or purged; ``unseal`` opens a sealed approval. A
+    report that was written before the last step would not be up to date. So with a plan that was closed by hand.
     """
     journal = JournalCopy.read(folder)
     closed = journal.state().closed
     if closed is not None and closed.reason is not None:
-        return report_of(state, folder, journal, now, plan), None
-    unfinished = read_unfinished(state, folder, now, plan)
-    return (reportfile.load(folder, plan) if unfinished is None else unfinished.report), unfinished
+        return report_of(state, folder, journal, now, plan, unseal=unseal), None
+    unfinished = read_unfinished(state, folder, now, plan, unseal=unseal)
+    return (
+        reportfile.load(folder, plan, unseal=unseal) if unfinished is None else unfinished.report
+    ), unfinished
 
 
 def read_unfinished(
-    state: StateDirectory, folder: Path, now: datetime, plan: ResetPlan | None = None
+    state: StateDirectory,
+    folder: Path,
+    now: datetime,
+    plan: ResetPlan | None = None,
+    *,
+    unseal: Unseal | None = None,
 ) -> Unfinished | None:
     """Return what is known of a plan by its folder; None where it never began, or came to its end.
 
@@ -133,7 +146,7 @@ def read_unfinished(
     found = journal.state()
     if found.opened is None or found.closed is not None:
         return None
-    report = report_of(state, folder, journal, now, plan)
+    report = report_of(state, folder, journal, now, plan, unseal=unseal)
     unknown = [user.key for user in report.users if user.outcome is Outcome.UNKNOWN]
     is_live = not found.opened.reference_server
     return Unfinished(
@@ -156,6 +169,8 @@ def report_of(
     journal: Journal | JournalCopy,
     now: datetime,
     plan: ResetPlan | None = None,
+    *,
+    unseal: Unseal | None = None,
 ) -> ResetReport:
     """The report of an application that has begun, as its journal has it; it ends with the last step."""
     found = journal.state()
@@ -164,7 +179,7 @@ def report_of(
     packs = [str(state.path / "evidence" / one.pack) for one in found.packs]
     account = account_of(order, _applied_by(journal.events), journal, packs, now)
     if found.opened is not None:
-        account.approved = approved_before(journal.events, found.opened.organisation_id, folder)
+        account.approved = approved_before(journal.events, found.opened.organisation_id, folder, unseal)
     return account.report(_last(journal.events))
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import StringIO
@@ -37,9 +40,11 @@ class Office:
     folder: Path
     mock: MockTraining = field(factory=MockTraining.demo)
 
-    def client(self, who: Any = "admin", **other: Any) -> TrainingClient:
+    def client(
+        self, who: Any = "admin", seal: Callable[[bytes], bytes] | None = None, **other: Any
+    ) -> TrainingClient:
         http = httpx.Client(transport=self.mock.transport(), **other)
-        rule = Safeguards(four_eyes="procedural")
+        rule = Safeguards(four_eyes="procedural", seal=seal)
         return TrainingClient(
             self.mock.token(who), http_client=http, state_dir=self.state, pace=False, safeguards=rule
         )
@@ -165,6 +170,79 @@ def test_without_an_approval_nothing_is_kept_and_older_reports_are_read(tmp_path
     (opened,) = (event for event in read_journal(folder) if isinstance(event, Opened))
     assert opened.approval is None
     assert {office.log.approver_of(entry) for entry in office.log.entries()} == {None}
+
+
+def in_clear(folder: Path, name: str) -> list[str]:
+    """The files in which a name can be read."""
+    spellings = (name.encode(), json.dumps(name)[1:-1].encode())
+    return [
+        path.name
+        for path in folder.rglob("*")
+        if path.is_file() and any(one in path.read_bytes() for one in spellings)
+    ]
+
+
+def test_a_sealed_approval_names_nobody_without_the_key(
+    office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, approval = office.plan()
+    client = office.client(seal=seal)
+    report = client.resets.apply(plan, confirm=plan.phrase, reason="yearly", approval=approval)
+    name, user_id = approval.approver.name, approval.approver.user_id
+    folder = office.plan_folder(plan)
+    assert in_clear(office.state, name) == []
+    assert seal((folder / "approval.json.sealed").read_bytes()) == approvalfile.dumps(approval)
+    assert reportfile.load(folder, plan, unseal=seal) == report
+    shown = reportfile.load(folder).approved
+    assert shown is not None
+    assert (shown.approver.user_id, shown.approver.name) == (user_id, "")
+    state = StateDirectory.open(office.state)
+    assert check_records(state) == ()
+
+    profiles = tmp_path / "profiles.toml"
+    script = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()[::-1])"
+    profiles.write_text(f"[profiles.opens]\nunseal_command = {json.dumps([sys.executable, '-c', script])}\n")
+    profiles.chmod(0o600)
+    opening = ["--profiles", str(profiles), "--profile", "opens"]
+    for command in (["audit", "show"], ["audit", "export"], ["report", plan.digest]):
+        for options, is_named in ((["--profiles", ""], False), (opening, True)):
+            assert main([*command, "--state-dir", str(office.state), *options]) == 0
+            said = capsys.readouterr().out
+            assert user_id in said
+            assert (name in said) is is_named, command
+
+    shutil.copytree(office.state, tmp_path / "tampered")
+    (tmp_path / "tampered" / "plans" / plan.digest / "approval.json.sealed").unlink()
+    (found,) = check_records(StateDirectory.open(tmp_path / "tampered"))
+    assert "approval" in str(found)
+    later = datetime.now(UTC) + timedelta(days=9999)
+    purge(state.evidence, timedelta(days=1), later, log=office.log, is_closed=partial(is_closed, state))
+    assert not list(folder.glob("approval*"))
+    assert check_records(state) == ()
+
+
+def test_an_approval_in_clear_is_sealed_when_the_plan_is_resumed_with_a_hook(office: Office) -> None:
+    plan, approval = office.plan()
+
+    def lose(response: httpx.Response) -> None:
+        if response.request.url.path.endswith(RESET):
+            raise httpx.ReadError("cut", request=response.request)
+
+    unlucky = office.client(event_hooks={"response": [lose]})
+    with pytest.raises(OutcomeUnknownError):
+        unlucky.resets.apply(plan, confirm=plan.phrase, reason="yearly", approval=approval)
+    assert "approval.json" in in_clear(office.state, approval.approver.name)
+    second = evolve(approval, approver=evolve(approval.approver, name="As they are called now"))
+    office.client(seal=seal).resets.resume(plan, confirm=plan.phrase, approval=second)
+    folder = office.plan_folder(plan)
+    for one, file in ((approval, "approval.json.sealed"), (second, "approval-2.json.sealed")):
+        assert in_clear(folder, one.approver.name) == []
+        assert seal((folder / file).read_bytes()) == approvalfile.dumps(one)
+    assert check_records(StateDirectory.open(office.state)) == ()
+
+
+def seal(content: bytes) -> bytes:
+    return content[::-1]
 
 
 def test_an_approval_with_a_token_for_a_name_is_refused(office: Office) -> None:

@@ -83,7 +83,8 @@ def show(session: Session, digest: str | None, since: date | None, until: date |
         for entry in log.entries(since=moment(since), until=moment(until))
         if beginning is None or str(entry.get("plan_digest", "")).startswith(beginning)
     ]
-    approvers = [log.approver_of(entry) for entry in entries]
+    approver_of = log.approvers(session.profile.unseal)
+    approvers = [approver_of(entry) for entry in entries]
     session.out.document(
         {
             "entries": [
@@ -112,7 +113,7 @@ def export(session: Session, format_: Any, output: Path | None) -> None:
         raise InvalidArgumentError("audit export takes --format json; --json is of other commands")
     refuse_existing(output, "an audit log")
     text = StringIO(newline="")
-    AuditLog(session.state().audit).export(text, format_)
+    AuditLog(session.state().audit).export(text, format_, unseal=session.profile.unseal)
     if output is None:
         session.out.plain(text.getvalue())
         return

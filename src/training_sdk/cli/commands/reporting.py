@@ -89,7 +89,7 @@ def _found(session: Session, named: str) -> tuple[ResetReport, Unfinished | None
     given = ResetPlan.load(named) if digest is None else None
     folder = _folder(state, given.digest if given is not None else str(digest))
     plan = reportfile.load_plan(folder, unseal=session.profile.unseal) if given is None else given
-    return report_in(state, folder, datetime.now(UTC), plan)
+    return report_in(state, folder, datetime.now(UTC), plan, unseal=session.profile.unseal)
 
 
 def _document(found: ResetReport, unfinished: Unfinished | None) -> dict[str, Any]:
