@@ -155,7 +155,10 @@ def create_world(mock: MockTraining, request: Request) -> Response:
         made, rows = _generated(mock, given, policy, now)
     made.draw_tokens()  # nobody else's, unlike those that follow from the seed
     kept = mock.worlds.keep(made, seed, rows)
-    answer = answers.ok(kept.described() | {"tokens": kept.mock.tokens()})
+    described = kept.described()
+    # The switches asked for are named even where they are the usual ones: so the client sees that they were taken.
+    described["policy"] |= {name: getattr(policy, name) for name in given.values.get("policy", {})}
+    answer = answers.ok(described | {"tokens": kept.mock.tokens()})
     return attrs.evolve(answer, status=201)
 
 

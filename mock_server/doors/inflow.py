@@ -38,7 +38,8 @@ class Inflow:
 
     def head(self) -> Generator[bytes, None, list[bytes]]:
         """The lines of a request's head; one empty line before it is allowed. ProtocolError beyond MAX_HEAD."""
-        return (yield from self._block()) or (yield from self._block()) or [b""]
+        most = MAX_HEADERS + 1  # the request line is one more
+        return (yield from self._block(most)) or (yield from self._block(most)) or [b""]
 
     def body(self, head: Head) -> Reading:
         """The pieces of a body, freed of what chunks put around them. ProtocolError for bad or too many chunks."""
@@ -65,17 +66,16 @@ class Inflow:
             yield from self.pieces(size)
             # Two bytes hold nothing but the CRLF that must follow.
             yield from self._line(2, ProtocolError(misfit))
-        yield from self._block()
+        yield from self._block(MAX_HEADERS)
 
-    def _block(self) -> Generator[bytes, None, list[bytes]]:
-        """The lines up to an empty one: a head, or the trailers of a chunked body."""
+    def _block(self, most: int) -> Generator[bytes, None, list[bytes]]:
+        """The lines up to an empty one, at most so many: a head, or the trailers of a chunked body."""
         status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         too_long = ProtocolError(f"request line and headers may take {MAX_HEAD} bytes", status)
         left = MAX_HEAD
         lines: list[bytes] = []
         while line := (yield from self._line(left, too_long)):
-            # The request line is one more.
-            if len(lines) > MAX_HEADERS:
+            if len(lines) == most:
                 raise ProtocolError(f"a request may have {MAX_HEADERS} headers", status)
             lines.append(line)
             left -= len(line) + 2

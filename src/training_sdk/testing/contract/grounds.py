@@ -81,14 +81,16 @@ class OwnWorlds:
     def one(self, policy: Mapping[str, str]) -> Iterator[World]:
         """A world, which is deleted afterwards.
 
-        CannotRunError if none can be made, NotCheckedError if the server refuses these policies.
+        CannotRunError if none can be made, NotCheckedError if the server refuses or ignores these policies.
         """
         made = self._made(policy)
         tokens = _tokens(made)
         try:
             if not tokens:
                 raise CannotRunError(f"the answer to POST {WORLDS} holds no tokens for the world")
-            if not policy:
+            if policy:
+                _check_taken(policy, made.get("policy"))
+            else:
                 self.policy = _switches(made.get("policy"))
             self.wire.tokens.update(tokens.values())
             yield World(self.wire, tokens, is_own=True)
@@ -151,6 +153,14 @@ def _tokens(made: Mapping[str, Any]) -> dict[str, str]:
         return {str(each["name"]): str(each["token"]) for each in made["tokens"]}
     except (KeyError, TypeError):
         return {}
+
+
+def _check_taken(asked: Mapping[str, str], said: object) -> None:
+    """NotCheckedError unless the policy that the server says its world has holds each of these switches."""
+    if not (isinstance(said, dict) and asked.items() <= said.items()):
+        raise NotCheckedError(
+            f"the server made a world, and its answer does not name the policy {_switches(asked)} that was asked for"
+        )
 
 
 def _switches(policy: object) -> str:

@@ -158,7 +158,8 @@ def test_a_world_decides_as_the_server_was_told_to_unless_it_is_told_otherwise()
     generated = {"seed": "generated", "users": 5, "courses": 2}
     assert new_world(mock, generated)["policy"] == {"eligibility": "completed", "confirmation": "off"}
     told = new_world(mock, {"policy": {"confirmation": "required", "late_writes": "accepted"}})
-    assert told["policy"] == {"eligibility": "completed", "late_writes": "accepted"}
+    asked = {"confirmation": "required", "late_writes": "accepted"}
+    assert told["policy"] == {"eligibility": "completed", **asked}, "with what was asked for, usual or not"
     assert [each.mock.policy.eligibility for each in mock.worlds.all()] == ["completed"] * 3
     assert not any(each.mock.lag for each in mock.worlds.all())
     course = mock.world.course("Forklift basics").id

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from growth import assert_proportionate
-from mock_server.doors.http1 import MAX_CHUNKS, MAX_HEAD, ProtocolError
+from mock_server.doors.http1 import MAX_CHUNKS, MAX_HEAD, MAX_HEADERS, ProtocolError
 from mock_server.doors.inflow import Sieve
 from rawhttp import request
 
@@ -105,6 +105,14 @@ def test_a_body_comes_in_a_bounded_number_of_chunks(split: bool) -> None:
         assert passed.count(chunk) == MAX_CHUNKS
         assert (sieve.error is None) is (surplus == 0)
         assert sieve.error is None or sieve.error.status == 400
+
+
+@pytest.mark.parametrize("before", [b"GET / HTTP/1.1\r\n", CHUNKED[: CHUNKED.index(b"trailer")]])
+@pytest.mark.parametrize("more", [0, 1])
+def test_headers_and_trailers_have_the_same_bound(before: bytes, more: int) -> None:
+    sieve = Sieve()
+    sieve.feed(before + b"a: b\r\n" * (MAX_HEADERS + more) + b"\r\n")
+    assert (sieve.error is not None, sieve.is_idle) == (bool(more), not more)
 
 
 @pytest.mark.parametrize("part", [b"G", GET[:-1], POST[:-1], CHUNKED[:-1]])

@@ -14,7 +14,7 @@ from mock_server.control import worlds
 from training_sdk.testing.contract import CannotRunError, Report, Wire, run
 from training_sdk.testing.contract.given import NAMES, Given
 from training_sdk.testing.contract.outcome import Ending
-from training_sdk.testing.contract.runner import Making
+from training_sdk.testing.contract.runner import Making, all_checks
 from training_sdk.testing.contract.stopping import Stopping
 from training_sdk.testing.contract.table import as_json, as_table
 
@@ -94,6 +94,43 @@ def test_a_world_that_cannot_be_removed_is_named_with_the_remedy(
     assert kept.id in as_table(report)
     assert json.loads(as_json(report))["left_behind"] == [left]
     assert report.exit_code == Ending.NOT_CLEAN
+
+
+def without_policy(mock: MockTraining, answers: Callable[[dict[str, object]], object]) -> Report:
+    """The kit against a server that drops the policy asked for, and says this of the policy it has."""
+
+    def instead(request: httpx.Request, honest: Answer) -> httpx.Response:
+        if not of_worlds(request, "POST"):
+            return honest(request)
+        content = {key: value for key, value in json.loads(request.content).items() if key != "policy"}
+        made = honest(httpx.Request("POST", request.url, json=content))
+        return httpx.Response(made.status_code, json=answers(json.loads(made.read())))
+
+    return run(Between(mock, instead).wire(), only=("R02", "R10", "R15", "R18"))
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        lambda made: made,
+        lambda made: {key: value for key, value in made.items() if key != "policy"},
+        lambda made: made | {"policy": {"everyone_permission": "Training: Administration", "absent": "no"}},
+        lambda made: made | {"policy": ["absent"]},
+    ],
+    ids=["its own", "none", "other values", "no object"],
+)
+def test_a_server_that_drops_the_policy_is_not_checked_for_it_and_not_broken(
+    answers: Callable[[dict[str, object]], object],
+) -> None:
+    mock = MockTraining.demo()
+    report = without_policy(mock, answers)
+    demanding = {each.name for each in all_checks() if each.policy}
+    missed = {each.check: each.seen for each in report.findings if each.result == "not checked"}
+    assert missed.keys() == demanding & {each.check for each in report.findings}
+    assert len(missed) == 5
+    assert {each.result for each in report.findings if each.check not in missed} == {"holds"}
+    assert all("does not name" in seen for seen in missed.values())
+    assert mock.worlds.all() == ()
 
 
 def test_no_check_more_pays_for_a_world_whose_removal_hangs() -> None:
