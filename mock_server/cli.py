@@ -312,7 +312,9 @@ def _world(arguments: argparse.Namespace) -> MockTraining:
         return _exported(arguments.progress, policy)
     if arguments.evidence is not None:
         return _loaded(
-            arguments.evidence, lambda: MockTraining.from_evidence(arguments.evidence, policy=policy)
+            arguments.evidence,
+            lambda: MockTraining.from_evidence(arguments.evidence, policy=policy),
+            is_pack=True,
         )
     if arguments.users is not None:
         return MockTraining.generate(
@@ -336,14 +338,14 @@ def _exported(path: Path, policy: Policy) -> MockTraining:
         ) from None
 
 
-def _loaded(source: Path, load: Callable[[], MockTraining]) -> MockTraining:
+def _loaded(source: Path, load: Callable[[], MockTraining], *, is_pack: bool = False) -> MockTraining:
     """Say what is being loaded, as it may take a while, and then what was; beside what a program reads."""
     if source.exists():
         _tell(f"loading {source}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CompletedOnlyWarning)  # said below, as a line
         mock = load()
-    for line in rehearsal.loaded(mock, str(source)):
+    for line in rehearsal.loaded(mock, str(source), is_pack=is_pack):
         _tell(line)
     return mock
 
@@ -356,7 +358,8 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     mock = _world(arguments)
     before = mock.state()
     source = arguments.progress or arguments.evidence
-    warned = () if source is None else rehearsal.completed_only(mock, str(source))
+    is_pack = source is not None and source == arguments.evidence
+    warned = () if source is None else rehearsal.completed_only(mock, str(source), is_pack=is_pack)
     ending = rehearsal.run(mock, arguments.script, arguments.token)
     _print(rehearsal.story(mock, before, ending, warned))
     return ending.code

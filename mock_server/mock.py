@@ -10,8 +10,6 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from attrs import NOTHING, fields
-
 from mock_server import app
 from mock_server.control.faults import Fault, Faults
 from mock_server.control.journal import Journal
@@ -45,8 +43,6 @@ if TYPE_CHECKING:
     from mock_server.doors.serving import Server
 
 TokenName = Literal["admin", "manager", "teamlead", "learner", "outsider", "revoked", "resetter", "expired"]
-
-LARGEST_STATE = 1024**3
 
 
 class MockTraining:
@@ -136,15 +132,9 @@ class MockTraining:
         """
         if not isinstance(document, Mapping):
             wanted_path("document", document, "a state document, or the path of a file that holds one")
-            try:
-                with Path(document).open("rb") as file:
-                    content = file.read(LARGEST_STATE + 1)
-                if len(content) > LARGEST_STATE:
-                    raise StateError(f"{document} is larger than {LARGEST_STATE // 1024**2} MiB")
-                document = json.loads(content.decode("utf-8"))
-            except ValueError as fault:
-                raise StateError(f"{document} is not JSON: {fault}") from None
-        read = state.read(_document("document", document) if isinstance(document, Mapping) else document)
+            read = state.read_file(Path(document))
+        else:
+            read = state.read(state.outlined("document", document))
         return cls(state.load(read, LiveWorld), read.token_names)
 
     def state(self) -> dict[str, Any]:
@@ -162,7 +152,7 @@ class MockTraining:
 
     def diff(self, before: Mapping[str, Any]) -> tuple[Change, ...]:
         """What has changed since ``before = mock.state()``, record by record; time and new ids do not count."""
-        return differences(_document("before", before), self.state())
+        return differences(state.outlined("before", before), self.state())
 
     def rollback(self, before: Mapping[str, Any]) -> None:
         """Return to ``before = mock.state()``, in place, for tests that share a world.
@@ -175,7 +165,7 @@ class MockTraining:
         organisation (`load` makes a world of it), or has a token that opens another world of the same server
         already, for a token selects the world.
         """
-        found = state.read(_document("before", before))
+        found = state.read(state.outlined("before", before))
         if found.main != self.world.main.id:
             raise StateError(
                 f"$.main: it is a state of another organisation ({found.main}, not {self.world.main.id});"
@@ -185,7 +175,7 @@ class MockTraining:
 
     def become(self, document: Mapping[str, Any]) -> None:
         """Become the world of a state document, of whatever organisation, with the same StateErrors else."""
-        self._take(state.read(_document("document", document)))
+        self._take(state.read(state.outlined("document", document)))
 
     def _take(self, read: State) -> None:
         if self.among.opened_elsewhere(self, read.tokens.keys()):
@@ -395,15 +385,3 @@ class MockTraining:
 def _switches(policy: Policy | None) -> Policy:
     how = 'a Policy, such as Policy(eligibility="completed")'
     return Policy() if policy is None else wanted("policy", policy, Policy, how)
-
-
-def _document(name: str, given: object) -> Mapping[str, Any]:
-    """What was given, if it has at least the outline of a state; StateError or TypeError, naming it, if not."""
-    document: Mapping[str, Any] = wanted(name, given, dict, "a state document, as mock.state() gives it")
-    needed = [each.name for each in fields(State) if each.default is NOTHING]
-    missing = [each for each in needed if each not in document]
-    if missing:
-        raise StateError(
-            f"$: {name} is no state document, as mock.state() gives it: it lacks {', '.join(missing)}"
-        )
-    return document

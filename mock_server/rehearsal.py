@@ -14,8 +14,8 @@ from mock_server.doors.serving import SECRET_VARIABLE
 from mock_server.mock import MockTraining, TokenName
 from mock_server.script import Ending, listening
 from mock_server.visible import inline
+from mock_server.world import evidence_pack, exporter_csv
 from mock_server.world.differences import brief
-from mock_server.world.exporter_csv import COMPLETED_ONLY
 from mock_server.world.ledger import AuditEntry
 
 URL_VARIABLE, TOKEN_VARIABLE = "SAFETYCULTURE_BASE_URL", "SAFETYCULTURE_API_TOKEN"
@@ -60,24 +60,29 @@ def run(mock: MockTraining, command: Sequence[str], token: TokenName) -> Ending:
             raise RehearsalError(f"{command[0]} cannot be started: {error.strerror}") from None
 
 
-def loaded(mock: MockTraining, source: str) -> list[str]:
-    """What a world was loaded with, line by line; loudly where that is nothing, or says two things of one course."""
+def loaded(mock: MockTraining, source: str, *, is_pack: bool = False) -> list[str]:
+    """What a world was loaded with, line by line; loudly where that is nothing, or says two things of one course.
+
+    ``is_pack`` for an evidence pack, which holds other people than an export.
+    """
     courses = mock.world.main.progress.courses
     rosters = [each.roster for each in courses.values()]
     rows, people = sum(map(len, rosters)), len(set().union(*rosters))
     if not rows:
         return [f"WARNING: {source} holds no rows: nobody is in this world but the staff that own the tokens"]
-    said = f"loaded {rows} rows of {people} people in {len(rosters)} courses from {source}"
-    return [said, *completed_only(mock, source), *islice(_titles(mock, source), _SHOWN)]
+    counts = f"{_counted(rows, 'row')} of {_counted(people, 'person', 'people')} in {_counted(len(rosters), 'course')}"
+    said = f"loaded {counts} from {source}"
+    return [said, *completed_only(mock, source, is_pack=is_pack), *islice(_titles(mock, source), _SHOWN)]
 
 
-def completed_only(mock: MockTraining, source: str) -> list[str]:
-    """A warning if nobody in a world is anything but completed; such a file leaves people out."""
+def completed_only(mock: MockTraining, source: str, *, is_pack: bool = False) -> list[str]:
+    """A warning if nobody in a world is anything but completed; such a file or pack leaves others out."""
     courses = mock.world.main.progress.courses.values()
     records = [each.records.get(user_id) for each in courses for user_id in each.roster]
     if not records or any(record is None or not record.completed_at for record in records):
         return []
-    return [f"WARNING: {COMPLETED_ONLY.format(source=source)}"]
+    said = evidence_pack.COMPLETED_ONLY if is_pack else exporter_csv.COMPLETED_ONLY
+    return [f"WARNING: {said.format(source=source)}"]
 
 
 def _titles(mock: MockTraining, source: str) -> Iterator[str]:
@@ -118,9 +123,13 @@ def _reset(mock: MockTraining) -> Callable[[AuditEntry], str]:
         course = mock.world.main.courses.get(entry.course_id)
         title = f'"{course.title}"' if course else f"course {entry.course_id or '(not named)'}"
         whom = "everyone" if entry.everyone else f"{entry.users_asked} listed"
-        return f"{title}, {whom}: {entry.outcome}, {entry.users_updated} users reset"
+        return f"{title}, {whom}: {entry.outcome}, {_counted(entry.users_updated, 'user')} reset"
 
     return said
+
+
+def _counted(number: int, one: str, more: str = "") -> str:
+    return f"{number} {one if number == 1 else more or f'{one}s'}"
 
 
 def _part(heading: str, lines: Iterable[str]) -> list[str]:

@@ -146,7 +146,8 @@ def create_world(mock: MockTraining, request: Request) -> Response:
     body = reading.json_body(request) if request.body or request.too_large else {}
     given = Fields.read(body, _FIELDS)
     seed = given.choice("seed", ("demo", "generated")) if given.has("seed") else "demo"
-    policy, now = _policy(given.values.get("policy", {}), mock.worlds.policy), _now(given)
+    switches, now = _switches(given.values.get("policy", {})), _now(given)
+    policy = _policy(switches, mock.worlds.policy)
     if seed == "demo":
         _refuse_sizes(given)
         mock.worlds.check_room(0)
@@ -157,7 +158,7 @@ def create_world(mock: MockTraining, request: Request) -> Response:
     kept = mock.worlds.keep(made, seed, rows)
     described = kept.described()
     # The switches asked for are named even where they are the usual ones: so the client sees that they were taken.
-    described["policy"] |= {name: getattr(policy, name) for name in given.values.get("policy", {})}
+    described["policy"] |= switches
     answer = answers.ok(described | {"tokens": kept.mock.tokens()})
     return attrs.evolve(answer, status=201)
 
@@ -187,12 +188,16 @@ def _generated(
     return made, users * courses
 
 
-def _policy(given: object, otherwise: Policy) -> Policy:
+def _switches(given: object) -> dict[str, Any]:
     known = tuple(each.name for each in attrs.fields(Policy))
     if not isinstance(given, dict) or not given.keys() <= set(known):
         raise invalid(f"policy must be an object with some of these fields: {', '.join(known)}.", "policy")
+    return given
+
+
+def _policy(switches: dict[str, Any], otherwise: Policy) -> Policy:
     try:
-        return attrs.evolve(otherwise, **given)
+        return attrs.evolve(otherwise, **switches)
     except (ValueError, TypeError) as error:
         raise invalid(f"{error}.", "policy") from None
 

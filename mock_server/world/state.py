@@ -7,13 +7,17 @@ that lags shows a loaded state at once.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import attrs
 from attrs import field, frozen, validators
 
 from mock_server.policy import Policy
+from mock_server.wanted import wanted
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Assigned, Course, CourseList
 from mock_server.world.ids import Ids
@@ -32,6 +36,9 @@ from mock_server.world.windows import Window
 from mock_server.world.world import World
 
 W = TypeVar("W", bound=World)
+
+LARGEST_FILE = 1024**3
+"""Bytes of a file that holds a state."""
 
 
 @frozen
@@ -151,6 +158,31 @@ def read(data: object) -> State:
     except ValueError as fault:
         raise StateError(f"$.clock: {fault}") from None
     return state
+
+
+def read_file(path: Path) -> State:
+    """The state in a file. Raises StateError for one that is too large or no JSON too, and OSError."""
+    with path.open("rb") as file:
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise StateError(f"{path} is larger than {LARGEST_FILE // 1024**2} MiB")
+    try:
+        document = json.loads(content.decode("utf-8"))
+    except ValueError as fault:
+        raise StateError(f"{path} is not JSON: {fault}") from None
+    return read(document)
+
+
+def outlined(name: str, given: object) -> Mapping[str, Any]:
+    """What was given, if it has at least the outline of a state; StateError or TypeError, naming it, if not."""
+    document: Mapping[str, Any] = wanted(name, given, dict, "a state document, as mock.state() gives it")
+    needed = [each.name for each in attrs.fields(State) if each.default is attrs.NOTHING]
+    missing = [each for each in needed if each not in document]
+    if missing:
+        raise StateError(
+            f"$: {name} is no state document, as mock.state() gives it: it lacks {', '.join(missing)}"
+        )
+    return document
 
 
 def build(state: State, kind: type[W], clock: Clock, ids: Ids) -> W:

@@ -201,7 +201,7 @@ def test_a_script_is_run_and_its_deeds_are_told(
     assert code == 7
     users = len(begun(MockTraining.from_evidence(pack)))
     rows = len((pack / "rows.jsonl").read_text("utf-8").splitlines())
-    assert f"loaded {rows} rows of {rows} people in 1 courses" in err
+    assert f"loaded {rows} rows of {rows} people in 1 course from" in err
     assert "The script ended with exit code 7." in out
     assert "PreviewReset -> 200: 1" in out
     assert "ResetCourseProgress -> 200: 1" in out
@@ -250,6 +250,24 @@ def test_an_export_without_rows_is_said_loudly(tmp_path: Path) -> None:
     mock = MockTraining.from_exporter_csv(path)
     (said,) = rehearsal.loaded(mock, "export.csv")
     assert said.startswith("WARNING: export.csv holds no rows")
+
+
+def test_a_pack_of_completed_people_is_explained_by_its_plan_and_not_by_the_exporter(
+    pack: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kept = [json.loads(line) for line in (pack / "rows.jsonl").read_text("utf-8").splitlines()]
+    lines(pack / "rows.jsonl", [row for row in kept if row["completed_at"]][:1])
+    for name in ("attempts.jsonl", "lessons.jsonl"):
+        (pack / name).unlink()
+    assert main(["rehearse", "--evidence", str(pack), "--", sys.executable, "-c", SCRIPT, FORKLIFT]) == 7
+    out, err = capfd.readouterr()
+    assert f"loaded 1 row of 1 person in 1 course from {pack}" in err
+    assert f'"{FORKLIFT}", everyone: done, 1 user reset' in out
+    for said in (out, err):
+        (warning,) = [line for line in said.splitlines() if "WARNING" in line]
+        assert f"WARNING: everybody in {pack} is completed" in warning
+        assert "An evidence pack holds only the people of its plan" in warning
+        assert "exporter writes" not in warning
 
 
 def test_a_course_of_two_titles_is_said_with_both(tmp_path: Path) -> None:
