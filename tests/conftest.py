@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,14 @@ settings.register_profile("shared machine", deadline=None, suppress_health_check
 settings.load_profile("shared machine")
 
 VARIABLE = "TRAINING_SDK_STATE_DIR"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def umask() -> Iterator[None]:
+    """One for all machines: what a test writes for others to read is not open to changes by a group."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -32,8 +32,8 @@ from mock_server.world.progress import Attempt, LessonProgress
 
 COMPLETED_ONLY = (
     "everybody in {source} is completed, so it is not the whole organisation. An evidence pack holds only the people "
-    "of its plan, and this plan chose completed people: a rehearsal counts nobody who is in progress or has not started. "
-    "`training-sdk progress --format exporter-csv` writes people in every state"
+    "of its plan, and this plan chose completed people: a rehearsal counts nobody who is in progress or has not "
+    "started. `training-sdk progress --format exporter-csv` writes people in every state"
 )
 
 Key = tuple[str, str]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,14 @@ from training_sdk._urls import BaseUrl, is_loopback
 
 STANDSTILL = datetime(2026, 12, 1, 9, tzinfo=UTC)
 _PHRASE = re.compile(r'(?:reset ".*" for \d+ users?|prove on ".*" with ".*") #(?:[0-9a-f]{4}-){3}[0-9a-f]{4}')
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """As on most machines with a group for each user: what is written is open to changes by a group."""
+    before = os.umask(0o002)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import signal
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -343,6 +343,14 @@ class Terminal:
         assert self.seen.count(text) >= times, self.seen
         return self.seen
 
+    def while_it_runs(self, holds: Callable[[], bool]) -> None:
+        """Read until something holds, with the command still at work."""
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            assert self.process.poll() is None, self.seen
+            assert time.monotonic() < deadline, self.seen
+            self._read()
+
     def type(self, text: str | bytes) -> None:
         os.write(self.screen, text.encode() if isinstance(text, str) else text)
 
@@ -453,8 +461,7 @@ def test_ctrl_c_during_a_reset_stops_between_two_requests(desk: Desk, server: Se
     terminal = Terminal(
         desk, "apply", "plan.json", "--reason", "test", "--confirm", phrase, "--waves-size", "5"
     )
-    while server.resets() == 0:
-        terminal._read()
+    terminal.while_it_runs(lambda: server.resets() > 0)
     terminal.process.send_signal(signal.SIGINT)
     terminal.until("Stopping before the next request")
     assert terminal.end() == ExitCode.INCOMPLETE
@@ -472,11 +479,9 @@ def test_a_second_signal_ends_a_request_under_way_and_says_of_whom_it_is_unknown
     desk: Desk, server: Server, by: signal.Signals
 ) -> None:
     phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
-    server.control("POST", "faults", {"kind": "slow", "operation": RESET, "seconds": 6})
+    server.control("POST", "faults", {"kind": "slow", "operation": RESET, "seconds": PATIENCE})
     terminal = Terminal(desk, "apply", "plan.json", "--reason", "test", "--confirm", phrase)
-    while not any('"sent"' in file.read_text() for file in desk.folder.glob("state/plans/*/journal.jsonl")):
-        time.sleep(0.02)
-    time.sleep(0.3)
+    terminal.while_it_runs(lambda: server.resets() > 0)  # so its answer is being waited for
     terminal.process.send_signal(by)
     terminal.until("Stopping before the next request")
     terminal.process.send_signal(by)
@@ -497,8 +502,7 @@ def test_a_signal_in_the_pause_between_two_waves_ends_it_with_a_report(
     phrase = desk.plan("--course", COURSE, "--everyone")
     waves = ("--waves-size", "5", "--waves-every", "1h")
     terminal = Terminal(desk, "apply", "plan.json", "--reason", "test", "--confirm", phrase, *waves)
-    while server.resets() == 0:
-        terminal._read()
+    terminal.while_it_runs(lambda: server.resets() > 0)
     terminal.until("5/")
     terminal.process.send_signal(by)
     assert terminal.end() == ExitCode.INCOMPLETE
@@ -510,13 +514,7 @@ def test_a_signal_in_the_pause_between_two_waves_ends_it_with_a_report(
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_after_kill_9_report_says_what_is_known_and_what_to_do(desk: Desk, server: Server) -> None:
     phrase = desk.plan("--course", COURSE, "--everyone")
-    slow = {
-        "kind": "slow",
-        "operation": RESET,
-        "after": 1,
-        "seconds": 15,
-    }  # long enough to look at the second
-    server.control("POST", "faults", slow)
+    server.control("POST", "faults", {"kind": "slow", "operation": RESET, "after": 1, "seconds": PATIENCE})
     order = ("apply", "plan.json", "--reason", "yearly", "--confirm", phrase, "--waves-size", "5")
     applying = subprocess.Popen(
         [*SDK, *order],
@@ -525,8 +523,10 @@ def test_after_kill_9_report_says_what_is_known_and_what_to_do(desk: Desk, serve
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    plans = desk.folder / "state" / "plans"
-    while sum(path.read_text().count('"event":"sent"') for path in plans.glob("*/journal.jsonl")) < 2:
+    deadline = time.monotonic() + PATIENCE
+    while server.resets() < 2:  # the second is answered late
+        assert applying.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.02)
     under_way = desk.run("report", "plan.json", "--json").document
     assert under_way["unfinished"]["under_way"].startswith(f"process {applying.pid} ")

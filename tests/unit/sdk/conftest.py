@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from unit.sdk.approving import Keys
 from unit.sdk.fakes import Asker
 
 
@@ -9,3 +12,18 @@ from unit.sdk.fakes import Asker
 def ask(request: pytest.FixtureRequest) -> Asker:
     """A question to the sync client, and to the async one on both event loops."""
     return Asker(request.param)
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    return Keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="module")
+def key(keys: Keys) -> Path:
+    return keys.make("own", "-t", "ed25519")
+
+
+@pytest.fixture(scope="module")
+def other_key(keys: Keys) -> Path:
+    return keys.make("third", "-t", "ed25519")

@@ -10,6 +10,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -21,6 +22,7 @@ from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rawhttp import PATIENCE
 from training_sdk import (
     Approval,
     ApprovalError,
@@ -54,21 +56,6 @@ from unit.sdk.approving import (
 from unit.sdk.fakes import CALLS, START, Puppet
 
 PLAN = some_plan()
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    return Keys(tmp_path_factory.mktemp("keys"))
-
-
-@pytest.fixture(scope="module")
-def key(keys: Keys) -> Path:
-    return keys.make("approver", "-t", "ed25519")
-
-
-@pytest.fixture(scope="module")
-def other_key(keys: Keys) -> Path:
-    return keys.make("third", "-t", "ed25519")
 
 
 @pytest.fixture(scope="module")
@@ -668,11 +655,14 @@ def test_an_agent_signs_for_a_public_key(
 
 
 def wait_for(address: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
     while True:
         with socket.socket(socket.AF_UNIX) as one:
             try:
                 one.connect(str(address))
             except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
                 continue
             return
 

@@ -221,6 +221,7 @@ def test_whom_the_report_names_is_whom_the_service_names_wherever_the_token_turn
     at, ended = 0, False
     while not ended:
         at += 1
+        assert at < 1000, "it ends"
         organisation, drawn = OfTwo([row(number) for number in range(12)]), count()
         plan = just_planned(organisation)
         seen = organisation.seen = []

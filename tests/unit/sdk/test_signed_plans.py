@@ -20,18 +20,8 @@ PLAN = some_plan()
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    return Keys(tmp_path_factory.mktemp("keys"))
-
-
-@pytest.fixture(scope="module")
-def key(keys: Keys) -> Path:
-    return keys.make("planner", "-t", "ed25519")
-
-
-@pytest.fixture(scope="module")
-def signers(keys: Keys, key: Path) -> Path:
-    return keys.signers((APPLIER, key), (THIRD, keys.make("third", "-t", "ed25519")))
+def signers(keys: Keys, key: Path, other_key: Path) -> Path:
+    return keys.signers((APPLIER, key), (THIRD, other_key))
 
 
 @pytest.fixture(scope="module")

@@ -97,6 +97,7 @@ def test_killed_at_any_effect_it_goes_on_and_sends_nothing_twice(
         True,
     )  # right after one effect is right before the next: every second one, twice, is all of them
     while died:
+        assert at < 1000, "it ends"
         at, organisation = at + 2, service()
         monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path_factory.mktemp("state") / "own"))
         plan = planned(organisation)

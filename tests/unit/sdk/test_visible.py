@@ -89,6 +89,25 @@ def test_what_would_hide_is_written_out(text: str, shown: str) -> None:
     assert (_visible.visible(text), mock_server.visible.visible(text)) == (shown, shown)
 
 
+@given(
+    st.text(
+        alphabet=st.characters() | st.sampled_from(FILLERS + "\u200c\u200d\ufe0e\ufe0f\u20e3\x1b\n\t 1a👩")
+    )
+)
+@example(HOSTILE)
+@example("1\ufe0f\u20e3 👩\u200d🚒 a\u200d")
+def test_the_sdk_and_the_server_write_every_text_alike(text: str) -> None:
+    assert mock_server.visible.visible(text) == _visible.visible(text)
+    assert mock_server.visible.inline(text) == _visible.inline(text)
+
+
+def test_the_sdk_and_the_server_judge_every_character_alike() -> None:
+    every = map(chr, range(sys.maxunicode + 1))
+    assert [
+        hex(ord(each)) for each in every if mock_server.visible.visible(each) != _visible.visible(each)
+    ] == []
+
+
 def hostile_plan() -> Any:
     plan = planned(Organisation([row(1), row(2)]))
     users = tuple(

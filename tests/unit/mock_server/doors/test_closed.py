@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -18,6 +17,7 @@ from mock_server.doors.serving import Engine, Server
 from mock_server.world.webhooks import RESET_EVENT
 from rawhttp import connected, read_answer, request
 from unit.mock_server.core.speaker import FORKLIFT, WHO, Speaker, course_id, recorded
+from unit.mock_server.doors.ground import eventually
 from unit.mock_server.state.receiver import receiver
 
 HOOKS, SECRET = "/webhooks/v1/webhooks", "open sesame"
@@ -231,8 +231,7 @@ def test_an_address_that_is_closed_between_two_attempts_is_not_called_again() ->
         mock.webhooks.pause(timedelta(0))
         assert hook(mock, there.url) == 200
         assert Speaker(mock).reset(course_id(mock), recorded(mock)[:1], (FORKLIFT, 1)).status == 200
-        while not there.bodies:
-            time.sleep(0.01)
+        eventually(lambda: bool(there.bodies))
         mock.webhooks.close()
         there.held.set()
         first, second = mock.webhooks.wait()

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,41 +17,14 @@ from attrs import evolve
 
 from mock_server import MockTraining
 from training_sdk import Safeguards, TrainingClient
-from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.resets import reportfile
+from unit.sdk.cli.conftest import Run
 
 COURSE = "6908610029087ab67fa50c2e"
 DUE = ("due", "--course", COURSE, "--months", "1", "--zone", "Europe/Zurich")
-Run = Callable[..., tuple[int, Any, str]]
 TODAY = date(2031, 1, 10)
 """By the clock of the service, where that is not the clock of this machine."""
-
-
-@pytest.fixture
-def mock() -> MockTraining:
-    return MockTraining.demo()
-
-
-@pytest.fixture
-def run(
-    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
-    """Run a command with --json: its exit code, its document, and what people read."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "state"))
-
-    def ran(*arguments: str) -> tuple[int, Any, str]:
-        capsys.readouterr()
-        code = main([*arguments, "--json"])
-        told = capsys.readouterr()
-        return code, json.loads(told.out) if told.out else None, told.err
-
-    with mock.serve(port=0) as server:
-        monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
-        yield ran
 
 
 def stop_the_clock(mock: MockTraining, hour: int) -> None:

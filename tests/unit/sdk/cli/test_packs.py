@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +12,11 @@ from mock_server import MockTraining
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.evidence import packs_in
+from unit.sdk.cli.conftest import Run
 
 COURSE = "6908610029087ab67fa50c2e"
 TITLE = "Forklift basics"
 SIOBHAN = "siobhan.doyle@nordwerk.example"
-Run = Callable[..., tuple[int, Any, str]]
-
-
-@pytest.fixture
-def mock() -> MockTraining:
-    return MockTraining.demo()
-
-
-@pytest.fixture
-def run(
-    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
-    """Run a command with --json: its exit code, its document, and what it says to people."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "state"))
-
-    def ran(*arguments: str) -> tuple[int, Any, str]:
-        capsys.readouterr()
-        code = main([*arguments, "--json"])
-        told = capsys.readouterr()
-        return code, json.loads(told.out) if told.out else None, told.err
-
-    with mock.serve(port=0) as server:
-        monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
-        yield ran
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-@pytest.fixture(params=[0o022, 0o000, 0o077])
+@pytest.fixture(params=[0o022, 0o002, 0o000, 0o077])
 def umask(request: pytest.FixtureRequest) -> Any:
     before = os.umask(request.param)
     yield request.param

@@ -1,0 +1,50 @@
+"""Commands in this process, against the demo organisation on a socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from mock_server import MockTraining
+from training_sdk.cli import main
+
+
+class Told(NamedTuple):
+    """What a command with --json ended with: its exit code, its document, and what it says to people."""
+
+    code: int
+    document: Any
+    text: str
+
+
+Run = Callable[..., Told]
+
+
+@pytest.fixture
+def mock() -> MockTraining:
+    return MockTraining.demo()
+
+
+@pytest.fixture
+def run(
+    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Run]:
+    """Run a command with --json."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "state"))
+
+    def ran(*arguments: str) -> Told:
+        capsys.readouterr()
+        code = main([*arguments, "--json"])
+        told = capsys.readouterr()
+        return Told(code, json.loads(told.out) if told.out else None, told.err)
+
+    with mock.serve(port=0) as server:
+        monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
+        yield ran
