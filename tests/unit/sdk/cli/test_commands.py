@@ -88,7 +88,7 @@ def test_a_plan_whose_reset_was_refused_is_closed_by_hand(
 
 def begun_and_not_sent(run: Run, tmp_path: Path) -> str:
     """The digest of a plan whose application was killed before its first request."""
-    _, planned = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    _, planned, _ = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
     assert run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])[0] == 0
     folder = tmp_path / "state" / "plans" / planned["digest"]
     (folder / "report.json").unlink()
@@ -101,25 +101,25 @@ def begun_and_not_sent(run: Run, tmp_path: Path) -> str:
 def test_a_report_ends_with_5_only_if_something_may_have_been_sent(run: Run, tmp_path: Path) -> None:
     digest = begun_and_not_sent(run, tmp_path)
     for named in ("plan.json", digest):
-        code, said = run("report", named)
+        code, said, _ = run("report", named)
         assert (code, said["unfinished"]["requests"]) == (0, 0)
         assert said["unfinished"]["advice"].startswith("Nothing was sent. Apply it: training-sdk apply")
         assert "training-sdk plan close" in said["unfinished"]["advice"]
     assert run("report", "--list")[0] == 0
     with locks.held(tmp_path / "state" / "plans" / digest / "journal.jsonl", 1):
-        code, said = run("report", digest)
+        code, said, _ = run("report", digest)
         assert said["unfinished"]["under_way"]
         assert code == ExitCode.INCOMPLETE  # it may be sending at this moment
 
 
 def test_a_plan_of_which_nothing_was_sent_does_not_end_with_5(run: Run, mock: MockTraining) -> None:
     begun = ("--everyone", "--state", "in progress")
-    _, planned = run("plan", "--course", COURSE, *begun, "--save", "plan.json")
+    _, planned, _ = run("plan", "--course", COURSE, *begun, "--save", "plan.json")
     people = ResetPlan.load("plan.json").targets
     for person in people:
         mock.world.complete_course(COURSE, person.user_id)
     confirmed = ("--reason", "test", "--confirm", planned["phrase"])
-    code, said = run("apply", "plan.json", *confirmed, "--tolerance", str(len(people)))
+    code, said, _ = run("apply", "plan.json", *confirmed, "--tolerance", str(len(people)))
     assert (code, said["report"]["sent_ids"]) == (ExitCode.NOTHING_SENT, [])
     assert not [*mock.calls.of("reset")]
 
@@ -135,7 +135,7 @@ def test_a_plan_of_which_nothing_was_sent_does_not_end_with_5(run: Run, mock: Mo
     ],
 )
 def test_what_a_plan_takes_is_refused_before_close_by_name(run: Run, before: tuple[str, ...]) -> None:
-    code, said = run("plan", *before, "close", "plan.json", "--reason", "x")
+    code, said, _ = run("plan", *before, "close", "plan.json", "--reason", "x")
     assert code == ExitCode.USAGE
     assert before[0] in said["error"]["message"]
     assert "plan close" in said["error"]["message"]
@@ -154,7 +154,7 @@ def test_options_of_every_command_are_taken_before_close_too(
     close = ("close", digest[:16], "--reason", "never happened")
     assert run("plan", *close)[0] == ExitCode.USAGE  # there is nothing in the default directory
     state = ("--state-dir", str(tmp_path / "state"))
-    code, said = run("plan", *state, "close", *close[1:], "--state-dir", str(tmp_path / "elsewhere"))
+    code, said, _ = run("plan", *state, "close", *close[1:], "--state-dir", str(tmp_path / "elsewhere"))
     assert code == ExitCode.USAGE
     assert "--state-dir" in said["error"]["message"]
     assert run("plan", "--profiles", str(profiles), "--profile", "no", *close)[0] == ExitCode.USAGE
@@ -324,7 +324,7 @@ def test_an_interrupt_without_a_report_never_says_that_nothing_was_sent(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    _, planned = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    _, planned, _ = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
     confirm = ("--confirm", planned["phrase"])
     with monkeypatch.context() as patched:
         if when == "half-way":
@@ -333,7 +333,7 @@ def test_an_interrupt_without_a_report_never_says_that_nothing_was_sent(
             patched.setattr(Ending, "close_after", interrupt)
         else:
             patched.setattr(resetting, "of_report", interrupt)
-        code, said = run("apply", "plan.json", "--reason", "test", *confirm)
+        code, said, _ = run("apply", "plan.json", "--reason", "test", *confirm)
     assert len([*mock.calls.of("reset")]) == 1
     assert code == ExitCode.INCOMPLETE
     assert said["error"]["message"] == "interrupted"
@@ -348,9 +348,9 @@ def test_an_interrupt_before_the_journal_has_begun_says_that_nothing_was_sent(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    _, planned = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    _, planned, _ = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
     monkeypatch.setattr(applying, "refuse_new_warnings", interrupt)
-    code, said = run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])
+    code, said, _ = run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])
     assert code == ExitCode.INTERRUPTED
     assert said["error"]["message"] == "interrupted; nothing was sent"
     assert not [*mock.calls.of("reset")]
