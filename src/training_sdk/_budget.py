@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 from training_sdk import _pace
 from training_sdk._flow import Act, Family, Flow, Moment, Now, Request, Response, Sleep, Whose
 from training_sdk._pace import PUBLISHED, Limits, Spent
-from training_sdk._send import asked_wait
+from training_sdk._send import asked_wait, seconds_until
 from training_sdk.errors import TrainingError
 from training_sdk.records import disk
 from training_sdk.records.state import StateDirectory
@@ -282,14 +282,15 @@ def _told(request: Request, response: Response, limits: Limits) -> Change | None
     if response.status == 429:
         wait = asked_wait(response)
         return lambda spent: (_pace.refused(spent, limits, wait), 0.0)
-    remaining, reset = (_header(response, f"x-ratelimit-{name}") for name in ("remaining", "reset"))
+    remaining = _count(response, "x-ratelimit-remaining")
+    reset = seconds_until(response, "x-ratelimit-reset")
     if remaining is None or reset is None:
         return None
     limit = limits.of(request.limit)
     return lambda spent: (_pace.told(spent, limits, limit, int(remaining), reset), 0.0)
 
 
-def _header(response: Response, name: str) -> float | None:
+def _count(response: Response, name: str) -> float | None:
     with contextlib.suppress(ValueError):
         value = float(response.header(name) or "")
         return value if math.isfinite(value) and value >= 0 else None

@@ -1,8 +1,9 @@
 """From bytes to models and back: strict about types, tolerant of what is new.
 
 The answers come in snake_case and in lowerCamelCase, and with two capital letters of their own (``LessonCount``);
-all spellings are read. Unknown fields are kept in ``extra``, unknown enum values as themselves. A value of the wrong
-type, or a missing one that is needed, is an error that names its JSON path.
+all spellings are read. Unknown fields are kept in ``extra``, unknown enum values as themselves. Answers may leave out
+what is zero or empty, and write null for it. A value of the wrong type, or a missing one that is needed, is an error
+that names its JSON path.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ import cattrs
 from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn
 
+from training_sdk import _values
 from training_sdk._flow import Response
 from training_sdk._visible import inline
 from training_sdk.errors import DecodingError
-from training_sdk.models.base import Extra
+from training_sdk.models.base import Extra, Omitted
 
 T = TypeVar("T")
 
 MOST_COMPLAINTS = 5
 LONGEST_KIND = 100
+CUT_SHORT = "CUT_SHORT"
+"""The reason of a DecodingError for JSON that ends too early."""
 
 
 def decoder(shape: type[T], *of: type[Any]) -> Callable[[Response], T]:
@@ -46,12 +50,14 @@ def loads(response: Response) -> Any:
     try:
         return json.loads(response.body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        said = str(error)
+        is_cut = _ends_early(error) or (not response.body and response.header("content-length") is None)
+        said, reason = str(error), CUT_SHORT if is_cut else None
     kind = inline(response.header("content-type") or "no content type")[:LONGEST_KIND]
     what = f"{len(response.body)} bytes of {kind}" if response.body else "an empty body"
     # Outside the except: the error of the JSON module holds the whole body, in which a secret may stand.
     raise DecodingError(
         f"expected JSON, got {what} ({said}). Is the base URL that of the API?",
+        reason=reason,
         status=response.status,
         request_id=response.request_id,
     )
@@ -76,15 +82,25 @@ def _written(_: Any, __: Any, value: Any) -> Any:
 
 def structure(value: Any, shape: type[T], response: Response) -> T:
     """Plain JSON data of an answer as ``shape``. Raises DecodingError with status and request id."""
-    return structure_value(value, shape, status=response.status, request_id=response.request_id)
+    return _structure(_answers, value, shape, status=response.status, request_id=response.request_id)
 
 
-def structure_value(value: Any, shape: type[T], **known: Any) -> T:
-    """Plain JSON data as ``shape``; fast at first, and a second time with paths if something does not fit."""
+def structure_kept(value: Any, shape: type[T]) -> T:
+    """Plain JSON data of an answer that was kept, as ``shape``. Raises DecodingError."""
+    return _structure(_answers, value, shape)
+
+
+def structure_value(value: Any, shape: type[T]) -> T:
+    """Plain JSON data that the SDK has written itself, as ``shape``: strict. Raises DecodingError."""
+    return _structure(_ours, value, shape)
+
+
+def _structure(converters: _Converters, value: Any, shape: type[T], **known: Any) -> T:
+    """Fast at first, and a second time with paths if something does not fit."""
     try:
-        return _fast.structure(value, shape)
+        return converters.fast.structure(value, shape)
     except Exception:
-        complaint = _complaint(value, shape)
+        complaint = _complaint(converters.detailed, value, shape)
     raise DecodingError(complaint, **known)
 
 
@@ -115,6 +131,16 @@ def read_error(response: Response) -> SaidError:
     return SaidError(message)
 
 
+def _ends_early(error: Exception) -> bool:
+    """Whether what follows could make it JSON after all."""
+    if isinstance(error, UnicodeDecodeError):
+        return error.reason == "unexpected end of data"
+    if not isinstance(error, json.JSONDecodeError):
+        return False
+    at_end = error.pos >= len(error.doc.rstrip())
+    return bool(error.doc.strip()) and (at_end or error.msg.startswith("Unterminated string"))
+
+
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
@@ -126,9 +152,9 @@ def _finite(text: str) -> float:
     return number
 
 
-def _complaint(value: Any, shape: Any) -> str:
+def _complaint(detailed: cattrs.Converter, value: Any, shape: Any) -> str:
     try:
-        _detailed.structure(value, shape)
+        detailed.structure(value, shape)
     except Exception as error:
         said = cattrs.transform_error(error, path="$", format_exception=_say)
         more = f"; and {len(said) - MOST_COMPLAINTS} more" if len(said) > MOST_COMPLAINTS else ""
@@ -142,66 +168,24 @@ def _say(error: BaseException, expected: Any) -> str:
     return str(error)
 
 
-# --- strict hooks ------------------------------------------------------------------------------------------------
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "true/false", type(None): "null"}
-    return names.get(type(value), "a number")
-
-
-def _expect(value: Any, expected: str) -> TypeError:
-    return TypeError(f"{expected} expected, found {_kind(value)}")
-
-
-def _text(value: Any, _: Any) -> str:
-    if type(value) is not str:
-        raise _expect(value, "text")
-    return value
-
-
-def _boolean(value: Any, _: Any) -> bool:
-    if type(value) is not bool:
-        raise _expect(value, "true or false")
-    return value
-
-
-def _integer(value: Any, _: Any) -> int:
-    if type(value) is float and value.is_integer():
-        return int(value)
-    if type(value) is not int:
-        raise _expect(value, "a whole number")
-    return value
-
-
-def _number(value: Any, _: Any) -> float:
-    if type(value) is not float and type(value) is not int:
-        raise _expect(value, "a number")
-    return float(value)
-
-
-def _date(value: Any, _: Any) -> datetime | None:
-    """The feed writes "no date" as an empty string; other endpoints write null."""
-    if value is None or value == "":
-        return None
-    if type(value) is not str:
-        raise _expect(value, "a date")
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is not an RFC 3339 date") from None
-    if moment.tzinfo is None:
-        raise ValueError(f"{value!r} names no time zone")
-    return moment
+# --- hooks ---------------------------------------------------------------------------------------------------------
 
 
 def _enumeration(value: Any, kind: Any) -> StrEnum:
-    member: StrEnum = kind(_text(value, str))
+    member: StrEnum = kind(_values.text(value))
     return member
 
 
 def _is_date(shape: Any) -> bool:
     return shape is datetime or set(get_args(shape)) == {datetime, type(None)}
+
+
+def _is_score(shape: Any) -> bool:
+    return set(get_args(shape)) == {int, float, type(None)}
+
+
+def _is_optional_number(shape: Any) -> bool:
+    return set(get_args(shape)) == {float, type(None)}
 
 
 def _is_tuple(shape: Any) -> bool:
@@ -215,7 +199,7 @@ def _tuple_hook(shape: Any, converter: cattrs.Converter) -> Callable[[Any, Any],
 
     def hook(value: Any, _: Any) -> Any:
         if type(value) is not list:
-            raise _expect(value, "a list")
+            raise _values.expected("a list", value)
         return tuple(read(value, of_list))
 
     return hook
@@ -239,25 +223,68 @@ def _spellings(cls: Any) -> dict[str, str]:
     return names
 
 
-def _model_hook(shape: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    cls = get_origin(shape) or shape
-    names = _spellings(cls)
-    keeps_extra = any(attribute.name == "extra" for attribute in attrs.fields(cls))
+@attrs.frozen
+class _Reading:
+    """How an object becomes a model: what its keys mean, and what an answer may leave out or write as null."""
+
+    names: dict[str, str]
+    keeps_extra: bool
+    nullable: frozenset[str] = frozenset()
+    """What is taken for left out where it is null."""
+    omitted: tuple[tuple[str, Omitted], ...] = ()
+    tidied: tuple[tuple[str, Callable[[Any], Any]], ...] = ()
+
+    @classmethod
+    def of(cls, model: Any, *, lenient: bool) -> _Reading:
+        attributes = attrs.fields(model)
+        keeps_extra = any(attribute.name == "extra" for attribute in attributes)
+        if not lenient:
+            return cls(_spellings(model), keeps_extra)
+        omitted = {each.name: each.metadata["omitted"] for each in attributes if "omitted" in each.metadata}
+        nullable = [
+            each.name for each in attributes if each.default is not attrs.NOTHING or each.name in omitted
+        ]
+        tidied = [(each.name, each.metadata["tidy"]) for each in attributes if "tidy" in each.metadata]
+        return cls(_spellings(model), keeps_extra, frozenset(nullable), tuple(omitted.items()), tuple(tidied))
+
+    def complete(self, known: dict[str, Any], unknown: dict[str, Any], value: dict[str, Any]) -> None:
+        """Fill in what was left out or null; what must not be left out stays missing."""
+        for name, what in self.omitted:
+            if name not in known and (
+                what.unless is None or self._came_as_null(value, name) or not what.unless(known, unknown)
+            ):
+                known[name] = what.value
+        for name, tidy in self.tidied:
+            if name in known:
+                known[name] = tidy(known[name])
+
+    def _came_as_null(self, value: dict[str, Any], name: str) -> bool:
+        return any(self.names.get(key) == name for key in value)
+
+
+def _model_hook(shape: Any, converter: cattrs.Converter, *, lenient: bool) -> Callable[[Any, Any], Any]:
+    reading = _Reading.of(get_origin(shape) or shape, lenient=lenient)
+    names, nullable, keeps_extra = reading.names, reading.nullable, reading.keeps_extra
+    completes = bool(reading.omitted or reading.tidied)
     build = make_dict_structure_fn(shape, converter)
 
     def hook(value: Any, _: Any) -> Any:
         if type(value) is not dict:
-            raise _expect(value, "an object")
+            raise _values.expected("an object", value)
         known: dict[str, Any] = {}
         unknown: dict[str, Any] = {}
         for key, item in value.items():
             name = names.get(key)
             if name is None:
                 unknown[key] = item
+            elif item is None and name in nullable:
+                continue
             elif name in known and known[name] != item:
                 raise ValueError(f"{name!r} stands twice, with different values")
             else:
                 known[name] = item
+        if completes:
+            reading.complete(known, unknown, value)
         if keeps_extra and unknown:
             known["extra"] = unknown
         return build(known, shape)
@@ -275,23 +302,42 @@ def _extra(value: Any, _: Any) -> Extra:
 
 _BY_KIND: dict[type, Callable[[Any, Any], Any]] = {
     StrEnum: _enumeration,  # open ones too; each is a str, and would otherwise be read as no more than that
-    str: _text,
-    bool: _boolean,
-    int: _integer,
-    float: _number,
+    str: _values.text,
+    bool: _values.boolean,
+    int: _values.integer,
+    float: _values.number,
     Extra: _extra,
 }
 
 
-def _converter(*, detailed: bool) -> cattrs.Converter:
+def _converter(*, lenient: bool, detailed: bool) -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=detailed)
     for kind, hook in _BY_KIND.items():
         converter.register_structure_hook(kind, hook)
-    converter.register_structure_hook_func(_is_date, _date)
+    if lenient:
+        converter.register_structure_hook(int, _values.answered_integer)
+        converter.register_structure_hook(float, _values.answered_number)
+        converter.register_structure_hook_func(_is_optional_number, _values.answered_optional_number)
+    converter.register_structure_hook_func(_is_score, _values.answered_score if lenient else _values.score)
+    converter.register_structure_hook_func(_is_date, _values.answered_date if lenient else _values.date)
     converter.register_structure_hook_factory(_is_tuple, lambda shape: _tuple_hook(shape, converter))
-    converter.register_structure_hook_factory(_is_model, lambda shape: _model_hook(shape, converter))
+    converter.register_structure_hook_factory(
+        _is_model, lambda shape: _model_hook(shape, converter, lenient=lenient)
+    )
     return converter
 
 
-_fast = _converter(detailed=False)
-_detailed = _converter(detailed=True)
+@attrs.frozen
+class _Converters:
+    """Two that agree: one is fast, and the other says where something does not fit."""
+
+    fast: cattrs.Converter
+    detailed: cattrs.Converter
+
+    @classmethod
+    def make(cls, *, lenient: bool) -> _Converters:
+        return cls(_converter(lenient=lenient, detailed=False), _converter(lenient=lenient, detailed=True))
+
+
+_ours = _Converters.make(lenient=False)
+_answers = _Converters.make(lenient=True)

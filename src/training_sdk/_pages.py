@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any, Generic, TypeVar
+from urllib.parse import parse_qsl
 
 from attrs import evolve, field, frozen
 
@@ -27,7 +28,8 @@ CACHED = (
 log = logging.getLogger("training_sdk")
 
 MOST_PAGES = 100_000
-MOST_EMPTY_PAGES = 10
+MOST_EMPTY_PAGES = 1000
+"""A service that divides into pages before it filters has empty ones before, between and after the rows."""
 
 
 @frozen
@@ -127,6 +129,17 @@ class Batch(Generic[T]):
     items: tuple[T, ...]
     following: Place | None
     total: int | None = None
+    most: int | None = None
+    """How many items were asked for at most."""
+
+    def is_short(self, before: int | None) -> bool:
+        """Whether this page holds fewer than were asked for, or than the page ``before``, and so may be the last.
+
+        Two pages of the same length may both be full, on a service that gives fewer than it is asked for.
+        """
+        count = len(self.items)
+        asked = self.most is not None and count < self.most and (count != before or not count)
+        return asked or (before is not None and count < before)
 
 
 @frozen
@@ -141,6 +154,8 @@ class Cursor:
     number: int = 1
     empty: int = 0
     tally: Tally = field(factory=Tally)
+    before: int | None = None
+    """How many items the page before held, where there is one of the same query."""
 
     def after(self, batch: Batch[Any]) -> Cursor | None:
         """The way on, or None at the end. Raises DecodingError if the walk would not end."""
@@ -148,7 +163,7 @@ class Cursor:
         if batch.items and ends in self.pages:
             raise self._endless("repeats an earlier page")
         following = batch.following
-        if following is None:
+        if following is None or (_is_same(following, self.place) and batch.is_short(self.before)):
             return None
         if following.request in self.requests:
             raise self._endless("points back to an earlier page")
@@ -159,13 +174,26 @@ class Cursor:
         if empty > MOST_EMPTY_PAGES or self.number >= MOST_PAGES:
             raise self._endless("is followed by ever more pages")
         self.pages.add(ends)
-        return Cursor(following, self.requests, self.pages, self.number + 1, empty, self.tally)
+        count = len(batch.items)
+        return Cursor(following, self.requests, self.pages, self.number + 1, empty, self.tally, count)
 
     def _endless(self, what: str) -> DecodingError:
         path = self.place.request.path
         return DecodingError(
             f"{path} cannot be read to its end: page {self.number} {what}. Nothing of it can be relied on"
         )
+
+
+def _is_same(one: Place, other: Place) -> bool:
+    """Whether two places are one, whatever the order of their parameters; the offset 0 is the beginning."""
+
+    def key(place: Place) -> tuple[object, ...]:
+        request = place.request
+        path, _, query = request.target.partition("?")
+        pairs = sorted(pair for pair in parse_qsl(query, keep_blank_values=True) if pair != ("offset", "0"))
+        return request.method, path, pairs, request.body, place.query
+
+    return key(one) == key(other)
 
 
 @frozen

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from training_sdk import _codec, _urls
 from training_sdk._filters import Filter
 from training_sdk._flow import Family, Request, Response
 from training_sdk._pages import Batch, Calls, Place, Walk
+from training_sdk.models.base import Fields, has_other_fields, may_omit
 
 T = TypeVar("T")
 Query = Sequence[tuple[str, object | None]]
@@ -27,7 +28,7 @@ def chunked(items: Sequence[T], size: int) -> list[Sequence[T]]:
 
 @frozen
 class _Numbered(Generic[T]):
-    items: tuple[T, ...]
+    items: tuple[T, ...] = field(metadata=may_omit([], unless=has_other_fields))
     total_count: int | None = None
 
 
@@ -36,10 +37,16 @@ class _Metadata:
     next_page: str | None = None
 
 
+def _may_go_on(known: Fields, unknown: Fields) -> bool:
+    """Whether there may be a next page although the answer does not say so."""
+    data = known.get("data")
+    return bool(unknown) or (isinstance(data, list) and len(data) >= LARGEST_PAGE)
+
+
 @frozen
 class _Fed(Generic[T]):
-    data: tuple[T, ...]
-    metadata: _Metadata
+    data: tuple[T, ...] = field(metadata=may_omit([], unless=has_other_fields))
+    metadata: _Metadata = field(metadata=may_omit({}, unless=_may_go_on))
 
 
 def numbered(
@@ -68,8 +75,10 @@ def numbered(
             and passed >= answer.total_count
             and len(answer.items) < LARGEST_PAGE
         )
+        # A service that divides into pages before it filters has empty ones before the rows.
+        counts_more = not answer.items and (answer.total_count or 0) > max(passed, page * LARGEST_PAGE)
         following = None
-        if answer.items and not counted:
+        if (answer.items and not counted) or counts_more:
             following = place(at.query, page + 1, passed)
         elif at.query + 1 < len(queries):
             following = place(at.query + 1, 1, 0)
@@ -124,7 +133,7 @@ def fed(
         answer = decode(response)
         after = answer.metadata.next_page
         following = Place(Request("GET", calls.base_url.next_target(after, path))) if after else None
-        return Batch(answer.data, following)
+        return Batch(answer.data, following, most=LARGEST_PAGE)
 
     first = Request("GET", _urls.target(path, (*query, ("limit", LARGEST_PAGE))))
     return Walk(calls, Place(first), read, lambda row, _: keep(row), filters)
@@ -149,7 +158,8 @@ def tokened(
 
     def read(at: Place, response: Response) -> Batch[T]:
         answer = decode(response)
-        return Batch(items(answer), place(answer.next_page_token) if answer.next_page_token else None)
+        following = place(answer.next_page_token) if answer.next_page_token else None
+        return Batch(items(answer), following, most=body.get("page_size"))
 
     return Walk(calls, place(None), read, lambda one, _: keep(one), filters)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, evolve, frozen
@@ -49,6 +50,10 @@ RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 8.0
 LONGEST_MESSAGE = 1000
+FIRST_POSIX_TIME = 1e9
+"""A header with a number from here on names a time and not a number of seconds: 1e9 is in 2001."""
+MOST_CUT = 2
+"""How often a reading that was cut short is read again."""
 
 UNKNOWN = (
     "{method} {path} may or may not have taken effect: {what}. It was not sent again. "
@@ -111,8 +116,8 @@ def call(
     """
     attempt = Attempt() if once is None else once
     try:
-        return decode(
-            (yield from _exchange(request, attempt, max_retry_seconds, pace, once is not None, doubt))
+        return (
+            yield from _exchange(request, attempt, decode, max_retry_seconds, pace, once is not None, doubt)
         )
     except (GeneratorExit, OutcomeUnknownError, ConflictError, TryAgainError):
         raise  # a ConflictError says by itself that the same request may be under way
@@ -134,14 +139,15 @@ def interrupted(request: Request, attempt: Attempt, problem: BaseException) -> O
 def _exchange(
     request: Request,
     attempt: Attempt,
+    decode: Callable[[Response], T],
     max_retry_seconds: float,
     pace: Pace,
     once: bool,
     doubt: Doubt,
-) -> Flow[Response]:
+) -> Flow[T]:
     """Send until there is a success, a refusal, or no time left. Waiting for one's turn takes none of that time."""
     started: Moment = yield Now()
-    tried, paced = 0, 0.0
+    tried, paced, cut = 0, 0.0, 0
     while True:
         paced += 0.0 if once else (yield from pace.turn(request))
         attempt.is_open = True
@@ -159,10 +165,18 @@ def _exchange(
             attempt.request_id = response.request_id
             pace.hear(request, response)
             if 200 <= response.status < 300:
-                if request.repeatable:  # anything else must not be held up between its answer and its caller
-                    yield from pace.pass_on()
-                return response
-            verdict = _believed(request, response, judge_status(request, response), doubt)
+                if not request.repeatable:  # must not be held up between its answer and its caller
+                    return decode(response)
+                yield from pace.pass_on()
+                try:
+                    return decode(response)
+                except DecodingError as error:
+                    if error.reason != _codec.CUT_SHORT:
+                        raise
+                    verdict = Verdict(error, again=cut < MOST_CUT)
+                    cut += 1
+            else:
+                verdict = _believed(request, response, judge_status(request, response), doubt)
         attempt.is_open = isinstance(verdict.error, OutcomeUnknownError | ConflictError)
         yield from pace.pass_on()
         now: Moment = yield Now()
@@ -240,15 +254,36 @@ def backoff(attempt: int) -> float:
 
 
 def asked_wait(response: Response) -> float | None:
-    """The seconds that Retry-After or x-ratelimit-reset ask for; None if absent or not a sensible number."""
-    for name in ("retry-after", "x-ratelimit-reset"):
-        try:
-            seconds = float(response.header(name) or "")
-        except ValueError:
-            continue
-        if math.isfinite(seconds) and seconds >= 0:
-            return seconds
-    return None
+    """The seconds that Retry-After or x-ratelimit-reset ask for; None if absent or not to be understood."""
+    waits = (seconds_until(response, name) for name in ("retry-after", "x-ratelimit-reset"))
+    return next((wait for wait in waits if wait is not None), None)
+
+
+def seconds_until(response: Response, name: str) -> float | None:
+    """The seconds that a header names: as such, as a date, or, save for Retry-After, as a time since 1970.
+
+    A time counts from the ``Date`` of the same answer, so that this machine's clock does not matter.
+    """
+    text = response.header(name) or ""
+    try:
+        seconds, is_time = float(text), False
+    except ValueError:
+        seconds, is_time = _posix(text), True
+    if name != "retry-after" and seconds >= FIRST_POSIX_TIME:
+        seconds, is_time = seconds / (1000 if seconds >= 1000 * FIRST_POSIX_TIME else 1), True
+    if is_time:
+        seconds -= _posix(response.header("date"))
+    if not math.isfinite(seconds) or (seconds < 0 and not is_time):
+        return None
+    return max(0.0, seconds)
+
+
+def _posix(date: str | None) -> float:
+    """Seconds since 1970 of a date as HTTP writes it; NaN for anything else."""
+    try:
+        return parsedate_to_datetime(date or "").timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return math.nan
 
 
 def status_error(request: Request, response: Response) -> APIStatusError:

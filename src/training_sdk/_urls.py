@@ -22,6 +22,7 @@ _RESET_MARK = "courseprogress/v1/reset"
 LONGEST_ADDRESS = 16_000
 
 _AFTER_PATH = re.compile(r"([?#]).*", re.DOTALL)
+_QUERY_ALONE = re.compile(r"\?|[A-Za-z_][A-Za-z0-9_]*=")
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 
 
@@ -36,12 +37,13 @@ class BaseUrl:
         return self.origin + self.prefix
 
     def next_target(self, next_page: str, current: str) -> str:
-        """The target of a ``next_page``, which is relative and may or may not repeat the prefix.
+        """The target of a ``next_page``: relative, with or without the prefix, or no more than a query.
 
         ``current`` is the path that is being listed. Raises DecodingError for one that leads to another host:
         the token goes to the configured host only.
         """
-        parts = self._own(next_page)
+        is_query = _QUERY_ALONE.match(next_page) is not None
+        parts = self._own(f"{current}?{next_page.removeprefix('?')}" if is_query else next_page)
         if parts is None:
             raise DecodingError(
                 f"next_page {next_page[:200]!r} does not stay on {self}; it is not followed, "

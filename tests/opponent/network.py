@@ -63,8 +63,12 @@ class _Handler(socketserver.StreamRequestHandler):
             return False
         if kind.endswith("before"):
             status = int(kind[:3])
-            self.wfile.write(self._raw(Reply(status, {"code": 14, "message": "try later", "details": []})))
-            return True
+            headers = {}
+            if "reset of the rate limit as a time" in service.style:
+                headers["x-ratelimit-reset"] = str(int(service.now().timestamp()) + 20)
+            document = {"code": 14, "message": "try later", "details": []}
+            self.wfile.write(self._raw(Reply(status, document, headers)))
+            return self._stays_open
         with self.server.busy:
             reply = service.handle(method, target, body)
         if kind == "lost after":
@@ -73,7 +77,11 @@ class _Handler(socketserver.StreamRequestHandler):
             reply = Reply(500, {"code": 13, "message": "internal", "details": []})
         raw = self._raw(reply, garbage=kind == "garbage")
         self.wfile.write(raw[: int(len(raw) * fault.at)] if kind == "cut" else raw)
-        return kind != "cut"
+        return kind != "cut" and self._stays_open
+
+    @property
+    def _stays_open(self) -> bool:
+        return "no content length" not in self.server.service.style
 
     def _raw(self, reply: Reply, *, garbage: bool = False) -> bytes:
         body = b"<html>gateway</html>" if garbage else json.dumps(reply.document).encode()
@@ -81,7 +89,7 @@ class _Handler(socketserver.StreamRequestHandler):
             f"HTTP/1.1 {reply.status} Status",
             f"Date: {self.server.service.date()}",
             "Content-Type: application/json",
-            f"Content-Length: {len(body)}",
+            f"Content-Length: {len(body)}" if self._stays_open else "Connection: close",
             *(f"{name}: {value}" for name, value in reply.headers.items()),
         ]
         return "\r\n".join([*lines, "", ""]).encode("ascii") + body

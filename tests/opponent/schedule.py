@@ -13,6 +13,7 @@ from attrs import define, field
 from contract.hours import Hours
 from opponent.network import KINDS, Fault, serve
 from opponent.service import LESSONS, RESET, Record, Service
+from opponent.styles import draw_style
 from training_sdk import (
     AlreadyAppliedError,
     InvalidArgumentError,
@@ -40,7 +41,7 @@ def make_service(random: Random, hours: Hours) -> Service:
     ids = [f"{number:02d}" + "c" * 22 for number in range(random.randint(2, 4))]
     courses = {course_id: people if number else people[:3] for number, course_id in enumerate(ids)}
     lag = timedelta(minutes=random.choice([0, 30, 90, 120]))
-    service = Service(lambda: hours.now().utc, people, courses, lag)
+    service = Service(lambda: hours.now().utc, people, courses, lag, draw_style(random))
     past = service.now() - timedelta(days=30)
     for course_id in courses:
         for user_id in courses[course_id]:

@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from attrs import define, evolve, field, frozen
 
+from opponent.styles import dressed
+
 RESET = "/training/courseprogress/v1/reset"
 FEED = "/training/v1/feed/training-course-progress"
 COURSES = "/training/courses/v1"
@@ -23,6 +25,7 @@ WHO_AM_I = "/accounts/user/v1/user:WhoAmI"
 ADMIN = "user_" + "a" * 32
 ORGANISATION = "role_" + "b" * 32
 LESSONS = 4
+SMALL = 3
 
 Key = tuple[str, str]
 """Course id and user id."""
@@ -70,6 +73,8 @@ class Service:
     courses: Mapping[str, tuple[str, ...]]
     """The ids of the courses, each with the people assigned to it."""
     lag: timedelta = timedelta(0)
+    style: frozenset[str] = frozenset()
+    """How answers are written, by the names in ``opponent.styles``."""
     run: str = "none"
     """The plan on whose behalf requests arrive, as the test knows it."""
     ledger: list[Effect] = field(factory=list)
@@ -118,23 +123,27 @@ class Service:
         query = {name: ",".join(values) for name, values in parse_qs(parts.query).items()}
         if method == "POST" and parts.path == RESET:
             return self._reset(json.loads(body))
+        reply = self._read(method, parts.path, query)
+        return evolve(reply, document=dressed(reply.document, self.style)) if reply.status == 200 else reply
+
+    def _read(self, method: str, path: str, query: dict[str, str]) -> Reply:
         if method != "GET":
             return _refusal(404, 5, "Not Found")
-        if parts.path == WHO_AM_I:
+        if path == WHO_AM_I:
             return Reply(
                 200, {"user_id": ADMIN, "organisation_id": ORGANISATION, "firstname": "Ada", "lastname": "M"}
             )
-        if parts.path == FEED:
+        if path == FEED:
             return self._feed(query)
-        if parts.path.startswith("/training/analytics/v1/users/"):
-            return _page(self._lessons_of(parts.path.split("/")[5], query.get("courseId")), query)
+        if path.startswith("/training/analytics/v1/users/"):
+            return _page(self._lessons_of(path.split("/")[5], query.get("courseId")), query)
         lists: dict[str, Callable[[dict[str, str]], list[dict[str, Any]]]] = {
             COURSES: self._courses,
             STATISTICS: self._statistics,
             ATTEMPTS: self._attempts,
             "/training/paths/v1": lambda _: [],
         }
-        found = lists.get(parts.path)
+        found = lists.get(path)
         return _refusal(404, 5, "Not Found") if found is None else _page(found(query), query)
 
     def date(self) -> str:
@@ -160,12 +169,25 @@ class Service:
             for user_id in self.courses[course_id]
             if query.get("course_id", course_id) == course_id and query.get("user_id", user_id) == user_id
         ]
+        if "an empty page before rows" in self.style and "begun" not in query:
+            return self._fed([], {**query, "begun": "1"})
+        repeats = "duplicates at page borders" in self.style
         begin, limit = int(query.get("offset", 0)), int(query.get("limit", 25))
-        following = None
+        if repeats or "small pages" in self.style:
+            limit = min(limit, SMALL)
+        page = rows[begin : begin + limit]
+        if repeats and begin:
+            page.insert(0, {**rows[begin - 1], "course_title": "Renamed"})
         if begin + limit < len(rows):
-            following = f"{FEED}?{urlencode({**query, 'offset': begin + limit})}"
-        metadata = {"next_page": following, "next_page_token": None}
-        return Reply(200, {"metadata": metadata, "data": rows[begin : begin + limit]})
+            return self._fed(page, {**query, "offset": str(begin + limit)})
+        # One that is as long as the page before could as well be full.
+        names_itself = "a last page that names itself" in self.style and len(page) < limit
+        return self._fed(page, query if names_itself else None)
+
+    def _fed(self, rows: list[dict[str, Any]], following: dict[str, str] | None) -> Reply:
+        where = "" if "a bare query as next page" in self.style else FEED
+        target = None if following is None else f"{where}?{urlencode(following)}"
+        return Reply(200, {"metadata": {"next_page": target, "next_page_token": None}, "data": rows})
 
     def _row(self, course_id: str, user_id: str) -> dict[str, Any]:
         record = self.shown((course_id, user_id))
@@ -184,14 +206,18 @@ class Service:
             "user_id": user_id,
             "user_external_id": "",
             "progress_percent": 100 * len(record.lessons) / LESSONS,
-            "score": 20 * len(record.lessons),
+            "score": (20.5 if "fractions in scores" in self.style else 20) * len(record.lessons),
             "due_at": "",
         }
 
     def _courses(self, query: dict[str, str]) -> list[dict[str, Any]]:
         wanted = query.get("courseIds", "")
+        more: dict[str, Any] = {"duration": "1 h 5 min"} if "durations as text" in self.style else {}
+        if "an empty original" in self.style:
+            more["TranslationOriginalCourse"] = {}
         return [
             {
+                **more,
                 "id": each,
                 "title": self._title(each),
                 "status": "Published",

@@ -26,7 +26,8 @@ def play(seed: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Schedule:
     try:
         schedule.play()
     except BaseException as problem:
-        problem.add_note("\n".join([f"seed {seed}", *schedule.story]))
+        style = ", ".join(sorted(schedule.service.style)) or "plain"
+        problem.add_note("\n".join([f"seed {seed}, {style}", *schedule.story]))
         raise
     return schedule
 

@@ -31,7 +31,7 @@ class PastCompletion:
     user_name: str
     user_email: str | None
     user_external_id: str | None
-    score: int | None
+    score: int | float | None
     completion_expiry_date: datetime | None
     packs: tuple[str, ...]
     """The folders of the packs, in the order in which they were given."""
@@ -107,7 +107,7 @@ def _open(folder: Path) -> _Source:
 
 def _completions(source: _Source, unseal: Unseal | None) -> Iterator[PastCompletion]:
     for item in read_lines(source.folder, source.manifest, "rows.jsonl", unseal):
-        row = _codec.structure_value(item, ProgressRow)
+        row = _codec.structure_kept(item, ProgressRow)
         if row.completed_at is not None:
             yield PastCompletion(
                 course_id=row.course_id,

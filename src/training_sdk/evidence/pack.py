@@ -249,7 +249,7 @@ def open_pack(folder: str | os.PathLike[str], *, unseal: Unseal | None = None) -
             f"{path} is pseudonymised: nobody's progress can be read from it by their user id"
         )
     found = [
-        _codec.structure_value(item, ProgressRow) for item in read_lines(path, manifest, "rows.jsonl", unseal)
+        _codec.structure_kept(item, ProgressRow) for item in read_lines(path, manifest, "rows.jsonl", unseal)
     ]
     rows = {(row.course_id, row.user_id): row for row in found}
     return Pack(path, manifest, mark_of(data).sha256, rows)

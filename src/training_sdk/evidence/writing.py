@@ -114,7 +114,7 @@ class Writer:
         self._index_sink().write(json_line(entry))
         for item in self.tables.add(request.path, response.body):
             if request.path.endswith("training-course-progress"):
-                row = _codec.structure_value(item, ProgressRow)
+                row = _codec.structure_kept(item, ProgressRow)
                 self.rows[row.course_id, row.user_id] = row
         self._answers += 1
         self._read_at = ReadAt(self._read_at.first if self._read_at else at, at)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attrs import frozen
+from attrs import field, frozen
 
-from training_sdk.models.base import Model, OpenEnum
+from training_sdk.models.base import Model, OpenEnum, may_omit
 
 
 @frozen
@@ -14,8 +14,8 @@ class CourseStatistics(Model):
     """How a course stands (shape assumed). ``completion_percent`` and ``average_score`` are 0–100."""
 
     course_id: str
-    total_users: int
-    completed_count: int
+    total_users: int = field(metadata=may_omit(0))
+    completed_count: int = field(metadata=may_omit(0))
     opened_count: int | None = None
     completion_percent: float | None = None
     average_score: float | None = None
@@ -39,9 +39,9 @@ class LessonProgress(Model):
 
 @frozen
 class LessonAttempt(Model):
-    """One try at a lesson (shape assumed)."""
+    """One try at a lesson (shape assumed). ``id`` is None where the service has none."""
 
-    id: str
+    id: str | None = field(metadata=may_omit(None))
     user_id: str
     course_id: str
     lesson_id: str
@@ -60,8 +60,8 @@ class LessonStatistics(Model):
 
     course_id: str
     lesson_id: str
-    total_users: int
-    completed_count: int
+    total_users: int = field(metadata=may_omit(0))
+    completed_count: int = field(metadata=may_omit(0))
     opened_count: int | None = None
     completion_percent: float | None = None
     average_score: float | None = None
@@ -83,5 +83,5 @@ class LessonEvent(Model):
     course_id: str
     lesson_id: str
     event_type: LessonEventType
-    event_date_time: datetime | None
+    event_date_time: datetime | None = field(metadata=may_omit(None))
     lesson_title: str | None = None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import attrs
 
@@ -52,6 +52,35 @@ class Extra(Mapping[str, Any]):
 
 
 NOTHING_EXTRA = Extra()
+
+Fields: TypeAlias = Mapping[str, Any]
+
+
+@attrs.frozen
+class Omitted:
+    """What a field that an answer leaves out says: zero, empty or nothing, which encoders may omit.
+
+    ``unless`` looks at what is there, under known and under unknown names: if the answer then contradicts that the
+    field is zero or empty, it is missing.
+    """
+
+    value: Any
+    unless: Callable[[Fields, Fields], bool] | None = None
+
+
+def may_omit(value: Any, *, unless: Callable[[Fields, Fields], bool] | None = None) -> dict[str, Any]:
+    """The metadata of a field that has no default, and that an answer may leave out or write as null."""
+    return {"omitted": Omitted(value, unless)}
+
+
+def has_other_fields(_: Fields, unknown: Fields) -> bool:
+    """Whether there is anything unknown, which may be the field under another name."""
+    return bool(unknown)
+
+
+def has_other_lists(_: Fields, unknown: Fields) -> bool:
+    """Whether there is an unknown list, which may be the field under another name."""
+    return any(isinstance(value, list) for value in unknown.values())
 
 
 @attrs.frozen

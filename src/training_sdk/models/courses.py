@@ -6,7 +6,8 @@ from datetime import datetime
 
 from attrs import field, frozen
 
-from training_sdk.models.base import Model, OpenEnum
+from training_sdk._values import duration_or_nothing, object_or_nothing
+from training_sdk.models.base import Model, OpenEnum, may_omit
 
 
 class CourseStatus(OpenEnum):
@@ -39,19 +40,19 @@ class Course(Model):
     """A course, as observed on the live wire by a third party. ``duration`` is in seconds."""
 
     id: str
-    title: str
+    title: str = field(metadata=may_omit(""))
     external_id: str | None = None
     description: str | None = None
     status: CourseStatus | None = None
     locale: str | None = None
     is_mandatory: bool | None = None
     due_by: DueBy | None = None
-    duration: float | None = None
+    duration: float | None = field(default=None, metadata={"tidy": duration_or_nothing})
     thumbnail_url: str | None = None
     created_datetime: datetime | None = None
     modified_datetime: datetime | None = None
     translation_original_course: OriginalCourse | None = field(
-        default=None, metadata={"also": ("TranslationOriginalCourse",)}
+        default=None, metadata={"also": ("TranslationOriginalCourse",), "tidy": object_or_nothing}
     )
     logo_url: str | None = None
     branding_image_url: str | None = None
@@ -65,7 +66,7 @@ class Lesson(Model):
     """A lesson; the lessons of a course carry status and minimum score, a single lesson its dates (third-party)."""
 
     id: str
-    title: str
+    title: str = field(metadata=may_omit(""))
     external_id: str | None = None
     description: str | None = None
     status: str | None = None

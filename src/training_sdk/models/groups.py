@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
 
-from training_sdk.models.base import Model
+from training_sdk.models.base import Model, may_omit
 
 
 @frozen
@@ -12,7 +12,7 @@ class Group(Model):
     """A group of people (published). Two groups may have one name."""
 
     id: str
-    name: str
+    name: str = field(metadata=may_omit(""))
     organisation_id: str | None = None
 
 
@@ -30,7 +30,7 @@ class Site(Model):
     """A place of work (published); ``parent_id`` is the site it belongs to, if any. Two sites may have one name."""
 
     id: str
-    name: str
+    name: str = field(metadata=may_omit(""))
     organisation_id: str | None = None
     deleted: bool = False
     parent_id: str | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attrs import frozen
+from attrs import field, frozen
 
-from training_sdk.models.base import Model
+from training_sdk.models.base import Model, has_other_lists, may_omit
 
 
 @frozen
@@ -14,7 +14,7 @@ class Leaderboard(Model):
     """A leaderboard in a list (third-party). ``learner_access`` says whether learners see it."""
 
     id: str
-    name: str
+    name: str = field(metadata=may_omit(""))
     start_date: datetime | None = None
     end_date: datetime | None = None
     learner_access: bool | None = None
@@ -36,5 +36,5 @@ class LeaderboardRankings(Model):
     """A leaderboard with its rankings, best first (third-party); at most the first 1000 (assumed)."""
 
     leaderboard_id: str
-    rankings: tuple[Ranking, ...]
+    rankings: tuple[Ranking, ...] = field(metadata=may_omit([], unless=has_other_lists))
     leaderboard_name: str | None = None

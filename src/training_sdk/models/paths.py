@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from training_sdk.models.base import Model
+from training_sdk.models.base import Model, has_other_lists, may_omit
 from training_sdk.models.courses import Course
 
 
@@ -13,7 +13,7 @@ class LearningPath(Model):
     """A learning path in a list (third-party)."""
 
     id: str
-    title: str
+    title: str = field(metadata=may_omit(""))
     is_published: bool | None = None
 
 
@@ -22,8 +22,8 @@ class LearningPathDetail(Model):
     """A learning path with the courses in it, in order; that they stand in the answer is assumed."""
 
     id: str
-    title: str
-    courses: tuple[Course, ...]
+    title: str = field(metadata=may_omit(""))
+    courses: tuple[Course, ...] = field(metadata=may_omit([], unless=has_other_lists))
     is_published: bool | None = None
 
 

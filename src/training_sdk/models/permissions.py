@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from training_sdk.models.base import Extra, Model
+from training_sdk.models.base import Extra, Model, may_omit
 
 
 @frozen
@@ -12,7 +12,7 @@ class PermissionSetIdentifier(Model):
     """What a permission set is called and which seats may hold it (third-party)."""
 
     id: str
-    name: str
+    name: str = field(metadata=may_omit(""))
     type: str | None = None
     description: str | None = None
     allowed_seat_types: tuple[str, ...] = ()

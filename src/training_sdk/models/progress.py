@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from attrs import frozen
+from attrs import field, frozen
 
-from training_sdk.models.base import Model, OpenEnum
+from training_sdk.models.base import Fields, Model, OpenEnum, may_omit
 
 
 class CompletionStatus(OpenEnum):
@@ -26,6 +26,15 @@ class ProgressState(StrEnum):
     NOT_STARTED = "not started"
 
 
+def _looks_complete(row: Fields, _: Fields) -> bool:
+    """Whether the other fields say that the course is completed, so that a date of completion cannot be left out."""
+    try:
+        done, all_of_them = int(row.get("completed_lessons") or 0), int(row.get("total_lessons") or 0)
+        return float(row.get("progress_percent") or 0) >= 100 or done >= all_of_them > 0
+    except (TypeError, ValueError):
+        return True
+
+
 @frozen
 class ProgressRow(Model):
     """One person's progress in one course.
@@ -36,12 +45,12 @@ class ProgressRow(Model):
 
     course_id: str
     user_id: str
-    opened_at: datetime | None
-    completed_at: datetime | None
-    completed_lessons: int
-    progress_percent: float
+    opened_at: datetime | None = field(metadata=may_omit(None))
+    completed_at: datetime | None = field(metadata=may_omit(None, unless=_looks_complete))
+    completed_lessons: int = field(metadata=may_omit(0))
+    progress_percent: float = field(metadata=may_omit(0))
     total_lessons: int | None = None
-    score: int | None = None
+    score: int | float | None = None
     course_external_id: str | None = None
     course_title: str | None = None
     user_email: str | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attrs import frozen
+from attrs import field, frozen
 
-from training_sdk.models.base import Model
+from training_sdk.models.base import Model, has_other_lists, may_omit
 
 
 @frozen
@@ -14,7 +14,7 @@ class RapidRefresh(Model):
     """A rapid refresh in a list (shape assumed)."""
 
     id: str
-    title: str
+    title: str = field(metadata=may_omit(""))
     is_published: bool | None = None
     question_count: int | None = None
     created_datetime: datetime | None = None
@@ -25,7 +25,7 @@ class RapidRefreshQuestion(Model):
     """A question and what one may answer (shape assumed); which answer is right is not told."""
 
     id: str
-    question: str
+    question: str = field(metadata=may_omit(""))
     options: tuple[str, ...] = ()
 
 
@@ -34,8 +34,8 @@ class RapidRefreshDetail(Model):
     """A rapid refresh with its questions, in order (shape assumed)."""
 
     id: str
-    title: str
-    questions: tuple[RapidRefreshQuestion, ...]
+    title: str = field(metadata=may_omit(""))
+    questions: tuple[RapidRefreshQuestion, ...] = field(metadata=may_omit([], unless=has_other_lists))
     is_published: bool | None = None
     question_count: int | None = None
     created_datetime: datetime | None = None

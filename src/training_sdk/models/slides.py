@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attrs import frozen
+from attrs import field, frozen
 
-from training_sdk.models.base import Model, OpenEnum
+from training_sdk.models.base import Model, OpenEnum, may_omit
 
 
 class SlideType(OpenEnum):
@@ -24,7 +24,7 @@ class SlideStatistics(Model):
     course_id: str
     lesson_id: str
     slide_id: str
-    viewed_count: int
+    viewed_count: int = field(metadata=may_omit(0))
     answered_count: int | None = None
     correct_count: int | None = None
     slide_title: str | None = None

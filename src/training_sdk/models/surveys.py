@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attrs import frozen
+from attrs import field, frozen
 
-from training_sdk.models.base import Model, OpenEnum
+from training_sdk.models.base import Model, OpenEnum, may_omit
 
 
 class SurveyAnswerType(OpenEnum):
@@ -23,7 +23,7 @@ class SurveyQuestion(Model):
     id: str
     course_id: str
     lesson_id: str
-    question: str
+    question: str = field(metadata=may_omit(""))
     answer_type: SurveyAnswerType | None = None
     options: tuple[str, ...] = ()
 
@@ -36,5 +36,5 @@ class SurveyAnswer(Model):
     user_id: str
     course_id: str
     lesson_id: str
-    answer: str
+    answer: str = field(metadata=may_omit(""))
     answered_date_time: datetime | None = None

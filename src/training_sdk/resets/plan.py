@@ -85,7 +85,7 @@ class PlannedReset:
     state: ProgressState
     percent: float
     completed_at: datetime | None
-    score: int | None
+    score: int | float | None
     opened_at: datetime | None = None
     completed_lessons: int = 0
     time_spent_seconds: float | None = None

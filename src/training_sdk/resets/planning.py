@@ -104,6 +104,7 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
     catalogue = yield from all_courses(calls)
     courses = find_courses(catalogue, _course_ids(wanted, paths))
     for course in courses:
+        _refuse_untitled(course)
         wanted.safeguards.check_course(course.id)
     rows = yield from _rows_of(calls, courses, wanted.people)
     chosen = yield from _choose(calls, wanted.people, courses, rows)
@@ -157,6 +158,15 @@ def find_courses(catalogue: Sequence[Course], ids: Sequence[str]) -> list[Course
             reason="COURSE_NOT_FOUND",
         )
     return [by_id[one] for one in ids]
+
+
+def _refuse_untitled(course: Course) -> None:
+    """Raise DecodingError for a course to be reset that has no title: people confirm it by that."""
+    if not course.title:
+        raise DecodingError(
+            f"/training/courses/v1 has no title for course {course.id!r} ($.items[*].title), and a reset is confirmed "
+            "by the title. Nothing was sent. Give the course a title, then plan again"
+        )
 
 
 def _course_ids(wanted: Wanted, paths: Paths) -> tuple[str, ...]:
@@ -238,7 +248,8 @@ def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> F
     found = yield from progress_rows(calls, course_id=course_id, user_id=single).gather()
     rows: dict[str, ProgressRow] = {}
     for row in found:
-        if rows.setdefault(row.user_id, row) != row:
+        known = rows.setdefault(row.user_id, row)
+        if known is not row and PlannedReset.of(known) != PlannedReset.of(row):
             raise DecodingError(
                 f"the progress feed shows user {row.user_id!r} twice, with different progress; it moved while it "
                 "was read. Plan again"
@@ -346,12 +357,19 @@ def sees_everyone(calls: Calls, course_id: str) -> Flow[bool]:
     if not counted:
         return False
     rows = yield from read_rows(calls, course_id, None)
-    return len(rows) >= max(one.total_users for one in counted)
+    people = max(one.total_users for one in counted)
+    return len(rows) >= people and (people > 0 or not rows)  # a count of 0 may be one that was left out
 
 
 def _refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> Flow[None]:
     counted = yield from _people_counted(calls, courses)
     for course in courses:
+        if rows[course.id] and counted.get(course.id) == 0:
+            raise DecodingError(
+                f"the statistics count nobody in {course.title!r} ($.items[*].totalUsers is 0 or missing), and the "
+                f"progress feed shows {len(rows[course.id])} people: whether this token sees everyone cannot be "
+                "known. Nothing was sent. Plan again later, or name the people"
+            )
         if (people := counted.get(course.id, 0)) > (seen := len(rows[course.id])):
             raise PermissionDeniedError(
                 f"{course.title!r} has {people} people, but this token sees the progress of {seen}: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from training_sdk import _checks, _codec, _paging, _urls
 from training_sdk._compare import difference, same_text
@@ -13,6 +13,7 @@ from training_sdk._flow import Flow, Request
 from training_sdk._operation import Bound, D, listing, operation
 from training_sdk._pages import Calls, Walk
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, NotFoundError
+from training_sdk.models.base import has_other_fields, may_omit
 from training_sdk.models.courses import AssignmentResult, Course, Lesson
 
 MOST_CHANGES = 1000
@@ -20,7 +21,7 @@ MOST_CHANGES = 1000
 
 @frozen
 class _Lessons:
-    lessons: tuple[Lesson, ...]
+    lessons: tuple[Lesson, ...] = field(metadata=may_omit([], unless=has_other_fields))
 
 
 class Courses(Bound[D]):

@@ -46,7 +46,7 @@ def nearly(draw: st.DrawFn) -> tuple[type[Any], Any]:
 def test_both_converters_agree(case: tuple[type[Any], Any]) -> None:
     model, value = case
     results = []
-    for converter in (_codec._fast, _codec._detailed):
+    for converter in (_codec._answers.fast, _codec._answers.detailed):
         try:
             results.append(converter.structure(value, model))
         except Exception:

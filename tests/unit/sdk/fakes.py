@@ -286,6 +286,12 @@ def over_the_wire(reply: Answer) -> Handler:
     return handle
 
 
+def sync_client(reply: Answer) -> TrainingClient:
+    """A client of a wire with these answers."""
+    http = httpx.Client(transport=httpx.MockTransport(over_the_wire(reply)))
+    return TrainingClient(TOKEN, base_url=ORIGIN, http_client=http)
+
+
 def refused_wire(request: httpx.Request) -> httpx.Response:
     """A wire on which nothing may be sent."""
     raise AssertionError(f"nothing was to be sent, but {request.method} {request.url} was")

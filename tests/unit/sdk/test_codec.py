@@ -107,9 +107,9 @@ def test_an_unknown_value_spelled_like_the_name_of_a_member_is_still_unknown() -
 
 
 def test_a_missing_field_is_named_by_its_path() -> None:
-    body = json.dumps({"totalCount": 2, "items": [{"id": "c", "title": "t"}, {"id": "c"}]}).encode()
+    body = json.dumps({"totalCount": 2, "items": [{"id": "c", "title": "t"}, {"title": "t"}]}).encode()
     decode = _codec.decoder(training_sdk._paging._Numbered, Course)
-    with pytest.raises(DecodingError, match=r"required field 'title' is missing @ \$\.items\[1\]") as caught:
+    with pytest.raises(DecodingError, match=r"required field 'id' is missing @ \$\.items\[1\]") as caught:
         decode(answer(body=body))
     assert (caught.value.status, caught.value.request_id) == (200, "req-1")
 
@@ -134,18 +134,21 @@ def test_a_model_is_an_object_and_nothing_else(model: type[Any], value: object) 
     [
         ("user_id", None, "text expected, found null"),
         ("user_id", 7, "text expected, found a number"),
-        ("completed_lessons", "3", "a whole number expected, found text"),
+        ("completed_lessons", "3 of 4", "a whole number expected, found text"),
         ("completed_lessons", True, "a whole number expected, found true/false"),
         ("completed_lessons", 1.5, "a whole number expected, found a number"),
-        ("completed_lessons", None, "a whole number expected, found null"),
-        ("progress_percent", "33", "a number expected, found text"),
+        ("completed_lessons", "NaN", "a whole number expected, found text"),
+        ("progress_percent", "33 %", "a number expected, found text"),
+        ("progress_percent", "Infinity", "a number expected, found text"),
+        ("time_spent_seconds", "3 h", "a number expected, found text"),
         ("progress_percent", False, "a number expected, found true/false"),
         ("progress_percent", 10**400, "int too large"),
         ("opened_at", 7, "a date expected, found a number"),
         ("opened_at", "yesterday", "'yesterday' is not an RFC 3339 date"),
         ("opened_at", "2026-02-30T00:00:00Z", "is not an RFC 3339 date"),
-        ("opened_at", "2026-01-01T00:00:00", "names no time zone"),
-        ("opened_at", "2026-01-01", "names no time zone"),
+        ("opened_at", "20260101", "is not an RFC 3339 date"),
+        ("opened_at", "2026-01-01T00:00:61Z", "is not an RFC 3339 date"),
+        ("opened_at", "9999-12-31t23:59:60z", "is not an RFC 3339 date"),
         ("user_email", [], "text expected, found a list"),
     ],
 )

@@ -88,8 +88,11 @@ REPEATABLE: dict[str, Row] = {
     "Ctrl-C": (InterruptedSendError(KeyboardInterrupt()), False, KeyboardInterrupt),
     "token callable raises": (UnsentError(OSError("no token file")), False, OSError),
     "HTML": (answer(body=b"<html>login</html>"), False, DecodingError),
-    "empty body": (answer(body=b""), False, DecodingError),
-    "truncated": (answer(body=b'{"id": '), False, DecodingError),
+    "empty body": (answer(body=b"", headers={"content-length": "0"}), False, DecodingError),
+    "cut before its first byte": (answer(body=b""), True, DecodingError),
+    "truncated": (answer(body=b'{"id": '), True, DecodingError),
+    "truncated in a text": (answer(body=b'{"id": "c1'), True, DecodingError),
+    "truncated in a letter": (answer(body='{"id": "é'.encode()[:-1]), True, DecodingError),
     "not UTF-8": (answer(body=b'{"id": "\xff"}'), False, DecodingError),
     "nested too deep": (answer(body=b"[" * 200_000), False, DecodingError),
 }

@@ -204,6 +204,9 @@ AMBIGUOUS = BaseUrl("https://api.example.test", "/training")
         (PREFIXED, "https://api.example.test/gate/way" + FEED, FEED),
         (AMBIGUOUS, FEED + "?offset=2", FEED + "?offset=2"),
         (AMBIGUOUS, "/training" + FEED, FEED),
+        (PLAIN, "?offset=2&limit=1000", FEED + "?offset=2&limit=1000"),
+        (PREFIXED, "offset=2&after=https%3A%2F%2Fa", FEED + "?offset=2&after=https%3A%2F%2Fa"),
+        (PREFIXED, "next=https://evil.test/x", FEED + "?next=https://evil.test/x"),
     ],
 )
 def test_next_pages_with_and_without_the_prefix(base: BaseUrl, next_page: str, expected: str) -> None:
@@ -233,7 +236,8 @@ def test_next_pages_with_and_without_the_prefix(base: BaseUrl, next_page: str, e
             "/\x9f",
             "/\ud800",
             "x",
-            "?offset=2",
+            "?offset=\n2",
+            "a=\\\\evil.test",
             "javascript:x",
         ),
         *("//[", "https://[::1", "/../x", "/%2e%2e/x", "/x/..", "/" + "x" * 20_000, "/%" + "25" * 20_000),
