@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
@@ -51,16 +52,17 @@ def loads(response: Response) -> Any:
         return json.loads(response.body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         is_cut = _ends_early(error) or (not response.body and response.header("content-length") is None)
-        said, reason = str(error), CUT_SHORT if is_cut else None
+        said = str(error)
     kind = inline(response.header("content-type") or "no content type")[:LONGEST_KIND]
     what = f"{len(response.body)} bytes of {kind}" if response.body else "an empty body"
     # Outside the except: the error of the JSON module holds the whole body, in which a secret may stand.
-    raise DecodingError(
+    unreadable = partial(
+        DecodingError,
         f"expected JSON, got {what} ({said}). Is the base URL that of the API?",
-        reason=reason,
         status=response.status,
         request_id=response.request_id,
     )
+    raise unreadable(reason="CUT_SHORT") if is_cut else unreadable()
 
 
 def dumps(value: Any) -> bytes:
@@ -265,7 +267,7 @@ class _Reading:
 def _model_hook(shape: Any, converter: cattrs.Converter, *, lenient: bool) -> Callable[[Any, Any], Any]:
     reading = _Reading.of(get_origin(shape) or shape, lenient=lenient)
     names, nullable, keeps_extra = reading.names, reading.nullable, reading.keeps_extra
-    completes = bool(reading.omitted or reading.tidied)
+    omitted, tidies = frozenset(name for name, _ in reading.omitted), bool(reading.tidied)
     build = make_dict_structure_fn(shape, converter)
 
     def hook(value: Any, _: Any) -> Any:
@@ -283,7 +285,7 @@ def _model_hook(shape: Any, converter: cattrs.Converter, *, lenient: bool) -> Ca
                 raise ValueError(f"{name!r} stands twice, with different values")
             else:
                 known[name] = item
-        if completes:
+        if tidies or not omitted <= known.keys():
             reading.complete(known, unknown, value)
         if keeps_extra and unknown:
             known["extra"] = unknown

@@ -343,7 +343,7 @@ def test_a_row_shown_twice_may_differ_in_what_has_no_weight() -> None:
         planned(Organisation([row(1), row(2), {**row(1), "score": 1}]), users=[user_id(1)])
 
 
-def test_R27_evidence_may_show_a_row_twice_that_differs_in_what_has_no_weight(tmp_path: Any) -> None:
+def test_evidence_may_show_a_row_twice_that_differs_in_what_has_no_weight(tmp_path: Any) -> None:
     organisation = past()
     organisation.again.append({**organisation.rows[1], "course_title": "Renamed", "synced_at": "now"})
     pack = keep(organisation, targets(1, 2), tmp_path / "a")
@@ -354,7 +354,7 @@ def test_R27_evidence_may_show_a_row_twice_that_differs_in_what_has_no_weight(tm
 
 
 @pytest.mark.parametrize("style", FIELDS)
-def test_R27_evidence_is_kept_of_answers_in_every_style(tmp_path: Any, style: str) -> None:
+def test_evidence_is_kept_of_answers_in_every_style(tmp_path: Any, style: str) -> None:
     organisation = Dressed(past().rows)
     organisation.style = style
     organisation.rows[4]["completed_lessons"] = 1

@@ -115,7 +115,7 @@ FEED = "/training/v1/feed/training-course-progress"
             Standing.WARNING,
             "around the items: hint",
         ),
-        ("/training/courses/v1", without("title"), "courses", Standing.ERROR, "'title' is missing"),
+        ("/training/courses/v1", without("id"), "courses", Standing.ERROR, "'id' is missing"),
         (FEED, each("score", "high", of="data"), "progress feed", Standing.ERROR, "not what the SDK expects"),
         (FEED, each("mood", 1, of="data"), "progress feed", Standing.WARNING, "unknown fields: mood"),
         (FEED, lambda it: it["data"].clear(), "progress feed", Standing.NOTE, "readable and empty"),
