@@ -42,7 +42,7 @@ def keep(folder: Path, content: bytes, seal: Seal | None = None) -> None:
 
 def seal_all(folder: Path, seal: Seal) -> None:
     """Seal the approvals that were kept in clear. Raises RecordsUnwritableError."""
-    for path in _in_clear(folder):
+    for path in in_clear(folder):
         _write_sealed(path, path.read_bytes(), seal)
         with disk.writing(folder):
             path.unlink()
@@ -120,14 +120,15 @@ def _sealed(path: Path) -> Path:
     return path.with_name(path.name + SEALED)
 
 
-def _in_clear(folder: Path) -> list[Path]:
+def in_clear(folder: Path) -> list[Path]:
+    """The approvals in the folder of a plan that are not sealed."""
     return sorted(
         path for path in folder.glob(f"{STEM}*.json") if path.is_file() and not path.name.endswith(OUTLINE)
     )
 
 
 def _contents(folder: Path, unseal: Unseal | None) -> Iterator[bytes]:
-    for path in _in_clear(folder):
+    for path in in_clear(folder):
         with suppress(OSError):
             yield path.read_bytes()
     if unseal is None:

@@ -172,5 +172,10 @@ def approved_before(
     events: Sequence[Event], organisation_id: str, folder: Path, unseal: approvals.Unseal | None = None
 ) -> Approved | None:
     """Who approved the plan when it was begun or last resumed with an approval, by its journal."""
+    return approved_by(approval_noted(events), organisation_id, folder, unseal)
+
+
+def approval_noted(events: Sequence[Event]) -> ApprovalKept | None:
+    """The approval that a journal names last."""
     kept = [event.approval for event in events if isinstance(event, Opened | Resumed) and event.approval]
-    return approved_by(kept[-1], organisation_id, folder, unseal) if kept else None
+    return kept[-1] if kept else None

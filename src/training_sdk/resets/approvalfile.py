@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from os import PathLike
+from pathlib import Path
 from typing import NoReturn
 
 from training_sdk.errors import ApprovalError
-from training_sdk.records import disk, documents
+from training_sdk.records import approvals, disk, documents
+from training_sdk.records.events import ApprovalKept
 from training_sdk.records.tokens import looks_secret
 from training_sdk.resets.approval import FORM, SILENT_FORM, Approval, Approver
 
@@ -41,6 +44,16 @@ def load(path: str | PathLike[str]) -> Approval:
             reason="APPROVAL_UNREADABLE",
         ) from error
     return loads(content, repr(str(path)))
+
+
+def find(folder: Path, kept: ApprovalKept | None) -> Approval | None:
+    """The approval that a record names, if it is in the folder of its plan and can be read."""
+    for path in () if kept is None else approvals.in_clear(folder):
+        with suppress(ApprovalError):
+            found = load(path)
+            if kept is not None and (found.approver.user_id, found.at) == (kept.user_id, kept.at):
+                return found
+    return None
 
 
 def loads(content: bytes, name: str) -> Approval:

@@ -223,7 +223,8 @@ class Resets(Bound[D]):
         anew, means it took effect; all as before means it did not, on a live service once 2 h 15 min have passed;
         anything else stays unknown for a person to decide. On the reference server the very same request may be sent
         once more by the same user at once, since it is known there by its key. Nobody is ever reset twice. Everything
-        else is as it was begun, ``waves`` too unless others are given. A plan that has expired is read back all the
+        else is as it was begun, ``waves`` too unless others are given. Without ``approval``, the one kept beside the
+        journal is verified instead where one is demanded. A plan that has expired is read back all the
         same, and then nothing more is sent. Raises InvalidArgumentError if it never began here, AlreadyAppliedError
         if it came to its end, StalePlanError with a report if it has expired and people are left, and as ``apply``.
 
@@ -259,7 +260,8 @@ class Resets(Bound[D]):
         old progress is still recorded 2 h 15 min later) or pending. It ends when nobody is pending of whom looking
         again could tell more, or after ``deadline``. ``every`` is the first wait; later ones are up to six times as
         long. Of at most ``lessons`` people, spread over the plan, the lessons are read as well as the feed. One line
-        goes to the audit log; people whose fate the journal does not know stay so, until ``resume``.
+        goes to the audit log; people whose fate the journal does not know stay so, until ``resume``. Nothing counts
+        as verified as a whole before the plan came to its end with every target reset.
 
         Raises InvalidArgumentError if nobody was reset or there is no such report, PlanMismatchError on another server
         or in another organisation, ClockError.

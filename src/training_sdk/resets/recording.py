@@ -36,7 +36,7 @@ from training_sdk.records.plancopy import OUTLINE, SEALED
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
 from training_sdk.resets import approvalfile, planfile, reportfile
-from training_sdk.resets.approval import Approved, approved_before
+from training_sdk.resets.approval import Approval, Approved, approval_noted, approved_before
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.keptwaves import kept
 from training_sdk.resets.outline import PlanOutline
@@ -108,6 +108,14 @@ class Recorder(Keeper):
         self._check_process()
         if order.approval is not None:
             approvals.keep(self._folder(order.plan), approvalfile.dumps(order.approval), self._sealing)
+
+    def kept_approval(self, plan: ResetPlan) -> Flow[Approval | None]:
+        """The approval of the plan that its journal names last, as it is kept beside the journal; not verified."""
+        found: Approval | None = yield Act(
+            lambda: approvalfile.find(self._folder(plan), approval_noted(self.journal.events)),
+            "records: look for the approval",
+        )
+        return found
 
     @property
     def approved(self) -> Approved | None:

@@ -41,6 +41,8 @@ def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindPr
     try:
         state = yield from keeper.take(order.plan)
         order = as_begun(order, state)
+        if order.approval is None and order.safeguards.four_eyes is not None:
+            order = evolve(order, approval=(yield from keeper.kept_approval(order.plan)))
         arrival = yield from arrive(calls, order, find_proof, resuming=state.has_sent)
         if not state.has_sent:  # so it begins anew, under the same settings
             order = evolve(order, nonce=Order(order.plan, order.format).nonce)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -14,7 +14,7 @@ from training_sdk.models.analytics import LessonProgress
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets.plan import PlannedReset
-from training_sdk.resets.report import Outcome, ResetReport
+from training_sdk.resets.report import LEFT_ALONE, Outcome, ResetReport, UserOutcome
 from training_sdk.resets.wording import MOST_SHOWN, courses, shown
 
 
@@ -78,7 +78,8 @@ class PersonSeen:
 class Verification:
     """What became visible of a reset, for everyone in ``report`` who was reset or may have been. Times are UTC.
 
-    ``lessons_read`` is of how many of them the lessons were read as well as the feed.
+    ``lessons_read`` is of how many of them the lessons were read as well as the feed. ``is_finished`` is whether
+    applying the plan had come to its end when the report was read.
     """
 
     report: ResetReport
@@ -86,6 +87,7 @@ class Verification:
     started_at: datetime
     finished_at: datetime
     lessons_read: int
+    is_finished: bool = True
 
     @property
     def counts(self) -> Mapping[Seen, int]:
@@ -99,8 +101,14 @@ class Verification:
 
     @property
     def is_verified(self) -> bool:
-        """Whether everyone was seen at 0 %, or has begun or completed the course again since."""
-        return all(one.state is Seen.VERIFIED for one in self.people)
+        """Whether the plan came to its end, reset every target, and everyone was seen at 0 % or trained again since."""
+        seen = all(one.state is Seen.VERIFIED for one in self.people)
+        return seen and self.is_finished and self.report.is_complete
+
+    @property
+    def never_sent(self) -> int:
+        """How many targets were in no request, and were not left alone because something changed."""
+        return sum(user.outcome is Outcome.SKIPPED and user.code not in LEFT_ALONE for user in self._targets)
 
     @property
     def left_unknown(self) -> int:
@@ -108,11 +116,13 @@ class Verification:
         return self.report.counts[Outcome.UNKNOWN]
 
     def raise_for_unverified(self) -> None:
-        """Raise IncompleteResetError, carrying the report, unless everyone is verified."""
+        """Raise IncompleteResetError, carrying the report, unless everyone in the plan is verified."""
         if not self.is_verified:
-            left = len(self.people) - self.counts[Seen.VERIFIED]
+            reset = {user.key for user in self._targets if user.outcome is Outcome.RESET}
+            verified = sum(one.state is Seen.VERIFIED and one.key in reset for one in self.people)
+            total = len(self.report.plan.targets)
             raise IncompleteResetError(
-                f"{left} of {len(self.people)} resets are not verified:\n{self}",
+                f"{total - verified} of {total} resets are not verified:\n{self}",
                 reason="NOT_VERIFIED",
                 report=self.report,
             )
@@ -131,11 +141,33 @@ class Verification:
         ]
         if len(others) > MOST_SHOWN:
             lines.append(f"  … and {len(others) - MOST_SHOWN} more")
-        if self.left_unknown:
-            lines.append(
-                f"  {self.left_unknown} are unknown in the report, and stay so here: client.resets.resume settles it"
-            )
+        lines += [f"  {line}" for line in self._not_reset()]
         return visible("\n".join(lines))
+
+    @property
+    def _targets(self) -> tuple[UserOutcome, ...]:
+        targets = {user.key for user in self.report.plan.targets}
+        return tuple(user for user in self.report.users if user.key in targets)
+
+    def _not_reset(self) -> Iterator[str]:
+        """One line for each reason why people of the plan are not known to have been reset, and what to do."""
+        total = len(self.report.plan.targets)
+        again = "plan again for those who are left"
+        remedy = (
+            f"the plan is closed, so {again}" if self.is_finished else "client.resets.resume(plan, confirm=…)"
+        )
+        refused = sum(user.outcome is Outcome.FAILED for user in self._targets)
+        changed = sum(user.code in LEFT_ALONE for user in self._targets)
+        for number, what, advice in (
+            (self.never_sent, "never sent", remedy),
+            (refused, "refused by the service", remedy),
+            (self.left_unknown, "left unknown in the report, and verifying does not change that", remedy),
+            (changed, "left alone because something had changed since the plan", again),
+        ):
+            if number:
+                yield f"{number} of {total} {'was' if number == 1 else 'were'} {what}: {advice}"
+        if self.report.is_complete and not self.is_finished:
+            yield f"applying the plan has not come to its end: {remedy}"
 
     @property
     def _since(self) -> Mapping[str, int]:

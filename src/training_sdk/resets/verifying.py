@@ -12,6 +12,7 @@ from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
 from training_sdk.errors import InvalidArgumentError, NotFoundError
 from training_sdk.models.keys import Key
+from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.digests import short, typed
 from training_sdk.resets.freshness import LAG, MARGIN
@@ -46,7 +47,7 @@ def wait_until_verified(
     calls: Calls, report: ResetReport | str, watch: Watch, recorder: Recorder
 ) -> Flow[Verification]:
     """Look until nobody is pending of whom looking again could tell more, or until the deadline."""
-    whole: ResetReport = yield Act(lambda: _whole(recorder.path, report), "records: the report")
+    whole, is_finished = yield Act(lambda: _whole(recorder.path, report), "records: the report")
     people = _people(whole)
     here = yield from who_and_where(calls)
     check_place(whole.plan, here)
@@ -55,11 +56,14 @@ def wait_until_verified(
     yield Act(
         lambda: recorder.attach(here), "records: open the audit log"
     )  # what cannot be logged is not begun
-    return (yield from Verifying(calls, whole, people, watch, recorder, here).run())
+    return (yield from Verifying(calls, whole, people, watch, recorder, here, is_finished).run())
 
 
-def _whole(state_dir: str | PathLike[str] | None, report: ResetReport | str) -> ResetReport:
-    return saved_report(state_dir, report) if isinstance(report, str) else report
+def _whole(state_dir: str | PathLike[str] | None, report: ResetReport | str) -> tuple[ResetReport, bool]:
+    """The report, and whether applying its plan has come to its end; without a journal here, what the report says."""
+    whole = saved_report(state_dir, report) if isinstance(report, str) else report
+    journal = state_of_plan(StateDirectory.existing(state_dir), whole.plan.digest)
+    return whole, journal.closed is not None or (journal.opened is None and whole.is_complete)
 
 
 def saved_report(state_dir: str | PathLike[str] | None, digest: str) -> ResetReport:
@@ -97,6 +101,7 @@ class Verifying:
     watch: Watch
     recorder: Recorder
     here: Origin
+    is_finished: bool
     seen: dict[Key, PersonSeen] = field(factory=dict)
     lessons_read: int = 0
 
@@ -119,6 +124,7 @@ class Verifying:
             started.utc,
             now.utc,
             self.lessons_read,
+            self.is_finished,
         )
         yield from self._record(found)
         return found
@@ -193,5 +199,9 @@ class Verifying:
             "verification": counts,
             "codes": {code.value: codes.count(code) for code in sorted(set(codes))},
             "lessons_read": found.lessons_read,
+            "never_sent": found.never_sent,
+            "unknown": found.left_unknown,
+            "finished": found.is_finished,
         }
-        yield from self.recorder.remark("reset verified", self.report, self.here, found.finished_at, **facts)
+        event = "reset verified" if found.is_verified else "reset not verified"
+        yield from self.recorder.remark(event, self.report, self.here, found.finished_at, **facts)

@@ -18,7 +18,15 @@ import pytest
 from attrs import evolve, field, frozen
 
 from mock_server import MockTraining
-from training_sdk import Approval, ApprovalError, OutcomeUnknownError, ResetPlan, Safeguards, TrainingClient
+from training_sdk import (
+    Approval,
+    ApprovalError,
+    OutcomeUnknownError,
+    ResetInterruptedError,
+    ResetPlan,
+    Safeguards,
+    TrainingClient,
+)
 from training_sdk.cli import main
 from training_sdk.cli.card import effect_card
 from training_sdk.evidence.purging import purge
@@ -147,6 +155,35 @@ def test_resuming_keeps_both_approvals_and_names_the_later_one(office: Office) -
     assert report.approved is not None
     kept = {path.name: path.read_bytes() for path in office.plan_folder(plan).glob("approval*.json")}
     assert kept == {"approval.json": approvalfile.dumps(first), "approval-2.json": approvalfile.dumps(second)}
+
+
+def test_resuming_without_an_approval_verifies_the_one_that_is_kept(office: Office) -> None:
+    plan, approval = office.plan()
+    with pytest.raises(ResetInterruptedError):
+        office.client().resets.apply(
+            plan, confirm=plan.phrase, reason="yearly", approval=approval, stop=lambda: True
+        )
+    kept = office.plan_folder(plan) / "approval.json"
+    content = kept.read_bytes()
+    kept.write_bytes(content.replace(plan.digest.encode(), b"0" * 64))
+    with pytest.raises(ApprovalError) as other:
+        office.client().resets.resume(plan, confirm=plan.phrase)
+    assert other.value.reason == "OTHER_PLAN"
+    for damaged in (b"{", b""):
+        kept.write_bytes(damaged)
+        with pytest.raises(ApprovalError) as missing:
+            office.client().resets.resume(plan, confirm=plan.phrase)
+        assert missing.value.reason == "NO_APPROVAL"
+    kept.write_bytes(content)
+    with pytest.raises(ApprovalError) as same:
+        office.client("manager").resets.resume(plan, confirm=plan.phrase)
+    assert same.value.reason == "SAME_USER"
+    assert not [*office.mock.calls.of("reset")]
+    report = office.client().resets.resume(plan, confirm=plan.phrase)
+    assert report.is_complete
+    assert report.approved is not None
+    assert report.approved.approver == approval.approver
+    assert [path.name for path in office.plan_folder(plan).glob("approval*")] == ["approval.json"]
 
 
 def test_without_an_approval_nothing_is_kept_and_older_reports_are_read(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 
 from training_sdk import (
+    Code,
     IncompleteResetError,
     InvalidArgumentError,
     Outcome,
@@ -43,15 +44,15 @@ class Feed(Organisation):
 
     def _lessons(self, request: Request) -> Response:
         if self.lesson is not None:
-            items = [{"courseId": self.course, "lessonId": "l", **self.lesson}]
+            items = [{"courseId": self.course_id, "lessonId": "l", **self.lesson}]
             return answer({"totalCount": 1, "items": items})
         if self.lessons_late:
             return answer(
-                {"totalCount": 1, "items": [{"courseId": self.course, "lessonId": "l", "completed": True}]}
+                {"totalCount": 1, "items": [{"courseId": self.course_id, "lessonId": "l", "completed": True}]}
             )
         return super()._lessons(request)
 
-    course = row(0)["course_id"]
+    course_id = row(0)["course_id"]
 
 
 def a_reset_of(people: int) -> tuple[Feed, ResetReport]:
@@ -274,8 +275,37 @@ def test_unknown_people_are_looked_for_and_left_unknown() -> None:
     report = report_on(planned(feed), Outcome.UNKNOWN)
     clear(feed, 0)()
     found, _ = verify(feed, report)
-    assert (found.is_verified, found.left_unknown) == (True, 1)
+    assert (found.counts[Seen.VERIFIED], found.is_verified, found.left_unknown) == (1, False, 1)
     assert "client.resets.resume" in str(found)
+    with pytest.raises(IncompleteResetError, match="1 of 1 resets are not verified"):
+        found.raise_for_unverified()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "said"),
+    [
+        (Outcome.SKIPPED, Code.NOT_SENT, "2 of 3 were never sent: client.resets.resume(plan, confirm=…)"),
+        (Outcome.SKIPPED, Code.INTERRUPTED, "2 of 3 were never sent: client.resets.resume(plan, confirm=…)"),
+        (Outcome.FAILED, Code.REFUSED, "2 of 3 were refused by the service: client.resets.resume"),
+        (Outcome.UNKNOWN, Code.ANSWER_LOST, "2 of 3 were left unknown in the report"),
+        (Outcome.SKIPPED, Code.MOVED, "2 of 3 were left alone"),
+    ],
+)
+def test_people_who_are_not_known_to_have_been_reset_are_no_success(
+    outcome: Outcome, code: Code, said: str
+) -> None:
+    feed, report = a_reset_of(3)
+    first, *others = report.users
+    left = (evolve(user, outcome=outcome, code=code) for user in others)
+    report = evolve(report, users=(first, *left))
+    clear(feed, 0, 1, 2)()
+    found, _ = verify(feed, report)
+    assert not found.is_verified
+    assert said in str(found)
+    with pytest.raises(IncompleteResetError, match="2 of 3 resets are not verified"):
+        found.raise_for_unverified()
+    (line,) = AuditLog(StateDirectory.open().audit).entries()
+    assert line["event"] == "reset not verified"
 
 
 @pytest.mark.parametrize("outcome", [Outcome.SKIPPED, Outcome.FAILED])
@@ -308,7 +338,7 @@ def test_it_is_noted_in_the_audit_log_once_and_nowhere_else() -> None:
     verify(feed, report)
     state = StateDirectory.open()
     (line,) = AuditLog(state.audit).entries()
-    assert (line["event"], line["plan_digest"]) == ("reset verified", report.plan.digest)
+    assert (line["event"], line["plan_digest"]) == ("reset not verified", report.plan.digest)
     assert line["verification"] == {"pending": 0, "verified": 1, "contradicted": 1}
     assert line["codes"] == {"STILL_RECORDED": 1}
     assert [path.name for path in state.path.iterdir() if path.is_dir()] == []

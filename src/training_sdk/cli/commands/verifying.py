@@ -14,9 +14,9 @@ from training_sdk.cli.commands.resetting import a_duration, telling
 from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import plain
 from training_sdk.cli.naming import course_ids
+from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import Session, with_session
 from training_sdk.resets.approval import Approval
-from training_sdk.resets.report import Outcome
 
 DEADLINE, EVERY = "3h", "5m"
 
@@ -33,9 +33,9 @@ DEADLINE, EVERY = "3h", "5m"
 def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -> ExitCode:
     """Wait until progress and analytics show what a reset did. Resets nobody, not even again.
 
-    A live service shows it up to 2 h later. Ends with 0 once everyone was seen at 0 %, or has
-    begun or completed the course again since. DIGEST is the tail of the phrase, such as a1b2-c3d4-e5f6-0718, or the
-    whole digest.
+    A live service shows it up to 2 h later. Ends with 0 once everyone in the plan was reset and seen
+    at 0 %, or has begun or completed the course again since; with 5 where somebody was never sent. DIGEST is the tail
+    of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest.
     """
     report = find_report(session, plan)
     client = session.client()
@@ -47,12 +47,14 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
             "verified": seen.is_verified,
             "counts": plain(seen.counts),
             "retrained": len(seen.retrained),
-            "unknown": report.counts[Outcome.UNKNOWN],
+            "unknown": seen.left_unknown,
+            "never_sent": seen.never_sent,
+            "finished": seen.is_finished,
             "lessons_read": seen.lessons_read,
             "people": plain(seen.people),
         }
     )
-    session.out.say(seen)
+    session.out.say(in_commands(str(seen), Path(plan)))
     return ExitCode.DONE if seen.is_verified else ExitCode.INCOMPLETE
 
 

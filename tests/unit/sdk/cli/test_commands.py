@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 
 from mock_server import MockTraining
-from training_sdk import ResetInterruptedError, ResetPlan, Safeguards, TrainingClient
+from training_sdk import ResetInterruptedError, ResetPlan, Safeguards, TrainingClient, Waves
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands import resetting
@@ -253,6 +253,46 @@ def test_people_who_train_again_at_once_do_not_contradict_their_reset(run: Run, 
         "COMPLETE_AGAIN",
         "COMPLETE_AGAIN",
     ]
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_plan_that_was_not_finished_is_not_verified(
+    run: Run, closed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("plan", "--course", COURSE, "--everyone", "--save", "dp.json")
+    plan = ResetPlan.load("dp.json")
+    total, sent = len(plan.targets), 2
+    done: list[str] = []
+    with pytest.raises(ResetInterruptedError), TrainingClient() as client:
+        client.resets.apply(
+            plan,
+            confirm=plan.phrase,
+            reason="test",
+            waves=Waves(1),
+            stop=lambda: len(done) >= sent,
+            on_progress=lambda step: done.append(step.what) if step.what == "reset" else None,
+        )
+    digest = plan.digest[:16]
+    if closed:
+        assert run("plan", "close", digest, "--reason", "stop here")[0] == 0
+    for named in ("dp.json", digest):
+        code, seen, _ = run("verify", named)
+        assert (code, seen["verified"], seen["finished"]) == (ExitCode.INCOMPLETE, False, closed)
+        assert (seen["never_sent"], seen["counts"]["verified"]) == (total - sent, sent)
+        capsys.readouterr()
+        assert main(["verify", named]) == ExitCode.INCOMPLETE
+        said = capsys.readouterr().out
+        advice = "the plan is closed, so plan again" if closed else f"training-sdk resume {named}"
+        assert f"{total - sent} of {total} were never sent: {advice}" in said
+        assert "client." not in said
+    events = [entry["event"] for entry in run("audit", "show", "--plan", digest)[1]["entries"]]
+    assert events.count("reset not verified") == 4
+    assert "reset verified" not in events
+    if not closed:
+        assert run("resume", "dp.json", "--confirm", plan.phrase)[0] == 0
+        assert run("verify", "dp.json")[0] == 0
+        events = [entry["event"] for entry in run("audit", "show", "--plan", digest)[1]["entries"]]
+        assert events.count("reset verified") == 1
 
 
 def test_a_profile_that_cannot_write_resets_nobody(run: Run, mock: MockTraining, tmp_path: Path) -> None:
