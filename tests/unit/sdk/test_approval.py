@@ -880,7 +880,7 @@ def test_two_approvals_that_differ_have_two_messages(one: tuple[str, ...], two: 
 def test_every_reason_is_explained() -> None:
     root = Path(__file__).parents[3]
     given: set[str] = set()
-    for name in ("_ssh", "resets/approval", "resets/approvalfile", "resets/four_eyes"):
+    for name in ("_ssh", "resets/approval", "resets/approvalfile", "resets/four_eyes", "resets/signing"):
         text = (root / "src" / "training_sdk" / f"{name}.py").read_text(encoding="utf-8")
         given |= set(re.findall(r'reason="([A-Z_]+)"', text))
     page = (root / "docs" / "how-to" / "four-eyes.md").read_text(encoding="utf-8")
