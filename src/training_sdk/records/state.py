@@ -61,6 +61,14 @@ class StateDirectory:
         return make_folder(self.path / "plans")
 
     @property
+    def plan_folders(self) -> list[Path]:
+        """The folders of plans, sorted by digest. Anything else beside them, such as a backup copy, is left out."""
+        root = self.path / "plans"
+        if not root.is_dir():
+            return []
+        return [path for path in sorted(root.iterdir()) if is_digest(path.name) and path.is_dir()]
+
+    @property
     def evidence(self) -> Path:
         """The folder that holds the evidence packs; made when asked for."""
         return make_folder(self.path / "evidence")

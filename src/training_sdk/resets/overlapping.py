@@ -91,7 +91,7 @@ def others(
 
     Raises RecordsDamagedError, naming a journal, unless ``unreadable`` takes what it says.
     """
-    for folder in sorted(state.plans.iterdir()):
+    for folder in state.plan_folders:
         if folder.name == digest or not (folder / FILE).is_file():
             continue
         try:

@@ -17,7 +17,7 @@ from training_sdk.records.chain import check
 from training_sdk.records.events import Event
 from training_sdk.records.journal import read_journal
 from training_sdk.records.lines import Lines
-from training_sdk.records.state import StateDirectory, is_digest
+from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
 
 Entry = Mapping[str, Any]
@@ -59,7 +59,7 @@ class Reading:
         packs = {pack.name: pack for pack in _packs(state.path / "evidence")}
         journals: dict[str, tuple[Event, ...]] = {}
         damaged: dict[str, str] = {}
-        for folder in _plan_folders(state.path / "plans"):
+        for folder in state.plan_folders:
             try:
                 journals[folder.name] = read_journal(folder)
             except RecordsError as error:
@@ -89,12 +89,6 @@ def pack_of(entry: Entry) -> Mapping[str, Any]:
 def _entries(path: Path) -> list[Entry]:
     """The entries that are whole; what is wrong with the others, ``AuditLog.verify`` says."""
     return [link.entry for link in check(Lines(path).raw()) if link.entry is not None]
-
-
-def _plan_folders(root: Path) -> list[Path]:
-    if not root.is_dir():
-        return []
-    return [path for path in sorted(root.iterdir()) if path.is_dir() and is_digest(path.name)]
 
 
 def _packs(root: Path) -> Iterator[PackFolder]:

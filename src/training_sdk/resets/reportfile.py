@@ -74,11 +74,13 @@ def load(folder: Path, plan: ResetPlan | None = None, *, unseal: Unseal | None =
 
     ``unseal`` opens a sealed approval, for the approver's name.
 
-    Raises RecordsDamagedError if it is not whole.
+    Raises RecordsDamagedError if it is not whole, or does not account for exactly the people of the plan.
     """
     saved = read(folder)
+    of = load_plan(folder) if plan is None else plan
+    _check_of(of, saved, folder / REPORT)
     return ResetReport(
-        load_plan(folder) if plan is None else plan,
+        of,
         saved.applied_by,
         saved.users,
         saved.requests,
@@ -92,13 +94,29 @@ def load(folder: Path, plan: ResetPlan | None = None, *, unseal: Unseal | None =
     )
 
 
+def _check_of(plan: ResetPlan, saved: SavedReport, path: Path) -> None:
+    """Raise RecordsDamagedError unless a report is of this plan, and has one outcome for everyone in it."""
+    if saved.plan_digest != plan.digest:
+        what = f"it is the report of plan #{saved.plan_digest[:12]}"
+    elif sorted(user.key for user in saved.users) != sorted(user.key for user in plan.users):
+        what = "its people are not those of the plan"
+    else:
+        return
+    raise RecordsDamagedError(
+        f"{path} is not what was written for plan #{plan.digest[:12]}: {what}. Keep the file, and bring back a copy"
+    )
+
+
 def find_folder(state: StateDirectory, digest: str, file: str) -> Path | None:
     """The folder with a file of this name whose plan's digest begins so; None if there is none.
 
     Raises InvalidArgumentError if there is more than one.
     """
-    root = state.path / "plans"
-    found = [path.parent for path in root.glob(f"{digest}*/{file}") if path.is_file()]
+    found = [
+        folder
+        for folder in state.plan_folders
+        if folder.name.startswith(digest) and (folder / file).is_file()
+    ]
     if len(found) > 1:
         raise InvalidArgumentError(f"{len(found)} plans begin with #{digest}; write more of the digest")
     return found[0] if found else None
@@ -144,9 +162,7 @@ def last_resets(state: StateDirectory, origin: Origin, *, pass_over: bool = Fals
 
 
 def _reported(state: StateDirectory) -> list[Path]:
-    if not (state.path / "plans").is_dir():
-        return []
-    return [folder for folder in sorted(state.plans.iterdir()) if (folder / REPORT).is_file()]
+    return [folder for folder in state.plan_folders if (folder / REPORT).is_file()]
 
 
 def read(folder: Path) -> SavedReport:

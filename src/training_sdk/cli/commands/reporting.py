@@ -116,9 +116,7 @@ def digest_typed(named: str) -> str | None:
 
 def _folders(state: StateDirectory) -> Iterator[Path]:
     """The folders of the plans whose application has begun, as far as their files show."""
-    root = state.path / "plans"
-    if root.is_dir():
-        yield from (folder for folder in sorted(root.iterdir()) if has_begun(folder))
+    yield from filter(has_begun, state.plan_folders)
 
 
 def _list(session: Session) -> None:

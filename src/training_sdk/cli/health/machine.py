@@ -78,9 +78,8 @@ def _audit(state: StateDirectory) -> Iterator[Check]:
 
 def _plans(state: StateDirectory) -> Iterator[Check]:
     """The journals, and the plans that stopped half-way."""
-    root = state.path / "plans"
     half = []
-    for folder in sorted(root.iterdir()) if root.is_dir() else ():
+    for folder in state.plan_folders:
         try:
             events = read_journal(folder)
         except TrainingError as problem:
