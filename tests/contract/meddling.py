@@ -78,8 +78,9 @@ def _altered(request: Request, handle: Handle, alter: Callable[[Any], None]) -> 
 
 
 def endless(request: Request, handle: Handle) -> Response:
-    """Its next page is always the same one."""
-    again = {"next_page": f"{FEED}?{request.query}"}
+    """Its second page names the first one as the next."""
+    first, offset, _ = request.query.partition("&offset=")
+    again = {"next_page": f"{FEED}?{first}" + ("" if offset else "&offset=1")}
     return _altered(request, handle, lambda answer: answer["metadata"].update(again))
 
 
