@@ -97,7 +97,8 @@ def _report(
         return
     since = logged[logged.index(ends[-1]) + 1 :] if ends else logged
     goes_on = any(entry.get("event") in (BEGUN_EVENT, RESUMED_EVENT) for entry in since)
-    if state.closed is None and goes_on:
+    is_finished = state.closed is not None and state.closed.reason is None
+    if goes_on and not is_finished:
         yield from _unlogged_report(reading, digest, state)
     else:
         yield fault(

@@ -228,6 +228,17 @@ def interrupted(journal: Journal, event: object) -> None:
     raise KeyboardInterrupt
 
 
+def test_a_plan_killed_between_its_report_and_the_log_and_then_closed_agrees(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = refused(here)
+    log = here.state / "audit.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    assert b'"reset stopped"' in lines[-1]
+    log.write_bytes(b"".join(lines[:-1]))
+    close_plan(state_of(here), plan.digest, reason="cancelled")
+    assert [str(one) for one in check_records(state_of(here)) if not one.is_note] == []
+
+
 @pytest.mark.parametrize("lost", ["folder", "journal", "content", "all but the first line"])
 def test_a_plan_whose_journal_was_lost_is_not_applied_a_second_time(tmp_path: Path, lost: str) -> None:
     here = bench(tmp_path)
