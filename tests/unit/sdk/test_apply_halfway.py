@@ -74,7 +74,7 @@ WRONG_ANSWERS = {
     "a count of null": lambda _: answer({"usersUpdated": None}),
     "a smaller count": lambda _: answer({"usersUpdated": 9}),
     "a larger count": lambda _: answer({"usersUpdated": 20}),
-    "a count in words": lambda _: answer({"usersUpdated": "10"}),
+    "a count in words": lambda _: answer({"usersUpdated": "ten"}),
     "no content": lambda _: answer(status=204, body=b""),
 }
 LOST: dict[str, Callable[[Request], Response] | BaseException] = {

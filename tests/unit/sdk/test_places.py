@@ -57,10 +57,15 @@ def test_a_path_keeps_the_order_of_its_courses(ask: Asker) -> None:
     assert found.is_published is None
 
 
-def test_a_path_without_its_courses_is_no_path_without_courses(ask: Asker) -> None:
-    reply = serving(training__paths__v1__p={"id": "p", "title": "Induction"})
+def test_courses_of_a_path_under_another_name_are_not_taken_for_none(ask: Asker) -> None:
+    reply = serving(training__paths__v1__p={"id": "p", "title": "Induction", "modules": [{"id": "c"}]})
     with pytest.raises(DecodingError, match="'courses' is missing"):
         ask(over_the_wire(reply), lambda client: client.paths.get("p"))
+
+
+def test_an_empty_list_of_courses_may_be_left_out(ask: Asker) -> None:
+    reply = serving(training__paths__v1__p={"id": "p", "title": "Induction"})
+    assert ask(over_the_wire(reply), lambda client: client.paths.get("p")).courses == ()
 
 
 @pytest.mark.parametrize("title", ["title", "name"])
