@@ -23,6 +23,7 @@ from training_sdk import (
     TrainingError,
 )
 from training_sdk._flow import InterruptedSendError, NoAnswerError, NotDeliveredError, Request, Response
+from training_sdk._visible import visible
 from training_sdk.resets import planfile, sending
 from training_sdk.resets.stopping import report_of
 from unit.sdk.fakes import Organisation, answer, row, tail, untouched, user_id
@@ -122,7 +123,7 @@ def test_a_plan_has_one_digest_and_a_phrase_of_one_line(plan: ResetPlan) -> None
     assert "\n" not in plan.phrase
     assert plan.phrase.endswith(f" for {plan.people} user{'s' * (plan.people != 1)} #{tail(plan.digest)}")
     assert len(plan.phrase) < 80 + 60
-    assert str(plan).endswith(plan.phrase)
+    assert str(plan).endswith(visible(plan.phrase))
     assert planfile.loads(planfile.dumps(plan), "plan.json") == plan
     assert sum(plan.counts.values()) == len(plan.users)
     assert all(user.state is not ProgressState.NOT_STARTED for user in plan.targets)
