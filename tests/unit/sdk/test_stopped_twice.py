@@ -36,7 +36,7 @@ SOURCE = str(Path(training_sdk.__file__).parent)
 FAST = 24
 """How many lines, spread over all that run, are tried in the fast lane."""
 MANY = 300
-"""How many in the heavy lane: all of them take half an hour."""
+"""How many in the heavy lane; all of them would take too long."""
 EXTENT = [FAST, pytest.param(MANY, marks=pytest.mark.heavy)]
 
 Place = tuple[str, int]
