@@ -42,9 +42,11 @@ def held(path: Path, wait: float = 0.0) -> Iterator[None]:
         yield
     finally:
         if process == os.getpid():
-            with suppress(OSError):
-                holder.unlink()
-            lock.release()
+            try:
+                with suppress(OSError):
+                    holder.unlink()
+            finally:  # an interrupt must not leave this process unable to write the end
+                lock.release()
         else:
             _inherited.append(lock)
 
