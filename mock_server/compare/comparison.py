@@ -11,7 +11,9 @@ from urllib.parse import quote, urlencode
 from attrs import field, frozen
 
 from mock_server.compare.reader import Answer, LiveError, NoAnswerError, Reader
-from mock_server.compare.structure import Structure, is_certain, parent, structure
+from mock_server.compare.structure import Structure, declared, is_certain, parent, structure
+from mock_server.contract.schema import reference
+from mock_server.contract.terms import TERMS
 from mock_server.mock import MockTraining
 from mock_server.operations.call import Operation
 from mock_server.operations.table import OPERATIONS
@@ -156,15 +158,24 @@ def _compared(operation: Operation, live: _Side, own: _Side, asked: list[str]) -
         grade = Grade.WARNING if theirs.status >= 400 else Grade.ERROR
         yield Finding(grade, operation.name, "", theirs.trouble)
         return
-    yield from differences(operation.name, structure(theirs.value), structure(ours.value))
+    yield from differences(operation.name, structure(theirs.value), _own_structure(operation, ours.value))
     yield from _next_page(operation, theirs.value)
 
 
+def _own_structure(operation: Operation, value: object) -> Structure:
+    """Our answer, each place with every type that it may have: this one answer shows null or text, not both."""
+    found = structure(value)
+    for place, types in declared(reference(TERMS[operation.name].answer)).items():
+        if place in found:
+            found[place].types |= types
+    return found
+
+
 def differences(operation: str, theirs: Structure, ours: Structure) -> Iterator[Finding]:
-    """Every place that differs, below the topmost one only where both have what is above it."""
+    """Every place that differs, below the topmost one only where both have an object or a list above it."""
     for place in sorted(theirs.keys() | ours.keys()):
         above = parent(place)
-        if place and (above not in theirs or above not in ours):
+        if place and not (_has_parts(theirs, above) and _has_parts(ours, above)):
             continue
         if place not in ours:
             if not place.endswith("[]"):
@@ -179,6 +190,10 @@ def differences(operation: str, theirs: Structure, ours: Structure) -> Iterator[
             yield Finding(Grade.ERROR, operation, place, said)
         elif place and not place.endswith("[]") and is_certain(ours, place) and not is_certain(theirs, place):
             yield Finding(Grade.WARNING, operation, place, "is missing in some; ours always has it")
+
+
+def _has_parts(found: Structure, place: str) -> bool:
+    return place in found and not found[place].types.isdisjoint(("object", "list"))
 
 
 def _types(found: Structure, place: str) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from attrs import define, field
 
 from mock_server.compare.names import shown
+from mock_server.contract.schema import Schema
+from mock_server.contract.shapes import SHAPES
 
 
 @define
@@ -57,6 +59,29 @@ def _type(value: object) -> str:
         case list():
             return "list"
     return "object"
+
+
+_DECLARED = {"string": "text", "integer": "number", "array": "list"}
+_REFERENCE = "#/components/schemas/"
+
+
+def declared(schema: Schema, where: str = "") -> dict[str, set[str]]:
+    """The types that a schema of the OpenAPI document allows, by place."""
+    found: dict[str, set[str]] = {}
+    if "$ref" in schema:
+        return declared(SHAPES[schema["$ref"].removeprefix(_REFERENCE)], where)
+    if "type" in schema:
+        kind = str(schema["type"])
+        found[where] = {_DECLARED.get(kind, kind)}
+    parts = [(where, each) for each in schema.get("anyOf", ())]
+    parts += [
+        (f"{where}.{name}" if where else name, each) for name, each in schema.get("properties", {}).items()
+    ]
+    parts += [(f"{where}[]", schema["items"])] if "items" in schema else []
+    for place, part in parts:
+        for name, types in declared(part, place).items():
+            found.setdefault(name, set()).update(types)
+    return found
 
 
 def parent(place: str) -> str:

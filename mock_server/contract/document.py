@@ -39,6 +39,7 @@ _NOT_SERVED = (
     Reason.UNIMPLEMENTED,
 )
 _ASSUMED = {MARK: PROVENANCE["A"]}
+_PUBLISHED = {MARK: PROVENANCE["P"]}
 
 _ABOUT = """\
 The wire of SafetyCulture Training as the reference server of training-sdk serves it. Unofficial: not affiliated with,
@@ -146,6 +147,7 @@ def _tag(operation: Operation) -> str:
 
 def _parameters(operation: Operation, terms: Terms | None) -> list[dict[str, Any]]:
     mark = {MARK: PROVENANCE[operation.provenance]}
+    published = terms.published if terms else ()
     in_path = re.findall(r"{(\w+)}", operation.template)
     return [
         *(
@@ -153,7 +155,13 @@ def _parameters(operation: Operation, terms: Terms | None) -> list[dict[str, Any
             for each in in_path
         ),
         *(
-            {"name": each, "in": "query", **_NEEDED.get(each, {}), **mark, **_schema(PARAMETERS[each])}
+            {
+                "name": each,
+                "in": "query",
+                **_NEEDED.get(each, {}),
+                **(_PUBLISHED if each in published else mark),
+                **_schema(PARAMETERS[each]),
+            }
             for each in operation.query
         ),
         *(

@@ -122,9 +122,7 @@ LINKS: dict[str, dict[str, Any]] = {
         ),
     },
     "ResetCourseProgress": {
-        "Statistics": _to(
-            "GetCourseStatistics", "The figures after it.", courseIds="$request.body#/courseId"
-        ),
+        "Statistics": _to("GetCourseStatistics", "The figures after it.", courseId="$request.body#/courseId"),
         "Progress": _to(
             "ListTrainingCourseProgress", "The rows after it.", course_id="$request.body#/courseId"
         ),

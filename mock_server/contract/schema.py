@@ -20,6 +20,11 @@ def text(description: str = "") -> Schema:
     return _said({"type": "string"}, description)
 
 
+def nullable(schema: Schema, description: str) -> Schema:
+    """A value of this schema, or null."""
+    return _said({"anyOf": [schema, {"type": "null"}]}, description)
+
+
 def typed_text(description: str) -> Schema:
     """Text that somebody sends: bounded, without control characters."""
     return _said({"type": "string", "maxLength": MAX_TEXT, "pattern": f"^{_NO_CONTROL}*$"}, description)
@@ -111,7 +116,7 @@ def page_number(name: str) -> Schema:
     """A parameter that leafs through a list."""
     bounds = {
         "page": (1, _LAST, "Page, counted from 1; one past the end is empty."),
-        "pageSize": (1, 1000, "Items on a page; that 25 is the default is assumed."),
+        "pageSize": (1, 1000, "Items on a page; 25 unless given."),
         "limit": (1, 1000, "Rows on a page; that 1000 is the default is assumed."),
         "offset": (0, _LAST, "Rows to skip."),
     }

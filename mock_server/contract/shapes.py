@@ -11,6 +11,7 @@ from mock_server.contract.schema import (
     date_or_none,
     flag,
     many,
+    nullable,
     numbered,
     percent,
     reference,
@@ -74,7 +75,7 @@ _ROWS: dict[str, Schema] = {
             "thumbnailUrl": text(),
             "createdDatetime": date_or_none(),
             "modifiedDatetime": date_or_none(),
-            "TranslationOriginalCourse": {"anyOf": [_ORIGINAL, {"type": "null"}]},
+            "TranslationOriginalCourse": nullable(_ORIGINAL, ""),
             "logoUrl": text(),
             "brandingImageUrl": text(),
             "isPublished": flag(),
@@ -273,9 +274,17 @@ _ROWS: dict[str, Schema] = {
 }
 
 
+_ASSUMED_TOKEN = {"next_page_token": "A"}
+_FEED_METADATA = {
+    "next_page": nullable(
+        text(), "Relative path with query of the next page, to be followed as given; null at the end."
+    ),
+    "next_page_token": nullable(text(), "Opaque; null at the end."),
+}
+
+
 def _feed(row: str) -> Schema:
-    more = text("Relative path with query of the next page, to be followed as given; empty at the end.")
-    metadata = answer("P", {"next_page": more, "remaining_records": whole()})
+    metadata = answer("P", {**_FEED_METADATA, "remaining_records": whole()}, **_ASSUMED_TOKEN)
     return answer("P", {"metadata": metadata, "data": many(reference(row))})
 
 
@@ -289,7 +298,7 @@ _PAGES: dict[str, Schema] = {
     "ProgressPage": answer(
         "P",
         {
-            "metadata": answer("P", {"next_page": text(), "next_page_token": text()}),
+            "metadata": answer("P", _FEED_METADATA, **_ASSUMED_TOKEN),
             "data": many(reference("ProgressRow")),
         },
     ),

@@ -12,6 +12,7 @@ from mock_server.contract.schema import (
     date,
     flag,
     many,
+    nullable,
     page_number,
     sent_id,
     text,
@@ -52,6 +53,8 @@ class Terms:
     refusals: tuple[Reason, ...] = ()
     body: Schema | None = None
     headers: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()
+    """Query parameters that are published although the answer is not."""
 
 
 PARAMETERS: dict[str, Schema] = {
@@ -128,15 +131,20 @@ _CHANGE = asked(
     },
     ("id", "type", "isAssigned"),
 )
-_ASSIGNMENTS = asked(
-    "T",
-    {
-        "assignments": many(_CHANGE, "Changes, not a replacement; it names each once.", maxItems=1000),
-        "universalAccess": flag("Everyone is assigned, or no longer."),
-        **{name: flag() for name in ("clearAllUsers", "clearAllGroups", "clearAllSites")},
-    },
-    ("assignments",),
-)
+_ASSIGNMENTS: Schema = {
+    **asked(
+        "T",
+        {
+            "assignments": nullable(
+                many(_CHANGE, maxItems=1000),
+                "Changes, not a replacement; it names each once. Left out or null, it is empty.",
+            ),
+            "universalAccess": flag("Everyone is assigned, or no longer."),
+            **{name: flag() for name in ("clearAllUsers", "clearAllGroups", "clearAllSites")},
+        },
+    ),
+    "minProperties": 1,
+}
 _USER_PAGE = {"page_size": whole("That 200 is the default is assumed.", 1, 200), "page_token": typed_text("")}
 _FILTERS: Schema = {
     **asked(
@@ -204,7 +212,9 @@ TERMS: dict[str, Terms] = {
     "ListTrainingCourseProgress": Terms(
         "List progress: a row per assigned user and course; from a warehouse, up to 2 h old.", "ProgressPage"
     ),
-    "GetCourseStatistics": Terms("How courses stand.", "CourseStatisticsPage", _DENIED),
+    "GetCourseStatistics": Terms(
+        "How courses stand.", "CourseStatisticsPage", _DENIED, published=("page", "pageSize", "courseId")
+    ),
     "GetUserLessonProgress": Terms(
         "How far a user is, lesson by lesson.", "LessonProgressPage", (Reason.USER_NOT_FOUND,)
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from math import ceil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -80,7 +81,11 @@ def _change(mock: MockTraining, fault: Fault) -> None:
 def _rate_limited(fault: Fault) -> Response:
     refusal = RefusedError(Reason.RATE_LIMITED, "Too many requests, by the script of faults.")
     if fault.seconds is not None:
-        refusal.headers = (("retry-after", f"{fault.seconds:g}"),)
+        # The vendor's exporter reads x-ratelimit-reset alone, and as a whole number.
+        refusal.headers = (
+            ("retry-after", f"{fault.seconds:g}"),
+            ("x-ratelimit-reset", str(ceil(fault.seconds))),
+        )
     return answers.error(refusal)
 
 

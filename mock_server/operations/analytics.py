@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from mock_server.operations.call import Call
 from mock_server.operations.paging import numbered, numbered_part
 from mock_server.operations.selection import courses_of_user, users_asked
+from mock_server.refusal import invalid
 from mock_server.rules import visibility
 from mock_server.rules.completion import lessons_of
 from mock_server.wire import shapes
@@ -16,16 +17,22 @@ from mock_server.world.courses import Course
 from mock_server.world.progress import Attempt, CourseProgress, ProgressTable, Tally
 from mock_server.world.walks import Places, rows_after
 
-_ALL_LESSONS = 1000
-
 
 def course_statistics(call: Call) -> Response:
     """GET /training/analytics/v1/courses/statistics."""
-    wanted = call.query.ids("courseIds")
+    wanted = _courses_wanted(call)
     team = visibility.users(call.actor, call.reach)
     every = call.organisation.courses.values()
     found = [course for course in every if wanted is None or course.id in wanted]
     return numbered(call, found, lambda course: _figures(call, course, team))
+
+
+def _courses_wanted(call: Call) -> list[str] | None:
+    """The one course asked for (P), or several of them (A); None for all."""
+    one, several = call.query.id("courseId"), call.query.ids("courseIds")
+    if one is not None and several is not None:
+        raise invalid("courseId and courseIds are both given; send courseId.", "courseId")
+    return several if one is None else [one]
 
 
 def _figures(call: Call, course: Course, users: set[str] | None) -> Json:
@@ -45,7 +52,7 @@ def lesson_progress(call: Call) -> Response:
     user_id, courses = courses_of_user(call)
     table = call.organisation.progress
     items = [item for course in courses for item in _lessons(course, table[course.id], user_id)]
-    return numbered(call, items, lambda item: item, size=_ALL_LESSONS)
+    return numbered(call, items, lambda item: item)
 
 
 def _lessons(course: Course, progress: CourseProgress, user_id: str) -> list[Json]:

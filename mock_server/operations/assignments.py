@@ -31,6 +31,8 @@ def update_assignments(call: Call) -> Response:
     """PUT /training/courses/v1/{courseId}/assignments."""
     course_id = call.path_id("courseId")
     fields = call.fields(call.body, _FIELDS)
+    if not fields.values:
+        raise invalid(f"The body names no change; give one of {', '.join(_FIELDS)}.", "assignments")
     changes = _changes(call, fields)
     flags = {name: fields.flag(name) for name in _FIELDS[2:]}
     universal = fields.flag("universalAccess") if fields.has("universalAccess") else None
@@ -56,16 +58,21 @@ def update_assignments(call: Call) -> Response:
 
 
 def _changes(call: Call, fields: Fields) -> list[_Change]:
-    read = []
-    for number, item in enumerate(fields.items("assignments", _MOST)):
+    """The changes listed; an absent list, or null, is an empty one."""
+    read: dict[tuple[str, str], _Change] = {}
+    listed = fields.items("assignments", _MOST) if fields.values.get("assignments") is not None else []
+    for number, item in enumerate(listed):
         entry = call.fields(item, ("id", "type", "isAssigned"), f"assignments[{number}].")
         if not entry.has("isAssigned"):
             raise invalid(f"assignments[{number}].isAssigned must be given.", "isAssigned")
-        kind = entry.choice("type", (_USER, _GROUP, _SITE))
-        read.append(_Change(kind, entry.id("id"), entry.flag("isAssigned")))
-    if len({(change.kind, change.id) for change in read}) != len(read):
-        raise invalid("assignments names somebody twice; name each once.", "assignments")
-    return read
+        change = _Change(
+            entry.choice("type", (_USER, _GROUP, _SITE)), entry.id("id"), entry.flag("isAssigned")
+        )
+        if read.setdefault((change.kind, change.id), change) is not change:
+            raise invalid(
+                f"assignments names {change.id} twice; name each once.", f"assignments[{number}].id"
+            )
+    return list(read.values())
 
 
 def _all_exist(organisation: Organisation, changes: list[_Change]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TypeVar
@@ -16,22 +17,21 @@ from mock_server.wire.shapes import Json
 PAGE = ("page", "pageSize")
 FEED = ("limit", "offset")
 _LARGEST = 1000
+_DEFAULT_SIZE = 25
 _LAST = 10**9
 
 _T = TypeVar("_T")
 
 
-def numbered(call: Call, items: Sequence[_T], shape: Callable[[_T], Json], size: int = 25) -> Response:
+def numbered(call: Call, items: Sequence[_T], shape: Callable[[_T], Json]) -> Response:
     """A numbered page, counted from 1; one past the end is empty."""
-    return numbered_part(call, len(items), lambda start: (shape(each) for each in items[start:]), size)
+    return numbered_part(call, len(items), lambda start: (shape(each) for each in items[start:]))
 
 
-def numbered_part(
-    call: Call, total: int, items_after: Callable[[int], Iterable[Json]], size: int = 25
-) -> Response:
+def numbered_part(call: Call, total: int, items_after: Callable[[int], Iterable[Json]]) -> Response:
     """A numbered page of so many items, of which those are asked for that come after as many as it leaves out."""
     page = call.query.number("page", 1, 1, _LAST)
-    size = call.query.number("pageSize", size, 1, _LARGEST)
+    size = call.query.number("pageSize", _DEFAULT_SIZE, 1, _LARGEST)
     start = (page - 1) * size
     part = islice(items_after(start), size) if start < total else ()
     return answers.ok({"totalCount": total, "items": list(part)})
@@ -42,16 +42,24 @@ def window(query: Params) -> tuple[int, int]:
     return query.number("offset", 0, 0, _LAST), query.number("limit", _LARGEST, 1, _LARGEST)
 
 
-def next_page(call: Call, offset: int, template: str) -> str:
-    """Where a feed goes on: a relative path that keeps every parameter of this request."""
+def feed_metadata(call: Call, template: str, next_offset: int | None) -> Json:
+    """Where a feed continues; both are null at its end.
+
+    The path is relative and keeps every parameter of this request (P). The token is opaque (A): no parameter takes it.
+    """
+    if next_offset is None:
+        return {"next_page": None, "next_page_token": None}
     query = [(name, value) for name, (value, *_) in call.query.values.items() if name != "offset"]
-    return f"{template}?{urlencode([*query, ('offset', str(offset))])}"
+    return {
+        "next_page": f"{template}?{urlencode([*query, ('offset', str(next_offset))])}",
+        "next_page_token": urlsafe_b64encode(f"offset:{next_offset}".encode()).decode().rstrip("="),
+    }
 
 
 def feed(call: Call, template: str, rows: Sequence[_T], shape: Callable[[_T], Json]) -> Response:
     """A page of one of the small feeds, which say how many rows remain."""
     offset, limit = window(call.query)
     end = offset + limit
-    more = next_page(call, end, template) if end < len(rows) else ""
-    metadata = {"next_page": more, "remaining_records": max(0, len(rows) - end)}
+    metadata = feed_metadata(call, template, end if end < len(rows) else None)
+    metadata["remaining_records"] = max(0, len(rows) - end)
     return answers.ok({"metadata": metadata, "data": [shape(each) for each in rows[offset:end]]})

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 
 from mock_server.operations.call import Call
-from mock_server.operations.paging import FEED, next_page, window
+from mock_server.operations.paging import FEED, feed_metadata, window
 from mock_server.operations.selection import users_asked
 from mock_server.wire import answers
 from mock_server.wire.message import Response
@@ -26,11 +26,9 @@ def progress_feed(call: Call) -> Response:
     """GET /training/v1/feed/training-course-progress."""
     offset, limit = window(call.query)
     rows = list(_rows(call, offset, limit + 1))
-    more = next_page(call, offset + limit, TEMPLATE) if len(rows) > limit else ""
-    token = str(offset + limit) if more else ""
-    metadata = answers.to_json({"next_page": more, "next_page_token": token})
+    metadata = feed_metadata(call, TEMPLATE, offset + limit if len(rows) > limit else None)
     data = b",".join(progress_fragment(call.organisation, *row) for row in rows[:limit])
-    return answers.raw_ok(b'{"metadata":%b,"data":[%b]}' % (metadata, data))
+    return answers.raw_ok(b'{"metadata":%b,"data":[%b]}' % (answers.to_json(metadata), data))
 
 
 def _rows(call: Call, offset: int, limit: int) -> Iterator[tuple[str, str]]:

@@ -176,7 +176,7 @@ _SERVED = (
         "A",
         analytics.course_statistics,
         needs(Family.ANALYTICS),
-        (*PAGE, "courseIds"),
+        (*PAGE, "courseId", "courseIds"),
         lagged=True,
     ),
     Operation(

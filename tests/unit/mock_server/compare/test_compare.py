@@ -53,7 +53,12 @@ def changed(change: Callable[[Any], None]) -> Meddle:
 
 @contextmanager
 def tenant(**meddle: Meddle) -> Iterator[tuple[Tenant, str]]:
-    paths = {"courses": COURSES, "feed": FEED, "who": "/accounts/user/v1/user:WhoAmI"}
+    paths = {
+        "courses": COURSES,
+        "feed": FEED,
+        "groups": "/feed/groups",
+        "who": "/accounts/user/v1/user:WhoAmI",
+    }
     made = Tenant(MockTraining.demo(), {paths[name]: each for name, each in meddle.items()})
     with serve(made) as server:
         yield made, server.url
@@ -106,6 +111,37 @@ def test_what_is_renamed_missing_retyped_or_new_is_graded() -> None:
     (score,) = [each for each in comparison.findings if each.place == "data[].score"]
     assert score.said == "is text, ours is number"
     assert comparison.is_alarming
+
+
+def ending(value: Any) -> Any:
+    """A change of every feed's metadata to this end."""
+
+    def change(page: Any) -> None:
+        page["metadata"]["next_page"] = value
+
+    return change
+
+
+@pytest.mark.parametrize("end", [None, "", FEED + "?offset=100"])
+def test_a_feed_may_end_or_go_on_where_ours_does_not(end: str | None) -> None:
+    with tenant(feed=changed(ending(end)), groups=changed(ending(end))) as (made, url):
+        comparison = compared(made, url)
+    assert not comparison.is_alarming
+
+
+def test_a_nullable_field_may_be_null_and_of_an_object_that_is_none_no_field_is_missing() -> None:
+    def originals(value: Any) -> None:
+        for each in value["items"]:
+            each["TranslationOriginalCourse"] = None
+
+    def retyped(value: Any) -> None:
+        value["metadata"] = None
+
+    with tenant(courses=changed(originals), groups=changed(retyped)) as (made, url):
+        comparison = compared(made, url)
+    assert said(comparison) - {each for each in said(comparison) if not each[2]} == {
+        ("error", "FeedGroups", "metadata")
+    }
 
 
 def test_nothing_but_get_leaves_and_nobody_else_is_asked() -> None:

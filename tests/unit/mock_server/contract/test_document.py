@@ -110,6 +110,14 @@ def test_what_is_assumed_of_a_reset_is_said_to_be() -> None:
     assert shapes.SHAPES["ProgressRow"]["properties"]["time_spent_seconds"][MARK] == "third-party"
 
 
+def test_published_parameters_of_an_assumed_answer_are_said_to_be_published() -> None:
+    asked = document()["paths"]["/training/analytics/v1/courses/statistics"]["get"]["parameters"]
+    assert {each["name"]: each[MARK] for each in asked} == {
+        **dict.fromkeys(("page", "pageSize", "courseId"), "published"),
+        "courseIds": "assumed",
+    }
+
+
 def test_every_reason_stands_with_its_status_somewhere() -> None:
     said = {
         (int(status), reason)

@@ -6,8 +6,11 @@ import json
 from itertools import pairwise
 
 import pytest
+from attrs import evolve
 
 from mock_server import MockTraining
+from mock_server.operations.table import OPERATIONS
+from mock_server.world.courses import Lesson
 from unit.mock_server.core.speaker import (
     ANNA,
     ATTEMPTS,
@@ -122,6 +125,56 @@ def test_next_page_is_a_relative_path_that_keeps_the_filters(mock: MockTraining,
     first, second = admin.get(FEED, query).json["data"], admin.get(path, asked).json["data"]
     assert first + second == admin.rows(f"course_id={course_id(mock)}")[:10]
     assert {row["course_id"] for row in second} == {course_id(mock)}
+
+
+def test_a_feed_ends_with_null_where_the_power_bi_connector_stops(mock: MockTraining, admin: Speaker) -> None:
+    """The connector asks for the base URL followed by next_page until next_page is null, and for nothing else."""
+    paths = {each.template: each.query for each in OPERATIONS if "limit" in each.query and each.handler}
+    assert set(paths) >= {FEED, "/feed/users", "/feed/site_members"}
+    for path in paths:
+        next_page: str | None = f"{path}?limit=2"
+        for _ in range(1000):
+            if next_page is None:
+                break
+            page = admin.get(*next_page.split("?"))
+            assert page.status == 200, page.message
+            next_page = page.json["metadata"]["next_page"]
+            assert (page.json["metadata"]["next_page_token"] is None) == (next_page is None)
+        assert next_page is None
+
+
+def test_course_statistics_take_the_published_parameters(mock: MockTraining, admin: Speaker) -> None:
+    """courseId (one), page and pageSize are published; courseIds is an assumption of older clients."""
+    one = course_id(mock)
+    by_one = admin.get(STATISTICS, f"courseId={one}").json
+    assert [item["courseId"] for item in by_one["items"]] == [one]
+    assert by_one == admin.get(STATISTICS, f"courseIds={one}").json
+    assert admin.get(STATISTICS, "courseId=unknown").json == {"totalCount": 0, "items": []}
+    for query in (f"courseId={one}&courseId=other", f"courseId={one}&courseIds={one}", "courseId="):
+        answer = admin.get(STATISTICS, query)
+        assert (answer.status, answer.metadata["field"]) == (400, "courseId"), query
+
+
+def test_pages_of_analytics_hold_25_by_default(mock: MockTraining, admin: Speaker) -> None:
+    mock.world.main.put_course(
+        evolve(mock.world.course(FORKLIFT), lessons=tuple(plain_lesson(number) for number in range(30)))
+    )
+    path = f"/training/analytics/v1/users/{user_of(mock, 'learner')}/lessons/progress"
+    for size, expected in (("", 25), ("&pageSize=1000", 30)):
+        page = admin.get(path, f"courseId={course_id(mock)}{size}").json
+        assert (page["totalCount"], len(page["items"])) == (30, expected)
+    for size in ("0", "1001"):
+        assert admin.get(path, f"pageSize={size}").status == 400
+
+
+def plain_lesson(number: int) -> Lesson:
+    return Lesson(f"{number:024x}", f"Lesson {number}", "2026-01-01T00:00:00Z")
+
+
+def test_the_token_of_the_next_page_is_opaque(admin: Speaker) -> None:
+    for path in (FEED, "/feed/users"):
+        token = admin.get(path, "limit=5").json["metadata"]["next_page_token"]
+        assert not token.isdigit()
 
 
 def test_the_feed_is_filtered(mock: MockTraining, admin: Speaker) -> None:
@@ -274,7 +327,7 @@ def test_a_whole_number_may_have_a_point_as_json_has_it(admin: Speaker) -> None:
 @pytest.mark.parametrize("limit", [1, 5, 1000])
 def test_the_small_feeds_come_in_pages(mock: MockTraining, admin: Speaker, name: str, limit: int) -> None:
     whole = admin.get(f"/feed/{name}").json
-    assert whole["metadata"] == {"next_page": "", "remaining_records": 0}
+    assert whole["metadata"] == {"next_page": None, "next_page_token": None, "remaining_records": 0}
     rows, more, left = [], f"/feed/{name}?limit={limit}", [len(whole["data"])]
     while more:
         path, _, query = more.partition("?")
@@ -339,6 +392,26 @@ def test_assignments_are_a_list_of_changes(mock: MockTraining, admin: Speaker) -
     assert [row["user_id"] for row in admin.rows(query)] == [row["user_id"] for row in before]
 
 
+@pytest.mark.parametrize("listed", [{}, {"assignments": None}, {"assignments": []}])
+def test_a_flag_needs_no_list_of_assignments(admin: Speaker, listed: dict[str, object]) -> None:
+    changed = {"usersUpdated": 0, "groupsUpdated": 1, "sitesUpdated": 0}
+    assert assign(admin, {**listed, "clearAllGroups": True}) == (200, changed)
+
+
+def test_a_duplicate_among_assignments_is_named(mock: MockTraining, admin: Speaker) -> None:
+    anna, other = user_of(mock, "learner"), user_of(mock, "admin")
+    path = f"{COURSES}/{course_id(mock)}/assignments"
+    answer = admin.send("PUT", path, body={"assignments": [entry(other), entry(anna), entry(anna, on=False)]})
+    assert (answer.status, answer.metadata["field"]) == (400, "assignments[2].id")
+    assert anna in answer.message
+    assert other not in answer.message
+
+
+def test_an_empty_change_of_assignments_says_what_is_missing(admin: Speaker) -> None:
+    answer = admin.send("PUT", f"{COURSES}/{course_id(admin.mock)}/assignments", body={})
+    assert (answer.status, "assignments" in answer.message) == (400, True)
+
+
 def test_progress_stays_while_somebody_is_away(mock: MockTraining, admin: Speaker) -> None:
     anna, query = user_of(mock, "learner"), f"course_id={course_id(mock)}"
     before = admin.rows(f"{query}&user_id={anna}")[0]
@@ -363,7 +436,6 @@ def test_assignments_are_asked_properly(mock: MockTraining, admin: Speaker) -> N
     bodies: list[object] = [
         {},
         [],
-        {"assignments": None},
         {"assignments": good},
         {"assignments": [anna]},
         {"assignments": [good, good]},

@@ -95,11 +95,18 @@ def test_another_line_changes_nothing_for_the_dice_of_the_first(mock: MockTraini
     assert statuses(mock, 40) == first
 
 
-@pytest.mark.parametrize(("seconds", "pace"), [(None, None), (7, "7"), (0.5, "0.5")])
-def test_429_comes_with_and_without_pace(mock: MockTraining, seconds: float | None, pace: str | None) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "pace", "whole"), [(None, None, None), (0, "0", "0"), (7, "7", "7"), (0.5, "0.5", "1")]
+)
+def test_429_comes_with_and_without_pace(
+    mock: MockTraining, seconds: float | None, pace: str | None, whole: str | None
+) -> None:
+    """The vendor's exporter reads x-ratelimit-reset alone, as a whole number; most others read Retry-After."""
     mock.faults.add("rate_limited", seconds=seconds)
     answer = ask(mock)
-    assert (answer.status, dict(answer.headers).get("retry-after")) == (429, pace)
+    headers = dict(answer.headers)
+    assert answer.status == 429
+    assert (headers.get("retry-after"), headers.get("x-ratelimit-reset")) == (pace, whole)
     assert json.loads(answer.body)["details"][0]["reason"] == "RATE_LIMITED"
 
 
