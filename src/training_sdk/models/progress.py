@@ -40,7 +40,8 @@ class ProgressRow(Model):
     """One person's progress in one course.
 
     ``progress_percent`` is 0–100. Published, but for ``time_spent_seconds`` and ``completion_expiry_date``, which are
-    newer, known from a third party, and may be absent. On a live service the row is up to 2 h old.
+    newer, known from a third party, and may be absent. On a live service the row is up to 2 h old. What ``opened_at``
+    means is **assumed**: when the course was first opened since the last reset; it may as well be the last time.
     """
 
     course_id: str

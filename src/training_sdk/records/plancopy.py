@@ -15,13 +15,14 @@ FORM = 1
 _KEPT = ("digest", "phrase", "form", "scope", "courses", "selection", "read_at", "expires_at", "origin")
 _KEPT_OF_USERS = (
     *("course_id", "user_id", "state", "completed_at", "opened_at", "due_at", "left_out", "last_reset_at"),
+    *("percent", "completed_lessons"),  # outlines of earlier versions have neither
 )
 
 
 def outline(document: Mapping[str, Any]) -> dict[str, Any]:
     """What a plan's document says without names, e-mails, external ids and scores.
 
-    Ids, states, dates, titles, form and origin stay: enough to report, verify and compare plans.
+    Ids, states, dates, percent, number of lessons, titles, form and origin stay: enough to report, verify and compare.
     """
     users = [{name: user.get(name) for name in _KEPT_OF_USERS} for user in document["users"]]
     return {

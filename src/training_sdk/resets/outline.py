@@ -8,17 +8,25 @@ from attrs import frozen
 
 from training_sdk._visible import visible
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.models.progress import ProgressRow
-from training_sdk.resets.plan import PlannedReset, ResetPlan, Scope
+from training_sdk.resets.plan import ResetPlan, Scope
+
+OLD_FIELDS = ("state", "completed_at", "opened_at")
+"""How somebody stood, in an outline of an earlier version."""
+FIELDS = (*OLD_FIELDS, "percent", "completed_lessons")
+"""The same in an outline made today."""
 
 
 @frozen(repr=False)
 class PlanOutline(ResetPlan):
-    """The ids, states, dates and titles of a plan, for reports. Names are empty; it cannot be applied or resumed."""
+    """The ids, states, dates and titles of a plan, for reports. Names are empty; it cannot be applied or resumed.
+
+    ``known_fields`` are those that say how somebody stood; the others are not in it.
+    """
 
     known_digest: str = ""
     known_phrase: str = ""
     known_scope: Scope = "users"
+    known_fields: tuple[str, ...] = OLD_FIELDS
 
     @property
     def scope(self) -> Scope:
@@ -49,16 +57,4 @@ def refusal(plan: PlanOutline) -> str:
         f"the copy of plan #{plan.short_digest} on this machine is sealed or purged, and what is left of it names "
         "nobody. Name the file of the plan or, if it is sealed, give the command that opens it: unseal_command in a "
         "profile"
-    )
-
-
-def stands_as_planned(planned: PlannedReset, row: ProgressRow, *, by_outline: bool) -> bool:
-    """Whether a person's progress is as planned; by an outline, which has no more, only state and dates count."""
-    now = PlannedReset.of(row)
-    if not by_outline:
-        return now.standing == planned.standing
-    return (now.state, now.completed_at, now.opened_at) == (
-        planned.state,
-        planned.completed_at,
-        planned.opened_at,
     )

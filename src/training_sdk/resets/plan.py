@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from attrs import evolve, field, frozen
 
@@ -94,6 +94,12 @@ class PlannedReset:
     left_out: str | None = None
     last_reset_at: datetime | None = None
 
+    STANDING: ClassVar[tuple[str, ...]] = (
+        *("state", "percent", "completed_at", "score"),
+        *("opened_at", "completed_lessons", "time_spent_seconds"),
+    )
+    """The fields that say how somebody stands."""
+
     @classmethod
     def of(
         cls, row: ProgressRow, *, left_out: str | None = None, last_reset_at: datetime | None = None
@@ -135,10 +141,7 @@ class PlannedReset:
     @property
     def standing(self) -> tuple[object, ...]:
         """The progress that must not have changed between plan and reset."""
-        return (
-            *(self.state, self.percent, self.completed_at, self.score),
-            *(self.opened_at, self.completed_lessons, self.time_spent_seconds),
-        )
+        return tuple(getattr(self, name) for name in self.STANDING)
 
     def __str__(self) -> str:
         return visible(wording.person(self))

@@ -21,7 +21,7 @@ from training_sdk.evidence.files import Unseal
 from training_sdk.models.progress import ProgressState
 from training_sdk.records import disk, documents, plancopy
 from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED
-from training_sdk.resets.outline import PlanOutline, refusal
+from training_sdk.resets.outline import FIELDS, OLD_FIELDS, PlanOutline, refusal
 from training_sdk.resets.plan import FORM, OLDEST_FORM, EveryonePlan, ResetPlan
 
 LARGEST = 512 * 1024 * 1024
@@ -131,6 +131,7 @@ def _load_outline(folder: Path) -> PlanOutline:
         form, said = document.pop("outline"), {**document, "users": [_user(one) for one in document["users"]]}
         for name in ("digest", "phrase", "scope"):
             said[f"known_{name}"] = said.pop(name)
+        said["known_fields"] = list(FIELDS if _has_numbers(document["users"]) else OLD_FIELDS)
         plan = _codec.structure_value(said, PlanOutline)
     except OSError as error:
         raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error
@@ -146,6 +147,10 @@ def _load_outline(folder: Path) -> PlanOutline:
 _UNKNOWN = {"name": "", "email": None, "score": None}
 
 
+def _has_numbers(users: list[dict[str, Any]]) -> bool:
+    return all("percent" in one and "completed_lessons" in one for one in users)
+
+
 def _user(said: dict[str, Any]) -> dict[str, Any]:
     is_done = said.get("state") == ProgressState.COMPLETED
-    return {**said, **_UNKNOWN, "percent": 100.0 if is_done else 0.0}
+    return {"percent": 100.0 if is_done else 0.0, **said, **_UNKNOWN}

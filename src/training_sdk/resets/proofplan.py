@@ -15,7 +15,7 @@ from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets import wording
 from training_sdk.resets.format import ResetFormat
-from training_sdk.resets.outline import PlanOutline, stands_as_planned
+from training_sdk.resets.judging import Judging, has_lost
 from training_sdk.resets.plan import PlannedReset, ResetPlan, plain_of_form, short_digest
 from training_sdk.resets.proofs import Ground, Way
 
@@ -113,12 +113,12 @@ class Sighting:
         unchanged: list[Key] = []
         lost: list[Key] = []
         moved: list[Key] = []
-        by_outline = isinstance(plan.reset, PlanOutline)
+        judging = Judging.of(plan.reset)
         for target in plan.reset.targets:
             row = rows.get(target.key)
             if row is not None and not row.has_recorded_progress:
                 cleared.append(target.key)
-            elif row is not None and stands_as_planned(target, row, by_outline=by_outline):
+            elif row is not None and judging.stands(target, row):
                 unchanged.append(target.key)
             else:
                 moved.append(target.key)
@@ -126,18 +126,6 @@ class Sighting:
             row = rows.get(witness.key)
             if row is not None and has_lost(witness, row):
                 lost.append(witness.key)
-            elif row is None or not stands_as_planned(witness, row, by_outline=by_outline):
+            elif row is None or not judging.stands(witness, row):
                 moved.append(witness.key)
         return cls(tuple(cleared), tuple(unchanged), tuple(lost), tuple(moved))
-
-
-def has_lost(before: PlannedReset, row: ProgressRow) -> bool:
-    """Whether somebody has less than before, or has begun anew: learning on never does that."""
-    reopened = before.opened_at is not None and (row.opened_at is None or row.opened_at > before.opened_at)
-    uncompleted = before.completed_at is not None and row.completed_at is None
-    return (
-        reopened
-        or uncompleted
-        or row.completed_lessons < before.completed_lessons
-        or row.progress_percent < before.percent
-    )

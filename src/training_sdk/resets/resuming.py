@@ -10,7 +10,6 @@ from attrs import define, evolve, field
 from training_sdk._flow import Flow, Moment, Now
 from training_sdk._pages import Calls
 from training_sdk.errors import StalePlanError, TrainingError
-from training_sdk.models.progress import ProgressRow
 from training_sdk.records.events import ReadBack, Refused, Sent
 from training_sdk.records.folding import (
     APPLIED,
@@ -27,8 +26,8 @@ from training_sdk.resets.applying import Run
 from training_sdk.resets.arriving import Arrival, FindProof, arrive
 from training_sdk.resets.confirming import check_lifetime, check_schedule, end_of
 from training_sdk.resets.flights import WAIT, Flights, until
+from training_sdk.resets.judging import Judging, Sign
 from training_sdk.resets.keptwaves import restored
-from training_sdk.resets.outline import PlanOutline, stands_as_planned
 from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.planning import read_rows, refuse_new_warnings
 from training_sdk.resets.recording import Recorder
@@ -250,9 +249,10 @@ class Resumption:
         planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
         latest = self._flights().latest(*chunk.people)
         verdicts: dict[str, str] = {}
-        by_outline = isinstance(self.order.plan, PlanOutline)
+        judging = Judging.of(self.order.plan, reference_server=self.arrival.proof is None)
         for user_id in people:
-            verdict = verdict_on(planned[user_id], rows.get(user_id), by_outline=by_outline)
+            sent_at = latest.sent_at if latest else None
+            verdict = VERDICTS.get(judging.sign(planned[user_id], rows.get(user_id), sent_at), UNDECIDED)
             other = self._elsewhere.get((chunk.course_id, user_id))
             if verdict == APPLIED and other and latest and other > latest.sent_at:
                 verdict = UNDECIDED  # it may have been the other plan that did it
@@ -316,18 +316,8 @@ def _without(verdicts: Mapping[str, str]) -> dict[str, str]:
     return {who: UNDECIDED if said == NOT_APPLIED else said for who, said in verdicts.items()}
 
 
-def verdict_on(planned: PlannedReset, row: ProgressRow | None, *, by_outline: bool = False) -> str:
-    """What a row of the feed says of somebody who may have been reset, if the feed no longer shows the past.
+VERDICTS = {Sign.CLEARED: APPLIED, Sign.RETRAINED: APPLIED, Sign.AS_BEFORE: NOT_APPLIED}
+"""What a row says of somebody who may have been reset, if the feed no longer shows the past; a person decides the rest.
 
-    Nothing recorded, or begun at another time, means applied: only a reset takes away when somebody opened a course.
-    Everything as before means not applied. Anything else is for a person to decide.
-    """
-    if row is None:
-        return UNDECIDED
-    if not row.has_recorded_progress:
-        return APPLIED
-    if stands_as_planned(planned, row, by_outline=by_outline):
-        return NOT_APPLIED
-    if planned.opened_at is not None and row.opened_at is not None and row.opened_at > planned.opened_at:
-        return APPLIED
-    return UNDECIDED
+They count as retrained only if something of before is gone. A completion that was not there before proves nothing here.
+"""

@@ -294,7 +294,7 @@ class Proving:
             why = f"{self._named(seen.lost)} lost progress, and was not to be reset"
             yield from self._fail(why, seen.lost, reason="WITNESS_CLEARED")
         if seen.moved:
-            why = f"{self._named(seen.moved)} learned on, came or left meanwhile, so it proves nothing"
+            why = f"{self._named(seen.moved)} learned on, opened it again, came or left meanwhile, so it proves nothing"
             yield from self._fail(why, seen.moved, reason="WITNESS_MOVED")
 
     def _give_up(self, *, is_settled: bool, settled: datetime) -> Flow[None]:

@@ -13,7 +13,7 @@ from training_sdk.errors import IncompleteResetError
 from training_sdk.models.analytics import LessonProgress
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
-from training_sdk.resets.plan import PlannedReset
+from training_sdk.resets.judging import Sign
 from training_sdk.resets.report import LEFT_ALONE, Outcome, ResetReport, UserOutcome
 from training_sdk.resets.wording import MOST_SHOWN, courses, shown
 
@@ -36,8 +36,10 @@ class SeenCode(StrEnum):
     """They stand as before, and a live service may still be showing the past."""
     NOT_SHOWN = "NOT_SHOWN"
     """The feed has no row of them: unassigned or deactivated meanwhile. What was recorded reappears if they return."""
+    CANNOT_TELL = "CANNOT_TELL"
+    """They have moved since, and nothing shows whether the reset came before that. Looking again tells no more."""
     LESSONS_RECORDED = "LESSONS_RECORDED"
-    """The feed shows them at 0 %, and their lessons do not."""
+    """Lessons of before are recorded, though the feed shows them at 0 % or trained again."""
     STILL_RECORDED = "STILL_RECORDED"
     """The old progress is still there, longer after the reset than a live service shows the past."""
     BEGUN_AGAIN = "BEGUN_AGAIN"
@@ -181,35 +183,23 @@ class Verification:
         return f"<Verification: {str(self).splitlines()[0]}>"
 
 
-def judge(
-    planned: PlannedReset,
-    row: ProgressRow | None,
-    *,
-    reset_at: datetime,
-    is_settled: bool,
-    reference_server: bool,
-) -> tuple[Seen, SeenCode | None]:
-    """What a row of the feed says of somebody who was to be reset at a time, and who stood so when it was planned.
-
-    People have trained again since the reset if the course was opened later and something of before is gone. On the
-    reference server opening later is enough: there only a reset takes away when a course was first opened.
-    """
-    if row is None:
+def judge(sign: Sign, row: ProgressRow | None, *, is_settled: bool) -> tuple[Seen, SeenCode | None]:
+    """What a sign in the feed says of somebody who was to be reset, as far as it goes."""
+    if sign is Sign.NO_ROW:
         return Seen.PENDING, SeenCode.NOT_SHOWN
-    if not row.has_recorded_progress:
+    if sign is Sign.CLEARED:
         return Seen.VERIFIED, None
-    is_later = row.opened_at is not None and row.opened_at > (planned.opened_at or reset_at)
-    if is_later and _is_gone(planned, row, reference_server=reference_server):
-        return Seen.VERIFIED, SeenCode.COMPLETE_AGAIN if row.completed_at else SeenCode.BEGUN_AGAIN
+    if sign in (Sign.RETRAINED, Sign.COMPLETED_SINCE):
+        return Seen.VERIFIED, trained_again(row)
+    if sign is Sign.UNCLEAR and is_settled:
+        return Seen.PENDING, SeenCode.CANNOT_TELL
     return settled(SeenCode.NOT_SEEN_YET, is_settled=is_settled)
 
 
-def _is_gone(planned: PlannedReset, row: ProgressRow, *, reference_server: bool) -> bool:
-    """Whether the progress of before is gone: the completion, or for people who had none, lessons or percent."""
-    if planned.completed_at is not None:
-        return row.completed_at != planned.completed_at
-    fewer = row.completed_lessons < planned.completed_lessons or row.progress_percent < planned.percent
-    return fewer or reference_server
+def trained_again(row: ProgressRow | None) -> SeenCode:
+    """What somebody has done since their reset."""
+    is_complete = row is not None and row.completed_at is not None
+    return SeenCode.COMPLETE_AGAIN if is_complete else SeenCode.BEGUN_AGAIN
 
 
 def judge_lessons(

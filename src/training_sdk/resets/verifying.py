@@ -12,24 +12,36 @@ from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
 from training_sdk.errors import InvalidArgumentError, NotFoundError
 from training_sdk.models.keys import Key
+from training_sdk.models.progress import ProgressRow
 from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.digests import short, typed
 from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.identity import check_clock, check_place, who_and_where
+from training_sdk.resets.judging import Judging, Sign, lessons_tell
 from training_sdk.resets.plan import Origin, PlannedReset
 from training_sdk.resets.planning import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.sending import Progress
 from training_sdk.resets.unfinished import find_begun, report_in
-from training_sdk.resets.verification import PersonSeen, Seen, SeenCode, Verification, judge, judge_lessons
+from training_sdk.resets.verification import (
+    PersonSeen,
+    Seen,
+    SeenCode,
+    Verification,
+    judge,
+    judge_lessons,
+    settled,
+    trained_again,
+)
 from training_sdk.resets.waves import wait_until
 from training_sdk.resources.analytics import lessons_of_user
 
 SLOWING = 3 / 2
 SLOWEST = 6
 """Each wait is so much longer than the one before, up to so many times the first."""
+TELLS_NO_MORE = (SeenCode.NOT_SHOWN, SeenCode.CANNOT_TELL)
 MAY_BE_RESET = (Outcome.RESET, Outcome.UNKNOWN)
 
 
@@ -146,17 +158,15 @@ class Verifying:
         rows = yield from read_rows(self.calls, course_id, [user.user_id for user in people])
         now: Moment = yield Now()
         is_settled = now.utc >= self._settled_at
+        judging = Judging.of(self.report.plan, reference_server=self.here.reference_server)
         for user in people:
             row = rows.get(user.user_id)
-            state, code = judge(
-                user,
-                row,
-                reset_at=self.report.started_at,
-                is_settled=is_settled,
-                reference_server=self.here.reference_server,
-            )
-            if state is Seen.VERIFIED and code is None and user.key in sample:
+            sign = judging.sign(user, row, self.report.started_at)
+            state, code = judge(sign, row, is_settled=is_settled)
+            if sign is Sign.CLEARED and user.key in sample:
                 state, code = yield from self._look_at_lessons(user, is_settled=is_settled)
+            elif sign is Sign.COMPLETED_SINCE or code is SeenCode.CANNOT_TELL:
+                state, code = yield from self._ask_lessons(user, row, (state, code), is_settled=is_settled)
             self.seen[user.key] = PersonSeen(course_id, user.user_id, state, code, now.utc)
 
     def _look_at_lessons(self, user: PlannedReset, *, is_settled: bool) -> Flow[tuple[Seen, SeenCode | None]]:
@@ -167,6 +177,29 @@ class Verifying:
         state, code = judge_lessons(lessons, reset_at=self.report.started_at, is_settled=is_settled)
         self.lessons_read += state is Seen.VERIFIED
         return state, code
+
+    def _ask_lessons(
+        self,
+        user: PlannedReset,
+        row: ProgressRow | None,
+        otherwise: tuple[Seen, SeenCode | None],
+        *,
+        is_settled: bool,
+    ) -> Flow[tuple[Seen, SeenCode | None]]:
+        """Let the lessons decide of somebody whose row does not show whether the progress of before is gone."""
+        if self.watch.lessons == 0:
+            return otherwise
+        try:
+            lessons = yield from lessons_of_user(self.calls, user.user_id, user.course_id).gather()
+        except NotFoundError:
+            return otherwise
+        are_gone = lessons_tell(user, lessons, self.report.started_at)
+        if are_gone is None:
+            return otherwise
+        if not are_gone:
+            return settled(SeenCode.LESSONS_RECORDED, is_settled=is_settled)
+        self.lessons_read += 1
+        return Seen.VERIFIED, trained_again(row)
 
     def _sample(self) -> frozenset[Key]:
         """Of whom the lessons are read: of everyone, or of some, spread evenly over the plan."""
@@ -180,10 +213,10 @@ class Verifying:
         return key not in self.seen or self.seen[key].state is Seen.PENDING
 
     def _is_worth_waiting(self, now: datetime) -> bool:
-        """Whether looking again could tell more: for somebody who is not shown it cannot, once nothing is late."""
+        """Whether looking again could tell more, which for some it cannot once nothing is late any more."""
         pending = [one for one in self.seen.values() if one.state is Seen.PENDING]
         return bool(pending) and not (
-            now >= self._settled_at and all(one.code is SeenCode.NOT_SHOWN for one in pending)
+            now >= self._settled_at and all(one.code in TELLS_NO_MORE for one in pending)
         )
 
     def _tell(self) -> Flow[None]:

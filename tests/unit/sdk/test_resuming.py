@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from training_sdk import (
 from training_sdk._flow import Flow, NoAnswerError, Request, Response
 from training_sdk.records import disk
 from training_sdk.records.audit import AuditLog
-from training_sdk.records.events import Closed, Opened
+from training_sdk.records.events import Closed, Opened, ReadBack
 from training_sdk.records.journal import Journal, read_journal
 from training_sdk.records.lines import Lines
 from training_sdk.records.state import StateDirectory
@@ -52,6 +52,9 @@ from unit.sdk.fakes import CALLS, CLEARED, COURSE, START, Organisation, Puppet, 
 from unit.sdk.resetting import planned
 
 LATER = (LAG + MARGIN).total_seconds()
+NEW = "2026-03-01T09:00:00Z"
+MIDWAY = {"completed_at": "", "completed_lessons": 2, "progress_percent": 60.0}
+OPENED = {**CLEARED, "opened_at": "2026-01-01T00:00:00Z"}
 
 
 @define
@@ -208,6 +211,49 @@ def test_what_another_user_sent_is_not_the_same_request_for_the_first(tmp_path: 
     here.organisation.on_reset = None
     assert ends(here.resume(plan)) == [Outcome.UNKNOWN]
     assert len(here.organisation.resets) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "ended"),
+    [
+        ({}, {}, Outcome.UNKNOWN),
+        (MIDWAY, {}, Outcome.UNKNOWN),
+        (MIDWAY, {"completed_lessons": 3, "progress_percent": 100.0}, Outcome.UNKNOWN),
+        (MIDWAY, {"completed_at": NEW, "completed_lessons": 3, "progress_percent": 100.0}, Outcome.UNKNOWN),
+        (OPENED, {"completed_lessons": 1, "progress_percent": 30.0}, Outcome.UNKNOWN),
+        (OPENED, CLEARED, Outcome.RESET),
+        (MIDWAY, {"completed_lessons": 0, "progress_percent": 0.0}, Outcome.RESET),
+        ({}, {"completed_at": "", "completed_lessons": 1, "progress_percent": 30.0}, Outcome.RESET),
+        ({}, {"completed_at": NEW}, Outcome.RESET),
+    ],
+)
+def test_opening_the_course_again_is_a_reset_on_a_live_service_only_if_something_of_before_is_gone(
+    tmp_path: Path, before: dict[str, Any], now: dict[str, Any], ended: Outcome
+) -> None:
+    here = bench(tmp_path, 1, reference=False)
+    here.organisation.rows[0].update(before)
+    plan = here.plan(0)
+    here.lose(plan, arrives=False)
+    here.organisation.rows[0].update({"opened_at": NEW, **now})
+    here.puppet.clock += LATER
+    assert ends(here.resume(plan)) == [ended]
+    assert len(here.organisation.resets) == 1
+
+
+def test_what_an_earlier_version_had_settled_by_a_later_opening_stays_settled(tmp_path: Path) -> None:
+    here = bench(tmp_path, 2, reference=False)
+    for one in here.organisation.rows:
+        one.update(MIDWAY)
+    plan = here.plan(0, 1)
+    here.lose(plan, arrives=False)
+    for one in here.organisation.rows:
+        one.update(opened_at=NEW)
+    folder = here.state / "plans" / plan.digest
+    with closing(Journal.open(folder)) as journal:
+        journal.note(ReadBack(START, 0, {user_id(0): "applied", user_id(1): "unknown"}))
+    here.puppet.clock += LATER
+    assert ends(here.resume(plan)) == [Outcome.RESET, Outcome.UNKNOWN]
+    assert len(here.organisation.resets) == 1
 
 
 def test_a_request_that_cannot_be_the_same_waits(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from training_sdk._flow import Act, Request, Response
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.folding import Chunk, ChunkFate
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets.judging import has_lost
 from training_sdk.resets.plan import PlannedReset
 from training_sdk.resets.planning import Wanted
-from training_sdk.resets.proofplan import Sighting, has_lost
+from training_sdk.resets.proofplan import Sighting
 from training_sdk.resets.proofs import Proof, find_proof
 from training_sdk.resets.sending import Order
 from training_sdk.resets.unlocking import ProofRecorder, Proving, WantedProof, plan_proof, was_unreadable
@@ -163,6 +164,28 @@ def test_every_target_and_every_witness_that_is_not_as_planned_is_sighted_once()
     assert (seen.cleared, seen.unchanged) == (((COURSE, user_id(0)),), ())
     assert seen.lost == ((COURSE, user_id(1)),)
     assert set(seen.moved) == {(COURSE, user_id(2)), (COURSE, user_id(3))}
+
+
+@pytest.mark.parametrize(
+    ("now", "lost"),
+    [
+        ({}, False),
+        ({"completed_lessons": 2, "progress_percent": 70.0}, False),
+        ({"completed_lessons": 0}, True),
+        ({"progress_percent": 10.0}, True),
+        (CLEARED, True),
+    ],
+)
+def test_a_witness_who_only_opened_the_course_again_has_moved_and_lost_nothing(
+    now: dict[str, Any], lost: bool
+) -> None:
+    organisation = service()
+    plan = planned(organisation)
+    changes = {3: {"opened_at": "2026-03-01T09:00:00Z", **now}}
+    rows = {(COURSE, one["user_id"]): _as_row({**one, **changes.get(n, {})}) for n, one in enumerate(CASES)}
+    seen = Sighting.of(plan, rows)
+    witness = ((COURSE, user_id(3)),)
+    assert (seen.lost, seen.moved) == ((witness, ()) if lost else ((), witness))
 
 
 def _as_row(fields: dict[str, Any]) -> ProgressRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -22,7 +23,7 @@ from training_sdk import (
     Verification,
 )
 from training_sdk._flow import Request, Response
-from training_sdk.records import disk
+from training_sdk.records import disk, plancopy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import planfile, reportfile
@@ -195,11 +196,11 @@ MIDWAY = {"completed_at": "", "progress_percent": 50.0, "completed_lessons": 2}
     ("before", "now", "live", "reference"),
     [
         ({}, {"opened_at": AGAIN}, SeenCode.STILL_RECORDED, SeenCode.STILL_RECORDED),
-        (MIDWAY, {"opened_at": AGAIN}, SeenCode.STILL_RECORDED, SeenCode.BEGUN_AGAIN),
+        (MIDWAY, {"opened_at": AGAIN}, SeenCode.CANNOT_TELL, SeenCode.BEGUN_AGAIN),
         (
             MIDWAY,
             {"opened_at": AGAIN, "progress_percent": 60.0},
-            SeenCode.STILL_RECORDED,
+            SeenCode.CANNOT_TELL,
             SeenCode.BEGUN_AGAIN,
         ),
         (MIDWAY, {"opened_at": AGAIN, "progress_percent": 20.0}, SeenCode.BEGUN_AGAIN, SeenCode.BEGUN_AGAIN),
@@ -216,6 +217,92 @@ def test_opening_a_course_later_is_no_reset_while_nothing_of_before_is_gone(
         feed.rows[0].update(now)
         (one,) = verify(feed, report)[0].people
         assert (one.code, one.took_effect) == (code, code is SeenCode.BEGUN_AGAIN)
+
+
+BEYOND = {"opened_at": AGAIN, "completed_at": AGAIN, "progress_percent": 100.0, "completed_lessons": 3}
+OPENED = {"completed_at": "", "progress_percent": 0.0, "completed_lessons": 0, "score": 0}
+
+
+def live_report(before: dict[str, object]) -> tuple[Feed, ResetReport]:
+    feed = Feed([row(0, **before)], reference=False)
+    return feed, report_on(planned(feed))
+
+
+@pytest.mark.parametrize("lessons", [0, 1000])
+def test_somebody_in_mid_course_who_completed_it_since_is_verified_on_a_live_service(lessons: int) -> None:
+    feed, report = live_report(MIDWAY)
+    feed.rows[0].update(BEYOND)
+    found, driver = verify(feed, report, lessons=lessons)
+    assert [(one.state, one.code) for one in found.people] == [(Seen.VERIFIED, SeenCode.COMPLETE_AGAIN)]
+    assert (found.is_verified, driver.slept, resets(driver)) == (True, [], [])
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "lesson", "state", "code"),
+    [
+        (MIDWAY, BEYOND, {"completed": True, "completedDateTime": AGAIN}, Seen.VERIFIED, "COMPLETE_AGAIN"),
+        (
+            MIDWAY,
+            BEYOND,
+            {"completed": True, "completedDateTime": "2026-02-01T08:00:00Z"},
+            Seen.CONTRADICTED,
+            "LESSONS_RECORDED",
+        ),
+        (
+            MIDWAY,
+            {"opened_at": AGAIN, "progress_percent": 60.0},
+            {"completed": True, "completedDateTime": AGAIN},
+            Seen.VERIFIED,
+            "BEGUN_AGAIN",
+        ),
+        (
+            MIDWAY,
+            {"opened_at": AGAIN, "progress_percent": 60.0},
+            {"completed": True, "completedDateTime": "2026-02-01T08:00:00Z"},
+            Seen.CONTRADICTED,
+            "LESSONS_RECORDED",
+        ),
+        (MIDWAY, {"opened_at": AGAIN}, {"completed": True}, Seen.PENDING, "CANNOT_TELL"),
+        (OPENED, BEYOND, {"completed": True, "completedDateTime": AGAIN}, Seen.PENDING, "CANNOT_TELL"),
+    ],
+)
+def test_the_dates_of_lessons_decide_where_the_row_does_not(
+    before: dict[str, object], now: dict[str, object], lesson: dict[str, object], state: Seen, code: str
+) -> None:
+    feed, report = live_report(before)
+    feed.rows[0].update(now)
+    feed.lesson = lesson
+    found, _ = verify(feed, report)
+    assert [(one.state, one.code) for one in found.people] == [(state, code)]
+
+
+@pytest.mark.parametrize(("is_old", "code"), [(False, SeenCode.BEGUN_AGAIN), (True, SeenCode.CANNOT_TELL)])
+def test_a_sealed_plan_judges_as_the_plan_does_and_an_older_outline_carefully(
+    is_old: bool, code: SeenCode
+) -> None:
+    feed, report = live_report(MIDWAY)
+    folder = StateDirectory.open().plan_folder(report.plan.digest)
+    plancopy.keep(folder, planfile.dumps(report.plan), b"sealed")
+    reportfile.save(report, folder)
+    if is_old:
+        outline = json.loads((folder / plancopy.OUTLINE).read_bytes())
+        for user in outline["users"]:
+            del user["percent"], user["completed_lessons"]
+        (folder / plancopy.OUTLINE).write_text(json.dumps(outline))
+    feed.rows[0].update(opened_at=AGAIN, progress_percent=20.0, completed_lessons=1)
+    found, _ = verify(feed, report.plan.digest)
+    assert [one.code for one in found.people] == [code]
+    assert [one.state for one in found.people] == [Seen.PENDING if is_old else Seen.VERIFIED]
+
+
+def test_whom_nothing_can_be_told_of_is_pending_and_not_waited_for_beyond_the_lag() -> None:
+    feed, report = live_report(MIDWAY)
+    feed.rows[0]["opened_at"] = AGAIN
+    early, _ = verify(feed, report, deadline=H)
+    assert [one.code for one in early.people] == [SeenCode.NOT_SEEN_YET]
+    found, _ = verify(feed, report, deadline=5 * H)
+    assert (found.counts[Seen.PENDING], found.is_verified) == (1, False)
+    assert found.finished_at - START == SETTLED
 
 
 def test_whoever_went_on_before_the_reset_arrived_is_no_proof_of_it() -> None:

@@ -1,0 +1,137 @@
+"""What a row of the feed says of a reset: the one place where its effect is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from attrs import frozen
+
+from training_sdk.models.analytics import LessonProgress
+from training_sdk.models.progress import ProgressRow
+from training_sdk.resets.identity import LARGEST_DIFFERENCE
+from training_sdk.resets.outline import PlanOutline
+from training_sdk.resets.plan import PlannedReset, ResetPlan
+
+
+class Sign(StrEnum):
+    """What a row shows of somebody who was to be reset."""
+
+    CLEARED = "cleared"
+    """Nothing is recorded."""
+    AS_BEFORE = "as before"
+    """Everything stands as it was planned."""
+    STILL_THERE = "still there"
+    """They have moved, and a date of before is still recorded, which a reset takes away."""
+    RETRAINED = "retrained"
+    """Something of before is gone, and the course was opened since."""
+    COMPLETED_SINCE = "completed since"
+    """Opened and completed since, and not completed before; whether anything of before is gone cannot be seen."""
+    NO_ROW = "no row"
+    UNCLEAR = "unclear"
+    """They have moved, and nothing shows whether a reset came before that."""
+
+
+@frozen
+class Judging:
+    """By what the people of a plan are judged.
+
+    ``opening_is_first`` is whether only a reset takes away when a course was first opened, as on the reference server.
+    What ``opened_at`` of a live service means is **assumed**: it may as well be the last time somebody looked into the
+    course. So a later opening alone proves nothing there.
+    """
+
+    fields: tuple[str, ...] = PlannedReset.STANDING
+    """What of a person's progress is known of before; an outline does not hold all of it."""
+    opening_is_first: bool = False
+
+    @classmethod
+    def of(cls, plan: ResetPlan, *, reference_server: bool = False) -> Judging:
+        """For a plan, or for what is left of one."""
+        known = plan.known_fields if isinstance(plan, PlanOutline) else PlannedReset.STANDING
+        return cls(known, reference_server)
+
+    def stands(self, planned: PlannedReset, row: ProgressRow) -> bool:
+        """Whether somebody's progress is as planned, as far as that is known."""
+        now = PlannedReset.of(row)
+        return all(getattr(now, name) == getattr(planned, name) for name in self.fields)
+
+    def sign(self, planned: PlannedReset, row: ProgressRow | None, since: datetime | None) -> Sign:
+        """What a row shows of somebody; ``since`` is from when on the reset may have reached them.
+
+        The clock here and that of the service may differ by as much as is allowed for.
+        """
+        if row is None:
+            return Sign.NO_ROW
+        if not row.has_recorded_progress:
+            return Sign.CLEARED
+        if self.stands(planned, row):
+            return Sign.AS_BEFORE
+        if _is_later(row.opened_at, planned.opened_at, since):
+            return self._since_opened(planned, row, since)
+        if planned.opened_at is not None and row.opened_at == planned.opened_at:
+            return Sign.STILL_THERE
+        return Sign.STILL_THERE if _has_old_completion(planned, row) else Sign.UNCLEAR
+
+    def _since_opened(self, planned: PlannedReset, row: ProgressRow, since: datetime | None) -> Sign:
+        """Of somebody who opened the course later than before: whether anything of before is gone."""
+        if _has_old_completion(planned, row):
+            return Sign.STILL_THERE
+        is_new = _is_later(row.completed_at, None, since)
+        if self.opening_is_first:
+            return Sign.RETRAINED
+        if planned.completed_at is not None:
+            return Sign.RETRAINED if is_new or row.completed_at is None else Sign.UNCLEAR
+        if self._has_less(planned, row):
+            return Sign.RETRAINED
+        return Sign.COMPLETED_SINCE if is_new and self._had_learned(planned) else Sign.UNCLEAR
+
+    def _has_less(self, planned: PlannedReset, row: ProgressRow) -> bool:
+        return self._knows_numbers and has_less(planned, row)
+
+    def _had_learned(self, planned: PlannedReset) -> bool:
+        return self._knows_numbers and bool(planned.completed_lessons or planned.percent)
+
+    @property
+    def _knows_numbers(self) -> bool:
+        return "completed_lessons" in self.fields
+
+
+def has_less(planned: PlannedReset, row: ProgressRow) -> bool:
+    """Whether lessons or percent are less than they were."""
+    return row.completed_lessons < planned.completed_lessons or row.progress_percent < planned.percent
+
+
+def has_lost(before: PlannedReset, row: ProgressRow) -> bool:
+    """Whether somebody has less than before: learning on, or opening the course again, never does that."""
+    if before.opened_at is not None and row.opened_at is None:
+        return True
+    if before.completed_at is not None and row.completed_at != before.completed_at:
+        return row.completed_at is None or _is_later(row.opened_at, before.opened_at, None)
+    return has_less(before, row)
+
+
+def lessons_tell(planned: PlannedReset, lessons: Sequence[LessonProgress], since: datetime) -> bool | None:
+    """Whether the lessons completed before are gone; None where the lessons do not tell."""
+    recorded = [one for one in lessons if one.completed or one.percentage_completed]
+    if any(_is_old(one, since) for one in recorded):
+        return False
+    completed = [one for one in recorded if one.completed]
+    are_new = bool(completed) and all(_is_later(one.completed_date_time, None, since) for one in completed)
+    return True if are_new and planned.completed_lessons else None
+
+
+def _is_old(lesson: LessonProgress, since: datetime) -> bool:
+    dates = (lesson.opened_date_time, lesson.completed_date_time)
+    return any(one is not None and not _is_later(one, None, since) for one in dates)
+
+
+def _has_old_completion(planned: PlannedReset, row: ProgressRow) -> bool:
+    return planned.completed_at is not None and row.completed_at == planned.completed_at
+
+
+def _is_later(moment: datetime | None, before: datetime | None, since: datetime | None) -> bool:
+    if moment is None or (before is not None and moment <= before):
+        return False
+    return since is None or moment > since - LARGEST_DIFFERENCE

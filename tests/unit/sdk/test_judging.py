@@ -1,0 +1,150 @@
+"""Judging from rows: whatever learners do meanwhile, a reset that never arrived is not said to have taken effect."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import pytest
+from attrs import define, field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from training_sdk.models.progress import ProgressRow
+from training_sdk.records.folding import APPLIED, NOT_APPLIED
+from training_sdk.resets.judging import Judging, Sign, has_lost
+from training_sdk.resets.outline import FIELDS, OLD_FIELDS
+from training_sdk.resets.plan import PlannedReset
+from training_sdk.resets.resuming import VERDICTS
+from training_sdk.resets.verification import Seen, judge
+
+LESSONS = 4
+SENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MONTH, HOUR = timedelta(days=30), timedelta(hours=1)
+
+Opening = Literal["first", "last"]
+"""What a service shows as ``opened_at``."""
+Act = Literal["look", "learn", "complete"]
+ACTS = st.sampled_from(["look", "learn", "complete"])
+
+
+@define
+class Learner:
+    """One person in one course, who never does again what is done."""
+
+    opening: Opening
+    opened_at: datetime | None = None
+    completed_at: datetime | None = None
+    lessons: int = 0
+    score: int = field(default=0)
+
+    def act(self, act: Act, at: datetime) -> None:
+        if self.opened_at is None or self.opening == "last":
+            self.opened_at = at
+        if act != "look" and self.completed_at is None:
+            self.lessons = LESSONS if act == "complete" else self.lessons + 1
+            self.score = 20 * self.lessons
+            self.completed_at = at if self.lessons == LESSONS else None
+
+    def reset(self) -> None:
+        self.opened_at, self.completed_at, self.lessons, self.score = None, None, 0, 0
+
+    @property
+    def row(self) -> ProgressRow:
+        percent = 100 * self.lessons / LESSONS
+        return ProgressRow(
+            "c", "u", self.opened_at, self.completed_at, self.lessons, percent, score=self.score
+        )
+
+
+@define
+class Story:
+    """What somebody did before and after a request that took effect or did not."""
+
+    opening: Opening
+    before: list[Act]
+    after: list[Act]
+    took_effect: bool
+
+    def play(self) -> tuple[PlannedReset, ProgressRow]:
+        learner = Learner(self.opening)
+        for number, act in enumerate(self.before):
+            learner.act(act, SENT - MONTH + number * HOUR)
+        planned = PlannedReset.of(learner.row)
+        if self.took_effect:
+            learner.reset()
+        for number, act in enumerate(self.after, 1):
+            learner.act(act, SENT + number * HOUR)
+        return planned, learner.row
+
+
+STORIES = st.builds(
+    Story,
+    st.sampled_from(["first", "last"]),
+    st.lists(ACTS, min_size=1, max_size=4),
+    st.lists(ACTS, max_size=4),
+    st.booleans(),
+)
+
+
+@given(story=STORIES, fields=st.sampled_from([PlannedReset.STANDING, FIELDS, OLD_FIELDS]))
+@settings(max_examples=300)
+def test_no_verdict_is_wrong_whatever_the_opening_date_means(story: Story, fields: tuple[str, ...]) -> None:
+    planned, row = story.play()
+    sign = Judging(fields).sign(planned, row, SENT)
+    verdict = VERDICTS.get(sign)
+    assert verdict != APPLIED or story.took_effect
+    assert verdict != NOT_APPLIED or not story.took_effect
+    state, _ = judge(sign, row, is_settled=True)
+    assert state is not Seen.CONTRADICTED or not story.took_effect
+    if sign is not Sign.COMPLETED_SINCE or story.opening == "first":
+        assert state is not Seen.VERIFIED or story.took_effect
+
+
+@given(story=STORIES)
+def test_where_only_a_reset_takes_the_opening_away_everybody_is_settled(story: Story) -> None:
+    story.opening = "first"
+    planned, row = story.play()
+    sign = Judging(opening_is_first=True).sign(planned, row, SENT)
+    assert (VERDICTS.get(sign) == APPLIED) == story.took_effect
+    assert (sign is Sign.STILL_THERE or VERDICTS.get(sign) == NOT_APPLIED) != story.took_effect
+
+
+@given(story=STORIES)
+def test_opening_alone_settles_by_nothing_recorded_only(story: Story) -> None:
+    story.before = ["look"]
+    planned, row = story.play()
+    verdict = VERDICTS.get(Judging().sign(planned, row, SENT))
+    assert (verdict == APPLIED) == (not row.has_recorded_progress)
+
+
+@given(story=STORIES)
+def test_whoever_was_not_reset_has_lost_nothing(story: Story) -> None:
+    story.took_effect = False
+    planned, row = story.play()
+    assert not has_lost(planned, row)
+
+
+@given(story=STORIES)
+def test_whoever_was_reset_and_has_less_has_lost_it(story: Story) -> None:
+    story.took_effect = True
+    planned, row = story.play()
+    less = row.completed_lessons < planned.completed_lessons or not row.has_recorded_progress
+    assert has_lost(planned, row) or not less
+
+
+@pytest.mark.parametrize("minutes", [-60, 60])
+def test_what_was_opened_before_the_request_is_no_proof_of_it(minutes: int) -> None:
+    """Somebody was reset elsewhere and began again before this request, which would have taken that away."""
+    learner = Learner("first")
+    learner.act("complete", SENT - MONTH)
+    planned = PlannedReset.of(learner.row)
+    learner.reset()
+    learner.act("learn", SENT + timedelta(minutes=minutes))
+    sign = Judging().sign(planned, learner.row, SENT)
+    assert sign is (Sign.UNCLEAR if minutes < 0 else Sign.RETRAINED)
+
+
+def test_without_a_row_nothing_is_known() -> None:
+    planned, _ = Story("first", ["complete"], [], False).play()
+    assert VERDICTS.get(Judging().sign(planned, None, SENT)) is None
