@@ -82,6 +82,6 @@ class LessonEvent(Model):
     user_id: str
     course_id: str
     lesson_id: str
-    event_type: LessonEventType
+    event_type: LessonEventType | None = field(metadata=may_omit(None))
     event_date_time: datetime | None = field(metadata=may_omit(None))
     lesson_title: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import SequenceMatcher
 
@@ -13,7 +13,14 @@ from attrs import field, frozen
 from training_sdk._compare import hidden_characters
 from training_sdk._flow import Flow
 from training_sdk._pages import Calls
-from training_sdk.errors import NotFoundError, NotSupportedError, PermissionDeniedError
+from training_sdk.errors import (
+    DecodingError,
+    NotFoundError,
+    NotSupportedError,
+    PermissionDeniedError,
+    ServerError,
+    TrainingError,
+)
 from training_sdk.models.courses import Course, CourseStatus, DueBy
 from training_sdk.models.keys import Key
 from training_sdk.models.paths import LearningPathDetail
@@ -24,6 +31,8 @@ from training_sdk.resources.paths import all_paths, get_path
 ALIKE = 0.85
 """From this similarity of two titles on, one may be taken for the other; "(2025)" at the end is enough."""
 MOST_NAMED = 5
+UNREADABLE = (PermissionDeniedError, NotFoundError, NotSupportedError, ServerError, DecodingError)
+"""What does not keep anybody from planning where it befalls a learning path: warnings need it, and nothing else."""
 
 
 @frozen
@@ -69,7 +78,7 @@ def facts_of_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> 
     for course in planned:
         if hidden := hidden_characters(course.title):
             facts.append(Fact(f"the title of {course.title!r} ({course.id}) contains ", hidden))
-        if course.status != CourseStatus.PUBLISHED:
+        if course.status != CourseStatus.PUBLISHED and (course.status or not course.is_published):
             status = course.status or "status unknown"
             facts.append(
                 Fact(f"{course.title!r} is not published ", f"({status}): people cannot retake it yet")
@@ -138,28 +147,45 @@ def about_absent(
 
 @frozen
 class Paths:
-    """The learning paths that this token sees; ``unread`` says why there is no telling, where there is none."""
+    """The learning paths that this token sees; ``unread`` says of which it is not known what they hold, and why."""
 
     details: tuple[LearningPathDetail, ...] = ()
-    unread: str | None = None
+    unread: tuple[str, ...] = ()
 
 
-def read_paths(calls: Calls) -> Flow[Paths]:
-    """Every learning path with its courses; not to be offered them is no obstacle, and told of."""
+def read_paths(calls: Calls, needed: Collection[str] = ()) -> Flow[Paths]:
+    """Every learning path with its courses. One that cannot be read is no obstacle unless it is ``needed``."""
     details: list[LearningPathDetail] = []
+    unread: list[str] = []
     try:
-        for path in (yield from all_paths(calls)):
+        listed = yield from all_paths(calls)
+    except UNREADABLE as error:
+        if needed:
+            raise
+        return Paths(unread=(_not_known("a learning path", error),))
+    for path in listed:
+        try:
             details.append((yield from get_path(calls, path.id)))
-    except (PermissionDeniedError, NotFoundError, NotSupportedError) as error:
-        return Paths(unread=error.message)
-    return Paths(tuple(details))
+        except UNREADABLE as error:
+            if path.id in needed:
+                raise
+            unread.append(_not_known(f"the learning path {shown(path.title)!r} ({path.id})", error))
+    return Paths(tuple(details), tuple(unread))
+
+
+def _not_known(which: str, error: TrainingError) -> str:
+    return f"whether {which} holds these courses is not known: {error.message}"
 
 
 def about_paths(planned: Sequence[Course], paths: Paths) -> tuple[str, ...]:
-    """Warnings about learning paths that hold courses of a plan."""
-    if paths.unread:
-        return (f"whether a learning path holds these courses is not known: {paths.unread}",)
-    return tuple(fact.warning for fact in facts_of_paths(planned, paths))
+    """Warnings about learning paths that hold courses of a plan, or may."""
+    more = len(paths.unread) - MOST_NAMED
+    rest = (
+        (f"whether {number(more, 'other learning path')} holds these courses is not known",)
+        if more > 0
+        else ()
+    )
+    return (*(fact.warning for fact in facts_of_paths(planned, paths)), *paths.unread[:MOST_NAMED], *rest)
 
 
 def facts_of_paths(planned: Sequence[Course], paths: Paths) -> list[Fact]:

@@ -304,7 +304,9 @@ def _check_people(calls: Calls, roles: Mapping[str, str], *, blind: bool = False
 
 def _check_person(user: User | None, user_id: str, role: str) -> None:
     if user is None or user.status is not UserStatus.ACTIVE:
-        status = "unknown in this organisation" if user is None else f"not active ({user.status})"
+        status = "unknown in this organisation"
+        if user is not None:
+            status = f"not active ({user.status or 'the service leaves the status out, so it is not known'})"
         raise ApprovalError(f"{user_id}, who {role}, is {status}", reason="NOT_ACTIVE")
     if user.seat_type not in PEOPLE:
         raise ApprovalError(

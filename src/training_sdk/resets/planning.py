@@ -100,7 +100,7 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
     here = yield from who_and_where(calls)
     origin = here.origin
     now: Moment = yield Now()
-    paths = yield from read_paths(calls)
+    paths = yield from read_paths(calls, wanted.paths)
     catalogue = yield from all_courses(calls)
     courses = find_courses(catalogue, _course_ids(wanted, paths))
     for course in courses:

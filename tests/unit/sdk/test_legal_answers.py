@@ -18,6 +18,7 @@ from training_sdk import (
     Group,
     LearningPathDetail,
     LessonAttempt,
+    LessonEvent,
     LessonProgress,
     ProgressRow,
     _values,
@@ -76,6 +77,11 @@ SAME: dict[str, tuple[type[Any], dict[str, Any], dict[str, Any]]] = {
         LessonProgress,
         {"courseId": "c", "lessonId": "l", "opened": None, "percentageCompleted": None, "score": None},
         {"courseId": "c", "lessonId": "l", "opened": False, "percentageCompleted": 0.0},
+    ),
+    "an event of the first kind": (
+        LessonEvent,
+        {"userId": "u", "courseId": "c", "lessonId": "l"},
+        {"userId": "u", "courseId": "c", "lessonId": "l", "eventType": None},
     ),
     "an attempt without id": (
         LessonAttempt,

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -16,6 +17,7 @@ from attrs import define, evolve, field
 from training_sdk import (
     AlreadyAppliedError,
     Code,
+    DecodingError,
     EvidenceError,
     IncompleteResetError,
     InvalidArgumentError,
@@ -62,6 +64,10 @@ from unit.sdk.resetting import apply
 FIRST, SECOND, THIRD = "65f0c0ffee00000000000001", "65f0c0ffee00000000000002", "65f0c0ffee00000000000003"
 
 
+def _always(said: Response, _: Request) -> Response:
+    return said
+
+
 @define
 class Campus(Organisation):
     """An organisation with several courses, each with its people; ``rows`` holds those of all of them."""
@@ -70,6 +76,8 @@ class Campus(Organisation):
     """Titles by id."""
     statuses: dict[str, str] = field(factory=dict)
     paths: dict[str, list[str]] = field(factory=dict)
+    said: dict[str, Response] = field(factory=dict)
+    """Answers by path that are given as they are."""
 
     def row_of(self, number: int) -> dict[str, Any]:
         """The row of somebody in the first course."""
@@ -82,6 +90,7 @@ class Campus(Organisation):
             **Organisation._routes(self),
             "/training/paths/v1": self._list_paths,
             **{f"/training/paths/v1/{one}": self._path for one in self.paths},
+            **{path: partial(_always, said) for path, said in self.said.items()},
         }
 
     def _course(self, course_id: str) -> dict[str, Any]:
@@ -189,6 +198,49 @@ def test_a_learning_path_adds_its_courses() -> None:
     assert [course.id for course in plan.courses] == [FIRST, SECOND, THIRD]
     with pytest.raises(NotFoundError, match="no learning path 'p2'"):
         plan_of(place, [FIRST], paths=("p2",))
+
+
+UNREADABLE = {
+    "an unknown form": answer({"id": "p1", "title": "Path p1", "steps": [{"id": SECOND}]}),
+    "not JSON": answer(body=b"<html>"),
+    "forbidden": answer({"code": 7, "message": "no"}, 403),
+    "gone": answer({"code": 5, "message": "no"}, 404),
+}
+
+
+@pytest.mark.parametrize("said", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_learning_path_that_cannot_be_read_blocks_no_plan_and_is_noted(said: Response) -> None:
+    place = campus(paths={"p1": [FIRST], "p2": [FIRST]})
+    with mock.patch.dict(place.said, {"/training/paths/v1/p1": said}):
+        plan = plan_of(place, [FIRST])
+        noted = [warning for warning in plan.warnings if "is not known" in warning]
+        assert len(noted) == 1
+        assert noted[0].startswith(
+            "whether the learning path 'Path p1' (p1) holds these courses is not known: "
+        )
+        assert any("part of the learning path 'Path p2'" in warning for warning in plan.warnings)
+        assert apply(place, plan).is_complete
+        with pytest.raises((DecodingError, PermissionDeniedError, NotFoundError)) as caught:
+            plan_of(place, [SECOND], paths=("p1",))
+        assert caught.value.message in noted[0]
+
+
+def test_an_unreadable_list_of_learning_paths_blocks_no_plan_and_is_noted() -> None:
+    place = campus()
+    with mock.patch.dict(place.said, {"/training/paths/v1": answer({"paths": [{"id": "p1"}]})}):
+        plan = plan_of(place, [FIRST])
+        assert any(one.startswith("whether a learning path holds these courses") for one in plan.warnings)
+        with pytest.raises(DecodingError):
+            plan_of(place, [FIRST], paths=("p1",))
+
+
+def test_a_plan_is_not_applied_past_a_learning_path_that_has_become_readable() -> None:
+    place = campus(paths={"p1": [FIRST]})
+    with mock.patch.dict(place.said, {"/training/paths/v1/p1": UNREADABLE["not JSON"]}):
+        plan = plan_of(place, [FIRST])
+    with pytest.raises(StalePlanError, match="part of the learning path 'Path p1'") as caught:
+        apply(place, plan)
+    assert (caught.value.reason, place.resets) == ("WARNING_MISSING", [])
 
 
 def test_one_person_is_asked_for_alone() -> None:
