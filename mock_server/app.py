@@ -17,6 +17,7 @@ from mock_server.contract.document import PATH as CONTRACT
 from mock_server.control.routes import handle_control
 from mock_server.control.trouble import troubled
 from mock_server.operations.call import Call, Operation
+from mock_server.operations.paging import empty_feed
 from mock_server.operations.routing import Router, unknown_path
 from mock_server.operations.table import OPERATIONS
 from mock_server.policy import Policy
@@ -44,7 +45,9 @@ def handle(mock: MockTraining, request: Request) -> Response:
     request_id = _request_id(mock.world, request)
     policy = mock.world.policy
     if is_control(request.path):
-        response = _safely(policy, request_id, lambda: handle_control(mock, request))
+        response = _safely(
+            evolve(policy, errors="detailed"), request_id, lambda: handle_control(mock, request)
+        )
     else:
         response = _safely(policy, request_id, lambda: _served(mock, request, request_id))
     marks = answers.marks(request) if policy.is_reference else ()
@@ -74,7 +77,8 @@ def _safely(policy: Policy, request_id: str, run: Callable[[], Response]) -> Res
     try:
         return run()
     except RefusedError as refusal:
-        return answers.error(refusal, detailed=policy.is_reference)
+        told = refusal.brief() if policy.errors == "brief" else refusal
+        return answers.error(told, detailed=policy.is_reference)
     except Exception:
         log.exception("request %s failed inside the reference server", request_id)
         failed = RefusedError(Reason.INTERNAL, f"Request {request_id} failed; see the log.")
@@ -188,6 +192,8 @@ def _perform(world: World, incoming: _Incoming, *, is_repeat: bool) -> Response:
 
 def _operate(world: World, asked: _Asked, incoming: _Incoming, *, is_repeat: bool) -> Response:
     operation, actor = asked.operation, asked.actor
+    if operation.handler is None and world.policy.other_feeds == "empty":
+        return empty_feed()
     if operation.handler is None or operation.rights is None:
         raise RefusedError(
             Reason.UNIMPLEMENTED,

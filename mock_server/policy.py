@@ -18,10 +18,13 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "requests": ("strict", "lenient"),
     "absent": ("kept", "cleared"),
     "unpublished_notifications": ("none", "sent"),
+    "other_feeds": ("refused", "empty"),
+    "errors": ("detailed", "brief"),
 }
 _LARGEST_RESET = 1_000_000
 _LONGEST_LAG = 7200
-_NUMBERS = ("max_users_per_reset", "lag_seconds", "refresh_seconds")
+_LARGEST_PAGE = 1000
+_NUMBERS = ("max_users_per_reset", "lag_seconds", "refresh_seconds", "default_page_size")
 
 
 def _one_of_its_choices(_: object, attribute: Attribute[str], value: str) -> None:
@@ -40,6 +43,13 @@ def _a_size(_: object, attribute: Attribute[int], value: int) -> None:
 def _a_lag(_: object, attribute: Attribute[int], value: int) -> None:
     if type(value) is not int or not 0 <= value <= _LONGEST_LAG:
         raise ValueError(f"policy {attribute.name}: {value!r} is not a whole number from 0 to {_LONGEST_LAG}")
+
+
+def _a_page(_: object, attribute: Attribute[int], value: int) -> None:
+    if type(value) is not int or not 1 <= value <= _LARGEST_PAGE:
+        raise ValueError(
+            f"policy {attribute.name}: {value!r} is not a whole number from 1 to {_LARGEST_PAGE}"
+        )
 
 
 @frozen
@@ -76,6 +86,12 @@ class Policy:
     """R10: progress of users who are not assigned when a course is reset: it returns with them, or is cleared."""
     unpublished_notifications: Literal["none", "sent"] = field(default="none", validator=_one_of_its_choices)
     """R18: whether a reset in a course that learners cannot open (draft, archived) sends "course assigned"."""
+    default_page_size: int = field(default=1000, validator=_a_page)
+    """Rows on a page when the request names no size: of feeds; of the list of users at most 200, other lists 25."""
+    other_feeds: Literal["refused", "empty"] = field(default="refused", validator=_one_of_its_choices)
+    """The vendor's feeds that are no part of Training: refused with 501, or empty, for programs that read them all."""
+    errors: Literal["detailed", "brief"] = field(default="detailed", validator=_one_of_its_choices)
+    """Brief: a 403 is "Permission Denied" and names no permission; a 400 names the first field and nothing else."""
 
     @property
     def is_reference(self) -> bool:

@@ -78,6 +78,19 @@ class RefusedError(Exception):
         self.headers: tuple[tuple[str, str], ...] = ()
         self.hint = ""
         """What helps to mend it and only the reference server would say."""
+        self.is_brief = False
+
+    def brief(self) -> RefusedError:
+        """The same as a service says it that names no permission, and of a bad request the first field only."""
+        message = {
+            Reason.PERMISSION_DENIED: "Permission Denied",
+            Reason.INVALID_ARGUMENT: f"`{self.metadata.get('field', 'request')}`: invalid value",
+        }.get(self.reason)
+        if message is None:
+            return self
+        told = RefusedError(self.reason, message)
+        told.headers, told.is_brief = self.headers, True
+        return told
 
 
 def invalid(message: str, field: str = "") -> RefusedError:

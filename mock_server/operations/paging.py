@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 from mock_server.operations.call import Call
 from mock_server.wire import answers
-from mock_server.wire.fields import Params
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import Json
 
@@ -19,6 +18,8 @@ FEED = ("limit", "offset")
 _LARGEST = 1000
 _DEFAULT_SIZE = 25
 _LAST = 10**9
+
+_END: Json = {"next_page": None, "next_page_token": None}
 
 _T = TypeVar("_T")
 
@@ -31,15 +32,26 @@ def numbered(call: Call, items: Sequence[_T], shape: Callable[[_T], Json]) -> Re
 def numbered_part(call: Call, total: int, items_after: Callable[[int], Iterable[Json]]) -> Response:
     """A numbered page of so many items, of which those are asked for that come after as many as it leaves out."""
     page = call.query.number("page", 1, 1, _LAST)
-    size = call.query.number("pageSize", _DEFAULT_SIZE, 1, _LARGEST)
+    size = call.query.number("pageSize", default_size(call, _DEFAULT_SIZE), 1, _LARGEST)
     start = (page - 1) * size
     part = islice(items_after(start), size) if start < total else ()
     return answers.ok({"totalCount": total, "items": list(part)})
 
 
-def window(query: Params) -> tuple[int, int]:
+def default_size(call: Call, most: int) -> int:
+    """How many rows a page has if the request does not say."""
+    return min(most, call.world.policy.default_page_size)
+
+
+def window(call: Call) -> tuple[int, int]:
     """Offset and limit of a feed's page."""
-    return query.number("offset", 0, 0, _LAST), query.number("limit", _LARGEST, 1, _LARGEST)
+    limit = call.query.number("limit", default_size(call, _LARGEST), 1, _LARGEST)
+    return call.query.number("offset", 0, 0, _LAST), limit
+
+
+def empty_feed() -> Response:
+    """A feed without rows."""
+    return answers.ok({"metadata": {**_END, "remaining_records": 0}, "data": []})
 
 
 def feed_metadata(call: Call, template: str, next_offset: int | None) -> Json:
@@ -48,7 +60,7 @@ def feed_metadata(call: Call, template: str, next_offset: int | None) -> Json:
     The path is relative and keeps every parameter of this request (P). The token is opaque (A): no parameter takes it.
     """
     if next_offset is None:
-        return {"next_page": None, "next_page_token": None}
+        return dict(_END)
     query = [(name, value) for name, (value, *_) in call.query.values.items() if name != "offset"]
     return {
         "next_page": f"{template}?{urlencode([*query, ('offset', str(next_offset))])}",
@@ -58,7 +70,7 @@ def feed_metadata(call: Call, template: str, next_offset: int | None) -> Json:
 
 def feed(call: Call, template: str, rows: Sequence[_T], shape: Callable[[_T], Json]) -> Response:
     """A page of one of the small feeds, which say how many rows remain."""
-    offset, limit = window(call.query)
+    offset, limit = window(call)
     end = offset + limit
     metadata = feed_metadata(call, template, end if end < len(rows) else None)
     metadata["remaining_records"] = max(0, len(rows) - end)

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from mock_server.operations.call import Call, Handler
-from mock_server.operations.paging import feed
+from mock_server.operations.paging import default_size, feed
 from mock_server.refusal import invalid
 from mock_server.wire import answers, shapes
 from mock_server.wire.message import Response
@@ -36,7 +36,7 @@ def who_am_i(call: Call) -> Response:
 def list_users(call: Call) -> Response:
     """POST /users/v1/users/list."""
     fields = call.fields(call.body, ("page_size", "page_token", "list_all", "filters"))
-    size = fields.number("page_size", _PAGE, 1, _PAGE)
+    size = fields.number("page_size", default_size(call, _PAGE), 1, _PAGE)
     after = fields.text("page_token")
     if fields.has("filters") == fields.flag("list_all"):
         raise invalid("Send either list_all: true or filters, one of the two.", "filters")

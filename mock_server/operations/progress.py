@@ -24,7 +24,7 @@ Test = Callable[[CourseProgress, str], bool]
 
 def progress_feed(call: Call) -> Response:
     """GET /training/v1/feed/training-course-progress."""
-    offset, limit = window(call.query)
+    offset, limit = window(call)
     rows = list(_rows(call, offset, limit + 1))
     metadata = feed_metadata(call, TEMPLATE, offset + limit if len(rows) > limit else None)
     data = b",".join(progress_fragment(call.organisation, *row) for row in rows[:limit])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
 from mock_server.operations.call import Operation
@@ -11,6 +11,8 @@ from mock_server.refusal import Reason, RefusedError
 _LIKENESS = 0.6
 # Looking for what was meant takes time that grows with the square of the length.
 _LONGEST = 300
+_TYPO = 0.8
+"""Likeness of a service's name that was mistyped."""
 _LISTED = " All operations are listed at /openapi.json."
 
 
@@ -24,17 +26,40 @@ class Router:
             self._by_length.setdefault(len(parts), []).append((parts, operation))
         for each in self._by_length.values():
             each.sort(key=lambda entry: sum(part.startswith("{") for part in entry[0]))
+        self._services = sorted({_service(parts) for parts, each in self._entries() if each.handler})
+        self._words_of_training = {
+            part for parts, _ in self._entries() if parts[0] == _TRAINING for part in parts[1:]
+        }
 
-    def _nearest(self, segments: Sequence[str]) -> str:
+    def _entries(self) -> Iterator[tuple[list[str], Operation]]:
+        return (entry for entries in self._by_length.values() for entry in entries)
+
+    def _service_meant(self, segments: Sequence[str]) -> str:
+        """The service that a path belongs to, mistyped or left out as it may be; "" for one not served here."""
+        named = _service(segments)[:_LONGEST]
+        if named in self._services:
+            return named
+        for near in get_close_matches(named, self._services, n=1, cutoff=_TYPO):
+            return near
+        return _TRAINING if {*map(str.lower, segments[:1])} & self._words_of_training else ""
+
+    def _hint(self, segments: Sequence[str]) -> str:
+        """What was probably meant, within the service that the path belongs to."""
+        service = self._service_meant(segments)
+        if not service:
+            return f" It is not part of Training; served here are {', '.join(self._services)}."
+        return self._nearest(service, segments)
+
+    def _nearest(self, service: str, segments: Sequence[str]) -> str:
         """The operation that was most likely meant, and where the path leaves it; "" if none is near."""
         if len("/".join(segments)) > _LONGEST:
             return ""
         filled: dict[str, list[Operation]] = {}
-        for entries in self._by_length.values():
-            for parts, operation in entries:
+        for parts, operation in self._entries():
+            if _service(parts) == service:
                 filled.setdefault("/".join(_filled(parts, segments)).lower(), []).append(operation)
         close = get_close_matches("/".join(segments).lower(), filled, n=1, cutoff=_LIKENESS)
-        close = close or _sharing(segments, filled)
+        close = close or _sharing(service, segments, filled)
         if not close:
             return ""
         template = filled[close[0]][0].template
@@ -50,7 +75,7 @@ class Router:
         ]
         if not found:
             refusal = unknown_path()
-            refusal.hint = self._nearest(segments) + _LISTED
+            refusal.hint = self._hint(segments) + _LISTED
             raise refusal
         template = found[0][0].template
         methods = {operation.method: entry for entry in found if (operation := entry[0]).template == template}
@@ -70,10 +95,21 @@ def unknown_path() -> RefusedError:
     return RefusedError(Reason.UNKNOWN_PATH, "No operation has this path.")
 
 
-def _sharing(segments: Sequence[str], paths: Iterable[str]) -> list[str]:
+_TRAINING = "training"
+
+
+def _service(segments: Sequence[str]) -> str:
+    """The service of the vendor's that a path belongs to: ``training``, ``feed``, ``accounts/user``."""
+    parts = 2 if segments[:1] == ["accounts"] else 1
+    return "/".join(segments[:parts]).lower()
+
+
+def _sharing(service: str, segments: Sequence[str], paths: Iterable[str]) -> list[str]:
     """The shortest path that has one of these segments, the longer ones first: ``/courses`` lacks its beginning."""
     for segment in sorted(
-        {each.lower() for each in segments if len(each) > len("v1")}, key=len, reverse=True
+        {each.lower() for each in segments if len(each) > len("v1") and each.lower() != service},
+        key=len,
+        reverse=True,
     ):
         found = [path for path in paths if segment in path.split("/")]
         if found:

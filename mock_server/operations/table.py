@@ -268,8 +268,9 @@ _ELSEWHERE = (
     *("actions", "action_assignees", "action_timeline_items"),
     *("issues", "issue_assignees", "issue_timeline_items", "assets"),
 )
-_NOT_OF_TRAINING = tuple(
-    Operation(_feed_name(f"/feed/{each}"), "GET", f"/feed/{each}", "P") for each in _ELSEWHERE
+_NOT_OF_TRAINING = (
+    *(Operation(_feed_name(f"/feed/{each}"), "GET", f"/feed/{each}", "P") for each in _ELSEWHERE),
+    Operation("FeedActivityLogEvents", "GET", "/accounts/history/v2/feed/activity_log_events", "P"),
 )
 
 _WEBHOOKS = "/webhooks/v1/webhooks"

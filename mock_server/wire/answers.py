@@ -58,6 +58,10 @@ def error(refusal: RefusedError, *, detailed: bool = True) -> Response:
         "metadata": refusal.metadata,
     }
     message = refusal.message + refusal.hint if detailed else refusal.message
-    body = {"code": reason.code, "message": message, "details": [info] if detailed else []}
+    body = {
+        "code": reason.code,
+        "message": message,
+        "details": [info] if detailed and not refusal.is_brief else [],
+    }
     challenge = (("www-authenticate", "Bearer"),) if reason is Reason.UNAUTHENTICATED else ()
     return Response(reason.status, (JSON, *challenge, *refusal.headers), to_json(body))

@@ -30,6 +30,7 @@ from training_sdk._flow import (
     UnsentError,
 )
 from training_sdk._pace import UNPACED, Pace
+from training_sdk._permissions import missing_permission
 from training_sdk._urls import RESET_PATH
 from training_sdk._visible import inline
 from training_sdk.errors import (
@@ -289,7 +290,11 @@ def _posix(date: str | None) -> float:
 def status_error(request: Request, response: Response) -> APIStatusError:
     """The typed error for an answer that is not a success, from whatever its body says."""
     said = _codec.read_error(response)
-    message = f"{request.method} {request.path}: {_tidy(said.message or '') or _plain(response)}"
+    what = _tidy(said.message or "") or _plain(response)
+    if response.status == 403 and said.reason in (None, "PERMISSION_DENIED"):
+        missing = missing_permission(request.method, request.path, what)
+        what = f"{what.rstrip('.')}. {missing}" if missing else what
+    message = f"{request.method} {request.path}: {what}"
     return status_error_class(response.status)(
         message,
         status=response.status,

@@ -109,11 +109,46 @@ def test_an_unknown_path_is_answered_with_the_nearest_operation(admin: Speaker, 
     assert answer.message.endswith(". All operations are listed at /openapi.json.")
 
 
-@pytest.mark.parametrize("path", ["/", "/x", "/health", "/" + "training/" * 2000, "/" + "y" * 60_000])
+@pytest.mark.parametrize("path", ["/feed/zzzzzzzzzz", "/" + "training/" * 2000, "/" + "feed/" * 31 + "y"])
 def test_what_is_near_nothing_gets_no_guess(admin: Speaker, path: str) -> None:
     answer = admin.get(path)
     assert answer.status == 404
     assert answer.message == "No operation has this path. All operations are listed at /openapi.json."
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/x", "/health", "/accounts", "/" + "y" * 60_000),
+        *("/accounts/history/v1/activity_log/list", "/accounts/history/v2/feed/users"),
+        *(
+            "/audits/search",
+            "/tasks/v1/actions/list",
+            "/inspections/v1/inspections",
+            "/assets/v1/assets/list",
+        ),
+        *(
+            "/templates/v1/templates/search",
+            "/directory/v1/folders",
+            "/reports/v1/users/list",
+            "/feedback/v1",
+        ),
+    ],
+)
+def test_a_path_of_another_service_gets_no_guess_and_says_so(admin: Speaker, path: str) -> None:
+    answer = admin.get(path)
+    assert (answer.status, answer.reason) == (404, "UNKNOWN_PATH")
+    assert answer.message.startswith(
+        "No operation has this path. It is not part of Training; served here are "
+    )
+    assert "accounts/user, feed," in answer.message
+    assert "nearest" not in answer.message
+
+
+@pytest.mark.parametrize("path", ["/accounts/user/v1/user:Whoami", "/users/v1/list", "/permissions/v1/sets"])
+def test_a_hint_stays_within_its_service(admin: Speaker, path: str) -> None:
+    nearest = admin.get(path).message.split("The nearest is ")[1].split()
+    assert next(each for each in nearest if each.startswith("/")).split("/")[1] == path.split("/")[1]
 
 
 def test_another_method_is_told_which_there_are(admin: Speaker) -> None:
@@ -150,7 +185,7 @@ def test_a_wrong_method_is_405_with_those_allowed(admin: Speaker) -> None:
 
 def test_what_is_not_of_training_is_501_with_its_name(admin: Speaker) -> None:
     missing = [operation for operation in OPERATIONS if operation.handler is None]
-    assert {each.template.split("/")[1] for each in missing} == {"feed"}
+    assert {each.template.rpartition("/")[0] for each in missing} == {"/feed", "/accounts/history/v2/feed"}
     for operation in missing:
         answer = admin.send(operation.method, operation.template.replace("{", "").replace("}", ""))
         assert (answer.status, answer.reason) == (501, "UNIMPLEMENTED")
