@@ -58,6 +58,11 @@ class Request:
 
     on_new_connection: bool = field(default=False, eq=False)
     """Read it on a connection that nothing else uses, where the SDK makes the connections itself."""
+    final_refusals: frozenset[int] | None = field(default=None, eq=False)
+    """The statuses with which a refusal is certain to have had no effect; None: those of ``STATUS_ERRORS``.
+
+    For what can be carried out in part. The reference server's refusals are certain in any case.
+    """
 
     def numbered(self) -> Request:
         """The same request under an id of its own, for a request whose id is stored before it is sent."""

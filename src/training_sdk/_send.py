@@ -2,7 +2,8 @@
 
 - Repeatability is declared on the request, never guessed from its method.
 - Two fates are known to be "nothing happened": never delivered, and refused before work (429 and the coded
-  4xx). Those may be sent again whatever the request.
+  4xx). Those may be sent again whatever the request. Where a request can be carried out in part, only the reference
+  server, or a proof of the service, makes a refusal certain.
 - For what is not repeatable everything else is unknown, and is raised as OutcomeUnknownError at once.
 - Total time is bounded, not attempts: none begins after ``max_retry_seconds``.
 """
@@ -229,12 +230,22 @@ def judge_status(request: Request, response: Response) -> Verdict:
     """What to make of an answer that is not a success."""
     error = status_error(request, response)
     status = response.status
-    if status == 429 or (request.repeatable and status in RETRIED_STATUSES):
+    is_final = request.repeatable or _is_final(request, response)
+    if is_final and (status == 429 or (request.repeatable and status in RETRIED_STATUSES)):
         return Verdict(error, again=True, wait=asked_wait(response))
-    if request.repeatable or status in STATUS_ERRORS:
+    if is_final and (request.repeatable or status in STATUS_ERRORS):
         return Verdict(error, again=False)
     what = f"the server answered {status}"
+    if not is_final and status in STATUS_ERRORS:
+        why = error.message.removeprefix(f"{request.method} {request.path}: ")
+        what = f"{what} ({why}), and may have carried out a part of it before"
     return Verdict(_unknown(request, what, response.request_id, error), again=False)
+
+
+def _is_final(request: Request, response: Response) -> bool:
+    """Whether a refusal of this, if it is one, is certain to have had no effect."""
+    final = request.final_refusals
+    return response.is_reference or final is None or response.status in final
 
 
 def _believed(request: Request, response: Response, verdict: Verdict, doubt: Doubt) -> Verdict:

@@ -286,7 +286,10 @@ STATUS_ERRORS: dict[int, type[APIStatusError]] = {
     429: RateLimitError,
     501: NotSupportedError,
 }
-"""The statuses whose fate is known: the request was refused before it had any effect (501 included)."""
+"""The statuses of a refusal before any effect (501 included).
+
+For a reset of several people only the reference server, or a proof of the service, makes that certain.
+"""
 
 
 def status_error_class(status: int) -> type[APIStatusError]:

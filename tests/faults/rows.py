@@ -3,11 +3,14 @@
 A row is a function; its docstring is what the table says of the fault. It returns what each start of the script said.
 """
 
+import json
 import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from attrs import evolve
 
 from faults.ground import CHUNK, LATER, Ground, Key
 from mock_server.wire.message import Request, Response
@@ -149,6 +152,50 @@ def error_after(ground: Ground) -> list[Said]:
     """502 to the second request, which was carried out"""
     ground.mock.faults.add("error", operation="ResetCourseProgress", after=1, status=502, when="after")
     return again(ground, ground.start())
+
+
+@row
+def refused_by_a_gateway(ground: Ground) -> list[Said]:
+    """a gateway answers 403 to the second request, which was carried out"""
+
+    def meddle(request: Request, number: int, answer: Callable[[], Response]) -> Response:
+        said = answer()
+        return Response(403, (), b'{"message": "not from here"}') if number == 1 else said
+
+    ground.at.door.meddle = meddle
+    return again(ground, ground.start())
+
+
+@row
+def refused_after_a_part(ground: Ground) -> list[Said]:
+    """429 to the second request, of whose people two were reset"""
+
+    def meddle(request: Request, number: int, answer: Callable[[], Response]) -> Response:
+        if number != 1:
+            return answer()
+        document = json.loads(request.body)
+        document["userIds"] = document["userIds"][:2]
+        said = ground.mock.handle(
+            evolve(request, body=json.dumps(document).encode(), headers=_for_two(request))
+        )
+        assert said.status == 200
+        return Response(429, (("retry-after", "1"),), b'{"message": "later"}')
+
+    ground.at.door.meddle = meddle
+    said = ground.start()
+    ground.pass_time()  # the reference server is read back at once, and knows no part of a request
+    return again(ground, said)
+
+
+def _for_two(request: Request) -> tuple[tuple[str, str], ...]:
+    """The headers of a reset, as they would be for two people."""
+    return tuple(
+        (
+            name,
+            json.dumps({**json.loads(value), "users": 2}) if name.lower() == "reset-confirmation" else value,
+        )
+        for name, value in request.headers
+    )
 
 
 @row

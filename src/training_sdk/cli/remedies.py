@@ -55,6 +55,11 @@ _SAID = (
         "Use a client that may write, if that is what you mean",
         "Use a profile that may write, if that is meant",
     ),
+    ("per_request=1", "--per-request 1"),
+    (
+        "server_side=True makes one call for everyone of a course, so per_request",
+        "--server-side makes one call for everyone of a course, so --per-request",
+    ),
     ("server_side=True resets", "--server-side resets"),
     ("plan_everyone(…) without 'only' or 'where'", "--everyone without --only and without criteria"),
     ("or nobody with server_side=True", "or nobody with --server-side"),

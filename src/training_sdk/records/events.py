@@ -128,6 +128,18 @@ class Refused:
 
 
 @frozen
+class RefusedInDoubt:
+    """The server refused the request, and may have carried out a part of it before."""
+
+    at: datetime
+    chunk: int
+    status: int
+    error: str
+    message: str
+    request_id: str | None
+
+
+@frozen
 class Lost:
     """The request may or may not have taken effect."""
 
@@ -167,6 +179,7 @@ Event: TypeAlias = (
     | Sent
     | Answered
     | Refused
+    | RefusedInDoubt
     | Lost
     | ReadBack
     | Closed

@@ -22,6 +22,7 @@ from training_sdk.records.events import (
     Opened,
     ReadBack,
     Refused,
+    RefusedInDoubt,
     Resumed,
     Sent,
     SkippedUsers,
@@ -72,6 +73,8 @@ class Chunk:
     request_id: str | None = None
     message: str | None = None
     cause: str | None = None
+    is_doubtful_refusal: bool = False
+    """It was refused, and may have been carried out in part before."""
 
     @property
     def people(self) -> tuple[Key, ...]:
@@ -174,7 +177,7 @@ class JournalState:
         self.users |= dict.fromkeys(chunk.people, Standing.UNSENT)
         self.last |= dict.fromkeys(chunk.people, chunk.number)
 
-    def _go_on(self, event: Sent | Answered | Refused | Lost) -> None:
+    def _go_on(self, event: Sent | Answered | Refused | RefusedInDoubt | Lost) -> None:
         needed = (ChunkFate.INTENDED,) if isinstance(event, Sent) else (ChunkFate.SENT,)
         chunk = self._chunk(event.chunk, *needed)
         match event:
@@ -192,6 +195,16 @@ class JournalState:
                     chunk, fate=ChunkFate.REFUSED, message=event.message, request_id=event.request_id
                 )
                 self._settle(chunk, Standing.REFUSED)
+            case RefusedInDoubt():
+                chunk = evolve(
+                    chunk,
+                    fate=ChunkFate.LOST,
+                    message=event.message,
+                    request_id=event.request_id,
+                    cause=event.error,
+                    is_doubtful_refusal=True,
+                )
+                self._settle(chunk, Standing.UNKNOWN)
             case Lost():
                 chunk = evolve(
                     chunk,

@@ -8,6 +8,8 @@ from datetime import datetime
 from attrs import define, evolve, field, frozen
 
 from training_sdk.errors import (
+    STATUS_ERRORS,
+    APIStatusError,
     ConfirmationMismatchError,
     ConflictError,
     OutcomeUnknownError,
@@ -27,6 +29,13 @@ MISMATCH = (
 )
 
 
+ONE_PER_REQUEST = (
+    "Where a request names one person (per_request=1), a refusal is certain to have had no effect, and a 429 is waited "
+    "for"
+)
+"""How to have refusals that are certain."""
+
+
 @frozen
 class Fate:
     """What a stop means for the people whose request it stopped, and the error to raise."""
@@ -36,6 +45,8 @@ class Fate:
     error: TrainingError
     by: str | None = None
     """What is no TrainingError and goes on as itself, by the name of its class; ``error`` says what it means."""
+    said_of_people: str | None = None
+    """What their outcomes say, where that is less than the error says."""
 
     @property
     def is_known(self) -> bool:
@@ -45,6 +56,11 @@ class Fate:
 
 def fate_of(problem: BaseException) -> Fate:
     """What a stop means for the request that it stopped."""
+    if isinstance(problem, OutcomeUnknownError) and was_refused(problem):
+        message = f"{problem.message} {ONE_PER_REQUEST}."
+        said = OutcomeUnknownError(evolve(problem.info, message=message))
+        said.__cause__ = problem.__cause__
+        return Fate(Outcome.UNKNOWN, Code.REFUSAL_UNCERTAIN, said, said_of_people=problem.message)
     if isinstance(problem, OutcomeUnknownError):
         return Fate(Outcome.UNKNOWN, Code.ANSWER_LOST, problem)
     if isinstance(problem, ConfirmationMismatchError):
@@ -61,6 +77,12 @@ def fate_of(problem: BaseException) -> Fate:
         return Fate(Outcome.FAILED, Code.REFUSED, problem)
     what = f"the reset was interrupted by {type(problem).__name__} before this was sent"
     return Fate(Outcome.SKIPPED, Code.INTERRUPTED, ResetInterruptedError(what), type(problem).__name__)
+
+
+def was_refused(problem: OutcomeUnknownError) -> bool:
+    """Whether a refusal left it unknown, since it may have come after a part was carried out."""
+    cause = problem.__cause__
+    return isinstance(cause, APIStatusError) and cause.status in STATUS_ERRORS
 
 
 @define
@@ -108,7 +130,8 @@ class Account:
         """
         if fate.is_known:
             people = [user for user in people if self.outcomes[user.key].outcome is not Outcome.UNKNOWN]
-        self.settle(people, fate.outcome, fate.error.message, fate.code, fate.by or type(fate.error).__name__)
+        detail = fate.said_of_people or fate.error.message
+        self.settle(people, fate.outcome, detail, fate.code, fate.by or type(fate.error).__name__)
 
     def held_up(
         self, people: Sequence[PlannedReset], problem: BaseException, finished_at: datetime

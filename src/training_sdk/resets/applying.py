@@ -59,7 +59,7 @@ def apply_plan(calls: Calls, order: Order, keeper: Keeper, find_proof: FindProof
     arrival = yield from arrive(calls, order, find_proof)
     yield from refuse_new_warnings(arrival.calls, order.plan)
     now: Moment = yield Now()
-    check_schedule(order, len(work), now.utc)
+    check_schedule(order, work, now.utc)
     try:
         yield from keeper.open(order, arrival.here, arrival.approved)
         started: Moment = yield Now()
@@ -152,7 +152,7 @@ class Run:
 
     def _piece(self, piece: Piece) -> Flow[None]:
         """Send one piece, however often it takes; nothing is waited for between the last look and the request."""
-        yield from self._guarded(piece.people, self._wait_for_wave())
+        yield from self._guarded(piece.people, self._wait_for_wave(piece))
         waited = 0.0
         while True:
             people, there = yield from self._guarded(piece.people, self._look_up(piece))
@@ -203,16 +203,17 @@ class Run:
         if self.order.stop():
             raise ResetInterruptedError("the reset was stopped before this was sent, as it was asked to")
 
-    def _wait_for_wave(self) -> Flow[None]:
-        """Wait until the next wave may go out, listening for a stop."""
+    def _wait_for_wave(self, piece: Piece) -> Flow[None]:
+        """Wait until the next wave, or more of this one, may go out, listening for a stop."""
         waves = self.order.waves
         if waves is None:
             return
         now: Moment = yield Now()
-        start = waves.next_start(now.utc, self.last_start)
+        start = waves.next_start(now.utc, self.last_start if piece.begins_wave else None)
         why = f"the next wave goes out at {start:%Y-%m-%d %H:%M} UTC"
         yield from wait_until(start, why, check=self._check_stop if self.order.is_stoppable else None)
-        self.last_start = start
+        if piece.begins_wave:
+            self.last_start = start
 
     def _wait_to_try_again(
         self, people: Sequence[PlannedReset], again: TryAgainError, waited: float

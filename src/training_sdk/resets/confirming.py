@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from training_sdk._compare import difference, same_text
@@ -10,7 +11,7 @@ from training_sdk.records.tokens import looks_secret
 from training_sdk.resets.plan import EveryonePlan, Origin, ResetPlan
 from training_sdk.resets.planfile import check_shape
 from training_sdk.resets.safeguards import Safeguards
-from training_sdk.resets.sending import Order
+from training_sdk.resets.sending import Order, Piece
 
 LONGEST_SHOWN = 150
 LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
@@ -84,10 +85,11 @@ def check_reason(order: Order, here: Origin) -> None:
         )
 
 
-def check_schedule(order: Order, waves: int, now: datetime) -> None:
+def check_schedule(order: Order, work: Sequence[Piece], now: datetime) -> None:
     """Refuse, before anything is sent, waves of which the last would go out after the plan has expired."""
     if order.waves is None:
         return
+    waves = sum(piece.begins_wave for piece in work)
     start: datetime | None = None
     end = end_of(order.plan, order.safeguards.plan_lifetime)
     for number in range(1, waves + 1):

@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 from training_sdk._flow import Flow, Moment, Now, Request
 from training_sdk._send import Attempt, interrupted
 from training_sdk.errors import TrainingError
-from training_sdk.records.events import Answered, Lost, Refused, Sent
+from training_sdk.records.events import Answered, Lost, Refused, RefusedInDoubt, Sent
 from training_sdk.resets.account import Account, Fate, fate_of
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.plan import PlannedReset
@@ -154,11 +154,14 @@ class Ending:
             self.account.settle_by(flight.people, flight.fate)
 
 
-def _as_event(at: datetime, piece: Piece, fate: Fate) -> Refused | Lost:
+def _as_event(at: datetime, piece: Piece, fate: Fate) -> Refused | RefusedInDoubt | Lost:
     if fate.is_known:
         return _refused(piece, fate.error, fate.code, at)
     beneath = fate.error.__cause__
     cause = None if beneath is None else type(beneath).__name__
+    if fate.code is Code.REFUSAL_UNCERTAIN:
+        error, message = fate.error, fate.said_of_people or fate.error.message
+        return RefusedInDoubt(at, piece.number, error.status or 0, cause or "", message, error.request_id)
     return Lost(at, piece.number, fate.error.message, fate.error.request_id, cause)
 
 

@@ -34,7 +34,7 @@ from training_sdk.resets.reportfile import LastResets, last_resets
 from training_sdk.resets.resuming import resume_plan
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
-from training_sdk.resets.sending import Order, Progress
+from training_sdk.resets.sending import CHUNK, EVERYONE_AT_ONCE, Order, Progress
 from training_sdk.resets.signing import approve_signed
 from training_sdk.resets.unlocking import ProofRecorder, Proving, WantedProof, check_phrase, plan_proof
 from training_sdk.resets.verification import Verification
@@ -163,6 +163,7 @@ class Resets(Bound[D]):
         tolerance: int = 0,
         approval: Approval | None = None,
         waves: Waves | None = None,
+        per_request: int | None = None,
         stop: Callable[[], bool] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Flow[ResetReport]:
@@ -171,7 +172,8 @@ class Resets(Bound[D]):
         ``confirm`` is the plan's phrase, typed. Evidence about everyone is written before anything is sent, and every
         step stands in a journal before the next is taken, so that ``resume`` can go on from wherever it ended.
         ``reason`` (required on a live service) and ``ticket`` go to the audit log. Users are sent as explicit ids, at
-        most 1000 a request; ``server_side=True`` makes one call for everyone of a course instead. If more than
+        most 1000 a request, or ``per_request``: a live service's refusal is certain to have had no effect only where
+        the request names one person. ``server_side=True`` makes one call for everyone of a course instead. If more than
         ``tolerance`` people have moved since the plan was made, it stops; those who moved are left alone in any case.
         ``waves`` spreads the requests over time. ``stop`` is asked before each request whether to end there;
         ``on_progress`` is told how far it is.
@@ -181,9 +183,10 @@ class Resets(Bound[D]):
         safeguards demand a second person; PlanMismatchError if the client speaks to another server or organisation;
         UnconfirmedFormatError on a live service without a proof of the format; EvidenceError and RecordsError if the
         records cannot be kept; StalePlanError if people moved. Raises, with ``report`` saying what became of
-        everyone: OutcomeUnknownError if an answer was lost, or any other error that stopped it between two requests.
-        Ctrl-C and cancellation go on as themselves, with the same report as their attribute ``report``. Without it,
-        ask ``training-sdk report``: nothing need have been sent, and all may be over.
+        everyone: OutcomeUnknownError if an answer was lost or a request of several people refused, or any other error
+        that stopped it between two requests. Ctrl-C and cancellation go on as themselves, with the same report as
+        their attribute ``report``. Without it, ask ``training-sdk report``: nothing need have been sent, and all may be
+        over.
 
         REST: ``POST /training/courseprogress/v1/reset`` (path published, body **assumed**).
         """
@@ -200,6 +203,7 @@ class Resets(Bound[D]):
             chosen,
             _people(tolerance, "tolerance"),
             waves=waves,
+            per_request=_per_request(per_request, server_side=chosen),
             approval=approval,
             safeguards=self._safeguards,
             **_hooks(stop, on_progress),
@@ -214,6 +218,7 @@ class Resets(Bound[D]):
         confirm: str,
         approval: Approval | None = None,
         waves: Waves | None = None,
+        per_request: int | None = None,
         stop: Callable[[], bool] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Flow[ResetReport]:
@@ -223,10 +228,11 @@ class Resets(Bound[D]):
         anew, means it took effect; all as before means it did not, on a live service once 2 h 15 min have passed;
         anything else stays unknown for a person to decide. On the reference server the very same request may be sent
         once more by the same user at once, since it is known there by its key. Nobody is ever reset twice. Everything
-        else is as it was begun, ``waves`` too unless others are given. Without ``approval``, the one kept beside the
-        journal is verified instead where one is demanded. A plan that has expired is read back all the
-        same, and then nothing more is sent. Raises InvalidArgumentError if it never began here, AlreadyAppliedError
-        if it came to its end, StalePlanError with a report if it has expired and people are left, and as ``apply``.
+        else is as it was begun, ``waves`` and ``per_request`` too unless others are given. Without ``approval``, the
+        one kept beside the journal is verified instead where one is demanded. A plan that has expired is read back
+        all the same, and then nothing more is sent. Raises InvalidArgumentError if it never began here,
+        AlreadyAppliedError if it came to its end, StalePlanError with a report if it has expired and people are left,
+        and as ``apply``.
 
         REST: the calls of ``apply`` (path published, body **assumed**).
         """
@@ -238,6 +244,7 @@ class Resets(Bound[D]):
             self._format,
             approval=approval,
             waves=waves,
+            per_request=_per_request(per_request),
             safeguards=self._safeguards,
             **_hooks(stop, on_progress),
         )
@@ -400,6 +407,18 @@ def _duration(value: object, name: str) -> timedelta:
 def _people(number: object, name: str) -> int:
     if type(number) is not int or number < 0:
         raise InvalidArgumentError(f"{name} must be a number of people from 0 up, not {number!r}")
+    return number
+
+
+def _per_request(number: object, *, server_side: bool = False) -> int | None:
+    if number is None:
+        return None
+    if type(number) is not int or not 1 <= number <= CHUNK:
+        raise InvalidArgumentError(
+            f"per_request must be a number of people from 1 to {CHUNK}, not {number!r}"
+        )
+    if server_side:
+        raise InvalidArgumentError(EVERYONE_AT_ONCE)
     return number
 
 

@@ -224,7 +224,7 @@ class Recorder(Keeper):
                 ticket=order.ticket,
                 server_side=order.server_side,
                 tolerance=order.tolerance,
-                chunk_size=CHUNK,
+                chunk_size=min(CHUNK, order.per_request or CHUNK),
                 sdk_version=__version__,
                 waves=None if order.waves is None else kept(order.waves),
                 approval=None if self._approved is None else self._approved.kept,

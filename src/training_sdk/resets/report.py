@@ -45,6 +45,8 @@ class Code(StrEnum):
     """The server refused the request that held them, and it had no effect."""
     ANSWER_LOST = "ANSWER_LOST"
     """The request that held them was sent, and its answer was lost."""
+    REFUSAL_UNCERTAIN = "REFUSAL_UNCERTAIN"
+    """The service refused the request that held them, and may have reset some of its people before."""
     COUNT_UNKNOWN = "COUNT_UNKNOWN"
     """The server accepted the request without saying how many people it reset."""
     NOT_SEEN = "NOT_SEEN"

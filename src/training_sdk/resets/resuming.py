@@ -9,7 +9,7 @@ from attrs import define, evolve, field
 
 from training_sdk._flow import Flow, Moment, Now
 from training_sdk._pages import Calls
-from training_sdk.errors import StalePlanError, TrainingError
+from training_sdk.errors import InvalidArgumentError, StalePlanError, TrainingError
 from training_sdk.records.events import ReadBack, Refused, Sent
 from training_sdk.records.folding import (
     APPLIED,
@@ -32,7 +32,7 @@ from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.planning import read_rows, refuse_new_warnings
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import LEFT_ALONE, Code, Outcome, ResetReport
-from training_sdk.resets.sending import Order, Piece, key_for, pieces, request_for
+from training_sdk.resets.sending import EVERYONE_AT_ONCE, Order, Piece, key_for, pieces, request_for
 
 
 def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindProof) -> Flow[ResetReport]:
@@ -57,7 +57,7 @@ def _check_as_at_first(calls: Calls, order: Order) -> Flow[None]:
     """Raise where a plan of which nothing was sent may not be applied any more."""
     yield from refuse_new_warnings(calls, order.plan)
     now: Moment = yield Now()
-    check_schedule(order, len(pieces(order)), now.utc)
+    check_schedule(order, pieces(order), now.utc)
 
 
 def as_begun(order: Order, state: JournalState) -> Order:
@@ -65,6 +65,8 @@ def as_begun(order: Order, state: JournalState) -> Order:
     opened = state.opened
     if opened is None:
         raise TrainingError("the journal has no beginning")
+    if opened.server_side and order.per_request is not None:
+        raise InvalidArgumentError(EVERYONE_AT_ONCE)
     waves = order.waves
     if waves is None and opened.waves is not None:
         waves = restored(opened.waves)
@@ -76,6 +78,7 @@ def as_begun(order: Order, state: JournalState) -> Order:
         server_side=opened.server_side,
         tolerance=opened.tolerance,
         waves=waves,
+        per_request=order.per_request or opened.chunk_size,
     )
 
 
@@ -129,8 +132,11 @@ def settle(account: Account, journal: Journal | JournalCopy, now: datetime | Non
 def _leave_unknown(account: Account, user: PlannedReset, chunk: Chunk) -> None:
     silent = chunk.fate is ChunkFate.ANSWERED or chunk.message is None
     code = Code.NOT_SEEN if silent else Code.ANSWER_LOST
+    what = "sent"
+    if chunk.is_doubtful_refusal:
+        code, what = Code.REFUSAL_UNCERTAIN, "sent together with others and refused"
     detail = (
-        "sent, and reading back does not tell (yet) whether it took effect; a live service may show it up to "
+        f"{what}, and reading back does not tell (yet) whether it took effect; a live service may show it up to "
         f"{WAIT} later"
     )
     account.settle([user], Outcome.UNKNOWN, detail, code)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from attrs import field, frozen
 
@@ -19,7 +20,16 @@ from training_sdk.resets.plan import PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.waves import Waves
 
+T = TypeVar("T")
+
 CHUNK = 1000
+"""How many people one request may name."""
+
+
+EVERYONE_AT_ONCE = (
+    "server_side=True makes one call for everyone of a course, so per_request cannot divide it. Nothing was sent. "
+    "Leave one of the two out"
+)
 
 
 def _never() -> bool:
@@ -41,6 +51,8 @@ class Order:
     safeguards: Safeguards = field(factory=Safeguards)
     approval: Approval | None = None
     waves: Waves | None = None
+    per_request: int | None = None
+    """How many people one request names at most; None: as many as it may hold."""
     stop: Callable[[], bool] = _never
     on_progress: Callable[[Progress], None] | None = None
 
@@ -66,6 +78,7 @@ class Piece:
     number: int
     course: PlannedCourse
     people: tuple[PlannedReset, ...]
+    begins_wave: bool = True
     again: bool = False
     """Sent before, unheard of, and to be sent exactly as it was or not at all: the reference server knows it again."""
 
@@ -80,21 +93,32 @@ _decode_answer = _codec.decoder(_Answer)
 
 def pieces(order: Order, people: Sequence[PlannedReset] | None = None, *, first: int = 0) -> list[Piece]:
     """The targets, or these of them, course by course in pieces that one request may hold, numbered from ``first``."""
-    most = CHUNK if order.waves is None else min(CHUNK, order.waves.size)
+    wave = CHUNK if order.waves is None else min(CHUNK, order.waves.size)
+    most = min(wave, order.per_request or wave)
     by_course: dict[str, list[PlannedReset]] = {course.id: [] for course in order.plan.courses}
     for user in order.plan.targets if people is None else people:
         by_course[user.course_id].append(user)
     parts = [
-        (course, tuple(part))
+        (course, tuple(part), begins)
         for course in order.plan.courses
         if (here := by_course[course.id])
-        for part in ([here] if order.server_side else chunked(here, most))
+        for part, begins in ([(here, True)] if order.server_side else _parts(here, wave, most))
     ]
-    return [Piece(number, course, part) for number, (course, part) in enumerate(parts, first)]
+    return [Piece(number, course, part, begins) for number, (course, part, begins) in enumerate(parts, first)]
+
+
+def _parts(people: Sequence[T], wave: int, most: int) -> Iterator[tuple[Sequence[T], bool]]:
+    """These people by requests, each with whether it begins a wave."""
+    for whole in chunked(people, wave):
+        for number, part in enumerate(chunked(whole, most)):
+            yield part, number == 0
 
 
 def request_for(order: Order, piece: Piece, people: Sequence[PlannedReset], *, reference: bool) -> Request:
-    """One reset; the two headers that only the reference server knows go to it alone."""
+    """One reset; the two headers that only the reference server knows go to it alone.
+
+    A service could refuse it after it has reset some of several people.
+    """
     course = piece.course
     if order.server_side:
         document = order.format.for_everyone(course.id)
@@ -107,7 +131,10 @@ def request_for(order: Order, piece: Piece, people: Sequence[PlannedReset], *, r
             ("reset-confirmation", json.dumps({"courseTitle": course.title, "users": len(people)})),
             ("idempotency-key", key_for(order, body)),
         )
-    return Request("POST", _urls.RESET_PATH, body=body, headers=headers, repeatable=False)
+    final = frozenset[int]() if order.server_side or len(people) > 1 else None
+    return Request(
+        "POST", _urls.RESET_PATH, body=body, headers=headers, repeatable=False, final_refusals=final
+    )
 
 
 def key_for(order: Order, body: bytes) -> str:

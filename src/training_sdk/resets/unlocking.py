@@ -186,6 +186,8 @@ class Proving:
     here: Origin = field(init=False)
     state: StateDirectory = field(init=False)
     has_begun: bool = field(default=False, init=False)
+    is_refused: bool = field(default=False, init=False)
+    """The service refused the request, and may have carried out a part of it before."""
 
     def run(self) -> Flow[Proof]:
         """Send once, or not at all if that was done before; then look until it is certain."""
@@ -222,6 +224,7 @@ class Proving:
             raise TrainingError("the journal does not say that anything was sent")
         if was_unreadable(begun.chunk):
             yield from self._fail(str(begun.chunk.message), (), reason="COUNT_DIFFERS")
+        self.is_refused = begun.chunk.is_doubtful_refusal
         yield from self._watch(begun.sent_at, started.utc + self.deadline)
         return (yield from self._succeed(counted=begun.chunk.count is not None))
 
@@ -281,6 +284,8 @@ class Proving:
             seen = Sighting.of(self.plan, rows)
             yield from self._judge(seen)
             yield from self._tell(len(seen.cleared))
+            if now.utc >= settled and self.is_refused:
+                yield from self._end_refused()
             if now.utc >= settled and not seen.unchanged:
                 return
             if now.utc >= deadline:
@@ -293,9 +298,22 @@ class Proving:
         if seen.lost:
             why = f"{self._named(seen.lost)} lost progress, and was not to be reset"
             yield from self._fail(why, seen.lost, reason="WITNESS_CLEARED")
+        if self.is_refused and seen.cleared:
+            why = f"the service refused the request, and yet reset {self._named(seen.cleared)}"
+            yield from self._fail(why, seen.cleared, reason="REFUSED_WITH_EFFECT")
         if seen.moved:
             why = f"{self._named(seen.moved)} learned on, opened it again, came or left meanwhile, so it proves nothing"
             yield from self._fail(why, seen.moved, reason="WITNESS_MOVED")
+
+    def _end_refused(self) -> Flow[None]:
+        """End it where a refusal was seen to have had no effect; what an earlier proof has shown still holds."""
+        report = yield from self._settle()
+        yield from self._note_failure("REFUSED", ())
+        raise ProofFailedError(
+            "the service refused the request, and reading back shows that it had no effect. The format was not proved",
+            reason="REFUSED",
+            report=report,
+        )
 
     def _give_up(self, *, is_settled: bool, settled: datetime) -> Flow[None]:
         if is_settled:
@@ -319,12 +337,7 @@ class Proving:
     def _fail(self, why: str, keys: Sequence[Key], *, reason: str) -> Flow[None]:
         """End it without a proof, and take back what an earlier one had shown."""
         report = yield from self._settle()
-        now: Moment = yield Now()
-        facts = {**self._facts(), "proof_failed": reason, "affected": [list(key) for key in keys]}
-        yield from self.keeper.remark("proof failed", self.order, self.here, now.utc, **facts)
-        if reason != "WITNESS_MOVED":
-            yield Act(lambda: withdraw_proof(self.state, self.plan.ground), "proofs: withdraw")
-        yield Act(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
+        yield from self._note_failure(reason, keys)
         everyone = [(self.plan.reset.course.id, user_id) for user_id in self.plan.people]
         raise ProofFailedError(
             f"{why}. All of these may have been reset on {self.plan.reset.course.title!r}: {self._named(everyone)}. "
@@ -333,6 +346,14 @@ class Proving:
             report=report,
             metadata=tuple(("user_id", user_id) for user_id in self.plan.people),
         )
+
+    def _note_failure(self, reason: str, keys: Sequence[Key]) -> Flow[None]:
+        now: Moment = yield Now()
+        facts = {**self._facts(), "proof_failed": reason, "affected": [list(key) for key in keys]}
+        yield from self.keeper.remark("proof failed", self.order, self.here, now.utc, **facts)
+        if reason not in ("WITNESS_MOVED", "REFUSED"):
+            yield Act(lambda: withdraw_proof(self.state, self.plan.ground), "proofs: withdraw")
+        yield Act(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
 
     def _settle(self) -> Flow[ResetReport]:
         """Bring journal and report to their end by what is seen now; nothing is sent."""

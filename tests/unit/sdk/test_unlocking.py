@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from training_sdk.resets.proofplan import Sighting
 from training_sdk.resets.proofs import Proof, find_proof
 from training_sdk.resets.sending import Order
 from training_sdk.resets.unlocking import ProofRecorder, Proving, WantedProof, plan_proof, was_unreadable
-from unit.sdk.fakes import CALLS, CLEARED, COURSE, Organisation, Puppet, row, untouched, user_id
+from unit.sdk.fakes import CALLS, CLEARED, COURSE, Organisation, Puppet, answer, row, untouched, user_id
 
 FORMAT = ResetFormat()
 CASES = (
@@ -219,3 +220,66 @@ def test_the_phrase_fits_no_other_proof() -> None:
         evolve(plan, reset=evolve(plan.reset, read_at=plan.reset.read_at + timedelta(seconds=1))),
     )
     assert len({plan.phrase, *(other.phrase for other in others)}) == 5
+
+
+# --- the call for everyone, refused -----------------------------------------------------------------------------------
+
+
+def _everyone(clock: float = 0.0) -> tuple[Organisation, ProofPlan]:
+    """A service on which one of the people has progress in another course, and the proof of the call for everyone."""
+    rows = [dict(one) for one in CASES] + [row(1, course_id="another")]
+    organisation = Organisation(rows, reference=False, counted=len(CASES))
+
+    def reply(request: Request) -> Response:
+        targets = [one for one in organisation.rows if one["course_id"] == COURSE and one["opened_at"]]
+        for one in targets:
+            one.update(CLEARED)
+        return answer({"usersUpdated": len(targets)})
+
+    organisation.on_reset = reply
+    wanted = WantedProof(Wanted((COURSE,), None), FORMAT, None, None)
+    return organisation, Puppet(organisation, clock=clock).run(plan_proof(CALLS, wanted))
+
+
+def _proving_everyone(plan: ProofPlan) -> Proving:
+    keeper = ProofRecorder(None, None, timedelta(hours=4), witnesses=plan.witnesses)
+    order = Order(plan.reset, FORMAT, "why", server_side=True)
+    return Proving(CALLS, plan, order, keeper, timedelta(hours=6))
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 429])
+def test_a_refused_call_for_everyone_proves_nothing_and_withdraws_nothing(
+    status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation, plan = _everyone()
+    puppet = Puppet(organisation, clock=1.0)
+    before = puppet.run(_proving_everyone(plan).run())
+    for one, as_it_was in zip(organisation.rows, CASES, strict=False):
+        one.update(as_it_was)
+    again = Puppet(organisation, clock=puppet.clock).run(
+        plan_proof(CALLS, WantedProof(Wanted((COURSE,), None), FORMAT, None, None))
+    )
+    organisation.on_reset = lambda _: answer({"message": "no"}, status)
+    with pytest.raises(ProofFailedError, match="had no effect") as caught:
+        puppet.run(_proving_everyone(again).run())
+    assert caught.value.reason == "REFUSED"
+    assert (kept(plan), len(organisation.resets)) == (before, 2)
+
+
+def test_a_refused_call_for_everyone_that_took_effect_is_no_proof(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation, plan = _everyone()
+
+    def reply(request: Request) -> Response:
+        for one in organisation.rows[:2]:
+            one.update(CLEARED)
+        return answer({"message": "no"}, 403)
+
+    organisation.on_reset = reply
+    with pytest.raises(ProofFailedError, match="and yet reset") as caught:
+        Puppet(organisation, clock=1.0).run(_proving_everyone(plan).run())
+    assert caught.value.reason == "REFUSED_WITH_EFFECT"
+    assert kept(plan) is None

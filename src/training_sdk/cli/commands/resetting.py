@@ -39,7 +39,7 @@ from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.planfile import check_shape
 from training_sdk.resets.recording import refuse_second_time
 from training_sdk.resets.report import ResetReport
-from training_sdk.resets.sending import Progress
+from training_sdk.resets.sending import CHUNK, Progress
 from training_sdk.resets.stopping import report_of
 from training_sdk.resets.unfinished import report_in
 from training_sdk.resets.waves import EVERY_DAY, Waves
@@ -67,6 +67,12 @@ CONFIRM = (
 )
 HOW = (
     click.option("--approval", type=FILE, metavar="FILE", help="The approval of a second person."),
+    click.option(
+        "--per-request",
+        type=click.IntRange(1, CHUNK),
+        metavar="N",
+        help="So many people in one request at most.",
+    ),
     click.option("--waves-size", type=int, metavar="N", help="At most so many people at once."),
     click.option(
         "--waves-every", type=a_duration, metavar="TIME", help="So long from wave to wave, such as 1h."
@@ -157,6 +163,7 @@ def _reset(
     approval = given.pop("approval")
     extras = {
         "approval": None if approval is None else Approval.load(approval),
+        "per_request": given.pop("per_request"),
         "waves": _waves(**given),
     }
     out.say(loaded)

@@ -26,6 +26,7 @@ from training_sdk.records.events import (
     Opened,
     ReadBack,
     Refused,
+    RefusedInDoubt,
     Resumed,
     Sent,
     SkippedUsers,
@@ -74,6 +75,10 @@ def refused(chunk: int) -> Refused:
     return Refused(AT, chunk, "PermissionDeniedError", "REFUSED", "no", None)
 
 
+def refused_in_doubt(chunk: int) -> RefusedInDoubt:
+    return RefusedInDoubt(AT, chunk, 403, "PermissionDeniedError", "no", None)
+
+
 def lost(chunk: int) -> Lost:
     return Lost(AT, chunk, "no answer", None)
 
@@ -91,7 +96,8 @@ STORY: tuple[Event, ...] = (
     *(intent(1, "u3"), sent(1), refused(1)),
     *(intent(2, "u4", "u5"), sent(2), lost(2), read_back(2, u4="applied", u5="not applied")),
     *(intent(3, "u5", "u3"), sent(3), answered(3, None), read_back(3, u5="applied", u3="applied")),
-    Closed(AT, {"reset": 5}),
+    *(intent(4, "u6", "u7"), sent(4), refused_in_doubt(4), read_back(4, u6="applied", u7="applied")),
+    Closed(AT, {"reset": 7}),
 )
 
 
@@ -310,14 +316,18 @@ def work(place, acknowledge):
 
 def test_a_story_and_its_end() -> None:
     state = fold(STORY)
-    assert standings(STORY) == {"u9": "skipped", **dict.fromkeys(("u1", "ü2", "u3", "u4", "u5"), "reset")}
+    assert standings(STORY) == {
+        "u9": "skipped",
+        **dict.fromkeys(("u1", "ü2", "u3", "u4", "u5", "u6", "u7"), "reset"),
+    }
     assert {number: chunk.fate for number, chunk in state.chunks.items()} == {
         0: ChunkFate.ANSWERED,
         1: ChunkFate.REFUSED,
         2: ChunkFate.READ_BACK,
         3: ChunkFate.READ_BACK,
+        4: ChunkFate.READ_BACK,
     }
-    assert (state.fate(4), state.standing(COURSE, "nobody")) == (ChunkFate.PLANNED, Standing.UNSENT)
+    assert (state.fate(5), state.standing(COURSE, "nobody")) == (ChunkFate.PLANNED, Standing.UNSENT)
     assert (state.codes, [pack.pack for pack in state.packs]) == ({(COURSE, "u9"): "MOVED"}, ["evidence/x"])
     assert state.closed is not None
 
@@ -333,6 +343,7 @@ def test_a_story_and_its_end() -> None:
         ([intent(0, "u1"), sent(0), answered(0, 0)], "unknown", [0]),
         ([intent(0, "u1"), sent(0), refused(0)], "refused", []),
         ([intent(0, "u1"), sent(0), lost(0)], "unknown", [0]),
+        ([intent(0, "u1"), sent(0), refused_in_doubt(0)], "unknown", [0]),
         ([intent(0, "u1"), sent(0), read_back(0, u1="applied")], "reset", []),
         ([intent(0, "u1"), sent(0), lost(0), read_back(0, u1="not applied")], "unsent", []),
         ([intent(0, "u1"), sent(0), lost(0), read_back(0, u1="unknown")], "unknown", [0]),
@@ -434,6 +445,7 @@ steps: st.SearchStrategy[Event] = st.one_of(
     st.builds(answered, chunks, st.none() | st.integers(0, 3)),
     st.builds(refused, chunks),
     st.builds(lost, chunks),
+    st.builds(refused_in_doubt, chunks),
     st.builds(
         lambda chunk, verdicts: read_back(chunk, **verdicts),
         chunks,

@@ -1,0 +1,322 @@
+"""A refusal of a reset that names several people says nothing about what was done before it (R05)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import time, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from training_sdk import (
+    InvalidArgumentError,
+    Outcome,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    RateLimitError,
+    ResetFormat,
+    ResetPlan,
+    ResetReport,
+    Waves,
+    _send,
+)
+from training_sdk._flow import NotDeliveredError, Request, Response
+from training_sdk.errors import STATUS_ERRORS, APIStatusError
+from training_sdk.records.events import Opened, ReadBack, Refused, RefusedInDoubt, Sent
+from training_sdk.records.folding import Standing, fold
+from training_sdk.records.journal import Journal
+from training_sdk.resets.applying import apply_plan
+from training_sdk.resets.report import Code
+from training_sdk.resets.sending import Order
+from unit.sdk.fakes import (
+    CALLS,
+    CLEARED,
+    START,
+    Organisation,
+    Puppet,
+    answer,
+    row,
+    script,
+    sync_client,
+    user_id,
+)
+from unit.sdk.resetting import NothingKept, just_planned, planned
+from unit.sdk.test_resuming import LATER, Bench, _proof, bench
+
+REFUSALS = sorted(STATUS_ERRORS)
+SEVERAL = Request("POST", "/thing", b"{}", repeatable=False, final_refusals=frozenset())
+HOUR = 3600.0
+
+
+def refusal(status: int) -> Response:
+    return answer({"code": 7, "message": "not these people", "details": []}, status)
+
+
+def resets_some(organisation: Organisation, status: int, *, of: int) -> Callable[[Request], Response]:
+    """Reset the first people that a request names, and refuse it for those that follow."""
+
+    def reply(request: Request) -> Response:
+        named = json.loads(request.body or b"").get("userIds")
+        there = [one for one in organisation.rows if named is None or one["user_id"] in named]
+        for one in there[:of]:
+            one.update(CLEARED)
+        return refusal(status)
+
+    return reply
+
+
+def live(tmp_path: Path, people: int = 3) -> Bench:
+    return bench(tmp_path, people, reference=False)
+
+
+def refused(here: Bench, plan: ResetPlan, status: int, **order: Any) -> OutcomeUnknownError:
+    """Apply a plan whose request resets two people and is refused for the third."""
+    here.organisation.on_reset = resets_some(here.organisation, status, of=2)
+    with pytest.raises(OutcomeUnknownError) as caught:
+        here.apply(plan, **order)
+    here.organisation.on_reset = None
+    return caught.value
+
+
+def codes(report: ResetReport | None) -> list[Code | None]:
+    assert report is not None
+    return [user.code for user in report.users]
+
+
+def outcomes(report: ResetReport | None) -> list[Outcome]:
+    assert report is not None
+    return [user.outcome for user in report.users]
+
+
+# --- the send rules ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_a_refusal_of_what_can_be_done_in_part_is_unknown_and_not_repeated(status: int) -> None:
+    puppet = Puppet(script(refusal(status)))
+    with pytest.raises(OutcomeUnknownError, match="may have carried out a part") as caught:
+        puppet.run(_send.call(SEVERAL, lambda response: response, max_retry_seconds=90))
+    assert (len(puppet.sent), puppet.slept, caught.value.status) == (1, [], status)
+    assert isinstance(caught.value.__cause__, APIStatusError)
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_only_the_reference_server_is_believed(status: int) -> None:
+    there = Response(status, (), b"{}", "req-1", is_reference=True)
+    verdict = _send.judge_status(SEVERAL, there)
+    assert (type(verdict.error), verdict.again) == (STATUS_ERRORS[status], status == 429)
+
+
+def test_a_proof_is_believed_for_its_statuses_only() -> None:
+    proved = Request("POST", "/thing", b"{}", repeatable=False, final_refusals=frozenset({403}))
+    assert isinstance(_send.judge_status(proved, refusal(403)).error, PermissionDeniedError)
+    assert isinstance(_send.judge_status(proved, refusal(404)).error, OutcomeUnknownError)
+
+
+def test_what_was_never_delivered_is_certain_whatever_it_asked_for() -> None:
+    puppet = Puppet(script(NotDeliveredError("refused"), answer({"id": 1})))
+    assert puppet.run(_send.call(SEVERAL, lambda response: response.status, max_retry_seconds=90)) == 200
+    assert len(puppet.sent) == 2
+
+
+# --- several people ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_r05_a_refusal_after_a_part_is_unknown_until_it_is_read_back(tmp_path: Path, status: int) -> None:
+    here = live(tmp_path)
+    plan = here.plan(0, 1, 2)
+    error = refused(here, plan, status)
+    assert outcomes(error.report) == [Outcome.UNKNOWN] * 3
+    assert set(codes(error.report)) == {Code.REFUSAL_UNCERTAIN}
+    assert "per_request=1" in str(error)
+    assert "nobody" not in str(error)
+    (noted,) = [event for event in here.events(plan) if isinstance(event, RefusedInDoubt)]
+    assert (noted.status, noted.error) == (status, STATUS_ERRORS[status].__name__)
+    assert not [event for event in here.events(plan) if isinstance(event, Refused)]
+
+    here.puppet.clock += HOUR  # the feed may show the past
+    now, here.organisation.rows = here.organisation.rows, [row(one) for one in range(3)]
+    early = here.resume(plan)
+    assert set(codes(early)) == {Code.REFUSAL_UNCERTAIN}
+    assert len(here.organisation.resets) == 1
+
+    here.organisation.rows = now
+    here.puppet.clock += LATER
+    assert here.resume(plan).is_complete
+    assert here.organisation.people_sent[1:] == [[user_id(2)]]
+
+
+@pytest.mark.parametrize("status", [403, 404, 429])
+def test_r05_a_gateway_that_refuses_after_everyone_was_reset_resets_nobody_twice(
+    tmp_path: Path, status: int
+) -> None:
+    here = live(tmp_path)
+    plan = here.plan(0, 1, 2)
+    here.organisation.on_reset = resets_some(here.organisation, status, of=3)
+    with pytest.raises(OutcomeUnknownError):
+        here.apply(plan)
+    here.organisation.on_reset = None
+    assert here.resume(plan).is_complete
+    assert len(here.organisation.resets) == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 501])
+def test_a_call_for_everyone_is_in_doubt_even_where_it_reaches_one_person(status: int) -> None:
+    organisation = Organisation([row(0)], reference=False)
+    plan = just_planned(organisation)
+    organisation.on_reset = resets_some(organisation, status, of=1)
+    assert plan.people == 1
+    with pytest.raises(OutcomeUnknownError) as caught:
+        _apply_live(organisation, plan, server_side=True)
+    assert codes(caught.value.report) == [Code.REFUSAL_UNCERTAIN]
+    assert len(organisation.resets) == 1
+
+
+def _apply_live(organisation: Organisation, plan: ResetPlan, **order: Any) -> ResetReport:
+    order = {"reason": "why", **order}
+    flow = apply_plan(
+        CALLS, Order(evolve(plan, read_at=START), ResetFormat(), **order), NothingKept(), _proof
+    )
+    return Puppet(organisation).run(flow)
+
+
+def test_the_reference_server_is_believed_as_before(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    plan = here.plan(0, 1, 2)
+    here.organisation.on_reset = lambda _: refusal(403)
+    with pytest.raises(PermissionDeniedError) as caught:
+        here.apply(plan)
+    assert outcomes(caught.value.report) == [Outcome.FAILED] * 3
+
+
+# --- one person per request -------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_of_one_person_stays_certain(tmp_path: Path) -> None:
+    here = live(tmp_path)
+    plan = here.plan(0, 1, 2)
+    here.organisation.on_reset = lambda _: refusal(403)
+    with pytest.raises(PermissionDeniedError) as caught:
+        here.apply(plan, per_request=1)
+    assert outcomes(caught.value.report) == [Outcome.FAILED, Outcome.SKIPPED, Outcome.SKIPPED]
+    here.organisation.on_reset = None
+    assert here.resume(plan).is_complete
+    assert [len(people) for people in here.organisation.people_sent] == [1, 1, 1, 1], "as it was begun"
+
+
+def test_a_429_for_one_person_is_waited_for_as_long_as_there_is_time(tmp_path: Path) -> None:
+    here = live(tmp_path, 2)
+    plan = here.plan(0, 1)
+    here.organisation.on_reset = lambda request: (
+        here.organisation.reset(request) if here.puppet.slept else answer({}, 429, {"retry-after": "5"})
+    )
+    assert here.apply(plan, per_request=1).is_complete
+    assert sum(sleep.seconds for sleep in here.puppet.slept) >= 5
+    again = Bench(tmp_path, here.organisation)
+    here.organisation.rows[0].update(row(0))
+    later = again.plan(0)
+    here.organisation.on_reset = lambda _: answer({}, 429, {"retry-after": "3600"})
+    again.puppet.clock += 2 * LATER
+    with pytest.raises(RateLimitError):
+        again.apply(later, per_request=1)
+
+
+def test_after_a_refusal_in_doubt_the_others_are_sent_one_by_one_if_asked_for(tmp_path: Path) -> None:
+    here = live(tmp_path, 5)
+    plan = here.plan(*range(5))
+    refused(here, plan, 403)
+    here.puppet.clock += LATER + HOUR
+    assert here.resume(plan, per_request=1).is_complete
+    assert here.organisation.people_sent[1:] == [[user_id(2)], [user_id(3)], [user_id(4)]]
+
+
+def test_a_wave_holds_several_requests(tmp_path: Path) -> None:
+    here = live(tmp_path, 5)
+    plan = here.plan(*range(5))
+    waves = Waves(size=2, every=timedelta(hours=1), between=(time(7), time(23)), zone="UTC")
+    assert here.apply(plan, per_request=1, waves=waves).is_complete
+    assert [len(people) for people in here.organisation.people_sent] == [1] * 5
+    sent = [event.at for event in here.events(plan) if isinstance(event, Sent)]
+    pauses = [later - earlier >= timedelta(minutes=59) for earlier, later in pairwise(sent)]
+    assert pauses == [False, True, False, True]
+    (opened,) = [event for event in here.events(plan) if isinstance(event, Opened)]
+    assert opened.chunk_size == 1
+
+
+@pytest.mark.parametrize("number", [0, -1, 1001, True, 1.0, "1"])
+def test_a_number_of_people_that_no_request_can_hold_is_refused(number: Any) -> None:
+    organisation = Organisation([row(0)])
+    plan, client = just_planned(organisation), sync_client(organisation)
+    for method in (client.resets.apply, client.resets.resume):
+        with pytest.raises(InvalidArgumentError, match="per_request"):
+            method(plan, confirm=plan.phrase, per_request=number)
+    assert not organisation.sent
+
+
+def test_one_call_for_everyone_cannot_be_divided(tmp_path: Path) -> None:
+    organisation = Organisation([row(0), row(1)])
+    plan, client = just_planned(organisation), sync_client(organisation)
+    with pytest.raises(InvalidArgumentError, match="per_request cannot divide it"):
+        client.resets.apply(plan, confirm=plan.phrase, server_side=True, per_request=1)
+    assert not organisation.sent
+    here = live(tmp_path)
+    everyone = evolve(planned(here.organisation), read_at=START)
+    refused(here, everyone, 403, server_side=True)
+    with pytest.raises(InvalidArgumentError, match="per_request cannot divide it"):
+        here.resume(everyone, per_request=1)
+    assert len(here.organisation.resets) == 1
+
+
+# --- journals of before -----------------------------------------------------------------------------------------------
+
+
+def test_a_journal_of_before_keeps_the_meaning_of_its_time(tmp_path: Path) -> None:
+    """A live service refused three people, and the version of then noted that as certain."""
+    here = live(tmp_path)
+    plan = here.plan(0, 1, 2)
+    refused(here, plan, 403)
+    folder = here.state / "plans" / plan.digest
+    events = here.events(plan)
+    (folder / "journal.jsonl").unlink()
+    with Journal.open(folder) as journal:
+        for event in events[:-1]:
+            journal.note(event)
+        journal.note(Refused(events[-1].at, 0, "PermissionDeniedError", "REFUSED", "not these people", None))
+        assert set(journal.state().users.values()) == {Standing.REFUSED}
+    here.organisation.rows = [row(one) for one in range(3)]
+    here.puppet.clock += HOUR
+    assert here.resume(plan).is_complete
+    assert [len(people) for people in here.organisation.people_sent] == [3, 3]
+
+
+def test_a_journal_that_ends_with_a_request_under_way_is_judged_as_ever(tmp_path: Path) -> None:
+    here = live(tmp_path)
+    plan = here.plan(0, 1, 2)
+    refused(here, plan, 403)
+    events = here.events(plan)
+    folder = here.state / "plans" / plan.digest
+    (folder / "journal.jsonl").unlink()
+    with Journal.open(folder) as journal:
+        for event in events[:-1]:
+            journal.note(event)
+    here.puppet.clock += LATER + HOUR
+    assert here.resume(plan).is_complete
+    assert here.organisation.people_sent[1:] == [[user_id(2)]]
+
+
+def test_a_refusal_in_doubt_is_open_like_a_lost_answer(tmp_path: Path) -> None:
+    here = live(tmp_path)
+    plan = here.plan(0, 1, 2)
+    refused(here, plan, 404)
+    events = here.events(plan)
+    state = fold(events)
+    assert set(state.users.values()) == {Standing.UNKNOWN}
+    read = ReadBack(
+        events[-1].at, 0, {user_id(0): "applied", user_id(1): "applied", user_id(2): "not applied"}
+    )
+    assert fold([*events, read]).standing(plan.courses[0].id, user_id(2)) is Standing.UNSENT
