@@ -40,6 +40,13 @@ def keep(folder: Path, content: bytes, seal: Seal | None = None) -> None:
         _write_sealed(path, content, seal)
 
 
+def outline_of(content: bytes) -> bytes:
+    """The file that stays in clear of an approval that is sealed: without the name and the signature."""
+    said = {name: value for name, value in json.loads(content).items() if name != "signature"}
+    said["approver"] = {name: value for name, value in said["approver"].items() if name != "name"}
+    return (json.dumps({"outline": FORM, **said}, indent=1) + "\n").encode("ascii")
+
+
 def seal_all(folder: Path, seal: Seal) -> None:
     """Seal the approvals that were kept in clear. Raises RecordsUnwritableError."""
     for path in in_clear(folder):
@@ -72,12 +79,15 @@ def names_in(folder: Path, unseal: Unseal | None = None) -> Named:
 
 def kept_in(folder: Path) -> set[tuple[str, str]]:
     """The approvals that are kept in the folder of a plan, sealed or not: user id and time of each."""
-    found = {*names_in(folder)}
-    for path in folder.glob(f"{STEM}*{OUTLINE}"):
-        sealed = path.with_name(f"{path.name.removesuffix(OUTLINE)}.json{SEALED}")
+    return {identity for path, identity in files_in(folder).items() if _is_whole(path)}
+
+
+def files_in(folder: Path) -> dict[Path, tuple[str, str]]:
+    """The approvals in clear and the outlines of sealed ones in a folder: user id and time of each that can be read."""
+    found: dict[Path, tuple[str, str]] = {}
+    for path in (*in_clear(folder), *sorted(folder.glob(f"{STEM}*{OUTLINE}"))):
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            if sealed.is_file():
-                found.add(_identity(json.loads(path.read_bytes())))
+            found[path] = _identity(json.loads(path.read_bytes()))
     return found
 
 
@@ -103,17 +113,20 @@ def approvers(plans: Path, unseal: Unseal | None = None) -> Callable[[Mapping[st
     return approver_of
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether this is an approval in clear, or the outline of one whose sealed file is there."""
+    name = path.name.removesuffix(OUTLINE)
+    return name == path.name or path.with_name(f"{name}.json{SEALED}").is_file()
+
+
 def _identity(document: Mapping[str, Any]) -> tuple[str, str]:
     return str(document["approver"]["user_id"]), str(document["at"])
 
 
 def _write_sealed(path: Path, content: bytes, seal: Seal) -> None:
     """Write an approval sealed and then its outline, without the name and the signature."""
-    said = {name: value for name, value in json.loads(content).items() if name != "signature"}
-    said["approver"] = {name: value for name, value in said["approver"].items() if name != "name"}
     disk.write_whole(_sealed(path), seal(content, _sealed(path)))
-    outline = json.dumps({"outline": FORM, **said}, indent=1) + "\n"
-    disk.write_whole(path.with_name(path.stem + OUTLINE), outline.encode("ascii"))
+    disk.write_whole(path.with_name(path.stem + OUTLINE), outline_of(content))
 
 
 def _sealed(path: Path) -> Path:

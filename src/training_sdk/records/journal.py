@@ -63,7 +63,12 @@ def read_journal(folder: Path) -> tuple[Event, ...]:
 
     Raises RecordsDamagedError with file and line.
     """
-    return _read(Lines(folder / FILE))[0]
+    return read_chain(folder)[0]
+
+
+def read_chain(folder: Path) -> tuple[tuple[Event, ...], tuple[Head, ...]]:
+    """The events in a plan's folder and, for each, the head of the chain that ends with it."""
+    return _read(Lines(folder / FILE))
 
 
 def state_of_plan(state: StateDirectory | None, digest: str) -> JournalState:
@@ -116,7 +121,8 @@ class Journal:
     _lines: Lines
     _held: ExitStack
     _events: list[Event]
-    _head: Head
+    _heads: list[Head]
+    """The head of the chain after each event."""
     _state: JournalState
     _write: _Write | None = field(default=None, init=False)
 
@@ -129,17 +135,23 @@ class Journal:
         lines, held = Lines(folder / FILE), ExitStack()
         held.enter_context(lines.writing())
         try:
-            events, head = _read(lines)
+            events, heads = _read(lines)
         except BaseException:
             held.close()
             raise
-        return cls(lines, held, [*events], head, fold(events))
+        return cls(lines, held, [*events], [*heads], fold(events))
 
     @property
     def events(self) -> tuple[Event, ...]:
         """Everything that has been noted."""
         self._catch_up()
         return tuple(self._events)
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The head of the chain after each event: what the audit log quotes of this journal."""
+        self._catch_up()
+        return tuple(self._heads)
 
     def state(self) -> JournalState:
         """What has become of the application so far, as it stands now."""
@@ -158,7 +170,8 @@ class Journal:
         it cannot be kept, and then the journal is as it was.
         """
         self._catch_up()
-        entry = seal({"event": _NAMES[type(event)], **_codec.plain(event)}, self._head)
+        after = self._heads[-1] if self._heads else START
+        entry = seal({"event": _NAMES[type(event)], **_codec.plain(event)}, after)
         self._write = _Write(event, head_of(entry), len(self._events), self._lines.length)
         try:
             self._state.take(event)
@@ -170,7 +183,8 @@ class Journal:
             ) from None
         self._lines.append(entry)
         self._events.append(event)
-        self._head, self._write = self._write.head, None
+        self._heads.append(self._write.head)
+        self._write = None
 
     def _catch_up(self) -> None:
         """Bring what is held in memory to what is on the disk, after a write that failed or was interrupted."""
@@ -179,9 +193,8 @@ class Journal:
             return
         is_written = self._lines.length > write.length
         self._events[write.events :] = [write.event] if is_written else []
+        self._heads[write.events :] = [write.head] if is_written else []
         self._state = fold(self._events)
-        if is_written:
-            self._head = write.head
         self._write = None
 
     def close(self) -> None:
@@ -197,9 +210,9 @@ class Journal:
         self.close()
 
 
-def _read(lines: Lines) -> tuple[tuple[Event, ...], Head]:
-    """The events of a journal, and where its chain ends."""
-    state, events, head = JournalState(), [], START
+def _read(lines: Lines) -> tuple[tuple[Event, ...], tuple[Head, ...]]:
+    """The events of a journal, and the head of its chain after each."""
+    state, events, heads = JournalState(), [], []
     for link in check(lines.raw()):
         try:
             if link.entry is None or link.fault:
@@ -209,8 +222,8 @@ def _read(lines: Lines) -> tuple[tuple[Event, ...], Head]:
         except (OutOfOrderError, DecodingError) as error:
             raise damaged(lines.path, link.line, str(error)) from None
         events.append(event)
-        head = head_of(link.entry)
-    return tuple(events), head
+        heads.append(head_of(link.entry))
+    return tuple(events), tuple(heads)
 
 
 def _event(entry: Mapping[str, Any]) -> Event:

@@ -19,6 +19,14 @@ _KEPT_OF_USERS = (
 )
 
 
+def outline_of(document: bytes) -> bytes:
+    """The file that stays in clear of a plan's document: without names, e-mails, external ids and scores.
+
+    Raises ValueError, KeyError, TypeError, AttributeError or RecursionError if it is no plan.
+    """
+    return (json.dumps(outline(json.loads(document)), indent=1) + "\n").encode("ascii")
+
+
 def outline(document: Mapping[str, Any]) -> dict[str, Any]:
     """What a plan's document says without names, e-mails, external ids and scores.
 
@@ -58,12 +66,12 @@ def forget(folder: Path) -> None:
 
 def _write_outline(folder: Path, document: bytes) -> None:
     try:
-        said = outline(json.loads(document))
+        content = outline_of(document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise RecordsDamagedError(
             f"{folder / PLAN} is not what was written: it holds no plan. Keep the file, and bring back a copy"
         ) from None
-    disk.write_whole(folder / OUTLINE, (json.dumps(said, indent=1) + "\n").encode("ascii"))
+    disk.write_whole(folder / OUTLINE, content)
 
 
 def _remove(folder: Path, *names: str) -> None:

@@ -23,6 +23,7 @@ from training_sdk.resets import pending, reportfile
 from training_sdk.resets.digests import short
 from training_sdk.resets.flights import Flights, until
 from training_sdk.resets.overlapping import Other
+from training_sdk.resets.quoting import quote_journal
 from training_sdk.resets.wording import number
 
 
@@ -96,7 +97,7 @@ def _close_begun(
             "this is the plan of a format proof that has begun. Go on with it instead: client.resets.prove_format"
         )
     standings = dict(Counter(standing.value for standing in found.users.values()))
-    _log(state, digest, at, **said, packs=packs, outcomes=standings)
+    _log(state, digest, at, **said, packs=packs, outcomes=standings, **quote_journal(journal.heads))
     journal.note(Closed(at, standings, said["reason"]))
     return ClosedPlan(digest, standings, packs)
 

@@ -24,15 +24,16 @@ from training_sdk.resets import planfile
 from training_sdk.resets.recordends import (
     BEGUN_EVENT,
     ENDED_EVENT,
+    KEPT_EVENT,
     RESUMED_EVENT,
     STOPPED_EVENT,
     how_it_ended,
 )
+from training_sdk.resets.recordfacts import approvals_quoted, journal_alike, journal_planned, journal_quoted
 from training_sdk.resets.recordfinding import RecordFinding as RecordFinding
 from training_sdk.resets.recordfinding import fault, name_of, note
 from training_sdk.resets.recordreading import Entry, PackFolder, Reading, at, pack_of
 
-KEPT_EVENT = "evidence kept"
 OF_A_RESET = frozenset((BEGUN_EVENT, RESUMED_EVENT, KEPT_EVENT, ENDED_EVENT, STOPPED_EVENT))
 READINGS, PAUSE = 3, 0.2
 """While another process writes, two readings may differ; a fault is one that a second reading shows as well."""
@@ -88,7 +89,9 @@ class _Comparison:
             return
         yield from self._events_in_log(digest, events)
         yield from self._log_in_events(digest, events, logged)
+        yield from journal_quoted(digest, self.reading.heads.get(digest, ()), logged)
         state = fold(events)
+        yield from journal_alike(self.reading, digest, events)
         yield from self._plan_copy(digest, state)
         yield from self._approvals(digest, events, state)
         yield from how_it_ended(self.reading, digest, state)
@@ -142,16 +145,23 @@ class _Comparison:
             return
         if state.opened is not None and names == {SEALED}:
             yield fault(f"plan {name_of(digest)} is sealed, and its {OUTLINE} is missing", digest)
+        if not names & {PLAN, OUTLINE}:
+            return
         try:
-            if names & {PLAN, OUTLINE} and planfile.load_plan(folder).digest != digest:
-                yield fault(f"the copy of plan {name_of(digest)} is that of another plan", digest)
+            plan = planfile.load_plan(folder)
         except TrainingError as error:
             yield fault(error.message, digest)
+            return
+        if plan.digest != digest:
+            yield fault(f"the copy of plan {name_of(digest)} is that of another plan", digest)
+            return
+        yield from journal_planned(self.reading, digest, plan)
 
     def _approvals(
         self, digest: str, events: tuple[Event, ...], state: JournalState
     ) -> Iterator[RecordFinding]:
         """The approvals that the journal names are stored beside it until the last pack is purged."""
+        yield from approvals_quoted(self.reading, digest)
         named = [event.approval for event in events if isinstance(event, Opened | Resumed) and event.approval]
         kept = approvals.kept_in(self.reading.state.path / "plans" / digest)
         missing = [one for one in named if (one.user_id, one.at.isoformat()) not in kept]

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from training_sdk.errors import TrainingError
-from training_sdk.records.events import Closed
+from training_sdk.records.events import Answered, Closed, Lost, Refused, Sent
 from training_sdk.records.folding import JournalState, Standing
 from training_sdk.resets import reportfile
 from training_sdk.resets.recordfinding import RecordFinding, fault, name_of, note
 from training_sdk.resets.recordreading import Entry, Reading, at
 from training_sdk.resets.report import Outcome
 
-BEGUN_EVENT, RESUMED_EVENT = "reset begun", "reset resumed"
+BEGUN_EVENT, RESUMED_EVENT, KEPT_EVENT = "reset begun", "reset resumed", "evidence kept"
 ENDED_EVENT, STOPPED_EVENT = "reset ended", "reset stopped"
 CLOSED_EVENT = "plan closed"
 
@@ -93,7 +93,7 @@ def _report(
     ends = [entry for entry in logged if entry.get("event") in (ENDED_EVENT, STOPPED_EVENT)]
     if ends and ends[-1].get("report_sha256") == hashlib.sha256(report).hexdigest():
         if state.closed is not None and state.closed.reason is None:
-            yield from _counted_in_report(reading, digest, state.closed)
+            yield from _of_the_end(reading, digest, state, state.closed)
         return
     since = logged[logged.index(ends[-1]) + 1 :] if ends else logged
     goes_on = any(entry.get("event") in (BEGUN_EVENT, RESUMED_EVENT) for entry in since)
@@ -107,8 +107,10 @@ def _report(
         )
 
 
-def _counted_in_report(reading: Reading, digest: str, closed: Closed) -> Iterator[RecordFinding]:
-    """The report counts what the end of the journal counts."""
+def _of_the_end(
+    reading: Reading, digest: str, state: JournalState, closed: Closed
+) -> Iterator[RecordFinding]:
+    """The report says of everyone what the journal says, and names the same requests."""
     try:
         saved = reportfile.read(reading.state.path / "plans" / digest)
     except TrainingError as error:
@@ -119,6 +121,20 @@ def _counted_in_report(reading: Reading, digest: str, closed: Closed) -> Iterato
         yield fault(
             f"the report of plan {name_of(digest)} has other outcomes than the end of its journal", digest
         )
+        return
+    reset = {user.key for user in saved.users if user.outcome is Outcome.RESET}
+    skipped = {user.key: user.code for user in saved.users if user.outcome is Outcome.SKIPPED}
+    if reset != {key for key, standing in state.users.items() if standing is Standing.RESET} or any(
+        skipped.get(key) != code for key, code in state.codes.items()
+    ):
+        yield fault(
+            f"the report of plan {name_of(digest)} has another outcome for somebody than its journal", digest
+        )
+    events = reading.journals[digest]
+    sent = [event.request_id for event in events if isinstance(event, Sent) and event.request_id]
+    answered = {event.request_id for event in events if isinstance(event, Answered | Refused | Lost)}
+    if (saved.sent_ids and list(saved.sent_ids) != sent) or not answered >= {*saved.requests}:
+        yield fault(f"the report of plan {name_of(digest)} has other request ids than its journal", digest)
 
 
 def _unlogged_report(reading: Reading, digest: str, state: JournalState) -> Iterator[RecordFinding]:

@@ -16,13 +16,7 @@ from training_sdk import _codec
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
 from training_sdk._version import __version__
-from training_sdk.errors import (
-    AlreadyAppliedError,
-    InvalidArgumentError,
-    RecordsDamagedError,
-    StalePlanError,
-    TrainingError,
-)
+from training_sdk.errors import TrainingError
 from training_sdk.evidence.collecting import collect
 from training_sdk.evidence.files import Seal, sealed
 from training_sdk.evidence.pack import Pack, refuse_old
@@ -31,7 +25,7 @@ from training_sdk.records import approvals, plancopy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.folding import JournalState
-from training_sdk.records.journal import CLOSED, Journal, state_of_plan
+from training_sdk.records.journal import Journal, state_of_plan
 from training_sdk.records.plancopy import OUTLINE, SEALED
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
@@ -42,12 +36,10 @@ from training_sdk.resets.keptwaves import kept
 from training_sdk.resets.outline import PlanOutline
 from training_sdk.resets.overlapping import looking, refuse_overlapping, resets_elsewhere
 from training_sdk.resets.plan import FORM, Key, Origin, PlannedReset, ResetPlan
+from training_sdk.resets.quoting import quote_approval, quote_journal, quote_plan
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.sending import CHUNK, Order
-
-BEGUN, KEPT = "reset begun", "evidence kept"
-"""Entries of the audit log that follow an event of the journal."""
-SETTLED = (Outcome.RESET, Outcome.NOTHING_TO_RESET)
+from training_sdk.resets.taking import BEGUN, KEPT, refuse_contradiction, refuse_second_time
 
 
 @define
@@ -94,10 +86,11 @@ class Recorder(Keeper):
         if self.journal.state().has_sent:
             kept = None if approved is None else approved.kept
             yield from self.note(Resumed(now.utc, here.user_id, kept))
-            yield self._audit("reset resumed", order, at=now.utc)
+            yield self._audit("reset resumed", order, at=now.utc, **_quotes(order, approved))
             return
         yield Act(lambda: self._begin(order, here, now.utc), "journal: opened")
-        yield self._audit(BEGUN, order, at=now.utc, counts=_counts(order.plan))
+        counts = _counts(order.plan)
+        yield self._audit(BEGUN, order, at=now.utc, counts=counts, **_quotes(order, approved))
 
     def _check_process(self) -> None:
         """Raise RecordsLockedError in a forked process, whose parent goes on writing about the same plan."""
@@ -162,7 +155,7 @@ class Recorder(Keeper):
         found = self.journal.state()
         self._packs = [str(state.evidence / kept.pack) for kept in found.packs]
         refuse_second_time(found, plan, resuming=self.resuming)
-        refuse_contradiction(self._audit_log, found, plan)
+        refuse_contradiction(self._audit_log, self.journal, plan)
         if not isinstance(plan, PlanOutline):
             self._keep_copy(plan, folder)
         return found
@@ -345,6 +338,7 @@ class Recorder(Keeper):
             "ticket": about.ticket,
             "courses": [course.id for course in about.plan.courses],
             "approval": None if self._approved is None else _codec.plain(self._approved.kept),
+            **({} if self._journal is None else quote_journal(self._journal.heads)),
             **facts,
         }
         # A server's ids must not stop the end from being written; reason and ticket were refused before.
@@ -357,71 +351,17 @@ class Recorder(Keeper):
         return Act(append, f"audit log: {event}")
 
 
+def _quotes(order: Order, approved: Approved | None) -> dict[str, Any]:
+    """What is kept in the plan's folder about this order, for the audit log: an edit of it is found by that."""
+    plan = {} if isinstance(order.plan, PlanOutline) else quote_plan(planfile.dumps(order.plan))
+    if approved is None or order.approval is None:
+        return plan
+    return plan | quote_approval(approvalfile.dumps(order.approval))
+
+
 def _counts(plan: ResetPlan) -> dict[str, int]:
     return {"people": plan.people, "resets": len(plan.targets), "in scope": len(plan.users)}
 
 
 def _named(pack: Pack) -> dict[str, str]:
     return {"name": pack.folder.name, "manifest_sha256": pack.manifest_sha256}
-
-
-def refuse_contradiction(log: AuditLog, state: JournalState, plan: ResetPlan) -> None:
-    """Raise where the audit log knows more about a plan than its journal: the journal was lost or shortened.
-
-    Raises AlreadyAppliedError for a plan without a journal that was closed by hand, else RecordsDamagedError, also
-    where the log itself is not as it was written. In an honest directory each line of the log follows its event.
-    """
-    entries = log.entries(plan_digest=plan.digest)
-    events = [entry.get("event") for entry in entries]
-    if state.opened is None and CLOSED in events:
-        raise AlreadyAppliedError(
-            f"this plan (#{plan.short_digest}) was closed by hand, and cannot be applied or resumed any more. Nothing "
-            "was sent. Plan again"
-        )
-    has_ended = any(_may_have_reset(entry) for entry in entries)
-    if (
-        (state.opened is None and BEGUN in events)
-        or events.count(KEPT) > len(state.packs)
-        or (has_ended and not state.has_sent)
-    ):
-        raise RecordsDamagedError(
-            f"the audit log knows more about plan #{plan.short_digest} than its journal, which was lost or shortened. "
-            f"Nothing was sent. Bring back a copy of plans/{plan.digest}"
-        )
-
-
-def _may_have_reset(entry: Mapping[str, Any]) -> bool:
-    outcomes = entry.get("outcomes")
-    return isinstance(outcomes, Mapping) and any(
-        outcomes.get(one.value) for one in (Outcome.RESET, Outcome.UNKNOWN)
-    )
-
-
-def refuse_second_time(state: JournalState, plan: ResetPlan, *, resuming: bool) -> None:
-    """Raise unless a plan may be applied, or resumed, that stands in the journal as this."""
-    if state.closed is not None and state.closed.reason is not None:
-        raise AlreadyAppliedError(
-            f"this plan (#{plan.short_digest}) was closed by hand on {state.closed.at:%Y-%m-%d %H:%M} UTC, and cannot "
-            "be applied or resumed any more. Nothing was sent. Plan again"
-        )
-    if state.closed is not None:
-        raise AlreadyAppliedError(
-            f"this plan (#{plan.short_digest}) was applied on {state.closed.at:%Y-%m-%d %H:%M} UTC, and a plan is "
-            "applied once. Nothing was sent. Plan again if these people are to be reset once more"
-        )
-    if resuming and state.opened is None:
-        raise InvalidArgumentError(
-            f"applying this plan (#{plan.short_digest}) never began on this machine, so there is nothing to resume. "
-            "Apply it"
-        )
-    if state.has_sent and not resuming:
-        raise AlreadyAppliedError(
-            f"applying this plan (#{plan.short_digest}) has begun before and did not come to its end. Nothing was "
-            "sent. Go on with client.resets.resume(plan, confirm=…), which reads back first what had happened"
-        )
-    if plan.form < FORM and not resuming:
-        raise StalePlanError(
-            f"an older version made this plan (#{plan.short_digest}), and other plans could have the same phrase. "
-            "Nothing was sent. Plan again",
-            reason="PLAN_FORM_OLD",
-        )

@@ -13,9 +13,9 @@ from training_sdk.errors import EvidenceError, RecordsError
 from training_sdk.evidence.files import mark_of
 from training_sdk.evidence.pack import BEGUN, MANIFEST, Manifest, manifest_bytes, parse_manifest
 from training_sdk.evidence.purging import PURGING
-from training_sdk.records.chain import check
+from training_sdk.records.chain import Head, check
 from training_sdk.records.events import Event
-from training_sdk.records.journal import read_journal
+from training_sdk.records.journal import read_chain
 from training_sdk.records.lines import Lines
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
@@ -45,6 +45,8 @@ class Reading:
     """The entries of the log before the journals were read."""
     journals: Mapping[str, tuple[Event, ...]]
     """By the digest of the plan."""
+    heads: Mapping[str, tuple[Head, ...]]
+    """The heads of each journal, one for each event."""
     damaged: Mapping[str, str]
     """What is wrong with journals that cannot be read."""
     packs: Mapping[str, PackFolder]
@@ -58,10 +60,11 @@ class Reading:
         before = _entries(state.audit)
         packs = {pack.name: pack for pack in _packs(state.path / "evidence")}
         journals: dict[str, tuple[Event, ...]] = {}
+        heads: dict[str, tuple[Head, ...]] = {}
         damaged: dict[str, str] = {}
         for folder in state.plan_folders:
             try:
-                journals[folder.name] = read_journal(folder)
+                journals[folder.name], heads[folder.name] = read_chain(folder)
             except RecordsError as error:
                 damaged[folder.name] = error.message
         reports = {
@@ -69,7 +72,7 @@ class Reading:
             for digest in journals
             if (content := _content(state.path / "plans" / digest / reportfile.REPORT)) is not None
         }
-        return cls(state, before, journals, damaged, packs, reports, _entries(state.audit))
+        return cls(state, before, journals, heads, damaged, packs, reports, _entries(state.audit))
 
 
 def at(entry: Entry) -> datetime | None:

@@ -37,10 +37,10 @@ from training_sdk.resets.confirming import check_lifetime
 from training_sdk.resets.digests import short
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.planfile import check_shape
-from training_sdk.resets.recording import refuse_second_time
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.sending import CHUNK, Progress
 from training_sdk.resets.stopping import report_of
+from training_sdk.resets.taking import refuse_second_time
 from training_sdk.resets.unfinished import report_in
 from training_sdk.resets.waves import EVERY_DAY, Waves
 

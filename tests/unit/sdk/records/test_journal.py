@@ -187,7 +187,7 @@ def test_a_line_taken_out_repeated_or_moved_is_damage(
 def test_what_a_newer_version_wrote_is_not_guessed_at(tmp_path: Path, facts: dict[str, Any]) -> None:
     with Journal.open(tmp_path) as journal:
         journal.note(opened())
-        head = journal._head
+        head = journal.heads[-1]
     with tmp_path.joinpath("journal.jsonl").open("ab") as file:
         file.write(
             json.dumps(chain.seal(facts, head), sort_keys=True, separators=(",", ":")).encode() + b"\n"
@@ -200,7 +200,7 @@ def test_a_lost_answer_of_an_older_version_names_no_cause(tmp_path: Path) -> Non
     with Journal.open(tmp_path) as journal:
         for event in (opened(), intent(0, "u1"), sent(0)):
             journal.note(event)
-        head = journal._head
+        head = journal.heads[-1]
     facts = {"event": "lost", "at": AT.isoformat(), "chunk": 0, "message": "no answer", "request_id": None}
     with tmp_path.joinpath("journal.jsonl").open("ab") as file:
         file.write(
@@ -215,7 +215,7 @@ def test_a_request_of_an_older_version_was_sent_without_an_id_in_the_journal(tmp
     with Journal.open(tmp_path) as journal:
         for event in (opened(), intent(0, "u1")):
             journal.note(event)
-        head = journal._head
+        head = journal.heads[-1]
     facts = {"event": "sent", "at": AT.isoformat(), "chunk": 0}
     with tmp_path.joinpath("journal.jsonl").open("ab") as file:
         file.write(

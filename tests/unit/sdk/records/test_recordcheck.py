@@ -288,7 +288,7 @@ def test_a_purge_of_one_of_several_packs_excuses_no_missing_copy(name: str, tmp_
     assert not (plan_folder(folder) / name).exists()
 
 
-def twice_begun(folder: Path) -> Path:
+def twice_begun(folder: Path, **hooks: object) -> Path:
     """A state directory with a plan that was applied at the second attempt, and so has two packs."""
     mock = MockTraining.generate(users=4, courses=1)
     with httpx.Client(transport=mock.transport()) as http:
@@ -298,7 +298,7 @@ def twice_begun(folder: Path) -> Path:
             base_url="https://mock.test",
             state_dir=folder,
             pace=False,
-            safeguards=Safeguards(four_eyes="procedural"),
+            safeguards=Safeguards(four_eyes="procedural", **hooks),  # type: ignore[arg-type]  # as the test has them
         )
         plan = client.resets.plan_everyone([*mock.world.main.courses])
         approver = client.with_options(token=mock.token("manager"))

@@ -1,0 +1,86 @@
+"""Whether a plan may be applied or resumed on this machine, by its journal and the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from training_sdk.errors import (
+    AlreadyAppliedError,
+    InvalidArgumentError,
+    RecordsDamagedError,
+    StalePlanError,
+)
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.folding import JournalState
+from training_sdk.records.journal import CLOSED, Journal
+from training_sdk.resets.plan import FORM, ResetPlan
+from training_sdk.resets.quoting import quotes_other
+from training_sdk.resets.report import Outcome
+
+BEGUN, KEPT = "reset begun", "evidence kept"
+"""Entries of the audit log that follow an event of the journal."""
+
+
+def refuse_contradiction(log: AuditLog, journal: Journal, plan: ResetPlan) -> None:
+    """Raise where the audit log contradicts the journal of a plan: the journal was changed, lost or shortened.
+
+    Raises AlreadyAppliedError for a plan without a journal that was closed by hand, else RecordsDamagedError, also
+    where the log itself is not as it was written. In an honest directory each line of the log follows its event.
+    """
+    state, heads = journal.state(), journal.heads
+    entries = log.entries(plan_digest=plan.digest)
+    events = [entry.get("event") for entry in entries]
+    if state.opened is None and CLOSED in events:
+        raise AlreadyAppliedError(
+            f"this plan (#{plan.short_digest}) was closed by hand, and cannot be applied or resumed any more. Nothing "
+            "was sent. Plan again"
+        )
+    has_ended = any(_may_have_reset(entry) for entry in entries)
+    if (
+        (state.opened is None and BEGUN in events)
+        or events.count(KEPT) > len(state.packs)
+        or (has_ended and not state.has_sent)
+        or any(quotes_other(entry, heads) for entry in entries)
+    ):
+        raise RecordsDamagedError(
+            f"the audit log contradicts the journal of plan #{plan.short_digest}, which was changed, shortened or "
+            f"lost. Nothing was sent. Bring back a copy of plans/{plan.digest}"
+        )
+
+
+def _may_have_reset(entry: Mapping[str, Any]) -> bool:
+    outcomes = entry.get("outcomes")
+    return isinstance(outcomes, Mapping) and any(
+        outcomes.get(one.value) for one in (Outcome.RESET, Outcome.UNKNOWN)
+    )
+
+
+def refuse_second_time(state: JournalState, plan: ResetPlan, *, resuming: bool) -> None:
+    """Raise unless a plan may be applied, or resumed, that stands in the journal as this."""
+    if state.closed is not None and state.closed.reason is not None:
+        raise AlreadyAppliedError(
+            f"this plan (#{plan.short_digest}) was closed by hand on {state.closed.at:%Y-%m-%d %H:%M} UTC, and cannot "
+            "be applied or resumed any more. Nothing was sent. Plan again"
+        )
+    if state.closed is not None:
+        raise AlreadyAppliedError(
+            f"this plan (#{plan.short_digest}) was applied on {state.closed.at:%Y-%m-%d %H:%M} UTC, and a plan is "
+            "applied once. Nothing was sent. Plan again if these people are to be reset once more"
+        )
+    if resuming and state.opened is None:
+        raise InvalidArgumentError(
+            f"applying this plan (#{plan.short_digest}) never began on this machine, so there is nothing to resume. "
+            "Apply it"
+        )
+    if state.has_sent and not resuming:
+        raise AlreadyAppliedError(
+            f"applying this plan (#{plan.short_digest}) has begun before and did not come to its end. Nothing was "
+            "sent. Go on with client.resets.resume(plan, confirm=…), which reads back first what had happened"
+        )
+    if plan.form < FORM and not resuming:
+        raise StalePlanError(
+            f"an older version made this plan (#{plan.short_digest}), and other plans could have the same phrase. "
+            "Nothing was sent. Plan again",
+            reason="PLAN_FORM_OLD",
+        )

@@ -1,0 +1,202 @@
+"""A journal that is edited and chained again, an edited outline and an edited approval contradict the audit log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training_sdk import RecordsDamagedError
+from training_sdk.records.chain import RESERVED, START, head_of, seal
+from training_sdk.records.lines import Lines, encode
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets.recordcheck import check_records
+from unit.sdk.evidence.past import seal as closing
+from unit.sdk.records.first_form import unpacked
+from unit.sdk.records.test_recordcheck import (
+    applied,
+    faults,
+    found,
+    plan_folder,
+    purged,
+    twice_begun,
+)
+from unit.sdk.test_resuming import bench
+
+Entries = list[dict[str, Any]]
+OTHER_TIME = "2020-01-01T00:00:00+00:00"
+
+
+def rewrite(folder: Path, change: Callable[[Entries], object]) -> None:
+    """Change the entries of the one journal, and make a flawless chain of them."""
+    path = plan_folder(folder) / "journal.jsonl"
+    entries = [
+        {name: value for name, value in entry.items() if name not in RESERVED} for entry in Lines(path).read()
+    ]
+    change(entries)
+    head, lines = START, b""
+    for entry in entries:
+        new = seal(entry, head)
+        head, lines = head_of(new), lines + encode(new)
+    path.write_bytes(lines)
+
+
+def entry_of(entries: Entries, event: str) -> dict[str, Any]:
+    return next(entry for entry in entries if entry["event"] == event)
+
+
+def other(value: object) -> object:
+    """Another value of the same kind."""
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case str():
+            return OTHER_TIME if "T" in value and ":" in value else f"{value}x"
+        case list():
+            return [*value[:-1], "user_other"]
+        case Mapping():
+            return {**value, "skipped": 1}
+    return "other"
+
+
+def test_an_edit_of_any_fact_in_a_journal_that_is_chained_again_is_found(tmp_path: Path) -> None:
+    folder = applied(tmp_path / "state")
+    path = plan_folder(folder) / "journal.jsonl"
+    written = path.read_bytes()
+    places = [
+        (number, name)
+        for number, entry in enumerate(Lines(path).read())
+        for name in entry
+        if name not in (*RESERVED, "event")
+    ]
+    assert len(places) > 25
+    for number, name in places:
+
+        def change(entries: Entries, number: int = number, name: str = name) -> None:
+            entries[number][name] = other(entries[number][name])
+
+        rewrite(folder, change)
+        assert faults(folder), f"line {number + 1}: {name}"
+        path.write_bytes(written)
+    assert found(folder) == ()
+
+
+def journal(event: str, **facts: object) -> Callable[[Path], None]:
+    """An edit of a journal that is chained again."""
+
+    def attack(folder: Path) -> None:
+        rewrite(folder, lambda entries: entry_of(entries, event).update(facts))
+
+    return attack
+
+
+def another_person(folder: Path) -> None:
+    rewrite(folder, lambda entries: entry_of(entries, "intent")["user_ids"].append("user_other"))
+
+
+def somebody_else_skipped(folder: Path) -> None:
+    def change(entries: Entries) -> None:
+        intent = entry_of(entries, "intent")
+        gone = intent["user_ids"].pop()
+        skipped = {"event": "skipped", "course_id": intent["course_id"], "codes": {gone: "MOVED"}}
+        entries.insert(entries.index(intent), skipped)
+        entry_of(entries, "answered")["count"] -= 1
+
+    rewrite(folder, change)
+
+
+OLD = {
+    "base_url": journal("opened", base_url="https://elsewhere.test"),
+    "applied_by": journal("opened", applied_by="user_other"),
+    "organisation": journal("opened", organisation_id="other"),
+    "token": journal("opened", token_fingerprint="other"),
+    "reason": journal("opened", reason="another"),
+    "ticket": journal("opened", ticket="another"),
+    "kind of server": journal("opened", reference_server=False),
+    "time of the evidence": journal("evidence", at=OTHER_TIME),
+    "request id": journal("answered", request_id="another"),
+    "another person": another_person,
+    "somebody else was skipped": somebody_else_skipped,
+}
+
+
+@pytest.mark.parametrize("attack", OLD.values(), ids=OLD)
+def test_an_edit_is_found_also_where_the_log_quotes_no_journal(
+    attack: Callable[[Path], None], tmp_path: Path
+) -> None:
+    folder = unpacked("closed", tmp_path)
+    attack(folder)
+    assert faults(folder)
+
+
+def test_a_time_that_goes_back_is_noted_where_the_log_quotes_no_journal(tmp_path: Path) -> None:
+    folder = unpacked("closed", tmp_path)
+    journal("sent", at=OTHER_TIME)(folder)
+    (note,) = found(folder)
+    assert note.is_note
+    assert "earlier than the one before" in note.message
+
+
+# --- copies that name nobody, and approvals ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["sealed", "purged"])
+@pytest.mark.parametrize("name", ["phrase", "read_at", "selection"])
+def test_an_edited_outline_is_found(how: str, name: str, tmp_path: Path) -> None:
+    folder = applied(tmp_path / "state", seal=closing if how == "sealed" else None)
+    if how == "purged":
+        purged(folder)
+    assert found(folder) == ()
+    edit(plan_folder(folder) / "outline.json", lambda said: said.update({name: other(said[name])}))
+    assert faults(folder)
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    said = json.loads(path.read_bytes())
+    change(said)
+    path.write_text(json.dumps(said, indent=1) + "\n")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_people_of_an_edited_outline_are_found(number: int, tmp_path: Path) -> None:
+    folder = applied(tmp_path / "state", seal=closing)
+    path = plan_folder(folder) / "outline.json"
+    edit(path, lambda said: said["users"][number].update(state="completed", completed_at=OTHER_TIME))
+    assert faults(folder)
+
+
+def test_the_name_in_a_stored_approval_is_found(tmp_path: Path) -> None:
+    folder = twice_begun(tmp_path / "state")
+    assert found(folder) == ()
+    edit(plan_folder(folder) / "approval.json", lambda said: said["approver"].update(name="Somebody Else"))
+    (fault,) = faults(folder)
+    assert "approval.json" in fault
+
+
+def test_an_edited_outline_of_a_sealed_approval_is_found(tmp_path: Path) -> None:
+    folder = twice_begun(tmp_path / "state", seal=closing)
+    assert found(folder) == ()
+    edit(plan_folder(folder) / "approval.outline.json", lambda said: said.update(compared="other"))
+    (fault,) = faults(folder)
+    assert "approval.outline.json" in fault
+
+
+# --- what may not be gone on with -------------------------------------------------------------------------------------
+
+
+def test_nothing_is_sent_by_a_journal_that_was_edited(tmp_path: Path) -> None:
+    """R21: an edit that turns "unknown" into "refused" would have people sent twice."""
+    here = bench(tmp_path)
+    plan = here.plan(0, 1)
+    here.lose(plan, arrives=True)
+    sent = len(here.lines())
+    rewrite(here.state, lambda entries: entry_of(entries, "opened").update(reason="another"))
+    with pytest.raises(RecordsDamagedError, match=r"was changed, shortened or lost.*Nothing was sent"):
+        here.resume(plan)
+    assert len(here.lines()) == sent
+    assert any("audit log quotes" in str(one) for one in check_records(StateDirectory.open(here.state)))
