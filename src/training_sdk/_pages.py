@@ -28,6 +28,8 @@ CACHED = (
 log = logging.getLogger("training_sdk")
 
 MOST_PAGES = 100_000
+LISTING_INCOMPLETE = "LISTING_INCOMPLETE"
+"""The reason of a DecodingError for a listing that ends before everything that the service counts was listed."""
 MOST_EMPTY_PAGES = 1000
 """A service that divides into pages before it filters has empty ones before, between and after the rows."""
 
@@ -89,6 +91,9 @@ class Calls:
         """What is wrong with the origin of an answer; None where it is to be believed."""
         return None
 
+    def forget(self, answers: int | None = None) -> None:
+        """Drop the last ``answers``, or all of them: they are read again. Nothing to drop where none are stored."""
+
     def refuse_to_write(self, what: str) -> None:
         """Raise ReadOnlyError on a client that cannot write; for what reads something before it writes."""
         if self.read_only:
@@ -131,6 +136,10 @@ class Batch(Generic[T]):
     total: int | None = None
     most: int | None = None
     """How many items were asked for at most."""
+    remaining: int | None = None
+    """How many items the service says come after this page."""
+    again: Place | None = None
+    """The beginning of the query in pages of the size that this one has, where the service caps its pages."""
 
     def is_short(self, before: int | None) -> bool:
         """Whether this page holds fewer than were asked for, or than the page ``before``, and so may be the last.
@@ -140,6 +149,44 @@ class Batch(Generic[T]):
         count = len(self.items)
         asked = self.most is not None and count < self.most and (count != before or not count)
         return asked or (before is not None and count < before)
+
+
+@frozen
+class Count:
+    """How many items of a query were listed, and how many the service says there are. The last page decides."""
+
+    items: int = 0
+    ids: set[object] = field(factory=set)
+    """The ids of the items, of those that have one."""
+    without_id: int = 0
+    total: int = 0
+    remaining: int = 0
+
+    def with_page(self, batch: Batch[T], identify: Callable[[T], object]) -> Count:
+        """The count after one more page."""
+        found = [one for one in map(identify, batch.items) if one is not None]
+        self.ids.update(found)
+        return Count(
+            self.items + len(batch.items),
+            self.ids,
+            self.without_id + len(batch.items) - len(found),
+            batch.total or self.total,  # an empty page may leave the count out
+            batch.remaining or 0,
+        )
+
+    @property
+    def problem(self) -> str | None:
+        """What is missing at the end of the query; None if nothing is."""
+        if self.items < self.total:
+            return f"it lists {self.items} items and counts {self.total}"
+        if (different := len(self.ids) + self.without_id) < self.total:
+            return (
+                f"it lists {different} of {self.total} items, and some of them twice: the order of its pages changes "
+                "while they are read"
+            )
+        if self.remaining:
+            return f"after its last page it says that {self.remaining} records remain"
+        return None
 
 
 @frozen
@@ -156,8 +203,9 @@ class Cursor:
     tally: Tally = field(factory=Tally)
     before: int | None = None
     """How many items the page before held, where there is one of the same query."""
+    count: Count = field(factory=Count)
 
-    def after(self, batch: Batch[Any]) -> Cursor | None:
+    def after(self, batch: Batch[Any], total: Count) -> Cursor | None:
         """The way on, or None at the end. Raises DecodingError if the walk would not end."""
         ends = (len(batch.items), *batch.items[:1], *batch.items[-1:])
         if batch.items and ends in self.pages:
@@ -175,7 +223,20 @@ class Cursor:
             raise self._endless("is followed by ever more pages")
         self.pages.add(ends)
         count = len(batch.items)
-        return Cursor(following, self.requests, self.pages, self.number + 1, empty, self.tally, count)
+        return Cursor(following, self.requests, self.pages, self.number + 1, empty, self.tally, count, total)
+
+    def begin_again(self, place: Place) -> Cursor:
+        """The same query from its beginning, in pages of another size."""
+        self.requests.add(place.request)
+        return evolve(self, place=place)
+
+    def check_whole(self, count: Count) -> None:
+        """Raise DecodingError at the end of a query unless everything that the service counts was listed."""
+        if (problem := count.problem) is not None:
+            raise DecodingError(
+                f"{self.place.request.path} ends early: {problem}. Nothing of it can be relied on. Read it again",
+                reason="LISTING_INCOMPLETE",
+            )
 
     def _endless(self, what: str) -> DecodingError:
         path = self.place.request.path
@@ -207,6 +268,8 @@ class Walk(Generic[T]):
     """Whether an item is what was asked for, by the query that was to find it."""
     filters: tuple[Filter[T], ...] = ()
     """What the server was asked to filter by, and what is filtered by again."""
+    identify: Callable[[T], object] = lambda item: None
+    """The id of an item, by which one that is listed twice is counted once; None where it has none."""
 
     def start(self) -> Cursor:
         """A fresh cursor before the first page."""
@@ -217,11 +280,17 @@ class Walk(Generic[T]):
         place, tally = cursor.place, cursor.tally
         request = evolve(place.request, on_new_connection=tally.is_second)
         batch: Batch[T] = yield from self.calls.call(request, lambda response: self.read(place, response))
+        if batch.again is not None:
+            self.calls.forget(1)
+            return (yield from self.step(cursor.begin_again(batch.again)))
         fitting = tally.sort(batch.items, self.filters, place.query)
         kept = tuple(item for item in fitting if self.keep(item, place.query))
-        following = cursor.after(batch)
-        if following is None and tally.all_strange:
-            following = self._once_more(cursor)
+        count = cursor.count.with_page(batch, self.identify)
+        following = cursor.after(batch, count)
+        if following is None and tally.all_strange and (again := self._once_more(cursor)) is not None:
+            following = again
+        elif following is None or following.place.query != place.query:
+            cursor.check_whole(count)
         return Page(kept, cursor.number, batch.total), following
 
     def _once_more(self, cursor: Cursor) -> Cursor | None:
@@ -229,17 +298,35 @@ class Walk(Generic[T]):
         if cursor.tally.is_second:
             cursor.tally.judge(cursor.place.request.path)
             return None
+        self.calls.forget()
         again = Tally(is_second=True)
         return Cursor(self.first, {self.first.request}, set(), cursor.number + 1, tally=again)
 
     def gather(self) -> Flow[tuple[T, ...]]:
         """Everything, for flows that need it whole."""
         items: list[T] = []
+        yield from self.read_whole(items.extend, items.clear)
+        return tuple(items)
+
+    def read_whole(self, take: Callable[[tuple[T, ...]], None], forget: Callable[[], None]) -> Flow[None]:
+        """Hand every page to ``take``; after one that ends early ``forget`` them, and read once more.
+
+        Raises DecodingError (``LISTING_INCOMPLETE``) if the second reading ends early too.
+        """
+        try:
+            yield from self._read_to_end(take)
+        except DecodingError as error:
+            if error.reason != LISTING_INCOMPLETE:
+                raise
+            self.calls.forget()
+            forget()
+            yield from self._read_to_end(take)
+
+    def _read_to_end(self, take: Callable[[tuple[T, ...]], None]) -> Flow[None]:
         cursor: Cursor | None = self.start()
         while cursor is not None:
             page, cursor = yield from self.step(cursor)
-            items += page.items
-        return tuple(items)
+            take(page.items)
 
 
 class Listing(Generic[T]):

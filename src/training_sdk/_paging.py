@@ -35,6 +35,7 @@ class _Numbered(Generic[T]):
 @frozen
 class _Metadata:
     next_page: str | None = None
+    remaining_records: int | None = None
 
 
 def _may_go_on(known: Fields, unknown: Fields) -> bool:
@@ -49,6 +50,15 @@ class _Fed(Generic[T]):
     metadata: _Metadata = field(metadata=may_omit({}, unless=_may_go_on))
 
 
+@frozen
+class _Mark:
+    """Where a numbered page is: its number and size, and how many items came before it."""
+
+    page: int = 1
+    size: int = LARGEST_PAGE
+    passed: int = 0
+
+
 def numbered(
     calls: Calls,
     path: str,
@@ -56,35 +66,40 @@ def numbered(
     *,
     queries: Sequence[Query] = ((),),
     filters: tuple[Filter[T], ...] = (),
+    keep: Callable[[T, int], bool] = lambda one, query: True,
+    identify: Callable[[T], object] = lambda one: None,
     limit: Family = "general",
 ) -> Walk[T]:
-    """``page`` from 1 and ``pageSize``; several queries are walked one after the other."""
+    """``page`` from 1 and ``pageSize``; several queries are walked one after the other.
+
+    Where a service caps the size of its pages but not the offset, items would be passed over: so the first page says
+    how large pages are, and the query begins again in pages of that size, or goes on in them where it gives no count.
+    """
     decode = _codec.decoder(_Numbered, item)
 
-    def place(which: int, page: int, passed: int) -> Place:
-        query = (*queries[which], ("page", page), ("pageSize", LARGEST_PAGE))
-        return Place(Request("GET", _urls.target(path, query), limit=limit), (page, passed), which)
+    def place(which: int, mark: _Mark) -> Place:
+        query = (*queries[which], ("page", mark.page), ("pageSize", mark.size))
+        return Place(Request("GET", _urls.target(path, query), limit=limit), mark, which)
 
     def read(at: Place, response: Response) -> Batch[T]:
         answer = decode(response)
-        page, passed = at.mark
-        passed += len(answer.items)
+        mark, found, total = at.mark, len(answer.items), answer.total_count
+        passed, size = mark.passed + found, mark.size
+        if mark.page == 1 and 0 < found < size == LARGEST_PAGE:
+            size = found if total is None or total > found else size
+        again = place(at.query, _Mark(size=size)) if total is not None and size < mark.size else None
         # A full page may have a successor whatever the count says; a short one has none once the count is reached.
-        counted = (
-            answer.total_count is not None
-            and passed >= answer.total_count
-            and len(answer.items) < LARGEST_PAGE
-        )
+        counted = total is not None and passed >= total and found < mark.size
         # A service that divides into pages before it filters has empty ones before the rows.
-        counts_more = not answer.items and (answer.total_count or 0) > max(passed, page * LARGEST_PAGE)
+        counts_more = not found and (total or 0) > max(passed, (mark.page - 1) * mark.size)
         following = None
-        if (answer.items and not counted) or counts_more:
-            following = place(at.query, page + 1, passed)
+        if (found and not counted) or counts_more:
+            following = place(at.query, _Mark(mark.page + 1, size, passed))
         elif at.query + 1 < len(queries):
-            following = place(at.query + 1, 1, 0)
-        return Batch(answer.items, following, answer.total_count)
+            following = place(at.query + 1, _Mark())
+        return Batch(answer.items, following, total, again=again)
 
-    return Walk(calls, place(0, 1, 0), read, filters=filters)
+    return Walk(calls, place(0, _Mark()), read, keep, filters, identify)
 
 
 def by_ids(
@@ -99,7 +114,7 @@ def by_ids(
 ) -> Walk[T]:
     """A numbered listing of everything, or of the things with these ids, asked for some at a time."""
     if ids is None:
-        return numbered(calls, path, item, queries=[query], limit=limit)
+        return numbered(calls, path, item, queries=[query], identify=identify, limit=limit)
     batches = chunked(ids, IDS_PER_REQUEST)
     return numbered(
         calls,
@@ -107,6 +122,7 @@ def by_ids(
         item,
         queries=[(*query, *(("courseIds", one) for one in batch)) for batch in batches],
         filters=(Filter("courseIds", batches, identify),) if batches else (),
+        identify=identify,
         limit=limit,
     )
 
@@ -133,7 +149,7 @@ def fed(
         answer = decode(response)
         after = answer.metadata.next_page
         following = Place(Request("GET", calls.base_url.next_target(after, path))) if after else None
-        return Batch(answer.data, following, most=LARGEST_PAGE)
+        return Batch(answer.data, following, most=LARGEST_PAGE, remaining=answer.metadata.remaining_records)
 
     first = Request("GET", _urls.target(path, (*query, ("limit", LARGEST_PAGE))))
     return Walk(calls, Place(first), read, lambda row, _: keep(row), filters)

@@ -11,9 +11,9 @@ from attrs import field, frozen
 
 from training_sdk import _checks
 from training_sdk._flow import Act, Flow, Moment, Now
-from training_sdk._pages import Calls, Cursor, Walk
+from training_sdk._pages import LISTING_INCOMPLETE, Calls, Walk
 from training_sdk._version import __version__
-from training_sdk.errors import EvidenceError, InvalidArgumentError, NotFoundError
+from training_sdk.errors import DecodingError, EvidenceError, InvalidArgumentError, NotFoundError
 from training_sdk.evidence.files import Seal
 from training_sdk.evidence.pack import Head, Pack
 from training_sdk.evidence.raw import KeptCalls
@@ -37,6 +37,10 @@ class _Step:
     walk: Walk[Any]
     about: tuple[Key, ...] = field(default=(), repr=False)
     """For the lessons of a user: the course and user of each target that they are to be evidence of."""
+    wanted: frozenset[str] = field(default=frozenset(), repr=False)
+    """What the listing has to show; it is read once more if it does not."""
+    names: Callable[[Any], str] = str
+    """What an item of the listing shows."""
 
 
 def collect(
@@ -68,7 +72,7 @@ def collect(
     try:
         begun: Moment = yield Now()
         yield Act(lambda: writer.begin(plan_document, begun.utc), "evidence: begin a pack")
-        missing = yield from _read_all(KeptCalls.of(calls, writer.keep), wanted, progress)
+        missing = yield from _read_all(KeptCalls.of(calls), writer, progress)
         _refuse_gaps(writer, missing)
         pack: Pack = yield Act(writer.finish, "evidence: put the manifest in place")
         return pack
@@ -85,10 +89,9 @@ def _checked(targets: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
     }
 
 
-def _read_all(
-    calls: Calls, targets: Mapping[str, frozenset[str]], progress: Progress | None
-) -> Flow[dict[Key, None]]:
+def _read_all(calls: KeptCalls, writer: Writer, progress: Progress | None) -> Flow[dict[Key, None]]:
     """Read every listing to its end; the targets about whom there was nothing."""
+    targets = writer.targets
     courses: dict[str, list[str]] = {}
     for course_id, users in targets.items():
         for user_id in sorted(users):
@@ -99,7 +102,7 @@ def _read_all(
         if progress is not None:
             yield Act(partial(progress, done, total, step.what), "evidence: tell how far it is")
         try:
-            yield from _read(step.walk)
+            yield from _read(step, calls, writer)
         except NotFoundError:
             if not step.about:
                 raise
@@ -113,7 +116,12 @@ def _steps(
     calls: Calls, targets: Mapping[str, frozenset[str]], courses: Mapping[str, Sequence[str]]
 ) -> Iterator[_Step]:
     """The listings to be read, those that change most last."""
-    yield _Step("the statistics of the courses", statistics(calls, tuple(targets)))
+    yield _Step(
+        "the statistics of the courses",
+        statistics(calls, tuple(targets)),
+        wanted=frozenset(targets),
+        names=lambda found: found.course_id,
+    )
     for user_id, theirs in courses.items():
         only = theirs[0] if len(theirs) == 1 else None
         about = tuple((course_id, user_id) for course_id in theirs)
@@ -125,6 +133,8 @@ def _steps(
         yield _Step(
             "the progress rows of a course",
             progress_rows(calls, course_id=course_id, user_id=_single(users)),
+            wanted=users,
+            names=lambda row: row.user_id,
         )
 
 
@@ -133,11 +143,28 @@ def _single(users: frozenset[str]) -> str | None:
     return next(iter(users)) if len(users) == 1 else None
 
 
-def _read(walk: Walk[Any]) -> Flow[None]:
-    """Walk to the end, letting go of every page: the calls have kept it."""
-    cursor: Cursor | None = walk.start()
-    while cursor is not None:
-        _, cursor = yield from walk.step(cursor)
+def _read(step: _Step, calls: KeptCalls, writer: Writer) -> Flow[None]:
+    """Read a listing, once more if it lacks something, and write down the answers of its last whole reading."""
+    found: set[str] = set()
+
+    def take(items: tuple[Any, ...]) -> None:
+        found.update(map(step.names, items) if step.wanted else ())
+
+    for is_second in (False, True):
+        calls.forget()
+        found.clear()
+        try:
+            yield from step.walk.read_whole(take, found.clear)
+        except DecodingError as error:
+            if error.reason != LISTING_INCOMPLETE:
+                raise
+            raise EvidenceError(
+                f"the evidence is incomplete: {error.message}. Nothing was sent", reason="EVIDENCE_INCOMPLETE"
+            ) from error
+        if is_second or step.wanted <= found:
+            break
+    for request, answer, at in calls.take():
+        yield Act(partial(writer.keep, request, answer, at), "evidence: keep an answer")
 
 
 def _refuse_gaps(writer: Writer, missing: dict[Key, None]) -> None:

@@ -1,33 +1,36 @@
-"""Calls that keep every answer as it came, byte by byte, before anybody goes on with what it says."""
+"""Calls that keep every answer as it came, byte by byte, until the listing that they belong to is read to its end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TypeVar
 
-from attrs import field, fields, frozen
+from attrs import evolve, field, fields, frozen
 
-from training_sdk._flow import Act, Flow, Moment, Now, Request, Response
+from training_sdk._flow import Flow, Moment, Now, Request, Response
 from training_sdk._pages import Calls
 from training_sdk._send import Attempt
 
 T = TypeVar("T")
 
-Keep = Callable[[Request, Response, datetime], None]
+Answered = tuple[Request, Response, datetime]
+"""A request, its answer, and when that came (UTC)."""
 
 
 @frozen
 class KeptCalls(Calls):
-    """The same calls, whatever they believe and refuse; each answer they accept is handed to ``keep``."""
+    """The same calls, whatever they believe and refuse; each answer they accept is stored until it is taken."""
 
     inner: Calls = field(kw_only=True)
-    keep: Keep = field(kw_only=True)
+    stored: list[Answered] = field(factory=list, kw_only=True, eq=False, repr=False)
+    """In order, with compressed bodies: a listing of a large course may take many pages."""
 
     def call(
         self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None
     ) -> Flow[T]:
-        """Send, keep what came back, and only then return what it says."""
+        """Send, store what came back, and only then return what it says."""
         answers: list[Response] = []
 
         def read(response: Response) -> T:
@@ -37,11 +40,22 @@ class KeptCalls(Calls):
 
         value = yield from self.inner.call(request, read, once=once)
         now: Moment = yield Now()
-        yield Act(lambda: self.keep(request, answers[-1], now.utc), "evidence: keep an answer")
+        answer = answers[-1]
+        self.stored.append((request, evolve(answer, body=zlib.compress(answer.body, level=1)), now.utc))
         return value
 
+    def forget(self, answers: int | None = None) -> None:
+        """Drop the last answers, or all: what begins again is stored once."""
+        del self.stored[0 if answers is None else len(self.stored) - answers :]
+
+    def take(self) -> Iterator[Answered]:
+        """The answers, which are stored no longer."""
+        answers, self.stored[:] = list(self.stored), []
+        for request, answer, at in answers:
+            yield request, evolve(answer, body=zlib.decompress(answer.body)), at
+
     @classmethod
-    def of(cls, calls: Calls, keep: Keep) -> KeptCalls:
-        """These calls, each answer kept."""
+    def of(cls, calls: Calls) -> KeptCalls:
+        """These calls, each answer stored."""
         settings = {each.name: getattr(calls, each.name) for each in fields(Calls)}
-        return cls(**settings, inner=calls, keep=keep)
+        return cls(**settings, inner=calls)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from training_sdk import _checks, _paging, _urls
@@ -187,7 +187,13 @@ class Analytics(Bound[D]):
         )
 
 
-def _of_course(calls: Calls, path: str, row: type[R], course_id: str | None) -> Walk[R]:
+def _of_course(
+    calls: Calls,
+    path: str,
+    row: type[R],
+    course_id: str | None,
+    identify: Callable[[R], object] = lambda found: None,
+) -> Walk[R]:
     """What belongs to one course or to any."""
     return _paging.numbered(
         calls,
@@ -195,10 +201,18 @@ def _of_course(calls: Calls, path: str, row: type[R], course_id: str | None) -> 
         row,
         queries=[(("courseId", course_id),)],
         filters=only("courseId", course_id, lambda found: found.course_id),
+        identify=identify,
     )
 
 
-def _of_both(calls: Calls, path: str, row: type[U], course_id: str | None, user_id: str | None) -> Walk[U]:
+def _of_both(
+    calls: Calls,
+    path: str,
+    row: type[U],
+    course_id: str | None,
+    user_id: str | None,
+    identify: Callable[[U], object] = lambda found: None,
+) -> Walk[U]:
     """What belongs to one course or to any, and to one user or to any."""
     return _paging.numbered(
         calls,
@@ -209,20 +223,29 @@ def _of_both(calls: Calls, path: str, row: type[U], course_id: str | None, user_
             *only("courseId", course_id, lambda found: found.course_id),
             *only("userId", user_id, lambda found: found.user_id),
         ),
+        identify=identify,
     )
 
 
 def lessons_of_user(calls: Calls, user_id: str, course_id: str | None) -> Walk[LessonProgress]:
     """The walk behind ``lesson_progress``, for evidence as well."""
     path = _urls.path(_PATH + "/users/{id}/lessons/progress", id=user_id)
-    return _of_course(calls, path, LessonProgress, course_id)
+    return _of_course(
+        calls, path, LessonProgress, course_id, lambda found: (found.course_id, found.lesson_id)
+    )
 
 
 def lesson_attempts(
     calls: Calls, *, course_id: str | None = None, user_id: str | None = None
 ) -> Walk[LessonAttempt]:
     """The walk behind ``attempts``, for evidence as well."""
-    return _of_both(calls, f"{_PATH}/lessons/attempts", LessonAttempt, course_id, user_id)
+    path = f"{_PATH}/lessons/attempts"
+    return _of_both(calls, path, LessonAttempt, course_id, user_id, _attempt)
+
+
+def _attempt(found: LessonAttempt) -> object:
+    """The identity of an attempt that has an id, which may be a number within user and lesson."""
+    return found.id and (found.id, found.user_id, found.course_id, found.lesson_id)
 
 
 def statistics(calls: Calls, course_ids: Sequence[str] | None) -> Walk[CourseStatistics]:

@@ -30,7 +30,9 @@ class Paths(Bound[D]):
 
 
 def _listed(calls: Calls) -> Walk[LearningPath]:
-    return _paging.numbered(calls, "/training/paths/v1", LearningPath, limit="catalogue")
+    return _paging.numbered(
+        calls, "/training/paths/v1", LearningPath, identify=lambda path: path.id, limit="catalogue"
+    )
 
 
 def all_paths(calls: Calls) -> Flow[tuple[LearningPath, ...]]:

@@ -141,7 +141,7 @@ def test_an_async_listing_is_iterated_without_await_and_may_be_left_early(backen
                 assert one.id == "c0"
                 break
             gc.collect()
-            assert len(server.sent) == 1
+            assert len(server.sent) == 2  # the first says how large pages are
             assert [page.number async for page in client.courses.list().pages()] == [1, 2, 3]
             listing = client.courses.list()
             assert [one.id async for one in listing] == [one.id async for one in listing]
@@ -154,7 +154,7 @@ def test_an_async_listing_goes_on_after_a_failed_page() -> None:
     failures = [answer({}, 403)]
 
     def flaky(request: Request) -> Response:
-        return failures.pop() if failures and server.sent else server(request)
+        return failures.pop() if failures and len(server.sent) > 1 else server(request)
 
     async def main() -> list[str]:
         async with httpx.AsyncClient(transport=httpx.MockTransport(over_the_wire(flaky))) as http:

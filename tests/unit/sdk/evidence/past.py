@@ -55,6 +55,13 @@ class Past:
         self.bodies.append(response.body)
         return response
 
+    @property
+    def whole(self) -> list[tuple[Request, bytes]]:
+        """What was asked and answered, without the pages of 1000 that came as pages of 3 and were asked for again."""
+        answered = list(zip(self.sent, self.bodies, strict=True))
+        again = [request.target.endswith(f"page=1&pageSize={PAGE}") for request in self.sent[1:]]
+        return [each for each, is_dropped in zip(answered, [*again, False], strict=True) if not is_dropped]
+
     def _answer(self, request: Request) -> Response:
         query = {name: values[0] for name, values in parse_qs(urlsplit(request.target).query).items()}
         if request.path == FEED:
