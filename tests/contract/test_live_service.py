@@ -184,6 +184,43 @@ def test_where_answers_were_counted_another_count_is_an_unknown_outcome(
     assert caught.value.report.counts[Outcome.UNKNOWN] == len(wanted.targets)
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(204, b""), (200, b""), (200, b" \n"), (200, b"null"), (200, b"[]"), (200, b"{}"), (202, b"")],
+)
+def test_a_service_without_a_count_is_unlocked_as_silent_and_its_people_settle_by_reading_back(
+    live: Stage, hours: Hours, status: int, body: bytes
+) -> None:
+    def meddle(request: Request, handle: Handle) -> Response:
+        response = handle(request)
+        return evolve(response, status=status, body=body) if request.path == RESET else response
+
+    live.tap.meddle = meddle
+    assert not prove(live, plan(live)).counted
+    wanted = live.client().resets.plan_everyone(courses(live)[1])
+    report = live.client().resets.apply(wanted, confirm=wanted.phrase, reason="renewal")
+    targets = {user.user_id for user in wanted.targets}
+    accepted = {(one.outcome, one.code) for one in report.users if one.user_id in targets}
+    assert accepted == {(Outcome.UNKNOWN, Code.COUNT_UNKNOWN)}
+    hours.wait(timedelta(hours=4))
+    assert live.client().resets.resume(wanted, confirm=wanted.phrase).is_complete
+    assert len(live.tap.resets) == 2
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}"])
+def test_where_answers_were_counted_an_empty_one_is_an_unknown_outcome(live: Stage, body: bytes) -> None:
+    assert prove(live, plan(live)).counted
+    wanted = live.client().resets.plan_everyone(courses(live)[1])
+
+    def meddle(request: Request, handle: Handle) -> Response:
+        response = handle(request)
+        return evolve(response, body=body) if request.path == RESET else response
+
+    live.tap.meddle = meddle
+    with pytest.raises(OutcomeUnknownError, match="no count"):
+        live.client().resets.apply(wanted, confirm=wanted.phrase, reason="renewal")
+
+
 def test_without_a_proof_nothing_is_sent(live: Stage) -> None:
     wanted = live.client().resets.plan_everyone(courses(live)[1])
     with pytest.raises(UnconfirmedFormatError, match="prove_format"):

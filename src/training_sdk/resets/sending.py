@@ -88,7 +88,12 @@ class _Answer:
     users_updated: int | None = None
 
 
-_decode_answer = _codec.decoder(_Answer)
+def _count_in(response: Response) -> int | None:
+    """The count in an answer; None where it has none, which an empty body, null and an empty list are as well."""
+    if not response.body.strip():
+        return None
+    said = _codec.loads(response)
+    return _codec.structure({} if said is None or said == [] else said, _Answer, response).users_updated
 
 
 def pieces(order: Order, people: Sequence[PlannedReset] | None = None, *, first: int = 0) -> list[Piece]:
@@ -143,11 +148,11 @@ def key_for(order: Order, body: bytes) -> str:
 
 
 def updated_by(response: Response, expected: int, *, silent: bool = False) -> int | None:
-    """How many people the server says it reset; None where it is known to be ``silent`` about it.
+    """How many people the server says it reset; None where it is known to be ``silent`` about it. Never guessed.
 
     Raises DecodingError if it is another number than was sent.
     """
-    updated = _decode_answer(response).users_updated
+    updated = _count_in(response)
     if updated == expected or (updated is None and silent):
         return updated
     said = "no count" if updated is None else f"{updated} people reset"
