@@ -47,7 +47,8 @@ class Analytics(Bound[D]):
         Needs "Training: Administration", or "Training: Manage teams" for the figures of one's teams; otherwise
         PermissionDeniedError. On a live service the figures are up to 2 h old.
 
-        REST: ``GET /training/analytics/v1/courses/statistics`` (path published, shape assumed).
+        REST: ``GET /training/analytics/v1/courses/statistics``, with ``courseId`` for one course; several are picked
+        from all (path and parameters published, shape assumed).
         """
         return statistics(self._calls, _checks.optional_ids(course_ids, "course_ids"))
 
@@ -249,11 +250,18 @@ def _attempt(found: LessonAttempt) -> object:
 
 
 def statistics(calls: Calls, course_ids: Sequence[str] | None) -> Walk[CourseStatistics]:
-    """The walk behind ``course_statistics``, for planning a reset and for evidence as well."""
-    return _paging.by_ids(
+    """The walk behind ``course_statistics``, for planning a reset and for evidence as well.
+
+    The published parameter names one course, so several are picked from the statistics of all courses.
+    """
+    single = course_ids[0] if course_ids is not None and len(course_ids) == 1 else None
+    wanted = None if course_ids is None else frozenset(course_ids)
+    return _paging.numbered(
         calls,
         f"{_PATH}/courses/statistics",
         CourseStatistics,
-        course_ids,
-        identify=lambda row: row.course_id,
+        queries=[(("courseId", single),)],
+        filters=only("courseId", single, lambda found: found.course_id),
+        keep=lambda found, _: wanted is None or found.course_id in wanted,
+        identify=lambda found: found.course_id,
     )

@@ -67,8 +67,10 @@ class Paged:
     def __call__(self, request: Request) -> Response:
         self.sent.append(request)
         asked = {name: values for name, values in query(request).items() if name not in self.forget}
-        wanted = asked.get("courseIds")
-        found = [one for one in self.courses if wanted is None or one["id"] in wanted]
+        wanted = asked.get("courseIds") or asked.get("courseId")
+        found = [
+            one for one in self.courses if wanted is None or (one.get("id") or one["courseId"]) in wanted
+        ]
         page, size = int(asked.get("page", ["1"])[0]), min(self.largest, int(asked["pageSize"][0]))
         items = found[(page - 1) * size : page * size]
         return answer({"items": items, **({"totalCount": len(found)} if self.counts else {})})
@@ -170,23 +172,30 @@ def test_an_async_listing_goes_on_after_a_failed_page() -> None:
 # --- ids, filters and what servers make of them -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("operation", ["courses", "statistics"])
 @pytest.mark.parametrize("forget", [frozenset[str](), frozenset({"courseIds"})])
-def test_many_ids_are_asked_for_in_batches_and_found_once_each(
-    operation: str, forget: frozenset[str]
-) -> None:
-    rows = [{**course(n), "courseId": f"c{n}", "totalUsers": 1, "completedCount": 0} for n in range(300)]
-    server = Paged(rows, forget=forget)
-    client = sync_client(server)
+def test_many_ids_are_asked_for_in_batches_and_found_once_each(forget: frozenset[str]) -> None:
+    server = Paged([course(n) for n in range(300)], forget=forget)
     wanted = [f"c{n}" for n in range(0, 300, 2)] + ["unknown"]
-    found = (
-        [one.id for one in client.courses.list(ids=wanted)]
-        if operation == "courses"
-        else [one.course_id for one in client.analytics.course_statistics(course_ids=wanted)]
-    )
+    found = [one.id for one in sync_client(server).courses.list(ids=wanted)]
     assert sorted(found) == sorted(set(wanted) - {"unknown"})
     assert max(len(query(request)["courseIds"]) for request in server.sent) <= 100
     assert all(len(request.target) < 8000 for request in server.sent)
+
+
+STATISTICS = [{"courseId": f"c{n}", "totalUsers": n, "completedCount": 0} for n in range(300)]
+
+
+@pytest.mark.parametrize("forget", [frozenset[str](), frozenset({"courseId"})])
+@pytest.mark.parametrize("ids", [["c7"], ["c9", "c2", "unknown"], [f"c{n}" for n in range(0, 300, 2)]])
+def test_statistics_are_asked_for_by_the_published_parameters(
+    ask: Asker, ids: list[str], forget: frozenset[str]
+) -> None:
+    server = Paged(STATISTICS, forget=forget)
+    found = ask(over_the_wire(server), lambda client: client.analytics.course_statistics(course_ids=ids))
+    assert sorted(one.course_id for one in found) == sorted(set(ids) - {"unknown"})
+    (asked,) = map(query, server.sent)
+    assert asked.pop("courseId", ["c7"]) == ["c7"]
+    assert asked == {"page": ["1"], "pageSize": ["1000"]}
 
 
 def test_a_thousand_and_more_unknown_ids_are_an_empty_list_and_no_alarm() -> None:
