@@ -24,7 +24,7 @@ from mock_server.policy import Policy
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import audit, idempotency, rate_limits
 from mock_server.rules.authentication import Actor, authenticate, find_token
-from mock_server.wire import answers, reading
+from mock_server.wire import answers, forms, reading
 from mock_server.wire.fields import Params
 from mock_server.wire.message import Request, Response
 from mock_server.world import times
@@ -163,11 +163,11 @@ def _answer(world: World, incoming: _Incoming) -> Response:
         incoming.read_ahead()
     operation = incoming.operation
     if token is None or operation is None or not operation.audited:
-        with world.lock:
+        with world.up_to_date():
             return _perform(world, incoming, is_repeat=False)
     keys = incoming.request.all_headers(idempotency.HEADER) if world.policy.is_reference else []
     slot = idempotency.slot(token, operation.name, keys[0]) if len(keys) == 1 else None
-    with world.keys.running(slot) as is_repeat, world.lock:
+    with world.keys.running(slot) as is_repeat, world.up_to_date():
         try:
             return _perform(world, incoming, is_repeat=is_repeat)
         except Exception as fault:
@@ -187,7 +187,7 @@ def _perform(world: World, incoming: _Incoming, *, is_repeat: bool) -> Response:
     except RefusedError as refusal:
         refusal.headers = (*refusal.headers, *pace)
         raise
-    return response.with_headers(pace)
+    return forms.rewritten(world.policy, incoming.request, response).with_headers(pace)
 
 
 def _operate(world: World, asked: _Asked, incoming: _Incoming, *, is_repeat: bool) -> Response:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from attrs import define
 
-from mock_server.rules import learning
+from mock_server.rules import learning, queue
 from mock_server.rules.learning import Desk
 from mock_server.world.clock import within
 from mock_server.world.courses import LessonKind
@@ -146,9 +146,12 @@ class LiveWorld(World):
             lambda desk, record: learning.surveyed(desk, record, question, answer),
         )
 
+    def _work_off(self) -> None:
+        queue.work_off(self)
+
     def _act(self, course: str, user: str, made_at: datetime | None, change: Change) -> Record:
         """Let a learner's action change their record, under the world's lock."""
-        with self.lock:
+        with self.up_to_date():
             at = self.clock.now() if made_at is None else within(made_at, "made_at lies")
             desk = Desk(self, self.main, self.course(course), self.user(user), at)
             return learning.write(desk, lambda record: change(desk, record))

@@ -139,7 +139,8 @@ class MockTraining:
 
     def state(self) -> dict[str, Any]:
         """The whole state as one JSON document, for `load`, `diff` and `rollback`. It holds the tokens."""
-        return state.document(self.world, self._tokens)
+        with self.world.up_to_date():
+            return state.document(self.world, self._tokens)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the whole state into a file, which then holds the tokens as well and is closed to others."""
@@ -274,13 +275,13 @@ class MockTraining:
     @property
     def outbox(self) -> tuple[Notification, ...]:
         """Every notification sent, oldest first."""
-        with self.world.lock:
+        with self.world.up_to_date():
             return tuple(self.world.outbox)
 
     @property
     def certificates(self) -> tuple[Certificate, ...]:
         """Every certificate that is shown, oldest first."""
-        with self.world.lock:
+        with self.world.up_to_date():
             found = [
                 each
                 for organisation in self.world.organisations.values()
@@ -292,7 +293,7 @@ class MockTraining:
     @property
     def audit(self) -> tuple[AuditEntry, ...]:
         """Every reset asked for, done or refused, oldest first."""
-        with self.world.lock:
+        with self.world.up_to_date():
             return tuple(self.world.audit)
 
     def transport(self) -> MockTransport:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from attrs import Attribute, field, fields, frozen
+from attrs import Attribute, evolve, field, fields, frozen
+
+from mock_server.behaviours import AnswerForm, Behaviour, read
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "everyone_permission": ("Platform management: Users", "Training: Administration", "both"),
@@ -24,6 +26,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 _LARGEST_RESET = 1_000_000
 _LONGEST_LAG = 7200
 _LARGEST_PAGE = 1000
+_NAMED: dict[str, type[Behaviour | AnswerForm]] = {"emulates": Behaviour, "answers": AnswerForm}
 _NUMBERS = ("max_users_per_reset", "lag_seconds", "refresh_seconds", "default_page_size")
 
 
@@ -50,6 +53,14 @@ def _a_page(_: object, attribute: Attribute[int], value: int) -> None:
         raise ValueError(
             f"policy {attribute.name}: {value!r} is not a whole number from 1 to {_LARGEST_PAGE}"
         )
+
+
+def _behaviours(given: str | Iterable[str]) -> tuple[Behaviour, ...]:
+    return read("emulates", Behaviour, given)
+
+
+def _answer_forms(given: str | Iterable[str]) -> tuple[AnswerForm, ...]:
+    return read("answers", AnswerForm, given)
 
 
 @frozen
@@ -79,7 +90,7 @@ class Policy:
     plays: Literal["reference", "live", "treacherous"] = field(
         default="reference", validator=_one_of_its_choices
     )
-    """Itself, or a live one without mark, confirmation, preview; a treacherous one resets all, whoever is listed."""
+    """Itself, or a live one without mark, confirmation, preview. "treacherous" is live with `ignores_user_list`."""
     requests: Literal["strict", "lenient"] = field(default="strict", validator=_one_of_its_choices)
     """Lenient: unknown fields and parameters, other content types, no User-Agent; never what a reset names (R07)."""
     absent: Literal["kept", "cleared"] = field(default="kept", validator=_one_of_its_choices)
@@ -92,6 +103,18 @@ class Policy:
     """The vendor's feeds that are no part of Training: refused with 501, or empty, for programs that read them all."""
     errors: Literal["detailed", "brief"] = field(default="detailed", validator=_one_of_its_choices)
     """Brief: a 403 is "Permission Denied" and names no permission; a 400 names the first field and nothing else."""
+    emulates: tuple[Behaviour, ...] = field(default=(), converter=_behaviours)
+    """Behaviours of a live service, named below, separated by commas; any of them implies `plays="live"`."""
+    answers: tuple[AnswerForm, ...] = field(default=(), converter=_answer_forms)
+    """Legal forms in which answers are written, named below, separated by commas; none for the usual form."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.plays == "treacherous":
+            object.__setattr__(self, "emulates", _behaviours((*self.emulates, Behaviour.IGNORES_USER_LIST)))
+        if self.emulates:
+            object.__setattr__(self, "plays", "live")
+        if Behaviour.RESETS_COMPLETED_ONLY in self.emulates:
+            object.__setattr__(self, "eligibility", "completed")
 
     @property
     def is_reference(self) -> bool:
@@ -126,10 +149,24 @@ class Policy:
             if name in values:
                 raise ValueError(f"policy {name} is given twice")
             values[name] = _number(value) if name in _NUMBERS else value
-        return cls(**values)
+        return cls().changed(values)
+
+    def changed(self, switches: Mapping[str, Any]) -> Policy:
+        """The same policy with other switches. ValueError also where they contradict what ``emulates`` implies."""
+        made = evolve(self, **switches)
+        for name in ("plays", "eligibility"):
+            wanted, implied = switches.get(name), getattr(made, name)
+            if wanted not in (None, implied, "treacherous"):
+                named = ",".join(made.emulates)
+                raise ValueError(
+                    f"policy {name}: {wanted!r} contradicts emulates={named}, which implies {implied!r}"
+                )
+        return made
 
 
 def _values(policy: Attribute[Any]) -> str:
+    if policy.name in _NAMED:
+        return f"any of {','.join(_NAMED[policy.name])}"
     listed = _CHOICES.get(policy.name)
     if listed is None:
         return f"N (default {policy.default})"

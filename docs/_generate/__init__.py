@@ -32,6 +32,8 @@ _PARTS: dict[str, Callable[..., str]] = {
     "notebook": lambda path: notebook.to_markdown(notebook.execute(DOCS / path)),
     "operations": tables.operations,
     "policies": tables.policies,
+    "behaviours": tables.behaviours,
+    "answer-forms": tables.answer_forms,
     "reasons": tables.reasons,
     "rights": tables.rights,
     "send-rules": tables.send_rules,

@@ -19,6 +19,7 @@ import attrs
 import mock_server
 import training_sdk
 from mock_server import cli
+from mock_server.behaviours import AnswerForm, Behaviour
 from mock_server.control.naming import SHORT
 from mock_server.operations.table import OPERATIONS
 from mock_server.policy import Policy
@@ -120,9 +121,25 @@ def policies() -> str:
 
 def _values(kind: Any, default: object) -> str:
     """The values a switch takes, the default in bold."""
+    if default == ():
+        return "names, **none**"
     if get_origin(kind) is not Literal:
         return f"**`{default}`**"
     return ", ".join(f"**`{value}`**" if value == default else f"`{value}`" for value in get_args(kind))
+
+
+def behaviours() -> str:
+    """Every behaviour of a live service that a world emulates."""
+    return table(
+        ("behaviour", "what the service does"), ((f"`{each}`", each.description) for each in Behaviour)
+    )
+
+
+def answer_forms() -> str:
+    """Every legal form in which a world writes its answers."""
+    return table(
+        ("form", "how an answer is written"), ((f"`{each}`", each.description) for each in AnswerForm)
+    )
 
 
 def _documented(cls: type) -> dict[str, str]:

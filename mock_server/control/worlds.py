@@ -25,6 +25,7 @@ from mock_server.wire.message import Request, Response
 from mock_server.world import times
 from mock_server.world.clock import within
 from mock_server.world.people import digest
+from mock_server.world.snapshot import plain
 
 if TYPE_CHECKING:
     from mock_server.mock import MockTraining
@@ -197,15 +198,15 @@ def _switches(given: object) -> dict[str, Any]:
 
 def _policy(switches: dict[str, Any], otherwise: Policy) -> Policy:
     try:
-        return attrs.evolve(otherwise, **switches)
+        return otherwise.changed(switches)
     except (ValueError, TypeError) as error:
         raise invalid(f"{error}.", "policy") from None
 
 
 def _switched(policy: Policy) -> dict[str, Any]:
     """The switches that are not as they are without being told."""
-    usual = attrs.asdict(Policy())
-    return {name: value for name, value in attrs.asdict(policy).items() if value != usual[name]}
+    usual = plain(Policy())
+    return {name: value for name, value in plain(policy).items() if value != usual[name]}
 
 
 def _now(given: Fields) -> datetime | None:

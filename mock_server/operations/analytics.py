@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from mock_server.behaviours import Behaviour
 from mock_server.operations.call import Call
 from mock_server.operations.paging import numbered, numbered_part
 from mock_server.operations.selection import courses_of_user, users_asked
@@ -22,7 +23,8 @@ def course_statistics(call: Call) -> Response:
     """GET /training/analytics/v1/courses/statistics."""
     wanted = _courses_wanted(call)
     team = visibility.users(call.actor, call.reach)
-    every = call.organisation.courses.values()
+    omits_all = Behaviour.OMITS_COURSE_STATISTICS in call.world.policy.emulates
+    every = () if omits_all else call.organisation.courses.values()
     found = [course for course in every if wanted is None or course.id in wanted]
     return numbered(call, found, lambda course: _figures(call, course, team))
 
@@ -51,17 +53,26 @@ def lesson_progress(call: Call) -> Response:
     """GET /training/analytics/v1/users/{userId}/lessons/progress."""
     user_id, courses = courses_of_user(call)
     table = call.organisation.progress
-    items = [item for course in courses for item in _lessons(course, table[course.id], user_id)]
+    omits = Behaviour.OMITS_COMPLETED_LESSONS in call.world.policy.emulates
+    items = [
+        item
+        for course in courses
+        for item in _lessons(course, table[course.id], user_id, omits_a_completed_one=omits)
+    ]
     return numbered(call, items, lambda item: item)
 
 
-def _lessons(course: Course, progress: CourseProgress, user_id: str) -> list[Json]:
+def _lessons(
+    course: Course, progress: CourseProgress, user_id: str, *, omits_a_completed_one: bool
+) -> list[Json]:
     record = progress.records.get(user_id)
     lessons = lessons_of(course, progress.enrolments[user_id])
-    return [
+    found = [
         shapes.lesson_progress(course, lesson, record.lesson(lesson.id) if record else None)
         for lesson in lessons
     ]
+    completed = next((each for each in found if each["completed"]), None) if omits_a_completed_one else None
+    return [each for each in found if each is not completed]
 
 
 def lesson_attempts(call: Call) -> Response:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TypeVar
 from urllib.parse import urlencode
 
+from mock_server.behaviours import Behaviour
 from mock_server.operations.call import Call
 from mock_server.wire import answers
 from mock_server.wire.message import Response
@@ -17,6 +18,7 @@ PAGE = ("page", "pageSize")
 FEED = ("limit", "offset")
 _LARGEST = 1000
 _DEFAULT_SIZE = 25
+_CAP = 25
 _LAST = 10**9
 
 _END: Json = {"next_page": None, "next_page_token": None}
@@ -34,6 +36,8 @@ def numbered_part(call: Call, total: int, items_after: Callable[[int], Iterable[
     page = call.query.number("page", 1, 1, _LAST)
     size = call.query.number("pageSize", default_size(call, _DEFAULT_SIZE), 1, _LARGEST)
     start = (page - 1) * size
+    if Behaviour.CAPS_PAGE_SIZE in call.world.policy.emulates:
+        size = min(size, _CAP)
     part = islice(items_after(start), size) if start < total else ()
     return answers.ok({"totalCount": total, "items": list(part)})
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 
+from mock_server.behaviours import Behaviour
 from mock_server.operations.call import Call
 from mock_server.operations.paging import FEED, feed_metadata, window
 from mock_server.operations.selection import users_asked
@@ -36,10 +37,11 @@ def _rows(call: Call, offset: int, limit: int) -> Iterator[tuple[str, str]]:
     table, courses, users = call.organisation.progress, _courses(call), users_asked(call, "user_id")
     status = call.query.choice("completion_status", _STATUSES)
     after = call.query.moment("modified_after")
-    if users is None and status == _STATUSES[0] and after is None:
+    omits_empty = Behaviour.OMITS_EMPTY_ROWS in call.world.policy.emulates
+    if users is None and status == _STATUSES[0] and after is None and not omits_empty:
         return table.window(courses, offset, limit)
-    question = (TEMPLATE, status, after, None if users is None else tuple(users))
-    tests = _tests(status, after)
+    question = (TEMPLATE, status, after, omits_empty, None if users is None else tuple(users))
+    tests = [*_tests(status, after), *([_is_recorded] if omits_empty else [])]
 
     def weigh(progress: CourseProgress, user_id: str) -> int:
         return all(test(progress, user_id) for test in tests)
@@ -62,6 +64,11 @@ def _tests(status: str, after: datetime | None) -> list[Test]:
     if after is not None:
         tests.append(lambda progress, user_id: progress.modified_at(user_id) > after)
     return tests
+
+
+def _is_recorded(progress: CourseProgress, user_id: str) -> bool:
+    record = progress.records.get(user_id)
+    return record is not None and record.is_recorded
 
 
 def _is_completed(progress: CourseProgress, user_id: str) -> bool:

@@ -6,7 +6,8 @@ from collections import Counter
 from functools import partial
 
 from mock_server.operations.call import Call
-from mock_server.rules import audit, confirmation, idempotency, notifications, reset, scope, webhooks
+from mock_server.operations.emulated import emulated_reset
+from mock_server.rules import audit, confirmation, idempotency, notifications, reset, scope
 from mock_server.rules.eligibility import absent, eligible
 from mock_server.rules.scope import Scope
 from mock_server.wire import answers
@@ -22,6 +23,8 @@ def reset_progress(call: Call) -> Response:
     """POST /training/courseprogress/v1/reset."""
     world, organisation = call.world, call.organisation
     asked = scope.read(world.policy, call.body)
+    if world.policy.emulates:
+        return emulated_reset(call, asked)
     keys = call.request.all_headers(idempotency.HEADER) if world.policy.is_reference else []
     key = idempotency.read(keys)
     confirmations = call.request.all_headers(confirmation.HEADER)
@@ -39,10 +42,7 @@ def reset_progress(call: Call) -> Response:
     absent_ids = absent(world.policy, progress, asked.user_ids) if world.policy.absent == "cleared" else []
     if is_confirmed:
         confirmation.check(confirmed, course.title, len(user_ids))
-    messages = webhooks.for_reset(world, call.actor, course, user_ids)
-    reset.reset(world, organisation, course, user_ids)
-    reset.reset_absent(world, organisation, course, absent_ids)
-    webhooks.send(world, messages)
+    reset.carry_out(world, call.actor, course, user_ids, absent_ids)
     answer = answers.ok({"usersUpdated": len(user_ids)})
     if key:
         world.keys.kept[slot] = (content, answer.body)

@@ -43,15 +43,16 @@ def done(
     user_ids: Sequence[str],
     outcome: str = "done",
     absent_ids: Sequence[str] = (),
+    status: int = 200,
 ) -> None:
     """Write down a reset that succeeded: for whom, all of them, and whose progress it cleared.
 
-    For whom is how it was understood, which a treacherous server does in its own way.
+    For whom is how it was understood, which a server that emulates a live one may do in its own way.
     """
     everyone = asked.user_ids is None
     listed = tuple(user_ids if asked.user_ids is None else dict.fromkeys(asked.user_ids))
     meant = _AskedFor(asked.course_id, everyone, listed)
-    _write(world, token, request_id, meant, outcome, 200, tuple(user_ids), tuple(absent_ids))
+    _write(world, token, request_id, meant, outcome, status, tuple(user_ids), tuple(absent_ids))
 
 
 def refused(world: World, token: Token, request_id: str, asked: object, refusal: RefusedError) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
+from mock_server.behaviours import Behaviour
 from mock_server.rules import certificates, late_writes
 from mock_server.rules.completion import (
     completed,
@@ -82,7 +83,10 @@ def write(desk: Desk, change: Callable[[Record], Record]) -> Record:
         raise NotAssignedError(f"{desk.course.title!r} is not assigned to {desk.person.email or user_id}")
     late_writes.check(desk.world.policy, progress, user_id, desk.at)
     before = progress.records.get(user_id)
-    changed = change(opened(before, desk.at, desk.world.clock.now()))
+    record = opened(before, desk.at, desk.world.clock.now())
+    if Behaviour.UPDATES_OPENED_AT in desk.world.policy.emulates:
+        record = evolve(record, opened_at=times.to_text(desk.at))
+    changed = change(record)
     after = settled(changed, desk.course, desk.lessons, desk.at)
     progress.put(user_id, after)
     if after.completed_at and not (before and before.completed_at):

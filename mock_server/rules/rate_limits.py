@@ -9,6 +9,7 @@ from datetime import timedelta
 from math import ceil
 from typing import TYPE_CHECKING
 
+from mock_server.behaviours import Behaviour
 from mock_server.refusal import Reason, RefusedError
 from mock_server.world.windows import Window
 
@@ -67,6 +68,8 @@ def spend(world: World, actor: Actor, operation: str) -> Headers:
 def _headers(world: World, limit: int, remaining: int, seconds: int) -> Headers:
     if world.policy.rate_limits == "silent":
         return ()
+    if Behaviour.RATE_LIMIT_RESET_EPOCH in world.policy.emulates:
+        seconds += ceil(world.clock.now().timestamp())
     return (
         ("x-ratelimit-limit", str(limit)),
         ("x-ratelimit-remaining", str(max(0, remaining))),

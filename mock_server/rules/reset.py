@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mock_server.rules import certificates, notifications
+from mock_server.behaviours import Behaviour
+from mock_server.rules import certificates, notifications, webhooks
+from mock_server.world.progress import Record
 
 if TYPE_CHECKING:
+    from mock_server.rules.authentication import Actor
     from mock_server.world.courses import Course
     from mock_server.world.organisation import Organisation
     from mock_server.world.world import World
+
+
+def carry_out(
+    world: World, actor: Actor, course: Course, user_ids: Sequence[str], absent_ids: Sequence[str] = ()
+) -> None:
+    """Clear the progress of these eligible and these absent users, and tell of it. Call it under the world's lock."""
+    messages = webhooks.for_reset(world, actor, course, user_ids)
+    reset(world, actor.organisation, course, user_ids)
+    reset_absent(world, actor.organisation, course, absent_ids)
+    webhooks.send(world, messages)
 
 
 def reset(world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]) -> None:
@@ -39,6 +52,23 @@ def reset_absent(world: World, organisation: Organisation, course: Course, user_
 
 def _clear(world: World, organisation: Organisation, course: Course, user_id: str) -> None:
     progress = organisation.progress[course.id]
-    progress.put(user_id, None)
+    progress.put(user_id, _left(world, progress.records.get(user_id)))
     progress.reset_at[user_id] = world.clock.now()
     certificates.withdraw(world, organisation, course, user_id)
+
+
+_KEPT = {
+    Behaviour.KEEPS_OPENED_AT: "opened_at",
+    Behaviour.KEEPS_SCORE: "score",
+    Behaviour.KEEPS_TIME_SPENT: "time_spent_seconds",
+}
+
+
+def _left(world: World, record: Record | None) -> Record | None:
+    """What a reset leaves of a record: nothing, unless the world emulates a service that keeps some fields."""
+    kept = {
+        name: value
+        for behaviour, name in _KEPT.items()
+        if behaviour in world.policy.emulates and record is not None and (value := getattr(record, name))
+    }
+    return Record(modified_at=world.clock.now(), **kept) if kept else None

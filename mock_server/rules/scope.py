@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from mock_server.behaviours import Behaviour
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.rules.permissions import Family, Reach, require
 from mock_server.wire.fields import Fields, camel
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 # The body of a reset is assumed; its names stand here and nowhere else.
 COURSE, USERS, EVERYONE = "courseId", "userIds", "allUsers"
-TREACHEROUS = "learnerIds"
-"""What a treacherous server calls the list of users."""
+OTHER_USERS = "learnerIds"
+"""What a server that ignores the list of users calls it."""
 
 
 @frozen
@@ -42,8 +43,8 @@ def rights(world: World, actor: Actor, body: object) -> Reach:
 
 def read(policy: Policy, body: object) -> Scope:
     """R07: one course, and either a list of users or everyone; anything else is 400."""
-    if policy.plays == "treacherous":
-        return _treacherous(policy, body)
+    if Behaviour.IGNORES_USER_LIST in policy.emulates:
+        return _without_list(policy, body)
     fields = Fields.read(body, (COURSE, USERS, EVERYONE))
     course_id = fields.id(COURSE)
     if fields.has(USERS) == fields.has(EVERYONE):
@@ -55,13 +56,13 @@ def read(policy: Policy, body: object) -> Scope:
     return Scope(course_id, None)
 
 
-def _treacherous(policy: Policy, body: object) -> Scope:
+def _without_list(policy: Policy, body: object) -> Scope:
     """What a service may do that is not written as we assume: a list it does not know is no list, so everyone."""
     known = {COURSE: body.get(COURSE)} if isinstance(body, dict) else {}
-    if isinstance(body, dict) and TREACHEROUS in body:
-        known[TREACHEROUS] = body[TREACHEROUS]
-    fields = Fields.read(known, (COURSE, TREACHEROUS))
-    listed = fields.ids(TREACHEROUS, policy.max_users_per_reset) if fields.has(TREACHEROUS) else None
+    if isinstance(body, dict) and OTHER_USERS in body:
+        known[OTHER_USERS] = body[OTHER_USERS]
+    fields = Fields.read(known, (COURSE, OTHER_USERS))
+    listed = fields.ids(OTHER_USERS, policy.max_users_per_reset) if fields.has(OTHER_USERS) else None
     return Scope(fields.id(COURSE), listed)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from mock_server.wanted import wanted, wanted_moment
@@ -22,9 +25,13 @@ class Clock:
     def __init__(self, now: datetime | None = None) -> None:
         self._frozen = None if now is None else within(wanted_moment("now", now))
         self._offset = timedelta(0)
+        self._earlier = threading.local()
 
     def now(self) -> datetime:
         """The present moment of this world, in UTC."""
+        earlier: datetime | None = getattr(self._earlier, "at", None)
+        if earlier is not None:
+            return earlier
         return self._frozen if self._frozen is not None else datetime.now(UTC) + self._offset
 
     @property
@@ -51,6 +58,15 @@ class Clock:
     def resume(self) -> None:
         """Run with the real time again."""
         self._frozen, self._offset = None, timedelta(0)
+
+    @contextmanager
+    def back_at(self, earlier: datetime) -> Iterator[None]:
+        """Let this thread, and no other, see an earlier moment until the end of the block."""
+        self._earlier.at = earlier
+        try:
+            yield
+        finally:
+            self._earlier.at = None
 
     def state(self) -> tuple[datetime | None, timedelta]:
         """The moment it stands still at, if it does, and how far it is ahead of real time."""

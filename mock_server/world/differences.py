@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-import attrs
 from attrs import frozen
 
 from mock_server.policy import Policy
+from mock_server.world.snapshot import plain
 
 _ENTITIES = {
     "people": "person",
@@ -20,7 +20,7 @@ _LISTS = {"paths": "learning path", "collections": "collection", "rapid_refreshe
 _ANSWER = ("refresh_id", "user_id", "question_id", "answered_at")
 _BY_USER = {"enrolments": "enrolment", "records": "record", "reset_at": "reset mark"}
 # What a document lacks, because it is an older one, is what `load` takes for it.
-_POLICY = attrs.asdict(Policy())
+_POLICY: dict[str, Any] = plain(Policy())
 _GRAVEST = ("removed", "changed", "added")
 _Key = tuple[str, ...]
 
@@ -102,7 +102,7 @@ def _records(document: Mapping[str, Any]) -> dict[tuple[str, _Key], Any]:
 
 
 def _walk(document: Mapping[str, Any]) -> Iterator[tuple[str, _Key, Any]]:
-    yield "policy", (), document.get("policy", _POLICY)
+    yield "policy", (), _POLICY | document.get("policy", {})
     for organisation in document["organisations"]:
         yield from _organisation(organisation)
     for digest, token in document.get("tokens", {}).items():
@@ -111,6 +111,8 @@ def _walk(document: Mapping[str, Any]) -> Iterator[tuple[str, _Key, Any]]:
         yield "notification", (each["id"],), each
     for number, each in enumerate(document.get("audit", ()), 1):
         yield "audit entry", (str(number),), each
+    for each in document.get("queued", ()):
+        yield "queued reset", (each["course_id"], each["user_id"], each["due_at"]), each
     for each in document.get("webhooks", ()):
         yield "webhook", (each["id"],), each
     for organisation_id, number in document.get("webhook_secrets", {}).items():

@@ -45,7 +45,7 @@ class AuditEntry:
     user_ids: tuple[str, ...]
     """Those listed in the request, the first 20 of a refused one; those reset where it was everyone."""
     outcome: str
-    """"done", "replayed", or the reason of the refusal."""
+    """"done", "replayed", "queued", or the reason of the refusal. A refusal after a part has an entry of each kind."""
     status: int
     """HTTP status of the answer."""
     users_updated: int = 0
@@ -55,3 +55,15 @@ class AuditEntry:
     """How many users the request listed, or were reset where it was everyone."""
     absent_ids: tuple[str, ...] = ()
     """Users who were not assigned and whose progress was cleared as well, by the policy ``absent`` (R10)."""
+
+
+@frozen
+class QueuedReset:
+    """One person's reset that was accepted and is not carried out yet (``emulates="queues_resets"``)."""
+
+    due_at: datetime
+    organisation_id: str
+    actor_id: str
+    request_id: str
+    course_id: str
+    user_id: str

@@ -26,6 +26,7 @@ def snapshot(world: World) -> dict[str, Any]:
             "webhooks": plain(world.webhooks),
             "webhook_secrets": plain(world.webhook_secrets),
             "audit": plain(world.audit),
+            "queued": plain(world.queued),
             "idempotency": {"/".join(slot): list(kept[:1]) for slot, kept in world.keys.kept.items()},
         }
 

@@ -22,6 +22,7 @@ def check(state: State) -> None:
     for number, each in enumerate(state.organisations):
         _check(each, f"$.organisations[{number}]")
     _check_tokens(state)
+    _check_queue(state)
     _once((each.id for each in state.webhooks), "$.webhooks")
     for number, hook in enumerate(state.webhooks):
         if hook.organisation_id not in organisations:
@@ -36,6 +37,17 @@ def _check_tokens(state: State) -> None:
     for name, text in state.token_names.items():
         if digest(text) not in state.tokens:
             raise StateError(f"$.token_names.{name}: this token is not among the tokens")
+
+
+def _check_queue(state: State) -> None:
+    people = {(each.id, person.id) for each in state.organisations for person in each.people}
+    courses = {(each.id, found.course.id) for each in state.organisations for found in each.courses}
+    for number, each in enumerate(state.queued):
+        if (each.organisation_id, each.course_id) not in courses:
+            raise StateError(f"$.queued[{number}]: there is no course {each.course_id} in its organisation")
+        for user_id in (each.user_id, each.actor_id):
+            if (each.organisation_id, user_id) not in people:
+                raise StateError(f"$.queued[{number}]: there is no user {user_id} in its organisation")
 
 
 def _check(state: OrganisationState, where: str) -> None:

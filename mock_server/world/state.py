@@ -23,7 +23,7 @@ from mock_server.world.courses import Assigned, Course, CourseList
 from mock_server.world.ids import Ids
 from mock_server.world.keys import Keys
 from mock_server.world.leaderboards import Leaderboard
-from mock_server.world.ledger import AuditEntry, Certificate, Notification
+from mock_server.world.ledger import AuditEntry, Certificate, Notification, QueuedReset
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Group, PermissionSet, Person, Site, Token
 from mock_server.world.progress import CourseProgress, Enrolment, ProgressTable, Record
@@ -136,14 +136,17 @@ class State:
     """Requests counted while there is a rate limit."""
     is_loaded: bool = False
     """Whether its people come from a file, and so may be real."""
+    queued: tuple[QueuedReset, ...] = ()
+    """Resets that were accepted and are not carried out yet."""
 
 
 def document(world: World, token_names: dict[str, str]) -> dict[str, Any]:
     """The state of a world as plain JSON data."""
     with world.lock:
         data: dict[str, Any] = plain(_state(world, token_names))
-        if not world.is_loaded:
-            del data["is_loaded"]  # a mark of a few worlds, no part of the others
+        for name in ("is_loaded", "queued"):
+            if not data[name]:
+                del data[name]  # of a few worlds, no part of the others
         return data
 
 
@@ -201,6 +204,7 @@ def build(state: State, kind: type[W], clock: Clock, ids: Ids) -> W:
         webhook_secrets=dict(state.webhook_secrets),
         keys=Keys({_slot(each): (each.fingerprint, each.answer.encode()) for each in state.kept_answers}),
         is_loaded=state.is_loaded,
+        queued=list(state.queued),
         windows={(each.user_id, each.limit): Window(each.began_at, each.spent) for each in state.windows},
     )
     _set(clock, state.clock)
@@ -249,6 +253,7 @@ def _state(world: World, token_names: dict[str, str]) -> State:
             for slot, (fingerprint, answer) in world.keys.kept.items()
         ),
         is_loaded=world.is_loaded,
+        queued=tuple(world.queued),
         windows=tuple(
             KeptWindow(*key, window.began_at, window.spent) for key, window in world.windows.items()
         ),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from threading import RLock
@@ -18,7 +19,7 @@ from mock_server.world.clock import Clock
 from mock_server.world.courses import Course
 from mock_server.world.ids import Ids
 from mock_server.world.keys import Keys
-from mock_server.world.ledger import AuditEntry, Notification
+from mock_server.world.ledger import AuditEntry, Notification, QueuedReset
 from mock_server.world.organisation import Organisation
 from mock_server.world.past import LONGEST
 from mock_server.world.people import Person, Token
@@ -55,6 +56,8 @@ class World:
     """Hosts that webhooks may name, localhost standing for all of loopback; only who owns the process adds any."""
     pending: deque[Message] = field(factory=deque)
     """Webhook messages that wait to be sent."""
+    queued: list[QueuedReset] = field(factory=list)
+    """Resets that were accepted and wait for their time, in its order."""
     keys: Keys = field(factory=Keys)
     windows: dict[tuple[str, int], Window] = field(factory=dict)
     """Requests counted, by user and limit; only while there is a rate limit."""
@@ -62,6 +65,16 @@ class World:
     """Whether its people come from a file, and so may be real: a server of it is not open to every local user."""
     lock: RLock = field(factory=RLock)
     """Held for every request and every learner action, so that no reader sees half of anything."""
+
+    @contextmanager
+    def up_to_date(self) -> Iterator[None]:
+        """Hold the lock, once every reset that was queued and is due by now is carried out."""
+        with self.lock:
+            self._work_off()
+            yield
+
+    def _work_off(self) -> None:
+        """Carry out what is due; a world by itself has no rules for it."""
 
     @property
     def courses(self) -> tuple[Course, ...]:
@@ -89,7 +102,7 @@ class World:
 
     def record(self, course: str, user: str) -> Record | None:
         """What is recorded of a person in a course, None where nothing is."""
-        with self.lock:
+        with self.up_to_date():
             return self.main.progress[self.course(course).id].records.get(self.user(user).id)
 
     def rapid_refresh(self, title_or_id: str) -> RapidRefresh:
@@ -123,7 +136,7 @@ class World:
 
     def update_user(self, user: str, **changes: Any) -> Person:
         """Change fields of a person; what is assigned to them follows."""
-        with self.lock:
+        with self.up_to_date():
             changed = evolve(self.user(user), **changes)
             self.main.put_person(changed)
             return changed

@@ -20,6 +20,7 @@ from attrs import fields
 import training_sdk
 from docs import _generate
 from docs._generate import contract, notebook, proofs, tables
+from mock_server.behaviours import AnswerForm, Behaviour
 from mock_server.contract.schema import PROVENANCE
 from mock_server.contract.shapes import SHAPES
 from mock_server.operations.table import OPERATIONS
@@ -163,6 +164,8 @@ def test_reasons_policies_and_operations_are_all_there() -> None:
     assert [f"`{reason.name}`" in tables.reasons() for reason in Reason] == [True] * len(Reason)
     assert tables.policies().count("\n") == 1 + len(fields(Policy))
     assert "None" not in tables.policies()
+    assert tables.behaviours().count("\n") == 1 + len(Behaviour)
+    assert tables.answer_forms().count("\n") == 1 + len(AnswerForm)
     for operation in OPERATIONS:
         assert f"`{operation.method} {operation.template}`" in tables.operations()
 

@@ -134,6 +134,7 @@ def test_faults_of_markers_strike_in_the_order_in_which_they_are_written(pyteste
 
 MISTAKEN = {
     'training_policy(eligibility="never")': "policy eligibility: 'never' is not one of",
+    'training_policy(emulates="forgets")': "policy emulates: there is no 'forgets'; known are refuses_partway_404",
     "training_policy(elligibility=1)": "unexpected keyword argument 'elligibility'; it takes everyone_permission, elig",
     'training_policy("eligibility=completed")': "too many positional arguments",
     'training_world("moon")': "'moon' with nothing is no world",

@@ -269,7 +269,7 @@ def test_what_only_time_does_is_no_difference() -> None:
 
 def test_every_part_of_a_document_is_seen_by_diff() -> None:
     """Whatever single value is changed, save for time and ids, shows; else a part of the world would escape."""
-    mock = MockTraining.demo(now=NOW)
+    mock = MockTraining.demo(now=NOW, policy=Policy(late_writes="accepted"))
     Speaker(mock).reset(course_id(mock), None, (FORKLIFT, len(recorded(mock))), idempotency_key="k")
     hook = {"url": "http://127.0.0.1:9/", "trigger_events": [RESET_EVENT]}
     assert Speaker(mock).post("/webhooks/v1/webhooks", hook).status == 200
