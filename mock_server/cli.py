@@ -161,7 +161,8 @@ def _add_address(command: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="PATH",
         help="file with the secret of the control plane, which an address beyond loopback needs, and a world of a"
-        f" file, --progress or --evidence (or the environment variable {SECRET_VARIABLE})",
+        f" file, --progress or --evidence (or the environment variable {SECRET_VARIABLE}); requests below /_mock/ send"
+        " it in the header X-Training-Mock-Secret",
     )
 
 

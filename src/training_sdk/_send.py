@@ -196,10 +196,15 @@ def _exchange(
 
 def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError:
     """The same error, saying that the time for trying would not suffice."""
-    message = f"{error.message}. Waiting {wait:g} s more would exceed max_retry_seconds={most:g}"
+    message = f"{sentence(error.message)} Waiting {wait:g} s more would exceed max_retry_seconds={most:g}"
     told = type(error)(evolve(error.info, message=message))
     told.__cause__ = error.__cause__
     return told
+
+
+def sentence(text: str) -> str:
+    """The text with a full stop, unless it ends with a mark of its own."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def _interruption(problem: BaseException) -> str:

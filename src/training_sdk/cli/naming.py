@@ -7,18 +7,20 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import click
 
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, NotFoundError
 from training_sdk.models.courses import Course
+from training_sdk.models.paths import LearningPath
 from training_sdk.records.tokens import refuse_typed
 from training_sdk.resets.people import Named, People
 from training_sdk.resets.selecting import Where
 from training_sdk.resets.wording import shown
 
+Titled: TypeAlias = Course | LearningPath
 MOST_SUGGESTED = 5
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -68,25 +70,44 @@ def course_ids(client: TrainingClient, named: Sequence[str]) -> tuple[str, ...]:
     """
     ids = [one for one in named if _ID.fullmatch(one)]
     known = {course.id for course in client.courses.list(ids=ids)} if ids else set()
-    found = [one if one in known else _by_title(client, one) for one in named]
+    others = list(client.courses.list()) if any(one not in known for one in named) else []
+    found = [one if one in known else _by_title(others, one, "course") for one in named]
     return tuple(dict.fromkeys(found))
 
 
-def _by_title(client: TrainingClient, title: str) -> str:
+def path_ids(client: TrainingClient, named: Sequence[str]) -> tuple[str, ...]:
+    """The ids of learning paths that were named by id or by exact title. Raises as ``course_ids`` does."""
+    listed = list(client.paths.list()) if named else []
+    known = {path.id for path in listed}
+    found = [one if one in known else _by_title(listed, one, "path") for one in named]
+    return tuple(dict.fromkeys(found))
+
+
+def _by_title(listed: Sequence[Titled], title: str, option: Literal["course", "path"]) -> str:
+    what = "learning path" if option == "path" else "course"
     if not title.strip():
-        raise InvalidArgumentError("--course is empty; name a course by its id or its exact title")
-    listed = list(client.courses.list())
-    fitting = [course for course in listed if as_seen(course.title) == as_seen(title)]
+        raise InvalidArgumentError(f"--{option} is empty; name a {what} by its id or its exact title")
+    fitting = [one for one in listed if as_seen(one.title) == as_seen(title)]
     if len(fitting) == 1:
         return fitting[0].id
     if fitting:
-        ids = "".join(f"\n  {course.id}  {course.status or ''}" for course in fitting)
-        raise InvalidArgumentError(f"{len(fitting)} courses are called {title!r}; name one by its id:{ids}")
+        ids = "".join(f"\n  {one.id}  {_state(one)}" for one in fitting)
+        raise InvalidArgumentError(f"{len(fitting)} {what}s are called {title!r}; name one by its id:{ids}")
     near = _suggested(listed, title)
-    like = f". These come close:{near}\nName one by its id" if near else ". training-sdk courses lists them"
-    raise NotFoundError(
-        f"there is no course with the id or the exact title {title!r}{like}", reason="COURSE_NOT_FOUND"
+    like = (
+        f". These come close:{near}\nName one by its id" if near else f". training-sdk {option}s lists them"
     )
+    raise NotFoundError(
+        f"there is no {what} with the id or the exact title {title!r}{like}",
+        reason=f"{option.upper()}_NOT_FOUND",
+    )
+
+
+def _state(one: Titled) -> str:
+    """The status of a course, or whether a learning path is published; empty where that is not known."""
+    if isinstance(one, Course):
+        return one.status or ""
+    return {True: "published", False: "not published", None: ""}[one.is_published]
 
 
 def as_seen(title: str) -> str:
@@ -94,7 +115,7 @@ def as_seen(title: str) -> str:
     return unicodedata.normalize("NFC", shown(title))
 
 
-def _suggested(courses: Iterable[Course], title: str) -> str:
+def _suggested(courses: Iterable[Titled], title: str) -> str:
     """Those whose titles hold it, or come close."""
     from difflib import get_close_matches
 
@@ -104,7 +125,7 @@ def _suggested(courses: Iterable[Course], title: str) -> str:
     near = {one for one in titles if wanted in one.casefold()} or {*get_close_matches(title, titles)}
     fitting = [(one, course) for one, course in titled if one in near]
     return "".join(
-        f"\n  {course.id}  {one} ({course.status or 'status unknown'})"
+        f"\n  {course.id}  {one} ({_state(course) or 'status unknown'})"
         for one, course in fitting[:MOST_SUGGESTED]
     )
 

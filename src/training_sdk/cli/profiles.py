@@ -84,6 +84,14 @@ class Profile:
         return Secret(os.environ[variable])
 
     @property
+    def token_source(self) -> str:
+        """Where the token comes from, in words."""
+        source = next((name for name in SOURCES if getattr(self, name)), None)
+        if source is None:
+            return f"the environment variable {TOKEN_VARIABLE}"
+        return f"{source} of profile {self.name!r}"
+
+    @property
     def has_token_source(self) -> bool:
         """Whether it says itself where the token comes from; else that is the environment."""
         return any(getattr(self, name) for name in SOURCES)

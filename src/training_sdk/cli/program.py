@@ -17,7 +17,7 @@ from training_sdk.cli.codes import ExitCode, code_for, code_for_stop
 from training_sdk.cli.output import Output, prepare_streams, silence, write
 from training_sdk.cli.remedies import in_commands, notes_of
 from training_sdk.cli.session import Named
-from training_sdk.errors import TrainingError
+from training_sdk.errors import AuthenticationError, TrainingError
 
 if TYPE_CHECKING:
     from training_sdk.resets.report import ResetReport
@@ -109,7 +109,7 @@ def _run(arguments: list[str], out: Output) -> int:
     try:
         ended: Any = program.main(arguments, prog_name=NAME, standalone_mode=False, obj=named)
     except TrainingError as error:
-        return _told(error, out, named.plan)
+        return _told(error, out, named)
     except click.exceptions.NoArgsIsHelpError as error:
         write(out.stderr, error.format_message() + "\n")
         return ExitCode.USAGE
@@ -127,12 +127,15 @@ def _run(arguments: list[str], out: Output) -> int:
     return ended if isinstance(ended, int) else ExitCode.DONE
 
 
-def _told(error: TrainingError, out: Output, plan: Path | None) -> int:
+def _told(error: TrainingError, out: Output, named: Named) -> int:
     """Say what ended the command, and what became of everyone where people were reset."""
     code = code_for(error)
     known = _accounted(error.report, out)
-    _tell(out, type(error).__name__, in_commands(error.message, plan), code, error=error, **known)
-    _note(error, out, plan, error.report)
+    message = in_commands(error.message, named.plan, named.options)
+    _tell(out, type(error).__name__, message, code, error=error, **known)
+    if isinstance(error, AuthenticationError):
+        out.note(f"The token came from {named.token_source}. Put a valid one there, then try again.")
+    _note(error, out, named.plan, error.report)
     return code
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from training_sdk.resets.stopping import STOPPED
@@ -60,6 +62,7 @@ _SAID = (
         "server_side=True makes one call for everyone of a course, so per_request",
         "--server-side makes one call for everyone of a course, so --per-request",
     ),
+    ("or skip them with tolerance=", "or skip them with --tolerance "),
     ("server_side=True resets", "--server-side resets"),
     ("plan_everyone(…) without 'only' or 'where'", "--everyone without --only and without criteria"),
     ("or nobody with server_side=True", "or nobody with --server-side"),
@@ -72,13 +75,30 @@ _SAID = (
 """Longer phrases first: a part of one must not be replaced before it."""
 
 
-def in_commands(message: str, plan: Path | None = None) -> str:
-    """A message of the SDK with the options and commands that it means; ``plan`` is the file that was named."""
+def in_commands(message: str, plan: Path | None = None, options: Mapping[str, str] | None = None) -> str:
+    """Return a message of the SDK with the options and commands that it means.
+
+    ``plan`` is the file that was named. ``options`` are those of the command, by the name of their value in Python.
+    """
     for python, command in _SAID:
         if python in message:
             known = {"resume": resume_command(plan), "plan": shlex.quote(str(plan or _PLAN))}
             message = message.replace(python, command.format(**known))
+    if plan is not None:
+        message = message.replace(_PLAN, shlex.quote(str(plan)))
+    return _with_options(message, {**_OTHER_NAMES, **(options or {})})
+
+
+def _with_options(message: str, options: Mapping[str, str]) -> str:
+    """Name options in place of Python's names; a name without underscore only as the subject of the message."""
+    for name, option in options.items():
+        where = rf"(?<![\w.'-]){name}(?![\w'(])" if "_" in name else rf"\A{name}(?= (?:must|is|holds|\S*'))"
+        message = re.sub(where, option, message)
     return message
+
+
+_OTHER_NAMES = {"base_url": "--base-url", "max_retry_seconds": "--max-retry"}
+"""What options mean that have another name in Python, or that no single command has."""
 
 
 def notes_of(error: BaseException, plan: Path | None, shown: str) -> list[str]:
@@ -97,6 +117,16 @@ def notes_of(error: BaseException, plan: Path | None, shown: str) -> list[str]:
 def resume_command(plan: Path | None) -> str:
     """What goes on with a plan, to be pasted into a shell."""
     return shlex.join(["training-sdk", "resume", str(plan or _PLAN)])
+
+
+def apply_command(plan: Path | None, *more: str) -> str:
+    """What applies a plan, to be pasted into a shell."""
+    return " ".join([shlex.join(["training-sdk", "apply", str(plan or _PLAN)]), "--reason TEXT", *more])
+
+
+def close_command(plan: Path | None) -> str:
+    """What closes a plan, to be pasted into a shell."""
+    return f"{shlex.join(['training-sdk', 'plan', 'close', str(plan or _PLAN)])} --reason TEXT"
 
 
 def report_command(plan: Path | None) -> str:

@@ -27,6 +27,9 @@ class Named:
     """What a command was about, for whoever says what ended it."""
 
     plan: Path | None = None
+    options: dict[str, str] = field(factory=dict)
+    """The options of the command, by the names that their values have in Python."""
+    token_source: str = ""
 
 
 @define
@@ -129,6 +132,15 @@ def _common(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def options_of(command: click.Command) -> dict[str, str]:
+    """Return a command's options by the names of their values; those of waves also without their prefix."""
+    named = {str(one.name): one.opts[0] for one in command.params if isinstance(one, click.Option)}
+    waves = {
+        name.removeprefix("waves_"): option for name, option in named.items() if name.startswith("waves_")
+    }
+    return {**waves, **named}
+
+
 def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., ExitCode]:
     """Give a command the options that all have, and a session made from them."""
 
@@ -137,11 +149,15 @@ def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., Exit
         context = click.get_current_context()
         common = _common(context, given)
         named = context.find_object(Named)
+        profile = find_profile(common["profile"], common["profiles"])
+        if named is not None:
+            named.options = options_of(context.command)
+            named.token_source = profile.token_source
         if named is not None and isinstance(given.get("plan"), Path):
             named.plan = None if is_pipe(given["plan"]) else given["plan"]
         with Session(
             Output(common["as_json"]),
-            find_profile(common["profile"], common["profiles"]),
+            profile,
             common["base_url"],
             common["state_dir"],
             common["max_retry"],

@@ -139,14 +139,14 @@ class Due:
         yield f"Recertification {self.rule}, on {self.on} ({self.zone}): {counts}, {self.not_due} not due."
         for standing, cases in self.listed.items():
             if cases:
-                yield f"{_HEADINGS[standing]}:"
+                yield f"{_HEADINGS[standing].format(on=self.on)}:"
                 yield from (f"  - {case}" for case in cases)
         if self.held_nobody:
             yield f"On the hold list, but in none of the rows: {', '.join(map(str, self.held_nobody))}"
 
 
 _HEADINGS = {
-    Standing.DUE: "Due, to be reset now",
+    Standing.DUE: "Due on {on}, to be reset",
     Standing.IN_GRACE: "Due, but still in the grace period",
     Standing.WARNED: "Soon due, to be warned",
     Standing.HELD: "On the hold list, not to be reset",

@@ -19,7 +19,7 @@ from training_sdk.errors import (
 )
 from training_sdk.resets.approval import Approved
 from training_sdk.resets.plan import Key, PlannedReset
-from training_sdk.resets.report import Code, Outcome, ResetReport, UserOutcome
+from training_sdk.resets.report import SENT_WITHOUT_EFFECT, Code, Outcome, ResetReport, UserOutcome
 from training_sdk.resets.sending import Order
 from training_sdk.resets.stopping import carrying
 
@@ -113,9 +113,11 @@ class Account:
         for user in people:
             self.outcomes[user.key] = UserOutcome(user.course_id, user.user_id, outcome, detail, code, error)
 
-    def reopen(self, user: PlannedReset) -> None:
-        """Let somebody stand as before anything was sent."""
+    def reopen(self, user: PlannedReset, *, was_sent: bool = False) -> None:
+        """Let somebody stand as before anything was sent, or after a request that had no effect."""
         self.outcomes[user.key] = _first(user, self.order.plan.selection)
+        if was_sent:
+            self.settle([user], Outcome.SKIPPED, SENT_WITHOUT_EFFECT, Code.NOT_SENT)
 
     def stopped(self, people: Sequence[PlannedReset], fate: Fate, finished_at: datetime) -> TrainingError:
         """Settle the people of a request that was stopped; the error to raise, with the account of everyone."""

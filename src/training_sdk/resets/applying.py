@@ -271,7 +271,14 @@ class Run:
             self.account.settle([user], Outcome.SKIPPED, LEFT_ALONE[code], code)
         if len(self.moved) > self.order.tolerance or self.order.server_side:
             renamed = [key for key, code in changes.items() if code is Code.IDENTITY_CHANGED]
-            refuse_moved(self.order.plan, self.moved, cleared=_all_cleared(people, rows), renamed=renamed)
+            may_skip = not (self.order.server_side or self.account.sent_ids or self.account.requests)
+            refuse_moved(
+                self.order.plan,
+                self.moved,
+                cleared=_all_cleared(people, rows),
+                renamed=renamed,
+                may_skip=may_skip,
+            )
         for course_id in {user.course_id for user in gone}:
             codes = {user.user_id: changes[user.key].value for user in gone if user.course_id == course_id}
             yield from self.keeper.note(SkippedUsers(course_id, codes))
@@ -283,6 +290,7 @@ class Run:
         self, piece: Piece, people: tuple[PlannedReset, ...], there: Arrival
     ) -> Flow[TryAgainError | None]:
         """Send these people of a piece; every step is in the journal before the next one is taken."""
+        yield from self._guarded(people, _acting(partial(self._tell, "sending")))
         request = self._request(piece, people).numbered()
         key = key_for(self.order, request.body or b"")
         ids = tuple(user.user_id for user in people)

@@ -153,11 +153,19 @@ def find_courses(catalogue: Sequence[Course], ids: Sequence[str]) -> list[Course
     by_id = {course.id: course for course in catalogue}
     if missing := [one for one in ids if one not in by_id]:
         raise NotFoundError(
-            f"there is no course {some(missing)} in this organisation, or this token may not see it",
+            f"there is no course {some(missing)} in this organisation, or this token may not see it"
+            f"{_hint_of_titles(catalogue, missing)}",
             status=404,
             reason="COURSE_NOT_FOUND",
         )
     return [by_id[one] for one in ids]
+
+
+def _hint_of_titles(catalogue: Sequence[Course], missing: Sequence[str]) -> str:
+    """The ids of courses that have as title what was given as id."""
+    found = [course for course in catalogue if shown(course.title) in map(shown, missing)]
+    named = ", ".join(f"{course.id!r} is the id of {course.title!r}" for course in found[:MOST_NAMED])
+    return f". Courses are named by id here: {named}" if named else ""
 
 
 def _refuse_untitled(course: Course) -> None:
@@ -316,9 +324,17 @@ def change_of(planned: PlannedReset, row: ProgressRow | None) -> Code | None:
 
 
 def refuse_moved(
-    plan: ResetPlan, names: Mapping[Key, str], *, cleared: bool = False, renamed: Collection[Key] = ()
+    plan: ResetPlan,
+    names: Mapping[Key, str],
+    *,
+    cleared: bool = False,
+    renamed: Collection[Key] = (),
+    may_skip: bool = False,
 ) -> None:
-    """Raise StalePlanError naming those who moved, or are called otherwise by now, if there are any."""
+    """Raise StalePlanError naming those who moved, or are called otherwise by now, if there are any.
+
+    ``may_skip`` is whether the plan could be applied again with a higher tolerance.
+    """
     if not names:
         return
     if renamed:
@@ -332,9 +348,10 @@ def refuse_moved(
     titles = {course.id: course.title for course in plan.courses}
     where = ", ".join(sorted({repr(titles[course_id]) for course_id, _ in names}))
     again = ", and all of them stand at 0 %: it has probably been applied already" if cleared else ""
+    skip = f", or skip them with tolerance={len(names)}" if may_skip and not cleared else ""
     raise StalePlanError(
         f"{some(list(names.values()))} moved in {where} since the plan was made{again}. Nothing was sent for them. "
-        "Plan again",
+        f"Plan again{skip}",
         metadata=tuple(("user_id", user_id) for _, user_id in names),
     )
 

@@ -81,7 +81,8 @@ class ProofPlan:
             "Where the service does not know the format, everyone on this course may be reset. These must stay as they "
             "are:",
             *(f"  - {self._place(one)}{one}" for one in self.witnesses),
-            f"To go on, type: {self.phrase}",
+            "To go on, type:",
+            f"  {self.phrase}",
         ]
         return visible("\n".join(lines))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +16,12 @@ from training_sdk.errors import IncompleteResetError
 from training_sdk.models.keys import Key
 from training_sdk.resets.approval import Approved
 from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.wording import EVERYONE, MOST_SHOWN, courses, shown
+from training_sdk.resets.wording import EVERYONE, MOST_SHOWN, courses, shown, who
+
+MOST_IN_HTML = 100
+"""Rows of a report in a notebook."""
+SENT_WITHOUT_EFFECT = "sent without effect, and not sent again"
+"""The detail of people whose request is known to have changed nothing."""
 
 
 class Outcome(StrEnum):
@@ -132,7 +138,7 @@ class ResetReport:
             )
 
     def __str__(self) -> str:
-        lines = [f"{shown(courses(self.plan.courses))}: {self._counts} (requests {self._requests})"]
+        lines = [f"{self._headline} (requests {self._requests})"]
         if self.reason or self.ticket:
             lines.append(f"  reason: {inline(self.reason or '–')}, ticket: {inline(self.ticket or '–')}")
         if self.approved is not None:
@@ -142,25 +148,24 @@ class ResetReport:
         lines += [f"  evidence: {inline(pack)}" for pack in self.packs]
         if self.plan.scope == "everyone":
             lines.append(f"  {EVERYONE}")
-        ordered = self._worst_first()
-        lines += [f"  - {self._named(user)}: {user}" for user in ordered[:MOST_SHOWN]]
-        if len(ordered) > MOST_SHOWN:
-            lines.append(f"  … and {len(ordered) - MOST_SHOWN} more")
+        lines += [f"  {line}" for line in self._people(MOST_SHOWN)]
         return visible("\n".join(lines))
 
     def __repr__(self) -> str:
         return visible(f"<ResetReport: {shown(courses(self.plan.courses))}: {self._counts}>")
 
     def _repr_html_(self) -> str:
+        targets = self._targets()
         rows = "".join(
             f"<tr><td>{escape(self._named(user))}</td><td>{escape(user.outcome)}</td>"
             f"<td>{escape(inline(user.detail or ''))}</td></tr>"
-            for user in self._worst_first()
+            for user in targets[:MOST_IN_HTML]
         )
-        head = "<tr><th>name</th><th>outcome</th><th>why</th></tr>"
-        title = escape(shown(courses(self.plan.courses)))
-        beside = f"<p>{escape(EVERYONE)}</p>" if self.plan.scope == "everyone" else ""
-        return visible(f"<p>{title}: {escape(self._counts)}</p>{beside}<table>{head}{rows}</table>")
+        head = "<tr><th>person</th><th>outcome</th><th>why</th></tr>"
+        below = [*_left_over(targets, MOST_IN_HTML), *self._besides]
+        beside = [*below, *([EVERYONE] if self.plan.scope == "everyone" else [])]
+        said = "".join(f"<p>{escape(line)}</p>" for line in beside)
+        return visible(f"<p>{escape(self._headline)}</p><table>{head}{rows}</table>{said}")
 
     @property
     def _counts(self) -> str:
@@ -170,19 +175,59 @@ class ResetReport:
     def _requests(self) -> str:
         return _some(self.requests)
 
-    def _worst_first(self) -> list[UserOutcome]:
-        """Whoever is not plainly reset comes first: that is what somebody has to look into."""
-        return sorted(self.users, key=lambda user: user.outcome in (Outcome.RESET, Outcome.NOTHING_TO_RESET))
+    @property
+    def _headline(self) -> str:
+        """The courses, and how many of the targets ended how."""
+        targets = self._targets()
+        counts = Counter(user.outcome for user in targets)
+        said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+        return f"{shown(courses(self.plan.courses))}: {said or 'nobody was to be reset'}"
+
+    def _targets(self) -> list[UserOutcome]:
+        """The targets, first those who were not reset: that is what somebody has to look into."""
+        targets = {user.key for user in self.plan.targets}
+        return sorted(
+            (user for user in self.users if user.key in targets),
+            key=lambda user: user.outcome is Outcome.RESET,
+        )
+
+    def _people(self, most: int) -> list[str]:
+        """One line for each of the first targets, then how many more there are, and who was not a target."""
+        targets = self._targets()
+        lines = [f"- {self._named(user)}: {user}" for user in targets[:most]]
+        return [*lines, *_left_over(targets, most), *self._besides]
+
+    @property
+    def _besides(self) -> list[str]:
+        """How many people in scope were no targets, in one line."""
+        targets = {user.key for user in self.plan.targets}
+        others = [user for user in self.users if user.key not in targets]
+        left_out = sum(user.code is Code.LEFT_OUT for user in others)
+        idle = len(others) - left_out
+        parts = [
+            *([f"{left_out} left out ({self.plan.selection} only)"] if left_out else []),
+            *([f"{idle} with nothing to reset"] if idle else []),
+        ]
+        return [f"In scope, and not to be reset: {', '.join(parts)}"] if parts else []
 
     def _named(self, user: UserOutcome) -> str:
         names, titles = self._names
-        who = names[user.user_id]
-        return f"{who}, {titles[user.course_id]!r}" if len(titles) > 1 else who
+        name = names[user.key]
+        return f"{name}, {titles[user.course_id]!r}" if len(titles) > 1 else name
 
     @cached_property
-    def _names(self) -> tuple[dict[str, str], dict[str, str]]:
-        names = {user.user_id: shown(user.name) or inline(user.user_id) for user in self.plan.users}
+    def _names(self) -> tuple[dict[Key, str], dict[str, str]]:
+        names = {user.key: who(user) for user in self.plan.users}
         return names, {course.id: shown(course.title) for course in self.plan.courses}
+
+
+def _left_over(targets: Sequence[UserOutcome], most: int) -> list[str]:
+    """How many targets are not shown, and whether people are among them who were not reset."""
+    rest = targets[most:]
+    missed = sum(user.outcome is not Outcome.RESET for user in rest)
+    if not rest:
+        return []
+    return [f"… and {len(rest)} more{f', {missed} of them not reset' if missed else ''}"]
 
 
 def _some(ids: Sequence[str]) -> str:

@@ -126,7 +126,13 @@ def settle(account: Account, journal: Journal | JournalCopy, now: datetime | Non
         elif standing is Standing.REFUSED:
             _leave_refused(account, user, refused[state.last[user.key]])
         else:
-            account.reopen(user)
+            account.reopen(user, was_sent=_was_in_vain(state, user))
+
+
+def _was_in_vain(state: JournalState, user: PlannedReset) -> bool:
+    """Whether the last request for a person was read back, and seen to have had no effect."""
+    last = state.last.get(user.key)
+    return last is not None and state.chunks[last].fate is ChunkFate.READ_BACK
 
 
 def _leave_unknown(account: Account, user: PlannedReset, chunk: Chunk) -> None:
@@ -135,10 +141,7 @@ def _leave_unknown(account: Account, user: PlannedReset, chunk: Chunk) -> None:
     what = "sent"
     if chunk.is_doubtful_refusal:
         code, what = Code.REFUSAL_UNCERTAIN, "sent together with others and refused"
-    detail = (
-        f"{what}, and reading back does not tell (yet) whether it took effect; a live service may show it up to "
-        f"{WAIT} later"
-    )
+    detail = f"{what}, and not known to have taken effect; a live service may show it up to {WAIT} later"
     account.settle([user], Outcome.UNKNOWN, detail, code)
 
 
@@ -146,7 +149,7 @@ def _leave_refused(account: Account, user: PlannedReset, event: Refused) -> None
     if event.code == Code.REFUSED:
         account.settle([user], Outcome.FAILED, event.message, Code.REFUSED, event.error)
     else:
-        account.reopen(user)
+        account.reopen(user, was_sent=True)
 
 
 @define

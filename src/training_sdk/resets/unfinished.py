@@ -65,7 +65,7 @@ class Unfinished:
         if self.under_way:
             return f"Wait: {self.under_way} is applying it at the moment."
         digest = self.report.plan.short_digest
-        close = f"close it: training-sdk plan close {digest} --reason …"
+        close = f"close it: training-sdk plan close {digest} --reason TEXT"
         if self.is_proof and self.sent:
             return "Prove the format again with the same course and person: training-sdk prove. It sends nothing again."
         if not self.sent:

@@ -302,7 +302,7 @@ class Proving:
             why = f"the service refused the request, and yet reset {self._named(seen.cleared)}"
             yield from self._fail(why, seen.cleared, reason="REFUSED_WITH_EFFECT")
         if seen.moved:
-            why = f"{self._named(seen.moved)} learned on, opened it again, came or left meanwhile, so it proves nothing"
+            why = f"{self._moved(seen.moved)}, so it proves nothing"
             yield from self._fail(why, seen.moved, reason="WITNESS_MOVED")
 
     def _end_refused(self) -> Flow[None]:
@@ -314,6 +314,15 @@ class Proving:
             reason="REFUSED",
             report=report,
         )
+
+    def _moved(self, moved: Sequence[Key]) -> str:
+        targets = {user.key for user in self.plan.reset.targets}
+        to_reset, others = ([key for key in moved if (key in targets) is wanted] for wanted in (True, False))
+        parts = (
+            to_reset and f"{self._named(to_reset)}, to be reset, is seen neither as before nor at 0 %",
+            others and f"{self._named(others)} learned on, opened it again, came or left meanwhile",
+        )
+        return "; ".join(part for part in parts if part)
 
     def _give_up(self, *, is_settled: bool, settled: datetime) -> Flow[None]:
         if is_settled:
@@ -341,7 +350,7 @@ class Proving:
         everyone = [(self.plan.reset.course.id, user_id) for user_id in self.plan.people]
         raise ProofFailedError(
             f"{why}. All of these may have been reset on {self.plan.reset.course.title!r}: {self._named(everyone)}. "
-            "The format stays locked for this service; no other course was touched by this client",
+            "The format stays locked for this service. This client asked for a reset of this course only",
             reason=reason,
             report=report,
             metadata=tuple(("user_id", user_id) for user_id in self.plan.people),

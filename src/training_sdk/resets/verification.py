@@ -14,8 +14,8 @@ from training_sdk.models.analytics import LessonProgress
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets.judging import Sign
-from training_sdk.resets.report import LEFT_ALONE, Outcome, ResetReport, UserOutcome
-from training_sdk.resets.wording import MOST_SHOWN, courses, shown
+from training_sdk.resets.report import LEFT_ALONE, SENT_WITHOUT_EFFECT, Outcome, ResetReport, UserOutcome
+from training_sdk.resets.wording import MOST_SHOWN, courses, shown, who
 
 
 class Seen(StrEnum):
@@ -135,7 +135,7 @@ class Verification:
         lines = [
             f"{shown(courses(self.report.plan.courses))}: {said}{f' (trained again since: {since})' if since else ''}"
         ]
-        names = {user.key: shown(user.name) or user.user_id for user in self.report.plan.users}
+        names = {user.key: who(user) for user in self.report.plan.users}
         others = [one for one in self.people if one.state is not Seen.VERIFIED]
         lines += [
             f"  - {names[one.key]}: {one.state}{f' ({one.code})' if one.code else ''}"
@@ -160,8 +160,10 @@ class Verification:
         )
         refused = sum(user.outcome is Outcome.FAILED for user in self._targets)
         changed = sum(user.code in LEFT_ALONE for user in self._targets)
+        in_vain = sum(user.detail == SENT_WITHOUT_EFFECT for user in self._targets)
         for number, what, advice in (
-            (self.never_sent, "never sent", remedy),
+            (self.never_sent - in_vain, "never sent", remedy),
+            (in_vain, "sent without effect", remedy),
             (refused, "refused by the service", remedy),
             (self.left_unknown, "left unknown in the report, and verifying does not change that", remedy),
             (changed, "left alone because something had changed since the plan", again),

@@ -54,10 +54,12 @@ def person(user: PlannedReset) -> str:
     done = f" on {user.completed_at:%Y-%m-%d}" if user.completed_at else f", {user.percent:g} %"
     score = f", score {user.score}" if user.score else ""
     again = f"; last reset on {user.last_reset_at:%Y-%m-%d}" if user.last_reset_at else ""
-    return (
-        f"{shown(user.name) or inline(user.user_id)} <{inline(user.email or 'no e-mail')}>: "
-        f"{inline(user.state)}{done}{score}{again}"
-    )
+    return f"{who(user)}: {inline(user.state)}{done}{score}{again}"
+
+
+def who(user: PlannedReset) -> str:
+    """Name and e-mail of a person, or the id where there is no e-mail: names repeat."""
+    return f"{shown(user.name)} <{inline(user.email or user.user_id)}>".strip()
 
 
 def plan(planned: ResetPlan) -> str:
@@ -71,9 +73,14 @@ def plan(planned: ResetPlan) -> str:
     ]
     if len(targets) > MOST_SHOWN:
         people.append(f"  … and {len(targets) - MOST_SHOWN} more")
-    return "\n".join(
-        [lines[0], *people, *lines[1:], f"It cannot be undone. To go on, type: {planned.phrase}"]
-    )
+    return "\n".join([lines[0], *people, *lines[1:], *_to_go_on(planned)])
+
+
+def _to_go_on(planned: ResetPlan) -> list[str]:
+    """The phrase on a line of its own, so that it can be copied; none where there is nothing to confirm."""
+    if not planned.targets:
+        return ["Nobody would be reset, so there is nothing to confirm."]
+    return ["It cannot be undone. To go on, type:", f"  {planned.phrase}"]
 
 
 def frame(planned: ResetPlan) -> list[str]:
@@ -155,5 +162,5 @@ def plan_html(planned: ResetPlan) -> str:
     head = "".join(
         f"<th>{name}</th>" for name in ("course", "name", "e-mail", "state", "percent", "completed")
     )
-    said = [*frame(planned), f"It cannot be undone. To go on, type: {planned.phrase}"]
+    said = [*frame(planned), *_to_go_on(planned)]
     return f"<p>{'<br>'.join(map(escape, said))}</p><table><tr>{head}</tr>{rows}</table>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from typing import TextIO
@@ -10,6 +11,9 @@ from typing import TextIO
 from attrs import define, field
 
 from training_sdk._visible import visible
+
+WIDTH = 96
+"""Columns of a line."""
 
 
 @define
@@ -29,7 +33,7 @@ class Story:
 
     def say(self, text: str) -> None:
         """One line of the story."""
-        self._print("words", f"   {text}")
+        self._print("words", _wrapped(text))
 
     def check(self, fact: str, holds: bool, *, rule: str = "") -> None:
         """A fact that must hold, with the rule it follows from; a broken one fails the whole run."""
@@ -66,6 +70,18 @@ class Story:
             print(file=self.out)
         print(visible(text), file=self.out)
         self._last = kind
+
+
+def _wrapped(text: str) -> str:
+    """The text in lines of at most ``WIDTH`` columns; a word such as an id or an address is never cut."""
+    wrap = textwrap.TextWrapper(
+        WIDTH,
+        initial_indent="   ",
+        subsequent_indent="   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(wrap.fill(line) for line in text.split("\n"))
 
 
 def _width(text: str) -> int:

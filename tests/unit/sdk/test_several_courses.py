@@ -504,7 +504,11 @@ def test_it_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     apply(place, plan_of(place, [FIRST]), on_progress=told.append)
     assert [(one.what, one.done, one.total) for one in told] == [
         ("evidence", 0, 5),
-        *(("reset", done, 5) for done in (2, 4, 5)),
+        *(
+            (what, done + had, 5)
+            for done, size in ((0, 2), (2, 2), (4, 1))
+            for what, had in (("sending", 0), ("reset", size))
+        ),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -11,7 +12,9 @@ from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.files import is_pipe, refuse_existing
 from training_sdk.cli.output import is_terminal
 from training_sdk.cli.session import Session, with_session
-from training_sdk.errors import InvalidArgumentError
+from training_sdk.errors import ApprovalError, InvalidArgumentError
+from training_sdk.resets.approval import Approval
+from training_sdk.resets.four_eyes import NAMESPACE, check_signature
 from training_sdk.resets.plan import ResetPlan
 
 
@@ -47,7 +50,27 @@ def sign(session: Session, plan: Path, key: Path | None, confirm: str | None, sa
     approval = client.resets.approve(
         loaded, confirm=phrase, key=key, interactive=is_terminal(sys.stdin) and is_terminal(sys.stderr)
     )
+    _warn_of_signers(session, approval)
     approval.save(target)
     session.out.document({"approval": approval.document(), "saved": str(target)})
     session.out.say(approval)
     session.out.note(f"The approval is in {target}.")
+
+
+def _warn_of_signers(session: Session, approval: Approval) -> None:
+    """Warn of a signature that the file of allowed signers of this profile would not accept."""
+    signers = session.profile.allowed_signers
+    if approval.signature is None or signers is None:
+        return
+    try:
+        check_signature(
+            approval.message,
+            approval.signature,
+            signers,
+            user_id=approval.approver.user_id,
+            role="approver",
+            namespace=NAMESPACE,
+            now=datetime.now(UTC),
+        )
+    except ApprovalError as error:
+        session.out.note(f"Warning: {signers} does not accept this approval: {error.message}")

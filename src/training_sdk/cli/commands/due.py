@@ -20,6 +20,7 @@ from training_sdk.cli.documents import of_due, of_plan
 from training_sdk.cli.files import read_lines, refuse_existing
 from training_sdk.cli.naming import a_moment, course_ids
 from training_sdk.cli.past import Past, past_of, time_at
+from training_sdk.cli.remedies import apply_command
 from training_sdk.cli.session import Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError, InvalidArgumentError
@@ -156,7 +157,7 @@ def _tell(
                 "The exit code is 0 all the same, for a plan was saved; without --save it is 11."
             )
         session.out.say(made)
-        session.out.note(f"The plan is in {save}. To carry it out: training-sdk apply {save} --reason …")
+        session.out.note(f"The plan is in {save}. To carry it out: {apply_command(save)}")
     elif save is not None:
         session.out.note("Nobody is due, so there is nothing to plan, and nothing was saved.")
 
@@ -247,7 +248,10 @@ def _fixed(text: str) -> FixedDate:
     month, hyphen, day = text.partition("-")
     if not (hyphen and month.isascii() and month.isdigit() and day.isascii() and day.isdigit()):
         raise InvalidArgumentError(f"--fixed-date {text!r} is no day of the year; write 03-01 for 1 March")
-    return FixedDate(int(month), int(day))
+    try:
+        return FixedDate(int(month), int(day))
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"--fixed-date {text!r} is no day of the year: {error.message}") from None
 
 
 def _dates(path: Path) -> dict[str, date]:

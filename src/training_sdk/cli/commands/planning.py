@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,15 +14,18 @@ from click.core import ParameterSource
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.documents import of_plan, plain
 from training_sdk.cli.files import refuse_existing, write_new
-from training_sdk.cli.naming import a_moment, course_ids, no_secret, people_from, where_from
+from training_sdk.cli.naming import a_moment, course_ids, no_secret, path_ids, people_from, where_from
 from training_sdk.cli.output import Output, is_terminal
+from training_sdk.cli.remedies import apply_command, in_commands
 from training_sdk.cli.session import Session, with_session
 from training_sdk.client import TrainingClient
-from training_sdk.errors import InvalidArgumentError, PermissionDeniedError
+from training_sdk.errors import InvalidArgumentError, PermissionDeniedError, TrainingError
+from training_sdk.records.state import StateDirectory
 from training_sdk.resets.closing import close_plan, find_digest
 from training_sdk.resets.digests import short, typed
 from training_sdk.resets.people import People
 from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.unfinished import report_in
 from training_sdk.resets.wording import number
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -90,7 +94,7 @@ def options(*groups: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
 @click.group(invoke_without_command=True)
 @click.option("--course", "courses", multiple=True, metavar="ID|TITLE", help="A course; repeatable.")
 @click.option(
-    "--path", "paths", multiple=True, metavar="ID", help="The courses of a learning path; repeatable."
+    "--path", "paths", multiple=True, metavar="ID|TITLE", help="The courses of a learning path; repeatable."
 )
 @options(WHO, WHICH, KEEP)
 @click.option("--people-template", is_flag=True, help="Print the header of a file for --people, and stop.")
@@ -151,7 +155,21 @@ def close(session: Session, named: str, reason: str, ticket: str | None) -> None
     session.out.document({"closed": plain(closed)})
     how = ", ".join(f"{count} {standing}" for standing, count in closed.standings.items())
     session.out.say(f"Plan #{short(digest)} is closed: {how or 'nothing was sent'}.")
+    if closed.standings:
+        session.out.say(_left_by(session, state, digest, named if beginning is None else None))
     session.out.note(f"{number(len(closed.packs), 'pack')} of it can be purged when their time has passed.")
+
+
+def _left_by(session: Session, state: StateDirectory, digest: str, file: str | None) -> str:
+    """What became of everyone in a plan that was closed, and where to read it again."""
+    see = f"To see it again: training-sdk report {short(digest)}"
+    try:
+        plan = None if file is None else ResetPlan.load(file)
+        folder = state.path / "plans" / digest
+        found, _ = report_in(state, folder, datetime.now(UTC), plan, unseal=session.profile.unseal)
+    except TrainingError as error:  # closing has succeeded all the same
+        return f"The report cannot be shown: {in_commands(error.message)}. {see}"
+    return f"{found}\n{see}"
 
 
 def _check(out: Output, file: Path) -> ExitCode:
@@ -191,6 +209,7 @@ def _make(
         raise InvalidArgumentError("no course is named: use --course or --path")
     client = session.client()
     ids = course_ids(client, courses) if courses else ()
+    paths = path_ids(client, paths)
     if people is None:
         whole = (*ids, *_courses_of(client, paths))
         return client.resets.plan_everyone(whole, only=only, where=where)
@@ -230,7 +249,7 @@ def keep(session: Session, made: ResetPlan, save: Path | None, card: Path | None
     if save is None:
         out.note("Nothing was saved, and nothing can be applied: add --save PLAN.json")
     else:
-        out.note(f"The plan is in {save}. To carry it out: training-sdk apply {save} --reason …")
+        out.note(f"The plan is in {save}. To carry it out: {apply_command(save)}")
 
 
 def write_card(

@@ -45,7 +45,7 @@ def courses(session: Session, search: str | None) -> None:
 @click.command()
 @with_session
 def paths(session: Session) -> None:
-    """List learning paths, with the ids by which plan --path names them."""
+    """List learning paths, which plan --path names by id or title."""
     found = list(session.client().paths.list())
     session.out.document({"paths": plain(found)})
     published = {True: "yes", False: "no", None: ""}

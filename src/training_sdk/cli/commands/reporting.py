@@ -11,10 +11,13 @@ import click
 
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE, write_card
-from training_sdk.cli.documents import of_report, of_unfinished
+from training_sdk.cli.documents import of_report, of_unfinished, plain
 from training_sdk.cli.files import refuse_existing
+from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError, TrainingError
+from training_sdk.records.events import Closed
+from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
 from training_sdk.resets.digests import short, typed
@@ -57,9 +60,13 @@ def report(
     if card is not None:
         check_shape(found.plan)
     write_card(card, found.plan, found)
-    session.out.document(_document(found, unfinished))
+    closed = _closed_by_hand(session, found)
+    session.out.document({**_document(found, unfinished), "closed": plain(closed)})
+    file = None if digest_typed(plan) else Path(plan)
     if unfinished is not None:
-        session.out.say(unfinished)
+        session.out.say(in_commands(str(unfinished), file))
+    if closed is not None:
+        session.out.say(f"Closed by hand at {closed.at:%Y-%m-%d %H:%M:%S} UTC. Reason: {closed.reason}")
     session.out.say(found)
     if everyone:
         people = {user.key: user for user in found.plan.users}
@@ -74,6 +81,12 @@ def report(
         session.out.note(f"The effect card is in {card}.")
     may_have_sent = unfinished is not None and (unfinished.requests or unfinished.under_way)
     return ExitCode.INCOMPLETE if may_have_sent else ExitCode.DONE
+
+
+def _closed_by_hand(session: Session, found: ResetReport) -> Closed | None:
+    """The event with which a plan was closed by hand; None for any other end."""
+    closed = state_of_plan(session.state(), found.plan.digest).closed
+    return closed if closed is not None and closed.reason is not None else None
 
 
 def find_report(session: Session, named: str) -> ResetReport:

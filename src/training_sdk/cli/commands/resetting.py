@@ -20,11 +20,12 @@ from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import of_report
 from training_sdk.cli.naming import duration
 from training_sdk.cli.output import Output, is_terminal
-from training_sdk.cli.remedies import report_command, resume_command
+from training_sdk.cli.remedies import apply_command, close_command, report_command, resume_command
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import (
     InvalidArgumentError,
     PermissionDeniedError,
+    StalePlanError,
     TrainingError,
 )
 from training_sdk.records.folding import JournalState
@@ -37,7 +38,7 @@ from training_sdk.resets.confirming import check_lifetime
 from training_sdk.resets.digests import short
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.planfile import check_shape
-from training_sdk.resets.report import ResetReport
+from training_sdk.resets.report import LEFT_ALONE, ResetReport
 from training_sdk.resets.sending import CHUNK, Progress
 from training_sdk.resets.stopping import report_of
 from training_sdk.resets.taking import refuse_second_time
@@ -90,7 +91,12 @@ HOW = (
 @options(WHY)
 @options(CONFIRM)
 @click.option(
-    "--tolerance", type=click.IntRange(min=0), default=0, metavar="N", help="So many may have moved."
+    "--tolerance",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Go on if the progress of at most N people has changed since the plan; they are skipped.",
 )
 @click.option(
     "--server-side", is_flag=True, help="One call for everyone of a course, instead of a list of people."
@@ -167,7 +173,9 @@ def _reset(
         "waves": _waves(**given),
     }
     out.say(loaded)
-    phrase = confirmed(out, loaded.phrase, confirm)
+    phrase = (
+        confirmed(out, loaded.phrase, confirm) if loaded.targets or confirm is not None else loaded.phrase
+    )
     try:
         with stoppable(out) as stop, telling(out) as tell:
             report = carry_out(loaded, phrase, {**extras, "stop": stop, "on_progress": tell})
@@ -209,6 +217,8 @@ def _how_to_go_on(error: BaseException, journal: JournalState, plan: Path) -> st
     """What to do after an error that came when the journal had begun."""
     if not is_open(journal):
         return f"The plan came to its end all the same. What became of everyone:\n  {report_command(plan)}"
+    if not journal.has_sent:
+        return _after_nothing_sent(error, plan)
     if isinstance(error, PermissionDeniedError):
         return f"It stopped half-way. With another token:\n  {resume_command(plan)}"
     where = "stands above" if report_of(error) is not None else f"is in {report_command(plan)}"
@@ -216,6 +226,19 @@ def _how_to_go_on(error: BaseException, journal: JournalState, plan: Path) -> st
         f"It stopped half-way. What became of everyone {where}. This reads back for you what is unknown, and then "
         f"goes on; nobody is reset twice:\n  {resume_command(plan)}"
     )
+
+
+def _after_nothing_sent(error: BaseException, plan: Path) -> str:
+    """What to do where the journal has begun and no request was sent: there is nothing to resume."""
+    if not isinstance(error, StalePlanError):
+        return f"Nothing was sent. Apply it again when the cause is gone:\n  {apply_command(plan)}"
+    close = f"lan again, and close this plan:\n  {close_command(plan)}"
+    report = error.report
+    changed = 0 if report is None else sum(one.code in LEFT_ALONE for one in report.users)
+    if not changed or "tolerance=" not in error.message:
+        return f"Nothing was sent. P{close}"
+    skip = apply_command(plan, "--tolerance", str(changed))
+    return f"Nothing was sent. Skip the people who changed:\n  {skip}\nOr p{close}"
 
 
 def _waves(

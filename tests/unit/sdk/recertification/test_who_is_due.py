@@ -107,7 +107,7 @@ def test_a_result_is_a_value_and_reads_as_a_mail() -> None:
     assert str(due) == (
         "Recertification 12 months after completion, on 2026-03-01 (Europe/Zurich): "
         "1 due, 0 in grace, 1 warned, 0 held, 0 unclear, 0 lapsed, 0 already reset, 1 not due.\n"
-        "Due, to be reset now:\n"
+        "Due on 2026-03-01, to be reset:\n"
         "  - Ada user_a, 'Forklift basics': completed on 2025-03-01, due on 2026-03-01\n"
         "Soon due, to be warned:\n"
         "  - Ada user_b, 'Forklift basics': completed on 2025-03-05, due on 2026-03-05\n"

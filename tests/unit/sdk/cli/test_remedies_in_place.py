@@ -1,0 +1,215 @@
+"""What a person is told to do next, in the words and with the files that they have typed."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from mock_server import MockTraining
+from training_sdk import NotFoundError, ResetInterruptedError, TrainingClient, Waves
+from training_sdk._send import out_of_time, sentence
+from training_sdk.cli import main
+from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.program import program
+from training_sdk.cli.remedies import in_commands
+from training_sdk.cli.session import options_of
+from training_sdk.errors import APIConnectionError
+from training_sdk.resets.plan import ResetPlan
+
+COURSE = "6908610029087ab67fa50c2e"
+SIOBHAN = "siobhan.doyle@nordwerk.example"
+PATH = "Warehouse induction"
+
+
+@pytest.fixture
+def mock() -> MockTraining:
+    return MockTraining.demo()
+
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(
+    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Run]:
+    """Run a command; its exit code and all that people read."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "state"))
+
+    def ran(*arguments: str) -> tuple[int, str]:
+        capsys.readouterr()
+        code = main(arguments)
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    with mock.serve(port=0) as server:
+        monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
+        yield ran
+
+
+def test_a_stale_plan_of_which_nothing_was_sent_is_not_to_be_resumed(run: Run, mock: MockTraining) -> None:
+    run("plan", "--course", COURSE, "--everyone", "--state", "in progress", "--save", "my plan.json")
+    plan = ResetPlan.load("my plan.json")
+    for person in plan.targets[:2]:
+        mock.world.complete_course(COURSE, person.user_id)
+    apply = ("apply", "my plan.json", "--reason", "test", "--confirm", plan.phrase)
+    code, said = run(*apply)
+    assert code == ExitCode.NOTHING_SENT
+    assert "Plan again, or skip them with --tolerance 2" in said
+    assert "training-sdk apply 'my plan.json' --reason TEXT --tolerance 2" in said
+    assert "training-sdk plan close 'my plan.json'" in said
+    assert "resume" not in said
+    assert "half-way" not in said
+    code, said = run("report", "my plan.json")
+    assert "training-sdk apply 'my plan.json'" in said
+    assert "PLAN.json" not in said
+    assert run(*apply, "--tolerance", "2")[0] == ExitCode.INCOMPLETE
+    assert len([*mock.calls.of("reset")]) == 1
+
+
+def test_a_closed_plan_says_who_is_left_and_its_report_that_it_was_closed(
+    run: Run, mock: MockTraining
+) -> None:
+    run("plan", "--course", COURSE, "--everyone", "--save", "plan.json")
+    plan, done = ResetPlan.load("plan.json"), list[str]()
+    with pytest.raises(ResetInterruptedError), TrainingClient() as client:
+        client.resets.apply(
+            plan,
+            confirm=plan.phrase,
+            reason="test",
+            waves=Waves(len(plan.targets) - 1),
+            stop=lambda: bool(done),
+            on_progress=lambda step: done.append(step.what) if step.what == "reset" else None,
+        )
+    left = plan.targets[-1]
+    code, said = run("plan", "close", "plan.json", "--reason", "no more this year")
+    assert code == ExitCode.DONE
+    assert f"{left.name} <{left.email}>: skipped, not sent" in said
+    assert f"training-sdk report {plan.short_digest}" in said
+    code, said = run("report", "plan.json")
+    assert "Closed by hand at " in said
+    assert "no more this year" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option", "python"),
+    [
+        (
+            ("plan", "--course", COURSE, "--everyone", "--completed-before", "2026-01-01"),
+            "--completed-before",
+            "completed_before",
+        ),
+        (
+            ("plan", "--course", COURSE, "--everyone", "--score-below", "0"),
+            "--score-below must be",
+            "score_below",
+        ),
+        (
+            ("due", "--course", COURSE, "--fixed-date", "02-40", "--zone", "UTC"),
+            "--fixed-date '02-40'",
+            "\nday",
+        ),
+        (("courses", "--max-retry", "-1"), "--max-retry must be", "max_retry_seconds"),
+        (("courses", "--base-url", "nowhere"), "--base-url", "base_url"),
+        (
+            ("courses", "--base-url", "http://127.0.0.1:9", "--max-retry", "0"),
+            "and --base-url or",
+            "base_url",
+        ),
+    ],
+)
+def test_errors_name_the_options_that_were_typed(
+    run: Run, arguments: tuple[str, ...], option: str, python: str
+) -> None:
+    code, said = run(*arguments)
+    assert code in (ExitCode.USAGE, ExitCode.CONNECTION)
+    assert option in said
+    assert python not in said
+
+
+def test_names_without_an_underscore_are_options_where_a_message_begins_with_them() -> None:
+    context = click.Context(program)
+    found = {name: program.get_command(context, name) for name in ("apply", "verify")}
+    commands = {name: options_of(command) for name, command in found.items() if command is not None}
+    assert in_commands("every must be longer than 0", options=commands["verify"]).startswith("--every must")
+    assert in_commands("every must be longer", options=commands["apply"]).startswith("--waves-every must")
+    assert (
+        in_commands("reason is missing: say every one", options=commands["apply"])
+        == "--reason is missing: say every one"
+    )
+    assert in_commands("the reason is missing", options=commands["apply"]) == "the reason is missing"
+
+
+def test_a_question_gets_no_full_stop() -> None:
+    error = APIConnectionError("could not connect. Is base_url right?")
+    assert "right? Waiting 8 s" in out_of_time(error, 8, 3).message
+    assert sentence("It broke") == "It broke."
+
+
+def test_a_learning_path_is_named_by_its_title(run: Run, mock: MockTraining) -> None:
+    with TrainingClient() as client:
+        (path,) = [one for one in client.paths.list() if one.title == PATH]
+    plans = [run("plan", "--path", named, "--everyone")[1] for named in (PATH, path.id)]
+    assert plans[0].splitlines()[0] == plans[1].splitlines()[0]
+    assert "Plan to reset" in plans[0]
+    code, said = run("plan", "--path", "Warehouse", "--everyone")
+    assert code == ExitCode.FAILED
+    assert path.id in said
+
+
+def test_a_title_in_place_of_a_course_id_gets_a_hint(run: Run) -> None:
+    with (
+        TrainingClient() as client,
+        pytest.raises(NotFoundError, match=f"'{COURSE}' is the id of 'Forklift basics'"),
+    ):
+        client.resets.plan_everyone("Forklift basics")
+
+
+def test_a_plan_for_nobody_asks_for_no_phrase(run: Run) -> None:
+    with TrainingClient() as client:
+        idle = next(row for row in client.progress.list(course_id=COURSE) if not row.has_recorded_progress)
+    _, said = run("plan", "--course", COURSE, "--user", idle.user_id, "--save", "plan.json")
+    assert "there is nothing to confirm" in said
+    assert "To go on, type" not in said
+    assert run("apply", "plan.json", "--reason", "test")[0] == ExitCode.DONE
+    assert run("apply", "plan.json", "--reason", "test", "--confirm", "other")[0] != ExitCode.DONE
+
+
+def test_a_refused_token_is_named_by_its_source(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", "mock_0000")
+    code, said = run("courses")
+    assert code == ExitCode.DENIED
+    assert "The token came from the environment variable SAFETYCULTURE_API_TOKEN" in said
+    assert "mock_0000" not in said
+
+
+def test_a_key_that_no_signer_file_lists_is_warned_of_when_signing(
+    run: Run, mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("listed", "other"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
+    run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    plan = ResetPlan.load("plan.json")
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("manager"))
+    with TrainingClient() as client:
+        me = client.users.me().user_id
+    signers = tmp_path / "signers"
+    signers.write_text(f"{me} {(tmp_path / 'listed.pub').read_text()}")
+    profiles = tmp_path / "profiles.toml"
+    profiles.write_text(f'default = "a"\n[profiles.a]\nallowed_signers = "{signers}"\n')
+    for file in (signers, profiles):
+        file.chmod(0o600)
+    for key, warned in (("listed", False), ("other", True)):
+        sign = ("sign", "plan.json", "--key", key, "--confirm", plan.phrase, "--save", f"{key}.json")
+        code, said = run(*sign, "--profiles", str(profiles))
+        assert code == ExitCode.DONE, said
+        assert ("does not accept this approval" in said) is warned

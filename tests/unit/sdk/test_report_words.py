@@ -1,0 +1,84 @@
+"""What a report shows first, whom it counts apart, and by what it names people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from training_sdk import Code, IncompleteResetError, Outcome, ResetReport
+from training_sdk.models.progress import ProgressState
+from training_sdk.resets.plan import Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.report import MOST_IN_HTML, UserOutcome
+
+START = datetime(2026, 12, 1, tzinfo=UTC)
+TARGETS, LEFT_OUT, MOVED = 158, 242, 130
+
+
+def person(number: int, *, left_out: bool = False) -> PlannedReset:
+    """Everybody has the same name."""
+    return PlannedReset(
+        "c1",
+        f"user_{number}",
+        "Anna Meier",
+        f"anna{number}@example.test" if number % 2 else None,
+        ProgressState.COMPLETED,
+        100.0,
+        START,
+        80,
+        left_out="not completed before 2026-01-01" if left_out else None,
+    )
+
+
+@pytest.fixture
+def report() -> ResetReport:
+    """One of 158 targets has moved; 242 were left out on purpose, and come first in the plan."""
+    users = (
+        *(person(number, left_out=True) for number in range(1000, 1000 + LEFT_OUT)),
+        *(person(number) for number in range(TARGETS)),
+    )
+    plan = ResetPlan(
+        (PlannedCourse("c1", "Forklift basics"),),
+        "completed before 2026-01-01",
+        users,
+        START,
+        START,
+        Origin("https://x.test", "role_1", "user_admin", True),
+    )
+    outcomes = tuple(
+        UserOutcome("c1", user.user_id, Outcome.SKIPPED, f"left out: {plan.selection} only", Code.LEFT_OUT)
+        if user.left_out
+        else UserOutcome("c1", user.user_id, Outcome.SKIPPED, "moved since the plan was made", Code.MOVED)
+        if user.user_id == f"user_{MOVED}"
+        else UserOutcome("c1", user.user_id, Outcome.RESET)
+        for user in users
+    )
+    return ResetReport(plan, "user_admin", outcomes, (), START, START)
+
+
+def test_the_target_that_was_not_reset_comes_first_and_the_left_out_are_folded(report: ResetReport) -> None:
+    lines = str(report).splitlines()
+    assert lines[0] == '"Forklift basics": 157 reset, 1 skipped (requests none)'
+    assert lines[1] == f"  - Anna Meier <user_{MOVED}>: skipped, moved since the plan was made"
+    assert lines[2] == "  - Anna Meier <user_0>: reset"
+    assert lines[3] == "  - Anna Meier <anna1@example.test>: reset"
+    assert lines[-2:] == [
+        "  … and 148 more",
+        "  In scope, and not to be reset: 242 left out (completed before 2026-01-01 only)",
+    ]
+
+
+def test_the_html_of_a_report_is_bounded_and_in_the_same_order(report: ResetReport) -> None:
+    html = report._repr_html_()
+    assert html.count("<tr>") == MOST_IN_HTML + 1
+    assert html.index(f"user_{MOVED}") < html.index("anna1@example.test")
+    assert "… and 58 more" in html
+    assert "242 left out" in html
+    assert "user_1000" not in html
+
+
+def test_an_incomplete_reset_names_only_those_who_were_meant(report: ResetReport) -> None:
+    with pytest.raises(IncompleteResetError, match="1 of 158 resets") as caught:
+        report.raise_for_incomplete()
+    assert caught.value.message.count("left out") == 1
+    assert f"user_{MOVED}" in caught.value.message
