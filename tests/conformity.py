@@ -177,6 +177,8 @@ def _read(schema: Spec, values: list[str]) -> object:
     if schema["type"] == "array":
         return [each for value in values for each in value.split(",")]
     assert len(values) == 1, "only lists are repeated"
+    if schema["type"] == "boolean" and values[0] in ("true", "false"):
+        return values[0] == "true"
     return int(values[0]) if schema["type"] == "integer" and values[0].isdigit() else values[0]
 
 

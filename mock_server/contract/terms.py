@@ -70,6 +70,8 @@ PARAMETERS: dict[str, Schema] = {
     **dict.fromkeys(("course_id", "courseId"), sent_id("Rows of one course only.")),
     **dict.fromkeys(("user_id", "userId"), sent_id("Rows of one user only.")),
     "leaderboardId": sent_id("The leaderboard."),
+    "include_deleted": flag("Deleted sites as well; without it they are left out."),
+    "show_only_leaf_nodes": flag("Only sites that have no site below them."),
     "modified_after": date("Rows that have changed since."),
 }
 """Query parameters, in the spelling that the vendor's reference uses."""

@@ -13,7 +13,6 @@ from mock_server.refusal import invalid
 from mock_server.wire import answers, shapes
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import Json
-from mock_server.world.organisation import Organisation
 from mock_server.world.people import Permission, Person, Seat, Status
 
 _PAGE = 200
@@ -72,17 +71,20 @@ Feed = tuple[Sequence[Any], Callable[[Any], Json]]
 """What stands in a feed, in order, and how one of it is written."""
 
 
-def _users(organisation: Organisation) -> Feed:
+def _users(call: Call) -> Feed:
+    organisation = call.organisation
     people = organisation.people
     return organisation.people_in_order(), lambda user_id: shapes.feed_user(people[user_id])
 
 
-def _groups(organisation: Organisation) -> Feed:
+def _groups(call: Call) -> Feed:
+    organisation = call.organisation
     groups = organisation.groups
     return sorted(groups), lambda group: shapes.feed_group(organisation.id, groups[group])
 
 
-def _group_users(organisation: Organisation) -> Feed:
+def _group_users(call: Call) -> Feed:
+    organisation = call.organisation
     return organisation.memberships("groups"), lambda pair: {
         "user_id": pair[0],
         "group_id": pair[1],
@@ -90,16 +92,24 @@ def _group_users(organisation: Organisation) -> Feed:
     }
 
 
-def _sites(organisation: Organisation) -> Feed:
-    sites = organisation.sites
-    return sorted(sites), lambda site: shapes.feed_site(organisation.id, sites[site])
+SITES_QUERY = ("include_deleted", "show_only_leaf_nodes")
 
 
-def _site_members(organisation: Organisation) -> Feed:
-    return organisation.memberships("sites"), lambda pair: {"site_id": pair[1], "member_id": pair[0]}
+def _sites(call: Call) -> Feed:
+    """Sites; deleted ones if asked for, and only those without a site below them if asked for."""
+    organisation, with_deleted = call.organisation, call.query.flag("include_deleted")
+    sites = {id: site for id, site in organisation.sites.items() if with_deleted or not site.deleted}
+    parents = (
+        {site.parent_id for site in sites.values()} if call.query.flag("show_only_leaf_nodes") else set()
+    )
+    return sorted(sites.keys() - parents), lambda site: shapes.feed_site(organisation.id, sites[site])
 
 
-FEEDS: dict[str, Callable[[Organisation], Feed]] = {
+def _site_members(call: Call) -> Feed:
+    return call.organisation.memberships("sites"), lambda pair: {"site_id": pair[1], "member_id": pair[0]}
+
+
+FEEDS: dict[str, Callable[[Call], Feed]] = {
     "/feed/users": _users,
     "/feed/groups": _groups,
     "/feed/group_users": _group_users,
@@ -110,7 +120,7 @@ FEEDS: dict[str, Callable[[Organisation], Feed]] = {
 
 def feed_of(template: str) -> Handler:
     """GET /feed/users, groups, group_users, sites, site_members."""
-    return lambda call: feed(call, template, *FEEDS[template](call.organisation))
+    return lambda call: feed(call, template, *FEEDS[template](call))
 
 
 def permission_sets(call: Call) -> Response:

@@ -223,7 +223,13 @@ _SERVED = (
     ),
     *(
         Operation(
-            _feed_name(template), "GET", template, "P", people.feed_of(template), needs(Family.PEOPLE), FEED
+            _feed_name(template),
+            "GET",
+            template,
+            "P",
+            people.feed_of(template),
+            needs(Family.PEOPLE),
+            (*FEED, *people.SITES_QUERY) if template == "/feed/sites" else FEED,
         )
         for template in people.FEEDS
     ),

@@ -139,6 +139,13 @@ class Params:
             raise invalid(f"{name} may list at most {MAX_IDS} ids, not {len(given)}; ask in parts.", name)
         return [check_id(each, name) for each in given]
 
+    def flag(self, name: str) -> bool:
+        """True or false, false where it is not given."""
+        given = self._one(name)
+        if given is not None and given.lower() not in ("true", "false"):
+            raise invalid(f"{name} must be true or false.", name)
+        return given is not None and given.lower() == "true"
+
     def choice(self, name: str, allowed: Sequence[str]) -> str:
         """One of the values allowed, by default the first."""
         given = self._one(name)

@@ -349,6 +349,7 @@ def feed_user(person: Person) -> Json:
         "firstname": person.first_name,
         "lastname": person.last_name,
         "active": person.status is Status.ACTIVE,
+        "last_seen_at": person.last_seen_at,
         "seat_type": person.seat,
         "created_at": person.created_at,
     }
@@ -364,8 +365,11 @@ def feed_site(organisation_id: str, site: Site) -> Json:
     return {
         "id": site.id,
         "name": site.name,
+        "creator_id": site.creator_id,
         "organisation_id": organisation_id,
         "deleted": site.deleted,
+        "site_uuid": site.id,
+        "meta_label": site.meta_label,
         "parent_id": site.parent_id,
     }
 

@@ -90,9 +90,9 @@ class OrganisationBuilder:
         self.organisation.permission_sets[made.id] = made
         return made
 
-    def site(self, name: str, parent: Site | None = None) -> Site:
+    def site(self, name: str, parent: Site | None = None, *, deleted: bool = False) -> Site:
         """Add a site."""
-        made = Site(self._ids.uuid("site"), name, parent.id if parent else "")
+        made = Site(self._ids.uuid("site"), name, parent.id if parent else "", deleted)
         self.organisation.sites[made.id] = made
         return made
 

@@ -48,6 +48,7 @@ def build_demo(now: datetime | None = None) -> WorldBuilder:
     nordwerk.leaderboard()
     nordwerk.tokens(builder)
     _neighbour(builder)
+    nordwerk.describe_sites()
     return builder
 
 
@@ -86,17 +87,19 @@ class _Nordwerk:
         extra: dict[str, Any] = {}
         for word in special.split():
             extra |= _SPECIAL[word]
+        number = len(self.org.organisation.people) + 1001
         names = [group.strip() for group in groups.split(",") if group.strip()]
         british = site.strip() == "Leeds"
         return self.org.person(
             first,
             last,
             f"{_ascii(first)}.{_ascii(last)}@nordwerk.example",
-            external_id=f"NW-{len(self.org.organisation.people) + 1001}",
+            external_id=f"NW-{number}",
             groups=[self._group(group) for group in names],
             sites=[self.sites[site.strip()]],
             timezone="Europe/London" if british else "Europe/Berlin",
             locale="en-GB" if british else "de-DE",
+            last_seen_at=times.to_text(_BEGUN + timedelta(days=number % 40)) if number % 6 else "",
             permission_sets=[self.org.permission_sets["Guest" if "guest" in special else "Standard"]],
             **extra,
         )
@@ -247,6 +250,15 @@ class _Nordwerk:
         builder.token("learner", self.by_name["Anna Özdemir"])
         builder.token("revoked", admin, revoked=True)
         builder.token("expired", admin, expires_at=_BEGUN)
+
+    def describe_sites(self) -> None:
+        """Who made the sites, the kind of each, and a site that was given up."""
+        sites = self.org.organisation.sites
+        self.org.site("Bremerhaven", next(iter(sites.values())), deleted=True)
+        creator = self.by_name["Katrin Sørensen"].id
+        for site in list(sites.values()):
+            label = "location" if site.parent_id else "country"
+            sites[site.id] = evolve(site, creator_id=creator, meta_label=label)
 
 
 def _neighbour(builder: WorldBuilder) -> None:

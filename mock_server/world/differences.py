@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import attrs
 from attrs import frozen
 
 from mock_server.policy import Policy
+from mock_server.world.people import Group, PermissionSet, Person, Site
 from mock_server.world.snapshot import plain
 
 _ENTITIES = {
@@ -16,11 +18,16 @@ _ENTITIES = {
     "sites": "site",
     "permission_sets": "permission set",
 }
+_CLASSES = {"people": Person, "groups": Group, "sites": Site, "permission_sets": PermissionSet}
 _LISTS = {"paths": "learning path", "collections": "collection", "rapid_refreshes": "rapid refresh"}
 _ANSWER = ("refresh_id", "user_id", "question_id", "answered_at")
 _BY_USER = {"enrolments": "enrolment", "records": "record", "reset_at": "reset mark"}
 # What a document lacks, because it is an older one, is what `load` takes for it.
 _POLICY: dict[str, Any] = plain(Policy())
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    name: {each.name: plain(each.default) for each in attrs.fields(kind) if each.default is not attrs.NOTHING}
+    for name, kind in _CLASSES.items()
+}
 _GRAVEST = ("removed", "changed", "added")
 _Key = tuple[str, ...]
 
@@ -125,7 +132,11 @@ def _organisation(organisation: Mapping[str, Any]) -> Iterator[tuple[str, _Key, 
     yield "organisation", (organisation["id"],), organisation["name"]
     for name, kind in _ENTITIES.items():
         for each in organisation.get(name, ()):
-            yield kind, (each["id"],), each
+            yield (
+                kind,
+                (each["id"],),
+                {**each, **{key: _DEFAULTS[name][key] for key in _DEFAULTS[name].keys() - each.keys()}},
+            )
     for each in organisation.get("courses", ()):
         course_id = each["course"]["id"]
         yield "course", (course_id,), each["course"]

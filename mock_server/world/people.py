@@ -65,6 +65,9 @@ class Site:
     name: str
     parent_id: str = ""
     deleted: bool = False
+    creator_id: str = ""
+    meta_label: str = "location"
+    """The kind of place."""
 
 
 @frozen
@@ -88,6 +91,7 @@ class Person:
     permission_sets: frozenset[str] = frozenset()
     managed_groups: frozenset[str] = frozenset()
     managed_sites: frozenset[str] = frozenset()
+    last_seen_at: str = ""
 
     @property
     def name(self) -> str:

@@ -34,6 +34,9 @@ class Site(Model):
     organisation_id: str | None = None
     deleted: bool = False
     parent_id: str | None = None
+    creator_id: str | None = None
+    site_uuid: str | None = None
+    meta_label: str | None = None
 
 
 @frozen

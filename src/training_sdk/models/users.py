@@ -65,3 +65,4 @@ class FeedUser(Model):
     active: bool | None = None
     seat_type: SeatType | None = None
     created_at: datetime | None = None
+    last_seen_at: datetime | None = None

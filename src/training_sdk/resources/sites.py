@@ -19,7 +19,7 @@ class Sites(Bound[D]):
 
         Needs "Platform management: Users" or "Training: Administration"; otherwise PermissionDeniedError.
 
-        REST: ``GET /feed/sites`` (published).
+        REST: ``GET /feed/sites?include_deleted=true`` (published).
         """
         return sites(self._calls)
 
@@ -37,7 +37,7 @@ class Sites(Bound[D]):
 
 def sites(calls: Calls) -> Walk[Site]:
     """The walk behind ``sites.list``, for naming people by their site as well."""
-    return _paging.fed(calls, "/feed/sites", Site, query=(), keep=lambda _: True)
+    return _paging.fed(calls, "/feed/sites", Site, query=(("include_deleted", "true"),), keep=lambda _: True)
 
 
 def site_members(calls: Calls, site_ids: Sequence[str] | None) -> Walk[SiteMember]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from uuid import UUID
 
 import pytest
 from attrs import evolve
@@ -344,10 +345,61 @@ def test_the_small_feeds_come_in_pages(mock: MockTraining, admin: Speaker, name:
         "users": len(people),
         "groups": len(mock.world.main.groups),
         "group_users": sum(len(person.groups) for person in people),
-        "sites": len(mock.world.main.sites),
+        "sites": len([site for site in mock.world.main.sites.values() if not site.deleted]),
         "site_members": sum(len(person.sites) for person in people),
     }
     assert len(rows) == sizes[name]
+
+
+def test_sites_as_the_exporter_asks_for_them(mock: MockTraining, admin: Speaker) -> None:
+    """The vendor's exporter always sends show_only_leaf_nodes=true, and include_deleted if so configured."""
+    known = mock.world.main.sites.values()
+    deleted = {each.id for each in known if each.deleted}
+    parents = {each.parent_id for each in known if not each.deleted} - {""}
+    assert deleted
+    assert parents
+
+    def listed(query: str) -> set[str]:
+        return {row["id"] for row in admin.get("/feed/sites", query).json["data"]}
+
+    there = {each.id for each in known} - deleted
+    assert listed("") == listed("include_deleted=false&show_only_leaf_nodes=false") == there
+    assert listed("show_only_leaf_nodes=true") == there - parents
+    assert listed("include_deleted=true") == listed("includeDeleted=true") == there | deleted
+    assert listed("include_deleted=true&show_only_leaf_nodes=true") == (there | deleted) - parents
+    rows = {row["id"]: row for row in admin.get("/feed/sites", "include_deleted=true").json["data"]}
+    assert {row["deleted"] for row in rows.values()} == {True, False}
+    assert {each for each, row in rows.items() if row["deleted"]} == deleted
+
+
+def test_a_filter_of_sites_holds_on_every_page(admin: Speaker) -> None:
+    query = "show_only_leaf_nodes=true&include_deleted=true"
+    whole = admin.get("/feed/sites", query).json["data"]
+    rows, more = [], f"/feed/sites?{query}&limit=2"
+    while more:
+        page = admin.get(*more.split("?")).json
+        rows += page["data"]
+        more = page["metadata"]["next_page"]
+    assert rows == whole
+
+
+@pytest.mark.parametrize("value", ["", "1", "yes", "null"])
+def test_a_flag_in_a_query_is_true_or_false(admin: Speaker, value: str) -> None:
+    answer = admin.get("/feed/sites", f"include_deleted={value}")
+    assert (answer.status, answer.metadata) == (400, {"field": "include_deleted"})
+    assert answer.message == "include_deleted must be true or false."
+
+
+def test_rows_of_sites_and_users_have_every_published_column(mock: MockTraining, admin: Speaker) -> None:
+    site = admin.get("/feed/sites").json["data"][0]
+    assert set(site) == {
+        *("id", "name", "creator_id", "organisation_id", "deleted", "site_uuid", "meta_label", "parent_id")
+    }
+    assert site["creator_id"] in mock.world.main.people
+    assert str(UUID(site["site_uuid"])) == site["site_uuid"]
+    seen = [row["last_seen_at"] for row in admin.get("/feed/users").json["data"]]
+    assert "" in seen
+    assert len(set(seen)) > 2
 
 
 def test_permission_sets(admin: Speaker) -> None:

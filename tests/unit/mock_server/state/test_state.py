@@ -343,3 +343,18 @@ def test_a_policy_that_a_document_lacks_is_the_usual_one() -> None:
     mock.lag = timedelta(minutes=30)
     (change,) = mock.diff(older)
     assert (change.what, change.kind, change.fields) == ("changed", "policy", ("lag_seconds",))
+
+
+def test_a_document_saved_before_sites_and_people_had_more_fields_still_loads() -> None:
+    document = MockTraining.demo().state()
+    for organisation in document["organisations"]:
+        for site in organisation["sites"]:
+            del site["creator_id"], site["meta_label"]
+        for person in organisation["people"]:
+            del person["last_seen_at"]
+    for name in ("default_page_size", "other_feeds", "errors"):
+        del document["policy"][name]
+    mock = MockTraining.load(document)
+    assert mock.policy == Policy()
+    assert {site.creator_id for site in mock.world.main.sites.values()} == {""}
+    assert mock.diff(document) == ()
