@@ -38,6 +38,6 @@ def test_a_disk_that_fills_up(arena: Field, kind: Kind) -> None:
 @pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["reference", "live"])
 def test_a_disk_that_fills_up_at_any_size(arena: Field, kind: Kind) -> None:
-    noticed = [short_of_room(arena, kind, room) for room in range(0, ROOM, 199)]
+    noticed = [short_of_room(arena, kind, room) for room in range(0, ROOM, 797)]
     assert noticed == sorted(noticed, reverse=True)
     assert not noticed[-1]

@@ -58,10 +58,10 @@ def test_stopped_at_points_spread_over_the_whole(arena: Field, way: tuple[str, C
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
 @pytest.mark.parametrize("kind", ["reference", "live"])
 def test_stopped_at_every_point(arena: Field, kind: Kind, way: tuple[str, Colour, str, str]) -> None:
-    """Each point by one of the ways of its client, the same every time; each way at the points around a reset."""
-    ways = [other for other in WAYS if other[1] == way[1]]
+    """Each point once for each client, the same way every time; those around a reset in all ways and on both kinds."""
+    pairs = [(served, other) for served in ("reference", "live") for other in WAYS if other[1] == way[1]]
     points = list(each_point(arena, kind, way[1], every=1))
     around = {point for point, _ in each_point(arena, kind, way[1], every=len(points))}
     for point, name in points:
-        if point in around or point % len(ways) == ways.index(way):
+        if point in around or point % len(pairs) == pairs.index((kind, way)):
             stopped_and_started_again(arena, kind, way, point, name)
