@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -9,10 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from training_sdk import _checks
 from training_sdk.errors import EvidenceError, InvalidArgumentError
+from training_sdk.evidence.copies import EVENT as COPY_EVENT
+from training_sdk.evidence.copies import StrayCopy, stray_copies
 from training_sdk.evidence.files import mark_of
 from training_sdk.evidence.pack import BEGUN, MANIFEST, RAW, Log, manifest_bytes, parse_manifest
 from training_sdk.records import approvals, disk, plancopy
@@ -35,6 +38,8 @@ class Purged:
     why: str
     manifest_sha256: str | None = None
     """None of one that was never finished."""
+    is_copy: bool = False
+    """Whether this is no pack but the copy of a plan, which names people and has no pack any more."""
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -84,7 +89,8 @@ def purge(
     kept. ``log`` gets a line for each pack before anything is done to it; a purge that was interrupted is finished by
     the next one, whatever its age once files of it are gone. Packs that were never finished go by when they were
     begun. What is no pack is left alone. In a state directory the copy of a plan goes with its last pack; what names
-    nobody stays, and with it journal and report.
+    nobody stays, and with it journal and report. A copy that is as old goes too if its plan never began, or if
+    its packs were purged by a version that left it.
 
     Raises EvidenceError for a pack whose manifest cannot be read, before anything is deleted, and
     RecordsUnwritableError where the system refuses.
@@ -98,7 +104,29 @@ def purge(
         raise InvalidArgumentError(f"older_than reaches back beyond all dates: {older_than!r}") from None
     packs = list(_packs(Path(root)))
     left = Counter(found.plan_digest for found in packs)
-    return tuple(_decide(found, before, log, is_closed, None if dry_run else left, only) for found in packs)
+    copies = list(stray_copies(Path(root), before, is_closed, left.keys()))
+    done = [_decide(found, before, log, is_closed, None if dry_run else left, only) for found in packs]
+    return (*done, *(_decide_copy(copy, log, only, dry_run=dry_run) for copy in copies))
+
+
+def _decide_copy(
+    copy: StrayCopy, log: Log, only: Collection[tuple[str, str]] | None, *, dry_run: bool
+) -> Purged:
+    found = Purged(copy.folder, copy.folder.name, None, True, copy.why, is_copy=True)
+    if only is not None and found.identity not in only:
+        return evolve(found, purged=False, why="it is not among those that were confirmed")
+    if not dry_run:
+        log.append(COPY_EVENT, plan_digest=found.plan_digest, **_quoted_outline(copy.folder))
+        copy.forget()
+    return found
+
+
+def _quoted_outline(plan: Path) -> dict[str, str]:
+    """The SHA-256 of the outline that is about to be made of the copy of a plan."""
+    copy = plan / plancopy.PLAN
+    if not copy.is_file() or (plan / plancopy.OUTLINE).exists():
+        return {}
+    return {plancopy.OUTLINE_SHA256: hashlib.sha256(plancopy.outline_in(plan)).hexdigest()}
 
 
 def _decide(
@@ -140,6 +168,7 @@ def _delete(found: _Found, log: Log, *, is_last: bool) -> None:
         read_at=found.read_at and found.read_at.isoformat(),
         targets=found.targets,
         resumed=found.half_purged,
+        **(_quoted_outline(_plan_of(found)) if is_last else {}),
     )
     folder = found.folder
     if not found.half_purged:
@@ -148,7 +177,7 @@ def _delete(found: _Found, log: Log, *, is_last: bool) -> None:
             found.folder.rename(folder)
             disk.sync_folder(folder.parent)
     if is_last:
-        _forget_plan(folder.parent, found.plan_digest)
+        _forget_plan(found)
     with disk.writing(folder):
         for path in _files_of(folder):
             path.unlink()
@@ -160,10 +189,15 @@ def _delete(found: _Found, log: Log, *, is_last: bool) -> None:
         disk.sync_folder(folder.parent)
 
 
-def _forget_plan(root: Path, digest: str) -> None:
+def _plan_of(found: _Found) -> Path:
+    """The folder of the plan of a pack."""
+    return found.folder.parent.parent / "plans" / found.plan_digest
+
+
+def _forget_plan(found: _Found) -> None:
     """Remove a plan's copy and approvals with its last pack, before that is deleted: a killed purge goes on from it."""
-    plan = root.parent / "plans" / digest
-    if digest and root.name == "evidence" and plan.is_dir():
+    plan = _plan_of(found)
+    if found.plan_digest and found.folder.parent.name == "evidence" and plan.is_dir():
         plancopy.forget(plan)
         approvals.forget(plan)
 

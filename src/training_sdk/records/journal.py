@@ -12,7 +12,7 @@ import attrs
 from attrs import define, field, frozen
 
 from training_sdk import _codec
-from training_sdk.errors import DecodingError, RecordsError
+from training_sdk.errors import DecodingError, RecordsDamagedError, RecordsError
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.chain import RESERVED, START, Head, check, head_of, seal
 from training_sdk.records.events import (
@@ -96,9 +96,12 @@ class JournalCopy:
 def is_closed(state: StateDirectory, digest: str) -> bool:
     """Whether applying a plan has come to its end, so that its evidence may go when its time has passed.
 
-    A plan without a journal is closed by a line in the audit log.
+    A plan without a journal, or with a damaged one, is closed by a line in the audit log.
     """
-    events = read_journal(state.path / "plans" / digest)
+    try:
+        events = read_journal(state.path / "plans" / digest)
+    except RecordsDamagedError:
+        events = ()
     if events:
         return any(isinstance(event, Closed) for event in events)
     return any(entry["event"] == CLOSED for entry in AuditLog(state.audit).entries(plan_digest=digest))

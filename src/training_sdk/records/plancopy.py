@@ -11,6 +11,8 @@ from training_sdk.errors import RecordsDamagedError
 from training_sdk.records import disk
 
 PLAN, SEALED, OUTLINE = "plan.json", "plan.json.sealed", "outline.json"
+OUTLINE_SHA256 = "outline_sha256"
+"""What the audit log calls the SHA-256 of an outline."""
 FORM = 1
 _KEPT = ("digest", "phrase", "form", "scope", "courses", "selection", "read_at", "expires_at", "origin")
 _KEPT_OF_USERS = (
@@ -49,7 +51,7 @@ def keep(folder: Path, document: bytes, sealed: bytes | None) -> None:
         disk.write_whole(folder / PLAN, document)
         return
     disk.write_whole(folder / SEALED, sealed)
-    _write_outline(folder, document)
+    disk.write_whole(folder / OUTLINE, _outline_of(document, folder))
     _remove(folder, PLAN)
 
 
@@ -58,20 +60,23 @@ def forget(folder: Path) -> None:
 
     Raises RecordsDamagedError if the copy is no plan, and then it is still there; RecordsUnwritableError.
     """
-    plan = folder / PLAN
-    if plan.exists() and not (folder / OUTLINE).exists():
-        _write_outline(folder, plan.read_bytes())
+    if (folder / PLAN).exists() and not (folder / OUTLINE).exists():
+        disk.write_whole(folder / OUTLINE, outline_in(folder))
     _remove(folder, PLAN, SEALED)
 
 
-def _write_outline(folder: Path, document: bytes) -> None:
+def outline_in(folder: Path) -> bytes:
+    """The outline of the copy in clear in a folder. Raises RecordsDamagedError if that is no plan."""
+    return _outline_of((folder / PLAN).read_bytes(), folder)
+
+
+def _outline_of(document: bytes, folder: Path) -> bytes:
     try:
-        content = outline_of(document)
+        return outline_of(document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise RecordsDamagedError(
             f"{folder / PLAN} is not what was written: it holds no plan. Keep the file, and bring back a copy"
         ) from None
-    disk.write_whole(folder / OUTLINE, content)
 
 
 def _remove(folder: Path, *names: str) -> None:

@@ -13,6 +13,7 @@ from attrs import frozen
 from training_sdk import _checks
 from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError
 from training_sdk.evidence.purging import PURGING, plan_of_pack
+from training_sdk.records import locks
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed
 from training_sdk.records.folding import JournalState
@@ -22,6 +23,7 @@ from training_sdk.records.tokens import refuse_typed
 from training_sdk.resets import pending, reportfile
 from training_sdk.resets.digests import short
 from training_sdk.resets.flights import Flights, until
+from training_sdk.resets.lostplans import LostPlan, entries_by_plan, lost_plan
 from training_sdk.resets.overlapping import Other
 from training_sdk.resets.quoting import quote_journal
 from training_sdk.resets.wording import number
@@ -60,6 +62,8 @@ def close_plan(
     }
     at = datetime.now(UTC) if now is None else _checks.moment(now, "now").astimezone(UTC)
     packs = _packs(state, digest)
+    if (lost := lost_plan(state, digest, entries_by_plan(state).get(digest, ()))) is not None:
+        return _close_lost(state, lost, packs, said, at)
     if not read_journal(state.path / "plans" / digest):
         _refuse_without_journal(state, digest, packs)
     with Journal.open(state.plan_folder(digest)) as journal:  # so that no other process begins meanwhile
@@ -68,6 +72,24 @@ def close_plan(
         _refuse_without_journal(state, digest, packs)
         _log(state, digest, at, **said, packs=packs)
     return ClosedPlan(digest, {}, packs)
+
+
+def _close_lost(
+    state: StateDirectory, lost: LostPlan, packs: tuple[str, ...], said: Mapping[str, Any], at: datetime
+) -> ClosedPlan:
+    """Close a plan whose journal cannot be used by a line in the log alone."""
+    if not lost.is_open and not packs:
+        raise InvalidArgumentError(
+            f"plan {lost.name} has ended by the audit log, and has no open evidence here. There is nothing to close"
+        )
+    if at < lost.settled_at:
+        raise InvalidArgumentError(
+            f"the journal of plan {lost.name} {lost.what}, and the service may not show yet what the plan did, so it "
+            f"was not closed. Look at these people after {until(lost.settled_at)}, and close it then"
+        )
+    with locks.held(state.plan_folder(lost.digest) / FILE):
+        _log(state, lost.digest, at, **said, packs=packs)
+    return ClosedPlan(lost.digest, {}, packs)
 
 
 def _refuse_without_journal(state: StateDirectory, digest: str, packs: tuple[str, ...]) -> None:
@@ -144,6 +166,7 @@ def find_digest(state: StateDirectory, beginning: str) -> str:
     if folder is not None:
         return folder.name
     found = {plan_of_pack(one) for one in _pack_folders(state) if _begins(one, beginning[:16])}
+    found |= entries_by_plan(state).keys()
     digests = sorted(one for one in found if one.startswith(beginning) and is_digest(one))
     if len(digests) == 1:
         return digests[0]

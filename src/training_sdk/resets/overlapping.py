@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from attrs import frozen
@@ -19,11 +19,13 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
 from training_sdk.resets.digests import short
 from training_sdk.resets.flights import Flights, until
+from training_sdk.resets.lostplans import LostPlan, lost_plans
 from training_sdk.resets.plan import Key, Origin, ResetPlan
 from training_sdk.resets.planning import some
 from training_sdk.resets.reportfile import LastResets
 
 SECONDS_TO_LOOK = 10.0
+_ANY_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @frozen
@@ -87,9 +89,9 @@ def looking(state: StateDirectory, here: Origin) -> AbstractContextManager[None]
 def others(
     state: StateDirectory, digest: str, here: Origin, *, unreadable: list[str] | None = None
 ) -> Iterator[Other]:
-    """Every other plan whose application has begun there.
+    """Every other plan whose application has begun there, by its journal.
 
-    Raises RecordsDamagedError, naming a journal, unless ``unreadable`` takes what it says.
+    A damaged journal is passed over; ``unreadable`` takes what is wrong with it. See ``lost_plans``.
     """
     for folder in state.plan_folders:
         if folder.name == digest or not (folder / FILE).is_file():
@@ -98,9 +100,8 @@ def others(
             events = read_journal(folder)
             found = fold(events)
         except RecordsDamagedError as error:
-            if unreadable is None:
-                raise
-            unreadable.append(error.message)
+            if unreadable is not None:
+                unreadable.append(error.message)
             continue
         opened = found.opened
         if opened and (opened.base_url, opened.organisation_id) == (here.base_url, here.organisation_id):
@@ -122,17 +123,40 @@ def refuse_overlapping(
         if waiting := other.about_to_send(people):
             why = f"plan {other.name}, which is being applied just now, is about to reset {{people}}. Let it end"
             raise _overlap(plan, waiting, why)
+    for lost in lost_plans(state, plan.digest, here, now):
+        _refuse_lost(lost, plan, people, now)
+
+
+def _refuse_lost(lost: LostPlan, plan: ResetPlan, people: Collection[Key], now: datetime) -> None:
+    """Raise OverlappingPlanError where only the log can tell what a plan did to these people, and does not."""
+    among = lost.among(people)
+    if among and lost.is_open:
+        raise _overlap(
+            plan,
+            among,
+            f"the journal of plan {lost.name} {lost.what}, and the audit log does not say whether it reset {{people}}. "
+            f"Bring back a copy of plans/{lost.digest} and resume it. If there is none, find out what became of them "
+            f"and close it: training-sdk plan close {short(lost.digest)} --reason …",
+        )
+    if among and lost.may_have_reset and now < lost.settled_at:
+        when = until(lost.settled_at)
+        why = f"plan {lost.name}, whose journal {lost.what}, may have reset {{people}}, and the service may show the"
+        raise _overlap(plan, among, f"{why} past until {when}. Wait")
 
 
 def resets_elsewhere(
     state: StateDirectory, digest: str, people: Collection[Key], here: Origin
 ) -> Mapping[Key, datetime]:
-    """When another plan last reset whom of these people."""
+    """When another plan last reset, or may have reset, whom of these people."""
     found: dict[Key, datetime] = {}
     for other in others(state, digest, here):
         for key in people:
             if (at := other.reset_at(key)) is not None:
                 found[key] = max(at, found.get(key, at))
+    for lost in lost_plans(state, digest, here):
+        if lost.may_have_reset:
+            at = _ANY_TIME if lost.is_open else lost.last_at
+            found |= {key: max(at, found.get(key, at)) for key in lost.among(people)}
     return found
 
 
@@ -150,6 +174,6 @@ def resets_begun(state: StateDirectory, here: Origin) -> LastResets:
 def _overlap(plan: ResetPlan, keys: Sequence[Key], why: str) -> OverlappingPlanError:
     names = {user.key: user.name or user.user_id for user in plan.users}
     return OverlappingPlanError(
-        f"{why.format(people=some([names[key] for key in keys]))}. Nothing was sent for them",
+        f"{why.replace('{people}', some([names[key] for key in keys]))}. Nothing was sent for them",
         metadata=tuple(("user_id", user_id) for _, user_id in keys),
     )

@@ -9,7 +9,7 @@ from typing import Any
 from training_sdk.records import approvals, plancopy
 from training_sdk.records.chain import Head
 
-JOURNAL, PLAN_OUTLINE = "journal", "outline_sha256"
+JOURNAL, PLAN_OUTLINE = "journal", plancopy.OUTLINE_SHA256
 APPROVAL, APPROVAL_OUTLINE = "approval_sha256", "approval_outline_sha256"
 
 

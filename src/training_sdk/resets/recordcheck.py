@@ -71,6 +71,13 @@ class _Comparison:
         for digest in sorted(plans | self.reading.journals.keys() | self.reading.damaged.keys()):
             found += self._plan(digest)
         found += self._packs()
+        found += [
+            note(
+                f"plans/{name} is no folder of a plan, so nothing reads it and no purge reaches names in it. Move it "
+                "away if it is a backup copy"
+            )
+            for name in self.reading.foreign
+        ]
         return found
 
     # --- plans --------------------------------------------------------------------------------------------------------

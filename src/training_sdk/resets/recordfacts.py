@@ -99,7 +99,8 @@ def _copy_alike(reading: Reading, digest: str, plan: ResetPlan) -> Iterator[Reco
                 digest,
             )
             return
-    yield from _file_quoted(reading, digest, OUTLINE, {entry.get(PLAN_OUTLINE) for entry in begun})
+    of_plan = [entry for entry in reading.after if entry.get("plan_digest") == digest]
+    yield from _file_quoted(reading, digest, OUTLINE, {entry.get(PLAN_OUTLINE) for entry in of_plan})
 
 
 def approvals_quoted(reading: Reading, digest: str) -> Iterator[RecordFinding]:

@@ -81,14 +81,14 @@ class Recorder(Keeper):
         self._approved = approved or approved_before(
             self.journal.events, here.organisation_id, self._folder(order.plan)
         )
-        if approved is not None:
-            yield Act(lambda: self._keep_approval(order), "records: approval")
         if self.journal.state().has_sent:
             kept = None if approved is None else approved.kept
+            if kept is not None:
+                yield Act(lambda: self._keep_approval(order), "records: approval")
             yield from self.note(Resumed(now.utc, here.user_id, kept))
             yield self._audit("reset resumed", order, at=now.utc, **_quotes(order, approved))
             return
-        yield Act(lambda: self._begin(order, here, now.utc), "journal: opened")
+        yield Act(lambda: self._begin(order, here, now.utc, approved), "journal: opened")
         counts = _counts(order.plan)
         yield self._audit(BEGUN, order, at=now.utc, counts=counts, **_quotes(order, approved))
 
@@ -156,11 +156,13 @@ class Recorder(Keeper):
         self._packs = [str(state.evidence / kept.pack) for kept in found.packs]
         refuse_second_time(found, plan, resuming=self.resuming)
         refuse_contradiction(self._audit_log, self.journal, plan)
-        if not isinstance(plan, PlanOutline):
+        if found.opened is not None:
             self._keep_copy(plan, folder)
         return found
 
     def _keep_copy(self, plan: ResetPlan, folder: Path) -> None:
+        if isinstance(plan, PlanOutline):
+            return
         document = planfile.dumps(plan)
         if self._sealing is not None:
             plancopy.keep(folder, document, self._sealing(document, folder / SEALED))
@@ -195,12 +197,15 @@ class Recorder(Keeper):
         )
         return found
 
-    def _begin(self, order: Order, here: Origin, at: datetime) -> None:
+    def _begin(self, order: Order, here: Origin, at: datetime, approved: Approved | None) -> None:
         plan = order.plan
         with looking(
             self._directory, here
         ):  # until it is noted, another process could begin with the same people
             refuse_overlapping(self._directory, plan, {user.key for user in plan.targets}, here, at)
+            self._keep_copy(plan, self._folder(plan))  # so that nobody is named by a plan that is refused
+            if approved is not None:
+                self._keep_approval(order)
             self._note_opened(order, here, at)
 
     def _note_opened(self, order: Order, here: Origin, at: datetime) -> None:

@@ -17,7 +17,7 @@ from training_sdk.records.chain import Head, check
 from training_sdk.records.events import Event
 from training_sdk.records.journal import read_chain
 from training_sdk.records.lines import Lines
-from training_sdk.records.state import StateDirectory
+from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.resets import reportfile
 
 Entry = Mapping[str, Any]
@@ -51,6 +51,8 @@ class Reading:
     """What is wrong with journals that cannot be read."""
     packs: Mapping[str, PackFolder]
     reports: Mapping[str, bytes]
+    foreign: Sequence[str]
+    """Folders beside those of plans, by name; nothing reads them."""
     after: Sequence[Entry]
     """The entries of the log after everything else was read."""
 
@@ -72,7 +74,8 @@ class Reading:
             for digest in journals
             if (content := _content(state.path / "plans" / digest / reportfile.REPORT)) is not None
         }
-        return cls(state, before, journals, heads, damaged, packs, reports, _entries(state.audit))
+        foreign = _foreign(state.path / "plans")
+        return cls(state, before, journals, heads, damaged, packs, reports, foreign, _entries(state.audit))
 
 
 def at(entry: Entry) -> datetime | None:
@@ -92,6 +95,11 @@ def pack_of(entry: Entry) -> Mapping[str, Any]:
 def _entries(path: Path) -> list[Entry]:
     """The entries that are whole; what is wrong with the others, ``AuditLog.verify`` says."""
     return [link.entry for link in check(Lines(path).raw()) if link.entry is not None]
+
+
+def _foreign(root: Path) -> list[str]:
+    found = root.iterdir() if root.is_dir() else ()
+    return sorted(path.name for path in found if path.is_dir() and not is_digest(path.name))
 
 
 def _packs(root: Path) -> Iterator[PackFolder]:

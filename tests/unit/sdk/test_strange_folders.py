@@ -113,5 +113,10 @@ def test_what_is_no_folder_of_a_plan_is_in_nobodys_way(
     state = StateDirectory.open(here.state)
     assert find_digest(state, plan.digest[:12]) == plan.digest
     assert_listed(here, capsys, monkeypatch, shown=plan, unread=None)
-    assert check_records(state) == ()
+    found = check_records(state)
+    assert [str(one).partition(" is no folder")[0] for one in found] == [
+        f"plans/{plan.digest}.bak",
+        "plans/new folder",
+    ]
+    assert all(one.is_note for one in found)
     assert [other.name for other in others(state, "", plan.origin)] == [f"#{plan.short_digest}"]

@@ -19,8 +19,8 @@ from training_sdk.cli.packs import chosen, course_in, person_in
 from training_sdk.cli.profiles import private_bytes
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.evidence import Purged, packs_in, purge, read_manifest, verify_pack
 from training_sdk.evidence import history as completions_of
-from training_sdk.evidence import packs_in, purge, read_manifest, verify_pack
 from training_sdk.evidence import pseudonymise as without_names
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import is_closed
@@ -175,34 +175,47 @@ def pseudonymise(session: Session, pack: Path, new: Path, key_file: Path) -> Non
 def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None) -> None:
     """Delete the packs whose time has passed, each with a line in the audit log. It cannot be undone.
 
-    The packs of plans that have not come to their end are kept.
+    The packs of plans that have not come to their end are kept. Copies of plans that name people and have no evidence,
+    because their plan never began or its evidence was purged, go too when they are as old.
     """
     state, now, age = session.state(), datetime.now(UTC), timedelta(days=older_than)
     log = AuditLog(state.audit)
 
     run = partial(purge, state.evidence, age, now, log=log, is_closed=partial(is_closed, state))
     found = run(dry_run=True)
-    identities = sorted(one.identity for one in found if one.purged)
+    identities = sorted(one.identity for one in found if one.purged and not one.is_copy)
     going, tail = len(identities), short(hashlib.sha256(json.dumps(identities).encode()).hexdigest())
+    identities += [one.identity for one in found if one.is_copy]
+    copies = sum(one.is_copy for one in found)
     phrase = f"purge {number(going, 'pack')} older than {number(older_than, 'day')} #{tail}"
     session.out.table(
         ("pack", "goes", "why"), [(one.folder.name, "yes" if one.purged else "no", one.why) for one in found]
     )
     if going and not dry_run:
         confirmed(session.out, phrase, confirm, what="The phrase for this")
+    if not dry_run and (going or copies):
         found = run(only=identities)
-        going = sum(one.purged for one in found)
+        going = sum(one.purged and not one.is_copy for one in found)
+        copies = sum(one.purged and one.is_copy for one in found)
     session.out.document(
         {
             "dry_run": dry_run,
             "phrase": phrase,
-            "packs": [{"pack": one.folder.name, "purged": one.purged, "why": one.why} for one in found],
+            "packs": [_told(one) for one in found if not one.is_copy],
+            "copies": [_told(one) for one in found if one.is_copy],
         }
     )
     packs = number(going, "pack")
     gone = f"{packs} {'is' if going == 1 else 'are'} gone"
     told = f"{packs} would go; the phrase is: {phrase}" if dry_run else gone
     session.out.note(told if going else "no pack's time has passed")
+    if copies:
+        what = number(copies, "copy of a plan without evidence", "copies of plans without evidence")
+        session.out.note(f"{what} {'would go' if dry_run else 'is gone' if copies == 1 else 'are gone'}")
+
+
+def _told(one: Purged) -> dict[str, object]:
+    return {"plan" if one.is_copy else "pack": one.folder.name, "purged": one.purged, "why": one.why}
 
 
 def _records(

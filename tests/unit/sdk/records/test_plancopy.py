@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -82,9 +83,9 @@ class Desk:
     def folder(self, plan: ResetPlan) -> Path:
         return self.state / "plans" / plan.digest
 
-    def purge(self) -> None:
+    def purge(self, after: timedelta = timedelta(days=30)) -> None:
         state = StateDirectory.open(self.state)
-        later, closed = datetime.now(UTC) + timedelta(days=30), partial(is_closed, state)
+        later, closed = datetime.now(UTC) + after, partial(is_closed, state)
         purge(state.evidence, timedelta(days=1), later, log=AuditLog(state.audit), is_closed=closed)
 
 
@@ -397,3 +398,77 @@ def test_a_proof_goes_on_from_what_names_nobody(in_one_process: bool) -> None:
     Puppet(organisation, clock=9000.0).run(second.run())
     assert kept(again) is not None
     assert len(organisation.resets) == 1
+
+
+# --- copies that no pack takes along ----------------------------------------------------------------------------------
+
+
+def refused(desk: Desk, **hooks: Any) -> ResetPlan:
+    """A plan that was refused because the end of another one is open."""
+    desk.mock.faults.add("drop", operation="ResetCourseProgress", when="before")
+    client = desk.client(**hooks)
+    first = desk.plan(client)
+    second = evolve(first, expires_at=first.expires_at + timedelta(hours=1))
+    approver = client.with_options(token=desk.mock.token("manager"))
+    for plan, error in ((first, OutcomeUnknownError), (second, OverlappingPlanError)):
+        approval = approver.resets.approve(plan, confirm=plan.phrase) if hooks else None
+        with pytest.raises(error):
+            client.resets.apply(plan, confirm=plan.phrase, reason="test", approval=approval)
+    return second
+
+
+@pytest.mark.parametrize("hooks", [{}, {"four_eyes": "procedural"}])
+def test_a_plan_that_is_refused_for_another_leaves_no_names(desk: Desk, hooks: dict[str, Any]) -> None:
+    plan = refused(desk, **hooks)
+    assert {path.name for path in desk.folder(plan).iterdir()} <= {"journal.jsonl", "journal.lock"}
+
+
+def test_a_purge_takes_copies_of_plans_that_never_began(desk: Desk) -> None:
+    """As versions left them that wrote the copy first."""
+    plan = refused(desk)
+    planfile.save(plan, desk.folder(plan) / "plan.json")
+    (desk.folder(plan) / "approval.json").write_text("{}")
+    desk.purge(after=timedelta(hours=12))
+    assert in_clear(desk.folder(plan), plan) != []
+    desk.purge()
+    assert in_clear(desk.folder(plan), plan) == []
+    assert not (desk.folder(plan) / "approval.json").exists()
+    assert AuditLog(desk.state / "audit.jsonl").entries()[-1]["event"] == "plan copy purged"
+    assert [str(one) for one in check_records(StateDirectory.open(desk.state)) if not one.is_note] == []
+
+
+@pytest.mark.parametrize("pack", ["purged", "removed by hand", "there"])
+def test_a_purge_takes_the_copy_that_an_older_purge_left_and_no_other(desk: Desk, pack: str) -> None:
+    plan, _ = desk.applied()
+    kept = (desk.folder(plan) / "plan.json").read_bytes()
+    if pack == "purged":
+        desk.purge()
+        (desk.folder(plan) / "plan.json").write_bytes(kept)
+        (desk.folder(plan) / "outline.json").unlink()
+    elif pack == "removed by hand":
+        shutil.rmtree(desk.state / "evidence")
+        (desk.state / "evidence").mkdir(mode=0o700)
+    desk.purge(after=timedelta(days=30) if pack != "there" else timedelta(hours=1))
+    assert (desk.folder(plan) / "plan.json").exists() is (pack != "purged")
+    if pack == "purged":
+        assert check_records(StateDirectory.open(desk.state)) == ()
+
+
+def test_the_purge_command_says_which_copies_go(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, _ = desk.applied()
+    path = desk.state / "plans" / ("cd" * 32) / "plan.json"
+    path.parent.mkdir(mode=0o700)
+    path.write_bytes((desk.folder(plan) / "plan.json").read_bytes())
+    long_ago = (datetime.now(UTC) - timedelta(days=3)).timestamp()
+    os.utime(path, (long_ago, long_ago))
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(desk.state))
+    monkeypatch.setenv("TRAINING_SDK_PROFILES", "")
+    assert command(["evidence", "purge", "--older-than", "2", "--dry-run"]) == ExitCode.DONE
+    assert "1 copy of a plan without evidence would go" in capsys.readouterr().err
+    assert path.exists()
+    assert command(["evidence", "purge", "--older-than", "2"]) == ExitCode.DONE
+    assert "1 copy of a plan without evidence is gone" in capsys.readouterr().err
+    assert not path.exists()
+    assert (desk.folder(plan) / "plan.json").exists()

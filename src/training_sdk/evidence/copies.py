@@ -1,0 +1,71 @@
+"""Copies of plans and approvals that no pack takes along: of plans that never began, or whose packs were purged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attrs import frozen
+
+from training_sdk.errors import RecordsDamagedError
+from training_sdk.records import approvals, plancopy
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.journal import read_journal
+from training_sdk.records.plancopy import PLAN, SEALED
+from training_sdk.records.state import StateDirectory
+
+EVENT = "plan copy purged"
+PURGED = "evidence purged"
+
+
+@frozen
+class StrayCopy:
+    """The folder of a plan with a copy that names people, and why nothing else will delete it."""
+
+    folder: Path
+    why: str
+
+    def forget(self) -> None:
+        """Delete copy and approvals; what names nobody stays. Raises RecordsDamagedError, RecordsUnwritableError."""
+        plancopy.forget(self.folder)
+        approvals.forget(self.folder)
+
+
+def stray_copies(
+    root: Path, before: datetime, is_closed: Callable[[str], bool], with_pack: Collection[str]
+) -> Iterator[StrayCopy]:
+    """The copies beside a folder of packs that are older than this and whose plans have no pack.
+
+    A plan that was begun must be closed, and the audit log must name a purge of its packs: missing ones are no purge.
+    """
+    if root.name != "evidence":
+        return
+    state = StateDirectory(root.parent)
+    purged = _purged(state)
+    for folder in state.plan_folders:
+        if folder.name in with_pack or not _names_people(folder, before):
+            continue
+        try:
+            has_begun = bool(read_journal(folder))
+        except RecordsDamagedError:
+            continue
+        if not has_begun:
+            yield StrayCopy(folder, "the copy of a plan that never began")
+        elif folder.name in purged and is_closed(folder.name) is True:
+            yield StrayCopy(folder, "the copy of a plan whose evidence was purged")
+
+
+def _names_people(folder: Path, before: datetime) -> bool:
+    files = [folder / PLAN, folder / SEALED, *folder.glob(f"{approvals.STEM}*")]
+    times = [datetime.fromtimestamp(file.stat().st_mtime, UTC) for file in files if file.is_file()]
+    return bool(times) and max(times) < before
+
+
+def _purged(state: StateDirectory) -> frozenset[str]:
+    """The plans of which the log names a purge; none if the log is damaged, which ``audit verify`` tells."""
+    with suppress(RecordsDamagedError):
+        entries = AuditLog(state.audit).entries()
+        return frozenset(str(entry.get("plan_digest")) for entry in entries if entry["event"] == PURGED)
+    return frozenset()

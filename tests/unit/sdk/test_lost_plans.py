@@ -1,0 +1,186 @@
+"""A plan whose records were removed, cut or damaged still protects its people, and nobody else."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from attrs import evolve
+
+from training_sdk import InvalidArgumentError, OverlappingPlanError, RecordsDamagedError
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets.closing import close_plan, find_digest
+from training_sdk.resets.lostplans import LONGEST_SILENCE
+from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.report import Outcome
+from unit.sdk.fakes import START, row
+from unit.sdk.test_resuming import LATER, Bench, bench, ends, interrupted_before_sending
+
+Attack = Callable[[Path], object]
+
+
+def removed(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def emptied(folder: Path) -> None:
+    (folder / "journal.jsonl").write_bytes(b"")
+
+
+def damaged(folder: Path) -> None:
+    path = folder / "journal.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"renewal", b"another"))
+
+
+def cut(folder: Path) -> None:
+    """Back to before anything was sent."""
+    path = folder / "journal.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+
+
+ATTACKS: tuple[Attack, ...] = (removed, emptied, damaged, cut)
+
+
+def folder_of(here: Bench, plan: ResetPlan) -> Path:
+    return here.state / "plans" / plan.digest
+
+
+def another(plan: ResetPlan) -> ResetPlan:
+    """Another plan of the same people."""
+    return evolve(plan, expires_at=plan.expires_at + timedelta(hours=1))
+
+
+def now(here: Bench) -> datetime:
+    return START + timedelta(seconds=here.puppet.clock)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_people_whose_fate_was_open_are_not_sent_by_another_plan(attack: Attack, tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    lost = here.plan(0, 1)
+    here.lose(lost, arrives=False)
+    attack(folder_of(here, lost))
+    with pytest.raises(OverlappingPlanError, match=f"plan close {lost.short_digest}.*Nothing was sent"):
+        here.apply(here.plan(1, 2))
+    assert here.organisation.resets == []
+
+
+@pytest.mark.parametrize("attack", [emptied, damaged, cut])
+def test_a_plan_whose_copy_is_there_protects_its_own_people_only(attack: Attack, tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    lost = here.plan(0, 1)
+    here.lose(lost, arrives=False)
+    attack(folder_of(here, lost))
+    assert ends(here.apply(here.plan(2))) == [Outcome.RESET]
+
+
+def test_without_a_copy_everyone_in_its_courses_is_protected(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    lost = here.plan(0, 1)
+    here.lose(lost, arrives=False)
+    removed(folder_of(here, lost))
+    with pytest.raises(OverlappingPlanError):
+        here.apply(here.plan(2))
+
+
+@pytest.mark.parametrize("attack", [removed, damaged])
+def test_a_plan_that_has_ended_blocks_nobody(attack: Attack, tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    lost = here.plan(0, 1)
+    here.apply(lost)
+    attack(folder_of(here, lost))
+    here.apply(here.plan(2))
+
+
+@pytest.mark.parametrize("attack", [removed, damaged])
+def test_a_plan_that_sent_nothing_blocks_nobody(attack: Attack, tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    lost = here.plan(0, 1)
+    interrupted_before_sending(here, lost)
+    attack(folder_of(here, lost))
+    here.apply(another(here.plan(0, 1)))
+
+
+@pytest.mark.parametrize("attack", [removed, damaged])
+def test_on_a_live_service_a_lost_plan_counts_until_the_feed_shows_it(attack: Attack, tmp_path: Path) -> None:
+    here = bench(tmp_path, reference=False)
+    lost = here.plan(0, 1)
+    here.apply(lost, reason="renewal")
+    attack(folder_of(here, lost))
+    here.organisation.rows[1].update(row(1))  # the feed shows the past
+    again = here.plan(1, 2)
+    with pytest.raises(OverlappingPlanError, match=r"may show the past until"):
+        here.apply(again, reason="yearly")
+    here.puppet.clock += LATER + 60
+    here.apply(here.plan(2), reason="yearly")
+
+
+def test_plans_of_another_organisation_block_nobody(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    lost = here.plan(0, 1)
+    here.lose(lost, arrives=False)
+    removed(folder_of(here, lost))
+    here.organisation.organisation_id = "role_other"
+    here.apply(here.plan(0, 1))
+
+
+# --- a person decides -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_closing_a_lost_plan_lets_others_go_on(attack: Attack, tmp_path: Path) -> None:
+    here = bench(tmp_path, reference=False)
+    lost = here.plan(0, 1)
+    here.lose(lost, arrives=False, reason="renewal")
+    attack(folder_of(here, lost))
+    state = StateDirectory.open(here.state)
+    assert find_digest(state, lost.digest[:12]) == lost.digest
+    with pytest.raises(InvalidArgumentError, match="was not closed"):
+        close_plan(state, lost.digest, reason="looked at", now=now(here) + timedelta(hours=2))
+    here.puppet.clock += LATER + LONGEST_SILENCE.total_seconds() + 60
+    close_plan(state, lost.digest, reason="looked at", now=now(here))
+    assert AuditLog(state.audit).entries()[-1]["event"] == "plan closed"
+    assert ends(here.apply(another(here.plan(0, 1)), reason="yearly")) == [Outcome.RESET] * 2
+
+
+def test_a_lost_plan_that_ended_and_has_no_evidence_has_nothing_to_close(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    lost = here.plan(0, 1)
+    here.apply(lost)
+    removed(folder_of(here, lost))
+    shutil.rmtree(here.state / "evidence")
+    with pytest.raises(InvalidArgumentError, match="nothing to close"):
+        close_plan(StateDirectory.open(here.state), lost.digest, reason="looked at", now=now(here))
+
+
+# --- what resuming another plan believes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attack", [removed, damaged])
+def test_what_a_lost_plan_may_have_done_is_no_proof_of_this_one(attack: Attack, tmp_path: Path) -> None:
+    """R21: a reset by a lost plan is not counted as that of the plan that is resumed."""
+    here = bench(tmp_path)
+    mine = here.plan(0)
+    other = another(mine)
+    here.lose(mine, arrives=False)
+    here.puppet.clock += LATER
+    with mock.patch("training_sdk.resets.recording.refuse_overlapping"):  # as before it looked
+        assert here.apply(other).is_complete
+    attack(folder_of(here, other))
+    assert ends(here.resume(mine)) == [Outcome.UNKNOWN]
+
+
+def test_a_damaged_journal_of_which_nothing_else_is_known_stops_everything(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    folder = here.state / "plans" / ("cd" * 32)
+    folder.mkdir(parents=True, mode=0o700)
+    (here.state / "plans").chmod(0o700)
+    (folder / "journal.jsonl").write_bytes(b"{}\n")
+    with pytest.raises(RecordsDamagedError, match=r"journal\.jsonl"):
+        here.apply(here.plan(0))
+    assert here.organisation.resets == []
