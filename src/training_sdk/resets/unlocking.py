@@ -6,6 +6,7 @@ kept that lets plans be applied there.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from training_sdk.errors import (
     InvalidArgumentError,
     OutcomeUnknownError,
     ProofFailedError,
+    RecordsLockedError,
     StalePlanError,
     TrainingError,
 )
@@ -186,6 +188,7 @@ class Proving:
     here: Origin = field(init=False)
     state: StateDirectory = field(init=False)
     has_begun: bool = field(default=False, init=False)
+    _process: int = field(factory=os.getpid, init=False)
     is_refused: bool = field(default=False, init=False)
     """The service refused the request, and may have carried out a part of it before."""
 
@@ -245,7 +248,9 @@ class Proving:
         yield from self._refuse_moved()
         now: Moment = yield Now()
         provisional = self._proof(now.utc, counted=False)
-        yield Act(lambda: pending.put(self.state, self.plan, names=self.keeper.seal is None), "proofs: begin")
+        yield self._keep(
+            lambda: pending.put(self.state, self.plan, names=self.keeper.seal is None), "proofs: begin"
+        )
         try:
             yield from apply_plan(self.calls, self.order, self.keeper, lambda ground: provisional)
         except OutcomeUnknownError as error:
@@ -257,9 +262,24 @@ class Proving:
             raise
         except BaseException:
             begun = yield from self._begun()
-            if begun is None:
-                yield Act(lambda: pending.drop(self.state, self.plan.ground), "proofs: nothing was sent")
+            if begun is None and self._process == os.getpid():
+                yield self._keep(
+                    lambda: pending.drop(self.state, self.plan.ground), "proofs: nothing was sent"
+                )
             raise
+
+    def _keep(self, action: Callable[[], object], why: str) -> Act:
+        """An act on the records of proofs, refused in a forked process, whose parent goes on with this proof."""
+
+        def act() -> object:
+            if self._process != os.getpid():
+                raise RecordsLockedError(
+                    f"process {self._process}, from which this one was forked, is proving this format. Nothing was "
+                    "written or sent here. Let that process go on, and do this in it alone"
+                )
+            return action()
+
+        return Act(act, why)
 
     def _refuse_moved(self) -> Flow[None]:
         """Whoever is about to bear witness must stand as planned, or nothing could be told from them afterwards."""
@@ -339,8 +359,8 @@ class Proving:
         now: Moment = yield Now()
         proof = self._proof(now.utc, counted=counted)
         yield from self.keeper.remark("format proved", self.order, self.here, now.utc, **self._facts())
-        yield Act(lambda: save_proof(self.state, proof), "proofs: save")
-        yield Act(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
+        yield self._keep(lambda: save_proof(self.state, proof), "proofs: save")
+        yield self._keep(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
         return proof
 
     def _fail(self, why: str, keys: Sequence[Key], *, reason: str) -> Flow[None]:
@@ -361,11 +381,12 @@ class Proving:
         facts = {**self._facts(), "proof_failed": reason, "affected": [list(key) for key in keys]}
         yield from self.keeper.remark("proof failed", self.order, self.here, now.utc, **facts)
         if reason not in ("WITNESS_MOVED", "REFUSED"):
-            yield Act(lambda: withdraw_proof(self.state, self.plan.ground), "proofs: withdraw")
-        yield Act(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
+            yield self._keep(lambda: withdraw_proof(self.state, self.plan.ground), "proofs: withdraw")
+        yield self._keep(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
 
     def _settle(self) -> Flow[ResetReport]:
         """Bring journal and report to their end by what is seen now; nothing is sent."""
+        yield self._keep(lambda: None, "proofs: whose process this is")
         folder = self.state.plan_folder(self.plan.reset.digest)
         begun = yield from self._begun()
         if begun is not None and begun.is_closed:

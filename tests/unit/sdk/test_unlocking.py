@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,15 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training_sdk import InvalidArgumentError, ProofFailedError, ProofPlan, ResetFormat, TrainingError, _codec
+from training_sdk import (
+    InvalidArgumentError,
+    ProofFailedError,
+    ProofPlan,
+    RecordsLockedError,
+    ResetFormat,
+    TrainingError,
+    _codec,
+)
 from training_sdk._flow import Act, Request, Response
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.folding import Chunk, ChunkFate
@@ -128,6 +138,68 @@ def _go_on(organisation: Organisation, clock: float) -> None:
             raise
         later = clock + 4 * 3600
         Puppet(organisation, clock=later).run(proving(planned(organisation, later)).run())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no fork")
+@pytest.mark.parametrize("where", ["gather", "note"])
+def test_a_forked_child_ends_no_proof_of_its_parent(
+    where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A child that is stopped by the parent's lock may not drop the parent's pending proof."""
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation = service()
+    plan = planned(organisation)
+    parent = os.getpid()
+    forks: list[int] = []
+    real = getattr(ProofRecorder, where)
+
+    def forking(*given: Any) -> Any:
+        if not forks:
+            forks.append(os.fork())
+        return (yield from real(*given))
+
+    monkeypatch.setattr(ProofRecorder, where, forking)
+    caught: BaseException | None = None
+    try:
+        proof = Puppet(organisation, clock=1.0).run(proving(plan).run())
+    except BaseException as error:
+        caught = error
+    if os.getpid() != parent:
+        is_whole = isinstance(caught, RecordsLockedError) and not organisation.resets
+        os._exit(0 if is_whole and [*(tmp_path / "own" / "proofs").glob("*.pending.json")] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(forks[0], 0)[1]) == 0
+    assert caught is None
+    assert proof == kept(plan)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no fork")
+def test_a_child_that_is_forked_while_a_proof_is_watched_keeps_and_drops_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation = service()
+    plan = planned(organisation)
+    parent = os.getpid()
+    forks: list[int] = []
+
+    def fork(_: object) -> None:
+        if not forks:
+            child = os.fork()
+            forks.append(child)
+            if child:
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+                assert kept(plan) is None
+
+    puppet = Puppet(organisation, clock=1.0)
+    made = proving(plan)
+    made.on_progress = fork
+    try:
+        puppet.run(made.run())
+    except RecordsLockedError:
+        assert os.getpid() != parent
+    if os.getpid() != parent:
+        os._exit(0 if [*(tmp_path / "own" / "proofs").glob("*.pending.json")] else 1)
+    assert kept(plan) is not None
 
 
 def a_row(**changes: Any) -> ProgressRow:
