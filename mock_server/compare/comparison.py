@@ -31,6 +31,7 @@ _TAKEN_FROM = {
     "courseId": ("ListCourses", "items", "id"),
     "id": ("ListLessonsOfCourse", "lessons", "id"),
     "userId": ("WhoAmI", "", "user_id"),
+    "groupId": ("ListGroups", "groups", "id"),
     "pathId": ("ListPaths", "items", "id"),
     "courseCollectionId": ("ListCollections", "items", "id"),
     "rapidRefreshId": ("ListRapidRefreshes", "items", "id"),

@@ -96,6 +96,9 @@ LINKS: dict[str, dict[str, Any]] = {
             },
         ),
     },
+    "ListGroups": {
+        "Users": _to("ListUsersOfGroup", "Who is in the first.", groupId="$response.body#/groups/0/id"),
+    },
     "ListUsers": {
         "RapidRefreshAnswers": _to(
             "ListRapidRefreshAnswers",

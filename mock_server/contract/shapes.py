@@ -19,6 +19,7 @@ from mock_server.contract.schema import (
     whole,
 )
 from mock_server.refusal import Reason
+from mock_server.wire.shapes import GROUP_STATUSES
 from mock_server.world.courses import CourseStatus, DueKind
 from mock_server.world.people import Seat, Status
 
@@ -209,6 +210,19 @@ _ROWS: dict[str, Schema] = {
             "created_at": date_or_none(),
         },
     ),
+    "UserOfGroup": answer(
+        "T",
+        {
+            "user_id": text(),
+            "id": text("The same as user_id."),
+            "firstname": text(),
+            "lastname": text(),
+            "email": text(),
+            "status": choice(GROUP_STATUSES.values(), "The values are assumed."),
+            "seat_type": choice(Seat),
+        },
+        status="A",
+    ),
     "FeedGroup": answer("P", {"id": text(), "organisation_id": text(), "name": text()}),
     "FeedGroupUser": answer("P", {"user_id": text(), "group_id": text(), "organisation_id": text()}),
     "FeedSite": answer(
@@ -304,6 +318,16 @@ _PAGES: dict[str, Schema] = {
         {
             "metadata": answer("P", _FEED_METADATA, **_ASSUMED_TOKEN),
             "data": many(reference("ProgressRow")),
+        },
+    ),
+    "Groups": answer("T", {"groups": many(answer("T", {"id": text(), "name": text()}))}),
+    "UsersOfGroup": answer(
+        "T",
+        {
+            "users": many(reference("UserOfGroup")),
+            "total": whole("On all pages."),
+            "offset": whole(),
+            "limit": whole(),
         },
     ),
     "Users": answer("T", {"users": many(reference("User")), "next_page_token": text()}),

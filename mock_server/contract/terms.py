@@ -21,6 +21,7 @@ from mock_server.contract.schema import (
 )
 from mock_server.refusal import Reason
 from mock_server.wire.fields import MAX_IDS
+from mock_server.wire.shapes import GROUP_STATUSES
 from mock_server.world.people import Seat, Status
 from mock_server.world.webhooks import RESET_EVENT
 
@@ -70,6 +71,7 @@ PARAMETERS: dict[str, Schema] = {
     **dict.fromkeys(("course_id", "courseId"), sent_id("Rows of one course only.")),
     **dict.fromkeys(("user_id", "userId"), sent_id("Rows of one user only.")),
     "leaderboardId": sent_id("The leaderboard."),
+    "status": choice(GROUP_STATUSES.values(), "Users in this state only; the values are assumed."),
     "include_deleted": flag("Deleted sites as well; without it they are left out."),
     "show_only_leaf_nodes": flag("Only sites that have no site below them."),
     "modified_after": date("Rows that have changed since."),
@@ -84,6 +86,7 @@ PATH_PARAMETERS = {
     "courseCollectionId": sent_id("The collection."),
     "userId": sent_id("The user."),
     "pathId": sent_id("The path."),
+    "groupId": sent_id("The group."),
     "rapidRefreshId": sent_id("The rapid refresh."),
     "id": sent_id("What is asked for."),
 }
@@ -253,6 +256,12 @@ TERMS: dict[str, Terms] = {
     **_small_feed("/feed/group_users", "FeedGroupUsers"),
     **_small_feed("/feed/sites", "FeedSites"),
     **_small_feed("/feed/site_members", "FeedSiteMembers"),
+    "ListGroups": Terms("List groups; an older read that many scripts use.", "Groups", _DENIED),
+    "ListUsersOfGroup": Terms(
+        "List the users of a group; an older read that many scripts use.",
+        "UsersOfGroup",
+        (*_DENIED, Reason.GROUP_NOT_FOUND),
+    ),
     "ListPermissionSets": Terms("List permission sets.", "PermissionSets", _DENIED, _WHICH_SETS),
     "CreateWebhook": Terms("Subscribe to events.", "Webhook", _DENIED, _SUBSCRIPTION),
     "ListWebhooks": Terms("List webhooks.", "Webhooks", _DENIED),

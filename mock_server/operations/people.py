@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any
 
 from mock_server.operations.call import Call, Handler
-from mock_server.operations.paging import default_size, feed
-from mock_server.refusal import invalid
+from mock_server.operations.paging import FEED, default_size, feed, window
+from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.wire import answers, shapes
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import Json
@@ -121,6 +121,31 @@ FEEDS: dict[str, Callable[[Call], Feed]] = {
 def feed_of(template: str) -> Handler:
     """GET /feed/users, groups, group_users, sites, site_members."""
     return lambda call: feed(call, template, *FEEDS[template](call))
+
+
+def list_groups(call: Call) -> Response:
+    """GET /groups."""
+    groups = call.organisation.groups
+    return answers.ok({"groups": [{"id": each, "name": groups[each].name} for each in sorted(groups)]})
+
+
+GROUP_QUERY = (*FEED, "status")
+
+
+def users_of_group(call: Call) -> Response:
+    """GET /groups/{groupId}/users."""
+    group_id, people = call.path_id("groupId"), call.organisation.people
+    offset, limit = window(call)
+    statuses = list(shapes.GROUP_STATUSES.values())
+    wanted = [call.query.choice("status", statuses)] if "status" in call.query.values else statuses
+    if group_id not in call.organisation.groups:
+        raise RefusedError(Reason.GROUP_NOT_FOUND, f"There is no group {group_id}.", {"ids": group_id})
+    members = [
+        people[each] for each in call.organisation.people_in_order() if group_id in people[each].groups
+    ]
+    found = [each for each in members if shapes.GROUP_STATUSES[each.status] in wanted]
+    users = [shapes.group_user(each) for each in found[offset : offset + limit]]
+    return answers.ok({"users": users, "total": len(found), "offset": offset, "limit": limit})
 
 
 def permission_sets(call: Call) -> Response:

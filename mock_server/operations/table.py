@@ -233,6 +233,16 @@ _SERVED = (
         )
         for template in people.FEEDS
     ),
+    Operation("ListGroups", "GET", "/groups", "T", people.list_groups, needs(Family.PEOPLE)),
+    Operation(
+        "ListUsersOfGroup",
+        "GET",
+        "/groups/{groupId}/users",
+        "T",
+        people.users_of_group,
+        needs(Family.PEOPLE),
+        people.GROUP_QUERY,
+    ),
     Operation(
         "ListPermissionSets",
         "POST",

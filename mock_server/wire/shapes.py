@@ -355,6 +355,23 @@ def feed_user(person: Person) -> Json:
     }
 
 
+GROUP_STATUSES = {Status.ACTIVE: "active", Status.DEACTIVATED: "inactive"}
+"""How the users of a group have their status (A)."""
+
+
+def group_user(person: Person) -> Json:
+    """A user of a group (T)."""
+    return {
+        "user_id": person.id,
+        "id": person.id,
+        "firstname": person.first_name,
+        "lastname": person.last_name,
+        "email": person.email,
+        "status": GROUP_STATUSES[person.status],
+        "seat_type": person.seat,
+    }
+
+
 def feed_group(organisation_id: str, group: Group) -> Json:
     """A row of /feed/groups (P)."""
     return {"id": group.id, "organisation_id": organisation_id, "name": group.name}

@@ -21,6 +21,7 @@ _NEEDED = tuple(
         (r"GET .*/training/analytics/v1/.+", f"the permission {_TRAINING} or {_TEAMS}"),
         (r"POST .*/users/v1/users/list", _PEOPLE),
         (r"GET .*/feed/(users|groups|group_users|sites|site_members)", _PEOPLE),
+        (r"GET .*/groups(/[^/]+/users)?", _PEOPLE),
         (r"POST .*/permissions/v1/permission_sets", f"the permission {_USERS}"),
         (r"[A-Z]+ .*/webhooks/v1/.+", "the permission set Administrator"),
     )

@@ -57,6 +57,8 @@ _ASKED: dict[str, tuple[str, str, object]] = {
     "FeedGroupUsers": ("GET", "/feed/group_users", None),
     "FeedSites": ("GET", "/feed/sites", None),
     "FeedSiteMembers": ("GET", "/feed/site_members", None),
+    "ListGroups": ("GET", "/groups", None),
+    "ListUsersOfGroup": ("GET", "/groups/{group}/users", None),
     "ListPermissionSets": ("POST", "/permissions/v1/permission_sets", {}),
     "PreviewReset": (
         "POST",
@@ -110,6 +112,7 @@ def _requests(mock: MockTraining) -> Iterator[tuple[str, str, object]]:
         "course": [course.id for course in courses],
         "user": [user for each in organisations for user in each.people],
         "lesson": lessons,
+        "group": [group for each in organisations for group in each.groups],
         "path": [path for each in organisations for path in each.paths],
         "board": [board for each in organisations for board in each.leaderboards],
         "refresh": [refresh for each in organisations for refresh in each.rapid_refreshes],

@@ -19,6 +19,7 @@ ENTRIES: dict[str, object] = {
     "ListUsers": {"list_all": True},
     "ListPaths": None,
     "ListCollections": None,
+    "ListGroups": None,
     "ListRapidRefreshes": None,
     "ListLeaderboards": None,
     "CreateWebhook": {

@@ -130,7 +130,7 @@ def test_next_page_is_a_relative_path_that_keeps_the_filters(mock: MockTraining,
 
 def test_a_feed_ends_with_null_where_the_power_bi_connector_stops(mock: MockTraining, admin: Speaker) -> None:
     """The connector asks for the base URL followed by next_page until next_page is null, and for nothing else."""
-    paths = {each.template: each.query for each in OPERATIONS if "limit" in each.query and each.handler}
+    paths = {each.template: each.query for each in OPERATIONS if "feed" in each.template and each.handler}
     assert set(paths) >= {FEED, "/feed/users", "/feed/site_members"}
     for path in paths:
         next_page: str | None = f"{path}?limit=2"
@@ -349,6 +349,52 @@ def test_the_small_feeds_come_in_pages(mock: MockTraining, admin: Speaker, name:
         "site_members": sum(len(person.sites) for person in people),
     }
     assert len(rows) == sizes[name]
+
+
+def test_groups_and_their_users_as_scripts_read_them(mock: MockTraining, admin: Speaker) -> None:
+    groups = admin.get("/groups").json["groups"]
+    assert groups == [
+        {"id": row["id"], "name": row["name"]} for row in admin.get("/feed/groups").json["data"]
+    ]
+    members = admin.get("/feed/group_users").json["data"]
+    for group in groups:
+        page = admin.get(f"/groups/{group['id']}/users").json
+        ids = [user["user_id"] for user in page["users"]]
+        assert ids == [row["user_id"] for row in members if row["group_id"] == group["id"]]
+        assert (page["total"], page["offset"], page["limit"]) == (len(ids), 0, 1000)
+    somebody = page["users"][0]
+    assert set(somebody) == {"user_id", "id", "firstname", "lastname", "email", "status", "seat_type"}
+    assert somebody["id"] == somebody["user_id"]
+
+
+def test_users_of_a_group_come_in_pages_and_by_status(mock: MockTraining, admin: Speaker) -> None:
+    path = (
+        f"/groups/{next(id for id, group in mock.world.main.groups.items() if group.name == 'Lager')}/users"
+    )
+    whole = admin.get(path).json
+    found = []
+    for offset in range(0, whole["total"], 7):
+        page = admin.get(path, f"limit=7&offset={offset}").json
+        assert (page["total"], page["offset"], page["limit"]) == (whole["total"], offset, 7)
+        found += page["users"]
+    assert found == whole["users"]
+    assert admin.get(path, "offset=1000").json["users"] == []
+    statuses = {status: admin.get(path, f"status={status}").json for status in ("active", "inactive")}
+    assert sum(page["total"] for page in statuses.values()) == whole["total"]
+    for status, page in statuses.items():
+        assert page["total"] > 0
+        assert {user["status"] for user in page["users"]} == {status}
+    for wrong in ("status=ACTIVE", "status="):
+        assert admin.get(path, wrong).status == 400
+
+
+def test_R03_a_group_of_another_organisation_is_unknown(mock: MockTraining, admin: Speaker) -> None:
+    (group, *_) = mock.world.main.groups
+    stranger = Speaker(mock, "outsider")
+    assert stranger.get("/groups").json == {"groups": []}
+    for who, asked in ((stranger, group), (admin, "unknown")):
+        answer = who.get(f"/groups/{asked}/users")
+        assert (answer.status, answer.reason, answer.metadata) == (404, "GROUP_NOT_FOUND", {"ids": asked})
 
 
 def test_sites_as_the_exporter_asks_for_them(mock: MockTraining, admin: Speaker) -> None:

@@ -30,6 +30,7 @@ def calls(speaker: Speaker) -> dict[str, Answer]:
     mock = speaker.mock
     course, user, own = course_id(mock), user_of(mock, "learner"), user_of(mock, str(speaker.token))
     (board,) = mock.world.main.leaderboards
+    group = next(iter(mock.world.main.groups))
     return {
         "who": speaker.get(WHO),
         "courses": speaker.get(COURSES),
@@ -48,6 +49,8 @@ def calls(speaker: Speaker) -> dict[str, Answer]:
         "feed groups": speaker.get("/feed/groups"),
         "feed group users": speaker.get("/feed/group_users"),
         "feed sites": speaker.get("/feed/sites"),
+        "groups": speaker.get("/groups"),
+        "users of a group": speaker.get(f"/groups/{group}/users"),
         "feed site members": speaker.get("/feed/site_members"),
         "assignments": speaker.send("PUT", f"{COURSES}/{course}/assignments", body={"assignments": []}),
         "permission sets": speaker.post("/permissions/v1/permission_sets", {}),
@@ -64,7 +67,8 @@ FIGURES = {
 ROWS = {"lessons/progress/events", "surveys/answers"}
 ALL = {"who", "courses", "lessons", "feed", "attempts", "rapid refreshes", "leaderboards", "rankings"}
 ALL |= {*ROWS, "user's events", "user's slides"}
-LISTS = {"users", "feed users", "feed groups", "feed group users", "feed sites", "feed site members"}
+LISTS = {"groups", "users of a group"}
+LISTS |= {"users", "feed users", "feed groups", "feed group users", "feed sites", "feed site members"}
 RESETS = {"reset", "preview", "reset everyone", "preview everyone"}
 MAY = {
     "admin": ALL | LISTS | RESETS | FIGURES | {"statistics", "assignments", "permission sets"},
