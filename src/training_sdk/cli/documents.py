@@ -63,6 +63,9 @@ def of_report(report: ResetReport) -> dict[str, Any]:
         "requests": list(report.requests),
         "sent_ids": list(report.sent_ids),
         "packs": list(report.packs),
+        "missing_lessons": [
+            {"course_id": course_id, "user_id": user_id} for course_id, user_id in report.missing_lessons
+        ],
         "approved": plain(report.approved),
         "users": plain(report.users),
     }

@@ -58,6 +58,7 @@ _SAID = (
         "Use a profile that may write, if that is meant",
     ),
     ("per_request=1", "--per-request 1"),
+    ("accept_missing_lessons=True", "--accept-missing-lessons"),
     (
         "server_side=True makes one call for everyone of a course, so per_request",
         "--server-side makes one call for everyone of a course, so --per-request",

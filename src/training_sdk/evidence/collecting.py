@@ -17,6 +17,7 @@ from training_sdk.errors import DecodingError, EvidenceError, InvalidArgumentErr
 from training_sdk.evidence.files import Seal
 from training_sdk.evidence.pack import Head, Pack
 from training_sdk.evidence.raw import KeptCalls
+from training_sdk.evidence.tables import Tables
 from training_sdk.evidence.writing import Occasion, Writer
 from training_sdk.models.keys import Key
 from training_sdk.resources.analytics import lesson_attempts, lessons_of_user, statistics
@@ -56,11 +57,13 @@ def collect(
     tool: str = TOOL,
     seal: Seal | None = None,
     progress: Progress | None = None,
+    accept_missing_lessons: bool = False,
 ) -> Flow[Pack]:
     """Write a pack about the users of each course into a new folder, and return it with their progress rows.
 
     ``calls`` may be of any kind; what they believe and refuse holds here too. The progress rows are read last, so that
-    they are the freshest. ``seal`` gets the bytes of each file and returns those to be kept.
+    they are the freshest. ``seal`` gets the bytes of each file and returns those to be kept. With
+    ``accept_missing_lessons`` fewer lessons may be listed than the rows say are completed; the pack says of whom.
 
     Raises EvidenceError if anything is missing, naming the targets in ``info.metadata`` as ``("missing",
     "course/user")``; RecordsUnwritableError if it cannot be written; and whatever the readings raise. Whatever it
@@ -73,7 +76,9 @@ def collect(
         begun: Moment = yield Now()
         yield Act(lambda: writer.begin(plan_document, begun.utc), "evidence: begin a pack")
         missing = yield from _read_all(KeptCalls.of(calls), writer, progress)
-        _refuse_gaps(writer, missing)
+        _refuse_gaps(writer.tables)
+        if not accept_missing_lessons:
+            _refuse_missing_lessons(writer.tables, missing)
         pack: Pack = yield Act(writer.finish, "evidence: put the manifest in place")
         return pack
     finally:
@@ -90,7 +95,7 @@ def _checked(targets: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
 
 
 def _read_all(calls: KeptCalls, writer: Writer, progress: Progress | None) -> Flow[dict[Key, None]]:
-    """Read every listing to its end; the targets about whom there was nothing."""
+    """Read every listing to its end; the targets whose lessons the service says it does not have."""
     targets = writer.targets
     courses: dict[str, list[str]] = {}
     for course_id, users in targets.items():
@@ -167,21 +172,16 @@ def _read(step: _Step, calls: KeptCalls, writer: Writer) -> Flow[None]:
         yield Act(partial(writer.keep, request, answer, at), "evidence: keep an answer")
 
 
-def _refuse_gaps(writer: Writer, missing: dict[Key, None]) -> None:
-    missing |= dict.fromkeys(writer.tables.missing())
-    # Whoever has completed lessons has lessons: that none was found says that the reading was not whole.
-    lessons = writer.tables.lessons
-    missing |= dict.fromkeys(
-        key for key, row in writer.rows.items() if row.completed_lessons and key not in lessons
-    )
-    if missing:
+def _refuse_gaps(tables: Tables) -> None:
+    if missing := list(tables.missing()):
         raise EvidenceError(
-            f"the evidence is incomplete: nothing was found of {_named(list(missing))}. They are unknown, deactivated, "
-            "not assigned any more, or outside the teams that this token sees. Nothing was sent. Plan again",
+            f"the evidence is incomplete: there is no progress row of {_named(missing)}. They are unknown, "
+            "deactivated, not assigned any more, or outside the teams that this token sees. Nothing was sent. Plan "
+            "again",
             reason="EVIDENCE_INCOMPLETE",
-            metadata=tuple(("missing", f"{course_id}/{user_id}") for course_id, user_id in missing),
+            metadata=_metadata(missing),
         )
-    courses = [course_id for course_id in writer.targets if course_id not in writer.tables.courses]
+    courses = [course_id for course_id in tables.targets if course_id not in tables.courses]
     if courses:
         raise EvidenceError(
             f"the evidence is incomplete: the statistics lack course {courses[0]!r}"
@@ -191,6 +191,28 @@ def _refuse_gaps(writer: Writer, missing: dict[Key, None]) -> None:
         )
 
 
-def _named(missing: Sequence[Key]) -> str:
-    shown = ", ".join(f"{user_id!r} in course {course_id!r}" for course_id, user_id in missing[:MOST_NAMED])
+def _refuse_missing_lessons(tables: Tables, unlisted: Mapping[Key, None]) -> None:
+    counts = tables.lessons.missing
+    if missing := [*dict.fromkeys([*unlisted, *counts])]:
+        raise EvidenceError(
+            "the evidence is incomplete: fewer lessons are listed than the progress rows say are completed, of "
+            f"{_named(missing, counts)}. Completions that were imported have no lessons, courses that were published "
+            "again may have others, and a live service lists them up to 2 h late. Nothing was sent. Try again later, "
+            "or accept the gap with accept_missing_lessons=True; evidence and report then name these people",
+            reason="EVIDENCE_INCOMPLETE",
+            metadata=_metadata(missing),
+        )
+
+
+def _metadata(missing: Sequence[Key]) -> tuple[tuple[str, str], ...]:
+    return tuple(("missing", f"{course_id}/{user_id}") for course_id, user_id in missing)
+
+
+def _named(missing: Sequence[Key], counts: Mapping[Key, tuple[int, int]] | None = None) -> str:
+    def name(key: Key) -> str:
+        course_id, user_id = key
+        listed, said = (counts or {}).get(key, (0, 0))
+        return f"{user_id!r} in course {course_id!r}{f' ({listed} of {said})' if said else ''}"
+
+    shown = ", ".join(map(name, missing[:MOST_NAMED]))
     return shown if len(missing) <= MOST_NAMED else f"{shown} and {len(missing) - MOST_NAMED} more"

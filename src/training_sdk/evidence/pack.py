@@ -17,7 +17,7 @@ from attrs import field, frozen
 from training_sdk import _checks, _codec
 from training_sdk.errors import DecodingError, EvidenceError
 from training_sdk.evidence.files import SEALED, FileMark, Mark, Unseal, mark_of
-from training_sdk.evidence.tables import FORMS, NAMES
+from training_sdk.evidence.tables import FORMS, NAMES, LessonTally, said
 from training_sdk.models.progress import ProgressRow
 
 FORM = 1
@@ -117,6 +117,11 @@ class Manifest:
     pseudonymised: Pseudonymised | None = None
     tables_form: int = 1
     """How the tables are derived; older manifests do not name it, and theirs is the first."""
+    missing_lessons: int | None = None
+    """For how many targets fewer completed lessons were listed than their rows say, which was accepted.
+
+    None in older manifests: whether their listings are whole was not checked.
+    """
 
     def to_bytes(self) -> bytes:
         """The one way in which it is written."""
@@ -124,6 +129,8 @@ class Manifest:
         plain["files"] = {name: _mark(mark) for name, mark in sorted(self.files.items())}
         if self.tables_form == 1:
             del plain["tables_form"]
+        if self.missing_lessons is None:
+            del plain["missing_lessons"]
         return json.dumps(plain, indent=1, sort_keys=True).encode("ascii") + b"\n"
 
     def stored(self, name: str) -> str:
@@ -141,8 +148,8 @@ def utc_text(when: datetime) -> str:
 
 
 def _mark(mark: FileMark) -> dict[str, Any]:
-    said: dict[str, Any] = {"sha256": mark.sha256, "bytes": mark.bytes}
-    return said | ({"plain": attrs.asdict(mark.plain)} if mark.plain else {})
+    written: dict[str, Any] = {"sha256": mark.sha256, "bytes": mark.bytes}
+    return written | ({"plain": attrs.asdict(mark.plain)} if mark.plain else {})
 
 
 @frozen
@@ -155,6 +162,8 @@ class Pack:
     """To be kept elsewhere, such as in the audit log: by it, and by nothing else, a changed manifest is noticed."""
     rows: Mapping[tuple[str, str], ProgressRow] = field(repr=False, hash=False)
     """By course and user."""
+    missing_lessons: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Course and user of the targets whose lessons are not all there, which was accepted."""
 
     def age(self, now: datetime) -> timedelta:
         """How long ago the last answer came: the progress rows are read last."""
@@ -248,11 +257,25 @@ def open_pack(folder: str | os.PathLike[str], *, unseal: Unseal | None = None) -
         raise EvidenceError(
             f"{path} is pseudonymised: nobody's progress can be read from it by their user id"
         )
-    found = [
-        _codec.structure_kept(item, ProgressRow) for item in read_lines(path, manifest, "rows.jsonl", unseal)
-    ]
+    items = list(read_lines(path, manifest, "rows.jsonl", unseal))
+    found = [_codec.structure_kept(item, ProgressRow) for item in items]
     rows = {(row.course_id, row.user_id): row for row in found}
-    return Pack(path, manifest, mark_of(data).sha256, rows)
+    missing = _missing_lessons(path, manifest, dict(zip(rows, items, strict=True)), unseal)
+    return Pack(path, manifest, mark_of(data).sha256, rows, missing)
+
+
+def _missing_lessons(
+    folder: Path, manifest: Manifest, rows: Mapping[tuple[str, str], Mapping[str, Any]], unseal: Unseal | None
+) -> tuple[tuple[str, str], ...]:
+    """Course and user of the targets whose lessons are not all in a pack."""
+    if not manifest.missing_lessons:
+        return ()
+    tally = LessonTally()
+    for key, row in rows.items():
+        tally.add_row(key, row)
+    for lesson in read_lines(folder, manifest, "lessons.jsonl", unseal):
+        tally.add_lesson((said(lesson, "course_id"), said(lesson, "user_id")), lesson)
+    return tuple(tally.missing)
 
 
 def read_lines(

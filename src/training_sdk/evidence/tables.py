@@ -94,6 +94,82 @@ _OF_WEIGHT = (
 """What two rows about one person in one course have to agree in: the person and their progress."""
 
 
+_PAGE_OF = re.compile(r"(?<=[?&])(page|pageSize)=\d+&?")
+COMPLETE = 100
+EPOCH = "1970"
+
+
+@define
+class LessonTally:
+    """How many completed lessons the rows of the targets say there are, and how many were listed."""
+
+    said: dict[tuple[str, str], int] = field(factory=dict)
+    listed: dict[tuple[str, str], int] = field(factory=dict)
+    _user: str | None = None
+    _counted: set[tuple[str, str]] = field(factory=set)
+    """Course and lesson of what was counted of this user: their lessons come one after the other."""
+
+    def add_row(self, key: tuple[str, str], row: Mapping[str, Any]) -> None:
+        """Note what a progress row says."""
+        self.said[key] = whole(said(row, "completed_lessons"))
+
+    def add_lesson(self, key: tuple[str, str], lesson: Mapping[str, Any]) -> None:
+        """Count a lesson if it is completed, once where it is listed twice."""
+        course_id, user_id = key
+        if user_id != self._user:
+            self._user, self._counted = user_id, set()
+        which = (course_id, str(said(lesson, "lesson_id")))
+        if _is_completed(lesson) and which not in self._counted:
+            self._counted.add(which)
+            self.listed[key] = self.listed.get(key, 0) + 1
+
+    @property
+    def missing(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Where fewer completed lessons were listed than the row says: how many of how many, by course and user."""
+        return {
+            key: (self.listed.get(key, 0), count)
+            for key, count in self.said.items()
+            if self.listed.get(key, 0) < count
+        }
+
+
+def _is_completed(lesson: Mapping[str, Any]) -> bool:
+    """Whether a lesson is shown as completed, by any of the three fields that tell."""
+    date = str(said(lesson, "completed_date_time") or "")
+    return (
+        said(lesson, "completed") in (True, "true")
+        or whole(said(lesson, "percentage_completed")) >= COMPLETE
+        or date[:4] > EPOCH
+    )
+
+
+@define
+class ListingTally:
+    """Whether each listing, in the order in which they were read, has as many items as its last page counts."""
+
+    short: list[str] = field(factory=list)
+    """What is to be said of listings that have fewer."""
+    _of: str | None = None
+    _items: int = 0
+    _total: int = 0
+
+    def add(self, target: str, items: int, total: object) -> None:
+        """Count the items of one page."""
+        of = _PAGE_OF.sub("", target)
+        if of != self._of:
+            self.end()
+            self._of = of
+        self._items += items
+        self._total = whole(total) or self._total
+
+    def end(self) -> None:
+        """Judge the last listing."""
+        if self._items < self._total:
+            path = str(self._of).partition("?")[0]
+            self.short.append(f"{path} lists {self._items} items and counts {self._total}")
+        self._of, self._items, self._total = None, 0, 0
+
+
 @define
 class Tables:
     """The eight files in which the items of answers are kept, those about targets alone."""
@@ -105,8 +181,8 @@ class Tables:
     counts: dict[str, int] = field(factory=lambda: dict.fromkeys(NAMES, 0), init=False)
     rows: dict[tuple[str, str], bytes] = field(factory=dict, init=False)
     """Whose rows have come so far, each with a digest of what is of weight in it."""
-    lessons: set[tuple[str, str]] = field(factory=set, init=False)
-    """Of whom a lesson has come so far."""
+    lessons: LessonTally = field(factory=LessonTally, init=False)
+    listings: ListingTally = field(factory=ListingTally, init=False)
     courses: set[str] = field(factory=set, init=False)
     """Whose statistics have come so far."""
     _sinks: dict[str, Sink] = field(factory=dict, init=False)
@@ -118,12 +194,13 @@ class Tables:
             heading = self._sinks[f"{table.name}.csv"] = self.open(f"{table.name}.csv")
             heading.write(BOM + csv_line(table.columns, self.form))
 
-    def add(self, path: str, body: bytes) -> list[dict[str, Any]]:
-        """Keep what an answer says of the targets, and return it as it is kept.
+    def add(self, target: str, body: bytes) -> list[dict[str, Any]]:
+        """Keep what the answer from ``target`` says of the people to be reset, and return it as it is kept.
 
         Raises EvidenceError if the feed shows someone twice, with different progress.
         """
-        table, items = read_answer(path, body)
+        table, items, total = read_answer(target.partition("?")[0], body)
+        self.listings.add(target, len(items), total)
         kept = [item for item in items if self._take(table, item)]
         self.write(table, kept)
         return kept
@@ -160,8 +237,13 @@ class Tables:
         if user_id not in self.targets.get(course_id, ()):
             return False
         if table.name == "lessons":
-            self.lessons.add((course_id, user_id))
-        return table.name != "rows" or self._first_time((course_id, user_id), item)
+            self.lessons.add_lesson((course_id, user_id), item)
+        if table.name != "rows":
+            return True
+        is_first = self._first_time((course_id, user_id), item)
+        if is_first:
+            self.lessons.add_row((course_id, user_id), item)
+        return is_first
 
     def _first_time(self, key: tuple[str, str], item: dict[str, Any]) -> bool:
         weighty = [said(item, name) or None for name in _OF_WEIGHT]
@@ -178,19 +260,28 @@ class Tables:
         )
 
 
-def read_answer(path: str, body: bytes) -> tuple[Table, list[dict[str, Any]]]:
-    """The table that an answer belongs to, by the path of its request, and its items as the server wrote them."""
+def read_answer(path: str, body: bytes) -> tuple[Table, list[dict[str, Any]], object]:
+    """The table that an answer belongs to, by the path of its request, its items, and the service's count of them."""
     for table in TABLES:
         if match := table.path.fullmatch(path):
-            items = json.loads(body).get(table.items) or []
+            document = json.loads(body)
+            items = document.get(table.items) or []
             whose = {"userId": unquote(match["user"])} if "user" in match.groupdict() else {}
-            return table, [{**whose, **item} for item in items]
+            return table, [{**whose, **item} for item in items], said(document, "total_count")
     raise EvidenceError(f"{path} is no part of the evidence")
 
 
 def said(item: Mapping[str, Any], name: str) -> Any:
     """A field of an item, in whichever of the two spellings it came; None if it is not there."""
     return item[name] if name in item else item.get(camel(name))
+
+
+def whole(value: object) -> int:
+    """A number as a service may write it, also as text; 0 for anything else."""
+    try:
+        return int(float(value)) if isinstance(value, int | float | str) else 0
+    except (ValueError, OverflowError):
+        return 0
 
 
 def camel(name: str) -> str:

@@ -135,6 +135,7 @@ def _contents(folder: Path, manifest: Manifest, unseal: Unseal | None) -> Iterat
             yield from _answers(tables, folder, manifest, unseal, times)
             counts = {**tables.counts, **counted(targets), "answers": len(times)}
             yield from _missing(tables)
+            yield from _short(tables, manifest)
         yield from _tables(tables, manifest)
         if counts != manifest.counts:
             yield _contradiction(MANIFEST, f"it counts {manifest.counts}, and the files hold {counts}")
@@ -171,7 +172,7 @@ def _answers(
             yield _contradiction(INDEX, f"it describes what is at {end} in {file} otherwise than it is")
             return
         end += len(body)
-        tables.add(entry["target"].partition("?")[0], body)
+        tables.add(entry["target"], body)
         found.append(entry["read_at"])
     if left or not whole or end != len(segment):
         yield _contradiction(INDEX, "it does not list every answer once")
@@ -189,6 +190,20 @@ def _fill_from_lines(tables: Tables, folder: Path, manifest: Manifest, unseal: U
 def _missing(tables: Tables) -> Iterator[Finding]:
     for course_id, user_id in tables.missing():
         yield _contradiction("rows.jsonl", f"user {user_id!r} is a target in {course_id!r} and has no row")
+
+
+def _short(tables: Tables, manifest: Manifest) -> Iterator[Finding]:
+    """What the answers lack by their own account. Older packs were not checked for it when they were written."""
+    if manifest.missing_lessons is None:
+        return
+    tables.listings.end()
+    for problem in tables.listings.short:
+        yield Finding(FindingKind.INCOMPLETE, INDEX, problem)
+    if (found := len(tables.lessons.missing)) != manifest.missing_lessons:
+        yield _contradiction(
+            MANIFEST,
+            f"it says that lessons of {manifest.missing_lessons} targets are missing, and {found} lack some",
+        )
 
 
 def _tables(tables: Tables, manifest: Manifest) -> Iterator[Finding]:

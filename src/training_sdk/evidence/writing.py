@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from training_sdk import _codec
 from training_sdk._flow import Request, Response
@@ -112,7 +112,7 @@ class Writer:
         }
         segment.add(response.body)
         self._index_sink().write(json_line(entry))
-        for item in self.tables.add(request.path, response.body):
+        for item in self.tables.add(request.target, response.body):
             if request.path.endswith("training-course-progress"):
                 row = _codec.structure_kept(item, ProgressRow)
                 self.rows[row.course_id, row.user_id] = row
@@ -143,8 +143,10 @@ class Writer:
             sealed=self.seal is not None,
             audit_log=_head(self.occasion.audit_head),
             tables_form=TABLES_FORM,
+            missing_lessons=len(self.tables.lessons.missing),
         )
-        return put_manifest(self.folder, manifest, self.rows)
+        pack = put_manifest(self.folder, manifest, self.rows)
+        return evolve(pack, missing_lessons=tuple(self.tables.lessons.missing))
 
     def close(self) -> None:
         """Let go of all files, wherever this stands."""

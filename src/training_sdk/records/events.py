@@ -56,6 +56,8 @@ class Opened:
     """Older journals do not hold them."""
     approval: ApprovalKept | None = None
     """Older journals do not hold it."""
+    accept_missing_lessons: bool = False
+    """Older journals do not hold it."""
 
 
 @frozen
@@ -75,6 +77,8 @@ class EvidenceKept:
     at: datetime
     pack: str
     manifest_sha256: str
+    missing_lessons: tuple[tuple[str, str], ...] = ()
+    """Course and user of those whose lessons are not all in the pack; older journals do not hold them."""
 
 
 @frozen

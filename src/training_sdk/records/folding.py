@@ -107,6 +107,11 @@ class JournalState:
             codes=dict(self.codes),
         )
 
+    @property
+    def missing_lessons(self) -> tuple[Key, ...]:
+        """Course and user of those whose lessons are not all in the packs."""
+        return tuple(dict.fromkeys(key for pack in self.packs for key in pack.missing_lessons))
+
     def fate(self, chunk: int) -> ChunkFate:
         """How far a request came; ``PLANNED`` if the journal does not know it."""
         return self.chunks[chunk].fate if chunk in self.chunks else ChunkFate.PLANNED

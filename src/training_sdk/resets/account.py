@@ -97,6 +97,7 @@ class Account:
     sent_ids: list[str] = field(factory=list)
     approved: Approved | None = None
     packs: list[str] = field(factory=list)
+    missing_lessons: tuple[Key, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         self.outcomes = {user.key: _first(user, self.order.plan.selection) for user in self.order.plan.users}
@@ -178,6 +179,7 @@ class Account:
             reason=self.order.reason,
             ticket=self.order.ticket,
             packs=tuple(self.packs),
+            missing_lessons=self.missing_lessons,
             sent_ids=tuple(self.sent_ids),
             approved=self.approved,
         )

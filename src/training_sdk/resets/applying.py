@@ -134,8 +134,12 @@ class Run:
     def _gather(self, people: Sequence[PlannedReset]) -> Flow[None]:
         if people:
             rows = yield from self.keeper.gather(self.arrival.calls, self.order, people)
-            self.account.packs = list(self.keeper.packs)
+            self._note_evidence()
             yield from self._leave_out(people, moved(people, rows), rows)
+
+    def _note_evidence(self) -> None:
+        self.account.packs = list(self.keeper.packs)
+        self.account.missing_lessons = tuple(self.keeper.missing_lessons)
 
     def _course(self, course: PlannedCourse, work: Sequence[Piece]) -> Flow[None]:
         # Whoever was named and has begun since would otherwise be reported as having nothing to reset.
@@ -171,7 +175,7 @@ class Run:
         if not self._left_of(piece):
             return (), self.arrival
         rows = yield from self.keeper.refresh(self.arrival.calls, self.order, self._left_of(piece))
-        self.account.packs = list(self.keeper.packs)
+        self._note_evidence()
         if rows is not None:
             yield from self._leave_out(self._left_of(piece), moved(self._left_of(piece), rows), rows)
         there = self.arrival

@@ -58,3 +58,8 @@ class Keeper(ABC):
     @abstractmethod
     def packs(self) -> Sequence[str]:
         """The folders of the evidence written so far."""
+
+    @property
+    def missing_lessons(self) -> Sequence[Key]:
+        """Course and user of those whose lessons are not all in the evidence written so far."""
+        return ()

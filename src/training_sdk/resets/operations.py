@@ -164,6 +164,7 @@ class Resets(Bound[D]):
         approval: Approval | None = None,
         waves: Waves | None = None,
         per_request: int | None = None,
+        accept_missing_lessons: bool = False,
         stop: Callable[[], bool] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Flow[ResetReport]:
@@ -175,8 +176,9 @@ class Resets(Bound[D]):
         most 1000 a request, or ``per_request``: a live service's refusal is certain to have had no effect only where
         the request names one person. ``server_side=True`` makes one call for everyone of a course instead. If more than
         ``tolerance`` people have moved since the plan was made, it stops; those who moved are left alone in any case.
-        ``waves`` spreads the requests over time. ``stop`` is asked before each request whether to end there;
-        ``on_progress`` is told how far it is.
+        ``waves`` spreads the requests over time. With ``accept_missing_lessons`` the evidence may hold fewer lessons
+        than a progress row says are completed; it and the report then say of whom. ``stop`` is asked before each
+        request whether to end there; ``on_progress`` is told how far it is.
 
         Raises, with nothing sent: ConfirmationError if the phrase is not this plan's; AlreadyAppliedError if it was
         applied before; OverlappingPlanError if another plan may have reset the same people; ApprovalError if the
@@ -204,6 +206,7 @@ class Resets(Bound[D]):
             _people(tolerance, "tolerance"),
             waves=waves,
             per_request=_per_request(per_request, server_side=chosen),
+            accept_missing_lessons=_checks.yes_or_no(accept_missing_lessons, "accept_missing_lessons"),
             approval=approval,
             safeguards=self._safeguards,
             **_hooks(stop, on_progress),
@@ -219,6 +222,7 @@ class Resets(Bound[D]):
         approval: Approval | None = None,
         waves: Waves | None = None,
         per_request: int | None = None,
+        accept_missing_lessons: bool = False,
         stop: Callable[[], bool] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Flow[ResetReport]:
@@ -245,6 +249,7 @@ class Resets(Bound[D]):
             approval=approval,
             waves=waves,
             per_request=_per_request(per_request),
+            accept_missing_lessons=_checks.yes_or_no(accept_missing_lessons, "accept_missing_lessons"),
             safeguards=self._safeguards,
             **_hooks(stop, on_progress),
         )

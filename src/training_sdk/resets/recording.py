@@ -58,12 +58,18 @@ class Recorder(Keeper):
     _who: dict[str, Any] = field(factory=dict)
     _pack: Pack | None = None
     _packs: list[str] = field(factory=list)
+    _missing_lessons: dict[Key, None] = field(factory=dict)
     _has_ended: bool = False
 
     @property
     def packs(self) -> Sequence[str]:
         """The folders of the evidence written so far."""
         return tuple(self._packs)
+
+    @property
+    def missing_lessons(self) -> Sequence[Key]:
+        """Course and user of those whose lessons are not all in the evidence written so far."""
+        return tuple(self._missing_lessons)
 
     @property
     def journal(self) -> Journal:
@@ -154,6 +160,7 @@ class Recorder(Keeper):
         self._state, self._log, self._journal = state, AuditLog(state.audit), Journal.open(folder)
         found = self.journal.state()
         self._packs = [str(state.evidence / kept.pack) for kept in found.packs]
+        self._missing_lessons = dict.fromkeys(found.missing_lessons)
         refuse_second_time(found, plan, resuming=self.resuming)
         refuse_contradiction(self._audit_log, self.journal, plan)
         if found.opened is not None:
@@ -226,6 +233,7 @@ class Recorder(Keeper):
                 sdk_version=__version__,
                 waves=None if order.waves is None else kept(order.waves),
                 approval=None if self._approved is None else self._approved.kept,
+                accept_missing_lessons=order.accept_missing_lessons,
             )
         )
 
@@ -249,11 +257,16 @@ class Recorder(Keeper):
             reference_server=plan.origin.reference_server,
             audit_head=self._audit_log.head(),
             seal=order.safeguards.seal,
+            accept_missing_lessons=order.accept_missing_lessons,
         )
         self._pack = pack
         self._packs.append(str(pack.folder))
-        yield from self.note(EvidenceKept(now.utc, pack.folder.name, pack.manifest_sha256))
-        yield self._audit(KEPT, order, at=now.utc, pack=_named(pack))
+        self._missing_lessons |= dict.fromkeys(pack.missing_lessons)
+        noted = EvidenceKept(now.utc, pack.folder.name, pack.manifest_sha256, pack.missing_lessons)
+        yield from self.note(noted)
+        missing = len(pack.missing_lessons)
+        gap = {"missing_lessons": missing} if missing else {}
+        yield self._audit(KEPT, order, at=now.utc, pack=_named(pack), **gap)
         return pack.rows
 
     def refresh(

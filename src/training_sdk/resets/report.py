@@ -111,6 +111,8 @@ class ResetReport:
     sent_ids: tuple[str, ...] = ()
     approved: Approved | None = None
     """Who approved the plan, and how far that was verified; None without an approval, or in an older report."""
+    missing_lessons: tuple[Key, ...] = ()
+    """Course and user of those whose lessons are not all in the evidence, which was accepted."""
 
     @property
     def counts(self) -> Mapping[Outcome, int]:
@@ -146,6 +148,8 @@ class ResetReport:
         if unanswered := [one for one in self.sent_ids if one not in self.requests]:
             lines.append(f"  sent as: {_some(unanswered)}")
         lines += [f"  evidence: {inline(pack)}" for pack in self.packs]
+        if self.missing_lessons:
+            lines.append(f"  {self._about_missing_lessons}")
         if self.plan.scope == "everyone":
             lines.append(f"  {EVERYONE}")
         lines += [f"  {line}" for line in self._people(MOST_SHOWN)]
@@ -164,8 +168,16 @@ class ResetReport:
         head = "<tr><th>person</th><th>outcome</th><th>why</th></tr>"
         below = [*_left_over(targets, MOST_IN_HTML), *self._besides]
         beside = [*below, *([EVERYONE] if self.plan.scope == "everyone" else [])]
+        beside += [self._about_missing_lessons] if self.missing_lessons else []
         said = "".join(f"<p>{escape(line)}</p>" for line in beside)
         return visible(f"<p>{escape(self._headline)}</p><table>{head}{rows}</table>{said}")
+
+    @property
+    def _about_missing_lessons(self) -> str:
+        missing = frozenset(self.missing_lessons)
+        names = [self._named(user) for user in self.users if user.key in missing]
+        more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+        return f"evidence lacks completed lessons (accepted) of: {', '.join(names[:MOST_SHOWN])}{more}"
 
     @property
     def _counts(self) -> str:

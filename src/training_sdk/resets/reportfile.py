@@ -41,6 +41,8 @@ class SavedReport:
     """Older reports do not hold them."""
     approval: ApprovalKept | None = None
     """Without the name, which is in the approval."""
+    missing_lessons: tuple[Key, ...] = ()
+    """Older reports do not hold them."""
 
 
 def dumps(report: ResetReport) -> bytes:
@@ -60,6 +62,7 @@ def dumps(report: ResetReport) -> bytes:
         report.packs,
         report.sent_ids,
         None if report.approved is None else report.approved.kept,
+        report.missing_lessons,
     )
     return documents.dumps(saved)
 
@@ -91,6 +94,7 @@ def load(folder: Path, plan: ResetPlan | None = None, *, unseal: Unseal | None =
         saved.packs,
         saved.sent_ids,
         approved_by(saved.approval, saved.origin.organisation_id, folder, unseal),
+        saved.missing_lessons,
     )
 
 

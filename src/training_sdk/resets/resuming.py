@@ -77,6 +77,7 @@ def as_begun(order: Order, state: JournalState) -> Order:
         ticket=opened.ticket,
         server_side=opened.server_side,
         tolerance=opened.tolerance,
+        accept_missing_lessons=order.accept_missing_lessons or opened.accept_missing_lessons,
         waves=waves,
         per_request=order.per_request or opened.chunk_size,
     )
@@ -101,6 +102,7 @@ def account_of(
     begun = state.opened
     account = Account(order, applied_by, begun.at if begun else order.plan.read_at)
     account.packs = list(packs)
+    account.missing_lessons = state.missing_lessons
     account.requests = [chunk.request_id for chunk in state.chunks.values() if chunk.request_id]
     for event in journal.events:
         if isinstance(event, Sent):

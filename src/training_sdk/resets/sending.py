@@ -53,6 +53,8 @@ class Order:
     waves: Waves | None = None
     per_request: int | None = None
     """How many people one request names at most; None: as many as it may hold."""
+    accept_missing_lessons: bool = False
+    """Whether evidence may lack lessons that the progress rows say are completed."""
     stop: Callable[[], bool] = _never
     on_progress: Callable[[Progress], None] | None = None
 

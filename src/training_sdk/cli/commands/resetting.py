@@ -74,6 +74,11 @@ HOW = (
         metavar="N",
         help="So many people in one request at most.",
     ),
+    click.option(
+        "--accept-missing-lessons",
+        is_flag=True,
+        help="Go on if evidence lacks lessons that rows say are completed.",
+    ),
     click.option("--waves-size", type=int, metavar="N", help="At most so many people at once."),
     click.option(
         "--waves-every", type=a_duration, metavar="TIME", help="So long from wave to wave, such as 1h."
@@ -170,6 +175,7 @@ def _reset(
     extras = {
         "approval": None if approval is None else Approval.load(approval),
         "per_request": given.pop("per_request"),
+        "accept_missing_lessons": given.pop("accept_missing_lessons"),
         "waves": _waves(**given),
     }
     out.say(loaded)

@@ -110,7 +110,7 @@ class Past:
                 "success": True,
             }
             for one in found
-            for number in range(one["completed_lessons"])
+            for number in range(int(one["completed_lessons"]))
         ]
 
     def _lessons(self, user: str, query: Mapping[str, str]) -> list[dict[str, Any]]:

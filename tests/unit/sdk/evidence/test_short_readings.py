@@ -13,8 +13,9 @@ from attrs import define
 
 from training_sdk import EvidenceError
 from training_sdk._flow import Request, Response
-from training_sdk.evidence import verify_pack
-from unit.sdk.evidence.past import ATTEMPTS, FEED, STATISTICS, Past, keep, lines, past, targets
+from training_sdk._pages import Count
+from training_sdk.evidence import FindingKind, open_pack, pseudonymise, read_manifest, verify_pack
+from unit.sdk.evidence.past import ATTEMPTS, FEED, STATISTICS, Past, Told, keep, lines, past, seal, targets
 from unit.sdk.fakes import COURSE, answer, user_id
 
 LESSONS = f"/training/analytics/v1/users/{user_id(1)}/lessons/progress"
@@ -128,3 +129,139 @@ def test_answers_that_were_mixed_up_do_not_reach_the_pack(folder: Path) -> None:
     assert b'"other"' not in b"".join(each.read_bytes() for each in (folder / "raw").iterdir())
     assert {one["courseId"] for one in lines(pack, "lessons.jsonl")} == {COURSE}
     assert verify_pack(folder) == ()
+
+
+# --- lessons that rows say are completed -----------------------------------------------------------------------------
+
+
+def lessons(*completed: dict[str, Any]) -> Response:
+    items = [
+        {"courseId": COURSE, "lessonId": f"lesson-{number}", **one} for number, one in enumerate(completed)
+    ]
+    return answer({"totalCount": len(items), "items": items})
+
+
+def twice(response: Response) -> Response:
+    """The same with its first item once more, as at the border of two pages."""
+    document = json.loads(response.body)
+    return answer({**document, "items": [*document["items"], document["items"][0]]})
+
+
+DONE = {"completed": True}
+GAPS: dict[str, tuple[Response, str]] = {
+    "none": (lessons(), "0 of 3"),
+    "fewer": (lessons(DONE, DONE), "2 of 3"),
+    "not completed": (lessons({}, {"completed": False, "percentageCompleted": "0"}, DONE, {}), "1 of 3"),
+    "no date as year 1 or 1970": (
+        lessons(
+            DONE, {"completedDateTime": "0001-01-01T00:00:00Z"}, {"completedDateTime": "1970-01-01T00:00:00Z"}
+        ),
+        "1 of 3",
+    ),
+    "one of them twice": (twice(lessons(DONE, DONE)), "2 of 3"),
+    "of nobody": (answer({"code": 5, "message": "not found"}, 404), "0 of 3"),
+}
+
+
+@pytest.mark.parametrize("name", GAPS)
+def test_lessons_that_are_missing_are_an_error_that_names_the_people(folder: Path, name: str) -> None:
+    organisation, (response, said) = past(), GAPS[name]
+    organisation.spoilt[LESSONS] = response
+    with pytest.raises(EvidenceError, match="fewer lessons are listed") as caught:
+        keep(organisation, targets(1, 2), folder)
+    assert f"{user_id(1)!r} in course {COURSE!r} ({said})" in caught.value.message
+    assert caught.value.info.metadata == (("missing", f"{COURSE}/{user_id(1)}"),)
+    assert "accept_missing_lessons=True" in caught.value.message
+    assert "unknown" not in caught.value.message
+    assert not (folder / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("seal_it", [False, True])
+@pytest.mark.parametrize("name", GAPS)
+def test_accepted_gaps_are_written_in_the_manifest(folder: Path, name: str, seal_it: bool) -> None:
+    organisation, (response, _) = past(), GAPS[name]
+    organisation.spoilt[LESSONS] = response
+    hook = seal if seal_it else None
+    pack = keep(organisation, targets(1, 2), folder, accept_missing_lessons=True, seal=hook)
+    assert pack.missing_lessons == ((COURSE, user_id(1)),)
+    assert json.loads((folder / "manifest.json").read_bytes())["missing_lessons"] == 1
+    assert open_pack(folder, unseal=hook) == pack
+    assert verify_pack(folder, manifest_sha256=pack.manifest_sha256, unseal=hook) == ()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"completed": True},
+        {"percentageCompleted": 100},
+        {"percentageCompleted": "100"},
+        {"completedDateTime": "2026-01-02T00:00:00Z"},
+        {"completed_date_time": "2026-01-02t00:00:00"},
+    ],
+)
+def test_a_completed_lesson_is_known_in_every_form(folder: Path, form: dict[str, Any]) -> None:
+    organisation = past()
+    organisation.rows[1]["completed_lessons"] = "3"
+    organisation.spoilt[LESSONS] = lessons(form, form, {}, form)
+    assert keep(organisation, targets(1, 2), folder).manifest.missing_lessons == 0
+
+
+def test_who_has_no_row_is_not_excused_by_accepting_missing_lessons(folder: Path) -> None:
+    with pytest.raises(EvidenceError, match=r"no progress row of .*They are unknown, deactivated"):
+        keep(past(), targets(1, 90), folder, accept_missing_lessons=True)
+
+
+# --- verifying -------------------------------------------------------------------------------------------------------
+
+
+def rewritten(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Put a manifest in the place of another, as an older version or an attacker would have written it."""
+    said = json.loads((folder / "manifest.json").read_bytes())
+    change(said)
+    (folder / "manifest.json").write_bytes(json.dumps(said, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def test_a_pack_that_is_short_by_its_own_answers_does_not_verify(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organisation = past()
+    organisation.spoilt[ATTEMPTS] = answer({"totalCount": 60, "items": []})
+    with monkeypatch.context() as patch:
+        patch.setattr(Count, "problem", None)
+        keep(organisation, targets(1), folder)
+    (finding,) = verify_pack(folder)
+    assert (finding.kind, finding.file) == (FindingKind.INCOMPLETE, "raw/index.jsonl")
+    assert "lists 0 items and counts 60" in finding.message
+
+
+def test_a_manifest_that_hides_missing_lessons_does_not_verify(folder: Path) -> None:
+    organisation = past()
+    organisation.spoilt[LESSONS] = lessons(DONE)
+    keep(organisation, targets(1), folder, accept_missing_lessons=True)
+    rewritten(folder, lambda said: said.update(missing_lessons=0))
+    (finding,) = verify_pack(folder)
+    assert "lessons of 0 targets are missing, and 1 lack some" in finding.message
+
+
+def test_a_pack_from_before_the_check_still_verifies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    organisation = past()
+    organisation.spoilt[LESSONS] = lessons(DONE)
+    organisation.spoilt[ATTEMPTS] = answer({"totalCount": 60, "items": []})
+    with monkeypatch.context() as patch:
+        patch.setattr(Count, "problem", None)
+        keep(organisation, targets(1), folder, accept_missing_lessons=True)
+    rewritten(folder, lambda said: said.pop("missing_lessons"))
+    assert read_manifest(folder).missing_lessons is None
+    assert verify_pack(folder) == ()
+    assert open_pack(folder).missing_lessons == ()
+    assert b"missing_lessons" not in read_manifest(folder).to_bytes()
+
+
+def test_a_copy_without_names_says_how_many_lack_lessons(folder: Path) -> None:
+    organisation = past()
+    organisation.spoilt[LESSONS] = lessons(DONE)
+    keep(organisation, targets(1, 2), folder, accept_missing_lessons=True)
+    copy = folder.with_name("copy")
+    pseudonymise(folder, copy, bytes(range(32)), log=Told())
+    assert read_manifest(copy).missing_lessons == 1
+    assert verify_pack(copy) == ()
