@@ -95,6 +95,7 @@ def test_resume_goes_on_as_apply_was_told(ask: Asker, tmp_path: Path) -> None:
             lambda client: client.resets.apply(plan, confirm=plan.phrase, accept_missing_lessons=True),
             state_dir=tmp_path,
         )
+    assert caught.value.report is not None
     assert caught.value.report.missing_lessons == (GAP,)
     service.on_reset = None
     report = ask(
