@@ -27,6 +27,8 @@ _QUERY = {
     "searchTerm": "basics",
     "completion_status": "COMPLETION_STATUS_ALL",
     "modified_after": "2026-01-01T00:00:00Z",
+    "include_deleted": "true",
+    "show_only_leaf_nodes": "false",
 }
 
 
@@ -117,6 +119,7 @@ def _ids(mock: MockTraining) -> dict[str, str]:
     return {
         **dict.fromkeys(("courseId", "courseIds", "course_id"), course.id),
         **dict.fromkeys(("userId", "user_id"), user),
+        "groupId": next(iter(main.groups)),
         "pathId": next(iter(main.paths)),
         "courseCollectionId": next(iter(main.collections)),
         "rapidRefreshId": _first(mock, "/training/rapid-refresh/v1"),
