@@ -27,6 +27,7 @@ _QUERY = {
     "searchTerm": "basics",
     "completion_status": "COMPLETION_STATUS_ALL",
     "modified_after": "2026-01-01T00:00:00Z",
+    "status": "active",
     "include_deleted": "true",
     "show_only_leaf_nodes": "false",
 }
