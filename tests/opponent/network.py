@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from attrs import frozen
 
-from opponent.service import Reply, Service
+from opponent.service import NOTHING, Reply, Service
 
 Kind = Literal[
     "none",
@@ -84,7 +84,8 @@ class _Handler(socketserver.StreamRequestHandler):
         return "no content length" not in self.server.service.style
 
     def _raw(self, reply: Reply, *, garbage: bool = False) -> bytes:
-        body = b"<html>gateway</html>" if garbage else json.dumps(reply.document).encode()
+        said = b"" if reply.document is NOTHING else json.dumps(reply.document).encode()
+        body = b"<html>gateway</html>" if garbage else said
         lines = [
             f"HTTP/1.1 {reply.status} Status",
             f"Date: {self.server.service.date()}",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -11,8 +12,10 @@ from random import Random
 from attrs import define, field
 
 from contract.hours import Hours
+from opponent.behaviours import DAMAGES, REFUSALS
+from opponent.ledger import LESSONS
 from opponent.network import KINDS, Fault, serve
-from opponent.service import LESSONS, RESET, Record, Service
+from opponent.service import RESET, WHO_AM_I, Service, lesson_id
 from opponent.styles import draw_style
 from training_sdk import (
     AlreadyAppliedError,
@@ -36,16 +39,29 @@ TOKEN = "opponent-token"  # opens nothing but this service
 
 
 def make_service(random: Random, hours: Hours) -> Service:
-    """A service of a few people and courses, in which some have learned; one more course is for the proof."""
+    """A service of a few people and courses, in which some have learned; one more course is for the proof.
+
+    The first person, with whom the format is proved, has learned in every course.
+    """
     people = tuple(f"user_{number:032x}" for number in range(1, random.randint(4, 9)))
     ids = [f"{number:02d}" + "c" * 22 for number in range(random.randint(2, 4))]
     courses = {course_id: people if number else people[:3] for number, course_id in enumerate(ids)}
     lag = timedelta(minutes=random.choice([0, 30, 90, 120]))
-    service = Service(lambda: hours.now().utc, people, courses, lag, draw_style(random))
+    style = draw_style(random)
+    service = Service(
+        lambda: hours.now().utc,
+        people,
+        courses,
+        points=20.5 if "fractions in scores" in style else 20,
+        lag=lag,
+        style=style,
+        refusal=random.choice(REFUSALS),
+        waited=lambda: hours.passed,
+    )
     past = service.now() - timedelta(days=30)
     for course_id in courses:
         for user_id in courses[course_id]:
-            if course_id == ids[0] or random.random() < 0.8:
+            if course_id == ids[0] or user_id == people[0] or random.random() < 0.8:
                 service.learn((course_id, user_id), random.randint(1, LESSONS), past)
     return service
 
@@ -60,6 +76,11 @@ class Schedule:
     folder: Path
     faults: float
     """How likely a fault is at a reset; reads fail a tenth as often."""
+    does: frozenset[str] = frozenset()
+    """What the service does beside resetting whom it is asked to."""
+    from_the_beginning: bool = True
+    """Whether it does so from the proof on, or only afterwards."""
+    is_proved: bool = False
     quiet: bool = True
     plans: dict[str, ResetPlan] = field(factory=dict)
     reports: dict[str, ResetReport] = field(factory=dict)
@@ -78,7 +99,9 @@ class Schedule:
             key = self.random.choice(self.usual), self.random.choice(self.service.people)
             self.service.learn(key, self.random.randint(0, 2))
             self.story.append(f"{key} learns")
-        chance = self.faults if path == RESET else self.faults / 10
+        if path == RESET and "resets strangers" in self.does:
+            return Fault()  # an answer that is lost names no strangers
+        chance = self.faults if path in (RESET, WHO_AM_I) else self.faults / 10
         if self.random.random() >= chance:
             return Fault()
         fault = Fault(self.random.choice(KINDS), self.random.random())
@@ -93,7 +116,9 @@ class Schedule:
     def play(self) -> None:
         """Prove the format, apply one to three plans through faults, then let everything settle and check it."""
         with serve(self.service, self.choose_fault) as url, self.client(url) as client:
-            self.prove(client)
+            self.service.does = self.does if self.from_the_beginning else frozenset()
+            self._try("proof", lambda: self.prove(client))
+            self.service.does = self.does
             self.quiet = False
             for number in range(self.random.randint(1, 3)):
                 self.apply(client, f"plan {number}")
@@ -103,10 +128,11 @@ class Schedule:
         self.check()
 
     def prove(self, client: TrainingClient) -> None:
-        """Prove the format on the first course."""
+        """Prove the format on the first course, with the first person."""
         self.service.run = "proof"
         proof = client.resets.plan_proof(next(iter(self.service.courses)), self.service.people[0])
         client.resets.prove_format(proof, confirm=proof.phrase, reason="first reset here")
+        self.is_proved = True
 
     def apply(self, client: TrainingClient, name: str) -> None:
         """Plan for some people of some courses, apply, and resume a few times."""
@@ -115,19 +141,34 @@ class Schedule:
             self.service.people[0]
         ]
         courses = self.random.sample(self.usual, self.random.randint(1, len(self.usual)))
-        try:
-            plan = client.resets.plan(courses, people)
-        except TrainingError as error:
-            self.story.append(f"{name}: not planned, {type(error).__name__}")
+        plan = self.plan(client, name, courses, people)
+        if plan is None:
             return
         self.plans[name] = plan
         tolerance = self.random.choice([0, len(plan.users), len(plan.users)])
+        per_request = self.random.choice([None, None, 1])
         self._try(
-            name, lambda: client.resets.apply(plan, confirm=plan.phrase, reason="yearly", tolerance=tolerance)
+            name,
+            lambda: client.resets.apply(
+                plan, confirm=plan.phrase, reason="yearly", tolerance=tolerance, per_request=per_request
+            ),
         )
         for _ in range(self.random.randint(0, 2)):
             self.hours.wait(self.random.choice([timedelta(minutes=1), timedelta(minutes=50), LATER]))
             self.resume(client, name)
+
+    def plan(
+        self, client: TrainingClient, name: str, courses: list[str], people: list[str]
+    ) -> ResetPlan | None:
+        """Plan through faults, and where they prevent it once more without."""
+        for self.quiet in (False, True):
+            try:
+                return client.resets.plan(courses, people)
+            except TrainingError as error:
+                self.story.append(f"{name}: not planned, {type(error).__name__}")
+            finally:
+                self.quiet = False
+        return None
 
     def resume(self, client: TrainingClient, name: str) -> None:
         """Resume a plan, where there is anything to resume."""
@@ -141,15 +182,17 @@ class Schedule:
             self.hours.wait(LATER)
             self.resume(client, name)
 
-    def _try(self, name: str, step: Callable[[], ResetReport]) -> None:
+    def _try(self, name: str, step: Callable[[], ResetReport | None]) -> None:
         try:
-            self.reports[name] = step()
-            self.story.append(f"{name}: {dict(self.reports[name].counts)}")
+            report = step()
+            self.story.append(f"{name}: {dict(report.counts) if report else 'done'}")
+            if report is not None:
+                self.reports[name] = report
         except (AlreadyAppliedError, InvalidArgumentError, OverlappingPlanError) as error:
             self.story.append(f"{name}: {type(error).__name__}, {error}")
         except TrainingError as error:
             report = getattr(error, "report", None)
-            if report is not None:
+            if report is not None and name in self.plans:
                 self.reports[name] = report
             self.story.append(f"{name}: {type(error).__name__}, {error}")
 
@@ -157,19 +200,33 @@ class Schedule:
 
     def check(self) -> None:
         """Hold the SDK's records against the service's ledger."""
-        self.check_nobody_outside_and_nobody_twice()
+        self.hours.wait(LATER)
+        self.service.work_off()
+        self.check_nobody_outside()
+        self.check_nobody_twice()
         self.check_everybody_is_accounted_for()
         self.check_evidence()
+        assert not self.service.waited_before_a_reset, "something was waited for after the last reading"
 
-    def check_nobody_outside_and_nobody_twice(self) -> None:
-        """Every effect is of somebody whom its plan names as a target, and happened once for this plan."""
-        for name, plan in self.plans.items():
-            effects = Counter(effect.key for effect in self.service.ledger if effect.run == name)
-            outside = effects.keys() - {user.key for user in plan.targets}
-            assert not outside, (name, outside)
-            assert max(effects.values(), default=1) == 1, (name, effects)
+    def check_nobody_outside(self) -> None:
+        """Every effect is of somebody whom its plan names as a target.
+
+        A service that resets others as well is noticed in the proof, or at its first request afterwards.
+        """
         ran = {effect.run for effect in self.service.ledger}
-        assert ran <= {"proof", *self.plans}, ran
+        assert ran <= ({"proof", *self.plans} if self.is_proved else {"proof"}), ran
+        outside = [effect for effect in self.service.ledger if not effect.is_listed]
+        for name, plan in self.plans.items():
+            named = {effect.key for effect in self.service.ledger if effect.run == name and effect.is_listed}
+            assert named <= {user.key for user in plan.targets}, name
+        if outside:
+            assert self.does & DAMAGES, outside
+            assert {effect.request for effect in outside} == {self.service.resets}, "more requests were sent"
+
+    def check_nobody_twice(self) -> None:
+        """Every effect happened once for its plan."""
+        effects = Counter((effect.run, effect.key) for effect in self.service.ledger)
+        assert set(effects.values()) <= {1}, effects
 
     def check_everybody_is_accounted_for(self) -> None:
         """The last report of a plan names everyone of it, and says "reset" of those and only those who were."""
@@ -179,12 +236,15 @@ class Schedule:
             cleared = {effect.key for effect in self.service.ledger if effect.run == name}
             for key, outcome in outcomes.items():
                 if outcome is Outcome.RESET:
-                    assert key in cleared or self.service.record(key) == Record(), (name, key, outcome)
+                    assert key in cleared or not self.service.record(key).lessons, (name, key, outcome)
                 elif outcome is not Outcome.UNKNOWN:
                     assert key not in cleared, (name, key, outcome)
 
     def check_evidence(self) -> None:
-        """Every pack verifies, and every completion that could be seen before it was cleared is in one."""
+        """Every pack verifies, and all that could be seen of those whom a plan cleared is in one.
+
+        Completions, and every attempt and every completed lesson of the cleared record.
+        """
         state = StateDirectory.open(self.folder)
         log = AuditLog(state.audit)
         assert log.verify() == ()
@@ -193,7 +253,23 @@ class Schedule:
         for pack in packs:
             assert evidence.verify_pack(pack, manifest_sha256=manifests[pack.name]) == (), pack.name
         kept = {(one.course_id, one.user_id, one.completed_at) for one in evidence.history(packs)}
+        attempts = {line for pack in packs for line in _lines(pack, "attempts")}
+        lessons = {line for pack in packs for line in _lines(pack, "lessons")}
         for effect in self.service.ledger:
-            completed = effect.before.completed_at
-            if completed is not None and completed < effect.at - self.service.lag - timedelta(hours=4):
-                assert (*effect.key, completed) in kept, effect
+            if not effect.is_listed:
+                continue
+            before, seen_by = effect.before, effect.requested_at - self.service.lag - timedelta(hours=4)
+            if before.completed_at is not None and before.completed_at < seen_by:
+                assert (*effect.key, before.completed_at) in kept, effect
+            for number, done in enumerate(before.lessons):
+                if done < seen_by:
+                    lesson = (*effect.key, lesson_id(effect.key[0], number))
+                    assert lesson in attempts, effect
+                    assert lesson in lessons, effect
+
+
+def _lines(pack: Path, table: str) -> Iterator[tuple[str, str, str]]:
+    """Course, person and lesson of every line of a table in a pack."""
+    for line in (pack / f"{table}.jsonl").read_text("utf-8").splitlines():
+        item = json.loads(line)
+        yield item["courseId"], item["userId"], item["lessonId"]

@@ -9,11 +9,13 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from email.utils import format_datetime
+from itertools import takewhile
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from attrs import define, evolve, field, frozen
 
+from opponent.ledger import LESSONS, Key, Ledger, Record
 from opponent.styles import dressed
 
 RESET = "/training/courseprogress/v1/reset"
@@ -24,35 +26,19 @@ ATTEMPTS = "/training/analytics/v1/lessons/attempts"
 WHO_AM_I = "/accounts/user/v1/user:WhoAmI"
 ADMIN = "user_" + "a" * 32
 ORGANISATION = "role_" + "b" * 32
-LESSONS = 4
+NOTHING = object()
+"""Stands for no body at all."""
 SMALL = 3
-
-Key = tuple[str, str]
-"""Course id and user id."""
-
-
-@frozen
-class Record:
-    """What one person has recorded in one course: when each lesson was completed, and when the course was opened."""
-
-    opened_at: datetime | None = None
-    lessons: tuple[datetime, ...] = ()
-
-    @property
-    def completed_at(self) -> datetime | None:
-        """When the last lesson was completed, if all were."""
-        return self.lessons[-1] if len(self.lessons) == LESSONS else None
-
-
-@frozen
-class Effect:
-    """One entry of the ledger: this record was cleared, by this request of this run."""
-
-    at: datetime
-    key: Key
-    before: Record
-    run: str
-    request: int
+CAP = 5
+MOST_BEFORE_A_REFUSAL = 2
+SILENT: dict[str, Any] = {
+    "an empty answer": NOTHING,
+    "a null answer": None,
+    "an answer that is a list": [],
+    "an answer without a count": {},
+    "204": NOTHING,
+}
+"""What is in the answer to a reset without a count, by behaviour."""
 
 
 @frozen
@@ -65,60 +51,29 @@ class Reply:
 
 
 @define
-class Service:
+class Service(Ledger):
     """One organisation. ``lag`` is how far feed and analytics are behind."""
 
-    now: Callable[[], datetime]
-    people: tuple[str, ...]
-    courses: Mapping[str, tuple[str, ...]]
-    """The ids of the courses, each with the people assigned to it."""
     lag: timedelta = timedelta(0)
     style: frozenset[str] = frozenset()
     """How answers are written, by the names in ``opponent.styles``."""
-    run: str = "none"
-    """The plan on whose behalf requests arrive, as the test knows it."""
-    ledger: list[Effect] = field(factory=list)
-    resets: int = 0
-    _history: dict[Key, list[tuple[datetime, Record]]] = field(factory=dict)
-
-    # --- the truth -------------------------------------------------------------------------------------------------
-
-    def record(self, key: Key, at: datetime | None = None) -> Record:
-        """The record as it is, or as it was at a time."""
-        changes = self._history.get(key, [])
-        known = [record for when, record in changes if at is None or when <= at]
-        return known[-1] if known else Record()
+    refusal: int = 404
+    """The status of a refusal after a part."""
+    waited: Callable[[], timedelta] = timedelta
+    """How long its client has waited so far."""
+    waited_before_a_reset: list[int] = field(factory=list)
+    """The requests for several people before which the client waited after its last reading."""
+    _waited_until_the_reading: timedelta = timedelta(0)
 
     def shown(self, key: Key) -> Record:
         """The record as feed and analytics show it."""
         return self.record(key, self.now() - self.lag)
 
-    def learn(self, key: Key, lessons: int, at: datetime | None = None) -> None:
-        """Open the course and complete so many further lessons."""
-        moment = self.now() if at is None else at
-        old = self.record(key)
-        done = (*old.lessons, *[moment] * min(lessons, LESSONS - len(old.lessons)))
-        self._write(key, evolve(old, opened_at=old.opened_at or moment, lessons=done), moment)
-
-    def _write(self, key: Key, record: Record, at: datetime) -> None:
-        self._history.setdefault(key, []).append((at, record))
-
-    def clear(self, course_id: str, users: list[str]) -> int:
-        """Clear these people in a course; how many had anything recorded."""
-        cleared = 0
-        for user_id in dict.fromkeys(users):
-            key = (course_id, user_id)
-            before = self.record(key)
-            if before != Record():
-                cleared += 1
-                self.ledger.append(Effect(self.now(), key, before, self.run, self.resets))
-                self._write(key, Record(), self.now())
-        return cleared
-
     # --- the wire --------------------------------------------------------------------------------------------------
 
     def handle(self, method: str, target: str, body: bytes) -> Reply:
         """Answer one request."""
+        self.work_off()
         parts = urlsplit(target)
         query = {name: ",".join(values) for name, values in parse_qs(parts.query).items()}
         if method == "POST" and parts.path == RESET:
@@ -134,9 +89,10 @@ class Service:
                 200, {"user_id": ADMIN, "organisation_id": ORGANISATION, "firstname": "Ada", "lastname": "M"}
             )
         if path == FEED:
+            self._waited_until_the_reading = self.waited()
             return self._feed(query)
         if path.startswith("/training/analytics/v1/users/"):
-            return _page(self._lessons_of(path.split("/")[5], query.get("courseId")), query)
+            return self._page(self._lessons_of(path.split("/")[5], query.get("courseId")), query)
         lists: dict[str, Callable[[dict[str, str]], list[dict[str, Any]]]] = {
             COURSES: self._courses,
             STATISTICS: self._statistics,
@@ -144,7 +100,12 @@ class Service:
             "/training/paths/v1": lambda _: [],
         }
         found = lists.get(path)
-        return _refusal(404, 5, "Not Found") if found is None else _page(found(query), query)
+        return _refusal(404, 5, "Not Found") if found is None else self._page(found(query), query)
+
+    def _page(self, items: list[dict[str, Any]], query: Mapping[str, str]) -> Reply:
+        number, size = int(query.get("page", 1)), int(query.get("pageSize", 25))
+        end = (number - 1) * size + (min(size, CAP) if "caps page sizes" in self.does else size)
+        return Reply(200, {"totalCount": len(items), "items": items[(number - 1) * size : end]})
 
     def date(self) -> str:
         """The ``Date`` header."""
@@ -155,12 +116,29 @@ class Service:
         course_id = str(document.get("courseId"))
         if course_id not in self.courses:
             return _refusal(404, 5, "course not found")
-        users = (
-            list(self.courses[course_id]) if document.get("allUsers") is True else document.get("userIds", [])
+        everyone = document.get("allUsers") is True
+        listed = (
+            list(self.courses[course_id]) if everyone else list(dict.fromkeys(document.get("userIds", [])))
         )
-        if not users or not set(users) <= set(self.people):
+        if not listed or (not set(listed) <= set(self.people) and "refuses after a part" not in self.does):
             return _refusal(400, 3, "`user_ids`: value must contain known users")
-        return Reply(200, {"usersUpdated": self.clear(course_id, users)})
+        if len(listed) > 1 and self.waited() != self._waited_until_the_reading:
+            self.waited_before_a_reset.append(self.resets)
+        reached = listed
+        if "refuses after a part" in self.does:
+            reached = list(takewhile(self.people.__contains__, listed))[:MOST_BEFORE_A_REFUSAL]
+        count = self.carry_out(course_id, reached)
+        if len(reached) < len(listed):
+            return _refusal(self.refusal, 5, "user cannot be reset")
+        return self._said(count)
+
+    def _said(self, count: int) -> Reply:
+        """The answer to a reset of so many people."""
+        status = 202 if "queues resets" in self.does else 200
+        for name, document in SILENT.items():
+            if name in self.does:
+                return Reply(204 if name == "204" else status, document)
+        return Reply(status, {"usersUpdated": count})
 
     def _feed(self, query: dict[str, str]) -> Reply:
         rows = [
@@ -169,6 +147,8 @@ class Service:
             for user_id in self.courses[course_id]
             if query.get("course_id", course_id) == course_id and query.get("user_id", user_id) == user_id
         ]
+        if "lacks rows with nothing recorded" in self.does:
+            rows = [row for row in rows if self.shown((row["course_id"], row["user_id"])) != Record()]
         if "an empty page before rows" in self.style and "begun" not in query:
             return self._fed([], {**query, "begun": "1"})
         repeats = "duplicates at page borders" in self.style
@@ -180,14 +160,21 @@ class Service:
             page.insert(0, {**rows[begin - 1], "course_title": "Renamed"})
         if begin + limit < len(rows):
             return self._fed(page, {**query, "offset": str(begin + limit)})
+        if page and "ends feeds early" in self.does:
+            return self._fed(page[:-1], None, remaining=1)
         # One that is as long as the page before could as well be full.
         names_itself = "a last page that names itself" in self.style and len(page) < limit
         return self._fed(page, query if names_itself else None)
 
-    def _fed(self, rows: list[dict[str, Any]], following: dict[str, str] | None) -> Reply:
+    def _fed(
+        self, rows: list[dict[str, Any]], following: dict[str, str] | None, remaining: int | None = None
+    ) -> Reply:
         where = "" if "a bare query as next page" in self.style else FEED
         target = None if following is None else f"{where}?{urlencode(following)}"
-        return Reply(200, {"metadata": {"next_page": target, "next_page_token": None}, "data": rows})
+        metadata: dict[str, Any] = {"next_page": target, "next_page_token": None}
+        if remaining is not None:
+            metadata["remaining_records"] = remaining
+        return Reply(200, {"metadata": metadata, "data": rows})
 
     def _row(self, course_id: str, user_id: str) -> dict[str, Any]:
         record = self.shown((course_id, user_id))
@@ -206,7 +193,7 @@ class Service:
             "user_id": user_id,
             "user_external_id": "",
             "progress_percent": 100 * len(record.lessons) / LESSONS,
-            "score": (20.5 if "fractions in scores" in self.style else 20) * len(record.lessons),
+            "score": self.score_of(record),
             "due_at": "",
         }
 
@@ -232,7 +219,9 @@ class Service:
         return f"Course {list(self.courses).index(course_id)}"
 
     def _statistics(self, query: dict[str, str]) -> list[dict[str, Any]]:
-        found = []
+        found: list[dict[str, Any]] = []
+        if "lacks statistics" in self.does:
+            return found
         for course in self._courses({"courseIds": query.get("courseId", "")}):
             records = [self.shown((course["id"], user_id)) for user_id in self.courses[course["id"]]]
             complete = sum(record.completed_at is not None for record in records)
@@ -253,12 +242,12 @@ class Service:
         found = []
         for each in self.courses if course_id is None else (course_id,):
             record = self.shown((each, user_id))
-            for number in range(LESSONS):
+            for number in range("lacks a lesson" in self.does and bool(record.lessons), LESSONS):
                 done = record.lessons[number] if number < len(record.lessons) else None
                 found.append(
                     {
                         "courseId": each,
-                        "lessonId": _lesson(each, number),
+                        "lessonId": lesson_id(each, number),
                         "lessonTitle": f"Lesson {number}",
                         "opened": done is not None,
                         "openedDateTime": _text(done),
@@ -277,7 +266,7 @@ class Service:
                 "id": f"attempt-{user_id}-{number}",
                 "userId": user_id,
                 "courseId": course_id,
-                "lessonId": _lesson(course_id, number),
+                "lessonId": lesson_id(course_id, number),
                 "startedDateTime": _text(done),
                 "completedDateTime": _text(done),
                 "score": 80,
@@ -289,17 +278,13 @@ class Service:
         ]
 
 
-def _lesson(course_id: str, number: int) -> str:
+def lesson_id(course_id: str, number: int) -> str:
+    """The id of a lesson of a course."""
     return f"{number:02x}" + course_id[2:]
 
 
 def _text(moment: datetime | None) -> str:
     return "" if moment is None else f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
-
-
-def _page(items: list[dict[str, Any]], query: Mapping[str, str]) -> Reply:
-    number, size = int(query.get("page", 1)), int(query.get("pageSize", 25))
-    return Reply(200, {"totalCount": len(items), "items": items[(number - 1) * size : number * size]})
 
 
 def _refusal(status: int, code: int, message: str) -> Reply:

@@ -9,25 +9,30 @@ from random import Random
 import pytest
 
 from contract.hours import quick_hours
+from opponent.behaviours import BEHAVIOURS, DAMAGES, draw_behaviours
 from opponent.schedule import Schedule, make_service
 
-FEW, MANY = 6, 150
+FEW, MANY, EACH = 6, 40, 2
 BASE = int(os.environ.get("OPPONENT_SEED", "0"))
 """Other seeds than those of every day: OPPONENT_SEED=12345."""
 
 
-def play(seed: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Schedule:
+def play(seed: int, folder: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str | None = None) -> Schedule:
     """Play the schedule of a seed, which is in the message of whatever fails."""
-    random = Random(seed)
+    random = Random(seed if behaviour is None else f"{seed} {behaviour}")
     hours = quick_hours(monkeypatch)
     schedule = Schedule(
         random, make_service(random, hours), hours, folder, faults=random.choice([0.0, 0.3, 0.7])
     )
+    if behaviour is not None:
+        schedule.does = draw_behaviours(random, behaviour)
+        # What a proof is there to notice is done from the beginning; a count too large is noticed later too.
+        schedule.from_the_beginning = bool(DAMAGES & schedule.does) or random.random() < 0.5
     try:
         schedule.play()
     except BaseException as problem:
-        style = ", ".join(sorted(schedule.service.style)) or "plain"
-        problem.add_note("\n".join([f"seed {seed}, {style}", *schedule.story]))
+        written = ", ".join(sorted(schedule.service.style | schedule.does)) or "plain"
+        problem.add_note("\n".join([f"seed {seed}, {written}", *schedule.story]))
         raise
     return schedule
 
@@ -42,3 +47,12 @@ def test_a_few_schedules(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("seed", range(BASE + FEW, BASE + MANY))
 def test_many_schedules(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     play(seed, tmp_path / "records", monkeypatch)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
+@pytest.mark.parametrize("seed", range(BASE, BASE + EACH))
+def test_schedules_of_a_service_that(
+    seed: int, behaviour: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(seed, tmp_path / "records", monkeypatch, behaviour)

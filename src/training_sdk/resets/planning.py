@@ -14,6 +14,7 @@ from training_sdk.errors import (
     DecodingError,
     InvalidArgumentError,
     NotFoundError,
+    PermissionDeniedError,
     StalePlanError,
 )
 from training_sdk.models.courses import Course
@@ -40,23 +41,24 @@ from training_sdk.resets.reportfile import LastResets
 from training_sdk.resets.resolving import Resolved, Rows, member_ids, resolve
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
-from training_sdk.resets.traces import NO_TRACES, Traces
-from training_sdk.resets.viewing import people_counted, refuse_narrow_view
-from training_sdk.resets.wording import MOST_NAMED, shown, some
+from training_sdk.resets.wording import shown
+from training_sdk.resources.analytics import statistics
 from training_sdk.resources.courses import all_courses
 from training_sdk.resources.progress import progress_rows
 
+MOST_NAMED = 5
 RENEWED = "RENEWED"
 P = TypeVar("P", bound=ResetPlan)
+
+NO_READ_RIGHT = (
+    "a reset cannot be planned with this token: planning reads other people's progress, which needs "
+    '"Training: Administration" (everyone) or "Training: Manage teams" (one\'s teams). '
+    'The right to reset, "Platform management: Users", does not include it'
+)
 
 
 def _never(_: Origin) -> LastResets:
     return LastResets()
-
-
-def no_traces(_: Origin) -> Traces:
-    """For a plan by which they are to be found out, or of a server that leaves none."""
-    return Traces()
 
 
 @frozen
@@ -71,8 +73,6 @@ class Wanted:
     safeguards: Safeguards = field(factory=Safeguards)
     last_resets: Callable[[Origin], LastResets] = _never
     """When this machine last reset whom; reads from its records."""
-    traces: Callable[[Origin], Traces] = no_traces
-    """What a reset leaves of a row there; reads from the proofs of this machine."""
     due_by: Mapping[Key, datetime | None] | None = None
     """The completion that somebody was found due by; whoever has another by now is left out."""
 
@@ -109,17 +109,14 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
     rows = yield from _rows_of(calls, courses, wanted.people)
     chosen = yield from _choose(calls, wanted.people, courses, rows)
     last: LastResets = yield Act(lambda: wanted.last_resets(origin), "records: last resets")
-    traces = Traces()
-    if not origin.reference_server:
-        traces = yield Act(lambda: wanted.traces(origin), "proofs: what resets leave")
     left_out = {
-        (course_id, user_id): _left_out(rows[course_id][user_id], wanted, traces)
+        (course_id, user_id): _left_out(rows[course_id][user_id], wanted)
         for course_id, user_ids in chosen.by_course.items()
         for user_id in user_ids
     }
     users = tuple(
         PlannedReset.of(
-            traces.without(rows[course_id][user_id]),
+            rows[course_id][user_id],
             left_out=left_out[course_id, user_id],
             last_reset_at=last.get((course_id, user_id)),
         )
@@ -139,8 +136,7 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
             *chosen.warnings,
             *_about_planner(users, origin),
             *_about_renewed(left_out),
-            *traces.notes,
-            *(about_absent(courses, rows, last) if wanted.people is None and not traces.row_vanishes else ()),
+            *(about_absent(courses, rows, last) if wanted.people is None else ()),
             *about_courses(courses, catalogue),
             *about_due_dates(courses, users, now.utc),
             *about_paths(courses, paths),
@@ -202,13 +198,11 @@ def _selection(wanted: Wanted) -> str | None:
     return ", ".join(one for one in said if one) or None
 
 
-def _left_out(row: ProgressRow, wanted: Wanted, traces: Traces) -> str | None:
+def _left_out(row: ProgressRow, wanted: Wanted) -> str | None:
     if wanted.only == "completed" and row.completed_at is None:
         return "NOT_COMPLETED"
-    if wanted.where is not None:
-        has_progress = traces.without(row).has_recorded_progress
-        if not (has_progress and wanted.where.matches(row)):
-            return "NOT_SELECTED"
+    if wanted.where is not None and not wanted.where.matches(row):
+        return "NOT_SELECTED"
     if wanted.due_by is not None and row.completed_at != wanted.due_by[row.course_id, row.user_id]:
         return RENEWED
     return None
@@ -283,8 +277,8 @@ def _check_title(planned: PlannedCourse, course: Course) -> None:
         raise StalePlanError(f"the course was {planned.title!r} and is now {course.title!r}. Plan again")
 
 
-def refuse_new_warnings(calls: Calls, plan: ResetPlan, traces: Traces) -> Flow[None]:
-    """Raise StalePlanError if something holds now of courses or service of which no warning of the plan tells.
+def refuse_new_warnings(calls: Calls, plan: ResetPlan) -> Flow[None]:
+    """Raise StalePlanError if a fact about the plan's courses holds now of which no warning of the plan tells.
 
     A due date that has passed since the plan was read is none.
     """
@@ -298,36 +292,35 @@ def refuse_new_warnings(calls: Calls, plan: ResetPlan, traces: Traces) -> Flow[N
         *facts_of_due_dates(courses, plan.users, plan.read_at),
         *facts_of_paths(courses, paths),
     )
-    new = [missing for fact in facts if (missing := fact.missing_in(plan.warnings))]
-    if new := [*new, *(note for note in traces.notes if note not in plan.warnings)]:
+    if new := [missing for fact in facts if (missing := fact.missing_in(plan.warnings))]:
         more = f" (and {len(new) - 1} more)" if len(new) > 1 else ""
         raise StalePlanError(
-            f"the plan lacks a warning that holds now: {shown(new[0])}{more}. Nothing was sent. Plan "
+            f"the plan lacks a warning about its courses that holds now: {shown(new[0])}{more}. Nothing was sent. Plan "
             "again with this token, which may see more than that of the planner, and read the warnings",
             reason="WARNING_MISSING",
         )
 
 
-def moved(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow], traces: Traces) -> dict[Key, str]:
+def moved(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow]) -> dict[Key, str]:
     """People whose row is not that of the plan, by name."""
     return {
         user.key: user.name or user.user_id
         for user in people
-        if change_of(user, rows.get(user.key), traces) is not None
+        if change_of(user, rows.get(user.key)) is not None
     }
 
 
-def change_of(planned: PlannedReset, row: ProgressRow | None, traces: Traces = NO_TRACES) -> Code | None:
+def change_of(planned: PlannedReset, row: ProgressRow | None) -> Code | None:
     """What has changed of somebody since the plan was made; None if nothing has.
 
     A plan shows names and resets user ids, so both must be those of one person.
     """
     if row is None:
         return Code.MOVED
-    now = traces.plan(row)
+    now = PlannedReset.of(row)
     if planned.is_target and now.identity != planned.identity:
         return Code.IDENTITY_CHANGED
-    return None if now.standing == traces.standing(planned) else Code.MOVED
+    return None if now.standing == planned.standing else Code.MOVED
 
 
 def refuse_moved(
@@ -363,14 +356,59 @@ def refuse_moved(
     )
 
 
+def _people_counted(calls: Calls, courses: Sequence[Course]) -> Flow[dict[str, int]]:
+    """How many people the statistics count; refused without the right to read, which the feed alone would hide."""
+    try:
+        found = yield from statistics(calls, tuple(course.id for course in courses)).gather()
+    except PermissionDeniedError as error:
+        raise PermissionDeniedError(NO_READ_RIGHT, status=403, reason="READ_PERMISSION_MISSING") from error
+    return {one.course_id: one.total_users for one in found}
+
+
+def sees_everyone(calls: Calls, course_id: str) -> Flow[bool]:
+    """Whether this token sees as many people in a course as its statistics count."""
+    try:
+        counted = yield from statistics(calls, (course_id,)).gather()
+    except PermissionDeniedError:
+        return False
+    if not counted:
+        return False
+    rows = yield from read_rows(calls, course_id, None)
+    people = max(one.total_users for one in counted)
+    return len(rows) >= people and (people > 0 or not rows)  # a count of 0 may be one that was left out
+
+
+def _refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> Flow[None]:
+    counted = yield from _people_counted(calls, courses)
+    for course in courses:
+        if rows[course.id] and counted.get(course.id) == 0:
+            raise DecodingError(
+                f"the statistics count nobody in {course.title!r} ($.items[*].totalUsers is 0 or missing), and the "
+                f"progress feed shows {len(rows[course.id])} people: whether this token sees everyone cannot be "
+                "known. Nothing was sent. Plan again later, or name the people"
+            )
+        if (people := counted.get(course.id, 0)) > (seen := len(rows[course.id])):
+            raise PermissionDeniedError(
+                f"{course.title!r} has {people} people, but this token sees the progress of {seen}: "
+                "a plan for everyone would leave people out. Plan with a token that sees all of them",
+                reason="NARROW_VIEW",
+            )
+
+
 def _choose(calls: Calls, people: People | None, courses: Sequence[Course], rows: Rows) -> Flow[Resolved]:
     """Who is in scope, by course."""
     if people is None:
-        warnings = yield from refuse_narrow_view(calls, courses, rows)
-        return Resolved({course_id: tuple(found) for course_id, found in rows.items()}, warnings)
+        yield from _refuse_narrow_view(calls, courses, rows)
+        return Resolved({course_id: tuple(found) for course_id, found in rows.items()})
     members = yield from member_ids(calls, people)
     try:
         return resolve(people, rows, members)
     except NotFoundError:
-        yield from people_counted(calls, courses)  # without the right to read, that is what has to be said
+        yield from _people_counted(calls, courses)  # without the right to read, that is what has to be said
         raise
+
+
+def some(names: Sequence[str]) -> str:
+    """A few names, and how many more."""
+    shown = ", ".join(repr(name) for name in names[:MOST_NAMED])
+    return shown if len(names) <= MOST_NAMED else f"{shown} and {len(names) - MOST_NAMED} more"

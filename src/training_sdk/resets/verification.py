@@ -90,8 +90,6 @@ class Verification:
     finished_at: datetime
     lessons_read: int
     is_finished: bool = True
-    notes: tuple[str, ...] = ()
-    """What was disregarded, because the service keeps it after a reset."""
 
     @property
     def counts(self) -> Mapping[Seen, int]:
@@ -145,7 +143,7 @@ class Verification:
         ]
         if len(others) > MOST_SHOWN:
             lines.append(f"  … and {len(others) - MOST_SHOWN} more")
-        lines += [f"  {line}" for line in (*self._not_reset(), *self.notes)]
+        lines += [f"  {line}" for line in self._not_reset()]
         return visible("\n".join(lines))
 
     @property
@@ -195,7 +193,7 @@ def judge(sign: Sign, row: ProgressRow | None, *, is_settled: bool) -> tuple[See
         return Seen.VERIFIED, None
     if sign in (Sign.RETRAINED, Sign.COMPLETED_SINCE):
         return Seen.VERIFIED, trained_again(row)
-    if sign in (Sign.UNCLEAR, Sign.LIKE_BEFORE) and is_settled:
+    if sign is Sign.UNCLEAR and is_settled:
         return Seen.PENDING, SeenCode.CANNOT_TELL
     return settled(SeenCode.NOT_SEEN_YET, is_settled=is_settled)
 
