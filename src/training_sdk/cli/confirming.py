@@ -37,7 +37,7 @@ def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The p
         if not line:
             break
         again = f" Try again ({left} attempt{'' if left == 1 else 's'} left)." if left else ""
-        out.note(f"The phrase is wrong. {_hint(line, phrase, what)}{again}")
+        out.warn(f"The phrase is wrong. {_hint(line, phrase, what)}{again}")
     raise ConfirmationError("not confirmed, so nothing was sent")
 
 

@@ -8,17 +8,13 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from io import StringIO
-from typing import IO, Any
+from typing import IO, Any, Protocol, runtime_checkable
 
 from attrs import define, field
 
 from training_sdk._visible import inline, show_logs, visible
-
-NO_TERMINAL_WIDTH = 10_000
-"""In a pipe a row is a line, however long."""
-LONGEST_RULE = 120
-"""The line below the header of a table in a pipe."""
+from training_sdk.cli.layout import drawn, wrapped
+from training_sdk.resets.wording import MOST_SHOWN
 
 
 def safe(text: object) -> str:
@@ -71,21 +67,42 @@ def silence(stream: IO[str]) -> None:
     os.close(nowhere)
 
 
+@runtime_checkable
+class Listed(Protocol):
+    """A value whose text lists people, and can list more of them."""
+
+    def listing(self, page: int) -> str:
+        """The text with everybody in it if they fit on a page, else with the first of them."""
+        ...
+
+
 @define
 class Output:
-    """Where a command prints. With ``json``, standard output gets one JSON document, and people read the other one."""
+    """Where a command prints. With ``json``, one JSON document on standard output, and problems on the other stream."""
 
     json: bool = False
     stdout: IO[str] = field(factory=lambda: sys.stdout)
     stderr: IO[str] = field(factory=lambda: sys.stderr)
+    everyone: bool = False
+    """List everybody, however many."""
 
     def say(self, text: object = "") -> None:
-        """What the command is about."""
-        write(self.stderr if self.json else self.stdout, safe(text) + "\n")
+        """Print what the command is about; nothing with ``json``, whose document holds it."""
+        if not self.json:
+            self._print(self.stdout, text)
 
     def note(self, text: object) -> None:
-        """What is to be known besides."""
-        write(self.stderr, safe(text) + "\n")
+        """Print what is to be known besides; nothing with ``json``."""
+        if not self.json:
+            self._print(self.stderr, text)
+
+    def warn(self, text: object) -> None:
+        """Print a problem, also with ``json``."""
+        self._print(self.stderr, text)
+
+    def show(self, text: object) -> None:
+        """Print what a question is about, also with ``json``: nobody may confirm what they have not seen."""
+        self._print(self.stderr if self.json else self.stdout, text)
 
     def prompt(self, text: str) -> None:
         """A question, with the cursor behind it."""
@@ -103,10 +120,38 @@ class Output:
         else:
             write_file(self.stdout, text)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Rows for people."""
-        stream = self.stderr if self.json else self.stdout
-        write(stream, _table(columns, rows, stream))
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, is_asked: bool = False
+    ) -> None:
+        """Rows for people; nothing with ``json``, unless a question is about them."""
+        if is_asked or not self.json:
+            stream = self.stderr if self.json else self.stdout
+            unicode = (
+                (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "").startswith("utf")
+            )
+            write(stream, drawn(columns, [*map(_cells, rows)], width=width_of(stream), unicode=unicode))
+
+    def listed(self, value: Listed, stream: IO[str] | None = None) -> str:
+        """The text of a value, with everybody in it if they fit on a page, or if that is asked for."""
+        return value.listing(sys.maxsize if self.everyone else page_of(stream or self.stdout))
+
+    def _print(self, stream: IO[str], text: object) -> None:
+        text = self.listed(text, stream) if isinstance(text, Listed) else text
+        write(stream, wrapped(safe(text), width_of(stream)) + "\n")
+
+
+def page_of(stream: IO[str]) -> int:
+    """How many people fit on a page of a terminal; elsewhere as many as a plan shows by itself."""
+    return shutil.get_terminal_size().lines if is_terminal(stream) else MOST_SHOWN
+
+
+def width_of(stream: IO[str]) -> int | None:
+    """The columns of a terminal; None elsewhere, where a line may be of any length."""
+    return shutil.get_terminal_size().columns if is_terminal(stream) else None
+
+
+def _cells(row: Sequence[object]) -> list[str]:
+    return [cell(value) for value in row]
 
 
 def cell(value: object) -> str:
@@ -118,39 +163,6 @@ def cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return inline(str(value))
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[object]], stream: IO[str]) -> str:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    terminal = is_terminal(stream)
-    unicode = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "").startswith("utf")
-    table = Table(
-        box=box.SIMPLE_HEAD if unicode else None, pad_edge=False, show_edge=False, header_style="bold"
-    )
-    for column in columns:
-        table.add_column(Text(column), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell(value)) for value in row))
-    drawn = StringIO()
-    console = Console(
-        file=drawn,
-        width=shutil.get_terminal_size().columns if terminal else NO_TERMINAL_WIDTH,
-        force_terminal=terminal,
-        no_color=True,
-        markup=False,
-        highlight=False,
-        emoji=False,
-        legacy_windows=False,
-    )
-    console.print(table)
-    lines = [line.rstrip() for line in drawn.getvalue().splitlines()]
-    if not terminal:
-        lines = [line[:LONGEST_RULE] if line and not line.strip("\u2500 ") else line for line in lines]
-    return "\n".join(line for line in lines if line) + "\n"
 
 
 def _plain(value: Any) -> Any:

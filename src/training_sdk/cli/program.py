@@ -116,9 +116,10 @@ def _run(arguments: list[str], out: Output) -> int:
     except click.ClickException as error:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else NAME
         _tell(out, type(error).__name__, error.format_message(), ExitCode.USAGE)
-        out.note(f"See {where} --help")
+        out.warn(f"See {where} --help")
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt) as stop:
+        out.everyone = named.everyone
         return _stopped(stop, out, named.plan)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
@@ -130,11 +131,12 @@ def _run(arguments: list[str], out: Output) -> int:
 def _told(error: TrainingError, out: Output, named: Named) -> int:
     """Say what ended the command, and what became of everyone where people were reset."""
     code = code_for(error)
+    out.everyone = named.everyone
     known = _accounted(error.report, out)
     message = in_commands(error.message, named.plan, named.options)
     _tell(out, type(error).__name__, message, code, error=error, **known)
     if isinstance(error, AuthenticationError):
-        out.note(f"The token came from {named.token_source}. Put a valid one there, then try again.")
+        out.warn(f"The token came from {named.token_source}. Put a valid one there, then try again.")
     _note(error, out, named.plan, error.report)
     return code
 
@@ -162,13 +164,13 @@ def _accounted(report: ResetReport | None, out: Output) -> dict[str, Any]:
 
 def _note(error: BaseException, out: Output, plan: Path | None, report: ResetReport | None) -> None:
     for note in notes_of(error, plan, "" if report is None else str(report)):
-        out.note(note)
+        out.warn(note)
 
 
 def _tell(
     out: Output, kind: str, message: str, code: int, *, error: TrainingError | None = None, **known: Any
 ) -> None:
-    out.note(f"{NAME}: {message}{str(error).removeprefix(error.message) if error else ''}")
+    out.warn(f"{NAME}: {message}{str(error).removeprefix(error.message) if error else ''}")
     said = {
         "class": kind,
         "message": message,

@@ -30,6 +30,8 @@ class Named:
     options: dict[str, str] = field(factory=dict)
     """The options of the command, by the names that their values have in Python."""
     token_source: str = ""
+    everyone: bool = False
+    """Whether everybody is to be listed, however many."""
 
 
 @define
@@ -132,6 +134,24 @@ def _common(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _list_everyone(context: click.Context, _: click.Parameter, value: bool) -> None:
+    named = context.find_object(Named)
+    if named is not None and value:
+        named.everyone = True
+
+
+ALL = (
+    click.option(
+        "--all",
+        is_flag=True,
+        expose_value=False,
+        callback=_list_everyone,
+        help="List everybody, however many. A terminal lists them if they fit on a page, else the first ten.",
+    ),
+)
+"""For commands that show a plan, a report or what was verified."""
+
+
 def options_of(command: click.Command) -> dict[str, str]:
     """Return a command's options by the names of their values; those of waves also without their prefix."""
     named = {str(one.name): one.opts[0] for one in command.params if isinstance(one, click.Option)}
@@ -156,7 +176,7 @@ def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., Exit
         if named is not None and isinstance(given.get("plan"), Path):
             named.plan = None if is_pipe(given["plan"]) else given["plan"]
         with Session(
-            Output(common["as_json"]),
+            Output(common["as_json"], everyone=named is not None and named.everyone),
             profile,
             common["base_url"],
             common["state_dir"],

@@ -311,7 +311,11 @@ class ResetPlan:
         return planfile.load(path)
 
     def __str__(self) -> str:
-        return visible(wording.plan(self))
+        return self.listing(wording.MOST_SHOWN)
+
+    def listing(self, page: int) -> str:
+        """The text of ``str``, with every target in it if there are at most ``page``."""
+        return visible(wording.plan(self, page))
 
     def __repr__(self) -> str:
         return visible(f"<ResetPlan: {self.phrase}>")

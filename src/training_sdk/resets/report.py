@@ -16,7 +16,7 @@ from training_sdk.errors import IncompleteResetError
 from training_sdk.models.keys import Key
 from training_sdk.resets.approval import Approved
 from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.wording import EVERYONE, MOST_SHOWN, courses, shown, who
+from training_sdk.resets.wording import EVERYONE, MOST_SHOWN, courses, shown, shown_of, who
 
 MOST_IN_HTML = 100
 """Rows of a report in a notebook."""
@@ -140,6 +140,10 @@ class ResetReport:
             )
 
     def __str__(self) -> str:
+        return self.listing(MOST_SHOWN)
+
+    def listing(self, page: int) -> str:
+        """The text of ``str``, with every target in it if there are at most ``page``."""
         lines = [f"{self._headline} (requests {self._requests})"]
         if self.reason or self.ticket:
             lines.append(f"  reason: {inline(self.reason or '–')}, ticket: {inline(self.ticket or '–')}")
@@ -152,7 +156,7 @@ class ResetReport:
             lines.append(f"  {self._about_missing_lessons}")
         if self.plan.scope == "everyone":
             lines.append(f"  {EVERYONE}")
-        lines += [f"  {line}" for line in self._people(MOST_SHOWN)]
+        lines += [f"  {line}" for line in self._people(page)]
         return visible("\n".join(lines))
 
     def __repr__(self) -> str:
@@ -203,9 +207,10 @@ class ResetReport:
             key=lambda user: user.outcome is Outcome.RESET,
         )
 
-    def _people(self, most: int) -> list[str]:
+    def _people(self, page: int) -> list[str]:
         """One line for each of the first targets, then how many more there are, and who was not a target."""
         targets = self._targets()
+        most = shown_of(len(targets), page)
         lines = [f"- {self._named(user)}: {user}" for user in targets[:most]]
         return [*lines, *_left_over(targets, most), *self._besides]
 

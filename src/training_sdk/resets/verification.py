@@ -15,7 +15,7 @@ from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets.judging import Sign
 from training_sdk.resets.report import LEFT_ALONE, SENT_WITHOUT_EFFECT, Outcome, ResetReport, UserOutcome
-from training_sdk.resets.wording import MOST_SHOWN, courses, shown, who
+from training_sdk.resets.wording import MOST_SHOWN, courses, shown, shown_of, who
 
 
 class Seen(StrEnum):
@@ -130,6 +130,10 @@ class Verification:
             )
 
     def __str__(self) -> str:
+        return self.listing(MOST_SHOWN)
+
+    def listing(self, page: int) -> str:
+        """The text of ``str``, with everybody who is not verified in it if they are at most ``page``."""
         said = ", ".join(f"{number} {state}" for state, number in self.counts.items() if number)
         since = ", ".join(f"{number} {what}" for what, number in self._since.items() if number)
         lines = [
@@ -137,12 +141,13 @@ class Verification:
         ]
         names = {user.key: who(user) for user in self.report.plan.users}
         others = [one for one in self.people if one.state is not Seen.VERIFIED]
+        most = shown_of(len(others), page)
         lines += [
             f"  - {names[one.key]}: {one.state}{f' ({one.code})' if one.code else ''}"
-            for one in others[:MOST_SHOWN]
+            for one in others[:most]
         ]
-        if len(others) > MOST_SHOWN:
-            lines.append(f"  … and {len(others) - MOST_SHOWN} more")
+        if len(others) > most:
+            lines.append(f"  … and {len(others) - most} more")
         lines += [f"  {line}" for line in self._not_reset()]
         return visible("\n".join(lines))
 

@@ -62,17 +62,23 @@ def who(user: PlannedReset) -> str:
     return f"{shown(user.name)} <{inline(user.email or user.user_id)}>".strip()
 
 
-def plan(planned: ResetPlan) -> str:
-    """A plan as it is read before it is confirmed."""
+def shown_of(count: int, page: int) -> int:
+    """How many of these people are listed: all if they fit on a page, else the first ones."""
+    return count if count <= page else MOST_SHOWN
+
+
+def plan(planned: ResetPlan, page: int = MOST_SHOWN) -> str:
+    """A plan as it is read before it is confirmed, with everybody in it if they fit on a page."""
     several = len(planned.courses) > 1
     lines = frame(planned)
     titles = {course.id: shown(course.title) for course in planned.courses}
     targets = planned.targets
+    most = shown_of(len(targets), page)
     people = [
-        f"  - {f'{titles.get(user.course_id)!r}: ' if several else ''}{user}" for user in targets[:MOST_SHOWN]
+        f"  - {f'{titles.get(user.course_id)!r}: ' if several else ''}{user}" for user in targets[:most]
     ]
-    if len(targets) > MOST_SHOWN:
-        people.append(f"  … and {len(targets) - MOST_SHOWN} more")
+    if len(targets) > most:
+        people.append(f"  … and {len(targets) - most} more")
     return "\n".join([lines[0], *people, *lines[1:], *_to_go_on(planned)])
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from training_sdk.cli.commands.planning import FILE
+from training_sdk.cli.commands.planning import FILE, options
 from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.files import is_pipe, refuse_existing
 from training_sdk.cli.output import is_terminal
-from training_sdk.cli.session import Session, with_session
+from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.errors import ApprovalError, InvalidArgumentError
 from training_sdk.resets.approval import Approval
 from training_sdk.resets.four_eyes import NAMESPACE, check_signature
@@ -27,6 +27,7 @@ from training_sdk.resets.plan import ResetPlan
 @click.option(
     "--save", type=FILE, metavar="FILE", help="Where to; by default PLAN.approval.json beside the plan."
 )
+@options(ALL)
 @with_session
 def sign(session: Session, plan: Path, key: Path | None, confirm: str | None, save: Path | None) -> None:
     """Approve a plan that somebody else made, as the owner of your token. Nothing is reset.
@@ -40,11 +41,11 @@ def sign(session: Session, plan: Path, key: Path | None, confirm: str | None, sa
     loaded = ResetPlan.load(plan)
     target = save or plan.with_suffix(".approval.json")
     refuse_existing(target, "an approval")
-    session.out.say(loaded)
+    (session.out.show if confirm is None else session.out.say)(loaded)
     phrase = confirmed(session.out, loaded.phrase, confirm)
     client = session.client()
     if client.users.me().user_id == loaded.origin.user_id:
-        session.out.note(
+        session.out.warn(
             "Warning: this token is that of whoever made the plan. The approval counts only if somebody else applies it"
         )
     approval = client.resets.approve(
@@ -73,4 +74,4 @@ def _warn_of_signers(session: Session, approval: Approval) -> None:
             now=datetime.now(UTC),
         )
     except ApprovalError as error:
-        session.out.note(f"Warning: {signers} does not accept this approval: {error.message}")
+        session.out.warn(f"Warning: {signers} does not accept this approval: {error.message}")

@@ -21,7 +21,7 @@ from training_sdk.cli.files import read_lines, refuse_existing
 from training_sdk.cli.naming import a_moment, course_ids
 from training_sdk.cli.past import Past, past_of, time_at
 from training_sdk.cli.remedies import apply_command
-from training_sdk.cli.session import Session, with_session
+from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError, InvalidArgumentError
 from training_sdk.models.progress import ProgressRow
@@ -70,7 +70,7 @@ RULES = (
 @click.option(
     "--allow-unknown-holds", is_flag=True, help="Plan although an entry of the hold list names nobody here."
 )
-@options(KEEP)
+@options(KEEP, ALL)
 @with_session
 def due(
     session: Session,
@@ -153,11 +153,11 @@ def _tell(
     _note(session, found, past, today)
     if made is not None:
         if found.lapsed:
-            session.out.note(
+            session.out.warn(
                 "The exit code is 0 all the same, for a plan was saved; without --save it is 11."
             )
         session.out.say(made)
-        session.out.note(f"The plan is in {save}. To carry it out: {apply_command(save)}")
+        session.out.note(f"The plan is in {save}. To carry it out:\n  {apply_command(save)}")
     elif save is not None:
         session.out.note("Nobody is due, so there is nothing to plan, and nothing was saved.")
 
@@ -165,12 +165,12 @@ def _tell(
 def _note(session: Session, found: Due, past: Past, today: date) -> None:
     """Say what a list cannot show, and what it is not for."""
     for warning in past.warnings:
-        session.out.note(f"Warning: {warning}")
+        session.out.warn(f"Warning: {warning}")
     if found.on > today:
-        session.out.note(f"This list is for {found.on}, and today is {today}: it is for looking only.")
+        session.out.warn(f"This list is for {found.on}, and today is {today}: it is for looking only.")
     if found.lapsed:
         many = number(len(found.lapsed), "person has", "people have")
-        session.out.note(f"{many} lapsed: no valid completion until they train.")
+        session.out.warn(f"{many} lapsed: no valid completion until they train.")
 
 
 def _refuse_unknown_holds(hold: Path | None, unknown: Sequence[Held]) -> None:

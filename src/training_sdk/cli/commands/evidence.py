@@ -189,7 +189,9 @@ def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None
     copies = sum(one.is_copy for one in found)
     phrase = f"purge {number(going, 'pack')} older than {number(older_than, 'day')} #{tail}"
     session.out.table(
-        ("pack", "goes", "why"), [(one.folder.name, "yes" if one.purged else "no", one.why) for one in found]
+        ("pack", "goes", "why"),
+        [(one.folder.name, "yes" if one.purged else "no", one.why) for one in found],
+        is_asked=bool(going) and not dry_run and confirm is None,
     )
     if going and not dry_run:
         confirmed(session.out, phrase, confirm, what="The phrase for this")

@@ -17,7 +17,7 @@ from training_sdk.cli.files import refuse_existing, write_new
 from training_sdk.cli.naming import a_moment, course_ids, no_secret, path_ids, people_from, where_from
 from training_sdk.cli.output import Output, is_terminal
 from training_sdk.cli.remedies import apply_command, in_commands
-from training_sdk.cli.session import Session, with_session
+from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, PermissionDeniedError, TrainingError
 from training_sdk.records.state import StateDirectory
@@ -96,7 +96,7 @@ def options(*groups: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
 @click.option(
     "--path", "paths", multiple=True, metavar="ID|TITLE", help="The courses of a learning path; repeatable."
 )
-@options(WHO, WHICH, KEEP)
+@options(WHO, WHICH, KEEP, ALL)
 @click.option("--people-template", is_flag=True, help="Print the header of a file for --people, and stop.")
 @click.option(
     "--check-people", type=FILE, metavar="FILE.csv", help="Say what is wrong with a file, and stop."
@@ -140,7 +140,7 @@ def _refuse_options_of_plan(context: click.Context, command: str, given: Collect
 
 @plan.command()
 @click.argument("named", metavar="PLAN.json|DIGEST")
-@options(WHY)
+@options(WHY, ALL)
 @with_session
 def close(session: Session, named: str, reason: str, ticket: str | None) -> None:
     """Close a plan whose reset never happened or cannot go on, so that its evidence can be purged. Needs no server.
@@ -169,7 +169,7 @@ def _left_by(session: Session, state: StateDirectory, digest: str, file: str | N
         found, _ = report_in(state, folder, datetime.now(UTC), plan, unseal=session.profile.unseal)
     except TrainingError as error:  # closing has succeeded all the same
         return f"The report cannot be shown: {in_commands(error.message)}. {see}"
-    return f"{found}\n{see}"
+    return f"{session.out.listed(found)}\n{see}"
 
 
 def _check(out: Output, file: Path) -> ExitCode:
@@ -249,7 +249,7 @@ def keep(session: Session, made: ResetPlan, save: Path | None, card: Path | None
     if save is None:
         out.note("Nothing was saved, and nothing can be applied: add --save PLAN.json")
     else:
-        out.note(f"The plan is in {save}. To carry it out: {apply_command(save)}")
+        out.note(f"The plan is in {save}. To carry it out:\n  {apply_command(save)}")
 
 
 def write_card(

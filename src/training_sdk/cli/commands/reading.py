@@ -155,6 +155,6 @@ def _export(out: Output, rows: Sequence[ProgressRow], output: Path | None) -> No
     counts = ", ".join(f"{states[state]} {state}" for state in ProgressState)
     out.note(f"{number(len(rows), 'row')}: {counts}{f'. They are in {output}' if output else ''}")
     if risky := sum(map(has_formula, rows)):
-        out.note(
+        out.warn(
             f"Warning: a spreadsheet would take texts in {number(risky, 'row')} for formulas. Do not open it in one."
         )

@@ -171,7 +171,7 @@ def _list(session: Session) -> None:
         if unfinished is not None:
             session.out.say(f"\nPlan #{one.plan.short_digest}: {unfinished}")
     for why in unread:
-        session.out.note(f"Warning: {why}")
+        session.out.warn(f"Warning: {why}")
     open_ends = sum(unfinished is not None for _, unfinished in found)
     ended = number(len(found) - open_ends, "report")
     session.out.note(f"{ended}, {open_ends} not finished, in {state.path}")

@@ -21,7 +21,7 @@ from training_sdk.cli.documents import of_report
 from training_sdk.cli.naming import duration
 from training_sdk.cli.output import Output, is_terminal
 from training_sdk.cli.remedies import apply_command, close_command, report_command, resume_command
-from training_sdk.cli.session import Session, with_session
+from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.errors import (
     InvalidArgumentError,
     PermissionDeniedError,
@@ -106,7 +106,7 @@ HOW = (
 @click.option(
     "--server-side", is_flag=True, help="One call for everyone of a course, instead of a list of people."
 )
-@options(HOW)
+@options(HOW, ALL)
 @with_session
 def apply(session: Session, plan: Path, confirm: str | None, **given: Any) -> ExitCode:
     """Carry out a plan, once. It cannot be undone.
@@ -124,7 +124,7 @@ def apply(session: Session, plan: Path, confirm: str | None, **given: Any) -> Ex
 
 @click.command()
 @click.argument("plan", type=FILE, metavar="PLAN.json|DIGEST")
-@options(CONFIRM, HOW)
+@options(CONFIRM, HOW, ALL)
 @with_session
 def resume(session: Session, plan: Path, confirm: str | None, **given: Any) -> ExitCode:
     """Go on with a plan whose application stopped half-way, on the machine where it began.
@@ -179,7 +179,7 @@ def _reset(
         "accept_missing_lessons": given.pop("accept_missing_lessons"),
         "waves": _waves(**given),
     }
-    out.say(loaded)
+    (out.show if confirm is None else out.say)(loaded)
     phrase = (
         confirmed(out, loaded.phrase, confirm) if loaded.targets or confirm is not None else loaded.phrase
     )
@@ -195,7 +195,7 @@ def _reset(
             error.add_note(_how_to_go_on(error, journal, plan))
         raise
     if not report.is_complete:
-        out.note("Not everyone in the plan is known to have been reset; see above.")
+        out.warn("Not everyone in the plan is known to have been reset; see above.")
     return code_for_report(report)
 
 
@@ -311,6 +311,9 @@ def stoppable(out: Output) -> Iterator[_Stop]:
 @contextmanager
 def telling(out: Output) -> Iterator[Callable[[Progress], None]]:
     """Say how far it is: a bar for whoever watches, lines for a log."""
+    if out.json:
+        yield lambda progress: None
+        return
     if not is_terminal(out.stderr):
         yield lambda progress: out.note(f"{progress.what}: {progress.done} of {progress.total}")
         return

@@ -15,7 +15,7 @@ from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import plain
 from training_sdk.cli.naming import course_ids
 from training_sdk.cli.remedies import in_commands
-from training_sdk.cli.session import Session, with_session
+from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.resets.approval import Approval
 
 DEADLINE, EVERY = "3h", "5m"
@@ -29,6 +29,7 @@ DEADLINE, EVERY = "3h", "5m"
 @click.option(
     "--every", type=a_duration, metavar="TIME", default=EVERY, help="Look first after; by default 5m."
 )
+@options(ALL)
 @with_session
 def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -> ExitCode:
     """Wait until progress and analytics show what a reset did. Resets nobody, not even again.
@@ -54,7 +55,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
             "people": plain(seen.people),
         }
     )
-    session.out.say(in_commands(str(seen), Path(plan)))
+    session.out.say(in_commands(session.out.listed(seen), Path(plan)))
     return ExitCode.DONE if seen.is_verified else ExitCode.INCOMPLETE
 
 
@@ -92,7 +93,7 @@ def prove(
     client = session.client(may_write=True)
     (course_id,) = course_ids(client, [course])
     planned = client.resets.plan_proof(course_id, person, server_side=server_side)
-    session.out.say(planned)
+    (session.out.show if confirm is None else session.out.say)(planned)
     phrase = confirmed(session.out, planned.phrase, confirm, what="The phrase of this proof")
     with telling(session.out) as tell:
         proof = client.resets.prove_format(

@@ -104,11 +104,10 @@ def test_whoever_was_reset_before_by_these_records_is_in_a_list_of_their_own(
 ) -> None:
     mock.lag = timedelta(hours=2)
     people = reset_whoever_is_due(run)
-    code, document, said = run(*DUE)
+    code, document, _ = run(*DUE)
     assert counts(document)["already_reset"] == people
     assert (code, counts(document)["due"], counts(document)["lapsed"]) == (0, 0, 0)
     assert all("which the feed does not show yet" in one["why"] for one in document["due"]["already_reset"])
-    assert f"{people} already reset" in said
     elsewhere = run(*DUE, "--state-dir", str(tmp_path / "other"))[1]
     assert (counts(elsewhere)["due"], counts(elsewhere)["already_reset"]) == (people, 0)
 

@@ -13,7 +13,8 @@ from attrs import evolve
 from mock_server import MockTraining
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.output import LONGEST_RULE, Output
+from training_sdk.cli.layout import LONGEST_RULE
+from training_sdk.cli.output import Output
 from training_sdk.cli.remedies import in_commands, notes_of
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.stopping import STOPPED

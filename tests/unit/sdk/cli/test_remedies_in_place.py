@@ -213,3 +213,32 @@ def test_a_key_that_no_signer_file_lists_is_warned_of_when_signing(
         code, said = run(*sign, "--profiles", str(profiles))
         assert code == ExitCode.DONE, said
         assert ("does not accept this approval" in said) is warned
+
+
+def test_json_prints_problems_only_on_stderr(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    who = ("--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    assert main(["plan", *who, "--json"]) == ExitCode.DONE
+    phrase = ResetPlan.load("plan.json").phrase
+    for arguments in (
+        ("courses",),
+        ("show", "plan.json"),
+        ("apply", "plan.json", "--reason", "test", "--confirm", phrase),
+        ("report", "plan.json"),
+        ("report", "--list"),
+        ("verify", "plan.json"),
+    ):
+        assert main([*arguments, "--json"]) == ExitCode.DONE
+    assert capsys.readouterr().err == ""
+    assert main(["apply", "plan.json", "--reason", "test", "--json"]) == ExitCode.NOTHING_SENT
+    assert "applied once" in capsys.readouterr().err
+
+
+def test_all_lists_everybody_in_a_plan_while_it_is_applied(run: Run) -> None:
+    run("plan", "--course", COURSE, "--everyone", "--save", "plan.json")
+    plan = ResetPlan.load("plan.json")
+    apply = ("apply", "plan.json", "--reason", "test", "--confirm", plan.phrase)
+    code, said = run(*apply, "--all")
+    assert code == ExitCode.DONE
+    assert all(said.count(str(user.email)) == 2 for user in plan.targets)
+    assert " more" not in said
+    assert "… and 27 more" in run("show", "plan.json")[1]

@@ -62,11 +62,13 @@ def test_a_row_is_a_line_where_nobody_watches() -> None:
 def test_with_json_only_the_document_is_on_standard_output() -> None:
     printer, out, err = output(as_json=True)
     printer.say("for people")
+    printer.note("for people")
     printer.table(("a",), [("b",)])
+    printer.warn("a problem")
     printer.document({"at": datetime(2026, 12, 1, tzinfo=UTC), "name": "\x1bÖ"})
     assert json.loads(out.getvalue()) == {"at": "2026-12-01T00:00:00+00:00", "name": "\x1bÖ"}
     assert out.getvalue().isascii()
-    assert "for people" in err.getvalue()
+    assert err.getvalue() == "a problem\n"
 
 
 @pytest.mark.parametrize("typed", [PHRASE, f" {PHRASE}\n", f"\t{PHRASE}\r\n"])

@@ -1,0 +1,88 @@
+"""Text and tables on a narrow terminal: nothing that people copy is cut, and pages hold everybody who fits."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training_sdk.cli.layout import drawn, wrapped
+from training_sdk.cli.output import Output
+
+ID = "user_1ecb9b055b33ac92fffe7673dfca5111"
+ADDRESS = "chiara.laeubli@nordwerk.example"
+COLUMNS = ("course", "user id", "name", "e-mail", "state", "completed (UTC)")
+ROW = ("Forklift basics", ID, "Chiara Läubli", ADDRESS, "not started", "2026-03-16 07:54")
+PHRASE = 'reset "Forklift basics for everybody in the warehouse" for 37 users #a1b2-c3d4-e5f6-0718'
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 120, 200])
+def test_ids_addresses_and_words_are_whole_at_every_width(width: int) -> None:
+    text = drawn(COLUMNS, [ROW, ROW], width=width)
+    for whole in (*" ".join(ROW).split(), ID, ADDRESS):
+        assert text.count(whole) >= 2, text
+    longest = max(map(len, text.splitlines()))
+    assert longest <= max(width, len("completed (UTC)") + 2 + len(ID))
+
+
+def test_a_table_that_fits_is_a_table_and_one_that_does_not_is_blocks() -> None:
+    assert len(drawn(("id", "title"), [(ID, "a title of several words")] * 2, width=80).splitlines()) == 4
+    narrowed = drawn(("id", "title"), [(ID, "a title of several words")], width=60).splitlines()
+    assert [line.startswith(ID) for line in narrowed] == [False, False, True, False]
+    assert max(map(len, narrowed)) <= 60
+    blocks = drawn(COLUMNS, [ROW, (*ROW[:3], "", *ROW[4:])], width=40)
+    assert f"user id          {ID}\n" in blocks
+    assert blocks.count("e-mail") == 1
+    assert blocks.count("\n\n") == 1
+
+
+words = st.lists(st.text("abcäöü日本@-.", min_size=1, max_size=30), min_size=1, max_size=4).map(" ".join)
+
+
+@given(st.lists(st.tuples(words, words, words), min_size=1, max_size=3), st.integers(10, 90))
+def test_no_word_is_lost_or_cut(rows: list[tuple[str, str, str]], width: int) -> None:
+    text = drawn(("one", "two", "three"), rows, width=width)
+    found = text.split()
+    for row in rows:
+        for cell in row:
+            assert set(cell.split()) <= set(found)
+
+
+@given(words, st.integers(10, 90))
+def test_wrapping_keeps_every_word_and_its_order(text: str, width: int) -> None:
+    assert wrapped(f"  - {text}", width).split() == ["-", *text.split()]
+
+
+def test_what_is_copied_stays_on_its_line() -> None:
+    for line in (f"  {PHRASE}", f"  training-sdk apply {'x' * 50} --reason TEXT --ticket TEXT"):
+        assert wrapped(line, 40) == line
+    assert max(map(len, wrapped("a word " * 40, 40).splitlines())) <= 40
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Crowd:
+    """So many people, listed if they fit on the page."""
+
+    def listing(self, page: int) -> str:
+        return f"page {page}"
+
+
+@pytest.mark.parametrize(("everyone", "page"), [(False, "page 24"), (True, "page 9")])
+def test_a_terminal_lists_a_page_and_all_lists_everybody(
+    monkeypatch: pytest.MonkeyPatch, everyone: bool, page: str
+) -> None:
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((80, 24)))
+    screen, pipe = Terminal(), io.StringIO()
+    Output(False, screen, screen, everyone=everyone).say(Crowd())
+    assert screen.getvalue().startswith(page)
+    Output(False, pipe, pipe).say(Crowd())
+    assert pipe.getvalue() == "page 10\n"
