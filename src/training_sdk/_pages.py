@@ -156,32 +156,33 @@ class Count:
     """How many items of a query were listed, and how many the service says there are. The last page decides."""
 
     items: int = 0
+    repeated: int = 0
+    """How many of them an earlier page has listed already."""
     ids: set[object] = field(factory=set)
-    """The ids of the items, of those that have one."""
-    without_id: int = 0
     total: int = 0
     remaining: int = 0
+    announced: int = 0
+    """How many items a feed announced with its first page."""
 
     def with_page(self, batch: Batch[T], identify: Callable[[T], object]) -> Count:
         """The count after one more page."""
         found = [one for one in map(identify, batch.items) if one is not None]
+        again = sum(one in self.ids for one in found)
         self.ids.update(found)
-        return Count(
-            self.items + len(batch.items),
-            self.ids,
-            self.without_id + len(batch.items) - len(found),
-            batch.total or self.total,  # an empty page may leave the count out
-            batch.remaining or 0,
-        )
+        items, left = self.items + len(batch.items), batch.remaining
+        announced = self.announced if self.items or left is None else items + left
+        # An empty page may leave the count out.
+        return Count(items, self.repeated + again, self.ids, batch.total or self.total, left or 0, announced)
 
     @property
     def problem(self) -> str | None:
         """What is missing at the end of the query; None if nothing is."""
         if self.items < self.total:
             return f"it lists {self.items} items and counts {self.total}"
-        if (different := len(self.ids) + self.without_id) < self.total:
+        different, expected = self.items - self.repeated, self.total or self.announced
+        if different < min(expected, self.items):
             return (
-                f"it lists {different} of {self.total} items, and some of them twice: the order of its pages changes "
+                f"it lists {different} of {expected} items, and some of them twice: the order of its pages changes "
                 "while they are read"
             )
         if self.remaining:

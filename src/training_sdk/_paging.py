@@ -141,6 +141,7 @@ def fed(
     query: Query,
     keep: Callable[[T], bool],
     filters: tuple[Filter[T], ...] = (),
+    identify: Callable[[T], object] = lambda row: None,
 ) -> Walk[T]:
     """A feed: ``metadata.next_page`` is followed as given, on the configured host only."""
     decode = _codec.decoder(_Fed, item)
@@ -152,7 +153,7 @@ def fed(
         return Batch(answer.data, following, most=LARGEST_PAGE, remaining=answer.metadata.remaining_records)
 
     first = Request("GET", _urls.target(path, (*query, ("limit", LARGEST_PAGE))))
-    return Walk(calls, Place(first), read, lambda row, _: keep(row), filters)
+    return Walk(calls, Place(first), read, lambda row, _: keep(row), filters, identify)
 
 
 def tokened(

@@ -174,10 +174,17 @@ def _read(step: _Step, calls: KeptCalls, writer: Writer) -> Flow[None]:
 
 def _refuse_gaps(tables: Tables) -> None:
     if missing := list(tables.missing()):
+        why = (
+            "They are unknown, deactivated, not assigned any more, or outside the teams that this token sees. Nothing "
+            "was sent. Plan again"
+        )
+        if tables.repeated:
+            why = (
+                f"The feed shows {tables.repeated} rows twice, so the order of its pages may change while they are "
+                "read. Nothing was sent. Apply again later"
+            )
         raise EvidenceError(
-            f"the evidence is incomplete: there is no progress row of {_named(missing)}. They are unknown, "
-            "deactivated, not assigned any more, or outside the teams that this token sees. Nothing was sent. Plan "
-            "again",
+            f"the evidence is incomplete: there is no progress row of {_named(missing)}. {why}",
             reason="EVIDENCE_INCOMPLETE",
             metadata=_metadata(missing),
         )

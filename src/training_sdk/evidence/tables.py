@@ -183,6 +183,8 @@ class Tables:
     """Whose rows have come so far, each with a digest of what is of weight in it."""
     lessons: LessonTally = field(factory=LessonTally, init=False)
     listings: ListingTally = field(factory=ListingTally, init=False)
+    repeated: int = field(default=0, init=False)
+    """How many rows came of people whose row had come."""
     courses: set[str] = field(factory=set, init=False)
     """Whose statistics have come so far."""
     _sinks: dict[str, Sink] = field(factory=dict, init=False)
@@ -252,6 +254,7 @@ class Tables:
         if known is digest:
             return True
         if known == digest:
+            self.repeated += 1
             return False
         raise EvidenceError(
             f"the progress feed shows user {key[1]!r} twice in course {key[0]!r}, with different progress: it moved "

@@ -29,10 +29,10 @@ from training_sdk.resets.planning import (
     change_of,
     check_course,
     moved,
-    read_rows,
     refuse_moved,
     refuse_new_warnings,
 )
+from training_sdk.resets.reading import read_rows
 from training_sdk.resets.report import LEFT_ALONE, Code, Outcome, ResetReport
 from training_sdk.resets.sending import (
     Order,

@@ -25,7 +25,8 @@ from training_sdk.resets.confirming import check_confirmation, check_lifetime
 from training_sdk.resets.digests import short
 from training_sdk.resets.identity import Here, check_place
 from training_sdk.resets.plan import Origin, PlannedReset, ResetPlan
-from training_sdk.resets.planning import change_of, read_rows, sees_everyone, some
+from training_sdk.resets.planning import change_of, some
+from training_sdk.resets.reading import read_rows, sees_everyone
 from training_sdk.resets.report import Code
 from training_sdk.resets.wording import shown
 from training_sdk.resources.users import WHO_AM_I, found_users, read_me

@@ -14,7 +14,6 @@ from training_sdk.errors import (
     DecodingError,
     InvalidArgumentError,
     NotFoundError,
-    PermissionDeniedError,
     StalePlanError,
 )
 from training_sdk.models.courses import Course
@@ -36,25 +35,18 @@ from training_sdk.resets.cautions import (
 from training_sdk.resets.identity import service_time, who_and_where
 from training_sdk.resets.people import People
 from training_sdk.resets.plan import EveryonePlan, Only, Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.reading import people_counted, read_rows, refuse_narrow_view
 from training_sdk.resets.report import Code
 from training_sdk.resets.reportfile import LastResets
 from training_sdk.resets.resolving import Resolved, Rows, member_ids, resolve
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
 from training_sdk.resets.wording import shown
-from training_sdk.resources.analytics import statistics
 from training_sdk.resources.courses import all_courses
-from training_sdk.resources.progress import progress_rows
 
 MOST_NAMED = 5
 RENEWED = "RENEWED"
 P = TypeVar("P", bound=ResetPlan)
-
-NO_READ_RIGHT = (
-    "a reset cannot be planned with this token: planning reads other people's progress, which needs "
-    '"Training: Administration" (everyone) or "Training: Manage teams" (one\'s teams). '
-    'The right to reset, "Platform management: Users", does not include it'
-)
 
 
 def _never(_: Origin) -> LastResets:
@@ -250,21 +242,6 @@ def _single(people: People | None) -> tuple[str, ...] | None:
     return (one.value,) if one.kind == "user_id" else None
 
 
-def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> Flow[dict[str, ProgressRow]]:
-    """The feed's rows of one course by user; the whole course is read unless a single user is asked for."""
-    single = user_ids[0] if user_ids is not None and len(user_ids) == 1 else None
-    found = yield from progress_rows(calls, course_id=course_id, user_id=single).gather()
-    rows: dict[str, ProgressRow] = {}
-    for row in found:
-        known = rows.setdefault(row.user_id, row)
-        if known is not row and PlannedReset.of(known) != PlannedReset.of(row):
-            raise DecodingError(
-                f"the progress feed shows user {row.user_id!r} twice, with different progress; it moved while it "
-                "was read. Plan again"
-            )
-    return rows
-
-
 def check_course(calls: Calls, planned: PlannedCourse) -> Flow[None]:
     """Raise StalePlanError unless a course is still called as in the plan."""
     catalogue = yield from all_courses(calls, (planned.id,))
@@ -356,55 +333,16 @@ def refuse_moved(
     )
 
 
-def _people_counted(calls: Calls, courses: Sequence[Course]) -> Flow[dict[str, int]]:
-    """How many people the statistics count; refused without the right to read, which the feed alone would hide."""
-    try:
-        found = yield from statistics(calls, tuple(course.id for course in courses)).gather()
-    except PermissionDeniedError as error:
-        raise PermissionDeniedError(NO_READ_RIGHT, status=403, reason="READ_PERMISSION_MISSING") from error
-    return {one.course_id: one.total_users for one in found}
-
-
-def sees_everyone(calls: Calls, course_id: str) -> Flow[bool]:
-    """Whether this token sees as many people in a course as its statistics count."""
-    try:
-        counted = yield from statistics(calls, (course_id,)).gather()
-    except PermissionDeniedError:
-        return False
-    if not counted:
-        return False
-    rows = yield from read_rows(calls, course_id, None)
-    people = max(one.total_users for one in counted)
-    return len(rows) >= people and (people > 0 or not rows)  # a count of 0 may be one that was left out
-
-
-def _refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> Flow[None]:
-    counted = yield from _people_counted(calls, courses)
-    for course in courses:
-        if rows[course.id] and counted.get(course.id) == 0:
-            raise DecodingError(
-                f"the statistics count nobody in {course.title!r} ($.items[*].totalUsers is 0 or missing), and the "
-                f"progress feed shows {len(rows[course.id])} people: whether this token sees everyone cannot be "
-                "known. Nothing was sent. Plan again later, or name the people"
-            )
-        if (people := counted.get(course.id, 0)) > (seen := len(rows[course.id])):
-            raise PermissionDeniedError(
-                f"{course.title!r} has {people} people, but this token sees the progress of {seen}: "
-                "a plan for everyone would leave people out. Plan with a token that sees all of them",
-                reason="NARROW_VIEW",
-            )
-
-
 def _choose(calls: Calls, people: People | None, courses: Sequence[Course], rows: Rows) -> Flow[Resolved]:
     """Who is in scope, by course."""
     if people is None:
-        yield from _refuse_narrow_view(calls, courses, rows)
+        yield from refuse_narrow_view(calls, courses, rows)
         return Resolved({course_id: tuple(found) for course_id, found in rows.items()})
     members = yield from member_ids(calls, people)
     try:
         return resolve(people, rows, members)
     except NotFoundError:
-        yield from _people_counted(calls, courses)  # without the right to read, that is what has to be said
+        yield from people_counted(calls, courses)  # without the right to read, that is what has to be said
         raise
 
 

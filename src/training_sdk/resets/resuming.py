@@ -29,7 +29,8 @@ from training_sdk.resets.flights import WAIT, Flights, until
 from training_sdk.resets.judging import Judging, Sign
 from training_sdk.resets.keptwaves import restored
 from training_sdk.resets.plan import Key, PlannedReset
-from training_sdk.resets.planning import read_rows, refuse_new_warnings
+from training_sdk.resets.planning import refuse_new_warnings
+from training_sdk.resets.reading import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import LEFT_ALONE, Code, Outcome, ResetReport
 from training_sdk.resets.sending import EVERYONE_AT_ONCE, Order, Piece, key_for, pieces, request_for

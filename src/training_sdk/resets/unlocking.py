@@ -39,9 +39,10 @@ from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.identity import LiveCalls, check_clock, check_place, who_and_where
 from training_sdk.resets.plan import Origin, PlannedReset, ResetPlan
-from training_sdk.resets.planning import Wanted, make_plan, read_rows
+from training_sdk.resets.planning import Wanted, make_plan
 from training_sdk.resets.proofplan import ProofPlan, Sighting
 from training_sdk.resets.proofs import Ground, Proof, save_proof, withdraw_proof
+from training_sdk.resets.reading import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.resuming import Resumption, account_so_far, as_begun

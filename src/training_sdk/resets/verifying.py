@@ -20,7 +20,7 @@ from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.identity import check_clock, check_place, who_and_where
 from training_sdk.resets.judging import Judging, Sign, lessons_tell
 from training_sdk.resets.plan import Origin, PlannedReset
-from training_sdk.resets.planning import read_rows
+from training_sdk.resets.reading import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.sending import Progress

@@ -36,7 +36,9 @@ class Groups(Bound[D]):
 
 def groups(calls: Calls) -> Walk[Group]:
     """The walk behind ``groups.list``, for naming people by their group as well."""
-    return _paging.fed(calls, "/feed/groups", Group, query=(), keep=lambda _: True)
+    return _paging.fed(
+        calls, "/feed/groups", Group, query=(), keep=lambda _: True, identify=lambda group: group.id
+    )
 
 
 def group_members(calls: Calls, group_ids: Sequence[str] | None) -> Walk[GroupMember]:
@@ -48,4 +50,5 @@ def group_members(calls: Calls, group_ids: Sequence[str] | None) -> Walk[GroupMe
         GroupMember,
         query=(),
         keep=lambda member: wanted is None or member.group_id in wanted,
+        identify=lambda member: (member.group_id, member.user_id),
     )

@@ -37,7 +37,14 @@ class Sites(Bound[D]):
 
 def sites(calls: Calls) -> Walk[Site]:
     """The walk behind ``sites.list``, for naming people by their site as well."""
-    return _paging.fed(calls, "/feed/sites", Site, query=(("include_deleted", "true"),), keep=lambda _: True)
+    return _paging.fed(
+        calls,
+        "/feed/sites",
+        Site,
+        query=(("include_deleted", "true"),),
+        keep=lambda _: True,
+        identify=lambda site: site.id,
+    )
 
 
 def site_members(calls: Calls, site_ids: Sequence[str] | None) -> Walk[SiteMember]:
@@ -49,4 +56,5 @@ def site_members(calls: Calls, site_ids: Sequence[str] | None) -> Walk[SiteMembe
         SiteMember,
         query=(),
         keep=lambda member: wanted is None or member.site_id in wanted,
+        identify=lambda member: (member.site_id, member.member_id),
     )

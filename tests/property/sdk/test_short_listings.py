@@ -172,11 +172,18 @@ def unstable(one: Service) -> None:
     one.items.append(one.items.pop(0))
 
 
-def test_items_listed_twice_do_not_stand_for_those_that_are_not_listed() -> None:
+@pytest.mark.parametrize("name", WALKS)
+def test_items_listed_twice_do_not_stand_for_those_that_are_not_listed(name: str) -> None:
     service = Service([item(number) for number in range(60)], cap=25, before=unstable)
     with pytest.raises(DecodingError, match="some of them twice: the order of its pages changes") as caught:
-        Puppet(service).run(WALKS["attempts"].gather())
+        Puppet(service).run(WALKS[name].gather())
     assert caught.value.reason == LISTING_INCOMPLETE
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_items_that_one_page_lists_twice_are_no_sign_of_an_order_that_changes(name: str) -> None:
+    service = Service([item(number // 2) for number in range(50)], cap=6)
+    assert len(Puppet(service).run(WALKS[name].gather())) == 50
 
 
 def test_attempts_without_id_are_counted_as_they_come() -> None:

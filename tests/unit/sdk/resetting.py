@@ -27,7 +27,8 @@ from training_sdk.resets.approval import Approved
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.people import People
 from training_sdk.resets.plan import Key, Origin, PlannedReset
-from training_sdk.resets.planning import Wanted, make_plan, read_rows
+from training_sdk.resets.planning import Wanted, make_plan
+from training_sdk.resets.reading import read_rows
 from training_sdk.resets.sending import Order
 from unit.sdk.fakes import (
     CALLS,

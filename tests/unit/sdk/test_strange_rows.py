@@ -96,7 +96,7 @@ def test_so_it_is_for_whatever_is_asked_for_by_its_id(use: Callable[[Any], Any])
     body = {"totalCount": 1, "items": [item]}
     with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=body))) as http:
         client = TrainingClient("t", http_client=http, **SETTINGS)
-        with pytest.raises(DecodingError, match="courseIds"):
+        with pytest.raises(DecodingError, match="asked with courseId"):
             use(client)
 
 

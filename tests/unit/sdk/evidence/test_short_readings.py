@@ -131,6 +131,22 @@ def test_answers_that_were_mixed_up_do_not_reach_the_pack(folder: Path) -> None:
     assert verify_pack(folder) == ()
 
 
+def test_rows_shown_twice_in_the_place_of_others_are_named_as_that(folder: Path) -> None:
+    def repeat(response: Response) -> Response:
+        document = json.loads(response.body)
+        rows = [one for one in document["data"] if one["user_id"] != user_id(2)]
+        return answer({**document, "data": [*rows, *rows[:1]]})
+
+    organisation = past(3)
+    organisation.spoilt[FEED] = repeat
+    with pytest.raises(
+        EvidenceError, match="shows 1 rows twice, so the order of its pages may change"
+    ) as caught:
+        keep(organisation, targets(0, 1, 2), folder)
+    assert "unknown" not in str(caught.value)
+    assert caught.value.info.metadata == (("missing", f"{COURSE}/{user_id(2)}"),)
+
+
 # --- lessons that rows say are completed -----------------------------------------------------------------------------
 
 

@@ -1,0 +1,130 @@
+"""Reading who is on a course: everyone whom the service counts, or an error that says what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from training_sdk._flow import Flow
+from training_sdk._pages import Calls
+from training_sdk.errors import (
+    DecodingError,
+    NotFoundError,
+    NotSupportedError,
+    PermissionDeniedError,
+)
+from training_sdk.models.courses import Course
+from training_sdk.models.progress import ProgressRow
+from training_sdk.resets.plan import PlannedReset
+from training_sdk.resources.analytics import statistics
+from training_sdk.resources.progress import progress_rows
+
+NO_READ_RIGHT = (
+    "a reset cannot be planned with this token: planning reads other people's progress, which needs "
+    '"Training: Administration" (everyone) or "Training: Manage teams" (one\'s teams). '
+    'The right to reset, "Platform management: Users", does not include it'
+)
+
+
+def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> Flow[dict[str, ProgressRow]]:
+    """The feed's rows of one course by user; the whole course is read unless a single user is asked for.
+
+    Raises DecodingError (``LISTING_INCOMPLETE``) if some people are shown twice and others not at all, twice in a row.
+    """
+    single = user_ids[0] if user_ids is not None and len(user_ids) == 1 else None
+    problem: str | None = None
+    for _ in range(2):
+        rows, repeated = yield from _read_once(calls, course_id, single)
+        problem = (yield from _unstable(calls, course_id, len(rows), repeated)) if repeated else None
+        if problem is None:
+            return rows
+    raise DecodingError(f"{problem}. Nothing was sent. Plan again later", reason="LISTING_INCOMPLETE")
+
+
+def _read_once(calls: Calls, course_id: str, user_id: str | None) -> Flow[tuple[dict[str, ProgressRow], int]]:
+    """The rows by user, and how many more were shown of the same people."""
+    found = yield from progress_rows(calls, course_id=course_id, user_id=user_id).gather()
+    rows: dict[str, ProgressRow] = {}
+    for row in found:
+        known = rows.setdefault(row.user_id, row)
+        if known is not row and PlannedReset.of(known) != PlannedReset.of(row):
+            raise DecodingError(
+                f"the progress feed shows user {row.user_id!r} twice, with different progress; it moved while it "
+                "was read. Plan again"
+            )
+    return rows, len(found) - len(rows)
+
+
+def _unstable(calls: Calls, course_id: str, people: int, repeated: int) -> Flow[str | None]:
+    """What to say where rows that repeat others stand in the place of people who are not shown; else None.
+
+    Rows that only repeat the end of the page before come besides those of everyone.
+    """
+    try:
+        counted = (yield from _counts(calls, (course_id,))).get(course_id, 0)
+    except (PermissionDeniedError, NotFoundError, NotSupportedError):
+        return None
+    if not people < counted <= people + repeated:
+        return None
+    return (
+        f"the progress feed shows {people} of the {counted} people in course {course_id!r}, and some of them twice: "
+        "the order of its pages changes while they are read"
+    )
+
+
+def _counts(calls: Calls, course_ids: Sequence[str]) -> Flow[dict[str, int]]:
+    """How many people the statistics count in each course; read once more if a course is missing."""
+    counted: dict[str, int] = {}
+    for _ in range(2):
+        found = yield from statistics(calls, course_ids).gather()
+        counted = {one.course_id: one.total_users for one in found}
+        if counted.keys() >= set(course_ids):
+            break
+    return counted
+
+
+def people_counted(calls: Calls, courses: Sequence[Course]) -> Flow[dict[str, int]]:
+    """How many people the statistics count; refused without the right to read, which the feed alone would hide."""
+    try:
+        return (yield from _counts(calls, tuple(course.id for course in courses)))
+    except PermissionDeniedError as error:
+        raise PermissionDeniedError(NO_READ_RIGHT, status=403, reason="READ_PERMISSION_MISSING") from error
+
+
+def sees_everyone(calls: Calls, course_id: str) -> Flow[bool]:
+    """Whether this token sees as many people in a course as its statistics count."""
+    try:
+        people = (yield from _counts(calls, (course_id,))).get(course_id)
+    except PermissionDeniedError:
+        return False
+    if people is None:
+        return False
+    rows = yield from read_rows(calls, course_id, None)
+    return len(rows) >= people and (people > 0 or not rows)  # a count of 0 may be one that was left out
+
+
+def refuse_narrow_view(
+    calls: Calls, courses: Sequence[Course], rows: Mapping[str, Mapping[str, ProgressRow]]
+) -> Flow[None]:
+    """Raise if this token may not see everyone who is on these courses."""
+    counted = yield from people_counted(calls, courses)
+    for course in courses:
+        seen = len(rows[course.id])
+        people = counted.get(course.id)
+        if people is None:
+            raise DecodingError(
+                f"the statistics lack course {course.title!r}, also when they were read once more: whether this token "
+                "sees everyone cannot be known. Nothing was sent. Plan again later, or name the people",
+                reason="LISTING_INCOMPLETE",
+            )
+        if seen and people == 0:
+            raise DecodingError(
+                f"the statistics count nobody in {course.title!r} ($.items[*].totalUsers is 0 or missing), and the "
+                f"progress feed shows {seen} people: whether this token sees everyone cannot be "
+                "known. Nothing was sent. Plan again later, or name the people"
+            )
+        if people > seen:
+            raise PermissionDeniedError(
+                f"{course.title!r} has {people} people, but this token sees the progress of {seen}: "
+                "a plan for everyone would leave people out. Plan with a token that sees all of them",
+                reason="NARROW_VIEW",
+            )

@@ -1,0 +1,137 @@
+"""Plans from listings that end early, or whose pages change their order: never fewer people than were meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from attrs import define, field
+
+from training_sdk import DecodingError, PermissionDeniedError, ResetPlan
+from training_sdk._flow import Request, Response
+from training_sdk.resets.people import People
+from training_sdk.resets.planning import Wanted, make_plan
+from training_sdk.resets.reading import sees_everyone
+from unit.sdk.fakes import CALLS, COURSE, Asker, Organisation, Puppet, answer, over_the_wire, row, user_id
+
+FEED = "/training/v1/feed/training-course-progress"
+GROUP = "role_" + "a" * 32
+PEOPLE = 12
+PAGE = 5
+
+
+@define
+class Paged(Organisation):
+    """Feeds in pages of 5, whose order ``turn`` may change; groups and sites whose feeds may end early."""
+
+    overlap: int = 0
+    turn: Callable[[int], bool] = lambda page: False
+    """Whether the rows come in another order from this page on, counted from the first request."""
+    lost_members: int = 0
+    lacks: Callable[[int], bool] = lambda reading: False
+    """Whether the statistics lack the course in this reading."""
+    pages: int = 0
+    readings: int = 0
+    members: list[str] = field(factory=lambda: [user_id(number) for number in range(PEOPLE)])
+
+    def _routes(self) -> dict[str, Callable[[Request], Response]]:
+        return super()._routes() | {
+            "/feed/group_users": lambda _: self._members("group_id", "user_id", GROUP),
+            "/feed/site_members": lambda _: self._members("site_id", "member_id", GROUP),
+        }
+
+    def _members(self, place: str, person: str, which: str) -> Response:
+        shown = self.members[: len(self.members) - self.lost_members]
+        rows = [{place: which, person: one} for one in shown]
+        return answer({"metadata": {"next_page": None, "remaining_records": self.lost_members}, "data": rows})
+
+    def _feed(self, request: Request) -> Response:
+        query = parse_qs(urlsplit(request.target).query)
+        if "user_id" in query:
+            return super()._feed(request)
+        self.pages += 1
+        if self.turn(self.pages):
+            self.rows.append(self.rows.pop(0))
+        begin = int(query.get("offset", ["0"])[0])
+        end = begin + PAGE
+        following = f"{FEED}?course_id={COURSE}&offset={end}" if end < len(self.rows) else None
+        rows = self.rows[max(0, begin - self.overlap) : end]
+        return answer({"metadata": {"next_page": following}, "data": rows})
+
+    def _statistics(self, request: Request) -> Response:
+        self.readings += 1
+        if self.lacks(self.readings):
+            return answer({"totalCount": 0, "items": []})
+        return super()._statistics(request)
+
+
+def paged(**how: Any) -> Paged:
+    return Paged([row(number) for number in range(PEOPLE)], **how)
+
+
+def plan_for(people: People | None, service: Organisation) -> ResetPlan:
+    return Puppet(service).run(make_plan(CALLS, Wanted((COURSE,), people)))
+
+
+NAMED = People.of([user_id(number) for number in range(PEOPLE)])
+WHOM: dict[str, People | None] = {
+    "everyone": None,
+    "named": NAMED,
+    "a group": People(groups=(GROUP,)),
+    "a site": People(sites=(GROUP,)),
+}
+
+
+@pytest.mark.parametrize("whom", WHOM)
+@pytest.mark.parametrize("overlap", [0, 2])
+def test_rows_that_repeat_the_end_of_the_page_before_are_legal(whom: str, overlap: int) -> None:
+    assert len(plan_for(WHOM[whom], paged(overlap=overlap)).targets) == PEOPLE
+
+
+@pytest.mark.parametrize("whom", WHOM)
+def test_an_order_of_pages_that_changes_once_is_read_once_more(whom: str) -> None:
+    assert len(plan_for(WHOM[whom], paged(turn=lambda page: page == 2)).targets) == PEOPLE
+
+
+@pytest.mark.parametrize("whom", WHOM)
+def test_an_order_of_pages_that_always_changes_is_named_as_that(whom: str) -> None:
+    service = paged(turn=lambda page: True)
+    with pytest.raises(DecodingError, match="some of them twice: the order of its pages changes") as caught:
+        plan_for(WHOM[whom], service)
+    assert caught.value.reason == "LISTING_INCOMPLETE"
+    assert "this token" not in str(caught.value)
+    assert service.pages == 6
+
+
+def test_a_narrow_view_is_still_named_as_that() -> None:
+    for overlap in (0, 1):
+        with pytest.raises(PermissionDeniedError, match="this token sees the progress of 12") as caught:
+            plan_for(None, paged(overlap=overlap, counted=40))
+        assert caught.value.reason == "NARROW_VIEW"
+
+
+def test_without_the_right_to_statistics_repeated_rows_are_read_as_they_come() -> None:
+    assert len(plan_for(NAMED, paged(overlap=1, may_read=False)).targets) == PEOPLE
+
+
+@pytest.mark.parametrize("whom", ["a group", "a site"])
+def test_members_that_remain_after_the_last_page_are_an_error(ask: Asker, whom: str) -> None:
+    service = paged(lost_members=3)
+    with pytest.raises(DecodingError, match="3 records remain") as caught:
+        ask(over_the_wire(service), lambda client: client.resets.plan(COURSE, WHOM[whom]))
+    assert caught.value.reason == "LISTING_INCOMPLETE"
+
+
+def test_statistics_that_lack_the_course_are_read_once_more() -> None:
+    assert len(plan_for(None, paged(lacks=lambda reading: reading == 1)).targets) == PEOPLE
+
+
+def test_statistics_that_lack_the_course_are_no_proof_that_everyone_is_seen(ask: Asker) -> None:
+    service = paged(lacks=lambda reading: True)
+    with pytest.raises(DecodingError, match="statistics lack course 'Forklift basics'") as caught:
+        ask(over_the_wire(service), lambda client: client.resets.plan_everyone(COURSE))
+    assert caught.value.reason == "LISTING_INCOMPLETE"
+    assert "Nothing was sent" in str(caught.value)
+    assert not Puppet(service).run(sees_everyone(CALLS, COURSE))
