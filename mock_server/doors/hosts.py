@@ -8,8 +8,8 @@ from typing import Literal
 
 from mock_server.wanted import wanted_host
 
-VENDOR_HOSTS = ("api.safetyculture.io",)
-"""Where scripts send unless told otherwise."""
+VENDOR_HOSTS = ("api.safetyculture.io", "api.safetyculture.com", "api.mitti.com")
+"""The vendor's names of the one API (P): scripts in the wild send to each of them."""
 
 Unhandled = Literal["refuse", "pass"]
 """What becomes of a request to another host: an error, or the real network."""

@@ -29,6 +29,7 @@ from training_sdk import _pace
 from training_sdk._flow import Act, Family, Flow, Moment, Now, Request, Response, Sleep, Whose
 from training_sdk._pace import PUBLISHED, Limits, Spent
 from training_sdk._send import asked_wait, seconds_until
+from training_sdk._urls import service_name
 from training_sdk.errors import TrainingError
 from training_sdk.records import disk
 from training_sdk.records.state import StateDirectory
@@ -91,8 +92,8 @@ class Ledger:
     def of(
         cls, origin: str, fingerprint: str, limits: Limits, state_dir: str | os.PathLike[str] | None = None
     ) -> Ledger:
-        """The ledger of a token on a server."""
-        name = hashlib.sha256(f"{origin}\n{fingerprint}".encode()).hexdigest()
+        """The ledger of a token on a server; the vendor's hosts are one."""
+        name = hashlib.sha256(f"{service_name(origin)}\n{fingerprint}".encode()).hexdigest()
         return cls(name, limits, state_dir=state_dir)
 
     def change(self, family: Family, change: Change, *, last: bool = True) -> float:

@@ -123,6 +123,16 @@ def service_of(base_url: BaseUrl) -> tuple[str, str, int | None, str]:
     return parts.scheme, VENDOR_HOSTS[0] if host in VENDOR_HOSTS else host, port, base_url.prefix
 
 
+def service_name(address: str) -> str:
+    """A base URL or an origin for comparing services: the vendor's hosts are one name, any other address is itself."""
+    parts = urlsplit(address)
+    if (parts.hostname or "").rstrip(".") not in VENDOR_HOSTS:
+        return address
+    scheme, host, port, prefix = service_of(BaseUrl(f"{parts.scheme}://{parts.netloc}", parts.path))
+    default = {"https": 443, "http": 80}.get(scheme)
+    return f"{scheme}://{host}{'' if port == default else f':{port}'}{prefix}"
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine itself."""
     if host == "localhost" or host.endswith(".localhost"):

@@ -146,12 +146,11 @@ def _is_of(lost: LostPlan, folder: Path, here: Origin) -> bool:
     begun = [entry for entry in lost.entries if entry["event"] in (BEGUN, RESUMED)]
     if begun:
         return any(
-            entry.get("base_url") == here.base_url
-            and (entry.get("who") or {}).get("organisation_id") == here.organisation_id
+            here.is_same_organisation(entry.get("base_url"), (entry.get("who") or {}).get("organisation_id"))
             for entry in begun
         )
     origin = planfile.load_plan(folder).origin
-    return (origin.base_url, origin.organisation_id) == (here.base_url, here.organisation_id)
+    return here.is_same_organisation(origin.base_url, origin.organisation_id)
 
 
 def _targets(folder: Path) -> frozenset[Key] | None:

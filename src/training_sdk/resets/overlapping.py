@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from training_sdk._urls import service_name
 from training_sdk.errors import OverlappingPlanError, RecordsDamagedError
 from training_sdk.records import locks
 from training_sdk.records.disk import make_folder
@@ -81,7 +82,7 @@ class Other:
 
 def looking(state: StateDirectory, here: Origin) -> AbstractContextManager[None]:
     """Be the only process that looks at the other plans of an organisation, and begins one of its own."""
-    where = f"{here.base_url}\n{here.organisation_id}"
+    where = f"{service_name(here.base_url)}\n{here.organisation_id}"
     name = hashlib.sha256(where.encode()).hexdigest()[:32]
     return locks.held(make_folder(state.path / "origins") / f"{name}.json", SECONDS_TO_LOOK)
 
@@ -104,7 +105,7 @@ def others(
                 unreadable.append(error.message)
             continue
         opened = found.opened
-        if opened and (opened.base_url, opened.organisation_id) == (here.base_url, here.organisation_id):
+        if opened and here.is_same_organisation(opened.base_url, opened.organisation_id):
             yield Other(folder, found, Flights.of(events, found))
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 from attrs import evolve, field, frozen
 
 from training_sdk import _codec, _ssh
+from training_sdk._urls import service_name
 from training_sdk._visible import visible
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.keys import Key as Key
@@ -58,6 +59,11 @@ class Origin:
     organisation_id: str
     user_id: str
     reference_server: bool
+
+    def is_same_organisation(self, base_url: object, organisation_id: object) -> bool:
+        """Whether these name the same organisation of the same service; the vendor's hosts are one service."""
+        here = (service_name(self.base_url), self.organisation_id)
+        return isinstance(base_url, str) and here == (service_name(base_url), organisation_id)
 
 
 @frozen

@@ -157,7 +157,7 @@ def last_resets(state: StateDirectory, origin: Origin, *, pass_over: bool = Fals
                 raise
             found.unreadable.append(error.message)
             continue
-        if (saved.origin.base_url, saved.origin.organisation_id) != (origin.base_url, origin.organisation_id):
+        if not origin.is_same_organisation(saved.origin.base_url, saved.origin.organisation_id):
             continue
         for user in saved.users:
             if user.outcome is Outcome.RESET:

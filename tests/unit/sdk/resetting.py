@@ -79,10 +79,12 @@ class NothingKept(Keeper):
         pass
 
 
-def planned(organisation: Organisation, *, users: list[str] | None = None, only: Any = None) -> ResetPlan:
+def planned(
+    organisation: Organisation, *, users: list[str] | None = None, only: Any = None, calls: Calls = CALLS
+) -> ResetPlan:
     """A plan made on an organisation whose log is then cleared."""
     wanted = Wanted((COURSE,), None if users is None else People.of(users), only)
-    made = Puppet(organisation).run(make_plan(CALLS, wanted))
+    made = Puppet(organisation).run(make_plan(calls, wanted))
     plan = evolve(made, expires_at=made.read_at + DECADES)
     organisation.sent.clear()
     return plan

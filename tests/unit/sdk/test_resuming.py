@@ -23,6 +23,7 @@ from training_sdk import (
     OutcomeUnknownError,
     OverlappingPlanError,
     PermissionDeniedError,
+    PlanMismatchError,
     RecordsDamagedError,
     RecordsUnwritableError,
     ResetFormat,
@@ -32,6 +33,8 @@ from training_sdk import (
     Waves,
 )
 from training_sdk._flow import Flow, NoAnswerError, Request, Response
+from training_sdk._pages import Calls
+from training_sdk._urls import VENDOR_HOSTS, BaseUrl
 from training_sdk.records import disk
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Opened, ReadBack
@@ -41,6 +44,7 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets.applying import apply_plan
 from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.keptwaves import kept, restored
+from training_sdk.resets.overlapping import resets_begun
 from training_sdk.resets.planning import Wanted, make_plan
 from training_sdk.resets.proofs import Ground, Proof
 from training_sdk.resets.recording import Recorder
@@ -63,6 +67,7 @@ class Bench:
 
     state: Path
     organisation: Organisation
+    calls: Calls = CALLS
     puppet: Puppet = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -70,7 +75,7 @@ class Bench:
 
     def plan(self, *numbers: int) -> ResetPlan:
         users = [user_id(number) for number in numbers]
-        plan = evolve(planned(self.organisation, users=users), read_at=START)
+        plan = evolve(planned(self.organisation, users=users, calls=self.calls), read_at=START)
         self.organisation.sent.clear()
         return plan
 
@@ -83,7 +88,7 @@ class Bench:
     def _drive(self, how: Any, plan: ResetPlan, resuming: bool, settings: dict[str, Any]) -> ResetReport:
         keeper = Recorder(str(self.state), None, timedelta(days=400), resuming)
         order = Order(plan, ResetFormat(), **({} if resuming else {"reason": "renewal"}) | settings)
-        flow: Flow[ResetReport] = how(CALLS, order, keeper, _proof)
+        flow: Flow[ResetReport] = how(self.calls, order, keeper, _proof)
         return self.puppet.run(flow)
 
     def lose(self, plan: ResetPlan, *, arrives: bool, **order: Any) -> None:
@@ -387,6 +392,46 @@ def test_people_who_are_unknown_in_another_plan_are_not_sent_before_that_is_resu
     assert here.organisation.resets == []
     assert here.resume(first).is_complete
     assert here.apply(here.plan(2)).is_complete
+
+
+def named(here: Bench, base_url: str) -> Bench:
+    """The same machine and organisation, reached by another address."""
+    return Bench(here.state, here.organisation, Calls(BaseUrl(base_url), max_retry_seconds=90.0))
+
+
+@pytest.mark.parametrize("name", VENDOR_HOSTS[1:])
+def test_the_vendors_hosts_are_one_service_to_other_plans(tmp_path: Path, name: str) -> None:
+    here = named(bench(tmp_path), f"https://{VENDOR_HOSTS[0]}")
+    there = named(here, f"https://{name}")
+    first = here.plan(0, 1)
+    here.lose(first, arrives=False)
+    second = there.plan(1, 2)
+    with pytest.raises(OverlappingPlanError, match="Resume that one first"):
+        there.apply(second)
+    assert here.organisation.resets == []
+
+
+@pytest.mark.parametrize("name", VENDOR_HOSTS[1:])
+def test_who_was_reset_under_one_name_was_reset_under_all_of_them(tmp_path: Path, name: str) -> None:
+    here = named(bench(tmp_path), f"https://{VENDOR_HOSTS[0]}")
+    there = named(here, f"https://{name}")
+    plan = here.plan(0)
+    assert here.apply(plan).is_complete
+    state = StateDirectory.existing(tmp_path)
+    assert state is not None
+    origin = there.plan(1).origin
+    assert origin.base_url == f"https://{name}"
+    assert last_resets(state, origin).keys() == resets_begun(state, origin).keys() == {(COURSE, user_id(0))}
+    assert not last_resets(state, evolve(origin, organisation_id="role_other"))
+    assert not resets_begun(state, evolve(origin, base_url="https://api.safetyculture.example"))
+
+
+@pytest.mark.parametrize("name", VENDOR_HOSTS[1:])
+def test_a_plan_stays_bound_to_the_name_it_was_made_under(tmp_path: Path, name: str) -> None:
+    here = named(bench(tmp_path), f"https://{VENDOR_HOSTS[0]}")
+    with pytest.raises(PlanMismatchError):
+        named(here, f"https://{name}").apply(here.plan(0))
+    assert here.organisation.resets == []
 
 
 def test_somebody_who_stays_unknown_is_decided_by_a_new_plan_once_reading_back_came_late_enough(

@@ -54,6 +54,23 @@ def test_code_written_with_httpx_meets_the_world(mock: MockTraining) -> None:
     assert answers[0].json() == answers[1].json()
 
 
+@pytest.mark.parametrize("host", ["api.safetyculture.io", "api.safetyculture.com", "api.mitti.com"])
+def test_every_name_of_the_vendor_is_answered_in_the_process(mock: MockTraining, host: str) -> None:
+    url, headers = f"https://{host}{WHO_AM_I}", as_learner(mock)
+
+    async def asynchronously() -> int:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(mock.asgi)) as client:
+            return (await client.get(url, headers=headers)).status_code
+
+    with mock.respx():
+        assert httpx.get(url, headers=headers).status_code == 200
+    with mock.responses():
+        assert requests.get(url, headers=headers, timeout=5).status_code == 200
+    with httpx.Client(transport=mock.transport()) as client:
+        assert client.get(url, headers=headers).status_code == 200
+    assert asyncio.run(asynchronously()) == 200
+
+
 def test_respx_refuses_other_hosts_and_says_what_to_do(mock: MockTraining, elsewhere: str) -> None:
     async def asynchronously() -> None:
         async with httpx.AsyncClient() as client:

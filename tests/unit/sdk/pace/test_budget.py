@@ -23,6 +23,7 @@ from training_sdk._budget import Budget, Ledger
 from training_sdk._flow import Act, Flow, Moment, Request, Response, Sleep
 from training_sdk._pace import UNPACED, Limits
 from training_sdk._send import call
+from training_sdk._urls import VENDOR_HOSTS
 from unit.sdk.fakes import ORIGIN, START, TOKEN, Asker, Puppet, answer, no_waiting, script
 
 LIMITS = Limits(catalogue=2, general=3, window=10.0, margin=1.0)
@@ -68,6 +69,16 @@ class Stage:
 
 def on(reply: Callable[[Request], Response] = lambda request: answer({})) -> Stage:
     return Stage(Puppet(reply))
+
+
+def test_the_vendors_hosts_share_one_budget() -> None:
+    names = {
+        Ledger.of(f"https://{host}", _pace.fingerprint(TOKEN), LIMITS).name
+        for host in (*VENDOR_HOSTS, "api.mitti.com:443")
+    }
+    assert len(names) == 1
+    assert Ledger.of(ORIGIN, _pace.fingerprint(TOKEN), LIMITS).name not in names
+    assert Ledger.of("http://api.mitti.com", _pace.fingerprint(TOKEN), LIMITS).name not in names
 
 
 def test_processes_share_one_count() -> None:
