@@ -69,11 +69,13 @@ def who_is_due(
     on_hold = HoldList(hold)
     lists: dict[Standing, list[DueCase]] = {standing: [] for standing in Standing}
     not_due = 0
+    listed = set[tuple[Key, datetime | None]]()
     for row in _rows(rows):
         case = sorter.case(row, on_hold.holding(row))
         if case is None:
             not_due += 1
-        else:
+        elif (case.key, case.completed_at) not in listed:  # two pages may show one row
+            listed.add((case.key, case.completed_at))
             lists[case.standing].append(case)
     lists = _held_in_other_rows(lists, on_hold)
     due, in_grace, warned, held, unclear, lapsed, already_reset = (

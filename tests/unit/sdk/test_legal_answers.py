@@ -388,3 +388,26 @@ def test_the_course_to_be_reset_needs_a_title_and_others_do_not() -> None:
 def test_statistics_that_count_nobody_are_no_proof_that_everyone_is_seen() -> None:
     with pytest.raises(DecodingError, match="count nobody"):
         planned(Organisation([row(1)], counted=0))
+
+
+# --- users -----------------------------------------------------------------------------------------------------------
+
+
+def users_on(*pages: tuple[list[str], str | None]) -> list[str]:
+    """The ids of users on pages of this content, each with the token of the page after it."""
+    remaining = iter(pages)
+
+    def reply(_: Request) -> Response:
+        ids, token = next(remaining)
+        return answer({"users": [{"user_id": one} for one in ids], "next_page_token": token})
+
+    found = [one.user_id for one in sync_client(reply).users.list()]
+    assert next(remaining, None) is None
+    return found
+
+
+def test_users_may_come_after_empty_pages_and_their_last_page_may_name_itself() -> None:
+    assert users_on(([], "1"), (["a", "b"], "2"), ([], "3"), (["c"], None)) == ["a", "b", "c"]
+    assert users_on((["a", "b"], "1"), (["c"], "1")) == ["a", "b", "c"]
+    with pytest.raises(DecodingError, match="cannot be read to its end"):
+        users_on((["a", "b"], "1"), (["c", "d"], "1"))

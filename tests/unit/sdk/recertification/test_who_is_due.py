@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from training_sdk import InvalidArgumentError, ProgressRow
 from training_sdk.recertification import (
@@ -453,3 +454,11 @@ def test_every_standing_has_its_list_and_its_heading() -> None:
     )
     assert [f"1 {each}" in text for each in Standing] == [True] * len(Standing)
     assert text.count(":\n") == len(Standing)
+
+
+def test_a_row_that_two_pages_show_is_one_person() -> None:
+    once = row(completed="2024-03-01")
+    again = evolve(once, course_title="Renamed")
+    assert sort(once, again).due == sort(once).due
+    moved = evolve(once, completed_at=at("2024-04-01"))
+    assert len(sort(once, moved).due) == 2
