@@ -56,7 +56,9 @@ def _form(request: Request) -> RefusedError | None:
     if not _host_name(request):
         return invalid("exactly one Host header of the form name or name:port is needed", "Host")
     if not request.path.startswith("/"):
-        return invalid("the request target must be a path that begins with /")
+        return invalid(
+            "the request target must be a path, or an http address of the host that the header Host names"
+        )
     if request.header("content-length") is not None and request.header("transfer-encoding") is not None:
         return invalid("Content-Length and Transfer-Encoding exclude each other")
     return None

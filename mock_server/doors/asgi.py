@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mock_server.control.guard import HEALTH
-from mock_server.doors.edge import BodyBuffer, Handler, framed
+from mock_server.doors.edge import BodyBuffer, Handler, framed, origin_form
 from mock_server.wire.message import Delivery, Request, Response
 
 Scope = MutableMapping[str, Any]
@@ -62,7 +62,7 @@ class MockASGI:
         complete = await _fill(body, receive)
         if complete is None:
             return
-        request = _read(scope, body)
+        request = origin_form(_read(scope, body))
         response = await self._answer(request)
         if response.delivery is None:
             await _write(request.method, response, send, close=not complete or _is_doubtful(request))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from email.utils import formatdate
 from secrets import token_hex
 from typing import Protocol
@@ -47,6 +48,24 @@ class Limits:
     """For the client to take the answer."""
     linger: float = 2.0
     """For a client that is still sending to read why it was refused."""
+
+
+_ABSOLUTE_FORM = re.compile(r"http://([^/?#@]+)(.*)", re.IGNORECASE | re.DOTALL)
+
+
+def origin_form(request: Request) -> Request:
+    """The same request with a path for its target, where that is an http address of the host that it names.
+
+    A server has to take the absolute form (RFC 9112, 3.2.2). Of another host than the header's it stays as it is, and
+    the guard refuses it.
+    """
+    match = _ABSOLUTE_FORM.fullmatch(request.path)
+    hosts = request.all_headers("host")
+    if match is None or request.method == "CONNECT" or len(hosts) != 1:
+        return request
+    if match[1].lower() != hosts[0].lower():
+        return request
+    return evolve(request, path=match[2] or "/")
 
 
 class BodyBuffer:

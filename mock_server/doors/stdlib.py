@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from mock_server.doors import http1
-from mock_server.doors.edge import BodyBuffer, Front, Handler, Limits, framed
+from mock_server.doors.edge import BodyBuffer, Front, Handler, Limits, framed, origin_form
 from mock_server.doors.http1 import Head, ProtocolError
 from mock_server.doors.inflow import Inflow, Reading
 from mock_server.refusal import Reason, RefusedError
@@ -165,7 +165,7 @@ class _Connection:
         complete = self._read_body(head, body)
         path, _, query = head.target.partition("?")
         request = Request(head.method, path, query, head.headers, body.value(), body.too_large)
-        return head, request, complete
+        return head, origin_form(request), complete
 
     def _read_body(self, head: Head, body: BodyBuffer) -> bool:
         """Read the body; False when it is so long that the rest is not even drained."""

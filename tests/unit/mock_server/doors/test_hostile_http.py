@@ -83,7 +83,14 @@ MALFORMED = {
     "two empty lines first": b"\r\n\r\nGET / HTTP/1.1\r\n" + HOST + b"\r\n",
     "no Host": b"GET / HTTP/1.1\r\n\r\n",
     "two Hosts": b"GET / HTTP/1.1\r\n" + HOST + HOST + b"\r\n",
-    "absolute target": b"GET http://localhost/ HTTP/1.1\r\n" + HOST + b"\r\n",
+    "absolute target of another host": b"GET http://127.0.0.1/ HTTP/1.1\r\n" + HOST + b"\r\n",
+    "absolute target of another port": b"GET http://localhost:81/ HTTP/1.1\r\n" + HOST + b"\r\n",
+    "absolute target with a user": b"GET http://evil@localhost/ HTTP/1.1\r\n" + HOST + b"\r\n",
+    "absolute target with https": b"GET https://localhost/ HTTP/1.1\r\n" + HOST + b"\r\n",
+    "absolute target without a host": b"GET http:///feed HTTP/1.1\r\n" + HOST + b"\r\n",
+    "absolute target and two Hosts": b"GET http://localhost/ HTTP/1.1\r\n" + HOST + HOST + b"\r\n",
+    "absolute target without Host": b"GET http://localhost/ HTTP/1.1\r\n\r\n",
+    "absolute target to connect to": b"CONNECT http://localhost/ HTTP/1.1\r\n" + HOST + b"\r\n",
     "asterisk target": b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
     "authority target": b"CONNECT evil.example:443 HTTP/1.1\r\n" + HOST + b"\r\n",
     "negative length": POST + b"content-length: -1\r\n\r\n",
@@ -126,6 +133,35 @@ OTHER_STATUSES = {
     "huge header": 431,
     "endless headers": 431,
 }
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        (b"http://localhost/feed/users?limit=2", "/feed/users", "limit=2"),
+        (b"HTTP://LocalHost/feed/users", "/feed/users", ""),
+        (b"http://localhost", "/", ""),
+        (b"http://localhost?limit=2", "/", "limit=2"),
+        (b"http://localhost/http://localhost/x", "/http://localhost/x", ""),
+    ],
+)
+def test_both_engines_take_the_absolute_form_of_their_own_host(
+    server: Server, seen: list[Request], target: bytes, path: str, query: str
+) -> None:
+    """As RFC 9112, 3.2.2 demands of a server, and as clients with a proxy send it."""
+    head = b"GET " + target + b" HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+    assert statuses(everything(server.port, head)) == [200]
+    assert [(each.path, each.query) for each in seen] == [(path, query)]
+
+
+def test_an_absolute_form_passes_the_allow_list_and_guards_the_control_plane(
+    server: Server, seen: list[Request]
+) -> None:
+    evil = b"GET http://evil.example/ HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n"
+    received = everything(server.port, evil)
+    assert statuses(received) == [403]
+    assert b"HOST_NOT_ALLOWED" in received
+    assert seen == []
 
 
 @pytest.mark.parametrize("name", MALFORMED)
