@@ -9,6 +9,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from http.client import IncompleteRead
 from http.client import responses as phrases
 from io import BytesIO, RawIOBase
 from typing import Any
@@ -67,7 +68,7 @@ class _World(responses.BaseResponse):
         # Cookies are looked for in the message below; the server sets none.
         below = HTTPResponse(body=BytesIO(), msg=raw, preload_content=False)  # type: ignore[arg-type]  # a mapping
         return HTTPResponse(
-            body=_Line(delivery.parts(body), delivery.pause, limit),
+            body=_Line(delivery.parts(body), delivery.pause, limit, len(body)),
             headers=raw,
             status=response.status,
             reason=phrases.get(response.status),
@@ -78,13 +79,28 @@ class _World(responses.BaseResponse):
 
 
 class _Line(RawIOBase):
-    """A body as it comes off a line: in pieces, with pauses between them, for as long as the client waits for one."""
+    """A body as it comes off a line: in pieces, with pauses between them, for as long as the client waits for one.
 
-    def __init__(self, pieces: Iterable[bytes], pause: float, limit: float | None) -> None:
+    Its end, and one that comes too soon, are told as ``http.client.HTTPResponse`` tells them, which urllib3 expects.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], pause: float, limit: float | None, length: int) -> None:
         super().__init__()
         self._pieces = deque(pieces)
         self._pause, self._limit = pause, limit
-        self._has_begun = False
+        self._missing = length - sum(map(len, self._pieces))
+        self._has_begun = self._has_ended = False
+
+    def isclosed(self) -> bool:
+        """Whether the end was read; urllib3 reads on until then."""
+        return self._has_ended or self.closed
+
+    def readall(self) -> bytes:
+        """What is left. IncompleteRead if it ends too soon."""
+        rest = super().readall() or b""
+        if self._missing:
+            raise IncompleteRead(rest, self._missing)
+        return rest
 
     def readable(self) -> bool:
         """True."""
@@ -93,6 +109,7 @@ class _Line(RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         """Fill the buffer with the next piece, or as much of it as goes in. TimeoutError as a socket has it."""
         if not self._pieces:
+            self._has_ended = True
             return 0
         if self._has_begun and _is_late(self._pause, self._limit):
             raise TimeoutError("The read operation timed out")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 import requests
 import responses as responses_library
+import urllib3
 
 from mock_server import MockTraining
 from mock_server.wire.message import MAX_BODY, MAX_DRAIN
@@ -182,3 +183,36 @@ def test_responses_of_ones_own_still_count_calls(mock: MockTraining) -> None:
         requests.get(VENDOR + WHO_AM_I, timeout=5)
         assert isinstance(router, responses_library.RequestsMock)
         assert len(router.calls) == 1
+
+
+STREAMS: dict[str, Callable[[requests.Response], bytes]] = {
+    "iter_content(None)": lambda answer: b"".join(answer.iter_content(chunk_size=None)),
+    "iter_content(7)": lambda answer: b"".join(answer.iter_content(chunk_size=7)),
+    "iter_lines(None)": lambda answer: b"".join(answer.iter_lines(chunk_size=None)),
+    "raw.read": lambda answer: answer.raw.read(),
+    "raw.stream(None)": lambda answer: b"".join(answer.raw.stream(None)),
+    "raw.read twice": lambda answer: answer.raw.read() + answer.raw.read(),
+    "content": lambda answer: answer.content,
+}
+
+
+@pytest.mark.parametrize("how", STREAMS)
+@pytest.mark.parametrize("fault", ["none", "drip"])
+def test_a_streamed_answer_ends_with_requests(mock: MockTraining, how: str, fault: str) -> None:
+    url, headers = VENDOR + WHO_AM_I, as_learner(mock)
+    with mock.responses():
+        expected = requests.get(url, headers=headers, timeout=5).content
+        if fault == "drip":
+            mock.faults.add("drip", seconds=0.001)
+        answer = requests.get(url, headers=headers, timeout=5, stream=True)
+        assert STREAMS[how](answer) == expected
+        assert answer.raw.read() == b""
+
+
+@pytest.mark.parametrize("how", STREAMS)
+def test_a_streamed_answer_that_is_cut_is_an_error_with_requests(mock: MockTraining, how: str) -> None:
+    mock.faults.add("cut")
+    with mock.responses():
+        answer = requests.get(VENDOR + WHO_AM_I, headers=as_learner(mock), timeout=5, stream=True)
+        with pytest.raises((requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError)):
+            STREAMS[how](answer)
