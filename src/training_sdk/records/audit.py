@@ -122,10 +122,21 @@ class AuditLog:
             and (plan_digest is None or entry.get("plan_digest") == plan_digest)
         )
 
-    def manifests(self) -> Mapping[str, str]:
-        """The SHA-256 of the manifest of every evidence pack that the log knows, by the pack's name."""
-        packs = (entry.get("pack") for entry in self._whole_entries())
-        return {pack["name"]: pack["manifest_sha256"] for pack in packs if pack and "manifest_sha256" in pack}
+    def manifests(self, *, pass_over: bool = False) -> Mapping[str, str]:
+        """The SHA-256 of the manifest of every evidence pack that the log knows, by the pack's name.
+
+        Raises RecordsDamagedError if the log is not as it was written, unless told to ``pass_over`` altered lines.
+        """
+        packs = (entry.get("pack") for entry in (self._unaltered() if pass_over else self._whole_entries()))
+        return {
+            pack["name"]: pack["manifest_sha256"]
+            for pack in packs
+            if isinstance(pack, dict) and "manifest_sha256" in pack
+        }
+
+    def _unaltered(self) -> Iterator[Mapping[str, Any]]:
+        """The lines that are, each by itself, as they were written."""
+        return (entry for _, line in Lines(self.path).raw() if (entry := whole(line)) is not None)
 
     def approver_of(self, entry: Mapping[str, Any]) -> str | None:
         """Who approved what an entry is about: name and id, or the id alone once the approval is sealed or purged.

@@ -162,6 +162,8 @@ class ReadBack:
     at: datetime
     chunk: int
     verdicts: Mapping[str, str]
+    disregarded: tuple[str, ...] = ()
+    """What was not looked at because the service keeps it after a reset, in sentences; older journals say nothing."""
 
 
 @frozen

@@ -22,6 +22,7 @@ from training_sdk.resets.arriving import Arrival, FindProof, arrive
 from training_sdk.resets.confirming import check_lifetime, check_schedule
 from training_sdk.resets.ending import Answer, Ending, InFlight
 from training_sdk.resets.identity import check_origin, check_owner, who_and_where
+from training_sdk.resets.judging import Judging, Sign
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.last_look import look_quietly, turns_for
 from training_sdk.resets.plan import Key, PlannedCourse, PlannedReset
@@ -57,7 +58,7 @@ def apply_plan(calls: Calls, order: Order, keeper: Keeper, find_proof: FindProof
         request_for(order, piece, piece.people, reference=True)
     yield from keeper.refuse(order.plan)
     arrival = yield from arrive(calls, order, find_proof)
-    yield from refuse_new_warnings(arrival.calls, order.plan)
+    yield from refuse_new_warnings(arrival.calls, order.plan, arrival.traces)
     now: Moment = yield Now()
     check_schedule(order, work, now.utc)
     try:
@@ -135,7 +136,7 @@ class Run:
         if people:
             rows = yield from self.keeper.gather(self.arrival.calls, self.order, people)
             self._note_evidence()
-            yield from self._leave_out(people, moved(people, rows), rows)
+            yield from self._leave_out(people, moved(people, rows, self.arrival.traces), rows)
 
     def _note_evidence(self) -> None:
         self.account.packs = list(self.keeper.packs)
@@ -177,7 +178,9 @@ class Run:
         rows = yield from self.keeper.refresh(self.arrival.calls, self.order, self._left_of(piece))
         self._note_evidence()
         if rows is not None:
-            yield from self._leave_out(self._left_of(piece), moved(self._left_of(piece), rows), rows)
+            yield from self._leave_out(
+                self._left_of(piece), moved(self._left_of(piece), rows, self.arrival.traces), rows
+            )
         there = self.arrival
         if self._left_of(piece):
             turns = turns_for(len(self._in_scope(piece.course)))
@@ -248,7 +251,7 @@ class Run:
         )
         rows = {(course.id, user_id): row for user_id, row in found.items()}
         self.last_seen = frozenset(found)
-        names = moved(people, rows)
+        names = moved(people, rows, self.arrival.traces)
         if everyone:  # a call for everyone would reach those too whom the plan does not know
             planned = {user.user_id for user in self.order.plan.users if user.course_id == course.id}
             names |= {
@@ -269,7 +272,9 @@ class Run:
         # Who is unknown from an earlier request may have been moved by just that, and stays unknown.
         unknown = {key for key, user in self.account.outcomes.items() if user.outcome is Outcome.UNKNOWN}
         gone = [user for user in people if user.key in new and user.key not in unknown]
-        changes = {user.key: change_of(user, rows.get(user.key)) or Code.MOVED for user in gone}
+        changes = {
+            user.key: change_of(user, rows.get(user.key), self.arrival.traces) or Code.MOVED for user in gone
+        }
         for user in gone:
             code = changes[user.key]
             self.account.settle([user], Outcome.SKIPPED, LEFT_ALONE[code], code)
@@ -339,13 +344,14 @@ class Run:
         """
         targets = piece.people
         rows = yield from read_rows(self.arrival.calls, piece.course.id, None)
+        judging = Judging.of(self.order.plan, traces=self.arrival.traces)
         cleared = [
-            user for user in targets if user.user_id in rows and not rows[user.user_id].has_recorded_progress
+            user for user in targets if judging.sign(user, rows.get(user.user_id), None) is Sign.CLEARED
         ]
         seen = {user.user_id for user in cleared}
         verdicts = {user.user_id: APPLIED if user.user_id in seen else UNDECIDED for user in targets}
         now: Moment = yield Now()
-        yield from self.keeper.note(ReadBack(now.utc, piece.number, verdicts))
+        yield from self.keeper.note(ReadBack(now.utc, piece.number, verdicts, self.arrival.traces.notes))
         self.account.settle(cleared, Outcome.RESET)
         if strangers := [row for user_id, row in rows.items() if user_id not in self.last_seen]:
             names = ", ".join(row.user_name or row.user_id for row in strangers)

@@ -14,9 +14,10 @@ from training_sdk.resets.confirming import check_lifetime, check_reason
 from training_sdk.resets.four_eyes import require_approval
 from training_sdk.resets.identity import ProvenCalls, check_clock, check_origin, who_and_where
 from training_sdk.resets.plan import Origin
-from training_sdk.resets.proofs import Ground, Proof
+from training_sdk.resets.proofs import Ground, Proof, traces_at
 from training_sdk.resets.sending import Order
 from training_sdk.resets.signing import check_signed
+from training_sdk.resets.traces import NO_TRACES, Traces
 
 FindProof = Callable[[Ground], Proof | None]
 
@@ -30,6 +31,8 @@ class Arrival:
     plain: Calls
     here: Origin
     proof: Proof | None
+    traces: Traces = NO_TRACES
+    """What a reset leaves of a row here, by the proofs of both ways."""
     approved: Approved | None = None
 
     def by(self, token: object, pace: Pace) -> Arrival:
@@ -53,9 +56,13 @@ def arrive(calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool 
     if not resuming:
         check_lifetime(order.plan, now.utc, order.safeguards.plan_lifetime)
     proof: Proof | None = None
+    traces = Traces()
     if not here.reference_server:
         ground = Ground.of(here, order.format, server_side=order.server_side)
         proof = yield Act(lambda: find_proof(ground), "proofs: look for one")
+        traces = yield Act(
+            lambda: traces_at(find_proof, here.origin, order.format), "proofs: what resets leave"
+        )
     check_origin(order.plan, here, proof)
     check_reason(order, here)
     if not resuming:
@@ -69,4 +76,6 @@ def arrive(calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool 
         approved = yield from require_approval(
             calls, order.plan, order.approval, rule=four_eyes, allowed_signers=signers, here=here
         )
-    return Arrival(ProvenCalls.of(calls) if here.reference_server else calls, calls, here, proof, approved)
+    return Arrival(
+        ProvenCalls.of(calls) if here.reference_server else calls, calls, here, proof, traces, approved
+    )

@@ -78,6 +78,8 @@ def _close_lost(
     state: StateDirectory, lost: LostPlan, packs: tuple[str, ...], said: Mapping[str, Any], at: datetime
 ) -> ClosedPlan:
     """Close a plan whose journal cannot be used by a line in the log alone."""
+    if lost.entries and lost.entries[-1]["event"] == CLOSED:
+        raise AlreadyAppliedError(f"plan {lost.name} was closed by hand before. There is nothing to close")
     if not lost.is_open and not packs:
         raise InvalidArgumentError(
             f"plan {lost.name} has ended by the audit log, and has no open evidence here. There is nothing to close"

@@ -25,10 +25,11 @@ from training_sdk.resets.confirming import check_confirmation, check_lifetime
 from training_sdk.resets.digests import short
 from training_sdk.resets.identity import Here, check_place
 from training_sdk.resets.plan import Origin, PlannedReset, ResetPlan
-from training_sdk.resets.planning import change_of, some
-from training_sdk.resets.reading import read_rows, sees_everyone
+from training_sdk.resets.planning import change_of
+from training_sdk.resets.reading import read_rows
 from training_sdk.resets.report import Code
-from training_sdk.resets.wording import shown
+from training_sdk.resets.viewing import sees_everyone
+from training_sdk.resets.wording import shown, some
 from training_sdk.resources.users import WHO_AM_I, found_users, read_me
 
 NAMESPACE = "training-sdk-reset"
@@ -93,7 +94,8 @@ def _compare(calls: Calls, plan: ResetPlan) -> Flow[bool]:
             [user for user in targets if change_of(user, rows.get(user.user_id)) is Code.IDENTITY_CHANGED]
         )
         if any(user.user_id not in rows for user in targets):
-            is_whole = (yield from sees_everyone(calls, course.id)) and is_whole
+            everyone = yield from read_rows(calls, course.id, None)
+            is_whole = (yield from sees_everyone(calls, course.id, everyone)) and is_whole
     return is_whole
 
 

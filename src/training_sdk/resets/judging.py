@@ -8,11 +8,16 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from training_sdk._flow import Flow
+from training_sdk._pages import Calls
+from training_sdk.errors import NotFoundError, PermissionDeniedError
 from training_sdk.models.analytics import LessonProgress
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets.identity import LARGEST_DIFFERENCE
 from training_sdk.resets.outline import PlanOutline
 from training_sdk.resets.plan import PlannedReset, ResetPlan
+from training_sdk.resets.traces import NO_TRACES, Traces
+from training_sdk.resources.analytics import lessons_of_user
 
 
 class Sign(StrEnum):
@@ -21,7 +26,9 @@ class Sign(StrEnum):
     CLEARED = "cleared"
     """Nothing is recorded."""
     AS_BEFORE = "as before"
-    """Everything stands as it was planned."""
+    """Everything stands as it was planned, with a date that a reset takes away."""
+    LIKE_BEFORE = "like before"
+    """Everything stands as it was planned, and no date shows that it is not the same once more."""
     STILL_THERE = "still there"
     """They have moved, and a date of before is still recorded, which a reset takes away."""
     RETRAINED = "retrained"
@@ -39,23 +46,26 @@ class Judging:
 
     ``opening_is_first`` is whether only a reset takes away when a course was first opened, as on the reference server.
     What ``opened_at`` of a live service means is **assumed**: it may as well be the last time somebody looked into the
-    course. So a later opening alone proves nothing there.
+    course. So a later opening alone proves nothing there. ``traces`` is what a reset leaves of a row, which is
+    disregarded; a missing row is a sign only where the proof saw one vanish.
     """
 
     fields: tuple[str, ...] = PlannedReset.STANDING
     """What of a person's progress is known of before; an outline does not hold all of it."""
     opening_is_first: bool = False
+    traces: Traces = NO_TRACES
 
     @classmethod
-    def of(cls, plan: ResetPlan, *, reference_server: bool = False) -> Judging:
+    def of(cls, plan: ResetPlan, *, reference_server: bool = False, traces: Traces | None = None) -> Judging:
         """For a plan, or for what is left of one."""
         known = plan.known_fields if isinstance(plan, PlanOutline) else PlannedReset.STANDING
-        return cls(known, reference_server)
+        return cls(known, reference_server, traces or NO_TRACES)
 
     def stands(self, planned: PlannedReset, row: ProgressRow) -> bool:
         """Whether somebody's progress is as planned, as far as that is known."""
         now = PlannedReset.of(row)
-        return all(getattr(now, name) == getattr(planned, name) for name in self.fields)
+        names = (name for name in self.fields if name not in self.traces.fields)
+        return all(getattr(now, name) == getattr(planned, name) for name in names)
 
     def sign(self, planned: PlannedReset, row: ProgressRow | None, since: datetime | None) -> Sign:
         """What a row shows of somebody; ``since`` is from when on the reset may have reached them.
@@ -63,16 +73,37 @@ class Judging:
         The clock here and that of the service may differ by as much as is allowed for.
         """
         if row is None:
-            return Sign.NO_ROW
-        if not row.has_recorded_progress:
+            return Sign.CLEARED if self.traces.row_vanishes else Sign.NO_ROW
+        if not self.traces.without(row).has_recorded_progress:
             return Sign.CLEARED
         if self.stands(planned, row):
-            return Sign.AS_BEFORE
+            return Sign.AS_BEFORE if self._has_date(planned) else Sign.LIKE_BEFORE
+        if "opened_at" in self.traces.fields:
+            return self._without_opening(planned, row, since)
         if _is_later(row.opened_at, planned.opened_at, since):
             return self._since_opened(planned, row, since)
         if planned.opened_at is not None and row.opened_at == planned.opened_at:
             return Sign.STILL_THERE
         return Sign.STILL_THERE if _has_old_completion(planned, row) else Sign.UNCLEAR
+
+    def _has_date(self, planned: PlannedReset) -> bool:
+        has_opening = planned.opened_at is not None and "opened_at" not in self.traces.fields
+        return has_opening or planned.completed_at is not None
+
+    def _without_opening(self, planned: PlannedReset, row: ProgressRow, since: datetime | None) -> Sign:
+        """Where a reset leaves the opening date: the completion or lessons of before must be gone."""
+        if _has_old_completion(planned, row):
+            return Sign.STILL_THERE
+        is_open = row.completed_at is None
+        if planned.completed_at is not None:
+            is_gone = not is_open or row.completed_lessons < planned.completed_lessons
+        else:
+            is_gone = self._knows_numbers and row.completed_lessons < planned.completed_lessons
+        return (
+            Sign.RETRAINED
+            if is_gone and (is_open or _is_later(row.completed_at, None, since))
+            else Sign.UNCLEAR
+        )
 
     def _since_opened(self, planned: PlannedReset, row: ProgressRow, since: datetime | None) -> Sign:
         """Of somebody who opened the course later than before: whether anything of before is gone."""
@@ -110,6 +141,15 @@ def has_lost(before: PlannedReset, row: ProgressRow) -> bool:
     if before.completed_at is not None and row.completed_at != before.completed_at:
         return row.completed_at is None or _is_later(row.opened_at, before.opened_at, None)
     return has_less(before, row)
+
+
+def ask_lessons(calls: Calls, planned: PlannedReset, since: datetime) -> Flow[bool | None]:
+    """Whether the lessons that somebody had completed before are gone; None where they do not tell."""
+    try:
+        lessons = yield from lessons_of_user(calls, planned.user_id, planned.course_id).gather()
+    except (NotFoundError, PermissionDeniedError):
+        return None
+    return lessons_tell(planned, lessons, since)
 
 
 def lessons_tell(planned: PlannedReset, lessons: Sequence[LessonProgress], since: datetime) -> bool | None:

@@ -27,7 +27,7 @@ from training_sdk.resets.people import Named, People
 from training_sdk.resets.plan import EveryonePlan, Only, Origin, ResetPlan
 from training_sdk.resets.planning import Wanted, make_due_plan, make_everyone_plan, make_plan
 from training_sdk.resets.proofplan import ProofPlan
-from training_sdk.resets.proofs import Ground, Proof, find_proof
+from training_sdk.resets.proofs import Ground, Proof, find_proof, traces_at
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.reportfile import LastResets, last_resets
@@ -36,6 +36,7 @@ from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
 from training_sdk.resets.sending import CHUNK, EVERYONE_AT_ONCE, Order, Progress
 from training_sdk.resets.signing import approve_signed
+from training_sdk.resets.traces import Traces
 from training_sdk.resets.unlocking import ProofRecorder, Proving, WantedProof, check_phrase, plan_proof
 from training_sdk.resets.verification import Verification
 from training_sdk.resets.verifying import Watch, wait_until_verified
@@ -225,7 +226,6 @@ class Resets(Bound[D]):
         accept_missing_lessons: bool = False,
         stop: Callable[[], bool] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
-        unseal: Callable[[bytes], bytes] | None = None,
     ) -> Flow[ResetReport]:
         """Go on with a plan whose application stopped half-way, on the machine where it began.
 
@@ -234,10 +234,10 @@ class Resets(Bound[D]):
         anything else stays unknown for a person to decide. On the reference server the very same request may be sent
         once more by the same user at once, since it is known there by its key. Nobody is ever reset twice. Everything
         else is as it was begun, ``waves`` and ``per_request`` too unless others are given. Without ``approval``, the
-        one kept beside the journal is verified instead where one is demanded; ``unseal`` opens it if it is sealed. A
-        plan that has expired is read back all the same, and then nothing more is sent. Raises InvalidArgumentError if
-        it never began here, AlreadyAppliedError if it came to its end, StalePlanError with a report if it has expired
-        and people are left, and as ``apply``.
+        one kept beside the journal is verified instead where one is demanded. A plan that has expired is read back
+        all the same, and then nothing more is sent. Raises InvalidArgumentError if it never began here,
+        AlreadyAppliedError if it came to its end, StalePlanError with a report if it has expired and people are left,
+        and as ``apply``.
 
         REST: the calls of ``apply`` (path published, body **assumed**).
         """
@@ -254,9 +254,7 @@ class Resets(Bound[D]):
             safeguards=self._safeguards,
             **_hooks(stop, on_progress),
         )
-        keeper = self._recorder(resuming=True)
-        keeper.unseal = unseal
-        return resume_plan(self._calls, order, keeper, self._find_proof)
+        return resume_plan(self._calls, order, self._recorder(resuming=True), self._find_proof)
 
     @operation
     def wait_until_verified(
@@ -293,7 +291,7 @@ class Resets(Bound[D]):
         watch = Watch(
             _duration(deadline, "deadline"), first, _people(lessons, "lessons"), **_hooks(None, on_progress)
         )
-        return wait_until_verified(self._calls, report, watch, self._recorder())
+        return wait_until_verified(self._calls, report, watch, self._recorder(), self._traces)
 
     @operation
     def plan_proof(
@@ -377,11 +375,23 @@ class Resets(Bound[D]):
         ids = _checks.any_ids(listed, "courses") if path_ids else _checks.some_ids(listed, "courses")
         if where is not None and not isinstance(where, Where):
             raise InvalidArgumentError(f"where must be a Where(…), not {type(where).__name__}")
-        return Wanted(ids, people, _checked_only(only), where, path_ids, self._safeguards, self._last_resets)
+        return Wanted(
+            ids,
+            people,
+            _checked_only(only),
+            where,
+            path_ids,
+            self._safeguards,
+            self._last_resets,
+            self._traces,
+        )
 
     def _last_resets(self, origin: Origin) -> LastResets:
         state = StateDirectory.existing(self._state_dir)
         return LastResets() if state is None else last_resets(state, origin, pass_over=True)
+
+    def _traces(self, origin: Origin) -> Traces:
+        return traces_at(self._find_proof, origin, self._format)
 
     def _find_proof(self, ground: Ground) -> Proof | None:
         state = StateDirectory.existing(self._state_dir)

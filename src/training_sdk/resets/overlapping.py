@@ -22,8 +22,8 @@ from training_sdk.resets.digests import short
 from training_sdk.resets.flights import Flights, until
 from training_sdk.resets.lostplans import LostPlan, lost_plans
 from training_sdk.resets.plan import Key, Origin, ResetPlan
-from training_sdk.resets.planning import some
 from training_sdk.resets.reportfile import LastResets
+from training_sdk.resets.wording import some
 
 SECONDS_TO_LOOK = 10.0
 _ANY_TIME = datetime.max.replace(tzinfo=UTC)

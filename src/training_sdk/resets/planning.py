@@ -35,22 +35,28 @@ from training_sdk.resets.cautions import (
 from training_sdk.resets.identity import service_time, who_and_where
 from training_sdk.resets.people import People
 from training_sdk.resets.plan import EveryonePlan, Only, Origin, PlannedCourse, PlannedReset, ResetPlan
-from training_sdk.resets.reading import people_counted, read_rows, refuse_narrow_view
+from training_sdk.resets.reading import read_rows
 from training_sdk.resets.report import Code
 from training_sdk.resets.reportfile import LastResets
 from training_sdk.resets.resolving import Resolved, Rows, member_ids, resolve
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
-from training_sdk.resets.wording import shown
+from training_sdk.resets.traces import NO_TRACES, Traces
+from training_sdk.resets.viewing import people_counted, refuse_narrow_view
+from training_sdk.resets.wording import MOST_NAMED, shown, some
 from training_sdk.resources.courses import all_courses
 
-MOST_NAMED = 5
 RENEWED = "RENEWED"
 P = TypeVar("P", bound=ResetPlan)
 
 
 def _never(_: Origin) -> LastResets:
     return LastResets()
+
+
+def no_traces(_: Origin) -> Traces:
+    """For a plan by which they are to be found out, or of a server that leaves none."""
+    return Traces()
 
 
 @frozen
@@ -65,6 +71,8 @@ class Wanted:
     safeguards: Safeguards = field(factory=Safeguards)
     last_resets: Callable[[Origin], LastResets] = _never
     """When this machine last reset whom; reads from its records."""
+    traces: Callable[[Origin], Traces] = no_traces
+    """What a reset leaves of a row there; reads from the proofs of this machine."""
     due_by: Mapping[Key, datetime | None] | None = None
     """The completion that somebody was found due by; whoever has another by now is left out."""
 
@@ -101,14 +109,17 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
     rows = yield from _rows_of(calls, courses, wanted.people)
     chosen = yield from _choose(calls, wanted.people, courses, rows)
     last: LastResets = yield Act(lambda: wanted.last_resets(origin), "records: last resets")
+    traces = Traces()
+    if not origin.reference_server:
+        traces = yield Act(lambda: wanted.traces(origin), "proofs: what resets leave")
     left_out = {
-        (course_id, user_id): _left_out(rows[course_id][user_id], wanted)
+        (course_id, user_id): _left_out(rows[course_id][user_id], wanted, traces)
         for course_id, user_ids in chosen.by_course.items()
         for user_id in user_ids
     }
     users = tuple(
         PlannedReset.of(
-            rows[course_id][user_id],
+            traces.without(rows[course_id][user_id]),
             left_out=left_out[course_id, user_id],
             last_reset_at=last.get((course_id, user_id)),
         )
@@ -128,7 +139,8 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
             *chosen.warnings,
             *_about_planner(users, origin),
             *_about_renewed(left_out),
-            *(about_absent(courses, rows, last) if wanted.people is None else ()),
+            *traces.notes,
+            *(about_absent(courses, rows, last) if wanted.people is None and not traces.row_vanishes else ()),
             *about_courses(courses, catalogue),
             *about_due_dates(courses, users, now.utc),
             *about_paths(courses, paths),
@@ -190,11 +202,13 @@ def _selection(wanted: Wanted) -> str | None:
     return ", ".join(one for one in said if one) or None
 
 
-def _left_out(row: ProgressRow, wanted: Wanted) -> str | None:
+def _left_out(row: ProgressRow, wanted: Wanted, traces: Traces) -> str | None:
     if wanted.only == "completed" and row.completed_at is None:
         return "NOT_COMPLETED"
-    if wanted.where is not None and not wanted.where.matches(row):
-        return "NOT_SELECTED"
+    if wanted.where is not None:
+        has_progress = traces.without(row).has_recorded_progress
+        if not (has_progress and wanted.where.matches(row)):
+            return "NOT_SELECTED"
     if wanted.due_by is not None and row.completed_at != wanted.due_by[row.course_id, row.user_id]:
         return RENEWED
     return None
@@ -254,8 +268,8 @@ def _check_title(planned: PlannedCourse, course: Course) -> None:
         raise StalePlanError(f"the course was {planned.title!r} and is now {course.title!r}. Plan again")
 
 
-def refuse_new_warnings(calls: Calls, plan: ResetPlan) -> Flow[None]:
-    """Raise StalePlanError if a fact about the plan's courses holds now of which no warning of the plan tells.
+def refuse_new_warnings(calls: Calls, plan: ResetPlan, traces: Traces) -> Flow[None]:
+    """Raise StalePlanError if something holds now of courses or service of which no warning of the plan tells.
 
     A due date that has passed since the plan was read is none.
     """
@@ -269,35 +283,36 @@ def refuse_new_warnings(calls: Calls, plan: ResetPlan) -> Flow[None]:
         *facts_of_due_dates(courses, plan.users, plan.read_at),
         *facts_of_paths(courses, paths),
     )
-    if new := [missing for fact in facts if (missing := fact.missing_in(plan.warnings))]:
+    new = [missing for fact in facts if (missing := fact.missing_in(plan.warnings))]
+    if new := [*new, *(note for note in traces.notes if note not in plan.warnings)]:
         more = f" (and {len(new) - 1} more)" if len(new) > 1 else ""
         raise StalePlanError(
-            f"the plan lacks a warning about its courses that holds now: {shown(new[0])}{more}. Nothing was sent. Plan "
+            f"the plan lacks a warning that holds now: {shown(new[0])}{more}. Nothing was sent. Plan "
             "again with this token, which may see more than that of the planner, and read the warnings",
             reason="WARNING_MISSING",
         )
 
 
-def moved(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow]) -> dict[Key, str]:
+def moved(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow], traces: Traces) -> dict[Key, str]:
     """People whose row is not that of the plan, by name."""
     return {
         user.key: user.name or user.user_id
         for user in people
-        if change_of(user, rows.get(user.key)) is not None
+        if change_of(user, rows.get(user.key), traces) is not None
     }
 
 
-def change_of(planned: PlannedReset, row: ProgressRow | None) -> Code | None:
+def change_of(planned: PlannedReset, row: ProgressRow | None, traces: Traces = NO_TRACES) -> Code | None:
     """What has changed of somebody since the plan was made; None if nothing has.
 
     A plan shows names and resets user ids, so both must be those of one person.
     """
     if row is None:
         return Code.MOVED
-    now = PlannedReset.of(row)
+    now = traces.plan(row)
     if planned.is_target and now.identity != planned.identity:
         return Code.IDENTITY_CHANGED
-    return None if now.standing == planned.standing else Code.MOVED
+    return None if now.standing == traces.standing(planned) else Code.MOVED
 
 
 def refuse_moved(
@@ -336,17 +351,11 @@ def refuse_moved(
 def _choose(calls: Calls, people: People | None, courses: Sequence[Course], rows: Rows) -> Flow[Resolved]:
     """Who is in scope, by course."""
     if people is None:
-        yield from refuse_narrow_view(calls, courses, rows)
-        return Resolved({course_id: tuple(found) for course_id, found in rows.items()})
+        warnings = yield from refuse_narrow_view(calls, courses, rows)
+        return Resolved({course_id: tuple(found) for course_id, found in rows.items()}, warnings)
     members = yield from member_ids(calls, people)
     try:
         return resolve(people, rows, members)
     except NotFoundError:
         yield from people_counted(calls, courses)  # without the right to read, that is what has to be said
         raise
-
-
-def some(names: Sequence[str]) -> str:
-    """A few names, and how many more."""
-    shown = ", ".join(repr(name) for name in names[:MOST_NAMED])
-    return shown if len(names) <= MOST_NAMED else f"{shown} and {len(names) - MOST_NAMED} more"

@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, reduce
 
 import attrs
 from attrs import frozen
 
 from training_sdk._visible import visible
 from training_sdk.models.keys import Key
-from training_sdk.models.progress import ProgressRow
+from training_sdk.models.progress import ProgressRow, ProgressState
 from training_sdk.resets import wording
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.judging import Judging, has_lost
 from training_sdk.resets.plan import PlannedReset, ResetPlan, plain_of_form, short_digest
 from training_sdk.resets.proofs import Ground, Way
+from training_sdk.resets.traces import NAMES, NO_TRACES, Traces
 
 
 @frozen
@@ -97,7 +98,8 @@ class ProofPlan:
 class Sighting:
     """What one reading of these people's rows shows, by key; ``cleared`` are targets, the other two witnesses.
 
-    ``lost`` are those who have less than they had: nobody but a reset takes that away. ``moved`` are any others who do
+    A cleared target may keep ``traces``. ``lost`` are those who have less than they had: nobody but a reset takes that
+    away. ``moved`` are any others who do
     not stand as planned, and targets who are neither as before nor cleared.
     """
 
@@ -106,27 +108,63 @@ class Sighting:
     """The targets who stand as before: it may just not be seen yet."""
     lost: tuple[Key, ...]
     moved: tuple[Key, ...]
+    traces: Traces = NO_TRACES
+    """What was left of the rows of those who are cleared."""
 
     @classmethod
     def of(cls, plan: ProofPlan, rows: Mapping[Key, ProgressRow]) -> Sighting:
         """Hold rows against a plan."""
-        cleared: list[Key] = []
+        cleared: dict[Key, Traces] = {}
         unchanged: list[Key] = []
         lost: list[Key] = []
         moved: list[Key] = []
         judging = Judging.of(plan.reset)
+        may_vanish = _shows_nobody_without_progress(plan, rows)
         for target in plan.reset.targets:
             row = rows.get(target.key)
-            if row is not None and not row.has_recorded_progress:
-                cleared.append(target.key)
-            elif row is not None and judging.stands(target, row):
+            if row is not None and judging.stands(target, row):
                 unchanged.append(target.key)
+            elif (traces := _left_of(target, rows, may_vanish=may_vanish)) is not None:
+                cleared[target.key] = traces
             else:
                 moved.append(target.key)
+        traces = reduce(Traces.joined, cleared.values(), NO_TRACES)
+        # Of others on the course it is known by now what stays, and some had nothing else.
+        bare = [key for key in unchanged if not traces.without(rows[key]).has_recorded_progress]
+        cleared |= dict.fromkeys(bare, traces)
+        unchanged = [key for key in unchanged if key not in cleared]
         for witness in plan.witnesses:
             row = rows.get(witness.key)
-            if row is not None and has_lost(witness, row):
+            has_vanished = row is None and traces.row_vanishes and _is_elsewhere(witness, rows)
+            if has_vanished or (row is not None and has_lost(witness, row)):
                 lost.append(witness.key)
             elif row is None or not judging.stands(witness, row):
                 moved.append(witness.key)
-        return cls(tuple(cleared), tuple(unchanged), tuple(lost), tuple(moved))
+        return cls(tuple(cleared), tuple(unchanged), tuple(lost), tuple(moved), traces)
+
+
+def _left_of(target: PlannedReset, rows: Mapping[Key, ProgressRow], *, may_vanish: bool) -> Traces | None:
+    """What a reset left of somebody's row; None where it does not look reset.
+
+    A field stays if it is as before while everything else is gone, of which there must have been something. A row
+    has vanished if nobody has one without progress, and the person is seen elsewhere: otherwise they have left.
+    """
+    row = rows.get(target.key)
+    if row is None:
+        return Traces(row_vanishes=True) if may_vanish and _is_elsewhere(target, rows) else None
+    same = (name for name in NAMES if getattr(target, name) and getattr(row, name) == getattr(target, name))
+    traces = Traces(tuple(same))
+    rest = {*PlannedReset.STANDING} - {"state", *traces.fields}
+    had_more = any(getattr(target, name) for name in rest)
+    return None if traces.without(row).has_recorded_progress or not had_more else traces
+
+
+def _shows_nobody_without_progress(plan: ProofPlan, rows: Mapping[Key, ProgressRow]) -> bool:
+    before = (*plan.reset.users, *plan.witnesses)
+    return all(one.state is not ProgressState.NOT_STARTED for one in before) and all(
+        row.has_recorded_progress for row in rows.values()
+    )
+
+
+def _is_elsewhere(person: PlannedReset, rows: Mapping[Key, ProgressRow]) -> bool:
+    return any(user_id == person.user_id and course_id != person.course_id for course_id, user_id in rows)

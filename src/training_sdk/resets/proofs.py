@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
@@ -15,6 +16,7 @@ from training_sdk.records import disk, documents
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.plan import Origin
+from training_sdk.resets.traces import NO_TRACES, Traces
 
 Way = Literal["listed", "everyone"]
 
@@ -46,7 +48,8 @@ class Proof:
     """That a reset of listed people (or of everyone) was seen to reset them and nobody else.
 
     ``person`` is who was reset, None where everyone of the course was; ``witnesses`` are those of whom something was
-    seen to stay. ``counted`` is whether the answer said how many people it reset.
+    seen to stay. ``counted`` is whether the answer said how many people it reset. ``traces`` is what it left of the row
+    of whoever was reset; an older proof saw a row with nothing recorded.
     """
 
     ground: Ground
@@ -56,6 +59,7 @@ class Proof:
     person: str | None
     witnesses: tuple[str, ...]
     counted: bool
+    traces: Traces = NO_TRACES
 
 
 def find_proof(state: StateDirectory, ground: Ground) -> Proof | None:
@@ -65,6 +69,15 @@ def find_proof(state: StateDirectory, ground: Ground) -> Proof | None:
     if proof is not None and proof.ground != ground:
         raise RecordsDamagedError(f"{path} is the proof of something else. Prove the format anew")
     return proof
+
+
+def traces_at(find: Callable[[Ground], Proof | None], origin: Origin, reset_format: ResetFormat) -> Traces:
+    """What resets leave of a row there, by the proofs of both ways."""
+    found = Traces()
+    for server_side in (False, True):
+        proof = find(Ground.of(origin, reset_format, server_side=server_side))
+        found = found if proof is None else found.joined(proof.traces)
+    return found
 
 
 def save_proof(state: StateDirectory, proof: Proof) -> None:

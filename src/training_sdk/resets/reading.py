@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from training_sdk._flow import Flow
 from training_sdk._pages import Calls
@@ -12,17 +12,11 @@ from training_sdk.errors import (
     NotSupportedError,
     PermissionDeniedError,
 )
-from training_sdk.models.courses import Course
+from training_sdk.models.analytics import CourseStatistics
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets.plan import PlannedReset
 from training_sdk.resources.analytics import statistics
 from training_sdk.resources.progress import progress_rows
-
-NO_READ_RIGHT = (
-    "a reset cannot be planned with this token: planning reads other people's progress, which needs "
-    '"Training: Administration" (everyone) or "Training: Manage teams" (one\'s teams). '
-    'The right to reset, "Platform management: Users", does not include it'
-)
 
 
 def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> Flow[dict[str, ProgressRow]]:
@@ -60,9 +54,10 @@ def _unstable(calls: Calls, course_id: str, people: int, repeated: int) -> Flow[
     Rows that only repeat the end of the page before come besides those of everyone.
     """
     try:
-        counted = (yield from _counts(calls, (course_id,))).get(course_id, 0)
+        found = (yield from course_counts(calls, (course_id,))).get(course_id)
     except (PermissionDeniedError, NotFoundError, NotSupportedError):
         return None
+    counted = 0 if found is None else found.total_users
     if not people < counted <= people + repeated:
         return None
     return (
@@ -71,60 +66,12 @@ def _unstable(calls: Calls, course_id: str, people: int, repeated: int) -> Flow[
     )
 
 
-def _counts(calls: Calls, course_ids: Sequence[str]) -> Flow[dict[str, int]]:
-    """How many people the statistics count in each course; read once more if a course is missing."""
-    counted: dict[str, int] = {}
+def course_counts(calls: Calls, course_ids: Sequence[str]) -> Flow[dict[str, CourseStatistics]]:
+    """What the statistics count in each course; read once more if a course is missing."""
+    counted: dict[str, CourseStatistics] = {}
     for _ in range(2):
         found = yield from statistics(calls, course_ids).gather()
-        counted = {one.course_id: one.total_users for one in found}
+        counted = {one.course_id: one for one in found}
         if counted.keys() >= set(course_ids):
             break
     return counted
-
-
-def people_counted(calls: Calls, courses: Sequence[Course]) -> Flow[dict[str, int]]:
-    """How many people the statistics count; refused without the right to read, which the feed alone would hide."""
-    try:
-        return (yield from _counts(calls, tuple(course.id for course in courses)))
-    except PermissionDeniedError as error:
-        raise PermissionDeniedError(NO_READ_RIGHT, status=403, reason="READ_PERMISSION_MISSING") from error
-
-
-def sees_everyone(calls: Calls, course_id: str) -> Flow[bool]:
-    """Whether this token sees as many people in a course as its statistics count."""
-    try:
-        people = (yield from _counts(calls, (course_id,))).get(course_id)
-    except PermissionDeniedError:
-        return False
-    if people is None:
-        return False
-    rows = yield from read_rows(calls, course_id, None)
-    return len(rows) >= people and (people > 0 or not rows)  # a count of 0 may be one that was left out
-
-
-def refuse_narrow_view(
-    calls: Calls, courses: Sequence[Course], rows: Mapping[str, Mapping[str, ProgressRow]]
-) -> Flow[None]:
-    """Raise if this token may not see everyone who is on these courses."""
-    counted = yield from people_counted(calls, courses)
-    for course in courses:
-        seen = len(rows[course.id])
-        people = counted.get(course.id)
-        if people is None:
-            raise DecodingError(
-                f"the statistics lack course {course.title!r}, also when they were read once more: whether this token "
-                "sees everyone cannot be known. Nothing was sent. Plan again later, or name the people",
-                reason="LISTING_INCOMPLETE",
-            )
-        if seen and people == 0:
-            raise DecodingError(
-                f"the statistics count nobody in {course.title!r} ($.items[*].totalUsers is 0 or missing), and the "
-                f"progress feed shows {seen} people: whether this token sees everyone cannot be "
-                "known. Nothing was sent. Plan again later, or name the people"
-            )
-        if people > seen:
-            raise PermissionDeniedError(
-                f"{course.title!r} has {people} people, but this token sees the progress of {seen}: "
-                "a plan for everyone would leave people out. Plan with a token that sees all of them",
-                reason="NARROW_VIEW",
-            )

@@ -26,7 +26,7 @@ from training_sdk.resets.applying import Run
 from training_sdk.resets.arriving import Arrival, FindProof, arrive
 from training_sdk.resets.confirming import check_lifetime, check_schedule, end_of
 from training_sdk.resets.flights import WAIT, Flights, until
-from training_sdk.resets.judging import Judging, Sign
+from training_sdk.resets.judging import Judging, Sign, ask_lessons
 from training_sdk.resets.keptwaves import restored
 from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.planning import refuse_new_warnings
@@ -46,7 +46,7 @@ def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindPr
         arrival = yield from arrive(calls, order, find_proof, resuming=state.has_sent)
         if not state.has_sent:  # so it begins anew, under the same settings
             order = evolve(order, nonce=Order(order.plan, order.format).nonce)
-            yield from _check_as_at_first(arrival.calls, order)
+            yield from _check_as_at_first(arrival, order)
         yield from keeper.open(order, arrival.here, arrival.approved)
         resumption = Resumption(arrival, order, keeper, account_so_far(order, arrival.here.user_id, keeper))
         return (yield from resumption.make_run().to_the_end(resumption.find_work_to_send()))
@@ -54,9 +54,9 @@ def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindPr
         keeper.release()
 
 
-def _check_as_at_first(calls: Calls, order: Order) -> Flow[None]:
+def _check_as_at_first(arrival: Arrival, order: Order) -> Flow[None]:
     """Raise where a plan of which nothing was sent may not be applied any more."""
-    yield from refuse_new_warnings(calls, order.plan)
+    yield from refuse_new_warnings(arrival.calls, order.plan, arrival.traces)
     now: Moment = yield Now()
     check_schedule(order, pieces(order), now.utc)
 
@@ -117,10 +117,17 @@ def settle(account: Account, journal: Journal | JournalCopy, now: datetime | Non
     state = journal.state()
     flights = Flights.of(journal.events, state)
     refused = {event.chunk: event for event in journal.events if isinstance(event, Refused)}
+    disregarded = {
+        (state.chunks[event.chunk].course_id, user_id): "read back; " + "; ".join(event.disregarded)
+        for event in journal.events
+        if isinstance(event, ReadBack) and event.disregarded
+        for user_id, verdict in event.verdicts.items()
+        if verdict == APPLIED
+    }
     for user in account.order.plan.targets:
         standing = state.standing(*user.key)
         if standing is Standing.RESET:
-            account.settle([user], Outcome.RESET)
+            account.settle([user], Outcome.RESET, disregarded.get(user.key))
         elif standing is Standing.SKIPPED:
             code = Code(state.codes[user.key])
             account.settle([user], Outcome.SKIPPED, LEFT_ALONE.get(code), code)
@@ -261,10 +268,18 @@ class Resumption:
         planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
         latest = self._flights().latest(*chunk.people)
         verdicts: dict[str, str] = {}
-        judging = Judging.of(self.order.plan, reference_server=self.arrival.proof is None)
+        judging = Judging.of(
+            self.order.plan,
+            reference_server=self.arrival.here.reference_server,
+            traces=self.arrival.traces,
+        )
         for user_id in people:
             sent_at = latest.sent_at if latest else None
-            verdict = VERDICTS.get(judging.sign(planned[user_id], rows.get(user_id), sent_at), UNDECIDED)
+            sign = judging.sign(planned[user_id], rows.get(user_id), sent_at)
+            verdict = VERDICTS.get(sign, UNDECIDED)
+            if sign is Sign.LIKE_BEFORE and sent_at:
+                are_gone = yield from ask_lessons(self.arrival.calls, planned[user_id], sent_at)
+                verdict = VERDICTS_OF_LESSONS[are_gone]
             other = self._elsewhere.get((chunk.course_id, user_id))
             if verdict == APPLIED and other and latest and other > latest.sent_at:
                 verdict = UNDECIDED  # it may have been the other plan that did it
@@ -277,7 +292,7 @@ class Resumption:
         if self.order.server_side and APPLIED in verdicts.values():
             # One call for everyone takes effect for all or for none, so whoever is not seen cleared is no proof.
             verdicts = _without(verdicts)
-        yield from self.keeper.note(ReadBack(now.utc, chunk.number, verdicts))
+        yield from self.keeper.note(ReadBack(now.utc, chunk.number, verdicts, self.arrival.traces.notes))
 
     def _may_repeat(self, chunk: Chunk, now: datetime) -> bool:
         """Whether the very same request may be sent again at any time: the reference server knows it by its key.
@@ -333,3 +348,5 @@ VERDICTS = {Sign.CLEARED: APPLIED, Sign.RETRAINED: APPLIED, Sign.AS_BEFORE: NOT_
 
 They count as retrained only if something of before is gone. A completion that was not there before proves nothing here.
 """
+VERDICTS_OF_LESSONS = {True: APPLIED, False: NOT_APPLIED, None: UNDECIDED}
+"""The same by whether the lessons of before are gone, for rows that are as before without a date to show it."""

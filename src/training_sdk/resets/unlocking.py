@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from os import PathLike
 
 import attrs
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from training_sdk._compare import mailbox
 from training_sdk._flow import Act, Flow, Moment, Now
@@ -39,7 +39,7 @@ from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.identity import LiveCalls, check_clock, check_place, who_and_where
 from training_sdk.resets.plan import Origin, PlannedReset, ResetPlan
-from training_sdk.resets.planning import Wanted, make_plan
+from training_sdk.resets.planning import Wanted, make_plan, no_traces
 from training_sdk.resets.proofplan import ProofPlan, Sighting
 from training_sdk.resets.proofs import Ground, Proof, save_proof, withdraw_proof
 from training_sdk.resets.reading import read_rows
@@ -47,6 +47,7 @@ from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.resuming import Resumption, account_so_far, as_begun
 from training_sdk.resets.sending import Order, Progress
+from training_sdk.resets.traces import NO_TRACES, Traces
 from training_sdk.resets.waves import wait_until
 from training_sdk.resets.wording import shown
 from training_sdk.resources.progress import progress_rows
@@ -86,7 +87,7 @@ def plan_proof(calls: Calls, proof: WantedProof) -> Flow[ProofPlan]:
     if old is not None:
         _refuse_another(old, proof)
         return old
-    everyone = yield from make_plan(calls, proof.wanted)
+    everyone = yield from make_plan(calls, evolve(proof.wanted, traces=no_traces))
     _check_course(everyone)
     reset = everyone if proof.person is None else _only(everyone, proof.person)
     rows = yield from _read_people(calls, [user.user_id for user in everyone.users])
@@ -190,6 +191,8 @@ class Proving:
     state: StateDirectory = field(init=False)
     has_begun: bool = field(default=False, init=False)
     _process: int = field(factory=os.getpid, init=False)
+    traces: Traces = field(default=NO_TRACES, init=False)
+    """What the reset left of the rows, as they were seen last."""
     is_refused: bool = field(default=False, init=False)
     """The service refused the request, and may have carried out a part of it before."""
 
@@ -303,6 +306,7 @@ class Proving:
             rows = yield from _read_people(self.calls, self.plan.people)
             now: Moment = yield Now()
             seen = Sighting.of(self.plan, rows)
+            self.traces = seen.traces
             yield from self._judge(seen)
             yield from self._tell(len(seen.cleared))
             if now.utc >= settled and self.is_refused:
@@ -399,7 +403,8 @@ class Proving:
             order = as_begun(self.order, state)
             yield from self.keeper.open(order, self.here, None)
             now: Moment = yield Now()
-            arrival = Arrival(self.calls, self.calls, self.here, self._proof(now.utc, counted=False))
+            proof = self._proof(now.utc, counted=False)
+            arrival = Arrival(self.calls, self.calls, self.here, proof, self.traces)
             account = account_so_far(order, self.here.user_id, self.keeper)
             yield from Resumption(arrival, order, self.keeper, account).find_work()
             report = account.report(now.utc)
@@ -413,7 +418,9 @@ class Proving:
         person = None if self.plan.way == "everyone" else next(iter(targets))
         witnesses = tuple(dict.fromkeys(one.user_id for one in self.plan.witnesses))
         course = self.plan.reset.course
-        return Proof(self.plan.ground, at, self.here.user_id, course.id, person, witnesses, counted)
+        return Proof(
+            self.plan.ground, at, self.here.user_id, course.id, person, witnesses, counted, self.traces
+        )
 
     def _facts(self) -> dict[str, object]:
         return {"proof": self.plan.ground.name, "way": self.plan.way, "proof_digest": self.plan.digest}

@@ -90,6 +90,8 @@ class Verification:
     finished_at: datetime
     lessons_read: int
     is_finished: bool = True
+    notes: tuple[str, ...] = ()
+    """What was disregarded, because the service keeps it after a reset."""
 
     @property
     def counts(self) -> Mapping[Seen, int]:
@@ -148,7 +150,7 @@ class Verification:
         ]
         if len(others) > most:
             lines.append(f"  … and {len(others) - most} more")
-        lines += [f"  {line}" for line in self._not_reset()]
+        lines += [f"  {line}" for line in (*self._not_reset(), *self.notes)]
         return visible("\n".join(lines))
 
     @property
@@ -198,7 +200,7 @@ def judge(sign: Sign, row: ProgressRow | None, *, is_settled: bool) -> tuple[See
         return Seen.VERIFIED, None
     if sign in (Sign.RETRAINED, Sign.COMPLETED_SINCE):
         return Seen.VERIFIED, trained_again(row)
-    if sign is Sign.UNCLEAR and is_settled:
+    if sign in (Sign.UNCLEAR, Sign.LIKE_BEFORE) and is_settled:
         return Seen.PENDING, SeenCode.CANNOT_TELL
     return settled(SeenCode.NOT_SEEN_YET, is_settled=is_settled)
 

@@ -18,12 +18,14 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets.digests import short, typed
 from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.identity import check_clock, check_place, who_and_where
-from training_sdk.resets.judging import Judging, Sign, lessons_tell
+from training_sdk.resets.judging import Judging, Sign, ask_lessons
 from training_sdk.resets.plan import Origin, PlannedReset
+from training_sdk.resets.planning import no_traces
 from training_sdk.resets.reading import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.sending import Progress
+from training_sdk.resets.traces import NO_TRACES, Traces
 from training_sdk.resets.unfinished import find_begun, report_in
 from training_sdk.resets.verification import (
     PersonSeen,
@@ -56,19 +58,25 @@ class Watch:
 
 
 def wait_until_verified(
-    calls: Calls, report: ResetReport | str, watch: Watch, recorder: Recorder
+    calls: Calls,
+    report: ResetReport | str,
+    watch: Watch,
+    recorder: Recorder,
+    find_traces: Callable[[Origin], Traces] = no_traces,
 ) -> Flow[Verification]:
     """Look until nobody is pending of whom looking again could tell more, or until the deadline."""
     whole, is_finished = yield Act(lambda: _whole(recorder.path, report), "records: the report")
     people = _people(whole)
     here = yield from who_and_where(calls)
     check_place(whole.plan, here)
+    traces = Traces()
     if not here.reference_server:
         yield from check_clock(calls)
+        traces = yield Act(lambda: find_traces(here.origin), "proofs: what resets leave")
     yield Act(
         lambda: recorder.attach(here), "records: open the audit log"
     )  # what cannot be logged is not begun
-    return (yield from Verifying(calls, whole, people, watch, recorder, here, is_finished).run())
+    return (yield from Verifying(calls, whole, people, watch, recorder, here, is_finished, traces).run())
 
 
 def _whole(state_dir: str | PathLike[str] | None, report: ResetReport | str) -> tuple[ResetReport, bool]:
@@ -114,6 +122,7 @@ class Verifying:
     recorder: Recorder
     here: Origin
     is_finished: bool
+    traces: Traces = NO_TRACES
     seen: dict[Key, PersonSeen] = field(factory=dict)
     lessons_read: int = 0
 
@@ -137,6 +146,7 @@ class Verifying:
             now.utc,
             self.lessons_read,
             self.is_finished,
+            self.traces.notes,
         )
         yield from self._record(found)
         return found
@@ -158,7 +168,9 @@ class Verifying:
         rows = yield from read_rows(self.calls, course_id, [user.user_id for user in people])
         now: Moment = yield Now()
         is_settled = now.utc >= self._settled_at
-        judging = Judging.of(self.report.plan, reference_server=self.here.reference_server)
+        judging = Judging.of(
+            self.report.plan, reference_server=self.here.reference_server, traces=self.traces
+        )
         for user in people:
             row = rows.get(user.user_id)
             sign = judging.sign(user, row, self.report.started_at)
@@ -189,11 +201,7 @@ class Verifying:
         """Let the lessons decide of somebody whose row does not show whether the progress of before is gone."""
         if self.watch.lessons == 0:
             return otherwise
-        try:
-            lessons = yield from lessons_of_user(self.calls, user.user_id, user.course_id).gather()
-        except NotFoundError:
-            return otherwise
-        are_gone = lessons_tell(user, lessons, self.report.started_at)
+        are_gone = yield from ask_lessons(self.calls, user, self.report.started_at)
         if are_gone is None:
             return otherwise
         if not are_gone:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LONGEST_TITLE = 80
 MOST_SHOWN = 10
+MOST_NAMED = 5
 JOINERS = "\u200c\u200d"
 LAG = "and up to 2 h older on a live service"
 EVERYONE = (
@@ -170,3 +171,9 @@ def plan_html(planned: ResetPlan) -> str:
     )
     said = [*frame(planned), *_to_go_on(planned)]
     return f"<p>{'<br>'.join(map(escape, said))}</p><table><tr>{head}</tr>{rows}</table>"
+
+
+def some(names: Sequence[str]) -> str:
+    """A few names, and how many more."""
+    listed = ", ".join(repr(name) for name in names[:MOST_NAMED])
+    return listed if len(names) <= MOST_NAMED else f"{listed} and {len(names) - MOST_NAMED} more"

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 from attrs import define, field
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from training_sdk.models.progress import ProgressRow
@@ -16,6 +16,7 @@ from training_sdk.resets.judging import Judging, Sign, has_lost
 from training_sdk.resets.outline import FIELDS, OLD_FIELDS
 from training_sdk.resets.plan import PlannedReset
 from training_sdk.resets.resuming import VERDICTS
+from training_sdk.resets.traces import Traces
 from training_sdk.resets.verification import Seen, judge
 
 LESSONS = 4
@@ -46,8 +47,11 @@ class Learner:
             self.score = 20 * self.lessons
             self.completed_at = at if self.lessons == LESSONS else None
 
-    def reset(self) -> None:
+    def reset(self, keeps: tuple[str, ...] = ()) -> None:
+        kept = {name: getattr(self, name) for name in keeps}
         self.opened_at, self.completed_at, self.lessons, self.score = None, None, 0, 0
+        for name, value in kept.items():
+            setattr(self, name, value)
 
     @property
     def row(self) -> ProgressRow:
@@ -65,6 +69,7 @@ class Story:
     before: list[Act]
     after: list[Act]
     took_effect: bool
+    keeps: tuple[str, ...] = ()
 
     def play(self) -> tuple[PlannedReset, ProgressRow]:
         learner = Learner(self.opening)
@@ -72,7 +77,7 @@ class Story:
             learner.act(act, SENT - MONTH + number * HOUR)
         planned = PlannedReset.of(learner.row)
         if self.took_effect:
-            learner.reset()
+            learner.reset(self.keeps)
         for number, act in enumerate(self.after, 1):
             learner.act(act, SENT + number * HOUR)
         return planned, learner.row
@@ -99,6 +104,51 @@ def test_no_verdict_is_wrong_whatever_the_opening_date_means(story: Story, field
     assert state is not Seen.CONTRADICTED or not story.took_effect
     if sign is not Sign.COMPLETED_SINCE or story.opening == "first":
         assert state is not Seen.VERIFIED or story.took_effect
+
+
+@given(
+    story=STORIES,
+    fields=st.sampled_from([PlannedReset.STANDING, FIELDS, OLD_FIELDS]),
+    keeps=st.sampled_from([("score",), ("opened_at",), ("score", "opened_at")]),
+    vanishes=st.booleans(),
+)
+@settings(max_examples=300)
+def test_no_verdict_is_wrong_where_a_service_keeps_something(
+    story: Story, fields: tuple[str, ...], keeps: tuple[str, ...], vanishes: bool
+) -> None:
+    story.keeps = keeps
+    planned, row = story.play()
+    traces = Traces(keeps, row_vanishes=vanishes)
+    shown = None if vanishes and not traces.without(row).has_recorded_progress else row
+    assume(traces.without(planned_row(planned)).has_recorded_progress)
+    sign = Judging(fields, traces=traces).sign(planned, shown, SENT)
+    verdict = VERDICTS.get(sign)
+    assert verdict != APPLIED or story.took_effect
+    assert verdict != NOT_APPLIED or not story.took_effect
+    if story.took_effect and not story.after:
+        assert verdict == APPLIED
+    state, _ = judge(sign, row, is_settled=True)
+    assert state is not Seen.CONTRADICTED or not story.took_effect
+
+
+def planned_row(planned: PlannedReset) -> ProgressRow:
+    return ProgressRow(
+        "c",
+        "u",
+        planned.opened_at,
+        planned.completed_at,
+        planned.completed_lessons,
+        planned.percent,
+        score=planned.score,
+    )
+
+
+def test_only_known_fields_are_ever_disregarded() -> None:
+    with pytest.raises(ValueError, match="'completed_at'"):
+        Traces(("score", "completed_at"))
+    assert Traces(("opened_at",)).joined(Traces(("score",), row_vanishes=True)) == Traces(
+        ("score", "opened_at"), row_vanishes=True
+    )
 
 
 @given(story=STORIES)

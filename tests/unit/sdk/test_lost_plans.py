@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 from attrs import evolve
 
-from training_sdk import InvalidArgumentError, OverlappingPlanError, RecordsDamagedError
+from training_sdk import AlreadyAppliedError, InvalidArgumentError, OverlappingPlanError, RecordsDamagedError
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.closing import close_plan, find_digest
@@ -145,6 +145,8 @@ def test_closing_a_lost_plan_lets_others_go_on(attack: Attack, tmp_path: Path) -
     here.puppet.clock += LATER + LONGEST_SILENCE.total_seconds() + 60
     close_plan(state, lost.digest, reason="looked at", now=now(here))
     assert AuditLog(state.audit).entries()[-1]["event"] == "plan closed"
+    with pytest.raises(AlreadyAppliedError, match="closed by hand before"):
+        close_plan(state, lost.digest, reason="looked at", now=now(here))
     assert ends(here.apply(another(here.plan(0, 1)), reason="yearly")) == [Outcome.RESET] * 2
 
 

@@ -18,6 +18,7 @@ from training_sdk import (
     InvalidArgumentError,
     ProofFailedError,
     ProofPlan,
+    RecordsDamagedError,
     RecordsLockedError,
     ResetFormat,
     TrainingError,
@@ -31,10 +32,22 @@ from training_sdk.resets.judging import has_lost
 from training_sdk.resets.plan import PlannedReset
 from training_sdk.resets.planning import Wanted
 from training_sdk.resets.proofplan import Sighting
-from training_sdk.resets.proofs import Proof, find_proof
+from training_sdk.resets.proofs import Proof, find_proof, save_proof
 from training_sdk.resets.sending import Order
+from training_sdk.resets.traces import Traces
 from training_sdk.resets.unlocking import ProofRecorder, Proving, WantedProof, plan_proof, was_unreadable
-from unit.sdk.fakes import CALLS, CLEARED, COURSE, Organisation, Puppet, answer, row, untouched, user_id
+from unit.sdk.fakes import (
+    CALLS,
+    CLEARED,
+    COURSE,
+    START,
+    Organisation,
+    Puppet,
+    answer,
+    row,
+    untouched,
+    user_id,
+)
 
 FORMAT = ResetFormat()
 CASES = (
@@ -237,6 +250,84 @@ def test_every_target_and_every_witness_that_is_not_as_planned_is_sighted_once()
     assert (seen.cleared, seen.unchanged) == (((COURSE, user_id(0)),), ())
     assert seen.lost == ((COURSE, user_id(1)),)
     assert set(seen.moved) == {(COURSE, user_id(2)), (COURSE, user_id(3))}
+
+
+@pytest.mark.parametrize(
+    ("now", "traces"),
+    [
+        (CLEARED, Traces()),
+        ({**CLEARED, "score": 90}, Traces(("score",))),
+        ({**CLEARED, "opened_at": "2026-01-01T00:00:00Z"}, Traces(("opened_at",))),
+        ({**CLEARED, "score": 80}, None),
+        ({**CLEARED, "opened_at": "2026-03-01T09:00:00Z"}, None),
+        ({"completed_at": ""}, None),
+        ({"completed_at": "", "progress_percent": 0.0}, None),
+    ],
+)
+def test_a_field_stays_only_if_it_is_as_before_and_all_else_is_gone(
+    now: dict[str, Any], traces: Traces | None
+) -> None:
+    organisation = service()
+    plan = planned(organisation)
+    rows = {(COURSE, one["user_id"]): _as_row(one) for one in CASES}
+    key = (COURSE, user_id(0))
+    seen = Sighting.of(plan, {**rows, key: _as_row({**CASES[0], **now})})
+    if traces is None:
+        assert (seen.cleared, seen.moved) == ((), (key,))
+    else:
+        assert (seen.cleared, seen.traces, seen.moved) == ((key,), traces, ())
+
+
+def test_whoever_had_only_what_a_service_keeps_does_not_look_reset() -> None:
+    organisation = Organisation([row(0, **{**CLEARED, "score": 90}), row(1)], reference=False)
+    plan = planned(organisation)
+    rows = {(COURSE, one["user_id"]): _as_row(one) for one in organisation.rows}
+    seen = Sighting.of(plan, rows)
+    assert (seen.unchanged, seen.cleared) == (((COURSE, user_id(0)),), ())
+
+
+ELSEWHERE = "c_else"
+
+
+@pytest.mark.parametrize(
+    ("empty_row", "is_elsewhere", "vanished"),
+    [(False, True, True), (True, True, False), (False, False, False)],
+)
+def test_a_missing_row_has_vanished_only_if_nobody_has_an_empty_one_and_the_person_is_seen_elsewhere(
+    empty_row: bool, is_elsewhere: bool, vanished: bool
+) -> None:
+    organisation = Organisation([row(0), row(1), *([untouched(2)] if empty_row else [])], reference=False)
+    plan = planned(organisation)
+    rows = {(COURSE, one["user_id"]): _as_row(one) for one in organisation.rows}
+    del rows[COURSE, user_id(0)]
+    if is_elsewhere:
+        rows[ELSEWHERE, user_id(0)] = _as_row(row(0, course_id=ELSEWHERE))
+    seen = Sighting.of(plan, rows)
+    assert (bool(seen.cleared), seen.traces.row_vanishes) == (vanished, vanished)
+    del rows[COURSE, user_id(1)]
+    rows[ELSEWHERE, user_id(1)] = _as_row(row(1, course_id=ELSEWHERE))
+    assert (COURSE, user_id(1)) in (
+        Sighting.of(plan, rows).lost if vanished else Sighting.of(plan, rows).moved
+    )
+
+
+def test_an_older_proof_saw_nothing_stay(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    state = StateDirectory.open(str(tmp_path))
+    plan = planned(service())
+    proof = Proof(plan.ground, START, "a", COURSE, "u", (), counted=True, traces=Traces(("score",)))
+    save_proof(state, proof)
+    assert find_proof(state, plan.ground) == proof
+    path = state.proofs / f"{plan.ground.name}.json"
+    said = json.loads(path.read_bytes())
+    del said["traces"]
+    path.write_text(json.dumps(said))
+    found = find_proof(state, plan.ground)
+    assert found is not None
+    assert found.traces == Traces()
+    path.write_text(json.dumps({**said, "traces": {"fields": ["percent"], "row_vanishes": False}}))
+    with pytest.raises(RecordsDamagedError, match="percent"):
+        find_proof(state, plan.ground)
 
 
 @pytest.mark.parametrize(

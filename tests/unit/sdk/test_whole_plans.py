@@ -13,7 +13,7 @@ from training_sdk import DecodingError, PermissionDeniedError, ResetPlan
 from training_sdk._flow import Request, Response
 from training_sdk.resets.people import People
 from training_sdk.resets.planning import Wanted, make_plan
-from training_sdk.resets.reading import sees_everyone
+from training_sdk.resets.viewing import sees_everyone
 from unit.sdk.fakes import CALLS, COURSE, Asker, Organisation, Puppet, answer, over_the_wire, row, user_id
 
 FEED = "/training/v1/feed/training-course-progress"
@@ -134,4 +134,4 @@ def test_statistics_that_lack_the_course_are_no_proof_that_everyone_is_seen(ask:
         ask(over_the_wire(service), lambda client: client.resets.plan_everyone(COURSE))
     assert caught.value.reason == "LISTING_INCOMPLETE"
     assert "Nothing was sent" in str(caught.value)
-    assert not Puppet(service).run(sees_everyone(CALLS, COURSE))
+    assert not Puppet(service).run(sees_everyone(CALLS, COURSE, {}))

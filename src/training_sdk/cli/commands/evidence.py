@@ -80,15 +80,19 @@ def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
     """Check packs, those named or all of this machine: is everything there, and is it what was written?
 
     Manifests are compared with the digests in this machine's audit log, where it has them. Where all packs are
-    checked, they are compared with journals, reports and purges too: a pack that is missing is a fault.
+    checked, they are compared with journals, reports and purges too: a pack that is missing is a fault. A damaged log
+    is a fault, and the packs are checked all the same.
     """
     state = StateDirectory.existing(session.state_dir)
-    known = AuditLog(state.audit).manifests() if state is not None else {}
+    log = [] if state is None else [one for one in AuditLog(state.audit).verify() if not one.is_note]
+    known = {} if state is None else AuditLog(state.audit).manifests(pass_over=True)
     folders = chosen(packs, _packs(session))
     records = _records(state, packs, folders)
-    if not folders and not records and not known:
+    if not folders and not records and not known and not log:
         raise InvalidArgumentError("there is no pack to verify: nothing was kept on this machine yet")
     told = []
+    for damage in log:
+        session.out.say(f"FAULT: the audit log is damaged: {damage}. Packs are compared with its other lines")
     for folder in folders:
         expected = known.get(folder.resolve().name)
         findings = verify_pack(folder, manifest_sha256=expected, unseal=session.profile.unseal)
@@ -101,8 +105,8 @@ def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
         session.out.say(f"{'note' if record.is_note else 'FAULT'}: {record}")
     if not folders:
         session.out.say("there is no pack on this machine any more")
-    session.out.document({"packs": told, "records": plain(records)})
-    faults = any(one["findings"] for one in told) or not all(one.is_note for one in records)
+    session.out.document({"packs": told, "records": plain(records), "log": plain(log)})
+    faults = log or any(one["findings"] for one in told) or not all(one.is_note for one in records)
     return ExitCode.RECORDS if faults else ExitCode.DONE
 
 

@@ -95,6 +95,9 @@ def begun_and_not_sent(run: Run, tmp_path: Path) -> str:
     steps = (folder / "journal.jsonl").read_text().splitlines(keepends=True)
     first = next(number for number, step in enumerate(steps) if '"event":"intent"' in step)
     (folder / "journal.jsonl").write_text("".join(steps[:first]))
+    log = tmp_path / "state" / "audit.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(line for line in lines if '"event":"reset ended"' not in line))
     return str(planned["digest"])
 
 

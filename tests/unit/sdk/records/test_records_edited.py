@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from training_sdk import RecordsDamagedError
+from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.program import run as command
 from training_sdk.records.chain import RESERVED, START, head_of, seal
 from training_sdk.records.lines import Lines, encode
 from training_sdk.records.state import StateDirectory
@@ -200,3 +202,43 @@ def test_nothing_is_sent_by_a_journal_that_was_edited(tmp_path: Path) -> None:
         here.resume(plan)
     assert len(here.lines()) == sent
     assert any("audit log quotes" in str(one) for one in check_records(StateDirectory.open(here.state)))
+
+
+# --- a damaged log ----------------------------------------------------------------------------------------------------
+
+
+def altered(lines: list[bytes]) -> list[bytes]:
+    return [lines[0].replace(b"test", b"best"), *lines[1:]]
+
+
+LOGS: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+    "altered": altered,
+    "a line is missing": lambda lines: lines[1:],
+    "no JSON": lambda lines: [b"what is this\n", *lines],
+    "all of it": lambda lines: [b"what is this\n"],
+}
+
+
+@pytest.mark.parametrize("damage", LOGS.values(), ids=LOGS)
+def test_packs_are_verified_beside_a_damaged_log(
+    damage: Callable[[list[bytes]], list[bytes]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = applied(tmp_path / "state")
+    log = folder / "audit.jsonl"
+    log.write_bytes(b"".join(damage(log.read_bytes().splitlines(keepends=True))))
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(folder))
+    monkeypatch.setenv("TRAINING_SDK_PROFILES", "")
+    for is_changed in (False, True):
+        if is_changed:
+            table = next((folder / "evidence").glob("*/*.csv"))
+            table.write_bytes(table.read_bytes() + b"x")
+        assert command(["evidence", "verify", "--json"]) == ExitCode.RECORDS
+        said = json.loads(capsys.readouterr().out)
+        assert said["log"]
+        (pack,) = said["packs"]
+        assert bool(pack["findings"]) is is_changed
+        assert command(["evidence", "verify"]) == ExitCode.RECORDS
+        assert "FAULT: the audit log is damaged: line 1:" in capsys.readouterr().out

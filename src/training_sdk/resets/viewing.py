@@ -1,0 +1,88 @@
+"""Whether a token sees everyone in a course: what the statistics count, held against the rows of the feed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from training_sdk._flow import Flow
+from training_sdk._pages import Calls
+from training_sdk.errors import DecodingError, PermissionDeniedError
+from training_sdk.models.analytics import CourseStatistics
+from training_sdk.models.courses import Course
+from training_sdk.models.progress import ProgressRow
+from training_sdk.resets.reading import course_counts
+from training_sdk.resets.resolving import Rows
+
+NO_READ_RIGHT = (
+    "a reset cannot be planned with this token: planning reads other people's progress, which needs "
+    '"Training: Administration" (everyone) or "Training: Manage teams" (one\'s teams). '
+    'The right to reset, "Platform management: Users", does not include it'
+)
+
+
+def people_counted(calls: Calls, courses: Sequence[Course]) -> Flow[dict[str, CourseStatistics]]:
+    """What the statistics count; refused without the right to read, which the feed alone would hide."""
+    try:
+        return (yield from course_counts(calls, tuple(course.id for course in courses)))
+    except PermissionDeniedError as error:
+        raise PermissionDeniedError(NO_READ_RIGHT, status=403, reason="READ_PERMISSION_MISSING") from error
+
+
+def sees_everyone(calls: Calls, course_id: str, rows: Mapping[str, ProgressRow]) -> Flow[bool]:
+    """Whether this token sees as many people in a course as its statistics count, or all who have anything recorded."""
+    try:
+        one = (yield from course_counts(calls, (course_id,))).get(course_id)
+    except PermissionDeniedError:
+        return False
+    if one is None:
+        return False
+    # A count of 0 may be one that was left out.
+    is_whole = len(rows) >= one.total_users and (one.total_users > 0 or not rows)
+    return is_whole or _others_have_nothing(one, rows)
+
+
+def refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> Flow[tuple[str, ...]]:
+    """Raise unless this token sees everyone, or everyone who has anything recorded; then a warning says so."""
+    counted = yield from people_counted(calls, courses)
+    warnings: list[str] = []
+    for course in courses:
+        one, here = counted.get(course.id), rows[course.id]
+        if one is None:
+            raise DecodingError(
+                f"the statistics lack course {course.title!r}, also when they were read once more: whether this token "
+                "sees everyone cannot be known. Nothing was sent. Plan again later, or name the people",
+                reason="LISTING_INCOMPLETE",
+            )
+        people, seen = one.total_users, len(here)
+        if here and people == 0:
+            raise DecodingError(
+                f"the statistics count nobody in {course.title!r} ($.items[*].totalUsers is 0 or missing), and the "
+                f"progress feed shows {seen} people: whether this token sees everyone cannot be "
+                "known. Nothing was sent. Plan again later, or name the people"
+            )
+        if people > seen:
+            if not _others_have_nothing(one, here):
+                raise PermissionDeniedError(
+                    f"{course.title!r} has {people} people, but this token sees the progress of {seen}: "
+                    "a plan for everyone would leave people out. Plan with a token that sees all of them",
+                    reason="NARROW_VIEW",
+                )
+            warnings.append(
+                f"{course.title!r} has {people} people, and the feed has rows of {seen}: by the statistics the others "
+                "have nothing recorded. If they begin now, they are not in this plan"
+            )
+    return tuple(warnings)
+
+
+def _others_have_nothing(counted: CourseStatistics, rows: Mapping[str, ProgressRow]) -> bool:
+    """Whether people without a row have nothing recorded.
+
+    So it is where no row is empty, and as many have opened and completed the course as the statistics count; both
+    numbers, since whether those who completed are counted among those who opened is assumed.
+    """
+    opened = sum(row.opened_at is not None for row in rows.values())
+    completed = sum(row.completed_at is not None for row in rows.values())
+    return all(row.has_recorded_progress for row in rows.values()) and (
+        counted.opened_count,
+        counted.completed_count,
+    ) == (opened, completed)

@@ -1,0 +1,239 @@
+"""What a service keeps of a row after a reset: the proof sees it, and exactly that is disregarded there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Literal
+
+import pytest
+from attrs import define, evolve
+
+from contract.conftest import NewStage
+from contract.hours import Hours, quick_hours
+from contract.meddling import FEED
+from contract.stage import RESET, Handle, Stage
+from contract.test_live_service import courses, plan, prove
+from mock_server import MockTraining, Policy
+from mock_server.wire.message import Request, Response
+from training_sdk import (
+    Outcome,
+    OutcomeUnknownError,
+    Proof,
+    ProofFailedError,
+    ResetPlan,
+    ResetReport,
+    Seen,
+    SeenCode,
+    StalePlanError,
+)
+from training_sdk.resets.traces import VANISHED, Traces
+
+WHY = "yearly"
+SETTLED = timedelta(hours=4)
+
+
+@pytest.fixture(params=["in-process"])
+def door(request: pytest.FixtureRequest) -> Literal["in-process"]:
+    return "in-process"
+
+
+@define
+class Live:
+    """A service that was proved, or is about to be, and the hours that go by."""
+
+    stage: Stage
+    hours: Hours
+
+    @property
+    def course(self) -> str:
+        """One that is not the course of the proof."""
+        return courses(self.stage)[1]
+
+    def prove(self) -> Proof:
+        proof: Proof = prove(self.stage, plan(self.stage))
+        return proof
+
+    def plan(self) -> ResetPlan:
+        made: ResetPlan = self.stage.client().resets.plan_everyone(self.course)
+        return made
+
+    def apply(self, wanted: ResetPlan) -> ResetReport:
+        report: ResetReport = self.stage.client().resets.apply(wanted, confirm=wanted.phrase, reason=WHY)
+        return report
+
+    def resume(self, wanted: ResetPlan) -> ResetReport:
+        report: ResetReport = self.stage.client().resets.resume(wanted, confirm=wanted.phrase)
+        return report
+
+    def lose(self, wanted: ResetPlan, *, arrives: bool) -> None:
+        """Apply a plan whose answer is lost, and let the feed settle."""
+
+        def meddle(request: Request, handle: Handle) -> Response:
+            if request.path != RESET:
+                return handle(request)
+            if arrives:
+                handle(request)
+            return Response(502, (), b"")
+
+        self.stage.tap.meddle = meddle
+        with pytest.raises(OutcomeUnknownError):
+            self.apply(wanted)
+        self.stage.tap.meddle = lambda request, handle: handle(request)
+        self.hours.wait(SETTLED)
+
+
+Serve = Callable[[str], Live]
+
+
+@pytest.fixture
+def serve(new_stage: NewStage, monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """A live service with these behaviours."""
+
+    def make(emulates: str) -> Live:
+        hours = quick_hours(monkeypatch)
+        mock = MockTraining.generate(users=4, courses=3, policy=Policy(plays="live", emulates=emulates))
+        hours.on_wait.append(mock.clock.advance)
+        return Live(new_stage(mock), hours)
+
+    return make
+
+
+KEEPS = {
+    "keeps_score": ("score",),
+    "keeps_time_spent": ("time_spent_seconds",),
+    "keeps_opened_at": ("opened_at",),
+    "keeps_score,keeps_time_spent,keeps_opened_at": ("score", "time_spent_seconds", "opened_at"),
+}
+
+
+@pytest.mark.parametrize("emulates", KEEPS)
+def test_what_the_proof_saw_stay_is_disregarded_by_plan_reset_and_verification(
+    serve: Serve, emulates: str
+) -> None:
+    live = serve(emulates)
+    assert live.prove().traces.fields == KEEPS[emulates]
+    wanted = live.plan()
+    (note,) = [one for one in wanted.warnings if one.startswith("this service keeps the ")]
+    assert all(getattr(user, name) is None for user in wanted.users for name in KEEPS[emulates])
+    report = live.apply(wanted)
+    assert report.is_complete
+    found = live.stage.client().resets.wait_until_verified(report)
+    assert (found.is_verified, found.notes) == (True, (note,))
+    assert note in str(found)
+    assert live.plan().targets == ()
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+@pytest.mark.parametrize("emulates", KEEPS)
+def test_what_stays_does_not_keep_anybody_unknown_whose_answer_was_lost(
+    serve: Serve, emulates: str, arrives: bool
+) -> None:
+    live = serve(emulates)
+    live.prove()
+    wanted = live.plan()
+    live.lose(wanted, arrives=arrives)
+    report = live.resume(wanted)
+    assert report.is_complete
+    assert ("read back; this service keeps the" in str(report)) == arrives
+    assert len(live.stage.tap.resets) == 3 - arrives
+
+
+def test_a_plan_made_before_the_proof_is_not_applied_without_the_note(serve: Serve) -> None:
+    live = serve("keeps_score")
+    wanted = live.plan()
+    live.prove()
+    with pytest.raises(StalePlanError, match="keeps the score after a reset") as caught:
+        live.apply(wanted)
+    assert (caught.value.reason, len(live.stage.tap.resets)) == ("WARNING_MISSING", 1)
+
+
+def test_where_opening_dates_stay_whoever_began_again_is_known_by_lost_lessons(serve: Serve) -> None:
+    live = serve("keeps_opened_at")
+    live.prove()
+    wanted = live.plan()
+    complete = [user for user in wanted.targets if user.completed_at]
+    report = live.apply(wanted)
+    world = live.stage.mock.world
+    first = complete[0].user_id
+    world.open(live.course, first)
+    world.complete_lesson(live.course, first, world.course(live.course).lessons[0].id)
+    found = live.stage.client().resets.wait_until_verified(report)
+    assert [one.code for one in found.retrained] == [SeenCode.BEGUN_AGAIN]
+
+
+@pytest.mark.parametrize("emulates", ["keeps_score,keeps_opened_at", "omits_empty_rows"])
+def test_the_call_for_everyone_is_judged_alike(serve: Serve, emulates: str) -> None:
+    live = serve(emulates)
+    prove(live.stage, plan(live.stage, server_side=True))
+    wanted = live.plan()
+    client = live.stage.client()
+    report = client.resets.apply(wanted, confirm=wanted.phrase, reason=WHY, server_side=True)
+    assert report.is_complete
+    assert len(live.stage.tap.resets) == 2
+
+
+# --- no row where nothing is recorded ------------------------------------------------------------------------------
+
+
+def test_a_service_without_empty_rows_is_proved_planned_reset_and_verified(serve: Serve) -> None:
+    live = serve("omits_empty_rows")
+    proof = live.prove()
+    assert (proof.traces.row_vanishes, proof.traces.fields) == (True, ())
+    wanted = live.plan()
+    assert VANISHED in wanted.warnings
+    report = live.apply(wanted)
+    found = live.stage.client().resets.wait_until_verified(report)
+    assert (report.is_complete, found.is_verified, VANISHED in str(found)) == (True, True, True)
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_missing_row_is_read_back_as_cleared_where_the_proof_saw_one_vanish(
+    serve: Serve, arrives: bool
+) -> None:
+    live = serve("omits_empty_rows")
+    live.prove()
+    wanted = live.plan()
+    live.lose(wanted, arrives=arrives)
+    assert live.resume(wanted).is_complete
+    assert len(live.stage.tap.resets) == 3 - arrives
+
+
+def leaves(live: Live, user_id: str) -> None:
+    """The feed has no row of somebody in the course of the test any more; elsewhere it has."""
+
+    def meddle(request: Request, handle: Handle) -> Response:
+        response = handle(request)
+        if request.path != FEED or response.status != 200:
+            return response
+        said = json.loads(response.body)
+        gone = {(live.course, user_id), (courses(live.stage)[0], user_id)}
+        said["data"] = [one for one in said["data"] if (one["course_id"], one["user_id"]) not in gone]
+        return evolve(response, body=json.dumps(said).encode())
+
+    live.stage.tap.meddle = meddle
+
+
+def test_a_missing_row_stays_unknown_where_the_proof_saw_an_empty_one(serve: Serve) -> None:
+    live = serve("")
+    assert live.prove().traces == Traces()
+    wanted = live.plan()
+    live.lose(wanted, arrives=True)
+    gone = wanted.targets[0]
+    leaves(live, gone.user_id)
+    report = live.resume(wanted)
+    left = [one.user_id for one in report.users if one.outcome is Outcome.UNKNOWN]
+    assert left == [gone.user_id]
+    found = live.stage.client().resets.wait_until_verified(report)
+    assert [one.code for one in found.people if one.state is not Seen.VERIFIED] == [SeenCode.NOT_SHOWN]
+
+
+def test_somebody_who_leaves_the_course_of_a_proof_is_not_taken_for_a_vanished_row(serve: Serve) -> None:
+    live = serve("")
+    proof = plan(live.stage)
+    (person,) = proof.reset.targets
+    live.hours.on_wait.append(lambda by: leaves(live, person.user_id))
+    with pytest.raises(ProofFailedError) as caught:
+        prove(live.stage, proof)
+    assert caught.value.reason == "WITNESS_MOVED"
