@@ -56,14 +56,18 @@ _HISTORY = 10_000
 
 
 def _has_cursor(operation: Operation) -> bool:
-    return "offset" in operation.query or operation.name == "ListUsers"
+    return "/feed/" in operation.template or operation.name == "ListUsers"
 
 
 def _fits(kind: str, operation: Operation) -> bool:
     """Whether a fault of this kind can strike this operation at all."""
     if kind in _CURSORS:
         return _has_cursor(operation)
-    return kind != "duplicate_page" or _has_cursor(operation) or "page" in operation.query
+    return (
+        kind != "duplicate_page"
+        or _has_cursor(operation)
+        or not {"page", "offset"}.isdisjoint(operation.query)
+    )
 
 
 def _operation(name: str) -> str:

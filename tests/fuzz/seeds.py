@@ -27,6 +27,9 @@ _QUERY = {
     "searchTerm": "basics",
     "completion_status": "COMPLETION_STATUS_ALL",
     "modified_after": "2026-01-01T00:00:00Z",
+    "status": "active",
+    "include_deleted": "true",
+    "show_only_leaf_nodes": "false",
 }
 
 
@@ -99,7 +102,10 @@ def _vendors(mock: MockTraining, token: str) -> list[Seed]:
         if operation.name != found[0].name:
             own = {"id": ids["lessonId"]} if operation.name == "GetLesson" else {}
             path = re.sub("{(.+?)}", partial(_filled, ids | own), operation.template)
-            query = "&".join(f"{name}={quote(_QUERY.get(name) or ids[name])}" for name in operation.query)
+            # The older name of a parameter is refused beside the published one.
+            older = {"courseIds"} if "courseId" in operation.query else set()
+            names = [name for name in operation.query if name not in older]
+            query = "&".join(f"{name}={quote(_QUERY.get(name) or ids[name])}" for name in names)
             target = f"{path}?{query}" if query else path
             found.append(sound(operation.name, operation.method, target, token, bodies.get(operation.name)))
     return found
@@ -117,6 +123,7 @@ def _ids(mock: MockTraining) -> dict[str, str]:
     return {
         **dict.fromkeys(("courseId", "courseIds", "course_id"), course.id),
         **dict.fromkeys(("userId", "user_id"), user),
+        "groupId": next(iter(main.groups)),
         "pathId": next(iter(main.paths)),
         "courseCollectionId": next(iter(main.collections)),
         "rapidRefreshId": _first(mock, "/training/rapid-refresh/v1"),
