@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import ascii_lowercase, ascii_uppercase
 from unicodedata import category, name, normalize
 
-from training_sdk._visible import is_drawn, is_seen
+from training_sdk._visible import is_drawn, is_seen, visible
 
 _ASCII_CASE = str.maketrans(ascii_uppercase, ascii_lowercase)
 
@@ -29,6 +29,11 @@ def widely(name: str) -> str:
 def same_text(typed: object, wanted: str) -> bool:
     """Whether a typed text is the wanted one: ``ü`` as one character or two is the same letter (NFC)."""
     return type(typed) is str and normalize("NFC", typed) == normalize("NFC", wanted)
+
+
+def confirms(typed: object, wanted: str) -> bool:
+    """Whether a typed text is the wanted one, also as it is shown: with an invisible character as its escape."""
+    return same_text(typed, wanted) or same_text(typed, visible(wanted))
 
 
 def difference(typed: object, wanted: str) -> str:

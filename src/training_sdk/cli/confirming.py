@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from training_sdk._compare import code_point, difference, invisible_characters, same_text
+from training_sdk._compare import code_point, confirms, difference, invisible_characters, same_text
 from training_sdk.cli.output import Output, is_terminal
 from training_sdk.errors import ConfirmationError
 
@@ -17,11 +17,11 @@ _STRAIGHT = str.maketrans(dict.fromkeys(_TYPOGRAPHIC, '"'))
 def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The phrase of this plan") -> str:
     """The phrase as it was given or typed; white space around it, which pasting brings, does not count.
 
-    Composed and decomposed letters are the same. Asks up to three times where somebody sits at a terminal. Raises
-    ConfirmationError otherwise, and nothing is sent.
+    Composed and decomposed letters are the same, and an invisible character may be typed as its escape. Asks up to
+    three times where somebody sits at a terminal. Raises ConfirmationError otherwise, and nothing is sent.
     """
     if given is not None:
-        if not same_text(given.strip(), phrase):
+        if not confirms(given.strip(), phrase):
             raise ConfirmationError(f"--confirm does not fit. {_hint(given, phrase, what)} Nothing was sent")
         return phrase
     if not (is_terminal(sys.stdin) and is_terminal(out.stderr)):
@@ -32,7 +32,7 @@ def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The p
     for left in reversed(range(TRIES)):
         out.prompt("Type the phrase to go on, or Ctrl-C to stop:\n>")
         line = _line()
-        if same_text(line.strip(), phrase):
+        if confirms(line.strip(), phrase):
             return phrase
         if not line:
             break
@@ -74,5 +74,5 @@ def _hint(typed: str, phrase: str, what: str) -> str:
         said = f"It ends with #{tail}; the phrase of another plan, or of an earlier one, does not fit."
         return f"{said} {differs}".strip()
     hidden = invisible_characters(phrase)
-    note = f" It contains {hidden}: copy it instead of typing it." if hidden else ""
+    note = f" It contains {hidden}: type each as it is shown, or copy the phrase." if hidden else ""
     return f"{differs} {what} is {phrase}.{note}".strip()

@@ -91,6 +91,14 @@ def files_in(folder: Path) -> dict[Path, tuple[str, str]]:
     return found
 
 
+def sealed_in(folder: Path) -> dict[tuple[str, str], Path]:
+    """The sealed approvals in a folder, by user id and time as their outlines have them."""
+    outlines = (
+        (path, identity) for path, identity in files_in(folder).items() if path.name.endswith(OUTLINE)
+    )
+    return {identity: _sealed_of(path) for path, identity in outlines if _sealed_of(path).is_file()}
+
+
 def approvers(plans: Path, unseal: Unseal | None = None) -> Callable[[Mapping[str, Any]], str | None]:
     """A function that says who approved, by name and id, by an entry of the audit log and the plans' folders.
 
@@ -115,8 +123,11 @@ def approvers(plans: Path, unseal: Unseal | None = None) -> Callable[[Mapping[st
 
 def _is_whole(path: Path) -> bool:
     """Whether this is an approval in clear, or the outline of one whose sealed file is there."""
-    name = path.name.removesuffix(OUTLINE)
-    return name == path.name or path.with_name(f"{name}.json{SEALED}").is_file()
+    return not path.name.endswith(OUTLINE) or _sealed_of(path).is_file()
+
+
+def _sealed_of(outline: Path) -> Path:
+    return outline.with_name(f"{outline.name.removesuffix(OUTLINE)}.json{SEALED}")
 
 
 def _identity(document: Mapping[str, Any]) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import NoReturn
 
-from training_sdk.errors import ApprovalError
+from training_sdk.errors import ApprovalError, EvidenceError
 from training_sdk.records import approvals, disk, documents
 from training_sdk.records.events import ApprovalKept
 from training_sdk.records.tokens import looks_secret
@@ -46,14 +46,32 @@ def load(path: str | PathLike[str]) -> Approval:
     return loads(content, repr(str(path)))
 
 
-def find(folder: Path, kept: ApprovalKept | None) -> Approval | None:
-    """The approval that a record names, if it is in the folder of its plan and can be read."""
-    for path in () if kept is None else approvals.in_clear(folder):
+def find(folder: Path, kept: ApprovalKept | None, unseal: approvals.Unseal | None = None) -> Approval | None:
+    """The approval that a record names, if it is in the folder of its plan and can be read.
+
+    Raises ApprovalError if it is sealed and there is no ``unseal``, EvidenceError if that fails.
+    """
+    if kept is None:
+        return None
+    for path in approvals.in_clear(folder):
         with suppress(ApprovalError):
             found = load(path)
-            if kept is not None and (found.approver.user_id, found.at) == (kept.user_id, kept.at):
+            if (found.approver.user_id, found.at) == (kept.user_id, kept.at):
                 return found
-    return None
+    sealed = approvals.sealed_in(folder).get((kept.user_id, kept.at.isoformat()))
+    if sealed is None:
+        return None
+    if unseal is None:
+        raise ApprovalError(
+            f"the approval of this plan is sealed: {sealed}. Nothing was sent. Give the approval (approval=…), or what "
+            "opens it: unseal=…, on the command line unseal_command in a profile",
+            reason="NO_APPROVAL",
+        )
+    try:
+        content = unseal(sealed.read_bytes())
+    except Exception as error:
+        raise EvidenceError(f"the unseal hook failed for {sealed}: {error}. Nothing was sent") from error
+    return loads(content, repr(str(sealed)))
 
 
 def loads(content: bytes, name: str) -> Approval:

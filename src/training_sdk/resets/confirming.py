@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from training_sdk._compare import difference, same_text
+from training_sdk._compare import confirms, difference
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, StalePlanError
 from training_sdk.records.tokens import looks_secret
 from training_sdk.resets.plan import EveryonePlan, Origin, ResetPlan
@@ -33,8 +33,8 @@ def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool = 
 
 
 def check_phrase(confirm: object, phrase: str, what: str) -> None:
-    """Raise ConfirmationError unless a text is the phrase; composed and decomposed letters are the same."""
-    if same_text(confirm, phrase):
+    """Raise ConfirmationError unless a text is the phrase, also as it is shown; NFC and NFD are the same."""
+    if confirms(confirm, phrase):
         return
     if isinstance(confirm, str) and looks_secret(confirm):
         raise ConfirmationError(

@@ -226,6 +226,7 @@ class Resets(Bound[D]):
         accept_missing_lessons: bool = False,
         stop: Callable[[], bool] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        unseal: Callable[[bytes], bytes] | None = None,
     ) -> Flow[ResetReport]:
         """Go on with a plan whose application stopped half-way, on the machine where it began.
 
@@ -234,10 +235,10 @@ class Resets(Bound[D]):
         anything else stays unknown for a person to decide. On the reference server the very same request may be sent
         once more by the same user at once, since it is known there by its key. Nobody is ever reset twice. Everything
         else is as it was begun, ``waves`` and ``per_request`` too unless others are given. Without ``approval``, the
-        one kept beside the journal is verified instead where one is demanded. A plan that has expired is read back
-        all the same, and then nothing more is sent. Raises InvalidArgumentError if it never began here,
-        AlreadyAppliedError if it came to its end, StalePlanError with a report if it has expired and people are left,
-        and as ``apply``.
+        one kept beside the journal is verified instead where one is demanded; ``unseal`` opens it if it is sealed. A
+        plan that has expired is read back all the same, and then nothing more is sent. Raises InvalidArgumentError if
+        it never began here, AlreadyAppliedError if it came to its end, StalePlanError with a report if it has expired
+        and people are left, and as ``apply``.
 
         REST: the calls of ``apply`` (path published, body **assumed**).
         """
@@ -254,7 +255,9 @@ class Resets(Bound[D]):
             safeguards=self._safeguards,
             **_hooks(stop, on_progress),
         )
-        return resume_plan(self._calls, order, self._recorder(resuming=True), self._find_proof)
+        keeper = self._recorder(resuming=True)
+        keeper.unseal = unseal
+        return resume_plan(self._calls, order, keeper, self._find_proof)
 
     @operation
     def wait_until_verified(

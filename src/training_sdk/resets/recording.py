@@ -18,7 +18,7 @@ from training_sdk._pages import Calls
 from training_sdk._version import __version__
 from training_sdk.errors import TrainingError
 from training_sdk.evidence.collecting import collect
-from training_sdk.evidence.files import Seal, sealed
+from training_sdk.evidence.files import Seal, Unseal, sealed
 from training_sdk.evidence.pack import Pack, refuse_old
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records import approvals, plancopy
@@ -51,6 +51,9 @@ class Recorder(Keeper):
     evidence_lifetime: timedelta
     resuming: bool = False
     seal: Seal | None = None
+    unseal: Unseal | None = None
+    _found: Approval | None = None
+    """The approval that was found beside the journal."""
     _approved: Approved | None = None
     _journal: Journal | None = None
     _log: AuditLog | None = None
@@ -87,34 +90,34 @@ class Recorder(Keeper):
         self._approved = approved or approved_before(
             self.journal.events, here.organisation_id, self._folder(order.plan)
         )
+        new = order.approval if approved is not None and order.approval != self._found else None
         if self.journal.state().has_sent:
             kept = None if approved is None else approved.kept
-            if kept is not None:
-                yield Act(lambda: self._keep_approval(order), "records: approval")
+            if new is not None:
+                yield Act(lambda: self._keep_approval(order.plan, new), "records: approval")
             yield from self.note(Resumed(now.utc, here.user_id, kept))
-            yield self._audit("reset resumed", order, at=now.utc, **_quotes(order, approved))
+            yield self._audit("reset resumed", order, at=now.utc, **_quotes(order, new))
             return
-        yield Act(lambda: self._begin(order, here, now.utc, approved), "journal: opened")
+        yield Act(lambda: self._begin(order, here, now.utc, new), "journal: opened")
         counts = _counts(order.plan)
-        yield self._audit(BEGUN, order, at=now.utc, counts=counts, **_quotes(order, approved))
+        yield self._audit(BEGUN, order, at=now.utc, counts=counts, **_quotes(order, new))
 
     def _check_process(self) -> None:
         """Raise RecordsLockedError in a forked process, whose parent goes on writing about the same plan."""
         if self._journal is not None:
             self._journal.check_process()
 
-    def _keep_approval(self, order: Order) -> None:
+    def _keep_approval(self, plan: ResetPlan, approval: Approval) -> None:
         self._check_process()
-        if order.approval is not None:
-            approvals.keep(self._folder(order.plan), approvalfile.dumps(order.approval), self._sealing)
+        approvals.keep(self._folder(plan), approvalfile.dumps(approval), self._sealing)
 
     def kept_approval(self, plan: ResetPlan) -> Flow[Approval | None]:
         """The approval of the plan that its journal names last, as it is kept beside the journal; not verified."""
-        found: Approval | None = yield Act(
-            lambda: approvalfile.find(self._folder(plan), approval_noted(self.journal.events)),
+        self._found = yield Act(
+            lambda: approvalfile.find(self._folder(plan), approval_noted(self.journal.events), self.unseal),
             "records: look for the approval",
         )
-        return found
+        return self._found
 
     @property
     def approved(self) -> Approved | None:
@@ -204,15 +207,15 @@ class Recorder(Keeper):
         )
         return found
 
-    def _begin(self, order: Order, here: Origin, at: datetime, approved: Approved | None) -> None:
+    def _begin(self, order: Order, here: Origin, at: datetime, approval: Approval | None) -> None:
         plan = order.plan
         with looking(
             self._directory, here
         ):  # until it is noted, another process could begin with the same people
             refuse_overlapping(self._directory, plan, {user.key for user in plan.targets}, here, at)
             self._keep_copy(plan, self._folder(plan))  # so that nobody is named by a plan that is refused
-            if approved is not None:
-                self._keep_approval(order)
+            if approval is not None:
+                self._keep_approval(plan, approval)
             self._note_opened(order, here, at)
 
     def _note_opened(self, order: Order, here: Origin, at: datetime) -> None:
@@ -369,12 +372,10 @@ class Recorder(Keeper):
         return Act(append, f"audit log: {event}")
 
 
-def _quotes(order: Order, approved: Approved | None) -> dict[str, Any]:
+def _quotes(order: Order, approval: Approval | None) -> dict[str, Any]:
     """What is kept in the plan's folder about this order, for the audit log: an edit of it is found by that."""
     plan = {} if isinstance(order.plan, PlanOutline) else quote_plan(planfile.dumps(order.plan))
-    if approved is None or order.approval is None:
-        return plan
-    return plan | quote_approval(approvalfile.dumps(order.approval))
+    return plan if approval is None else plan | quote_approval(approvalfile.dumps(approval))
 
 
 def _counts(plan: ResetPlan) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import field, frozen
 
 from training_sdk import _checks, _codec, _paging, _urls
-from training_sdk._compare import difference, same_text
+from training_sdk._compare import confirms, difference
 from training_sdk._flow import Flow, Request
 from training_sdk._operation import Bound, D, listing, operation
 from training_sdk._pages import Calls, Walk
@@ -178,7 +178,7 @@ def _update(
 ) -> Flow[AssignmentResult]:
     if confirm is not None:
         course = yield from get_course(calls, course_id)
-        if not same_text(confirm, course.title):
+        if not confirms(confirm, course.title):
             said = (
                 f"confirm is {confirm!r}, but course {course_id!r} is called {course.title!r}.",
                 difference(confirm, course.title),

@@ -21,6 +21,7 @@ from mock_server import MockTraining
 from training_sdk import (
     Approval,
     ApprovalError,
+    EvidenceError,
     OutcomeUnknownError,
     ResetInterruptedError,
     ResetPlan,
@@ -184,6 +185,55 @@ def test_resuming_without_an_approval_verifies_the_one_that_is_kept(office: Offi
     assert report.approved is not None
     assert report.approved.approver == approval.approver
     assert [path.name for path in office.plan_folder(plan).glob("approval*")] == ["approval.json"]
+
+
+def interrupted(office: Office, plan: ResetPlan, approval: Approval) -> None:
+    with pytest.raises(ResetInterruptedError):
+        office.client(seal=seal).resets.apply(
+            plan, confirm=plan.phrase, reason="yearly", approval=approval, stop=lambda: True
+        )
+
+
+def test_resuming_without_an_approval_opens_the_one_that_is_sealed(office: Office) -> None:
+    plan, approval = office.plan()
+    interrupted(office, plan, approval)
+    client = office.client(seal=seal)
+    with pytest.raises(ApprovalError, match=r"approval\.json\.sealed.*Nothing was sent.*unseal") as missing:
+        client.resets.resume(plan, confirm=plan.phrase)
+    assert missing.value.reason == "NO_APPROVAL"
+    with pytest.raises(ApprovalError):
+        client.resets.resume(plan, confirm=plan.phrase, unseal=lambda sealed: sealed)
+
+    def broken(sealed: bytes) -> bytes:
+        raise OSError("no key")
+
+    with pytest.raises(EvidenceError, match="no key"):
+        client.resets.resume(plan, confirm=plan.phrase, unseal=broken)
+    with pytest.raises(ApprovalError) as same:
+        office.client("manager").resets.resume(plan, confirm=plan.phrase, unseal=seal)
+    assert same.value.reason == "SAME_USER"
+    assert not [*office.mock.calls.of("reset")]
+    report = office.client().resets.resume(plan, confirm=plan.phrase, unseal=seal)  # which does not seal
+    assert report.is_complete
+    assert report.approved is not None
+    assert report.approved.approver == approval.approver
+    assert [path.name for path in office.plan_folder(plan).glob("approval*.json")] == [
+        "approval.outline.json"
+    ]
+    assert check_records(StateDirectory.open(office.state)) == ()
+
+
+def test_a_name_that_was_edited_before_resuming_is_still_found(office: Office) -> None:
+    plan, approval = office.plan()
+    with pytest.raises(ResetInterruptedError):
+        office.client().resets.apply(
+            plan, confirm=plan.phrase, reason="yearly", approval=approval, stop=lambda: True
+        )
+    kept = office.plan_folder(plan) / "approval.json"
+    kept.write_bytes(approvalfile.dumps(evolve(approval, approver=evolve(approval.approver, name="Another"))))
+    assert office.client().resets.resume(plan, confirm=plan.phrase).is_complete
+    (found,) = check_records(StateDirectory.open(office.state))
+    assert "approval.json" in str(found)
 
 
 def test_without_an_approval_nothing_is_kept_and_older_reports_are_read(tmp_path: Path) -> None:

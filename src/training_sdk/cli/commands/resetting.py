@@ -134,7 +134,8 @@ def resume(session: Session, plan: Path, confirm: str | None, **given: Any) -> E
     """
 
     def carry_out(loaded: ResetPlan, phrase: str, extras: dict[str, Any]) -> ResetReport:
-        return session.client(may_write=True).resets.resume(loaded, confirm=phrase, **extras)
+        resets = session.client(may_write=True).resets
+        return resets.resume(loaded, confirm=phrase, unseal=session.profile.unseal, **extras)
 
     loaded = _begun_plan(session, plan)
     return _reset(session, plan, loaded, confirm, given, carry_out, resuming=True)

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
-from training_sdk._compare import same_text
+from training_sdk._compare import confirms
 from training_sdk._visible import visible
 from training_sdk.cli.output import prepare_streams, write
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError
@@ -99,7 +99,7 @@ def _typed(title: str) -> bool:
     """Whether somebody at the keyboard types the title of the course."""
     write(sys.stderr, WARNING.format(title=title))
     try:
-        return same_text(input().strip(), title.strip())
+        return confirms(input().strip(), title.strip())
     except (EOFError, UnicodeDecodeError):
         return False
 

@@ -26,6 +26,7 @@ from training_sdk.cli.naming import a_moment, people_from
 from training_sdk.cli.output import Output, safe
 from training_sdk.cli.program import COMMANDS, program
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, TrainingError
+from training_sdk.resets.confirming import check_phrase
 
 PHRASE = 'reset "Forklift basics" for 37 users #a1b2-c3d4-e5f6-0718'
 
@@ -143,6 +144,24 @@ def test_a_phrase_is_compared_composed_and_straight_quotation_marks_are_never_bl
 @pytest.mark.parametrize("title", ["Stra\u00dfe \u00fcben", "Stra\u00dfe u\u0308ben"])
 def test_a_decomposed_title_confirms_as_it_is_typed_and_keeps_its_code_points(given: str, title: str) -> None:
     assert confirmed(output()[0], title, given) == title
+
+
+@pytest.mark.parametrize("letter", ["\u200c", "\u200d", "\ufe0f", "\u2800", "\U000e0041", "\x1b"])
+def test_an_invisible_character_is_typed_as_it_is_shown(letter: str) -> None:
+    """R06: what is on the screen can be typed; the phrase keeps its code points."""
+    phrase = PHRASE.replace("lift", f"l{letter}ift")
+    printer, out, _ = output()
+    printer.say(phrase)
+    shown = out.getvalue().strip()
+    assert shown.isascii()
+    assert "\\" in shown
+    assert confirmed(printer, phrase, shown) == phrase
+    check_phrase(shown, phrase, "plan")
+    for wrong in (PHRASE, shown.replace("l\\", "l\\\\"), shown.upper()):
+        with pytest.raises(ConfirmationError):
+            confirmed(printer, phrase, wrong)
+        with pytest.raises(ConfirmationError):
+            check_phrase(wrong, phrase, "plan")
 
 
 def all_errors(of: type[TrainingError] = TrainingError) -> list[type[TrainingError]]:
