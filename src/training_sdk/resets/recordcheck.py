@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from attrs import define, field
 
 from training_sdk.errors import TrainingError
+from training_sdk.evidence.files import Unseal
 from training_sdk.evidence.pack import MANIFEST
 from training_sdk.evidence.purging import EVENT as PURGED
 from training_sdk.records import approvals
@@ -39,19 +40,19 @@ READINGS, PAUSE = 3, 0.2
 """While another process writes, two readings may differ; a fault is one that a second reading shows as well."""
 
 
-def check_records(state: StateDirectory) -> tuple[RecordFinding, ...]:
+def check_records(state: StateDirectory, *, unseal: Unseal | None = None) -> tuple[RecordFinding, ...]:
     """Compare all records in the state directory; empty if they agree and all work is finished.
 
     Another process may be writing: a fault counts only if it is seen twice. Packs are compared by name, so a state
     directory may be moved or restored. Files inside packs are checked by ``verify_pack``, the chain of the audit log
-    by ``AuditLog.verify``.
+    by ``AuditLog.verify``. With ``unseal`` sealed copies of plans and sealed approvals are opened and compared too.
     """
-    found = _Comparison(Reading.of(state)).findings()
+    found = _Comparison(Reading.of(state, unseal)).findings()
     for _ in range(READINGS - 1):
         if all(one.is_note for one in found):
             break
         time.sleep(PAUSE)
-        again = _Comparison(Reading.of(state)).findings()
+        again = _Comparison(Reading.of(state, unseal)).findings()
         found = [one for one in again if one.is_note or one in found]
     return tuple(found)
 
@@ -156,6 +157,8 @@ class _Comparison:
             return
         try:
             plan = planfile.load_plan(folder)
+            if SEALED in names and self.reading.unseal is not None:
+                planfile.load_plan(folder, unseal=self.reading.unseal)  # which compares the digest
         except TrainingError as error:
             yield fault(error.message, digest)
             return

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from training_sdk import _codec
+from training_sdk.evidence.files import Unseal
 from training_sdk.records import approvals
 from training_sdk.records.chain import Head
 from training_sdk.records.events import Event, EvidenceKept, Intent, Opened, Resumed, SkippedUsers
@@ -115,13 +116,26 @@ def approvals_quoted(reading: Reading, digest: str) -> Iterator[RecordFinding]:
     for path, (user_id, moment) in approvals.files_in(reading.state.path / "plans" / digest).items():
         name = APPROVAL_OUTLINE if path.name.endswith(approvals.OUTLINE) else APPROVAL
         yield from _file_quoted(reading, digest, path.name, quoted.get((user_id, moment, name), set()))
+    if reading.unseal is not None:
+        for (user_id, moment), path in approvals.sealed_in(reading.state.path / "plans" / digest).items():
+            known = quoted.get((user_id, moment, APPROVAL), set())
+            yield from _file_quoted(reading, digest, path.name, known, reading.unseal)
 
 
-def _file_quoted(reading: Reading, digest: str, name: str, quoted: set[Any]) -> Iterator[RecordFinding]:
+def _file_quoted(
+    reading: Reading, digest: str, name: str, quoted: set[Any], unseal: Unseal | None = None
+) -> Iterator[RecordFinding]:
     """A file, if it is there, has one of the digests that the log quotes; older lines quote none."""
     path = reading.state.path / "plans" / digest / name
     known = quoted - {None}
-    if known and path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() not in known:
+    if not known or not path.is_file():
+        return
+    try:
+        content = path.read_bytes() if unseal is None else unseal(path.read_bytes())
+    except Exception as error:  # whatever a hook of the user raises
+        yield fault(f"{name} of plan {name_of(digest)} cannot be opened: {error}", digest)
+        return
+    if hashlib.sha256(content).hexdigest() not in known:
         yield fault(
             f"{name} of plan {name_of(digest)} is not the one whose SHA-256 is in the audit log: it was changed",
             digest,

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from training_sdk.errors import EvidenceError, RecordsError
-from training_sdk.evidence.files import mark_of
+from training_sdk.evidence.files import Unseal, mark_of
 from training_sdk.evidence.pack import BEGUN, MANIFEST, Manifest, manifest_bytes, parse_manifest
 from training_sdk.evidence.purging import PURGING
 from training_sdk.records.chain import Head, check
@@ -55,9 +55,11 @@ class Reading:
     """Folders beside those of plans, by name; nothing reads them."""
     after: Sequence[Entry]
     """The entries of the log after everything else was read."""
+    unseal: Unseal | None = None
+    """Opens sealed copies of plans and sealed approvals."""
 
     @classmethod
-    def of(cls, state: StateDirectory) -> Reading:
+    def of(cls, state: StateDirectory, unseal: Unseal | None = None) -> Reading:
         """Read everything."""
         before = _entries(state.audit)
         packs = {pack.name: pack for pack in _packs(state.path / "evidence")}
@@ -75,7 +77,9 @@ class Reading:
             if (content := _content(state.path / "plans" / digest / reportfile.REPORT)) is not None
         }
         foreign = _foreign(state.path / "plans")
-        return cls(state, before, journals, heads, damaged, packs, reports, foreign, _entries(state.audit))
+        return cls(
+            state, before, journals, heads, damaged, packs, reports, foreign, _entries(state.audit), unseal
+        )
 
 
 def at(entry: Entry) -> datetime | None:

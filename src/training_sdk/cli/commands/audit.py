@@ -41,7 +41,7 @@ def verify(session: Session) -> ExitCode:
     state = session.state()
     quoted = _quoted(state)
     findings = AuditLog(state.audit).verify(quoted)
-    records = check_records(state)
+    records = check_records(state, unseal=session.profile.unseal)
     session.out.document(
         {
             "log": str(state.audit),

@@ -22,6 +22,7 @@ from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import Purged, packs_in, purge, read_manifest, verify_pack
 from training_sdk.evidence import history as completions_of
 from training_sdk.evidence import pseudonymise as without_names
+from training_sdk.evidence.files import Unseal
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
@@ -87,7 +88,7 @@ def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
     log = [] if state is None else [one for one in AuditLog(state.audit).verify() if not one.is_note]
     known = {} if state is None else AuditLog(state.audit).manifests(pass_over=True)
     folders = chosen(packs, _packs(session))
-    records = _records(state, packs, folders)
+    records = _records(state, packs, folders, session.profile.unseal)
     if not folders and not records and not known and not log:
         raise InvalidArgumentError("there is no pack to verify: nothing was kept on this machine yet")
     told = []
@@ -225,12 +226,12 @@ def _told(one: Purged) -> dict[str, object]:
 
 
 def _records(
-    state: StateDirectory | None, named: Sequence[Path], folders: Sequence[Path]
+    state: StateDirectory | None, named: Sequence[Path], folders: Sequence[Path], unseal: Unseal | None
 ) -> list[RecordFinding]:
     """What the other records say: of everything on this machine or, where packs are named, of these."""
     if state is None:
         return []
-    found = check_records(state)
+    found = check_records(state, unseal=unseal)
     names = {folder.resolve().name for folder in folders}
     return [one for one in found if not named or one.pack in names]
 

@@ -188,6 +188,25 @@ def test_an_edited_outline_of_a_sealed_approval_is_found(tmp_path: Path) -> None
     assert "approval.outline.json" in fault
 
 
+@pytest.mark.parametrize("name", ["plan.json.sealed", "approval.json.sealed"])
+def test_an_edit_inside_what_is_sealed_is_found_where_it_can_be_opened(name: str, tmp_path: Path) -> None:
+    folder = twice_begun(tmp_path / "state", seal=closing)
+    state = StateDirectory.open(folder)
+    assert check_records(state, unseal=closing) == ()
+    path = plan_folder(folder) / name
+    said = json.loads(closing(path.read_bytes()))
+    said["approver" if "approver" in said else "origin"]["user_id"] = "user_other"
+    path.write_bytes(closing(json.dumps(said, indent=1).encode() + b"\n"))
+    (fault,) = check_records(state, unseal=closing)
+    assert not fault.is_note
+    assert name in fault.message
+
+    def broken(sealed: bytes) -> bytes:
+        raise OSError("no key")
+
+    assert all("no key" in one.message for one in check_records(state, unseal=broken))
+
+
 # --- what may not be gone on with -------------------------------------------------------------------------------------
 
 
