@@ -23,6 +23,10 @@ EVERYONE = (
     "reappears when they return, certificates included. Reset them then."
 )
 """Beside a plan for everyone: the article resets "all users assigned to that course", and nobody else."""
+COMPLETED_ONLY = (
+    "The service seems to reset only people who have completed the course: plan with "
+    'only="completed" (--only completed), and prove the format with somebody who has completed'
+)
 ALSO_CLEARED = (
     "their attempts, answers to surveys, practical assessments, discussions and assignments, "
     "which cannot be counted beforehand"
