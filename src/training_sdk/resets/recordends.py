@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from training_sdk.errors import TrainingError
-from training_sdk.records.events import Answered, Closed, Lost, Refused, Sent
+from training_sdk.records.events import Answered, Closed, Lost, Refused, RefusedInDoubt, Sent
 from training_sdk.records.folding import JournalState, Standing
 from training_sdk.resets import reportfile
 from training_sdk.resets.recordfinding import RecordFinding, fault, name_of, note
@@ -132,7 +132,9 @@ def _of_the_end(
         )
     events = reading.journals[digest]
     sent = [event.request_id for event in events if isinstance(event, Sent) and event.request_id]
-    answered = {event.request_id for event in events if isinstance(event, Answered | Refused | Lost)}
+    answered = {
+        event.request_id for event in events if isinstance(event, Answered | Refused | RefusedInDoubt | Lost)
+    }
     if (saved.sent_ids and list(saved.sent_ids) != sent) or not answered >= {*saved.requests}:
         yield fault(f"the report of plan {name_of(digest)} has other request ids than its journal", digest)
 
