@@ -16,7 +16,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeAlias, TypeVar
 
 import httpx
-from attrs import define, evolve, field, frozen
+from attrs import evolve, frozen
 
 from training_sdk import _checks, _identity, _local, _urls
 from training_sdk._body import Body, root_of
@@ -71,13 +71,6 @@ log = logging.getLogger("training_sdk")
 _AS_PREPARED: dict[str, Any] = {"follow_redirects": False, "auth": None}
 
 
-@define
-class Reached:
-    """Whether an answer has ever come from where a client sends; clients on the same connections share it."""
-
-    is_so: bool = False
-
-
 @frozen
 class Connection:
     """Where a driver sends, as whom, how long one attempt may take in seconds, and whether it may change anything."""
@@ -86,9 +79,6 @@ class Connection:
     token: Secret
     timeout: float
     read_only: bool = False
-    waits_for_server: bool = False
-    """Whether the caller has said how long to try, so that a server may still be starting."""
-    reached: Reached = field(factory=Reached, eq=False, repr=False)
 
 
 # --- what both drivers share: pure preparation and reading -----------------------------------------------------------
@@ -204,12 +194,7 @@ def _response(
         answer.status_code, headers, body, is_reference=_is_reference(answer, prepared, connection.base_url)
     )
     given, sent = response.header("x-request-id"), prepared.headers["x-request-id"]
-    connection.reached.is_so = True
-    return evolve(
-        response,
-        request_id=request_id_of(given, sent, token.reveal()),
-        base_url=str(connection.base_url),
-    )
+    return evolve(response, request_id=request_id_of(given, sent, token.reveal()))
 
 
 def _sent_token(prepared: httpx.Request) -> Secret:
@@ -225,7 +210,7 @@ def _is_reference(answer: httpx.Response, prepared: httpx.Request, base_url: Bas
     return answer.headers.get_list(_identity.HEADER) == [expected]
 
 
-def _own_answer(problem: BaseException, prepared: httpx.Request, connection: Connection) -> httpx.Response:
+def _own_answer(problem: BaseException, prepared: httpx.Request) -> httpx.Response:
     """The answer that a client from outside has raised by itself, its body thrown away; anything else is raised.
 
     What is about another request, such as one that a hook has made, says nothing about the fate of ours.
@@ -233,7 +218,7 @@ def _own_answer(problem: BaseException, prepared: httpx.Request, connection: Con
     own = _is_about(problem, prepared)
     if isinstance(problem, httpx.HTTPStatusError) and own and problem.response.request is prepared:
         return problem.response
-    raise _translate(problem, prepared, connection, own=own) from None
+    raise _translate(problem, prepared, own=own) from None
 
 
 def _is_about(problem: BaseException, prepared: httpx.Request) -> bool:
@@ -243,9 +228,7 @@ def _is_about(problem: BaseException, prepared: httpx.Request) -> bool:
         return False
 
 
-def _translate(
-    error: BaseException, prepared: httpx.Request, connection: Connection, *, own: bool
-) -> TransportError:
+def _translate(error: BaseException, prepared: httpx.Request, *, own: bool) -> TransportError:
     """What a broken exchange means for the flow; Ctrl-C, cancellation and foreign errors are interruptions."""
     request_id: str = prepared.headers["x-request-id"]
     if isinstance(error, TransportError):
@@ -260,11 +243,7 @@ def _translate(
         said = f"{said}. Is the server running, and base_url or SAFETYCULTURE_BASE_URL right?"
         where = f"{prepared.url.scheme}://{prepared.url.netloc.decode('ascii')}"
         return NotDeliveredError(
-            f"could not connect to {where}: {said}",
-            timeout=timeout,
-            hopeless=hopeless,
-            request_id=request_id,
-            nobody_yet=not (connection.reached.is_so or connection.waits_for_server),
+            f"could not connect to {where}: {said}", timeout=timeout, hopeless=hopeless, request_id=request_id
         )
     what = "no answer in time" if timeout else "the connection broke before the whole answer was in"
     if isinstance(error, httpx.DecodingError):
@@ -363,7 +342,7 @@ class SyncDriver:
             finally:
                 answer.close()
         except BaseException as problem:
-            answer = _own_answer(problem, prepared, self.connection)
+            answer = _own_answer(problem, prepared)
         response = _response(answer, body.whole(), prepared, self.connection)
         _local.note(request, response, started)
         return response
@@ -471,7 +450,7 @@ class AsyncDriver:
                 finally:
                     await answer.aclose()
         except BaseException as problem:
-            answer = _own_answer(problem, prepared, self.connection)
+            answer = _own_answer(problem, prepared)
         response = _response(answer, body.whole(), prepared, self.connection)
         _local.note(request, response, started)
         return response

@@ -93,8 +93,6 @@ class Response:
     request_id: str | None = None
     is_reference: bool = False
     """It carries the identity of the reference server for this very request."""
-    base_url: str | None = None
-    """Where it came from."""
 
     @property
     def is_only_marked(self) -> bool:
@@ -201,23 +199,13 @@ class TransportError(Exception):
 
 
 class NotDeliveredError(TransportError):
-    """The request never reached the server: connecting failed, and where ``hopeless`` would fail again.
-
-    ``nobody_yet`` is whether no answer has come to this client at all, and its owner has not said how long to wait.
-    """
+    """The request never reached the server: connecting failed, and where ``hopeless`` would fail again."""
 
     def __init__(
-        self,
-        message: str,
-        *,
-        timeout: bool = False,
-        hopeless: bool = False,
-        request_id: str | None = None,
-        nobody_yet: bool = False,
+        self, message: str, *, timeout: bool = False, hopeless: bool = False, request_id: str | None = None
     ) -> None:
         super().__init__(message, timeout=timeout, request_id=request_id)
         self.hopeless = hopeless
-        self.nobody_yet = nobody_yet
 
 
 class NoAnswerError(TransportError):

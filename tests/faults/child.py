@@ -210,7 +210,8 @@ def run(job: dict[str, Any], plan: ResetPlan, steps: list[str]) -> ResetReport:
     }
     order = {"confirm": plan.phrase}
     begun = {**order, "reason": "the yearly renewal", **job.get("order", {})}
-    stages: list[tuple[str, dict[str, Any]]] = [("apply", begun), ("resume", order)]
+    resumed = {**order, **job.get("resume", {})}
+    stages: list[tuple[str, dict[str, Any]]] = [("apply", begun), ("resume", resumed)]
     for name, arguments in stages:
         steps.append(name)
         with contextlib.suppress(AlreadyAppliedError):

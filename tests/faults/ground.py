@@ -42,7 +42,10 @@ RESET = "/training/courseprogress/v1/reset"
 CHUNK = 5
 LATER = timedelta(hours=3).total_seconds()
 """Beyond the 2 h that a live service may lag, and the margin."""
-FOLLOWING = ("record", "reset mark", "enrolment", "certificate", "notification", "audit entry", "kept answer")
+FOLLOWING = (
+    *("record", "reset mark", "enrolment", "certificate", "notification", "audit entry", "kept answer"),
+    "queued reset",
+)
 """What a reset changes on the server; anything else must stand as it stood."""
 
 
@@ -173,14 +176,18 @@ class Ground:
         ground.mock = MockTraining.generate(users=13, courses=2, policy=Policy(plays=plays))
         ground.mock.lag = timedelta(seconds=lag)
         at.door.mock, at.door.meddle, at.door.resets = ground.mock, _honest, 0
-        courses = list(ground.mock.world.main.courses)
-        with ground.client() as client:
-            ground.plan = client.resets.plan_everyone(courses)
-        ground.plan.save(ground.plan_file)
+        ground.make_plan()
         if kind == "live":
             ground.prove()
         ground.before = ground.mock.state()
         return ground
+
+    def make_plan(self) -> None:
+        """Plan a reset of everyone in both courses, and save the plan."""
+        with self.client() as client:
+            self.plan = client.resets.plan_everyone(list(self.mock.world.main.courses))
+        self.plan_file.unlink(missing_ok=True)
+        self.plan.save(self.plan_file)
 
     @property
     def state(self) -> Path:
@@ -196,6 +203,12 @@ class Ground:
     def plan_folder(self) -> Path:
         """Where journal and report are."""
         return self.state / "plans" / self.plan.digest
+
+    def emulate(self, *behaviours: str, answers: tuple[str, ...] = (), lag: timedelta = timedelta(0)) -> None:
+        """Let the server do from now on what a live service may do. The plan was made, and the proof, before."""
+        self.mock.world.policy = self.mock.policy.changed({"emulates": behaviours, "answers": answers})
+        self.mock.lag = lag
+        self.before = self.mock.state()
 
     def client(self) -> TrainingClient:
         """A client of the test's own."""

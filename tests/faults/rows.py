@@ -55,6 +55,27 @@ def killed(ground: Ground) -> list[Said]:
 
 
 @row
+def killed_while_resuming(ground: Ground) -> list[Said]:
+    """the same while it resumes after a lost answer; what `report` shows then is true"""
+    ground.mock.faults.add("drop", operation="ResetCourseProgress", when="after")
+    said = ground.start()
+    if ground.kind == "live":
+        ground.pass_time()
+
+    def meddle(request: Request, number: int, answer: Callable[[], Response]) -> Response:
+        said = answer()
+        if number == 2:
+            ground.at.script.kill()
+        return said
+
+    ground.at.door.meddle = meddle
+    killed = ground.start()
+    assert killed["exit"] != 0
+    ground.known_after_a_kill()
+    return [said, killed, ground.go_on()]
+
+
+@row
 def disk_full_for_evidence(ground: Ground) -> list[Said]:
     """the disk is full while evidence is written"""
     return again(ground, ground.start(largest_file=4096))
@@ -135,6 +156,15 @@ def error_on_reading(ground: Ground) -> list[Said]:
     """503 on one reading in three"""
     for operation in ("ListTrainingCourseProgress", "GetUserLessonProgress", "ListCourses"):
         ground.mock.faults.add("error", operation=operation, times=None, probability=0.33)
+    said = ground.start()
+    ground.mock.faults.clear()
+    return again(ground, said)
+
+
+@row
+def error_on_who_am_i(ground: Ground) -> list[Said]:
+    """503 to every other request that asks whose token it is"""
+    ground.mock.faults.add("error", operation="WhoAmI", times=None, probability=0.5)
     said = ground.start()
     ground.mock.faults.clear()
     return again(ground, said)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from faults.ground import Ground, Kind
+from faults.ground import Colour, Ground, Kind
+from faults.live_rows import LIVE
 from faults.rows import ROWS, Said
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "faults.md"
 HEAD = "| fault | on the reference server | on a live service |"
-COLUMN = {"reference": 1, "live": 2}
+COLUMN: dict[Kind, int] = {"reference": 1, "live": 2}
+
+
+COLOURS: tuple[Colour, ...] = ("sync", "async")
+CASES: list[tuple[str, Kind, Colour]] = [
+    *((name, kind, colour) for colour in COLOURS for name in ROWS if name not in LIVE for kind in COLUMN),
+    *((name, "live", COLOURS[number % 2]) for number, name in enumerate(ROWS) if name in LIVE),
+]
+"""Every cell that is no dash; those of the live service alone by one client each, in turn."""
 
 
 def observed(ground: Ground, said: list[Said]) -> str:
@@ -47,7 +56,7 @@ def cell(name: str, kind: Kind) -> str:
 def write(name: str, kind: Kind, text: str) -> None:
     """Put a cell on the page, and the row if it is missing."""
     table = {cells[0]: cells for cells in lines()}
-    table.setdefault(what(name), [what(name), "", ""])[COLUMN[kind]] = text
+    table.setdefault(what(name), [what(name), "–", "–"])[COLUMN[kind]] = text
     ordered = [table[what(each)] for each in ROWS if what(each) in table]
     page = PAGE.read_text("utf-8")
     before, _, rest = page.partition(HEAD)

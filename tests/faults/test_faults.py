@@ -20,13 +20,13 @@ UNFINISHED = {
     "learner_completes": {"reference", "live"},
     "learner_completes_tolerated": {"reference", "live"},
     "two_plans_on_two_machines": {"reference", "live"},
+    "refused_in_part_again": {"live"},
+    "only_opened": {"live"},
 }
 """Where not everybody in the plan can be reset any more."""
 
 
-@pytest.mark.parametrize("name", ROWS)
-@pytest.mark.parametrize("kind", ["reference", "live"])
-@pytest.mark.parametrize("colour", ["sync", "async"])
+@pytest.mark.parametrize(("name", "kind", "colour"), table.CASES)
 def test_a_fault_ends_as_the_page_says(ground: Ground, name: str, kind: Kind, colour: Colour) -> None:
     said = ROWS[name](ground)
     found = table.observed(ground, said)
