@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
 
+from contract.conftest import NewStage
+from contract.hours import quick_hours
 from mock_server import MockTraining, Policy
 from training_sdk import DecodingError, EvidenceError, TrainingClient
 from training_sdk.evidence import verify_pack
@@ -69,7 +71,7 @@ def test_pages_of_25_are_read_whole(mock: MockTraining, client: TrainingClient, 
 @pytest.mark.parametrize("behaviours", ["ends_feeds_early"])
 def test_members_of_a_group_that_are_left_out_are_no_plan(client: TrainingClient) -> None:
     with pytest.raises(DecodingError, match="1 records remain") as caught:
-        client.resets.plan(first_course(client), People(groups=["Everyone", "nobody"]))
+        client.resets.plan(first_course(client), People(groups=("Everyone", "nobody")))
     assert caught.value.reason == "LISTING_INCOMPLETE"
 
 
@@ -101,3 +103,26 @@ def test_statistics_without_the_course_are_no_plan_for_everyone_and_no_evidence(
 def test_legal_pages_are_read_whole(client: TrainingClient, tmp_path: Path) -> None:
     pack = gather(client, tmp_path / "pack")
     assert pack.manifest.counts["rows"] == pack.manifest.counts["targets"] > 25
+
+
+@pytest.fixture(params=["in-process"])
+def door(request: pytest.FixtureRequest) -> Literal["in-process"]:
+    """One is enough: what is left out is not the door's."""
+    return "in-process"
+
+
+@pytest.mark.parametrize("behaviours", ["omits_completed_lessons"])
+def test_a_proof_may_accept_missing_lessons_too(
+    mock: MockTraining, new_stage: NewStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = MockTraining.generate(users=4, courses=3, policy=mock.policy)
+    quick_hours(monkeypatch).on_wait.append(small.clock.advance)
+    stage = new_stage(small)
+    client = stage.client()
+    plan = client.resets.plan_proof(first_course(client), "user1@generated.example")
+    how: dict[str, Any] = {"confirm": plan.phrase, "reason": "first reset here"}
+    with pytest.raises(EvidenceError, match="accept_missing_lessons=True"):
+        client.resets.prove_format(plan, **how)
+    assert stage.tap.resets == []
+    proof = client.resets.prove_format(plan, accept_missing_lessons=True, **how)
+    assert proof.person == plan.reset.users[0].user_id

@@ -330,6 +330,7 @@ class Resets(Bound[D]):
         reason: str,
         ticket: str | None = None,
         approval: Approval | None = None,
+        accept_missing_lessons: bool = False,
         deadline: timedelta = timedelta(hours=3),
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Flow[Proof]:
@@ -340,6 +341,7 @@ class Resets(Bound[D]):
         those who were reset at 0 % then and everyone else as before, the proof is kept on this machine; it holds for
         this server, organisation, format and way. After ``deadline``, or whatever stopped it, proving the same plan
         again goes on looking and sends nothing. ``approval`` is of ``plan.reset``, where the safeguards demand one.
+        ``accept_missing_lessons`` is that of ``apply``.
 
         Raises ProofFailedError if it did something else, or that cannot be told yet; otherwise as ``apply``.
 
@@ -356,6 +358,7 @@ class Resets(Bound[D]):
             _checks.optional_text(ticket, "ticket", longest=200),
             plan.way == "everyone",
             approval=approval,
+            accept_missing_lessons=_checks.yes_or_no(accept_missing_lessons, "accept_missing_lessons"),
             safeguards=evolve(self._safeguards, signed_plans=False),  # it comes from no file
         )
         base = self._recorder()

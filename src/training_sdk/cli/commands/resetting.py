@@ -66,6 +66,11 @@ def hours(value: str) -> tuple[time, time]:
 CONFIRM = (
     click.option("--confirm", metavar="PHRASE", help="The phrase of the plan; asked for on a terminal."),
 )
+ACCEPT_MISSING_LESSONS = click.option(
+    "--accept-missing-lessons",
+    is_flag=True,
+    help="Go on if evidence lacks lessons that rows say are completed.",
+)
 HOW = (
     click.option("--approval", type=FILE, metavar="FILE", help="The approval of a second person."),
     click.option(
@@ -74,11 +79,7 @@ HOW = (
         metavar="N",
         help="So many people in one request at most.",
     ),
-    click.option(
-        "--accept-missing-lessons",
-        is_flag=True,
-        help="Go on if evidence lacks lessons that rows say are completed.",
-    ),
+    ACCEPT_MISSING_LESSONS,
     click.option("--waves-size", type=int, metavar="N", help="At most so many people at once."),
     click.option(
         "--waves-every", type=a_duration, metavar="TIME", help="So long from wave to wave, such as 1h."

@@ -10,7 +10,7 @@ import click
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE, WHY, options
 from training_sdk.cli.commands.reporting import find_report
-from training_sdk.cli.commands.resetting import a_duration, telling
+from training_sdk.cli.commands.resetting import ACCEPT_MISSING_LESSONS, a_duration, telling
 from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import plain
 from training_sdk.cli.naming import course_ids
@@ -70,6 +70,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
     "--confirm", metavar="PHRASE", help="The phrase of a proof that has begun; asked for on a terminal."
 )
 @click.option("--approval", type=FILE, metavar="FILE", help="The approval of a second person.")
+@ACCEPT_MISSING_LESSONS
 @click.option(
     "--deadline", type=a_duration, metavar="TIME", default=DEADLINE, help="Give up after; by default 3h."
 )
@@ -83,6 +84,7 @@ def prove(
     ticket: str | None,
     confirm: str | None,
     approval: Path | None,
+    accept_missing_lessons: bool,
     deadline: timedelta,
 ) -> None:
     """Prove on a live service that a reset does what it says, and unlock resets there.
@@ -102,6 +104,7 @@ def prove(
             reason=reason,
             ticket=ticket,
             approval=None if approval is None else Approval.load(approval),
+            accept_missing_lessons=accept_missing_lessons,
             deadline=deadline,
             on_progress=tell,
         )
