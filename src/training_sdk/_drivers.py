@@ -16,7 +16,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeAlias, TypeVar
 
 import httpx
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from training_sdk import _checks, _identity, _local, _urls
 from training_sdk._body import Body, root_of
@@ -71,6 +71,13 @@ log = logging.getLogger("training_sdk")
 _AS_PREPARED: dict[str, Any] = {"follow_redirects": False, "auth": None}
 
 
+@define
+class Reached:
+    """Whether an answer has ever come from where a client sends; clients on the same connections share it."""
+
+    is_so: bool = False
+
+
 @frozen
 class Connection:
     """Where a driver sends, as whom, how long one attempt may take in seconds, and whether it may change anything."""
@@ -79,6 +86,9 @@ class Connection:
     token: Secret
     timeout: float
     read_only: bool = False
+    waits_for_server: bool = False
+    """Whether the caller has said how long to try, so that a server may still be starting."""
+    reached: Reached = field(factory=Reached, eq=False, repr=False)
 
 
 # --- what both drivers share: pure preparation and reading -----------------------------------------------------------
@@ -194,7 +204,12 @@ def _response(
         answer.status_code, headers, body, is_reference=_is_reference(answer, prepared, connection.base_url)
     )
     given, sent = response.header("x-request-id"), prepared.headers["x-request-id"]
-    return evolve(response, request_id=request_id_of(given, sent, token.reveal()))
+    connection.reached.is_so = True
+    return evolve(
+        response,
+        request_id=request_id_of(given, sent, token.reveal()),
+        base_url=str(connection.base_url),
+    )
 
 
 def _sent_token(prepared: httpx.Request) -> Secret:
@@ -210,7 +225,7 @@ def _is_reference(answer: httpx.Response, prepared: httpx.Request, base_url: Bas
     return answer.headers.get_list(_identity.HEADER) == [expected]
 
 
-def _own_answer(problem: BaseException, prepared: httpx.Request) -> httpx.Response:
+def _own_answer(problem: BaseException, prepared: httpx.Request, connection: Connection) -> httpx.Response:
     """The answer that a client from outside has raised by itself, its body thrown away; anything else is raised.
 
     What is about another request, such as one that a hook has made, says nothing about the fate of ours.
@@ -218,7 +233,7 @@ def _own_answer(problem: BaseException, prepared: httpx.Request) -> httpx.Respon
     own = _is_about(problem, prepared)
     if isinstance(problem, httpx.HTTPStatusError) and own and problem.response.request is prepared:
         return problem.response
-    raise _translate(problem, prepared, own=own) from None
+    raise _translate(problem, prepared, connection, own=own) from None
 
 
 def _is_about(problem: BaseException, prepared: httpx.Request) -> bool:
@@ -228,7 +243,9 @@ def _is_about(problem: BaseException, prepared: httpx.Request) -> bool:
         return False
 
 
-def _translate(error: BaseException, prepared: httpx.Request, *, own: bool) -> TransportError:
+def _translate(
+    error: BaseException, prepared: httpx.Request, connection: Connection, *, own: bool
+) -> TransportError:
     """What a broken exchange means for the flow; Ctrl-C, cancellation and foreign errors are interruptions."""
     request_id: str = prepared.headers["x-request-id"]
     if isinstance(error, TransportError):
@@ -243,7 +260,11 @@ def _translate(error: BaseException, prepared: httpx.Request, *, own: bool) -> T
         said = f"{said}. Is the server running, and base_url or SAFETYCULTURE_BASE_URL right?"
         where = f"{prepared.url.scheme}://{prepared.url.netloc.decode('ascii')}"
         return NotDeliveredError(
-            f"could not connect to {where}: {said}", timeout=timeout, hopeless=hopeless, request_id=request_id
+            f"could not connect to {where}: {said}",
+            timeout=timeout,
+            hopeless=hopeless,
+            request_id=request_id,
+            nobody_yet=not (connection.reached.is_so or connection.waits_for_server),
         )
     what = "no answer in time" if timeout else "the connection broke before the whole answer was in"
     if isinstance(error, httpx.DecodingError):
@@ -342,7 +363,7 @@ class SyncDriver:
             finally:
                 answer.close()
         except BaseException as problem:
-            answer = _own_answer(problem, prepared)
+            answer = _own_answer(problem, prepared, self.connection)
         response = _response(answer, body.whole(), prepared, self.connection)
         _local.note(request, response, started)
         return response
@@ -450,7 +471,7 @@ class AsyncDriver:
                 finally:
                     await answer.aclose()
         except BaseException as problem:
-            answer = _own_answer(problem, prepared)
+            answer = _own_answer(problem, prepared, self.connection)
         response = _response(answer, body.whole(), prepared, self.connection)
         _local.note(request, response, started)
         return response

@@ -93,6 +93,8 @@ class Response:
     request_id: str | None = None
     is_reference: bool = False
     """It carries the identity of the reference server for this very request."""
+    base_url: str | None = None
+    """Where it came from."""
 
     @property
     def is_only_marked(self) -> bool:
@@ -199,13 +201,23 @@ class TransportError(Exception):
 
 
 class NotDeliveredError(TransportError):
-    """The request never reached the server: connecting failed, and where ``hopeless`` would fail again."""
+    """The request never reached the server: connecting failed, and where ``hopeless`` would fail again.
+
+    ``nobody_yet`` is whether no answer has come to this client at all, and its owner has not said how long to wait.
+    """
 
     def __init__(
-        self, message: str, *, timeout: bool = False, hopeless: bool = False, request_id: str | None = None
+        self,
+        message: str,
+        *,
+        timeout: bool = False,
+        hopeless: bool = False,
+        request_id: str | None = None,
+        nobody_yet: bool = False,
     ) -> None:
         super().__init__(message, timeout=timeout, request_id=request_id)
         self.hopeless = hopeless
+        self.nobody_yet = nobody_yet
 
 
 class NoAnswerError(TransportError):

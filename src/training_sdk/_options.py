@@ -57,7 +57,7 @@ def options_of(
     token: Secret | None,
     base_url: str | None,
     timeout: float,
-    max_retry_seconds: float,
+    max_retry_seconds: float | None,
     reset_format: ResetFormat | None,
     allow_insecure_http: bool,
     read_only: bool,
@@ -77,8 +77,11 @@ def options_of(
             _token(token),
             _checks.seconds(timeout, "timeout", least=0.001),
             _checks.yes_or_no(read_only, "read_only") or read_only_by_environment(),
+            waits_for_server=max_retry_seconds is not None,
         ),
-        _checks.seconds(max_retry_seconds, "max_retry_seconds"),
+        _checks.seconds(
+            DEFAULT_MAX_RETRY_SECONDS if max_retry_seconds is None else max_retry_seconds, "max_retry_seconds"
+        ),
         _format(reset_format),
         _paced(pace),
         _safeguards(safeguards),
@@ -173,6 +176,8 @@ def changed(
         changes["timeout"] = _checks.seconds(timeout, "timeout", least=0.001)
     if read_only is not None:
         changes["read_only"] = _still_read_only(options.connection.read_only, read_only)
+    if max_retry_seconds is not None:
+        changes["waits_for_server"] = True
     others: dict[str, Any] = {"connection": evolve(options.connection, **changes)}
     if max_retry_seconds is not None:
         others["max_retry_seconds"] = _checks.seconds(max_retry_seconds, "max_retry_seconds")

@@ -51,6 +51,8 @@ T = TypeVar("T")
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 8.0
+FIRST_ANSWER_SECONDS = 10.0
+"""For how long a client tries whom nobody has answered yet, unless its owner has said how long."""
 LONGEST_MESSAGE = 1000
 FIRST_POSIX_TIME = 1e9
 """A header with a number from here on names a time and not a number of seconds: 1e9 is in 2001."""
@@ -151,6 +153,7 @@ def _exchange(
     started: Moment = yield Now()
     tried, paced, cut = 0, 0.0, 0
     while True:
+        nobody_yet = False
         paced += 0.0 if once else (yield from pace.turn(request))
         attempt.is_open = True
         try:
@@ -163,6 +166,7 @@ def _exchange(
             raise stop.original from None
         except TransportError as failure:
             verdict = judge_failure(request, failure)
+            nobody_yet = isinstance(failure, NotDeliveredError) and failure.nobody_yet
         else:
             attempt.request_id = response.request_id
             pace.hear(request, response)
@@ -182,14 +186,19 @@ def _exchange(
         attempt.is_open = isinstance(verdict.error, OutcomeUnknownError | ConflictError)
         yield from pace.pass_on()
         now: Moment = yield Now()
-        left = max_retry_seconds - (now.monotonic - started.monotonic - paced)
+        most = min(max_retry_seconds, FIRST_ANSWER_SECONDS) if nobody_yet else max_retry_seconds
+        left = most - (now.monotonic - started.monotonic - paced)
         wait = max(backoff(tried), verdict.wait or 0)
         if not verdict.again:
             raise verdict.error
         if once:
             raise TryAgainError(verdict.error, wait)
         if wait > left:
-            raise out_of_time(verdict.error, wait, max_retry_seconds)
+            raise (
+                _nobody_there(verdict.error)
+                if most < max_retry_seconds
+                else out_of_time(verdict.error, wait, most)
+            )
         yield Sleep(wait, jitter=min(wait / 4, left - wait), why=str(verdict.error))
         tried += 1
 
@@ -197,6 +206,17 @@ def _exchange(
 def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError:
     """The same error, saying that the time for trying would not suffice."""
     message = f"{sentence(error.message)} Waiting {wait:g} s more would exceed max_retry_seconds={most:g}"
+    told = type(error)(evolve(error.info, message=message))
+    told.__cause__ = error.__cause__
+    return told
+
+
+def _nobody_there(error: TrainingError) -> TrainingError:
+    """The same error, saying why it was given up early."""
+    message = (
+        f"{sentence(error.message)} Nobody has answered there yet, so it was given up after "
+        f"{FIRST_ANSWER_SECONDS:g} s. To wait for a server that is starting, set max_retry_seconds"
+    )
     told = type(error)(evolve(error.info, message=message))
     told.__cause__ = error.__cause__
     return told
@@ -336,7 +356,9 @@ def _plain(response: Response) -> str:
         )
     if response.status == 401:
         return "the token is missing, unknown, expired or revoked"
-    return f"the server answered {response.status} without an explanation"
+    where = f"the server at {response.base_url}" if response.base_url else "the server"
+    hint = ". Is that the base URL of the API?" if response.status in (404, 405) and response.base_url else ""
+    return f"{where} answered {response.status} without an explanation{hint}"
 
 
 def _unknown(

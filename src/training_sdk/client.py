@@ -18,7 +18,6 @@ from training_sdk._drivers import (
 from training_sdk._flow import Flow
 from training_sdk._operation import Bound, D, operation
 from training_sdk._options import (
-    DEFAULT_MAX_RETRY_SECONDS,
     DEFAULT_TIMEOUT,
     Options,
     changed,
@@ -121,7 +120,8 @@ class TrainingClient(_Client[SyncDriver]):
     ``token`` is an API token or a callable that returns one, asked anew for every request, and once for a reset and the
     readings right before it; by default ``SAFETYCULTURE_API_TOKEN`` from the environment. ``base_url`` may hold a path
     prefix; by default it is ``SAFETYCULTURE_BASE_URL``, and without that the vendor's. ``timeout`` bounds one attempt
-    from connecting to the last byte, and no attempt begins after ``max_retry_seconds``; both in seconds.
+    from connecting to the last byte, and no attempt begins after ``max_retry_seconds`` (by default 90, and 10 as long
+    as nobody has answered this client at all, for then the address is probably wrong); both in seconds.
     ``http_client`` brings your own
     connections, which you close yourself: its headers and cookies are sent along, its auth, params and redirects are
     not, and ``timeout`` then bounds each read of an answer's head. ``reset_format`` is the body of a reset, which is
@@ -146,7 +146,7 @@ class TrainingClient(_Client[SyncDriver]):
         base_url: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         http_client: HttpClient | None = None,
-        max_retry_seconds: float = DEFAULT_MAX_RETRY_SECONDS,
+        max_retry_seconds: float | None = None,
         reset_format: ResetFormat | None = None,
         allow_insecure_http: bool = False,
         read_only: bool = False,
@@ -211,7 +211,7 @@ class AsyncTrainingClient(_Client[AsyncDriver]):
         base_url: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         http_client: AsyncHttpClient | None = None,
-        max_retry_seconds: float = DEFAULT_MAX_RETRY_SECONDS,
+        max_retry_seconds: float | None = None,
         reset_format: ResetFormat | None = None,
         allow_insecure_http: bool = False,
         read_only: bool = False,

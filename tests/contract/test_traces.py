@@ -18,6 +18,7 @@ from contract.test_live_service import courses, plan, prove
 from mock_server import MockTraining, Policy
 from mock_server.wire.message import Request, Response
 from training_sdk import (
+    Code,
     Outcome,
     OutcomeUnknownError,
     Proof,
@@ -237,3 +238,63 @@ def test_somebody_who_leaves_the_course_of_a_proof_is_not_taken_for_a_vanished_r
     with pytest.raises(ProofFailedError) as caught:
         prove(live.stage, proof)
     assert caught.value.reason == "WITNESS_MOVED"
+
+
+# --- a service that resets completed people only --------------------------------------------------------------------
+
+SELECTIVE = "The service seems to reset only people who have completed the course"
+
+
+@pytest.mark.parametrize("emulates", ["resets_completed_only", "resets_completed_only,counts_nobody"])
+def test_a_service_that_resets_completed_people_only_is_named_when_people_are_read_back(
+    serve: Serve, emulates: str
+) -> None:
+    live = serve(emulates)
+    live.prove()
+    wanted = live.plan()
+    done = {user.user_id for user in wanted.targets if user.completed_at}
+    left = {user.user_id for user in wanted.targets} - done
+    assert done
+    assert left
+    if "," in emulates:
+        live.apply(wanted)
+    else:
+        with pytest.raises(OutcomeUnknownError, match=SELECTIVE):
+            live.apply(wanted)
+    assert SELECTIVE not in str(live.resume(wanted))  # the feed may still show the past
+    for _ in range(2):
+        live.hours.wait(SETTLED)
+        report = live.resume(wanted)
+        assert {one.user_id for one in report.users if one.outcome is Outcome.RESET} == done
+        assert {one.user_id for one in report.users if one.code is Code.COMPLETED_ONLY} == left
+        assert SELECTIVE in str(report)
+    found = live.stage.client().resets.wait_until_verified(report)
+    assert (found.counts[Seen.CONTRADICTED], SELECTIVE in str(found)) == (len(left), True)
+    assert len(live.stage.tap.resets) == 2
+
+
+def test_where_completed_people_only_are_reset_a_plan_of_those_is_complete(serve: Serve) -> None:
+    live = serve("resets_completed_only")
+    live.prove()
+    wanted = live.stage.client().resets.plan_everyone(live.course, only="completed")
+    assert live.apply(wanted).is_complete
+
+
+@pytest.mark.parametrize(
+    ("emulates", "reason"),
+    [("resets_completed_only", "COUNT_DIFFERS"), ("resets_completed_only,counts_nobody", "NOT_SEEN")],
+)
+def test_a_proof_with_somebody_in_mid_course_names_it(serve: Serve, emulates: str, reason: str) -> None:
+    live = serve(emulates)
+    proof = live.stage.client().resets.plan_proof(courses(live.stage)[0], "user4@generated.example")
+    assert proof.reset.targets[0].completed_at is None
+    with pytest.raises(ProofFailedError, match="only people who have completed the course") as caught:
+        prove(live.stage, proof)
+    assert caught.value.reason == reason
+
+
+def test_a_proof_of_the_call_for_everyone_names_it_by_what_is_seen(serve: Serve) -> None:
+    live = serve("resets_completed_only,counts_nobody")
+    with pytest.raises(ProofFailedError, match=SELECTIVE) as caught:
+        prove(live.stage, plan(live.stage, server_side=True))
+    assert caught.value.reason == "COMPLETED_ONLY"

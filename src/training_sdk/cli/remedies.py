@@ -63,6 +63,7 @@ _SAID = (
         "server_side=True makes one call for everyone of a course, so per_request",
         "--server-side makes one call for everyone of a course, so --per-request",
     ),
+    ("skip_unassigned=True leaves", "--skip-unassigned leaves"),
     ("or skip them with tolerance=", "or skip them with --tolerance "),
     ("server_side=True resets", "--server-side resets"),
     ("plan_everyone(…) without 'only' or 'where'", "--everyone without --only and without criteria"),

@@ -12,7 +12,7 @@ from typing import Any, Self
 import click
 from attrs import define, field
 
-from training_sdk._options import BASE_URL_VARIABLE, DEFAULT_MAX_RETRY_SECONDS
+from training_sdk._options import BASE_URL_VARIABLE
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.files import is_pipe
 from training_sdk.cli.output import Output
@@ -45,12 +45,11 @@ class Session:
     max_retry: float | None = None
     _clients: list[TrainingClient] = field(factory=list)
 
-    def client(
-        self, *, may_write: bool = False, max_retry: float = DEFAULT_MAX_RETRY_SECONDS
-    ) -> TrainingClient:
+    def client(self, *, may_write: bool = False, max_retry: float | None = None) -> TrainingClient:
         """A client of the profile. It cannot write unless the command is one that resets.
 
-        ``max_retry`` is for how many seconds it tries again, unless --max-retry says otherwise.
+        ``max_retry`` is for how many seconds it tries again, unless --max-retry says otherwise. Without both it gives
+        up after 10 s where nobody has answered.
         """
         profile = self.profile
         address = self._address()  # before a token is asked for
@@ -107,7 +106,12 @@ _OPTIONS = (
     click.option(
         "--state-dir", metavar="DIR", type=click.Path(path_type=Path), help="Where records are kept."
     ),
-    click.option("--max-retry", type=float, metavar="SECONDS", help="For how long to try again."),
+    click.option(
+        "--max-retry",
+        type=float,
+        metavar="SECONDS",
+        help="For how long to try again: 90 s, and 10 s where no server has answered yet, unless given.",
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document for programs."),
 )
 

@@ -326,7 +326,7 @@ class Run:
 
     def _accept(self, flight: InFlight, answer: Response) -> None:
         """Settle the people of a request from its answer, with nothing in between that could be interrupted."""
-        count = updated_by(answer, len(flight.people), silent=self.arrival.is_silent)
+        count = updated_by(answer, flight.people, silent=self.arrival.is_silent)
         self.account.note_request(answer.request_id)
         if self.order.server_side:
             waiting = "accepted for everyone, and not read back yet"

@@ -129,6 +129,15 @@ class Judging:
         return "completed_lessons" in self.fields
 
 
+def resets_completed_only(reset: Sequence[PlannedReset], left: Sequence[PlannedReset]) -> bool:
+    """Whether, of people who were sent alike, just those were reset who had completed the course."""
+    return (
+        bool(reset and left)
+        and all(user.completed_at is not None for user in reset)
+        and all(user.completed_at is None for user in left)
+    )
+
+
 def has_less(planned: PlannedReset, row: ProgressRow) -> bool:
     """Whether lessons or percent are less than they were."""
     return row.completed_lessons < planned.completed_lessons or row.progress_percent < planned.percent

@@ -72,13 +72,15 @@ class Resets(Bound[D]):
         only: Only | None = None,
         where: Where | None = None,
         paths: Iterable[str] = (),
+        skip_unassigned: bool = False,
     ) -> Flow[ResetPlan]:
         """Plan the reset of the users named, in every course named, and change nothing.
 
         ``users`` are user ids and e-mail addresses, or People, which also holds external ids, groups, sites and files.
         An empty list is refused: it never means everyone. ``paths`` are ids of learning paths whose courses are added;
         with them ``courses`` may be empty. ``only="completed"`` leaves out those who have not
-        completed, ``where`` those for whom its criteria do not hold.
+        completed, ``where`` those for whom its criteria do not hold. With ``skip_unassigned`` people are left out of
+        courses in which the feed has no row for them, and the plan lists them. Whoever is in no course is an error.
 
         Raises NotFoundError if someone is not in a course, PermissionDeniedError if the token may not read progress,
         InvalidArgumentError if nobody is left or one of the client's safeguards forbids it.
@@ -87,7 +89,9 @@ class Resets(Bound[D]):
         sites their feeds. On a live service what the plan says is up to 2 h old.
         """
         people = users if isinstance(users, People) else People.of(users, name="users")
-        return make_plan(self._calls, self._wanted(courses, people, only, where, paths))
+        wanted = self._wanted(courses, people, only, where, paths)
+        skips = _checks.yes_or_no(skip_unassigned, "skip_unassigned")
+        return make_plan(self._calls, evolve(wanted, skip_unassigned=skips))
 
     @operation
     def plan_everyone(

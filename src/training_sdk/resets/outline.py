@@ -47,6 +47,10 @@ class PlanOutline(ResetPlan):
         """Raise InvalidArgumentError: the whole plan is not here."""
         raise InvalidArgumentError(refusal(self))
 
+    def listing(self, page: int) -> str:
+        """The text of ``str``: there are no names to list."""
+        return str(self)
+
     def __str__(self) -> str:
         return visible(f"{self.phrase} (its names are sealed or purged)")
 

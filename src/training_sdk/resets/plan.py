@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from attrs import evolve, field, frozen
+from attrs import Attribute, evolve, field, frozen
 
 from training_sdk import _codec, _ssh
 from training_sdk._urls import service_name
@@ -43,7 +43,12 @@ def since(form: int, default: Any) -> Any:
 
 def plain_of_form(value: Any, form: int) -> dict[str, Any]:
     """A value as plain JSON data, with the fields that plans of this form hold."""
-    return _codec.plain(value, lambda attribute, _: attribute.metadata.get("since", 0) <= form)
+
+    def is_held(attribute: Attribute[Any], held: Any) -> bool:
+        said = attribute.metadata
+        return said.get("since", 0) <= form and bool(held or not said.get("unless_empty"))
+
+    return _codec.plain(value, is_held)
 
 
 def short_digest(digest: str, form: int) -> str:
@@ -175,7 +180,9 @@ class ResetPlan:
 
     ``users`` holds everyone in scope, once per course; ``targets`` those whose progress would be cleared.
     ``selection`` says in words whom ``only``, ``where`` or ``plan_due`` leaves in. Times are UTC. ``form`` is that of
-    its file: a plan of an earlier version keeps its own, is read and resumed, and is not applied. ``signature`` is the
+    its file: a plan of an earlier version keeps its own, is read and resumed, and is not applied. ``unassigned`` are
+    people who were named and left out of a course, by course and user id, because the feed has no row for them there
+    (``skip_unassigned``). ``signature`` is the
     planner's, if ``sign`` was called; it is of the digest and no part of it.
     """
 
@@ -187,6 +194,7 @@ class ResetPlan:
     origin: Origin
     warnings: tuple[str, ...] = ()
     form: int = FORM
+    unassigned: tuple[Key, ...] = field(default=(), metadata={"unless_empty": True})
     signature: str | None = field(default=None, repr=False, metadata={"since": NEVER})
 
     @property

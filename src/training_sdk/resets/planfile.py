@@ -90,6 +90,10 @@ def check_shape(plan: ResetPlan) -> None:
         )
     if any(course_id not in known for course_id, _ in keys):
         raise InvalidArgumentError("the plan holds people of a course that it does not hold. Plan again")
+    if any(key in set(keys) or key[0] not in known for key in plan.unassigned):
+        raise InvalidArgumentError(
+            "the plan leaves out people whom it holds, or of another course. Plan again"
+        )
 
 
 def _document(content: bytes, name: str) -> dict[str, Any]:

@@ -75,6 +75,8 @@ class Wanted:
     """What a reset leaves of a row there; reads from the proofs of this machine."""
     due_by: Mapping[Key, datetime | None] | None = None
     """The completion that somebody was found due by; whoever has another by now is left out."""
+    skip_unassigned: bool = False
+    """Whether people are left out of courses in which they have no row, if they have one in another."""
 
 
 def make_plan(calls: Calls, wanted: Wanted) -> Flow[ResetPlan]:
@@ -107,7 +109,7 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
         _refuse_untitled(course)
         wanted.safeguards.check_course(course.id)
     rows = yield from _rows_of(calls, courses, wanted.people)
-    chosen = yield from _choose(calls, wanted.people, courses, rows)
+    chosen = yield from _choose(calls, wanted, courses, rows)
     last: LastResets = yield Act(lambda: wanted.last_resets(origin), "records: last resets")
     traces = Traces()
     if not origin.reference_server:
@@ -132,6 +134,7 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
         ),
         selection=_selection(wanted),
         users=users,
+        unassigned=chosen.unassigned,
         read_at=now.utc,
         expires_at=now.utc + wanted.safeguards.plan_lifetime,
         origin=origin,
@@ -348,14 +351,15 @@ def refuse_moved(
     )
 
 
-def _choose(calls: Calls, people: People | None, courses: Sequence[Course], rows: Rows) -> Flow[Resolved]:
+def _choose(calls: Calls, wanted: Wanted, courses: Sequence[Course], rows: Rows) -> Flow[Resolved]:
     """Who is in scope, by course."""
+    people = wanted.people
     if people is None:
         warnings = yield from refuse_narrow_view(calls, courses, rows)
         return Resolved({course_id: tuple(found) for course_id, found in rows.items()}, warnings)
     members = yield from member_ids(calls, people)
     try:
-        return resolve(people, rows, members)
+        return resolve(people, rows, members, skip_unassigned=wanted.skip_unassigned)
     except NotFoundError:
         yield from people_counted(calls, courses)  # without the right to read, that is what has to be said
         raise

@@ -55,6 +55,8 @@ class Code(StrEnum):
     """The service refused the request that held them, and may have reset some of its people before."""
     COUNT_UNKNOWN = "COUNT_UNKNOWN"
     """The server accepted the request without saying how many people it reset."""
+    COMPLETED_ONLY = "COMPLETED_ONLY"
+    """Of the people of the request only those were reset who had completed the course; this one had not."""
     NOT_SEEN = "NOT_SEEN"
     """The server accepted it, and reading back does not show it (yet)."""
 

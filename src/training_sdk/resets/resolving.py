@@ -13,8 +13,10 @@ from training_sdk._flow import Flow
 from training_sdk._pages import Calls, Walk
 from training_sdk.errors import InvalidArgumentError, NotFoundError
 from training_sdk.models.groups import Group, Site
+from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets.people import Kind, Named, People
+from training_sdk.resets.wording import shown
 from training_sdk.resources.groups import group_members, groups
 from training_sdk.resources.sites import site_members, sites
 
@@ -36,13 +38,17 @@ class Resolved:
 
     by_course: Mapping[str, tuple[str, ...]]
     warnings: tuple[str, ...] = ()
+    unassigned: tuple[Key, ...] = ()
+    """Who was named and is in another course of these, and so was left out of this one."""
 
 
-def resolve(people: People, rows: Rows, members: Members) -> Resolved:
+def resolve(people: People, rows: Rows, members: Members, *, skip_unassigned: bool = False) -> Resolved:
     """Match people against the feed's rows by course and user, and groups and sites by their ``member_ids``.
 
     E-mails are compared without regard to the case of ASCII letters and to white space around them, everything else
     exactly. Entries without a course of their own stand for every course in ``rows``, and so do groups and sites.
+
+    With ``skip_unassigned`` a person without a row in one of the courses is left out there, and in none is an error.
 
     Raises NotFoundError (``USER_NOT_IN_COURSE``) naming everyone who cannot be found, and InvalidArgumentError for a
     name that fits two people, a course that is not in ``rows``, a course for which nobody is named, and a group or
@@ -54,7 +60,7 @@ def resolve(people: People, rows: Rows, members: Members) -> Resolved:
         raise InvalidArgumentError(
             f"{_listed(f'course {one.course_id!r} of {one}' for one in strange)}: not among the courses of the plan"
         )
-    search = _Search(rows)
+    search = _Search(rows, skip_unassigned)
     for one in people.entries:
         search.add_named(one)
     search.refuse_what_went_wrong()
@@ -63,7 +69,9 @@ def resolve(people: People, rows: Rows, members: Members) -> Resolved:
     if empty := [course_id for course_id, found in search.found.items() if not found]:
         raise InvalidArgumentError(f"nobody is named for {_listed(f'course {one!r}' for one in empty)}")
     by_course = {course_id: tuple(found) for course_id, found in search.found.items()}
-    return Resolved(by_course, (*people.warnings, *search.warnings))
+    taken = {(course_id, user_id) for course_id, users in by_course.items() for user_id in users}
+    unassigned = tuple(key for key in dict.fromkeys(search.unassigned) if key not in taken)
+    return Resolved(by_course, (*people.warnings, *search.warnings), unassigned)
 
 
 def member_key(kind: Place, given: str) -> str:
@@ -84,10 +92,12 @@ class _Search:
     """Who was found so far, by course and in order, and what went wrong."""
 
     rows: Rows
+    skip_unassigned: bool = False
     found: dict[str, dict[str, Named | str]] = field(init=False)
     """Users by course, and by which name each was found first."""
     ids: dict[Kind, dict[str, set[str]]] = field(init=False)
     missing: list[tuple[Named, str]] = field(factory=list)
+    unassigned: list[Key] = field(factory=list)
     ambiguous: list[str] = field(factory=list)
     warnings: list[str] = field(factory=list)
 
@@ -110,7 +120,9 @@ class _Search:
             return
         for course_id in self.rows if one.course_id is None else (one.course_id,):
             user_id = next((each for each in fitting if each in self.rows[course_id]), None)
-            if user_id is None:
+            if user_id is None and fitting and self.skip_unassigned:
+                self.unassigned.append((course_id, next(iter(fitting))))
+            elif user_id is None:
                 self.missing.append((one, course_id))
             else:
                 self._keep(course_id, user_id, one)
@@ -148,9 +160,15 @@ class _Search:
             return
         several = len(self.rows) > 1
         named = _listed(f"{one}{f' in course {course!r}' if several else ''}" for one, course in self.missing)
+        elsewhere = any(self.ids[one.kind].get(one.key[1]) for one, _ in self.missing)
+        skip = (
+            ". skip_unassigned=True leaves people out of the courses that they are not in"
+            if elsewhere
+            else ""
+        )
         raise NotFoundError(
             f"{named} cannot be found: unknown, deactivated, not assigned to the course, or outside the teams that "
-            f"this token sees. Nothing was planned{self._hints()}",
+            f"this token sees. Nothing was planned{skip}{self._hints()}",
             reason="USER_NOT_IN_COURSE",
             metadata=tuple((one.kind, one.value) for one, _ in self.missing),
         )
@@ -162,6 +180,8 @@ class _Search:
             other = alike.get(widely(one.value))
             if one.kind == "email" and other and other != mailbox(one.value):
                 return f". {one.value!r} is not {other!r}: only ASCII letters are compared without regard to case"
+        if hint := self._hint_of_names() or self._hint_of_addresses():
+            return hint
         given = [one.value for one, _ in self.missing if one.kind == "external_id"]
         known = {value.strip().lstrip("0") for value in self.ids["external_id"]}
         if mangled := next((value for value in given if _MANGLED.fullmatch(value.strip())), None):
@@ -170,6 +190,25 @@ class _Search:
             return (
                 f". {bare!r} differs from an external id in the course by leading zeros or white space only"
             )
+        return ""
+
+    def _hint_of_names(self) -> str:
+        """That people are not named by their names."""
+        names = {shown(row.user_name) for course in self.rows.values() for row in course.values()}
+        for one, _ in self.missing:
+            if one.kind == "user_id" and (shown(one.value) in names or " " in one.value.strip()):
+                return f". Names such as {one.value!r} are not accepted: name people by user id, e-mail or external id"
+        return ""
+
+    def _hint_of_addresses(self) -> str:
+        """The e-mail in these courses that comes closest to one that was not found."""
+        from difflib import get_close_matches  # only who has mistyped needs it
+
+        for one, _ in self.missing:
+            if one.kind == "email" and not self.ids["email"].get(one.key[1]):
+                near = get_close_matches(one.key[1], self.ids["email"], n=1, cutoff=0.8)
+                if near:
+                    return f". The e-mail in these courses that comes closest to {one.value!r} is {near[0]!r}"
         return ""
 
 

@@ -26,7 +26,7 @@ from training_sdk.resets.applying import Run
 from training_sdk.resets.arriving import Arrival, FindProof, arrive
 from training_sdk.resets.confirming import check_lifetime, check_schedule, end_of
 from training_sdk.resets.flights import WAIT, Flights, until
-from training_sdk.resets.judging import Judging, Sign, ask_lessons
+from training_sdk.resets.judging import Judging, Sign, ask_lessons, resets_completed_only
 from training_sdk.resets.keptwaves import restored
 from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.planning import refuse_new_warnings
@@ -34,6 +34,7 @@ from training_sdk.resets.reading import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import LEFT_ALONE, Code, Outcome, ResetReport
 from training_sdk.resets.sending import EVERYONE_AT_ONCE, Order, Piece, key_for, pieces, request_for
+from training_sdk.resets.wording import COMPLETED_ONLY
 
 
 def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindProof) -> Flow[ResetReport]:
@@ -124,6 +125,7 @@ def settle(account: Account, journal: Journal | JournalCopy, now: datetime | Non
         for user_id, verdict in event.verdicts.items()
         if verdict == APPLIED
     }
+    left_by_completion = _left_by_completion(account, state, flights)
     for user in account.order.plan.targets:
         standing = state.standing(*user.key)
         if standing is Standing.RESET:
@@ -131,12 +133,32 @@ def settle(account: Account, journal: Journal | JournalCopy, now: datetime | Non
         elif standing is Standing.SKIPPED:
             code = Code(state.codes[user.key])
             account.settle([user], Outcome.SKIPPED, LEFT_ALONE.get(code), code)
+        elif user.key in left_by_completion:
+            account.settle([user], Outcome.UNKNOWN, COMPLETED_ONLY, Code.COMPLETED_ONLY)
         elif standing is Standing.UNKNOWN or flights.open(user.key, now):
             _leave_unknown(account, user, state.chunks[state.last[user.key]])
         elif standing is Standing.REFUSED:
             _leave_refused(account, user, refused[state.last[user.key]])
         else:
             account.reopen(user, was_sent=_was_in_vain(state, user))
+
+
+def _left_by_completion(account: Account, state: JournalState, flights: Flights) -> frozenset[Key]:
+    """Who had not completed and stayed as they were, where just the completed people of their request were reset."""
+    planned = {user.key: user for user in account.order.plan.targets}
+    found: set[Key] = set()
+    for chunk in state.chunks.values():
+        if chunk.fate is not ChunkFate.READ_BACK:
+            continue
+        here = [planned[key] for key in chunk.people if key in planned and state.last[key] == chunk.number]
+        reset = [user for user in here if state.users[user.key] is Standing.RESET]
+        left = [user for user in here if state.users[user.key] is Standing.UNKNOWN]
+        is_known = len(reset) + len(left) == len(here) and not any(
+            flights.open(user.key, None) for user in left
+        )
+        if is_known and resets_completed_only(reset, left):
+            found |= {user.key for user in left}
+    return frozenset(found)
 
 
 def _was_in_vain(state: JournalState, user: PlannedReset) -> bool:
@@ -284,6 +306,10 @@ class Resumption:
             if verdict == APPLIED and other and latest and other > latest.sent_at:
                 verdict = UNDECIDED  # it may have been the other plan that did it
             verdicts[user_id] = verdict
+        reset = [planned[one] for one in chunk.user_ids if self._is_reset(chunk, one, verdicts)]
+        left = [planned[one] for one, verdict in verdicts.items() if verdict != APPLIED]
+        if resets_completed_only(reset, left):
+            verdicts = _without(verdicts)  # they would be sent in vain for ever
         is_late = latest is None or now.utc >= latest.settled_at
         if NOT_APPLIED in verdicts.values() and not is_late:
             everyone = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(chunk.user_ids)
@@ -293,6 +319,10 @@ class Resumption:
             # One call for everyone takes effect for all or for none, so whoever is not seen cleared is no proof.
             verdicts = _without(verdicts)
         yield from self.keeper.note(ReadBack(now.utc, chunk.number, verdicts, self.arrival.traces.notes))
+
+    def _is_reset(self, chunk: Chunk, user_id: str, verdicts: Mapping[str, str]) -> bool:
+        standing = self.keeper.journal.state().standing(chunk.course_id, user_id)
+        return verdicts.get(user_id) == APPLIED or standing is Standing.RESET
 
     def _may_repeat(self, chunk: Chunk, now: datetime) -> bool:
         """Whether the very same request may be sent again at any time: the reference server knows it by its key.

@@ -19,6 +19,7 @@ from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.plan import PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.waves import Waves
+from training_sdk.resets.wording import COMPLETED_ONLY
 
 T = TypeVar("T")
 
@@ -149,15 +150,17 @@ def key_for(order: Order, body: bytes) -> str:
     return hashlib.sha256(order.nonce.encode("ascii") + body).hexdigest()[:32]
 
 
-def updated_by(response: Response, expected: int, *, silent: bool = False) -> int | None:
+def updated_by(response: Response, people: Sequence[PlannedReset], *, silent: bool = False) -> int | None:
     """How many people the server says it reset; None where it is known to be ``silent`` about it. Never guessed.
 
-    Raises DecodingError if it is another number than was sent.
+    Raises DecodingError if it is another number than was sent, and says if it is that of those who had completed.
     """
-    updated = _count_in(response)
+    updated, expected = _count_in(response), len(people)
     if updated == expected or (updated is None and silent):
         return updated
     said = "no count" if updated is None else f"{updated} people reset"
+    completed = sum(user.completed_at is not None for user in people)
+    hint = f", as many as had completed the course. {COMPLETED_ONLY}" if updated == completed else ""
     raise DecodingError(
-        f"{expected} people were sent, and the answer says {said}", request_id=response.request_id
+        f"{expected} people were sent, and the answer says {said}{hint}", request_id=response.request_id
     )

@@ -38,6 +38,7 @@ from training_sdk.resets.arriving import Arrival
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.identity import LiveCalls, check_clock, check_place, who_and_where
+from training_sdk.resets.judging import resets_completed_only
 from training_sdk.resets.plan import Origin, PlannedReset, ResetPlan
 from training_sdk.resets.planning import Wanted, make_plan, no_traces
 from training_sdk.resets.proofplan import ProofPlan, Sighting
@@ -49,7 +50,7 @@ from training_sdk.resets.resuming import Resumption, account_so_far, as_begun
 from training_sdk.resets.sending import Order, Progress
 from training_sdk.resets.traces import NO_TRACES, Traces
 from training_sdk.resets.waves import wait_until
-from training_sdk.resets.wording import shown
+from training_sdk.resets.wording import COMPLETED_ONLY, shown
 from training_sdk.resources.progress import progress_rows
 
 MOST_PEOPLE = 5
@@ -314,7 +315,7 @@ class Proving:
             if now.utc >= settled and not seen.unchanged:
                 return
             if now.utc >= deadline:
-                yield from self._give_up(is_settled=now.utc >= settled, settled=settled)
+                yield from self._give_up(seen, is_settled=now.utc >= settled, settled=settled)
             until = min(now.utc + wait, deadline, settled if settled > now.utc else deadline)
             yield from wait_until(until, "until the service shows what the reset did")
             wait = min(wait * 3 / 2, LONGEST_WAIT)
@@ -349,10 +350,17 @@ class Proving:
         )
         return "; ".join(part for part in parts if part)
 
-    def _give_up(self, *, is_settled: bool, settled: datetime) -> Flow[None]:
+    def _give_up(self, seen: Sighting, *, is_settled: bool, settled: datetime) -> Flow[None]:
         if is_settled:
+            targets = self.plan.reset.targets
+            reset = [user for user in targets if user.key in seen.cleared]
+            left = [user for user in targets if user.key in seen.unchanged]
+            if resets_completed_only(reset, left):
+                yield from self._fail(COMPLETED_ONLY, seen.unchanged, reason="COMPLETED_ONLY")
             why = "the reset was not refused, and nothing of it is seen"
-            yield from self._fail(why, [user.key for user in self.plan.reset.targets], reason="NOT_SEEN")
+            if not any(user.completed_at for user in targets):
+                why += ". The service may reset only people who have completed the course: prove it with one"
+            yield from self._fail(why, [user.key for user in targets], reason="NOT_SEEN")
         raise ProofFailedError(
             f"it cannot be told before {settled:%Y-%m-%d %H:%M} UTC what the reset did. The format stays locked. Prove "
             "it again with the same plan to go on waiting; nothing is sent again",

@@ -91,7 +91,7 @@ class Verification:
     lessons_read: int
     is_finished: bool = True
     notes: tuple[str, ...] = ()
-    """What was disregarded, because the service keeps it after a reset."""
+    """What was disregarded because the service keeps it after a reset, and whether it resets completed people only."""
 
     @property
     def counts(self) -> Mapping[Seen, int]:

@@ -18,7 +18,7 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets.digests import short, typed
 from training_sdk.resets.freshness import LAG, MARGIN
 from training_sdk.resets.identity import check_clock, check_place, who_and_where
-from training_sdk.resets.judging import Judging, Sign, ask_lessons
+from training_sdk.resets.judging import Judging, Sign, ask_lessons, resets_completed_only
 from training_sdk.resets.plan import Origin, PlannedReset
 from training_sdk.resets.planning import no_traces
 from training_sdk.resets.reading import read_rows
@@ -38,6 +38,7 @@ from training_sdk.resets.verification import (
     trained_again,
 )
 from training_sdk.resets.waves import wait_until
+from training_sdk.resets.wording import COMPLETED_ONLY
 from training_sdk.resources.analytics import lessons_of_user
 
 SLOWING = 3 / 2
@@ -146,10 +147,18 @@ class Verifying:
             now.utc,
             self.lessons_read,
             self.is_finished,
-            self.traces.notes,
+            self._notes(),
         )
         yield from self._record(found)
         return found
+
+    def _notes(self) -> tuple[str, ...]:
+        """What was disregarded, and what the service seems to do otherwise than it was taken to."""
+        seen = {key: one.state for key, one in self.seen.items()}
+        reset = [user for user in self.people if seen[user.key] is Seen.VERIFIED]
+        left = [user for user in self.people if seen[user.key] is Seen.CONTRADICTED]
+        is_selective = len(reset) + len(left) == len(self.people) and resets_completed_only(reset, left)
+        return (*self.traces.notes, *((COMPLETED_ONLY,) if is_selective else ()))
 
     @property
     def _settled_at(self) -> datetime:

@@ -23,6 +23,10 @@ EVERYONE = (
     "reappears when they return, certificates included. Reset them then."
 )
 """Beside a plan for everyone: the article resets "all users assigned to that course", and nobody else."""
+COMPLETED_ONLY = (
+    "The service seems to reset only people who have completed the course: plan with "
+    'only="completed" (--only completed), and prove the format with somebody who has completed'
+)
 ALSO_CLEARED = (
     "their attempts, answers to surveys, practical assessments, discussions and assignments, "
     "which cannot be counted beforehand"
@@ -103,8 +107,24 @@ def frame(planned: ResetPlan) -> list[str]:
         f"Read at {planned.read_at:%Y-%m-%d %H:%M:%S} UTC ({LAG}) from {server}, "
         f"organisation {origin.organisation_id}. It expires at {planned.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
         *([EVERYONE] if planned.scope == "everyone" else []),
+        *_left_out_of_courses(planned),
         *(f"Warning: {shown(warning)}" for warning in planned.warnings),
     ]
+
+
+def _left_out_of_courses(planned: ResetPlan) -> list[str]:
+    """Who was named and is not in a course of the plan; all of them are in another, so their names are known."""
+    if not planned.unassigned:
+        return []
+    names = {user.user_id: who(user) for user in planned.users}
+    titles = {course.id: shown(course.title) for course in planned.courses}
+    said = [
+        f"{names.get(user_id, inline(user_id))} ({titles[course_id]!r})"
+        for course_id, user_id in planned.unassigned[:MOST_SHOWN]
+    ]
+    more = len(planned.unassigned) - len(said)
+    rest = f" and {more} more" if more else ""
+    return [f"Left out, because they are unassigned or have nothing recorded there: {', '.join(said)}{rest}."]
 
 
 def headline(planned: ResetPlan) -> str:

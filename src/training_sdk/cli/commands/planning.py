@@ -97,6 +97,11 @@ def options(*groups: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
     "--path", "paths", multiple=True, metavar="ID|TITLE", help="The courses of a learning path; repeatable."
 )
 @options(WHO, WHICH, KEEP, ALL)
+@click.option(
+    "--skip-unassigned",
+    is_flag=True,
+    help="Leave people out of courses that they are not in; people who are in none are an error.",
+)
 @click.option("--people-template", is_flag=True, help="Print the header of a file for --people, and stop.")
 @click.option(
     "--check-people", type=FILE, metavar="FILE.csv", help="Say what is wrong with a file, and stop."
@@ -187,6 +192,7 @@ def _make(
     courses: tuple[str, ...],
     paths: tuple[str, ...],
     everyone: bool,
+    skip_unassigned: bool,
     only: Any,
     zone: str | None,
     save: Path | None,
@@ -204,6 +210,10 @@ def _make(
         raise InvalidArgumentError(
             "nobody is named: use --user, --external-id, --group, --site or --people, or say --everyone"
         )
+    if everyone and skip_unassigned:
+        raise InvalidArgumentError(
+            "--skip-unassigned is for people who are named; leave it out with --everyone"
+        )
     where = where_from(zone, **given)
     if not courses and not paths and not (people and people.course_ids):
         raise InvalidArgumentError("no course is named: use --course or --path")
@@ -215,7 +225,9 @@ def _make(
         return client.resets.plan_everyone(whole, only=only, where=where)
     if not ids and not paths:
         ids = people.course_ids
-    return client.resets.plan(ids, people, only=only, where=where, paths=paths)
+    return client.resets.plan(
+        ids, people, only=only, where=where, paths=paths, skip_unassigned=skip_unassigned
+    )
 
 
 def _courses_of(client: TrainingClient, paths: tuple[str, ...]) -> list[str]:
