@@ -27,6 +27,7 @@ from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.last_look import look_quietly, turns_for
 from training_sdk.resets.plan import Key, PlannedCourse, PlannedReset
 from training_sdk.resets.planning import (
+    all_cleared,
     change_of,
     check_course,
     moved,
@@ -95,6 +96,9 @@ class Run:
 
     def to_the_end(self, find_work: Flow[Sequence[Piece]]) -> Flow[ResetReport]:
         """Find out what is to be done, do it, and write how it ended, however it did."""
+        return (yield from self.ending.carried(self._to_the_end(find_work)))
+
+    def _to_the_end(self, find_work: Flow[Sequence[Piece]]) -> Flow[ResetReport]:
         try:
             work = yield from find_work
             ended = {user.outcome for user in self.account.outcomes.values()}
@@ -284,7 +288,7 @@ class Run:
             refuse_moved(
                 self.order.plan,
                 self.moved,
-                cleared=_all_cleared(people, rows),
+                cleared=all_cleared(people, rows),
                 renamed=renamed,
                 may_skip=may_skip,
             )
@@ -367,8 +371,7 @@ class Run:
             )
 
     def _guarded(self, people: Sequence[PlannedReset], flow: Flow[T]) -> Flow[T]:
-        result: T = yield from self.ending.guarded(people, flow)
-        return result
+        return (yield from self.ending.guarded(people, flow))
 
     def _tell(self, what: str) -> None:
         if self.order.on_progress is not None:
@@ -392,9 +395,3 @@ def _acting(action: Callable[[], None]) -> Flow[None]:
 
 def _doing(effect: Sleep) -> Flow[None]:
     yield effect
-
-
-def _all_cleared(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow]) -> bool:
-    """Whether they all stand where the plan would have put them: the likeliest reason why everyone has moved."""
-    found = [rows.get(user.key) for user in people if user.is_target]
-    return bool(found) and all(row is not None and not row.has_recorded_progress for row in found)

@@ -76,6 +76,19 @@ class Ending:
         except BaseException as problem:
             raise_as((yield from self._account_for(people, problem)), problem)
 
+    def carried(self, flow: Flow[T]) -> Flow[T]:
+        """Run everything; an interrupt that falls while another stop is dealt with carries the account too."""
+        try:
+            return (yield from flow)
+        except (Exception, GeneratorExit):
+            raise
+        except BaseException as stop:
+            if report_of(stop) is None:
+                finished: Moment = yield Now()
+                self._settle_in_flight(stop)
+                carrying(stop, self.account.report(finished.utc))
+            raise
+
     def note_sent(self, flight: InFlight) -> Flow[None]:
         """Note that the request may arrive from here on; its id is in the account if it is in the journal."""
         now: Moment = yield Now()
