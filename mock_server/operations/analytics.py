@@ -8,7 +8,6 @@ from mock_server.behaviours import Behaviour
 from mock_server.operations.call import Call
 from mock_server.operations.paging import numbered, numbered_part
 from mock_server.operations.selection import courses_of_user, users_asked
-from mock_server.refusal import invalid
 from mock_server.rules import visibility
 from mock_server.rules.completion import lessons_of
 from mock_server.wire import shapes
@@ -30,11 +29,9 @@ def course_statistics(call: Call) -> Response:
 
 
 def _courses_wanted(call: Call) -> list[str] | None:
-    """The one course asked for (P), or several of them (A); None for all."""
+    """The course asked for (P) and the ones of the older parameter (A); None for all."""
     one, several = call.query.id("courseId"), call.query.ids("courseIds")
-    if one is not None and several is not None:
-        raise invalid("courseId and courseIds are both given; send courseId.", "courseId")
-    return several if one is None else [one]
+    return several if one is None else [one, *(several or ())]
 
 
 def _figures(call: Call, course: Course, users: set[str] | None) -> Json:

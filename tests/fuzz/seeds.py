@@ -102,10 +102,7 @@ def _vendors(mock: MockTraining, token: str) -> list[Seed]:
         if operation.name != found[0].name:
             own = {"id": ids["lessonId"]} if operation.name == "GetLesson" else {}
             path = re.sub("{(.+?)}", partial(_filled, ids | own), operation.template)
-            # The older name of a parameter is refused beside the published one.
-            older = {"courseIds"} if "courseId" in operation.query else set()
-            names = [name for name in operation.query if name not in older]
-            query = "&".join(f"{name}={quote(_QUERY.get(name) or ids[name])}" for name in names)
+            query = "&".join(f"{name}={quote(_QUERY.get(name) or ids[name])}" for name in operation.query)
             target = f"{path}?{query}" if query else path
             found.append(sound(operation.name, operation.method, target, token, bodies.get(operation.name)))
     return found
