@@ -17,9 +17,12 @@ class Body:
         self._size = 0
         self._deadline = deadline
         self._request_id = request_id
+        self.status: int | None = None
+        """That of the answer, once its head is in."""
 
-    def begin(self, encoding: str) -> None:
+    def begin(self, encoding: str, status: int) -> None:
         """Refuse an answer packed more than once, of which one small piece could unpack to fill the memory."""
+        self.status = status
         if "," in encoding:
             raise NoAnswerError("the answer is encoded more than once", request_id=self._request_id)
 

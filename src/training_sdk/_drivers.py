@@ -225,15 +225,21 @@ def _is_reference(answer: httpx.Response, prepared: httpx.Request, base_url: Bas
     return answer.headers.get_list(_identity.HEADER) == [expected]
 
 
-def _own_answer(problem: BaseException, prepared: httpx.Request, connection: Connection) -> httpx.Response:
+def _own_answer(
+    problem: BaseException, prepared: httpx.Request, connection: Connection, status: int | None
+) -> httpx.Response:
     """The answer that a client from outside has raised by itself, its body thrown away; anything else is raised.
+
+    ``status`` is that of the answer, where its head came before the problem.
 
     What is about another request, such as one that a hook has made, says nothing about the fate of ours.
     """
     own = _is_about(problem, prepared)
     if isinstance(problem, httpx.HTTPStatusError) and own and problem.response.request is prepared:
         return problem.response
-    raise _translate(problem, prepared, connection, own=own) from None
+    broken = _translate(problem, prepared, connection, own=own)
+    broken.status = status
+    raise broken from None
 
 
 def _is_about(problem: BaseException, prepared: httpx.Request) -> bool:
@@ -357,13 +363,13 @@ class SyncDriver:
         try:
             answer = http.send(prepared, stream=True, **_AS_PREPARED)
             try:
-                body.begin(answer.headers.get("content-encoding", ""))
+                body.begin(answer.headers.get("content-encoding", ""), answer.status_code)
                 for chunk in answer.iter_bytes():
                     body.add(chunk)
             finally:
                 answer.close()
         except BaseException as problem:
-            answer = _own_answer(problem, prepared, self.connection)
+            answer = _own_answer(problem, prepared, self.connection, body.status)
         response = _response(answer, body.whole(), prepared, self.connection)
         _local.note(request, response, started)
         return response
@@ -465,13 +471,13 @@ class AsyncDriver:
             with anyio.fail_after(self.connection.timeout + GRACE):
                 answer = await http.send(prepared, stream=True, **_AS_PREPARED)
                 try:
-                    body.begin(answer.headers.get("content-encoding", ""))
+                    body.begin(answer.headers.get("content-encoding", ""), answer.status_code)
                     async for chunk in answer.aiter_bytes():
                         body.add(chunk)
                 finally:
                     await answer.aclose()
         except BaseException as problem:
-            answer = _own_answer(problem, prepared, self.connection)
+            answer = _own_answer(problem, prepared, self.connection, body.status)
         response = _response(answer, body.whole(), prepared, self.connection)
         _local.note(request, response, started)
         return response

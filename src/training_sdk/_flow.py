@@ -198,6 +198,8 @@ class TransportError(Exception):
         self.message = message
         self.timeout = timeout
         self.request_id = request_id
+        self.status: int | None = None
+        """That of the answer, where its head came."""
 
 
 class NotDeliveredError(TransportError):

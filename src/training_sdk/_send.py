@@ -89,6 +89,8 @@ class Attempt:
 
     is_open: bool = False
     request_id: str | None = None
+    status: int | None = None
+    """That of the answer, if one came or began to come."""
 
 
 Doubt: TypeAlias = Callable[[Response], TrainingError | None]
@@ -162,13 +164,14 @@ def _exchange(
             attempt.is_open = False
             raise stop.original from None
         except InterruptedSendError as stop:
-            attempt.request_id = stop.request_id
+            attempt.request_id, attempt.status = stop.request_id, stop.status
             raise stop.original from None
         except TransportError as failure:
+            attempt.status = failure.status
             verdict = judge_failure(request, failure)
             nobody_yet = isinstance(failure, NotDeliveredError) and failure.nobody_yet
         else:
-            attempt.request_id = response.request_id
+            attempt.request_id, attempt.status = response.request_id, response.status
             pace.hear(request, response)
             if 200 <= response.status < 300:
                 if not request.repeatable:  # must not be held up between its answer and its caller

@@ -140,7 +140,7 @@ def test_a_proof_resets_one_person_alone_and_unlocks_resets(voice: Stage, hours:
     (person,) = proof_plan.reset.users
     found = prove(voice, proof_plan)
     assert (found.person, found.ground) == (person.user_id, proof_plan.ground)
-    assert timedelta(hours=2, minutes=14) < hours.passed < timedelta(hours=3)
+    assert timedelta(hours=3, minutes=14) < hours.passed < timedelta(hours=4)
     assert len(voice.tap.resets) == 1
     course = courses(voice)[0]
     assert touched(voice, before) == {(course, person.user_id)}

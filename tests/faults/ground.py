@@ -40,8 +40,8 @@ Key = tuple[str, str]
 
 RESET = "/training/courseprogress/v1/reset"
 CHUNK = 5
-LATER = timedelta(hours=3).total_seconds()
-"""Beyond the 2 h that a live service may lag, and the margin."""
+LATER = timedelta(hours=4).total_seconds()
+"""Beyond the 2 h that a live service may lag, the margin, and the hour for which it may work on a request."""
 FOLLOWING = (
     *("record", "reset mark", "enrolment", "certificate", "notification", "audit entry", "kept answer"),
     "queued reset",

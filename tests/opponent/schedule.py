@@ -32,7 +32,7 @@ from training_sdk import (
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
 
-LATER = timedelta(hours=3)
+LATER = timedelta(hours=4)
 """Longer than the 2 h that the service may be behind, and the margin."""
 TOKEN = "opponent-token"  # opens nothing but this service
 """Opens nothing but this service."""

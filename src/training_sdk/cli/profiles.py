@@ -24,6 +24,7 @@ from training_sdk.cli.naming import duration
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence.files import Unseal
 from training_sdk.records import disk
+from training_sdk.resets.freshness import PROCESSING_TIME
 from training_sdk.resets.safeguards import DEFAULT_PLAN_LIFETIME, Safeguards
 
 FILE_VARIABLE = "TRAINING_SDK_PROFILES"
@@ -39,7 +40,7 @@ NO_PROFILE = "none"
 
 SOURCES = ("token", "token_command", "token_file", "token_env")
 _TEXTS = ("base_url", "token", "token_file", "token_env", "state_dir", "four_eyes", "allowed_signers")
-_DURATIONS = ("plan_lifetime",)
+_DURATIONS = ("plan_lifetime", "processing_time")
 _LISTS = ("token_command", "unseal_command", "protected_courses")
 _TRUTHS = ("read_only", "allow_insecure_http", "signed_plans")
 _NUMBERS = ("max_users",)
@@ -60,6 +61,7 @@ class Profile:
     protected_courses: tuple[str, ...] = ()
     max_users: int | None = None
     plan_lifetime: timedelta = DEFAULT_PLAN_LIFETIME
+    processing_time: timedelta = PROCESSING_TIME
     four_eyes: Any = None
     allowed_signers: Path | None = None
     signed_plans: bool = False
@@ -120,6 +122,7 @@ class Profile:
             protected_courses=self.protected_courses,
             max_users=self.max_users,
             plan_lifetime=self.plan_lifetime,
+            processing_time=self.processing_time,
             four_eyes=self.four_eyes,
             allowed_signers=self.allowed_signers,
             signed_plans=self.signed_plans,

@@ -58,6 +58,8 @@ class Opened:
     """Older journals do not hold it."""
     accept_missing_lessons: bool = False
     """Older journals do not hold it."""
+    processing_seconds: float | None = None
+    """For how long the service may work on what it has accepted; older journals do not hold it."""
 
 
 @frozen
@@ -68,6 +70,8 @@ class Resumed:
     applied_by: str
     approval: ApprovalKept | None = None
     """Older journals do not hold it."""
+    processing_seconds: float | None = None
+    """As in ``opened``, if it is longer from here on."""
 
 
 @frozen
@@ -153,6 +157,8 @@ class Lost:
     request_id: str | None
     cause: str | None = None
     """The class of the error beneath, such as ``DecodingError``; older journals do not name it."""
+    status: int | None = None
+    """That of the answer, if one came or began to come; older journals do not hold it."""
 
 
 @frozen

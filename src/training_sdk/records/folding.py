@@ -75,6 +75,8 @@ class Chunk:
     cause: str | None = None
     is_doubtful_refusal: bool = False
     """It was refused, and may have been carried out in part before."""
+    is_accepted: bool = False
+    """It was answered with a 2xx, whatever else of the answer could be read."""
 
     @property
     def people(self) -> tuple[Key, ...]:
@@ -96,6 +98,8 @@ class JournalState:
     """Why each skipped person was skipped."""
     closed: Closed | None = None
     has_sent: bool = False
+    processing_seconds: float | None = None
+    """For how long the service may work on what it has accepted, at most; None in older journals."""
 
     def copy(self) -> JournalState:
         """The same, which no later event changes."""
@@ -143,6 +147,7 @@ class JournalState:
                 self._open(event)
             case Resumed():
                 _refuse_unless(self.has_sent, "nothing has been sent: it begins anew")
+                self._allow(event.processing_seconds)
             case EvidenceKept():
                 self.packs = (*self.packs, event)
             case SkippedUsers():
@@ -162,7 +167,12 @@ class JournalState:
     def _open(self, event: Opened) -> None:
         _refuse_unless(not self.has_sent, "a request has been sent: it can be resumed, and not begun anew")
         self.opened = event
+        self.processing_seconds = event.processing_seconds
         self.chunks, self.users, self.last, self.codes = {}, {}, {}, {}
+
+    def _allow(self, seconds: float | None) -> None:
+        if seconds is not None:
+            self.processing_seconds = max(seconds, self.processing_seconds or 0.0)
 
     def _skip(self, event: SkippedUsers) -> None:
         people = {(event.course_id, user_id): code for user_id, code in event.codes.items()}
@@ -193,7 +203,13 @@ class JournalState:
                 self.has_sent = True
                 self._settle(evolve(chunk, fate=ChunkFate.SENT), Standing.UNKNOWN)
             case Answered():
-                chunk = evolve(chunk, fate=ChunkFate.ANSWERED, count=event.count, request_id=event.request_id)
+                chunk = evolve(
+                    chunk,
+                    fate=ChunkFate.ANSWERED,
+                    count=event.count,
+                    request_id=event.request_id,
+                    is_accepted=True,
+                )
                 self._settle(chunk, Standing.RESET if self._is_sure(chunk) else Standing.UNKNOWN)
             case Refused():
                 chunk = evolve(
@@ -217,6 +233,7 @@ class JournalState:
                     message=event.message,
                     request_id=event.request_id,
                     cause=event.cause,
+                    is_accepted=_was_accepted(event),
                 )
                 self._settle(chunk, Standing.UNKNOWN)
 
@@ -259,6 +276,17 @@ _VERDICTS: Mapping[str, Standing] = {
     NOT_APPLIED: Standing.UNSENT,
     UNDECIDED: Standing.UNKNOWN,
 }
+
+
+def _was_accepted(event: Lost) -> bool:
+    """Whether a 2xx came, of which nothing could be read; older journals show it by the cause, or by their words."""
+    if event.status is not None:
+        return 200 <= event.status < 300
+    return event.cause == "DecodingError" or (event.cause is None and _UNREADABLE in event.message)
+
+
+_UNREADABLE = "with something unreadable"
+"""In the messages of before, where the cause is not named."""
 
 
 def fold(events: Iterable[Event]) -> JournalState:

@@ -18,7 +18,7 @@ from training_sdk.models.progress import ProgressRow
 from training_sdk.records.events import Intent, ReadBack, SkippedUsers
 from training_sdk.records.folding import APPLIED, UNDECIDED
 from training_sdk.resets.account import Account
-from training_sdk.resets.arriving import Arrival, FindProof, arrive
+from training_sdk.resets.arriving import Arrival, FindProof, arrive, as_known_there
 from training_sdk.resets.confirming import check_lifetime, check_schedule
 from training_sdk.resets.ending import Answer, Ending, InFlight
 from training_sdk.resets.identity import check_origin, check_owner, who_and_where
@@ -59,6 +59,7 @@ def apply_plan(calls: Calls, order: Order, keeper: Keeper, find_proof: FindProof
         request_for(order, piece, piece.people, reference=True)
     yield from keeper.refuse(order.plan)
     arrival = yield from arrive(calls, order, find_proof)
+    order = as_known_there(order, arrival.proof)
     yield from refuse_new_warnings(arrival.calls, order.plan, arrival.traces)
     now: Moment = yield Now()
     check_schedule(order, work, now.utc)

@@ -46,6 +46,13 @@ class Arrival:
         return self.proof is not None and not self.proof.counted
 
 
+def as_known_there(order: Order, proof: Proof | None) -> Order:
+    """Return the order with a ``processing_time`` that is not below what the proof of the service has seen."""
+    if proof is None or proof.seen_after <= order.safeguards.processing_time:
+        return order
+    return evolve(order, safeguards=evolve(order.safeguards, processing_time=proof.seen_after))
+
+
 def arrive(calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool = False) -> Flow[Arrival]:
     """Find out where we are. Raises unless the plan was made here and its format may be used here.
 

@@ -139,7 +139,7 @@ class Ending:
         if fate.by:
             told = carrying(problem, self.account.report(finished.utc))
         self._told = told
-        self._told = yield from trying(self.keeper.note(_as_event(finished.utc, flight.piece, fate)), told)
+        self._told = yield from trying(self.keeper.note(_as_event(finished.utc, flight, fate)), told)
         return self._told
 
     def close_after(self, problem: BaseException) -> Flow[BaseException]:
@@ -167,7 +167,8 @@ class Ending:
             self.account.settle_by(flight.people, flight.fate)
 
 
-def _as_event(at: datetime, piece: Piece, fate: Fate) -> Refused | RefusedInDoubt | Lost:
+def _as_event(at: datetime, flight: InFlight, fate: Fate) -> Refused | RefusedInDoubt | Lost:
+    piece = flight.piece
     if fate.is_known:
         return _refused(piece, fate.error, fate.code, at)
     beneath = fate.error.__cause__
@@ -175,7 +176,7 @@ def _as_event(at: datetime, piece: Piece, fate: Fate) -> Refused | RefusedInDoub
     if fate.code is Code.REFUSAL_UNCERTAIN:
         error, message = fate.error, fate.said_of_people or fate.error.message
         return RefusedInDoubt(at, piece.number, error.status or 0, cause or "", message, error.request_id)
-    return Lost(at, piece.number, fate.error.message, fate.error.request_id, cause)
+    return Lost(at, piece.number, fate.error.message, fate.error.request_id, cause, flight.attempt.status)
 
 
 def _refused(piece: Piece, error: TrainingError, code: Code, at: datetime) -> Refused:

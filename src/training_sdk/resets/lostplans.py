@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from training_sdk.errors import RecordsDamagedError, TrainingError
 from training_sdk.records.audit import AuditLog
@@ -16,7 +16,7 @@ from training_sdk.records.journal import CLOSED, FILE, read_chain
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.resets import planfile
 from training_sdk.resets.digests import short
-from training_sdk.resets.flights import WAIT
+from training_sdk.resets.freshness import PROCESSING_TIME, waiting_time
 from training_sdk.resets.plan import Key, Origin
 from training_sdk.resets.quoting import quotes_other
 from training_sdk.resets.report import Outcome
@@ -39,6 +39,8 @@ class LostPlan:
     """Its lines in the audit log, oldest first."""
     targets: frozenset[Key] | None
     """Whom it would reset, by its copy; None where that is gone too."""
+    processing_time: timedelta = PROCESSING_TIME
+    """For how long the service may work on what it has accepted: the log does not keep it."""
 
     @property
     def name(self) -> str:
@@ -62,7 +64,11 @@ class LostPlan:
         """From when on the service shows what it did; while it is open, as far as the log can tell."""
         if self.is_reference or self.last_at == _NEVER:
             return self.last_at
-        return self.last_at + WAIT + (LONGEST_SILENCE if self.is_open else timedelta(0))
+        return (
+            self.last_at
+            + waiting_time(self.processing_time)
+            + (LONGEST_SILENCE if self.is_open else timedelta(0))
+        )
 
     @property
     def is_open(self) -> bool:
@@ -92,7 +98,11 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def lost_plans(
-    state: StateDirectory, digest: str, here: Origin, now: datetime | None = None
+    state: StateDirectory,
+    digest: str,
+    here: Origin,
+    now: datetime | None = None,
+    processing_time: timedelta = PROCESSING_TIME,
 ) -> Iterator[LostPlan]:
     """Every other plan that was begun there and whose journal cannot be used.
 
@@ -105,12 +115,12 @@ def lost_plans(
     with_journal = {folder.name for folder in state.plan_folders if (folder / FILE).is_file()}
     for other in sorted((by_plan.keys() | with_journal) - {digest}):
         entries = by_plan.get(other, ())
-        by_log = LostPlan(other, "is not read", entries, None)
+        by_log = LostPlan(other, "is not read", entries, None, max(processing_time, PROCESSING_TIME))
         if now is not None and not by_log.is_open and now >= by_log.settled_at:
             continue
         found = lost_plan(state, other, entries)
         if found is not None and _is_of(found, state.path / "plans" / other, here):
-            yield found
+            yield evolve(found, processing_time=by_log.processing_time)
 
 
 def entries_by_plan(state: StateDirectory) -> Mapping[str, Entries]:

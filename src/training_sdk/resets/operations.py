@@ -235,7 +235,8 @@ class Resets(Bound[D]):
         """Go on with a plan whose application stopped half-way, on the machine where it began.
 
         Whatever may have arrived is read back first and never simply sent again: nothing recorded, or a course begun
-        anew, means it took effect; all as before means it did not, on a live service once 2 h 15 min have passed;
+        anew, means it took effect; all as before means it did not, on a live service once 2 h 15 min and the
+        ``processing_time`` have passed, and never if the service accepted the request (a 2xx, readable or not);
         anything else stays unknown for a person to decide. On the reference server the very same request may be sent
         once more by the same user at once, since it is known there by its key. Nobody is ever reset twice. Everything
         else is as it was begun, ``waves`` and ``per_request`` too unless others are given. Without ``approval``, the
@@ -268,7 +269,7 @@ class Resets(Bound[D]):
         self,
         report: ResetReport | str,
         *,
-        deadline: timedelta = timedelta(hours=3),
+        deadline: timedelta = timedelta(hours=5),
         every: timedelta = timedelta(minutes=5),
         lessons: int = 1000,
         on_progress: Callable[[Progress], None] | None = None,
@@ -277,11 +278,11 @@ class Resets(Bound[D]):
 
         ``report`` is that of ``apply`` or ``resume``, or the digest of a plan applied on this machine. Whoever was
         reset, or may have been, ends as verified (seen at 0 %, or begun or completed again since), contradicted (the
-        old progress is still recorded 2 h 15 min later) or pending. It ends when nobody is pending of whom looking
-        again could tell more, or after ``deadline``. ``every`` is the first wait; later ones are up to six times as
-        long. Of at most ``lessons`` people, spread over the plan, the lessons are read as well as the feed. One line
-        goes to the audit log; people whose fate the journal does not know stay so, until ``resume``. Nothing counts
-        as verified as a whole before the plan came to its end with every target reset.
+        old progress is still recorded 2 h 15 min and the ``processing_time`` later) or pending. It ends when nobody is
+        pending of whom looking again could tell more, or after ``deadline``. ``every`` is the first wait; later ones
+        are up to six times as long. Of at most ``lessons`` people, spread over the plan, the lessons are read as well
+        as the feed. One line goes to the audit log; people whose fate the journal does not know stay so, until
+        ``resume``. Nothing counts as verified as a whole before the plan came to its end with every target reset.
 
         Raises InvalidArgumentError if nobody was reset or there is no such report, PlanMismatchError on another server
         or in another organisation, ClockError.
@@ -296,7 +297,11 @@ class Resets(Bound[D]):
         if not first:
             raise InvalidArgumentError("every must be longer than 0")
         watch = Watch(
-            _duration(deadline, "deadline"), first, _people(lessons, "lessons"), **_hooks(None, on_progress)
+            _duration(deadline, "deadline"),
+            first,
+            _people(lessons, "lessons"),
+            processing_time=self._processing_time,
+            **_hooks(None, on_progress),
         )
         return wait_until_verified(self._calls, report, watch, self._recorder(), self._traces)
 
@@ -335,13 +340,14 @@ class Resets(Bound[D]):
         ticket: str | None = None,
         approval: Approval | None = None,
         accept_missing_lessons: bool = False,
-        deadline: timedelta = timedelta(hours=3),
+        deadline: timedelta = timedelta(hours=4),
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Flow[Proof]:
         """Prove on a sacrificial course that a reset does what it says, and unlock resets of this format there.
 
         ``confirm`` is the phrase of the proof, typed. One request is sent, with the same evidence and records as any
-        reset. Then the feed is read, for 2 h 15 min at least, since it may show the past so long. Only if it shows
+        reset. Then the feed is read, for 2 h 15 min and the ``processing_time`` at least, since it may show the past so
+        long. Only if it shows
         those who were reset at 0 % then and everyone else as before, the proof is kept on this machine; it holds for
         this server, organisation, format and way. After ``deadline``, or whatever stopped it, proving the same plan
         again goes on looking and sends nothing. ``approval`` is of ``plan.reset``, where the safeguards demand one.
@@ -406,6 +412,14 @@ class Resets(Bound[D]):
     def _find_proof(self, ground: Ground) -> Proof | None:
         state = StateDirectory.existing(self._state_dir)
         return None if state is None else find_proof(state, ground)
+
+    def _processing_time(self, here: Origin) -> timedelta:
+        """For how long a service may work on a reset that it has accepted, by the safeguards and the proofs."""
+        known = [self._safeguards.processing_time]
+        for way in (False, True):
+            proof = self._find_proof(Ground.of(here, self._format, server_side=way))
+            known += [] if proof is None else [proof.seen_after]
+        return max(known)
 
     def _recorder(self, *, resuming: bool = False) -> Recorder:
         guards = self._safeguards

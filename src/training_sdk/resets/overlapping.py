@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from attrs import frozen
@@ -20,6 +20,7 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
 from training_sdk.resets.digests import short
 from training_sdk.resets.flights import Flights, until
+from training_sdk.resets.freshness import PROCESSING_TIME
 from training_sdk.resets.lostplans import LostPlan, lost_plans
 from training_sdk.resets.plan import Key, Origin, ResetPlan
 from training_sdk.resets.reportfile import LastResets
@@ -88,9 +89,14 @@ def looking(state: StateDirectory, here: Origin) -> AbstractContextManager[None]
 
 
 def others(
-    state: StateDirectory, digest: str, here: Origin, *, unreadable: list[str] | None = None
+    state: StateDirectory,
+    digest: str,
+    here: Origin,
+    *,
+    unreadable: list[str] | None = None,
+    processing_time: timedelta | None = None,
 ) -> Iterator[Other]:
-    """Every other plan whose application has begun there, by its journal.
+    """Every other plan whose application has begun there, by its journal; the longer ``processing_time`` counts.
 
     A damaged journal is passed over; ``unreadable`` takes what is wrong with it. See ``lost_plans``.
     """
@@ -106,14 +112,19 @@ def others(
             continue
         opened = found.opened
         if opened and here.is_same_organisation(opened.base_url, opened.organisation_id):
-            yield Other(folder, found, Flights.of(events, found))
+            yield Other(folder, found, Flights.of(events, found, processing_time))
 
 
 def refuse_overlapping(
-    state: StateDirectory, plan: ResetPlan, people: Collection[Key], here: Origin, now: datetime
+    state: StateDirectory,
+    plan: ResetPlan,
+    people: Collection[Key],
+    here: Origin,
+    now: datetime,
+    processing_time: timedelta | None = None,
 ) -> None:
     """Raise OverlappingPlanError where it is not known what another plan did to these people, or does just now."""
-    for other in others(state, plan.digest, here):
+    for other in others(state, plan.digest, here, processing_time=processing_time):
         if doubted := other.in_doubt(people, now):
             why = f"it is open whether plan {other.name} reset {{people}}. Resume that one first"
             raise _overlap(plan, doubted, why)
@@ -124,7 +135,7 @@ def refuse_overlapping(
         if waiting := other.about_to_send(people):
             why = f"plan {other.name}, which is being applied just now, is about to reset {{people}}. Let it end"
             raise _overlap(plan, waiting, why)
-    for lost in lost_plans(state, plan.digest, here, now):
+    for lost in lost_plans(state, plan.digest, here, now, processing_time or PROCESSING_TIME):
         _refuse_lost(lost, plan, people, now)
 
 

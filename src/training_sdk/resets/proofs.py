@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import attrs
@@ -15,6 +15,7 @@ from training_sdk.errors import RecordsDamagedError
 from training_sdk.records import disk, documents
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.freshness import processing_time_of
 from training_sdk.resets.plan import Origin
 from training_sdk.resets.traces import NO_TRACES, Traces
 
@@ -49,7 +50,8 @@ class Proof:
 
     ``person`` is who was reset, None where everyone of the course was; ``witnesses`` are those of whom something was
     seen to stay. ``counted`` is whether the answer said how many people it reset. ``traces`` is what it left of the row
-    of whoever was reset; an older proof saw a row with nothing recorded.
+    of whoever was reset; an older proof saw a row with nothing recorded. ``seen_after_seconds`` is how
+    long after the request its effect was seen first; older proofs do not hold it.
     """
 
     ground: Ground
@@ -60,6 +62,12 @@ class Proof:
     witnesses: tuple[str, ...]
     counted: bool
     traces: Traces = NO_TRACES
+    seen_after_seconds: float | None = None
+
+    @property
+    def seen_after(self) -> timedelta:
+        """The same; no time at all of an older proof."""
+        return processing_time_of(self.seen_after_seconds or 0.0)
 
 
 def find_proof(state: StateDirectory, ground: Ground) -> Proof | None:

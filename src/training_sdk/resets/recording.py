@@ -95,7 +95,8 @@ class Recorder(Keeper):
             kept = None if approved is None else approved.kept
             if new is not None:
                 yield Act(lambda: self._keep_approval(order.plan, new), "records: approval")
-            yield from self.note(Resumed(now.utc, here.user_id, kept))
+            seconds = order.safeguards.processing_time.total_seconds()
+            yield from self.note(Resumed(now.utc, here.user_id, kept, seconds))
             yield self._audit("reset resumed", order, at=now.utc, **_quotes(order, new))
             return
         yield Act(lambda: self._begin(order, here, now.utc, new), "journal: opened")
@@ -186,16 +187,20 @@ class Recorder(Keeper):
         return None if seal is None else lambda content, path: sealed(content, seal, path)
 
     def refuse_overlapping(
-        self, plan: ResetPlan, people: Collection[Key], here: Origin, now: datetime
+        self,
+        plan: ResetPlan,
+        people: Collection[Key],
+        here: Origin,
+        now: datetime,
+        processing_time: timedelta,
     ) -> Flow[None]:
         """Raise OverlappingPlanError where it is not known what another plan did to these people."""
-        yield Act(lambda: self._refuse_overlapping(plan, people, here, now), "records: look at other plans")
 
-    def _refuse_overlapping(
-        self, plan: ResetPlan, people: Collection[Key], here: Origin, now: datetime
-    ) -> None:
-        with looking(self._directory, here):
-            refuse_overlapping(self._directory, plan, people, here, now)
+        def refuse() -> None:
+            with looking(self._directory, here):
+                refuse_overlapping(self._directory, plan, people, here, now, processing_time)
+
+        yield Act(refuse, "records: look at other plans")
 
     def resets_elsewhere(
         self, plan: ResetPlan, people: Collection[Key], here: Origin
@@ -212,7 +217,9 @@ class Recorder(Keeper):
         with looking(
             self._directory, here
         ):  # until it is noted, another process could begin with the same people
-            refuse_overlapping(self._directory, plan, {user.key for user in plan.targets}, here, at)
+            people = {user.key for user in plan.targets}
+            wait = order.safeguards.processing_time
+            refuse_overlapping(self._directory, plan, people, here, at, wait)
             self._keep_copy(plan, self._folder(plan))  # so that nobody is named by a plan that is refused
             if approval is not None:
                 self._keep_approval(plan, approval)
@@ -233,6 +240,7 @@ class Recorder(Keeper):
                 server_side=order.server_side,
                 tolerance=order.tolerance,
                 chunk_size=min(CHUNK, order.per_request or CHUNK),
+                processing_seconds=order.safeguards.processing_time.total_seconds(),
                 sdk_version=__version__,
                 waves=None if order.waves is None else kept(order.waves),
                 approval=None if self._approved is None else self._approved.kept,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from attrs import define, evolve, field
 
@@ -23,9 +23,9 @@ from training_sdk.records.folding import (
 from training_sdk.records.journal import Journal, JournalCopy
 from training_sdk.resets.account import Account
 from training_sdk.resets.applying import Run
-from training_sdk.resets.arriving import Arrival, FindProof, arrive
+from training_sdk.resets.arriving import Arrival, FindProof, arrive, as_known_there
 from training_sdk.resets.confirming import check_lifetime, check_schedule, end_of
-from training_sdk.resets.flights import WAIT, Flights, until
+from training_sdk.resets.flights import Flights, until
 from training_sdk.resets.judging import Judging, Sign, ask_lessons, resets_completed_only
 from training_sdk.resets.keptwaves import restored
 from training_sdk.resets.plan import Key, PlannedReset
@@ -45,6 +45,7 @@ def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindPr
         if order.approval is None and order.safeguards.four_eyes is not None:
             order = evolve(order, approval=(yield from keeper.kept_approval(order.plan)))
         arrival = yield from arrive(calls, order, find_proof, resuming=state.has_sent)
+        order = as_known_there(order, arrival.proof)
         if not state.has_sent:  # so it begins anew, under the same settings
             order = evolve(order, nonce=Order(order.plan, order.format).nonce)
             yield from _check_as_at_first(arrival, order)
@@ -116,7 +117,7 @@ def account_of(
 def settle(account: Account, journal: Journal | JournalCopy, now: datetime | None) -> None:
     """Bring an account to where the journal says that it is, as far as that is known at this time (None: at any)."""
     state = journal.state()
-    flights = Flights.of(journal.events, state)
+    flights = Flights.of(journal.events, state, account.order.safeguards.processing_time)
     refused = {event.chunk: event for event in journal.events if isinstance(event, Refused)}
     disregarded = {
         (state.chunks[event.chunk].course_id, user_id): "read back; " + "; ".join(event.disregarded)
@@ -135,8 +136,8 @@ def settle(account: Account, journal: Journal | JournalCopy, now: datetime | Non
             account.settle([user], Outcome.SKIPPED, LEFT_ALONE.get(code), code)
         elif user.key in left_by_completion:
             account.settle([user], Outcome.UNKNOWN, COMPLETED_ONLY, Code.COMPLETED_ONLY)
-        elif standing is Standing.UNKNOWN or flights.open(user.key, now):
-            _leave_unknown(account, user, state.chunks[state.last[user.key]])
+        elif standing is Standing.UNKNOWN or flights.open(user.key, now) or flights.has_accepted(user.key):
+            _leave_unknown(account, user, state.chunks[state.last[user.key]], flights.wait)
         elif standing is Standing.REFUSED:
             _leave_refused(account, user, refused[state.last[user.key]])
         else:
@@ -167,13 +168,17 @@ def _was_in_vain(state: JournalState, user: PlannedReset) -> bool:
     return last is not None and state.chunks[last].fate is ChunkFate.READ_BACK
 
 
-def _leave_unknown(account: Account, user: PlannedReset, chunk: Chunk) -> None:
+def _leave_unknown(account: Account, user: PlannedReset, chunk: Chunk, wait: timedelta) -> None:
     silent = chunk.fate is ChunkFate.ANSWERED or chunk.message is None
     code = Code.NOT_SEEN if silent else Code.ANSWER_LOST
     what = "sent"
     if chunk.is_doubtful_refusal:
         code, what = Code.REFUSAL_UNCERTAIN, "sent together with others and refused"
-    detail = f"{what}, and not known to have taken effect; a live service may show it up to {WAIT} later"
+    detail = f"{what}, and not known to have taken effect; a live service may show it up to {wait} later"
+    if chunk.is_accepted:
+        detail += (
+            ". The service accepted it, so it is never sent again by itself; a new plan is for you to decide"
+        )
     account.settle([user], Outcome.UNKNOWN, detail, code)
 
 
@@ -216,7 +221,8 @@ class Resumption:
         if left:
             now: Moment = yield Now()
             self._check_lifetime(now.utc)
-            yield from self.keeper.refuse_overlapping(self.order.plan, left, self.arrival.here, now.utc)
+            wait = self.order.safeguards.processing_time
+            yield from self.keeper.refuse_overlapping(self.order.plan, left, self.arrival.here, now.utc, wait)
         return work
 
     def _check_lifetime(self, now: datetime) -> None:
@@ -277,18 +283,23 @@ class Resumption:
             return False
         if state.users[key] is Standing.UNKNOWN:
             return True
-        too_early = any(one.chunk.number == chunk.number for one in flights.open(key, None))
-        return state.users[key] is Standing.UNSENT and too_early
+        flight = flights.of_request(chunk.number, key)
+        if flight is None or state.users[key] is not Standing.UNSENT:
+            return False
+        return chunk.is_accepted or flight in flights.open(
+            key, None
+        )  # in older journals, or read back too early
 
     def _flights(self) -> Flights:
         journal = self.keeper.journal
-        return Flights.of(journal.events, journal.state())
+        return Flights.of(journal.events, journal.state(), self.order.safeguards.processing_time)
 
     def _read_back(self, chunk: Chunk, people: Sequence[str]) -> Flow[None]:
         rows = yield from read_rows(self.arrival.calls, chunk.course_id, chunk.user_ids)
         now: Moment = yield Now()
         planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
-        latest = self._flights().latest(*chunk.people)
+        flights = self._flights()
+        latest = flights.latest(*chunk.people)
         verdicts: dict[str, str] = {}
         judging = Judging.of(
             self.order.plan,
@@ -305,6 +316,8 @@ class Resumption:
             other = self._elsewhere.get((chunk.course_id, user_id))
             if verdict == APPLIED and other and latest and other > latest.sent_at:
                 verdict = UNDECIDED  # it may have been the other plan that did it
+            if verdict == NOT_APPLIED and flights.has_accepted((chunk.course_id, user_id)):
+                verdict = UNDECIDED  # it may be worked on later than anybody knows
             verdicts[user_id] = verdict
         reset = [planned[one] for one in chunk.user_ids if self._is_reset(chunk, one, verdicts)]
         left = [planned[one] for one, verdict in verdicts.items() if verdict != APPLIED]
@@ -356,6 +369,7 @@ class Resumption:
             user.key: user
             for user in self.order.plan.targets
             if state.standing(*user.key) in (Standing.UNSENT, Standing.REFUSED)
+            and not flights.has_accepted(user.key)
         }
         number = max(state.chunks, default=-1) + 1
         found: list[Piece] = []

@@ -13,6 +13,7 @@ from attrs import Attribute, field, frozen
 from training_sdk import _checks
 from training_sdk._compare import widely
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.resets.freshness import PROCESSING_TIME
 
 FourEyes = Literal["signed", "procedural"]
 DEFAULT_PLAN_LIFETIME = timedelta(hours=24)
@@ -59,7 +60,9 @@ class Safeguards:
     ``protected_courses`` are ids that no plan may hold, compared without regard to letter case and white space
     around. ``max_users`` bounds the different people of one plan.
     ``plan_lifetime`` is how long after its reading a plan may be applied, whoever made it (24 h), and
-    ``evidence_lifetime`` how old evidence may be when a request is sent (4 h). ``four_eyes`` demands the approval of
+    ``evidence_lifetime`` how old evidence may be when a request is sent (4 h). ``processing_time`` is how long a live
+    service may work on a reset that it has accepted (1 h, assumed; or longer if the proof has seen that): so much is
+    added to the 2 h 15 min after which the feed is believed. ``four_eyes`` demands the approval of
     a second user: ``"signed"`` with an SSH key that ``allowed_signers`` lists, or ``"procedural"``, which proves only
     that two tokens took part. ``signed_plans`` takes only plans that their planner has signed with such a key.
     ``seal`` encrypts the evidence: it gets the bytes of each file and returns those to be kept; if it fails, nothing
@@ -69,6 +72,7 @@ class Safeguards:
     protected_courses: frozenset[str] = field(default=frozenset(), converter=_ids)
     max_users: int | None = field(default=None, validator=_positive)
     plan_lifetime: timedelta = field(default=DEFAULT_PLAN_LIFETIME, validator=_duration)
+    processing_time: timedelta = field(default=PROCESSING_TIME, validator=_duration)
     evidence_lifetime: timedelta = field(default=timedelta(hours=4), validator=_duration)
     four_eyes: FourEyes | None = field(default=None, validator=_four_eyes)
     allowed_signers: Path | None = field(default=None, converter=_optional_path)

@@ -17,11 +17,12 @@ from training_sdk.records.journal import FILE, Journal, JournalCopy, read_journa
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import pending, reportfile
 from training_sdk.resets.approval import approved_before
-from training_sdk.resets.flights import Flights, until
+from training_sdk.resets.flights import Flights, kept_processing_time, until
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.report import Code, Outcome, ResetReport
 from training_sdk.resets.resuming import account_of, as_begun
+from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.sending import Order
 from training_sdk.resets.wording import number
 
@@ -175,7 +176,8 @@ def report_of(
     """The report of an application that has begun, as its journal has it; it ends with the last step."""
     found = journal.state()
     kept = reportfile.load_plan(folder) if plan is None else plan
-    order = as_begun(Order(kept, ResetFormat()), found)
+    safeguards = Safeguards(processing_time=kept_processing_time(found))
+    order = as_begun(Order(kept, ResetFormat(), safeguards=safeguards), found)
     packs = [str(state.path / "evidence" / one.pack) for one in found.packs]
     account = account_of(order, _applied_by(journal.events), journal, packs, now)
     if found.opened is not None:

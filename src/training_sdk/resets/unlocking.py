@@ -36,7 +36,7 @@ from training_sdk.resets import confirming, pending, reportfile
 from training_sdk.resets.applying import apply_plan
 from training_sdk.resets.arriving import Arrival
 from training_sdk.resets.format import ResetFormat
-from training_sdk.resets.freshness import LAG, MARGIN
+from training_sdk.resets.freshness import waiting_time
 from training_sdk.resets.identity import LiveCalls, check_clock, check_place, who_and_where
 from training_sdk.resets.judging import resets_completed_only
 from training_sdk.resets.plan import Origin, PlannedReset, ResetPlan
@@ -58,7 +58,6 @@ MOST_PEOPLE = 5
 FIRST_WAIT = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(minutes=30)
 """Between two readings; at 5 people they cost up to 5 requests each."""
-SETTLED_AFTER = LAG + MARGIN
 
 GO_ON = "This was a proof: prove it again with the same plan to go on. It is not sent again"
 
@@ -196,6 +195,8 @@ class Proving:
     """What the reset left of the rows, as they were seen last."""
     is_refused: bool = field(default=False, init=False)
     """The service refused the request, and may have carried out a part of it before."""
+    seen_after: timedelta | None = field(default=None, init=False)
+    """How long after the request it was first seen that all of it was carried out."""
 
     def run(self) -> Flow[Proof]:
         """Send once, or not at all if that was done before; then look until it is certain."""
@@ -302,13 +303,16 @@ class Proving:
 
     def _watch(self, sent_at: datetime, deadline: datetime) -> Flow[None]:
         """Look until the feed can no longer show the past, time is over, or somebody else is seen to be affected."""
-        settled, wait = sent_at + SETTLED_AFTER, FIRST_WAIT
+        settled = sent_at + waiting_time(self.order.safeguards.processing_time)
+        wait = FIRST_WAIT
         while True:
             rows = yield from _read_people(self.calls, self.plan.people)
             now: Moment = yield Now()
             seen = Sighting.of(self.plan, rows)
             self.traces = seen.traces
             yield from self._judge(seen)
+            if not seen.unchanged and self.seen_after is None:
+                self.seen_after = now.utc - sent_at
             yield from self._tell(len(seen.cleared))
             if now.utc >= settled and self.is_refused:
                 yield from self._end_refused()
@@ -426,8 +430,17 @@ class Proving:
         person = None if self.plan.way == "everyone" else next(iter(targets))
         witnesses = tuple(dict.fromkeys(one.user_id for one in self.plan.witnesses))
         course = self.plan.reset.course
+        seconds = None if self.seen_after is None else self.seen_after.total_seconds()
         return Proof(
-            self.plan.ground, at, self.here.user_id, course.id, person, witnesses, counted, self.traces
+            self.plan.ground,
+            at,
+            self.here.user_id,
+            course.id,
+            person,
+            witnesses,
+            counted,
+            self.traces,
+            seconds,
         )
 
     def _facts(self) -> dict[str, object]:

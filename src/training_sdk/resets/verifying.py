@@ -13,10 +13,12 @@ from training_sdk._pages import Calls
 from training_sdk.errors import InvalidArgumentError, NotFoundError
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
+from training_sdk.records.folding import JournalState
 from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.digests import short, typed
-from training_sdk.resets.freshness import LAG, MARGIN
+from training_sdk.resets.flights import kept_processing_time
+from training_sdk.resets.freshness import PROCESSING_TIME, waiting_time
 from training_sdk.resets.identity import check_clock, check_place, who_and_where
 from training_sdk.resets.judging import Judging, Sign, ask_lessons, resets_completed_only
 from training_sdk.resets.plan import Origin, PlannedReset
@@ -56,6 +58,8 @@ class Watch:
     every: timedelta
     lessons: int
     on_progress: Callable[[Progress], None] | None = None
+    processing_time: Callable[[Origin], timedelta] = lambda here: PROCESSING_TIME
+    """For how long the service that was found may work on what it has accepted, as far as client and proofs know."""
 
 
 def wait_until_verified(
@@ -66,7 +70,8 @@ def wait_until_verified(
     find_traces: Callable[[Origin], Traces] = no_traces,
 ) -> Flow[Verification]:
     """Look until nobody is pending of whom looking again could tell more, or until the deadline."""
-    whole, is_finished = yield Act(lambda: _whole(recorder.path, report), "records: the report")
+    whole, journal = yield Act(lambda: _whole(recorder.path, report), "records: the report")
+    is_finished = journal.closed is not None or (journal.opened is None and whole.is_complete)
     people = _people(whole)
     here = yield from who_and_where(calls)
     check_place(whole.plan, here)
@@ -77,14 +82,23 @@ def wait_until_verified(
     yield Act(
         lambda: recorder.attach(here), "records: open the audit log"
     )  # what cannot be logged is not begun
-    return (yield from Verifying(calls, whole, people, watch, recorder, here, is_finished, traces).run())
+    known = yield Act(lambda: watch.processing_time(here), "proofs: look for one")
+    if journal.opened is not None:
+        known = max(known, kept_processing_time(journal))
+    settled_at = whole.finished_at + waiting_time(known)
+    return (
+        yield from Verifying(
+            calls, whole, people, watch, recorder, here, is_finished, settled_at, traces
+        ).run()
+    )
 
 
-def _whole(state_dir: str | PathLike[str] | None, report: ResetReport | str) -> tuple[ResetReport, bool]:
-    """The report, and whether applying its plan has come to its end; without a journal here, what the report says."""
+def _whole(
+    state_dir: str | PathLike[str] | None, report: ResetReport | str
+) -> tuple[ResetReport, JournalState]:
+    """The report, and what the journal of its plan says here."""
     whole = saved_report(state_dir, report) if isinstance(report, str) else report
-    journal = state_of_plan(StateDirectory.existing(state_dir), whole.plan.digest)
-    return whole, journal.closed is not None or (journal.opened is None and whole.is_complete)
+    return whole, state_of_plan(StateDirectory.existing(state_dir), whole.plan.digest)
 
 
 def saved_report(state_dir: str | PathLike[str] | None, digest: str) -> ResetReport:
@@ -123,6 +137,8 @@ class Verifying:
     recorder: Recorder
     here: Origin
     is_finished: bool
+    settled_at: datetime
+    """From when on the read side can no longer be showing the past."""
     traces: Traces = NO_TRACES
     seen: dict[Key, PersonSeen] = field(factory=dict)
     lessons_read: int = 0
@@ -137,7 +153,7 @@ class Verifying:
             yield from self._tell()
             if now.utc >= deadline or not self._is_worth_waiting(now.utc):
                 break
-            later = [moment for moment in (deadline, self._settled_at) if moment > now.utc]
+            later = [moment for moment in (deadline, self.settled_at) if moment > now.utc]
             yield from wait_until(min(now.utc + wait, *later), "until the service shows what the reset did")
             wait = min(wait * SLOWING, self.watch.every * SLOWEST)
         found = Verification(
@@ -160,11 +176,6 @@ class Verifying:
         is_selective = len(reset) + len(left) == len(self.people) and resets_completed_only(reset, left)
         return (*self.traces.notes, *((COMPLETED_ONLY,) if is_selective else ()))
 
-    @property
-    def _settled_at(self) -> datetime:
-        """From when on the read side can no longer be showing the past."""
-        return self.report.finished_at + LAG + MARGIN
-
     def _look(self) -> Flow[None]:
         pending = [user for user in self.people if self._is_pending(user.key)]
         sample = self._sample()
@@ -176,7 +187,7 @@ class Verifying:
     def _look_at(self, course_id: str, people: Sequence[PlannedReset], sample: frozenset[Key]) -> Flow[None]:
         rows = yield from read_rows(self.calls, course_id, [user.user_id for user in people])
         now: Moment = yield Now()
-        is_settled = now.utc >= self._settled_at
+        is_settled = now.utc >= self.settled_at
         judging = Judging.of(
             self.report.plan, reference_server=self.here.reference_server, traces=self.traces
         )
@@ -233,7 +244,7 @@ class Verifying:
         """Whether looking again could tell more, which for some it cannot once nothing is late any more."""
         pending = [one for one in self.seen.values() if one.state is Seen.PENDING]
         return bool(pending) and not (
-            now >= self._settled_at and all(one.code in TELLS_NO_MORE for one in pending)
+            now >= self.settled_at and all(one.code in TELLS_NO_MORE for one in pending)
         )
 
     def _tell(self) -> Flow[None]:

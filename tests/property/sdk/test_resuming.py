@@ -26,7 +26,7 @@ from training_sdk.records.folding import fold
 from training_sdk.records.journal import read_journal
 from training_sdk.resets import recording, sending
 from training_sdk.resets.applying import apply_plan
-from training_sdk.resets.freshness import LAG, MARGIN
+from training_sdk.resets.freshness import PROCESSING_TIME, waiting_time
 from training_sdk.resets.proofs import Ground, Proof
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.resuming import resume_plan
@@ -97,7 +97,7 @@ class Theatre:
         except TrainingError as error:
             report = error.report
         if one.later:
-            self.puppet.clock += (LAG + MARGIN).total_seconds()
+            self.puppet.clock += waiting_time(PROCESSING_TIME).total_seconds()
         if one.learner is not None and one.learner < len(self.organisation.rows):
             again = self.organisation.rows[one.learner]
             again.update(
@@ -193,7 +193,7 @@ def test_whatever_happens_nobody_is_reset_twice_and_nobody_is_lost(
         organisation.on_reset = theatre.reset
         for one in starts:
             theatre.check(theatre.start(one))
-        theatre.puppet.clock += (LAG + MARGIN).total_seconds()
+        theatre.puppet.clock += waiting_time(PROCESSING_TIME).total_seconds()
         last = theatre.start(Start(None, [], later=False, learner=None))
         theatre.check(last)
         if last is not None and not theatre.begun_again:

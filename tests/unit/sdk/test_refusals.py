@@ -283,6 +283,7 @@ def test_a_journal_of_before_keeps_the_meaning_of_its_time(tmp_path: Path) -> No
     folder = here.state / "plans" / plan.digest
     events = here.events(plan)
     (folder / "journal.jsonl").unlink()
+    (here.state / "audit.jsonl").unlink()  # which quotes the journal
     with Journal.open(folder) as journal:
         for event in events[:-1]:
             journal.note(event)
@@ -301,6 +302,7 @@ def test_a_journal_that_ends_with_a_request_under_way_is_judged_as_ever(tmp_path
     events = here.events(plan)
     folder = here.state / "plans" / plan.digest
     (folder / "journal.jsonl").unlink()
+    (here.state / "audit.jsonl").unlink()  # which quotes the journal
     with Journal.open(folder) as journal:
         for event in events[:-1]:
             journal.note(event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import time, timedelta
 from pathlib import Path
@@ -42,7 +42,7 @@ from training_sdk.records.journal import Journal, read_journal
 from training_sdk.records.lines import Lines
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.applying import apply_plan
-from training_sdk.resets.freshness import LAG, MARGIN
+from training_sdk.resets.freshness import PROCESSING_TIME, waiting_time
 from training_sdk.resets.keptwaves import kept, restored
 from training_sdk.resets.overlapping import resets_begun
 from training_sdk.resets.planning import Wanted, make_plan
@@ -55,7 +55,7 @@ from training_sdk.resets.sending import Order, Progress
 from unit.sdk.fakes import CALLS, CLEARED, COURSE, START, Organisation, Puppet, answer, row, tail, user_id
 from unit.sdk.resetting import planned
 
-LATER = (LAG + MARGIN).total_seconds()
+LATER = waiting_time(PROCESSING_TIME).total_seconds()
 NEW = "2026-03-01T09:00:00Z"
 MIDWAY = {"completed_at": "", "completed_lessons": 2, "progress_percent": 60.0}
 OPENED = {**CLEARED, "opened_at": "2026-01-01T00:00:00Z"}
@@ -69,6 +69,7 @@ class Bench:
     organisation: Organisation
     calls: Calls = CALLS
     puppet: Puppet = field(init=False)
+    find_proof: Callable[[Ground], Proof | None] = field(init=False, default=lambda ground: _proof(ground))
 
     def __attrs_post_init__(self) -> None:
         self.puppet = Puppet(self.organisation, cost=0.01)
@@ -88,7 +89,7 @@ class Bench:
     def _drive(self, how: Any, plan: ResetPlan, resuming: bool, settings: dict[str, Any]) -> ResetReport:
         keeper = Recorder(str(self.state), None, timedelta(days=400), resuming)
         order = Order(plan, ResetFormat(), **({} if resuming else {"reason": "renewal"}) | settings)
-        flow: Flow[ResetReport] = how(self.calls, order, keeper, _proof)
+        flow: Flow[ResetReport] = how(self.calls, order, keeper, self.find_proof)
         return self.puppet.run(flow)
 
     def lose(self, plan: ResetPlan, *, arrives: bool, **order: Any) -> None:
@@ -313,7 +314,7 @@ def test_an_expired_plan_sends_nothing_more_and_says_who_is_left(tmp_path: Path)
     here.lose(plan, arrives=False, waves=Waves(size=1))
     here.puppet.clock += 3700
     with pytest.raises(
-        StalePlanError, match=r"read back.*do not plan these again before 2026-03-01 10:1"
+        StalePlanError, match=r"read back.*do not plan these again before 2026-03-01 11:1"
     ) as caught:
         here.resume(plan)
     assert caught.value.reason == "PLAN_EXPIRED"
@@ -456,7 +457,7 @@ def test_on_a_live_service_nobody_is_sent_again_by_another_plan_while_the_feed_m
     first, second = here.plan(0), here.plan(0, 1)
     assert here.apply(first).is_complete
     here.organisation.rows[0].update(row(0))  # the feed shows the past
-    with pytest.raises(OverlappingPlanError, match="may show the past until 2026-03-01 10:16 UTC"):
+    with pytest.raises(OverlappingPlanError, match="may show the past until 2026-03-01 11:16 UTC"):
         here.apply(second)
     assert len(here.organisation.resets) == 1
     here.puppet.clock += LATER

@@ -21,6 +21,7 @@ from training_sdk import (
     RecordsDamagedError,
     RecordsLockedError,
     ResetFormat,
+    Safeguards,
     TrainingError,
     _codec,
 )
@@ -92,7 +93,7 @@ def planned(organisation: Organisation, clock: float = 0.0) -> ProofPlan:
 
 def proving(plan: ProofPlan) -> Proving:
     keeper = ProofRecorder(None, None, timedelta(hours=4), witnesses=plan.witnesses)
-    return Proving(CALLS, plan, Order(plan.reset, FORMAT, "why"), keeper, timedelta(hours=3))
+    return Proving(CALLS, plan, Order(plan.reset, FORMAT, "why"), keeper, timedelta(hours=4))
 
 
 def kept(plan: ProofPlan) -> Proof | None:
@@ -446,3 +447,41 @@ def test_a_refused_call_for_everyone_that_took_effect_is_no_proof(
         Puppet(organisation, clock=1.0).run(_proving_everyone(plan).run())
     assert caught.value.reason == "REFUSED_WITH_EFFECT"
     assert kept(plan) is None
+
+
+# --- how long a service works on a reset ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("after", "hours", "least"), [(0, 1, 0), (900, 1, 900), (9_000, 1, 9_000), (900, 6, 900)]
+)
+def test_the_proof_keeps_when_its_effect_was_seen_first(
+    after: int, hours: int, least: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation = service()
+    plan = planned(organisation)
+    puppet = Puppet(organisation, clock=1.0)
+    queue: list[float] = []
+
+    def work(request: Request) -> None:
+        if queue and puppet.clock >= queue[0] + after:
+            organisation.rows[0].update(CLEARED)
+
+    def accept(request: Request) -> Response:
+        queue.append(puppet.clock)
+        return answer({"usersUpdated": 1}, 202)
+
+    organisation.before, organisation.on_reset = work, accept
+    guards = Safeguards(processing_time=timedelta(hours=hours))
+    proof = puppet.run(evolve_order(proving(plan), guards).run())
+    assert kept(plan) == proof
+    assert proof.seen_after_seconds is not None
+    assert least <= proof.seen_after_seconds <= least + 1800
+    assert puppet.clock - queue[0] >= (2.25 + hours) * 3600
+
+
+def evolve_order(made: Proving, guards: Safeguards) -> Proving:
+    """The same proof under these safeguards, with time enough."""
+    made.order, made.deadline = evolve(made.order, safeguards=guards), timedelta(hours=12)
+    return made

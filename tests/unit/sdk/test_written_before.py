@@ -167,8 +167,8 @@ def test_a_proof_that_has_begun_goes_on_with_its_own_phrase(live: Machine) -> No
     assert proof.phrase == (BEFORE / "proof/phrase.txt").read_text().strip()
     with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
         client.resets.prove_format(proof, confirm=proof.phrase, reason="proof", deadline=timedelta(0))
-    live.now += timedelta(hours=3)
-    live.mock.clock.advance(timedelta(hours=3))
+    live.now += timedelta(hours=4)
+    live.mock.clock.advance(timedelta(hours=4))
     proved = client.resets.prove_format(proof, confirm=proof.phrase, reason="proof")
     assert proved.course_id == course
     assert not live.resets

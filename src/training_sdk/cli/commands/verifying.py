@@ -18,13 +18,17 @@ from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.resets.approval import Approval
 
-DEADLINE, EVERY = "3h", "5m"
+VERIFIED_WITHIN, PROVED_WITHIN, EVERY = "5h", "4h", "5m"
 
 
 @click.command()
 @click.argument("plan", metavar="PLAN.json|DIGEST")
 @click.option(
-    "--deadline", type=a_duration, metavar="TIME", default=DEADLINE, help="Give up after; by default 3h."
+    "--deadline",
+    type=a_duration,
+    metavar="TIME",
+    default=VERIFIED_WITHIN,
+    help="Give up after; by default 5h.",
 )
 @click.option(
     "--every", type=a_duration, metavar="TIME", default=EVERY, help="Look first after; by default 5m."
@@ -72,7 +76,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
 @click.option("--approval", type=FILE, metavar="FILE", help="The approval of a second person.")
 @ACCEPT_MISSING_LESSONS
 @click.option(
-    "--deadline", type=a_duration, metavar="TIME", default=DEADLINE, help="Give up after; by default 3h."
+    "--deadline", type=a_duration, metavar="TIME", default=PROVED_WITHIN, help="Give up after; by default 4h."
 )
 @with_session
 def prove(

@@ -40,6 +40,7 @@ def test_a_whole_profile(tmp_path: Path) -> None:
         protected_courses = ["c1", "c2"]
         max_users = 50
         plan_lifetime = "12h"
+        processing_time = "3h"
         four_eyes = "signed"
         allowed_signers = "signers"
         state_dir = "records"
@@ -52,6 +53,7 @@ def test_a_whole_profile(tmp_path: Path) -> None:
     assert profile.base_url == "https://api.example.org"
     assert profile.token_file == tmp_path / "token.txt"
     assert profile.safeguards.plan_lifetime == timedelta(hours=12)
+    assert profile.safeguards.processing_time == timedelta(hours=3)
     assert profile.state_dir == tmp_path / "records"
     assert profile.read_only
     safeguards = profile.safeguards
@@ -98,6 +100,7 @@ def test_what_others_can_read_or_change_is_refused(tmp_path: Path, mode: int) ->
         ("[profiles.a]\nmax_users = '5'\n", "max_users must be a whole number"),
         ("[profiles.a]\nmax_users = true\n", "max_users must be a whole number"),
         ("[profiles.a]\nplan_lifetime = 12\n", "plan_lifetime must be a span of time"),
+        ("[profiles.a]\nprocessing_time = '0h'\n", "processing_time must be a span of time"),
         ("[profiles.a]\nplan_lifetime = '0h'\n", "plan_lifetime must be a span of time"),
         ("[profiles.a]\nread_only = 1\n", "read_only must be true or false"),
         ("[profiles.a]\nprotected_courses = 'c1'\n", "a list of texts"),
