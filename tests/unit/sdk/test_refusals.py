@@ -29,7 +29,9 @@ from training_sdk.errors import STATUS_ERRORS, APIStatusError
 from training_sdk.records.events import Opened, ReadBack, Refused, RefusedInDoubt, Sent
 from training_sdk.records.folding import Standing, fold
 from training_sdk.records.journal import Journal
+from training_sdk.records.state import StateDirectory
 from training_sdk.resets.applying import apply_plan
+from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.report import Code
 from training_sdk.resets.sending import Order
 from unit.sdk.fakes import (
@@ -149,6 +151,7 @@ def test_r05_a_refusal_after_a_part_is_unknown_until_it_is_read_back(tmp_path: P
     here.puppet.clock += LATER
     assert here.resume(plan).is_complete
     assert here.organisation.people_sent[1:] == [[user_id(2)]]
+    assert not [one for one in check_records(StateDirectory.open(tmp_path)) if not one.is_note]
 
 
 @pytest.mark.parametrize("status", [403, 404, 429])
