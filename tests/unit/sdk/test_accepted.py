@@ -156,8 +156,9 @@ def test_a_request_without_any_answer_is_sent_again_when_nobody_expects_it_any_m
 def test_a_cached_answer_is_one_that_was_accepted(tmp_path: Path) -> None:
     here = live(tmp_path)
     plan = here.plan(0)
-    with mock.patch("unit.sdk.test_resuming.CALLS", evolve(CALLS, is_fresh=True)):
-        answered(here, plan, answer({"usersUpdated": 1}, headers={"age": "60"}))
+    here.calls = evolve(CALLS, is_fresh=True)
+    answered(here, plan, answer({"usersUpdated": 1}, headers={"age": "60"}))
+    here.calls = CALLS
     here.puppet.clock += LATER
     here.resume(plan)
     assert _lost(here, plan).status == 200
@@ -408,7 +409,8 @@ def test_verify_waits_for_what_the_service_may_still_work_on(by: str, tmp_path: 
     seconds = six.total_seconds()
     if by == "proof":
         ground = Ground.of(plan.origin, ResetFormat(), server_side=False)
-        save_proof(StateDirectory.open(tmp_path), Proof(ground, START, "u", "c", "one", (), True, seconds))
+        proof = Proof(ground, START, "u", "c", "one", (), counted=True, seen_after_seconds=seconds)
+        save_proof(StateDirectory.open(tmp_path), proof)
     if by == "journal":
         opened = Opened(
             plan.read_at, "n", "u", plan.origin.organisation_id, plan.origin.base_url, False, None, "why", None,
