@@ -12,11 +12,16 @@ from pathlib import Path
 from attrs import frozen
 from platformdirs import user_state_path
 
-from training_sdk.errors import InvalidArgumentError, RecordsUnsafeError
+from training_sdk.errors import InvalidArgumentError, RecordsUnsafeError, RecordsUnwritableError
 from training_sdk.records.disk import make_folder, writing
 
 VARIABLE = "TRAINING_SDK_STATE_DIR"
 ELSEWHERE = f"or name a directory of your own: {VARIABLE}"
+
+_PERMANENT = (
+    f"Or name a directory that stays, by state_dir=… or {VARIABLE}. Not below /tmp: other users share it, and it is "
+    "cleared, with the journals of resets whose result is still open"
+)
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -36,6 +41,13 @@ class StateDirectory:
         is no path, and RecordsUnwritableError where it cannot be made.
         """
         chosen = _chosen(path)
+        try:
+            return cls._opened(chosen)
+        except RecordsUnwritableError as error:
+            raise RecordsUnwritableError(f"{error.message}. {_PERMANENT}") from error.__cause__
+
+    @classmethod
+    def _opened(cls, chosen: Path) -> StateDirectory:
         with writing(chosen):
             _refuse_foreign_link(chosen)
         if chosen.exists() and not chosen.is_dir():
