@@ -13,11 +13,13 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn, get_args
 
 from mock_server import rehearsal
 from mock_server._version import __version__
+from mock_server.asking import AskingError, add_asking, exports, token_of
 from mock_server.compare.comparison import compare
 from mock_server.compare.printing import as_json, as_table
 from mock_server.compare.reader import TOKEN_VARIABLE, LiveError, Reader
@@ -49,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return _COMMANDS[arguments.command](arguments)
-    except (_UsageError, ServeError, ExporterCsvError, LiveError, RehearsalError) as error:
+    except (_UsageError, ServeError, ExporterCsvError, LiveError, RehearsalError, AskingError) as error:
         print(visible(f"training-mock: {error}"), file=sys.stderr)
         return _USAGE_ERROR
     except KeyboardInterrupt:
@@ -75,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"training-mock {__version__}")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="serve | openapi | compare | rehearse"
+        dest="command", required=True, metavar="serve | token | env | openapi | compare | rehearse"
     )
     command = commands.add_parser(
         "serve",
@@ -85,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_address(command)
     _add_world(command)
+    add_asking(commands)
     commands.add_parser(
         "openapi",
         help="print the OpenAPI document of the wire",
@@ -188,6 +191,12 @@ def _add_world(command: argparse.ArgumentParser) -> None:
         "--random-seed", type=int, metavar="INT", help="with --users: another seed, another world"
     )
     group.add_argument(
+        "--now",
+        type=_moment,
+        metavar="TIME",
+        help="stop the clock there, such as 2027-03-01 or 2027-03-01T09:00:00+01:00; by default it runs",
+    )
+    group.add_argument(
         "--policy",
         action="append",
         default=[],
@@ -201,6 +210,16 @@ def _host(text: str) -> str:
         return wanted_host("NAME", text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time; write 2027-03-01, or 2027-03-01T09:00:00Z"
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _size(text: str) -> int:
@@ -246,6 +265,16 @@ def _allow_connections() -> None:
     if granted != resource.RLIM_INFINITY and granted < wanted:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+def _token(arguments: argparse.Namespace) -> int:
+    _print(token_of(arguments.name, arguments.url, _secret(arguments.secret_file)))
+    return 0
+
+
+def _env(arguments: argparse.Namespace) -> int:
+    _print(exports(arguments.name, arguments.url, _secret(arguments.secret_file), arguments.shell))
+    return 0
 
 
 def _openapi(_: argparse.Namespace) -> int:
@@ -310,11 +339,11 @@ def _world(arguments: argparse.Namespace) -> MockTraining:
     if arguments.users is None and (arguments.courses is not None or arguments.random_seed is not None):
         raise _UsageError("--courses and --random-seed shape a generated organisation: give --users as well")
     if arguments.progress is not None:
-        return _exported(arguments.progress, policy)
+        return _exported(arguments.progress, policy, arguments.now)
     if arguments.evidence is not None:
         return _loaded(
             arguments.evidence,
-            lambda: MockTraining.from_evidence(arguments.evidence, policy=policy),
+            lambda: MockTraining.from_evidence(arguments.evidence, policy=policy, now=arguments.now),
             is_pack=True,
         )
     if arguments.users is not None:
@@ -323,13 +352,14 @@ def _world(arguments: argparse.Namespace) -> MockTraining:
             courses=12 if arguments.courses is None else arguments.courses,
             seed=arguments.random_seed or 0,
             policy=policy,
+            now=arguments.now,
         )
-    return MockTraining.demo(policy=policy)
+    return MockTraining.demo(policy=policy, now=arguments.now)
 
 
-def _exported(path: Path, policy: Policy) -> MockTraining:
+def _exported(path: Path, policy: Policy, now: datetime | None) -> MockTraining:
     try:
-        return _loaded(path, lambda: MockTraining.from_exporter_csv(path, policy=policy))
+        return _loaded(path, lambda: MockTraining.from_exporter_csv(path, policy=policy, now=now))
     except ExporterCsvError as error:
         folder = path if path.is_dir() else path.parent
         if not any((folder / each).exists() for each in (MANIFEST, BEGUN)):
@@ -368,6 +398,8 @@ def _rehearse(arguments: argparse.Namespace) -> int:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
+    "token": _token,
+    "env": _env,
     "openapi": _openapi,
     "compare": _compare,
     "rehearse": _rehearse,

@@ -374,3 +374,42 @@ def test_the_help_lists_every_policy_with_its_values() -> None:
         assert f"{each.name}=" in said
     assert "requests=strict|lenient;" in said + ";"
     assert "lag_seconds=N(default0)" in said
+
+
+def told(*arguments: str, environment: dict[str, str] | None = None) -> str:
+    """What a command prints that ends with 0."""
+    done = subprocess.run(
+        [*TRAINING_MOCK, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env=os.environ | (environment or {}),
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout
+
+
+def test_a_token_and_what_to_export_are_printed_for_a_running_server() -> None:
+    with running("--now", "2027-03-01") as server:
+        url, tokens = f"http://127.0.0.1:{server.port}", server.tokens()
+        assert told("token", "manager", "--url", url) == f"{tokens['manager']}\n"
+        assert told("token", "admin", environment={"SAFETYCULTURE_BASE_URL": url}) == f"{tokens['admin']}\n"
+        script = told("env", "--url", url) + 'echo "$SAFETYCULTURE_BASE_URL $SAFETYCULTURE_API_TOKEN"'
+        shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+        assert shown.stdout == f"{url} {tokens['admin']}\n"
+        windows = told("env", "teamlead", "--shell", "powershell", "--url", url)
+        assert f"$env:SAFETYCULTURE_API_TOKEN = '{tokens['teamlead']}'\n" in windows
+        answer = server.get("/_mock/health")
+        assert ("date", "Mon, 01 Mar 2027 00:00:00 GMT") in [(n.lower(), v) for n, v in answer.headers]
+
+
+def test_a_server_that_cannot_be_asked_for_a_token_is_named(tmp_path: Path) -> None:
+    assert "is training-mock serve running there?" in failed("token", "admin", "--url", "http://127.0.0.1:9")
+    assert "is not the address of a server" in failed("token", "admin", "--url", "localhost:8765")
+    assert "invalid choice: 'nobody'" in failed("token", "nobody")
+    assert "'soon' is no time" in failed("serve", "--now", "soon")
+    with running(environment={"TRAINING_MOCK_SECRET": "s" * 40}) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        assert "add --secret-file PATH" in failed("token", "admin", "--url", url)
+        token = told("token", "admin", "--url", url, environment={"TRAINING_MOCK_SECRET": "s" * 40})
+        assert token.strip() == server.tokens(("x-training-mock-secret", "s" * 40))["admin"]

@@ -51,6 +51,7 @@ COMMANDS = {
     "prove": Entry("verifying", "Prove the format of a reset on a sacrificial course."),
     "evidence": Entry("evidence", "Verify, search, pseudonymise and purge evidence."),
     "audit": Entry("audit", "Verify, show and export the audit log."),
+    "whoami": Entry("whoami", "Show whose token is in use, and where."),
     "doctor": Entry("doctor", "Check token, rights, clock, records and the live wire."),
     "contract": Entry("contract", "Check an implementation against the rules, from outside."),
     "completion": Entry("completion", "Print the script for shell completion."),

@@ -45,3 +45,8 @@ class SiteMember(Model):
 
     site_id: str
     member_id: str
+
+    @property
+    def user_id(self) -> str:
+        """``member_id``, by the name that it has everywhere else."""
+        return self.member_id

@@ -242,3 +242,20 @@ def test_all_lists_everybody_in_a_plan_while_it_is_applied(run: Run) -> None:
     assert all(said.count(str(user.email)) == 2 for user in plan.targets)
     assert " more" not in said
     assert "… and 27 more" in run("show", "plan.json")[1]
+
+
+def test_whoami_names_the_owner_of_the_token_and_the_server(run: Run, mock: MockTraining) -> None:
+    with TrainingClient() as client:
+        me, url = client.users.me(), client.base_url
+    code, said = run("whoami")
+    assert code == ExitCode.DONE
+    for known in (me.user_id, me.organisation_id, url, str(me.lastname), "SAFETYCULTURE_API_TOKEN"):
+        assert known in said
+    assert mock.token("admin") not in said
+
+
+def test_a_member_of_a_site_has_a_user_id_as_everybody_else(run: Run) -> None:
+    with TrainingClient() as client:
+        member = next(iter(client.sites.members()))
+        (user,) = client.users.list(ids=[member.user_id])
+    assert member.user_id == member.member_id == user.user_id
