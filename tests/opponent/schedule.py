@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from contract.hours import Hours
 from opponent.behaviours import DAMAGES, REFUSALS
@@ -66,6 +66,19 @@ def make_service(random: Random, hours: Hours) -> Service:
     return service
 
 
+@frozen
+class Account:
+    """What became of everyone in a plan, as the SDK says."""
+
+    outcomes: Mapping[tuple[str, str], Outcome]
+    is_complete: bool
+
+    @classmethod
+    def of(cls, report: ResetReport) -> Account:
+        """What a report says."""
+        return cls({user.key: user.outcome for user in report.users}, report.is_complete)
+
+
 @define
 class Schedule:
     """What happens in one run, all drawn from one seed."""
@@ -80,10 +93,12 @@ class Schedule:
     """What the service does beside resetting whom it is asked to."""
     from_the_beginning: bool = True
     """Whether it does so from the proof on, or only afterwards."""
+    most_plans: int = 3
     is_proved: bool = False
+    url: str = ""
     quiet: bool = True
     plans: dict[str, ResetPlan] = field(factory=dict)
-    reports: dict[str, ResetReport] = field(factory=dict)
+    accounts: dict[str, Account] = field(factory=dict)
     story: list[str] = field(factory=list)
 
     @property
@@ -115,12 +130,12 @@ class Schedule:
 
     def play(self) -> None:
         """Prove the format, apply one to three plans through faults, then let everything settle and check it."""
-        with serve(self.service, self.choose_fault) as url, self.client(url) as client:
+        with serve(self.service, self.choose_fault) as self.url, self.client(self.url) as client:
             self.service.does = self.does if self.from_the_beginning else frozenset()
             self._try("proof", lambda: self.prove(client))
             self.service.does = self.does
             self.quiet = False
-            for number in range(self.random.randint(1, 3)):
+            for number in range(self.random.randint(1, self.most_plans)):
                 self.apply(client, f"plan {number}")
             self.quiet = True
             for name in self.plans:
@@ -146,16 +161,20 @@ class Schedule:
             return
         self.plans[name] = plan
         tolerance = self.random.choice([0, len(plan.users), len(plan.users)])
-        per_request = self.random.choice([None, None, 1])
+        self.begin(client, name, tolerance, self.random.choice([None, None, 1]))
+        for _ in range(self.random.randint(0, 2)):
+            self.hours.wait(self.random.choice([timedelta(minutes=1), timedelta(minutes=50), LATER]))
+            self.resume(client, name)
+
+    def begin(self, client: TrainingClient, name: str, tolerance: int, per_request: int | None) -> None:
+        """Apply a plan."""
+        plan = self.plans[name]
         self._try(
             name,
             lambda: client.resets.apply(
                 plan, confirm=plan.phrase, reason="yearly", tolerance=tolerance, per_request=per_request
             ),
         )
-        for _ in range(self.random.randint(0, 2)):
-            self.hours.wait(self.random.choice([timedelta(minutes=1), timedelta(minutes=50), LATER]))
-            self.resume(client, name)
 
     def plan(
         self, client: TrainingClient, name: str, courses: list[str], people: list[str]
@@ -187,13 +206,13 @@ class Schedule:
             report = step()
             self.story.append(f"{name}: {dict(report.counts) if report else 'done'}")
             if report is not None:
-                self.reports[name] = report
+                self.accounts[name] = Account.of(report)
         except (AlreadyAppliedError, InvalidArgumentError, OverlappingPlanError) as error:
             self.story.append(f"{name}: {type(error).__name__}, {error}")
         except TrainingError as error:
             report = getattr(error, "report", None)
             if report is not None and name in self.plans:
-                self.reports[name] = report
+                self.accounts[name] = Account.of(report)
             self.story.append(f"{name}: {type(error).__name__}, {error}")
 
     # --- what must hold --------------------------------------------------------------------------------------------
@@ -230,8 +249,8 @@ class Schedule:
 
     def check_everybody_is_accounted_for(self) -> None:
         """The last report of a plan names everyone of it, and says "reset" of those and only those who were."""
-        for name, report in self.reports.items():
-            outcomes = {user.key: user.outcome for user in report.users}
+        for name, account in self.accounts.items():
+            outcomes = account.outcomes
             assert outcomes.keys() == {user.key for user in self.plans[name].users}
             cleared = {effect.key for effect in self.service.ledger if effect.run == name}
             for key, outcome in outcomes.items():

@@ -10,20 +10,25 @@ import pytest
 
 from contract.hours import quick_hours
 from opponent.behaviours import BEHAVIOURS, DAMAGES, draw_behaviours
+from opponent.by_command import ByCommand
 from opponent.schedule import Schedule, make_service
 
-FEW, MANY, EACH = 6, 40, 2
+FEW, MANY, EACH = 6, 30, 2
 BASE = int(os.environ.get("OPPONENT_SEED", "0"))
 """Other seeds than those of every day: OPPONENT_SEED=12345."""
 
 
-def play(seed: int, folder: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str | None = None) -> Schedule:
+def play(
+    seed: int,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    behaviour: str | None = None,
+    kind: type[Schedule] = Schedule,
+) -> Schedule:
     """Play the schedule of a seed, which is in the message of whatever fails."""
     random = Random(seed if behaviour is None else f"{seed} {behaviour}")
     hours = quick_hours(monkeypatch)
-    schedule = Schedule(
-        random, make_service(random, hours), hours, folder, faults=random.choice([0.0, 0.3, 0.7])
-    )
+    schedule = kind(random, make_service(random, hours), hours, folder, faults=random.choice([0.0, 0.3, 0.7]))
     if behaviour is not None:
         schedule.does = draw_behaviours(random, behaviour)
         # What a proof is there to notice is done from the beginning; a count too large is noticed later too.
@@ -56,3 +61,11 @@ def test_schedules_of_a_service_that(
     seed: int, behaviour: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play(seed, tmp_path / "records", monkeypatch, behaviour)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("behaviour", [None, "refuses after a part", "queues resets"])
+def test_schedules_by_command_line(
+    behaviour: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(BASE, tmp_path / "records", monkeypatch, behaviour, ByCommand)
