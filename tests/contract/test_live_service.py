@@ -19,6 +19,7 @@ from contract.conftest import NewStage
 from contract.hours import Hours, quick_hours
 from contract.stage import RESET, Handle, Stage
 from mock_server import MockTraining, Policy
+from mock_server.behaviours import Behaviour
 from mock_server.wire.message import Request, Response
 from training_sdk import (
     AlreadyAppliedError,
@@ -38,6 +39,7 @@ from training_sdk import (
 )
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets.proofs import save_proof
 
 WHY = "prove the format"
 Meddle = Callable[[Request, Handle], Response]
@@ -270,10 +272,14 @@ def test_a_later_failure_withdraws_what_was_proved_before(live: Stage) -> None:
     prove(live, plan(live))
     assert len(proofs()) == 1
     live.tap.meddle = answering(lambda said: said.update(usersUpdated=3))
+    (second,) = live.client().resets.plan(courses(live)[2], ["user2@generated.example"]).users
+    _complete_once(live, second.course_id, second.user_id)
     again = live.client().resets.plan_proof(courses(live)[1], "user2@generated.example")
-    with pytest.raises(ProofFailedError, match="answer says 3"):
+    with pytest.raises(ProofFailedError, match="answer says 3") as caught:
         prove(live, again)
     assert proofs() == []
+    assert caught.value.report is not None
+    assert caught.value.report.reached_others == 2
 
 
 def test_a_service_that_does_nothing_proves_nothing(live: Stage) -> None:
@@ -386,6 +392,73 @@ def test_a_call_for_everyone_that_reaches_another_course_proves_nothing(live: St
     assert caught.value.reason == "WITNESS_CLEARED"
     assert elsewhere.course_id in caught.value.message
     assert proofs() == []
+
+
+def test_a_service_that_ignores_the_course_is_caught_on_the_other_course_of_the_person(
+    new_stage: NewStage, hours: Hours
+) -> None:
+    mock = MockTraining.generate(users=4, courses=3, policy=Policy(emulates=(Behaviour.IGNORES_COURSE,)))
+    hours.on_wait.append(mock.clock.advance)
+    stage = new_stage(mock)
+    with pytest.raises(ProofFailedError) as caught:
+        prove(stage, plan(stage))
+    assert caught.value.reason == "WITNESS_CLEARED"
+    assert proofs() == []
+
+
+def test_a_service_that_resets_strangers_too_is_stopped_by_its_own_count(live: Stage) -> None:
+    prove(live, plan(live))
+    wanted = live.client().resets.plan_everyone(courses(live)[1])
+    left = wanted.targets[:1]
+    few = live.client().resets.plan(courses(live)[1], [user.user_id for user in left])
+    live.mock.world.policy = Policy(emulates=(Behaviour.RESETS_STRANGERS,))
+    with pytest.raises(OutcomeUnknownError) as caught:
+        live.client().resets.apply(few, confirm=few.phrase, reason="renewal")
+    assert caught.value.report is not None
+    assert caught.value.report.reached_others > 0
+    assert proofs() == []
+    sent = len(live.tap.resets)
+    with pytest.raises(UnconfirmedFormatError) as refused:
+        live.client().resets.apply(wanted, confirm=wanted.phrase, reason="renewal")
+    assert refused.value.reason == "PROOF_WITHDRAWN"
+    assert live.client().resets.resume(few, confirm=few.phrase).reached_others > 0
+    assert len(live.tap.resets) == sent
+
+
+def test_a_proof_without_another_course_of_the_person_is_not_enough(live: Stage) -> None:
+    found = prove(live, plan(live))
+    assert found.other_courses
+    wanted = live.client().resets.plan_everyone(courses(live)[1])
+    save_proof(state(), evolve(found, other_courses=()))  # as an older version kept it
+    with pytest.raises(UnconfirmedFormatError, match="other courses") as caught:
+        live.client().resets.apply(wanted, confirm=wanted.phrase, reason="renewal")
+    assert caught.value.reason == "PROOF_TOO_NARROW"
+    assert len(live.tap.resets) == 1
+
+
+def test_resume_under_a_proof_that_is_not_enough_reads_back_and_sends_nothing_more(
+    live: Stage, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = prove(live, plan(live))
+    wanted = live.client().resets.plan_everyone(courses(live)[1:])
+    client = live.client(cut=lambda request: "after" if request.url.path == RESET else None)
+    with pytest.raises(OutcomeUnknownError):
+        client.resets.apply(wanted, confirm=wanted.phrase, reason="renewal")
+    save_proof(state(), evolve(found, other_courses=()))
+    hours.wait(timedelta(hours=4))
+    with pytest.raises(UnconfirmedFormatError, match="read back") as caught:
+        live.client().resets.resume(wanted, confirm=wanted.phrase)
+    assert caught.value.reason == "PROOF_TOO_NARROW"
+    report = caught.value.report
+    assert report is not None
+    first, second = courses(live)[1:]
+    targets = {user.key for user in wanted.targets}
+    ended = {one.key: one.outcome for one in report.users if one.key in targets}
+    assert {outcome for key, outcome in ended.items() if key[0] == first} == {Outcome.RESET}
+    assert {outcome for key, outcome in ended.items() if key[0] == second} == {Outcome.SKIPPED}
+    assert len(live.tap.resets) == 2
+    save_proof(state(), found)  # as proved again
+    assert live.client().resets.resume(wanted, confirm=wanted.phrase).is_complete
 
 
 # --- what is refused before anything is sent ------------------------------------------------------------------------

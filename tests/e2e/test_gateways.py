@@ -22,7 +22,8 @@ from training_sdk import (
     UnconfirmedFormatError,
 )
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.proofs import Ground, Proof, save_proof
+from training_sdk.resets.proofs import Ground, save_proof
+from unit.sdk.proving import proof_of
 
 RESET = "/training/courseprogress/v1/reset"
 CAUSES = "a gateway adds the header.*or the reference server is older than this client"
@@ -140,7 +141,7 @@ def test_resume_sends_nothing_again_where_only_the_mark_is(
         plan = client.resets.plan_everyone(first_course(mock))
         ground = Ground.of(plan.origin, ResetFormat(), server_side=False)
         state = StateDirectory.open()
-        save_proof(state, Proof(ground, datetime.now(UTC), "user_1", "c", None, (), counted=True))
+        save_proof(state, proof_of(ground, datetime.now(UTC)))
         mock.lag = timedelta(hours=1)  # so that the feed shows for long what was before
         marking.loses = lambda target: target == RESET
         with pytest.raises(OutcomeUnknownError):

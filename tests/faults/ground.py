@@ -30,9 +30,10 @@ from training_sdk.records.folding import fold
 from training_sdk.records.journal import read_journal
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.proofs import Ground as Soil
-from training_sdk.resets.proofs import Proof, save_proof
+from training_sdk.resets.proofs import save_proof
 from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.unfinished import read_unfinished
+from unit.sdk.proving import proof_of
 
 Kind = Literal["reference", "live"]
 Colour = Literal["sync", "async"]
@@ -220,8 +221,7 @@ class Ground:
         """Let the format count as proved on this live service."""
         origin = self.plan.origin
         soil = Soil.of(origin, ResetFormat(), server_side=False)
-        proof = Proof(soil, datetime.now(UTC), origin.user_id, "sacrificial", "one", ("two",), counted=True)
-        save_proof(StateDirectory.open(state or self.state), proof)
+        save_proof(StateDirectory.open(state or self.state), proof_of(soil, datetime.now(UTC)))
 
     def job(self, **other: Any) -> dict[str, Any]:
         """A job for the script, with what every job needs."""

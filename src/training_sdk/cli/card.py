@@ -15,7 +15,7 @@ from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressState
 from training_sdk.resets.plan import PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
-from training_sdk.resets.wording import EVERYONE, number, shown
+from training_sdk.resets.wording import EVERYONE, number, others, shown
 
 MOST_LISTED = 2000
 """People named on a card; a browser prints some fifty pages of them. The rest are counted, and stand in the plan."""
@@ -64,6 +64,7 @@ def _template() -> Template:
     )
     environment.filters["shown"] = lambda text: shown(text or "")
     environment.filters["number"] = number
+    environment.filters["others"] = others
     return environment.from_string(
         files("training_sdk.cli").joinpath("card.html.j2").read_text(encoding="utf-8")
     )

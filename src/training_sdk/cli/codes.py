@@ -28,7 +28,7 @@ from training_sdk.errors import (
     TrainingError,
     UnconfirmedFormatError,
 )
-from training_sdk.resets.report import Outcome, ResetReport
+from training_sdk.resets.report import REACHED_OTHERS, Outcome, ResetReport
 
 HARD_STOPS = ("COURSE_PROTECTED", "TOO_MANY_USERS")
 """Settings of the team, not slips of whoever types: the command is well-formed, and refused."""
@@ -56,6 +56,7 @@ class ExitCode(IntEnum):
     DENIED = 7
     CONNECTION = 8
     NOBODY_DUE = 9
+    OTHERS_REACHED = 10
     LAPSED = 11
     INTERRUPTED = 130
 
@@ -81,6 +82,9 @@ MEANINGS = {
     ExitCode.DENIED: "no token, one that is not accepted, or one that may not do this",
     ExitCode.CONNECTION: "the server could not be reached, or did not answer something that only reads",
     ExitCode.NOBODY_DUE: "due --save: nobody is due, so there is no plan and no file",
+    ExitCode.OTHERS_REACHED: "somebody outside the plan may have been reset: the service says that it reset more "
+    "people than were sent, or people came into the course during a reset of everyone. It goes before 0 and 5, and "
+    "every later report, verify and resume of the plan ends with it",
     ExitCode.LAPSED: "due: people have lapsed (reset or expired, and not complete since), and no plan was saved; with "
     "--save it means that nobody is due. Beside a plan that was saved they are named on stderr, and it is 0",
     ExitCode.INTERRUPTED: "Ctrl-C, before anything was sent",
@@ -102,6 +106,8 @@ _BY_CLASS: tuple[tuple[tuple[type[TrainingError], ...], ExitCode], ...] = (
 
 def code_for(error: TrainingError) -> ExitCode:
     """What a command ends with that this error ended."""
+    if error.reason == REACHED_OTHERS or (error.report is not None and error.report.reached_others):
+        return ExitCode.OTHERS_REACHED
     if error.report is not None and may_have_reset(error.report):
         return ExitCode.INCOMPLETE
     if error.reason == NO_TOKEN:
@@ -116,6 +122,8 @@ def code_for(error: TrainingError) -> ExitCode:
 
 def code_for_report(report: ResetReport) -> ExitCode:
     """What a command ends with that has applied or resumed a plan."""
+    if report.reached_others:
+        return ExitCode.OTHERS_REACHED
     if report.is_complete:
         return ExitCode.DONE
     was_sent = report.sent_ids or report.requests or may_have_reset(report)
@@ -127,6 +135,8 @@ def code_for_stop(stop: BaseException, report: ResetReport | None) -> ExitCode:
 
     A reset whose account cannot be read is told of by notes alone.
     """
+    if report is not None and report.reached_others:
+        return ExitCode.OTHERS_REACHED
     reset = hasattr(stop, "__notes__") if report is None else may_have_reset(report)
     return ExitCode.INCOMPLETE if reset else ExitCode.INTERRUPTED
 

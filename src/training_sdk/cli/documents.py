@@ -54,6 +54,7 @@ def of_report(report: ResetReport) -> dict[str, Any]:
     return {
         "plan_digest": report.plan.digest,
         "complete": report.is_complete,
+        "reached_others": report.reached_others,
         "counts": plain(report.counts),
         "applied_by": report.applied_by,
         "reason": report.reason,

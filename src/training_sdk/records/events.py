@@ -115,7 +115,7 @@ class Sent:
 
 @frozen
 class Answered:
-    """The server accepted the request; ``count`` is how many people it says it reset."""
+    """The server accepted the request; ``count`` is how many people it says it reset, which may be too many."""
 
     at: datetime
     chunk: int
@@ -170,6 +170,8 @@ class ReadBack:
     verdicts: Mapping[str, str]
     disregarded: tuple[str, ...] = ()
     """What was not looked at because the service keeps it after a reset, in sentences; older journals say nothing."""
+    others: tuple[str, ...] = ()
+    """People outside the plan whom a call for everyone may have reset too; older journals do not name them."""
 
 
 @frozen

@@ -7,6 +7,7 @@ not known: the fold refuses such an event, before anything could be sent.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from enum import StrEnum
 
 from attrs import define, evolve, field, frozen
@@ -83,6 +84,11 @@ class Chunk:
         """The people in it, each with the course."""
         return tuple((self.course_id, user_id) for user_id in self.user_ids)
 
+    @property
+    def reached_others(self) -> int:
+        """How many people more than it named were reset, by the count in its answer."""
+        return max(0, (self.count or 0) - len(self.user_ids))
+
 
 @define
 class JournalState:
@@ -100,6 +106,10 @@ class JournalState:
     has_sent: bool = False
     processing_seconds: float | None = None
     """For how long the service may work on what it has accepted, at most; None in older journals."""
+    reached_others: int = 0
+    """How many people outside the plan may have been reset, as far as the service showed it."""
+    larger_count_at: datetime | None = None
+    """When an answer last counted more people than its request named."""
 
     def copy(self) -> JournalState:
         """The same, which no later event changes."""
@@ -210,6 +220,9 @@ class JournalState:
                     request_id=event.request_id,
                     is_accepted=True,
                 )
+                if chunk.reached_others:
+                    self.reached_others += chunk.reached_others
+                    self.larger_count_at = event.at
                 self._settle(chunk, Standing.RESET if self._is_sure(chunk) else Standing.UNKNOWN)
             case Refused():
                 chunk = evolve(
@@ -254,6 +267,7 @@ class JournalState:
             _refuse_unless(allowed, f"{key[1]} has been reset already")
             _refuse_unless(self.last[key] == chunk.number, f"{key[1]} has been sent again since")
         self.chunks[chunk.number] = evolve(chunk, fate=ChunkFate.READ_BACK)
+        self.reached_others += len(event.others)
         self.users |= {key: _VERDICTS[verdict] for key, verdict in found.items()}
 
     def _chunk(self, number: int, *fates: ChunkFate) -> Chunk:

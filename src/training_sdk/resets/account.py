@@ -98,6 +98,8 @@ class Account:
     approved: Approved | None = None
     packs: list[str] = field(factory=list)
     missing_lessons: tuple[Key, ...] = ()
+    reached_others: int = 0
+    """How many people outside the plan may have been reset."""
 
     def __attrs_post_init__(self) -> None:
         self.outcomes = {user.key: _first(user, self.order.plan.selection) for user in self.order.plan.users}
@@ -182,6 +184,7 @@ class Account:
             missing_lessons=self.missing_lessons,
             sent_ids=tuple(self.sent_ids),
             approved=self.approved,
+            reached_others=self.reached_others,
         )
 
 

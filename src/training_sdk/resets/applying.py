@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -35,7 +36,7 @@ from training_sdk.resets.planning import (
     refuse_new_warnings,
 )
 from training_sdk.resets.reading import read_rows
-from training_sdk.resets.report import LEFT_ALONE, Code, Outcome, ResetReport
+from training_sdk.resets.report import LARGER, LEFT_ALONE, REACHED_OTHERS, Code, Outcome, ResetReport
 from training_sdk.resets.sending import (
     Order,
     Piece,
@@ -47,8 +48,11 @@ from training_sdk.resets.sending import (
 )
 from training_sdk.resets.stopping import raise_as
 from training_sdk.resets.waves import wait_until
+from training_sdk.resets.wording import LOOK_INTO_IT
 
 T = TypeVar("T")
+SECONDS_BETWEEN_PROOFS = 60.0
+"""Another process may withdraw the proof that this one relies on."""
 log = logging.getLogger("training_sdk")
 
 
@@ -91,6 +95,8 @@ class Run:
     last_seen: frozenset[str] = frozenset()
     """Everyone on the course at the last reading."""
     ending: Ending = field(init=False)
+    proof_checked_at: float = field(default=-math.inf, init=False)
+    """By the monotonic clock."""
 
     def __attrs_post_init__(self) -> None:
         self.ending = Ending(self.account, self.keeper)
@@ -188,6 +194,7 @@ class Run:
             )
         there = self.arrival
         if self._left_of(piece):
+            yield from self._check_proof()
             turns = turns_for(len(self._in_scope(piece.course)))
             _, there = yield from look_quietly(self.arrival, turns, partial(self._last_look, piece))
             self.idle = []
@@ -196,6 +203,13 @@ class Run:
             people = ()  # it may only be sent as it was
         self._check_stop()
         return people, there
+
+    def _check_proof(self) -> Flow[None]:
+        """Raise UnconfirmedFormatError if the proof was withdrawn since; journals are read once a minute at most."""
+        now: Moment = yield Now()
+        if now.monotonic >= self.proof_checked_at + SECONDS_BETWEEN_PROOFS:
+            yield from self.arrival.check_proof(self.order)
+            self.proof_checked_at = now.monotonic
 
     def _last_look(self, piece: Piece, arrival: Arrival) -> Flow[None]:
         """Ask whose token it is that the request will carry, and read everyone again.
@@ -298,7 +312,7 @@ class Run:
             yield from self.keeper.note(SkippedUsers(course_id, codes))
 
     def _request(self, piece: Piece, people: Sequence[PlannedReset]) -> Request:
-        return request_for(self.order, piece, people, reference=self.arrival.proof is None)
+        return request_for(self.order, piece, people, reference=self.arrival.here.reference_server)
 
     def _send(
         self, piece: Piece, people: tuple[PlannedReset, ...], there: Arrival
@@ -315,6 +329,7 @@ class Run:
             accept = partial(self._accept, flight)
             yield from there.calls.call(request, accept, once=flight.attempt)
             yield from self.ending.note_answer(flight)
+            flight.refuse_larger_count()
         except GeneratorExit:
             raise
         except TryAgainError as again:
@@ -333,7 +348,10 @@ class Run:
         """Settle the people of a request from its answer, with nothing in between that could be interrupted."""
         count = updated_by(answer, flight.people, silent=self.arrival.is_silent)
         self.account.note_request(answer.request_id)
-        if self.order.server_side:
+        if count is not None and count > len(flight.people):
+            self.account.reached_others += count - len(flight.people)
+            self.account.settle(flight.people, Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
+        elif self.order.server_side:
             waiting = "accepted for everyone, and not read back yet"
             self.account.settle(flight.people, Outcome.UNKNOWN, waiting, Code.NOT_SEEN)
         elif count is None:
@@ -355,17 +373,21 @@ class Run:
         ]
         seen = {user.user_id for user in cleared}
         verdicts = {user.user_id: APPLIED if user.user_id in seen else UNDECIDED for user in targets}
+        strangers = [row for user_id, row in rows.items() if user_id not in self.last_seen]
         now: Moment = yield Now()
-        yield from self.keeper.note(ReadBack(now.utc, piece.number, verdicts, self.arrival.traces.notes))
+        notes, others = self.arrival.traces.notes, tuple(row.user_id for row in strangers)
+        yield from self.keeper.note(ReadBack(now.utc, piece.number, verdicts, notes, others))
         self.account.settle(cleared, Outcome.RESET)
-        if strangers := [row for user_id, row in rows.items() if user_id not in self.last_seen]:
+        if strangers:
+            self.account.reached_others += len(strangers)
             names = ", ".join(row.user_name or row.user_id for row in strangers)
             raise OutcomeUnknownError(
                 f"the server accepted a reset of everyone, and meanwhile people who are not in the plan have come into "
-                f"{piece.course.title!r}: {names}. They may have been reset too. Look into it",
+                f"{piece.course.title!r}: {names}. They may have been reset too. {LOOK_INTO_IT}",
+                reason=REACHED_OTHERS,
                 metadata=tuple(("user_id", row.user_id) for row in strangers),
             )
-        if len(cleared) < len(targets) and self.arrival.proof is None:
+        if len(cleared) < len(targets) and self.arrival.here.reference_server:
             raise OutcomeUnknownError(
                 f"the server accepted a reset of everyone, but {len(targets) - len(cleared)} of "
                 f"{len(targets)} people of the plan are not seen at 0 %. Read their progress back"

@@ -9,10 +9,11 @@ from attrs import evolve, frozen
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pace import Pace
 from training_sdk._pages import Calls
+from training_sdk.errors import UnconfirmedFormatError
 from training_sdk.resets.approval import Approved
 from training_sdk.resets.confirming import check_lifetime, check_reason
 from training_sdk.resets.four_eyes import require_approval
-from training_sdk.resets.identity import ProvenCalls, check_clock, check_origin, who_and_where
+from training_sdk.resets.identity import ProvenCalls, check_clock, check_origin, check_place, who_and_where
 from training_sdk.resets.plan import Origin
 from training_sdk.resets.proofs import Ground, Proof, traces_at
 from training_sdk.resets.sending import Order
@@ -34,6 +35,7 @@ class Arrival:
     traces: Traces = NO_TRACES
     """What a reset leaves of a row here, by the proofs of both ways."""
     approved: Approved | None = None
+    find_proof: FindProof | None = None
 
     def by(self, token: object, pace: Pace) -> Arrival:
         """The same, by calls that all carry this token and keep this pace."""
@@ -44,6 +46,23 @@ class Arrival:
     def is_silent(self) -> bool:
         """Whether the service is known not to say how many people it reset."""
         return self.proof is not None and not self.proof.counted
+
+    def check_proof(self, order: Order, *, resuming: bool = False) -> Flow[None]:
+        """Raise UnconfirmedFormatError if nothing may be sent here, because a proof is missing or does not hold."""
+        find_proof = self.find_proof
+        if self.here.reference_server or find_proof is None:
+            return
+        ground = Ground.of(self.here, order.format, server_side=order.server_side)
+        try:
+            found = yield Act(lambda: find_proof(ground), "proofs: look for one")
+            check_origin(order.plan, self.here, found)
+        except UnconfirmedFormatError as error:
+            if not resuming:
+                raise
+            message = (
+                f"{error.message}. What had been sent before was read back. Resume again once it is proved"
+            )
+            raise UnconfirmedFormatError(evolve(error.info, message=message)) from None
 
 
 def as_known_there(order: Order, proof: Proof | None) -> Order:
@@ -56,21 +75,22 @@ def as_known_there(order: Order, proof: Proof | None) -> Order:
 def arrive(calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool = False) -> Flow[Arrival]:
     """Find out where we are. Raises unless the plan was made here and its format may be used here.
 
-    When ``resuming``, a plan that has expired may still be read back.
+    When ``resuming``, a plan that has expired or whose format is not proved may still be read back.
     """
     here = yield from who_and_where(calls)
     now: Moment = yield Now()
     if not resuming:
         check_lifetime(order.plan, now.utc, order.safeguards.plan_lifetime)
-    proof: Proof | None = None
+    proof = yield from _proof(order, here, find_proof, resuming=resuming)
     traces = Traces()
     if not here.reference_server:
-        ground = Ground.of(here, order.format, server_side=order.server_side)
-        proof = yield Act(lambda: find_proof(ground), "proofs: look for one")
         traces = yield Act(
             lambda: traces_at(find_proof, here.origin, order.format), "proofs: what resets leave"
         )
-    check_origin(order.plan, here, proof)
+    if resuming:
+        check_place(order.plan, here)
+    else:
+        check_origin(order.plan, here, proof)
     check_reason(order, here)
     if not resuming:
         yield from check_signed(order.plan, order.safeguards)
@@ -83,6 +103,19 @@ def arrive(calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool 
         approved = yield from require_approval(
             calls, order.plan, order.approval, rule=four_eyes, allowed_signers=signers, here=here
         )
-    return Arrival(
-        ProvenCalls.of(calls) if here.reference_server else calls, calls, here, proof, traces, approved
-    )
+    wary = ProvenCalls.of(calls) if here.reference_server else calls
+    return Arrival(wary, calls, here, proof, traces, approved, find_proof)
+
+
+def _proof(order: Order, here: Origin, find_proof: FindProof, *, resuming: bool) -> Flow[Proof | None]:
+    """The proof of a live service; None where there is none, and when ``resuming`` also where it does not hold."""
+    if here.reference_server:
+        return None
+    ground = Ground.of(here, order.format, server_side=order.server_side)
+    try:
+        found: Proof | None = yield Act(lambda: find_proof(ground), "proofs: look for one")
+    except UnconfirmedFormatError:
+        if not resuming:
+            raise
+        return None
+    return found

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from training_sdk._flow import Flow, Moment, Now, Request
 from training_sdk._send import Attempt, interrupted
-from training_sdk.errors import TrainingError
+from training_sdk.errors import DecodingError, OutcomeUnknownError, TrainingError
 from training_sdk.records.events import Answered, Lost, Refused, RefusedInDoubt, Sent
 from training_sdk.resets.account import Account, Fate, fate_of
 from training_sdk.resets.keeping import Keeper
@@ -22,6 +22,7 @@ from training_sdk.resets.plan import PlannedReset
 from training_sdk.resets.report import Code, Outcome
 from training_sdk.resets.sending import Piece
 from training_sdk.resets.stopping import carrying, raise_as, report_of, trying
+from training_sdk.resets.wording import LOOK_INTO_IT, number, others
 
 T = TypeVar("T")
 
@@ -47,6 +48,23 @@ class InFlight:
     fate: Fate | None = None
     """Set once it is known what stopped it."""
     event: Answered | None = None
+
+    @property
+    def reached_others(self) -> int:
+        """How many people more than were sent were reset, by the count in the answer."""
+        count = 0 if self.answer is None else self.answer.count or 0
+        return max(0, count - len(self.people))
+
+    def refuse_larger_count(self) -> None:
+        """Raise OutcomeUnknownError if the answer says that more people were reset than were sent."""
+        if self.answer is not None and self.reached_others:
+            sent = number(len(self.people), "person was", "people were")
+            cause = DecodingError(f"{sent} sent, and the answer says {self.answer.count} people reset")
+            raise OutcomeUnknownError(
+                f"{cause.message}. {others(self.reached_others)}. Nothing more was sent. {LOOK_INTO_IT}",
+                reason="REACHED_OTHERS",
+                request_id=self.answer.request_id,
+            ) from cause
 
     def fate_after(self, problem: BaseException) -> Fate:
         """What a problem means for its people: nobody is known not to be reset while it may be out there."""
@@ -132,7 +150,12 @@ class Ending:
             told = problem
             if not isinstance(problem, Exception):
                 told = yield from trying(self.note_answer(flight), problem)
-            return (yield from self._account_for((), told))
+            told = yield from self._account_for((), told)
+            report = report_of(told)
+            if flight.reached_others and report is not None:
+                withdraw = self.keeper.withdraw_proof(self.account.order, report)
+                self._told = told = yield from trying(withdraw, told)
+            return told
         fate = flight.fate = flight.fate_after(problem)
         finished: Moment = yield Now()
         told = self.account.stopped(flight.people, fate, finished.utc)

@@ -46,6 +46,10 @@ class Keeper(ABC):
         """Whether this is the last event in the journal; True where no journal is kept."""
         return True
 
+    def withdraw_proof(self, order: Order, report: ResetReport) -> Flow[None]:
+        """Withdraw the proof of a service that reset more people than were sent; nothing where none is kept."""
+        yield from ()
+
     @abstractmethod
     def close(self, report: ResetReport, error: BaseException | None) -> Flow[None]:
         """Write how it ended, and with which account."""

@@ -28,6 +28,7 @@ from training_sdk.resets.plan import EveryonePlan, Only, Origin, ResetPlan
 from training_sdk.resets.planning import Wanted, make_due_plan, make_everyone_plan, make_plan
 from training_sdk.resets.proofplan import ProofPlan
 from training_sdk.resets.proofs import Ground, Proof, find_proof, traces_at
+from training_sdk.resets.proven import proof_that_holds
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.reportfile import LastResets, last_resets
@@ -407,17 +408,22 @@ class Resets(Bound[D]):
         return LastResets() if state is None else last_resets(state, origin, pass_over=True)
 
     def _traces(self, origin: Origin) -> Traces:
-        return traces_at(self._find_proof, origin, self._format)
+        return traces_at(self._kept_proof, origin, self._format)
+
+    def _kept_proof(self, ground: Ground) -> Proof | None:
+        """What was seen at a service, also if that is not enough to send anything there."""
+        state = StateDirectory.existing(self._state_dir)
+        return None if state is None else find_proof(state, ground)
 
     def _find_proof(self, ground: Ground) -> Proof | None:
         state = StateDirectory.existing(self._state_dir)
-        return None if state is None else find_proof(state, ground)
+        return None if state is None else proof_that_holds(state, ground)
 
     def _processing_time(self, here: Origin) -> timedelta:
         """For how long a service may work on a reset that it has accepted, by the safeguards and the proofs."""
         known = [self._safeguards.processing_time]
         for way in (False, True):
-            proof = self._find_proof(Ground.of(here, self._format, server_side=way))
+            proof = self._kept_proof(Ground.of(here, self._format, server_side=way))
             known += [] if proof is None else [proof.seen_after]
         return max(known)
 

@@ -46,6 +46,20 @@ class ProofPlan:
         rows = (*self.reset.users, *self.witnesses)
         return tuple(dict.fromkeys(row.user_id for row in rows if row.course_id == course))
 
+    @property
+    def other_courses(self) -> tuple[str, ...]:
+        """The ids of the other courses in which somebody who would be reset has progress that a reset would clear.
+
+        Lessons, percent or a completion: when a course was opened might stay after a reset.
+        """
+        reset = {user.user_id for user in self.reset.targets}
+        kept = (
+            one.course_id
+            for one in self.witnesses
+            if one.user_id in reset and (one.completed_at or one.completed_lessons or one.percent)
+        )
+        return tuple(dict.fromkeys(course_id for course_id in kept if course_id != self.reset.course.id))
+
     @cached_property
     def _digest(self) -> str:
         document = {

@@ -11,7 +11,7 @@ from typing import Literal
 import attrs
 from attrs import frozen
 
-from training_sdk.errors import RecordsDamagedError
+from training_sdk.errors import RecordsDamagedError, UnconfirmedFormatError
 from training_sdk.records import disk, documents
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.format import ResetFormat
@@ -51,7 +51,8 @@ class Proof:
     ``person`` is who was reset, None where everyone of the course was; ``witnesses`` are those of whom something was
     seen to stay. ``counted`` is whether the answer said how many people it reset. ``traces`` is what it left of the row
     of whoever was reset; an older proof saw a row with nothing recorded. ``seen_after_seconds`` is how
-    long after the request its effect was seen first; older proofs do not hold it.
+    long after the request its effect was seen first; older proofs do not hold it. ``other_courses`` are those in which
+    somebody who was reset was seen to keep their progress: none in a proof of an older version, which is not enough.
     """
 
     ground: Ground
@@ -63,10 +64,11 @@ class Proof:
     counted: bool
     traces: Traces = NO_TRACES
     seen_after_seconds: float | None = None
+    other_courses: tuple[str, ...] = ()
 
     @property
     def seen_after(self) -> timedelta:
-        """The same; no time at all of an older proof."""
+        """How long after the request its effect was seen first; no time at all of an older proof."""
         return processing_time_of(self.seen_after_seconds or 0.0)
 
 
@@ -83,7 +85,10 @@ def traces_at(find: Callable[[Ground], Proof | None], origin: Origin, reset_form
     """What resets leave of a row there, by the proofs of both ways."""
     found = Traces()
     for server_side in (False, True):
-        proof = find(Ground.of(origin, reset_format, server_side=server_side))
+        try:
+            proof = find(Ground.of(origin, reset_format, server_side=server_side))
+        except UnconfirmedFormatError:  # it does not hold any more, so it says nothing
+            continue
         found = found if proof is None else found.joined(proof.traces)
     return found
 

@@ -13,6 +13,7 @@ from training_sdk.resets import reportfile
 from training_sdk.resets.recordfinding import RecordFinding, fault, name_of, note
 from training_sdk.resets.recordreading import Entry, Reading, at
 from training_sdk.resets.report import Outcome
+from training_sdk.resets.wording import LOOK_INTO_IT, others
 
 BEGUN_EVENT, RESUMED_EVENT, KEPT_EVENT = "reset begun", "reset resumed", "evidence kept"
 ENDED_EVENT, STOPPED_EVENT = "reset ended", "reset stopped"
@@ -174,4 +175,6 @@ def _unfinished(digest: str, state: JournalState) -> str:
         return f"plan {name_of(digest)} was begun and is not at its end; nothing was sent"
     counts = Counter(state.users.values())
     said = ", ".join(f"{counts[standing]} {standing.value}" for standing in Standing if counts[standing])
+    if state.reached_others:
+        return f"plan {name_of(digest)} is not at its end ({said}). {others(state.reached_others)}. {LOOK_INTO_IT}"
     return f"plan {name_of(digest)} is not at its end ({said}). Resume it"

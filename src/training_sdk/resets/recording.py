@@ -36,10 +36,13 @@ from training_sdk.resets.keptwaves import kept
 from training_sdk.resets.outline import PlanOutline
 from training_sdk.resets.overlapping import looking, refuse_overlapping, resets_elsewhere
 from training_sdk.resets.plan import FORM, Key, Origin, PlannedReset, ResetPlan
+from training_sdk.resets.proofs import Ground, withdraw_proof
 from training_sdk.resets.quoting import quote_approval, quote_journal, quote_plan
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.sending import CHUNK, Order
 from training_sdk.resets.taking import BEGUN, KEPT, refuse_contradiction, refuse_second_time
+
+WITHDRAWN = "proof withdrawn"
 
 
 @define
@@ -300,6 +303,16 @@ class Recorder(Keeper):
         """Whether this is the last event in the journal, also after an interrupt."""
         return self.journal.events[-1] == event
 
+    def withdraw_proof(self, order: Order, report: ResetReport) -> Flow[None]:
+        """Withdraw the proof of a service that reset more people than were sent, and add that to the audit log."""
+        if order.plan.origin.reference_server:  # it has none
+            return
+        ground = Ground.of(order.plan.origin, order.format, server_side=order.server_side)
+        now: Moment = yield Now()
+        yield Act(lambda: withdraw_proof(self._directory, ground), "proofs: withdraw")
+        facts = {"proof": ground.name, "reached_others": report.reached_others}
+        yield self._audit(WITHDRAWN, report, at=now.utc, requests=list(report.requests), **facts)
+
     def close(self, report: ResetReport, error: BaseException | None) -> Flow[None]:
         """Write the report, and close the journal if nothing is left to be resumed."""
         if (
@@ -316,6 +329,7 @@ class Recorder(Keeper):
             report,
             at=now.utc,
             outcomes=counts,
+            reached_others=report.reached_others,
             requests=list(report.requests),
             report_sha256=hashlib.sha256(saved).hexdigest(),
             error=None if error is None else type(error).__name__,

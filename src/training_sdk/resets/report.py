@@ -16,7 +16,16 @@ from training_sdk.errors import IncompleteResetError
 from training_sdk.models.keys import Key
 from training_sdk.resets.approval import Approved
 from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.wording import EVERYONE, MOST_SHOWN, courses, shown, shown_of, who
+from training_sdk.resets.wording import (
+    EVERYONE,
+    LOOK_INTO_IT,
+    MOST_SHOWN,
+    courses,
+    others,
+    shown,
+    shown_of,
+    who,
+)
 
 MOST_IN_HTML = 100
 """Rows of a report in a notebook."""
@@ -57,15 +66,23 @@ class Code(StrEnum):
     """The server accepted the request without saying how many people it reset."""
     COMPLETED_ONLY = "COMPLETED_ONLY"
     """Of the people of the request only those were reset who had completed the course; this one had not."""
+    COUNT_LARGER = "COUNT_LARGER"
+    """The server says that it reset more people than the request named, so it may have reset others instead."""
     NOT_SEEN = "NOT_SEEN"
     """The server accepted it, and reading back does not show it (yet)."""
 
+
+REACHED_OTHERS = "REACHED_OTHERS"
+"""The ``reason`` of errors about a plan whose requests may have reset people outside it."""
 
 LEFT_ALONE = {
     Code.MOVED: "moved since the plan was made",
     Code.IDENTITY_CHANGED: "the service has another name, e-mail or external id for this user id than the plan",
 }
 """Why somebody is not sent who does not stand as the plan says."""
+
+LARGER = "the service says that it reset more people than were sent, so these may not be among them"
+"""Why it is unknown whether the people of such a request were reset."""
 
 
 @frozen
@@ -115,6 +132,8 @@ class ResetReport:
     """Who approved the plan, and how far that was verified; None without an approval, or in an older report."""
     missing_lessons: tuple[Key, ...] = ()
     """Course and user of those whose lessons are not all in the evidence, which was accepted."""
+    reached_others: int = 0
+    """How many people outside the plan may have been reset, as far as the service showed it."""
 
     @property
     def counts(self) -> Mapping[Outcome, int]:
@@ -128,17 +147,25 @@ class ResetReport:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every target was reset: nobody failed, is unknown, moved, or was left over by an early stop."""
-        ended = {user.key: user.outcome for user in self.users}
-        return all(ended[user.key] is Outcome.RESET for user in self.plan.targets)
+        """Whether every target was reset and no others: nobody failed, is unknown, moved, or was left over."""
+        return not self.not_reset and not self.reached_others
+
+    @property
+    def not_reset(self) -> int:
+        """How many targets are not known to have been reset, once per course."""
+        targets = {user.key for user in self.plan.targets}
+        return sum(user.key in targets and user.outcome is not Outcome.RESET for user in self.users)
 
     def raise_for_incomplete(self) -> None:
-        """Raise IncompleteResetError, carrying this report, unless every target was reset."""
-        if not self.is_complete:
-            targets = {user.key for user in self.plan.targets}
-            left = sum(user.key in targets and user.outcome is not Outcome.RESET for user in self.users)
+        """Raise IncompleteResetError, carrying this report, unless every target was reset and nobody else."""
+        if self.reached_others:
             raise IncompleteResetError(
-                f"{left} of {len(targets)} resets are not known to have happened:\n{self}", report=self
+                f"{others(self.reached_others)}:\n{self}", reason=REACHED_OTHERS, report=self
+            )
+        if not self.is_complete:
+            raise IncompleteResetError(
+                f"{self.not_reset} of {len(self.plan.targets)} resets are not known to have happened:\n{self}",
+                report=self,
             )
 
     def __str__(self) -> str:
@@ -147,6 +174,8 @@ class ResetReport:
     def listing(self, page: int) -> str:
         """The text of ``str``, with every target in it if there are at most ``page``."""
         lines = [f"{self._headline} (requests {self._requests})"]
+        if self.reached_others:
+            lines.append(f"  {others(self.reached_others)}. {LOOK_INTO_IT}")
         if self.reason or self.ticket:
             lines.append(f"  reason: {inline(self.reason or '–')}, ticket: {inline(self.ticket or '–')}")
         if self.approved is not None:
@@ -173,7 +202,8 @@ class ResetReport:
         )
         head = "<tr><th>person</th><th>outcome</th><th>why</th></tr>"
         below = [*_left_over(targets, MOST_IN_HTML), *self._besides]
-        beside = [*below, *([EVERYONE] if self.plan.scope == "everyone" else [])]
+        beside = [f"{others(self.reached_others)}. {LOOK_INTO_IT}"] if self.reached_others else []
+        beside += [*below, *([EVERYONE] if self.plan.scope == "everyone" else [])]
         beside += [self._about_missing_lessons] if self.missing_lessons else []
         said = "".join(f"<p>{escape(line)}</p>" for line in beside)
         return visible(f"<p>{escape(self._headline)}</p><table>{head}{rows}</table>{said}")

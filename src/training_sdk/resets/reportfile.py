@@ -43,6 +43,8 @@ class SavedReport:
     """Without the name, which is in the approval."""
     missing_lessons: tuple[Key, ...] = ()
     """Older reports do not hold them."""
+    reached_others: int = 0
+    """Older reports do not hold it."""
 
 
 def dumps(report: ResetReport) -> bytes:
@@ -63,6 +65,7 @@ def dumps(report: ResetReport) -> bytes:
         report.sent_ids,
         None if report.approved is None else report.approved.kept,
         report.missing_lessons,
+        report.reached_others,
     )
     return documents.dumps(saved)
 
@@ -95,6 +98,7 @@ def load(folder: Path, plan: ResetPlan | None = None, *, unseal: Unseal | None =
         saved.sent_ids,
         approved_by(saved.approval, saved.origin.organisation_id, folder, unseal),
         saved.missing_lessons,
+        saved.reached_others,
     )
 
 

@@ -9,7 +9,12 @@ from attrs import define, evolve, field
 
 from training_sdk._flow import Flow, Moment, Now
 from training_sdk._pages import Calls
-from training_sdk.errors import InvalidArgumentError, StalePlanError, TrainingError
+from training_sdk.errors import (
+    IncompleteResetError,
+    InvalidArgumentError,
+    StalePlanError,
+    TrainingError,
+)
 from training_sdk.records.events import ReadBack, Refused, Sent
 from training_sdk.records.folding import (
     APPLIED,
@@ -32,9 +37,9 @@ from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.planning import refuse_new_warnings
 from training_sdk.resets.reading import read_rows
 from training_sdk.resets.recording import Recorder
-from training_sdk.resets.report import LEFT_ALONE, Code, Outcome, ResetReport
+from training_sdk.resets.report import LARGER, LEFT_ALONE, REACHED_OTHERS, Code, Outcome, ResetReport
 from training_sdk.resets.sending import EVERYONE_AT_ONCE, Order, Piece, key_for, pieces, request_for
-from training_sdk.resets.wording import COMPLETED_ONLY
+from training_sdk.resets.wording import COMPLETED_ONLY, LOOK_INTO_IT, others
 
 
 def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindProof) -> Flow[ResetReport]:
@@ -106,6 +111,7 @@ def account_of(
     account = Account(order, applied_by, begun.at if begun else order.plan.read_at)
     account.packs = list(packs)
     account.missing_lessons = state.missing_lessons
+    account.reached_others = state.reached_others
     account.requests = [chunk.request_id for chunk in state.chunks.values() if chunk.request_id]
     for event in journal.events:
         if isinstance(event, Sent):
@@ -169,6 +175,9 @@ def _was_in_vain(state: JournalState, user: PlannedReset) -> bool:
 
 
 def _leave_unknown(account: Account, user: PlannedReset, chunk: Chunk, wait: timedelta) -> None:
+    if chunk.reached_others:
+        account.settle([user], Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
+        return
     silent = chunk.fate is ChunkFate.ANSWERED or chunk.message is None
     code = Code.NOT_SEEN if silent else Code.ANSWER_LOST
     what = "sent"
@@ -220,10 +229,21 @@ class Resumption:
         left = [user.key for piece in work for user in piece.people]
         if left:
             now: Moment = yield Now()
+            self._refuse_after_others(len(left))
+            yield from self.arrival.check_proof(self.order, resuming=True)
             self._check_lifetime(now.utc)
             wait = self.order.safeguards.processing_time
             yield from self.keeper.refuse_overlapping(self.order.plan, left, self.arrival.here, now.utc, wait)
         return work
+
+    def _refuse_after_others(self, left: int) -> None:
+        """Raise IncompleteResetError if a request of this plan may have reset people outside it."""
+        if count := self.keeper.journal.state().reached_others:
+            raise IncompleteResetError(
+                f"{others(count)} by this plan, so nothing more is sent for it. What had been sent was read back; "
+                f"{left} of its resets were not sent. {LOOK_INTO_IT}",
+                reason=REACHED_OTHERS,
+            )
 
     def _check_lifetime(self, now: datetime) -> None:
         try:
@@ -342,7 +362,7 @@ class Resumption:
 
         It does so only for the same user, and only if nothing else that names these people is under way.
         """
-        if self.arrival.proof is not None or self._has_expired(now):
+        if not self.arrival.here.reference_server or self._has_expired(now):
             return False
         flights = self._flights()
         under_way = {one.chunk.number: one for key in chunk.people for one in flights.open(key, now)}.values()

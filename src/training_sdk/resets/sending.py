@@ -151,12 +151,13 @@ def key_for(order: Order, body: bytes) -> str:
 
 
 def updated_by(response: Response, people: Sequence[PlannedReset], *, silent: bool = False) -> int | None:
-    """How many people the server says it reset; None where it is known to be ``silent`` about it. Never guessed.
+    """Return how many people the server says it reset; None where it is known to be ``silent`` about it. Never guessed.
 
-    Raises DecodingError if it is another number than was sent, and says if it is that of those who had completed.
+    The number may be larger than the number that was sent. Raises DecodingError if it is smaller, and says if it is
+    that of those who had completed.
     """
     updated, expected = _count_in(response), len(people)
-    if updated == expected or (updated is None and silent):
+    if (updated is None and silent) or (updated is not None and updated >= expected):
         return updated
     said = "no count" if updated is None else f"{updated} people reset"
     completed = sum(user.completed_at is not None for user in people)

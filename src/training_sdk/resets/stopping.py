@@ -7,10 +7,16 @@ from typing import NoReturn
 from training_sdk._flow import Flow
 from training_sdk.errors import TrainingError
 from training_sdk.resets.report import ResetReport
+from training_sdk.resets.wording import LOOK_INTO_IT, others
 
 STOPPED = (
     "A reset was stopped by this: {counts}. The attribute report says what became of everyone. Go on with "
     "client.resets.resume(plan, confirm=…), which first reads back what may have arrived; nobody is reset twice"
+)
+
+
+STOPPED_AND_OTHERS = (
+    "A reset was stopped by this: {counts}. The attribute report says what became of everyone. {others}"
 )
 
 
@@ -20,7 +26,11 @@ def carrying(problem: BaseException, report: ResetReport) -> BaseException:
         return problem.with_report(report)
     vars(problem)["report"] = report
     counts = ", ".join(f"{number} {outcome}" for outcome, number in report.counts.items() if number)
-    problem.add_note(STOPPED.format(counts=counts))
+    if report.reached_others:
+        said = f"{others(report.reached_others)}. {LOOK_INTO_IT}"
+        problem.add_note(STOPPED_AND_OTHERS.format(counts=counts, others=said))
+    else:
+        problem.add_note(STOPPED.format(counts=counts))
     return problem
 
 

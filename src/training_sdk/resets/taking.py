@@ -16,7 +16,8 @@ from training_sdk.records.folding import JournalState
 from training_sdk.records.journal import CLOSED, Journal
 from training_sdk.resets.plan import FORM, ResetPlan
 from training_sdk.resets.quoting import quotes_other
-from training_sdk.resets.report import Outcome
+from training_sdk.resets.report import REACHED_OTHERS, Outcome
+from training_sdk.resets.wording import LOOK_INTO_IT, others
 
 BEGUN, KEPT = "reset begun", "evidence kept"
 """Entries of the audit log that follow an event of the journal."""
@@ -58,20 +59,29 @@ def _may_have_reset(entry: Mapping[str, Any]) -> bool:
 
 def refuse_second_time(state: JournalState, plan: ResetPlan, *, resuming: bool) -> None:
     """Raise unless a plan may be applied, or resumed, that stands in the journal as this."""
+    reason = REACHED_OTHERS if state.reached_others else None
     if state.closed is not None and state.closed.reason is not None:
         raise AlreadyAppliedError(
             f"this plan (#{plan.short_digest}) was closed by hand on {state.closed.at:%Y-%m-%d %H:%M} UTC, and cannot "
-            "be applied or resumed any more. Nothing was sent. Plan again"
+            "be applied or resumed any more. Nothing was sent. Plan again",
+            reason=reason,
         )
     if state.closed is not None:
         raise AlreadyAppliedError(
             f"this plan (#{plan.short_digest}) was applied on {state.closed.at:%Y-%m-%d %H:%M} UTC, and a plan is "
-            "applied once. Nothing was sent. Plan again if these people are to be reset once more"
+            "applied once. Nothing was sent. Plan again if these people are to be reset once more",
+            reason=reason,
         )
     if resuming and state.opened is None:
         raise InvalidArgumentError(
             f"applying this plan (#{plan.short_digest}) never began on this machine, so there is nothing to resume. "
             "Apply it"
+        )
+    if state.reached_others and not resuming:
+        raise AlreadyAppliedError(
+            f"{others(state.reached_others)} when this plan (#{plan.short_digest}) was applied. Nothing more was sent. "
+            f"{LOOK_INTO_IT}",
+            reason=reason,
         )
     if state.has_sent and not resuming:
         raise AlreadyAppliedError(

@@ -24,7 +24,7 @@ from training_sdk.resets.report import Code, Outcome, ResetReport
 from training_sdk.resets.resuming import account_of, as_begun
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.sending import Order
-from training_sdk.resets.wording import number
+from training_sdk.resets.wording import LOOK_INTO_IT, number, others
 
 
 @frozen
@@ -65,6 +65,9 @@ class Unfinished:
         """What to do."""
         if self.under_way:
             return f"Wait: {self.under_way} is applying it at the moment."
+        if self.report.reached_others:
+            said = others(self.report.reached_others)
+            return f"{said}, so nothing more is sent for this plan. {LOOK_INTO_IT}."
         digest = self.report.plan.short_digest
         close = f"close it: training-sdk plan close {digest} --reason TEXT"
         if self.is_proof and self.sent:

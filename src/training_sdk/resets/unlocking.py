@@ -157,11 +157,12 @@ def _check_course(everyone: ResetPlan) -> None:
 
 
 def _check_witnesses(plan: ProofPlan) -> None:
-    if not any(witness.is_target for witness in plan.witnesses):
+    if not plan.other_courses:
+        who = ", ".join(shown(user.name) or user.user_id for user in plan.reset.targets)
         raise InvalidArgumentError(
-            "none of these people has visible progress in another course, so nobody could see that a call for everyone "
-            "of this course spared the others. Let one of them open a lesson elsewhere, and wait until the feed "
-            "shows it"
+            f"{who}: no completed lesson is visible in another course, so nobody could see whether a reset of this "
+            "course clears the other courses of the same person too. Assign such a person to a second course, let them "
+            "complete a lesson there, and wait until the feed shows it (up to 2 h)"
         )
 
 
@@ -225,6 +226,7 @@ class Proving:
         self.state = yield Act(lambda: StateDirectory.open(self.keeper.path), "records: open")
         begun = yield from self._begun()
         if begun is None:
+            _check_witnesses(self.plan)
             yield from self._send()
             begun = yield from self._begun()
         else:
@@ -233,6 +235,9 @@ class Proving:
             raise TrainingError("the journal does not say that anything was sent")
         if was_unreadable(begun.chunk):
             yield from self._fail(str(begun.chunk.message), (), reason="COUNT_DIFFERS")
+        if begun.chunk.reached_others:
+            said = f"one request was sent, and the answer says {begun.chunk.count} people reset"
+            yield from self._fail(said, (), reason="COUNT_DIFFERS")
         self.is_refused = begun.chunk.is_doubtful_refusal
         yield from self._watch(begun.sent_at, started.utc + self.deadline)
         return (yield from self._succeed(counted=begun.chunk.count is not None))
@@ -354,6 +359,18 @@ class Proving:
         )
         return "; ".join(part for part in parts if part)
 
+    def _end_too_narrow(self) -> Flow[None]:
+        """End it where the person who was reset had nothing in another course that could be seen to stay."""
+        report = yield from self._settle()
+        yield from self._note_failure("PROOF_TOO_NARROW", ())
+        raise ProofFailedError(
+            "the reset took effect and reached nobody else, but the person who was reset had no progress in another "
+            "course, so nobody could see whether it clears their other courses too. The format was not proved. Plan "
+            "another proof",
+            reason="PROOF_TOO_NARROW",
+            report=report,
+        )
+
     def _give_up(self, seen: Sighting, *, is_settled: bool, settled: datetime) -> Flow[None]:
         if is_settled:
             targets = self.plan.reset.targets
@@ -372,6 +389,8 @@ class Proving:
         )
 
     def _succeed(self, *, counted: bool) -> Flow[Proof]:
+        if not self.plan.other_courses:  # an older version began it
+            yield from self._end_too_narrow()
         yield from self._settle()
         now: Moment = yield Now()
         proof = self._proof(now.utc, counted=counted)
@@ -397,7 +416,7 @@ class Proving:
         now: Moment = yield Now()
         facts = {**self._facts(), "proof_failed": reason, "affected": [list(key) for key in keys]}
         yield from self.keeper.remark("proof failed", self.order, self.here, now.utc, **facts)
-        if reason not in ("WITNESS_MOVED", "REFUSED"):
+        if reason not in ("WITNESS_MOVED", "REFUSED", "PROOF_TOO_NARROW"):
             yield self._keep(lambda: withdraw_proof(self.state, self.plan.ground), "proofs: withdraw")
         yield self._keep(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
 
@@ -431,6 +450,7 @@ class Proving:
         witnesses = tuple(dict.fromkeys(one.user_id for one in self.plan.witnesses))
         course = self.plan.reset.course
         seconds = None if self.seen_after is None else self.seen_after.total_seconds()
+        others = self.plan.other_courses
         return Proof(
             self.plan.ground,
             at,
@@ -441,6 +461,7 @@ class Proving:
             counted,
             self.traces,
             seconds,
+            others,
         )
 
     def _facts(self) -> dict[str, object]:

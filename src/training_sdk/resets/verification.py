@@ -14,8 +14,15 @@ from training_sdk.models.analytics import LessonProgress
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets.judging import Sign
-from training_sdk.resets.report import LEFT_ALONE, SENT_WITHOUT_EFFECT, Outcome, ResetReport, UserOutcome
-from training_sdk.resets.wording import MOST_SHOWN, courses, shown, shown_of, who
+from training_sdk.resets.report import (
+    LEFT_ALONE,
+    REACHED_OTHERS,
+    SENT_WITHOUT_EFFECT,
+    Outcome,
+    ResetReport,
+    UserOutcome,
+)
+from training_sdk.resets.wording import LOOK_INTO_IT, MOST_SHOWN, courses, others, shown, shown_of, who
 
 
 class Seen(StrEnum):
@@ -105,7 +112,7 @@ class Verification:
 
     @property
     def is_verified(self) -> bool:
-        """Whether the plan came to its end, reset every target, and everyone was seen at 0 % or trained again since."""
+        """Whether the plan came to its end, reset every target and no others, and everyone was seen at 0 % or later."""
         seen = all(one.state is Seen.VERIFIED for one in self.people)
         return seen and self.is_finished and self.report.is_complete
 
@@ -121,6 +128,10 @@ class Verification:
 
     def raise_for_unverified(self) -> None:
         """Raise IncompleteResetError, carrying the report, unless everyone in the plan is verified."""
+        if self.report.reached_others:
+            raise IncompleteResetError(
+                f"{others(self.report.reached_others)}:\n{self}", reason=REACHED_OTHERS, report=self.report
+            )
         if not self.is_verified:
             reset = {user.key for user in self._targets if user.outcome is Outcome.RESET}
             verified = sum(one.state is Seen.VERIFIED and one.key in reset for one in self.people)
@@ -165,6 +176,9 @@ class Verification:
         remedy = (
             f"the plan is closed, so {again}" if self.is_finished else "client.resets.resume(plan, confirm=…)"
         )
+        if self.report.reached_others:
+            yield f"{others(self.report.reached_others)}. {LOOK_INTO_IT}"
+            remedy = again = "nothing more is sent for this plan"
         refused = sum(user.outcome is Outcome.FAILED for user in self._targets)
         changed = sum(user.code in LEFT_ALONE for user in self._targets)
         in_vain = sum(user.detail == SENT_WITHOUT_EFFECT for user in self._targets)
@@ -177,7 +191,7 @@ class Verification:
         ):
             if number:
                 yield f"{number} of {total} {'was' if number == 1 else 'were'} {what}: {advice}"
-        if self.report.is_complete and not self.is_finished:
+        if not self.report.not_reset and not self.is_finished:
             yield f"applying the plan has not come to its end: {remedy}"
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from os import PathLike
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
@@ -25,7 +25,7 @@ from training_sdk.resets.plan import Origin, PlannedReset
 from training_sdk.resets.planning import no_traces
 from training_sdk.resets.reading import read_rows
 from training_sdk.resets.recording import Recorder
-from training_sdk.resets.report import Outcome, ResetReport
+from training_sdk.resets.report import REACHED_OTHERS, Outcome, ResetReport
 from training_sdk.resets.sending import Progress
 from training_sdk.resets.traces import NO_TRACES, Traces
 from training_sdk.resets.unfinished import find_begun, report_in
@@ -71,7 +71,7 @@ def wait_until_verified(
 ) -> Flow[Verification]:
     """Look until nobody is pending of whom looking again could tell more, or until the deadline."""
     whole, journal = yield Act(lambda: _whole(recorder.path, report), "records: the report")
-    is_finished = journal.closed is not None or (journal.opened is None and whole.is_complete)
+    is_finished = journal.closed is not None or (journal.opened is None and not whole.not_reset)
     people = _people(whole)
     here = yield from who_and_where(calls)
     check_place(whole.plan, here)
@@ -98,7 +98,8 @@ def _whole(
 ) -> tuple[ResetReport, JournalState]:
     """The report, and what the journal of its plan says here."""
     whole = saved_report(state_dir, report) if isinstance(report, str) else report
-    return whole, state_of_plan(StateDirectory.existing(state_dir), whole.plan.digest)
+    journal = state_of_plan(StateDirectory.existing(state_dir), whole.plan.digest)
+    return evolve(whole, reached_others=max(whole.reached_others, journal.reached_others)), journal
 
 
 def saved_report(state_dir: str | PathLike[str] | None, digest: str) -> ResetReport:
@@ -122,7 +123,10 @@ def _people(report: ResetReport) -> tuple[PlannedReset, ...]:
     ended = {user.key: user.outcome for user in report.users}
     people = tuple(user for user in report.plan.targets if ended[user.key] in MAY_BE_RESET)
     if not people:
-        raise InvalidArgumentError("nobody in this report was reset, so there is nothing to verify")
+        raise InvalidArgumentError(
+            "nobody in this report was reset, so there is nothing to verify",
+            reason=REACHED_OTHERS if report.reached_others else None,
+        )
     return people
 
 
@@ -262,6 +266,7 @@ class Verifying:
             "lessons_read": found.lessons_read,
             "never_sent": found.never_sent,
             "unknown": found.left_unknown,
+            "reached_others": found.report.reached_others,
             "finished": found.is_finished,
         }
         event = "reset verified" if found.is_verified else "reset not verified"

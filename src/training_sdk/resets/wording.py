@@ -27,6 +27,10 @@ COMPLETED_ONLY = (
     "The service seems to reset only people who have completed the course: plan with "
     'only="completed" (--only completed), and prove the format with somebody who has completed'
 )
+LOOK_INTO_IT = (
+    "Find out from the service whom it reset, by the ids of the requests, before anything else is sent there"
+)
+"""What to do where people outside a plan may have been reset."""
 ALSO_CLEARED = (
     "their attempts, answers to surveys, practical assessments, discussions and assignments, "
     "which cannot be counted beforehand"
@@ -175,6 +179,11 @@ def _losses(planned: ResetPlan) -> str:
 def number(count: int, one: str, many: str | None = None) -> str:
     """A number of things: ``1 score``, ``2 scores``."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def others(count: int) -> str:
+    """A sentence about people outside a plan who may have been reset."""
+    return f"At least {number(count, 'person', 'people')} outside the plan may have been reset"
 
 
 def plan_html(planned: ResetPlan) -> str:

@@ -34,6 +34,7 @@ from training_sdk.resets.plan import PlannedReset
 from training_sdk.resets.planning import Wanted
 from training_sdk.resets.proofplan import Sighting
 from training_sdk.resets.proofs import Proof, find_proof, save_proof
+from training_sdk.resets.proven import proof_that_holds
 from training_sdk.resets.sending import Order
 from training_sdk.resets.traces import Traces
 from training_sdk.resets.unlocking import ProofRecorder, Proving, WantedProof, plan_proof, was_unreadable
@@ -51,6 +52,7 @@ from unit.sdk.fakes import (
 )
 
 FORMAT = ResetFormat()
+IN_ANOTHER = row(0, course_id="another", completed_at="", progress_percent=50.0, completed_lessons=1)
 CASES = (
     row(0),
     row(1),
@@ -82,8 +84,21 @@ class Mortal(Puppet):
         return result
 
 
-def service() -> Organisation:
-    return Organisation([dict(one) for one in CASES], reference=False)
+def service(*more: dict[str, Any], drops_course: bool = False) -> Organisation:
+    """A live service with progress of the first person in another course, which a reset may reach as well."""
+    rows = [dict(one) for one in (*CASES, IN_ANOTHER, *more)]
+    organisation = Organisation(rows, reference=False, counted=len(CASES))
+
+    def reply(request: Request) -> Response:
+        people = json.loads(request.body or b"").get("userIds")
+        for one in organisation.rows:
+            is_named = people is None or one["user_id"] in people
+            if is_named and (drops_course or one["course_id"] == COURSE):
+                one.update(CLEARED)
+        return answer({"usersUpdated": 1})
+
+    organisation.on_reset = reply
+    return organisation
 
 
 def planned(organisation: Organisation, clock: float = 0.0) -> ProofPlan:
@@ -103,7 +118,7 @@ def kept(plan: ProofPlan) -> Proof | None:
 
 def test_a_proof_takes_nobody_whose_address_or_id_only_folds_alike() -> None:
     people = [row(0, user_email="max@strasse.example"), *CASES[1:]]
-    service = Organisation([dict(one) for one in people], reference=False)
+    service = Organisation([*map(dict, people), dict(IN_ANOTHER)], reference=False, counted=len(CASES))
     for person in ("max@stra\u00dfe.example", user_id(0).upper(), "\u212aim@x.example"):
         wanted = WantedProof(Wanted((COURSE,), None), FORMAT, person, None)
         with pytest.raises(InvalidArgumentError, match="is no person on"):
@@ -111,6 +126,69 @@ def test_a_proof_takes_nobody_whose_address_or_id_only_folds_alike() -> None:
     wanted = WantedProof(Wanted((COURSE,), None), FORMAT, " MAX@strasse.example", None)
     (user,) = Puppet(service).run(plan_proof(CALLS, wanted)).reset.users
     assert user.user_id == user_id(0)
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [
+        None,
+        {**CLEARED},
+        {**CLEARED, "opened_at": "2026-01-01T00:00:00Z"},  # a service may keep when a course was opened
+        {**CLEARED, "score": 80},  # or a score
+    ],
+    ids=["no row", "nothing", "opened only", "score only"],
+)
+def test_a_proof_demands_progress_of_the_person_in_another_course(progress: dict[str, Any] | None) -> None:
+    organisation = service(row(1, course_id="another"))  # that of somebody else on the course shows nothing
+    if progress is None:
+        organisation.rows.remove(IN_ANOTHER)
+    else:
+        next(one for one in organisation.rows if one == IN_ANOTHER).update(progress)
+    with pytest.raises(InvalidArgumentError, match="visible in another course"):
+        planned(organisation)
+
+
+def test_a_service_that_ignores_the_course_is_caught_by_the_other_course(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation = service(drops_course=True)
+    plan = planned(organisation)
+    with pytest.raises(ProofFailedError) as caught:
+        Puppet(organisation, clock=1.0).run(proving(plan).run())
+    assert caught.value.reason == "WITNESS_CLEARED"
+    assert "another" in caught.value.message
+    assert kept(plan) is None
+
+
+def test_a_proof_keeps_the_courses_that_were_seen_to_stay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation = service()
+    plan = planned(organisation)
+    proof = Puppet(organisation, clock=1.0).run(proving(plan).run())
+    assert proof == kept(plan)
+    assert proof.other_courses == ("another",)
+    assert proof_that_holds(StateDirectory.open(), plan.ground) == proof
+
+
+def test_a_proof_that_an_older_version_began_ends_without_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation = service()
+    whole = planned(organisation)
+    old = evolve(whole, witnesses=tuple(one for one in whole.witnesses if one.course_id == COURSE))
+    with monkeypatch.context() as before:
+        before.setattr("training_sdk.resets.unlocking._check_witnesses", lambda plan: None)
+        with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
+            Puppet(organisation, clock=1.0).run(evolve(proving(old), deadline=timedelta(0)).run())
+    with pytest.raises(ProofFailedError) as caught:
+        Puppet(organisation, clock=60.0).run(proving(planned(organisation, 60.0)).run())
+    assert caught.value.reason == "PROOF_TOO_NARROW"
+    assert kept(whole) is None
+    assert len(organisation.resets) == 1
 
 
 @pytest.mark.heavy
@@ -240,8 +318,8 @@ def test_whoever_learned_on_has_lost_nothing_and_whoever_has_less_has(lessons: i
 def test_every_target_and_every_witness_that_is_not_as_planned_is_sighted_once() -> None:
     organisation = service()
     plan = planned(organisation)
-    assert len(plan.witnesses) == 3
-    rows = {(COURSE, user_id(number)): _as_row(one) for number, one in enumerate(CASES)}
+    assert len(plan.witnesses) == 4
+    rows = {(one["course_id"], one["user_id"]): _as_row(one) for one in (*CASES, IN_ANOTHER)}
     assert Sighting.of(plan, rows) == Sighting((), ((COURSE, user_id(0)),), (), ())
     rows[COURSE, user_id(0)] = _as_row(untouched(0))
     rows[COURSE, user_id(1)] = _as_row({**row(1), **CLEARED})
@@ -270,7 +348,7 @@ def test_a_field_stays_only_if_it_is_as_before_and_all_else_is_gone(
 ) -> None:
     organisation = service()
     plan = planned(organisation)
-    rows = {(COURSE, one["user_id"]): _as_row(one) for one in CASES}
+    rows = {(one["course_id"], one["user_id"]): _as_row(one) for one in (*CASES, IN_ANOTHER)}
     key = (COURSE, user_id(0))
     seen = Sighting.of(plan, {**rows, key: _as_row({**CASES[0], **now})})
     if traces is None:
@@ -280,9 +358,10 @@ def test_a_field_stays_only_if_it_is_as_before_and_all_else_is_gone(
 
 
 def test_whoever_had_only_what_a_service_keeps_does_not_look_reset() -> None:
-    organisation = Organisation([row(0, **{**CLEARED, "score": 90}), row(1)], reference=False)
+    people = [row(0, **{**CLEARED, "score": 90}), row(1)]
+    organisation = Organisation([*people, dict(IN_ANOTHER)], reference=False, counted=len(people))
     plan = planned(organisation)
-    rows = {(COURSE, one["user_id"]): _as_row(one) for one in organisation.rows}
+    rows = {(one["course_id"], one["user_id"]): _as_row(one) for one in organisation.rows}
     seen = Sighting.of(plan, rows)
     assert (seen.unchanged, seen.cleared) == (((COURSE, user_id(0)),), ())
 
@@ -297,9 +376,10 @@ ELSEWHERE = "c_else"
 def test_a_missing_row_has_vanished_only_if_nobody_has_an_empty_one_and_the_person_is_seen_elsewhere(
     empty_row: bool, is_elsewhere: bool, vanished: bool
 ) -> None:
-    organisation = Organisation([row(0), row(1), *([untouched(2)] if empty_row else [])], reference=False)
+    people = [row(0), row(1), *([untouched(2)] if empty_row else [])]
+    organisation = Organisation([*people, dict(IN_ANOTHER)], reference=False, counted=len(people))
     plan = planned(organisation)
-    rows = {(COURSE, one["user_id"]): _as_row(one) for one in organisation.rows}
+    rows = {(COURSE, one["user_id"]): _as_row(one) for one in people}
     del rows[COURSE, user_id(0)]
     if is_elsewhere:
         rows[ELSEWHERE, user_id(0)] = _as_row(row(0, course_id=ELSEWHERE))
@@ -348,6 +428,7 @@ def test_a_witness_who_only_opened_the_course_again_has_moved_and_lost_nothing(
     plan = planned(organisation)
     changes = {3: {"opened_at": "2026-03-01T09:00:00Z", **now}}
     rows = {(COURSE, one["user_id"]): _as_row({**one, **changes.get(n, {})}) for n, one in enumerate(CASES)}
+    rows["another", user_id(0)] = _as_row(IN_ANOTHER)
     seen = Sighting.of(plan, rows)
     witness = ((COURSE, user_id(3)),)
     assert (seen.lost, seen.moved) == ((witness, ()) if lost else ((), witness))

@@ -25,7 +25,7 @@ from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.planfile import check_shape
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.unfinished import Unfinished, find_begun, has_begun, report_in
-from training_sdk.resets.wording import number
+from training_sdk.resets.wording import LOOK_INTO_IT, number, others
 
 
 @click.command()
@@ -47,8 +47,9 @@ def report(
     """Show what became of a plan that was applied from this machine. Needs no server.
 
     Where applying it did not come to its end, say what is known, and what to do; it then ends with 5 if something was
-    sent or may have been. DIGEST is the tail of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest. --list
-    ends with 0, also if there are plans that did not come to their end.
+    sent or may have been. Where people outside the plan may have been reset, it ends with 10. DIGEST is the tail of the
+    phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest. --list ends with 0, also if there are plans that did not
+    come to their end.
     """
     if everything is (plan is not None):
         raise InvalidArgumentError("name a plan, by its file or digest, or say --list")
@@ -79,6 +80,8 @@ def report(
         )
     if card is not None:
         session.out.note(f"The effect card is in {card}.")
+    if found.reached_others:
+        return ExitCode.OTHERS_REACHED
     may_have_sent = unfinished is not None and (unfinished.requests or unfinished.under_way)
     return ExitCode.INCOMPLETE if may_have_sent else ExitCode.DONE
 
@@ -170,6 +173,8 @@ def _list(session: Session) -> None:
     for one, unfinished in found:
         if unfinished is not None:
             session.out.say(f"\nPlan #{one.plan.short_digest}: {unfinished}")
+        elif one.reached_others:
+            session.out.say(f"\nPlan #{one.plan.short_digest}: {others(one.reached_others)}. {LOOK_INTO_IT}.")
     for why in unread:
         session.out.warn(f"Warning: {why}")
     open_ends = sum(unfinished is not None for _, unfinished in found)

@@ -195,7 +195,7 @@ def _reset(
             _attach_report(error, session, journal, loaded)
             error.add_note(_how_to_go_on(error, journal, plan))
         raise
-    if not report.is_complete:
+    if report.not_reset:
         out.warn("Not everyone in the plan is known to have been reset; see above.")
     return code_for_report(report)
 
@@ -223,6 +223,8 @@ def _attach_report(error: BaseException, session: Session, journal: JournalState
 
 def _how_to_go_on(error: BaseException, journal: JournalState, plan: Path) -> str:
     """What to do after an error that came when the journal had begun."""
+    if journal.reached_others:
+        return f"Nothing more is sent for this plan. What became of everyone:\n  {report_command(plan)}"
     if not is_open(journal):
         return f"The plan came to its end all the same. What became of everyone:\n  {report_command(plan)}"
     if not journal.has_sent:

@@ -39,7 +39,8 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
     """Wait until progress and analytics show what a reset did. Resets nobody, not even again.
 
     A live service shows it up to 2 h later. Ends with 0 once everyone in the plan was reset and seen
-    at 0 %, or has begun or completed the course again since; with 5 where somebody was never sent. DIGEST is the tail
+    at 0 %, or has begun or completed the course again since; with 5 where somebody was never sent, and with 10
+    where people outside the plan may have been reset. DIGEST is the tail
     of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest.
     """
     report = find_report(session, plan)
@@ -53,6 +54,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
             "counts": plain(seen.counts),
             "retrained": len(seen.retrained),
             "unknown": seen.left_unknown,
+            "reached_others": seen.report.reached_others,
             "never_sent": seen.never_sent,
             "finished": seen.is_finished,
             "lessons_read": seen.lessons_read,
@@ -60,6 +62,8 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
         }
     )
     session.out.say(in_commands(session.out.listed(seen), Path(plan)))
+    if seen.report.reached_others:
+        return ExitCode.OTHERS_REACHED
     return ExitCode.DONE if seen.is_verified else ExitCode.INCOMPLETE
 
 

@@ -1,0 +1,48 @@
+"""Whether the proof of a reset's format still holds: a later reset by this machine may have refuted it."""
+
+from __future__ import annotations
+
+from training_sdk.errors import UnconfirmedFormatError
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets.overlapping import Other, others
+from training_sdk.resets.plan import Origin
+from training_sdk.resets.proofs import Ground, Proof, find_proof
+
+PROVE_AGAIN = "Nothing was sent. Prove the format again on a sacrificial course (client.resets.prove_format)"
+
+
+def proof_that_holds(state: StateDirectory, ground: Ground) -> Proof | None:
+    """Return the proof for this ground on this machine; None if there never was one.
+
+    Raises UnconfirmedFormatError, which says why, if it does not hold any more: a plan has since been answered with a
+    larger count than was sent (``PROOF_WITHDRAWN``), or nobody could see then whether a reset spares the other courses
+    of the person (``PROOF_TOO_NARROW``). Journals count, and not only the file: a process may have been killed between
+    the two. Raises RecordsDamagedError.
+    """
+    proof = find_proof(state, ground)
+    refuting = _refuting(state, ground, proof)
+    if refuting is not None:
+        raise UnconfirmedFormatError(
+            f"the proof of this format at {ground.base_url} was withdrawn: the service said that it reset more people "
+            f"than plan {refuting.name} had sent. {PROVE_AGAIN}",
+            reason="PROOF_WITHDRAWN",
+        )
+    if proof is not None and not proof.other_courses:
+        raise UnconfirmedFormatError(
+            f"the format was proved at {ground.base_url} on {proof.proved_at:%Y-%m-%d} with people who had no progress "
+            f"in another course, so nobody could see whether a reset clears their other courses too. {PROVE_AGAIN}",
+            reason="PROOF_TOO_NARROW",
+        )
+    return proof
+
+
+def _refuting(state: StateDirectory, ground: Ground, proof: Proof | None) -> Other | None:
+    """The plan that was answered with a larger count than was sent, after the proof was made."""
+    here = Origin(ground.base_url, ground.organisation_id, "", reference_server=False)
+    for other in others(state, "", here):
+        opened, at = other.state.opened, other.state.larger_count_at
+        if opened is None or opened.reference_server or opened.server_side != (ground.way == "everyone"):
+            continue
+        if at is not None and (proof is None or proof.proved_at <= at):
+            return other
+    return None

@@ -1,0 +1,14 @@
+"""Proofs for tests that are not about how they are made."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from training_sdk.resets.proofs import Ground, Proof
+
+
+def proof_of(ground: Ground, at: datetime) -> Proof:
+    """A proof that holds for this ground, as if it was made at this time."""
+    return Proof(
+        ground, at, "user_admin", "sacrificial", "one", ("two",), counted=True, other_courses=("other",)
+    )
