@@ -18,7 +18,8 @@ from mock_server.doors.serving import serve
 from mock_server.wire.message import Request, Response
 from training_sdk import ResetFormat, ResetPlan, TrainingClient
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.proofs import Ground, Proof, save_proof
+from training_sdk.resets.proofs import Ground, save_proof
+from unit.sdk.proving import proof_of
 
 RESET = "/training/courseprogress/v1/reset"
 CLI = (sys.executable, "-m", "training_sdk.cli")
@@ -97,8 +98,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         found = Desk(service, server.url, tmp_path)
         origin = found.plan("first.json", 2).origin
         ground = Ground.of(origin, ResetFormat(), server_side=False)
-        proof = Proof(ground, datetime.now(UTC), origin.user_id, "sacrificial", "one", ("two",), counted=True)
-        save_proof(StateDirectory.open(tmp_path / "state"), proof)
+        save_proof(StateDirectory.open(tmp_path / "state"), proof_of(ground, datetime.now(UTC)))
         yield found
 
 
