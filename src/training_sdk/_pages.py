@@ -140,6 +140,8 @@ class Batch(Generic[T]):
     """How many items the service says come after this page."""
     again: Place | None = None
     """The beginning of the query in pages of the size that this one has, where the service caps its pages."""
+    has_all: bool = False
+    """Everything that the query asked for by its id has been listed, whatever the service counts."""
 
     def is_short(self, before: int | None) -> bool:
         """Whether this page holds fewer than were asked for, or than the page ``before``, and so may be the last.
@@ -290,7 +292,7 @@ class Walk(Generic[T]):
         following = cursor.after(batch, count)
         if following is None and tally.all_strange and (again := self._once_more(cursor)) is not None:
             following = again
-        elif following is None or following.place.query != place.query:
+        elif not batch.has_all and (following is None or following.place.query != place.query):
             cursor.check_whole(count)
         return Page(kept, cursor.number, batch.total), following
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from attrs import field, frozen
@@ -57,6 +57,8 @@ class _Mark:
     page: int = 1
     size: int = LARGEST_PAGE
     passed: int = 0
+    seen: frozenset[object] = frozenset()
+    """The ids that came before it, where the query names ids."""
 
 
 def numbered(
@@ -68,9 +70,12 @@ def numbered(
     filters: tuple[Filter[T], ...] = (),
     keep: Callable[[T, int], bool] = lambda one, query: True,
     identify: Callable[[T], object] = lambda one: None,
+    named: Sequence[Collection[object]] = (),
     limit: Family = "general",
 ) -> Walk[T]:
     """``page`` from 1 and ``pageSize``; several queries are walked one after the other.
+
+    ``named`` has the ids that each query asks for: once all are listed, a ``totalCount`` of more does not matter.
 
     Where a service caps the size of its pages but not the offset, items would be passed over: so the first page says
     how large pages are, and the query begins again in pages of that size, or goes on in them where it gives no count.
@@ -87,17 +92,20 @@ def numbered(
         passed, size = mark.passed + found, mark.size
         if mark.page == 1 and 0 < found < size == LARGEST_PAGE:
             size = found if total is None or total > found else size
-        again = place(at.query, _Mark(size=size)) if total is not None and size < mark.size else None
+        seen = mark.seen.union(map(identify, answer.items)) if named else mark.seen
+        has_all = bool(named) and seen.issuperset(named[at.query])
+        begins_again = total is not None and size < mark.size and not has_all
+        again = place(at.query, _Mark(size=size)) if begins_again else None
         # A full page may have a successor whatever the count says; a short one has none once the count is reached.
-        counted = total is not None and passed >= total and found < mark.size
+        counted = has_all or (total is not None and passed >= total and found < mark.size)
         # A service that divides into pages before it filters has empty ones before the rows.
         counts_more = not found and (total or 0) > max(passed, (mark.page - 1) * mark.size)
         following = None
         if (found and not counted) or counts_more:
-            following = place(at.query, _Mark(mark.page + 1, size, passed))
+            following = place(at.query, _Mark(mark.page + 1, size, passed, seen))
         elif at.query + 1 < len(queries):
             following = place(at.query + 1, _Mark())
-        return Batch(answer.items, following, total, again=again)
+        return Batch(answer.items, following, total, again=again, has_all=has_all)
 
     return Walk(calls, place(0, _Mark()), read, keep, filters, identify)
 
@@ -123,6 +131,7 @@ def by_ids(
         queries=[(*query, *(("courseIds", one) for one in batch)) for batch in batches],
         filters=(Filter("courseIds", batches, identify),) if batches else (),
         identify=identify,
+        named=batches,
         limit=limit,
     )
 

@@ -188,8 +188,7 @@ def _refuse_gaps(tables: Tables) -> None:
             reason="EVIDENCE_INCOMPLETE",
             metadata=_metadata(missing),
         )
-    courses = [course_id for course_id in tables.targets if course_id not in tables.courses]
-    if courses:
+    if courses := tables.courses_missing():
         raise EvidenceError(
             f"the evidence is incomplete: the statistics lack course {courses[0]!r}"
             f"{f' and {len(courses) - 1} more' if courses[1:] else ''}. Nothing was sent",

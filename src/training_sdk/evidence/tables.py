@@ -202,7 +202,8 @@ class Tables:
         Raises EvidenceError if the feed shows someone twice, with different progress.
         """
         table, items, total = read_answer(target.partition("?")[0], body)
-        self.listings.add(target, len(items), total)
+        if table.name != "statistics":  # read until the courses are there, however many others there are
+            self.listings.add(target, len(items), total)
         kept = [item for item in items if self._take(table, item)]
         self.write(table, kept)
         return kept
@@ -221,6 +222,10 @@ class Tables:
             for user_id in sorted(users):
                 if (course_id, user_id) not in self.rows:
                     yield course_id, user_id
+
+    def courses_missing(self) -> list[str]:
+        """The courses of the targets of which no statistics have come."""
+        return [course_id for course_id in self.targets if course_id not in self.courses]
 
     def finish(self) -> dict[str, FileMark]:
         """The marks of all files, which are on the disk now."""

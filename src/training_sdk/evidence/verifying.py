@@ -197,8 +197,9 @@ def _short(tables: Tables, manifest: Manifest) -> Iterator[Finding]:
     if manifest.missing_lessons is None:
         return
     tables.listings.end()
-    for problem in tables.listings.short:
-        yield Finding(FindingKind.INCOMPLETE, INDEX, problem)
+    missing = [f"the statistics lack course {course_id!r}" for course_id in tables.courses_missing()]
+    for problem in (*tables.listings.short, *missing):
+        yield _contradiction(INDEX, problem)
     if (found := len(tables.lessons.missing)) != manifest.missing_lessons:
         yield _contradiction(
             MANIFEST,

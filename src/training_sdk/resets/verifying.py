@@ -9,8 +9,8 @@ from os import PathLike
 from attrs import define, evolve, field, frozen
 
 from training_sdk._flow import Act, Flow, Moment, Now
-from training_sdk._pages import Calls
-from training_sdk.errors import InvalidArgumentError, NotFoundError
+from training_sdk._pages import LISTING_INCOMPLETE, Calls
+from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.folding import JournalState
@@ -189,7 +189,11 @@ class Verifying:
                 yield from self._look_at(course.id, here, sample)
 
     def _look_at(self, course_id: str, people: Sequence[PlannedReset], sample: frozenset[Key]) -> Flow[None]:
-        rows = yield from read_rows(self.calls, course_id, [user.user_id for user in people])
+        try:
+            rows = yield from read_rows(self.calls, course_id, [user.user_id for user in people])
+        except DecodingError as error:
+            yield from self._leave_pending(people, error)
+            return
         now: Moment = yield Now()
         is_settled = now.utc >= self.settled_at
         judging = Judging.of(
@@ -205,10 +209,22 @@ class Verifying:
                 state, code = yield from self._ask_lessons(user, row, (state, code), is_settled=is_settled)
             self.seen[user.key] = PersonSeen(course_id, user.user_id, state, code, now.utc)
 
+    def _leave_pending(self, people: Sequence[PlannedReset], error: DecodingError) -> Flow[None]:
+        """Leave people to be looked at again whose listing was not whole; any other error is raised."""
+        if error.reason != LISTING_INCOMPLETE:
+            raise error
+        now: Moment = yield Now()
+        for user in people:
+            self.seen[user.key] = PersonSeen(*user.key, Seen.PENDING, SeenCode.NOT_SHOWN, now.utc)
+
     def _look_at_lessons(self, user: PlannedReset, *, is_settled: bool) -> Flow[tuple[Seen, SeenCode | None]]:
         try:
             lessons = yield from lessons_of_user(self.calls, user.user_id, user.course_id).gather()
         except NotFoundError:
+            return Seen.PENDING, SeenCode.NOT_SHOWN
+        except DecodingError as error:
+            if error.reason != LISTING_INCOMPLETE:
+                raise
             return Seen.PENDING, SeenCode.NOT_SHOWN
         state, code = judge_lessons(lessons, reset_at=self.report.started_at, is_settled=is_settled)
         self.lessons_read += state is Seen.VERIFIED

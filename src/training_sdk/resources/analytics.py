@@ -264,4 +264,5 @@ def statistics(calls: Calls, course_ids: Sequence[str] | None) -> Walk[CourseSta
         filters=only("courseId", single, lambda found: found.course_id),
         keep=lambda found, _: wanted is None or found.course_id in wanted,
         identify=lambda found: found.course_id,
+        named=() if wanted is None else (wanted,),
     )

@@ -214,3 +214,14 @@ def test_both_clients_read_a_service_that_caps_pages_and_not_the_offset(ask: Ask
         (["2"], ["25"]),
         (["3"], ["25"]),
     ]
+
+
+@pytest.mark.parametrize("cap", [1, 2, 1000])
+def test_what_was_asked_for_by_id_is_whole_whatever_the_service_counts(ask: Asker, cap: int) -> None:
+    service = Service([item(number) for number in range(3)], cap=cap, hidden=300)
+    wanted = ["i2", "i0", "i1"]
+    found = ask(over_the_wire(service), lambda client: client.courses.list(ids=wanted))
+    assert sorted(names(found)) == sorted(wanted)
+    assert len(service.sent) <= 4
+    with pytest.raises(DecodingError, match="ends early"):
+        ask(over_the_wire(service), lambda client: client.courses.list(ids=[*wanted, "i9"]))

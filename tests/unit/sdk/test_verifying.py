@@ -41,6 +41,9 @@ class Feed(Organisation):
     """An organisation whose lessons may lag behind its feed."""
 
     lessons_late = False
+    is_unstable = False
+    """Shows the last person twice, in the place of the first."""
+    lessons_short = False
     lesson: dict[str, object] | None = None
 
     def _lessons(self, request: Request) -> Response:
@@ -51,7 +54,14 @@ class Feed(Organisation):
             return answer(
                 {"totalCount": 1, "items": [{"courseId": self.course_id, "lessonId": "l", "completed": True}]}
             )
+        if self.lessons_short:
+            return answer({"totalCount": 3, "items": []})
         return super()._lessons(request)
+
+    def _feed(self, request: Request) -> Response:
+        if self.is_unstable and "user_id=" not in request.target:
+            return answer({"metadata": {"next_page": None}, "data": [*self.rows[1:], self.rows[-1]]})
+        return super()._feed(request)
 
     course_id = row(0)["course_id"]
 
@@ -321,6 +331,18 @@ def test_somebody_unassigned_meanwhile_stays_pending_and_is_not_waited_for_beyon
     gone = found.people[0]
     assert (gone.state, gone.code) == (Seen.PENDING, SeenCode.NOT_SHOWN)
     assert found.finished_at - START == SETTLED
+
+
+@pytest.mark.parametrize("what", ["is_unstable", "lessons_short"])
+def test_listings_that_are_not_whole_are_looked_at_again(what: str) -> None:
+    feed, report = a_reset_of(2)
+    clear(feed, 0, 1)()
+    setattr(feed, what, True)
+    found, _ = verify(feed, report, (H, lambda: setattr(feed, what, False)))
+    assert (found.is_verified, found.finished_at - START >= H) == (True, True)
+    setattr(feed, what, True)
+    stuck, _ = verify(feed, report)
+    assert {(one.state, one.code) for one in stuck.people} == {(Seen.PENDING, SeenCode.NOT_SHOWN)}
 
 
 def test_lessons_that_lag_behind_the_feed_keep_somebody_pending() -> None:

@@ -64,6 +64,18 @@ def changed(change: Callable[[dict[str, Any]], None], times: int) -> Callable[[R
     return spoil
 
 
+def test_statistics_of_the_courses_are_whole_whatever_the_service_counts(folder: Path) -> None:
+    organisation = past()
+
+    def count_more(response: Response) -> Response:
+        return answer({**json.loads(response.body), "totalCount": 300})
+
+    organisation.spoilt[STATISTICS] = count_more
+    pack = keep(organisation, targets(1, 2, also=[2]), folder)
+    assert pack.manifest.counts["statistics"] == 2
+    assert verify_pack(folder) == ()
+
+
 def lose_one(document: dict[str, Any]) -> None:
     document["items"] = document["items"][:-1]
 
@@ -246,7 +258,7 @@ def test_a_pack_that_is_short_by_its_own_answers_does_not_verify(
         patch.setattr(Count, "problem", None)
         keep(organisation, targets(1), folder)
     (finding,) = verify_pack(folder)
-    assert (finding.kind, finding.file) == (FindingKind.INCOMPLETE, "raw/index.jsonl")
+    assert (finding.kind, finding.file) == (FindingKind.CONTRADICTION, "raw/index.jsonl")
     assert "lists 0 items and counts 60" in finding.message
 
 
