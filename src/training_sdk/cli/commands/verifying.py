@@ -58,6 +58,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
             "never_sent": seen.never_sent,
             "finished": seen.is_finished,
             "lessons_read": seen.lessons_read,
+            "notes": list(seen.notes),
             "people": plain(seen.people),
         }
     )
@@ -117,6 +118,7 @@ def prove(
             on_progress=tell,
         )
     session.out.document({"proof": plain(proof)})
+    notes = "".join(f"\nNote: {note}." for note in proof.traces.notes)
     session.out.say(
-        f"Proved on {proof.proved_at:%Y-%m-%d %H:%M} UTC: resets of this format are unlocked there."
+        f"Proved on {proof.proved_at:%Y-%m-%d %H:%M} UTC: resets of this format are unlocked there.{notes}"
     )

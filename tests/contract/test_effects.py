@@ -1,4 +1,4 @@
-"""What a service keeps of a row after a reset: the proof sees it, and exactly that is disregarded there."""
+"""What a live service may do to a row at a reset and after it: kept fields, vanished rows, dates that move."""
 
 from __future__ import annotations
 
@@ -238,6 +238,43 @@ def test_somebody_who_leaves_the_course_of_a_proof_is_not_taken_for_a_vanished_r
     with pytest.raises(ProofFailedError) as caught:
         prove(live.stage, proof)
     assert caught.value.reason == "WITNESS_MOVED"
+
+
+# --- an opening date that moves -------------------------------------------------------------------------------------
+
+
+def in_mid_course(live: Live, wanted: ResetPlan) -> str:
+    return next(user.user_id for user in wanted.targets if user.completed_lessons and not user.completed_at)
+
+
+def test_whoever_looks_into_the_course_after_a_request_that_never_arrived_is_not_said_to_be_reset(
+    serve: Serve,
+) -> None:
+    live = serve("updates_opened_at")
+    live.prove()
+    wanted = live.plan()
+    somebody = in_mid_course(live, wanted)
+    live.lose(wanted, arrives=False)
+    live.stage.mock.world.open(live.course, somebody)
+    report = live.resume(wanted)
+    assert [one.user_id for one in report.users if one.outcome is Outcome.UNKNOWN] == [somebody]
+    found = live.stage.client().resets.wait_until_verified(report)
+    left = [(one.user_id, one.code) for one in found.people if one.state is not Seen.VERIFIED]
+    assert left == [(somebody, SeenCode.LESSONS_RECORDED)]
+    assert (live.course, somebody) not in {(one.course_id, one.user_id) for one in found.retrained}
+
+
+@pytest.mark.parametrize("emulates", ["", "updates_opened_at", "keeps_opened_at"])
+def test_somebody_in_mid_course_who_completes_it_at_once_is_verified(serve: Serve, emulates: str) -> None:
+    live = serve(emulates)
+    live.prove()
+    wanted = live.plan()
+    somebody = in_mid_course(live, wanted)
+    report = live.apply(wanted)
+    live.stage.mock.world.complete_course(live.course, somebody)
+    found = live.stage.client().resets.wait_until_verified(report)
+    assert [(one.user_id, one.code) for one in found.retrained] == [(somebody, SeenCode.COMPLETE_AGAIN)]
+    assert found.is_verified
 
 
 # --- a service that resets completed people only --------------------------------------------------------------------
