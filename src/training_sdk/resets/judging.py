@@ -152,28 +152,27 @@ def has_lost(before: PlannedReset, row: ProgressRow) -> bool:
     return has_less(before, row)
 
 
-def ask_lessons(calls: Calls, planned: PlannedReset, since: datetime) -> Flow[bool | None]:
+def ask_lessons(calls: Calls, planned: PlannedReset, row: ProgressRow, since: datetime) -> Flow[bool | None]:
     """Whether the lessons that somebody had completed before are gone; None where they do not tell."""
     try:
         lessons = yield from lessons_of_user(calls, planned.user_id, planned.course_id).gather()
     except (NotFoundError, PermissionDeniedError):
         return None
-    return lessons_tell(planned, lessons, since)
+    return lessons_tell(planned, row, lessons, since)
 
 
-def lessons_tell(planned: PlannedReset, lessons: Sequence[LessonProgress], since: datetime) -> bool | None:
-    """Whether the lessons completed before are gone; None where the lessons do not tell."""
-    recorded = [one for one in lessons if one.completed or one.percentage_completed]
-    if any(_is_old(one, since) for one in recorded):
+def lessons_tell(
+    planned: PlannedReset, row: ProgressRow, lessons: Sequence[LessonProgress], since: datetime
+) -> bool | None:
+    """Whether the lessons completed before are gone; None where the lessons do not tell.
+
+    One that was completed before is left, or all that the row counts are listed and were completed since.
+    """
+    dates = [one.completed_date_time for one in lessons if one.completed]
+    if any(one is not None and not _is_later(one, None, since) for one in dates):
         return False
-    completed = [one for one in recorded if one.completed]
-    are_new = bool(completed) and all(_is_later(one.completed_date_time, None, since) for one in completed)
-    return True if are_new and planned.completed_lessons else None
-
-
-def _is_old(lesson: LessonProgress, since: datetime) -> bool:
-    dates = (lesson.opened_date_time, lesson.completed_date_time)
-    return any(one is not None and not _is_later(one, None, since) for one in dates)
+    is_whole = len(dates) >= max(row.completed_lessons, 1) and all(one is not None for one in dates)
+    return True if is_whole and planned.completed_lessons else None
 
 
 def _has_old_completion(planned: PlannedReset, row: ProgressRow) -> bool:

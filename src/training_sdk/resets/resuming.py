@@ -328,11 +328,12 @@ class Resumption:
         )
         for user_id in people:
             sent_at = latest.sent_at if latest else None
-            sign = judging.sign(planned[user_id], rows.get(user_id), sent_at)
+            row = rows.get(user_id)
+            sign = judging.sign(planned[user_id], row, sent_at)
             verdict = VERDICTS.get(sign, UNDECIDED)
-            if sign is Sign.LIKE_BEFORE and sent_at:
-                are_gone = yield from ask_lessons(self.arrival.calls, planned[user_id], sent_at)
-                verdict = VERDICTS_OF_LESSONS[are_gone]
+            if sign in VERDICTS_OF_LESSONS and row and sent_at:
+                are_gone = yield from ask_lessons(self.arrival.calls, planned[user_id], row, sent_at)
+                verdict = VERDICTS_OF_LESSONS[sign].get(are_gone, UNDECIDED)
             other = self._elsewhere.get((chunk.course_id, user_id))
             if verdict == APPLIED and other and latest and other > latest.sent_at:
                 verdict = UNDECIDED  # it may have been the other plan that did it
@@ -410,7 +411,12 @@ def _without(verdicts: Mapping[str, str]) -> dict[str, str]:
 VERDICTS = {Sign.CLEARED: APPLIED, Sign.RETRAINED: APPLIED, Sign.AS_BEFORE: NOT_APPLIED}
 """What a row says of somebody who may have been reset, if the feed no longer shows the past; a person decides the rest.
 
-They count as retrained only if something of before is gone. A completion that was not there before proves nothing here.
+They count as retrained only if something of before is gone. A completion that was not there before proves nothing
+here by itself.
 """
-VERDICTS_OF_LESSONS = {True: APPLIED, False: NOT_APPLIED, None: UNDECIDED}
-"""The same by whether the lessons of before are gone, for rows that are as before without a date to show it."""
+VERDICTS_OF_LESSONS: Mapping[Sign, Mapping[bool | None, str]] = {
+    Sign.LIKE_BEFORE: {True: APPLIED, False: NOT_APPLIED},
+    Sign.COMPLETED_SINCE: {True: APPLIED},
+    Sign.UNCLEAR: {True: APPLIED},
+}
+"""The same by whether the lessons of before are gone, for rows that do not tell."""

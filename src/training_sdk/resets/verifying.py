@@ -239,9 +239,9 @@ class Verifying:
         is_settled: bool,
     ) -> Flow[tuple[Seen, SeenCode | None]]:
         """Let the lessons decide of somebody whose row does not show whether the progress of before is gone."""
-        if self.watch.lessons == 0:
+        if self.watch.lessons == 0 or row is None:
             return otherwise
-        are_gone = yield from ask_lessons(self.calls, user, self.report.started_at)
+        are_gone = yield from ask_lessons(self.calls, user, row, self.report.started_at)
         if are_gone is None:
             return otherwise
         if not are_gone:

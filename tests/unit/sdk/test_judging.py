@@ -10,9 +10,10 @@ from attrs import define, field
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from training_sdk.models.analytics import LessonProgress
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.folding import APPLIED, NOT_APPLIED
-from training_sdk.resets.judging import Judging, Sign, has_lost
+from training_sdk.resets.judging import Judging, Sign, has_lost, lessons_tell
 from training_sdk.resets.outline import FIELDS, OLD_FIELDS
 from training_sdk.resets.plan import PlannedReset
 from training_sdk.resets.resuming import VERDICTS
@@ -141,6 +142,37 @@ def planned_row(planned: PlannedReset) -> ProgressRow:
         planned.percent,
         score=planned.score,
     )
+
+
+@pytest.mark.parametrize(
+    ("had", "counted", "dates", "gone"),
+    [
+        (2, 2, [1, 2], True),
+        (2, 2, [-1, 2], False),
+        (2, 2, [2], None),  # one is not listed, and may be the old one
+        (2, 1, [2], True),
+        (2, 2, [2, None], None),
+        (2, 0, [], None),
+        (0, 2, [1, 2], None),  # nothing was there that could be gone
+        (0, 2, [-1, 2], False),
+    ],
+)
+def test_lessons_tell_only_if_all_of_them_are_listed_with_their_dates(
+    had: int, counted: int, dates: list[int | None], gone: bool | None
+) -> None:
+    planned = PlannedReset.of(ProgressRow("c", "u", SENT - MONTH, None, had, 25.0 * had))
+    row = ProgressRow("c", "u", SENT + HOUR, None, counted, 25.0 * counted)
+    lessons = [
+        LessonProgress(
+            "c",
+            f"l{number}",
+            opened_date_time=SENT - MONTH,
+            completed=True,
+            completed_date_time=None if hours is None else SENT + hours * HOUR,
+        )
+        for number, hours in enumerate(dates)
+    ]
+    assert lessons_tell(planned, row, lessons, SENT) is gone
 
 
 def test_only_known_fields_are_ever_disregarded() -> None:

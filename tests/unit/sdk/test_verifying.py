@@ -48,8 +48,11 @@ class Feed(Organisation):
 
     def _lessons(self, request: Request) -> Response:
         if self.lesson is not None:
-            items = [{"courseId": self.course_id, "lessonId": "l", **self.lesson}]
-            return answer({"totalCount": 1, "items": items})
+            number = max(1, self.rows[0]["completed_lessons"])
+            items = [
+                {"courseId": self.course_id, "lessonId": f"l{each}", **self.lesson} for each in range(number)
+            ]
+            return answer({"totalCount": number, "items": items})
         if self.lessons_late:
             return answer(
                 {"totalCount": 1, "items": [{"courseId": self.course_id, "lessonId": "l", "completed": True}]}
