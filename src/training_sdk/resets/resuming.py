@@ -133,7 +133,9 @@ def settle(account: Account, journal: Journal | JournalCopy, now: datetime | Non
         if verdict == APPLIED
     }
     left_by_completion = _left_by_completion(account, state, flights)
-    for user in account.order.plan.targets:
+    for user in account.order.plan.users:  # who had nothing to reset may have begun, and been skipped
+        if user.left_out:
+            continue
         standing = state.standing(*user.key)
         if standing is Standing.RESET:
             account.settle([user], Outcome.RESET, disregarded.get(user.key))

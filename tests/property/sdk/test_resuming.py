@@ -24,10 +24,12 @@ from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import EvidenceKept
 from training_sdk.records.folding import fold
 from training_sdk.records.journal import read_journal
+from training_sdk.records.state import StateDirectory
 from training_sdk.resets import recording, sending
 from training_sdk.resets.applying import apply_plan
 from training_sdk.resets.freshness import PROCESSING_TIME, waiting_time
 from training_sdk.resets.proofs import Ground, Proof
+from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.resuming import resume_plan
 from training_sdk.resets.sending import Order
@@ -131,6 +133,8 @@ class Theatre:
                     verify_pack(self.state / "evidence" / event.pack, manifest_sha256=event.manifest_sha256)
                     == ()
                 )
+        found = check_records(StateDirectory.open(self.state))
+        assert [str(one) for one in found if not one.is_note] == []
         if report is not None:
             self._accounts_for_everyone(report)
 

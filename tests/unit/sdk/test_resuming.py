@@ -47,12 +47,25 @@ from training_sdk.resets.keptwaves import kept, restored
 from training_sdk.resets.overlapping import resets_begun
 from training_sdk.resets.planning import Wanted, make_plan
 from training_sdk.resets.proofs import Ground, Proof
+from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import Code
 from training_sdk.resets.reportfile import last_resets
 from training_sdk.resets.resuming import resume_plan
 from training_sdk.resets.sending import Order, Progress
-from unit.sdk.fakes import CALLS, CLEARED, COURSE, START, Organisation, Puppet, answer, row, tail, user_id
+from unit.sdk.fakes import (
+    CALLS,
+    CLEARED,
+    COURSE,
+    START,
+    Organisation,
+    Puppet,
+    answer,
+    row,
+    tail,
+    untouched,
+    user_id,
+)
 from unit.sdk.resetting import planned
 
 LATER = waiting_time(PROCESSING_TIME).total_seconds()
@@ -539,6 +552,18 @@ def test_a_full_disk_at_the_end_leaves_no_contradiction_and_resuming_ends_it(
     with pytest.raises(AlreadyAppliedError):
         here.resume(plan)
     assert len(here.organisation.resets) == 1
+
+
+def test_a_person_with_nothing_to_reset_who_had_begun_stays_skipped(tmp_path: Path) -> None:
+    """R21: resumed, the report does not say "nothing to reset" of somebody who has progress by now."""
+    here = bench(tmp_path, people=2)
+    here.organisation.rows.append(untouched(7))
+    plan = here.plan(0, 1, 7)
+    here.organisation.rows[-1].update(row(7))
+    here.lose(plan, arrives=True, tolerance=1)
+    report = here.resume(plan)
+    assert ends(report) == [Outcome.RESET, Outcome.RESET, Outcome.SKIPPED]
+    assert [str(one) for one in check_records(StateDirectory.open(here.state))] == []
 
 
 def test_a_person_who_was_skipped_stays_so(tmp_path: Path) -> None:
