@@ -184,7 +184,10 @@ def test_both_clients_note_the_status_of_an_answer_that_breaks_off(
     organisation = Organisation([row(0), row(1)], reference=False)
     plan, others = just_planned(organisation), over_the_wire(organisation)
     ground = Ground.of(plan.origin, ResetFormat(), server_side=False)
-    save_proof(StateDirectory.open(tmp_path), Proof(ground, START, "u", "c", "one", ("two",), counted=True))
+    save_proof(
+        StateDirectory.open(tmp_path),
+        Proof(ground, START, "u", "c", "one", ("two",), counted=True, other_courses=("d",)),
+    )
 
     def handle(request: httpx.Request) -> httpx.Response:
         return httpx.Response(status, stream=Cut()) if request.url.path == RESET else others(request)
