@@ -23,6 +23,7 @@ from training_sdk.resets.applying import apply_plan
 from training_sdk.resets.approval import Approval
 from training_sdk.resets.confirming import check_confirmation, check_safeguards
 from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.overlapping import resets_known
 from training_sdk.resets.people import Named, People
 from training_sdk.resets.plan import EveryonePlan, Only, Origin, ResetPlan
 from training_sdk.resets.planning import Wanted, make_due_plan, make_everyone_plan, make_plan
@@ -31,7 +32,7 @@ from training_sdk.resets.proofs import Ground, Proof, find_proof, traces_at
 from training_sdk.resets.proven import proof_that_holds
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import ResetReport
-from training_sdk.resets.reportfile import LastResets, last_resets
+from training_sdk.resets.reportfile import LastResets
 from training_sdk.resets.resuming import resume_plan
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
@@ -405,7 +406,7 @@ class Resets(Bound[D]):
 
     def _last_resets(self, origin: Origin) -> LastResets:
         state = StateDirectory.existing(self._state_dir)
-        return LastResets() if state is None else last_resets(state, origin, pass_over=True)
+        return LastResets() if state is None else resets_known(state, origin)
 
     def _traces(self, origin: Origin) -> Traces:
         return traces_at(self._kept_proof, origin, self._format)

@@ -23,7 +23,7 @@ from training_sdk.resets.flights import Flights, until
 from training_sdk.resets.freshness import PROCESSING_TIME
 from training_sdk.resets.lostplans import LostPlan, lost_plans
 from training_sdk.resets.plan import Key, Origin, ResetPlan
-from training_sdk.resets.reportfile import LastResets
+from training_sdk.resets.reportfile import LastResets, last_resets
 from training_sdk.resets.wording import some
 
 SECONDS_TO_LOOK = 10.0
@@ -169,6 +169,20 @@ def resets_elsewhere(
         if lost.may_have_reset:
             at = _ANY_TIME if lost.is_open else lost.last_at
             found |= {key: max(at, found.get(key, at)) for key in lost.among(people)}
+    return found
+
+
+def resets_known(state: StateDirectory, here: Origin) -> LastResets:
+    """When this machine last reset each person there, by the reports and the journals that can be read.
+
+    A report is as old as the last orderly end: what a killed process has reset since is in the journal alone.
+    """
+    found, noted = last_resets(state, here, pass_over=True), LastResets("a journal")
+    for other in others(state, "", here, unreadable=noted.unreadable):
+        for key in other.state.users:
+            if (at := other.reset_at(key)) is not None:
+                noted[key] = max(at, noted.get(key, at))
+    found.add(noted)
     return found
 
 

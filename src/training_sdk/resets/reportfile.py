@@ -137,14 +137,22 @@ class LastResets(dict[Key, datetime]):
         super().__init__()
         self.kind = kind
         self.unreadable: list[str] = []
+        self._added: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """One line for every file that was passed over."""
-        return tuple(
+        own = (
             f"{self.kind} on this machine cannot be read, so resets may be missing from what is said here: {why}"
             for why in self.unreadable
         )
+        return (*own, *self._added)
+
+    def add(self, other: LastResets) -> None:
+        """Add what files of another kind say: the later time counts."""
+        for key, when in other.items():
+            self[key] = max(when, self.get(key, when))
+        self._added += other.warnings
 
 
 def last_resets(state: StateDirectory, origin: Origin, *, pass_over: bool = False) -> LastResets:

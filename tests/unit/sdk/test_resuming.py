@@ -44,7 +44,7 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets.applying import apply_plan
 from training_sdk.resets.freshness import PROCESSING_TIME, waiting_time
 from training_sdk.resets.keptwaves import kept, restored
-from training_sdk.resets.overlapping import resets_begun
+from training_sdk.resets.overlapping import resets_begun, resets_known
 from training_sdk.resets.planning import Wanted, make_plan
 from training_sdk.resets.proofs import Ground, Proof
 from training_sdk.resets.recordcheck import check_records
@@ -591,6 +591,24 @@ def test_a_report_that_cannot_be_read_is_named_in_the_plan_and_stops_no_planning
     assert any(plans[0].digest in warning and "report.json" in warning for warning in again.warnings)
     with pytest.raises(RecordsDamagedError, match=plans[0].digest):
         last_resets(state, plans[0].origin)
+
+
+def test_who_was_reset_is_known_by_reports_and_by_journals(tmp_path: Path) -> None:
+    """A report that was lost, or was written before a process was killed, hides nobody; nor does a damaged journal."""
+    here = bench(tmp_path)
+    plans = [here.plan(0), here.plan(1)]
+    for plan in plans:
+        assert here.apply(plan).is_complete
+    state, origin = StateDirectory.open(tmp_path), plans[0].origin
+    (tmp_path / "plans" / plans[0].digest / "report.json").unlink()
+    everyone = {(COURSE, user_id(0)), (COURSE, user_id(1))}
+    assert resets_known(state, origin).keys() == everyone
+    journal = tmp_path / "plans" / plans[1].digest / "journal.jsonl"
+    journal.write_bytes(b"?" + journal.read_bytes())
+    known = resets_known(state, origin)
+    assert known.keys() == everyone
+    assert any(plans[1].digest in warning for warning in known.warnings)
+    assert not resets_known(state, evolve(origin, organisation_id="role_other"))
 
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJl"
