@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from training_sdk._flow import Flow
 from training_sdk._pages import Calls
@@ -28,7 +28,7 @@ def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> F
     problem: str | None = None
     for _ in range(2):
         rows, repeated = yield from _read_once(calls, course_id, single)
-        problem = (yield from _unstable(calls, course_id, len(rows), repeated)) if repeated else None
+        problem = (yield from _unstable(calls, course_id, rows, repeated)) if repeated else None
         if problem is None:
             return rows
     raise DecodingError(f"{problem}. Nothing of it was used. Try again later", reason="LISTING_INCOMPLETE")
@@ -48,7 +48,9 @@ def _read_once(calls: Calls, course_id: str, user_id: str | None) -> Flow[tuple[
     return rows, len(found) - len(rows)
 
 
-def _unstable(calls: Calls, course_id: str, people: int, repeated: int) -> Flow[str | None]:
+def _unstable(
+    calls: Calls, course_id: str, rows: Mapping[str, ProgressRow], repeated: int
+) -> Flow[str | None]:
     """What to say where rows that repeat others stand in the place of people who are not shown; else None.
 
     Rows that only repeat the end of the page before come besides those of everyone.
@@ -57,8 +59,8 @@ def _unstable(calls: Calls, course_id: str, people: int, repeated: int) -> Flow[
         found = (yield from course_counts(calls, (course_id,))).get(course_id)
     except (PermissionDeniedError, NotFoundError, NotSupportedError):
         return None
-    counted = 0 if found is None else found.total_users
-    if not people < counted <= people + repeated:
+    people, counted = len(rows), 0 if found is None else found.total_users
+    if found is None or not people < counted <= people + repeated or others_have_nothing(found, rows):
         return None
     return (
         f"the progress feed shows {people} of the {counted} people in course {course_id!r}, and some of them twice: "
@@ -75,3 +77,17 @@ def course_counts(calls: Calls, course_ids: Sequence[str]) -> Flow[dict[str, Cou
         if counted.keys() >= set(course_ids):
             break
     return counted
+
+
+def others_have_nothing(counted: CourseStatistics, rows: Mapping[str, ProgressRow]) -> bool:
+    """Whether people without a row have nothing recorded.
+
+    So it is where no row is empty, and as many have opened and completed the course as the statistics count; both
+    numbers, since whether those who completed are counted among those who opened is assumed.
+    """
+    opened = sum(row.opened_at is not None for row in rows.values())
+    completed = sum(row.completed_at is not None for row in rows.values())
+    return all(row.has_recorded_progress for row in rows.values()) and (
+        counted.opened_count,
+        counted.completed_count,
+    ) == (opened, completed)

@@ -10,7 +10,7 @@ from training_sdk.errors import DecodingError, PermissionDeniedError
 from training_sdk.models.analytics import CourseStatistics
 from training_sdk.models.courses import Course
 from training_sdk.models.progress import ProgressRow
-from training_sdk.resets.reading import course_counts
+from training_sdk.resets.reading import course_counts, others_have_nothing
 from training_sdk.resets.resolving import Rows
 
 NO_READ_RIGHT = (
@@ -38,7 +38,7 @@ def sees_everyone(calls: Calls, course_id: str, rows: Mapping[str, ProgressRow])
         return False
     # A count of 0 may be one that was left out.
     is_whole = len(rows) >= one.total_users and (one.total_users > 0 or not rows)
-    return is_whole or _others_have_nothing(one, rows)
+    return is_whole or others_have_nothing(one, rows)
 
 
 def refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> Flow[tuple[str, ...]]:
@@ -61,7 +61,7 @@ def refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> F
                 "known. Nothing was sent. Plan again later, or name the people"
             )
         if people > seen:
-            if not _others_have_nothing(one, here):
+            if not others_have_nothing(one, here):
                 raise PermissionDeniedError(
                     f"{course.title!r} has {people} people, but this token sees the progress of {seen}: "
                     "a plan for everyone would leave people out. Plan with a token that sees all of them",
@@ -72,17 +72,3 @@ def refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> F
                 "have nothing recorded. If they begin now, they are not in this plan"
             )
     return tuple(warnings)
-
-
-def _others_have_nothing(counted: CourseStatistics, rows: Mapping[str, ProgressRow]) -> bool:
-    """Whether people without a row have nothing recorded.
-
-    So it is where no row is empty, and as many have opened and completed the course as the statistics count; both
-    numbers, since whether those who completed are counted among those who opened is assumed.
-    """
-    opened = sum(row.opened_at is not None for row in rows.values())
-    completed = sum(row.completed_at is not None for row in rows.values())
-    return all(row.has_recorded_progress for row in rows.values()) and (
-        counted.opened_count,
-        counted.completed_count,
-    ) == (opened, completed)

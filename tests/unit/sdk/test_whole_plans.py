@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
+from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -14,7 +15,18 @@ from training_sdk._flow import Request, Response
 from training_sdk.resets.people import People
 from training_sdk.resets.planning import Wanted, make_plan
 from training_sdk.resets.viewing import sees_everyone
-from unit.sdk.fakes import CALLS, COURSE, Asker, Organisation, Puppet, answer, over_the_wire, row, user_id
+from unit.sdk.fakes import (
+    CALLS,
+    COURSE,
+    Asker,
+    Organisation,
+    Puppet,
+    answer,
+    over_the_wire,
+    row,
+    untouched,
+    user_id,
+)
 
 FEED = "/training/v1/feed/training-course-progress"
 GROUP = "role_" + "a" * 32
@@ -76,6 +88,7 @@ def plan_for(people: People | None, service: Organisation) -> ResetPlan:
 
 
 NAMED = People.of([user_id(number) for number in range(PEOPLE)])
+NAMED_TWO = People.of([user_id(1), user_id(2)])
 WHOM: dict[str, People | None] = {
     "everyone": None,
     "named": NAMED,
@@ -110,6 +123,55 @@ def test_a_narrow_view_is_still_named_as_that() -> None:
         with pytest.raises(PermissionDeniedError, match="this token sees the progress of 12") as caught:
             plan_for(None, paged(overlap=overlap, counted=40))
         assert caught.value.reason == "NARROW_VIEW"
+
+
+class Counting(Organisation):
+    """A service whose statistics say how many have opened and completed the course."""
+
+    figures: ClassVar[dict[str, int]] = {}
+    total = 5
+
+    def _statistics(self, request: Request) -> Response:
+        return answer(
+            {"totalCount": 1, "items": [{"courseId": COURSE, "totalUsers": self.total, **self.figures}]}
+        )
+
+
+@pytest.mark.parametrize(
+    ("figures", "rows", "is_whole"),
+    [
+        ({"openedCount": 2, "completedCount": 1}, [], True),
+        ({"openedCount": 3, "completedCount": 1}, [], False),
+        ({"openedCount": 2, "completedCount": 2}, [], False),
+        ({"completedCount": 1}, [], False),
+        ({"openedCount": 1, "completedCount": 1}, [], False),  # if those who completed are not counted again
+        (
+            {"openedCount": 2, "completedCount": 1},
+            [untouched(3)],
+            False,
+        ),  # it does show rows without progress
+    ],
+)
+def test_people_without_a_row_are_taken_for_unbegun_only_by_both_counts_of_the_statistics(
+    figures: dict[str, int], rows: list[dict[str, Any]], is_whole: bool
+) -> None:
+    service = Counting([row(1), row(2, completed_at="", progress_percent=50.0), *rows])
+    with mock.patch.object(Counting, "figures", figures):
+        if is_whole:
+            plan = plan_for(None, service)
+            assert len(plan.targets) == 2
+            assert any("by the statistics the others have nothing recorded" in one for one in plan.warnings)
+            return
+        with pytest.raises(PermissionDeniedError) as caught:
+            plan_for(None, service)
+    assert caught.value.reason == "NARROW_VIEW"
+
+
+def test_rows_repeated_at_page_borders_are_no_changing_order_where_empty_rows_are_left_out() -> None:
+    service = Counting([row(1), row(2), row(2)])
+    service.total = 3
+    with mock.patch.object(Counting, "figures", {"openedCount": 2, "completedCount": 2}):
+        assert len(plan_for(NAMED_TWO, service).targets) == 2
 
 
 def test_without_the_right_to_statistics_repeated_rows_are_read_as_they_come() -> None:
