@@ -24,8 +24,8 @@ from mock_server import cli
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(_generate.DOCS.rglob("*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]
-NOT_RUN = ("text", "json", "yaml", "toml", "javascript", "{toctree}", "{eval-rst}")
-"""Fences that are no example of Python or of a shell; JavaScript is run by a test of its own."""
+NOT_RUN = ("text", "json", "yaml", "toml", "javascript", "powershell", "{toctree}", "{eval-rst}")
+"""Fences that are no example of Python or of a POSIX shell; JavaScript is run by a test of its own."""
 
 TAKEN_FOR_GRANTED = ("cd", "curl", "export", "git")
 """Commands that the shell or the reader's machine has; this one need not."""
@@ -123,6 +123,8 @@ def is_known(words: list[str]) -> bool:
     match words:
         case ["training-mock", *arguments]:
             return is_taken(arguments)
+        case ["eval", substituted]:
+            return is_known(shlex.split(substituted.removeprefix("$(").removesuffix(")")))
         case ["make", *targets]:
             made = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
             return all("=" in target or target in made for target in targets)

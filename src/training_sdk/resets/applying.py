@@ -48,7 +48,7 @@ from training_sdk.resets.sending import (
 )
 from training_sdk.resets.stopping import raise_as
 from training_sdk.resets.waves import wait_until
-from training_sdk.resets.wording import LOOK_INTO_IT
+from training_sdk.resets.wording import LOOK_INTO_IT, who
 
 T = TypeVar("T")
 SECONDS_BETWEEN_PROOFS = 60.0
@@ -274,7 +274,9 @@ class Run:
         if everyone:  # a call for everyone would reach those too whom the plan does not know
             planned = {user.user_id for user in self.order.plan.users if user.course_id == course.id}
             names |= {
-                (course.id, row.user_id): row.user_name for row in rows.values() if row.user_id not in planned
+                (course.id, row.user_id): who(PlannedReset.of(row))
+                for row in rows.values()
+                if row.user_id not in planned
             }
         yield from self._leave_out(people, names, rows)
 
@@ -380,7 +382,7 @@ class Run:
         self.account.settle(cleared, Outcome.RESET)
         if strangers:
             self.account.reached_others += len(strangers)
-            names = ", ".join(row.user_name or row.user_id for row in strangers)
+            names = ", ".join(who(PlannedReset.of(row)) for row in strangers)
             raise OutcomeUnknownError(
                 f"the server accepted a reset of everyone, and meanwhile people who are not in the plan have come into "
                 f"{piece.course.title!r}: {names}. They may have been reset too. {LOOK_INTO_IT}",

@@ -29,7 +29,7 @@ from training_sdk.resets.planning import change_of
 from training_sdk.resets.reading import read_rows
 from training_sdk.resets.report import Code
 from training_sdk.resets.viewing import sees_everyone
-from training_sdk.resets.wording import shown, some
+from training_sdk.resets.wording import shown, some, who
 from training_sdk.resources.users import WHO_AM_I, found_users, read_me
 
 NAMESPACE = "training-sdk-reset"
@@ -103,7 +103,7 @@ def _refuse_renamed(people: Sequence[PlannedReset]) -> None:
     if people:
         raise ApprovalError(
             "the service has another name, e-mail or external id than the plan for the user ids of "
-            f"{some([user.name or user.user_id for user in people])}. Nothing was approved. If nobody has changed "
+            f"{some([who(user) for user in people])}. Nothing was approved. If nobody has changed "
             "their data, somebody has changed the plan: find out who. Plan again",
             reason="IDENTITY_CHANGED",
             metadata=tuple(("user_id", user.user_id) for user in people),

@@ -24,7 +24,7 @@ from training_sdk.resets.freshness import PROCESSING_TIME
 from training_sdk.resets.lostplans import LostPlan, lost_plans
 from training_sdk.resets.plan import Key, Origin, ResetPlan
 from training_sdk.resets.reportfile import LastResets, last_resets
-from training_sdk.resets.wording import some
+from training_sdk.resets.wording import some, who
 
 SECONDS_TO_LOOK = 10.0
 _ANY_TIME = datetime.max.replace(tzinfo=UTC)
@@ -198,7 +198,7 @@ def resets_begun(state: StateDirectory, here: Origin) -> LastResets:
 
 
 def _overlap(plan: ResetPlan, keys: Sequence[Key], why: str) -> OverlappingPlanError:
-    names = {user.key: user.name or user.user_id for user in plan.users}
+    names = {user.key: who(user) for user in plan.users}
     return OverlappingPlanError(
         f"{why.replace('{people}', some([names[key] for key in keys]))}. Nothing was sent for them",
         metadata=tuple(("user_id", user_id) for _, user_id in keys),

@@ -43,7 +43,7 @@ from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
 from training_sdk.resets.traces import NO_TRACES, Traces
 from training_sdk.resets.viewing import people_counted, refuse_narrow_view
-from training_sdk.resets.wording import MOST_NAMED, shown, some
+from training_sdk.resets.wording import MOST_NAMED, shown, some, who
 from training_sdk.resources.courses import all_courses
 
 RENEWED = "RENEWED"
@@ -298,11 +298,7 @@ def refuse_new_warnings(calls: Calls, plan: ResetPlan, traces: Traces) -> Flow[N
 
 def moved(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow], traces: Traces) -> dict[Key, str]:
     """People whose row is not that of the plan, by name."""
-    return {
-        user.key: user.name or user.user_id
-        for user in people
-        if change_of(user, rows.get(user.key), traces) is not None
-    }
+    return {user.key: who(user) for user in people if change_of(user, rows.get(user.key), traces) is not None}
 
 
 def change_of(planned: PlannedReset, row: ProgressRow | None, traces: Traces = NO_TRACES) -> Code | None:

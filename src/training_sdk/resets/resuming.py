@@ -39,7 +39,7 @@ from training_sdk.resets.reading import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import LARGER, LEFT_ALONE, REACHED_OTHERS, Code, Outcome, ResetReport
 from training_sdk.resets.sending import EVERYONE_AT_ONCE, Order, Piece, key_for, pieces, request_for
-from training_sdk.resets.wording import COMPLETED_ONLY, LOOK_INTO_IT, others
+from training_sdk.resets.wording import COMPLETED_ONLY, LOOK_INTO_IT, others, who
 
 
 def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindProof) -> Flow[ResetReport]:
@@ -213,7 +213,7 @@ class Resumption:
     def make_run(self) -> Run:
         """What does the work that is found, from where the journal says that it stands."""
         state = self.keeper.journal.state()
-        names = {user.key: user.name or user.user_id for user in self.order.plan.users}
+        names = {user.key: who(user) for user in self.order.plan.users}
         return Run(
             self.arrival,
             self.order,

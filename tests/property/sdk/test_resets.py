@@ -74,7 +74,12 @@ PLANS = (
 )
 
 
-MEMBERS: dict[str, st.SearchStrategy[Any]] = {"users": PEOPLE, "courses": COURSES, "warnings": TEXT}
+MEMBERS: dict[str, st.SearchStrategy[Any]] = {
+    "users": PEOPLE,
+    "courses": COURSES,
+    "warnings": TEXT,
+    "unassigned": st.tuples(TEXT, TEXT),
+}
 
 
 def _other_values(value: Any) -> st.SearchStrategy[Any]:
@@ -123,7 +128,7 @@ def test_a_plan_has_one_digest_and_a_phrase_of_one_line(plan: ResetPlan) -> None
     assert "\n" not in plan.phrase
     assert plan.phrase.endswith(f" for {plan.people} user{'s' * (plan.people != 1)} #{tail(plan.digest)}")
     assert len(plan.phrase) < 80 + 60
-    assert str(plan).endswith(visible(plan.phrase))
+    assert str(plan).endswith(visible(plan.phrase) if plan.targets else "there is nothing to confirm.")
     assert planfile.loads(planfile.dumps(plan), "plan.json") == plan
     assert sum(plan.counts.values()) == len(plan.users)
     assert all(user.state is not ProgressState.NOT_STARTED for user in plan.targets)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 
-from training_sdk import Code, IncompleteResetError, Outcome, ResetReport
+from training_sdk import Code, IncompleteResetError, Outcome, ResetReport, StalePlanError
 from training_sdk.models.progress import ProgressState
 from training_sdk.resets.plan import Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.resets.planning import moved, refuse_moved
 from training_sdk.resets.report import MOST_IN_HTML, UserOutcome
+from training_sdk.resets.traces import NO_TRACES
 
 START = datetime(2026, 12, 1, tzinfo=UTC)
 TARGETS, LEFT_OUT, MOVED = 158, 242, 130
@@ -82,3 +85,11 @@ def test_an_incomplete_reset_names_only_those_who_were_meant(report: ResetReport
         report.raise_for_incomplete()
     assert caught.value.message.count("left out") == 1
     assert f"user_{MOVED}" in caught.value.message
+
+
+def test_people_who_changed_are_named_by_e_mail_or_id(report: ResetReport) -> None:
+    people = [user for user in report.plan.targets if user.user_id in ("user_1", "user_2")]
+    with pytest.raises(
+        StalePlanError, match=re.escape("'Anna Meier <anna1@example.test>', 'Anna Meier <user_2>' moved")
+    ):
+        refuse_moved(report.plan, moved(people, {}, NO_TRACES))
