@@ -23,7 +23,7 @@ from mock_server.asking import AskingError, add_asking, exports, token_of
 from mock_server.compare.comparison import compare
 from mock_server.compare.printing import as_json, as_table
 from mock_server.compare.reader import TOKEN_VARIABLE, LiveError, Reader
-from mock_server.contract.document import document
+from mock_server.contract.document import served_document
 from mock_server.doors.serving import SECRET_VARIABLE, ServeError
 from mock_server.mock import MockTraining, TokenName
 from mock_server.policy import Policy
@@ -278,7 +278,7 @@ def _env(arguments: argparse.Namespace) -> int:
 
 
 def _openapi(_: argparse.Namespace) -> int:
-    _print(json.dumps(document(), indent=2))
+    _print(json.dumps(served_document(), indent=2))
     return 0
 
 

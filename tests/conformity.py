@@ -143,11 +143,10 @@ class Conformity:
             given = request.header(name.lower()) if place == "header" else None
             if given is None:
                 continue
-            if "content" in parameter:
-                schema, value = parameter["content"]["application/json"]["schema"], json.loads(given)
-            else:
-                schema, value = parameter["schema"], given
-            self._check(schema, value, f"{found.name} {name}")
+            schema = parameter["schema"]
+            self._check(schema, given, f"{found.name} {name}")
+            if schema.get("contentMediaType") == "application/json":
+                self._check(schema["contentSchema"], json.loads(given), f"{found.name} {name}")
 
     def _check(self, schema: Spec, value: object, where: str) -> None:
         key = json.dumps(schema, sort_keys=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from mock_server._version import __version__
 from mock_server.contract.links import LINKS
-from mock_server.contract.schema import MARK, PROVENANCE, Schema, reference
+from mock_server.contract.schema import MARK, PROVENANCE, Schema, choice, constant, reference
 from mock_server.contract.shapes import SHAPES
 from mock_server.contract.terms import HEADERS, NEEDED, PARAMETERS, PATH_PARAMETERS, TERMS, Terms
 from mock_server.operations.call import Operation
@@ -62,7 +62,7 @@ def document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "SafetyCulture Training, as the reference server of training-sdk has it",
+            "title": "SafetyCulture Training (unofficial)",
             "version": __version__,
             "description": _ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
@@ -83,9 +83,28 @@ def document() -> dict[str, Any]:
 
 
 @cache
+def served_document() -> dict[str, Any]:
+    """The document as it is served: with each mark of provenance in the description too."""
+    described: dict[str, Any] = _described(document())
+    return described
+
+
+@cache
 def document_bytes() -> bytes:
-    """The document as it is served."""
-    return to_json(document())
+    """The served document as JSON."""
+    return to_json(served_document())
+
+
+def _described(value: Any) -> Any:
+    """The same with marks in descriptions, for pages that show no extensions."""
+    if isinstance(value, list):
+        return [_described(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    told = {key: _described(each) for key, each in value.items()}
+    if isinstance(mark := value.get(MARK), str):
+        told["description"] = f"{value.get('description', '')} ({mark})".strip()
+    return told
 
 
 _HEADERS: dict[str, Any] = {
@@ -107,7 +126,7 @@ _HEADERS: dict[str, Any] = {
         "required": True,
         "schema": {"type": "string"},
     },
-    "WWW-Authenticate": {**_ASSUMED, "required": True, "schema": {"const": "Bearer"}},
+    "WWW-Authenticate": {**_ASSUMED, "required": True, "schema": constant("Bearer")},
 }
 
 
@@ -140,9 +159,25 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
 
 
+_NOUNS = {
+    "accounts/user": "users",
+    "training/v1": "progress",
+    "training/courseprogress": "resets",
+    "training/individualleaderboards": "leaderboards",
+    "training/rapid-refresh": "rapid refreshes",
+    "feed/group_users": "groups",
+    "feed/site_members": "sites",
+    "permissions/v1": "permission sets",
+}
+"""The noun of a service whose path says something else."""
+
+
 def _tag(operation: Operation) -> str:
-    """Operations of one noun stand together."""
-    return operation.template.strip("/").removeprefix("training/").split("/")[0].split(":")[0]
+    """The noun that an operation is about."""
+    first, second, *_ = [*operation.template.strip("/").split("/"), ""]
+    if operation.handler is None:
+        return "other feeds"
+    return _NOUNS.get(f"{first}/{second}") or (second if first in ("training", "feed") else first)
 
 
 def _parameters(operation: Operation, terms: Terms | None) -> list[dict[str, Any]]:
@@ -222,8 +257,8 @@ def _refusal(status: int, reasons: list[Reason]) -> dict[str, Any]:
 
 
 def _error(reasons: list[Reason]) -> dict[str, Any]:
-    detail = {"properties": {"reason": {"enum": [reason.name for reason in reasons]}}}
-    narrowed = {"properties": {"code": {"const": reasons[0].code}, "details": {"items": detail}}}
+    detail = {"properties": {"reason": choice(reason.name for reason in reasons)}}
+    narrowed = {"properties": {"code": constant(reasons[0].code), "details": {"items": detail}}}
     return {"application/json": {"schema": {"allOf": [reference("Error"), narrowed]}}}
 
 

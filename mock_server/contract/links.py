@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+BODY = "x-request-body"
+"""An object as the body of a link: generators of clients refuse a document whose ``requestBody`` is no string."""
 _FIRST = "$response.body#/items/0/id"
 
 
@@ -11,8 +13,10 @@ def _to(operation_id: str, description: str, *, body: object = None, **parameter
     link: dict[str, Any] = {"operationId": operation_id, "description": description}
     if parameters:
         link["parameters"] = parameters
-    if body is not None:
+    if isinstance(body, str):
         link["requestBody"] = body
+    elif body is not None:
+        link[BODY] = body
     return link
 
 

@@ -30,10 +30,15 @@ def typed_text(description: str) -> Schema:
     return _said({"type": "string", "maxLength": MAX_TEXT, "pattern": f"^{_NO_CONTROL}*$"}, description)
 
 
-def sent_id(description: str, but: str = "") -> Schema:
+COURSE_ID, USER_ID = "6908610029087ab67fa50c2e", "user_1a007276ebf34aaaee3112be34e684a4"
+"""A course and a user of the demo world, as examples."""
+
+
+def sent_id(description: str, but: str = "", example: str = "") -> Schema:
     """An id that somebody sends: whatever can stand in a path, without the characters in ``but``."""
     return _said(
         {
+            **({"examples": [example]} if example else {}),
             "type": "string",
             "minLength": 1,
             "maxLength": 128,
@@ -51,7 +56,14 @@ def date(description: str = "") -> Schema:
 
 def date_or_none(description: str = "") -> Schema:
     """A moment, or "" where there is none."""
-    return _said({"anyOf": [{"const": ""}, {"type": "string", "format": "date-time"}]}, description)
+    # The date first: a generated client tries them in this order.
+    return _said({"anyOf": [{"type": "string", "format": "date-time"}, constant("")]}, description)
+
+
+def constant(value: str | int | bool) -> Schema:
+    """One value and no other, in the form that generators of clients read."""
+    kind = {str: "string", int: "integer", bool: "boolean"}[type(value)]
+    return {"type": kind, "enum": [value]}
 
 
 def whole(description: str = "", low: int = 0, high: int | None = None) -> Schema:

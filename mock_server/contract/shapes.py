@@ -7,6 +7,7 @@ from mock_server.contract.schema import (
     Schema,
     answer,
     choice,
+    constant,
     date,
     date_or_none,
     flag,
@@ -31,9 +32,9 @@ _CLEARED = (
     *("certificates", "dueDatesRestarted"),
 )
 _INFO = {
-    "@type": {"const": "type.googleapis.com/google.rpc.ErrorInfo"},
+    "@type": constant("type.googleapis.com/google.rpc.ErrorInfo"),
     "reason": choice([reason.name for reason in Reason], "Stable and machine-readable."),
-    "domain": {"const": "training"},
+    "domain": constant("training"),
     "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
 }
 

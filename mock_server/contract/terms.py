@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import frozen
 
 from mock_server.contract.schema import (
+    COURSE_ID,
     MAX_TEXT,
+    USER_ID,
     Schema,
     asked,
     choice,
+    constant,
     date,
     flag,
     many,
@@ -61,15 +66,18 @@ class Terms:
 PARAMETERS: dict[str, Schema] = {
     **{name: page_number(name) for name in ("page", "pageSize", "limit", "offset")},
     "courseIds": many(
-        sent_id("A course.", but=","), "Repeated, or one parameter with commas.", minItems=1, maxItems=MAX_IDS
+        sent_id("A course.", but=",", example=COURSE_ID),
+        "Repeated, or one parameter with commas.",
+        minItems=1,
+        maxItems=MAX_IDS,
     ),
     "searchTerm": typed_text("Part of a title, in upper or lower case."),
     "completion_status": choice(
         (f"COMPLETION_STATUS_{each}" for each in ("ALL", "COMPLETED", "NON_COMPLETED")),
         "That ALL is the default is assumed.",
     ),
-    **dict.fromkeys(("course_id", "courseId"), sent_id("Rows of one course only.")),
-    **dict.fromkeys(("user_id", "userId"), sent_id("Rows of one user only.")),
+    **dict.fromkeys(("course_id", "courseId"), sent_id("Rows of one course only.", example=COURSE_ID)),
+    **dict.fromkeys(("user_id", "userId"), sent_id("Rows of one user only.", example=USER_ID)),
     "leaderboardId": sent_id("The leaderboard."),
     "status": choice(GROUP_STATUSES.values(), "Users in this state only; the values are assumed."),
     "include_deleted": flag("Deleted sites as well; without it they are left out."),
@@ -82,9 +90,9 @@ NEEDED = ("leaderboardId",)
 """Those that no request may leave out."""
 
 PATH_PARAMETERS = {
-    "courseId": sent_id("The course."),
+    "courseId": sent_id("The course.", example=COURSE_ID),
     "courseCollectionId": sent_id("The collection."),
-    "userId": sent_id("The user."),
+    "userId": sent_id("The user.", example=USER_ID),
     "pathId": sent_id("The path."),
     "groupId": sent_id("The group."),
     "rapidRefreshId": sent_id("The rapid refresh."),
@@ -100,7 +108,12 @@ HEADERS: dict[str, Schema] = {
     "Reset-Confirmation": {
         "description": "What the sender believes to be true: course title, and users whose progress will be"
         " cleared. Needed, unless the world's policy says otherwise; without it 428, if it is not true 412.",
-        "content": {"application/json": {"schema": CONFIRMATION}},
+        "schema": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": CONFIRMATION,
+            "examples": ['{"courseTitle": "Forklift basics", "users": 37}'],
+        },
     },
     "Idempotency-Key": {
         "description": "The same key with the same content gives the first answer again, without an effect.",
@@ -108,21 +121,35 @@ HEADERS: dict[str, Schema] = {
     },
 }
 
-_ONE_COURSE = sent_id("The course.")
+
+def _titled(title: str, fields: dict[str, Schema], required: Iterable[str]) -> Schema:
+    """One of several forms of an assumed body, with the name that generators of clients give it."""
+    return {"title": title, **asked("A", fields, required)}
+
+
+_ONE_COURSE = sent_id("The course.", example=COURSE_ID)
 _SCOPE: Schema = {
     "description": "One course, and either the users or everyone; the names of the fields are assumed.",
     "oneOf": [
-        asked(
-            "A",
+        _titled(
+            "ResetOfUsers",
             {
                 "courseId": _ONE_COURSE,
-                "userIds": many(sent_id("A user."), "Nobody else is reset.", minItems=1, maxItems=MOST_USERS),
+                "userIds": many(
+                    sent_id("A user.", example=USER_ID),
+                    "Nobody else is reset.",
+                    minItems=1,
+                    maxItems=MOST_USERS,
+                ),
             },
             ("courseId", "userIds"),
         ),
-        asked(
-            "A",
-            {"courseId": _ONE_COURSE, "allUsers": {"const": True, "description": "Everyone in the course."}},
+        _titled(
+            "ResetOfEveryone",
+            {
+                "courseId": _ONE_COURSE,
+                "allUsers": {"type": "boolean", "const": True, "description": "Everyone in the course."},
+            },
             ("courseId", "allUsers"),
         ),
     ],
@@ -169,8 +196,8 @@ _FILTERS: Schema = {
 _WHICH_USERS: Schema = {
     "description": "All users, or those who fit the filters.",
     "oneOf": [
-        asked("T", {**_USER_PAGE, "list_all": {"const": True}}, ("list_all",)),
-        asked("T", {**_USER_PAGE, "filters": _FILTERS, "list_all": {"const": False}}, ("filters",)),
+        asked("T", {**_USER_PAGE, "list_all": constant(True)}, ("list_all",)),
+        asked("T", {**_USER_PAGE, "filters": _FILTERS, "list_all": constant(False)}, ("filters",)),
     ],
 }
 _WHICH_SETS = asked(

@@ -18,6 +18,7 @@ from attrs import define, evolve, field
 from conformity import conformity
 from mock_server import MockTraining, Policy
 from mock_server.contract.document import document
+from mock_server.contract.links import BODY
 from mock_server.doors.serving import serve
 from mock_server.mock import TokenName
 from mock_server.wire.message import Request, Response
@@ -36,6 +37,12 @@ include-operation-id = "UpdateCourseAssignments"
 
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "403", "404"]
+
+[[operations]]
+include-operation-id = "ResetCourseProgress"
+
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "400", "403", "404", "412", "422", "428"]
 
 [[operations]]
 include-operation-id = "CreateWebhook"
@@ -67,8 +74,8 @@ class Listener:
 
     def handle(self, request: Request) -> Response:
         response = self.mock.handle(request)
-        if request.path == "/openapi.json" and self.mock.policy.confirmation == "off":
-            return _without_confirmation(response)
+        if request.path == "/openapi.json":
+            return _for_schemathesis(response, confirmed=self.mock.policy.confirmation != "off")
         found = conformity().find(request.method, request.path)
         self.seen[found.name if found else "", response.status] += 1
         try:
@@ -121,11 +128,20 @@ def test_the_listener_takes_no_fault_of_the_server_for_an_answer() -> None:
         listener.has_seen_nothing_wrong()
 
 
-def _without_confirmation(response: Response) -> Response:
-    """The document of a world that does not know the header, and so ignores whatever it says."""
+def _for_schemathesis(response: Response, *, confirmed: bool) -> Response:
+    """The document with the bodies of links where schemathesis follows them, as the page on generators does it.
+
+    A world that knows no confirmation ignores whatever the header says.
+    """
     spec = json.loads(response.body)
+    for methods in spec["paths"].values():
+        for each in methods.values():
+            for link in each["responses"].get("200", {}).get("links", {}).values():
+                if BODY in link:
+                    link["requestBody"] = link.pop(BODY)
     reset = spec["paths"]["/training/courseprogress/v1/reset"]["post"]
-    reset["parameters"] = [each for each in reset["parameters"] if each["name"] != "Reset-Confirmation"]
+    if not confirmed:
+        reset["parameters"] = [each for each in reset["parameters"] if each["name"] != "Reset-Confirmation"]
     return Response(200, response.headers, json.dumps(spec).encode())
 
 

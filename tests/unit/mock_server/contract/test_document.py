@@ -18,8 +18,8 @@ from contract.everything import everything
 from contract.plant import grow
 from mock_server import MockTraining, Policy, __version__, cli
 from mock_server.contract import shapes
-from mock_server.contract.document import document, document_bytes
-from mock_server.contract.links import LINKS
+from mock_server.contract.document import document, document_bytes, served_document
+from mock_server.contract.links import BODY, LINKS
 from mock_server.contract.schema import MARK, PROVENANCE
 from mock_server.contract.terms import MOST_USERS, PARAMETERS, PATH_PARAMETERS, TERMS
 from mock_server.doors.edge import Limits
@@ -194,6 +194,65 @@ def test_links_lead_to_operations_there_are() -> None:
         assert ("requestBody" in link) <= ("requestBody" in target)
 
 
+# --- for generators of clients -----------------------------------------------------------------------------------
+
+
+def parts(value: object) -> Iterator[dict[str, Any]]:
+    """Every object of the document."""
+    if isinstance(value, dict):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from parts(each)
+
+
+def test_constants_and_choices_name_their_type() -> None:
+    """openapi-python-client drops an answer that has a constant without a type, and openapi-generator mistypes it."""
+    found = [each for each in parts(document()) if "const" in each or isinstance(each.get("enum"), list)]
+    untyped = [each for each in found if "type" not in each and each.get("enum") != [".", ".."]]
+    assert untyped == []
+    constants = [each for each in found if "const" in each]
+    assert [each["description"] for each in constants] == ["Everyone in the course."] * 2
+
+
+def test_a_date_is_tried_before_the_empty_text() -> None:
+    dates = [
+        each["anyOf"]
+        for each in parts(document())
+        if {"type": "string", "enum": [""]} in each.get("anyOf", ())
+    ]
+    assert len(dates) > 10
+    assert all(each[0] == {"type": "string", "format": "date-time"} for each in dates)
+
+
+def test_bodies_of_links_are_text_and_headers_have_a_schema() -> None:
+    links = [link for each in LINKS.values() for link in each.values()]
+    assert {type(link.get("requestBody", "")) for link in links} == {str}
+    assert [link for link in links if BODY in link]
+    parameters = [one for _, _, each in operations() for one in each["parameters"]]
+    assert [one["name"] for one in parameters if "schema" not in one] == []
+
+
+def test_tags_are_nouns_and_the_forms_of_a_reset_have_names() -> None:
+    tags = [tag["name"] for tag in document()["tags"]]
+    assert {"courses", "progress", "resets", "groups", "sites", "paths"} <= set(tags)
+    assert not [tag for tag in tags if re.search(r"v\d|feed$|accounts", tag)]
+    assert len(document()["info"]["title"]) < 40
+    body = document()["paths"]["/training/courseprogress/v1/reset"]["post"]["requestBody"]
+    forms = body["content"]["application/json"]["schema"]["oneOf"]
+    assert [each["title"] for each in forms] == ["ResetOfUsers", "ResetOfEveryone"]
+    (course,) = forms[0]["properties"]["courseId"]["examples"]
+    (user,) = forms[0]["properties"]["userIds"]["items"]["examples"]
+    world = MockTraining.demo().world
+    assert user in world.main.progress[course].roster
+
+
+def test_the_served_document_has_each_mark_in_a_description() -> None:
+    OpenAPIV31SpecValidator(served_document()).validate()
+    marked = [each for each in parts(served_document()) if isinstance(each.get(MARK), str)]
+    assert len(marked) > 300
+    assert [each for each in marked if not each["description"].endswith(f"({each[MARK]})")] == []
+
+
 # --- served ------------------------------------------------------------------------------------------------------
 
 
@@ -201,7 +260,7 @@ def test_it_is_served_without_a_token() -> None:
     mock = MockTraining.demo()
     answer = mock.handle(Request("GET", "/openapi.json"))
     assert (answer.status, answer.body) == (200, document_bytes())
-    assert json.loads(answer.body) == document()
+    assert json.loads(answer.body) == served_document()
     assert ("content-type", "application/json") in answer.headers
     assert mock.handle(Request("POST", "/openapi.json")).status == 405
     assert mock.token("admin").encode() not in answer.body
@@ -209,7 +268,7 @@ def test_it_is_served_without_a_token() -> None:
 
 def test_the_command_line_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["openapi"]) == 0
-    assert json.loads(capsys.readouterr().out) == document()
+    assert json.loads(capsys.readouterr().out) == served_document()
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:

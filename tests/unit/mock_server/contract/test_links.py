@@ -11,6 +11,7 @@ from attrs import frozen
 
 from mock_server import MockTraining, Policy
 from mock_server.contract.document import document
+from mock_server.contract.links import BODY
 from unit.mock_server.core.speaker import Answer, Speaker
 
 ENTRIES: dict[str, object] = {
@@ -122,7 +123,9 @@ def walk(mock: MockTraining) -> dict[str, set[int]]:
             ):
                 followed.add((name, title))
                 given = spoken.value(link.get("parameters", {}))
-                waiting.append((link["operationId"], given, spoken.value(link.get("requestBody"))))
+                waiting.append(
+                    (link["operationId"], given, spoken.value(link.get("requestBody", link.get(BODY))))
+                )
     every = {(name, title) for name, each in operations().items() for title in _links(each[2])}
     assert followed == every, every - followed
     return seen
