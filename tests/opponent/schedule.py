@@ -31,6 +31,7 @@ from training_sdk import (
 )
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets.recordcheck import check_records
 
 LATER = timedelta(hours=4)
 """Longer than the 2 h that the service may be behind, and the margin."""
@@ -260,13 +261,14 @@ class Schedule:
                     assert key not in cleared, (name, key, outcome)
 
     def check_evidence(self) -> None:
-        """Every pack verifies, and all that could be seen of those whom a plan cleared is in one.
+        """All records agree, every pack verifies, and all that could be seen of those whom a plan cleared is in one.
 
         Completions, and every attempt and every completed lesson of the cleared record.
         """
         state = StateDirectory.open(self.folder)
         log = AuditLog(state.audit)
         assert log.verify() == ()
+        assert [str(one) for one in check_records(state) if not one.is_note] == []
         manifests = log.manifests()
         packs = evidence.packs_in(state.evidence)
         for pack in packs:
