@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "serve",
         help="serve a world until SIGINT or SIGTERM",
-        description="Serve a world. The tokens are listed at /_mock/tokens; they are never printed.",
+        description="Serve a world. Its tokens are never printed here: training-mock token asks for one.",
         allow_abbrev=False,
     )
     _add_address(command)

@@ -22,7 +22,7 @@ def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The p
     """
     if given is not None:
         if not confirms(given.strip(), phrase):
-            raise ConfirmationError(f"--confirm does not fit. {_hint(given, phrase, what)} Nothing was sent")
+            raise ConfirmationError(f"--confirm does not fit. Nothing was sent. {_hint(given, phrase, what)}")
         return phrase
     if not (is_terminal(sys.stdin) and is_terminal(out.stderr)):
         raise ConfirmationError(
@@ -37,7 +37,7 @@ def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The p
         if not line:
             break
         again = f" Try again ({left} attempt{'' if left == 1 else 's'} left)." if left else ""
-        out.warn(f"The phrase is wrong. {_hint(line, phrase, what)}{again}")
+        out.warn(f"The phrase is wrong.{again} {_hint(line, phrase, what)}")
     raise ConfirmationError("not confirmed, so nothing was sent")
 
 
@@ -55,7 +55,7 @@ def _hint(typed: str, phrase: str, what: str) -> str:
     """In what a phrase that was typed differs from the right one."""
     plain = typed.strip()
     if not plain:
-        return f"Nothing was typed; {what[0].lower()}{what[1:]} is {phrase}."
+        return f"Nothing was typed. {what} is:\n  {phrase}"
     differs = difference(plain, phrase)
     if unreadable := next((letter for letter in plain if "\udc80" <= letter <= "\udcff"), None):
         return f"It holds {code_point(unreadable)}."
@@ -74,5 +74,5 @@ def _hint(typed: str, phrase: str, what: str) -> str:
         said = f"It ends with #{tail}; the phrase of another plan, or of an earlier one, does not fit."
         return f"{said} {differs}".strip()
     hidden = invisible_characters(phrase)
-    note = f" It contains {hidden}: type each as it is shown, or copy the phrase." if hidden else ""
-    return f"{differs} {what} is {phrase}.{note}".strip()
+    note = f"It contains {hidden}: type each as it is shown, or copy the phrase. " if hidden else ""
+    return f"{differs} {note}{what} is:\n  {phrase}".strip()

@@ -312,3 +312,10 @@ def test_what_is_written_is_private_and_never_over_something(tmp_path: Path) -> 
     with pytest.raises(InvalidArgumentError, match="never written over"):
         write_new(path, "second", "a card")
     assert path.read_text() == "first"
+
+
+def test_a_phrase_in_a_hint_is_on_a_line_of_its_own() -> None:
+    for typed in ("", PHRASE.replace("37", "36")):
+        with pytest.raises(ConfirmationError) as caught:
+            confirmed(output()[0], PHRASE, typed)
+        assert f"\n  {PHRASE}" in caught.value.message
