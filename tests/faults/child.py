@@ -212,7 +212,7 @@ def run(job: dict[str, Any], plan: ResetPlan, steps: list[str]) -> ResetReport:
     begun = {**order, "reason": "the yearly renewal", **job.get("order", {})}
     resumed = {**order, **job.get("resume", {})}
     stages: list[tuple[str, dict[str, Any]]] = [("apply", begun), ("resume", resumed)]
-    for name, arguments in stages:
+    for name, arguments in stages[job.get("first_stage", 0) :]:
         steps.append(name)
         with contextlib.suppress(AlreadyAppliedError):
             report: ResetReport = ask(job, settings, partial(_start, name, plan, arguments))

@@ -32,6 +32,19 @@ def rate_limited_in_part(ground: Ground) -> list[Said]:
 
 
 @row
+def strangers(ground: Ground) -> list[Said]:
+    """with each request the service resets one more person of the course, and counts them; then it is resumed"""
+    ground.emulate("resets_strangers")
+    said = ground.start()
+    listed = {(entry.course_id, user_id) for entry in ground.mock.audit for user_id in entry.user_ids}
+    ground.by_others |= ground.truth().keys() - listed
+    assert len(ground.by_others) == 1
+    both = again(ground, said, first_stage=1)
+    assert ground.at.door.resets == 1, "it went on"
+    return both
+
+
+@row
 def queued(ground: Ground) -> list[Said]:
     """the service accepts requests with 202 and resets one person every 90 s; the feed lags by two hours"""
     ground.emulate("queues_resets", lag=timedelta(hours=2))

@@ -20,6 +20,8 @@ from training_sdk import Outcome, TrainingClient
 COMMAND = Path(__file__).with_name("command.py")
 NOTHING_SENT = (2, 3, 4, 8, 130)
 """The exit codes that say that this command has sent nothing, or that nothing could be sent."""
+OUTSIDE = 10
+"""The exit code that says that somebody outside the plan may have been reset."""
 PATIENCE = 120
 
 
@@ -46,7 +48,8 @@ class ByCommand(Schedule):
 
     def choose_fault(self, method: str, path: str) -> Fault:
         """Draw what befalls a request; at some resets the process that sends them is killed."""
-        if not self.quiet and self._process is not None and path == RESET and self.random.random() < 0.3:
+        is_killed = path == RESET and "resets strangers" not in self.does and self.random.random() < 0.3
+        if is_killed and not self.quiet and self._process is not None:
             self._process.kill()
             self._process.wait()
             self.story.append("killed at a reset")
@@ -106,8 +109,14 @@ class ByCommand(Schedule):
         )
         if done.code in NOTHING_SENT:
             assert self.service.resets == before, (done, "a request was sent")
+        self.check_strangers(name, done)
         if done.code < 0:
             self.report(name)
+
+    def check_strangers(self, name: str, done: Done) -> None:
+        """Every command about a plan that has reached others ends with 10."""
+        outside = any(effect.run == name and not effect.is_listed for effect in self.service.ledger)
+        assert (done.code == OUTSIDE) is outside, done
 
     def report(self, name: str) -> None:
         """Read what became of everyone."""
@@ -115,10 +124,12 @@ class ByCommand(Schedule):
         if done.code == 2:
             assert not any(effect.run == name for effect in self.service.ledger), (name, done)
             return
+        self.check_strangers(name, done)
         document = done.document
         self.accounts[name] = Account(
             {(one["course_id"], one["user_id"]): Outcome(one["outcome"]) for one in document["users"]},
             document["complete"],
+            document["reached_others"],
         )
         if done.code == 0 and document["complete"]:
             reset = {key for key, outcome in self.accounts[name].outcomes.items() if outcome is Outcome.RESET}
@@ -132,6 +143,7 @@ class ByCommand(Schedule):
         self.hours.wait(LATER)
         self.report(name)
         done = self.run("verify", str(self.file(name)), "--json", "--deadline", "1m")
+        self.check_strangers(name, done)
         account = self.accounts.get(name)
         if done.code == 0:
             assert account is not None

@@ -73,11 +73,14 @@ class Account:
 
     outcomes: Mapping[tuple[str, str], Outcome]
     is_complete: bool
+    reached_others: int = 0
 
     @classmethod
     def of(cls, report: ResetReport) -> Account:
         """What a report says."""
-        return cls({user.key: user.outcome for user in report.users}, report.is_complete)
+        return cls(
+            {user.key: user.outcome for user in report.users}, report.is_complete, report.reached_others
+        )
 
 
 @define
@@ -242,6 +245,9 @@ class Schedule:
         if outside:
             assert self.does & DAMAGES, outside
             assert {effect.request for effect in outside} == {self.service.resets}, "more requests were sent"
+            for run in {effect.run for effect in outside} - {"proof"}:
+                assert self.accounts[run].reached_others == 1
+                assert not self.accounts[run].is_complete
 
     def check_nobody_twice(self) -> None:
         """Every effect happened once for its plan."""

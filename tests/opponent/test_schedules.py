@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from contract.hours import quick_hours
-from opponent.behaviours import BEHAVIOURS, DAMAGES, draw_behaviours
+from opponent.behaviours import BEHAVIOURS, draw_behaviours
 from opponent.by_command import ByCommand
 from opponent.schedule import Schedule, make_service
 
@@ -32,7 +32,8 @@ def play(
     if behaviour is not None:
         schedule.does = draw_behaviours(random, behaviour)
         # What a proof is there to notice is done from the beginning; a count too large is noticed later too.
-        schedule.from_the_beginning = bool(DAMAGES & schedule.does) or random.random() < 0.5
+        later = kind is ByCommand or random.random() < 0.5
+        schedule.from_the_beginning = "ignores the course" in schedule.does or not later
     try:
         schedule.play()
     except BaseException as problem:
@@ -64,7 +65,7 @@ def test_schedules_of_a_service_that(
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("behaviour", [None, "refuses after a part", "queues resets"])
+@pytest.mark.parametrize("behaviour", [None, "refuses after a part", "resets strangers"])
 def test_schedules_by_command_line(
     behaviour: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
