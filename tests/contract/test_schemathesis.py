@@ -7,6 +7,8 @@ methods, no token, and chains of requests along the document's links.
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -16,9 +18,9 @@ import pytest
 from attrs import define, evolve, field
 
 from conformity import conformity
+from docs import _generate
 from mock_server import MockTraining, Policy
 from mock_server.contract.document import document
-from mock_server.contract.links import BODY
 from mock_server.doors.serving import serve
 from mock_server.mock import TokenName
 from mock_server.wire.message import Request, Response
@@ -57,6 +59,12 @@ SERVED = {
     if each["x-served"]
 }
 """The operations, and whether there is anything in a request that can be wrong."""
+(HOOKS,) = re.findall(
+    r"^```python\n(.*?)^```$",
+    (_generate.DOCS / "how-to" / "generate-a-client.md").read_text(encoding="utf-8"),
+    re.MULTILINE | re.DOTALL,
+)
+"""As the page on schemathesis has them."""
 FAR = {
     *("GetLesson", "GetPath", "ListCoursesOfCollection", "GetRapidRefresh", "GetLeaderboardRankings"),
     *("GetWebhook", "DeleteWebhook"),
@@ -74,8 +82,8 @@ class Listener:
 
     def handle(self, request: Request) -> Response:
         response = self.mock.handle(request)
-        if request.path == "/openapi.json":
-            return _for_schemathesis(response, confirmed=self.mock.policy.confirmation != "off")
+        if request.path == "/openapi.json" and self.mock.policy.confirmation == "off":
+            return _without_confirmation(response)
         found = conformity().find(request.method, request.path)
         self.seen[found.name if found else "", response.status] += 1
         try:
@@ -128,20 +136,11 @@ def test_the_listener_takes_no_fault_of_the_server_for_an_answer() -> None:
         listener.has_seen_nothing_wrong()
 
 
-def _for_schemathesis(response: Response, *, confirmed: bool) -> Response:
-    """The document with the bodies of links where schemathesis follows them, as the page on generators does it.
-
-    A world that knows no confirmation ignores whatever the header says.
-    """
+def _without_confirmation(response: Response) -> Response:
+    """The document of a world that does not know the header, and so ignores whatever it says."""
     spec = json.loads(response.body)
-    for methods in spec["paths"].values():
-        for each in methods.values():
-            for link in each["responses"].get("200", {}).get("links", {}).values():
-                if BODY in link:
-                    link["requestBody"] = link.pop(BODY)
     reset = spec["paths"]["/training/courseprogress/v1/reset"]["post"]
-    if not confirmed:
-        reset["parameters"] = [each for each in reset["parameters"] if each["name"] != "Reset-Confirmation"]
+    reset["parameters"] = [each for each in reset["parameters"] if each["name"] != "Reset-Confirmation"]
     return Response(200, response.headers, json.dumps(spec).encode())
 
 
@@ -149,6 +148,7 @@ def run(mock: MockTraining, who: TokenName, examples: int, where: Path, *options
     """Let schemathesis loose on a world."""
     config, listener = where / "schemathesis.toml", Listener(mock)
     config.write_text(CONFIG, encoding="utf-8")
+    (where / "hooks.py").write_text(HOOKS, encoding="utf-8")
     with serve(listener) as server:
         done = subprocess.run(
             [
@@ -159,6 +159,7 @@ def run(mock: MockTraining, who: TokenName, examples: int, where: Path, *options
                 *("--generation-database", "none", "--suppress-health-check", "all", *options),
             ],
             cwd=where,
+            env={**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(where)},
             capture_output=True,
             text=True,
             check=False,
