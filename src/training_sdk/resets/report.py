@@ -234,10 +234,7 @@ class ResetReport:
     def _targets(self) -> list[UserOutcome]:
         """The targets, first those who were not reset: that is what somebody has to look into."""
         targets = {user.key for user in self.plan.targets}
-        return sorted(
-            (user for user in self.users if user.key in targets),
-            key=lambda user: user.outcome is Outcome.RESET,
-        )
+        return sorted((user for user in self.users if user.key in targets), key=_urgency)
 
     def _people(self, page: int) -> list[str]:
         """One line for each of the first targets, then how many more there are, and who was not a target."""
@@ -268,6 +265,13 @@ class ResetReport:
     def _names(self) -> tuple[dict[Key, str], dict[str, str]]:
         names = {user.key: who(user) for user in self.plan.users}
         return names, {course.id: shown(course.title) for course in self.plan.courses}
+
+
+def _urgency(user: UserOutcome) -> int:
+    """Return the place of a target in a list: unclear or changed people, then those not reached, then those reset."""
+    if user.outcome is Outcome.RESET:
+        return 2
+    return int(user.code in (Code.NOT_SENT, Code.INTERRUPTED))
 
 
 def _left_over(targets: Sequence[UserOutcome], most: int) -> list[str]:

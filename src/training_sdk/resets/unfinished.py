@@ -73,7 +73,11 @@ class Unfinished:
         if self.is_proof and self.sent:
             return "Prove the format again with the same course and person: training-sdk prove. It sends nothing again."
         if not self.sent:
-            again = "Plan again, and " if self.has_expired else "Apply it: training-sdk apply PLAN.json. Or "
+            again = (
+                "Plan again, and "
+                if self.has_expired
+                else "Apply it: training-sdk apply PLAN.json --reason TEXT. Or "
+            )
             return f"Nothing was sent. {again}{close}"
         steps = [f"Resume it: training-sdk resume {digest}. It reads back first and resets nobody twice."]
         if self.unknown and self.settled_at is not None:

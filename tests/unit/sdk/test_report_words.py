@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from attrs import evolve
 
 from training_sdk import Code, IncompleteResetError, Outcome, ResetReport, StalePlanError
 from training_sdk.models.progress import ProgressState
@@ -69,6 +70,14 @@ def test_the_target_that_was_not_reset_comes_first_and_the_left_out_are_folded(r
         "  … and 148 more",
         "  In scope, and not to be reset: 242 left out (completed before 2026-01-01 only)",
     ]
+
+
+def test_who_moved_comes_before_those_who_were_not_reached(report: ResetReport) -> None:
+    outcomes = tuple(
+        evolve(user, outcome=Outcome.SKIPPED, code=Code.NOT_SENT) if user.outcome is Outcome.RESET else user
+        for user in report.users
+    )
+    assert f"<user_{MOVED}>: skipped, moved" in str(evolve(report, users=outcomes)).splitlines()[1]
 
 
 def test_the_html_of_a_report_is_bounded_and_in_the_same_order(report: ResetReport) -> None:
