@@ -349,10 +349,10 @@ class Resets(Bound[D]):
 
         ``confirm`` is the phrase of the proof, typed. One request is sent, with the same evidence and records as any
         reset. Then the feed is read, for 2 h 15 min and the ``processing_time`` at least, since it may show the past so
-        long. Only if it shows
-        those who were reset at 0 % then and everyone else as before, the proof is kept on this machine; it holds for
-        this server, organisation, format and way. After ``deadline``, or whatever stopped it, proving the same plan
-        again goes on looking and sends nothing. ``approval`` is of ``plan.reset``, where the safeguards demand one.
+        long. Only if it shows those who were reset at 0 % then and everyone else as before, the proof is kept on this
+        machine; it holds for this server, organisation, format and way. After ``deadline``, or whatever stopped it,
+        proving the same plan again goes on looking and sends nothing. ``approval`` is of ``plan.reset``, where the
+        safeguards demand one.
         ``accept_missing_lessons`` is that of ``apply``.
 
         Raises ProofFailedError if it did something else, or that cannot be told yet; otherwise as ``apply``.
