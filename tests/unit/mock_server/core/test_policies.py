@@ -39,8 +39,9 @@ def test_other_feeds_may_be_empty_so_that_the_exporter_goes_through_them_all() -
             "metadata": {"next_page": None, "next_page_token": None, "remaining_records": 0},
             "data": [],
         }
-    assert admin.get(*EXPORTER[0].split("?")).json["data"] == []
-    assert admin.get(*EXPORTER[2].split("?")).json["data"] == []
+    inspections, sites, events = (admin.get(*each.split("?")) for each in EXPORTER)
+    assert inspections.json["data"] == events.json["data"] == []
+    assert True in {row["deleted"] for row in sites.json["data"]}
     assert admin.send("POST", elsewhere[0].template, body={}).status == 405
     assert Speaker(admin.mock, None).get(elsewhere[0].template).status == 401
 
