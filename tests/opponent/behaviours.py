@@ -28,6 +28,8 @@ READS = (
 BEHAVIOURS = (*RESETS, *ANSWERS, *READS)
 DAMAGES = frozenset({"ignores the course", "resets strangers"})
 """Those that reset somebody who is in no plan."""
+COUNTLESS = frozenset({*ANSWERS, "refuses after a part"})
+"""Those whose answers do not say how many people were reset, so that strangers show in a proof alone."""
 REFUSALS = (404, 403, 400, 429)
 
 

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from contract.hours import quick_hours
-from opponent.behaviours import BEHAVIOURS, draw_behaviours
+from opponent.behaviours import BEHAVIOURS, COUNTLESS, draw_behaviours
 from opponent.by_command import ByCommand
 from opponent.schedule import Schedule, make_service
 
@@ -31,9 +31,12 @@ def play(
     schedule = kind(random, make_service(random, hours), hours, folder, faults=random.choice([0.0, 0.3, 0.7]))
     if behaviour is not None:
         schedule.does = draw_behaviours(random, behaviour)
-        # What a proof is there to notice is done from the beginning; a count too large is noticed later too.
-        later = kind is ByCommand or random.random() < 0.5
-        schedule.from_the_beginning = "ignores the course" in schedule.does or not later
+        # What only a proof can notice is done from the beginning; a count too large is noticed later too.
+        is_noticed_later = "ignores the course" not in schedule.does and not (
+            "resets strangers" in schedule.does and COUNTLESS & schedule.does
+        )
+        is_later = kind is ByCommand or random.random() < 0.5
+        schedule.from_the_beginning = not (is_noticed_later and is_later)
     try:
         schedule.play()
     except BaseException as problem:
