@@ -30,7 +30,8 @@ def fed(*pages: list[dict[str, Any]]) -> Callable[[Request], Response]:
     def reply(request: Request) -> Response:
         number = int(parse_qs(urlsplit(request.target).query).get("offset", ["0"])[0])
         after = f"{request.path}?offset={number + 1}" if number + 1 < len(pages) else ""
-        return answer({"metadata": {"next_page": after, "remaining_records": 1}, "data": pages[number]})
+        rest = sum(map(len, pages[number + 1 :]))
+        return answer({"metadata": {"next_page": after, "remaining_records": rest}, "data": pages[number]})
 
     return reply
 
