@@ -84,11 +84,12 @@ def test_collections_and_their_courses(ask: Asker, title: str) -> None:
 
 def test_group_members_are_walked_to_the_end_and_filtered_by_the_client(ask: Asker) -> None:
     rows = [
-        [{"userId": f"u{n}", "groupId": f"g{n % 2}"}, {"user_id": "v", "group_id": "g9"}] for n in range(4)
+        [{"userId": f"u{n}", "groupId": f"g{n % 2}"}, {"user_id": f"v{n}", "group_id": "g9"}]
+        for n in range(4)
     ]
     reply = over_the_wire(fed(*rows))
     everyone = ask(reply, lambda client: client.groups.members())
-    assert [member.user_id for member in everyone] == ["u0", "v", "u1", "v", "u2", "v", "u3", "v"]
+    assert [member.user_id for member in everyone] == ["u0", "v0", "u1", "v1", "u2", "v2", "u3", "v3"]
     some = ask(reply, lambda client: client.groups.members(group_ids=["g1", "g1", "g7"]))
     assert some == [GroupMember("u1", "g1"), GroupMember("u3", "g1")]
 
