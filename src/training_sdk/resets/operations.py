@@ -190,7 +190,7 @@ class Resets(Bound[D]):
         Raises, with nothing sent: ConfirmationError if the phrase is not this plan's; AlreadyAppliedError if it was
         applied before; OverlappingPlanError if another plan may have reset the same people; ApprovalError if the
         safeguards demand a second person; PlanMismatchError if the client speaks to another server or organisation;
-        UnconfirmedFormatError on a live service without a proof of the format; EvidenceError and RecordsError if the
+        UnconfirmedFormatError on a live service without a proof that holds; EvidenceError and RecordsError if the
         records cannot be kept; StalePlanError if people moved. Raises, with ``report`` saying what became of
         everyone: OutcomeUnknownError if an answer was lost or a request of several people refused, or any other error
         that stopped it between two requests. Ctrl-C and cancellation go on as themselves, with the same report as
@@ -243,9 +243,10 @@ class Resets(Bound[D]):
         once more by the same user at once, since it is known there by its key. Nobody is ever reset twice. Everything
         else is as it was begun, ``waves`` and ``per_request`` too unless others are given. Without ``approval``, the
         one kept beside the journal is verified instead where one is demanded; ``unseal`` opens it if it is sealed. A
-        plan that has expired is read back all the same, and then nothing more is sent. Raises InvalidArgumentError if
-        it never began here, AlreadyAppliedError if it came to its end, StalePlanError with a report if it has expired
-        and people are left, and as ``apply``.
+        plan is read back, and then nothing more is sent, if it has expired, if no proof of the format holds any more,
+        or if people outside it may have been reset. If people are left then, it raises StalePlanError,
+        UnconfirmedFormatError or IncompleteResetError (``REACHED_OTHERS``) with a report. InvalidArgumentError if
+        it never began here, AlreadyAppliedError if it came to its end, and as ``apply``.
 
         REST: the calls of ``apply`` (path published, body **assumed**).
         """
@@ -314,9 +315,10 @@ class Resets(Bound[D]):
         """Plan the proof of this client's ResetFormat on a live service, and change nothing.
 
         ``course_id`` is a **sacrificial course**: at most 5 people, at least two with visible progress, none of whom
-        needs it. ``person``, a user id or e-mail, is who would be reset. ``server_side=True`` is about the call for
-        everyone, which needs a proof of its own: then nobody is named, all of them would be reset, and one of them
-        must have visible progress in another course. Where a proof has begun and its end is open, that one is returned.
+        needs it. ``person``, a user id or e-mail, is who would be reset; a completed lesson of theirs must be visible
+        in another course, which shows that a reset spares it. ``server_side=True`` is about the call for everyone,
+        which needs a proof of its own: then nobody is named, all of them would be reset, and one of them must have
+        completed a lesson in another course. Where a proof has begun and its end is open, that one is returned.
 
         Raises InvalidArgumentError if the course or the person will not do, PlanMismatchError on the reference server.
 

@@ -98,8 +98,9 @@ def prove(
 ) -> None:
     """Prove on a live service that a reset does what it says, and unlock resets there.
 
-    One person of a course that nobody needs is reset, for good, and everyone else there is watched. The phrase is made
-    anew each time until the proof has begun, so the first time somebody types it.
+    One person of a course that nobody needs is reset, for good, and everyone else there is watched, and the other
+    courses of the person, in one of which they must have completed a lesson. The phrase is made anew each time until
+    the proof has begun, so the first time somebody types it.
     """
     client = session.client(may_write=True)
     (course_id,) = course_ids(client, [course])
