@@ -13,7 +13,7 @@ from opponent.behaviours import BEHAVIOURS, COUNTLESS, draw_behaviours
 from opponent.by_command import ByCommand
 from opponent.schedule import Schedule, make_service
 
-FEW, MANY, EACH = 6, 30, 2
+FEW, MANY, EACH = 6, 24, 2
 BASE = int(os.environ.get("OPPONENT_SEED", "0"))
 """Other seeds than those of every day: OPPONENT_SEED=12345."""
 
