@@ -8,6 +8,10 @@ from typing import Any
 
 from training_sdk.records import approvals, plancopy
 from training_sdk.records.chain import Head
+from training_sdk.resets import approvalfile, planfile
+from training_sdk.resets.approval import Approval
+from training_sdk.resets.outline import PlanOutline
+from training_sdk.resets.plan import ResetPlan
 
 JOURNAL, PLAN_OUTLINE = "journal", plancopy.OUTLINE_SHA256
 APPROVAL, APPROVAL_OUTLINE = "approval_sha256", "approval_outline_sha256"
@@ -18,14 +22,16 @@ def quote_journal(heads: Sequence[Head]) -> dict[str, Any]:
     return {JOURNAL: {"n": heads[-1].n, "hash": heads[-1].hash}} if heads else {}
 
 
-def quote_plan(document: bytes) -> dict[str, Any]:
-    """The SHA-256 of what stays in clear when the copy of a plan is sealed or purged."""
-    return {PLAN_OUTLINE: _sha256(plancopy.outline_of(document))}
-
-
-def quote_approval(content: bytes) -> dict[str, Any]:
-    """The SHA-256 of an approval, and of what stays in clear of it when it is sealed."""
-    return {APPROVAL: _sha256(content), APPROVAL_OUTLINE: _sha256(approvals.outline_of(content))}
+def quote_begun(plan: ResetPlan, approval: Approval | None) -> dict[str, str]:
+    """The SHA-256 of an approval, and of what stays in clear of it and of the plan when they are sealed or purged."""
+    quotes: dict[str, str] = {}
+    if not isinstance(plan, PlanOutline):
+        quotes[PLAN_OUTLINE] = _sha256(plancopy.outline_of(planfile.dumps(plan)))
+    if approval is not None:
+        content = approvalfile.dumps(approval)
+        quotes[APPROVAL] = _sha256(content)
+        quotes[APPROVAL_OUTLINE] = _sha256(approvals.outline_of(content))
+    return quotes
 
 
 def quotes_other(entry: Mapping[str, Any], heads: Sequence[Head]) -> bool:

@@ -37,7 +37,7 @@ from training_sdk.resets.outline import PlanOutline
 from training_sdk.resets.overlapping import looking, refuse_overlapping, resets_elsewhere
 from training_sdk.resets.plan import FORM, Key, Origin, PlannedReset, ResetPlan
 from training_sdk.resets.proofs import Ground, withdraw_proof
-from training_sdk.resets.quoting import quote_approval, quote_journal, quote_plan
+from training_sdk.resets.quoting import quote_begun, quote_journal
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.sending import CHUNK, Order
 from training_sdk.resets.taking import BEGUN, KEPT, refuse_contradiction, refuse_second_time
@@ -100,11 +100,12 @@ class Recorder(Keeper):
                 yield Act(lambda: self._keep_approval(order.plan, new), "records: approval")
             seconds = order.safeguards.processing_time.total_seconds()
             yield from self.note(Resumed(now.utc, here.user_id, kept, seconds))
-            yield self._audit("reset resumed", order, at=now.utc, **_quotes(order, new))
+            yield self._audit("reset resumed", order, at=now.utc, **quote_begun(order.plan, new))
             return
         yield Act(lambda: self._begin(order, here, now.utc, new), "journal: opened")
-        counts = _counts(order.plan)
-        yield self._audit(BEGUN, order, at=now.utc, counts=counts, **_quotes(order, new))
+        plan = order.plan
+        counts = {"people": plan.people, "resets": len(plan.targets), "in scope": len(plan.users)}
+        yield self._audit(BEGUN, order, at=now.utc, counts=counts, **quote_begun(plan, new))
 
     def _check_process(self) -> None:
         """Raise RecordsLockedError in a forked process, whose parent goes on writing about the same plan."""
@@ -392,16 +393,6 @@ class Recorder(Keeper):
             self._audit_log.append(event, at=at, **said)
 
         return Act(append, f"audit log: {event}")
-
-
-def _quotes(order: Order, approval: Approval | None) -> dict[str, Any]:
-    """What is kept in the plan's folder about this order, for the audit log: an edit of it is found by that."""
-    plan = {} if isinstance(order.plan, PlanOutline) else quote_plan(planfile.dumps(order.plan))
-    return plan if approval is None else plan | quote_approval(approvalfile.dumps(approval))
-
-
-def _counts(plan: ResetPlan) -> dict[str, int]:
-    return {"people": plan.people, "resets": len(plan.targets), "in scope": len(plan.users)}
 
 
 def _named(pack: Pack) -> dict[str, str]:
