@@ -28,6 +28,7 @@ from training_sdk.resets.people import Named, People
 from training_sdk.resets.plan import EveryonePlan, Only, Origin, ResetPlan
 from training_sdk.resets.planning import Wanted, make_due_plan, make_everyone_plan, make_plan
 from training_sdk.resets.proofplan import ProofPlan
+from training_sdk.resets.proofplanning import WantedProof, plan_proof
 from training_sdk.resets.proofs import Ground, Proof, find_proof, traces_at
 from training_sdk.resets.proven import proof_that_holds
 from training_sdk.resets.recording import Recorder
@@ -39,7 +40,7 @@ from training_sdk.resets.selecting import Where
 from training_sdk.resets.sending import CHUNK, EVERYONE_AT_ONCE, Order, Progress
 from training_sdk.resets.signing import approve_signed
 from training_sdk.resets.traces import Traces
-from training_sdk.resets.unlocking import ProofRecorder, Proving, WantedProof, check_phrase, plan_proof
+from training_sdk.resets.unlocking import ProofRecorder, Proving, check_phrase
 from training_sdk.resets.verification import Verification
 from training_sdk.resets.verifying import Watch, wait_until_verified
 from training_sdk.resets.waves import Waves

@@ -10,12 +10,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from os import PathLike
 
-import attrs
-from attrs import define, evolve, field, frozen
+from attrs import define, field
 
-from training_sdk._compare import mailbox
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
 from training_sdk.errors import (
@@ -39,10 +36,10 @@ from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.freshness import waiting_time
 from training_sdk.resets.identity import LiveCalls, check_clock, check_place, who_and_where
 from training_sdk.resets.judging import resets_completed_only
-from training_sdk.resets.plan import Origin, PlannedReset, ResetPlan
-from training_sdk.resets.planning import Wanted, make_plan, no_traces
+from training_sdk.resets.plan import Origin, PlannedReset
 from training_sdk.resets.proofplan import ProofPlan, Sighting
-from training_sdk.resets.proofs import Ground, Proof, save_proof, withdraw_proof
+from training_sdk.resets.proofplanning import check_witnesses, read_people
+from training_sdk.resets.proofs import Proof, save_proof, withdraw_proof
 from training_sdk.resets.reading import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import ResetReport
@@ -51,10 +48,7 @@ from training_sdk.resets.sending import Order, Progress
 from training_sdk.resets.traces import NO_TRACES, Traces
 from training_sdk.resets.waves import wait_until
 from training_sdk.resets.wording import COMPLETED_ONLY, shown
-from training_sdk.resources.progress import progress_rows
 
-MOST_PEOPLE = 5
-"""On the sacrificial course: whom a service may reset that does not know the format."""
 FIRST_WAIT = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(minutes=30)
 """Between two readings; at 5 people they cost up to 5 requests each."""
@@ -62,108 +56,6 @@ LONGEST_WAIT = timedelta(minutes=30)
 GO_ON = "This was a proof: prove it again with the same plan to go on. It is not sent again"
 
 Rows = Mapping[Key, ProgressRow]
-
-
-@frozen
-class WantedProof:
-    """What is to be proved: on which course, with whom (None: everyone, by one call), and within which limits."""
-
-    wanted: Wanted
-    format: ResetFormat
-    person: str | None
-    state_dir: str | PathLike[str] | None
-
-    @property
-    def server_side(self) -> bool:
-        """Whether it is about the call that resets everyone."""
-        return self.person is None
-
-
-def plan_proof(calls: Calls, proof: WantedProof) -> Flow[ProofPlan]:
-    """Find out whether a course will do, and change nothing; the proof that has begun where there is one."""
-    calls = LiveCalls.of(calls)
-    here = yield from who_and_where(calls)
-    old: ProofPlan | None = yield Act(lambda: _begun_here(proof, here), "proofs: look for one that has begun")
-    if old is not None:
-        _refuse_another(old, proof)
-        return old
-    everyone = yield from make_plan(calls, evolve(proof.wanted, traces=no_traces))
-    _check_course(everyone)
-    reset = everyone if proof.person is None else _only(everyone, proof.person)
-    rows = yield from _read_people(calls, [user.user_id for user in everyone.users])
-    theirs = {user.key for user in everyone.users}
-    targets = {user.key for user in reset.targets}
-    witnesses = (
-        *(user for user in everyone.users if user.key not in targets),
-        *(PlannedReset.of(row) for key, row in rows.items() if key not in theirs),
-    )
-    plan = ProofPlan(reset, witnesses, proof.format, "everyone" if proof.server_side else "listed")
-    _check_witnesses(plan)
-    return plan
-
-
-def _begun_here(proof: WantedProof, here: Origin) -> ProofPlan | None:
-    state = StateDirectory.existing(proof.state_dir)
-    ground = Ground.of(here, proof.format, server_side=proof.server_side)
-    return None if state is None else pending.find(state, ground)
-
-
-def _refuse_another(old: ProofPlan, proof: WantedProof) -> None:
-    """A second one beside a proof whose end is open could be taken for the effect of the first."""
-    course = old.reset.course
-    same = proof.person is None or any(_is_named(user, proof.person) for user in old.reset.users)
-    if proof.wanted.courses != (course.id,) or not same:
-        who = ", ".join(shown(user.name) or user.user_id for user in old.reset.users)
-        raise InvalidArgumentError(
-            f"a proof of this format has begun on {course.title!r} ({course.id}) with {who}, and its end is open. "
-            "Go on with that one: plan it again with the same course and person, and prove it"
-        )
-
-
-def _is_named(user: PlannedReset, person: str) -> bool:
-    return person == user.user_id or ("@" in person and mailbox(user.email or "") == mailbox(person))
-
-
-def _only(everyone: ResetPlan, person: str) -> ResetPlan:
-    found = [user for user in everyone.users if _is_named(user, person)]
-    if len(found) != 1:
-        raise InvalidArgumentError(
-            f"{person!r} is {'no' if not found else 'more than one'} person on {everyone.course.title!r}; name a user "
-            "id or an e-mail"
-        )
-    (user,) = found
-    if not user.is_target:
-        raise InvalidArgumentError(
-            f"{shown(user.name) or user.user_id} has no visible progress in {everyone.course.title!r}, so nobody could "
-            "see whether a reset took effect. Let them open a lesson, and wait until the feed shows it"
-        )
-    fields = attrs.asdict(everyone, recurse=False)
-    return ResetPlan(**{**fields, "users": (user,)})
-
-
-def _check_course(everyone: ResetPlan) -> None:
-    people, visible = len(everyone.users), len(everyone.targets)
-    title = everyone.course.title
-    if people > MOST_PEOPLE:
-        raise InvalidArgumentError(
-            f"{title!r} has {people} people, and all of them could be reset: a sacrificial course has at most "
-            f"{MOST_PEOPLE}. Make one for this, and assign accounts to it that nobody needs"
-        )
-    if visible < 2:
-        raise InvalidArgumentError(
-            f"{title!r} has {visible} people with visible progress, and a proof needs two: one to be reset, one to "
-            "stay. Let them open a lesson, and wait until the feed shows it"
-        )
-
-
-def _check_witnesses(plan: ProofPlan) -> None:
-    if not plan.other_courses:
-        who = ", ".join(shown(user.name) or user.user_id for user in plan.reset.targets)
-        raise InvalidArgumentError(
-            f"{who}: no completed lesson is visible in another course, so nobody could see whether a reset of this "
-            "course clears the other courses of the same person too. Assign such a person to a second course, let them "
-            "complete a lesson there, and wait until the feed shows it (up to 2 h)"
-        )
 
 
 @define
@@ -226,7 +118,7 @@ class Proving:
         self.state = yield Act(lambda: StateDirectory.open(self.keeper.path), "records: open")
         begun = yield from self._begun()
         if begun is None:
-            _check_witnesses(self.plan)
+            check_witnesses(self.plan)
             yield from self._send()
             begun = yield from self._begun()
         else:
@@ -294,7 +186,7 @@ class Proving:
 
     def _refuse_moved(self) -> Flow[None]:
         """Whoever is about to bear witness must stand as planned, or nothing could be told from them afterwards."""
-        rows = yield from _read_people(self.calls, self.plan.people)
+        rows = yield from read_people(self.calls, self.plan.people)
         course = self.plan.reset.course
         on_it = yield from read_rows(self.calls, course.id, None)
         seen = Sighting.of(self.plan, rows)
@@ -311,7 +203,7 @@ class Proving:
         settled = sent_at + waiting_time(self.order.safeguards.processing_time)
         wait = FIRST_WAIT
         while True:
-            rows = yield from _read_people(self.calls, self.plan.people)
+            rows = yield from read_people(self.calls, self.plan.people)
             now: Moment = yield Now()
             seen = Sighting.of(self.plan, rows)
             self.traces = seen.traces
@@ -496,12 +388,3 @@ def check_phrase(plan: object, confirm: object, reset_format: ResetFormat) -> No
     if plan.format != reset_format:
         raise InvalidArgumentError("the proof was planned for another ResetFormat than this client has")
     confirming.check_phrase(confirm, plan.phrase, "proof")
-
-
-def _read_people(calls: Calls, user_ids: Sequence[str]) -> Flow[dict[Key, ProgressRow]]:
-    """The feed's rows of a few people, in all their courses."""
-    rows: dict[Key, ProgressRow] = {}
-    for user_id in user_ids:
-        found = yield from progress_rows(calls, user_id=user_id).gather()
-        rows |= {(row.course_id, row.user_id): row for row in found}
-    return rows

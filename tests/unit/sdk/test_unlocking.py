@@ -33,11 +33,12 @@ from training_sdk.resets.judging import has_lost
 from training_sdk.resets.plan import PlannedReset
 from training_sdk.resets.planning import Wanted
 from training_sdk.resets.proofplan import Sighting
+from training_sdk.resets.proofplanning import WantedProof, plan_proof
 from training_sdk.resets.proofs import Proof, find_proof, save_proof
 from training_sdk.resets.proven import proof_that_holds
 from training_sdk.resets.sending import Order
 from training_sdk.resets.traces import Traces
-from training_sdk.resets.unlocking import ProofRecorder, Proving, WantedProof, plan_proof, was_unreadable
+from training_sdk.resets.unlocking import ProofRecorder, Proving, was_unreadable
 from unit.sdk.fakes import (
     CALLS,
     CLEARED,
@@ -181,7 +182,7 @@ def test_a_proof_that_an_older_version_began_ends_without_one(
     whole = planned(organisation)
     old = evolve(whole, witnesses=tuple(one for one in whole.witnesses if one.course_id == COURSE))
     with monkeypatch.context() as before:
-        before.setattr("training_sdk.resets.unlocking._check_witnesses", lambda plan: None)
+        before.setattr("training_sdk.resets.unlocking.check_witnesses", lambda plan: None)
         with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
             Puppet(organisation, clock=1.0).run(evolve(proving(old), deadline=timedelta(0)).run())
     with pytest.raises(ProofFailedError) as caught:
