@@ -69,13 +69,13 @@ def who_is_due(
     on_hold = HoldList(hold)
     lists: dict[Standing, list[DueCase]] = {standing: [] for standing in Standing}
     not_due = 0
-    listed = set[tuple[Key, datetime | None]]()
+    listed = set[tuple[Key, datetime | None, Standing]]()
     for row in _rows(rows):
         case = sorter.case(row, on_hold.holding(row))
         if case is None:
             not_due += 1
-        elif (case.key, case.completed_at) not in listed:  # two pages may show one row
-            listed.add((case.key, case.completed_at))
+        elif (case.key, case.completed_at, case.standing) not in listed:  # two pages may show one row
+            listed.add((case.key, case.completed_at, case.standing))
             lists[case.standing].append(case)
     lists = _held_in_other_rows(lists, on_hold)
     due, in_grace, warned, held, unclear, lapsed, already_reset = (
