@@ -341,12 +341,15 @@ class Terminal:
         self.seen = ""
 
     def until(self, text: str, *, times: int = 1) -> str:
-        """Read until this is seen, so many times."""
+        """Read until this is seen, so many times, wherever its lines are broken."""
         deadline = time.monotonic() + PATIENCE
-        while self.seen.count(text) < times and time.monotonic() < deadline:
+        while self._times(text) < times and time.monotonic() < deadline:
             self._read()
-        assert self.seen.count(text) >= times, self.seen
+        assert self._times(text) >= times, self.seen
         return self.seen
+
+    def _times(self, text: str) -> int:
+        return max(self.seen.count(text), " ".join(self.seen.split()).count(text))
 
     def while_it_runs(self, holds: Callable[[], bool]) -> None:
         """Read until something holds, with the command still at work."""

@@ -70,7 +70,7 @@ def test_process_substitution_is_an_input_file_like_any_other(desk: Desk) -> Non
     assert dates.returncode == 0, dates
     shown = bash(desk, "show", "<(cat plan.json)")
     assert shown.returncode == 0
-    phrase = shown.stdout.partition("type: ")[2].strip()
+    phrase = shown.stdout.partition("type:")[2].strip()
     assert bash(desk, "sign", "<(cat plan.json)", "--confirm", phrase).returncode == ExitCode.USAGE
     save = ("--save", "plan.approval.json")
     assert bash(desk, "sign", "<(cat plan.json)", "--confirm", phrase, *save).returncode == 0
