@@ -69,7 +69,15 @@ def progress_rows(
         *only("course_id", course_id, lambda row: row.course_id),
         *only("user_id", user_id, lambda row: row.user_id),
     )
-    return _paging.fed(calls, path, ProgressRow, query=query, keep=keep, filters=filters)
+    return _paging.fed(
+        calls,
+        path,
+        ProgressRow,
+        query=query,
+        keep=keep,
+        filters=filters,
+        identify=lambda row: (row.course_id, row.user_id),
+    )
 
 
 def _rfc3339(when: datetime) -> str:

@@ -44,6 +44,8 @@ class Paged(Organisation):
     lost_members: int = 0
     lacks: Callable[[int], bool] = lambda reading: False
     """Whether the statistics lack the course in this reading."""
+    announces: bool = False
+    """Whether pages of progress say how many rows remain."""
     pages: int = 0
     readings: int = 0
     members: list[str] = field(factory=lambda: [user_id(number) for number in range(PEOPLE)])
@@ -70,7 +72,8 @@ class Paged(Organisation):
         end = begin + PAGE
         following = f"{FEED}?course_id={COURSE}&offset={end}" if end < len(self.rows) else None
         rows = self.rows[max(0, begin - self.overlap) : end]
-        return answer({"metadata": {"next_page": following}, "data": rows})
+        left = {"remaining_records": max(0, len(self.rows) - end)} if self.announces else {}
+        return answer({"metadata": {"next_page": following, **left}, "data": rows})
 
     def _statistics(self, request: Request) -> Response:
         self.readings += 1
@@ -116,6 +119,23 @@ def test_an_order_of_pages_that_always_changes_is_named_as_that(whom: str) -> No
     assert caught.value.reason == "LISTING_INCOMPLETE"
     assert "this token" not in str(caught.value)
     assert service.pages == 6
+
+
+def test_progress_that_lists_some_people_twice_in_place_of_others_is_an_error(ask: Asker) -> None:
+    service = paged(turn=lambda page: True, announces=True)
+    with pytest.raises(DecodingError, match="some of them twice: the order of its pages changes") as caught:
+        ask(over_the_wire(service), lambda client: client.progress.list(course_id=COURSE))
+    assert caught.value.reason == "LISTING_INCOMPLETE"
+
+
+@pytest.mark.parametrize("overlap", [0, 2])
+def test_progress_that_repeats_the_end_of_the_page_before_is_legal_beside_a_count(
+    ask: Asker, overlap: int
+) -> None:
+    service = paged(overlap=overlap, announces=True)
+    found = ask(over_the_wire(service), lambda client: client.progress.list(course_id=COURSE))
+    assert len({one.user_id for one in found}) == PEOPLE
+    assert len(plan_for(None, paged(overlap=overlap, announces=True)).targets) == PEOPLE
 
 
 def test_a_narrow_view_is_still_named_as_that() -> None:
