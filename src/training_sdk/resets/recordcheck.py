@@ -17,7 +17,7 @@ from training_sdk.evidence.files import Unseal
 from training_sdk.evidence.pack import MANIFEST
 from training_sdk.evidence.purging import EVENT as PURGED
 from training_sdk.records import approvals
-from training_sdk.records.events import Event, EvidenceKept, Opened, Resumed
+from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.folding import JournalState, fold
 from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED
 from training_sdk.records.state import StateDirectory, is_digest
@@ -105,7 +105,7 @@ class _Comparison:
         yield from how_it_ended(self.reading, digest, state)
 
     def _events_in_log(self, digest: str, events: tuple[Event, ...]) -> Iterator[RecordFinding]:
-        """Every step that the log is told of is in it, unless a new start shows that the process was stopped there."""
+        """Every step that the log is told of is in it, unless what follows shows that the process was stopped there."""
         logged = [entry for entry in self.reading.after if entry.get("plan_digest") == digest]
         for number, event in enumerate(events):
             what, is_logged = _expected(event, logged)
@@ -121,7 +121,7 @@ class _Comparison:
                     digest,
                     pack,
                 )
-            elif not isinstance(following, Opened | Resumed):
+            elif not _shows_a_stop(following):
                 yield fault(
                     f"the journal of plan {name_of(digest)} has {what!r}, and the audit log lacks it",
                     digest,
@@ -280,6 +280,13 @@ def _expected(event: Event, logged: Sequence[Entry]) -> tuple[str | None, bool]:
                 entry.get("event") == KEPT_EVENT and entry.get("pack") == pack for entry in logged
             )
     return None, False
+
+
+def _shows_a_stop(following: Event) -> bool:
+    """Whether an event begins anew after a process that was stopped: a new start, or being closed by a person."""
+    return isinstance(following, Opened | Resumed) or (
+        isinstance(following, Closed) and following.reason is not None
+    )
 
 
 def _is_of_a_reset(entry: Entry) -> bool:

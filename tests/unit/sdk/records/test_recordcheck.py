@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import httpx
 import pytest
@@ -21,9 +22,9 @@ from training_sdk.cli.program import run as command
 from training_sdk.evidence import packs_in, pseudonymise, purge
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.chain import head_of, seal
-from training_sdk.records.events import Answered
+from training_sdk.records.events import Answered, EvidenceKept, Opened
 from training_sdk.records.events import Event as Noted
-from training_sdk.records.journal import Journal, is_closed
+from training_sdk.records.journal import Journal, is_closed, read_journal
 from training_sdk.records.lines import Lines, encode
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.closing import close_plan
@@ -442,6 +443,31 @@ def test_a_reset_stopped_between_answer_and_journal_is_unfinished_and_then_resum
         assert len(faults(tmp_path / "forged")) == 1
         client.resets.resume(plan, confirm=plan.phrase)
     assert found(folder) == ()
+
+
+@pytest.mark.parametrize("kind", [Opened, EvidenceKept])
+def test_a_plan_closed_by_hand_that_was_stopped_before_its_line_in_the_log_agrees(
+    kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, mock, real = tmp_path / "s", MockTraining.generate(users=4, courses=1), AuditLog.append
+
+    def append(log: AuditLog, event: str, **facts: Any) -> Any:
+        if event == {Opened: "reset begun", EvidenceKept: "evidence kept"}[kind]:
+            raise KeyboardInterrupt
+        return real(log, event, **facts)
+
+    with httpx.Client(transport=mock.transport()) as http:
+        client = TrainingClient(
+            mock.token("admin"), http_client=http, base_url="https://mock.test", state_dir=folder, pace=False
+        )
+        plan: ResetPlan = client.resets.plan_everyone([*mock.world.main.courses])
+        with monkeypatch.context() as patched:
+            patched.setattr(AuditLog, "append", append)
+            with pytest.raises(KeyboardInterrupt):
+                client.resets.apply(plan, confirm=plan.phrase, reason="test")
+    assert isinstance(read_journal(plan_folder(folder))[-1], kind)
+    close_plan(StateDirectory.open(folder), plan.digest, reason="not needed any more")
+    assert faults(folder) == []
 
 
 def test_a_plan_closed_by_hand_whose_unfinished_pack_was_purged_agrees(tmp_path: Path) -> None:
