@@ -6,6 +6,7 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
 from attrs import frozen
@@ -18,6 +19,8 @@ VENDOR_HOSTS = ("api.safetyculture.io", "api.safetyculture.com", "api.mitti.com"
 _VENDOR_DOMAINS = ("safetyculture.io", "safetyculture.com", "mitti.com")
 RESET_PATH = "/training/courseprogress/v1/reset"
 _RESET_MARK = "courseprogress/v1/reset"
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 LONGEST_ADDRESS = 16_000
 
@@ -80,6 +83,11 @@ def parse_base_url(text: str, *, allow_insecure_http: bool, name: str = "base_ur
         raise InvalidArgumentError(
             f"{name} takes scheme, host, port and path only: no user, query or fragment"
         )
+    if not parts.netloc.isascii():
+        raise InvalidArgumentError(
+            f"the host of {name} {without_secrets(text)!r} is not ASCII, so it may lead to another host than the one "
+            "that it looks like; write it in ASCII (punycode, as in 'xn--…')"
+        )
     prefix = parts.path.rstrip("/")
     if _has_dot_segment(prefix) or "//" in prefix or "%" in prefix:
         raise InvalidArgumentError(
@@ -118,19 +126,39 @@ def without_secrets(text: object) -> object:
 def service_of(base_url: BaseUrl) -> tuple[str, str, int | None, str]:
     """What an address leads to, for comparing: scheme, host, port and path. The vendor's hosts lead to one service."""
     parts = urlsplit(base_url.origin)
-    host = (parts.hostname or "").rstrip(".")
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    host = _plain_host(parts.hostname or "")
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
     return parts.scheme, VENDOR_HOSTS[0] if host in VENDOR_HOSTS else host, port, base_url.prefix
 
 
 def service_name(address: str) -> str:
-    """A base URL or an origin for comparing services: the vendor's hosts are one name, any other address is itself."""
-    parts = urlsplit(address)
-    if (parts.hostname or "").rstrip(".") not in VENDOR_HOSTS:
+    """A base URL or an origin for comparing services, so that all spellings of one address are one name.
+
+    It has no default port and no dot at the end of the host; the vendor's hosts are one name. What is no address is
+    itself: it may come from a record.
+    """
+    try:
+        parts = urlsplit(address)
+        scheme, host, port, prefix = service_of(
+            BaseUrl(f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/"))
+        )
+    except ValueError:
         return address
-    scheme, host, port, prefix = service_of(BaseUrl(f"{parts.scheme}://{parts.netloc}", parts.path))
-    default = {"https": 443, "http": 80}.get(scheme)
-    return f"{scheme}://{host}{'' if port == default else f':{port}'}{prefix}"
+    if not host:
+        return address
+    plain = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{plain}{'' if port == _DEFAULT_PORTS.get(scheme) else f':{port}'}{prefix}"
+
+
+def _plain_host(host: str) -> str:
+    """A host as it is asked for on the wire; records of earlier versions may hold one that is not ASCII."""
+    name = host.lower().rstrip(".")
+    if not name.isascii():
+        with suppress(UnicodeError):
+            name = name.encode("idna").decode("ascii").lower().rstrip(".")
+    with suppress(ValueError):
+        return ipaddress.ip_address(name).compressed
+    return name
 
 
 def is_loopback(host: str) -> bool:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from training_sdk import DecodingError, InvalidArgumentError, TrainingClient
-from training_sdk._urls import BaseUrl, checked_request_path, is_reset_path, parse_base_url, path, target
+from training_sdk._urls import (
+    BaseUrl,
+    checked_request_path,
+    is_reset_path,
+    parse_base_url,
+    path,
+    service_name,
+    target,
+)
 from unit.sdk.fakes import RESET, Asker, answer, over_the_wire, refused_wire
 
 FEED = "/training/v1/feed/training-course-progress"
@@ -248,6 +256,50 @@ def test_next_pages_with_and_without_the_prefix(base: BaseUrl, next_page: str, e
 def test_next_pages_that_lead_elsewhere_are_not_followed(base: BaseUrl, next_page: str) -> None:
     with pytest.raises(DecodingError, match="not followed"):
         base.next_target(next_page, FEED)
+
+
+@pytest.mark.parametrize(
+    ("spellings", "name"),
+    [
+        (
+            (
+                *(
+                    "https://gw.example",
+                    "https://gw.example:443",
+                    "https://gw.example.",
+                    "https://GW.example/",
+                ),
+                *("https://gw.example:0443", "https://gw.example:"),
+            ),
+            "https://gw.example",
+        ),
+        (("http://gw.example:80/a/", "http://gw.example./a"), "http://gw.example/a"),
+        (("https://gw.example.:8443", "https://gw.example:8443"), "https://gw.example:8443"),
+        (("http://[::1]:80", "http://[0:0:0:0:0:0:0:1]"), "http://[::1]"),
+        (
+            (
+                "https://api.mitti.com:443",
+                "https://api.safetyculture\u3002io",
+                "https://api.safetyculture.io.",
+            ),
+            "https://api.safetyculture.io",
+        ),
+        (("no address",), "no address"),
+        (("https://x:port",), "https://x:port"),
+    ],
+)
+def test_all_spellings_of_an_address_are_one_service(spellings: tuple[str, ...], name: str) -> None:
+    assert {service_name(one) for one in spellings} == {name}
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["api.safetyculture\u3002io", "\uff41pi.safetyculture.io", "api\u00ad.mitti.com", "m\u00fcller.test"],
+)
+def test_a_host_that_is_not_ascii_is_refused(host: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="punycode"):
+        parse_base_url(f"https://{host}/x", allow_insecure_http=False)
+    parse_base_url("https://xn--mller-kva.test", allow_insecure_http=False)
 
 
 @pytest.mark.parametrize(
