@@ -305,7 +305,7 @@ class Run:
             refuse_moved(
                 self.order.plan,
                 self.moved,
-                cleared=all_cleared(people, rows),
+                cleared=all_cleared(people, rows, self.arrival.traces),
                 renamed=renamed,
                 may_skip=may_skip,
             )

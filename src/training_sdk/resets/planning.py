@@ -314,10 +314,12 @@ def change_of(planned: PlannedReset, row: ProgressRow | None, traces: Traces = N
     return None if now.standing == traces.standing(planned) else Code.MOVED
 
 
-def all_cleared(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow]) -> bool:
+def all_cleared(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow], traces: Traces) -> bool:
     """Whether they all stand where the plan would have put them: the likeliest reason why everyone has moved."""
     found = [rows.get(user.key) for user in people if user.is_target]
-    return bool(found) and all(row is not None and not row.has_recorded_progress for row in found)
+    return bool(found) and all(
+        traces.row_vanishes if row is None else not traces.without(row).has_recorded_progress for row in found
+    )
 
 
 def refuse_moved(

@@ -161,7 +161,8 @@ def updated_by(response: Response, people: Sequence[PlannedReset], *, silent: bo
         return updated
     said = "no count" if updated is None else f"{updated} people reset"
     completed = sum(user.completed_at is not None for user in people)
-    hint = f", as many as had completed the course. {COMPLETED_ONLY}" if updated == completed else ""
+    is_telling = updated is not None and 0 < updated == completed
+    hint = f", as many as had completed the course. {COMPLETED_ONLY}" if is_telling else ""
     raise DecodingError(
         f"{expected} people were sent, and the answer says {said}{hint}", request_id=response.request_id
     )

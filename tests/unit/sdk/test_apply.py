@@ -15,6 +15,7 @@ from training_sdk import (
     ConfirmationError,
     ConfirmationMismatchError,
     ConflictError,
+    DecodingError,
     InvalidArgumentError,
     Outcome,
     OutcomeUnknownError,
@@ -26,7 +27,13 @@ from training_sdk import (
 )
 from training_sdk._flow import Request, Response
 from training_sdk.resets.confirming import check_confirmation
+from training_sdk.resets.planning import all_cleared
+from training_sdk.resets.reading import read_rows
+from training_sdk.resets.sending import updated_by
+from training_sdk.resets.traces import NO_TRACES, Traces
 from unit.sdk.fakes import (
+    CALLS,
+    CLEARED,
     COURSE,
     RESET,
     START,
@@ -327,6 +334,42 @@ def test_a_course_of_another_name_makes_a_plan_stale() -> None:
     with pytest.raises(StalePlanError, match="is now 'Forklift  basics'"):
         apply(organisation, plan)
     assert not organisation.resets
+
+
+SCORE_KEPT = {**CLEARED, "score": 80}
+
+
+@pytest.mark.parametrize(
+    ("now", "traces", "cleared"),
+    [
+        (CLEARED, NO_TRACES, True),
+        (SCORE_KEPT, NO_TRACES, False),
+        (SCORE_KEPT, Traces(("score",)), True),
+        (None, NO_TRACES, False),
+        (None, Traces(row_vanishes=True), True),
+    ],
+)
+def test_everyone_is_cleared_if_only_what_a_reset_leaves_is_left(
+    now: dict[str, Any] | None, traces: Traces, cleared: bool
+) -> None:
+    organisation = many(1)
+    people = planned(organisation).targets
+    organisation.rows = [] if now is None else [row(0, **now)]
+    found = Puppet(organisation).run(read_rows(CALLS, COURSE, None))
+    assert all_cleared(people, {(COURSE, key): one for key, one in found.items()}, traces) == cleared
+
+
+@pytest.mark.parametrize(("completed", "updated", "says"), [(0, 0, False), (1, 1, True), (2, 1, False)])
+def test_a_smaller_count_is_said_to_be_of_those_who_had_completed_only_where_somebody_had(
+    completed: int, updated: int, says: bool
+) -> None:
+    organisation = many(3)
+    for one in organisation.rows[completed:]:
+        one.update(completed_at="", progress_percent=50.0)
+    people = planned(organisation).targets
+    with pytest.raises(DecodingError) as caught:
+        updated_by(answer({"usersUpdated": updated}), people)
+    assert ("as many as had completed" in str(caught.value)) == says
 
 
 NEW_IDENTITIES: list[dict[str, Any]] = [
