@@ -29,7 +29,7 @@ from training_sdk.records.journal import Journal, state_of_plan
 from training_sdk.records.plancopy import OUTLINE, SEALED
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
-from training_sdk.resets import approvalfile, planfile, reportfile
+from training_sdk.resets import approvalfile, pending, planfile, reportfile
 from training_sdk.resets.approval import Approval, Approved, approval_noted, approved_before
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.keptwaves import kept
@@ -169,7 +169,8 @@ class Recorder(Keeper):
         found = self.journal.state()
         self._packs = [str(state.evidence / kept.pack) for kept in found.packs]
         self._missing_lessons = dict.fromkeys(found.missing_lessons)
-        refuse_second_time(found, plan, resuming=self.resuming)
+        is_proof = pending.is_pending(state, plan.digest)
+        refuse_second_time(found, plan, resuming=self.resuming, is_proof=is_proof)
         refuse_contradiction(self._audit_log, self.journal, plan)
         if found.opened is not None:
             self._keep_copy(plan, folder)

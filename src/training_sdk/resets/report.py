@@ -32,6 +32,9 @@ MOST_IN_HTML = 100
 SENT_WITHOUT_EFFECT = "sent without effect, and not sent again"
 """The detail of people whose request is known to have changed nothing."""
 
+PENDING_PROOF = "accepted and not yet seen: the proof is pending"
+"""The detail of people whom a proof has reset as far as the service says, and which is still looked for."""
+
 
 class Outcome(StrEnum):
     """The five ways in which a reset can end for one person in one course; it always ends in exactly one."""

@@ -57,13 +57,25 @@ def _may_have_reset(entry: Mapping[str, Any]) -> bool:
     )
 
 
-def refuse_second_time(state: JournalState, plan: ResetPlan, *, resuming: bool) -> None:
-    """Raise unless a plan may be applied, or resumed, that stands in the journal as this."""
+def refuse_second_time(
+    state: JournalState, plan: ResetPlan, *, resuming: bool, is_proof: bool = False
+) -> None:
+    """Raise unless a plan may be applied, or resumed, that stands in the journal as this.
+
+    ``is_proof`` is whether it is the plan of a proof that is pending.
+    """
     reason = REACHED_OTHERS if state.reached_others else None
     if state.closed is not None and state.closed.reason is not None:
         raise AlreadyAppliedError(
             f"this plan (#{plan.short_digest}) was closed by hand on {state.closed.at:%Y-%m-%d %H:%M} UTC, and cannot "
             "be applied or resumed any more. Nothing was sent. Plan again",
+            reason=reason,
+        )
+    if state.closed is not None and is_proof:
+        raise AlreadyAppliedError(
+            f"this is the plan (#{plan.short_digest}) of a proof that is pending: its request was accepted, and what "
+            "it did was not seen yet. Nothing was sent. Prove the format again with the same course and person to look "
+            "again (client.resets.prove_format), and plan nothing for these people before the proof has ended",
             reason=reason,
         )
     if state.closed is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from training_sdk.errors import RecordsDamagedError
 from training_sdk.evidence.files import Unseal
@@ -20,7 +21,7 @@ from training_sdk.resets.approval import approved_before
 from training_sdk.resets.flights import Flights, kept_processing_time, until
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.report import Code, Outcome, ResetReport
+from training_sdk.resets.report import PENDING_PROOF, Code, Outcome, ResetReport
 from training_sdk.resets.resuming import account_of, as_begun
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.sending import Order
@@ -49,6 +50,8 @@ class Unfinished:
     is_proof: bool
     """The plan is that of a format proof."""
     has_expired: bool
+    server_side: bool = False
+    """The request was the one for everyone of a course."""
 
     @property
     def sent(self) -> int:
@@ -71,7 +74,7 @@ class Unfinished:
         digest = self.report.plan.short_digest
         close = f"close it: training-sdk plan close {digest} --reason TEXT"
         if self.is_proof and self.sent:
-            return "Prove the format again with the same course and person: training-sdk prove. It sends nothing again."
+            return self._look_again
         if not self.sent:
             again = (
                 "Plan again, and "
@@ -86,6 +89,16 @@ class Unfinished:
             steps.append(f"The plan has expired, so nothing more is sent. When nobody is unknown, {close}")
         return " ".join(steps)
 
+    @property
+    def _look_again(self) -> str:
+        """How to go on with a proof whose request was sent."""
+        when = "" if self.settled_at is None else f", not before {until(self.settled_at)}"
+        command = prove_command(self.report.plan, server_side=self.server_side)
+        return (
+            f"The proof is pending: accepted, and not yet seen. Look again with {command}{when}. It sends nothing "
+            "again."
+        )
+
     def __str__(self) -> str:
         report = self.report
         people = f"{number(self.requests, 'request')} sent for {number(self.sent, 'person', 'people')}"
@@ -95,6 +108,13 @@ class Unfinished:
             f"  {people}: {self.settled} settled, {self.unknown} unknown. Left to send: {self.left}.\n"
             f"  {self.advice}"
         )
+
+
+def prove_command(plan: ResetPlan, *, server_side: bool) -> str:
+    """What looks again what the proof with this plan did, to be pasted into a shell."""
+    whom = ["--server-side"] if server_side else ["--person", next(user.user_id for user in plan.targets)]
+    words = ["training-sdk", "prove", "--course", plan.course.id, *whom]
+    return f"{shlex.join(words)} --reason TEXT"
 
 
 def has_begun(folder: Path) -> bool:
@@ -148,13 +168,20 @@ def read_unfinished(
 ) -> Unfinished | None:
     """Return what is known of a plan by its folder; None where it never began, or came to its end.
 
+    A proof comes to its end when it is seen what it did, and not when its request was answered.
+
     Raises RecordsDamagedError, naming the file.
     """
     journal = JournalCopy.read(folder)
     found = journal.state()
-    if found.opened is None or found.closed is not None:
+    if found.opened is None:
+        return None
+    is_proof = pending.is_pending(state, folder.name)
+    if found.closed is not None and (found.closed.reason is not None or not is_proof):
         return None
     report = report_of(state, folder, journal, now, plan, unseal=unseal)
+    if is_proof:
+        report = _as_not_seen(report)
     unknown = [user.key for user in report.users if user.outcome is Outcome.UNKNOWN]
     is_live = not found.opened.reference_server
     return Unfinished(
@@ -166,9 +193,21 @@ def read_unfinished(
         left=sum(user.code is Code.NOT_SENT for user in report.users),
         under_way=locks.holder_of(folder / FILE),
         settled_at=Flights.of(journal.events, found).settled_at(*unknown) if is_live else None,
-        is_proof=pending.is_pending(state, report.plan.digest),
+        is_proof=is_proof,
         has_expired=now > report.plan.expires_at,
+        server_side=found.opened.server_side,
     )
+
+
+def _as_not_seen(report: ResetReport) -> ResetReport:
+    """The report of a proof that is pending: what was accepted was not seen."""
+    users = (
+        evolve(user, outcome=Outcome.UNKNOWN, code=Code.NOT_SEEN, detail=PENDING_PROOF)
+        if user.outcome is Outcome.RESET
+        else user
+        for user in report.users
+    )
+    return evolve(report, users=tuple(users))
 
 
 def report_of(

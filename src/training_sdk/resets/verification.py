@@ -16,6 +16,7 @@ from training_sdk.models.progress import ProgressRow
 from training_sdk.resets.judging import Sign
 from training_sdk.resets.report import (
     LEFT_ALONE,
+    PENDING_PROOF,
     REACHED_OTHERS,
     SENT_WITHOUT_EFFECT,
     Outcome,
@@ -182,11 +183,17 @@ class Verification:
         refused = sum(user.outcome is Outcome.FAILED for user in self._targets)
         changed = sum(user.code in LEFT_ALONE for user in self._targets)
         in_vain = sum(user.detail == SENT_WITHOUT_EFFECT for user in self._targets)
+        proofs = sum(user.detail == PENDING_PROOF for user in self._targets)
         for number, what, advice in (
+            (proofs, PENDING_PROOF, "go on with client.resets.prove_format, which sends nothing again"),
             (self.never_sent - in_vain, "never sent", remedy),
             (in_vain, "sent without effect", remedy),
             (refused, "refused by the service", remedy),
-            (self.left_unknown, "left unknown in the report, and verifying does not change that", remedy),
+            (
+                self.left_unknown - proofs,
+                "left unknown in the report, and verifying does not change that",
+                remedy,
+            ),
             (changed, "left alone because something had changed since the plan", again),
         ):
             if number:

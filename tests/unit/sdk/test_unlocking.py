@@ -15,7 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_sdk import (
+    AlreadyAppliedError,
+    Code,
     InvalidArgumentError,
+    Outcome,
     ProofFailedError,
     ProofPlan,
     RecordsDamagedError,
@@ -38,6 +41,7 @@ from training_sdk.resets.proofs import Proof, find_proof, save_proof
 from training_sdk.resets.proven import proof_that_holds
 from training_sdk.resets.sending import Order
 from training_sdk.resets.traces import Traces
+from training_sdk.resets.unfinished import report_in
 from training_sdk.resets.unlocking import ProofRecorder, Proving, was_unreadable
 from unit.sdk.fakes import (
     CALLS,
@@ -172,6 +176,32 @@ def test_a_proof_keeps_the_courses_that_were_seen_to_stay(
     assert proof == kept(plan)
     assert proof.other_courses == ("another",)
     assert proof_that_holds(StateDirectory.open(), plan.ground) == proof
+
+
+def test_a_pending_proof_is_not_shown_as_done_and_nobody_is_told_to_plan_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation = service()
+    organisation.on_reset = lambda request: answer({"usersUpdated": 1})
+    plan = planned(organisation)
+    with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
+        Puppet(organisation, clock=1.0).run(evolve(proving(plan), deadline=timedelta(0)).run())
+    state = StateDirectory.open()
+    folder = state.plan_folder(plan.reset.digest)
+    report, unfinished = report_in(state, folder, START)
+    assert unfinished is not None
+    assert not report.is_complete
+    assert [(one.outcome, one.code) for one in report.users] == [(Outcome.UNKNOWN, Code.NOT_SEEN)]
+    assert "accepted, and not yet seen" in str(unfinished)
+    assert f"training-sdk prove --course {COURSE} --person {user_id(0)} --reason TEXT, not before" in str(
+        unfinished
+    )
+    keeper = ProofRecorder(None, None, timedelta(hours=4), witnesses=plan.witnesses, resuming=True)
+    with pytest.raises(AlreadyAppliedError, match="prove_format") as caught:
+        Puppet(organisation, clock=2.0).run(keeper.take(plan.reset))
+    keeper.release()
+    assert "Plan again" not in caught.value.message
 
 
 def test_a_proof_that_an_older_version_began_ends_without_one(

@@ -32,7 +32,7 @@ from training_sdk.records.folding import JournalState
 from training_sdk.records.journal import FILE as JOURNAL
 from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import reportfile
+from training_sdk.resets import pending, reportfile
 from training_sdk.resets.approval import Approval
 from training_sdk.resets.confirming import check_lifetime
 from training_sdk.resets.digests import short
@@ -170,7 +170,7 @@ def _reset(
     out = session.out
     # What would be refused is refused before the plan is read and its phrase is typed.
     before = journal_of(session, loaded)
-    refuse_second_time(before, loaded, resuming=resuming)
+    refuse_second_time(before, loaded, resuming=resuming, is_proof=_is_pending_proof(session, loaded))
     if not resuming:
         check_lifetime(loaded, datetime.now(UTC), session.profile.safeguards.plan_lifetime)
     approval = given.pop("approval")
@@ -203,6 +203,11 @@ def _reset(
 def journal_of(session: Session, plan: ResetPlan) -> JournalState:
     """How far a plan came on this machine, by its journal."""
     return state_of_plan(StateDirectory.existing(session.state_dir), plan.digest)
+
+
+def _is_pending_proof(session: Session, plan: ResetPlan) -> bool:
+    state = StateDirectory.existing(session.state_dir)
+    return state is not None and pending.is_pending(state, plan.digest)
 
 
 def is_open(journal: JournalState) -> bool:
