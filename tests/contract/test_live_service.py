@@ -21,6 +21,7 @@ from contract.stage import RESET, Handle, Stage
 from mock_server import MockTraining, Policy
 from mock_server.behaviours import Behaviour
 from mock_server.wire.message import Request, Response
+from mock_server.world.courses import Assigned
 from training_sdk import (
     AlreadyAppliedError,
     BadRequestError,
@@ -28,12 +29,14 @@ from training_sdk import (
     Code,
     ConfirmationError,
     InvalidArgumentError,
+    NotFoundError,
     Outcome,
     OutcomeUnknownError,
     PlanMismatchError,
     ProofFailedError,
     ProofPlan,
     ResetFormat,
+    ResetReport,
     StalePlanError,
     UnconfirmedFormatError,
 )
@@ -303,6 +306,108 @@ def test_a_witness_who_learns_on_makes_it_prove_nothing(live: Stage, hours: Hour
         prove(live, proof_plan)
     assert caught.value.reason == "WITNESS_MOVED"
     assert proofs() == []
+
+
+# --- a refusal --------------------------------------------------------------------------------------------------------
+
+
+def with_an_absent_user(new_stage: NewStage, hours: Hours) -> tuple[Stage, str]:
+    """A live service on which the format is proved, and a user who is not on the sacrificial course."""
+    stage = playing(new_stage, hours, "live")
+    sacrificed, organisation = courses(stage)[0], stage.mock.world.main
+    roster, since = organisation.progress[sacrificed].roster, stage.mock.clock.now()
+    (absent,) = (user for user in roster if stage.mock.world.record(sacrificed, user) is None)
+    others = [user for user in roster if user != absent]
+    organisation.assign(sacrificed, Assigned(dict.fromkeys(others, since), {}, {}))
+    proved = prove(stage, plan(stage))
+    assert proved.person in others
+    stage.mock.world.complete_course(sacrificed, proved.person)
+    return stage, absent
+
+
+def refusing_whole(stage: Stage, status: int) -> Meddle:
+    """A service that looks at everyone listed before it resets anybody."""
+
+    def meddle(request: Request, handle: Handle) -> Response:
+        if request.path == RESET:
+            said = json.loads(request.body)
+            there = stage.mock.world.main.progress[said["courseId"]]
+            if not all(there.has(user) for user in said["userIds"]):
+                return Response(
+                    status, (("content-type", "application/json"),), b'{"message":"not assigned"}'
+                )
+        return handle(request)
+
+    return meddle
+
+
+def test_r05_a_service_that_refuses_as_a_whole_is_believed_for_that_status_only(
+    new_stage: NewStage, hours: Hours
+) -> None:
+    stage, absent = with_an_absent_user(new_stage, hours)
+    stage.tap.meddle = refusing_whole(stage, 404)
+    before, second = stage.mock.state(), plan(stage, refused_with=absent)
+    found = prove(stage, second)
+    assert found.refusals_without_effect == (404,)
+    assert touched(stage, before) == set()
+    wanted = stage.client().resets.plan_everyone(courses(stage)[1])
+    stage.tap.meddle = refusing_all(404)
+    with pytest.raises(NotFoundError) as certain:
+        stage.client().resets.apply(wanted, confirm=wanted.phrase, reason="renewal")
+    assert codes_sent(certain.value.report) == {Code.REFUSED}
+    again = stage.client().resets.plan_everyone(courses(stage)[1])
+    stage.tap.meddle = refusing_all(403)
+    with pytest.raises(OutcomeUnknownError) as uncertain:
+        stage.client().resets.apply(again, confirm=again.phrase, reason="renewal")
+    assert codes_sent(uncertain.value.report) == {Code.REFUSAL_UNCERTAIN}
+
+
+def refusing_all(status: int) -> Meddle:
+    """A service that refuses every reset."""
+    return lambda request, handle: (
+        Response(status, (("content-type", "application/json"),), b'{"message":"no"}')
+        if request.path == RESET
+        else handle(request)
+    )
+
+
+def codes_sent(report: ResetReport | None) -> set[Code | None]:
+    """The codes of those who were sent."""
+    assert report is not None
+    return {user.code for user in report.users if user.outcome in (Outcome.FAILED, Outcome.UNKNOWN)}
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        Behaviour.REFUSES_PARTWAY_404,
+        Behaviour.REFUSES_PARTWAY_403,
+        Behaviour.REFUSES_PARTWAY_400,
+        Behaviour.REFUSES_PARTWAY_429,
+    ],
+)
+def test_r05_a_service_that_refuses_after_a_part_is_caught_by_the_proof_of_refusals(
+    new_stage: NewStage, hours: Hours, behaviour: Behaviour
+) -> None:
+    stage, absent = with_an_absent_user(new_stage, hours)
+    second = plan(stage, refused_with=absent)
+    stage.mock.world.policy = Policy(emulates=(behaviour,))
+    with pytest.raises(ProofFailedError, match="and yet reset") as caught:
+        prove(stage, second)
+    assert caught.value.reason == "REFUSED_WITH_EFFECT"
+    (kept,) = proofs()
+    assert json.loads(kept.read_bytes())["refusals_without_effect"] == []
+    assert "proof failed" in events()
+
+
+def test_a_service_that_accepts_who_is_not_on_the_course_proves_no_refusal(
+    new_stage: NewStage, hours: Hours
+) -> None:
+    stage, absent = with_an_absent_user(new_stage, hours)
+    with pytest.raises(ProofFailedError, match="did not refuse the request") as caught:
+        prove(stage, plan(stage, refused_with=absent))
+    assert caught.value.reason == "NOT_REFUSED"
+    assert len(proofs()) == 1
 
 
 def _complete_once(stage: Stage, course: str, user: str) -> None:

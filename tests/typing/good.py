@@ -125,6 +125,7 @@ def sync(client: TrainingClient, plan: ResetPlan, due: Due) -> None:
     assert_type(client.resets.apply(plan, confirm="typed", waves=Waves(size=10), tolerance=1), ResetReport)
     assert_type(client.resets.resume(plan, confirm="typed", stop=lambda: False), ResetReport)
     proof_plan = assert_type(client.resets.plan_proof("c1", "ann@example.test"), ProofPlan)
+    assert_type(client.resets.plan_proof("c1", "ann@example.test", refused_with="user_1"), ProofPlan)
     assert_type(client.resets.prove_format(proof_plan, confirm="typed", reason="why"), Proof)
     assert_type(client.resets.wait_until_verified("0" * 64, every=timedelta(minutes=1)), Verification)
     assert_type(client.request("GET", "/x", params={"a": 1}), RawResponse)

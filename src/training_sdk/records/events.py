@@ -101,6 +101,9 @@ class Intent:
     course_id: str
     user_ids: tuple[str, ...]
     key: str
+    named_last: tuple[str, ...] = ()
+    """Users whom the request names as well, after those of the plan, and who cannot be reset; only in a proof of
+    refusals. Older journals do not hold it."""
 
 
 @frozen

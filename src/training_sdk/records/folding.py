@@ -78,6 +78,10 @@ class Chunk:
     """It was refused, and may have been carried out in part before."""
     is_accepted: bool = False
     """It was answered with a 2xx, whatever else of the answer could be read."""
+    named_last: tuple[str, ...] = ()
+    """Users outside the plan whom it names as well, and who cannot be reset."""
+    refusal: int | None = None
+    """The status of its refusal, where that leaves open what became of it."""
 
     @property
     def people(self) -> tuple[Key, ...]:
@@ -87,7 +91,12 @@ class Chunk:
     @property
     def reached_others(self) -> int:
         """How many people more than it named were reset, by the count in its answer."""
-        return max(0, (self.count or 0) - len(self.user_ids))
+        return max(0, (self.count or 0) - self.named)
+
+    @property
+    def named(self) -> int:
+        """How many people it names."""
+        return len(self.user_ids) + len(self.named_last)
 
 
 @define
@@ -191,7 +200,7 @@ class JournalState:
         self.codes |= people
 
     def _intend(self, event: Intent) -> None:
-        chunk = Chunk(event.chunk, event.course_id, event.user_ids, event.key)
+        chunk = Chunk(event.chunk, event.course_id, event.user_ids, event.key, named_last=event.named_last)
         open_fates = (ChunkFate.SENT, ChunkFate.LOST)
         _refuse_unless(
             self.fate(event.chunk) not in open_fates, f"the fate of request {event.chunk} is not known yet"
@@ -237,6 +246,7 @@ class JournalState:
                     request_id=event.request_id,
                     cause=event.error,
                     is_doubtful_refusal=True,
+                    refusal=event.status,
                 )
                 self._settle(chunk, Standing.UNKNOWN)
             case Lost():
@@ -253,7 +263,7 @@ class JournalState:
     def _is_sure(self, chunk: Chunk) -> bool:
         """One call for everyone reaches whom the server takes for everyone, so only reading back tells."""
         by_server = self.opened is not None and self.opened.server_side
-        return chunk.count == len(chunk.user_ids) and not by_server
+        return chunk.count == chunk.named and not by_server
 
     def _read_back(self, event: ReadBack) -> None:
         chunk = self._chunk(

@@ -314,7 +314,9 @@ class Run:
             yield from self.keeper.note(SkippedUsers(course_id, codes))
 
     def _request(self, piece: Piece, people: Sequence[PlannedReset]) -> Request:
-        return request_for(self.order, piece, people, reference=self.arrival.here.reference_server)
+        reference, proof = self.arrival.here.reference_server, self.arrival.proof
+        known = () if proof is None else proof.refusals_without_effect
+        return request_for(self.order, piece, people, reference=reference, without_effect=known)
 
     def _send(
         self, piece: Piece, people: tuple[PlannedReset, ...], there: Arrival
@@ -324,8 +326,11 @@ class Run:
         request = self._request(piece, people).numbered()
         key = key_for(self.order, request.body or b"")
         ids = tuple(user.user_id for user in people)
-        yield from self._guarded(people, self.keeper.note(Intent(piece.number, piece.course.id, ids, key)))
-        flight = self.ending.in_flight = InFlight(piece, people, request)
+        last = self.order.named_last
+        yield from self._guarded(
+            people, self.keeper.note(Intent(piece.number, piece.course.id, ids, key, last))
+        )
+        flight = self.ending.in_flight = InFlight(piece, people, request, named_last=last)
         yield from self._guarded(people, self.ending.note_sent(flight))
         try:
             accept = partial(self._accept, flight)
@@ -348,10 +353,11 @@ class Run:
 
     def _accept(self, flight: InFlight, answer: Response) -> None:
         """Settle the people of a request from its answer, with nothing in between that could be interrupted."""
-        count = updated_by(answer, flight.people, silent=self.arrival.is_silent)
+        besides = len(flight.named_last)
+        count = updated_by(answer, flight.people, besides=besides, silent=self.arrival.is_silent)
         self.account.note_request(answer.request_id)
-        if count is not None and count > len(flight.people):
-            self.account.reached_others += count - len(flight.people)
+        if count is not None and count > flight.named:
+            self.account.reached_others += count - flight.named
             self.account.settle(flight.people, Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
         elif self.order.server_side:
             waiting = "accepted for everyone, and not read back yet"

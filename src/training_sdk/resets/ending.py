@@ -48,17 +48,24 @@ class InFlight:
     fate: Fate | None = None
     """Set once it is known what stopped it."""
     event: Answered | None = None
+    named_last: tuple[str, ...] = ()
+    """Users outside the plan whom it names as well."""
+
+    @property
+    def named(self) -> int:
+        """How many people it names."""
+        return len(self.people) + len(self.named_last)
 
     @property
     def reached_others(self) -> int:
         """How many people more than were sent were reset, by the count in the answer."""
         count = 0 if self.answer is None else self.answer.count or 0
-        return max(0, count - len(self.people))
+        return max(0, count - self.named)
 
     def refuse_larger_count(self) -> None:
         """Raise OutcomeUnknownError if the answer says that more people were reset than were sent."""
         if self.answer is not None and self.reached_others:
-            sent = number(len(self.people), "person was", "people were")
+            sent = number(self.named, "person was", "people were")
             cause = DecodingError(f"{sent} sent, and the answer says {self.answer.count} people reset")
             raise OutcomeUnknownError(
                 f"{cause.message}. {others(self.reached_others)}. Nothing more was sent. {LOOK_INTO_IT}",

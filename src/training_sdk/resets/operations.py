@@ -28,9 +28,10 @@ from training_sdk.resets.people import Named, People
 from training_sdk.resets.plan import EveryonePlan, Only, Origin, ResetPlan
 from training_sdk.resets.planning import Wanted, make_due_plan, make_everyone_plan, make_plan
 from training_sdk.resets.proofplan import ProofPlan
-from training_sdk.resets.proofplanning import WantedProof, plan_proof
+from training_sdk.resets.proofplanning import WantedProof, check_phrase, plan_proof
 from training_sdk.resets.proofs import Ground, Proof, find_proof, traces_at
 from training_sdk.resets.proven import proof_that_holds
+from training_sdk.resets.provingrefusals import ProvingRefusals
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.reportfile import LastResets
@@ -40,7 +41,7 @@ from training_sdk.resets.selecting import Where
 from training_sdk.resets.sending import CHUNK, EVERYONE_AT_ONCE, Order, Progress
 from training_sdk.resets.signing import approve_signed
 from training_sdk.resets.traces import Traces
-from training_sdk.resets.unlocking import ProofRecorder, Proving, check_phrase
+from training_sdk.resets.unlocking import ProofRecorder, Proving
 from training_sdk.resets.verification import Verification
 from training_sdk.resets.verifying import Watch, wait_until_verified
 from training_sdk.resets.waves import Waves
@@ -311,7 +312,12 @@ class Resets(Bound[D]):
 
     @operation
     def plan_proof(
-        self, course_id: str, person: str | None = None, *, server_side: bool = False
+        self,
+        course_id: str,
+        person: str | None = None,
+        *,
+        server_side: bool = False,
+        refused_with: str | None = None,
     ) -> Flow[ProofPlan]:
         """Plan the proof of this client's ResetFormat on a live service, and change nothing.
 
@@ -320,6 +326,8 @@ class Resets(Bound[D]):
         in another course, which shows that a reset spares it. ``server_side=True`` is about the call for everyone,
         which needs a proof of its own: then nobody is named, all of them would be reset, and one of them must have
         completed a lesson in another course. Where a proof has begun and its end is open, that one is returned.
+        ``refused_with`` is the user id of somebody who is not on the course: a second, optional step after the proof of
+        the format. One request names ``person`` and then this user, and is expected to be refused without effect.
 
         Raises InvalidArgumentError if the course or the person will not do, PlanMismatchError on the reference server.
 
@@ -332,8 +340,11 @@ class Resets(Bound[D]):
             raise InvalidArgumentError(
                 "name the person who is to be reset, or nobody with server_side=True, to reset everyone on it"
             )
+        last = None if refused_with is None else _checks.one_id(refused_with, "refused_with")
+        if by_server and last is not None:
+            raise InvalidArgumentError("refused_with is about listed people; leave server_side=True out")
         wanted = self._wanted(course, None, None, None)
-        return plan_proof(self._calls, WantedProof(wanted, self._format, who, self._state_dir))
+        return plan_proof(self._calls, WantedProof(wanted, self._format, who, self._state_dir, last))
 
     @operation
     def prove_format(
@@ -355,8 +366,12 @@ class Resets(Bound[D]):
         long. Only if it shows those who were reset at 0 % then and everyone else as before, the proof is kept on this
         machine; it holds for this server, organisation, format and way. After ``deadline``, or whatever stopped it,
         proving the same plan again goes on looking and sends nothing. ``approval`` is of ``plan.reset``, where the
-        safeguards demand one.
-        ``accept_missing_lessons`` is that of ``apply``.
+        safeguards demand one. ``accept_missing_lessons`` is that of ``apply``.
+
+        For a plan with ``refused_with`` it needs the proof of the format, made with a token of the same user. If the
+        person's progress is seen to stay, it adds the status of the refusal to it (``refusals_without_effect``). From
+        then on ``apply`` and ``resume`` take a refusal of several listed people with that status for one without
+        effect.
 
         Raises ProofFailedError if it did something else, or that cannot be told yet; otherwise as ``apply``.
 
@@ -374,6 +389,7 @@ class Resets(Bound[D]):
             plan.way == "everyone",
             approval=approval,
             accept_missing_lessons=_checks.yes_or_no(accept_missing_lessons, "accept_missing_lessons"),
+            named_last=() if plan.refused_with is None else (plan.refused_with,),
             safeguards=evolve(self._safeguards, signed_plans=False),  # it comes from no file
         )
         base = self._recorder()
@@ -381,7 +397,8 @@ class Resets(Bound[D]):
             base.path, base.fingerprint, base.evidence_lifetime, seal=base.seal, witnesses=plan.witnesses
         )
         hooks = _hooks(None, on_progress)
-        return Proving(self._calls, plan, order, keeper, _duration(deadline, "deadline"), **hooks).run()
+        kind = Proving if plan.refused_with is None else ProvingRefusals
+        return kind(self._calls, plan, order, keeper, _duration(deadline, "deadline"), **hooks).run()
 
     def _wanted(
         self,

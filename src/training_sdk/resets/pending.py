@@ -30,6 +30,7 @@ class _Saved:
     witnesses: tuple[PlannedReset, ...]
     format: ResetFormat
     way: Way
+    refused_with: str | None = None
 
 
 @frozen
@@ -47,7 +48,7 @@ def put(state: StateDirectory, plan: ProofPlan, *, names: bool = True) -> None:
     Without ``names``, where the copies of plans are sealed, it has another digest and phrase when it is found again.
     """
     plan = plan if names else without_names(plan)
-    saved = _Saved(plan.digest, plan.reset.digest, plan.witnesses, plan.format, plan.way)
+    saved = _Saved(plan.digest, plan.reset.digest, plan.witnesses, plan.format, plan.way, plan.refused_with)
     documents.put(_path(state, plan.ground), saved)
 
 
@@ -74,7 +75,7 @@ def find(state: StateDirectory, ground: Ground) -> ProofPlan | None:
     if begun(state, saved.plan_digest) is None:
         return None
     reset = reportfile.load_plan(state.plan_folder(saved.plan_digest))
-    plan = ProofPlan(reset, saved.witnesses, saved.format, saved.way)
+    plan = ProofPlan(reset, saved.witnesses, saved.format, saved.way, saved.refused_with)
     if plan.digest != saved.digest or plan.ground != ground:
         raise RecordsDamagedError(f"{path} was changed since it was written. Nothing was sent")
     return plan

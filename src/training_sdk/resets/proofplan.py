@@ -26,13 +26,15 @@ class ProofPlan:
     """What ``client.resets.plan_proof`` found: the one reset that would be sent, and who must stay as they are.
 
     ``reset`` is the plan of that reset, ``witnesses`` are rows of the same people and of everyone else on the course:
-    in the course itself whoever is not reset, and in all their other courses everybody.
+    in the course itself whoever is not reset, and in all their other courses everybody. ``refused_with`` is the id of a
+    user who cannot be reset there and is named last: then it is about a refusal of this request.
     """
 
     reset: ResetPlan
     witnesses: tuple[PlannedReset, ...]
     format: ResetFormat
     way: Way
+    refused_with: str | None = None
 
     @property
     def ground(self) -> Ground:
@@ -45,6 +47,11 @@ class ProofPlan:
         course = self.reset.course.id
         rows = (*self.reset.users, *self.witnesses)
         return tuple(dict.fromkeys(row.user_id for row in rows if row.course_id == course))
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The user ids of everyone whose rows are read: those on the course, and who is named besides."""
+        return self.people if self.refused_with is None else (*self.people, self.refused_with)
 
     @property
     def other_courses(self) -> tuple[str, ...]:
@@ -67,6 +74,7 @@ class ProofPlan:
             "witnesses": [plain_of_form(one, self.reset.form) for one in self.witnesses],
             "format": attrs.asdict(self.format),
             "way": self.way,
+            **({} if self.refused_with is None else {"refused_with": self.refused_with}),
         }
         text = json.dumps(document, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode("ascii")).hexdigest()
@@ -84,14 +92,24 @@ class ProofPlan:
         if self.way == "everyone":
             return f"prove everyone on {title} for {self.reset.people} users {mark}"
         (person,) = self.reset.users
+        if self.refused_with is not None:
+            name = wording.shown(person.name) or person.user_id
+            return f'prove a refusal on {title} with "{name}" and {self.refused_with} {mark}'
         return f'prove on {title} with "{wording.shown(person.name) or person.user_id}" {mark}'
 
     def __str__(self) -> str:
         course = self.reset.course
         whom = "Everyone on it" if self.way == "everyone" else "One person"
+        effect = f"{whom} is reset, which cannot be undone:"
+        if self.refused_with is not None:
+            effect = (
+                f"One request names the person below and then {self.refused_with}, who is not on the course. A refusal "
+                "is expected. If the service accepts it, or refuses it after a part, this person is reset, and so may "
+                "be what it keeps of that user for this course. That cannot be undone:"
+            )
         lines = [
             f"Proof on {wording.shown(course.title)!r} ({course.id}) at {self.reset.origin.base_url}, organisation "
-            f"{self.reset.origin.organisation_id}. {whom} is reset, which cannot be undone:",
+            f"{self.reset.origin.organisation_id}. {effect}",
             *(f"  - {user}" for user in self.reset.targets),
             "Where the service does not know the format, everyone on this course may be reset. These must stay as they "
             "are:",

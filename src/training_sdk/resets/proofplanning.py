@@ -15,13 +15,13 @@ from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import pending
+from training_sdk.resets import confirming, pending
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.identity import LiveCalls, who_and_where
 from training_sdk.resets.plan import Origin, PlannedReset, ResetPlan
 from training_sdk.resets.planning import Wanted, make_plan, no_traces
 from training_sdk.resets.proofplan import ProofPlan
-from training_sdk.resets.proofs import Ground
+from training_sdk.resets.proofs import Ground, Way
 from training_sdk.resets.wording import shown
 from training_sdk.resources.progress import progress_rows
 
@@ -31,12 +31,16 @@ MOST_PEOPLE = 5
 
 @frozen
 class WantedProof:
-    """What is to be proved: on which course, with whom (None: everyone, by one call), and within which limits."""
+    """What is to be proved: on which course, with whom (None: everyone, by one call), and within which limits.
+
+    ``refused_with`` is the id of a user who cannot be reset there, if it is about a refusal.
+    """
 
     wanted: Wanted
     format: ResetFormat
     person: str | None
     state_dir: str | PathLike[str] | None
+    refused_with: str | None = None
 
     @property
     def server_side(self) -> bool:
@@ -56,13 +60,17 @@ def plan_proof(calls: Calls, proof: WantedProof) -> Flow[ProofPlan]:
     _check_course(everyone)
     reset = everyone if proof.person is None else _only(everyone, proof.person)
     rows = yield from read_people(calls, [user.user_id for user in everyone.users])
+    if proof.refused_with is not None:
+        _check_progress(reset.targets[0])
+        rows |= yield from _read_refused(calls, everyone, proof.refused_with)
     theirs = {user.key for user in everyone.users}
     targets = {user.key for user in reset.targets}
     witnesses = (
         *(user for user in everyone.users if user.key not in targets),
         *(PlannedReset.of(row) for key, row in rows.items() if key not in theirs),
     )
-    plan = ProofPlan(reset, witnesses, proof.format, "everyone" if proof.server_side else "listed")
+    way: Way = "everyone" if proof.server_side else "listed"
+    plan = ProofPlan(reset, witnesses, proof.format, way, proof.refused_with)
     check_witnesses(plan)
     return plan
 
@@ -77,11 +85,13 @@ def _refuse_another(old: ProofPlan, proof: WantedProof) -> None:
     """A second one beside a proof whose end is open could be taken for the effect of the first."""
     course = old.reset.course
     same = proof.person is None or any(_is_named(user, proof.person) for user in old.reset.users)
-    if proof.wanted.courses != (course.id,) or not same:
+    if proof.wanted.courses != (course.id,) or not same or proof.refused_with != old.refused_with:
         who = ", ".join(shown(user.name) or user.user_id for user in old.reset.users)
+        if old.refused_with is not None:
+            who += f" and, to be refused, {old.refused_with}"
         raise InvalidArgumentError(
             f"a proof of this format has begun on {course.title!r} ({course.id}) with {who}, and its end is open. "
-            "Go on with that one: plan it again with the same course and person, and prove it"
+            "Go on with that one: plan it again with the same course and people, and prove it"
         )
 
 
@@ -104,6 +114,33 @@ def _only(everyone: ResetPlan, person: str) -> ResetPlan:
         )
     fields = attrs.asdict(everyone, recurse=False)
     return ResetPlan(**{**fields, "users": (user,)})
+
+
+def _check_progress(person: PlannedReset) -> None:
+    """Refuse somebody whose row may look the same after a reset."""
+    if not (person.completed_at or person.completed_lessons or person.percent):
+        raise InvalidArgumentError(
+            f"{shown(person.name) or person.user_id} has no completed lesson in the course, so nobody could see "
+            "whether the refused request reset them. Let them complete one, and wait until the feed shows it, up to 2 h"
+        )
+
+
+def _read_refused(calls: Calls, everyone: ResetPlan, user_id: str) -> Flow[dict[Key, ProgressRow]]:
+    """The rows of a user who is to be refused: not on the course, and known to the service by another one."""
+    course = everyone.course
+    rows = yield from read_people(calls, [user_id])
+    if (course.id, user_id) in rows:
+        raise InvalidArgumentError(
+            f"user {user_id} is on {course.title!r}, so a reset of them need not be refused. Name in refused_with a "
+            "user who is not assigned to it"
+        )
+    if not rows:
+        raise InvalidArgumentError(
+            f"the feed shows no course of user {user_id}, so the service may not know this user. It may refuse unknown "
+            "users before it resets anybody, and others only after. Name in refused_with the id of a user who is "
+            "assigned to another course"
+        )
+    return rows
 
 
 def _check_course(everyone: ResetPlan) -> None:
@@ -139,3 +176,14 @@ def read_people(calls: Calls, user_ids: Sequence[str]) -> Flow[dict[Key, Progres
         found = yield from progress_rows(calls, user_id=user_id).gather()
         rows |= {(row.course_id, row.user_id): row for row in found}
     return rows
+
+
+def check_phrase(plan: object, confirm: object, reset_format: ResetFormat) -> None:
+    """Refuse what is not confirmed by the phrase of this very proof."""
+    if not isinstance(plan, ProofPlan):
+        raise InvalidArgumentError(
+            f"plan must be a ProofPlan from client.resets.plan_proof(…), not {type(plan).__name__}"
+        )
+    if plan.format != reset_format:
+        raise InvalidArgumentError("the proof was planned for another ResetFormat than this client has")
+    confirming.check_phrase(confirm, plan.phrase, "proof")

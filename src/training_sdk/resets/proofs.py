@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 import attrs
-from attrs import frozen
+from attrs import Attribute, field, frozen
 
 from training_sdk.errors import RecordsDamagedError, UnconfirmedFormatError
 from training_sdk.records import disk, documents
@@ -20,6 +20,9 @@ from training_sdk.resets.plan import Origin
 from training_sdk.resets.traces import NO_TRACES, Traces
 
 Way = Literal["listed", "everyone"]
+
+PROVABLE = (400, 403, 404)
+"""The statuses of a refusal that may be about one of the people; others are about the request, or about later."""
 
 
 @frozen
@@ -44,6 +47,11 @@ class Ground:
         return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
+def _provable(_: object, attribute: Attribute[tuple[int, ...]], value: tuple[int, ...]) -> None:
+    if strange := [status for status in value if status not in PROVABLE]:
+        raise ValueError(f"{attribute.name}: no proof shows {', '.join(map(str, strange))}")
+
+
 @frozen
 class Proof:
     """That a reset of listed people (or of everyone) was seen to reset them and nobody else.
@@ -53,6 +61,8 @@ class Proof:
     of whoever was reset; an older proof saw a row with nothing recorded. ``seen_after_seconds`` is how
     long after the request its effect was seen first; older proofs do not hold it. ``other_courses`` are those in which
     somebody who was reset was seen to keep their progress: none in a proof of an older version, which is not enough.
+    ``refusals_without_effect`` are the statuses with which a request that named several people was refused, and seen to
+    have reset none of them; none unless that was proved as well.
     """
 
     ground: Ground
@@ -65,6 +75,7 @@ class Proof:
     traces: Traces = NO_TRACES
     seen_after_seconds: float | None = None
     other_courses: tuple[str, ...] = ()
+    refusals_without_effect: tuple[int, ...] = field(default=(), validator=_provable)
 
     @property
     def seen_after(self) -> timedelta:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeVar
 
 from attrs import field, frozen
@@ -56,6 +56,8 @@ class Order:
     """How many people one request names at most; None: as many as it may hold."""
     accept_missing_lessons: bool = False
     """Whether evidence may lack lessons that the progress rows say are completed."""
+    named_last: tuple[str, ...] = ()
+    """Users outside the plan whom each request names last, and who cannot be reset: for a proof of refusals."""
     stop: Callable[[], bool] = _never
     on_progress: Callable[[Progress], None] | None = None
 
@@ -122,16 +124,23 @@ def _parts(people: Sequence[T], wave: int, most: int) -> Iterator[tuple[Sequence
             yield part, number == 0
 
 
-def request_for(order: Order, piece: Piece, people: Sequence[PlannedReset], *, reference: bool) -> Request:
+def request_for(
+    order: Order,
+    piece: Piece,
+    people: Sequence[PlannedReset],
+    *,
+    reference: bool,
+    without_effect: Collection[int] = (),
+) -> Request:
     """One reset; the two headers that only the reference server knows go to it alone.
 
-    A service could refuse it after it has reset some of several people.
+    A service could refuse it after it has reset some of several people. A refusal of several listed people is certain
+    to have had no effect only if its status is ``without_effect`` by the proof of the service.
     """
     course = piece.course
-    if order.server_side:
-        document = order.format.for_everyone(course.id)
-    else:
-        document = order.format.listed(course.id, [user.user_id for user in people])
+    listed = [*(user.user_id for user in people), *order.named_last]
+    whole, form = order.server_side, order.format
+    document = form.for_everyone(course.id) if whole else form.listed(course.id, listed)
     body = _codec.dumps(document)
     headers: tuple[tuple[str, str], ...] = ()
     if reference:
@@ -139,9 +148,14 @@ def request_for(order: Order, piece: Piece, people: Sequence[PlannedReset], *, r
             ("reset-confirmation", json.dumps({"courseTitle": course.title, "users": len(people)})),
             ("idempotency-key", key_for(order, body)),
         )
-    final = frozenset[int]() if order.server_side or len(people) > 1 else None
+    final = frozenset(() if whole else without_effect) if whole or len(listed) > 1 else None
     return Request(
-        "POST", _urls.RESET_PATH, body=body, headers=headers, repeatable=False, final_refusals=final
+        "POST",
+        _urls.RESET_PATH,
+        body=body,
+        headers=headers,
+        repeatable=False,
+        final_refusals=final,
     )
 
 
@@ -150,13 +164,17 @@ def key_for(order: Order, body: bytes) -> str:
     return hashlib.sha256(order.nonce.encode("ascii") + body).hexdigest()[:32]
 
 
-def updated_by(response: Response, people: Sequence[PlannedReset], *, silent: bool = False) -> int | None:
+def updated_by(
+    response: Response, people: Sequence[PlannedReset], *, besides: int = 0, silent: bool = False
+) -> int | None:
     """Return how many people the server says it reset; None where it is known to be ``silent`` about it. Never guessed.
+
+    ``besides`` is how many others were named.
 
     The number may be larger than the number that was sent. Raises DecodingError if it is smaller, and says if it is
     that of those who had completed.
     """
-    updated, expected = _count_in(response), len(people)
+    updated, expected = _count_in(response), len(people) + besides
     if (updated is None and silent) or (updated is not None and updated >= expected):
         return updated
     said = "no count" if updated is None else f"{updated} people reset"

@@ -18,7 +18,6 @@ from training_sdk._pages import Calls
 from training_sdk.errors import (
     AlreadyAppliedError,
     DecodingError,
-    InvalidArgumentError,
     OutcomeUnknownError,
     ProofFailedError,
     RecordsLockedError,
@@ -29,10 +28,9 @@ from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.folding import Chunk
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import confirming, pending, reportfile
+from training_sdk.resets import pending, reportfile
 from training_sdk.resets.applying import apply_plan
 from training_sdk.resets.arriving import Arrival
-from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.freshness import waiting_time
 from training_sdk.resets.identity import LiveCalls, check_clock, check_place, who_and_where
 from training_sdk.resets.judging import resets_completed_only
@@ -126,13 +124,16 @@ class Proving:
         if begun is None:
             raise TrainingError("the journal does not say that anything was sent")
         if was_unreadable(begun.chunk):
-            yield from self._fail(str(begun.chunk.message), (), reason="COUNT_DIFFERS")
+            yield from self._end_unreadable(str(begun.chunk.message))
         if begun.chunk.reached_others:
             said = f"one request was sent, and the answer says {begun.chunk.count} people reset"
             yield from self._fail(said, (), reason="COUNT_DIFFERS")
         self.is_refused = begun.chunk.is_doubtful_refusal
         yield from self._watch(begun.sent_at, started.utc + self.deadline)
-        return (yield from self._succeed(counted=begun.chunk.count is not None))
+        return (yield from self._succeed(begun.chunk))
+
+    def _end_unreadable(self, what: str) -> Flow[None]:
+        yield from self._fail(what, (), reason="COUNT_DIFFERS")
 
     def _begun(self) -> Flow[pending.Begun | None]:
         found: pending.Begun | None = yield Act(
@@ -149,8 +150,7 @@ class Proving:
 
     def _send(self) -> Flow[None]:
         yield from self._refuse_moved()
-        now: Moment = yield Now()
-        provisional = self._proof(now.utc, counted=False)
+        provisional = yield from self._provisional()
         yield self._keep(
             lambda: pending.put(self.state, self.plan, names=self.keeper.seal is None), "proofs: begin"
         )
@@ -160,7 +160,7 @@ class Proving:
             if not isinstance(error.__cause__, TrainingError):  # it came from outside, and means to end this
                 raise
             if isinstance(error.__cause__, DecodingError):
-                yield from self._fail(error.__cause__.message, (), reason="COUNT_DIFFERS")
+                yield from self._end_unreadable(error.__cause__.message)
         except GeneratorExit:
             raise
         except BaseException:
@@ -170,6 +170,11 @@ class Proving:
                     lambda: pending.drop(self.state, self.plan.ground), "proofs: nothing was sent"
                 )
             raise
+
+    def _provisional(self) -> Flow[Proof]:
+        """What the one request is sent on."""
+        now: Moment = yield Now()
+        return self._proof(now.utc, counted=False)
 
     def _keep(self, action: Callable[[], object], why: str) -> Act:
         """An act on the records of proofs, refused in a forked process, whose parent goes on with this proof."""
@@ -186,7 +191,7 @@ class Proving:
 
     def _refuse_moved(self) -> Flow[None]:
         """Whoever is about to bear witness must stand as planned, or nothing could be told from them afterwards."""
-        rows = yield from read_people(self.calls, self.plan.people)
+        rows = yield from read_people(self.calls, self.plan.watched)
         course = self.plan.reset.course
         on_it = yield from read_rows(self.calls, course.id, None)
         seen = Sighting.of(self.plan, rows)
@@ -203,7 +208,7 @@ class Proving:
         settled = sent_at + waiting_time(self.order.safeguards.processing_time)
         wait = FIRST_WAIT
         while True:
-            rows = yield from read_people(self.calls, self.plan.people)
+            rows = yield from read_people(self.calls, self.plan.watched)
             now: Moment = yield Now()
             seen = Sighting.of(self.plan, rows)
             self.traces = seen.traces
@@ -211,15 +216,19 @@ class Proving:
             if not seen.unchanged and self.seen_after is None:
                 self.seen_after = now.utc - sent_at
             yield from self._tell(len(seen.cleared))
-            if now.utc >= settled and self.is_refused:
-                yield from self._end_refused()
-            if now.utc >= settled and not seen.unchanged:
+            if now.utc >= settled and (yield from self._is_decided(seen)):
                 return
             if now.utc >= deadline:
                 yield from self._give_up(seen, is_settled=now.utc >= settled, settled=settled)
             until = min(now.utc + wait, deadline, settled if settled > now.utc else deadline)
             yield from wait_until(until, "until the service shows what the reset did")
             wait = min(wait * 3 / 2, LONGEST_WAIT)
+
+    def _is_decided(self, seen: Sighting) -> Flow[bool]:
+        """Whether what is seen decides it, once the feed can no longer show the past."""
+        if self.is_refused:
+            yield from self._end_refused()
+        return not seen.unchanged
 
     def _judge(self, seen: Sighting) -> Flow[None]:
         if seen.lost:
@@ -275,18 +284,23 @@ class Proving:
                 why += ". The service may reset only people who have completed the course: prove it with one"
             yield from self._fail(why, [user.key for user in targets], reason="NOT_SEEN")
         raise ProofFailedError(
-            f"it cannot be told before {settled:%Y-%m-%d %H:%M} UTC what the reset did. The format stays locked. Prove "
-            "it again with the same plan to go on waiting; nothing is sent again",
+            f"it cannot be told before {settled:%Y-%m-%d %H:%M} UTC what the reset did. "
+            f"{self._remains('NOT_SEEN_YET')}. Prove it again with the same plan to go on waiting; nothing is "
+            "sent again",
             reason="NOT_SEEN_YET",
         )
 
-    def _succeed(self, *, counted: bool) -> Flow[Proof]:
+    def _succeed(self, chunk: Chunk) -> Flow[Proof]:
         if not self.plan.other_courses:  # an older version began it
             yield from self._end_too_narrow()
         yield from self._settle()
         now: Moment = yield Now()
-        proof = self._proof(now.utc, counted=counted)
-        yield from self.keeper.remark("format proved", self.order, self.here, now.utc, **self._facts())
+        proof = self._proof(now.utc, counted=chunk.count is not None)
+        return (yield from self._keep_proof(proof, "format proved"))
+
+    def _keep_proof(self, proof: Proof, event: str, **facts: object) -> Flow[Proof]:
+        now: Moment = yield Now()
+        yield from self.keeper.remark(event, self.order, self.here, now.utc, **self._facts(), **facts)
         yield self._keep(lambda: save_proof(self.state, proof), "proofs: save")
         yield self._keep(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
         return proof
@@ -298,19 +312,27 @@ class Proving:
         everyone = [(self.plan.reset.course.id, user_id) for user_id in self.plan.people]
         raise ProofFailedError(
             f"{why}. All of these may have been reset on {self.plan.reset.course.title!r}: {self._named(everyone)}. "
-            "The format stays locked for this service. This client asked for a reset of this course only",
+            f"{self._remains(reason)}. This client asked for a reset of this course only",
             reason=reason,
             report=report,
             metadata=tuple(("user_id", user_id) for user_id in self.plan.people),
         )
 
+    def _remains(self, reason: str) -> str:
+        """What holds on this service after such an end."""
+        return "The format stays locked for this service"
+
     def _note_failure(self, reason: str, keys: Sequence[Key]) -> Flow[None]:
         now: Moment = yield Now()
         facts = {**self._facts(), "proof_failed": reason, "affected": [list(key) for key in keys]}
         yield from self.keeper.remark("proof failed", self.order, self.here, now.utc, **facts)
-        if reason not in ("WITNESS_MOVED", "REFUSED", "PROOF_TOO_NARROW"):
-            yield self._keep(lambda: withdraw_proof(self.state, self.plan.ground), "proofs: withdraw")
+        yield from self._take_back(reason)
         yield self._keep(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
+
+    def _take_back(self, reason: str) -> Flow[None]:
+        """Withdraw an earlier proof that this end refutes."""
+        if reason not in ("WITNESS_MOVED", "REFUSED", "PROOF_TOO_NARROW", "NOT_REFUSED"):
+            yield self._keep(lambda: withdraw_proof(self.state, self.plan.ground), "proofs: withdraw")
 
     def _settle(self) -> Flow[ResetReport]:
         """Bring journal and report to their end by what is seen now; nothing is sent."""
@@ -343,18 +365,8 @@ class Proving:
         course = self.plan.reset.course
         seconds = None if self.seen_after is None else self.seen_after.total_seconds()
         others = self.plan.other_courses
-        return Proof(
-            self.plan.ground,
-            at,
-            self.here.user_id,
-            course.id,
-            person,
-            witnesses,
-            counted,
-            self.traces,
-            seconds,
-            others,
-        )
+        place = (self.plan.ground, at, self.here.user_id, course.id)
+        return Proof(*place, person, witnesses, counted, self.traces, seconds, others)
 
     def _facts(self) -> dict[str, object]:
         return {"proof": self.plan.ground.name, "way": self.plan.way, "proof_digest": self.plan.digest}
@@ -377,14 +389,3 @@ class Proving:
 def was_unreadable(chunk: Chunk) -> bool:
     """Whether the request was answered with what makes no sense."""
     return chunk.cause == DecodingError.__name__
-
-
-def check_phrase(plan: object, confirm: object, reset_format: ResetFormat) -> None:
-    """Refuse what is not confirmed by the phrase of this very proof."""
-    if not isinstance(plan, ProofPlan):
-        raise InvalidArgumentError(
-            f"plan must be a ProofPlan from client.resets.plan_proof(…), not {type(plan).__name__}"
-        )
-    if plan.format != reset_format:
-        raise InvalidArgumentError("the proof was planned for another ResetFormat than this client has")
-    confirming.check_phrase(confirm, plan.phrase, "proof")

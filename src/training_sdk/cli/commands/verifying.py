@@ -74,6 +74,11 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
 @click.option(
     "--server-side", is_flag=True, help="Prove the one call for everyone instead, on everyone there."
 )
+@click.option(
+    "--refused-with",
+    metavar="ID",
+    help="Prove that a refusal has no effect: also name this user, last, who is not on the course.",
+)
 @options(WHY)
 @click.option(
     "--confirm", metavar="PHRASE", help="The phrase of a proof that has begun; asked for on a terminal."
@@ -89,6 +94,7 @@ def prove(
     course: str,
     person: str | None,
     server_side: bool,
+    refused_with: str | None,
     reason: str,
     ticket: str | None,
     confirm: str | None,
@@ -101,10 +107,14 @@ def prove(
     One person of a course that nobody needs is reset, for good, and everyone else there is watched, and the other
     courses of the person, in one of which they must have completed a lesson. The phrase is made anew each time until
     the proof has begun, so the first time somebody types it.
+
+    With --refused-with, after the proof of the format: one request names the person and then a user who cannot be
+    reset. If it is refused and the person keeps their progress, later refusals of several people with this status
+    count as without effect.
     """
     client = session.client(may_write=True)
     (course_id,) = course_ids(client, [course])
-    planned = client.resets.plan_proof(course_id, person, server_side=server_side)
+    planned = client.resets.plan_proof(course_id, person, server_side=server_side, refused_with=refused_with)
     (session.out.show if confirm is None else session.out.say)(planned)
     phrase = confirmed(session.out, planned.phrase, confirm, what="The phrase of this proof")
     with telling(session.out) as tell:
@@ -120,6 +130,9 @@ def prove(
         )
     session.out.document({"proof": plain(proof)})
     notes = "".join(f"\nNote: {note}." for note in proof.traces.notes)
+    if proof.refusals_without_effect:
+        statuses = ", ".join(map(str, proof.refusals_without_effect))
+        notes += f"\nRefusals of several people with these statuses have no effect there: {statuses}."
     session.out.say(
         f"Proved on {proof.proved_at:%Y-%m-%d %H:%M} UTC: resets of this format are unlocked there.{notes}"
     )
