@@ -10,6 +10,7 @@ from attrs import frozen
 from training_sdk.records.events import Event, Opened, ReadBack, Resumed, Sent
 from training_sdk.records.folding import Chunk, ChunkFate, JournalState
 from training_sdk.resets.freshness import PROCESSING_TIME, processing_time_of, waiting_time
+from training_sdk.resets.judging import Since
 from training_sdk.resets.plan import Key
 
 _NEARLY_A_MINUTE = timedelta(minutes=1) - timedelta.resolution
@@ -78,6 +79,11 @@ class Flights:
         """The one that was sent last of those that named any of these people."""
         holding = (one for key in people for one in self._by_person.get(key, ()))
         return max(holding, key=lambda one: one.sent_at, default=None)
+
+    def since(self, person: Key) -> Since | None:
+        """Between which requests somebody may have been reset; None if nothing was sent for them."""
+        sent = [one.sent_at for one in self._by_person.get(person, ())]
+        return Since(min(sent), max(sent)) if sent else None
 
     def settled_at(self, *people: Key) -> datetime | None:
         """From when on reading back tells the truth about these people; None if nothing was sent for them."""

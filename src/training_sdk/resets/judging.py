@@ -9,8 +9,8 @@ from enum import StrEnum
 from attrs import frozen
 
 from training_sdk._flow import Flow
-from training_sdk._pages import Calls
-from training_sdk.errors import NotFoundError, PermissionDeniedError
+from training_sdk._pages import LISTING_INCOMPLETE, Calls
+from training_sdk.errors import DecodingError, NotFoundError, PermissionDeniedError
 from training_sdk.models.analytics import LessonProgress
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets.identity import LARGEST_DIFFERENCE
@@ -38,6 +38,25 @@ class Sign(StrEnum):
     NO_ROW = "no row"
     UNCLEAR = "unclear"
     """They have moved, and nothing shows whether a reset came before that."""
+
+
+class OldLessons(StrEnum):
+    """What the lessons show of those that somebody had completed before the reset."""
+
+    GONE = "gone"
+    ALL_LEFT = "all left"
+    """Every completed lesson is one of before."""
+    SOME_LEFT = "some left"
+    """Some are of before; of the others that is not known, or they were completed since."""
+    UNKNOWN = "unknown"
+
+
+@frozen
+class Since:
+    """When the first and the last request were sent that may have reset somebody."""
+
+    first: datetime
+    last: datetime
 
 
 @frozen
@@ -152,27 +171,34 @@ def has_lost(before: PlannedReset, row: ProgressRow) -> bool:
     return has_less(before, row)
 
 
-def ask_lessons(calls: Calls, planned: PlannedReset, row: ProgressRow, since: datetime) -> Flow[bool | None]:
-    """Whether the lessons that somebody had completed before are gone; None where they do not tell."""
+def ask_lessons(calls: Calls, planned: PlannedReset, row: ProgressRow, since: Since) -> Flow[OldLessons]:
+    """Whether the lessons that somebody had completed before are gone; a listing that is not whole tells nothing."""
     try:
         lessons = yield from lessons_of_user(calls, planned.user_id, planned.course_id).gather()
     except (NotFoundError, PermissionDeniedError):
-        return None
+        return OldLessons.UNKNOWN
+    except DecodingError as error:
+        if error.reason != LISTING_INCOMPLETE:
+            raise
+        return OldLessons.UNKNOWN
     return lessons_tell(planned, row, lessons, since)
 
 
 def lessons_tell(
-    planned: PlannedReset, row: ProgressRow, lessons: Sequence[LessonProgress], since: datetime
-) -> bool | None:
-    """Whether the lessons completed before are gone; None where the lessons do not tell.
+    planned: PlannedReset, row: ProgressRow, lessons: Sequence[LessonProgress], since: Since
+) -> OldLessons:
+    """Whether the lessons completed before are gone, as far as the clocks of here and there allow to tell.
 
-    One that was completed before is left, or all that the row counts are listed and were completed since.
+    A lesson is old from before the first request that named somebody, and new from after the last one. They are gone
+    only if all that the row counts are listed and new.
     """
     dates = [one.completed_date_time for one in lessons if one.completed]
-    if any(one is not None and not _is_later(one, None, since) for one in dates):
-        return False
-    is_whole = len(dates) >= max(row.completed_lessons, 1) and all(one is not None for one in dates)
-    return True if is_whole and planned.completed_lessons else None
+    old = [one is not None and one < since.first - LARGEST_DIFFERENCE for one in dates]
+    if any(old):
+        return OldLessons.ALL_LEFT if all(old) else OldLessons.SOME_LEFT
+    is_whole = len(dates) >= max(row.completed_lessons, 1)
+    is_new = all(one is not None and one > since.last + LARGEST_DIFFERENCE for one in dates)
+    return OldLessons.GONE if is_whole and is_new and planned.completed_lessons else OldLessons.UNKNOWN
 
 
 def _has_old_completion(planned: PlannedReset, row: ProgressRow) -> bool:

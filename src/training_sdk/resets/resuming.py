@@ -31,7 +31,7 @@ from training_sdk.resets.applying import Run
 from training_sdk.resets.arriving import Arrival, FindProof, arrive, as_known_there
 from training_sdk.resets.confirming import check_lifetime, check_schedule, end_of
 from training_sdk.resets.flights import Flights, until
-from training_sdk.resets.judging import Judging, Sign, ask_lessons, resets_completed_only
+from training_sdk.resets.judging import Judging, OldLessons, Sign, ask_lessons, resets_completed_only
 from training_sdk.resets.keptwaves import restored
 from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.planning import refuse_new_warnings
@@ -317,8 +317,8 @@ class Resumption:
         return Flights.of(journal.events, journal.state(), self.order.safeguards.processing_time)
 
     def _read_back(self, chunk: Chunk, people: Sequence[str]) -> Flow[None]:
+        now: Moment = yield Now()  # before reading, so that an early reading never counts as a late one
         rows = yield from read_rows(self.arrival.calls, chunk.course_id, chunk.user_ids)
-        now: Moment = yield Now()
         planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
         flights = self._flights()
         latest = flights.latest(*chunk.people)
@@ -329,15 +329,15 @@ class Resumption:
             traces=self.arrival.traces,
         )
         for user_id in people:
-            sent_at = latest.sent_at if latest else None
+            since = flights.since((chunk.course_id, user_id))
             row = rows.get(user_id)
-            sign = judging.sign(planned[user_id], row, sent_at)
+            sign = judging.sign(planned[user_id], row, since.last if since else None)
             verdict = VERDICTS.get(sign, UNDECIDED)
-            if sign in VERDICTS_OF_LESSONS and row and sent_at:
-                are_gone = yield from ask_lessons(self.arrival.calls, planned[user_id], row, sent_at)
-                verdict = VERDICTS_OF_LESSONS[sign].get(are_gone, UNDECIDED)
+            if sign in VERDICTS_OF_LESSONS and row and since:
+                old = yield from ask_lessons(self.arrival.calls, planned[user_id], row, since)
+                verdict = VERDICTS_OF_LESSONS[sign].get(old, UNDECIDED)
             other = self._elsewhere.get((chunk.course_id, user_id))
-            if verdict == APPLIED and other and latest and other > latest.sent_at:
+            if verdict == APPLIED and other and since and other > since.last:
                 verdict = UNDECIDED  # it may have been the other plan that did it
             if verdict == NOT_APPLIED and flights.has_accepted((chunk.course_id, user_id)):
                 verdict = UNDECIDED  # it may be worked on later than anybody knows
@@ -416,9 +416,9 @@ VERDICTS = {Sign.CLEARED: APPLIED, Sign.RETRAINED: APPLIED, Sign.AS_BEFORE: NOT_
 They count as retrained only if something of before is gone. A completion that was not there before proves nothing
 here by itself.
 """
-VERDICTS_OF_LESSONS: Mapping[Sign, Mapping[bool | None, str]] = {
-    Sign.LIKE_BEFORE: {True: APPLIED, False: NOT_APPLIED},
-    Sign.COMPLETED_SINCE: {True: APPLIED},
-    Sign.UNCLEAR: {True: APPLIED},
+VERDICTS_OF_LESSONS: Mapping[Sign, Mapping[OldLessons, str]] = {
+    Sign.LIKE_BEFORE: {OldLessons.GONE: APPLIED, OldLessons.ALL_LEFT: NOT_APPLIED},
+    Sign.COMPLETED_SINCE: {OldLessons.GONE: APPLIED},
+    Sign.UNCLEAR: {OldLessons.GONE: APPLIED},
 }
 """The same by whether the lessons of before are gone, for rows that do not tell."""

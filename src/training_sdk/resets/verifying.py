@@ -20,7 +20,7 @@ from training_sdk.resets.digests import short, typed
 from training_sdk.resets.flights import kept_processing_time
 from training_sdk.resets.freshness import PROCESSING_TIME, waiting_time
 from training_sdk.resets.identity import check_clock, check_place, who_and_where
-from training_sdk.resets.judging import Judging, Sign, ask_lessons, resets_completed_only
+from training_sdk.resets.judging import Judging, OldLessons, Sign, Since, ask_lessons, resets_completed_only
 from training_sdk.resets.plan import Origin, PlannedReset
 from training_sdk.resets.planning import no_traces
 from training_sdk.resets.reading import read_rows
@@ -189,12 +189,12 @@ class Verifying:
                 yield from self._look_at(course.id, here, sample)
 
     def _look_at(self, course_id: str, people: Sequence[PlannedReset], sample: frozenset[Key]) -> Flow[None]:
+        now: Moment = yield Now()  # before reading, so that an early reading never counts as a late one
         try:
             rows = yield from read_rows(self.calls, course_id, [user.user_id for user in people])
         except DecodingError as error:
             yield from self._leave_pending(people, error)
             return
-        now: Moment = yield Now()
         is_settled = now.utc >= self.settled_at
         judging = Judging.of(
             self.report.plan, reference_server=self.here.reference_server, traces=self.traces
@@ -241,10 +241,11 @@ class Verifying:
         """Let the lessons decide of somebody whose row does not show whether the progress of before is gone."""
         if self.watch.lessons == 0 or row is None:
             return otherwise
-        are_gone = yield from ask_lessons(self.calls, user, row, self.report.started_at)
-        if are_gone is None:
+        since = Since(self.report.started_at, self.report.started_at)
+        old = yield from ask_lessons(self.calls, user, row, since)
+        if old is OldLessons.UNKNOWN:
             return otherwise
-        if not are_gone:
+        if old is not OldLessons.GONE:
             return settled(SeenCode.LESSONS_RECORDED, is_settled=is_settled)
         self.lessons_read += 1
         return Seen.VERIFIED, trained_again(row)

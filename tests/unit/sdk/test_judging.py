@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from training_sdk.models.analytics import LessonProgress
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.folding import APPLIED, NOT_APPLIED
-from training_sdk.resets.judging import Judging, Sign, has_lost, lessons_tell
+from training_sdk.resets.judging import Judging, OldLessons, Sign, Since, ask_lessons, has_lost, lessons_tell
 from training_sdk.resets.outline import FIELDS, OLD_FIELDS
 from training_sdk.resets.plan import PlannedReset
 from training_sdk.resets.resuming import VERDICTS
 from training_sdk.resets.traces import Traces
 from training_sdk.resets.verification import Seen, judge
+from unit.sdk.fakes import CALLS, Puppet, answer
 
 LESSONS = 4
 SENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -145,20 +146,27 @@ def planned_row(planned: PlannedReset) -> ProgressRow:
 
 
 @pytest.mark.parametrize(
-    ("had", "counted", "dates", "gone"),
+    ("had", "counted", "minutes", "old"),
     [
-        (2, 2, [1, 2], True),
-        (2, 2, [-1, 2], False),
-        (2, 2, [2], None),  # one is not listed, and may be the old one
-        (2, 1, [2], True),
-        (2, 2, [2, None], None),
-        (2, 0, [], None),
-        (0, 2, [1, 2], None),  # nothing was there that could be gone
-        (0, 2, [-1, 2], False),
+        (2, 2, [60, 120], OldLessons.GONE),
+        (2, 2, [-60, 120], OldLessons.SOME_LEFT),
+        (2, 2, [-60, None], OldLessons.SOME_LEFT),
+        (2, 2, [-60, -120], OldLessons.ALL_LEFT),
+        (2, 2, [120], OldLessons.UNKNOWN),  # one is not listed, and may be the old one
+        (2, 1, [120], OldLessons.GONE),
+        (2, 2, [120, None], OldLessons.UNKNOWN),
+        (2, 2, [120, -2], OldLessons.UNKNOWN),  # the clocks may differ
+        (2, 2, [120, 2], OldLessons.UNKNOWN),
+        (2, 2, [120, 6], OldLessons.GONE),
+        (2, 1, [-2], OldLessons.UNKNOWN),
+        (2, 1, [-6], OldLessons.ALL_LEFT),
+        (2, 0, [], OldLessons.UNKNOWN),
+        (0, 2, [60, 120], OldLessons.UNKNOWN),  # nothing was there that could be gone
+        (0, 2, [-60, 120], OldLessons.SOME_LEFT),
     ],
 )
 def test_lessons_tell_only_if_all_of_them_are_listed_with_their_dates(
-    had: int, counted: int, dates: list[int | None], gone: bool | None
+    had: int, counted: int, minutes: list[int | None], old: OldLessons
 ) -> None:
     planned = PlannedReset.of(ProgressRow("c", "u", SENT - MONTH, None, had, 25.0 * had))
     row = ProgressRow("c", "u", SENT + HOUR, None, counted, 25.0 * counted)
@@ -168,11 +176,19 @@ def test_lessons_tell_only_if_all_of_them_are_listed_with_their_dates(
             f"l{number}",
             opened_date_time=SENT - MONTH,
             completed=True,
-            completed_date_time=None if hours is None else SENT + hours * HOUR,
+            completed_date_time=None if one is None else SENT + timedelta(minutes=one),
         )
-        for number, hours in enumerate(dates)
+        for number, one in enumerate(minutes)
     ]
-    assert lessons_tell(planned, row, lessons, SENT) is gone
+    assert lessons_tell(planned, row, lessons, Since(SENT, SENT)) is old
+
+
+def test_lessons_between_two_requests_are_neither_old_nor_new() -> None:
+    planned = PlannedReset.of(ProgressRow("c", "u", SENT - MONTH, None, 1, 25.0))
+    lesson = LessonProgress("c", "l", completed=True, completed_date_time=SENT + HOUR)
+    row = ProgressRow("c", "u", SENT - MONTH, None, 1, 25.0)
+    assert lessons_tell(planned, row, [lesson], Since(SENT, SENT + 2 * HOUR)) is OldLessons.UNKNOWN
+    assert lessons_tell(planned, row, [lesson], Since(SENT, SENT)) is OldLessons.GONE
 
 
 def test_only_known_fields_are_ever_disregarded() -> None:
@@ -230,3 +246,11 @@ def test_what_was_opened_before_the_request_is_no_proof_of_it(minutes: int) -> N
 def test_without_a_row_nothing_is_known() -> None:
     planned, _ = Story("first", ["complete"], [], False).play()
     assert VERDICTS.get(Judging().sign(planned, None, SENT)) is None
+
+
+def test_a_listing_of_lessons_that_is_not_whole_tells_nothing() -> None:
+    planned = PlannedReset.of(ProgressRow("c", "u", None, None, 2, 50.0))
+    row = ProgressRow("c", "u", None, None, 2, 50.0)
+    puppet = Puppet(lambda _: answer({"totalCount": 3, "items": []}))
+    told = puppet.run(ask_lessons(CALLS, planned, row, Since(SENT, SENT)))
+    assert told is OldLessons.UNKNOWN

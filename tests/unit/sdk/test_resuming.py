@@ -285,6 +285,47 @@ def test_a_request_that_cannot_be_the_same_waits(tmp_path: Path) -> None:
     assert ends(here.resume(plan)) == [Outcome.UNKNOWN, Outcome.RESET]
 
 
+def test_lessons_learned_again_before_others_were_sent_again_do_not_send_anybody_again(
+    tmp_path: Path,
+) -> None:
+    """No date tells, and both look as planned; the second was reset and has learned since."""
+    here = bench(tmp_path, 2, reference=False)
+    for one in here.organisation.rows:
+        one.update(opened_at="", completed_at="", completed_lessons=1, progress_percent=33.3, score=None)
+    plan = here.plan(0, 1)
+    dates = {user_id(0): "2026-01-02T00:00:00Z"}
+    here.lose(plan, arrives=False)
+    here.puppet.clock += LATER
+    with mock.patch.object(Organisation, "_lessons", lambda _, request: _one_lesson(dates, request)):
+        here.organisation.on_reset = lambda _: _cut()
+        with pytest.raises(OutcomeUnknownError):
+            here.resume(plan)
+        dates[user_id(1)] = "2026-03-01T09:00:00Z"
+        here.puppet.clock += LATER
+        with pytest.raises(OutcomeUnknownError) as caught:
+            here.resume(plan)
+    assert here.organisation.people_sent == [[user_id(0), user_id(1)], [user_id(0)], [user_id(0)]]
+    assert ends(caught.value.report) == [Outcome.UNKNOWN, Outcome.RESET]
+
+
+def _cut() -> Response:
+    raise NoAnswerError("the line was cut")
+
+
+def _one_lesson(dates: dict[str, str], request: Request) -> Response:
+    at = dates.get(request.path.split("/")[-3])
+    if at is None:
+        return answer({"code": 7, "message": "no"}, 403)
+    lesson = {
+        "courseId": COURSE,
+        "lessonId": "l0",
+        "opened": True,
+        "completed": True,
+        "completedDateTime": at,
+    }
+    return answer({"totalCount": 1, "items": [lesson]})
+
+
 # --- the account ------------------------------------------------------------------------------------------------------
 
 
