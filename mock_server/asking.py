@@ -72,6 +72,9 @@ def add_asking(commands: argparse._SubParsersAction[Any]) -> None:
         )
 
 
+_ELSEWHERE = "If it listens elsewhere, name its address: --url URL"
+
+
 def token_of(name: str, url: str, secret: str | None) -> str:
     """The token with this name on a running server. Raises AskingError."""
     tokens = _tokens(url, secret)
@@ -107,12 +110,18 @@ def _tokens(url: str, secret: str | None) -> dict[str, str]:
             raise AskingError(
                 f"{url} asks for the secret of its control plane: add --secret-file PATH, or set TRAINING_MOCK_SECRET"
             ) from None
-        raise AskingError(f"{url} answered {error.code}: is training-mock serve running there?") from None
+        raise AskingError(
+            f"{url} answered {error.code}: is training-mock serve running there? {_ELSEWHERE}"
+        ) from None
     except (OSError, HTTPException) as error:
         why = inline(str(getattr(error, "reason", error)))
-        raise AskingError(f"{url} cannot be reached ({why}): is training-mock serve running there?") from None
+        raise AskingError(
+            f"{url} cannot be reached ({why}): is training-mock serve running there? {_ELSEWHERE}"
+        ) from None
     except (ValueError, KeyError, TypeError):
-        raise AskingError(f"{url} lists no tokens: is training-mock serve running there?") from None
+        raise AskingError(
+            f"{url} lists no tokens: is training-mock serve running there? {_ELSEWHERE}"
+        ) from None
 
 
 def _dictionaries(listed: Sequence[object]) -> list[dict[str, object]]:

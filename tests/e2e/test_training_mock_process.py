@@ -404,7 +404,9 @@ def test_a_token_and_what_to_export_are_printed_for_a_running_server() -> None:
 
 
 def test_a_server_that_cannot_be_asked_for_a_token_is_named(tmp_path: Path) -> None:
-    assert "is training-mock serve running there?" in failed("token", "admin", "--url", "http://127.0.0.1:9")
+    said = failed("token", "admin", "--url", "http://127.0.0.1:9")
+    assert "is training-mock serve running there?" in said
+    assert "--url URL" in said
     assert "is not the address of a server" in failed("token", "admin", "--url", "localhost:8765")
     assert "invalid choice: 'nobody'" in failed("token", "nobody")
     assert "'soon' is no time" in failed("serve", "--now", "soon")

@@ -35,6 +35,10 @@ _SAID = (
     ("none is named (allowed_signers=…)", "the profile names none (allowed_signers)"),
     ("it is not what approval.save(…) wrote", "it is not what training-sdk sign wrote"),
     ("is not spelt as approval.save(…) does", "is not spelt as training-sdk sign does"),
+    (
+        "Prove it again with the same plan to go on waiting",
+        "Prove it again with the same course and person to go on waiting",
+    ),
     ("client.resets.prove_format", "training-sdk prove"),
     ("client.resets.plan_proof(…)", "training-sdk prove"),
     ("client.resets.plan(…) and client.resets.apply(…)", "training-sdk plan and apply"),
@@ -111,7 +115,7 @@ def notes_of(error: BaseException, plan: Path | None, shown: str) -> list[str]:
     notes = {note: in_commands(note, plan) for note in getattr(error, "__notes__", ()) if note not in shown}
     advice = [said for note, said in notes.items() if note.startswith(_ADVICE)]
     others = [said for note, said in notes.items() if not note.startswith(_ADVICE)]
-    if any("training-sdk resume" in said or "training-sdk prove" in said for said in others):
+    if any(f"training-sdk {way}" in said for said in others for way in ("resume", "prove", "plan close")):
         return others
     return [*others, *advice[-1:]]
 

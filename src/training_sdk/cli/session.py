@@ -179,6 +179,8 @@ def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., Exit
             named.token_source = profile.token_source
         if named is not None and isinstance(given.get("plan"), Path):
             named.plan = None if is_pipe(given["plan"]) else given["plan"]
+        elif named is not None and context.info_name == "close":
+            named.plan = Path(given["named"])
         with Session(
             Output(common["as_json"], everyone=named is not None and named.everyone),
             profile,

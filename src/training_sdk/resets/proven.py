@@ -7,8 +7,13 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets.overlapping import Other, others
 from training_sdk.resets.plan import Origin
 from training_sdk.resets.proofs import Ground, Proof, find_proof
+from training_sdk.resets.wording import LOOK_INTO_IT
 
 PROVE_AGAIN = "Nothing was sent. Prove the format again on a sacrificial course (client.resets.prove_format)"
+
+KNOW_FIRST = (
+    f"Nothing was sent. {LOOK_INTO_IT}, also before the format is proved again (client.resets.prove_format)"
+)
 
 
 def proof_that_holds(state: StateDirectory, ground: Ground) -> Proof | None:
@@ -22,9 +27,14 @@ def proof_that_holds(state: StateDirectory, ground: Ground) -> Proof | None:
     proof = find_proof(state, ground)
     refuting = _refuting(state, ground, proof)
     if refuting is not None:
+        what = (
+            "is not proved: a proof failed, or was withdrawn, when"
+            if proof is None
+            else "has lost its proof:"
+        )
         raise UnconfirmedFormatError(
-            f"the proof of this format at {ground.base_url} was withdrawn: the service said that it reset more people "
-            f"than plan {refuting.name} had sent. {PROVE_AGAIN}",
+            f"the format at {ground.base_url} {what} the service said that it reset more people than plan "
+            f"{refuting.name} had sent. {KNOW_FIRST}",
             reason="PROOF_WITHDRAWN",
         )
     if proof is not None and not proof.other_courses:

@@ -85,6 +85,8 @@ class Unfinished:
         steps = [f"Resume it: training-sdk resume {digest}. It reads back first and resets nobody twice."]
         if self.unknown and self.settled_at is not None:
             steps.append(f"What became of the unknown is certain from {until(self.settled_at)} on.")
+        if not self.unknown and not self.has_expired:
+            steps.append(f"If whoever is left has moved since, {close}, and plan again.")
         if self.has_expired:
             steps.append(f"The plan has expired, so nothing more is sent. When nobody is unknown, {close}")
         return " ".join(steps)

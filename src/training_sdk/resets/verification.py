@@ -177,6 +177,10 @@ class Verification:
         remedy = (
             f"the plan is closed, so {again}" if self.is_finished else "client.resets.resume(plan, confirm=…)"
         )
+        if not self.is_finished and not self.left_unknown:
+            remedy += (
+                f". If they have moved since, close the plan (training-sdk plan close PLAN.json) and {again}"
+            )
         if self.report.reached_others:
             yield f"{others(self.report.reached_others)}. {LOOK_INTO_IT}"
             remedy = again = "nothing more is sent for this plan"

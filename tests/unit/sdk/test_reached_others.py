@@ -35,7 +35,7 @@ from training_sdk.records.folding import fold
 from training_sdk.records.journal import Journal, read_journal
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import applying, reportfile, sending
-from training_sdk.resets.proofs import Ground, find_proof, save_proof
+from training_sdk.resets.proofs import Ground, find_proof, save_proof, withdraw_proof
 from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.stopping import report_of
 from training_sdk.resets.unfinished import report_in
@@ -213,6 +213,10 @@ def test_a_process_killed_after_the_answer_was_noted_leaves_no_valid_proof(bench
             bench.apply(other)
         assert caught.value.reason == "PROOF_WITHDRAWN"
         assert "prove_format" in caught.value.message
+        assert "Find out from the service whom it reset" in caught.value.message
+        withdraw_proof(bench.state, ground)  # so that no proof of before is known
+        with pytest.raises(UnconfirmedFormatError, match="not proved: a proof failed, or was withdrawn"):
+            bench.apply(other)
     (folder := bench.folder / "plans" / plan.digest / "report.json").unlink()
     assert not folder.exists()
     assert bench.reported(plan).reached_others == 1

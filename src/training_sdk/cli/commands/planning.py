@@ -258,7 +258,9 @@ def keep(session: Session, made: ResetPlan, save: Path | None, card: Path | None
     out.say(made)
     if card is not None:
         out.note(f"The effect card is in {card}.")
-    if save is None:
+    if not made.targets:
+        out.note("Nothing is to be reset, so there is nothing to carry out.")
+    elif save is None:
         out.note("Nothing was saved, and nothing can be applied: add --save PLAN.json")
     else:
         out.note(f"The plan is in {save}. To carry it out:\n  {apply_command(save)}")

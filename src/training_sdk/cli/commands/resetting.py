@@ -38,7 +38,7 @@ from training_sdk.resets.confirming import check_lifetime
 from training_sdk.resets.digests import short
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.planfile import check_shape
-from training_sdk.resets.report import LEFT_ALONE, ResetReport
+from training_sdk.resets.report import LEFT_ALONE, Outcome, ResetReport
 from training_sdk.resets.sending import CHUNK, Progress
 from training_sdk.resets.stopping import report_of
 from training_sdk.resets.taking import refuse_second_time
@@ -234,6 +234,11 @@ def _how_to_go_on(error: BaseException, journal: JournalState, plan: Path) -> st
         return f"The plan came to its end all the same. What became of everyone:\n  {report_command(plan)}"
     if not journal.has_sent:
         return _after_nothing_sent(error, plan)
+    if _has_had_its_day(error):
+        return (
+            f"It is known what became of everyone who was sent, and the rest cannot be sent with this plan. Close it, "
+            f"and plan again if anybody is left to be reset:\n  {close_command(plan)}"
+        )
     if isinstance(error, PermissionDeniedError):
         return f"It stopped half-way. With another token:\n  {resume_command(plan)}"
     where = "stands above" if report_of(error) is not None else f"is in {report_command(plan)}"
@@ -241,6 +246,13 @@ def _how_to_go_on(error: BaseException, journal: JournalState, plan: Path) -> st
         f"It stopped half-way. What became of everyone {where}. This reads back for you what is unknown, and then "
         f"goes on; nobody is reset twice:\n  {resume_command(plan)}"
     )
+
+
+def _has_had_its_day(error: BaseException) -> bool:
+    """Whether nothing more can be sent for a plan that has begun, and nobody in it is unknown."""
+    if not isinstance(error, StalePlanError) or error.reason == "PLAN_FROM_THE_FUTURE":
+        return False
+    return error.report is not None and not error.report.counts[Outcome.UNKNOWN]
 
 
 def _after_nothing_sent(error: BaseException, plan: Path) -> str:
@@ -317,7 +329,7 @@ def stoppable(out: Output) -> Iterator[_Stop]:
 
 
 @contextmanager
-def telling(out: Output) -> Iterator[Callable[[Progress], None]]:
+def telling(out: Output, begins_with: str = "writing evidence") -> Iterator[Callable[[Progress], None]]:
     """Say how far it is: a bar for whoever watches, lines for a log."""
     if out.json:
         yield lambda progress: None
@@ -339,7 +351,7 @@ def telling(out: Output) -> Iterator[Callable[[Progress], None]]:
     with Bars(
         *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
     ) as bars:
-        task = bars.add_task("writing evidence", total=None)
+        task = bars.add_task(begins_with, total=None)
         yield lambda progress: bars.update(
             task, description=progress.what, completed=progress.done, total=progress.total
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +18,23 @@ from training_sdk.cli.documents import plain
 from training_sdk.cli.naming import course_ids
 from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import ALL, Session, with_session
+from training_sdk.errors import ProofFailedError
 from training_sdk.resets.approval import Approval
+from training_sdk.resets.proofplan import ProofPlan
+from training_sdk.resets.unfinished import prove_command
+
+
+@contextmanager
+def _naming_the_way_on(planned: ProofPlan) -> Iterator[None]:
+    """Add to the error of a proof that is pending the command that goes on with it."""
+    try:
+        yield
+    except ProofFailedError as error:
+        if error.reason == "NOT_SEEN_YET":
+            command = prove_command(planned.reset, server_side=planned.way == "everyone")
+            error.add_note(f"To look again:\n  {command}")
+        raise
+
 
 VERIFIED_WITHIN, PROVED_WITHIN, EVERY = "5h", "4h", "5m"
 
@@ -45,7 +63,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
     """
     report = find_report(session, plan)
     client = session.client()
-    with telling(session.out) as tell:
+    with telling(session.out, "reading") as tell:
         seen = client.resets.wait_until_verified(report, deadline=deadline, every=every, on_progress=tell)
     session.out.document(
         {
@@ -117,7 +135,7 @@ def prove(
     planned = client.resets.plan_proof(course_id, person, server_side=server_side, refused_with=refused_with)
     (session.out.show if confirm is None else session.out.say)(planned)
     phrase = confirmed(session.out, planned.phrase, confirm, what="The phrase of this proof")
-    with telling(session.out) as tell:
+    with telling(session.out, "reading") as tell, _naming_the_way_on(planned):
         proof = client.resets.prove_format(
             planned,
             confirm=phrase,

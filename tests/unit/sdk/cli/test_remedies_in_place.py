@@ -10,7 +10,7 @@ import click
 import pytest
 
 from mock_server import MockTraining
-from training_sdk import NotFoundError, ResetInterruptedError, TrainingClient, Waves
+from training_sdk import InvalidArgumentError, NotFoundError, ResetInterruptedError, TrainingClient, Waves
 from training_sdk._send import out_of_time, sentence
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
@@ -172,13 +172,53 @@ def test_a_title_in_place_of_a_course_id_gets_a_hint(run: Run) -> None:
         client.resets.plan_everyone("Forklift basics")
 
 
+def test_where_another_plan_has_done_the_rest_the_way_out_is_to_close_this_one(run: Run) -> None:
+    run("plan", "--course", COURSE, "--everyone", "--save", "big plan.json")
+    plan, done = ResetPlan.load("big plan.json"), list[str]()
+    with pytest.raises(ResetInterruptedError), TrainingClient() as client:
+        client.resets.apply(
+            plan,
+            confirm=plan.phrase,
+            reason="test",
+            waves=Waves(len(plan.targets) - 1),
+            stop=lambda: bool(done),
+            on_progress=lambda step: done.append(step.what) if step.what == "reset" else None,
+        )
+    run("plan", "--course", COURSE, "--user", plan.targets[-1].user_id, "--save", "rest.json")
+    rest = ResetPlan.load("rest.json")
+    code, said = run("apply", "rest.json", "--reason", "test", "--confirm", rest.phrase)
+    assert code == ExitCode.DONE, said
+    for _ in range(2):
+        code, said = run("resume", "big plan.json", "--confirm", plan.phrase)
+        assert code == ExitCode.INCOMPLETE
+        assert "stand at 0 %" in said
+        assert "training-sdk resume" not in said
+        assert "training-sdk plan close 'big plan.json' --reason TEXT" in said
+    for command in (("report", "big plan.json"), ("verify", "big plan.json", "--deadline", "0s")):
+        assert "training-sdk plan close" in run(*command)[1]
+    assert run("plan", "close", "big plan.json", "--reason", "done by another")[0] == ExitCode.DONE
+
+
+def test_closing_names_the_plan_as_it_was_typed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise InvalidArgumentError("it is open. Go on with client.resets.resume(plan, confirm=…)")
+
+    monkeypatch.setattr("training_sdk.cli.commands.planning.close_plan", refused)
+    run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "my plan.json")
+    phrase = ResetPlan.load("my plan.json").phrase
+    run("apply", "my plan.json", "--reason", "test", "--confirm", phrase)  # so that there are records
+    assert "training-sdk resume 'my plan.json'" in run("plan", "close", "my plan.json", "--reason", "x")[1]
+
+
 def test_a_plan_for_nobody_asks_for_no_phrase(run: Run) -> None:
     with TrainingClient() as client:
         idle = next(row for row in client.progress.list(course_id=COURSE) if not row.has_recorded_progress)
     _, said = run("plan", "--course", COURSE, "--user", idle.user_id, "--save", "plan.json")
     assert "there is nothing to confirm" in said
     assert "To go on, type" not in said
-    assert run("apply", "plan.json", "--reason", "test")[0] == ExitCode.DONE
+    assert "To carry it out" not in said
+    assert "add --save" not in run("plan", "--course", COURSE, "--user", idle.user_id)[1]
+    assert "nobody was to be reset" in run("apply", "plan.json", "--reason", "test")[1]
     assert run("apply", "plan.json", "--reason", "test", "--confirm", "other")[0] != ExitCode.DONE
 
 
