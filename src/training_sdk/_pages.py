@@ -238,7 +238,7 @@ class Cursor:
         if (problem := count.problem) is not None:
             raise DecodingError(
                 f"{self.place.request.path} ends early: {problem}. Nothing of it can be relied on. Read it again",
-                reason="LISTING_INCOMPLETE",
+                reason=LISTING_INCOMPLETE,
             )
 
     def _endless(self, what: str) -> DecodingError:

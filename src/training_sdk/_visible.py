@@ -6,6 +6,9 @@ import logging
 import re
 import unicodedata
 
+MOST_NAMED = 5
+"""How many people or things a message names before it counts the rest."""
+
 _CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 _SHOWN_FORMATS = re.compile("[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
 """Signs of numbers and verses, which are formats to Unicode and visible."""

@@ -13,6 +13,7 @@ from training_sdk import _checks
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import LISTING_INCOMPLETE, Calls, Walk
 from training_sdk._version import __version__
+from training_sdk._visible import MOST_NAMED
 from training_sdk.errors import DecodingError, EvidenceError, InvalidArgumentError, NotFoundError
 from training_sdk.evidence.files import Seal
 from training_sdk.evidence.pack import Head, Pack
@@ -24,7 +25,6 @@ from training_sdk.resources.analytics import lesson_attempts, lessons_of_user, s
 from training_sdk.resources.progress import progress_rows
 
 TOOL = f"training-sdk {__version__}"
-MOST_NAMED = 5
 
 Progress = Callable[[int, int, str], None]
 """Told how many listings are read, of how many, and what comes next."""
@@ -199,14 +199,24 @@ def _refuse_gaps(tables: Tables) -> None:
 
 def _refuse_missing_lessons(tables: Tables, unlisted: Mapping[Key, None]) -> None:
     counts = tables.lessons.missing
-    if missing := [*dict.fromkeys([*unlisted, *counts])]:
+    not_found = [key for key in unlisted if key not in counts]
+    if counts:
+        also = f". The service does not find (404) the lessons of {_named(not_found)}" if not_found else ""
         raise EvidenceError(
             "the evidence is incomplete: fewer lessons are listed than the progress rows say are completed, of "
-            f"{_named(missing, counts)}. Completions that were imported have no lessons, courses that were published "
-            "again may have others, and a live service lists them up to 2 h late. Nothing was sent. Try again later, "
-            "or accept the gap with accept_missing_lessons=True; evidence and report then name these people",
+            f"{_named([*counts], counts)}. Completions that were imported have no lessons, courses that were published "
+            f"again may have others, and a live service lists them up to 2 h late{also}. Nothing was sent. Try again "
+            "later, or accept the gap with accept_missing_lessons=True; evidence and report then name these people",
             reason="EVIDENCE_INCOMPLETE",
-            metadata=_metadata(missing),
+            metadata=_metadata([*dict.fromkeys([*unlisted, *counts])]),
+        )
+    if not_found:
+        raise EvidenceError(
+            f"the evidence is incomplete: the service does not find (404) the lessons of {_named(not_found)}. Their "
+            "progress rows say that they have completed none. They may have been deleted. Nothing was sent. Plan again "
+            "without them, or go on without their lessons with accept_missing_lessons=True",
+            reason="EVIDENCE_INCOMPLETE",
+            metadata=_metadata(not_found),
         )
 
 

@@ -13,6 +13,7 @@ from attrs import field, frozen
 from training_sdk._compare import hidden_characters
 from training_sdk._flow import Flow
 from training_sdk._pages import Calls
+from training_sdk._visible import MOST_NAMED
 from training_sdk.errors import (
     DecodingError,
     NotFoundError,
@@ -30,7 +31,6 @@ from training_sdk.resources.paths import all_paths, get_path
 
 ALIKE = 0.85
 """From this similarity of two titles on, one may be taken for the other; "(2025)" at the end is enough."""
-MOST_NAMED = 5
 UNREADABLE = (PermissionDeniedError, NotFoundError, NotSupportedError, ServerError, DecodingError)
 """What does not keep anybody from planning where it befalls a learning path: warnings need it, and nothing else."""
 

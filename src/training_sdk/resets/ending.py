@@ -19,7 +19,7 @@ from training_sdk.records.events import Answered, Lost, Refused, RefusedInDoubt,
 from training_sdk.resets.account import Account, Fate, fate_of
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.plan import PlannedReset
-from training_sdk.resets.report import Code, Outcome
+from training_sdk.resets.report import REACHED_OTHERS, Code, Outcome
 from training_sdk.resets.sending import Piece
 from training_sdk.resets.stopping import carrying, raise_as, report_of, trying
 from training_sdk.resets.wording import LOOK_INTO_IT, number, others
@@ -69,7 +69,7 @@ class InFlight:
             cause = DecodingError(f"{sent} sent, and the answer says {self.answer.count} people reset")
             raise OutcomeUnknownError(
                 f"{cause.message}. {others(self.reached_others)}. Nothing more was sent. {LOOK_INTO_IT}",
-                reason="REACHED_OTHERS",
+                reason=REACHED_OTHERS,
                 request_id=self.answer.request_id,
             ) from cause
 

@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
+from training_sdk._visible import MOST_NAMED
 from training_sdk.errors import (
     DecodingError,
     InvalidArgumentError,
@@ -43,7 +44,7 @@ from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
 from training_sdk.resets.traces import NO_TRACES, Traces
 from training_sdk.resets.viewing import people_counted, refuse_narrow_view
-from training_sdk.resets.wording import MOST_NAMED, shown, some, who
+from training_sdk.resets.wording import shown, some, who
 from training_sdk.resources.courses import all_courses
 
 RENEWED = "RENEWED"

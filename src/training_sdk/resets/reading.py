@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from training_sdk._flow import Flow
-from training_sdk._pages import Calls
+from training_sdk._pages import LISTING_INCOMPLETE, Calls
 from training_sdk.errors import (
     DecodingError,
     NotFoundError,
@@ -31,7 +31,7 @@ def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> F
         problem = (yield from _unstable(calls, course_id, rows, repeated)) if repeated else None
         if problem is None:
             return rows
-    raise DecodingError(f"{problem}. Nothing of it was used. Try again later", reason="LISTING_INCOMPLETE")
+    raise DecodingError(f"{problem}. Nothing of it was used. Try again later", reason=LISTING_INCOMPLETE)
 
 
 def _read_once(calls: Calls, course_id: str, user_id: str | None) -> Flow[tuple[dict[str, ProgressRow], int]]:

@@ -26,7 +26,7 @@ Members: TypeAlias = Mapping[str, frozenset[str]]
 Place: TypeAlias = Literal["group", "site"]
 P = TypeVar("P", Group, Site)
 
-MOST_NAMED = 20
+MOST_LISTED = 20
 
 _MANGLED = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 _LIKE_AN_ID = re.compile(r"(role_|location_|site_)?[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
@@ -214,8 +214,8 @@ class _Search:
 
 def _listed(parts: Iterable[str]) -> str:
     named = list(parts)
-    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
-    return ", ".join(named[:MOST_NAMED]) + more
+    more = f" and {len(named) - MOST_LISTED} more" if len(named) > MOST_LISTED else ""
+    return ", ".join(named[:MOST_LISTED]) + more
 
 
 # --- groups and sites ---------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from training_sdk._flow import Flow
-from training_sdk._pages import Calls
+from training_sdk._pages import LISTING_INCOMPLETE, Calls
 from training_sdk.errors import DecodingError, PermissionDeniedError
 from training_sdk.models.analytics import CourseStatistics
 from training_sdk.models.courses import Course
@@ -51,7 +51,7 @@ def refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> F
             raise DecodingError(
                 f"the statistics lack course {course.title!r}, also when they were read once more: whether this token "
                 "sees everyone cannot be known. Nothing was sent. Plan again later, or name the people",
-                reason="LISTING_INCOMPLETE",
+                reason=LISTING_INCOMPLETE,
             )
         people, seen = one.total_users, len(here)
         if here and people == 0:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from training_sdk._visible import inline
+from training_sdk._visible import MOST_NAMED, inline
 
 if TYPE_CHECKING:
     from training_sdk.models.progress import ProgressState
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 LONGEST_TITLE = 80
 MOST_SHOWN = 10
-MOST_NAMED = 5
 JOINERS = "\u200c\u200d"
 LAG = "and up to 2 h older on a live service"
 EVERYONE = (

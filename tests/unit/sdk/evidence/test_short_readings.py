@@ -204,6 +204,18 @@ def test_lessons_that_are_missing_are_an_error_that_names_the_people(folder: Pat
     assert not (folder / "manifest.json").exists()
 
 
+def test_lessons_that_are_not_found_of_somebody_without_any_are_said_apart(folder: Path) -> None:
+    organisation = past()
+    organisation.spoilt[LESSONS] = answer({"code": 5, "message": "not found"}, 404)
+    begun = next(one for one in organisation.rows if one["user_id"] == user_id(1))
+    begun.update(completed_at="", completed_lessons=0, progress_percent=10.0)
+    with pytest.raises(EvidenceError, match=r"does not find \(404\) the lessons of") as caught:
+        keep(organisation, targets(1, 2), folder)
+    assert "fewer lessons" not in caught.value.message
+    assert caught.value.info.metadata == (("missing", f"{COURSE}/{user_id(1)}"),)
+    assert "accept_missing_lessons=True" in caught.value.message
+
+
 @pytest.mark.parametrize("seal_it", [False, True])
 @pytest.mark.parametrize("name", GAPS)
 def test_accepted_gaps_are_written_in_the_manifest(folder: Path, name: str, seal_it: bool) -> None:
