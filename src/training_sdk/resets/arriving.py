@@ -59,8 +59,10 @@ class Arrival:
         except UnconfirmedFormatError as error:
             if not resuming:
                 raise
+            why = error.message.replace("Nothing was sent. ", "").replace(", so nothing was sent", "")
             message = (
-                f"{error.message}. What had been sent before was read back. Resume again once it is proved"
+                f"{why}. What had been sent before was read back; nothing more was sent. "
+                "Resume again once it is proved"
             )
             raise UnconfirmedFormatError(evolve(error.info, message=message)) from None
 

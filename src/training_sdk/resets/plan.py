@@ -182,8 +182,8 @@ class ResetPlan:
     ``selection`` says in words whom ``only``, ``where`` or ``plan_due`` leaves in. Times are UTC. ``form`` is that of
     its file: a plan of an earlier version keeps its own, is read and resumed, and is not applied. ``unassigned`` are
     people who were named and left out of a course, by course and user id, because the feed has no row for them there
-    (``skip_unassigned``). ``signature`` is the
-    planner's, if ``sign`` was called; it is of the digest and no part of it.
+    (``skip_unassigned``). ``signature`` is the planner's, if ``sign`` was called; it is of the digest and no part of
+    it.
     """
 
     courses: tuple[PlannedCourse, ...]

@@ -131,8 +131,7 @@ class Sighting:
     """What one reading of these people's rows shows, by key; ``cleared`` are targets, the other two witnesses.
 
     A cleared target may keep ``traces``. ``lost`` are those who have less than they had: nobody but a reset takes that
-    away. ``moved`` are any others who do
-    not stand as planned, and targets who are neither as before nor cleared.
+    away. ``moved`` are any others who do not stand as planned, and targets who are neither as before nor cleared.
     """
 
     cleared: tuple[Key, ...]

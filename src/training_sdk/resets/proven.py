@@ -22,7 +22,7 @@ def proof_that_holds(state: StateDirectory, ground: Ground) -> Proof | None:
     Raises UnconfirmedFormatError, which says why, if it does not hold any more: a plan has since been answered with a
     larger count than was sent (``PROOF_WITHDRAWN``), or nobody could see then whether a reset spares the other courses
     of the person (``PROOF_TOO_NARROW``). Journals count, and not only the file: a process may have been killed between
-    the two. Raises RecordsDamagedError.
+    the two. Raises RecordsDamagedError if the proof that is kept is not what was written.
     """
     proof = find_proof(state, ground)
     refuting = _refuting(state, ground, proof)

@@ -21,6 +21,7 @@ from training_sdk import (
     ResetFormat,
     ResetPlan,
     ResetReport,
+    UnconfirmedFormatError,
     Waves,
     _send,
 )
@@ -31,6 +32,8 @@ from training_sdk.records.folding import Standing, fold
 from training_sdk.records.journal import Journal
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.applying import apply_plan
+from training_sdk.resets.proofs import Ground, Proof
+from training_sdk.resets.proven import PROVE_AGAIN
 from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.report import Code
 from training_sdk.resets.sending import Order
@@ -47,7 +50,7 @@ from unit.sdk.fakes import (
     user_id,
 )
 from unit.sdk.resetting import NothingKept, just_planned, planned
-from unit.sdk.test_resuming import LATER, Bench, _proof, bench
+from unit.sdk.test_resuming import LATER, Bench, _proof, bench, ends
 
 REFUSALS = sorted(STATUS_ERRORS)
 SEVERAL = Request("POST", "/thing", b"{}", repeatable=False, final_refusals=frozenset())
@@ -89,11 +92,6 @@ def codes(report: ResetReport | None) -> list[Code | None]:
     return [user.code for user in report.users]
 
 
-def outcomes(report: ResetReport | None) -> list[Outcome]:
-    assert report is not None
-    return [user.outcome for user in report.users]
-
-
 # --- the send rules ---------------------------------------------------------------------------------------------------
 
 
@@ -133,7 +131,7 @@ def test_r05_a_refusal_after_a_part_is_unknown_until_it_is_read_back(tmp_path: P
     here = live(tmp_path)
     plan = here.plan(0, 1, 2)
     error = refused(here, plan, status)
-    assert outcomes(error.report) == [Outcome.UNKNOWN] * 3
+    assert ends(error.report) == [Outcome.UNKNOWN] * 3
     assert set(codes(error.report)) == {Code.REFUSAL_UNCERTAIN}
     assert "per_request=1" in str(error)
     assert "nobody" not in str(error)
@@ -194,7 +192,7 @@ def test_the_reference_server_is_believed_as_before(tmp_path: Path) -> None:
     here.organisation.on_reset = lambda _: refusal(403)
     with pytest.raises(PermissionDeniedError) as caught:
         here.apply(plan)
-    assert outcomes(caught.value.report) == [Outcome.FAILED] * 3
+    assert ends(caught.value.report) == [Outcome.FAILED] * 3
 
 
 # --- one person per request -------------------------------------------------------------------------------------------
@@ -206,7 +204,7 @@ def test_a_refusal_of_one_person_stays_certain(tmp_path: Path) -> None:
     here.organisation.on_reset = lambda _: refusal(403)
     with pytest.raises(PermissionDeniedError) as caught:
         here.apply(plan, per_request=1)
-    assert outcomes(caught.value.report) == [Outcome.FAILED, Outcome.SKIPPED, Outcome.SKIPPED]
+    assert ends(caught.value.report) == [Outcome.FAILED, Outcome.SKIPPED, Outcome.SKIPPED]
     here.organisation.on_reset = None
     assert here.resume(plan).is_complete
     assert [len(people) for people in here.organisation.people_sent] == [1, 1, 1, 1], "as it was begun"
@@ -325,3 +323,23 @@ def test_a_refusal_in_doubt_is_open_like_a_lost_answer(tmp_path: Path) -> None:
         events[-1].at, 0, {user_id(0): "applied", user_id(1): "applied", user_id(2): "not applied"}
     )
     assert fold([*events, read]).standing(plan.courses[0].id, user_id(2)) is Standing.UNSENT
+
+
+def test_a_proof_that_does_not_hold_any_more_says_what_resuming_did(tmp_path: Path) -> None:
+    here = bench(tmp_path, people=2, reference=False)
+    plan = here.plan(0, 1)
+    here.lose(plan, arrives=True, waves=Waves(size=1))
+    here.puppet.clock += LATER
+
+    def withdrawn(ground: Ground) -> Proof | None:
+        raise UnconfirmedFormatError(f"the proof was withdrawn. {PROVE_AGAIN}", reason="PROOF_WITHDRAWN")
+
+    here.find_proof = withdrawn
+    with pytest.raises(UnconfirmedFormatError, match="nothing more was sent") as caught:
+        here.resume(plan)
+    assert "Nothing was sent" not in caught.value.message
+    assert "withdrawn. Prove the format again" in caught.value.message
+    here.find_proof = lambda ground: None
+    with pytest.raises(UnconfirmedFormatError, match="nothing more was sent") as caught:
+        here.resume(plan)
+    assert "so nothing was sent" not in caught.value.message

@@ -259,13 +259,15 @@ def _after_nothing_sent(error: BaseException, plan: Path) -> str:
     """What to do where the journal has begun and no request was sent: there is nothing to resume."""
     if not isinstance(error, StalePlanError):
         return f"Nothing was sent. Apply it again when the cause is gone:\n  {apply_command(plan)}"
-    close = f"lan again, and close this plan:\n  {close_command(plan)}"
     report = error.report
     changed = 0 if report is None else sum(one.code in LEFT_ALONE for one in report.users)
     if not changed or "tolerance=" not in error.message:
-        return f"Nothing was sent. P{close}"
+        return f"Nothing was sent. Plan again, and close this plan:\n  {close_command(plan)}"
     skip = apply_command(plan, "--tolerance", str(changed))
-    return f"Nothing was sent. Skip the people who changed:\n  {skip}\nOr p{close}"
+    return (
+        f"Nothing was sent. Skip the people who changed:\n  {skip}\n"
+        f"Or plan again, and close this plan:\n  {close_command(plan)}"
+    )
 
 
 def _waves(
