@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from training_sdk.errors import RecordsDamagedError, TrainingError
+from training_sdk.records import plancopy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Event
 from training_sdk.records.journal import CLOSED, FILE, read_chain
@@ -133,7 +135,17 @@ def entries_by_plan(state: StateDirectory) -> Mapping[str, Entries]:
 
 
 def lost_plan(state: StateDirectory, digest: str, entries: Entries) -> LostPlan | None:
-    """The plan, if its journal contradicts these lines of the log or cannot be read; None if it can be used."""
+    """The plan, if its journal contradicts these lines of the log or cannot be read; None if it can be used.
+
+    An outline that is not the one that the log quotes names nobody: everyone in the courses of the plan is protected.
+    """
+    lost = _lost_plan(state, digest, entries)
+    if lost is None or not _has_other_outline(state.path / "plans" / digest, entries):
+        return lost
+    return evolve(lost, targets=None)
+
+
+def _lost_plan(state: StateDirectory, digest: str, entries: Entries) -> LostPlan | None:
     folder = state.path / "plans" / digest
     is_begun = any(entry["event"] in (BEGUN, RESUMED) for entry in entries)
     events: tuple[Event, ...] = ()
@@ -169,6 +181,15 @@ def _targets(folder: Path) -> frozenset[Key] | None:
     except TrainingError:
         return None
     return frozenset(user.key for user in plan.targets) if plan.digest == folder.name else None
+
+
+def _has_other_outline(folder: Path, entries: Entries) -> bool:
+    """Whether only an outline is left of the copy, and not the one of the log; older lines quote none."""
+    quoted = {entry.get(plancopy.OUTLINE_SHA256) for entry in entries} - {None}
+    outline = folder / plancopy.OUTLINE
+    if not quoted or (folder / plancopy.PLAN).exists() or not outline.is_file():
+        return False
+    return hashlib.sha256(outline.read_bytes()).hexdigest() not in quoted
 
 
 def _counted(entry: Mapping[str, Any], outcome: Outcome) -> int:

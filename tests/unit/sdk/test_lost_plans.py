@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 from attrs import evolve
 
 from training_sdk import AlreadyAppliedError, InvalidArgumentError, OverlappingPlanError, RecordsDamagedError
+from training_sdk.records import plancopy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.closing import close_plan, find_digest
@@ -76,6 +78,24 @@ def test_a_plan_whose_copy_is_there_protects_its_own_people_only(attack: Attack,
     lost = here.plan(0, 1)
     here.lose(lost, arrives=False)
     attack(folder_of(here, lost))
+    assert ends(here.apply(here.plan(2))) == [Outcome.RESET]
+
+
+@pytest.mark.parametrize("attack", [emptied, damaged, cut])
+def test_an_outline_protects_its_own_people_only_as_long_as_it_is_the_one_that_was_written(
+    attack: Attack, tmp_path: Path
+) -> None:
+    here = bench(tmp_path)
+    lost = here.plan(0, 1)
+    here.lose(lost, arrives=False)
+    attack(folder_of(here, lost))
+    outline = plancopy.outline_in(folder_of(here, lost))
+    (folder_of(here, lost) / "plan.json").unlink()
+    path = folder_of(here, lost) / "outline.json"
+    path.write_bytes(json.dumps({**json.loads(outline), "users": []}).encode())
+    with pytest.raises(OverlappingPlanError):
+        here.apply(here.plan(0, 2))
+    path.write_bytes(outline)
     assert ends(here.apply(here.plan(2))) == [Outcome.RESET]
 
 
