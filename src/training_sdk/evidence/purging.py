@@ -13,7 +13,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from training_sdk import _checks
-from training_sdk.errors import EvidenceError, InvalidArgumentError
+from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence.copies import EVENT as COPY_EVENT
 from training_sdk.evidence.copies import StrayCopy, stray_copies
 from training_sdk.evidence.files import mark_of
@@ -60,6 +60,8 @@ class _Found:
     targets: int | None
     is_whole: bool = True
     """Whether no purge has deleted anything of it yet, as far as that can be told."""
+    problem: str | None = None
+    """Why it is kept whatever its age: whose pack it is cannot be read."""
 
     @property
     def named(self) -> dict[str, str]:
@@ -88,9 +90,9 @@ def purge(
     old. ``only`` are the identities of the packs that somebody has agreed to, as a dry run returned them; any other is
     kept. ``log`` gets a line for each pack before anything is done to it; a purge that was interrupted is finished by
     the next one, whatever its age once files of it are gone. Packs that were never finished go by when they were
-    begun. What is no pack is left alone. In a state directory the copy of a plan goes with its last pack; what names
-    nobody stays, and with it journal and report. A copy that is as old goes too if its plan never began, or if
-    its packs were purged by a version that left it.
+    begun; one that does not say when and for which plan is kept. What is no pack is left alone. In a state directory
+    the copy of a plan goes with its last pack; what names nobody stays, and with it journal and report. A copy that is
+    as old goes too if its plan never began, or if its packs were purged by a version that left it.
 
     Raises EvidenceError for a pack whose manifest cannot be read, before anything is deleted, and
     RecordsUnwritableError where the system refuses.
@@ -104,7 +106,14 @@ def purge(
         raise InvalidArgumentError(f"older_than reaches back beyond all dates: {older_than!r}") from None
     packs = list(_packs(Path(root)))
     left = Counter(found.plan_digest for found in packs)
-    copies = list(stray_copies(Path(root), before, is_closed, left.keys()))
+    unknown = [found.name for found in packs if found.problem is not None]
+    for digest in left:
+        left[digest] += sum(_is_named_after(digest, name) for name in unknown)
+    copies = [
+        copy
+        for copy in stray_copies(Path(root), before, is_closed, left.keys())
+        if not any(_is_named_after(copy.folder.name, name) for name in unknown)
+    ]
     done = [_decide(found, before, log, is_closed, None if dry_run else left, only) for found in packs]
     return (*done, *(_decide_copy(copy, log, only, dry_run=dry_run) for copy in copies))
 
@@ -142,6 +151,8 @@ def _decide(
     def say(purged: bool, why: str) -> Purged:
         return Purged(found.folder, found.plan_digest, found.read_at, purged, why, found.manifest_sha256)
 
+    if found.problem is not None:
+        return say(False, found.problem)
     if found.is_whole and found.at >= before:
         return say(False, "its time has not come")
     if found.plan_digest and not is_digest(found.plan_digest):
@@ -252,12 +263,17 @@ def _unfinished(folder: Path) -> _Found:
         at = _checks.moment(datetime.fromisoformat(begun["begun_at"]), "begun_at")
         whole = not folder.name.startswith(PURGING)
         return _Found(folder, _name(folder), str(begun["plan_digest"]), at, None, None, None, is_whole=whole)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EvidenceError(
-            f"{folder / BEGUN} cannot be read ({error}): whose pack this is, and how old, is unknown. Nothing was "
-            "deleted. Look at it and move it away",
-            reason="EVIDENCE_CHANGED",
-        ) from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        problem = (
+            f"its {BEGUN} cannot be read ({error}): whose pack this is, and how old, is unknown. Look at it and move "
+            "it away"
+        )
+        return _Found(folder, _name(folder), "", datetime.min, None, None, None, problem=problem)
+
+
+def _is_named_after(digest: str, pack: str) -> bool:
+    """Whether a pack has the name that packs of a plan are given."""
+    return pack.startswith(f"{digest[:16]}-")
 
 
 def plan_of_pack(folder: Path) -> str:

@@ -87,7 +87,7 @@ class Writer:
         """Make the folder. Raises EvidenceError if there is one already, RecordsUnwritableError if it cannot be."""
         new_folder(self.folder)
         begun = {"begun_at": utc_text(at), "form": FORM, "plan_digest": self.occasion.plan_digest}
-        self._put(BEGUN, json_line(begun | {"tool": self.occasion.tool}), in_clear=True)
+        self._put_begun(json_line(begun | {"tool": self.occasion.tool}))
         with disk.writing(self.folder):
             (self.folder / RAW).mkdir(mode=disk.PRIVATE_FOLDER)
         self._put(PLAN, plan_document)
@@ -174,14 +174,20 @@ class Writer:
             finally:
                 segment.sink.close()
 
-    def _put(self, name: str, data: bytes, *, in_clear: bool = False) -> None:
-        sink = Growing(self.folder / name) if in_clear else self._open(name)
+    def _put_begun(self, data: bytes) -> None:
+        """Whole or not at all: by it a purge knows whose pack this is, and it stays in clear."""
+        disk.write_whole(self.folder / BEGUN, data)
+        mark = mark_of(data)
+        self.files[BEGUN] = FileMark(mark.sha256, mark.bytes)
+
+    def _put(self, name: str, data: bytes) -> None:
+        sink = self._open(name)
         try:
             sink.write(data)
             mark = sink.finish()
         finally:
             sink.close()
-        self.files[name if in_clear else self._stored(name)] = mark
+        self.files[self._stored(name)] = mark
 
     def _open(self, name: str) -> Sink:
         path = self.folder / self._stored(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from attrs import define, field
 from training_sdk import EvidenceError, InvalidArgumentError
 from training_sdk.evidence import Purged, packs_in, purge
 from training_sdk.evidence.pack import BEGUN
+from training_sdk.records import disk
 from training_sdk.records.audit import AuditLog
 from unit.sdk.evidence.past import everything, keep, past, targets
 from unit.sdk.fakes import START, Puppet
@@ -128,6 +130,40 @@ def test_a_pack_that_was_never_finished_goes_by_when_it_was_begun(tmp_path: Path
     done = run(tmp_path, log)
     assert {name: one.purged for name, one in done.items()} == {"old": True, "young": False}
     assert (log.entries[0]["plan_digest"], log.entries[0]["pack"]) == ("cd" * 32, {"name": "old"})
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", '{"begun_at": "2020-01-01T00:00:00", "plan_digest": "x"}', "[1"]
+)
+def test_a_pack_that_does_not_say_whose_it_is_stays_alone(content: str, tmp_path: Path) -> None:
+    root, digest = tmp_path / "evidence", "cd" * 32
+    old(root, f"{digest[:16]}-1", digest)
+    old(root, "other", "ef" * 32)
+    odd = root / f"{digest[:16]}-2"
+    odd.mkdir()
+    (odd / "begun.json").write_text(content)
+    plan = tmp_path / "plans" / digest / "plan.json"
+    plan.parent.mkdir(parents=True)
+    plan.write_text("{}")
+    os.utime(plan, (0, 0))
+    for _ in range(2):
+        done = run(root, Log(root))
+        assert not done.pop(odd.name).purged
+        assert all(one.purged for one in done.values())
+    assert [path.name for path in root.iterdir()] == [odd.name]
+    assert plan.exists()  # as long as a pack of it may be there
+
+
+def test_a_killed_beginning_leaves_no_part_of_what_tells_whose_pack_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(file: int, data: bytes) -> None:
+        raise KilledError
+
+    monkeypatch.setattr(disk, "write_all", killed)
+    with pytest.raises(KilledError):
+        old(tmp_path, "pack")
+    assert not (tmp_path / "pack" / "begun.json").exists()
 
 
 def test_a_log_that_cannot_be_written_deletes_nothing_and_the_next_purge_goes_on(tmp_path: Path) -> None:
