@@ -67,13 +67,14 @@ def forget(folder: Path) -> None:
 def names_in(folder: Path, unseal: Unseal | None = None) -> Named:
     """The names in the approvals that are kept in the folder of a plan; what cannot be read names nobody.
 
-    Sealed approvals name somebody only with ``unseal``.
+    Sealed approvals name somebody only with ``unseal``, and only whom their outline names; those in clear count first.
     """
     found: dict[tuple[str, str], str] = {}
-    for content in _contents(folder, unseal):
+    for identity, content in _contents(folder, unseal):
         with suppress(ValueError, KeyError, TypeError, RecursionError):
             document = json.loads(content)
-            found[_identity(document)] = str(document["approver"]["name"])
+            if identity in (None, _identity(document)):
+                found.setdefault(_identity(document), str(document["approver"]["name"]))
     return found
 
 
@@ -93,10 +94,24 @@ def files_in(folder: Path) -> dict[Path, tuple[str, str]]:
 
 def sealed_in(folder: Path) -> dict[tuple[str, str], Path]:
     """The sealed approvals in a folder, by user id and time as their outlines have them."""
+    found: dict[tuple[str, str], Path] = {}
+    for path, identity in sealed_files(folder).items():
+        found.setdefault(identity, path)
+    return found
+
+
+def sealed_files(folder: Path) -> dict[Path, tuple[str, str]]:
+    """Every sealed approval in a folder that has an outline: user id and time as that has them."""
     outlines = (
         (path, identity) for path, identity in files_in(folder).items() if path.name.endswith(OUTLINE)
     )
-    return {identity: _sealed_of(path) for path, identity in outlines if _sealed_of(path).is_file()}
+    return {_sealed_of(path): identity for path, identity in outlines if _sealed_of(path).is_file()}
+
+
+def sealed_alone(folder: Path) -> list[Path]:
+    """The sealed approvals in a folder that have no outline: nothing takes them for an approval."""
+    known = sealed_files(folder)
+    return sorted(path for path in folder.glob(f"{STEM}*{SEALED}") if path not in known)
 
 
 def approvers(plans: Path, unseal: Unseal | None = None) -> Callable[[Mapping[str, Any]], str | None]:
@@ -151,12 +166,13 @@ def in_clear(folder: Path) -> list[Path]:
     )
 
 
-def _contents(folder: Path, unseal: Unseal | None) -> Iterator[bytes]:
+def _contents(folder: Path, unseal: Unseal | None) -> Iterator[tuple[tuple[str, str] | None, bytes]]:
+    """What approvals hold, each with the user id and time that its outline has, where it has one."""
     for path in in_clear(folder):
         with suppress(OSError):
-            yield path.read_bytes()
+            yield None, path.read_bytes()
     if unseal is None:
         return
-    for path in sorted(folder.glob(f"{STEM}*{SEALED}")):
+    for path, identity in sealed_files(folder).items():
         with suppress(Exception):  # whatever a hook of the user raises
-            yield unseal(path.read_bytes())
+            yield identity, unseal(path.read_bytes())

@@ -113,13 +113,20 @@ def approvals_quoted(reading: Reading, digest: str) -> Iterator[RecordFinding]:
             for name in (APPROVAL, APPROVAL_OUTLINE):
                 identity = approval.get("user_id"), approval.get("at"), name
                 quoted.setdefault(identity, set()).add(entry.get(name))
-    for path, (user_id, moment) in approvals.files_in(reading.state.path / "plans" / digest).items():
+    folder = reading.state.path / "plans" / digest
+    for path, (user_id, moment) in approvals.files_in(folder).items():
         name = APPROVAL_OUTLINE if path.name.endswith(approvals.OUTLINE) else APPROVAL
         yield from _file_quoted(reading, digest, path.name, quoted.get((user_id, moment, name), set()))
     if reading.unseal is not None:
-        for (user_id, moment), path in approvals.sealed_in(reading.state.path / "plans" / digest).items():
+        for path, (user_id, moment) in approvals.sealed_files(folder).items():
             known = quoted.get((user_id, moment, APPROVAL), set())
             yield from _file_quoted(reading, digest, path.name, known, reading.unseal)
+    for path in approvals.sealed_alone(folder):
+        yield note(
+            f"{path.name} of plan {name_of(digest)} has no outline that can be read, so nobody is named by it: its "
+            "writing was interrupted, or it comes from elsewhere",
+            digest,
+        )
 
 
 def _file_quoted(

@@ -308,6 +308,33 @@ def test_a_sealed_approval_names_nobody_without_the_key(
     assert check_records(state) == ()
 
 
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_sealed_approval_without_an_outline_names_nobody_and_is_noted(office: Office, sealed: bool) -> None:
+    def flip(data: bytes) -> bytes:
+        return bytes(byte ^ 1 for byte in data)
+
+    plan, approval = office.plan()
+    client = office.client(seal=flip if sealed else None)
+    client.resets.apply(plan, confirm=plan.phrase, reason="yearly", approval=approval)
+    state, folder = StateDirectory.open(office.state), office.plan_folder(plan)
+    assert check_records(state, unseal=flip) == ()
+    document = json.loads(approvalfile.dumps(approval))
+    document["approver"]["name"] = "Somebody Else"
+    forged = folder / "approvalx.json.sealed"
+    forged.write_bytes(flip(json.dumps(document).encode()))
+    named = office.log.approvers(flip)
+    said = f"{approval.approver.name} ({approval.approver.user_id})"
+    assert {named(entry) for entry in office.log.entries()} == {said}
+    (found,) = check_records(state, unseal=flip)
+    assert found.is_note
+    assert forged.name in str(found)
+    if sealed:  # with a copy of the outline it is still not what was approved
+        (folder / "approvalx.outline.json").write_bytes((folder / "approval.outline.json").read_bytes())
+        (found,) = check_records(state, unseal=flip)
+        assert not found.is_note
+        assert {office.log.approvers(flip)(entry) for entry in office.log.entries()} == {said}
+
+
 def test_an_approval_in_clear_is_sealed_when_the_plan_is_resumed_with_a_hook(office: Office) -> None:
     plan, approval = office.plan()
 
