@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
@@ -13,11 +14,9 @@ from training_sdk.errors import RecordsDamagedError
 from training_sdk.records import approvals, plancopy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import read_journal
+from training_sdk.records.logged import BEGUN, PURGED, RESUMED
 from training_sdk.records.plancopy import PLAN, SEALED
 from training_sdk.records.state import StateDirectory
-
-EVENT = "plan copy purged"
-PURGED = "evidence purged"
 
 
 @frozen
@@ -43,12 +42,15 @@ def stray_copies(
     if root.name != "evidence":
         return
     state = StateDirectory(root.parent)
-    purged = _purged(state)
+    logged = _logged(state)
+    if logged is None:
+        return
+    purged, begun = logged
     for folder in state.plan_folders:
         if folder.name in with_pack or not _names_people(folder, before):
             continue
         try:
-            has_begun = bool(read_journal(folder))
+            has_begun = folder.name in begun or bool(read_journal(folder))
         except RecordsDamagedError:
             continue
         if not has_begun:
@@ -63,9 +65,13 @@ def _names_people(folder: Path, before: datetime) -> bool:
     return bool(times) and max(times) < before
 
 
-def _purged(state: StateDirectory) -> frozenset[str]:
-    """The plans of which the log names a purge; none if the log is damaged, which ``audit verify`` tells."""
+def _logged(state: StateDirectory) -> tuple[frozenset[str], frozenset[str]] | None:
+    """The plans whose packs were purged, and those that were begun, by the log; None if it is damaged."""
     with suppress(RecordsDamagedError):
         entries = AuditLog(state.audit).entries()
-        return frozenset(str(entry.get("plan_digest")) for entry in entries if entry["event"] == PURGED)
-    return frozenset()
+        return _digests(entries, PURGED), _digests(entries, BEGUN, RESUMED)
+    return None
+
+
+def _digests(entries: Sequence[Mapping[str, Any]], *events: str) -> frozenset[str]:
+    return frozenset(str(entry.get("plan_digest")) for entry in entries if entry["event"] in events)

@@ -14,15 +14,14 @@ from attrs import evolve, frozen
 
 from training_sdk import _checks
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.evidence.copies import EVENT as COPY_EVENT
 from training_sdk.evidence.copies import StrayCopy, stray_copies
 from training_sdk.evidence.files import mark_of
 from training_sdk.evidence.pack import BEGUN, MANIFEST, RAW, Log, manifest_bytes, parse_manifest
 from training_sdk.records import approvals, disk, plancopy
+from training_sdk.records.logged import COPY_PURGED, PURGED
 from training_sdk.records.state import is_digest
 
 PURGING = ".purging-"
-EVENT = "evidence purged"
 
 
 @frozen
@@ -125,7 +124,7 @@ def _decide_copy(
     if only is not None and found.identity not in only:
         return evolve(found, purged=False, why="it is not among those that were confirmed")
     if not dry_run:
-        log.append(COPY_EVENT, plan_digest=found.plan_digest, **_quoted_outline(copy.folder))
+        log.append(COPY_PURGED, plan_digest=found.plan_digest, **_quoted_outline(copy.folder))
         copy.forget()
     return found
 
@@ -173,7 +172,7 @@ def _delete(found: _Found, log: Log, *, is_last: bool) -> None:
     A folder that is named as being purged without a line in the log was renamed by hand.
     """
     log.append(
-        EVENT,
+        PURGED,
         pack=found.named,
         plan_digest=found.plan_digest,
         read_at=found.read_at and found.read_at.isoformat(),

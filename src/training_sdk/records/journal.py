@@ -36,11 +36,10 @@ from training_sdk.records.folding import (
     fold,
 )
 from training_sdk.records.lines import Lines, damaged
+from training_sdk.records.logged import CLOSED, contradicts
 from training_sdk.records.state import StateDirectory
 
 FILE = "journal.jsonl"
-CLOSED = "plan closed"
-"""The event in the audit log of a plan that a person closed."""
 KINDS: Mapping[str, type[Event]] = {
     "opened": Opened,
     "resumed": Resumed,
@@ -96,15 +95,17 @@ class JournalCopy:
 def is_closed(state: StateDirectory, digest: str) -> bool:
     """Whether applying a plan has come to its end, so that its evidence may go when its time has passed.
 
-    A plan without a journal, or with a damaged one, is closed by a line in the audit log.
+    A plan without a journal, or with one that is damaged or contradicts the audit log, is closed by a line in the log.
     """
+    entries = AuditLog(state.audit).entries(plan_digest=digest)  # before the journal, which is written first
     try:
-        events = read_journal(state.path / "plans" / digest)
+        events, heads = read_chain(state.path / "plans" / digest)
     except RecordsDamagedError:
-        events = ()
-    if events:
-        return any(isinstance(event, Closed) for event in events)
-    return any(entry["event"] == CLOSED for entry in AuditLog(state.audit).entries(plan_digest=digest))
+        events, heads = (), ()
+    found = fold(events)
+    if events and not contradicts(entries, found, heads):
+        return found.closed is not None
+    return any(entry["event"] == CLOSED for entry in entries)
 
 
 @frozen

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from training_sdk import _checks
 from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError
@@ -17,12 +18,14 @@ from training_sdk.records import locks
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed
 from training_sdk.records.folding import JournalState
-from training_sdk.records.journal import CLOSED, FILE, Journal, is_closed, read_journal
+from training_sdk.records.journal import FILE, Journal, is_closed, read_journal
+from training_sdk.records.logged import CLOSED
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.records.tokens import refuse_typed
 from training_sdk.resets import pending, reportfile
 from training_sdk.resets.digests import short
 from training_sdk.resets.flights import Flights, until
+from training_sdk.resets.freshness import PROCESSING_TIME
 from training_sdk.resets.lostplans import LostPlan, entries_by_plan, lost_plan
 from training_sdk.resets.overlapping import Other
 from training_sdk.resets.quoting import quote_journal
@@ -45,12 +48,14 @@ def close_plan(
     reason: str,
     ticket: str | None = None,
     now: datetime | None = None,
+    processing_time: timedelta = PROCESSING_TIME,
 ) -> ClosedPlan:
     """Close a plan, so that it cannot be applied or resumed any more and its evidence can be purged.
 
     ``digest`` is the plan's, whole. Reason and ticket go to the audit log. Needs no server. A plan can be closed if
     nothing was sent, or if it is known what became of everyone who was sent; people who stay unknown after they were
-    read back late enough are for a person to decide, and this is such a decision.
+    read back late enough are for a person to decide, and this is such a decision. ``processing_time`` is for how long
+    the service may work on what it has accepted; where a journal can be used, it says so itself.
 
     Raises InvalidArgumentError if there is nothing to close or ``resume`` has to come first, AlreadyAppliedError if
     the plan came to its end, RecordsLockedError while another process applies it.
@@ -63,6 +68,7 @@ def close_plan(
     at = datetime.now(UTC) if now is None else _checks.moment(now, "now").astimezone(UTC)
     packs = _packs(state, digest)
     if (lost := lost_plan(state, digest, entries_by_plan(state).get(digest, ()))) is not None:
+        lost = evolve(lost, processing_time=max(processing_time, PROCESSING_TIME))
         return _close_lost(state, lost, packs, said, at)
     if not read_journal(state.path / "plans" / digest):
         _refuse_without_journal(state, digest, packs)
@@ -89,7 +95,10 @@ def _close_lost(
             f"the journal of plan {lost.name} {lost.what}, and the service may not show yet what the plan did, so it "
             f"was not closed. Look at these people after {until(lost.settled_at)}, and close it then"
         )
-    with locks.held(state.plan_folder(lost.digest) / FILE):
+    folder = state.path / "plans" / lost.digest
+    with (
+        locks.held(folder / FILE) if folder.is_dir() else nullcontext()
+    ):  # a plan that has begun is not begun anew
         _log(state, lost.digest, at, **said, packs=packs)
     return ClosedPlan(lost.digest, {}, packs)
 

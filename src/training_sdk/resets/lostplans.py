@@ -14,19 +14,18 @@ from training_sdk.errors import RecordsDamagedError, TrainingError
 from training_sdk.records import plancopy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Event
-from training_sdk.records.journal import CLOSED, FILE, read_chain
+from training_sdk.records.folding import Standing, fold
+from training_sdk.records.journal import FILE, read_chain
+from training_sdk.records.logged import BEGUN, CLOSED, ENDED, KEPT, RESUMED, STOPPED, contradicts, counted
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.resets import planfile
 from training_sdk.resets.digests import short
 from training_sdk.resets.freshness import PROCESSING_TIME, waiting_time
 from training_sdk.resets.plan import Key, Origin
-from training_sdk.resets.quoting import quotes_other
-from training_sdk.resets.report import Outcome
-from training_sdk.resets.taking import BEGUN, KEPT
 
 LONGEST_SILENCE = timedelta(hours=4)
 """While a plan goes on the log hears of it whenever evidence is renewed: by default before it is as old as this."""
-RESUMED, ENDS = "reset resumed", ("reset ended", "reset stopped", CLOSED)
+ENDS = (ENDED, STOPPED, CLOSED)
 Entries = Sequence[Mapping[str, Any]]
 
 
@@ -80,13 +79,13 @@ class LostPlan:
             return True
         last = steps[-1]
         if last["event"] in ENDS:
-            return last["event"] != CLOSED and bool(_counted(last, Outcome.UNKNOWN))
+            return last["event"] != CLOSED and bool(counted(last, Standing.UNKNOWN))
         return any(entry["event"] == KEPT for entry in self.entries)  # nothing is sent before that
 
     @property
     def may_have_reset(self) -> bool:
         """Whether it has reset somebody, or its end is open."""
-        return self.is_open or any(_counted(entry, Outcome.RESET) for entry in self.entries)
+        return self.is_open or any(counted(entry, Standing.RESET) for entry in self.entries)
 
     def among(self, people: Collection[Key]) -> list[Key]:
         """Whom of these people it may hold: the targets of its copy, else everyone in its courses."""
@@ -158,7 +157,7 @@ def _lost_plan(state: StateDirectory, digest: str, entries: Entries) -> LostPlan
         return LostPlan(digest, f"is damaged ({error.message})", entries, targets)
     if is_begun and not events:
         return LostPlan(digest, "is missing", entries, _targets(folder))
-    if any(quotes_other(entry, heads) for entry in entries):
+    if contradicts(entries, fold(events), heads):
         return LostPlan(digest, "was changed or shortened", entries, _targets(folder))
     return None
 
@@ -190,9 +189,3 @@ def _has_other_outline(folder: Path, entries: Entries) -> bool:
     if not quoted or (folder / plancopy.PLAN).exists() or not outline.is_file():
         return False
     return hashlib.sha256(outline.read_bytes()).hexdigest() not in quoted
-
-
-def _counted(entry: Mapping[str, Any], outcome: Outcome) -> int:
-    outcomes = entry.get("outcomes")
-    number = outcomes.get(outcome.value) if isinstance(outcomes, Mapping) else None
-    return number if type(number) is int else 0

@@ -49,6 +49,13 @@ class Other:
         is_reset = self.state.standing(*person) is Standing.RESET
         return latest.sent_at if is_reset and latest else None
 
+    def may_have_reset_at(self, person: Key) -> datetime | None:
+        """When it sent last for somebody whom it has reset, may have reset, or may yet reset."""
+        latest = self.flights.latest(person)
+        standing = self.state.standing(*person)
+        counts = standing in (Standing.RESET, Standing.UNKNOWN) or self.flights.open(person, None)
+        return latest.sent_at if latest and counts else None
+
     def in_doubt(self, people: Collection[Key], now: datetime) -> list[Key]:
         """Whom it may have reset, or may yet reset: resuming it finds out.
 
@@ -163,7 +170,7 @@ def resets_elsewhere(
     found: dict[Key, datetime] = {}
     for other in others(state, digest, here):
         for key in people:
-            if (at := other.reset_at(key)) is not None:
+            if (at := other.may_have_reset_at(key)) is not None:
                 found[key] = max(at, found.get(key, at))
     for lost in lost_plans(state, digest, here):
         if lost.may_have_reset:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from training_sdk.records import approvals, plancopy
 from training_sdk.records.chain import Head
+from training_sdk.records.logged import JOURNAL
 from training_sdk.resets import approvalfile, planfile
 from training_sdk.resets.approval import Approval
 from training_sdk.resets.outline import PlanOutline
 from training_sdk.resets.plan import ResetPlan
 
-JOURNAL, PLAN_OUTLINE = "journal", plancopy.OUTLINE_SHA256
+PLAN_OUTLINE = plancopy.OUTLINE_SHA256
 APPROVAL, APPROVAL_OUTLINE = "approval_sha256", "approval_outline_sha256"
 
 
@@ -32,17 +33,6 @@ def quote_begun(plan: ResetPlan, approval: Approval | None) -> dict[str, str]:
         quotes[APPROVAL] = _sha256(content)
         quotes[APPROVAL_OUTLINE] = _sha256(approvals.outline_of(content))
     return quotes
-
-
-def quotes_other(entry: Mapping[str, Any], heads: Sequence[Head]) -> bool:
-    """Whether a line quotes another journal than the one with these heads; older lines quote none."""
-    quoted = entry.get(JOURNAL)
-    if not isinstance(quoted, Mapping):
-        return False
-    number = quoted.get("n")
-    if type(number) is not int or not 0 < number <= len(heads):
-        return True
-    return heads[number - 1].hash != quoted.get("hash")
 
 
 def _sha256(content: bytes) -> str:

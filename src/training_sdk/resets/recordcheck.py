@@ -15,27 +15,20 @@ from attrs import define, field
 from training_sdk.errors import TrainingError
 from training_sdk.evidence.files import Unseal
 from training_sdk.evidence.pack import MANIFEST
-from training_sdk.evidence.purging import EVENT as PURGED
 from training_sdk.records import approvals
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.folding import JournalState, fold
+from training_sdk.records.logged import BEGUN, ENDED, KEPT, PURGED, RESUMED, STOPPED, contradicts
 from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.resets import planfile
-from training_sdk.resets.recordends import (
-    BEGUN_EVENT,
-    ENDED_EVENT,
-    KEPT_EVENT,
-    RESUMED_EVENT,
-    STOPPED_EVENT,
-    how_it_ended,
-)
+from training_sdk.resets.recordends import how_it_ended
 from training_sdk.resets.recordfacts import approvals_quoted, journal_alike, journal_planned, journal_quoted
 from training_sdk.resets.recordfinding import RecordFinding as RecordFinding
 from training_sdk.resets.recordfinding import fault, name_of, note
 from training_sdk.resets.recordreading import Entry, PackFolder, Reading, at, pack_of
 
-OF_A_RESET = frozenset((BEGUN_EVENT, RESUMED_EVENT, KEPT_EVENT, ENDED_EVENT, STOPPED_EVENT))
+OF_A_RESET = frozenset((BEGUN, RESUMED, KEPT, ENDED, STOPPED))
 READINGS, PAUSE = 3, 0.2
 """While another process writes, two readings may differ; a fault is one that a second reading shows as well."""
 
@@ -97,12 +90,13 @@ class _Comparison:
             return
         yield from self._events_in_log(digest, events)
         yield from self._log_in_events(digest, events, logged)
-        yield from journal_quoted(digest, self.reading.heads.get(digest, ()), logged)
-        state = fold(events)
+        state, heads = fold(events), self.reading.heads.get(digest, ())
+        about = [entry for entry in self.reading.before if entry.get("plan_digest") == digest]
+        yield from journal_quoted(digest, state, heads, about)
         yield from journal_alike(self.reading, digest, events)
         yield from self._plan_copy(digest, state)
         yield from self._approvals(digest, events, state)
-        yield from how_it_ended(self.reading, digest, state)
+        yield from how_it_ended(self.reading, digest, state, is_whole=not contradicts(about, state, heads))
 
     def _events_in_log(self, digest: str, events: tuple[Event, ...]) -> Iterator[RecordFinding]:
         """Every step that the log is told of is in it, unless what follows shows that the process was stopped there."""
@@ -134,14 +128,14 @@ class _Comparison:
         """Every step in the log is in the journal, which is written first."""
         for entry in logged:
             what, pack = entry["event"], pack_of(entry)
-            if what in (BEGUN_EVENT, RESUMED_EVENT, KEPT_EVENT) and not any(
+            if what in (BEGUN, RESUMED, KEPT) and not any(
                 _expected(event, [entry]) == (what, True) for event in events
             ):
                 yield fault(
                     f"the audit log has {what!r} of plan {name_of(digest)} at {entry.get('at')}, and the journal lacks "
                     "it",
                     digest,
-                    pack.get("name") if what == KEPT_EVENT else None,
+                    pack.get("name") if what == KEPT else None,
                 )
 
     def _plan_copy(self, digest: str, state: JournalState) -> Iterator[RecordFinding]:
@@ -261,7 +255,7 @@ class _Comparison:
         named = {
             str(pack_of(entry).get("name")): str(entry.get("plan_digest"))
             for entry in self.reading.after
-            if entry.get("event") == KEPT_EVENT
+            if entry.get("event") == KEPT
         }
         for digest, events in self.reading.journals.items():
             named |= {event.pack: digest for event in events if isinstance(event, EvidenceKept)}
@@ -272,13 +266,11 @@ def _expected(event: Event, logged: Sequence[Entry]) -> tuple[str | None, bool]:
     """The line that the log gets for an event of a journal, and whether it is among these."""
     match event:
         case Opened() | Resumed():
-            what = BEGUN_EVENT if isinstance(event, Opened) else RESUMED_EVENT
+            what = BEGUN if isinstance(event, Opened) else RESUMED
             return what, any(entry.get("event") == what and at(entry) == event.at for entry in logged)
         case EvidenceKept():
             pack = {"name": event.pack, "manifest_sha256": event.manifest_sha256}
-            return KEPT_EVENT, any(
-                entry.get("event") == KEPT_EVENT and entry.get("pack") == pack for entry in logged
-            )
+            return KEPT, any(entry.get("event") == KEPT and entry.get("pack") == pack for entry in logged)
     return None, False
 
 

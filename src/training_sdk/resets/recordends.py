@@ -9,35 +9,43 @@ from collections.abc import Iterator, Mapping, Sequence
 from training_sdk.errors import TrainingError
 from training_sdk.records.events import Answered, Closed, Lost, Refused, RefusedInDoubt, Sent
 from training_sdk.records.folding import JournalState, Standing
+from training_sdk.records.logged import BEGUN, CLOSED, ENDED, RESUMED, STOPPED
 from training_sdk.resets import reportfile
 from training_sdk.resets.recordfinding import RecordFinding, fault, name_of, note
 from training_sdk.resets.recordreading import Entry, Reading, at
 from training_sdk.resets.report import Outcome
 from training_sdk.resets.wording import LOOK_INTO_IT, others
 
-BEGUN_EVENT, RESUMED_EVENT, KEPT_EVENT = "reset begun", "reset resumed", "evidence kept"
-ENDED_EVENT, STOPPED_EVENT = "reset ended", "reset stopped"
-CLOSED_EVENT = "plan closed"
 
+def how_it_ended(
+    reading: Reading, digest: str, state: JournalState, *, is_whole: bool = True
+) -> Iterator[RecordFinding]:
+    """Everything that the records say of the end of one plan and that does not fit together.
 
-def how_it_ended(reading: Reading, digest: str, state: JournalState) -> Iterator[RecordFinding]:
-    """Everything that the records say of the end of one plan and that does not fit together."""
+    A journal that is not ``is_whole`` contradicts the log, so nothing is noted of how far it came.
+    """
     logged = [entry for entry in reading.after if entry.get("plan_digest") == digest]
-    ends = [entry for entry in logged if entry.get("event") in (ENDED_EVENT, STOPPED_EVENT)]
+    ends = [entry for entry in logged if entry.get("event") in (ENDED, STOPPED)]
     report = reading.reports.get(digest)
     yield from _outcomes(digest, state, ends)
-    if state.closed is not None:
-        yield from _closed(digest, state.closed, logged)
-    elif state.opened is not None:
-        yield note(_unfinished(digest, state), digest)
-    elif not any(entry.get("event") == CLOSED_EVENT for entry in logged):
-        yield note(f"plan {name_of(digest)} was opened and not begun; nothing was sent", digest)
+    if is_whole:
+        yield from _standing(digest, state, logged)
     if ends and report is None:
         yield fault(
             f"the audit log has a report of plan {name_of(digest)}, and the report is missing", digest
         )
     elif report is not None:
         yield from _report(reading, digest, state, logged, report)
+
+
+def _standing(digest: str, state: JournalState, logged: Sequence[Entry]) -> Iterator[RecordFinding]:
+    """The log ends as the journal does; how far a plan came that is not at its end."""
+    if state.closed is not None:
+        yield from _closed(digest, state.closed, logged)
+    elif state.opened is not None:
+        yield note(_unfinished(digest, state), digest)
+    elif not any(entry.get("event") == CLOSED for entry in logged):
+        yield note(f"plan {name_of(digest)} was opened and not begun; nothing was sent", digest)
 
 
 def _outcomes(digest: str, state: JournalState, ends: Sequence[Entry]) -> Iterator[RecordFinding]:
@@ -52,7 +60,7 @@ def _outcomes(digest: str, state: JournalState, ends: Sequence[Entry]) -> Iterat
         if counted <= reset:
             continue
         said = f"the audit log counts {counted} resets by plan {name_of(digest)}, and its journal has {reset}"
-        if entry["event"] != STOPPED_EVENT or counted > reset + unknown:
+        if entry["event"] != STOPPED or counted > reset + unknown:
             yield fault(f"{said}: the end of the journal is missing", digest)
         elif state.closed is None:
             yield note(f"{said} and {unknown} unknown: it was stopped while the answer was noted", digest)
@@ -60,7 +68,7 @@ def _outcomes(digest: str, state: JournalState, ends: Sequence[Entry]) -> Iterat
 
 def _closed(digest: str, closed: Closed, logged: Sequence[Entry]) -> Iterator[RecordFinding]:
     """The log ends as the journal does; after that end nothing in it may say otherwise."""
-    what = ENDED_EVENT if closed.reason is None else CLOSED_EVENT
+    what = ENDED if closed.reason is None else CLOSED
     matching = [number for number, entry in enumerate(logged) if _is_end(entry, what, closed)]
     if not matching:
         yield fault(
@@ -69,7 +77,7 @@ def _closed(digest: str, closed: Closed, logged: Sequence[Entry]) -> Iterator[Re
         )
         return
     for entry in logged[matching[-1] + 1 :]:
-        is_end = entry.get("event") in (ENDED_EVENT, STOPPED_EVENT)
+        is_end = entry.get("event") in (ENDED, STOPPED)
         if is_end and entry.get("outcomes") != dict(closed.counts):
             yield fault(
                 f"plan {name_of(digest)} had come to its end, and the audit log has {entry['event']!r} with other "
@@ -91,13 +99,13 @@ def _report(
     reading: Reading, digest: str, state: JournalState, logged: Sequence[Entry], report: bytes
 ) -> Iterator[RecordFinding]:
     """The report is the one whose digest is in the log, unless the process was stopped between the two."""
-    ends = [entry for entry in logged if entry.get("event") in (ENDED_EVENT, STOPPED_EVENT)]
+    ends = [entry for entry in logged if entry.get("event") in (ENDED, STOPPED)]
     if ends and ends[-1].get("report_sha256") == hashlib.sha256(report).hexdigest():
         if state.closed is not None and state.closed.reason is None:
             yield from _of_the_end(reading, digest, state, state.closed)
         return
     since = logged[logged.index(ends[-1]) + 1 :] if ends else logged
-    goes_on = any(entry.get("event") in (BEGUN_EVENT, RESUMED_EVENT) for entry in since)
+    goes_on = any(entry.get("event") in (BEGUN, RESUMED) for entry in since)
     is_finished = state.closed is not None and state.closed.reason is None
     if goes_on and not is_finished:
         yield from _unlogged_report(reading, digest, state)

@@ -12,24 +12,32 @@ from training_sdk.evidence.files import Unseal
 from training_sdk.records import approvals
 from training_sdk.records.chain import Head
 from training_sdk.records.events import Event, EvidenceKept, Intent, Opened, Resumed, SkippedUsers
+from training_sdk.records.folding import JournalState
+from training_sdk.records.logged import BEGUN, KEPT, RESUMED, contradicts, quotes_other
 from training_sdk.records.plancopy import OUTLINE
 from training_sdk.records.tokens import redacted
 from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.quoting import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE, quotes_other
-from training_sdk.resets.recordends import BEGUN_EVENT, KEPT_EVENT, RESUMED_EVENT
+from training_sdk.resets.quoting import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
 from training_sdk.resets.recordfinding import RecordFinding, fault, name_of, note
 from training_sdk.resets.recordreading import Entry, Reading, at
 
 _MISSING = object()
 
 
-def journal_quoted(digest: str, heads: Sequence[Head], logged: Sequence[Entry]) -> Iterator[RecordFinding]:
+def journal_quoted(
+    digest: str, state: JournalState, heads: Sequence[Head], logged: Sequence[Entry]
+) -> Iterator[RecordFinding]:
     """Every head of the journal that the log quotes is in the journal; ``logged`` was read before it."""
     other = next((entry for entry in logged if quotes_other(entry, heads)), None)
     if other is not None:
         yield fault(
             f"the journal of plan {name_of(digest)} is not the one that the audit log quotes in {other.get('event')!r} "
             f"at {other.get('at')}: it was changed or shortened",
+            digest,
+        )
+    elif contradicts(logged, state, heads):
+        yield fault(
+            f"the audit log contradicts the journal of plan {name_of(digest)}: it was changed or shortened",
             digest,
         )
 
@@ -86,7 +94,7 @@ def _copy_alike(reading: Reading, digest: str, plan: ResetPlan) -> Iterator[Reco
     begun = [
         entry
         for entry in reading.after
-        if entry.get("plan_digest") == digest and entry.get("event") in (BEGUN_EVENT, RESUMED_EVENT)
+        if entry.get("plan_digest") == digest and entry.get("event") in (BEGUN, RESUMED)
     ]
     counts = {"people": plan.people, "resets": len(plan.targets), "in scope": len(plan.users)}
     for entry in begun:
@@ -176,13 +184,11 @@ def _entries_of(event: Event, logged: Sequence[Entry]) -> list[Entry]:
     """The lines that the log got for an event."""
     match event:
         case Opened() | Resumed():
-            what = BEGUN_EVENT if isinstance(event, Opened) else RESUMED_EVENT
+            what = BEGUN if isinstance(event, Opened) else RESUMED
             return [entry for entry in logged if entry.get("event") == what and at(entry) == event.at]
         case EvidenceKept():
             pack = {"name": event.pack, "manifest_sha256": event.manifest_sha256}
-            return [
-                entry for entry in logged if entry.get("event") == KEPT_EVENT and entry.get("pack") == pack
-            ]
+            return [entry for entry in logged if entry.get("event") == KEPT and entry.get("pack") == pack]
     return []
 
 

@@ -26,6 +26,7 @@ from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.folding import JournalState
 from training_sdk.records.journal import Journal, state_of_plan
+from training_sdk.records.logged import BEGUN, ENDED, KEPT, RESUMED, STOPPED
 from training_sdk.records.plancopy import OUTLINE, SEALED
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
@@ -40,7 +41,7 @@ from training_sdk.resets.proofs import Ground, withdraw_proof
 from training_sdk.resets.quoting import quote_begun, quote_journal
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.sending import CHUNK, Order
-from training_sdk.resets.taking import BEGUN, KEPT, refuse_contradiction, refuse_second_time
+from training_sdk.resets.taking import refuse_contradiction, refuse_second_time
 
 WITHDRAWN = "proof withdrawn"
 
@@ -100,7 +101,7 @@ class Recorder(Keeper):
                 yield Act(lambda: self._keep_approval(order.plan, new), "records: approval")
             seconds = order.safeguards.processing_time.total_seconds()
             yield from self.note(Resumed(now.utc, here.user_id, kept, seconds))
-            yield self._audit("reset resumed", order, at=now.utc, **quote_begun(order.plan, new))
+            yield self._audit(RESUMED, order, at=now.utc, **quote_begun(order.plan, new))
             return
         yield Act(lambda: self._begin(order, here, now.utc, new), "journal: opened")
         plan = order.plan
@@ -327,7 +328,7 @@ class Recorder(Keeper):
         yield Act(lambda: reportfile.save(report, self._folder(report.plan)), "records: report")
         counts = {outcome.value: number for outcome, number in report.counts.items()}
         yield self._audit(
-            "reset ended" if error is None else "reset stopped",
+            ENDED if error is None else STOPPED,
             report,
             at=now.utc,
             outcomes=counts,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from training_sdk.errors import (
     AlreadyAppliedError,
     InvalidArgumentError,
@@ -13,48 +10,30 @@ from training_sdk.errors import (
 )
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.folding import JournalState
-from training_sdk.records.journal import CLOSED, Journal
+from training_sdk.records.journal import Journal
+from training_sdk.records.logged import CLOSED, contradicts
 from training_sdk.resets.plan import FORM, ResetPlan
-from training_sdk.resets.quoting import quotes_other
-from training_sdk.resets.report import REACHED_OTHERS, Outcome
+from training_sdk.resets.report import REACHED_OTHERS
 from training_sdk.resets.wording import LOOK_INTO_IT, others
-
-BEGUN, KEPT = "reset begun", "evidence kept"
-"""Entries of the audit log that follow an event of the journal."""
 
 
 def refuse_contradiction(log: AuditLog, journal: Journal, plan: ResetPlan) -> None:
     """Raise where the audit log contradicts the journal of a plan: the journal was changed, lost or shortened.
 
-    Raises AlreadyAppliedError for a plan without a journal that was closed by hand, else RecordsDamagedError, also
-    where the log itself is not as it was written. In an honest directory each line of the log follows its event.
+    Raises AlreadyAppliedError for a plan that was closed by hand, whatever its journal says, else RecordsDamagedError,
+    also where the log itself is not as it was written.
     """
-    state, heads = journal.state(), journal.heads
     entries = log.entries(plan_digest=plan.digest)
-    events = [entry.get("event") for entry in entries]
-    if state.opened is None and CLOSED in events:
+    if any(entry.get("event") == CLOSED for entry in entries):
         raise AlreadyAppliedError(
             f"this plan (#{plan.short_digest}) was closed by hand, and cannot be applied or resumed any more. Nothing "
             "was sent. Plan again"
         )
-    has_ended = any(_may_have_reset(entry) for entry in entries)
-    if (
-        (state.opened is None and BEGUN in events)
-        or events.count(KEPT) > len(state.packs)
-        or (has_ended and not state.has_sent)
-        or any(quotes_other(entry, heads) for entry in entries)
-    ):
+    if contradicts(entries, journal.state(), journal.heads):
         raise RecordsDamagedError(
             f"the audit log contradicts the journal of plan #{plan.short_digest}, which was changed, shortened or "
             f"lost. Nothing was sent. Bring back a copy of plans/{plan.digest}"
         )
-
-
-def _may_have_reset(entry: Mapping[str, Any]) -> bool:
-    outcomes = entry.get("outcomes")
-    return isinstance(outcomes, Mapping) and any(
-        outcomes.get(one.value) for one in (Outcome.RESET, Outcome.UNKNOWN)
-    )
 
 
 def refuse_second_time(

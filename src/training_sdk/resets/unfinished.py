@@ -13,6 +13,7 @@ from training_sdk.errors import RecordsDamagedError
 from training_sdk.evidence.files import Unseal
 from training_sdk.models.keys import Key
 from training_sdk.records import locks
+from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
 from training_sdk.records.journal import FILE, Journal, JournalCopy, read_journal
 from training_sdk.records.state import StateDirectory
@@ -20,6 +21,7 @@ from training_sdk.resets import pending, reportfile
 from training_sdk.resets.approval import approved_before
 from training_sdk.resets.flights import Flights, kept_processing_time, until
 from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.lostplans import lost_plan
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.report import PENDING_PROOF, Code, Outcome, ResetReport
 from training_sdk.resets.resuming import account_of, as_begun
@@ -149,7 +151,17 @@ def report_in(
 
     ``plan`` is the plan with names where its copy there is sealed or purged; ``unseal`` opens a sealed approval. A
     report that was written before the last step would not be up to date. So with a plan that was closed by hand.
+
+    Raises RecordsDamagedError where the audit log contradicts the journal, or the journal cannot be read.
     """
+    entries = AuditLog(state.audit).entries(
+        plan_digest=folder.name
+    )  # before the journal, which is written first
+    if (lost := lost_plan(state, folder.name, entries)) is not None:
+        raise RecordsDamagedError(
+            f"the journal of plan {lost.name} {lost.what}, so nobody can say what became of it. Bring back a copy of "
+            f"plans/{lost.digest}"
+        )
     journal = JournalCopy.read(folder)
     closed = journal.state().closed
     if closed is not None and closed.reason is not None:

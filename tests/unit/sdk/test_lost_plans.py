@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -13,13 +14,19 @@ import pytest
 from attrs import evolve
 
 from training_sdk import AlreadyAppliedError, InvalidArgumentError, OverlappingPlanError, RecordsDamagedError
+from training_sdk.evidence import purge
+from training_sdk.evidence.copies import stray_copies
 from training_sdk.records import plancopy
 from training_sdk.records.audit import AuditLog
+from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.closing import close_plan, find_digest
-from training_sdk.resets.lostplans import LONGEST_SILENCE
+from training_sdk.resets.freshness import PROCESSING_TIME
+from training_sdk.resets.lostplans import LONGEST_SILENCE, entries_by_plan, lost_plan
 from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.report import Outcome
+from training_sdk.resets.unfinished import report_in
 from unit.sdk.fakes import START, row
 from unit.sdk.test_resuming import LATER, Bench, bench, ends, interrupted_before_sending
 
@@ -149,6 +156,46 @@ def test_plans_of_another_organisation_block_nobody(tmp_path: Path) -> None:
     here.apply(here.plan(0, 1))
 
 
+# --- what is said of it -----------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_said_of_a_plan_from_a_journal_that_was_cut(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    lost = here.plan(0, 1)
+    here.lose(lost, arrives=True)
+    cut(folder_of(here, lost))
+    state = StateDirectory.open(here.state)
+    with pytest.raises(RecordsDamagedError, match="was changed or shortened"):
+        report_in(state, folder_of(here, lost), now(here))
+    found = [one for one in check_records(state) if one.plan == lost.digest]
+    assert any("was changed or shortened" in one.message for one in found)
+    assert not any("nothing was sent" in one.message for one in found)
+
+
+def test_a_log_that_quotes_no_journal_tells_a_cut_one_by_its_outcomes(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    lost = here.plan(0, 1)
+    here.lose(lost, arrives=False)
+    state = StateDirectory.open(here.state)
+    older = [{k: v for k, v in one.items() if k != "journal"} for one in entries_by_plan(state)[lost.digest]]
+    assert lost_plan(state, lost.digest, older) is None
+    cut(folder_of(here, lost))
+    assert lost_plan(state, lost.digest, older) is not None
+
+
+@pytest.mark.parametrize("attack", [emptied, damaged, cut])
+def test_the_copy_of_a_plan_that_was_begun_is_not_purged_as_of_one_that_never_began(
+    attack: Attack, tmp_path: Path
+) -> None:
+    here = bench(tmp_path)
+    lost = here.plan(0, 1)
+    here.lose(lost, arrives=False)
+    attack(folder_of(here, lost))
+    state = StateDirectory.open(here.state)
+    later = datetime.now(UTC) + timedelta(days=9999)
+    assert list(stray_copies(state.evidence, later, partial(is_closed, state), ())) == []
+
+
 # --- a person decides -------------------------------------------------------------------------------------------------
 
 
@@ -168,6 +215,36 @@ def test_closing_a_lost_plan_lets_others_go_on(attack: Attack, tmp_path: Path) -
     with pytest.raises(AlreadyAppliedError, match="closed by hand before"):
         close_plan(state, lost.digest, reason="looked at", now=now(here))
     assert ends(here.apply(another(here.plan(0, 1)), reason="yearly")) == [Outcome.RESET] * 2
+    ended = partial(is_closed, state)
+    assert ended(lost.digest)
+    after = now(here) + timedelta(days=9999)
+    purged = purge(state.evidence, timedelta(days=1), after, log=AuditLog(state.audit), is_closed=ended)
+    assert [one.purged for one in purged if one.plan_digest == lost.digest] == [True]
+
+
+def test_a_cut_journal_does_not_open_again_what_a_person_closed(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    lost = here.plan(0, 1)
+    here.lose(lost, arrives=False)
+    cut(folder_of(here, lost))
+    here.puppet.clock += LATER + LONGEST_SILENCE.total_seconds() + 60
+    close_plan(StateDirectory.open(here.state), lost.digest, reason="looked at", now=now(here))
+    for how in (here.apply, here.resume):
+        with pytest.raises(AlreadyAppliedError, match="closed by hand"):
+            how(lost)
+
+
+def test_closing_waits_for_as_long_as_the_service_may_work(tmp_path: Path) -> None:
+    here = bench(tmp_path, reference=False)
+    lost = here.plan(0, 1)
+    here.lose(lost, arrives=False, reason="renewal")
+    removed(folder_of(here, lost))
+    state, longer = StateDirectory.open(here.state), PROCESSING_TIME + timedelta(hours=9)
+    here.puppet.clock += LATER + LONGEST_SILENCE.total_seconds() + 60
+    with pytest.raises(InvalidArgumentError, match="was not closed"):
+        close_plan(state, lost.digest, reason="looked at", now=now(here), processing_time=longer)
+    close_plan(state, lost.digest, reason="looked at", now=now(here))
+    assert not folder_of(here, lost).exists()
 
 
 def test_a_lost_plan_that_ended_and_has_no_evidence_has_nothing_to_close(tmp_path: Path) -> None:
@@ -195,6 +272,18 @@ def test_what_a_lost_plan_may_have_done_is_no_proof_of_this_one(attack: Attack, 
         assert here.apply(other).is_complete
     attack(folder_of(here, other))
     assert ends(here.resume(mine)) == [Outcome.UNKNOWN]
+
+
+def test_what_is_unknown_of_another_plan_is_no_proof_of_this_one(tmp_path: Path) -> None:
+    here = bench(tmp_path)
+    mine = here.plan(0)
+    other = another(mine)
+    here.lose(mine, arrives=False)
+    here.puppet.clock += LATER
+    with mock.patch("training_sdk.resets.recording.refuse_overlapping"):  # as after a decision to plan again
+        here.lose(other, arrives=True)
+    assert ends(here.resume(mine)) == [Outcome.UNKNOWN]
+    assert ends(here.resume(other)) == [Outcome.RESET]
 
 
 def test_a_damaged_journal_of_which_nothing_else_is_known_stops_everything(tmp_path: Path) -> None:

@@ -156,7 +156,8 @@ def close(session: Session, named: str, reason: str, ticket: str | None) -> None
     state = session.state()
     beginning = None if Path(named).exists() else typed(named)
     digest = ResetPlan.load(named).digest if beginning is None else find_digest(state, beginning)
-    closed = close_plan(state, digest, reason=reason, ticket=ticket)
+    wait = session.profile.processing_time
+    closed = close_plan(state, digest, reason=reason, ticket=ticket, processing_time=wait)
     session.out.document({"closed": plain(closed)})
     how = ", ".join(f"{count} {standing}" for standing, count in closed.standings.items())
     session.out.say(f"Plan #{short(digest)} is closed: {how or 'nothing was sent'}.")
