@@ -87,6 +87,13 @@ def is_pending(state: StateDirectory, plan_digest: str) -> bool:
     return any(saved.plan_digest == plan_digest for path in paths if (saved := documents.get(path, _Saved)))
 
 
+def refused_with(state: StateDirectory, plan_digest: str) -> str | None:
+    """Who is to be refused in a pending proof with this plan. Raises RecordsDamagedError."""
+    paths = (state.path / "proofs").glob("*.pending.json")
+    found = (documents.get(path, _Saved) for path in paths)
+    return next((one.refused_with for one in found if one and one.plan_digest == plan_digest), None)
+
+
 def begun(state: StateDirectory, plan_digest: str) -> Begun | None:
     """How far the request of a proof came; None if it was not sent, or is known to have had no effect."""
     folder = state.path / "plans" / plan_digest

@@ -39,7 +39,7 @@ from training_sdk.resets.reading import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import LARGER, LEFT_ALONE, REACHED_OTHERS, Code, Outcome, ResetReport
 from training_sdk.resets.sending import EVERYONE_AT_ONCE, Order, Piece, key_for, pieces, request_for
-from training_sdk.resets.wording import COMPLETED_ONLY, LOOK_INTO_IT, others, who
+from training_sdk.resets.wording import COMPLETED_ONLY, LOOK_INTO_IT, others, span, who
 
 
 def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindProof) -> Flow[ResetReport]:
@@ -185,7 +185,9 @@ def _leave_unknown(account: Account, user: PlannedReset, chunk: Chunk, wait: tim
     what = "sent"
     if chunk.is_doubtful_refusal:
         code, what = Code.REFUSAL_UNCERTAIN, "sent together with others and refused"
-    detail = f"{what}, and not known to have taken effect; a live service may show it up to {wait} later"
+    detail = (
+        f"{what}, and not known to have taken effect; a live service may show it up to {span(wait)} later"
+    )
     if chunk.is_accepted:
         detail += (
             ". The service accepted it, so it is never sent again by itself; a new plan is for you to decide"

@@ -19,7 +19,7 @@ from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.plan import PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.waves import Waves
-from training_sdk.resets.wording import COMPLETED_ONLY
+from training_sdk.resets.wording import COMPLETED_ONLY, number
 
 T = TypeVar("T")
 
@@ -120,8 +120,8 @@ def pieces(order: Order, people: Sequence[PlannedReset] | None = None, *, first:
 def _parts(people: Sequence[T], wave: int, most: int) -> Iterator[tuple[Sequence[T], bool]]:
     """These people by requests, each with whether it begins a wave."""
     for whole in chunked(people, wave):
-        for number, part in enumerate(chunked(whole, most)):
-            yield part, number == 0
+        for place, part in enumerate(chunked(whole, most)):
+            yield part, place == 0
 
 
 def request_for(
@@ -182,5 +182,6 @@ def updated_by(
     is_telling = updated is not None and 0 < updated == completed
     hint = f", as many as had completed the course. {COMPLETED_ONLY}" if is_telling else ""
     raise DecodingError(
-        f"{expected} people were sent, and the answer says {said}{hint}", request_id=response.request_id
+        f"{number(expected, 'person was', 'people were')} sent, and the answer says {said}{hint}",
+        request_id=response.request_id,
     )

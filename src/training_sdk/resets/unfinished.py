@@ -54,6 +54,8 @@ class Unfinished:
     has_expired: bool
     server_side: bool = False
     """The request was the one for everyone of a course."""
+    refused_with: str | None = None
+    """Who was to be refused, in a proof that is about that."""
 
     @property
     def sent(self) -> int:
@@ -97,11 +99,10 @@ class Unfinished:
     def _look_again(self) -> str:
         """How to go on with a proof whose request was sent."""
         when = "" if self.settled_at is None else f", not before {until(self.settled_at)}"
-        command = prove_command(self.report.plan, server_side=self.server_side)
-        return (
-            f"The proof is pending: accepted, and not yet seen. Look again with {command}{when}. It sends nothing "
-            "again."
-        )
+        plan, refused = self.report.plan, self.refused_with
+        command = prove_command(plan, server_side=self.server_side, refused_with=refused)
+        what = "accepted, and not yet seen" if refused is None else "what its request did is not seen yet"
+        return f"The proof is pending: {what}. Look again with {command}{when}. It sends nothing again."
 
     def __str__(self) -> str:
         report = self.report
@@ -114,9 +115,11 @@ class Unfinished:
         )
 
 
-def prove_command(plan: ResetPlan, *, server_side: bool) -> str:
+def prove_command(plan: ResetPlan, *, server_side: bool, refused_with: str | None = None) -> str:
     """What looks again what the proof with this plan did, to be pasted into a shell."""
     whom = ["--server-side"] if server_side else ["--person", next(user.user_id for user in plan.targets)]
+    if refused_with is not None:
+        whom += ["--refused-with", refused_with]
     words = ["training-sdk", "prove", "--course", plan.course.id, *whom]
     return f"{shlex.join(words)} --reason TEXT"
 
@@ -210,6 +213,7 @@ def read_unfinished(
         is_proof=is_proof,
         has_expired=now > report.plan.expires_at,
         server_side=found.opened.server_side,
+        refused_with=pending.refused_with(state, folder.name) if is_proof else None,
     )
 
 

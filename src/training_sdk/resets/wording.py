@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -180,6 +181,14 @@ def number(count: int, one: str, many: str | None = None) -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
+def span(time: timedelta) -> str:
+    """A span of time as it is read: ``3 h 15 min``; in seconds below a minute."""
+    minutes, seconds = divmod(round(time.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = (f"{count} {unit}" for count, unit in ((hours, "h"), (minutes, "min"), (seconds, "s")) if count)
+    return " ".join(parts) or "0 s"
+
+
 def others(count: int) -> str:
     """A sentence about people outside a plan who may have been reset."""
     return f"At least {number(count, 'person', 'people')} outside the plan may have been reset"
@@ -191,7 +200,7 @@ def plan_html(planned: ResetPlan) -> str:
     rows = "".join(
         f"<tr><td>{escape(titles.get(user.course_id, user.course_id))}</td><td>{escape(shown(user.name))}</td>"
         f"<td>{escape(inline(user.email or ''))}</td><td>{escape(inline(user.state))}</td><td>{user.percent:g} %</td>"
-        f"<td>{user.completed_at or ''}</td></tr>"
+        f"<td>{f'{user.completed_at:%Y-%m-%d}' if user.completed_at else ''}</td></tr>"
         for user in planned.targets
     )
     head = "".join(

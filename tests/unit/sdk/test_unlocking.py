@@ -41,7 +41,7 @@ from training_sdk.resets.proofs import Proof, find_proof, save_proof
 from training_sdk.resets.proven import proof_that_holds
 from training_sdk.resets.sending import Order
 from training_sdk.resets.traces import Traces
-from training_sdk.resets.unfinished import report_in
+from training_sdk.resets.unfinished import prove_command, report_in
 from training_sdk.resets.unlocking import ProofRecorder, Proving, was_unreadable
 from unit.sdk.fakes import (
     CALLS,
@@ -197,6 +197,8 @@ def test_a_pending_proof_is_not_shown_as_done_and_nobody_is_told_to_plan_again(
     assert f"training-sdk prove --course {COURSE} --person {user_id(0)} --reason TEXT, not before" in str(
         unfinished
     )
+    refused = prove_command(plan.reset, server_side=False, refused_with="user_other")
+    assert f"--person {user_id(0)} --refused-with user_other --reason TEXT" in refused
     keeper = ProofRecorder(None, None, timedelta(hours=4), witnesses=plan.witnesses, resuming=True)
     with pytest.raises(AlreadyAppliedError, match="prove_format") as caught:
         Puppet(organisation, clock=2.0).run(keeper.take(plan.reset))

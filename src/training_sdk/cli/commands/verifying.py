@@ -31,7 +31,8 @@ def _naming_the_way_on(planned: ProofPlan) -> Iterator[None]:
         yield
     except ProofFailedError as error:
         if error.reason == "NOT_SEEN_YET":
-            command = prove_command(planned.reset, server_side=planned.way == "everyone")
+            everyone, refused = planned.way == "everyone", planned.refused_with
+            command = prove_command(planned.reset, server_side=everyone, refused_with=refused)
             error.add_note(f"To look again:\n  {command}")
         raise
 
