@@ -26,7 +26,10 @@ T = TypeVar("T")
 CHUNK = 1000
 """How many people one request may name."""
 
-
+NOBODY_COMPLETED = (
+    "None of them had completed the course: the service may reset only people who have completed the course. Prove the "
+    "format with somebody who has"
+)
 EVERYONE_AT_ONCE = (
     "server_side=True makes one call for everyone of a course, so per_request cannot divide it. Nothing was sent. "
     "Leave one of the two out"
@@ -172,15 +175,16 @@ def updated_by(
     ``besides`` is how many others were named.
 
     The number may be larger than the number that was sent. Raises DecodingError if it is smaller, and says if it is
-    that of those who had completed.
+    that of those who had completed, or that nobody had.
     """
     updated, expected = _count_in(response), len(people) + besides
     if (updated is None and silent) or (updated is not None and updated >= expected):
         return updated
     said = "no count" if updated is None else f"{updated} people reset"
     completed = sum(user.completed_at is not None for user in people)
-    is_telling = updated is not None and 0 < updated == completed
-    hint = f", as many as had completed the course. {COMPLETED_ONLY}" if is_telling else ""
+    hint = f", as many as had completed the course. {COMPLETED_ONLY}" if updated else f". {NOBODY_COMPLETED}"
+    if updated != completed:
+        hint = ""
     raise DecodingError(
         f"{number(expected, 'person was', 'people were')} sent, and the answer says {said}{hint}",
         request_id=response.request_id,

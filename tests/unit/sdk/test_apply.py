@@ -370,6 +370,7 @@ def test_a_smaller_count_is_said_to_be_of_those_who_had_completed_only_where_som
     with pytest.raises(DecodingError) as caught:
         updated_by(answer({"usersUpdated": updated}), people)
     assert ("as many as had completed" in str(caught.value)) == says
+    assert ("may reset only people who have completed" in str(caught.value)) == (not completed)
 
 
 NEW_IDENTITIES: list[dict[str, Any]] = [
