@@ -158,10 +158,13 @@ class Run:
         self.idle = [] if self.resumes else [user for user in self._in_scope(course) if not user.is_target]
         for piece in work:
             yield from self._piece(piece)
-        if self.idle:  # and there was no request with which they could be read
+        if self.idle and not self._by_one_call(work):  # there was no request with which they could be read
             yield from self._read_again(self.arrival.calls, course, self.idle)
         if self.order.server_side and self.has_sent and work:
             yield from self._read_back(work[0])
+
+    def _by_one_call(self, work: Sequence[Piece]) -> bool:
+        return self.order.server_side and bool(work)
 
     def _in_scope(self, course: PlannedCourse) -> list[PlannedReset]:
         return [user for user in self.order.plan.users if user.course_id == course.id and not user.left_out]
@@ -215,12 +218,15 @@ class Run:
         """Ask whose token it is that the request will carry, and read everyone again.
 
         A token that is drawn anew each time may have become another organisation's or user's, above all while a wave
-        was waited for.
+        was waited for. A call for everyone would reach whoever is on the course, so everyone is compared before each.
         """
         here = yield from who_and_where(arrival.plain)
         check_origin(self.order.plan, here, arrival.proof)
         check_owner(self.arrival.here, here)
-        yield from self._read_again(arrival.calls, piece.course, [*self._left_of(piece), *self.idle])
+        everyone = [user for user in self.order.plan.users if user.course_id == piece.course.id]
+        some_of_them = [*self._left_of(piece), *self.idle]
+        people = everyone if self.order.server_side else some_of_them
+        yield from self._read_again(arrival.calls, piece.course, people)
 
     def _left_of(self, piece: Piece) -> tuple[PlannedReset, ...]:
         return tuple(user for user in piece.people if user.key not in self.moved)
@@ -286,7 +292,8 @@ class Run:
         names: Mapping[Key, str],
         rows: Mapping[Key, ProgressRow],
     ) -> Flow[None]:
-        new = {key: name for key, name in names.items() if key not in self.moved}
+        known = () if self.order.server_side else self.moved.keys()  # no call for everyone leaves anybody out
+        new = {key: name for key, name in names.items() if key not in known}
         if not new:
             return
         self.moved |= new

@@ -39,7 +39,12 @@ from training_sdk.resets.reading import read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import LARGER, LEFT_ALONE, REACHED_OTHERS, Code, Outcome, ResetReport
 from training_sdk.resets.sending import EVERYONE_AT_ONCE, Order, Piece, key_for, pieces, request_for
-from training_sdk.resets.wording import COMPLETED_ONLY, LOOK_INTO_IT, others, span, who
+from training_sdk.resets.wording import COMPLETED_ONLY, LOOK_INTO_IT, number, others, span, who
+
+NO_SECOND_CALL = (
+    "Others in the course were reset, moved, or may have been reset, and one call for everyone would reach them once "
+    "more, so it is not made. Plan again, naming the people who are left"
+)
 
 
 def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindProof) -> Flow[ResetReport]:
@@ -211,6 +216,8 @@ class Resumption:
     keeper: Recorder
     account: Account
     _elsewhere: Mapping[Key, datetime] = field(factory=dict, init=False)
+    _held: Sequence[PlannedReset] = field(factory=tuple, init=False)
+    """Who is left to do and cannot be, since a call for everyone would reach others in the course once more."""
 
     def make_run(self) -> Run:
         """What does the work that is found, from where the journal says that it stands."""
@@ -231,14 +238,28 @@ class Resumption:
         """The same as ``find_work``. Raises where somebody is left to be sent, and may not be any more."""
         work = yield from self.find_work()
         left = [user.key for piece in work for user in piece.people]
+        if waiting := len(left) + len(self._held):
+            self._refuse_after_others(waiting)
+        self._refuse_by_one_call(work)
         if left:
             now: Moment = yield Now()
-            self._refuse_after_others(len(left))
             yield from self.arrival.check_proof(self.order, resuming=True)
             self._check_lifetime(now.utc)
             wait = self.order.safeguards.processing_time
             yield from self.keeper.refuse_overlapping(self.order.plan, left, self.arrival.here, now.utc, wait)
         return work
+
+    def _refuse_by_one_call(self, work: Sequence[Piece]) -> None:
+        """Raise IncompleteResetError if calls for everyone that must not be made are all that is left.
+
+        Otherwise the report says it of those who are left.
+        """
+        for user in self._held:
+            self.account.settle([user], Outcome.SKIPPED, NO_SECOND_CALL, Code.NOT_SENT)
+        if self._held and not work:
+            raise IncompleteResetError(
+                f"{number(len(self._held), 'reset was', 'resets were')} not sent. {NO_SECOND_CALL}"
+            )
 
     def _refuse_after_others(self, left: int) -> None:
         """Raise IncompleteResetError if a request of this plan may have reset people outside it."""
@@ -369,6 +390,8 @@ class Resumption:
         """
         if not self.arrival.here.reference_server or self._has_expired(now):
             return False
+        if self.order.server_side and len(chunk.people) < len(self.order.plan.targets_in(chunk.course_id)):
+            return False  # an older version left somebody out of the account, whom the call would reach
         flights = self._flights()
         under_way = {one.chunk.number: one for key in chunk.people for one in flights.open(key, now)}.values()
         if any(
@@ -396,15 +419,24 @@ class Resumption:
             if state.standing(*user.key) in (Standing.UNSENT, Standing.REFUSED)
             and not flights.has_accepted(user.key)
         }
-        number = max(state.chunks, default=-1) + 1
+        first = max(state.chunks, default=-1) + 1
         found: list[Piece] = []
         for chunk in (flight.chunk for flight in reversed(flights.all)):
             is_open = any(one.chunk is chunk for one in flights.open(chunk.people[0], now))
             if is_open and left.keys() >= set(chunk.people) and self._may_repeat(chunk, now):
-                found.append(self._again(chunk, number + len(found)))
+                found.append(self._again(chunk, first + len(found)))
                 left = {key: user for key, user in left.items() if key not in chunk.people}
         free = [user for key, user in left.items() if not flights.open(key, now)]
-        return [*found, *pieces(self.order, free, first=number + len(found))]
+        if self.order.server_side:
+            free = self._in_whole_courses(free)
+        return [*found, *pieces(self.order, free, first=first + len(found))]
+
+    def _in_whole_courses(self, free: Sequence[PlannedReset]) -> list[PlannedReset]:
+        """Those in whose course everybody is left to do: one call would reach the others there once more."""
+        keys = {user.key for user in free}
+        held = {user.course_id for user in self.order.plan.targets if user.key not in keys}
+        self._held = [user for user in free if user.course_id in held]
+        return [user for user in free if user.course_id not in held]
 
 
 def _without(verdicts: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,180 @@
+"""One call for everyone: all whom it would reach are compared before each, and it is never made once more in doubt."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from attrs import evolve
+
+from training_sdk import (
+    Code,
+    IncompleteResetError,
+    Outcome,
+    ResetFormat,
+    ResetInterruptedError,
+    ResetPlan,
+    StalePlanError,
+)
+from training_sdk._flow import NotDeliveredError, Request, Response
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets.proofs import Ground, save_proof
+from unit.sdk.fakes import (
+    CALLS,
+    CLEARED,
+    COURSE,
+    START,
+    Asker,
+    Organisation,
+    answer,
+    over_the_wire,
+    row,
+    untouched,
+)
+from unit.sdk.proving import proof_of
+from unit.sdk.resetting import planned
+from unit.sdk.test_resuming import LATER, Bench, bench, ends
+
+LADDERS = "bad00bad00bad00bad00bad0"
+COMPLETED = {
+    "opened_at": "2026-02-28T00:00:00Z",
+    "completed_at": "2026-02-28T00:00:00Z",
+    "completed_lessons": 3,
+    "progress_percent": 100.0,
+}
+
+
+class TwoCourses(Organisation):
+    """The second course is called Ladders; everything is by course."""
+
+    def _feed(self, request: Request) -> Response:
+        query = parse_qs(urlsplit(request.target).query)
+        users, wanted = query.get("user_id"), query.get("course_id")
+        data = [
+            one
+            for one in self.rows
+            if (not users or one["user_id"] in users) and (not wanted or one["course_id"] in wanted)
+        ]
+        return answer({"metadata": {"next_page": None}, "data": data})
+
+    def _courses(self, request: Request) -> Response:
+        items = [{"id": COURSE, "title": "Forklift basics"}, {"id": LADDERS, "title": "Ladders"}]
+        return answer({"totalCount": 2, "items": items})
+
+    def _statistics(self, request: Request) -> Response:
+        items = [
+            {"courseId": course, "totalUsers": sum(one["course_id"] == course for one in self.rows)}
+            for course in (COURSE, LADDERS)
+        ]
+        return answer({"totalCount": 2, "items": items})
+
+    def reset(self, request: Request) -> Response:
+        course = json.loads(request.body or b"")["courseId"]
+        for one in self.rows:
+            if one["course_id"] == course:
+                one.update(CLEARED)
+        return answer({})
+
+
+def of_everyone(here: Bench) -> ResetPlan:
+    plan = evolve(planned(here.organisation, calls=CALLS), read_at=START)
+    here.organisation.sent.clear()
+    return plan
+
+
+def test_resume_sends_no_call_to_whoever_had_nothing_to_reset_and_has_begun(
+    ask: Asker, tmp_path: Path
+) -> None:
+    in_ladders = [row(one, course_id=LADDERS) for one in range(2)]
+    idle = row(2, course_id=LADDERS, **CLEARED)
+    place = TwoCourses([row(0), row(1), *in_ladders, idle], reference=False)
+    place.on_reset = place.reset
+    state = tmp_path / "state"
+
+    def asking(use: Any) -> Any:
+        return ask(over_the_wire(place), use, state_dir=state)
+
+    plan = asking(lambda client: client.resets.plan_everyone([COURSE, LADDERS]))
+    ground = Ground.of(plan.origin, ResetFormat(), server_side=True)
+    proof = evolve(proof_of(ground, datetime.now(UTC)), counted=False)
+    save_proof(StateDirectory.open(state), proof)
+    with pytest.raises(ResetInterruptedError):
+        asking(
+            lambda client: client.resets.apply(
+                plan, confirm=plan.phrase, reason="yearly", server_side=True, stop=lambda: bool(place.resets)
+            )
+        )
+    idle.update(COMPLETED)
+    with pytest.raises(StalePlanError, match=r"'Zoë No. 2 .* moved in 'Ladders'"):
+        asking(lambda client: client.resets.resume(plan, confirm=plan.phrase))
+    assert len(place.resets) == 1
+    assert idle["completed_at"]
+
+
+def test_resume_calls_for_the_second_course_where_everyone_stands_as_planned(tmp_path: Path) -> None:
+    ask, state = Asker("sync"), tmp_path / "state"
+    idle = [row(2, **CLEARED), row(2, course_id=LADDERS, **CLEARED)]
+    place = TwoCourses([row(0), row(0, course_id=LADDERS), *idle])
+    place.on_reset = lambda request: (place.reset(request), answer({"usersUpdated": 1}))[1]
+
+    def asking(use: Any) -> Any:
+        return ask(over_the_wire(place), use, state_dir=state)
+
+    plan = asking(lambda client: client.resets.plan_everyone([COURSE, LADDERS]))
+    with pytest.raises(ResetInterruptedError):
+        asking(
+            lambda client: client.resets.apply(
+                plan, confirm=plan.phrase, reason="yearly", server_side=True, stop=lambda: bool(place.resets)
+            )
+        )
+    idle[0].update(COMPLETED)  # in the course that is done
+    assert asking(lambda client: client.resets.resume(plan, confirm=plan.phrase)).is_complete
+    assert len(place.resets) == 2
+
+
+@pytest.mark.parametrize("reference", [True, False])
+def test_a_lost_call_is_not_made_again_while_somebody_is_unknown(tmp_path: Path, reference: bool) -> None:
+    here = bench(tmp_path, 3, reference=reference)
+    here.organisation.rows[0].update(completed_at="", completed_lessons=1, progress_percent=33.3)
+    plan = of_everyone(here)
+    here.lose(plan, arrives=False, server_side=True)
+    here.organisation.rows[0].update(completed_at="2026-03-01T08:30:00Z", completed_lessons=3)
+    here.puppet.clock += LATER
+    with pytest.raises(IncompleteResetError, match="Plan again, naming the people who are left") as caught:
+        here.resume(plan)
+    assert caught.value.report is not None
+    assert ends(caught.value.report) == [Outcome.UNKNOWN, Outcome.SKIPPED, Outcome.SKIPPED]
+    assert "one call for everyone" in (caught.value.report.users[1].detail or "")
+    assert len(here.organisation.resets) == 1
+
+
+def test_a_lost_call_is_made_again_where_everyone_stands_as_planned(tmp_path: Path) -> None:
+    here = bench(tmp_path, 2, reference=False)
+    here.organisation.rows.append(untouched(2))
+    plan = of_everyone(here)
+    here.lose(plan, arrives=False, server_side=True)
+    here.puppet.clock += LATER
+    assert ends(here.resume(plan)) == [Outcome.RESET, Outcome.RESET, Outcome.NOTHING_TO_RESET]
+
+
+def test_everyone_is_compared_again_before_a_call_is_tried_again(tmp_path: Path) -> None:
+    here = bench(tmp_path, 2, reference=False)
+    idle = untouched(2)
+    here.organisation.rows.append(idle)
+    plan = of_everyone(here)
+
+    def refused(request: Request) -> Response:
+        here.organisation.on_reset = None
+        idle.update(COMPLETED)
+        raise NotDeliveredError("refused")
+
+    here.organisation.on_reset = refused
+    with pytest.raises(StalePlanError, match=r"No\. 2") as caught:
+        here.apply(plan, server_side=True)
+    assert caught.value.report is not None
+    assert caught.value.report.users[2].code is Code.MOVED
+    assert idle["completed_at"]
