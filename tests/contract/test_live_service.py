@@ -70,7 +70,7 @@ def playing(
     plays: Literal["reference", "live", "treacherous"],
     *,
     lag: int = 0,
-    people: int = 4,
+    people: int = 5,
 ) -> Stage:
     """A service for which the hours go by as well."""
     mock = MockTraining.generate(users=people, courses=3, policy=Policy(plays=plays, lag_seconds=lag))
@@ -257,7 +257,7 @@ def test_a_treacherous_service_is_caught_and_no_other_course_is_ever_touched(
         prove(stage, proof_plan)
     assert caught.value.reason == ("COUNT_DIFFERS" if count == "said" else "WITNESS_CLEARED")
     names = {one.name for one in (*proof_plan.reset.users, *proof_plan.witnesses)}
-    assert len(names) == 4
+    assert len(names) == 5
     assert all(name in caught.value.message for name in names)
     assert {user_id for _, user_id in caught.value.info.metadata} == set(proof_plan.people)
     assert caught.value.report is not None
@@ -502,13 +502,49 @@ def test_a_call_for_everyone_that_reaches_another_course_proves_nothing(live: St
 def test_a_service_that_ignores_the_course_is_caught_on_the_other_course_of_the_person(
     new_stage: NewStage, hours: Hours
 ) -> None:
-    mock = MockTraining.generate(users=4, courses=3, policy=Policy(emulates=(Behaviour.IGNORES_COURSE,)))
+    mock = MockTraining.generate(users=5, courses=3, policy=Policy(emulates=(Behaviour.IGNORES_COURSE,)))
     hours.on_wait.append(mock.clock.advance)
     stage = new_stage(mock)
     with pytest.raises(ProofFailedError) as caught:
         prove(stage, plan(stage))
     assert caught.value.reason == "WITNESS_CLEARED"
     assert proofs() == []
+
+
+@pytest.mark.parametrize("ignored", [Behaviour.IGNORES_COURSE, Behaviour.IGNORES_USER_LIST])
+def test_a_service_that_reaches_completed_people_only_and_too_many_is_caught(
+    new_stage: NewStage, hours: Hours, ignored: Behaviour
+) -> None:
+    policy = Policy(plays="live", emulates=(ignored, Behaviour.RESETS_COMPLETED_ONLY))
+    mock = MockTraining.generate(users=5, courses=3, policy=policy)
+    hours.on_wait.append(mock.clock.advance)
+    stage = new_stage(mock)
+    stage.tap.meddle = answering(silent)
+    with pytest.raises(ProofFailedError) as caught:
+        prove(stage, plan(stage))
+    assert caught.value.reason == "WITNESS_CLEARED"
+    assert proofs() == []
+
+
+def test_no_proof_is_planned_where_nobody_else_has_completed_the_course(
+    new_stage: NewStage, hours: Hours
+) -> None:
+    stage = playing(new_stage, hours, "live", people=4)
+    with pytest.raises(InvalidArgumentError, match="Nobody else on it has completed it") as caught:
+        plan(stage)
+    assert caught.value.reason == "PROOF_TOO_NARROW"
+    assert not stage.tap.resets
+
+
+def test_a_proof_that_does_not_say_whether_completions_stayed_is_not_enough(live: Stage) -> None:
+    found = prove(live, plan(live))
+    assert found.completions_stayed
+    wanted = live.client().resets.plan_everyone(courses(live)[1])
+    save_proof(state(), evolve(found, completions_stayed=None))  # as an older version kept it
+    with pytest.raises(UnconfirmedFormatError, match="completions") as caught:
+        live.client().resets.apply(wanted, confirm=wanted.phrase, reason="renewal")
+    assert caught.value.reason == "PROOF_TOO_NARROW"
+    assert len(live.tap.resets) == 1
 
 
 def test_a_service_that_resets_strangers_too_is_stopped_by_its_own_count(live: Stage) -> None:

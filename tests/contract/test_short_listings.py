@@ -115,7 +115,7 @@ def door(request: pytest.FixtureRequest) -> Literal["in-process"]:
 def test_a_proof_may_accept_missing_lessons_too(
     mock: MockTraining, new_stage: NewStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = MockTraining.generate(users=4, courses=3, policy=mock.policy)
+    small = MockTraining.generate(users=5, courses=3, policy=mock.policy)
     quick_hours(monkeypatch).on_wait.append(small.clock.advance)
     stage = new_stage(small)
     client = stage.client()

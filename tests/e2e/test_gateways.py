@@ -62,7 +62,7 @@ class Replay:
 @pytest.fixture
 def live() -> Iterator[tuple[MockTraining, str]]:
     """A live service, as far as anybody can tell, and its address."""
-    mock = MockTraining.generate(users=4, courses=3, policy=Policy(plays="live"))
+    mock = MockTraining.generate(users=5, courses=3, policy=Policy(plays="live"))
     with mock.serve() as server:
         yield mock, server.url
 

@@ -42,7 +42,7 @@ class Live:
 
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[Live]:
-    mock = MockTraining.generate(users=4, courses=3, policy=Policy(plays="live"))
+    mock = MockTraining.generate(users=5, courses=3, policy=Policy(plays="live"))
     with mock.serve() as server:
         found = Live(mock, server.url, tmp_path / "home")
         found.profile(f'base_url = "{server.url}"\ntoken = "{mock.token("admin")}"')

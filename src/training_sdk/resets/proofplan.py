@@ -67,6 +67,34 @@ class ProofPlan:
         )
         return tuple(dict.fromkeys(course_id for course_id in kept if course_id != self.reset.course.id))
 
+    @property
+    def has_completed(self) -> bool:
+        """Whether somebody who would be reset has completed the course: completions are at stake then."""
+        return any(one.completed_at for one in self.reset.targets)
+
+    @property
+    def completions_elsewhere(self) -> bool:
+        """Whether somebody who would be reset has completed another course."""
+        reset = {user.user_id for user in self.reset.targets}
+        course = self.reset.course.id
+        return any(
+            one.completed_at and one.user_id in reset and one.course_id != course for one in self.witnesses
+        )
+
+    @property
+    def completions_beside(self) -> bool:
+        """Whether somebody on the course has completed it and would stay; where everyone is reset, nobody could."""
+        course = self.reset.course.id
+        return self.way == "everyone" or any(
+            one.completed_at and one.course_id == course for one in self.witnesses
+        )
+
+    @property
+    def is_wide_enough(self) -> bool:
+        """Whether it would show a service that reaches too far, also one that resets completed people only."""
+        is_covered = self.completions_elsewhere and self.completions_beside
+        return bool(self.other_courses) and (is_covered or not self.has_completed)
+
     @cached_property
     def _digest(self) -> str:
         document = {

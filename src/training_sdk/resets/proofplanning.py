@@ -28,6 +28,15 @@ from training_sdk.resources.progress import progress_rows
 MOST_PEOPLE = 5
 """On the sacrificial course: whom a service may reset that does not know the format."""
 
+_ELSEWHERE = (
+    "No completion of theirs is visible in another course, so nobody could see whether a reset clears that too. Let "
+    "them complete another course."
+)
+_BESIDE = (
+    "Nobody else on it has completed it, so nobody could see whether a reset of one person reaches the others. Let "
+    "another person complete it."
+)
+
 
 @frozen
 class WantedProof:
@@ -159,14 +168,28 @@ def _check_course(everyone: ResetPlan) -> None:
 
 
 def check_witnesses(plan: ProofPlan) -> None:
-    """Raise InvalidArgumentError unless somebody who would be reset has progress in another course."""
+    """Raise InvalidArgumentError unless others are seen to stay who have come as far as those who would be reset.
+
+    A service may reset only people who have completed a course. Then nothing but completions shows whether it minds the
+    list of users and the course.
+    """
+    who = ", ".join(shown(user.name) or user.user_id for user in plan.reset.targets)
     if not plan.other_courses:
-        who = ", ".join(shown(user.name) or user.user_id for user in plan.reset.targets)
         raise InvalidArgumentError(
             f"{who}: no completed lesson is visible in another course, so nobody could see whether a reset of this "
             "course clears the other courses of the same person too. Assign such a person to a second course, let them "
-            "complete a lesson there, and wait until the feed shows it (up to 2 h)"
+            "complete a lesson there, and wait until the feed shows it (up to 2 h)",
+            reason="PROOF_TOO_NARROW",
         )
+    if plan.is_wide_enough:
+        return
+    missing = ((plan.completions_elsewhere, _ELSEWHERE), (plan.completions_beside, _BESIDE))
+    raise InvalidArgumentError(
+        f"{who}: completed {plan.reset.course.title!r}, and a service may reset only people who have completed a "
+        f"course. {' '.join(how for is_there, how in missing if not is_there)} Wait until the feed shows it (up to "
+        "2 h), and plan again",
+        reason="PROOF_TOO_NARROW",
+    )
 
 
 def read_people(calls: Calls, user_ids: Sequence[str]) -> Flow[dict[Key, ProgressRow]]:

@@ -63,6 +63,9 @@ class Proof:
     somebody who was reset was seen to keep their progress: none in a proof of an older version, which is not enough.
     ``refusals_without_effect`` are the statuses with which a request that named several people was refused, and seen to
     have reset none of them; none unless that was proved as well.
+    ``completions_stayed`` is whether completions of others on the course, and of whoever was reset in another course,
+    were seen to stay: False where nobody who was reset had completed the course, which then shows enough; None in a
+    proof of an older version, which is not enough.
     """
 
     ground: Ground
@@ -76,6 +79,7 @@ class Proof:
     seen_after_seconds: float | None = None
     other_courses: tuple[str, ...] = ()
     refusals_without_effect: tuple[int, ...] = field(default=(), validator=_provable)
+    completions_stayed: bool | None = None
 
     @property
     def seen_after(self) -> timedelta:

@@ -21,8 +21,8 @@ def proof_that_holds(state: StateDirectory, ground: Ground) -> Proof | None:
 
     Raises UnconfirmedFormatError, which says why, if it does not hold any more: a plan has since been answered with a
     larger count than was sent (``PROOF_WITHDRAWN``), or nobody could see then whether a reset spares the other courses
-    of the person (``PROOF_TOO_NARROW``). Journals count, and not only the file: a process may have been killed between
-    the two. Raises RecordsDamagedError if the proof that is kept is not what was written.
+    of the person, or completions of others (``PROOF_TOO_NARROW``). Journals count, and not only the file: a process may
+    have been killed between the two. Raises RecordsDamagedError if the proof that is kept is not what was written.
     """
     proof = find_proof(state, ground)
     refuting = _refuting(state, ground, proof)
@@ -41,6 +41,13 @@ def proof_that_holds(state: StateDirectory, ground: Ground) -> Proof | None:
         raise UnconfirmedFormatError(
             f"the format was proved at {ground.base_url} on {proof.proved_at:%Y-%m-%d} with people who had no progress "
             f"in another course, so nobody could see whether a reset clears their other courses too. {PROVE_AGAIN}",
+            reason="PROOF_TOO_NARROW",
+        )
+    if proof is not None and proof.completions_stayed is None:
+        raise UnconfirmedFormatError(
+            f"the format was proved at {ground.base_url} on {proof.proved_at:%Y-%m-%d} by an older version, which does "
+            "not say whether completions of others were seen to stay: the service may reset whoever has completed a "
+            f"course, and ignore the list of users or the course. {PROVE_AGAIN}",
             reason="PROOF_TOO_NARROW",
         )
     return proof

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
@@ -261,13 +261,13 @@ class Proving:
         return "; ".join(part for part in parts if part)
 
     def _end_too_narrow(self) -> Flow[None]:
-        """End it where the person who was reset had nothing in another course that could be seen to stay."""
+        """End it where nothing could be seen to stay that shows a reset which reaches too far."""
         report = yield from self._settle()
         yield from self._note_failure("PROOF_TOO_NARROW", ())
         raise ProofFailedError(
-            "the reset took effect and reached nobody else, but the person who was reset had no progress in another "
-            "course, so nobody could see whether it clears their other courses too. The format was not proved. Plan "
-            "another proof",
+            "the reset took effect and was seen to reach nobody else, but too little could be seen to stay: the "
+            "person who was reset needs progress in another course, and if they had completed this one, a completion "
+            "there and somebody else who has completed this one. The format was not proved. Plan another proof",
             reason="PROOF_TOO_NARROW",
             report=report,
         )
@@ -291,7 +291,7 @@ class Proving:
         )
 
     def _succeed(self, chunk: Chunk) -> Flow[Proof]:
-        if not self.plan.other_courses:  # an older version began it
+        if not self.plan.is_wide_enough:  # an older version began it
             yield from self._end_too_narrow()
         yield from self._settle()
         now: Moment = yield Now()
@@ -366,7 +366,8 @@ class Proving:
         seconds = None if self.seen_after is None else self.seen_after.total_seconds()
         others = self.plan.other_courses
         place = (self.plan.ground, at, self.here.user_id, course.id)
-        return Proof(*place, person, witnesses, counted, self.traces, seconds, others)
+        proof = Proof(*place, person, witnesses, counted, self.traces, seconds, others)
+        return evolve(proof, completions_stayed=self.plan.has_completed and self.plan.is_wide_enough)
 
     def _facts(self) -> dict[str, object]:
         return {"proof": self.plan.ground.name, "way": self.plan.way, "proof_digest": self.plan.digest}

@@ -107,7 +107,7 @@ def running(policy: Policy) -> Iterator[Run]:
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         patch.setenv("TRAINING_SDK_STATE_DIR", str(Path(folder) / "state"))
         hours = quick_hours(patch)
-        mock = MockTraining.generate(users=4, courses=3, policy=policy)
+        mock = MockTraining.generate(users=5, courses=3, policy=policy)
         for course_id in mock.world.main.courses:
             mock.world.complete_course(course_id, mock.world.users[0].id, score=80)
         hours.on_wait.append(mock.clock.advance)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from attrs import evolve
+
 from training_sdk.resets.proofs import Ground, Proof
 
 
 def proof_of(ground: Ground, at: datetime) -> Proof:
     """A proof that holds for this ground, as if it was made at this time."""
-    return Proof(
-        ground, at, "user_admin", "sacrificial", "one", ("two",), counted=True, other_courses=("other",)
-    )
+    proof = Proof(ground, at, "user_admin", "sacrificial", "one", ("two",), counted=True)
+    return evolve(proof, other_courses=("other",), completions_stayed=True)

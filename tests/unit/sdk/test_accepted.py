@@ -186,7 +186,17 @@ def test_both_clients_note_the_status_of_an_answer_that_breaks_off(
     ground = Ground.of(plan.origin, ResetFormat(), server_side=False)
     save_proof(
         StateDirectory.open(tmp_path),
-        Proof(ground, START, "u", "c", "one", ("two",), counted=True, other_courses=("d",)),
+        Proof(
+            ground,
+            START,
+            "u",
+            "c",
+            "one",
+            ("two",),
+            counted=True,
+            other_courses=("d",),
+            completions_stayed=True,
+        ),
     )
 
     def handle(request: httpx.Request) -> httpx.Response:

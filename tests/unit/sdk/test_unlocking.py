@@ -57,7 +57,7 @@ from unit.sdk.fakes import (
 )
 
 FORMAT = ResetFormat()
-IN_ANOTHER = row(0, course_id="another", completed_at="", progress_percent=50.0, completed_lessons=1)
+IN_ANOTHER = row(0, course_id="another")
 CASES = (
     row(0),
     row(1),
@@ -151,6 +151,32 @@ def test_a_proof_demands_progress_of_the_person_in_another_course(progress: dict
         next(one for one in organisation.rows if one == IN_ANOTHER).update(progress)
     with pytest.raises(InvalidArgumentError, match="visible in another course"):
         planned(organisation)
+
+
+@pytest.mark.parametrize(
+    ("person", "others", "elsewhere", "missing"),
+    [
+        (True, True, False, "No completion of theirs is visible in another course"),
+        (True, False, True, "Nobody else on it has completed it"),
+        (True, True, True, None),
+        (False, False, False, None),
+    ],
+)
+def test_a_proof_with_somebody_who_has_completed_the_course_demands_completions(
+    person: bool, others: bool, elsewhere: bool, missing: str | None
+) -> None:
+    midway = {"completed_at": "", "progress_percent": 50.0, "completed_lessons": 1}
+    organisation = service()
+    for one in organisation.rows:
+        is_first, is_here = one["user_id"] == user_id(0), one["course_id"] == COURSE
+        if not (person if is_first and is_here else elsewhere if is_first else others):
+            one.update(midway)
+    if missing is None:
+        assert planned(organisation).is_wide_enough
+        return
+    with pytest.raises(InvalidArgumentError, match=missing) as caught:
+        planned(organisation)
+    assert caught.value.reason == "PROOF_TOO_NARROW"
 
 
 def test_a_service_that_ignores_the_course_is_caught_by_the_other_course(

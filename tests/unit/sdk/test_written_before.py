@@ -160,7 +160,7 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return machine(tmp_path, BEFORE / "proof", monkeypatch)
 
 
-def test_a_proof_that_has_begun_goes_on_with_its_own_phrase(live: Machine) -> None:
+def test_a_proof_that_has_begun_goes_on_with_its_own_phrase_and_is_too_narrow(live: Machine) -> None:
     course = next(iter(live.mock.world.main.courses))
     client = live.client()
     proof = client.resets.plan_proof(course, "user1@generated.example")
@@ -169,8 +169,9 @@ def test_a_proof_that_has_begun_goes_on_with_its_own_phrase(live: Machine) -> No
         client.resets.prove_format(proof, confirm=proof.phrase, reason="proof", deadline=timedelta(0))
     live.now += timedelta(hours=4)
     live.mock.clock.advance(timedelta(hours=4))
-    proved = client.resets.prove_format(proof, confirm=proof.phrase, reason="proof")
-    assert proved.course_id == course
+    with pytest.raises(ProofFailedError) as ended:  # nobody else had completed the course
+        client.resets.prove_format(proof, confirm=proof.phrase, reason="proof")
+    assert ended.value.reason == "PROOF_TOO_NARROW"
     assert not live.resets
 
 

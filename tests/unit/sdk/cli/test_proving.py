@@ -21,7 +21,7 @@ PERSON = "user1@generated.example"
 
 @pytest.fixture
 def mock() -> MockTraining:
-    return MockTraining.generate(users=4, courses=3, policy=Policy(plays="live"))
+    return MockTraining.generate(users=5, courses=3, policy=Policy(plays="live"))
 
 
 def refusing(find: Callable[[Organisation, scope.Scope], Course]) -> Callable[..., Course]:
