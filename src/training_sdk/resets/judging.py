@@ -32,9 +32,12 @@ class Sign(StrEnum):
     STILL_THERE = "still there"
     """They have moved, and a date of before is still recorded, which a reset takes away."""
     RETRAINED = "retrained"
-    """Something of before is gone, and the course was opened since."""
+    """Fewer lessons are completed than before, and what was done, was done since; lessons of before contradict it.
+
+    Where only a reset takes the opening date away, a later one is enough.
+    """
     COMPLETED_SINCE = "completed since"
-    """Opened and completed since, and not completed before; whether anything of before is gone cannot be seen."""
+    """Completed since, and learned before; the row does not show whether that is gone, or the course was revised."""
     NO_ROW = "no row"
     UNCLEAR = "unclear"
     """They have moved, and nothing shows whether a reset came before that."""
@@ -98,9 +101,10 @@ class Judging:
         if self.stands(planned, row):
             return Sign.AS_BEFORE if self._has_date(planned) else Sign.LIKE_BEFORE
         if "opened_at" in self.traces.fields:
-            return self._without_opening(planned, row, since)
+            return self._by_what_is_gone(planned, row, since)
         if _is_later(row.opened_at, planned.opened_at, since):
-            return self._since_opened(planned, row, since)
+            is_settled = self.opening_is_first and not _has_old_completion(planned, row)
+            return Sign.RETRAINED if is_settled else self._by_what_is_gone(planned, row, since)
         if planned.opened_at is not None and row.opened_at == planned.opened_at:
             return Sign.STILL_THERE
         return Sign.STILL_THERE if _has_old_completion(planned, row) else Sign.UNCLEAR
@@ -109,31 +113,12 @@ class Judging:
         has_opening = planned.opened_at is not None and "opened_at" not in self.traces.fields
         return has_opening or planned.completed_at is not None
 
-    def _without_opening(self, planned: PlannedReset, row: ProgressRow, since: datetime | None) -> Sign:
-        """Where a reset leaves the opening date: the completion or lessons of before must be gone."""
-        if _has_old_completion(planned, row):
-            return Sign.STILL_THERE
-        is_open = row.completed_at is None
-        if planned.completed_at is not None:
-            is_gone = not is_open or row.completed_lessons < planned.completed_lessons
-        else:
-            is_gone = self._knows_numbers and row.completed_lessons < planned.completed_lessons
-        return (
-            Sign.RETRAINED
-            if is_gone and (is_open or _is_later(row.completed_at, None, since))
-            else Sign.UNCLEAR
-        )
-
-    def _since_opened(self, planned: PlannedReset, row: ProgressRow, since: datetime | None) -> Sign:
-        """Of somebody who opened the course later than before: whether anything of before is gone."""
+    def _by_what_is_gone(self, planned: PlannedReset, row: ProgressRow, since: datetime | None) -> Sign:
+        """Of somebody whose opening date proves nothing: whether lessons of before are gone."""
         if _has_old_completion(planned, row):
             return Sign.STILL_THERE
         is_new = _is_later(row.completed_at, None, since)
-        if self.opening_is_first:
-            return Sign.RETRAINED
-        if planned.completed_at is not None:
-            return Sign.RETRAINED if is_new or row.completed_at is None else Sign.UNCLEAR
-        if self._has_less(planned, row):
+        if self._has_less(planned, row) and (is_new or row.completed_at is None):
             return Sign.RETRAINED
         return Sign.COMPLETED_SINCE if is_new and self._had_learned(planned) else Sign.UNCLEAR
 
@@ -141,7 +126,9 @@ class Judging:
         return self._knows_numbers and has_less(planned, row)
 
     def _had_learned(self, planned: PlannedReset) -> bool:
-        return self._knows_numbers and bool(planned.completed_lessons or planned.percent)
+        return planned.completed_at is not None or (
+            self._knows_numbers and bool(planned.completed_lessons or planned.percent)
+        )
 
     @property
     def _knows_numbers(self) -> bool:
@@ -158,17 +145,18 @@ def resets_completed_only(reset: Sequence[PlannedReset], left: Sequence[PlannedR
 
 
 def has_less(planned: PlannedReset, row: ProgressRow) -> bool:
-    """Whether lessons or percent are less than they were."""
-    return row.completed_lessons < planned.completed_lessons or row.progress_percent < planned.percent
+    """Whether fewer lessons are completed, or the percent of somebody without any are gone.
+
+    A percent that has only fallen shows nothing: the course may have been revised.
+    """
+    if planned.completed_lessons or row.completed_lessons:
+        return row.completed_lessons < planned.completed_lessons
+    return bool(planned.percent) and not row.progress_percent
 
 
 def has_lost(before: PlannedReset, row: ProgressRow) -> bool:
     """Whether somebody has less than before: learning on, or opening the course again, never does that."""
-    if before.opened_at is not None and row.opened_at is None:
-        return True
-    if before.completed_at is not None and row.completed_at != before.completed_at:
-        return row.completed_at is None or _is_later(row.opened_at, before.opened_at, None)
-    return has_less(before, row)
+    return (before.opened_at is not None and row.opened_at is None) or has_less(before, row)
 
 
 def ask_lessons(calls: Calls, planned: PlannedReset, row: ProgressRow, since: Since) -> Flow[OldLessons]:
@@ -196,9 +184,10 @@ def lessons_tell(
     old = [one is not None and one < since.first - LARGEST_DIFFERENCE for one in dates]
     if any(old):
         return OldLessons.ALL_LEFT if all(old) else OldLessons.SOME_LEFT
+    had = planned.completed_lessons or planned.completed_at is not None
     is_whole = len(dates) >= max(row.completed_lessons, 1)
     is_new = all(one is not None and one > since.last + LARGEST_DIFFERENCE for one in dates)
-    return OldLessons.GONE if is_whole and is_new and planned.completed_lessons else OldLessons.UNKNOWN
+    return OldLessons.GONE if is_whole and is_new and had else OldLessons.UNKNOWN
 
 
 def _has_old_completion(planned: PlannedReset, row: ProgressRow) -> bool:

@@ -356,7 +356,8 @@ class Resumption:
             row = rows.get(user_id)
             sign = judging.sign(planned[user_id], row, since.last if since else None)
             verdict = VERDICTS.get(sign, UNDECIDED)
-            if sign in VERDICTS_OF_LESSONS and row and since:
+            is_plain = sign is Sign.RETRAINED and judging.opening_is_first
+            if sign in VERDICTS_OF_LESSONS and row and since and not is_plain:
                 old = yield from ask_lessons(self.arrival.calls, planned[user_id], row, since)
                 verdict = VERDICTS_OF_LESSONS[sign].get(old, UNDECIDED)
             other = self._elsewhere.get((chunk.course_id, user_id))
@@ -447,11 +448,12 @@ def _without(verdicts: Mapping[str, str]) -> dict[str, str]:
 VERDICTS = {Sign.CLEARED: APPLIED, Sign.RETRAINED: APPLIED, Sign.AS_BEFORE: NOT_APPLIED}
 """What a row says of somebody who may have been reset, if the feed no longer shows the past; a person decides the rest.
 
-They count as retrained only if something of before is gone. A completion that was not there before proves nothing
-here by itself.
+They count as retrained only if lessons of before are gone, and none are left. A completion that was not there before
+proves nothing here by itself.
 """
 VERDICTS_OF_LESSONS: Mapping[Sign, Mapping[OldLessons, str]] = {
     Sign.LIKE_BEFORE: {OldLessons.GONE: APPLIED, OldLessons.ALL_LEFT: NOT_APPLIED},
+    Sign.RETRAINED: {OldLessons.GONE: APPLIED, OldLessons.UNKNOWN: APPLIED},
     Sign.COMPLETED_SINCE: {OldLessons.GONE: APPLIED},
     Sign.UNCLEAR: {OldLessons.GONE: APPLIED},
 }

@@ -44,6 +44,8 @@ class SeenCode(StrEnum):
     """They stand as before, and a live service may still be showing the past."""
     NOT_SHOWN = "NOT_SHOWN"
     """The feed has no row of them: unassigned or deactivated meanwhile. What was recorded reappears if they return."""
+    NOT_WHOLE = "NOT_WHOLE"
+    """A listing ended before everything that the service counts, so it shows nothing; looking again may."""
     CANNOT_TELL = "CANNOT_TELL"
     """They have moved since, and nothing shows whether the reset came before that. Looking again tells no more."""
     LESSONS_RECORDED = "LESSONS_RECORDED"
@@ -223,9 +225,9 @@ def judge(sign: Sign, row: ProgressRow | None, *, is_settled: bool) -> tuple[See
         return Seen.PENDING, SeenCode.NOT_SHOWN
     if sign is Sign.CLEARED:
         return Seen.VERIFIED, None
-    if sign in (Sign.RETRAINED, Sign.COMPLETED_SINCE):
+    if sign is Sign.RETRAINED:
         return Seen.VERIFIED, trained_again(row)
-    if sign in (Sign.UNCLEAR, Sign.LIKE_BEFORE) and is_settled:
+    if sign in (Sign.UNCLEAR, Sign.COMPLETED_SINCE, Sign.LIKE_BEFORE) and is_settled:
         return Seen.PENDING, SeenCode.CANNOT_TELL
     return settled(SeenCode.NOT_SEEN_YET, is_settled=is_settled)
 

@@ -205,7 +205,9 @@ class Verifying:
             state, code = judge(sign, row, is_settled=is_settled)
             if sign is Sign.CLEARED and user.key in sample:
                 state, code = yield from self._look_at_lessons(user, is_settled=is_settled)
-            elif sign is Sign.COMPLETED_SINCE or code is SeenCode.CANNOT_TELL:
+            elif code is SeenCode.CANNOT_TELL or (
+                sign in (Sign.RETRAINED, Sign.COMPLETED_SINCE) and not judging.opening_is_first
+            ):
                 state, code = yield from self._ask_lessons(user, row, (state, code), is_settled=is_settled)
             self.seen[user.key] = PersonSeen(course_id, user.user_id, state, code, now.utc)
 
@@ -215,7 +217,7 @@ class Verifying:
             raise error
         now: Moment = yield Now()
         for user in people:
-            self.seen[user.key] = PersonSeen(*user.key, Seen.PENDING, SeenCode.NOT_SHOWN, now.utc)
+            self.seen[user.key] = PersonSeen(*user.key, Seen.PENDING, SeenCode.NOT_WHOLE, now.utc)
 
     def _look_at_lessons(self, user: PlannedReset, *, is_settled: bool) -> Flow[tuple[Seen, SeenCode | None]]:
         try:
@@ -225,7 +227,7 @@ class Verifying:
         except DecodingError as error:
             if error.reason != LISTING_INCOMPLETE:
                 raise
-            return Seen.PENDING, SeenCode.NOT_SHOWN
+            return Seen.PENDING, SeenCode.NOT_WHOLE
         state, code = judge_lessons(lessons, reset_at=self.report.started_at, is_settled=is_settled)
         self.lessons_read += state is Seen.VERIFIED
         return state, code

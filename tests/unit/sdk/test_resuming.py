@@ -243,7 +243,9 @@ def test_what_another_user_sent_is_not_the_same_request_for_the_first(tmp_path: 
         (OPENED, CLEARED, Outcome.RESET),
         (MIDWAY, {"completed_lessons": 0, "progress_percent": 0.0}, Outcome.RESET),
         ({}, {"completed_at": "", "completed_lessons": 1, "progress_percent": 30.0}, Outcome.RESET),
-        ({}, {"completed_at": NEW}, Outcome.RESET),
+        (MIDWAY, {"progress_percent": 40.0}, Outcome.UNKNOWN),  # the course may have been revised
+        ({}, {"completed_at": "", "progress_percent": 75.0}, Outcome.UNKNOWN),
+        ({}, {"completed_at": NEW}, Outcome.UNKNOWN),
     ],
 )
 def test_opening_the_course_again_is_a_reset_on_a_live_service_only_if_something_of_before_is_gone(
@@ -256,6 +258,28 @@ def test_opening_the_course_again_is_a_reset_on_a_live_service_only_if_something
     here.organisation.rows[0].update({"opened_at": NEW, **now})
     here.puppet.clock += LATER
     assert ends(here.resume(plan)) == [ended]
+    assert len(here.organisation.resets) == 1
+
+
+@pytest.mark.parametrize(
+    ("now", "at", "ended"),
+    [
+        ({"completed_at": NEW, "completed_lessons": 1}, NEW, Outcome.RESET),
+        ({"completed_at": "", "completed_lessons": 1}, NEW, Outcome.RESET),
+        ({"completed_at": "", "completed_lessons": 1}, "2026-01-02T00:00:00Z", Outcome.UNKNOWN),
+    ],
+)
+def test_lessons_of_before_contradict_what_the_counts_of_a_row_show(
+    tmp_path: Path, now: dict[str, Any], at: str, ended: Outcome
+) -> None:
+    here = bench(tmp_path, 1, reference=False)
+    plan = here.plan(0)
+    here.lose(plan, arrives=False)
+    here.organisation.rows[0].update({"opened_at": NEW, **now})
+    here.puppet.clock += LATER
+    dates = {user_id(0): at}
+    with mock.patch.object(Organisation, "_lessons", lambda _, request: _one_lesson(dates, request)):
+        assert ends(here.resume(plan)) == [ended]
     assert len(here.organisation.resets) == 1
 
 

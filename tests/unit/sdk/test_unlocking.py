@@ -371,7 +371,7 @@ def a_row(**changes: Any) -> ProgressRow:
 def test_whoever_learned_on_has_lost_nothing_and_whoever_has_less_has(lessons: int, percent: float) -> None:
     before = PlannedReset.of(a_row())
     found = has_lost(before, a_row(completed_lessons=lessons, progress_percent=percent))
-    assert found == (lessons < 2 or percent < 50.0)
+    assert found == (lessons < 2)  # the percent may be of a course with more lessons
 
 
 def test_every_target_and_every_witness_that_is_not_as_planned_is_sighted_once() -> None:
@@ -476,7 +476,7 @@ def test_an_older_proof_saw_nothing_stay(tmp_path: Path) -> None:
         ({}, False),
         ({"completed_lessons": 2, "progress_percent": 70.0}, False),
         ({"completed_lessons": 0}, True),
-        ({"progress_percent": 10.0}, True),
+        ({"progress_percent": 10.0}, False),
         (CLEARED, True),
     ],
 )

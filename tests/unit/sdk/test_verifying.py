@@ -176,12 +176,18 @@ def test_whoever_began_again_during_the_wait_is_told_from_whoever_was_not_reset(
 def test_somebody_who_retrains_at_once_is_verified_though_the_feed_is_late(
     reference: bool, lessons: int
 ) -> None:
+    """On a live service by fewer lessons: a later completion alone may follow a revision of the course."""
     feed, report = a_reset_of(3)
     feed.reference = reference
     report = evolve(
         report, plan=evolve(report.plan, origin=evolve(report.plan.origin, reference_server=reference))
     )
-    again = {"opened_at": AGAIN, "completed_at": AGAIN}  # before the first look at what the reset did
+    counts = {} if reference else {"completed_lessons": 2}
+    again = {
+        "opened_at": AGAIN,
+        "completed_at": AGAIN,
+        **counts,
+    }  # before the first look at what the reset did
     found, driver = verify(
         feed, report, (2 * H, lambda: feed.rows[0].update(again)), (2 * H, clear(feed, 1, 2)), lessons=lessons
     )
@@ -216,7 +222,8 @@ MIDWAY = {"completed_at": "", "progress_percent": 50.0, "completed_lessons": 2}
             SeenCode.CANNOT_TELL,
             SeenCode.BEGUN_AGAIN,
         ),
-        (MIDWAY, {"opened_at": AGAIN, "progress_percent": 20.0}, SeenCode.BEGUN_AGAIN, SeenCode.BEGUN_AGAIN),
+        (MIDWAY, {"opened_at": AGAIN, "progress_percent": 20.0}, SeenCode.CANNOT_TELL, SeenCode.BEGUN_AGAIN),
+        ({}, {"opened_at": AGAIN, "completed_at": ""}, SeenCode.CANNOT_TELL, SeenCode.BEGUN_AGAIN),
         (MIDWAY, {"opened_at": AGAIN, "completed_lessons": 1}, SeenCode.BEGUN_AGAIN, SeenCode.BEGUN_AGAIN),
         (MIDWAY, {"progress_percent": 20.0}, SeenCode.STILL_RECORDED, SeenCode.STILL_RECORDED),
     ],
@@ -242,12 +249,12 @@ def live_report(before: dict[str, object]) -> tuple[Feed, ResetReport]:
 
 
 @pytest.mark.parametrize("lessons", [0, 1000])
-def test_somebody_in_mid_course_who_completed_it_since_is_verified_on_a_live_service(lessons: int) -> None:
+def test_a_completion_since_is_not_verified_on_a_live_service_without_dates_of_lessons(lessons: int) -> None:
     feed, report = live_report(MIDWAY)
     feed.rows[0].update(BEYOND)
     found, driver = verify(feed, report, lessons=lessons)
-    assert [(one.state, one.code) for one in found.people] == [(Seen.VERIFIED, SeenCode.COMPLETE_AGAIN)]
-    assert (found.is_verified, driver.slept, resets(driver)) == (True, [], [])
+    assert [(one.state, one.code) for one in found.people] == [(Seen.PENDING, SeenCode.CANNOT_TELL)]
+    assert (found.is_verified, resets(driver)) == (False, [])
 
 
 @pytest.mark.parametrize(
@@ -275,6 +282,14 @@ def test_somebody_in_mid_course_who_completed_it_since_is_verified_on_a_live_ser
             Seen.CONTRADICTED,
             "LESSONS_RECORDED",
         ),
+        (
+            MIDWAY,  # lessons were taken out of the course
+            {"opened_at": AGAIN, "progress_percent": 25.0, "completed_lessons": 1},
+            {"completed": True, "completedDateTime": "2026-02-01T08:00:00Z"},
+            Seen.CONTRADICTED,
+            "LESSONS_RECORDED",
+        ),
+        ({}, BEYOND, {"completed": True, "completedDateTime": AGAIN}, Seen.VERIFIED, "COMPLETE_AGAIN"),
         (MIDWAY, {"opened_at": AGAIN}, {"completed": True}, Seen.PENDING, "CANNOT_TELL"),
         (OPENED, BEYOND, {"completed": True, "completedDateTime": AGAIN}, Seen.PENDING, "CANNOT_TELL"),
     ],
@@ -344,8 +359,9 @@ def test_listings_that_are_not_whole_are_looked_at_again(what: str) -> None:
     found, _ = verify(feed, report, (H, lambda: setattr(feed, what, False)))
     assert (found.is_verified, found.finished_at - START >= H) == (True, True)
     setattr(feed, what, True)
-    stuck, _ = verify(feed, report)
-    assert {(one.state, one.code) for one in stuck.people} == {(Seen.PENDING, SeenCode.NOT_SHOWN)}
+    stuck, _ = verify(feed, report, deadline=5 * H)
+    assert stuck.finished_at - START >= 5 * H
+    assert {(one.state, one.code) for one in stuck.people} == {(Seen.PENDING, SeenCode.NOT_WHOLE)}
 
 
 def test_lessons_that_lag_behind_the_feed_keep_somebody_pending() -> None:
