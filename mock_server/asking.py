@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from http.client import HTTPException
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from mock_server.control.guard import HEADER
 from mock_server.doors.serving import SECRET_VARIABLE
@@ -25,6 +26,16 @@ _URL_VARIABLE = "SAFETYCULTURE_BASE_URL"
 _NAMES = ", ".join(get_args(TokenName))
 _PATIENCE = 10.0
 _LARGEST = 4 * 1024 * 1024
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """Follows no redirect: the secret of the control plane is for one server only."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """None leaves the answer as it is: an error."""
 
 
 class AskingError(Exception):
@@ -80,6 +91,11 @@ def token_of(name: str, url: str, secret: str | None) -> str:
     tokens = _tokens(url, secret)
     if name not in tokens:
         raise AskingError(f"there is no token {name!r} on {url}; there are {', '.join(tokens)}")
+    if not _TOKEN.fullmatch(tokens[name]):
+        raise AskingError(
+            f"the token {name!r} on {url} has characters that no bearer token has, and a shell might run them: is "
+            "training-mock serve running there?"
+        )
     return tokens[name]
 
 
@@ -98,11 +114,11 @@ def exports(name: str, url: str, secret: str | None, shell: Shell) -> str:
 
 def _tokens(url: str, secret: str | None) -> dict[str, str]:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isascii():
         raise AskingError(f"{url!r} is not the address of a server, such as {DEFAULT_URL}")
     asked = Request(f"{url.rstrip('/')}/_mock/tokens", headers={HEADER: secret} if secret else {})  # noqa: S310
     try:
-        with build_opener(ProxyHandler({})).open(asked, timeout=_PATIENCE) as answer:
+        with build_opener(ProxyHandler({}), _NoRedirect()).open(asked, timeout=_PATIENCE) as answer:
             listed = json.loads(answer.read(_LARGEST))["tokens"]
         return {str(one["name"]): str(one["token"]) for one in _dictionaries(listed)}
     except HTTPError as error:
