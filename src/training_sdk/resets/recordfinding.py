@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from training_sdk._visible import visible
+from training_sdk.resets.digests import short
 
 
 @frozen
@@ -35,4 +36,4 @@ def note(message: str, plan: str | None = None, pack: str | None = None) -> Reco
 
 def name_of(digest: str) -> str:
     """A plan's digest as messages have it."""
-    return f"#{digest[:12]}"
+    return f"#{short(digest)}"

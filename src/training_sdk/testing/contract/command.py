@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from typing import NoReturn
 
 from training_sdk._compare import confirms
 from training_sdk._visible import visible
@@ -33,7 +34,8 @@ Play on an organisation that is there for it. Type the title of the course to go
 def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
     """Run the kit, and say how it ended, as `Ending` has it. ``program`` is what it is called in its own help."""
     prepare_streams()
-    asked = _parser(program).parse_args(arguments)
+    told = sys.argv[1:] if arguments is None else arguments
+    asked = _parser(program, in_json=any(_is_json(one) for one in told)).parse_args(told)
     stopping = Stopping()
     with stopping.listening():
         try:
@@ -71,8 +73,12 @@ def _ended(asked: argparse.Namespace, message: str, ending: Ending) -> Ending:
     """Say why there are no findings; programs read it on standard output."""
     write(sys.stderr, f"contract: {visible(message)}\n")
     if asked.json:
-        write(sys.stdout, json.dumps({"error": message, "exit_code": int(ending)}, indent=1) + "\n")
+        _say_in_json(message, ending)
     return ending
+
+
+def _say_in_json(message: str, ending: Ending) -> None:
+    write(sys.stdout, json.dumps({"error": message, "exit_code": int(ending)}, indent=1) + "\n")
 
 
 def check(
@@ -110,8 +116,25 @@ def _not_allowed(title: str) -> bool:
     )
 
 
-def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the options on standard output too, for programs that read JSON there."""
+
+    in_json = False
+
+    def error(self, message: str) -> NoReturn:
+        """End with the usage and the message."""
+        if self.in_json:
+            _say_in_json(message, Ending.MISUSED)
+        super().error(message)
+
+
+def _is_json(argument: str) -> bool:
+    """Whether an argument asks for JSON; options may be cut short."""
+    return len(argument) > len("--") and "--json".startswith(argument)
+
+
+def _parser(program: str, *, in_json: bool = False) -> argparse.ArgumentParser:
+    parser = _Parser(
         prog=program,
         description="Check an implementation of the training API against the rules of a course reset, from outside. "
         "Where it has the reference server's control plane, every check plays in a world made for it.",
@@ -120,6 +143,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         f"file, from variables it names, or from SAFETYCULTURE_API_TOKEN, the control plane's secret from {SECRET}; "
         "never from an option.",
     )
+    parser.in_json = in_json
     parser.add_argument("--base-url", required=True, metavar="URL", help="where the implementation is")
     parser.add_argument(
         "--read-only", action="store_true", help="only what changes nothing: for live services"

@@ -11,7 +11,7 @@ import pytest
 
 from mock_server import MockTraining
 from mock_server.control import worlds
-from training_sdk.testing.contract import CannotRunError, Report, Wire, run
+from training_sdk.testing.contract import CannotRunError, Report, Wire, command, run
 from training_sdk.testing.contract.given import NAMES, Given
 from training_sdk.testing.contract.outcome import Ending
 from training_sdk.testing.contract.runner import Making, all_checks
@@ -335,3 +335,23 @@ def test_a_second_signal_waits_for_nothing_and_what_stays_is_said() -> None:
     (kept,) = mock.worlds.all()
     assert kept.id in report.left[0]
     assert report.exit_code == Ending.STOPPED
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--json"], ["--js", "--base-url", "http://127.0.0.1:1", "--rule", "X"]]
+)
+def test_wrong_options_are_said_in_json_too_where_it_is_asked_for(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for told in (arguments, arguments[1:]):
+        with pytest.raises(SystemExit) as ended:
+            command.main(told)
+        assert ended.value.code == 2
+        out, err = capsys.readouterr()
+        assert "usage:" in err
+        if told == arguments:
+            said = json.loads(out)
+            assert said["exit_code"] == 2
+            assert said["error"] in err
+        else:
+            assert out == ""
