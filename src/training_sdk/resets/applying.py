@@ -48,7 +48,7 @@ from training_sdk.resets.sending import (
 )
 from training_sdk.resets.stopping import raise_as
 from training_sdk.resets.waves import wait_until
-from training_sdk.resets.wording import LOOK_INTO_IT, who
+from training_sdk.resets.wording import LOOK_INTO_IT, some, who
 
 T = TypeVar("T")
 SECONDS_BETWEEN_PROOFS = 60.0
@@ -395,7 +395,7 @@ class Run:
         self.account.settle(cleared, Outcome.RESET)
         if strangers:
             self.account.reached_others += len(strangers)
-            names = ", ".join(who(PlannedReset.of(row)) for row in strangers)
+            names = some([who(PlannedReset.of(row)) for row in strangers])
             raise OutcomeUnknownError(
                 f"the server accepted a reset of everyone, and meanwhile people who are not in the plan have come into "
                 f"{piece.course.title!r}: {names}. They may have been reset too. {LOOK_INTO_IT}",

@@ -15,6 +15,7 @@ from training_sdk.errors import (
     StalePlanError,
     TrainingError,
 )
+from training_sdk.models.progress import ProgressRow
 from training_sdk.records.events import ReadBack, Refused, Sent
 from training_sdk.records.folding import (
     APPLIED,
@@ -341,7 +342,10 @@ class Resumption:
 
     def _read_back(self, chunk: Chunk, people: Sequence[str]) -> Flow[None]:
         now: Moment = yield Now()  # before reading, so that an early reading never counts as a late one
-        rows = yield from read_rows(self.arrival.calls, chunk.course_id, chunk.user_ids)
+        by_one_call = self.order.server_side
+        rows = yield from read_rows(
+            self.arrival.calls, chunk.course_id, None if by_one_call else chunk.user_ids
+        )
         planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
         flights = self._flights()
         latest = flights.latest(*chunk.people)
@@ -378,7 +382,29 @@ class Resumption:
         if self.order.server_side and APPLIED in verdicts.values():
             # One call for everyone takes effect for all or for none, so whoever is not seen cleared is no proof.
             verdicts = _without(verdicts)
-        yield from self.keeper.note(ReadBack(now.utc, chunk.number, verdicts, self.arrival.traces.notes))
+        was_in_vain = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(chunk.user_ids)
+        strangers = self._strangers(chunk.course_id, rows) if by_one_call and not was_in_vain else ()
+        self.account.reached_others += len(strangers)
+        yield from self.keeper.note(
+            ReadBack(now.utc, chunk.number, verdicts, self.arrival.traces.notes, strangers)
+        )
+
+    def _strangers(self, course_id: str, rows: Mapping[str, ProgressRow]) -> tuple[str, ...]:
+        """People outside the plan without a record, whom a call for everyone may have reset; those counted left out."""
+        journal = self.keeper.journal
+        chunks = journal.state().chunks
+        known = {user.user_id for user in self.order.plan.users if user.course_id == course_id}
+        for event in journal.events:
+            if isinstance(event, ReadBack) and chunks[event.chunk].course_id == course_id:
+                known.update(event.others)
+        counted = sum(chunk.reached_others for chunk in chunks.values() if chunk.course_id == course_id)
+        without = self.arrival.traces.without
+        found = [
+            user_id
+            for user_id, row in rows.items()
+            if user_id not in known and not without(row).has_recorded_progress
+        ]
+        return tuple(found[counted:])
 
     def _is_reset(self, chunk: Chunk, user_id: str, verdicts: Mapping[str, str]) -> bool:
         standing = self.keeper.journal.state().standing(chunk.course_id, user_id)

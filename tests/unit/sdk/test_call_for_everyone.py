@@ -15,12 +15,15 @@ from training_sdk import (
     Code,
     IncompleteResetError,
     Outcome,
+    OutcomeUnknownError,
     ResetFormat,
     ResetInterruptedError,
     ResetPlan,
     StalePlanError,
 )
-from training_sdk._flow import NotDeliveredError, Request, Response
+from training_sdk._flow import NoAnswerError, NotDeliveredError, Request, Response
+from training_sdk.records.events import ReadBack
+from training_sdk.records.folding import fold
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.proofs import Ground, save_proof
 from unit.sdk.fakes import (
@@ -34,6 +37,7 @@ from unit.sdk.fakes import (
     over_the_wire,
     row,
     untouched,
+    user_id,
 )
 from unit.sdk.proving import proof_of
 from unit.sdk.resetting import planned
@@ -178,3 +182,61 @@ def test_everyone_is_compared_again_before_a_call_is_tried_again(tmp_path: Path)
     assert caught.value.report is not None
     assert caught.value.report.users[2].code is Code.MOVED
     assert idle["completed_at"]
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_reading_back_later_counts_strangers_without_a_record_once(tmp_path: Path, *, counted: bool) -> None:
+    here = bench(tmp_path, 2, reference=False)
+    plan = of_everyone(here)
+
+    def joined(request: Request) -> Response:
+        here.organisation.rows.append(row(7))
+        said = here.organisation.reset(request)  # it counts three
+        if counted:
+            return said
+        raise NoAnswerError("the line was cut")
+
+    here.organisation.on_reset = joined
+    with pytest.raises(OutcomeUnknownError):
+        here.apply(plan, server_side=True)
+    report = here.resume(plan)
+    assert (report.reached_others, report.is_complete) == (1, False)
+    back = [event for event in here.events(plan) if isinstance(event, ReadBack)]
+    assert [event.others for event in back] == [() if counted else (user_id(7),)]
+    assert fold(here.events(plan)).reached_others == 1
+
+
+def test_who_is_counted_once_is_not_counted_by_the_next_resume(tmp_path: Path) -> None:
+    here = bench(tmp_path, 2, reference=False)
+    plan = of_everyone(here)
+    here.lose(plan, arrives=False, server_side=True)
+    here.organisation.rows.append(untouched(7))
+    for _ in range(2):  # too early to be certain of anybody
+        assert here.resume(plan).reached_others == 1
+
+
+def test_a_call_without_effect_has_reached_nobody(tmp_path: Path) -> None:
+    here = bench(tmp_path, 2, reference=False)
+    plan = of_everyone(here)
+    here.lose(plan, arrives=False, server_side=True)
+    here.organisation.rows.append(untouched(7))
+    here.puppet.clock += LATER
+    with pytest.raises(StalePlanError, match=r"No\. 7") as caught:
+        here.resume(plan)
+    assert caught.value.report is not None
+    assert caught.value.report.reached_others == 0
+
+
+def test_an_error_names_few_of_many_strangers(tmp_path: Path) -> None:
+    here = bench(tmp_path, 1, reference=False)
+    plan = of_everyone(here)
+
+    def joined(request: Request) -> Response:
+        said = here.organisation.reset(request)
+        here.organisation.rows.extend(row(number) for number in range(10, 30))
+        return said
+
+    here.organisation.on_reset = joined
+    with pytest.raises(OutcomeUnknownError, match="and 15 more") as caught:
+        here.apply(plan, server_side=True)
+    assert len(caught.value.info.metadata) == 20
