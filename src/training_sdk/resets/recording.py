@@ -170,7 +170,7 @@ class Recorder(Keeper):
         found = self.journal.state()
         self._packs = [str(state.evidence / kept.pack) for kept in found.packs]
         self._missing_lessons = dict.fromkeys(found.missing_lessons)
-        is_proof = pending.is_pending(state, plan.digest)
+        is_proof = found.closed is not None and pending.is_pending(state, plan.digest)
         refuse_second_time(found, plan, resuming=self.resuming, is_proof=is_proof)
         refuse_contradiction(self._audit_log, self.journal, plan)
         if found.opened is not None:

@@ -170,7 +170,8 @@ def _reset(
     out = session.out
     # What would be refused is refused before the plan is read and its phrase is typed.
     before = journal_of(session, loaded)
-    refuse_second_time(before, loaded, resuming=resuming, is_proof=_is_pending_proof(session, loaded))
+    is_proof = before.closed is not None and _is_pending_proof(session, loaded)
+    refuse_second_time(before, loaded, resuming=resuming, is_proof=is_proof)
     if not resuming:
         check_lifetime(loaded, datetime.now(UTC), session.profile.safeguards.plan_lifetime)
     approval = given.pop("approval")
