@@ -13,8 +13,9 @@ from attrs import frozen
 from training_sdk.errors import RecordsDamagedError
 from training_sdk.records import approvals, plancopy
 from training_sdk.records.audit import AuditLog
+from training_sdk.records.events import Event, EvidenceKept
 from training_sdk.records.journal import read_journal
-from training_sdk.records.logged import BEGUN, PURGED, RESUMED
+from training_sdk.records.logged import BEGUN, KEPT, PURGED, RESUMED
 from training_sdk.records.plancopy import PLAN, SEALED
 from training_sdk.records.state import StateDirectory
 
@@ -38,6 +39,7 @@ def stray_copies(
     """The copies beside a folder of packs that are older than this and whose plans have no pack.
 
     A plan that was begun must be closed, and the audit log must name a purge of its packs: missing ones are no purge.
+    Where neither journal nor log names a pack, none was kept, and nothing was sent.
     """
     if root.name != "evidence":
         return
@@ -45,18 +47,24 @@ def stray_copies(
     logged = _logged(state)
     if logged is None:
         return
-    purged, begun = logged
+    purged, begun, kept = logged
     for folder in state.plan_folders:
         if folder.name in with_pack or not _names_people(folder, before):
             continue
         try:
-            has_begun = folder.name in begun or bool(read_journal(folder))
+            events = read_journal(folder)
         except RecordsDamagedError:
             continue
-        if not has_begun:
+        if not events and folder.name not in begun:
             yield StrayCopy(folder, "the copy of a plan that never began")
         elif folder.name in purged and is_closed(folder.name) is True:
             yield StrayCopy(folder, "the copy of a plan whose evidence was purged")
+        elif events and not _kept_any(events) and folder.name not in kept and is_closed(folder.name) is True:
+            yield StrayCopy(folder, "the copy of a closed plan that never kept evidence")
+
+
+def _kept_any(events: Sequence[Event]) -> bool:
+    return any(isinstance(event, EvidenceKept) for event in events)
 
 
 def _names_people(folder: Path, before: datetime) -> bool:
@@ -65,11 +73,11 @@ def _names_people(folder: Path, before: datetime) -> bool:
     return bool(times) and max(times) < before
 
 
-def _logged(state: StateDirectory) -> tuple[frozenset[str], frozenset[str]] | None:
-    """The plans whose packs were purged, and those that were begun, by the log; None if it is damaged."""
+def _logged(state: StateDirectory) -> tuple[frozenset[str], frozenset[str], frozenset[str]] | None:
+    """The plans whose packs were purged, that were begun, and that kept a pack, by the log; None if it is damaged."""
     with suppress(RecordsDamagedError):
         entries = AuditLog(state.audit).entries()
-        return _digests(entries, PURGED), _digests(entries, BEGUN, RESUMED)
+        return _digests(entries, PURGED), _digests(entries, BEGUN, RESUMED), _digests(entries, KEPT)
     return None
 
 

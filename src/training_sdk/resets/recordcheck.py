@@ -18,7 +18,7 @@ from training_sdk.evidence.pack import MANIFEST
 from training_sdk.records import approvals
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.folding import JournalState, fold
-from training_sdk.records.logged import BEGUN, ENDED, KEPT, PURGED, RESUMED, STOPPED, contradicts
+from training_sdk.records.logged import BEGUN, COPY_PURGED, ENDED, KEPT, PURGED, RESUMED, STOPPED, contradicts
 from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.resets import planfile
@@ -182,7 +182,10 @@ class _Comparison:
         packs = {kept.pack for kept in state.packs}
         packs |= {name for name in self.reading.packs if name.startswith(f"{digest[:16]}-")}
         packs |= {str(pack_of(entry).get("name")) for entry in purges if entry.get("plan_digest") == digest}
-        return bool(packs) and packs <= gone
+        if not packs:  # it never kept one, so that its copy was purged alone
+            after = self.reading.after
+            return any(one.get("event") == COPY_PURGED and one.get("plan_digest") == digest for one in after)
+        return packs <= gone
 
     # --- packs --------------------------------------------------------------------------------------------------------
 

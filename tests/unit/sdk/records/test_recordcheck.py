@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
@@ -469,6 +470,11 @@ def test_a_plan_closed_by_hand_that_was_stopped_before_its_line_in_the_log_agree
     assert f"plan #{plan.short_digest}" in notes(folder)[0]  # as everything else calls it
     close_plan(StateDirectory.open(folder), plan.digest, reason="not needed any more")
     assert faults(folder) == []
+    for path in plan_folder(folder).iterdir():
+        os.utime(path, (0, 0))
+    purged(folder)
+    assert not (plan_folder(folder) / "plan.json").exists()
+    assert found(folder) == ()
 
 
 def test_a_plan_closed_by_hand_whose_unfinished_pack_was_purged_agrees(tmp_path: Path) -> None:
