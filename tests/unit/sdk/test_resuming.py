@@ -350,6 +350,21 @@ def _one_lesson(dates: dict[str, str], request: Request) -> Response:
     return answer({"totalCount": 1, "items": [lesson]})
 
 
+def test_a_reading_that_began_too_early_counts_as_early_however_long_it_took(tmp_path: Path) -> None:
+    here = bench(tmp_path, 1, reference=False)
+    plan = here.plan(0)
+    here.lose(plan, arrives=False)
+    here.puppet.clock += LATER - 60
+
+    def take_long(request: Request) -> None:
+        if "/feed/" in request.path:
+            here.puppet.clock += 120
+
+    here.organisation.before = take_long
+    assert ends(here.resume(plan)) == [Outcome.UNKNOWN]
+    assert len(here.organisation.resets) == 1
+
+
 # --- the account ------------------------------------------------------------------------------------------------------
 
 
