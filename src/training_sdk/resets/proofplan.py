@@ -194,8 +194,9 @@ class Sighting:
         unchanged = [key for key in unchanged if key not in cleared]
         for witness in plan.witnesses:
             row = rows.get(witness.key)
-            has_vanished = row is None and traces.row_vanishes and _is_elsewhere(witness, rows)
-            if has_vanished or (row is not None and has_lost(witness, row)):
+            is_here = witness.course_id == plan.reset.course.id  # where the row of whoever was reset vanished
+            may_be_gone = traces.row_vanishes and (is_here or _is_elsewhere(witness, rows))
+            if (row is None and may_be_gone) or (row is not None and has_lost(witness, row)):
                 lost.append(witness.key)
             elif row is None or not judging.stands(witness, row):
                 moved.append(witness.key)

@@ -18,7 +18,10 @@ from training_sdk._pages import Calls
 from training_sdk.errors import (
     AlreadyAppliedError,
     DecodingError,
+    NotFoundError,
+    NotSupportedError,
     OutcomeUnknownError,
+    PermissionDeniedError,
     ProofFailedError,
     RecordsLockedError,
     StalePlanError,
@@ -38,7 +41,7 @@ from training_sdk.resets.plan import Origin, PlannedReset
 from training_sdk.resets.proofplan import ProofPlan, Sighting
 from training_sdk.resets.proofplanning import check_witnesses, read_people
 from training_sdk.resets.proofs import Proof, save_proof, withdraw_proof
-from training_sdk.resets.reading import read_rows
+from training_sdk.resets.reading import course_counts, others_have_nothing, read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.resuming import Resumption, account_so_far, as_begun
@@ -50,6 +53,9 @@ from training_sdk.resets.wording import COMPLETED_ONLY, shown
 FIRST_WAIT = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(minutes=30)
 """Between two readings; at 5 people they cost up to 5 requests each."""
+
+BETWEEN_TWO = timedelta(minutes=1)
+"""Between two readings of which both must lack a row before it is believed to have vanished."""
 
 GO_ON = "This was a proof: prove it again with the same plan to go on. It is not sent again"
 
@@ -86,6 +92,8 @@ class Proving:
     """What the reset left of the rows, as they were seen last."""
     is_refused: bool = field(default=False, init=False)
     """The service refused the request, and may have carried out a part of it before."""
+    was_watched: bool = field(default=False, init=False)
+    """This process has sent the request, or seen people who were not reset yet."""
     seen_after: timedelta | None = field(default=None, init=False)
     """How long after the request it was first seen that all of it was carried out."""
 
@@ -118,6 +126,7 @@ class Proving:
         if begun is None:
             check_witnesses(self.plan)
             yield from self._send()
+            self.was_watched = True
             begun = yield from self._begun()
         else:
             yield from self._check_pending()
@@ -211,18 +220,50 @@ class Proving:
             rows = yield from read_people(self.calls, self.plan.watched)
             now: Moment = yield Now()
             seen = Sighting.of(self.plan, rows)
-            self.traces = seen.traces
+            self.traces = evolve(seen.traces, row_vanishes=False)  # until it was seen to be missing once more
             yield from self._judge(seen)
-            if not seen.unchanged and self.seen_after is None:
-                self.seen_after = now.utc - sent_at
+            self._note_time(seen, now.utc - sent_at)
             yield from self._tell(len(seen.cleared))
-            if now.utc >= settled and (yield from self._is_decided(seen)):
+            if (
+                now.utc >= settled
+                and (yield from self._is_decided(seen))
+                and (yield from self._is_gone(seen))
+            ):
                 return
             if now.utc >= deadline:
                 yield from self._give_up(seen, is_settled=now.utc >= settled, settled=settled)
             until = min(now.utc + wait, deadline, settled if settled > now.utc else deadline)
             yield from wait_until(until, "until the service shows what the reset did")
             wait = min(wait * 3 / 2, LONGEST_WAIT)
+
+    def _note_time(self, seen: Sighting, elapsed: timedelta) -> None:
+        """Note how long it took, unless this process came too late to see the time before."""
+        self.was_watched = self.was_watched or bool(seen.unchanged)
+        if not seen.unchanged and self.seen_after is None and self.was_watched:
+            self.seen_after = elapsed
+
+    def _is_gone(self, seen: Sighting) -> Flow[bool]:
+        """Whether rows that vanished are missing once more, and from the statistics: a listing may end too early."""
+        if not seen.traces.row_vanishes:
+            return True
+        now: Moment = yield Now()
+        yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for once more")
+        again = Sighting.of(self.plan, (yield from read_people(self.calls, self.plan.watched)))
+        yield from self._judge(again)
+        if again != seen or not (yield from self._statistics_fit()):
+            return False
+        self.traces = seen.traces
+        return True
+
+    def _statistics_fit(self) -> Flow[bool]:
+        """Whether nobody without a row has anything recorded by the statistics, where these can be read."""
+        course_id = self.plan.reset.course.id
+        on_it = yield from read_rows(self.calls, course_id, None)
+        try:
+            counted = (yield from course_counts(self.calls, (course_id,))).get(course_id)
+        except (PermissionDeniedError, NotFoundError, NotSupportedError):
+            return True
+        return counted is not None and others_have_nothing(counted, on_it)
 
     def _is_decided(self, seen: Sighting) -> Flow[bool]:
         """Whether what is seen decides it, once the feed can no longer show the past."""
@@ -273,7 +314,7 @@ class Proving:
         )
 
     def _give_up(self, seen: Sighting, *, is_settled: bool, settled: datetime) -> Flow[None]:
-        if is_settled:
+        if is_settled and seen.unchanged:
             targets = self.plan.reset.targets
             reset = [user for user in targets if user.key in seen.cleared]
             left = [user for user in targets if user.key in seen.unchanged]
@@ -283,8 +324,13 @@ class Proving:
             if not any(user.completed_at for user in targets):
                 why += ". The service may reset only people who have completed the course: prove it with one"
             yield from self._fail(why, [user.key for user in targets], reason="NOT_SEEN")
+        when = (
+            "yet: listings and statistics differ about"
+            if is_settled
+            else f"before {settled:%Y-%m-%d %H:%M} UTC"
+        )
         raise ProofFailedError(
-            f"it cannot be told before {settled:%Y-%m-%d %H:%M} UTC what the reset did. "
+            f"it cannot be told {when} what the reset did. "
             f"{self._remains('NOT_SEEN_YET')}. Prove it again with the same plan to go on waiting; nothing is "
             "sent again",
             reason="NOT_SEEN_YET",

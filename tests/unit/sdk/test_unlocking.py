@@ -8,6 +8,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from attrs import evolve
@@ -55,6 +56,7 @@ from unit.sdk.fakes import (
     untouched,
     user_id,
 )
+from unit.sdk.proving import proof_of
 
 FORMAT = ResetFormat()
 IN_ANOTHER = row(0, course_id="another")
@@ -625,3 +627,97 @@ def evolve_order(made: Proving, guards: Safeguards) -> Proving:
     """The same proof under these safeguards, with time enough."""
     made.order, made.deadline = evolve(made.order, safeguards=guards), timedelta(hours=12)
     return made
+
+
+KEYS = ("course_id", "user_id")
+
+
+class Vanishing(Organisation):
+    """Where rows of whoever is reset vanish; the statistics say how many have completed it after the request."""
+
+    left = 1
+
+    def _statistics(self, request: Request) -> Response:
+        here = self.left if self.resets else 2
+        item = {"courseId": COURSE, "totalUsers": 2, "openedCount": here, "completedCount": here}
+        return answer({"totalCount": 1, "items": [item]})
+
+    def _feed(self, request: Request) -> Response:
+        asked = parse_qs(urlsplit(request.target).query)
+        rows = [one for one in self.rows if all(one[name] in asked.get(name, [one[name]]) for name in KEYS)]
+        return answer({"metadata": {"next_page": None}, "data": rows})
+
+
+def vanishing(reaches: int, left: int) -> Vanishing:
+    people = [row(0), row(1), dict(IN_ANOTHER)]
+    organisation = Vanishing(people, reference=False, counted=2)
+    organisation.left = left
+
+    def reply(_: Request) -> Response:
+        del organisation.rows[:reaches]
+        return answer({})
+
+    organisation.on_reset = reply
+    return organisation
+
+
+@pytest.mark.parametrize("left", [1, 2])
+def test_a_row_that_vanished_proves_nothing_unless_the_statistics_lack_it_too(
+    left: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation = vanishing(reaches=1, left=left)
+    plan = planned(organisation)
+    made = proving(plan)
+    if left == 1:
+        assert Puppet(organisation, clock=1.0).run(made.run()).traces.row_vanishes
+        return
+    with pytest.raises(ProofFailedError) as caught:
+        Puppet(organisation, clock=1.0).run(made.run())
+    assert (caught.value.reason, kept(plan)) == ("NOT_SEEN_YET", None)
+
+
+def test_a_row_that_one_short_listing_lacks_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation = vanishing(reaches=0, left=2)
+    plan = planned(organisation)
+    puppet = Puppet(organisation, clock=1.0)
+    there, short = list(organisation.rows), [False]
+
+    def before(request: Request) -> None:
+        is_short = puppet.clock > 3.3 * 3600 and "feed" in request.path and not short[0]
+        short[0] = short[0] or is_short
+        organisation.rows = there[1:] if is_short else there
+
+    organisation.before = before
+    with pytest.raises(ProofFailedError) as caught:
+        puppet.run(proving(plan).run())
+    assert short[0]
+    assert (caught.value.reason, kept(plan)) == ("NOT_SEEN", None)
+
+
+def test_where_rows_vanish_a_witness_without_one_is_lost_and_an_earlier_proof_withdrawn(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation = vanishing(reaches=2, left=0)
+    plan = planned(organisation)
+    save_proof(StateDirectory.open(), proof_of(plan.ground, START))
+    with pytest.raises(ProofFailedError) as caught:
+        Puppet(organisation, clock=1.0).run(proving(plan).run())
+    assert (caught.value.reason, kept(plan)) == ("WITNESS_CLEARED", None)
+
+
+def test_a_time_that_was_not_watched_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation = service()
+    plan = planned(organisation)
+    usual, organisation.on_reset = organisation.on_reset, lambda request: answer({})
+    with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
+        Puppet(organisation, clock=1.0).run(evolve(proving(plan), deadline=timedelta(0)).run())
+    assert usual is not None
+    usual(organisation.resets[-1])
+    proof = Puppet(organisation, clock=15 * 3600.0).run(proving(plan).run())
+    assert proof.seen_after_seconds is None
