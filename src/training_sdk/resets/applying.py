@@ -36,7 +36,7 @@ from training_sdk.resets.planning import (
     refuse_new_warnings,
 )
 from training_sdk.resets.reading import read_rows
-from training_sdk.resets.report import LARGER, LEFT_ALONE, REACHED_OTHERS, Code, Outcome, ResetReport
+from training_sdk.resets.report import LEFT_ALONE, REACHED_OTHERS, Code, Outcome, ResetReport
 from training_sdk.resets.sending import (
     Order,
     Piece,
@@ -338,6 +338,7 @@ class Run:
             people, self.keeper.note(Intent(piece.number, piece.course.id, ids, key, last))
         )
         flight = self.ending.in_flight = InFlight(piece, people, request, named_last=last)
+        flight.others_before = self.account.reached_others
         yield from self._guarded(people, self.ending.note_sent(flight))
         try:
             accept = partial(self._accept, flight)
@@ -359,21 +360,11 @@ class Run:
         return None
 
     def _accept(self, flight: InFlight, answer: Response) -> None:
-        """Settle the people of a request from its answer, with nothing in between that could be interrupted."""
+        """Settle the people of a request from its answer."""
         besides = len(flight.named_last)
         count = updated_by(answer, flight.people, besides=besides, silent=self.arrival.is_silent)
-        self.account.note_request(answer.request_id)
-        if count is not None and count > flight.named:
-            self.account.reached_others += count - flight.named
-            self.account.settle(flight.people, Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
-        elif self.order.server_side:
-            waiting = "accepted for everyone, and not read back yet"
-            self.account.settle(flight.people, Outcome.UNKNOWN, waiting, Code.NOT_SEEN)
-        elif count is None:
-            self.account.settle(flight.people, Outcome.UNKNOWN, "accepted, count unknown", Code.COUNT_UNKNOWN)
-        else:
-            self.account.settle(flight.people, Outcome.RESET)
-        flight.answer = Answer(count, answer.request_id)
+        flight.answer = Answer(count, answer.request_id)  # first of all: an interrupt may fall after it
+        self.ending.settle_accepted(flight)
 
     def _read_back(self, piece: Piece) -> Flow[None]:
         """After one call for everyone, believe only what can be seen: the server decided whom it reset, not the plan.

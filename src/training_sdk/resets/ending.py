@@ -19,7 +19,7 @@ from training_sdk.records.events import Answered, Lost, Refused, RefusedInDoubt,
 from training_sdk.resets.account import Account, Fate, fate_of
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.plan import PlannedReset
-from training_sdk.resets.report import REACHED_OTHERS, Code, Outcome
+from training_sdk.resets.report import LARGER, REACHED_OTHERS, Code, Outcome
 from training_sdk.resets.sending import Piece
 from training_sdk.resets.stopping import carrying, raise_as, report_of, trying
 from training_sdk.resets.wording import LOOK_INTO_IT, number, others
@@ -44,10 +44,12 @@ class InFlight:
     request: Request
     attempt: Attempt = field(factory=Attempt)
     answer: Answer | None = None
-    """Set once it was accepted and its people are settled."""
+    """Set once it was accepted, before its people are settled."""
     fate: Fate | None = None
     """Set once it is known what stopped it."""
     event: Answered | None = None
+    others_before: int = 0
+    """How many people outside the plan earlier requests may have reset."""
     named_last: tuple[str, ...] = ()
     """Users outside the plan whom it names as well."""
 
@@ -186,10 +188,31 @@ class Ending:
             self._told = self.account.held_up(people, problem, finished.utc)
         return self._told
 
+    def settle_accepted(self, flight: InFlight) -> None:
+        """Settle the people of an accepted request; once more where an interrupt has cut that off."""
+        if flight.answer is None:
+            return
+        account, answer = self.account, flight.answer
+        if flight.reached_others:
+            account.reached_others = flight.others_before + flight.reached_others
+            account.settle(flight.people, Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
+        elif account.order.server_side:
+            waiting = "accepted for everyone, and not read back yet"
+            account.settle(flight.people, Outcome.UNKNOWN, waiting, Code.NOT_SEEN)
+        elif answer.count is None:
+            account.settle(flight.people, Outcome.UNKNOWN, "accepted, count unknown", Code.COUNT_UNKNOWN)
+        else:
+            account.settle(flight.people, Outcome.RESET)
+        if answer.request_id not in account.requests:
+            account.note_request(answer.request_id)
+
     def _settle_in_flight(self, problem: BaseException) -> None:
         """Settle the people of a request where an interrupt has cut that off."""
         flight = self.in_flight
-        if flight is None or flight.answer is not None:
+        if flight is None:
+            return
+        if flight.answer is not None:
+            self.settle_accepted(flight)
             return
         if flight.fate is None and flight.attempt.is_open:
             flight.fate = flight.fate_after(problem)

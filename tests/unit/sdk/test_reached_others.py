@@ -35,6 +35,7 @@ from training_sdk.records.folding import fold
 from training_sdk.records.journal import Journal, read_journal
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import applying, reportfile, sending
+from training_sdk.resets.account import Account
 from training_sdk.resets.proofs import Ground, find_proof, save_proof, withdraw_proof
 from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.stopping import report_of
@@ -278,6 +279,33 @@ def test_an_interrupt_right_after_the_answer_keeps_it(bench: Bench, monkeypatch:
     assert (report.reached_others, code_for_stop(caught.value, report)) == (1, ExitCode.OTHERS_REACHED)
     assert not any("resume" in note for note in caught.value.__notes__)
     assert find_proof(bench.state, bench.ground(plan)) is None
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_an_interrupt_while_people_are_settled_from_the_answer_keeps_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    plan = bench.plan(0, 1)
+    bench.prove(plan)
+    bench.organisation.on_reset = counting(bench.organisation, count)
+    usual, stops = Account.settle, [KeyboardInterrupt()]
+
+    def settle(self: Account, people: Any, outcome: Outcome, *rest: Any) -> None:
+        if stops and bench.organisation.resets:
+            raise stops.pop()
+        usual(self, people, outcome, *rest)
+
+    monkeypatch.setattr(Account, "settle", settle)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        bench.apply(plan)
+    report = report_of(caught.value)
+    assert report is not None
+    expected = [Outcome.RESET if count == 2 else Outcome.UNKNOWN] * 2
+    assert [user.outcome for user in report.users] == expected
+    assert report.reached_others == fold(bench.events(plan)).reached_others == count - 2
+    assert len(report.requests) == 1
+    if count > 2:
+        assert find_proof(bench.state, bench.ground(plan)) is None
 
 
 def test_a_count_that_cannot_be_noted_withdraws_the_proof_all_the_same(
