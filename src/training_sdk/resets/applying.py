@@ -35,7 +35,7 @@ from training_sdk.resets.planning import (
     refuse_moved,
     refuse_new_warnings,
 )
-from training_sdk.resets.reading import read_rows
+from training_sdk.resets.reading import read_rows, traces_here
 from training_sdk.resets.report import LEFT_ALONE, REACHED_OTHERS, Code, Outcome, ResetReport
 from training_sdk.resets.sending import (
     Order,
@@ -373,7 +373,10 @@ class Run:
         """
         targets = piece.people
         rows = yield from read_rows(self.arrival.calls, piece.course.id, None)
-        judging = Judging.of(self.order.plan, traces=self.arrival.traces)
+        user_ids = [user.user_id for user in targets]
+        calls, known = self.arrival.calls, self.arrival.traces
+        traces = yield from traces_here(calls, piece.course.id, user_ids, rows, known)
+        judging = Judging.of(self.order.plan, traces=traces)
         cleared = [
             user for user in targets if judging.sign(user, rows.get(user.user_id), None) is Sign.CLEARED
         ]

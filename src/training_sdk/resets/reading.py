@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from attrs import evolve
+
 from training_sdk._flow import Flow
 from training_sdk._pages import LISTING_INCOMPLETE, Calls
 from training_sdk.errors import (
@@ -15,6 +17,7 @@ from training_sdk.errors import (
 from training_sdk.models.analytics import CourseStatistics
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets.plan import PlannedReset
+from training_sdk.resets.traces import Traces
 from training_sdk.resources.analytics import statistics
 from training_sdk.resources.progress import progress_rows
 
@@ -91,3 +94,22 @@ def others_have_nothing(counted: CourseStatistics, rows: Mapping[str, ProgressRo
         counted.opened_count,
         counted.completed_count,
     ) == (opened, completed)
+
+
+def traces_here(
+    calls: Calls, course_id: str, user_ids: Sequence[str], rows: Mapping[str, ProgressRow], traces: Traces
+) -> Flow[Traces]:
+    """What resets leave of rows, as far as it holds for this reading.
+
+    A listing may end too early. So where somebody's row is missing, it has vanished only if by the statistics people
+    without a row have nothing recorded.
+    """
+    if not traces.row_vanishes or all(user_id in rows for user_id in user_ids):
+        return traces
+    try:
+        counted = (yield from course_counts(calls, (course_id,))).get(course_id)
+    except (PermissionDeniedError, NotFoundError, NotSupportedError):
+        counted = None
+    everyone = (yield from read_rows(calls, course_id, None)) if len(user_ids) == 1 else rows
+    fits = counted is not None and others_have_nothing(counted, everyone)
+    return traces if fits else evolve(traces, row_vanishes=False)

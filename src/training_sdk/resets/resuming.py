@@ -36,7 +36,7 @@ from training_sdk.resets.judging import Judging, OldLessons, Sign, ask_lessons, 
 from training_sdk.resets.keptwaves import restored
 from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.planning import refuse_new_warnings
-from training_sdk.resets.reading import read_rows
+from training_sdk.resets.reading import read_rows, traces_here
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import LARGER, LEFT_ALONE, REACHED_OTHERS, Code, Outcome, ResetReport
 from training_sdk.resets.sending import EVERYONE_AT_ONCE, Order, Piece, key_for, pieces, request_for
@@ -350,11 +350,11 @@ class Resumption:
         flights = self._flights()
         latest = flights.latest(*chunk.people)
         verdicts: dict[str, str] = {}
-        judging = Judging.of(
-            self.order.plan,
-            reference_server=self.arrival.here.reference_server,
-            traces=self.arrival.traces,
+        traces = yield from traces_here(
+            self.arrival.calls, chunk.course_id, chunk.user_ids, rows, self.arrival.traces
         )
+        is_reference = self.arrival.here.reference_server
+        judging = Judging.of(self.order.plan, reference_server=is_reference, traces=traces)
         for user_id in people:
             since = flights.since((chunk.course_id, user_id))
             row = rows.get(user_id)

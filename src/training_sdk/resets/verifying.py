@@ -23,7 +23,7 @@ from training_sdk.resets.identity import check_clock, check_place, who_and_where
 from training_sdk.resets.judging import Judging, OldLessons, Sign, Since, ask_lessons, resets_completed_only
 from training_sdk.resets.plan import Origin, PlannedReset
 from training_sdk.resets.planning import no_traces
-from training_sdk.resets.reading import read_rows
+from training_sdk.resets.reading import read_rows, traces_here
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import REACHED_OTHERS, Outcome, ResetReport
 from training_sdk.resets.sending import Progress
@@ -191,14 +191,14 @@ class Verifying:
     def _look_at(self, course_id: str, people: Sequence[PlannedReset], sample: frozenset[Key]) -> Flow[None]:
         now: Moment = yield Now()  # before reading, so that an early reading never counts as a late one
         try:
-            rows = yield from read_rows(self.calls, course_id, [user.user_id for user in people])
+            user_ids = [user.user_id for user in people]
+            rows = yield from read_rows(self.calls, course_id, user_ids)
+            traces = yield from traces_here(self.calls, course_id, user_ids, rows, self.traces)
         except DecodingError as error:
             yield from self._leave_pending(people, error)
             return
         is_settled = now.utc >= self.settled_at
-        judging = Judging.of(
-            self.report.plan, reference_server=self.here.reference_server, traces=self.traces
-        )
+        judging = Judging.of(self.report.plan, reference_server=self.here.reference_server, traces=traces)
         for user in people:
             row = rows.get(user.user_id)
             sign = judging.sign(user, row, self.report.started_at)

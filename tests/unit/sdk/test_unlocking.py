@@ -40,6 +40,7 @@ from training_sdk.resets.proofplan import Sighting
 from training_sdk.resets.proofplanning import WantedProof, plan_proof
 from training_sdk.resets.proofs import Proof, find_proof, save_proof
 from training_sdk.resets.proven import proof_that_holds
+from training_sdk.resets.reading import traces_here
 from training_sdk.resets.sending import Order
 from training_sdk.resets.traces import Traces
 from training_sdk.resets.unfinished import prove_command, report_in
@@ -721,3 +722,15 @@ def test_a_time_that_was_not_watched_is_not_kept(monkeypatch: pytest.MonkeyPatch
     usual(organisation.resets[-1])
     proof = Puppet(organisation, clock=15 * 3600.0).run(proving(plan).run())
     assert proof.seen_after_seconds is None
+
+
+@pytest.mark.parametrize(("left", "believed"), [(1, True), (2, False)])
+@pytest.mark.parametrize("asked", [[user_id(0)], [user_id(0), user_id(1)]])
+def test_a_row_is_missing_for_good_only_where_the_statistics_lack_it_too(
+    asked: list[str], left: int, believed: bool
+) -> None:
+    organisation = vanishing(reaches=1, left=left)
+    organisation(Request("POST", "/training/courseprogress/v1/reset", b"{}"))
+    rows = {user_id(1): _as_row(row(1))} if len(asked) > 1 else {}
+    found = Puppet(organisation).run(traces_here(CALLS, COURSE, asked, rows, Traces(row_vanishes=True)))
+    assert found.row_vanishes is believed
