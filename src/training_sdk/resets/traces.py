@@ -67,6 +67,6 @@ class Traces:
 
 NO_TRACES = Traces()
 VANISHED = (
-    "this service has no row of somebody with nothing recorded, as the proof saw: whoever was sent and has no row "
-    "counts as reset"
+    "this service has no row of somebody with nothing recorded, as the proof saw: who was sent and has no row "
+    "counts as reset, if the statistics fit"
 )
