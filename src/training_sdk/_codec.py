@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 MOST_COMPLAINTS = 5
 LONGEST_KIND = 100
+_PART_OF_ESCAPE = re.compile("u[0-9a-fA-F]{0,4}")
 CUT_SHORT = "CUT_SHORT"
 """The reason of a DecodingError for JSON that ends too early."""
 
@@ -139,8 +140,13 @@ def _ends_early(error: Exception) -> bool:
         return error.reason == "unexpected end of data"
     if not isinstance(error, json.JSONDecodeError):
         return False
-    at_end = error.pos >= len(error.doc.rstrip())
-    return bool(error.doc.strip()) and (at_end or error.msg.startswith("Unterminated string"))
+    left = error.doc[error.pos :].rstrip()
+    return bool(error.doc.strip()) and (
+        not left
+        or error.msg.startswith("Unterminated string")
+        or _PART_OF_ESCAPE.fullmatch(left) is not None
+        or any(word.startswith(left) for word in ("true", "false", "null", "-"))
+    )
 
 
 def _refuse_constant(name: str) -> Any:

@@ -280,3 +280,17 @@ def test_a_name_is_what_the_feed_has(first: str | None, last: str | None, name: 
     fields = {"user_first_name": first, "user_last_name": last}
     given = {key: value for key, value in fields.items() if value is not None}
     assert read({**ROW, **given}, ProgressRow).user_name == name
+
+
+def test_json_cut_anywhere_is_said_to_be_cut_short() -> None:
+    whole = json.dumps(
+        {"a": "x\u00e9\ud83d\ude00y", "b": [-1.5e3, True, False, None, {"c": '\\n"'}]}, indent=1
+    )
+    for length in range(1, len(whole)):
+        with pytest.raises(DecodingError) as caught:
+            _codec.loads(answer(body=whole[:length].encode()))
+        assert caught.value.reason == _codec.CUT_SHORT, whole[:length]
+    for other in ("<html>", "tru]", '{"a": "\\uZ"}', '{"a" 1}'):
+        with pytest.raises(DecodingError) as caught:
+            _codec.loads(answer(body=other.encode()))
+        assert caught.value.reason != _codec.CUT_SHORT, other
