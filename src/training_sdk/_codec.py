@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 MOST_COMPLAINTS = 5
 LONGEST_KIND = 100
-_PART_OF_ESCAPE = re.compile("u[0-9a-fA-F]{0,4}")
+_PART_OF_TOKEN = re.compile(r"u[0-9a-fA-F]{0,4}|\.|[eE][+-]?")
 CUT_SHORT = "CUT_SHORT"
 """The reason of a DecodingError for JSON that ends too early."""
 
@@ -144,7 +144,7 @@ def _ends_early(error: Exception) -> bool:
     return bool(error.doc.strip()) and (
         not left
         or error.msg.startswith("Unterminated string")
-        or _PART_OF_ESCAPE.fullmatch(left) is not None
+        or _PART_OF_TOKEN.fullmatch(left) is not None
         or any(word.startswith(left) for word in ("true", "false", "null", "-"))
     )
 
