@@ -172,6 +172,19 @@ def ask_lessons(calls: Calls, planned: PlannedReset, row: ProgressRow, since: Si
     return lessons_tell(planned, row, lessons, since)
 
 
+def shows_lessons(calls: Calls, planned: PlannedReset) -> Flow[bool]:
+    """Whether completed lessons are listed of somebody without a row; a reset would have cleared them."""
+    try:
+        lessons = yield from lessons_of_user(calls, planned.user_id, planned.course_id).gather()
+    except (NotFoundError, PermissionDeniedError):
+        return False
+    except DecodingError as error:
+        if error.reason != LISTING_INCOMPLETE:
+            raise
+        return True
+    return any(one.completed for one in lessons)
+
+
 def lessons_tell(
     planned: PlannedReset, row: ProgressRow, lessons: Sequence[LessonProgress], since: Since
 ) -> OldLessons:

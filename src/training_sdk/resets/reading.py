@@ -104,12 +104,14 @@ def traces_here(
     A listing may end too early. So where somebody's row is missing, it has vanished only if by the statistics people
     without a row have nothing recorded.
     """
-    if not traces.row_vanishes or all(user_id in rows for user_id in user_ids):
+    missing = [user_id for user_id in user_ids if user_id not in rows]
+    if not traces.row_vanishes or not missing:
         return traces
     try:
         counted = (yield from course_counts(calls, (course_id,))).get(course_id)
-    except (PermissionDeniedError, NotFoundError, NotSupportedError):
+    except (PermissionDeniedError, NotFoundError, NotSupportedError, DecodingError):
         counted = None
     everyone = (yield from read_rows(calls, course_id, None)) if len(user_ids) == 1 else rows
-    fits = counted is not None and others_have_nothing(counted, everyone)
+    is_whole = counted is not None and others_have_nothing(counted, everyone)
+    fits = is_whole and everyone.keys().isdisjoint(missing)
     return traces if fits else evolve(traces, row_vanishes=False)

@@ -32,7 +32,14 @@ from training_sdk.resets.applying import Run
 from training_sdk.resets.arriving import Arrival, FindProof, arrive, as_known_there
 from training_sdk.resets.confirming import check_lifetime, check_schedule, end_of
 from training_sdk.resets.flights import Flights, until
-from training_sdk.resets.judging import Judging, OldLessons, Sign, ask_lessons, resets_completed_only
+from training_sdk.resets.judging import (
+    Judging,
+    OldLessons,
+    Sign,
+    ask_lessons,
+    resets_completed_only,
+    shows_lessons,
+)
 from training_sdk.resets.keptwaves import restored
 from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.planning import refuse_new_warnings
@@ -364,6 +371,9 @@ class Resumption:
             if sign in VERDICTS_OF_LESSONS and row and since and not is_plain:
                 old = yield from ask_lessons(self.arrival.calls, planned[user_id], row, since)
                 verdict = VERDICTS_OF_LESSONS[sign].get(old, UNDECIDED)
+            if row is None and sign is Sign.CLEARED:
+                has_lessons = yield from shows_lessons(self.arrival.calls, planned[user_id])
+                verdict = UNDECIDED if has_lessons else verdict
             other = self._elsewhere.get((chunk.course_id, user_id))
             if verdict == APPLIED and other and since and other > since.last:
                 verdict = UNDECIDED  # it may have been the other plan that did it
@@ -383,7 +393,8 @@ class Resumption:
             # One call for everyone takes effect for all or for none, so whoever is not seen cleared is no proof.
             verdicts = _without(verdicts)
         was_in_vain = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(chunk.user_ids)
-        strangers = self._strangers(chunk.course_id, rows) if by_one_call and not was_in_vain else ()
+        tells = APPLIED in verdicts.values() or (is_late and not was_in_vain)
+        strangers = self._strangers(chunk.course_id, rows) if by_one_call and tells else ()
         self.account.reached_others += len(strangers)
         yield from self.keeper.note(
             ReadBack(now.utc, chunk.number, verdicts, self.arrival.traces.notes, strangers)

@@ -221,6 +221,11 @@ class Proving:
             now: Moment = yield Now()
             seen = Sighting.of(self.plan, rows)
             self.traces = evolve(seen.traces, row_vanishes=False)  # until it was seen to be missing once more
+            if any(key not in rows for key in (*seen.lost, *(seen.cleared if self.is_refused else ()))):
+                yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for once more")
+                rows = yield from read_people(self.calls, self.plan.watched)
+                now = yield Now()
+                seen = Sighting.of(self.plan, rows)
             yield from self._judge(seen)
             self._note_time(seen, now.utc - sent_at)
             yield from self._tell(len(seen.cleared))
@@ -248,21 +253,27 @@ class Proving:
             return True
         now: Moment = yield Now()
         yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for once more")
-        again = Sighting.of(self.plan, (yield from read_people(self.calls, self.plan.watched)))
+        rows = yield from read_people(self.calls, self.plan.watched)
+        again = Sighting.of(self.plan, rows)
         yield from self._judge(again)
-        if again != seen or not (yield from self._statistics_fit()):
+        vanished = [key for key in seen.cleared if key not in rows]
+        if again != seen or not (yield from self._statistics_fit(vanished)):
             return False
         self.traces = seen.traces
         return True
 
-    def _statistics_fit(self) -> Flow[bool]:
+    def _statistics_fit(self, vanished: Sequence[Key]) -> Flow[bool]:
         """Whether nobody without a row has anything recorded by the statistics, where these can be read."""
         course_id = self.plan.reset.course.id
         on_it = yield from read_rows(self.calls, course_id, None)
+        if any(user_id in on_it for _, user_id in vanished):
+            return False
         try:
             counted = (yield from course_counts(self.calls, (course_id,))).get(course_id)
         except (PermissionDeniedError, NotFoundError, NotSupportedError):
             return True
+        except DecodingError:
+            return False
         return counted is not None and others_have_nothing(counted, on_it)
 
     def _is_decided(self, seen: Sighting) -> Flow[bool]:
