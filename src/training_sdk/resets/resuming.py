@@ -266,7 +266,8 @@ class Resumption:
             self.account.settle([user], Outcome.SKIPPED, NO_SECOND_CALL, Code.NOT_SENT)
         if self._held and not work:
             raise IncompleteResetError(
-                f"{number(len(self._held), 'reset was', 'resets were')} not sent. {NO_SECOND_CALL}"
+                f"{number(len(self._held), 'reset was', 'resets were')} not sent. {NO_SECOND_CALL}, and close "
+                "this plan"
             )
 
     def _refuse_after_others(self, left: int) -> None:

@@ -734,3 +734,25 @@ def test_a_row_is_missing_for_good_only_where_the_statistics_lack_it_too(
     rows = {user_id(1): _as_row(row(1))} if len(asked) > 1 else {}
     found = Puppet(organisation).run(traces_here(CALLS, COURSE, asked, rows, Traces(row_vanishes=True)))
     assert found.row_vanishes is believed
+
+
+def test_a_row_is_not_missing_where_the_whole_course_shows_it() -> None:
+    """A feed that is asked for one user may lack what the feed of the course has."""
+    organisation = vanishing(reaches=0, left=2)
+    found = Puppet(organisation).run(traces_here(CALLS, COURSE, [user_id(0)], {}, Traces(row_vanishes=True)))
+    assert not found.row_vanishes
+
+
+def test_a_row_is_not_missing_where_the_statistics_omit_the_course() -> None:
+    organisation = vanishing(reaches=1, left=1)
+    organisation(Request("POST", "/training/courseprogress/v1/reset", b"{}"))
+
+    def without_statistics(request: Request) -> Response:
+        if request.path.endswith("/statistics"):
+            return answer({"totalCount": 1, "items": [{"courseId": "another", "totalUsers": 1}]})
+        return organisation(request)
+
+    found = Puppet(without_statistics).run(
+        traces_here(CALLS, COURSE, [user_id(0)], {}, Traces(row_vanishes=True))
+    )
+    assert not found.row_vanishes
