@@ -64,7 +64,7 @@ def walk(mock: MockTraining, path: str, query: str) -> list[float]:
         page = ask(mock, path, f"{query}&page={number}" if size else query)
         times.append(time.process_time() - began)
         if "metadata" in page:
-            query = page["metadata"]["next_page"].partition("?")[2]
+            query = (page["metadata"]["next_page"] or "").partition("?")[2]
             done = not query
         else:
             done = number * size >= page["totalCount"]
