@@ -77,6 +77,8 @@ class Code(StrEnum):
 
 REACHED_OTHERS = "REACHED_OTHERS"
 """The ``reason`` of errors about a plan whose requests may have reset people outside it."""
+NO_SECOND_CALL = "NO_SECOND_CALL"
+"""The ``reason`` of the error where another call for everyone would reach people once more."""
 
 LEFT_ALONE = {
     Code.MOVED: "moved since the plan was made",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from attrs import define, evolve, field
 
@@ -16,17 +16,15 @@ from training_sdk.errors import (
     TrainingError,
 )
 from training_sdk.models.progress import ProgressRow
-from training_sdk.records.events import ReadBack, Refused, Sent
+from training_sdk.records.events import ReadBack, Sent
 from training_sdk.records.folding import (
     APPLIED,
     NOT_APPLIED,
     UNDECIDED,
     Chunk,
-    ChunkFate,
     JournalState,
     Standing,
 )
-from training_sdk.records.journal import Journal, JournalCopy
 from training_sdk.resets.account import Account
 from training_sdk.resets.applying import Run
 from training_sdk.resets.arriving import Arrival, FindProof, arrive, as_known_there
@@ -36,6 +34,7 @@ from training_sdk.resets.judging import (
     Judging,
     OldLessons,
     Sign,
+    Since,
     ask_lessons,
     resets_completed_only,
     shows_lessons,
@@ -45,11 +44,12 @@ from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.planning import refuse_new_warnings
 from training_sdk.resets.reading import read_rows, traces_here
 from training_sdk.resets.recording import Recorder
-from training_sdk.resets.report import LARGER, LEFT_ALONE, REACHED_OTHERS, Code, Outcome, ResetReport
+from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, REACHED_OTHERS, Code, Outcome, ResetReport
 from training_sdk.resets.sending import EVERYONE_AT_ONCE, Order, Piece, key_for, pieces, request_for
-from training_sdk.resets.wording import COMPLETED_ONLY, LOOK_INTO_IT, number, others, span, who
+from training_sdk.resets.settling import account_so_far, settle
+from training_sdk.resets.wording import LOOK_INTO_IT, number, others, who
 
-NO_SECOND_CALL = (
+ONE_CALL_REACHES_ALL = (
     "Others in the course were reset, moved, or may have been reset, and one call for everyone would reach them once "
     "more, so it is not made. Plan again, naming the people who are left"
 )
@@ -104,117 +104,6 @@ def as_begun(order: Order, state: JournalState) -> Order:
     )
 
 
-def account_so_far(order: Order, applied_by: str, keeper: Recorder) -> Account:
-    """The account of an application that has begun, as its journal has it."""
-    account = account_of(order, applied_by, keeper.journal, keeper.packs, None)
-    account.approved = keeper.approved
-    return account
-
-
-def account_of(
-    order: Order,
-    applied_by: str,
-    journal: Journal | JournalCopy,
-    packs: Sequence[str],
-    now: datetime | None,
-) -> Account:
-    """The same from a journal that this process need not hold, as far as is known at this time (None: at any)."""
-    state = journal.state()
-    begun = state.opened
-    account = Account(order, applied_by, begun.at if begun else order.plan.read_at)
-    account.packs = list(packs)
-    account.missing_lessons = state.missing_lessons
-    account.reached_others = state.reached_others
-    account.requests = [chunk.request_id for chunk in state.chunks.values() if chunk.request_id]
-    for event in journal.events:
-        if isinstance(event, Sent):
-            account.note_sent(event.request_id)
-    settle(account, journal, now)
-    return account
-
-
-def settle(account: Account, journal: Journal | JournalCopy, now: datetime | None) -> None:
-    """Bring an account to where the journal says that it is, as far as that is known at this time (None: at any)."""
-    state = journal.state()
-    flights = Flights.of(journal.events, state, account.order.safeguards.processing_time)
-    refused = {event.chunk: event for event in journal.events if isinstance(event, Refused)}
-    disregarded = {
-        (state.chunks[event.chunk].course_id, user_id): "read back; " + "; ".join(event.disregarded)
-        for event in journal.events
-        if isinstance(event, ReadBack) and event.disregarded
-        for user_id, verdict in event.verdicts.items()
-        if verdict == APPLIED
-    }
-    left_by_completion = _left_by_completion(account, state, flights)
-    for user in account.order.plan.users:  # who had nothing to reset may have begun, and been skipped
-        if user.left_out:
-            continue
-        standing = state.standing(*user.key)
-        if standing is Standing.RESET:
-            account.settle([user], Outcome.RESET, disregarded.get(user.key))
-        elif standing is Standing.SKIPPED:
-            code = Code(state.codes[user.key])
-            account.settle([user], Outcome.SKIPPED, LEFT_ALONE.get(code), code)
-        elif user.key in left_by_completion:
-            account.settle([user], Outcome.UNKNOWN, COMPLETED_ONLY, Code.COMPLETED_ONLY)
-        elif standing is Standing.UNKNOWN or flights.open(user.key, now) or flights.has_accepted(user.key):
-            _leave_unknown(account, user, state.chunks[state.last[user.key]], flights.wait)
-        elif standing is Standing.REFUSED:
-            _leave_refused(account, user, refused[state.last[user.key]])
-        else:
-            account.reopen(user, was_sent=_was_in_vain(state, user))
-
-
-def _left_by_completion(account: Account, state: JournalState, flights: Flights) -> frozenset[Key]:
-    """Who had not completed and stayed as they were, where just the completed people of their request were reset."""
-    planned = {user.key: user for user in account.order.plan.targets}
-    found: set[Key] = set()
-    for chunk in state.chunks.values():
-        if chunk.fate is not ChunkFate.READ_BACK:
-            continue
-        here = [planned[key] for key in chunk.people if key in planned and state.last[key] == chunk.number]
-        reset = [user for user in here if state.users[user.key] is Standing.RESET]
-        left = [user for user in here if state.users[user.key] is Standing.UNKNOWN]
-        is_known = len(reset) + len(left) == len(here) and not any(
-            flights.open(user.key, None) for user in left
-        )
-        if is_known and resets_completed_only(reset, left):
-            found |= {user.key for user in left}
-    return frozenset(found)
-
-
-def _was_in_vain(state: JournalState, user: PlannedReset) -> bool:
-    """Whether the last request for a person was read back, and seen to have had no effect."""
-    last = state.last.get(user.key)
-    return last is not None and state.chunks[last].fate is ChunkFate.READ_BACK
-
-
-def _leave_unknown(account: Account, user: PlannedReset, chunk: Chunk, wait: timedelta) -> None:
-    if chunk.reached_others:
-        account.settle([user], Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
-        return
-    silent = chunk.fate is ChunkFate.ANSWERED or chunk.message is None
-    code = Code.NOT_SEEN if silent else Code.ANSWER_LOST
-    what = "sent"
-    if chunk.is_doubtful_refusal:
-        code, what = Code.REFUSAL_UNCERTAIN, "sent together with others and refused"
-    detail = (
-        f"{what}, and not known to have taken effect; a live service may show it up to {span(wait)} later"
-    )
-    if chunk.is_accepted:
-        detail += (
-            ". The service accepted it, so it is never sent again by itself; a new plan is for you to decide"
-        )
-    account.settle([user], Outcome.UNKNOWN, detail, code)
-
-
-def _leave_refused(account: Account, user: PlannedReset, event: Refused) -> None:
-    if event.code == Code.REFUSED:
-        account.settle([user], Outcome.FAILED, event.message, Code.REFUSED, event.error)
-    else:
-        account.reopen(user, was_sent=True)
-
-
 @define
 class Resumption:
     """Brings the account to where the journal and reading back say that it is, and finds what is left to do."""
@@ -263,11 +152,12 @@ class Resumption:
         Otherwise the report says it of those who are left.
         """
         for user in self._held:
-            self.account.settle([user], Outcome.SKIPPED, NO_SECOND_CALL, Code.NOT_SENT)
+            self.account.settle([user], Outcome.SKIPPED, ONE_CALL_REACHES_ALL, Code.NOT_SENT)
         if self._held and not work:
             raise IncompleteResetError(
-                f"{number(len(self._held), 'reset was', 'resets were')} not sent. {NO_SECOND_CALL}, and close "
-                "this plan"
+                f"{number(len(self._held), 'reset was', 'resets were')} not sent. {ONE_CALL_REACHES_ALL}, and close "
+                "this plan",
+                reason=NO_SECOND_CALL,
             )
 
     def _refuse_after_others(self, left: int) -> None:
@@ -340,9 +230,8 @@ class Resumption:
         flight = flights.of_request(chunk.number, key)
         if flight is None or state.users[key] is not Standing.UNSENT:
             return False
-        return chunk.is_accepted or flight in flights.open(
-            key, None
-        )  # in older journals, or read back too early
+        # In older journals, or read back too early.
+        return chunk.is_accepted or flight in flights.open(key, None)
 
     def _flights(self) -> Flights:
         journal = self.keeper.journal
@@ -364,23 +253,10 @@ class Resumption:
         is_reference = self.arrival.here.reference_server
         judging = Judging.of(self.order.plan, reference_server=is_reference, traces=traces)
         for user_id in people:
-            since = flights.since((chunk.course_id, user_id))
-            row = rows.get(user_id)
-            sign = judging.sign(planned[user_id], row, since.last if since else None)
-            verdict = VERDICTS.get(sign, UNDECIDED)
-            is_plain = sign is Sign.RETRAINED and judging.opening_is_first
-            if sign in VERDICTS_OF_LESSONS and row and since and not is_plain:
-                old = yield from ask_lessons(self.arrival.calls, planned[user_id], row, since)
-                verdict = VERDICTS_OF_LESSONS[sign].get(old, UNDECIDED)
-            if row is None and sign is Sign.CLEARED:
-                has_lessons = yield from shows_lessons(self.arrival.calls, planned[user_id])
-                verdict = UNDECIDED if has_lessons else verdict
-            other = self._elsewhere.get((chunk.course_id, user_id))
-            if verdict == APPLIED and other and since and other > since.last:
-                verdict = UNDECIDED  # it may have been the other plan that did it
-            if verdict == NOT_APPLIED and flights.has_accepted((chunk.course_id, user_id)):
-                verdict = UNDECIDED  # it may be worked on later than anybody knows
-            verdicts[user_id] = verdict
+            key, row = (chunk.course_id, user_id), rows.get(user_id)
+            verdicts[user_id] = yield from self._verdict(judging, planned[user_id], row, flights.since(key))
+            if verdicts[user_id] == NOT_APPLIED and flights.has_accepted(key):
+                verdicts[user_id] = UNDECIDED  # it may be worked on later than anybody knows
         reset = [planned[one] for one in chunk.user_ids if self._is_reset(chunk, one, verdicts)]
         left = [planned[one] for one, verdict in verdicts.items() if verdict != APPLIED]
         if resets_completed_only(reset, left):
@@ -397,9 +273,24 @@ class Resumption:
         tells = APPLIED in verdicts.values() or (is_late and not was_in_vain)
         strangers = self._strangers(chunk.course_id, rows) if by_one_call and tells else ()
         self.account.reached_others += len(strangers)
-        yield from self.keeper.note(
-            ReadBack(now.utc, chunk.number, verdicts, self.arrival.traces.notes, strangers)
-        )
+        yield from self.keeper.note(ReadBack(now.utc, chunk.number, verdicts, traces.notes, strangers))
+
+    def _verdict(
+        self, judging: Judging, planned: PlannedReset, row: ProgressRow | None, since: Since | None
+    ) -> Flow[str]:
+        """What a row, and where it does not tell the lessons, say of the requests for one person."""
+        sign = judging.sign(planned, row, since.last if since else None)
+        verdict = VERDICTS.get(sign, UNDECIDED)
+        is_plain = sign is Sign.RETRAINED and judging.opening_is_first
+        if sign in VERDICTS_OF_LESSONS and row and since and not is_plain:
+            old = yield from ask_lessons(self.arrival.calls, planned, row, since)
+            verdict = VERDICTS_OF_LESSONS[sign].get(old, UNDECIDED)
+        if row is None and sign is Sign.CLEARED and (yield from shows_lessons(self.arrival.calls, planned)):
+            return UNDECIDED
+        other = self._elsewhere.get(planned.key)
+        if verdict == APPLIED and other and since and other > since.last:
+            return UNDECIDED  # it may have been the other plan that did it
+        return verdict
 
     def _strangers(self, course_id: str, rows: Mapping[str, ProgressRow]) -> tuple[str, ...]:
         """People outside the plan without a record, whom a call for everyone may have reset; those counted left out."""

@@ -24,9 +24,10 @@ from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.lostplans import lost_plan
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.report import PENDING_PROOF, Code, Outcome, ResetReport
-from training_sdk.resets.resuming import account_of, as_begun
+from training_sdk.resets.resuming import as_begun
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.sending import Order
+from training_sdk.resets.settling import account_of
 from training_sdk.resets.wording import LOOK_INTO_IT, number, others
 
 
@@ -90,7 +91,7 @@ class Unfinished:
         if self.unknown and self.settled_at is not None:
             steps.append(f"What became of the unknown is certain from {until(self.settled_at)} on.")
         if not self.unknown and not self.has_expired:
-            steps.append(f"If whoever is left has moved since, {close}, and plan again.")
+            steps.append(f"If the people left have moved since, {close}, and plan again.")
         if self.has_expired:
             steps.append(f"The plan has expired, so nothing more is sent. When nobody is unknown, {close}")
         return " ".join(steps)

@@ -44,8 +44,9 @@ from training_sdk.resets.proofs import Proof, save_proof, withdraw_proof
 from training_sdk.resets.reading import course_counts, others_have_nothing, read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import ResetReport
-from training_sdk.resets.resuming import Resumption, account_so_far, as_begun
+from training_sdk.resets.resuming import Resumption, as_begun
 from training_sdk.resets.sending import Order, Progress
+from training_sdk.resets.settling import account_so_far
 from training_sdk.resets.traces import NO_TRACES, Traces
 from training_sdk.resets.waves import wait_until
 from training_sdk.resets.wording import COMPLETED_ONLY, shown

@@ -148,7 +148,7 @@ def test_a_lost_call_is_not_made_again_while_somebody_is_unknown(tmp_path: Path,
     here.lose(plan, arrives=False, server_side=True)
     here.organisation.rows[0].update(completed_at="2026-03-01T08:30:00Z", completed_lessons=3)
     here.puppet.clock += LATER
-    with pytest.raises(IncompleteResetError, match="Plan again, naming the people who are left") as caught:
+    with pytest.raises(IncompleteResetError, match="naming the people who are left, and close") as caught:
         here.resume(plan)
     assert caught.value.report is not None
     assert ends(caught.value.report) == [Outcome.UNKNOWN, Outcome.SKIPPED, Outcome.SKIPPED]

@@ -23,6 +23,7 @@ from training_sdk.cli.output import Output, is_terminal
 from training_sdk.cli.remedies import apply_command, close_command, report_command, resume_command
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.errors import (
+    IncompleteResetError,
     InvalidArgumentError,
     PermissionDeniedError,
     StalePlanError,
@@ -38,7 +39,7 @@ from training_sdk.resets.confirming import check_lifetime
 from training_sdk.resets.digests import short
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.planfile import check_shape
-from training_sdk.resets.report import LEFT_ALONE, Outcome, ResetReport
+from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, Outcome, ResetReport
 from training_sdk.resets.sending import CHUNK, Progress
 from training_sdk.resets.stopping import report_of
 from training_sdk.resets.taking import refuse_second_time
@@ -239,6 +240,11 @@ def _how_to_go_on(error: BaseException, journal: JournalState, plan: Path) -> st
         return (
             f"It is known what became of everyone who was sent, and the rest cannot be sent with this plan. Close it, "
             f"and plan again if anybody is left to be reset:\n  {close_command(plan)}"
+        )
+    if isinstance(error, IncompleteResetError) and error.reason == NO_SECOND_CALL:
+        return (
+            f"Nothing more is sent for this plan. Look again at the people who are unknown:\n  {resume_command(plan)}\n"
+            f"Or close it, and plan again for those who are left:\n  {close_command(plan)}"
         )
     if isinstance(error, PermissionDeniedError):
         return f"It stopped half-way. With another token:\n  {resume_command(plan)}"

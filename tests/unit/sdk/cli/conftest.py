@@ -30,14 +30,20 @@ def mock() -> MockTraining:
 
 
 @pytest.fixture
-def run(
-    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
-    """Run a command with --json."""
+def at_a_desk(mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """An empty folder, records of its own, and the demo organisation on a socket."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "state"))
+    with mock.serve(port=0) as server:
+        monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
+        yield
+
+
+@pytest.fixture
+def run(at_a_desk: None, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command with --json."""
 
     def ran(*arguments: str) -> Told:
         capsys.readouterr()
@@ -45,6 +51,4 @@ def run(
         told = capsys.readouterr()
         return Told(code, json.loads(told.out) if told.out else None, told.err)
 
-    with mock.serve(port=0) as server:
-        monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
-        yield ran
+    return ran

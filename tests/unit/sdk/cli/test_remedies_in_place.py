@@ -3,45 +3,45 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
 
 from mock_server import MockTraining
-from training_sdk import InvalidArgumentError, NotFoundError, ResetInterruptedError, TrainingClient, Waves
+from training_sdk import (
+    IncompleteResetError,
+    InvalidArgumentError,
+    NotFoundError,
+    ResetInterruptedError,
+    TrainingClient,
+    Waves,
+)
 from training_sdk._send import out_of_time, sentence
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.commands.resetting import _how_to_go_on
 from training_sdk.cli.program import program
 from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import options_of
 from training_sdk.errors import APIConnectionError
+from training_sdk.records.journal import state_of_plan
+from training_sdk.records.state import StateDirectory
 from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.report import NO_SECOND_CALL
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"
 PATH = "Warehouse induction"
 
 
-@pytest.fixture
-def mock() -> MockTraining:
-    return MockTraining.demo()
-
-
 Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def run(
-    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
+def run(at_a_desk: None, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command; its exit code and all that people read."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "state"))
 
     def ran(*arguments: str) -> tuple[int, str]:
         capsys.readouterr()
@@ -49,9 +49,7 @@ def run(
         told = capsys.readouterr()
         return code, told.out + told.err
 
-    with mock.serve(port=0) as server:
-        monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
-        yield ran
+    return ran
 
 
 def test_a_stale_plan_of_which_nothing_was_sent_is_not_to_be_resumed(run: Run, mock: MockTraining) -> None:
@@ -299,3 +297,17 @@ def test_a_member_of_a_site_has_a_user_id_as_everybody_else(run: Run) -> None:
         member = next(iter(client.sites.members()))
         (user,) = client.users.list(ids=[member.user_id])
     assert member.user_id == member.member_id == user.user_id
+
+
+def test_where_no_second_call_for_everyone_may_be_made_closing_is_named(
+    run: Run, mock: MockTraining, tmp_path: Path
+) -> None:
+    run("plan", "--course", COURSE, "--everyone", "--save", "all.json")
+    plan = ResetPlan.load("all.json")
+    mock.faults.add("drop", operation="ResetCourseProgress", when="before", times=None)
+    order = ("--confirm", plan.phrase, "--max-retry", "1")
+    run("apply", "all.json", "--reason", "test", "--server-side", *order)
+    journal = state_of_plan(StateDirectory.open(tmp_path / "state"), plan.digest)
+    said = _how_to_go_on(IncompleteResetError("no", reason=NO_SECOND_CALL), journal, Path("all.json"))
+    assert "Nothing more is sent for this plan" in said
+    assert "training-sdk plan close all.json --reason TEXT" in said
