@@ -82,15 +82,20 @@ def running(
         process.communicate()
 
 
-def failed(*arguments: str, environment: dict[str, str] | None = None) -> str:
-    """What a command that must fail prints, after the name of the program."""
-    done = subprocess.run(
+def ended(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """A command that has run to its end."""
+    return subprocess.run(
         [*TRAINING_MOCK, *arguments],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         env=os.environ | (environment or {}),
     )
+
+
+def failed(*arguments: str, environment: dict[str, str] | None = None) -> str:
+    """What a command that must fail prints, after the name of the program."""
+    done = ended(*arguments, environment=environment)
     assert (done.returncode, done.stdout) == (2, ""), done
     assert done.stderr.startswith("training-mock")
     assert "Traceback" not in done.stderr
@@ -378,13 +383,7 @@ def test_the_help_lists_every_policy_with_its_values() -> None:
 
 def told(*arguments: str, environment: dict[str, str] | None = None) -> str:
     """What a command prints that ends with 0."""
-    done = subprocess.run(
-        [*TRAINING_MOCK, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env=os.environ | (environment or {}),
-    )
+    done = ended(*arguments, environment=environment)
     assert (done.returncode, done.stderr) == (0, ""), done
     return done.stdout
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
+from e2e.training_sdk_process import Done
 from opponent.network import Fault
 from opponent.schedule import LATER, TOKEN, Account, Schedule
 from opponent.service import RESET
@@ -23,20 +22,6 @@ NOTHING_SENT = (2, 3, 4, 8, 130)
 OUTSIDE = 10
 """The exit code that says that somebody outside the plan may have been reset."""
 PATIENCE = 120
-
-
-@frozen
-class Done:
-    """What a process came to; ``code`` is negative if it was killed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """What it has printed with ``--json``."""
-        return json.loads(self.out)
 
 
 @define

@@ -634,7 +634,7 @@ KEYS = ("course_id", "user_id")
 
 
 class Vanishing(Organisation):
-    """Where rows of whoever is reset vanish; the statistics say how many have completed it after the request."""
+    """Rows of people who are reset vanish; the statistics say how many have completed it after the request."""
 
     left = 1
 
