@@ -63,7 +63,7 @@ def collect(
 
     ``calls`` may be of any kind; what they believe and refuse holds here too. The progress rows are read last, so that
     they are the freshest. ``seal`` gets the bytes of each file and returns those to be kept. With
-    ``accept_missing_lessons`` fewer lessons may be listed than the rows say are completed; the pack says of whom.
+    ``accept_missing_lessons`` fewer lessons may be listed than the rows say are completed; the pack names the people.
 
     Raises EvidenceError if anything is missing, naming the targets in ``info.metadata`` as ``("missing",
     "course/user")``; RecordsUnwritableError if it cannot be written; and whatever the readings raise. Whatever it

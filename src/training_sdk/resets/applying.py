@@ -218,7 +218,7 @@ class Run:
         """Ask whose token it is that the request will carry, and read everyone again.
 
         A token that is drawn anew each time may have become another organisation's or user's, above all while a wave
-        was waited for. A call for everyone would reach whoever is on the course, so everyone is compared before each.
+        was waited for. A call for everyone reaches all people on the course, so everyone is compared before each.
         """
         here = yield from who_and_where(arrival.plain)
         check_origin(self.order.plan, here, arrival.proof)

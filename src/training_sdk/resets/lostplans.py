@@ -73,7 +73,7 @@ class LostPlan:
 
     @property
     def is_open(self) -> bool:
-        """Whether it may have reset people, or may yet, of whom the log does not say so."""
+        """Whether it may have reset people, or may yet do so, and the log does not name them."""
         steps = [entry for entry in self.entries if entry["event"] in (BEGUN, RESUMED, *ENDS)]
         if not steps:
             return True

@@ -84,7 +84,7 @@ class Resets(Bound[D]):
         An empty list is refused: it never means everyone. ``paths`` are ids of learning paths whose courses are added;
         with them ``courses`` may be empty. ``only="completed"`` leaves out those who have not
         completed, ``where`` those for whom its criteria do not hold. With ``skip_unassigned`` people are left out of
-        courses in which the feed has no row for them, and the plan lists them. Whoever is in no course is an error.
+        courses in which the feed has no row for them, and the plan lists them. A person in no course is an error.
 
         Raises NotFoundError if someone is not in a course, PermissionDeniedError if the token may not read progress,
         InvalidArgumentError if nobody is left or one of the client's safeguards forbids it.
@@ -186,7 +186,7 @@ class Resets(Bound[D]):
         the request names one person. ``server_side=True`` makes one call for everyone of a course instead. If more than
         ``tolerance`` people have moved since the plan was made, it stops; those who moved are left alone in any case.
         ``waves`` spreads the requests over time. With ``accept_missing_lessons`` the evidence may hold fewer lessons
-        than a progress row says are completed; it and the report then say of whom. ``stop`` is asked before each
+        than a progress row says are completed; it and the report then name them. ``stop`` is asked before each
         request whether to end there; ``on_progress`` is told how far it is.
 
         Raises, with nothing sent: ConfirmationError if the phrase is not this plan's; AlreadyAppliedError if it was
@@ -284,7 +284,7 @@ class Resets(Bound[D]):
         ``report`` is that of ``apply`` or ``resume``, or the digest of a plan applied on this machine. Whoever was
         reset, or may have been, ends as verified (seen at 0 %, or begun or completed again since), contradicted (the
         old progress is still recorded 2 h 15 min and the ``processing_time`` later) or pending. It ends when nobody is
-        pending of whom looking again could tell more, or after ``deadline``. ``every`` is the first wait; later ones
+        pending whom another reading could settle, or after ``deadline``. ``every`` is the first wait; later ones
         are up to six times as long. Of at most ``lessons`` people, spread over the plan, the lessons are read as well
         as the feed. One line goes to the audit log; people whose fate the journal does not know stay so, until
         ``resume``. Nothing counts as verified as a whole before the plan came to its end with every target reset.

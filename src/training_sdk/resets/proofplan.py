@@ -26,7 +26,7 @@ class ProofPlan:
     """What ``client.resets.plan_proof`` found: the one reset that would be sent, and who must stay as they are.
 
     ``reset`` is the plan of that reset, ``witnesses`` are rows of the same people and of everyone else on the course:
-    in the course itself whoever is not reset, and in all their other courses everybody. ``refused_with`` is the id of a
+    all others in the course itself, and everybody in all their other courses. ``refused_with`` is the id of a
     user who cannot be reset there and is named last: then it is about a refusal of this request.
     """
 
@@ -194,7 +194,7 @@ class Sighting:
         unchanged = [key for key in unchanged if key not in cleared]
         for witness in plan.witnesses:
             row = rows.get(witness.key)
-            is_here = witness.course_id == plan.reset.course.id  # where the row of whoever was reset vanished
+            is_here = witness.course_id == plan.reset.course.id  # where the row of the person reset vanished
             may_be_gone = traces.row_vanishes and (is_here or _is_elsewhere(witness, rows))
             if (row is None and may_be_gone) or (row is not None and has_lost(witness, row)):
                 lost.append(witness.key)

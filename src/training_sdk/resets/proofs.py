@@ -58,12 +58,12 @@ class Proof:
 
     ``person`` is who was reset, None where everyone of the course was; ``witnesses`` are those of whom something was
     seen to stay. ``counted`` is whether the answer said how many people it reset. ``traces`` is what it left of the row
-    of whoever was reset; an older proof saw a row with nothing recorded. ``seen_after_seconds`` is how
+    of the person reset; an older proof saw a row with nothing recorded. ``seen_after_seconds`` is how
     long after the request its effect was seen first; older proofs do not hold it. ``other_courses`` are those in which
     somebody who was reset was seen to keep their progress: none in a proof of an older version, which is not enough.
     ``refusals_without_effect`` are the statuses with which a request that named several people was refused, and seen to
     have reset none of them; none unless that was proved as well.
-    ``completions_stayed`` is whether completions of others on the course, and of whoever was reset in another course,
+    ``completions_stayed`` is whether completions of others on the course, and of the person reset in another course,
     were seen to stay: False where nobody who was reset had completed the course, which then shows enough; None in a
     proof of an older version, which is not enough.
     """

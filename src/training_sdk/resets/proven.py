@@ -46,8 +46,8 @@ def proof_that_holds(state: StateDirectory, ground: Ground) -> Proof | None:
     if proof is not None and proof.completions_stayed is None:
         raise UnconfirmedFormatError(
             f"the format was proved at {ground.base_url} on {proof.proved_at:%Y-%m-%d} by an older version, which does "
-            "not say whether completions of others were seen to stay: the service may reset whoever has completed a "
-            f"course, and ignore the list of users or the course. {PROVE_AGAIN}",
+            "not say whether completions of others were seen to stay. A service that resets completed people only may "
+            f"reset others, or other courses, too. {PROVE_AGAIN}",
             reason="PROOF_TOO_NARROW",
         )
     return proof

@@ -278,7 +278,7 @@ def _expected(event: Event, logged: Sequence[Entry]) -> tuple[str | None, bool]:
 
 
 def _shows_a_stop(following: Event) -> bool:
-    """Whether an event begins anew after a process that was stopped: a new start, or being closed by a person."""
+    """Whether an event is the first after a process that was stopped: a new start, or being closed by a person."""
     return isinstance(following, Opened | Resumed) or (
         isinstance(following, Closed) and following.reason is not None
     )

@@ -69,7 +69,7 @@ def wait_until_verified(
     recorder: Recorder,
     find_traces: Callable[[Origin], Traces] = no_traces,
 ) -> Flow[Verification]:
-    """Look until nobody is pending of whom looking again could tell more, or until the deadline."""
+    """Look until nobody is pending whom another reading could settle, or until the deadline."""
     whole, journal = yield Act(lambda: _whole(recorder.path, report), "records: the report")
     is_finished = journal.closed is not None or (journal.opened is None and not whole.not_reset)
     people = _people(whole)

@@ -124,7 +124,7 @@ def prove(
     """Prove on a live service that a reset does what it says, and unlock resets there.
 
     One person of a course that nobody needs is reset, for good, and everyone else there is watched, and the other
-    courses of the person, in one of which they must have completed a lesson. The phrase is made anew each time until
+    courses of the person, in one of which they must have completed a lesson. The phrase changes each time until
     the proof has begun, so the first time somebody types it.
 
     With --refused-with, after the proof of the format: one request names the person and then a user who cannot be
