@@ -13,8 +13,6 @@ import pytest
 from mock_server import MockTraining
 from mock_server.contract.document import document_bytes
 
-pytest.importorskip("openapi_python_client")
-
 PACKAGE = "safety_culture_training_unofficial_client"
 SCRIPT = f"""
 import json, sys

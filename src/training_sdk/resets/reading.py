@@ -107,11 +107,21 @@ def traces_here(
     missing = [user_id for user_id in user_ids if user_id not in rows]
     if not traces.row_vanishes or not missing:
         return traces
+    everyone = (yield from read_rows(calls, course_id, None)) if len(user_ids) == 1 else rows
+    fits = yield from missing_have_nothing(calls, course_id, missing, everyone)
+    return traces if fits else evolve(traces, row_vanishes=False)
+
+
+def missing_have_nothing(
+    calls: Calls, course_id: str, missing: Sequence[str], everyone: Mapping[str, ProgressRow]
+) -> Flow[bool | None]:
+    """Whether by feed and statistics people without a row have nothing recorded; None if the statistics are refused."""
+    if not everyone.keys().isdisjoint(missing):
+        return False
     try:
         counted = (yield from course_counts(calls, (course_id,))).get(course_id)
-    except (PermissionDeniedError, NotFoundError, NotSupportedError, DecodingError):
-        counted = None
-    everyone = (yield from read_rows(calls, course_id, None)) if len(user_ids) == 1 else rows
-    is_whole = counted is not None and others_have_nothing(counted, everyone)
-    fits = is_whole and everyone.keys().isdisjoint(missing)
-    return traces if fits else evolve(traces, row_vanishes=False)
+    except (PermissionDeniedError, NotFoundError, NotSupportedError):
+        return None
+    except DecodingError:
+        return False
+    return counted is not None and others_have_nothing(counted, everyone)

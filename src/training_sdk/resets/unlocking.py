@@ -18,10 +18,7 @@ from training_sdk._pages import Calls
 from training_sdk.errors import (
     AlreadyAppliedError,
     DecodingError,
-    NotFoundError,
-    NotSupportedError,
     OutcomeUnknownError,
-    PermissionDeniedError,
     ProofFailedError,
     RecordsLockedError,
     StalePlanError,
@@ -41,7 +38,7 @@ from training_sdk.resets.plan import Origin, PlannedReset
 from training_sdk.resets.proofplan import ProofPlan, Sighting
 from training_sdk.resets.proofplanning import check_witnesses, read_people
 from training_sdk.resets.proofs import Proof, save_proof, withdraw_proof
-from training_sdk.resets.reading import course_counts, others_have_nothing, read_rows
+from training_sdk.resets.reading import missing_have_nothing, read_rows
 from training_sdk.resets.recording import Recorder
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.resuming import Resumption, as_begun
@@ -257,25 +254,15 @@ class Proving:
         rows = yield from read_people(self.calls, self.plan.watched)
         again = Sighting.of(self.plan, rows)
         yield from self._judge(again)
-        vanished = [key for key in seen.cleared if key not in rows]
-        if again != seen or not (yield from self._statistics_fit(vanished)):
+        if again != seen:
+            return False
+        missing = [user_id for course_id, user_id in seen.cleared if (course_id, user_id) not in rows]
+        course_id = self.plan.reset.course.id
+        everyone = yield from read_rows(self.calls, course_id, None)
+        if (yield from missing_have_nothing(self.calls, course_id, missing, everyone)) is False:
             return False
         self.traces = seen.traces
         return True
-
-    def _statistics_fit(self, vanished: Sequence[Key]) -> Flow[bool]:
-        """Whether nobody without a row has anything recorded by the statistics, where these can be read."""
-        course_id = self.plan.reset.course.id
-        on_it = yield from read_rows(self.calls, course_id, None)
-        if any(user_id in on_it for _, user_id in vanished):
-            return False
-        try:
-            counted = (yield from course_counts(self.calls, (course_id,))).get(course_id)
-        except (PermissionDeniedError, NotFoundError, NotSupportedError):
-            return True
-        except DecodingError:
-            return False
-        return counted is not None and others_have_nothing(counted, on_it)
 
     def _is_decided(self, seen: Sighting) -> Flow[bool]:
         """Whether what is seen decides it, once the feed can no longer show the past."""
