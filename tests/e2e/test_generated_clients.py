@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from mock_server import MockTraining
 from mock_server.contract.document import document_bytes
 

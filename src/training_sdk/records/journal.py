@@ -70,10 +70,15 @@ def read_chain(folder: Path) -> tuple[tuple[Event, ...], tuple[Head, ...]]:
     return _read(Lines(folder / FILE))
 
 
+def events_of_plan(state: StateDirectory | None, digest: str) -> tuple[Event, ...]:
+    """What the journal of a plan holds on this machine; nothing where there is none."""
+    folder = None if state is None else state.path / "plans" / digest
+    return tuple(read_journal(folder)) if folder is not None and folder.is_dir() else ()
+
+
 def state_of_plan(state: StateDirectory | None, digest: str) -> JournalState:
     """How far a plan came on this machine, by its journal; where there is none, it has not begun."""
-    folder = None if state is None else state.path / "plans" / digest
-    return fold(read_journal(folder) if folder is not None and folder.is_dir() else ())
+    return fold(events_of_plan(state, digest))
 
 
 @frozen

@@ -13,11 +13,11 @@ from training_sdk._pages import LISTING_INCOMPLETE, Calls
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
-from training_sdk.records.folding import JournalState
-from training_sdk.records.journal import state_of_plan
+from training_sdk.records.folding import JournalState, fold
+from training_sdk.records.journal import events_of_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.digests import short, typed
-from training_sdk.resets.flights import kept_processing_time
+from training_sdk.resets.flights import Flights, kept_processing_time
 from training_sdk.resets.freshness import PROCESSING_TIME, waiting_time
 from training_sdk.resets.identity import check_clock, check_place, who_and_where
 from training_sdk.resets.judging import Judging, OldLessons, Sign, Since, ask_lessons, resets_completed_only
@@ -70,7 +70,7 @@ def wait_until_verified(
     find_traces: Callable[[Origin], Traces] = no_traces,
 ) -> Flow[Verification]:
     """Look until nobody is pending whom another reading could settle, or until the deadline."""
-    whole, journal = yield Act(lambda: _whole(recorder.path, report), "records: the report")
+    whole, journal, flights = yield Act(lambda: _whole(recorder.path, report), "records: the report")
     is_finished = journal.closed is not None or (journal.opened is None and not whole.not_reset)
     people = _people(whole)
     here = yield from who_and_where(calls)
@@ -88,18 +88,20 @@ def wait_until_verified(
     settled_at = whole.finished_at + waiting_time(known)
     return (
         yield from Verifying(
-            calls, whole, people, watch, recorder, here, is_finished, settled_at, traces
+            calls, whole, people, watch, recorder, here, is_finished, settled_at, flights, traces
         ).run()
     )
 
 
 def _whole(
     state_dir: str | PathLike[str] | None, report: ResetReport | str
-) -> tuple[ResetReport, JournalState]:
-    """The report, and what the journal of its plan says here."""
+) -> tuple[ResetReport, JournalState, Flights]:
+    """The report, and what the journal of its plan says here, of the requests too."""
     whole = saved_report(state_dir, report) if isinstance(report, str) else report
-    journal = state_of_plan(StateDirectory.existing(state_dir), whole.plan.digest)
-    return evolve(whole, reached_others=max(whole.reached_others, journal.reached_others)), journal
+    events = events_of_plan(StateDirectory.existing(state_dir), whole.plan.digest)
+    journal = fold(events)
+    whole = evolve(whole, reached_others=max(whole.reached_others, journal.reached_others))
+    return whole, journal, Flights.of(events, journal)
 
 
 def saved_report(state_dir: str | PathLike[str] | None, digest: str) -> ResetReport:
@@ -143,6 +145,7 @@ class Verifying:
     is_finished: bool
     settled_at: datetime
     """From when on the read side can no longer be showing the past."""
+    flights: Flights
     traces: Traces = NO_TRACES
     seen: dict[Key, PersonSeen] = field(factory=dict)
     lessons_read: int = 0
@@ -201,7 +204,7 @@ class Verifying:
         judging = Judging.of(self.report.plan, reference_server=self.here.reference_server, traces=traces)
         for user in people:
             row = rows.get(user.user_id)
-            sign = judging.sign(user, row, self.report.started_at)
+            sign = judging.sign(user, row, self._since(user).last)
             state, code = judge(sign, row, is_settled=is_settled)
             if sign is Sign.CLEARED and user.key in sample:
                 state, code = yield from self._look_at_lessons(user, is_settled=is_settled)
@@ -210,6 +213,10 @@ class Verifying:
             ):
                 state, code = yield from self._ask_lessons(user, row, (state, code), is_settled=is_settled)
             self.seen[user.key] = PersonSeen(course_id, user.user_id, state, code, now.utc)
+
+    def _since(self, user: PlannedReset) -> Since:
+        """Between which requests somebody may have been reset; without a journal, while the plan was applied."""
+        return self.flights.since(user.key) or Since(self.report.started_at, self.report.finished_at)
 
     def _leave_pending(self, people: Sequence[PlannedReset], error: DecodingError) -> Flow[None]:
         """Leave people to be looked at again whose listing was not whole; any other error is raised."""
@@ -228,7 +235,7 @@ class Verifying:
             if error.reason != LISTING_INCOMPLETE:
                 raise
             return Seen.PENDING, SeenCode.NOT_WHOLE
-        state, code = judge_lessons(lessons, reset_at=self.report.started_at, is_settled=is_settled)
+        state, code = judge_lessons(lessons, reset_at=self._since(user).first, is_settled=is_settled)
         self.lessons_read += state is Seen.VERIFIED
         return state, code
 
@@ -243,8 +250,7 @@ class Verifying:
         """Let the lessons decide of somebody whose row does not show whether the progress of before is gone."""
         if self.watch.lessons == 0 or row is None:
             return otherwise
-        since = Since(self.report.started_at, self.report.started_at)
-        old = yield from ask_lessons(self.calls, user, row, since)
+        old = yield from ask_lessons(self.calls, user, row, self._since(user))
         if old is OldLessons.UNKNOWN:
             return otherwise
         if old is not OldLessons.GONE:

@@ -484,3 +484,14 @@ def test_a_report_from_long_ago_needs_no_waiting() -> None:
     long_ago: datetime = START - timedelta(days=30)
     found, driver = verify(feed, evolve(report, started_at=long_ago, finished_at=long_ago))
     assert ([one.code for one in found.people], driver.slept) == ([SeenCode.STILL_RECORDED], [])
+
+
+def test_lessons_from_before_the_last_request_verify_nobody_whenever_applying_began() -> None:
+    """Waves and resumes send hours after the start: who retrained in between may have kept the old progress."""
+    feed, report = a_reset_of(1)
+    between = f"{START - H / 2:%Y-%m-%dT%H:%M:%SZ}"
+    feed.rows[0].update(opened_at=between, completed_at=between)
+    feed.lesson = {"completed": True, "completedDateTime": between}
+    found, _ = verify(feed, evolve(report, started_at=START - 6 * H), deadline=timedelta(0))
+    assert not found.is_verified
+    assert found.people[0].state is not Seen.VERIFIED
