@@ -68,12 +68,6 @@ class ProvingRefusals(Proving):
         named = self._named([user.key for user in self.plan.reset.targets])
         return f"{named} was reset" if seen.cleared else f"nothing is seen to have happened to {named}"
 
-    def _end_without(self, why: str, *, reason: str) -> Flow[None]:
-        """End it where there is nothing to keep; the proof of the format holds as before."""
-        report = yield from self._settle()
-        yield from self._note_failure(reason, ())
-        raise ProofFailedError(f"{why}. {self._remains(reason)}", reason=reason, report=report)
-
     def _succeed(self, chunk: Chunk) -> Flow[Proof]:
         """Keep the status in the proof of the format, if that still holds."""
         yield from self._settle()

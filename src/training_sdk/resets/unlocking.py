@@ -52,6 +52,15 @@ FIRST_WAIT = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(minutes=30)
 """Between two readings; at 5 people they cost up to 5 requests each."""
 
+LONGEST_DOUBT = timedelta(days=1)
+"""After the wait; from then on feed and statistics that differ end the proof."""
+KEEPS_AN_EARLIER_PROOF = ("WITNESS_MOVED", "REFUSED", "PROOF_TOO_NARROW", "NOT_REFUSED", "STATISTICS_DIFFER")
+"""Reasons why a proof ended that refute nothing."""
+TOO_NARROW = (
+    "the reset took effect and was seen to reach nobody else, but too little could be seen to stay: the person who was "
+    "reset needs progress in another course, and if they had completed this one, a completion there and somebody else "
+    "who has completed this one. Plan another proof"
+)
 BETWEEN_TWO = timedelta(minutes=1)
 """Between two readings of which both must lack a row before it is believed to have vanished."""
 
@@ -267,7 +276,8 @@ class Proving:
     def _is_decided(self, seen: Sighting) -> Flow[bool]:
         """Whether what is seen decides it, once the feed can no longer show the past."""
         if self.is_refused:
-            yield from self._end_refused()
+            why = "the service refused the request, and reading back shows that it had no effect"
+            yield from self._end_without(why, reason="REFUSED")
         return not seen.unchanged
 
     def _judge(self, seen: Sighting) -> Flow[None]:
@@ -281,16 +291,6 @@ class Proving:
             why = f"{self._moved(seen.moved)}, so it proves nothing"
             yield from self._fail(why, seen.moved, reason="WITNESS_MOVED")
 
-    def _end_refused(self) -> Flow[None]:
-        """End it where a refusal was seen to have had no effect; what an earlier proof has shown still holds."""
-        report = yield from self._settle()
-        yield from self._note_failure("REFUSED", ())
-        raise ProofFailedError(
-            "the service refused the request, and reading back shows that it had no effect. The format was not proved",
-            reason="REFUSED",
-            report=report,
-        )
-
     def _moved(self, moved: Sequence[Key]) -> str:
         targets = {user.key for user in self.plan.reset.targets}
         to_reset, others = ([key for key in moved if (key in targets) is wanted] for wanted in (True, False))
@@ -300,17 +300,11 @@ class Proving:
         )
         return "; ".join(part for part in parts if part)
 
-    def _end_too_narrow(self) -> Flow[None]:
-        """End it where nothing could be seen to stay that shows a reset which reaches too far."""
+    def _end_without(self, why: str, *, reason: str) -> Flow[None]:
+        """End it where nothing is proved or refuted; what an earlier proof has shown still holds."""
         report = yield from self._settle()
-        yield from self._note_failure("PROOF_TOO_NARROW", ())
-        raise ProofFailedError(
-            "the reset took effect and was seen to reach nobody else, but too little could be seen to stay: the "
-            "person who was reset needs progress in another course, and if they had completed this one, a completion "
-            "there and somebody else who has completed this one. The format was not proved. Plan another proof",
-            reason="PROOF_TOO_NARROW",
-            report=report,
-        )
+        yield from self._note_failure(reason, ())
+        raise ProofFailedError(f"{why}. {self._remains(reason)}", reason=reason, report=report)
 
     def _give_up(self, seen: Sighting, *, is_settled: bool, settled: datetime) -> Flow[None]:
         if is_settled and seen.unchanged:
@@ -323,6 +317,10 @@ class Proving:
             if not any(user.completed_at for user in targets):
                 why += ". The service may reset only people who have completed the course: prove it with one"
             yield from self._fail(why, [user.key for user in targets], reason="NOT_SEEN")
+        now: Moment = yield Now()
+        if now.utc >= settled + LONGEST_DOUBT:
+            why = "a row is missing, and by feed and statistics that is no reset"
+            yield from self._end_without(why, reason="STATISTICS_DIFFER")
         when = (
             "yet: listings and statistics differ about"
             if is_settled
@@ -337,7 +335,7 @@ class Proving:
 
     def _succeed(self, chunk: Chunk) -> Flow[Proof]:
         if not self.plan.is_wide_enough:  # an older version began it
-            yield from self._end_too_narrow()
+            yield from self._end_without(TOO_NARROW, reason="PROOF_TOO_NARROW")
         yield from self._settle()
         now: Moment = yield Now()
         proof = self._proof(now.utc, counted=chunk.count is not None)
@@ -376,7 +374,7 @@ class Proving:
 
     def _take_back(self, reason: str) -> Flow[None]:
         """Withdraw an earlier proof that this end refutes."""
-        if reason not in ("WITNESS_MOVED", "REFUSED", "PROOF_TOO_NARROW", "NOT_REFUSED"):
+        if reason not in KEEPS_AN_EARLIER_PROOF:
             yield self._keep(lambda: withdraw_proof(self.state, self.plan.ground), "proofs: withdraw")
 
     def _settle(self) -> Flow[ResetReport]:

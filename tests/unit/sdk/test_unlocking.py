@@ -33,6 +33,7 @@ from training_sdk._flow import Act, Request, Response
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.folding import Chunk, ChunkFate
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets import pending
 from training_sdk.resets.judging import has_lost
 from training_sdk.resets.plan import PlannedReset
 from training_sdk.resets.planning import Wanted
@@ -676,6 +677,10 @@ def test_a_row_that_vanished_proves_nothing_unless_the_statistics_lack_it_too(
     with pytest.raises(ProofFailedError) as caught:
         Puppet(organisation, clock=1.0).run(made.run())
     assert (caught.value.reason, kept(plan)) == ("NOT_SEEN_YET", None)
+    with pytest.raises(ProofFailedError) as caught:
+        Puppet(organisation, clock=40 * 3600.0).run(proving(plan).run())
+    assert caught.value.reason == "STATISTICS_DIFFER"
+    assert pending.find(StateDirectory.open(), plan.ground) is None
 
 
 def test_a_row_that_one_short_listing_lacks_proves_nothing(
