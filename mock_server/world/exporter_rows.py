@@ -127,14 +127,29 @@ def _columns(header: list[str], line: int, source: str) -> list[str]:
     """The order of the columns, once the header has each of them exactly once."""
     if not header:
         raise ExporterCsvError(source, (Problem(1, "", f"the file is empty; expected {','.join(COLUMNS)}"),))
+    if left := _left_by_a_spreadsheet(header):
+        raise ExporterCsvError(source, (Problem(line, "", left),))
     found = [Problem(line, name, "is missing") for name in COLUMNS if name not in header]
     found += [Problem(line, name, "is not a column of this export") for name in header if name not in COLUMNS]
     found += [Problem(line, name, "stands there twice") for name in COLUMNS if header.count(name) > 1]
-    if len(header) == 1 and ";" in header[0]:
-        found = [Problem(line, "", "the columns are separated by semicolons; the exporter writes commas")]
     if found:
         raise ExporterCsvError(source, tuple(found))
     return header
+
+
+def _left_by_a_spreadsheet(header: list[str]) -> str | None:
+    """What a spreadsheet has made of the header, if it has."""
+    if re.fullmatch(r"\ufeff?sep=.?", header[0], re.IGNORECASE):
+        return f"{header[0]!r} is a line for a spreadsheet; delete it"
+    if len(header) == 1:
+        for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+            if separator in header[0]:
+                return f"the columns are separated by {name}; the exporter writes commas"
+    if header[0].startswith("\ufeff"):
+        return "the file begins with two byte order marks; delete one"
+    if nameless := [str(place) for place, name in enumerate(header, 1) if not name.strip()]:
+        return f"column {', '.join(nameless)} has no name; delete it, as the exporter writes no such column"
+    return None
 
 
 def _row(line: int, order: list[str], cells: list[str]) -> tuple[list[Problem], ExportRow | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -17,6 +17,7 @@ from training_sdk.models.courses import Course
 from training_sdk.models.paths import LearningPath
 from training_sdk.records.tokens import refuse_typed
 from training_sdk.resets.people import Named, People
+from training_sdk.resets.peoplefile import KNOWN as COLUMNS
 from training_sdk.resets.selecting import Where
 from training_sdk.resets.wording import shown
 
@@ -130,15 +131,32 @@ def _suggested(courses: Iterable[Titled], title: str) -> str:
     )
 
 
+def headers(context: click.Context, option: click.Parameter, given: Sequence[str]) -> dict[str, str]:
+    """Headers of a people file, each with the name it is read by, from NAME=HEADER."""
+    named: dict[str, str] = {}
+    for one in given:
+        name, separator, header = one.partition("=")
+        if not separator or name not in COLUMNS or not header.strip() or header in named:
+            known = ", ".join(COLUMNS)
+            raise click.BadParameter(
+                f"{one!r} must be NAME=HEADER, such as email=E-Mail, each header once; the names are {known}"
+            )
+        named[header] = name
+    return named
+
+
 def people_from(
     users: Sequence[str],
     external_ids: Sequence[str],
     groups: Sequence[str],
     sites: Sequence[str],
     files: Sequence[Path],
+    columns: Mapping[str, str] | None = None,
 ) -> People | None:
-    """Whoever was named; None if nobody was, which is for the caller to refuse."""
-    parts: list[People] = [People.from_csv(file) for file in files]
+    """The people who were named; None if nobody was, which is for the caller to refuse."""
+    if columns and not files:
+        raise InvalidArgumentError("--column is for a file: name it with --people or --check-people")
+    parts: list[People] = [People.from_csv(file, columns=columns) for file in files]
     if users:
         parts.append(People.of(users, name="--user"))
     if external_ids or groups or sites:

@@ -67,6 +67,11 @@ _SAID = (
         "server_side=True makes one call for everyone of a course, so per_request",
         "--server-side makes one call for everyone of a course, so --per-request",
     ),
+    (
+        "Name further columns with columns={header: name}; one that is named note is ignored",
+        "Name further columns with --column, such as --column email='E-Mail'; one that is named note is ignored",
+    ),
+    (", which columns={header: name} names", ", which --column names"),
     ("skip_unassigned=True leaves", "--skip-unassigned leaves"),
     ("or skip them with tolerance=", "or skip them with --tolerance "),
     ("server_side=True resets", "--server-side resets"),

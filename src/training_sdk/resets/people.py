@@ -6,7 +6,7 @@ everyone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import IO, Any, Literal, Self, TypeAlias
 
@@ -99,25 +99,26 @@ class People:
         return cls._merging(entries, _places(groups, "groups"), _places(sites, "sites"))
 
     @classmethod
-    def from_csv(cls, source: Source) -> Self:
+    def from_csv(cls, source: Source, *, columns: Mapping[str, str] | None = None) -> Self:
         """Read people from a CSV file in UTF-8: a path, or a file that is open already.
 
         The header names the columns: one or more of ``user_id``, ``email`` and ``external_id``, of which every row
-        fills exactly one; ``course_id``, if it is there, filled in every row; ``note``, which is ignored. Comma,
-        semicolon or tab is told by the header. Empty lines are skipped, repeated people are merged with a warning.
+        fills exactly one; ``course_id``, if it is there, filled in every row; ``note``, which is ignored. ``columns``
+        maps other headers to these names, as in ``{"E-Mail": "email", "Site": "note"}``. Comma, semicolon or tab is
+        found by the header. Empty lines and columns are skipped, repeated people are merged with a warning.
 
         Raises InvalidArgumentError with every problem and its line (the first 20 are shown); an empty file is one.
         """
         from training_sdk.resets import peoplefile  # only who reads a file needs it, and it needs this module
 
-        return cls._merging(peoplefile.read_csv(source))
+        return cls._merging(peoplefile.read_csv(source, columns))
 
     @classmethod
-    def check_csv(cls, source: Source) -> list[str]:
+    def check_csv(cls, source: Source, *, columns: Mapping[str, str] | None = None) -> list[str]:
         """Everything that keeps a CSV file from being read by ``from_csv``, each with its line; empty if nothing."""
         from training_sdk.resets import peoplefile
 
-        return list(peoplefile.check_csv(source).problems)
+        return list(peoplefile.check_csv(source, columns).problems)
 
     @classmethod
     def csv_template(cls) -> str:
@@ -143,20 +144,25 @@ class People:
     def _merging(
         cls, named: Iterable[Named], groups: tuple[str, ...] = (), sites: tuple[str, ...] = ()
     ) -> Self:
-        """Every entry once, and a warning for each that stood there more often."""
-        kept: dict[tuple[Kind, str, str | None], Named] = {}
-        warnings = []
-        for one in named:
-            first = kept.setdefault(one.key, one)
-            if first is not one:
-                again = f", first in {first.place}" if first.place else ""
-                warnings.append(f"{one} is named more than once{again}; counted once")
-        return cls(tuple(kept.values()), groups, sites, tuple(warnings))
+        entries, warnings = merge(named)
+        return cls(entries, groups, sites, warnings)
 
     @property
     def course_ids(self) -> tuple[str, ...]:
         """The courses that entries name, each once, in order."""
         return tuple(dict.fromkeys(one.course_id for one in self.entries if one.course_id is not None))
+
+
+def merge(named: Iterable[Named]) -> tuple[tuple[Named, ...], tuple[str, ...]]:
+    """Every entry once, and a warning for each that was repeated."""
+    kept: dict[tuple[Kind, str, str | None], Named] = {}
+    warnings = []
+    for one in named:
+        first = kept.setdefault(one.key, one)
+        if first is not one:
+            again = f", first in {first.place}" if first.place else ""
+            warnings.append(f"{one} is named more than once{again}; counted once")
+    return tuple(kept.values()), tuple(warnings)
 
 
 def checked(kind: Kind, value: object, name: str) -> str:

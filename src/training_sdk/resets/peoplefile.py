@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field, frozen
@@ -17,7 +17,8 @@ from training_sdk.records import disk
 from training_sdk.resets.people import Kind, Named, Source, checked
 
 WAYS: tuple[Kind, ...] = ("user_id", "email", "external_id")
-KNOWN = (*WAYS, "course_id", "note")
+NOTE = "note"
+KNOWN = (*WAYS, "course_id", NOTE)
 TEMPLATE = "user_id,email,external_id,note\n"
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -28,6 +29,10 @@ _DELIMITERS = (",", ";", "\t")
 _FORMULA = re.compile(r"[=@]|[+-](?!\d+$)")
 _MISSING = ("NAType", "NaTType", "NoneType")
 """What data frames have in empty cells, by the names of their types: neither library is needed here."""
+_SEPARATOR_LINE = re.compile(r"\ufeff*\"?sep=.?\"?", re.IGNORECASE)
+"""A first line for Excel, which is no header."""
+_NAMELESS = re.compile(r"(unnamed: \d+)?")
+"""Headers of columns without a name; pandas numbers them."""
 
 
 @frozen
@@ -38,18 +43,37 @@ class Table:
     problems: tuple[str, ...]
 
 
-def read_csv(source: Source) -> list[Named]:
+def read_csv(source: Source, columns: Mapping[str, str] | None = None) -> list[Named]:
     """The people of a CSV file. Raises InvalidArgumentError with all that is wrong with it."""
-    return _whole(check_csv(source), _title(source))
+    return _whole(check_csv(source, columns), _title(source))
 
 
-def check_csv(source: Source) -> Table:
-    """The people of a CSV file, and all that is wrong with it."""
+def check_csv(source: Source, columns: Mapping[str, str] | None = None) -> Table:
+    """The people of a CSV file, and all that is wrong with it; ``columns`` are known names by header."""
+    renamed = _renamed(columns or {})
     try:
         text = _text(_content(source))
     except InvalidArgumentError as fault:
         return Table((), (fault.message,))
-    return _Reading("line", _lines(text), skip_empty=True).table()
+    rows = _lines(text, {*KNOWN, *renamed})
+    return _Reading("line", rows, skip_empty=True, renamed=renamed).table()
+
+
+def _renamed(columns: Mapping[str, str]) -> dict[str, str]:
+    """Known names by folded header. Raises InvalidArgumentError for a name that is not known, or no header."""
+    renamed: dict[str, str] = {}
+    for header, name in columns.items():
+        folded = _folded(_checks.text(header, "a header in columns"))
+        if name not in KNOWN:
+            raise InvalidArgumentError(f"there is no column {name!r}; known are {', '.join(KNOWN)}")
+        if not folded or renamed.get(folded, name) != name:
+            raise InvalidArgumentError(f"columns must name each header once, not {header!r}")
+        renamed[folded] = name
+    return renamed
+
+
+def _folded(header: object) -> str:
+    return str(header).strip().casefold()
 
 
 def read_frame(frame: Any) -> list[Named]:
@@ -78,6 +102,7 @@ class _Reading:
     unit: str
     rows: Iterator[tuple[int, Sequence[Any]]]
     skip_empty: bool
+    renamed: Mapping[str, str] = field(factory=dict)
     entries: list[Named] = field(factory=list)
     problems: list[str] = field(factory=list)
 
@@ -92,8 +117,9 @@ class _Reading:
 
     def _read(self) -> None:
         number, cells = next((one for one in self.rows if any(map(str, one[1]))), (0, ()))
-        header = [str(cell).strip().casefold() for cell in cells]
-        if wrong := _wrong_header(header):
+        found = [_folded(cell) for cell in cells]
+        header = [self.renamed.get(name, "" if _NAMELESS.fullmatch(name) else name) for name in found]
+        if wrong := _wrong_header(header, [name for name in self.renamed if name not in found]):
             self.problems.append(f"the header: {wrong}" if number else wrong)
             return
         for count, (number, row) in enumerate(self.rows, 1):
@@ -108,25 +134,36 @@ class _Reading:
                 self.problems.append(f"{self.unit} {number}: {fault.message}")
 
 
-def _wrong_header(header: Sequence[str]) -> str | None:
+def _wrong_header(header: Sequence[str], missing: Sequence[str]) -> str | None:
     if not any(header):
         return f"it is empty; it needs a header with one of {', '.join(WAYS)}"
-    if unknown := [name for name in header if name not in KNOWN]:
-        people = any("@" in name or name.startswith("user_") for name in unknown)
-        named = ", ".join(repr(name[:80]) for name in unknown)
-        why = " (does the file begin without a header?)" if people else ""
-        return f"there is no column {named}{why}; known are {', '.join(KNOWN)}"
-    if twice := [name for name in KNOWN if header.count(name) > 1]:
+    if _SEPARATOR_LINE.fullmatch(header[0]) and not any(header[1:]):
+        return f"{header[0][:8]!r} is a line for Excel. Delete it: the delimiter is found without it"
+    if header[0].startswith("\ufeff"):
+        return (
+            "it begins with two byte order marks. Delete one of them, or save the file as “CSV UTF-8” again"
+        )
+    if missing:
+        return f"there is no column {_quoted(missing)}, which columns={{header: name}} names"
+    if unknown := [name for name in header if name and name not in KNOWN]:
+        if any("@" in name or name.startswith("user_") for name in unknown):
+            remedy = " (does the file begin without a header?)"
+        else:
+            remedy = ". Name further columns with columns={header: name}; one that is named note is ignored"
+        return f"there is no column {_quoted(unknown)}; known are {', '.join(KNOWN)}{remedy}"
+    if twice := [name for name in KNOWN if name != NOTE and header.count(name) > 1]:
         return f"the column {twice[0]!r} stands there twice"
     if not set(header) & set(WAYS):
         return f"no column names people: it needs one of {', '.join(WAYS)}"
     return None
 
 
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(repr(name[:80]) for name in names)
+
+
 def _entry(header: Sequence[str], row: Sequence[Any], place: str) -> Named:
-    if len(row) != len(header):
-        raise InvalidArgumentError(f"it has {_cells(len(row))}, and the header has {_cells(len(header))}")
-    cells = {name: _cell(name, value) for name, value in zip(header, row, strict=True)}
+    cells = _named_cells(header, row)
     given: list[tuple[Kind, str]] = [(way, cells[way]) for way in WAYS if cells.get(way, "").strip()]
     if not given:
         raise InvalidArgumentError(f"nobody is named: fill in {' or '.join(w for w in WAYS if w in cells)}")
@@ -139,6 +176,30 @@ def _entry(header: Sequence[str], row: Sequence[Any], place: str) -> Named:
     return Named(kind, checked(kind, value, kind), course, place)
 
 
+def _named_cells(header: Sequence[str], row: Sequence[Any]) -> dict[str, str]:
+    """The cells of a row by column. A column without a name may be missing, and is empty in every row."""
+    width = max(place for place, name in enumerate(header, 1) if name)
+    if len(row) < width or any(map(_is_filled, row[len(header) :])):
+        raise InvalidArgumentError(f"it has {_cells(len(row))}, and the header has {_cells(len(header))}")
+    cells: dict[str, str] = {}
+    for place, (name, value) in enumerate(zip(header, row, strict=False), 1):
+        if name:
+            cells[name] = _cell(name, value)
+        elif _is_filled(value):
+            raise InvalidArgumentError(
+                f"cell {place} is filled, and its column has no name: name it in the header, or delete it"
+            )
+    return cells
+
+
+def _is_filled(value: Any) -> bool:
+    return not _is_missing(value) and bool(str(value).strip())
+
+
+def _is_missing(value: Any) -> bool:
+    return type(value).__name__ in _MISSING or (isinstance(value, float) and math.isnan(value))
+
+
 def _cells(count: int) -> str:
     return f"{count} cell{'' if count == 1 else 's'}"
 
@@ -149,9 +210,9 @@ def _and(given: Iterable[tuple[str, str]]) -> str:
 
 def _cell(name: str, value: Any) -> str:
     """A cell as text, "" where it is empty. White space around an external id is kept, for it may be part of it."""
-    if type(value).__name__ in _MISSING or (isinstance(value, float) and math.isnan(value)):
+    if _is_missing(value):
         return ""
-    if name == "note" and not (isinstance(value, str) and value.startswith("=")):
+    if name == NOTE and not (isinstance(value, str) and value.startswith("=")):
         return ""
     if not isinstance(value, str):
         raise InvalidArgumentError(
@@ -221,10 +282,10 @@ def _text(content: str | bytes) -> str:
     return text.removeprefix("\ufeff")
 
 
-def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+def _lines(text: str, known: Collection[str]) -> Iterator[tuple[int, list[str]]]:
     """Records, each with the line it begins on."""
     lines = io.StringIO(text, newline="")
-    reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
+    reader = csv.reader(lines, delimiter=_delimiter(text, known), strict=True)
     while True:
         begins = reader.line_num + 1
         try:
@@ -237,14 +298,14 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
             yield begins, record
 
 
-def _delimiter(text: str) -> str:
+def _delimiter(text: str, known: Collection[str]) -> str:
     """The one by which the header falls into most known columns."""
-    first = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
+    first = next((line for line in io.StringIO(text, newline=None) if line.strip(" ,;\t\r\n")), "")
 
-    def known(delimiter: str) -> int:
-        return sum(name.strip(' "\r\n').casefold() in KNOWN for name in first.split(delimiter))
+    def count(delimiter: str) -> int:
+        return sum(_folded(name.strip(' "\r\n')) in known for name in first.split(delimiter))
 
-    return max(_DELIMITERS, key=lambda each: (known(each), first.count(each)))
+    return max(_DELIMITERS, key=lambda each: (count(each), first.count(each)))
 
 
 # --- data frames --------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,15 @@ from click.core import ParameterSource
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.documents import of_plan, plain
 from training_sdk.cli.files import refuse_existing, write_new
-from training_sdk.cli.naming import a_moment, course_ids, no_secret, path_ids, people_from, where_from
+from training_sdk.cli.naming import (
+    a_moment,
+    course_ids,
+    headers,
+    no_secret,
+    path_ids,
+    people_from,
+    where_from,
+)
 from training_sdk.cli.output import Output, is_terminal
 from training_sdk.cli.remedies import apply_command, in_commands
 from training_sdk.cli.session import ALL, Session, with_session
@@ -23,7 +31,8 @@ from training_sdk.errors import InvalidArgumentError, PermissionDeniedError, Tra
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.closing import close_plan, find_digest
 from training_sdk.resets.digests import short, typed
-from training_sdk.resets.people import People
+from training_sdk.resets.people import People, merge
+from training_sdk.resets.peoplefile import check_csv
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.unfinished import report_in
 from training_sdk.resets.wording import number
@@ -45,6 +54,14 @@ WHO = (
     ),
     click.option(
         "--people", "files", multiple=True, type=FILE, metavar="FILE.csv", help="Who stands in this file."
+    ),
+    click.option(
+        "--column",
+        "columns",
+        multiple=True,
+        metavar="NAME=HEADER",
+        callback=headers,
+        help="A column of the file under another header, such as email=E-Mail; note=HEADER is ignored. Repeatable.",
     ),
     click.option("--everyone", is_flag=True, help="Everyone assigned. Never taken for granted."),
 )
@@ -104,7 +121,10 @@ def options(*groups: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
 )
 @click.option("--people-template", is_flag=True, help="Print the header of a file for --people, and stop.")
 @click.option(
-    "--check-people", type=FILE, metavar="FILE.csv", help="Say what is wrong with a file, and stop."
+    "--check-people",
+    type=FILE,
+    metavar="FILE.csv",
+    help="Check a file for --people: count its people, name duplicates and problems, and stop.",
 )
 @with_session
 def plan(session: Session, **given: Any) -> ExitCode | None:
@@ -122,7 +142,7 @@ def plan(session: Session, **given: Any) -> ExitCode | None:
             session.out.plain(People.csv_template())
         return ExitCode.DONE
     if (file := given.pop("check_people")) is not None:
-        return _check(session.out, file)
+        return _check(session.out, file, given["columns"])
     key = given.pop("key")
     refuse_key_alone(key, given["save"])
     keep(session, signed(_make(session, **given), key), given["save"], given["card"])
@@ -178,12 +198,21 @@ def _left_by(session: Session, state: StateDirectory, digest: str, file: str | N
     return f"{session.out.listed(found)}\n{see}"
 
 
-def _check(out: Output, file: Path) -> ExitCode:
-    problems = People.check_csv(file)
-    out.document({"file": str(file), "problems": problems})
-    for problem in problems:
-        out.say(f"{file}: {problem}")
-    out.note(number(len(problems), "problem") if problems else f"{file} can be used")
+def _check(out: Output, file: Path, columns: Mapping[str, str]) -> ExitCode:
+    """Print what a file of people holds. Without a server, an e-mail and an id of one person count as two people."""
+    found = check_csv(file, columns)
+    problems = [in_commands(problem) for problem in found.problems]
+    entries, duplicates = merge(found.entries)
+    people = len({one.key[:2] for one in entries})
+    courses = {one.course_id for one in entries} - {None}
+    counted = {"people": people, "courses": sorted(map(str, courses)), "duplicates": list(duplicates)}
+    out.document({"file": str(file), "problems": problems, **counted})
+    for line in (*problems, *duplicates):
+        out.say(f"{file}: {line}")
+    verdict = f"has {number(len(problems), 'problem')}" if problems else "can be used"
+    where = f" in {number(len(courses), 'course')}" if courses else ""
+    held = f"{number(people, 'person', 'people')}{where}, {number(len(duplicates), 'duplicate')}"
+    out.note(f"{file} {verdict}: {held}")
     return ExitCode.USAGE if problems else ExitCode.DONE
 
 
@@ -202,7 +231,9 @@ def _make(
 ) -> ResetPlan:
     refuse_existing(save, "a plan")
     refuse_existing(card, "an effect card")
-    people = people_from(*(given.pop(name) for name in ("users", "external_ids", "groups", "sites", "files")))
+    people = people_from(
+        *(given.pop(name) for name in ("users", "external_ids", "groups", "sites", "files", "columns"))
+    )
     if everyone and people is not None:
         raise InvalidArgumentError(
             "--everyone and people that are named contradict each other; leave one out"

@@ -99,9 +99,24 @@ def test_missing_unknown_and_repeated_columns_are_all_named() -> None:
     ]
 
 
-def test_semicolons_are_recognised() -> None:
-    with pytest.raises(ExporterCsvError, match="separated by semicolons; the exporter writes commas"):
-        parse([";".join(COLUMNS) + "\n"])
+HEADER = ",".join(COLUMNS) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "complaint"),
+    [
+        ([HEADER.replace(",", ";")], "separated by semicolons; the exporter writes commas"),
+        ([HEADER.replace(",", "\t")], "separated by tabs; the exporter writes commas"),
+        (["sep=,\n", HEADER], "'sep=' is a line for a spreadsheet; delete it"),
+        (["sep=;\n", HEADER], "'sep=;' is a line for a spreadsheet; delete it"),
+        (["\ufeff" + HEADER], "begins with two byte order marks; delete one"),
+        ([HEADER.replace("\n", ",,\n")], "column 16, 17 has no name; delete it"),
+    ],
+)
+def test_what_a_spreadsheet_leaves_behind_is_named(file: list[str], complaint: str) -> None:
+    with pytest.raises(ExporterCsvError, match=complaint) as caught:
+        parse(file)
+    assert len(caught.value.problems) == 1
 
 
 @pytest.mark.parametrize("cells", [row()[:-1], [*row(), ""], ["x"]])

@@ -321,12 +321,38 @@ def test_a_token_of_a_profile_goes_to_no_other_address(run: Run, tmp_path: Path)
 
 def test_who_is_named_in_a_file_and_by_option_is_one_person(run: Run, tmp_path: Path) -> None:
     assert run("plan", "--people-template")[1]["template"].startswith("user_id,email")
-    (tmp_path / "people.csv").write_text(f"email;note\n{SIOBHAN};x\n")
-    assert run("plan", "--check-people", "people.csv")[:2] == (0, {"file": "people.csv", "problems": []})
-    (tmp_path / "bad.csv").write_text("mail\nx\n")
-    assert run("plan", "--check-people", "bad.csv")[0] == ExitCode.USAGE
+    (tmp_path / "people.csv").write_text(f"email;note;\n{SIOBHAN};x;\n")
+    checked = {"file": "people.csv", "problems": [], "people": 1, "courses": [], "duplicates": []}
+    assert run("plan", "--check-people", "people.csv")[:2] == (0, checked)
     code, planned, _ = run("plan", "--course", COURSE, "--people", "people.csv", "--user", SIOBHAN.upper())
     assert (code, planned["people"], planned["saved"]) == (0, 1, None)
+
+
+def test_a_file_with_other_headers_is_counted_checked_and_planned(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = f"E-Mail;Kurs;Ort\n{SIOBHAN};{COURSE};Leeds\n{SIOBHAN.upper()};{COURSE};Leeds\nurs@x.example;c2;\n"
+    (tmp_path / "people.csv").write_text(rows)
+    code, checked, _ = run("plan", "--check-people", "people.csv")
+    assert code == ExitCode.USAGE
+    assert "--column email='E-Mail'" in checked["problems"][0]
+    named = ("--column", "email=E-Mail", "--column", "note=Ort")
+    course = ("--column", "course_id=Kurs")
+    code, checked, _ = run("plan", "--check-people", "people.csv", *named, *course)
+    assert (code, checked["people"], checked["courses"]) == (0, 2, [COURSE, "c2"])
+    assert "(line 3) is named more than once, first in line 2" in checked["duplicates"][0]
+    assert main(["plan", "--check-people", "people.csv", *named, *course]) == 0
+    told = capsys.readouterr()
+    assert "people.csv can be used: 2 people in 2 courses, 1 duplicate" in told.err
+    assert "line 3" in told.out
+    (tmp_path / "people.csv").write_text("".join(rows.splitlines(True)[:3]))
+    code, planned, _ = run("plan", "--people", "people.csv", *named, *course)
+    assert (code, planned["people"]) == (0, 1)
+    for wrong in ("email", "mail=E-Mail", "email= "):
+        code, said, _ = run("plan", "--check-people", "people.csv", "--column", wrong)
+        assert (code, "NAME=HEADER" in said["error"]["message"]) == (ExitCode.USAGE, True)
+    code, said, _ = run("plan", "--course", COURSE, "--user", SIOBHAN, *named)
+    assert (code, "--people" in said["error"]["message"]) == (ExitCode.USAGE, True)
 
 
 def test_the_contract_kit_is_reached(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

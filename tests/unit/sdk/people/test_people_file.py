@@ -46,6 +46,51 @@ def test_whatever_a_spreadsheet_writes_is_read(delimiter: str, newline: str, mar
     assert people.course_ids == ("c1", "c2")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "email;note;\na@b.test;x;\nb@b.test;;\n;;\n",
+        "email;note;;\na@b.test;x\nb@b.test;\n",
+        ";email;;note\n;a@b.test;;x\n;b@b.test; ;\n",
+        "email,Unnamed: 1\na@b.test,\nb@b.test\n",
+        "email\na@b.test,,\nb@b.test,\n",
+        ";;\n;;\nemail;;\na@b.test;;\nb@b.test;;\n",
+    ],
+)
+def test_columns_that_are_empty_from_header_to_end_are_no_columns(text: str) -> None:
+    assert [one.value for one in read(text).entries] == ["a@b.test", "b@b.test"]
+
+
+def test_further_columns_are_read_by_name_or_ignored_as_notes() -> None:
+    text = "E-Mail;Standort;Kurs;note\na@b.test;Köln;c1;\n"
+    known_by = {"e-mail": "email", "Standort": "note", " KURS ": "course_id"}
+    people = People.from_csv(io.StringIO(text), columns=known_by)
+    assert [(one.kind, one.value, one.course_id) for one in people.entries] == [("email", "a@b.test", "c1")]
+    (told,) = People.check_csv(io.StringIO(text), columns={"Kurs": "course_id"})
+    assert "no column 'e-mail', 'standort'" in told
+    assert "columns={header: name}" in told
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        ({"Mail": "email"}, "there is no column 'mail', which columns="),
+        ({"E-Mail": "email", "note": "email"}, "the column 'email' stands there twice"),
+    ],
+)
+def test_R05_columns_that_the_file_lacks_or_has_twice_widen_nothing(
+    columns: dict[str, str], complaint: str
+) -> None:
+    (told,) = People.check_csv(io.StringIO("E-Mail,note\na@b.test,\n"), columns=columns)
+    assert complaint in told
+
+
+@pytest.mark.parametrize("columns", [{"x": "mail"}, {" ": "email"}, {"X": "email", "x": "note"}])
+def test_columns_that_mean_nothing_are_refused(columns: dict[str, str]) -> None:
+    with pytest.raises(InvalidArgumentError, match="column"):
+        People.check_csv(io.StringIO("x\na@b.test\n"), columns=columns)
+
+
 def test_a_cell_over_several_lines_does_not_shift_the_numbers() -> None:
     people = read('user_id,note\nu1,"one\ntwo"\n\nu2,\n')
     assert [one.place for one in people.entries] == ["line 2", "line 5"]
@@ -88,7 +133,11 @@ def test_somebody_twice_in_a_course_counts_once_and_in_two_courses_twice() -> No
         ("user_id\n\n  \n", "names nobody"),
         ("note,course_id\nx,c\n", "no column names people: it needs one of user_id, email, external_id"),
         ("user_id,colour\nu,red\n", "there is no column 'colour'; known are user_id, email"),
-        ("user_id,\nu,\n", "there is no column ''"),
+        ("user_id;\nu;x\n", "line 2: cell 2 is filled, and its column has no name"),
+        ("user_id;;note\nu\n", "line 2: it has 1 cell, and the header has 3 cells"),
+        ("sep=;\nemail;note\na@b.test;\n", "the header: 'sep=' is a line for Excel. Delete it"),
+        ('"sep=,"\nemail\na@b.test\n', "is a line for Excel. Delete it"),
+        ("\ufeff\ufeffemail\na@b.test\n", "it begins with two byte order marks"),
         ("user_id,User_ID\nu,u\n", "'user_id' stands there twice"),
         ("a@b.test\nb@b.test\n", "does the file begin without a header"),
         ("user_id,email\nu,a@b.test\n", "line 2: somebody is named in 2 ways, user_id and email"),
@@ -217,6 +266,15 @@ def test_a_frame_is_read_like_a_file(frame: Any, missing: Any) -> None:
         Named("external_id", "12", None, "row 2"),
         Named("external_id", "0012", None, "row 3"),
     )
+
+
+@frames
+@pytest.mark.parametrize("missing", MISSING, ids=lambda value: type(value).__name__)
+def test_a_column_of_a_frame_without_a_name_has_to_be_empty(frame: Any, missing: Any) -> None:
+    people = People.from_frame(frame(["email", "Unnamed: 1"], [("a@b.test", missing)]))
+    assert [one.value for one in people.entries] == ["a@b.test"]
+    with pytest.raises(InvalidArgumentError, match="row 1: cell 2 is filled"):
+        People.from_frame(frame(["email", "Unnamed: 1"], [("a@b.test", 3)]))
 
 
 @frames
