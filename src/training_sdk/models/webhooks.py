@@ -49,10 +49,13 @@ class WebhookSecret(Model):
 
     token: str = field(repr=lambda _: "***")
 
-    def has_signed(self, body: bytes, signature: str) -> bool:
+    def has_signed(self, body: bytes, signature: str | None) -> bool:
         """Whether this is the signature of this body: its HMAC-SHA256 in hexadecimal digits (published).
 
-        ``body`` is what was received, byte for byte, and ``signature`` the header ``x-safetyculture-signature``.
+        ``body`` is what was received, byte for byte, and ``signature`` the header ``x-safetyculture-signature``, or
+        None where there is none. An empty secret has signed nothing: anybody could.
         """
+        if not signature or not self.token:
+            return False
         expected = hmac.new(self.token.encode(), body, hashlib.sha256).hexdigest()
         return hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
