@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.records import disk
 from training_sdk.records.disk import read_input
 
 LARGEST = 64 * 1024 * 1024
@@ -34,27 +35,18 @@ def is_pipe(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def write_new(path: Path, text: str, what: str) -> None:
-    """Write a new file. Raises InvalidArgumentError if it exists or cannot be written."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise InvalidArgumentError(f"{path} exists, and {what} is never written over another file") from None
-    except FileNotFoundError:
-        raise InvalidArgumentError(
-            f"{what} cannot be written to {path}: the directory {path.parent} does not exist. Make it first"
-        ) from None
-    except OSError as error:
-        raise InvalidArgumentError(f"{what} cannot be written to {path}: {error.strerror}") from error
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
+def write_new(path: Path, content: str | bytes, what: str) -> None:
+    """Write a new file, whole or not at all. Raises InvalidArgumentError if it exists or cannot be written."""
+    refuse_existing(path, what)
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    disk.write_new(path, data, what)
 
 
 def refuse_existing(path: Path | None, what: str) -> None:
     """Say that a new file cannot stand there before the work is done, and not after it."""
     if path is None:
         return
-    if path.exists():
+    if os.path.lexists(path):
         raise InvalidArgumentError(f"{path} exists, and {what} is never written over another file")
     if not path.parent.is_dir():
         raise InvalidArgumentError(

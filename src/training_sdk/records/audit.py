@@ -18,7 +18,7 @@ from attrs import frozen
 from training_sdk import _checks
 from training_sdk._visible import visible
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.records import disk
+from training_sdk.records import auditexport, disk
 from training_sdk.records.approvals import Unseal, approvers
 from training_sdk.records.auditexport import Format, exported
 from training_sdk.records.chain import START, Head, check, head_of, seal, whole
@@ -160,11 +160,12 @@ class AuditLog:
 
         A path gets a file of mode 0600, replacing what was there. Lines with a fault are written too, with what is
         wrong with them. ``unseal`` opens sealed approvals, for the names of approvers. In CSV, text that a spreadsheet
-        would take for a formula gets an apostrophe in front.
+        would take for a formula gets an apostrophe in front, and a file begins with a byte order mark, by which a
+        spreadsheet knows that it is UTF-8.
         """
         text = exported(check(Lines(self.path).raw()), format, self.approvers(unseal))
         if isinstance(target, str | os.PathLike):
-            disk.write_whole(Path(target), text.encode("utf-8"))
+            disk.write_whole(Path(target), auditexport.file_of(text, format))
         else:
             target.write(text)
 

@@ -31,6 +31,11 @@ def exported(links: Iterable[Link], format: Format, approver: Lookup) -> str:
     raise InvalidArgumentError(f"format must be 'csv' or 'json', not {format!r}")
 
 
+def file_of(text: str, format: Format) -> bytes:
+    """The bytes of a file with an export. CSV begins with a byte order mark, without which Excel shows no umlauts."""
+    return text.encode("utf-8-sig" if format == "csv" else "utf-8", "backslashreplace")
+
+
 def _json(links: Iterable[Link], approver: Lookup) -> str:
     added = ((link, {APPROVER: approver(link.entry or {}), "fault": link.fault}) for link in links)
     rows = [

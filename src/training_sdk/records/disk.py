@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from training_sdk.errors import InvalidArgumentError, RecordsUnwritableError
 
@@ -141,24 +142,54 @@ def write_new(path: str | os.PathLike[str], data: bytes, what: str) -> None:
 
     Raises InvalidArgumentError if it is there or cannot be written; then nothing is left of it.
     """
+    with new_file(path, what) as file:
+        file.write(data)
+
+
+@contextmanager
+def new_file(path: str | os.PathLike[str], what: str) -> Iterator[BinaryIO]:
+    """A file like that of ``write_new``, to be written piece by piece; it has its name once it is whole.
+
+    A process that is killed leaves at most a hidden draft. Raises InvalidArgumentError as ``write_new`` does.
+    """
     target = Path(path)
+    draft = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _ALWAYS, PRIVATE_FILE)
+        _refuse_existing(target)
+        with os.fdopen(open_private(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL), "w+b") as file:
+            yield file
+            file.flush()
+            sync(file.fileno())
+        _name_new(draft, target)
+        sync_folder(target.parent)
     except FileExistsError:
         raise InvalidArgumentError(
             f"{target} exists; {what} is never written over another file. Choose a new name"
         ) from None
     except OSError as error:
         raise InvalidArgumentError(f"{what} cannot be written to {target}: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _refuse_existing(target: Path) -> None:
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+
+
+def _name_new(draft: Path, target: Path) -> None:
+    """Give a draft its name. Raises FileExistsError if something has that name, and nothing changes then."""
+    if sys.platform == "win32":
+        draft.rename(target)
+        return
     try:
-        try:
-            write_all(file, data)
-            sync(file)
-        finally:
-            os.close(file)
-    except OSError as error:
-        target.unlink()  # half of it is none
-        raise InvalidArgumentError(f"{what} cannot be written to {target}: {error.strerror}") from error
+        os.link(draft, target, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        os.close(open_private(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        draft.replace(target)
 
 
 def write_whole(path: Path, data: bytes) -> None:

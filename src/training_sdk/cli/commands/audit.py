@@ -18,6 +18,7 @@ from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import packs_in, read_manifest
 from training_sdk.records.audit import AuditLog, Quoted
+from training_sdk.records.auditexport import file_of
 from training_sdk.records.chain import Head
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.digests import short, typed
@@ -117,7 +118,7 @@ def export(session: Session, format_: Any, output: Path | None) -> None:
     if output is None:
         session.out.plain(text.getvalue())
         return
-    write_new(output, text.getvalue(), "an audit log")
+    write_new(output, file_of(text.getvalue(), format_), "an audit log")
     session.out.note(f"The log is in {output}.")
 
 

@@ -85,6 +85,7 @@ def test_a_log_is_exported_to_a_new_file_only(run: Run, pack: Path, tmp_path: Pa
             log.write_bytes(there)
         assert (main(["audit", "export", "--output", "log.csv"]) == 0) is (there is None)
         assert (log.read_bytes() == there) is (there is not None)
+        assert log.read_bytes().startswith(b"\xef\xbb\xbfline,") is (there is None)
         log.unlink()
     assert main(["audit", "export", "--output", "no/such/log.csv"]) == ExitCode.USAGE
 

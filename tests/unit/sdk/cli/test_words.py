@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 import pickle
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from training_sdk.cli.naming import a_moment, people_from
 from training_sdk.cli.output import Output, safe
 from training_sdk.cli.program import COMMANDS, program
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, TrainingError
+from training_sdk.records import disk
 from training_sdk.resets.confirming import check_phrase
 
 PHRASE = 'reset "Forklift basics" for 37 users #a1b2-c3d4-e5f6-0718'
@@ -312,6 +314,24 @@ def test_what_is_written_is_private_and_never_over_something(tmp_path: Path) -> 
     with pytest.raises(InvalidArgumentError, match="never written over"):
         write_new(path, "second", "a card")
     assert path.read_text() == "first"
+    link = tmp_path / "link.html"
+    link.symlink_to(tmp_path / "elsewhere.html")
+    with pytest.raises(InvalidArgumentError, match="never written over"):
+        write_new(link, "third", "a card")
+    with pytest.raises(InvalidArgumentError, match="never written over"):
+        disk.write_new(link, b"third", "a card")
+    assert sorted(tmp_path.iterdir()) == [path, link]
+
+
+def test_a_new_file_needs_no_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "not here")
+
+    monkeypatch.setattr(os, "link", refused)
+    write_new(tmp_path / "card.html", "first", "a card")
+    with pytest.raises(InvalidArgumentError, match="never written over"):
+        disk.write_new(tmp_path / "card.html", b"second", "a card")
+    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("card.html", b"first")]
 
 
 def test_a_phrase_in_a_hint_is_on_a_line_of_its_own() -> None:

@@ -126,3 +126,23 @@ def incomplete(folder: Path) -> None:
     with pytest.raises(EvidenceError, match="is there already"):
         keep(past(), targets(1), folder)
     shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("ending", ["os.kill(os.getpid(), signal.SIGKILL)", "raise KeyboardInterrupt", ""])
+def test_a_file_for_people_has_its_name_once_it_is_whole(tmp_path: Path, ending: str) -> None:
+    """Killed, interrupted, or out of room: nothing is there that looks whole."""
+    limit = "pass" if ending else "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
+    ended = children.run(
+        f"""
+from training_sdk.records import disk
+{limit}
+with disk.new_file(sys.argv[1], "a bundle") as file:
+    file.write(bytes(90_000))
+    {ending or "file.write(bytes(90_000))"}
+""",
+        tmp_path / "bundle.zip",
+    )
+    assert ended.returncode != 0
+    assert ("a bundle cannot be written" in ended.stderr) is (not ending)
+    left = [one.suffix for one in tmp_path.iterdir()]
+    assert left == ([".part"] if "SIGKILL" in ending else [])

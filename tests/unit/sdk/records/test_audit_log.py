@@ -281,6 +281,7 @@ def test_csv_holds_everything(filled: tuple[Path, bytes, list[Head]], tmp_path: 
     AuditLog(path).export(tmp_path / "out.csv")
     assert stat.S_IMODE((tmp_path / "out.csv").stat().st_mode) == 0o600
     assert tmp_path.joinpath("out.csv").read_text(encoding="utf-8").count("reset ended") == ENTRIES
+    assert tmp_path.joinpath("out.csv").read_bytes().startswith(b"\xef\xbb\xbfline,")
 
 
 def test_json_is_the_log(filled: tuple[Path, bytes, list[Head]], tmp_path: Path) -> None:
