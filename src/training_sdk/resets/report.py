@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from html import escape
+from pathlib import PurePath
 
 from attrs import frozen
 
@@ -146,6 +147,27 @@ class ResetReport:
         return {outcome: sum(user.outcome is outcome for user in self.users) for outcome in Outcome}
 
     @property
+    def facts(self) -> Mapping[str, str]:
+        """Texts by name for a page about the reset: who, when, why, plan digest, ids of requests, and evidence."""
+        start, end = (f"{at:%Y-%m-%d %H:%M:%S}" for at in (self.started_at, self.finished_at))
+        found = {
+            "Reason": inline(self.reason or "–"),
+            "Ticket": inline(self.ticket or "–"),
+            "Approved by": "" if self.approved is None else str(self.approved),
+            "Applied by": inline(self.applied_by),
+            "From, to": f"{start} – {end} UTC",
+            "Plan": self.plan.digest,
+            "Requests": self._requests,
+            "Sent as, without an answer": _some(self._unanswered) if self._unanswered else "",
+            "Evidence": _some([PurePath(pack).name for pack in self.packs]) if self.packs else "",
+        }
+        return {name: text for name, text in found.items() if text}
+
+    @property
+    def _unanswered(self) -> list[str]:
+        return [one for one in self.sent_ids if one not in self.requests]
+
+    @property
     def reset_count(self) -> int:
         """For how many people the server says that it cleared progress, once per course."""
         return self.counts[Outcome.RESET]
@@ -185,8 +207,8 @@ class ResetReport:
             lines.append(f"  reason: {inline(self.reason or '–')}, ticket: {inline(self.ticket or '–')}")
         if self.approved is not None:
             lines.append(f"  approved by {self.approved}")
-        if unanswered := [one for one in self.sent_ids if one not in self.requests]:
-            lines.append(f"  sent as: {_some(unanswered)}")
+        if self._unanswered:
+            lines.append(f"  sent as: {_some(self._unanswered)}")
         lines += [f"  evidence: {inline(pack)}" for pack in self.packs]
         if self.missing_lessons:
             lines.append(f"  {self._about_missing_lessons}")
@@ -210,6 +232,7 @@ class ResetReport:
         beside = [f"{others(self.reached_others)}. {LOOK_INTO_IT}"] if self.reached_others else []
         beside += [*below, *([EVERYONE] if self.plan.scope == "everyone" else [])]
         beside += [self._about_missing_lessons] if self.missing_lessons else []
+        beside += [f"{name}: {text}" for name, text in self.facts.items()]
         said = "".join(f"<p>{escape(line)}</p>" for line in beside)
         return visible(f"<p>{escape(self._headline)}</p><table>{head}{rows}</table>{said}")
 

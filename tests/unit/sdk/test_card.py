@@ -216,6 +216,26 @@ def test_the_card_stands_by_itself() -> None:
     assert "\u202e" not in page
 
 
+def test_what_stays_does_not_contradict_what_changes_too() -> None:
+    text = Page(effect_card(some_plan(person(1, DONE)))).text
+    stays, _, changes = text.partition("What stays:")[2].partition("What changes too:")
+    assert "in other courses" in stays
+    assert "path" not in stays
+    assert changes.startswith(" progress in learning paths that hold these courses falls.")
+
+
+def test_on_a_telephone_every_cell_has_its_label() -> None:
+    """A narrow screen shows no table heads, so each cell but the first of a row names its column."""
+    plan = some_plan(person(1, DONE))
+    page = effect_card(
+        plan, ResetReport(plan, "u", (UserOutcome("c1", "u1", Outcome.RESET),), (), START, START)
+    )
+    for table in re.findall(r"<thead>.*?</table>", page, re.DOTALL):
+        heads = re.findall(r"<th[^>]*>([^<]+)</th>", table)
+        for row in table.partition("<tbody>")[2].split("</tr>")[:-1]:
+            assert re.findall(r'<td[^>]*data-label="([^"]+)"', row) == heads[1:]
+
+
 def test_R20_the_card_says_what_a_reset_does_to_due_dates() -> None:
     text = Page(effect_card(some_plan(person(1, DONE)))).text
     assert "Nothing else is touched" not in text

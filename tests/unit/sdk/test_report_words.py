@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 
 from training_sdk import Code, IncompleteResetError, Outcome, ResetReport, StalePlanError
+from training_sdk.cli.card import effect_card
 from training_sdk.models.progress import ProgressState
 from training_sdk.resets.plan import Origin, PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.resets.planning import moved, refuse_moved
@@ -87,6 +88,31 @@ def test_the_html_of_a_report_is_bounded_and_in_the_same_order(report: ResetRepo
     assert "… and 58 more" in html
     assert "242 left out" in html
     assert "user_1000" not in html
+
+
+def test_a_page_about_a_report_names_reason_ticket_and_ids(report: ResetReport) -> None:
+    ids = tuple(f"sent-{number}" for number in range(30))
+    found = evolve(
+        report,
+        reason="fire <1>",
+        ticket="T-1",
+        requests=ids[1:],
+        sent_ids=ids,
+        packs=("/home/me/state/pack-1",),
+    )
+    for page in (found._repr_html_(), effect_card(found.plan, found)):
+        for said in (
+            "fire &lt;1&gt;",
+            "T-1",
+            found.plan.digest,
+            "user_admin",
+            "2026-12-01 00:00:00",
+            "sent-1",
+            "pack-1",
+        ):
+            assert said in page
+        assert "and 19 more" in page
+        assert ("sent-0<" in page, "sent-29" in page, "/home/me" in page) == (True, False, False)
 
 
 def test_an_incomplete_reset_names_only_those_who_were_meant(report: ResetReport) -> None:
