@@ -16,6 +16,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import datetime
@@ -266,6 +267,7 @@ class _Bench:
         interactive: bool = False,
     ) -> _Ran:
         """Run it to its end, or kill it and everything it started when time is up."""
+        _refuse_nameless_user()
         out, err = self.folder / "output", self.folder / "complaint"
         with (self.folder / stdin).open("rb") as given, out.open("wb") as said, err.open("wb") as complained:
             process = subprocess.Popen(  # noqa: S603  # no shell, an absolute program, and arguments of our making
@@ -299,6 +301,23 @@ def _program() -> str:
             reason="SSH_KEYGEN_MISSING",
         )
     return found
+
+
+def _refuse_nameless_user() -> None:
+    """Raise ApprovalError where ssh-keygen ends at once, whatever it is to do: it looks its user up first."""
+    if sys.platform == "win32":
+        return
+    import pwd
+
+    uid = os.getuid()
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise ApprovalError(
+            f"ssh-keygen does not run for this user: uid {uid} has no entry in /etc/passwd. Nothing was signed or "
+            f"verified. Add one, such as app:x:{uid}:0::/nonexistent:/usr/sbin/nologin",
+            reason="SSH_KEYGEN_NO_USER",
+        ) from None
 
 
 def _environment(*, interactive: bool) -> dict[str, str]:

@@ -24,6 +24,7 @@ from training_sdk.cli.naming import duration
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence.files import Unseal
 from training_sdk.records import disk
+from training_sdk.records.state import expanded, usual
 from training_sdk.resets.freshness import PROCESSING_TIME
 from training_sdk.resets.safeguards import DEFAULT_PLAN_LIFETIME, Safeguards
 
@@ -133,11 +134,12 @@ def _service(address: str) -> object:
     return _urls.service_of(_urls.parse_base_url(address, allow_insecure_http=True))
 
 
-def default_path() -> Path:
-    """Where the file of profiles is unless somebody says otherwise."""
+def default_path() -> Path | None:
+    """The default path of the file of profiles; None for a user without a home directory, who has no such file."""
     from platformdirs import user_config_path
 
-    return user_config_path("training-sdk", appauthor=False) / "profiles.toml"
+    folder = usual(user_config_path)
+    return folder and folder / "profiles.toml"
 
 
 def find_profile(name: str | None, path: str | None) -> Profile:
@@ -151,12 +153,34 @@ def find_profile(name: str | None, path: str | None) -> Profile:
     if chosen == NO_PROFILE:
         return Profile()
     named_file = path or os.environ.get(FILE_VARIABLE) or None
-    file = Path(named_file).expanduser() if named_file else default_path()
-    if not named_file and not file.exists():
-        if chosen:
-            raise InvalidArgumentError(f"there is no profile {chosen!r}: there is no file {file}")
-        return Profile()
-    return _chosen(_load(file), chosen, file)
+    if named_file:
+        file = expanded(named_file, "--profiles" if path else FILE_VARIABLE)
+        return _chosen(_load(file), chosen, file)
+    usual_file = default_path()
+    if usual_file is not None and _is_there(usual_file):
+        return _chosen(_load(usual_file), chosen, usual_file)
+    if chosen:
+        why = (
+            f"there is no file {usual_file}"
+            if usual_file
+            else "this user has no home directory to hold a file"
+        )
+        raise InvalidArgumentError(
+            f"there is no profile {chosen!r}: {why}. Name the file with --profiles or {FILE_VARIABLE}"
+        )
+    return Profile()
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except (
+        OSError
+    ) as error:  # such as a HOME that belongs to another user; its limits must not be left out unseen
+        raise InvalidArgumentError(
+            f"cannot see whether there is a file of profiles {file}: {error.strerror}. Nothing was sent. Set HOME to "
+            f"a directory of this user, or name another file by {FILE_VARIABLE}, or pass --profile {NO_PROFILE}"
+        ) from None
 
 
 def _chosen(document: Mapping[str, Any], name: str | None, file: Path) -> Profile:
@@ -197,7 +221,7 @@ def _profile(name: str, table: Mapping[str, Any], file: Path) -> Profile:
     values: dict[str, Any] = {key: tuple(value) if key in _LISTS else value for key, value in table.items()}
     for key in ("token_file", "allowed_signers", "state_dir"):
         if key in values:
-            values[key] = file.parent / Path(values[key]).expanduser()
+            values[key] = file.parent / expanded(values[key], f"{where}: {key}")
     for key in _DURATIONS:
         if key in values:
             values[key] = duration(values[key])

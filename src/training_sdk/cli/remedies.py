@@ -61,6 +61,7 @@ _SAID = (
         "Use a client that may write, if that is what you mean",
         "Use a profile that may write, if that is meant",
     ),
+    ("by state_dir=… or TRAINING", "by --state-dir or TRAINING"),
     ("per_request=1", "--per-request 1"),
     ("accept_missing_lessons=True", "--accept-missing-lessons"),
     (

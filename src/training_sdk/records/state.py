@@ -6,8 +6,11 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from attrs import frozen
 from platformdirs import user_state_path
@@ -41,10 +44,8 @@ class StateDirectory:
         is no path, and RecordsUnwritableError where it cannot be made.
         """
         chosen = _chosen(path)
-        try:
+        with _advised():
             return cls._opened(chosen)
-        except RecordsUnwritableError as error:
-            raise RecordsUnwritableError(f"{error.message}. {_PERMANENT}") from error.__cause__
 
     @classmethod
     def _opened(cls, chosen: Path) -> StateDirectory:
@@ -60,7 +61,10 @@ class StateDirectory:
     @classmethod
     def existing(cls, path: str | os.PathLike[str] | None = None) -> StateDirectory | None:
         """The same as ``open`` where the directory is there already; None, and nothing is made, where it is not."""
-        return cls.open(path) if _chosen(path).exists() else None
+        chosen = _chosen(path)
+        with _advised(), writing(chosen):
+            is_there = chosen.exists()
+        return cls.open(path) if is_there else None
 
     @property
     def audit(self) -> Path:
@@ -120,14 +124,54 @@ def _checked(digest: str) -> str:
 def _chosen(path: str | os.PathLike[str] | None) -> Path:
     given: object = os.environ.get(VARIABLE) if path is None else path
     if given is None:
-        return user_state_path("training-sdk", appauthor=False)
+        return usual(user_state_path) or _refuse_homeless()
     name = VARIABLE if path is None else "the state directory"
     text: object = os.fspath(given) if isinstance(given, os.PathLike) else given
     if not isinstance(text, str):
         raise InvalidArgumentError(f"{name} must be a path, not {type(given).__name__}")
     if not text.strip() or "\0" in text:
         raise InvalidArgumentError(f"{name} is empty or no path; leave it out for the usual place")
-    return Path(text).expanduser().absolute()
+    return expanded(text, name).absolute()
+
+
+def usual(find: Callable[..., Path]) -> Path | None:
+    """The SDK's folder in a user directory, such as ``platformdirs.user_state_path``; None without a home directory."""
+    with suppress(RuntimeError):
+        path = find("training-sdk", appauthor=False)
+        if path.is_absolute():  # an old platformdirs leaves "~": a folder of that name in the current one
+            return path
+    return None
+
+
+def expanded(path: str, name: str) -> Path:
+    """The path with ``~`` replaced. Raises InvalidArgumentError, naming what holds it, where there is no such home."""
+    with suppress(RuntimeError):
+        found = Path(path).expanduser()
+        if not path.startswith("~") or found.is_absolute():
+            return found
+    raise InvalidArgumentError(
+        f"{name} is {path[:200]!r}, and this machine knows no home directory {Path(path).parts[0][:200]!r}. "
+        "Write the path in full",
+        reason="NO_HOME",
+    )
+
+
+def _refuse_homeless() -> NoReturn:
+    raise InvalidArgumentError(
+        "this user has no home directory (HOME is not set to an absolute path, and the system names none), so there "
+        "is no usual place for journals, evidence and the audit log. Nothing was changed. Name a directory that stays, "
+        f"by state_dir=… or {VARIABLE}",
+        reason="NO_HOME",
+    )
+
+
+@contextmanager
+def _advised() -> Iterator[None]:
+    """Add to a refusal of the operating system where records can be kept instead."""
+    try:
+        yield
+    except RecordsUnwritableError as error:
+        raise RecordsUnwritableError(f"{error.message}. {_PERMANENT}") from error.__cause__
 
 
 def _refuse_foreign_link(path: Path) -> None:

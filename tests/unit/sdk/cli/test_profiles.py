@@ -72,6 +72,16 @@ def test_without_a_file_there_is_an_empty_profile_and_no_named_one(monkeypatch: 
         find_profile(None, None)
 
 
+def test_a_folder_of_profiles_that_cannot_be_entered_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refused)
+    with pytest.raises(InvalidArgumentError, match=r"Permission denied.*HOME.*TRAINING_SDK_PROFILES.*none"):
+        find_profile(None, None)
+    assert find_profile("none", None) == Profile()
+
+
 def test_a_file_that_is_named_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAINING_SDK_PROFILES", str(tmp_path / "missing.toml"))
     with pytest.raises(InvalidArgumentError, match="cannot be read"):

@@ -69,6 +69,33 @@ def test_the_place_is_given_or_named_by_the_environment_or_the_usual(
     assert StateDirectory.open().path == tmp_path / "xdg" / "training-sdk"
 
 
+def test_without_a_home_the_usual_place_is_an_error_and_a_named_one_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (VARIABLE, "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unexpanded(*_: object, **__: object) -> Path:
+        return Path("~/.local/state/training-sdk")  # as an old platformdirs has it
+
+    def refused(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    for find in (unexpanded, refused):
+        monkeypatch.setattr("training_sdk.records.state.user_state_path", find)
+        for use in (StateDirectory.open, StateDirectory.existing):
+            with pytest.raises(InvalidArgumentError, match=f"state_dir=… or {VARIABLE}") as raised:
+                use()
+            assert raised.value.reason == "NO_HOME"
+    assert StateDirectory.open(tmp_path / "given").path == tmp_path / "given"
+    for bad in ("~nobody-of-this-name/state", "~"):
+        monkeypatch.setenv("HOME", "relative")
+        with pytest.raises(InvalidArgumentError, match="the state directory is '~"):
+            StateDirectory.open(bad)
+    assert [one.name for one in tmp_path.iterdir()] == ["given"]
+
+
 @pytest.mark.parametrize("bad", ["", "  ", "a\0b", b"bytes", 7, os.fsencode("x")])
 def test_what_is_no_path_is_refused(bad: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="the state directory"):
