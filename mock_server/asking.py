@@ -100,7 +100,10 @@ def token_of(name: str, url: str, secret: str | None) -> str:
 
 
 def exports(name: str, url: str, secret: str | None, shell: Shell) -> str:
-    """The commands of a shell that lead ``training-sdk`` and scripts to a running server, as the owner of a token."""
+    """The commands of a shell that lead ``training-sdk`` and scripts to a running server, as the owner of a token.
+
+    Their records go to a folder in the working directory, apart from those of live resets. Raises AskingError.
+    """
     values = (
         ("SAFETYCULTURE_BASE_URL", url),
         ("SAFETYCULTURE_API_TOKEN", token_of(name, url, secret)),
@@ -108,8 +111,10 @@ def exports(name: str, url: str, secret: str | None, shell: Shell) -> str:
     )
     if shell == "powershell":
         quoted = ((variable, value.replace("'", "''")) for variable, value in values)
-        return "\n".join(f"$env:{variable} = '{value}'" for variable, value in quoted)
-    return "\n".join(f"export {variable}={shlex.quote(value)}" for variable, value in values)
+        lines = [f"$env:{variable} = '{value}'" for variable, value in quoted]
+        return "\n".join([*lines, "$env:TRAINING_SDK_STATE_DIR = Join-Path $PWD.ProviderPath 'practice'"])
+    lines = [f"export {variable}={shlex.quote(value)}" for variable, value in values]
+    return "\n".join([*lines, 'export TRAINING_SDK_STATE_DIR="$PWD/practice"'])
 
 
 def _tokens(url: str, secret: str | None) -> dict[str, str]:

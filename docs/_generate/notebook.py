@@ -11,14 +11,16 @@ import jupytext
 from nbclient import NotebookClient
 
 # The phrase of a plan holds the moment of reading; here it is the same every time, so that it can stand in the text.
-# The same plan is applied at every build, so what is kept of it may not outlive one.
+# The same plan is applied at every build, so what is kept of it may not outlive one. The reader's own records are a
+# file here, so a client that would write into them fails.
 STANDSTILL = """\
 # %%
 import os
 import tempfile
 from datetime import UTC, datetime
-_records = tempfile.TemporaryDirectory()
-os.environ["TRAINING_SDK_STATE_DIR"] = _records.name
+_folder = tempfile.TemporaryDirectory()
+os.chdir(_folder.name)
+os.environ["TRAINING_SDK_STATE_DIR"] = os.devnull
 from training_sdk import _local
 from training_sdk._flow import Moment
 _local.now = lambda: Moment(0.0, datetime(2026, 12, 1, 9, tzinfo=UTC))

@@ -18,7 +18,9 @@ from mock_server import MockTraining
 from training_sdk import ProgressState, TrainingClient
 
 mock = MockTraining.demo()
-client = TrainingClient(mock.token("admin"), http_client=httpx.Client(transport=mock.transport()))
+client = TrainingClient(
+    mock.token("admin"), http_client=httpx.Client(transport=mock.transport()), state_dir="practice"
+)
 course = client.courses.get("6908610029087ab67fa50c2e")
 print(course.title)
 

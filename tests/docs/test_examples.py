@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -74,6 +75,9 @@ def test_python_runs_and_prints_what_the_page_says(page: Path, printed: Callable
             exec(compile("\n" * (example.line - 1) + example.source, page, "exec"), namespace)
             run_new_tests(namespace, example)
             compare(example, printed())
+    records = Path(os.environ["TRAINING_SDK_STATE_DIR"])
+    written = sorted(str(path.relative_to(records)) for path in records.rglob("*") if path.is_file())
+    assert written == [], f'{page} writes into the reader\'s own records: use state_dir="practice"'
 
 
 def run_new_tests(namespace: dict[str, Any], example: Example) -> None:

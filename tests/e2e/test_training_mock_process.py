@@ -388,16 +388,20 @@ def told(*arguments: str, environment: dict[str, str] | None = None) -> str:
     return done.stdout
 
 
-def test_a_token_and_what_to_export_are_printed_for_a_running_server() -> None:
+def test_a_token_and_what_to_export_are_printed_for_a_running_server(tmp_path: Path) -> None:
+    here = tmp_path / 'it\'s "$(here)"'
+    here.mkdir()
     with running("--now", "2027-03-01") as server:
         url, tokens = f"http://127.0.0.1:{server.port}", server.tokens()
         assert told("token", "manager", "--url", url) == f"{tokens['manager']}\n"
         assert told("token", "admin", environment={"SAFETYCULTURE_BASE_URL": url}) == f"{tokens['admin']}\n"
         script = told("env", "--url", url) + 'echo "$SAFETYCULTURE_BASE_URL $SAFETYCULTURE_API_TOKEN"'
-        shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
-        assert shown.stdout == f"{url} {tokens['admin']}\n"
+        script += ' "$TRAINING_SDK_STATE_DIR"'
+        shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, cwd=here)
+        assert shown.stdout == f"{url} {tokens['admin']} {here}/practice\n"
         windows = told("env", "teamlead", "--shell", "powershell", "--url", url)
         assert f"$env:SAFETYCULTURE_API_TOKEN = '{tokens['teamlead']}'\n" in windows
+        assert "$env:TRAINING_SDK_STATE_DIR = Join-Path $PWD.ProviderPath 'practice'\n" in windows
         answer = server.get("/_mock/health")
         assert ("date", "Mon, 01 Mar 2027 00:00:00 GMT") in [(n.lower(), v) for n, v in answer.headers]
 

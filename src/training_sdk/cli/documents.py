@@ -53,6 +53,8 @@ def of_report(report: ResetReport) -> dict[str, Any]:
     """What became of everyone."""
     return {
         "plan_digest": report.plan.digest,
+        "base_url": report.plan.origin.base_url,
+        "reference_server": report.plan.origin.reference_server,
         "complete": report.is_complete,
         "reached_others": report.reached_others,
         "counts": plain(report.counts),

@@ -15,7 +15,17 @@ from training_sdk.records.chain import Link
 Format: TypeAlias = Literal["csv", "json"]
 
 WHO = ("token_fingerprint", "os_user", "user_id", "organisation_id")
-PLAIN = ("base_url", "plan_digest", "reason", "ticket", "counts", "outcomes", "pack", "approval")
+PLAIN = (
+    "base_url",
+    "reference_server",
+    "plan_digest",
+    "reason",
+    "ticket",
+    "counts",
+    "outcomes",
+    "pack",
+    "approval",
+)
 APPROVER = "approver"
 """Who approved, by name and id: looked up for the export, and not part of the entry or of its hash."""
 COLUMNS = ("line", "n", "at", "event", *WHO, *PLAIN, APPROVER, "other", "prev", "hash", "fault")

@@ -103,17 +103,22 @@ def frame(planned: ResetPlan) -> list[str]:
     whom = "everyone assigned whom this token sees" if planned.scope == "everyone" else "the users named"
     selection = f"; {planned.selection} only" if planned.selection else ""
     origin = planned.origin
-    server = f"{origin.base_url}{' (reference server)' if origin.reference_server else ''}"
     return [
         headline(planned),
         f"In scope: {whom} ({states(planned.counts)}){selection}.",
         _losses(planned),
-        f"Read at {planned.read_at:%Y-%m-%d %H:%M:%S} UTC ({LAG}) from {server}, "
+        f"Read at {planned.read_at:%Y-%m-%d %H:%M:%S} UTC ({LAG}) from "
+        f"{server(origin.base_url, is_reference=origin.reference_server)}, "
         f"organisation {origin.organisation_id}. It expires at {planned.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
         *([EVERYONE] if planned.scope == "everyone" else []),
         *_left_out_of_courses(planned),
         *(f"Warning: {shown(warning)}" for warning in planned.warnings),
     ]
+
+
+def server(base_url: str, *, is_reference: bool) -> str:
+    """A server by its base URL; the reference server, where rehearsals and exercises happen, is named as such."""
+    return f"{inline(base_url)}{' (reference server)' if is_reference else ''}"
 
 
 def _left_out_of_courses(planned: ResetPlan) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from io import StringIO
 from pathlib import Path
@@ -23,7 +24,7 @@ from training_sdk.records.chain import Head
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.digests import short, typed
 from training_sdk.resets.recordcheck import check_records
-from training_sdk.resets.wording import number
+from training_sdk.resets.wording import number, server
 
 
 @click.group()
@@ -76,7 +77,7 @@ def verify(session: Session) -> ExitCode:
 @click.option("--until", type=a_moment, metavar="DATE", help="Before this moment, or before this day in UTC.")
 @with_session
 def show(session: Session, digest: str | None, since: date | None, until: date | None) -> None:
-    """Show the log. It is refused if it is not as it was written; verify says where."""
+    """Show the log, with the server of each entry. It is refused if it is not as it was written; verify says where."""
     beginning = None if digest is None else typed(digest) or digest.lstrip("#")
     log = AuditLog(session.state().audit)
     entries = [
@@ -84,6 +85,7 @@ def show(session: Session, digest: str | None, since: date | None, until: date |
         for entry in log.entries(since=moment(since), until=moment(until))
         if beginning is None or str(entry.get("plan_digest", "")).startswith(beginning)
     ]
+    servers = _servers(log.entries())
     approver_of = log.approvers(session.profile.unseal)
     approvers = [approver_of(entry) for entry in entries]
     session.out.document(
@@ -95,9 +97,12 @@ def show(session: Session, digest: str | None, since: date | None, until: date |
         }
     )
     session.out.table(
-        ("n", "at (UTC)", "event", "who", "plan", "reason", "ticket", "outcomes", "approved by"),
+        ("n", "at (UTC)", "event", "who", "plan", "reason", "ticket", "outcomes", "approved by", "server"),
         (
-            [entry["n"], datetime.fromisoformat(entry["at"]), entry["event"], *_facts(entry), who]
+            [
+                *(entry["n"], datetime.fromisoformat(entry["at"]), entry["event"], *_facts(entry), who),
+                _server(entry) or servers.get(entry.get("plan_digest")),
+            ]
             for entry, who in zip(entries, approvers, strict=True)
         ),
     )
@@ -120,6 +125,17 @@ def export(session: Session, format_: Any, output: Path | None) -> None:
         return
     write_new(output, file_of(text.getvalue(), format_), "an audit log")
     session.out.note(f"The log is in {output}.")
+
+
+def _servers(entries: Iterable[Mapping[str, Any]]) -> dict[object, str]:
+    """The server of each plan in the log; entries about a plan that was closed or purged do not name it."""
+    named = ((entry.get("plan_digest"), _server(entry)) for entry in entries)
+    return {digest: server for digest, server in named if digest and server}
+
+
+def _server(entry: Mapping[str, Any]) -> str | None:
+    url = entry.get("base_url")
+    return server(str(url), is_reference=entry.get("reference_server") is True) if url else None
 
 
 def _facts(entry: Any) -> list[object]:

@@ -28,7 +28,7 @@ from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.digests import short
 from training_sdk.resets.recordcheck import RecordFinding, check_records
-from training_sdk.resets.wording import number
+from training_sdk.resets.wording import number, server
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 KEY = click.Path(path_type=Path, dir_okay=False)
@@ -57,7 +57,7 @@ def list_(session: Session) -> None:
         }
     )
     session.out.table(
-        ("pack", "plan", "read (UTC)", "targets", "kind"),
+        ("pack", "plan", "read (UTC)", "targets", "kind", "server"),
         (
             (
                 *(
@@ -67,6 +67,7 @@ def list_(session: Session) -> None:
                     manifest.counts.get("targets"),
                 ),
                 "pseudonymised" if manifest.pseudonymised else "sealed" if manifest.sealed else "plain",
+                server(manifest.base_url, is_reference=manifest.reference_server),
             )
             for folder, manifest in manifests.items()
         ),

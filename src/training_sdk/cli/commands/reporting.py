@@ -25,7 +25,7 @@ from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.planfile import check_shape
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.unfinished import Unfinished, find_begun, has_begun, report_in
-from training_sdk.resets.wording import LOOK_INTO_IT, number, others
+from training_sdk.resets.wording import LOOK_INTO_IT, number, others, server
 
 
 @click.command()
@@ -160,12 +160,13 @@ def _list(session: Session) -> None:
         }
     )
     session.out.table(
-        ("finished (UTC)", "plan", "what", "complete", "reason"),
+        ("finished (UTC)", "plan", "what", "complete", "reason", "server"),
         (
             (
                 "NOT FINISHED" if unfinished else one.finished_at,
                 *(one.plan.short_digest, one.plan.phrase.rpartition(" #")[0]),
                 *("yes" if one.is_complete and not unfinished else "NO", one.reason),
+                server(one.plan.origin.base_url, is_reference=one.plan.origin.reference_server),
             )
             for one, unfinished in found
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +18,8 @@ from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands import resetting
 from training_sdk.evidence import pack, packs_in, purging
 from training_sdk.records import locks
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.state import StateDirectory
 from training_sdk.resets import applying
 from training_sdk.resets.ending import Ending
 from training_sdk.resets.signing import check_signed
@@ -84,6 +87,46 @@ def test_a_plan_whose_reset_was_refused_is_closed_by_hand(
     assert run("audit", "show")[1]["entries"][-1]["reason"] == "no right"
     assert run("report", "plan.json")[1]["unfinished"] is None
     assert run("audit", "verify")[0] == 0
+
+
+def test_records_name_the_server_and_which_one_is_for_rehearsals(
+    run: Run,
+    mock: MockTraining,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    live = "https://api.safetyculture.io"
+    log = AuditLog(StateDirectory.open().audit)
+    log.append("reset begun", base_url=live, reference_server=False, plan_digest="a" * 64)
+    log.append("plan closed", plan_digest="a" * 64)
+    log.append("approved by the board")
+    _, planned, _ = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    applied = run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])[1]
+    url = os.environ["SAFETYCULTURE_BASE_URL"]
+    assert (applied["report"]["base_url"], applied["report"]["reference_server"]) == (url, True)
+    listed = run("report", "--list")[1]["reports"]
+    assert [(one["base_url"], one["reference_server"]) for one in listed] == [(url, True)]
+
+    def shown(*command: str) -> list[str]:
+        assert main([*command]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    practice = f"{url} (reference server)"
+    assert [practice in line for line in shown("report", "--list")[2:]] == [True]
+    assert [practice in line for line in shown("evidence", "list")[2:]] == [True]
+    _age(monkeypatch, days=3)
+    command = ("evidence", "purge", "--older-than", "2")
+    run(*command, "--confirm", run(*command, "--dry-run")[1]["phrase"])
+    rows = shown("audit", "show")[2:]
+    assert [live in row for row in rows[:3]] == [True, True, False]
+    assert not any("(reference server)" in row for row in rows[:3])
+    assert "evidence purged" in rows[-1]
+    assert all(practice in row for row in rows[3:])
+    exported = shown("audit", "export")
+    column = exported[0].split(",").index("reference_server")
+    assert [row.split(",")[column] for row in exported[1:4]] == ["false", "", ""]
+    assert practice in shown("audit", "show", "--plan", planned["digest"][:8], "--since", "2026-01-01")[-1]
 
 
 def begun_and_not_sent(run: Run, tmp_path: Path) -> str:
