@@ -6,7 +6,11 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -23,6 +27,112 @@ def test_the_source_distribution_holds_every_folder_that_its_tests_read() -> Non
 
 def test_the_metadata_names_authors() -> None:
     assert PROJECT["project"]["authors"] == [{"name": "the training-sdk authors"}]
+
+
+def test_the_distribution_has_a_name_of_its_own_and_the_commands_keep_theirs() -> None:
+    project = PROJECT["project"]
+    assert project["name"] == "safetyculture-training-sdk"
+    assert project["description"].startswith("Unofficial ")
+    assert project["scripts"].keys() == {"training-sdk", "training-mock"}
+    assert project["entry-points"] == {"pytest11": {"training_sdk": "pytest_training_sdk"}}
+
+
+# --- Until it is published, everything of ours is installed from a checkout --------------------------------------
+
+OURS = {
+    *("safetyculture-training-sdk", "training-sdk", "training-mock"),
+    *("mock-server", "pytest-training-sdk"),
+}
+INSTALLS = re.compile(
+    r"(?:\b(?:uvx|npx|easy_install)|\b(?:pip3?|pipx|uv|poetry|pdm|hatch|conda|mamba|npm|yarn)\b[^\n`#;|]{0,60}?"
+    r"\b(?:install|download|wheel|add|run|upgrade))\b([^\n`#;|&)]*)"
+    r"|dependencies\s*=\s*\[([^\]]*)"
+)
+REQUIRES = re.compile(
+    r"(?<![\w./-])((?:safetyculture[-_.])?training[-_.](?:sdk|mock)|mock[-_.]server)"
+    r"(?:\[(?:cli|server|testing)[\],]| ?(?:[<>~!=]=) ?\d)",
+    re.IGNORECASE,
+)
+FOLDERS = ("src", "mock_server", "docs", "benchmarks", "container", ".ci")
+KINDS = {*(".md", ".py", ".j2", ".toml", ".txt", ".js", ".json", ".sh", ".yml"), ""}
+
+
+def texts() -> Iterator[Path]:
+    """All pages, modules, scripts and recipes."""
+    below = chain.from_iterable((ROOT / folder).rglob("*") for folder in FOLDERS)
+    passed = {"_build", "__pycache__", "node_modules"}
+    for file in chain(ROOT.iterdir(), below):
+        if file.is_file() and file.suffix in KINDS and not passed & {*file.parts} and file.name[:4] != ".git":
+            yield file
+
+
+def installed(text: str) -> list[str]:
+    """What the text says to install or requires: paths, names, options, as words."""
+    text = re.sub(
+        r"[\"'][ ]*\n\s*f?[\"']|\\\n", "", text
+    )  # one text in several literals; a line that goes on
+    text = re.sub(r"\b(install|add)\s*\n\s*(?![$-])", r"\1 ", text)
+    asked = [first + more for first, more in INSTALLS.findall(text)]
+    words = [word for each in asked for word in re.split(r"[\s'\"`,()\[\]{}]+", each)]
+    return [*words, *REQUIRES.findall(text)]
+
+
+def of_ours(text: str) -> list[str]:
+    """Those words that are a name of ours, in any spelling that an index takes."""
+    names = ((word, re.split(r"[<>=~!@;]", word)[0]) for word in installed(text))
+    return [word for word, name in names if re.sub(r"[-_.]+", "-", name).lower() in OURS]
+
+
+def test_nothing_of_ours_is_installed_by_name() -> None:
+    read = {
+        file.relative_to(ROOT): file.read_text(encoding="utf-8") for file in texts() if file != Path(__file__)
+    }
+    found = {str(file): names for file, text in read.items() if (names := of_ours(text))}
+    assert found == {}
+    paths = {Path(word).name for text in read.values() for word in installed(text) if word.startswith(".")}
+    assert "training-sdk" in paths  # the pages say how it is installed, and it was read
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$ pip install training-sdk",
+        "- run: python -m pip install -q 'training-sdk[server]' requests",
+        "the command line needs `training_sdk[cli]`",
+        'message = (\n    "uvicorn is not installed: pip install "\n    "training-sdk"\n)',
+        "first of all pip install\nTraining.SDK, then",
+        "pip install --upgrade \\\n    safetyculture-training-sdk",
+        '[python, "-m", "pip", "install", "mock_server"]',
+        "uvx training-mock serve",
+        "uv run --with training-sdk script.py",
+        "pipx install training-sdk==0.1.0",
+        '# dependencies = [\n#   "httpx",\n#   "safetyculture-training-sdk",\n# ]',
+        "training-sdk>=0.1",
+    ],
+)
+def test_an_install_by_name_is_found(text: str) -> None:
+    assert of_ours(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$ pip install '.[cli]'\n$ training-sdk doctor",
+        "pip install './training-sdk[cli]'",
+        "pip install ../training-sdk",
+        "pip install dist/safetyculture_training_sdk-0.1.0-py3-none-any.whl",
+        "`pip install .` brings `training-sdk` and `training-mock`",
+        "npm install openapi-fetch",
+    ],
+)
+def test_an_install_from_a_checkout_is_none_by_name(text: str) -> None:
+    assert of_ours(text) == []
+
+
+def test_nothing_depends_on_installed_metadata() -> None:
+    code = [*(ROOT / "src").rglob("*.py"), *(ROOT / "mock_server").rglob("*.py")]
+    asking = re.compile(r"importlib[._ ]+(import )?metadata|importlib_metadata|pkg_resources")
+    assert [file for file in code if asking.search(file.read_text(encoding="utf-8"))] == []
 
 
 def test_the_package_starts_as_a_module() -> None:
