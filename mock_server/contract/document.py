@@ -141,9 +141,12 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.handler is None:
         return {
             **described,
-            "summary": f"{operation.name}; not part of Training, and not served by the reference server.",
+            "summary": f"{operation.name}; not part of Training, and not served unless the policy says so.",
             "x-served": False,
-            "responses": _refusals(_NOT_SERVED),
+            "responses": {
+                "200": _answered("With the policy `other_feeds=empty`: a feed without rows.", "OtherFeed")
+            }
+            | _refusals(_NOT_SERVED),
         }
     if terms is None:
         raise LookupError(
@@ -225,11 +228,15 @@ def _body(operation: Operation, schema: Schema) -> dict[str, Any]:
 
 def _success(operation: Operation, terms: Terms) -> dict[str, Any]:
     links = LINKS.get(operation.name)
+    return {**_answered(terms.summary, terms.answer), **({"links": links} if links else {})}
+
+
+def _answered(description: str, shape: str) -> dict[str, Any]:
+    """The answer of a request that was carried out, in a shape by its name."""
     return {
-        "description": terms.summary,
+        "description": description,
         "headers": _answer_headers("X-Training-Mock", "X-Training-Mock-Identity", "X-Request-ID"),
-        "content": {"application/json": {"schema": reference(terms.answer)}},
-        **({"links": links} if links else {}),
+        "content": {"application/json": {"schema": reference(shape)}},
     }
 
 

@@ -302,9 +302,9 @@ _FEED_METADATA = {
 }
 
 
-def _feed(row: str) -> Schema:
+def _feed(row: Schema) -> Schema:
     metadata = answer("P", {**_FEED_METADATA, "remaining_records": whole()}, **_ASSUMED_TOKEN)
-    return answer("P", {"metadata": metadata, "data": many(reference(row))})
+    return answer("P", {"metadata": metadata, "data": many(row)})
 
 
 _PAGES: dict[str, Schema] = {
@@ -332,7 +332,8 @@ _PAGES: dict[str, Schema] = {
         },
     ),
     "Users": answer("T", {"users": many(reference("User")), "next_page_token": text()}),
-    **{f"{row}s": _feed(row) for row in _ROWS if row.startswith("Feed")},
+    **{f"{row}s": _feed(reference(row)) for row in _ROWS if row.startswith("Feed")},
+    "OtherFeed": _feed({"type": "object", "description": "A row of another service; no part of Training."}),
     "PermissionSets": answer(
         "T", {"permission_sets": many(answer("T", {"permission_set": reference("PermissionSet")}))}
     ),

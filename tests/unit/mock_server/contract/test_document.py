@@ -163,6 +163,23 @@ def test_every_operation_has_what_a_socket_itself_answers() -> None:
         assert {str(status) for status in (*UNREAD, 503)} <= each["responses"].keys()
 
 
+def test_every_operation_has_an_answer_of_success() -> None:
+    lacking = [each["operationId"] for _, _, each in operations() if "200" not in each["responses"]]
+    assert lacking == []
+
+
+@pytest.mark.parametrize("other_feeds", ["refused", "empty"])
+def test_what_is_not_served_is_answered_as_the_document_has_it(other_feeds: Any) -> None:
+    mock = MockTraining.demo(policy=Policy(other_feeds=other_feeds))
+    headers = (("user-agent", "tests/1"), ("authorization", f"Bearer {mock.token('admin')}"))
+    for template, method, each in operations():
+        if not each["x-served"]:
+            request = Request(method.upper(), template, headers=headers)
+            response = mock.handle(request)
+            conformity().check_answer(request, response)
+            assert response.status == (501 if other_feeds == "refused" else 200)
+
+
 def test_nothing_is_written_down_that_nothing_uses() -> None:
     names = {each.name for each in OPERATIONS if each.handler is not None}
     assert TERMS.keys() == names
