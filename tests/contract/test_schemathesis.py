@@ -25,33 +25,6 @@ from mock_server.doors.serving import serve
 from mock_server.mock import TokenName
 from mock_server.wire.message import Request, Response
 
-# What a schema cannot say: that a confirmation is true of the world and a key new, that no two changes name the same
-# user with different flags, and which addresses mean this machine.
-CONFIG = """\
-[checks.positive_data_acceptance]
-expected-statuses = ["2xx", "401", "403", "404", "409", "412", "422", "428"]
-
-[checks.negative_data_rejection]
-expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429", "431"]
-
-[[operations]]
-include-operation-id = "UpdateCourseAssignments"
-
-[operations.checks.positive_data_acceptance]
-expected-statuses = ["2xx", "400", "403", "404"]
-
-[[operations]]
-include-operation-id = "ResetCourseProgress"
-
-[operations.checks.positive_data_acceptance]
-expected-statuses = ["2xx", "400", "403", "404", "412", "422", "428"]
-
-[[operations]]
-include-operation-id = "CreateWebhook"
-
-[operations.checks.positive_data_acceptance]
-expected-statuses = ["2xx", "400", "403"]
-"""
 SERVED = {
     each["operationId"]: bool(each["parameters"] or "requestBody" in each)
     for methods in document()["paths"].values()
@@ -59,12 +32,13 @@ SERVED = {
     if each["x-served"]
 }
 """The operations, and whether there is anything in a request that can be wrong."""
-(HOOKS,) = re.findall(
-    r"^```python\n(.*?)^```$",
-    (_generate.DOCS / "how-to" / "generate-a-client.md").read_text(encoding="utf-8"),
-    re.MULTILINE | re.DOTALL,
+PAGE = (_generate.DOCS / "how-to" / "generate-a-client.md").read_text(encoding="utf-8")
+CONFIG, HOOKS = (
+    block
+    for language in ("toml", "python")
+    for block in re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 )
-"""As the page on schemathesis has them."""
+"""The files that the page tells people to write."""
 FAR = {
     *("GetLesson", "GetPath", "ListCoursesOfCollection", "GetRapidRefresh", "GetLeaderboardRankings"),
     *("GetWebhook", "DeleteWebhook"),
