@@ -9,7 +9,9 @@ from importlib.resources import files
 
 from attrs import frozen
 from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
 
+from training_sdk._visible import visible
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressState
@@ -60,7 +62,7 @@ def effect_card(plan: ResetPlan, report: ResetReport | None = None, *, planner: 
 @cache
 def _template() -> Template:
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
     )
     environment.filters["shown"] = lambda text: shown(text or "")
     environment.filters["number"] = number
@@ -68,6 +70,11 @@ def _template() -> Template:
     return environment.from_string(
         files("training_sdk.cli").joinpath("card.html.j2").read_text(encoding="utf-8")
     )
+
+
+def _visible(value: object) -> object:
+    """What the page holds of a value: of a text, only characters that can be seen."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _sections(plan: ResetPlan) -> list[Section]:

@@ -8,6 +8,8 @@ from typing import Any, Self, TypeAlias
 
 import attrs
 
+from training_sdk._visible import inline
+
 
 class OpenEnum(StrEnum):
     """An enum that keeps a value it does not know, as itself, instead of failing on a newer server."""
@@ -23,6 +25,9 @@ class OpenEnum(StrEnum):
 
     __hash__ = str.__hash__
     __str__ = str.__str__
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}.{inline(self._name_)}: {self._value_!r}>"
 
     @property
     def is_known(self) -> bool:

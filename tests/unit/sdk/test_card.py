@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from training_sdk import (
@@ -25,6 +25,7 @@ from training_sdk import (
     ResetReport,
     UserOutcome,
 )
+from training_sdk._visible import visible
 from training_sdk.cli import card
 from training_sdk.cli.card import effect_card
 from unit.sdk.fakes import ORIGIN, START
@@ -190,8 +191,9 @@ PLAIN = Page(effect_card(some_plan(person(1, DONE), warnings=("careful",), selec
 
 
 @given(text=st.one_of(st.just(HOSTILE), st.text(min_size=1)))
+@example(text="a\x1b[31m\u200b\u2028\x9b\U000e0041\u115f")
 def test_no_text_becomes_part_of_the_page(text: str) -> None:
-    """Whatever stands in a title, a name or a warning, the page has the same elements and attributes."""
+    """Whatever stands in a title, a name or a warning, the page has the same elements, and all of it can be seen."""
     hostile = some_plan(
         person(1, DONE, name=text, email=text),
         courses=(PlannedCourse("c1", text, text, text),),
@@ -202,6 +204,12 @@ def test_no_text_becomes_part_of_the_page(text: str) -> None:
     page = effect_card(hostile)
     seen = Page(page.encode("utf-8", "replace").decode("utf-8"))
     assert (seen.elements, seen.attributes) == (PLAIN.elements, PLAIN.attributes)
+    assert page == visible(page)
+
+
+def test_an_e_mail_with_an_invisible_letter_differs_on_the_card() -> None:
+    page = Page(effect_card(some_plan(person(1, DONE, email="an\u200bn@example.test"))))
+    assert "an\\u200bn@example.test" in page.text
 
 
 def test_the_card_stands_by_itself() -> None:

@@ -98,6 +98,7 @@ def test_unknown_enum_values_are_kept_as_themselves() -> None:
     assert (status, type(status), status.is_known) == ("Retired", CourseStatus, False)
     for twin in (copy.copy(status), copy.deepcopy(status), pickle.loads(pickle.dumps(status))):
         assert (twin, type(twin), hash(twin), twin.is_known) == (status, CourseStatus, hash("Retired"), False)
+    assert repr(CourseStatus("a\x1b\u202e")) == r"<CourseStatus.a\x1b\u202e: 'a\x1b\u202e'>"
 
 
 def test_an_unknown_value_spelled_like_the_name_of_a_member_is_still_unknown() -> None:
