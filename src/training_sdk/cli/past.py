@@ -31,6 +31,8 @@ class Past:
     """Resets and completions of one organisation, and what could not be read of them."""
 
     resets: tuple[Dated, ...] = ()
+    in_doubt: tuple[Dated, ...] = ()
+    """Requests that may have had no effect."""
     completions: tuple[Dated, ...] = ()
     about_resets: tuple[str, ...] = ()
     """A warning for each report and journal that was passed over."""
@@ -51,15 +53,15 @@ def time_at(client: TrainingClient) -> datetime:
 def past_of(session: Session, client: TrainingClient) -> Past:
     """The records of this machine about the organisation of a client.
 
-    Resets include people whose outcome is unknown. A pack, report or journal that cannot be read is passed over, and
-    named in the warnings.
+    A pack, report or journal that cannot be read is passed over, and named in the warnings.
     """
     state = StateDirectory.existing(session.state_dir)
     if state is None:
         return Past()
     me = client.users.me()
     origin = Origin(client.base_url, me.organisation_id, me.user_id, reference_server=False)
-    reported, begun = last_resets(state, origin, pass_over=True), resets_begun(state, origin)
+    reported = last_resets(state, origin, pass_over=True)
+    begun, in_doubt = resets_begun(state, origin)
     # The journal knows when each person was sent; the report only when everything had ended.
     resets = {**reported, **begun}
     completions: list[Dated] = []
@@ -71,6 +73,7 @@ def past_of(session: Session, client: TrainingClient) -> Past:
             unread.append(in_commands(error.message))
     return Past(
         tuple((*key, when) for key, when in resets.items()),
+        tuple((*key, when) for key, when in in_doubt.items()),
         tuple(completions),
         (*reported.warnings, *begun.warnings),
         tuple(unread),

@@ -56,14 +56,13 @@ def day_of(when: datetime, zone: ZoneInfo) -> date:
         return when.date()
 
 
-def refuse_future(on: date, zone: ZoneInfo, now: datetime) -> None:
+def refuse_future(on: date, zone: ZoneInfo, now: datetime, remedy: str = "Make the list for today") -> None:
     """Raise InvalidArgumentError for a day that is after today in a zone."""
     today = day_of(now, zone)
     if on > today:
         raise InvalidArgumentError(
             f"The list is for {on}, and today is {today} in {zone}. A reset clears progress at once, so no plan is "
-            "made of a list for a later day: it is for looking only. Nothing was planned or saved. Make the list for "
-            "today"
+            f"made of a list for a later day: it is for looking only. Nothing was planned or saved. {remedy}"
         )
 
 

@@ -41,6 +41,7 @@ def who_is_due(
     hold: Iterable[Held] = (),
     already: Iterable[tuple[str, str, datetime]] = (),
     history: Iterable[tuple[str, str, datetime]] = (),
+    in_doubt: Iterable[tuple[str, str, datetime]] = (),
 ) -> Due:
     """Find who has to renew a completion, and change nothing.
 
@@ -50,21 +51,26 @@ def who_is_due(
     ``hold`` has user ids, e-mail addresses or external ids, alone or as (course id, one of them). It is compared
     widely (letter case, composed and decomposed letters do not count), and says where only that holds somebody:
     whoever it names is in no other list but unclear. ``already`` has earlier resets as (course id, user id, when):
-    nobody who was reset in the current window is due in it again. ``history`` has earlier completions in the same
-    form, such as those that evidence packs keep. People in ``already`` or ``history`` who are not complete now are
-    listed as lapsed; without either, somebody who was reset looks like somebody who has never completed.
+    nobody who was reset in the current window is due in it again. ``in_doubt`` has requests, in the same form, of
+    which it is not known whether they took effect: whom the feed still shows with progress is unclear. ``history`` has
+    earlier completions in the same form, such as those that evidence packs keep. People in ``already`` or ``history``
+    who are not complete now are listed as lapsed; without either, somebody who was reset looks like somebody who has
+    never completed.
 
     Raises InvalidArgumentError for a moment or a zone that cannot be placed, and for anything else mistyped.
     """
     zone = civil.zone_called(zone)
+    resets, doubts = by_key(already, "already", max), by_key(in_doubt, "in_doubt", max)
+    doubts = {key: when for key, when in doubts.items() if key not in resets or resets[key] < when}
     sorter = _Sorter(
         _a_rule(rule),
         _a_day(on, zone),
         zone,
         civil.whole_days(warn, "warn"),
         civil.whole_days(grace, "grace"),
-        by_key(already, "already", max),
+        resets,
         by_key(history, "history", max),
+        doubts,
     )
     on_hold = HoldList(hold)
     lists: dict[Standing, list[DueCase]] = {standing: [] for standing in Standing}
@@ -122,6 +128,8 @@ class _Sorter:
     grace: int
     resets: Mapping[Key, datetime]
     history: Mapping[Key, datetime]
+    doubts: Mapping[Key, datetime]
+    """Requests after the reset that is known, if any; they may have had no effect."""
 
     def case(self, row: ProgressRow, hold: Hold | None = None) -> DueCase | None:
         """What is to be listed of this row, or None for a person who is not due."""
@@ -144,12 +152,15 @@ class _Sorter:
         since = expired_on if is_expired else None
         why = f"{self._completion(completed_at)}due on {due_on}"
         if (reset_on := self._reset_on(row)) is not None:
-            if self.today - reset_on <= CATCHING_UP:
+            is_recent = self.today - reset_on <= CATCHING_UP
+            if is_recent and _key(row) not in self.doubts:
                 since = _earliest(reset_on, since)
                 why += f"; reset on {reset_on}, which the feed does not show yet"
                 return self._listed(row, Standing.ALREADY_RESET, why, due_on, since)
-            self._refuse_unseen(row, completed, due_on, standing, reset_on)
-            why += f"; reset on {reset_on}, which the feed never showed"
+            if is_recent or not self._is_of_a_later_window(row, completed, due_on, standing, reset_on):
+                raise UnclearError(self._unseen(row, reset_on))
+            what = "sent to be reset" if _key(row) in self.doubts else "reset"
+            why += f"; {what} on {reset_on}, which the feed never showed"
         if is_expired:
             why += f"; expired on {expired_on}{self._days(since)}"
         if standing is None:
@@ -158,7 +169,8 @@ class _Sorter:
 
     def _incomplete(self, row: ProgressRow) -> DueCase | None:
         """Listed if the person was complete once, or was reset: they have no valid completion."""
-        reset_at, was_complete_at = self.resets.get(_key(row)), self.history.get(_key(row))
+        known_at, was_complete_at = self.resets.get(_key(row)), self.history.get(_key(row))
+        reset_at = self.doubts.get(_key(row)) if known_at is None else known_at
         reset_on = None if reset_at is None else civil.day_of(reset_at, self.zone)
         expiry = self._expiry(row)
         expired_on = expiry if expiry is not None and expiry <= self.today else None
@@ -167,7 +179,10 @@ class _Sorter:
             if expiry is None:
                 return None
             raise UnclearError(f"not complete, yet the feed shows a completion that expires on {expiry}")
-        ended = [f"{what} on {on}" for what, on in (("expired", expired_on), ("reset", reset_on)) if on]
+        if reset_on and row.has_recorded_progress and not (known_at or expired_on or was_complete_at):
+            raise UnclearError(f"in progress at {row.progress_percent:g} %; {self._unseen(row, reset_on)}")
+        how = (("expired", expired_on), ("sent to be reset" if known_at is None else "reset", reset_on))
+        ended = [f"{what} on {on}" for what, on in how if on]
         ended.append("not complete since")
         if row.has_recorded_progress:
             ended.append(f"in progress at {row.progress_percent:g} %")
@@ -219,21 +234,24 @@ class _Sorter:
 
     def _reset_on(self, row: ProgressRow) -> date | None:
         """The day of a reset that came after the completion in the row and should have cleared it."""
-        reset_at = self.resets.get(_key(row))
+        reset_at = self.doubts.get(_key(row), self.resets.get(_key(row)))
         if reset_at is None or row.completed_at is None or reset_at < row.completed_at:
             return None
         return civil.day_of(reset_at, self.zone)
 
-    def _refuse_unseen(
+    def _unseen(self, row: ProgressRow, reset_on: date) -> str:
+        """Why nobody can tell what became of a reset whose effect the feed does not show."""
+        if _key(row) in self.doubts:
+            return f"sent to be reset on {reset_on}, and it is not known whether it took effect: resume that plan"
+        shows = "yet the feed still shows the completion from before it: see whether it took effect"
+        return f"reset on {reset_on}, {shows}"
+
+    def _is_of_a_later_window(
         self, row: ProgressRow, completed: date, due_on: date, standing: Standing | None, reset_on: date
-    ) -> None:
-        """Raise UnclearError unless a later window lists the person anyway."""
-        if standing is not None and (
+    ) -> bool:
+        """Whether a window lists the person that began after the reset."""
+        return standing is not None and (
             self.today < due_on or reset_on < self.rule.window_start(completed, row, self.zone, self.today)
-        ):
-            return
-        raise UnclearError(
-            f"reset on {reset_on}, yet the feed still shows the completion from before it: see whether it took effect"
         )
 
 

@@ -153,5 +153,5 @@ _HEADINGS = {
     Standing.UNCLEAR: "Unclear, for somebody to look at",
     Standing.LAPSED: "Lapsed: reset or expired, and not complete since. They have no valid completion until they train",
     Standing.ALREADY_RESET: "Reset already by the records on hand, while the feed still shows the old completion. Look "
-    "again once it has caught up (2 h on a live service), and resume a plan whose outcome is unknown",
+    "again once it has caught up (2 h on a live service)",
 }

@@ -193,15 +193,16 @@ def resets_known(state: StateDirectory, here: Origin) -> LastResets:
     return found
 
 
-def resets_begun(state: StateDirectory, here: Origin) -> LastResets:
-    """When this machine last reset, or may have reset, each person there, by the journals that can be read."""
-    found = LastResets("a journal")
+def resets_begun(state: StateDirectory, here: Origin) -> tuple[LastResets, dict[Key, datetime]]:
+    """When this machine last reset each person there, by the journals that can be read; apart, who may have been."""
+    found, in_doubt = LastResets("a journal"), dict[Key, datetime]()
     for other in others(state, "", here, unreadable=found.unreadable):
         for key, standing in other.state.users.items():
             latest = other.flights.latest(key)
             if standing in (Standing.RESET, Standing.UNKNOWN) and latest is not None:
-                found[key] = max(latest.sent_at, found.get(key, latest.sent_at))
-    return found
+                into = found if standing is Standing.RESET else in_doubt
+                into[key] = max(latest.sent_at, into.get(key, latest.sent_at))
+    return found, in_doubt
 
 
 def _overlap(plan: ResetPlan, keys: Sequence[Key], why: str) -> OverlappingPlanError:

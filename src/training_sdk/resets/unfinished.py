@@ -45,7 +45,7 @@ class Unfinished:
     unknown: int
     """People of whom it is not known whether they were reset."""
     left: int
-    """People who are still to be sent."""
+    """People who are still to be sent; also those whose request was refused, which ``resume`` sends again."""
     under_way: str | None
     """The process that is applying the plan at the moment."""
     settled_at: datetime | None
@@ -202,13 +202,14 @@ def read_unfinished(
         report = _as_not_seen(report)
     unknown = [user.key for user in report.users if user.outcome is Outcome.UNKNOWN]
     is_live = not found.opened.reference_server
+    left = (Code.NOT_SENT,) if is_proof else (Code.NOT_SENT, Code.REFUSED)
     return Unfinished(
         report,
         begun_at=found.opened.at,
         requests=sum(isinstance(event, Sent) for event in journal.events),
         people_sent=_sent(journal.events),
         unknown=len(unknown),
-        left=sum(user.code is Code.NOT_SENT for user in report.users),
+        left=sum(user.code in left for user in report.users),
         under_way=locks.holder_of(folder / FILE),
         settled_at=Flights.of(journal.events, found).settled_at(*unknown) if is_live else None,
         is_proof=is_proof,

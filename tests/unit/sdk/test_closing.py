@@ -63,6 +63,9 @@ def test_a_refused_reset_is_closed_and_its_evidence_purged(tmp_path: Path) -> No
     here = bench(tmp_path)
     plan = refused(here)
     assert purged(here) == [False]
+    _, unfinished = report_in(state_of(here), here.state / "plans" / plan.digest, NOW)
+    assert unfinished is not None
+    assert "1 request sent for 2 people: 2 settled, 0 unknown. Left to send: 2." in str(unfinished)
     closed = close_plan(state_of(here), plan.digest, reason="the right is not granted", ticket="T-9")
     assert dict(closed.standings) == {"refused": 2}
     (pack,) = closed.packs

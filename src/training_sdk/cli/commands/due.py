@@ -109,6 +109,7 @@ def due(
         hold=_held(client, entries),
         already=past.resets,
         history=past.completions,
+        in_doubt=past.in_doubt,
     )
     if save is not None and not allow_unknown_holds:
         _refuse_unknown_holds(hold, found.held_nobody)
@@ -130,7 +131,7 @@ def _days(client: TrainingClient, zone: ZoneInfo, on: date | None, save: Path | 
     today = day_of(now, zone)
     day = today if on is None else civil_day(on, zone, "--on")
     if save is not None:
-        refuse_future(day, zone, now)
+        refuse_future(day, zone, now, "To look at that day, leave --save out; to plan, leave --on out")
     return today, day
 
 

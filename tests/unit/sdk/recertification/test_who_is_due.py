@@ -257,6 +257,30 @@ def test_a_reset_that_the_feed_never_shows_is_unclear_also_before_the_due_day(on
     assert (standing(due), due.not_due) == ("unclear", 0)
 
 
+@pytest.mark.parametrize("rule", EVERY_RULE, ids=str)
+@pytest.mark.parametrize("on", ["2026-03-01", "2026-03-02", "2026-03-03"])
+def test_nobody_is_called_reset_whose_request_may_have_had_no_effect(rule: Rule, on: str) -> None:
+    sent = [(COURSE, "user_a", at("2026-03-01 08:00"))]
+    for of in (DONE, row(completed=None)):
+        due = sort(of, rule=rule, on=on, in_doubt=sent)
+        assert (standing(due), due.by_course) == ("unclear", {})
+        (case,) = due.unclear
+        assert "sent to be reset on 2026-03-01, and it is not known whether it took effect" in case.why
+        assert (case.lapsed_since, case.lapsed_days) == (None, None)
+    gone = sort(
+        row(completed=None), rule=rule, on=on, in_doubt=sent, history=[(COURSE, "user_a", at("2025-03-01"))]
+    )
+    assert "completed on 2025-03-01, sent to be reset on 2026-03-01, not complete since" in gone.lapsed[0].why
+
+
+def test_a_reset_that_is_known_counts_and_not_an_earlier_one_in_doubt() -> None:
+    known, doubtful = (COURSE, "user_a", at("2026-03-01 08:00")), (COURSE, "user_a", at("2026-02-28 08:00"))
+    assert standing(sort(DONE, already=[known], in_doubt=[doubtful])) == "already reset"
+    assert standing(sort(DONE, already=[doubtful], in_doubt=[known])) == "unclear"
+    begun = sort(row(completed=None), already=[doubtful], in_doubt=[known])
+    assert "reset on 2026-02-28, not complete since" in begun.lapsed[0].why
+
+
 # --- lapsed: once complete, or reset, and not complete now ----------------------------------------------------------
 
 LAST_YEAR = (COURSE, "user_a", at("2025-01-25 12:00"))
