@@ -57,6 +57,7 @@ def of_report(report: ResetReport) -> dict[str, Any]:
         "reference_server": report.plan.origin.reference_server,
         "complete": report.is_complete,
         "reached_others": report.reached_others,
+        "others_seen": list(report.others_seen),
         "counts": plain(report.counts),
         "applied_by": report.applied_by,
         "reason": report.reason,

@@ -104,6 +104,9 @@ class Intent:
     named_last: tuple[str, ...] = ()
     """Users whom the request names as well, after those of the plan, and who cannot be reset; only in a proof of
     refusals. Older journals do not hold it."""
+    in_course: int | None = None
+    """How many people were on the course at the last reading before a call for everyone; older journals do not hold
+    it."""
 
 
 @frozen

@@ -82,6 +82,8 @@ class Chunk:
     """Users outside the plan whom it names as well, and who cannot be reset."""
     refusal: int | None = None
     """The status of its refusal, where that leaves open what became of it."""
+    in_course: int | None = None
+    """How many people were on the course at the last reading before a call for everyone."""
 
     @property
     def people(self) -> tuple[Key, ...]:
@@ -90,13 +92,21 @@ class Chunk:
 
     @property
     def reached_others(self) -> int:
-        """How many people more than it named were reset, by the count in its answer."""
-        return max(0, (self.count or 0) - self.named)
+        """How many people more than it was about were reset, by the count in its answer."""
+        return counted_besides(self.count, self.named, self.in_course)
 
     @property
     def named(self) -> int:
         """How many people it names."""
         return len(self.user_ids) + len(self.named_last)
+
+
+def counted_besides(count: int | None, named: int, in_course: int | None) -> int:
+    """How many people more than a request was about an answer counts.
+
+    A call for everyone may count all people on the course, also those who had nothing to reset.
+    """
+    return 0 if count is None or count == in_course else max(0, count - named)
 
 
 @define
@@ -117,6 +127,8 @@ class JournalState:
     """For how long the service may work on what it has accepted, at most; None in older journals."""
     reached_others: int = 0
     """How many people outside the plan may have been reset, as far as the service showed it."""
+    others_seen: tuple[str, ...] = ()
+    """Those of them who were seen: user ids."""
     larger_count_at: datetime | None = None
     """When an answer last counted more people than its request named."""
 
@@ -200,7 +212,14 @@ class JournalState:
         self.codes |= people
 
     def _intend(self, event: Intent) -> None:
-        chunk = Chunk(event.chunk, event.course_id, event.user_ids, event.key, named_last=event.named_last)
+        chunk = Chunk(
+            event.chunk,
+            event.course_id,
+            event.user_ids,
+            event.key,
+            named_last=event.named_last,
+            in_course=event.in_course,
+        )
         open_fates = (ChunkFate.SENT, ChunkFate.LOST)
         _refuse_unless(
             self.fate(event.chunk) not in open_fates, f"the fate of request {event.chunk} is not known yet"
@@ -278,6 +297,7 @@ class JournalState:
             _refuse_unless(self.last[key] == chunk.number, f"{key[1]} has been sent again since")
         self.chunks[chunk.number] = evolve(chunk, fate=ChunkFate.READ_BACK)
         self.reached_others += len(event.others)
+        self.others_seen += event.others
         self.users |= {key: _VERDICTS[verdict] for key, verdict in found.items()}
 
     def _chunk(self, number: int, *fates: ChunkFate) -> Chunk:

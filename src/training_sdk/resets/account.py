@@ -100,6 +100,8 @@ class Account:
     missing_lessons: tuple[Key, ...] = ()
     reached_others: int = 0
     """How many people outside the plan may have been reset."""
+    others_seen: tuple[str, ...] = ()
+    """Those of them who were seen: user ids."""
 
     def __attrs_post_init__(self) -> None:
         self.outcomes = {user.key: _first(user, self.order.plan.selection) for user in self.order.plan.users}
@@ -164,6 +166,11 @@ class Account:
         if request_id:
             self.requests.append(request_id)
 
+    def note_others(self, user_ids: Sequence[str]) -> None:
+        """Remember people outside the plan who were seen after one call for everyone, and may have been reset."""
+        self.reached_others += len(user_ids)
+        self.others_seen += tuple(user_ids)
+
     def note_sent(self, request_id: str | None) -> None:
         """Remember the id under which a request is sent, whatever becomes of it; older journals hold none."""
         if request_id:
@@ -185,6 +192,7 @@ class Account:
             sent_ids=tuple(self.sent_ids),
             approved=self.approved,
             reached_others=self.reached_others,
+            others_seen=self.others_seen,
         )
 
 

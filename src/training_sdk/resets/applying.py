@@ -334,10 +334,11 @@ class Run:
         key = key_for(self.order, request.body or b"")
         ids = tuple(user.user_id for user in people)
         last = self.order.named_last
+        here = len(self.last_seen) if self.order.server_side else None
         yield from self._guarded(
-            people, self.keeper.note(Intent(piece.number, piece.course.id, ids, key, last))
+            people, self.keeper.note(Intent(piece.number, piece.course.id, ids, key, last, here))
         )
-        flight = self.ending.in_flight = InFlight(piece, people, request, named_last=last)
+        flight = self.ending.in_flight = InFlight(piece, people, request, named_last=last, in_course=here)
         flight.others_before = self.account.reached_others
         yield from self._guarded(people, self.ending.note_sent(flight))
         try:
@@ -388,7 +389,7 @@ class Run:
         yield from self.keeper.note(ReadBack(now.utc, piece.number, verdicts, notes, others))
         self.account.settle(cleared, Outcome.RESET)
         if strangers:
-            self.account.reached_others += len(strangers)
+            self.account.note_others(others)
             names = some([who(PlannedReset.of(row)) for row in strangers])
             raise OutcomeUnknownError(
                 f"the server accepted a reset of everyone, and meanwhile people who are not in the plan have come into "

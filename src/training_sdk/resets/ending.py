@@ -16,6 +16,7 @@ from training_sdk._flow import Flow, Moment, Now, Request
 from training_sdk._send import Attempt, interrupted
 from training_sdk.errors import DecodingError, OutcomeUnknownError, TrainingError
 from training_sdk.records.events import Answered, Lost, Refused, RefusedInDoubt, Sent
+from training_sdk.records.folding import counted_besides
 from training_sdk.resets.account import Account, Fate, fate_of
 from training_sdk.resets.keeping import Keeper
 from training_sdk.resets.plan import PlannedReset
@@ -52,6 +53,8 @@ class InFlight:
     """How many people outside the plan earlier requests may have reset."""
     named_last: tuple[str, ...] = ()
     """Users outside the plan whom it names as well."""
+    in_course: int | None = None
+    """How many people were on the course at the last reading before a call for everyone."""
 
     @property
     def named(self) -> int:
@@ -61,8 +64,8 @@ class InFlight:
     @property
     def reached_others(self) -> int:
         """How many people more than were sent were reset, by the count in the answer."""
-        count = 0 if self.answer is None else self.answer.count or 0
-        return max(0, count - self.named)
+        count = None if self.answer is None else self.answer.count
+        return counted_besides(count, self.named, self.in_course)
 
     def refuse_larger_count(self) -> None:
         """Raise OutcomeUnknownError if the answer says that more people were reset than were sent."""

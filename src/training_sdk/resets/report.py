@@ -140,6 +140,8 @@ class ResetReport:
     """Course and user of those whose lessons are not all in the evidence, which was accepted."""
     reached_others: int = 0
     """How many people outside the plan may have been reset, as far as the service showed it."""
+    others_seen: tuple[str, ...] = ()
+    """Those of them who were seen on the course after one call for everyone: user ids."""
 
     @property
     def counts(self) -> Mapping[Outcome, int]:
@@ -201,8 +203,7 @@ class ResetReport:
     def listing(self, page: int) -> str:
         """The text of ``str``, with every target in it if there are at most ``page``."""
         lines = [f"{self._headline} (requests {self._requests})"]
-        if self.reached_others:
-            lines.append(f"  {others(self.reached_others)}. {LOOK_INTO_IT}")
+        lines += [f"  {line}" for line in self._about_others]
         if self.reason or self.ticket:
             lines.append(f"  reason: {inline(self.reason or '–')}, ticket: {inline(self.ticket or '–')}")
         if self.approved is not None:
@@ -229,12 +230,19 @@ class ResetReport:
         )
         head = "<tr><th>person</th><th>outcome</th><th>why</th></tr>"
         below = [*_left_over(targets, MOST_IN_HTML), *self._besides]
-        beside = [f"{others(self.reached_others)}. {LOOK_INTO_IT}"] if self.reached_others else []
-        beside += [*below, *([EVERYONE] if self.plan.scope == "everyone" else [])]
+        beside = [*self._about_others, *below, *([EVERYONE] if self.plan.scope == "everyone" else [])]
         beside += [self._about_missing_lessons] if self.missing_lessons else []
         beside += [f"{name}: {text}" for name, text in self.facts.items()]
         said = "".join(f"<p>{escape(line)}</p>" for line in beside)
         return visible(f"<p>{escape(self._headline)}</p><table>{head}{rows}</table>{said}")
+
+    @property
+    def _about_others(self) -> list[str]:
+        lines = [f"{others(self.reached_others)}. {LOOK_INTO_IT}"] if self.reached_others else []
+        if self.others_seen:
+            seen = f"Seen on the course, and not in the plan: {_some(self.others_seen)}"
+            lines.append(f"{seen}. Who was assigned after the call was not reset by it")
+        return lines
 
     @property
     def _about_missing_lessons(self) -> str:

@@ -45,6 +45,8 @@ class SavedReport:
     """Older reports do not hold them."""
     reached_others: int = 0
     """Older reports do not hold it."""
+    others_seen: tuple[str, ...] = ()
+    """Older reports do not hold them."""
 
 
 def dumps(report: ResetReport) -> bytes:
@@ -66,6 +68,7 @@ def dumps(report: ResetReport) -> bytes:
         None if report.approved is None else report.approved.kept,
         report.missing_lessons,
         report.reached_others,
+        report.others_seen,
     )
     return documents.dumps(saved)
 
@@ -99,6 +102,7 @@ def load(folder: Path, plan: ResetPlan | None = None, *, unseal: Unseal | None =
         approved_by(saved.approval, saved.origin.organisation_id, folder, unseal),
         saved.missing_lessons,
         saved.reached_others,
+        saved.others_seen,
     )
 
 

@@ -271,8 +271,8 @@ class Resumption:
             verdicts = _without(verdicts)
         was_in_vain = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(chunk.user_ids)
         tells = APPLIED in verdicts.values() or (is_late and not was_in_vain)
-        strangers = self._strangers(chunk.course_id, rows) if by_one_call and tells else ()
-        self.account.reached_others += len(strangers)
+        strangers = self._strangers(chunk, rows) if by_one_call and tells else ()
+        self.account.note_others(strangers)
         yield from self.keeper.note(ReadBack(now.utc, chunk.number, verdicts, traces.notes, strangers))
 
     def _verdict(
@@ -292,11 +292,17 @@ class Resumption:
             return UNDECIDED  # it may have been the other plan that did it
         return verdict
 
-    def _strangers(self, course_id: str, rows: Mapping[str, ProgressRow]) -> tuple[str, ...]:
-        """People outside the plan without a record, whom a call for everyone may have reset; those counted left out."""
-        journal = self.keeper.journal
+    def _strangers(self, chunk: Chunk, rows: Mapping[str, ProgressRow]) -> tuple[str, ...]:
+        """People outside the plan without a record, whom a call for everyone may have reset; those counted left out.
+
+        Nobody, if the answer counted exactly the targets, and all people of the plan are still on the course: then
+        nobody can have been reset in the place of one of them.
+        """
+        journal, course_id = self.keeper.journal, chunk.course_id
         chunks = journal.state().chunks
         known = {user.user_id for user in self.order.plan.users if user.course_id == course_id}
+        if chunk.count == chunk.named and known <= rows.keys():
+            return ()
         for event in journal.events:
             if isinstance(event, ReadBack) and chunks[event.chunk].course_id == course_id:
                 known.update(event.others)

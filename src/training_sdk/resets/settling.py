@@ -39,6 +39,7 @@ def account_of(
     account.packs = list(packs)
     account.missing_lessons = state.missing_lessons
     account.reached_others = state.reached_others
+    account.others_seen = state.others_seen
     account.requests = [chunk.request_id for chunk in state.chunks.values() if chunk.request_id]
     for event in journal.events:
         if isinstance(event, Sent):

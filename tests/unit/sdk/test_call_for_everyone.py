@@ -26,6 +26,7 @@ from training_sdk.records.events import ReadBack
 from training_sdk.records.folding import fold
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.proofs import Ground, save_proof
+from training_sdk.resets.reportfile import load
 from unit.sdk.fakes import (
     CALLS,
     CLEARED,
@@ -213,7 +214,49 @@ def test_who_is_counted_once_is_not_counted_by_the_next_resume(tmp_path: Path) -
     here.organisation.rows.append(untouched(7))
     here.organisation.rows.pop(1)  # so one person stays unknown, and the plan open
     for _ in range(2):
-        assert here.resume(plan).reached_others == 1
+        report = here.resume(plan)
+        assert (report.reached_others, report.others_seen) == (1, (user_id(7),))
+        assert f"not in the plan: {user_id(7)}. Who was assigned after the call was not reset" in str(report)
+    saved = load(tmp_path / "plans" / plan.digest)
+    assert saved.others_seen == (user_id(7),)
+
+
+@pytest.mark.parametrize("somebody_left", [False, True])
+def test_who_joins_after_a_call_that_counted_exactly_its_targets_was_not_reset(
+    tmp_path: Path, *, somebody_left: bool
+) -> None:
+    here = bench(tmp_path, 3, reference=False)
+    plan = of_everyone(here)
+    here.organisation.on_reset = lambda request: answer({"usersUpdated": 3})  # seen later
+    assert ends(here.apply(plan, server_side=True)) == [Outcome.UNKNOWN] * 3
+    for one in here.organisation.rows:
+        one.update(CLEARED)
+    here.organisation.rows.append(untouched(7))
+    if somebody_left:  # then the one who came may have been counted in their place
+        here.organisation.rows.pop(0)
+    report = here.resume(plan)
+    assert (report.reached_others, report.is_complete) == ((1, False) if somebody_left else (0, True))
+
+
+@pytest.mark.parametrize(("count", "others"), [(2, 0), (3, 1), (4, 0), (5, 3)])
+def test_a_call_for_everyone_may_count_all_people_on_the_course(
+    tmp_path: Path, count: int, others: int
+) -> None:
+    here = bench(tmp_path, 2, reference=False)
+    here.organisation.rows += [untouched(2), untouched(3)]
+    plan = of_everyone(here)
+
+    def reset(request: Request) -> Response:
+        here.organisation.reset(request)
+        return answer({"usersUpdated": count})
+
+    here.organisation.on_reset = reset
+    if others:
+        with pytest.raises(OutcomeUnknownError, match=f"At least {others} "):
+            here.apply(plan, server_side=True)
+    else:
+        assert here.apply(plan, server_side=True).is_complete
+    assert fold(here.events(plan)).reached_others == others
 
 
 def test_nobody_is_counted_before_anything_shows_that_the_call_arrived(tmp_path: Path) -> None:
