@@ -6,6 +6,7 @@ import contextlib
 import functools
 import inspect
 import logging
+import os
 import platform
 import ssl
 import time
@@ -18,7 +19,7 @@ from typing import Any, TypeAlias, TypeVar
 import httpx
 from attrs import define, evolve, field, frozen
 
-from training_sdk import _checks, _identity, _local, _urls
+from training_sdk import _checks, _identity, _local, _network, _urls
 from training_sdk._body import Body, root_of
 from training_sdk._deadline import Deadline, keep_deadlines
 from training_sdk._flow import (
@@ -97,7 +98,7 @@ class Connection:
 @functools.cache
 def _tls() -> ssl.SSLContext:
     """One context per process: making it is nearly all that a client costs (23 ms against 0.07)."""
-    return httpx.create_ssl_context()
+    return _network.trusted(httpx.create_ssl_context)
 
 
 @functools.cache
@@ -110,7 +111,17 @@ def _settings(base_url: BaseUrl) -> dict[str, Any]:
     plain = base_url.origin.startswith("http:")
     host = httpx.URL(base_url.origin).host
     # A proxy named in the environment must not get to see, in clear text, what is meant for this machine.
-    return {"verify": _no_tls() if plain else _tls(), "trust_env": not is_loopback(host)}
+    may_use_proxy = not is_loopback(host)
+    if may_use_proxy:
+        _network.check_proxies(_is_address)
+    return {"verify": _no_tls() if plain else _tls(), "trust_env": may_use_proxy}
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(httpx.URL(text))
+    except httpx.InvalidURL:
+        return False
 
 
 def _sync_client(base_url: BaseUrl) -> httpx.Client:
@@ -263,7 +274,7 @@ def _translate(
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
         said = masked(root_of(error), _sent_token(prepared)) or said
         hopeless = any(sign in said for sign in HOPELESS)
-        said = f"{said}. Is the server running, and base_url or SAFETYCULTURE_BASE_URL right?"
+        said = f"{said}. {_advice(said, prepared.url)}"
         where = f"{prepared.url.scheme}://{prepared.url.netloc.decode('ascii')}"
         return NotDeliveredError(
             f"could not connect to {where}: {said}",
@@ -276,6 +287,22 @@ def _translate(
     if isinstance(error, httpx.DecodingError):
         what = "the answer cannot be decompressed"
     return NoAnswerError(f"{what}: {said}", timeout=timeout, request_id=request_id)
+
+
+def _advice(said: str, url: httpx.URL) -> str:
+    """What to look into where nothing was connected."""
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        ignored = " and ".join(name for name in _network.NOT_READ if os.environ.get(name))
+        return (
+            "If your organisation signs certificates itself, name the file of its authority in SSL_CERT_FILE"
+            f"{f' ({ignored} is not read)' if ignored else ''}. Is base_url or SAFETYCULTURE_BASE_URL right?"
+        )
+    proxy = None if is_loopback(url.host) else _network.proxy_of(url.scheme, url.host)
+    if proxy:
+        return (
+            f"Is the proxy that {proxy[0]} names running and right, and base_url or SAFETYCULTURE_BASE_URL?"
+        )
+    return "Is the server running, and base_url or SAFETYCULTURE_BASE_URL right?"
 
 
 def _refuse_colour(http_client: object, right: type) -> None:

@@ -27,6 +27,7 @@ from training_sdk import (
     TrainingError,
     _body,
     _drivers,
+    _network,
 )
 from unit.sdk.fakes import no_waiting
 from unit.sdk.wire import (
@@ -245,6 +246,8 @@ def test_one_tls_context_serves_the_process_and_plain_http_makes_none(
         return made[-1]
 
     _drivers._tls.cache_clear()
+    for name in _network.CERTIFICATES:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(httpx, "create_ssl_context", make)
     with TrainingClient("t", base_url="http://127.0.0.1:9"):
         assert made == []

@@ -51,8 +51,12 @@ class Wire:
             thread.start()
 
     def _treat(self, connection: socket.socket, behaviour: Behaviour) -> None:
-        with connection, contextlib.suppress(OSError):
-            behaviour(self.tls.wrap_socket(connection, server_side=True) if self.tls else connection)
+        with (
+            connection,
+            contextlib.suppress(OSError),
+            self.tls.wrap_socket(connection, server_side=True) if self.tls else connection as plain,
+        ):
+            behaviour(plain)
 
     def read(self, connection: socket.socket) -> bytes:
         """One request, whole; empty if the client has hung up."""

@@ -11,13 +11,22 @@ from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.documents import plain
 from training_sdk.cli.health.checks import Check, Standing, error, note
 from training_sdk.cli.health.machine import check_machine
-from training_sdk.cli.health.service import check_address, check_clock, check_identity, check_rights
+from training_sdk.cli.health.service import (
+    check_address,
+    check_clock,
+    check_identity,
+    check_network,
+    check_rights,
+)
 from training_sdk.cli.health.wire import Wire, check_wire
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError, TrainingError
 
 PATIENCE = 10.0
 """Seconds for which a server that does not answer is tried again: whoever asks wants to know now."""
+
+SUBJECTS = {"NO_TOKEN": "token", "PROXY_UNUSABLE": "proxy", "CERTIFICATES_UNUSABLE": "certificates"}
+"""What of the settings is wrong, by the reason of the error."""
 
 
 @click.command()
@@ -43,9 +52,10 @@ def _service(session: Session) -> Iterator[Check]:
     try:
         client = session.client(max_retry=PATIENCE)
     except InvalidArgumentError as problem:
-        yield error("settings", "token" if problem.reason == "NO_TOKEN" else "settings", problem.message)
+        yield error("settings", SUBJECTS.get(problem.reason or "", "settings"), problem.message)
         return
     yield from check_address(client.base_url)
+    yield from check_network(client.base_url)
     wire = Wire(client)
     try:
         seen = wire.identity()

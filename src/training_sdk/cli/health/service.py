@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from training_sdk import _identity, _urls
+from training_sdk import _identity, _network, _urls
 from training_sdk._flow import Response
 from training_sdk.cli.health.checks import Check, error, note, ok, warning
 from training_sdk.cli.health.wire import Wire
@@ -29,6 +30,26 @@ def check_address(base_url: str) -> Iterator[Check]:
         yield ok(AREA, "address", where)
     else:
         yield warning(AREA, "address", f"{where}: the token is sent unencrypted, as the profile allows")
+
+
+def check_network(base_url: str) -> Iterator[Check]:
+    """What the environment says of proxies and certificates on the way there."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    proxy = None if _urls.is_loopback(host) else _network.proxy_of(parts.scheme, host)
+    if proxy:
+        variable, address = proxy
+        yield note(
+            AREA, "proxy", f"{variable} names {_urls.without_secrets(address)}, through which requests go"
+        )
+    if parts.scheme != "https":
+        return
+    named = _network.certificates_named()
+    if named:
+        yield note(AREA, "certificates", f"those of {named} ({os.environ[named]}) are trusted, and no others")
+    ignored = [name for name in _network.NOT_READ if os.environ.get(name) and not named]
+    for name in ignored:
+        yield note(AREA, "certificates", f"{name} is not read here; SSL_CERT_FILE is")
 
 
 def check_identity(me: Me, response: Response) -> Iterator[Check]:

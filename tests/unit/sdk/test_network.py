@@ -1,0 +1,167 @@
+"""Proxies and certificates that the environment names: what cannot be used is an error that names the variable."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+
+from training_sdk import (
+    APIConnectionError,
+    AsyncTrainingClient,
+    InvalidArgumentError,
+    TrainingClient,
+    _drivers,
+    _network,
+)
+from training_sdk.cli import main
+from unit.sdk.wire import GOOD, says, wire
+
+LIVE = "https://api.safetyculture.example"
+VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", *_network.CERTIFICATES, *_network.NOT_READ)
+
+
+@pytest.fixture(autouse=True)
+def nothing_named(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in (*VARIABLES, "SSLKEYLOGFILE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", "t")
+    _drivers._tls.cache_clear()
+    yield
+    _drivers._tls.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1080", "socksio"),
+        ("ALL_PROXY", "socks4://127.0.0.1:1080", "socks4:// is unknown"),
+        ("all_proxy", "ftp://127.0.0.1", "ftp:// is unknown"),
+        ("HTTPS_PROXY", "http://user:s3cret@proxy.example:bad", "no address"),
+        ("HTTPS_PROXY", "http://user:s3cret@x@proxy.example:80", "%40"),
+        ("HTTPS_PROXY", "http://proxy.example:99999", "no address"),
+        ("HTTPS_PROXY", "http://proxy.example:0", "no address"),
+        ("HTTPS_PROXY", "http://", "no address"),
+        ("HTTPS_PROXY", "http://[::1", "no address"),
+        ("http_proxy", "proxy example:80", "no address"),
+        ("NO_PROXY", "localhost,[::1]", r"'\[::1\]'.*without brackets"),
+        ("no_proxy", "localhost:80:90", "without brackets"),
+        ("NO_PROXY", "fe80::/10", "length"),
+        ("SSL_CERT_FILE", "/does/not/exist", "No such file"),
+        ("SSL_CERT_FILE", __file__, "PEM"),
+        ("SSL_CERT_DIR", "/does/not/exist", "no such folder"),
+        ("SSL_CERT_DIR", str(Path(__file__).parent), "openssl rehash"),
+        ("SSLKEYLOGFILE", "/does/not/exist/keys", "No such file"),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    variable: str,
+    value: str,
+    said: str,
+) -> None:
+    if "socksio" in said:
+        monkeypatch.setattr(_network, "find_spec", lambda _: None)
+    monkeypatch.setenv(variable, value)
+    for kind in (TrainingClient, AsyncTrainingClient):
+        with pytest.raises(InvalidArgumentError, match=f"(?s)^{variable}.*{said}") as raised:
+            kind(base_url=LIVE)
+        assert "s3cret" not in str(raised.value)
+    assert raised.value.reason in ("PROXY_UNUSABLE", "CERTIFICATES_UNUSABLE")
+    monkeypatch.setenv("SAFETYCULTURE_BASE_URL", LIVE)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "state"))
+    assert main(["whoami"]) == 2
+    assert variable in capsys.readouterr().err
+    assert main(["doctor", "--json"]) == 1
+    (found,) = (one for one in json.loads(capsys.readouterr().out)["checks"] if one["standing"] == "ERROR")
+    assert found["subject"] in ("proxy", "certificates")
+    assert variable in found["detail"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HTTPS_PROXY", "proxy.example:3128"),
+        ("HTTPS_PROXY", "http://user:p%40ss@proxy.example:3128"),
+        ("ALL_PROXY", "http://[::1]:3128"),
+        ("NO_PROXY", "localhost, ::1,.example.com,10.0.0.0/8,example.com:8080,"),
+        ("NO_PROXY", "*,[::1]"),
+        *((name, "/does/not/exist") for name in _network.NOT_READ),
+        *((name, "") for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "NO_PROXY")),
+    ],
+)
+def test_what_can_be_used_is_used(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    TrainingClient(base_url=LIVE).close()
+
+
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE"])
+def test_for_this_machine_and_for_connections_from_outside_none_is_read(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    with httpx.Client() as http:
+        monkeypatch.setenv(variable, "socks4://[::1")
+        TrainingClient(base_url="http://127.0.0.1:1").close()
+        TrainingClient(base_url=LIVE, http_client=http).close()
+
+
+def test_the_authorities_named_by_file_or_folder_are_trusted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    file, folder = tmp_path / "ca.pem", tmp_path / "folder"
+    authority.cert_pem.write_to_path(str(file))
+    folder.mkdir()
+    hashed = subprocess.run(
+        ["openssl", "x509", "-hash", "-noout", "-in", str(file)], capture_output=True, text=True, check=True
+    )
+    authority.cert_pem.write_to_path(str(folder / f"{hashed.stdout.strip()}.0"))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
+    with wire(says(GOOD), tls=server) as at:
+        with (
+            TrainingClient(base_url=at.url, max_retry_seconds=0) as client,
+            pytest.raises(APIConnectionError, match=r"SSL_CERT_FILE \(REQUESTS_CA_BUNDLE is not read\)"),
+        ):
+            client.users.me()
+        for name, value in (("SSL_CERT_DIR", folder), ("SSL_CERT_FILE", file)):  # the later goes first
+            monkeypatch.setenv(name, str(value))
+            _drivers._tls.cache_clear()
+            with TrainingClient(base_url=at.url, max_retry_seconds=0) as client:
+                assert client.users.me().user_id == "u"
+
+
+def test_a_proxy_that_refuses_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n"
+    with wire(says(refusal)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with (
+            TrainingClient(base_url=LIVE, max_retry_seconds=0) as client,
+            pytest.raises(APIConnectionError, match=r"407.*Is the proxy that HTTPS_PROXY names"),
+        ):
+            client.users.me()
+        url = proxy.url
+        assert main(["doctor", "--base-url", LIVE, "--max-retry", "0", "--json"]) == 1
+    checks = {one["subject"]: one for one in json.loads(capsys.readouterr().out)["checks"]}
+    assert (checks["proxy"]["standing"], url in checks["proxy"]["detail"]) == ("note", True)
+
+
+def test_a_command_as_a_process_ends_with_2_and_no_traceback() -> None:
+    environment = {"SAFETYCULTURE_API_TOKEN": "t", "ALL_PROXY": "socks4://h", "TRAINING_SDK_PROFILE": "none"}
+    command = [sys.executable, "-m", "training_sdk", "courses"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, "ALL_PROXY" in done.stderr, "Traceback" in done.stderr) == (2, True, False), done
