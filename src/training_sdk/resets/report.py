@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from html import escape
 from pathlib import PurePath
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from training_sdk._visible import inline, visible
 from training_sdk.errors import IncompleteResetError
@@ -35,6 +35,8 @@ SENT_WITHOUT_EFFECT = "sent without effect, and not sent again"
 
 PENDING_PROOF = "accepted and not yet seen: the proof is pending"
 """The detail of people whom a proof has reset as far as the service says, and which is still looked for."""
+FAILED_PROOF = "accepted, and not seen when the proof ended"
+"""The detail of people whom a proof that failed has reset as far as the service says, and only so."""
 
 
 class Outcome(StrEnum):
@@ -142,6 +144,16 @@ class ResetReport:
     """How many people outside the plan may have been reset, as far as the service showed it."""
     others_seen: tuple[str, ...] = ()
     """Those of them who were seen on the course after one call for everyone: user ids."""
+
+    def without_unseen(self, keys: Collection[Key], why: str) -> ResetReport:
+        """The report of a proof: these of the people of whom the service accepted the reset were not seen at 0 %."""
+        users = (
+            evolve(user, outcome=Outcome.UNKNOWN, code=Code.NOT_SEEN, detail=why)
+            if user.outcome is Outcome.RESET and user.key in keys
+            else user
+            for user in self.users
+        )
+        return evolve(self, users=tuple(users))
 
     @property
     def counts(self) -> Mapping[Outcome, int]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from training_sdk.errors import RecordsDamagedError
 from training_sdk.evidence.files import Unseal
@@ -16,6 +17,7 @@ from training_sdk.records import locks
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
 from training_sdk.records.journal import FILE, Journal, JournalCopy, read_journal
+from training_sdk.records.logged import PROOF_FAILED
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import pending, reportfile
 from training_sdk.resets.approval import approved_before
@@ -23,7 +25,7 @@ from training_sdk.resets.flights import Flights, kept_processing_time, until
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.lostplans import lost_plan
 from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.report import PENDING_PROOF, Code, Outcome, ResetReport
+from training_sdk.resets.report import FAILED_PROOF, PENDING_PROOF, Code, Outcome, ResetReport
 from training_sdk.resets.resuming import as_begun
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.sending import Order
@@ -171,9 +173,9 @@ def report_in(
     if closed is not None and closed.reason is not None:
         return report_of(state, folder, journal, now, plan, unseal=unseal), None
     unfinished = read_unfinished(state, folder, now, plan, unseal=unseal)
-    return (
-        reportfile.load(folder, plan, unseal=unseal) if unfinished is None else unfinished.report
-    ), unfinished
+    if unfinished is not None:
+        return unfinished.report, unfinished
+    return _without_failed_proof(reportfile.load(folder, plan, unseal=unseal), entries), None
 
 
 def read_unfinished(
@@ -199,7 +201,7 @@ def read_unfinished(
         return None
     report = report_of(state, folder, journal, now, plan, unseal=unseal)
     if is_proof:
-        report = _as_not_seen(report)
+        report = report.without_unseen({user.key for user in report.users}, PENDING_PROOF)
     unknown = [user.key for user in report.users if user.outcome is Outcome.UNKNOWN]
     is_live = not found.opened.reference_server
     left = (Code.NOT_SENT,) if is_proof else (Code.NOT_SENT, Code.REFUSED)
@@ -219,15 +221,15 @@ def read_unfinished(
     )
 
 
-def _as_not_seen(report: ResetReport) -> ResetReport:
-    """The report of a proof that is pending: what was accepted was not seen."""
-    users = (
-        evolve(user, outcome=Outcome.UNKNOWN, code=Code.NOT_SEEN, detail=PENDING_PROOF)
-        if user.outcome is Outcome.RESET
-        else user
-        for user in report.users
-    )
-    return evolve(report, users=tuple(users))
+def _without_failed_proof(report: ResetReport, entries: Sequence[Mapping[str, Any]]) -> ResetReport:
+    """The report of a plan, by what the log says that a proof with it has not seen."""
+    failed = [entry for entry in entries if entry["event"] == PROOF_FAILED]
+    if not failed:
+        return report
+    last = failed[-1]
+    # An older log names people who were not seen only where nothing at all was.
+    unseen = last.get("unseen", last["affected"] if last["proof_failed"] == "NOT_SEEN" else [])
+    return report.without_unseen({(course_id, user_id) for course_id, user_id in unseen}, FAILED_PROOF)
 
 
 def report_of(

@@ -27,6 +27,7 @@ from training_sdk.errors import (
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.records.folding import Chunk
+from training_sdk.records.logged import PROOF_FAILED
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import pending, reportfile
 from training_sdk.resets.applying import apply_plan
@@ -40,7 +41,7 @@ from training_sdk.resets.proofplanning import check_witnesses, read_people
 from training_sdk.resets.proofs import Proof, save_proof, withdraw_proof
 from training_sdk.resets.reading import missing_have_nothing, read_rows
 from training_sdk.resets.recording import Recorder
-from training_sdk.resets.report import ResetReport
+from training_sdk.resets.report import FAILED_PROOF, ResetReport
 from training_sdk.resets.resuming import Resumption, as_begun
 from training_sdk.resets.sending import Order, Progress
 from training_sdk.resets.settling import account_so_far
@@ -101,6 +102,8 @@ class Proving:
     """The service refused the request, and may have carried out a part of it before."""
     was_watched: bool = field(default=False, init=False)
     """This process has sent the request, or seen people who were not reset yet."""
+    unseen: tuple[Key, ...] = field(default=(), init=False)
+    """Who was to be reset, and was not seen at 0 % at the last reading."""
     seen_after: timedelta | None = field(default=None, init=False)
     """How long after the request it was first seen that all of it was carried out."""
 
@@ -281,6 +284,7 @@ class Proving:
         return not seen.unchanged
 
     def _judge(self, seen: Sighting) -> Flow[None]:
+        self.unseen = tuple(user.key for user in self.plan.reset.targets if user.key not in seen.cleared)
         if seen.lost:
             why = f"{self._named(seen.lost)} lost progress, and was not to be reset"
             yield from self._fail(why, seen.lost, reason="WITNESS_CLEARED")
@@ -367,8 +371,9 @@ class Proving:
 
     def _note_failure(self, reason: str, keys: Sequence[Key]) -> Flow[None]:
         now: Moment = yield Now()
-        facts = {**self._facts(), "proof_failed": reason, "affected": [list(key) for key in keys]}
-        yield from self.keeper.remark("proof failed", self.order, self.here, now.utc, **facts)
+        affected, unseen = ([list(key) for key in some] for some in (keys, self.unseen))
+        facts = {**self._facts(), "proof_failed": reason, "affected": affected, "unseen": unseen}
+        yield from self.keeper.remark(PROOF_FAILED, self.order, self.here, now.utc, **facts)
         yield from self._take_back(reason)
         yield self._keep(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
 
@@ -384,7 +389,7 @@ class Proving:
         begun = yield from self._begun()
         if begun is not None and begun.is_closed:
             report: ResetReport = yield Act(lambda: reportfile.load(folder), "records: the report")
-            return report
+            return report.without_unseen(self.unseen, FAILED_PROOF)
         self.keeper.resuming = True
         try:
             state = yield from self.keeper.take(self.plan.reset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,41 @@ def test_a_pending_proof_is_not_shown_as_done_and_nobody_is_told_to_plan_again(
         Puppet(organisation, clock=2.0).run(keeper.take(plan.reset))
     keeper.release()
     assert "Plan again" not in caught.value.message
+
+
+def _clear_elsewhere(organisation: Organisation) -> Response:
+    """Reset another person than the one who was named."""
+    organisation.rows[1].update(CLEARED)
+    return answer({"usersUpdated": 1})
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (lambda organisation: answer({"usersUpdated": 1}), "NOT_SEEN"),
+        (_clear_elsewhere, "WITNESS_CLEARED"),
+    ],
+)
+def test_a_failed_proof_reports_nobody_as_reset_who_was_counted_and_not_seen(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    reply: Callable[[Organisation], Response],
+    reason: str,
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation = service()
+    organisation.on_reset = lambda request: reply(organisation)
+    plan = planned(organisation)
+    with pytest.raises(ProofFailedError) as caught:
+        Puppet(organisation, clock=1.0).run(proving(plan).run())
+    assert caught.value.reason == reason
+    state = StateDirectory.open()
+    read, unfinished = report_in(state, state.plan_folder(plan.reset.digest), START)
+    assert unfinished is None
+    for report in (caught.value.report, read):
+        assert report is not None
+        assert [(one.outcome, one.code) for one in report.users] == [(Outcome.UNKNOWN, Code.NOT_SEEN)]
+        assert "not seen when the proof ended" in str(report)
 
 
 def test_a_proof_that_an_older_version_began_ends_without_one(
