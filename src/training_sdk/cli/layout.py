@@ -9,8 +9,12 @@ from collections.abc import Sequence
 GAP = "   "
 LONGEST_RULE = 120
 """The line below the header of a table in a pipe."""
-_COPIED = re.compile(r"\s*(training-sdk|reset|prove|purge) \S")
-"""How a line begins that people copy as a whole: a command or a phrase."""
+_COPIED = re.compile(r"\s*(training-sdk|reset|prove|purge) \S.*")
+"""How a line or a cell begins that people copy as a whole: a command or a phrase."""
+_COMMAND = re.compile(r"training-sdk \S.*?(?=[.,;:)`]*(?:[.,;:)`](?:\s|$)|$))")
+"""A command in a sentence: up to the punctuation mark at the end of a word."""
+_BOND = "\0"
+"""Stands for a space at which no line is broken."""
 
 
 def wrapped(text: str, width: int | None) -> str:
@@ -28,14 +32,15 @@ def _wrapped_line(line: str, width: int) -> str:
 
 
 def _broken(words: str, width: int, indent: str, hanging: str) -> str:
+    copied = _COPIED if _COPIED.match(words) else _COMMAND
     return textwrap.fill(
-        words,
+        copied.sub(lambda whole: whole[0].replace(" ", _BOND), words),
         width,
         initial_indent=indent,
         subsequent_indent=hanging,
         break_long_words=False,
         break_on_hyphens=False,
-    )
+    ).replace(_BOND, " ")
 
 
 def drawn(
@@ -47,11 +52,16 @@ def drawn(
     if width is None:
         return _table(columns, rows, natural, unicode=unicode, rule=LONGEST_RULE)
     least = [
-        max(_length(word) for row in cells for word in row[column].split() or [""])
+        max(_length(word) for row in cells for word in _unbroken(row[column]))
         for column in range(len(columns))
     ]
     widths = _fitting(natural, least, width - len(GAP) * (len(columns) - 1))
     return _blocks(columns, rows, width) if widths is None else _table(columns, rows, widths, unicode=unicode)
+
+
+def _unbroken(cell: str) -> Sequence[str]:
+    """The parts of a cell that stay whole: its words, or all of it where people copy it."""
+    return [cell] if _COPIED.match(cell) else cell.split() or [""]
 
 
 def _fitting(natural: Sequence[int], least: Sequence[int], room: int) -> list[int] | None:

@@ -179,8 +179,9 @@ def _refuse_gaps(tables: Tables) -> None:
             "was sent. Plan again"
         )
         if tables.repeated:
+            rows = "1 row" if tables.repeated == 1 else f"{tables.repeated} rows"
             why = (
-                f"The feed shows {tables.repeated} rows twice, so the order of its pages may change while they are "
+                f"The feed shows {rows} twice, so the order of its pages may change while they are "
                 "read. Nothing was sent. Apply again later"
             )
         raise EvidenceError(

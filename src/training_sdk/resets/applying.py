@@ -48,7 +48,7 @@ from training_sdk.resets.sending import (
 )
 from training_sdk.resets.stopping import raise_as
 from training_sdk.resets.waves import wait_until
-from training_sdk.resets.wording import LOOK_INTO_IT, some, who
+from training_sdk.resets.wording import LOOK_INTO_IT, number, some, who
 
 T = TypeVar("T")
 SECONDS_BETWEEN_PROOFS = 60.0
@@ -400,7 +400,7 @@ class Run:
         if len(cleared) < len(targets) and self.arrival.here.reference_server:
             raise OutcomeUnknownError(
                 f"the server accepted a reset of everyone, but {len(targets) - len(cleared)} of "
-                f"{len(targets)} people of the plan are not seen at 0 %. Read their progress back"
+                f"{number(len(targets), 'person', 'people')} of the plan not seen at 0 %. Read their progress back"
             )
 
     def _guarded(self, people: Sequence[PlannedReset], flow: Flow[T]) -> Flow[T]:

@@ -71,7 +71,9 @@ class InFlight:
         """Raise OutcomeUnknownError if the answer says that more people were reset than were sent."""
         if self.answer is not None and self.reached_others:
             sent = number(self.named, "person was", "people were")
-            cause = DecodingError(f"{sent} sent, and the answer says {self.answer.count} people reset")
+            cause = DecodingError(
+                f"{sent} sent, and the answer says {number(self.answer.count or 0, 'person', 'people')} reset"
+            )
             raise OutcomeUnknownError(
                 f"{cause.message}. {others(self.reached_others)}. Nothing more was sent. {LOOK_INTO_IT}",
                 reason=REACHED_OTHERS,

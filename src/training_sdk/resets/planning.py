@@ -44,7 +44,7 @@ from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.selecting import Where
 from training_sdk.resets.traces import NO_TRACES, Traces
 from training_sdk.resets.viewing import people_counted, refuse_narrow_view
-from training_sdk.resets.wording import shown, some, who
+from training_sdk.resets.wording import number, shown, some, who
 from training_sdk.resources.courses import all_courses
 
 RENEWED = "RENEWED"
@@ -233,8 +233,8 @@ def _about_renewed(left_out: Mapping[Key, str | None]) -> tuple[str, ...]:
     if not renewed:
         return ()
     return (
-        f"{renewed} who were found due no longer have the completion they were due by: they have renewed it, or were "
-        "reset, and are left out",
+        f"{number(renewed, 'person', 'people')} found due no longer {'has' if renewed == 1 else 'have'} the completion "
+        "they were due by: they have renewed it, or were reset, and are left out",
     )
 
 

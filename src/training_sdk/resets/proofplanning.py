@@ -22,7 +22,7 @@ from training_sdk.resets.plan import Origin, PlannedReset, ResetPlan
 from training_sdk.resets.planning import Wanted, make_plan, no_traces
 from training_sdk.resets.proofplan import ProofPlan
 from training_sdk.resets.proofs import Ground, Way
-from training_sdk.resets.wording import shown
+from training_sdk.resets.wording import number, shown
 from training_sdk.resources.progress import progress_rows
 
 MOST_PEOPLE = 5
@@ -161,8 +161,9 @@ def _check_course(everyone: ResetPlan) -> None:
             f"{MOST_PEOPLE}. Make one for this, and assign accounts to it that nobody needs"
         )
     if visible < 2:
+        seen = number(visible, "person", "people")
         raise InvalidArgumentError(
-            f"{title!r} has {visible} people with visible progress, and a proof needs two: one to be reset, one to "
+            f"{title!r} has {seen} with visible progress, and a proof needs two: one to be reset, one to "
             "stay. Let them open a lesson, and wait until the feed shows it"
         )
 

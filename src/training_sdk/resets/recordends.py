@@ -14,7 +14,7 @@ from training_sdk.resets import reportfile
 from training_sdk.resets.recordfinding import RecordFinding, fault, name_of, note
 from training_sdk.resets.recordreading import Entry, Reading, at
 from training_sdk.resets.report import Outcome
-from training_sdk.resets.wording import LOOK_INTO_IT, others
+from training_sdk.resets.wording import LOOK_INTO_IT, number, others
 
 
 def how_it_ended(
@@ -59,7 +59,7 @@ def _outcomes(digest: str, state: JournalState, ends: Sequence[Entry]) -> Iterat
         counted = _counts(entry.get("outcomes")).get(Outcome.RESET.value, 0)
         if counted <= reset:
             continue
-        said = f"the audit log counts {counted} resets by plan {name_of(digest)}, and its journal has {reset}"
+        said = f"the audit log counts {number(counted, 'reset')} by plan {name_of(digest)}, and its journal has {reset}"
         if entry["event"] != STOPPED or counted > reset + unknown:
             yield fault(f"{said}: the end of the journal is missing", digest)
         elif state.closed is None:

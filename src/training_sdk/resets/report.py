@@ -22,6 +22,7 @@ from training_sdk.resets.wording import (
     LOOK_INTO_IT,
     MOST_SHOWN,
     courses,
+    number,
     others,
     shown,
     shown_of,
@@ -205,7 +206,7 @@ class ResetReport:
             )
         if not self.is_complete:
             raise IncompleteResetError(
-                f"{self.not_reset} of {len(self.plan.targets)} resets are not known to have happened:\n{self}",
+                f"{self.not_reset} of {number(len(self.plan.targets), 'reset')} not known to have happened:\n{self}",
                 report=self,
             )
 
@@ -265,7 +266,7 @@ class ResetReport:
 
     @property
     def _counts(self) -> str:
-        return ", ".join(f"{number} {outcome}" for outcome, number in self.counts.items() if number)
+        return ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items() if count)
 
     @property
     def _requests(self) -> str:

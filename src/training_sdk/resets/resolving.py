@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
-from training_sdk._compare import mailbox, widely
+from training_sdk._compare import mailbox, same_text, widely
 from training_sdk._flow import Flow
 from training_sdk._pages import Calls, Walk
 from training_sdk.errors import InvalidArgumentError, NotFoundError
@@ -179,7 +179,10 @@ class _Search:
         for one, _ in self.missing:
             other = alike.get(widely(one.value))
             if one.kind == "email" and other and other != mailbox(one.value):
-                return f". {one.value!r} is not {other!r}: only ASCII letters are compared without regard to case"
+                why = "only ASCII letters are compared without regard to case"
+                if same_text(mailbox(one.value), other):
+                    why = "it is spelt with composed or decomposed letters. Copy the address from the service"
+                return f". {one.value!r} is not {other!r}: {why}"
         if hint := self._hint_of_names() or self._hint_of_addresses():
             return hint
         given = [one.value for one, _ in self.missing if one.kind == "external_id"]

@@ -180,7 +180,7 @@ def updated_by(
     updated, expected = _count_in(response), len(people) + besides
     if (updated is None and silent) or (updated is not None and updated >= expected):
         return updated
-    said = "no count" if updated is None else f"{updated} people reset"
+    said = "no count" if updated is None else f"{number(updated, 'person', 'people')} reset"
     completed = sum(user.completed_at is not None for user in people)
     hint = f", as many as had completed the course. {COMPLETED_ONLY}" if updated else f". {NOBODY_COMPLETED}"
     if updated != completed:

@@ -47,7 +47,7 @@ from training_sdk.resets.sending import Order, Progress
 from training_sdk.resets.settling import account_so_far
 from training_sdk.resets.traces import NO_TRACES, Traces
 from training_sdk.resets.waves import wait_until
-from training_sdk.resets.wording import COMPLETED_ONLY, shown
+from training_sdk.resets.wording import COMPLETED_ONLY, number, shown
 
 FIRST_WAIT = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(minutes=30)
@@ -145,7 +145,8 @@ class Proving:
         if was_unreadable(begun.chunk):
             yield from self._end_unreadable(str(begun.chunk.message))
         if begun.chunk.reached_others:
-            said = f"one request was sent, and the answer says {begun.chunk.count} people reset"
+            people = number(begun.chunk.count or 0, "person", "people")
+            said = f"one request was sent, and the answer says {people} reset"
             yield from self._fail(said, (), reason="COUNT_DIFFERS")
         self.is_refused = begun.chunk.is_doubtful_refusal
         yield from self._watch(begun.sent_at, started.utc + self.deadline)

@@ -23,7 +23,16 @@ from training_sdk.resets.report import (
     ResetReport,
     UserOutcome,
 )
-from training_sdk.resets.wording import LOOK_INTO_IT, MOST_SHOWN, courses, others, shown, shown_of, who
+from training_sdk.resets.wording import (
+    LOOK_INTO_IT,
+    MOST_SHOWN,
+    courses,
+    number,
+    others,
+    shown,
+    shown_of,
+    who,
+)
 
 
 class Seen(StrEnum):
@@ -140,7 +149,7 @@ class Verification:
             verified = sum(one.state is Seen.VERIFIED and one.key in reset for one in self.people)
             total = len(self.report.plan.targets)
             raise IncompleteResetError(
-                f"{total - verified} of {total} resets are not verified:\n{self}",
+                f"{total - verified} of {number(total, 'reset')} not verified:\n{self}",
                 reason="NOT_VERIFIED",
                 report=self.report,
             )
@@ -150,8 +159,8 @@ class Verification:
 
     def listing(self, page: int) -> str:
         """The text of ``str``, with everybody who is not verified in it if they are at most ``page``."""
-        said = ", ".join(f"{number} {state}" for state, number in self.counts.items() if number)
-        since = ", ".join(f"{number} {what}" for what, number in self._since.items() if number)
+        said = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
+        since = ", ".join(f"{count} {what}" for what, count in self._since.items() if count)
         lines = [
             f"{shown(courses(self.report.plan.courses))}: {said}{f' (trained again since: {since})' if since else ''}"
         ]
@@ -190,7 +199,7 @@ class Verification:
         changed = sum(user.code in LEFT_ALONE for user in self._targets)
         in_vain = sum(user.detail == SENT_WITHOUT_EFFECT for user in self._targets)
         proofs = sum(user.detail == PENDING_PROOF for user in self._targets)
-        for number, what, advice in (
+        for count, what, advice in (
             (proofs, PENDING_PROOF, "go on with client.resets.prove_format, which sends nothing again"),
             (self.never_sent - in_vain, "never sent", remedy),
             (in_vain, "sent without effect", remedy),
@@ -202,8 +211,8 @@ class Verification:
             ),
             (changed, "left alone because something had changed since the plan", again),
         ):
-            if number:
-                yield f"{number} of {total} {'was' if number == 1 else 'were'} {what}: {advice}"
+            if count:
+                yield f"{count} of {total} {'was' if count == 1 else 'were'} {what}: {advice}"
         if not self.report.not_reset and not self.is_finished:
             yield f"applying the plan has not come to its end: {remedy}"
 

@@ -12,6 +12,7 @@ from training_sdk.models.courses import Course
 from training_sdk.models.progress import ProgressRow
 from training_sdk.resets.reading import course_counts, others_have_nothing
 from training_sdk.resets.resolving import Rows
+from training_sdk.resets.wording import number
 
 NO_READ_RIGHT = (
     "a reset cannot be planned with this token: planning reads other people's progress, which needs "
@@ -54,21 +55,22 @@ def refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> F
                 reason=LISTING_INCOMPLETE,
             )
         people, seen = one.total_users, len(here)
+        counted_here = f"{course.title!r} has {number(people, 'person', 'people')}"
         if here and people == 0:
             raise DecodingError(
                 f"the statistics count nobody in {course.title!r} ($.items[*].totalUsers is 0 or missing), and the "
-                f"progress feed shows {seen} people: whether this token sees everyone cannot be "
+                f"progress feed shows {number(seen, 'person', 'people')}: whether this token sees everyone cannot be "
                 "known. Nothing was sent. Plan again later, or name the people"
             )
         if people > seen:
             if not others_have_nothing(one, here):
                 raise PermissionDeniedError(
-                    f"{course.title!r} has {people} people, but this token sees the progress of {seen}: "
+                    f"{counted_here}, but this token sees the progress of {seen}: "
                     "a plan for everyone would leave people out. Plan with a token that sees all of them",
                     reason="NARROW_VIEW",
                 )
             warnings.append(
-                f"{course.title!r} has {people} people, and the feed has rows of {seen}: by the statistics the others "
+                f"{counted_here}, and the feed has rows of {seen}: by the statistics the others "
                 "have nothing recorded. If they begin now, they are not in this plan"
             )
     return tuple(warnings)

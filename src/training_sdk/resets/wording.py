@@ -106,6 +106,7 @@ def frame(planned: ResetPlan) -> list[str]:
     return [
         headline(planned),
         f"In scope: {whom} ({states(planned.counts)}){selection}.",
+        *_named_in_vain(planned),
         _losses(planned),
         f"Read at {planned.read_at:%Y-%m-%d %H:%M:%S} UTC ({LAG}) from "
         f"{server(origin.base_url, is_reference=origin.reference_server)}, "
@@ -119,6 +120,26 @@ def frame(planned: ResetPlan) -> list[str]:
 def server(base_url: str, *, is_reference: bool) -> str:
     """A server by its base URL; the reference server, where rehearsals and exercises happen, is named as such."""
     return f"{inline(base_url)}{' (reference server)' if is_reference else ''}"
+
+
+def _named_in_vain(planned: ResetPlan) -> list[str]:
+    """Who was named and would not be reset, and why."""
+    others = () if planned.scope == "everyone" else [user for user in planned.users if not user.is_target]
+    if not others:
+        return []
+    titles = {course.id: f"{shown(course.title)!r}, " for course in planned.courses}
+    said = [
+        f"{who(user)} ({titles[user.course_id] if len(titles) > 1 else ''}{_why_not(planned, user)})"
+        for user in others[:MOST_SHOWN]
+    ]
+    more = len(others) - len(said)
+    return [f"Named, and not to be reset: {', '.join(said)}{f' and {more} more' if more else ''}."]
+
+
+def _why_not(planned: ResetPlan, user: PlannedReset) -> str:
+    if user.left_out is None:
+        return "nothing recorded"
+    return f"{inline(user.state)}, {planned.selection} only" if planned.selection else "left out"
 
 
 def _left_out_of_courses(planned: ResetPlan) -> list[str]:

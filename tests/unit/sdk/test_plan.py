@@ -35,6 +35,7 @@ from training_sdk.resets.confirming import check_confirmation
 from training_sdk.resets.people import People
 from training_sdk.resets.plan import Only
 from training_sdk.resets.planning import Wanted, make_plan
+from training_sdk.resets.wording import who
 from unit.sdk.fakes import (
     CALLS,
     COURSE,
@@ -144,6 +145,21 @@ def test_the_headline_says_what_will_happen_and_the_scope_comes_later() -> None:
         assert str(plan).startswith(f"{first}\n")
         assert plan._repr_html_().startswith(f"<p>{escape(first)}<br>In scope: the users named (")
         assert sum(plan.target_counts.values()) == len(plan.targets)
+
+
+def test_a_plan_names_whoever_was_named_and_would_not_be_reset() -> None:
+    done, begun, idle = some_plan().users
+    left = attrs.evolve(begun, left_out="NOT_COMPLETED")
+    plan = some_plan(selection="completed", users=(done, left, idle))
+    named = f"Named, and not to be reset: {who(begun)} (in progress, completed only), {who(idle)} (nothing recorded)."
+    assert named in str(plan).splitlines()
+    assert escape(named) in plan._repr_html_()
+    crowd = (done, *(attrs.evolve(idle, user_id=f"u{n}") for n in range(10, 23)))
+    assert "(nothing recorded) and 3 more." in str(some_plan(users=crowd))
+    assert "Named, and not" not in str(some_plan(users=(done,)))
+    two = (*some_plan().courses, PlannedCourse("d", "Data", None, "Published"))
+    both = some_plan(users=(done, attrs.evolve(idle, course_id="d")), courses=two)
+    assert f"Named, and not to be reset: {who(idle)} ('Data', nothing recorded)." in str(both)
 
 
 def test_a_plan_says_what_it_would_do() -> None:

@@ -405,7 +405,7 @@ def test_unknown_people_are_looked_for_and_left_unknown() -> None:
     found, _ = verify(feed, report)
     assert (found.counts[Seen.VERIFIED], found.is_verified, found.left_unknown) == (1, False, 1)
     assert "client.resets.resume" in str(found)
-    with pytest.raises(IncompleteResetError, match="1 of 1 resets are not verified"):
+    with pytest.raises(IncompleteResetError, match="1 of 1 reset not verified"):
         found.raise_for_unverified()
 
 
@@ -430,7 +430,7 @@ def test_people_who_are_not_known_to_have_been_reset_are_no_success(
     found, _ = verify(feed, report)
     assert not found.is_verified
     assert said in str(found)
-    with pytest.raises(IncompleteResetError, match="2 of 3 resets are not verified"):
+    with pytest.raises(IncompleteResetError, match="2 of 3 resets not verified"):
         found.raise_for_unverified()
     (line,) = AuditLog(StateDirectory.open().audit).entries()
     assert line["event"] == "reset not verified"

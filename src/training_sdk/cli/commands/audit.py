@@ -138,10 +138,16 @@ def _server(entry: Mapping[str, Any]) -> str | None:
     return server(str(url), is_reference=entry.get("reference_server") is True) if url else None
 
 
+_ONE = {"people": ("person", "people"), "resets": ("reset", "resets")}
+"""One and many of what an entry counts, where they differ."""
+
+
 def _facts(entry: Any) -> list[object]:
     who = entry.get("who") or {}
     outcomes = entry.get("outcomes") or entry.get("counts") or {}
-    said = ", ".join(f"{number} {what}" for what, number in outcomes.items() if number)
+    said = ", ".join(
+        number(count, *_ONE.get(what, (what, what))) for what, count in outcomes.items() if count
+    )
     digest = short(str(entry.get("plan_digest") or ""))
     return [who.get("os_user"), digest, entry.get("reason"), entry.get("ticket"), said]
 

@@ -266,10 +266,12 @@ def _dates(path: Path) -> dict[str, date]:
         try:
             if row.keys() != {"user_id", "date"}:
                 raise ValueError("the columns are user_id and date")
+            if not (row["user_id"] and row["date"]):
+                raise ValueError("a user id or a date is missing")
             when = date.fromisoformat(row["date"].strip())
             if dates.setdefault(row["user_id"].strip(), when) != when:
                 raise ValueError("this person stands there with another date")
-        except (ValueError, AttributeError) as error:
+        except ValueError as error:
             raise InvalidArgumentError(f"{path}, line {line}: {error}") from None
     if not dates:
         raise InvalidArgumentError(f"{path} holds no dates")

@@ -215,7 +215,7 @@ def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None
     )
     packs = number(going, "pack")
     gone = f"{packs} {'is' if going == 1 else 'are'} gone"
-    told = f"{packs} would go; the phrase is: {phrase}" if dry_run else gone
+    told = f"{packs} would go; the phrase is:\n  {phrase}" if dry_run else gone
     session.out.note(told if going else "no pack's time has passed")
     if copies:
         what = number(copies, "copy of a plan without evidence", "copies of plans without evidence")

@@ -183,7 +183,7 @@ def close(session: Session, named: str, reason: str, ticket: str | None) -> None
     session.out.say(f"Plan #{short(digest)} is closed: {how or 'nothing was sent'}.")
     if closed.standings:
         session.out.say(_left_by(session, state, digest, named if beginning is None else None))
-    session.out.note(f"{number(len(closed.packs), 'pack')} of it can be purged when their time has passed.")
+    session.out.note(f"{number(len(closed.packs), 'pack')} of it can be purged once old enough.")
 
 
 def _left_by(session: Session, state: StateDirectory, digest: str, file: str | None) -> str:

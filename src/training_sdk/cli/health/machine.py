@@ -16,6 +16,7 @@ from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Opened
 from training_sdk.records.journal import read_journal
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets.wording import number
 
 AREA = "machine"
 LITTLE = 200 * 1024 * 1024
@@ -71,7 +72,9 @@ def _audit(state: StateDirectory) -> Iterator[Check]:
         return
     faults = [one for one in findings if not one.is_note]
     if faults:
-        yield error(AREA, "audit log", f"{len(faults)} faults; see training-sdk audit verify: {faults[0]}")
+        yield error(
+            AREA, "audit log", f"{number(len(faults), 'fault')}; see training-sdk audit verify: {faults[0]}"
+        )
     else:
         yield ok(AREA, "audit log", "; ".join(map(str, findings)) or "as it was written")
 

@@ -119,6 +119,7 @@ def test_records_name_the_server_and_which_one_is_for_rehearsals(
     command = ("evidence", "purge", "--older-than", "2")
     run(*command, "--confirm", run(*command, "--dry-run")[1]["phrase"])
     rows = shown("audit", "show")[2:]
+    assert "1 in scope, 1 person, 1 reset" in rows[3]
     assert [live in row for row in rows[:3]] == [True, True, False]
     assert not any("(reference server)" in row for row in rows[:3])
     assert "evidence purged" in rows[-1]
@@ -278,6 +279,9 @@ def test_who_is_due_is_planned_without_those_on_hold_and_nobody_is_due_twice(
     wrong = run("due", "--course", COURSE, "--anniversaries", "days.csv", "--zone", "UTC")
     assert wrong[0] == ExitCode.USAGE
     assert "line 2" in wrong[1]["error"]["message"]
+    (tmp_path / "days.csv").write_text("user_id,date\nuser_x,2020-12-01\nuser_y\n")
+    lacking = run("due", "--course", COURSE, "--anniversaries", "days.csv", "--zone", "UTC")
+    assert lacking[1]["error"]["message"].endswith("line 3: a user id or a date is missing")
 
 
 def test_people_who_train_again_at_once_do_not_contradict_their_reset(run: Run, mock: MockTraining) -> None:

@@ -62,6 +62,24 @@ def test_what_is_copied_stays_on_its_line() -> None:
     assert max(map(len, wrapped("a word " * 40, 40).splitlines())) <= 40
 
 
+@pytest.mark.parametrize("width", [20, 40, 80, 120])
+def test_a_phrase_in_a_table_and_a_command_in_a_sentence_are_never_broken(width: int) -> None:
+    what = PHRASE.rpartition(" #")[0]
+    rows = [("2031-01-10 09:00", "a1b2-c3d4-e5f6-0718", what, "near miss in bay 4")]
+    text = drawn(("finished (UTC)", "plan", "what", "reason"), rows, width=width)
+    assert what in text
+    assert max(len(line) for line in text.splitlines() if what not in line) <= max(width, 40)
+    command = "training-sdk plan close a1b2-c3d4-e5f6-0718 --reason TEXT"
+    for told in (
+        f"  Nothing was sent. Or close it: {command}, and plan again.",
+        f"- Then `{command}` ends it: {command}",
+    ):
+        lines = wrapped(told, width).splitlines()
+        assert sum(line.count(command) for line in lines) == told.count(command), lines
+        assert " ".join(" ".join(lines).split()) == " ".join(told.split())
+        assert all(len(line) <= max(width, len(command) + 6) for line in lines), lines
+
+
 class Terminal(io.StringIO):
     encoding = "utf-8"
 

@@ -152,7 +152,7 @@ def test_rows_shown_twice_in_the_place_of_others_are_named_as_that(folder: Path)
     organisation = past(3)
     organisation.spoilt[FEED] = repeat
     with pytest.raises(
-        EvidenceError, match="shows 1 rows twice, so the order of its pages may change"
+        EvidenceError, match="shows 1 row twice, so the order of its pages may change"
     ) as caught:
         keep(organisation, targets(0, 1, 2), folder)
     assert "unknown" not in str(caught.value)

@@ -102,6 +102,14 @@ def test_an_address_that_only_folds_alike_is_another_mailbox(named: str, in_cour
     assert f"{named!r} is not {in_course!r}" in missing.value.message
 
 
+def test_an_address_with_letters_in_two_parts_is_not_blamed_on_its_case() -> None:
+    composed = "m\u00fcller@example.test"
+    here = {"c": {user_id(1): person(1, user_email="mu\u0308ller@example.test")}}
+    with pytest.raises(NotFoundError, match="spelt with composed or decomposed letters") as caught:
+        found(People.of([composed]), here)
+    assert "case" not in caught.value.message
+
+
 def test_both_of_two_addresses_that_fold_alike_are_found() -> None:
     where = rows(c=[person(1, user_email="wei\u00df@x.example"), person(2, user_email="weiss@x.example")])
     resolved = found(People.of(["WEISS@x.example", "wei\u00df@X.example"]), where)

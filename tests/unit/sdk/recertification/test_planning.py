@@ -61,7 +61,7 @@ def test_whoever_has_renewed_since_is_in_the_plan_and_is_not_reset(
     }
     assert who not in {user.user_id for user in plan.targets}
     assert plan.selection == "still due"
-    assert any(warning.startswith("1 who were found due no longer have") for warning in plan.warnings)
+    assert any(warning.startswith("1 person found due no longer has") for warning in plan.warnings)
     report = client.resets.apply(plan, confirm=plan.phrase)
     outcomes = {one.user_id: (one.outcome, one.code, one.detail) for one in report.users}
     assert outcomes.pop(who) == (Outcome.SKIPPED, Code.LEFT_OUT, "left out: still due only")
