@@ -19,7 +19,7 @@ from training_sdk.records import approvals
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.folding import JournalState, fold
 from training_sdk.records.logged import BEGUN, COPY_PURGED, ENDED, KEPT, PURGED, RESUMED, STOPPED, contradicts
-from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED
+from training_sdk.records.plancopy import OUTLINE, OUTLINE_SHA256, PLAN, SEALED
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.resets import planfile
 from training_sdk.resets.recordends import how_it_ended
@@ -100,7 +100,7 @@ class _Comparison:
 
     def _events_in_log(self, digest: str, events: tuple[Event, ...]) -> Iterator[RecordFinding]:
         """Every step that the log is told of is in it, unless what follows shows that the process was stopped there."""
-        logged = [entry for entry in self.reading.after if entry.get("plan_digest") == digest]
+        logged = self._about(digest)
         for number, event in enumerate(events):
             what, is_logged = _expected(event, logged)
             following = events[number + 1] if number + 1 < len(events) else None
@@ -147,6 +147,10 @@ class _Comparison:
             return
         if state.opened is not None and names == {SEALED}:
             yield fault(f"plan {name_of(digest)} is sealed, and its {OUTLINE} is missing", digest)
+        if not names and any(entry.get(OUTLINE_SHA256) for entry in self._about(digest)):
+            yield fault(
+                f"the copy of plan {name_of(digest)} was purged, and its {OUTLINE} is missing", digest
+            )
         if not names & {PLAN, OUTLINE}:
             return
         try:
@@ -160,6 +164,9 @@ class _Comparison:
             yield fault(f"the copy of plan {name_of(digest)} is that of another plan", digest)
             return
         yield from journal_planned(self.reading, digest, plan)
+
+    def _about(self, digest: str) -> list[Entry]:
+        return [entry for entry in self.reading.after if entry.get("plan_digest") == digest]
 
     def _approvals(
         self, digest: str, events: tuple[Event, ...], state: JournalState
@@ -183,8 +190,7 @@ class _Comparison:
         packs |= {name for name in self.reading.packs if name.startswith(f"{digest[:16]}-")}
         packs |= {str(pack_of(entry).get("name")) for entry in purges if entry.get("plan_digest") == digest}
         if not packs:  # it never kept one, so that its copy was purged alone
-            after = self.reading.after
-            return any(one.get("event") == COPY_PURGED and one.get("plan_digest") == digest for one in after)
+            return any(entry.get("event") == COPY_PURGED for entry in self._about(digest))
         return packs <= gone
 
     # --- packs --------------------------------------------------------------------------------------------------------

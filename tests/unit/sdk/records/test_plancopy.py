@@ -285,6 +285,9 @@ def test_a_purge_takes_the_copy_and_leaves_journal_and_report(desk: Desk, hooks:
     assert left == {"journal.jsonl", "report.json", "outline.json"}
     assert reportfile.load(desk.folder(plan)).counts == report.counts
     assert check_records(StateDirectory.open(desk.state)) == ()
+    (desk.folder(plan) / "outline.json").unlink()
+    (fault,) = check_records(StateDirectory.open(desk.state))
+    assert "its outline.json is missing" in fault.message
 
 
 def test_the_copy_stays_as_long_as_one_pack_does(desk: Desk) -> None:
