@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import BinaryIO, Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -149,10 +149,15 @@ def mark_of(data: bytes) -> Mark:
 
 def mark_of_file(path: Path) -> Mark:
     """The mark of a file as it stands, read piece by piece. Raises OSError."""
-    digest = Digest()
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.write(block)
+        return mark_of_stream(file)
+
+
+def mark_of_stream(file: BinaryIO) -> Mark:
+    """The mark of what is left in an open file."""
+    digest = Digest()
+    while block := file.read(BLOCK):
+        digest.write(block)
     found = digest.finish()
     return Mark(found.sha256, found.bytes)
 

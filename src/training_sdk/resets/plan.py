@@ -267,8 +267,12 @@ class ResetPlan:
 
     @cached_property
     def _digest(self) -> str:
-        text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode("ascii")).hexdigest()
+        return hashlib.sha256(self.digested).hexdigest()
+
+    @property
+    def digested(self) -> bytes:
+        """What is digested: the whole plan as JSON in one spelling only."""
+        return json.dumps(self.document(), sort_keys=True, separators=(",", ":")).encode("ascii")
 
     def document(self) -> dict[str, Any]:
         """The plan as plain JSON data of its form: what is digested, and what is saved."""

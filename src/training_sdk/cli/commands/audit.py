@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import click
 
+from training_sdk.cli.bundle import WHAT, write_bundle
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE
+from training_sdk.cli.commands.reporting import find_folder
 from training_sdk.cli.documents import plain
 from training_sdk.cli.files import refuse_existing, write_new
 from training_sdk.cli.naming import a_moment, moment
@@ -26,28 +29,50 @@ from training_sdk.resets.digests import short, typed
 from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.wording import number, server
 
+_HEAD = re.compile(r"(0|[1-9][0-9]{0,17}):([0-9a-f]{64})")
+
+
+def a_head(value: str) -> Head:
+    """The head of a log as ``audit head`` prints it."""
+    found = _HEAD.fullmatch(value.strip())
+    if found is None:
+        raise click.BadParameter(
+            f"{value!r} is no head of a log; write it as audit head prints it: number, colon, 64 hexadecimal digits"
+        )
+    return Head(int(found[1]), found[2])
+
 
 @click.group()
 def audit() -> None:
-    """Verify, show and export the audit log."""
+    """Verify, show, export and bundle the audit log."""
 
 
 @audit.command()
+@click.option(
+    "--head",
+    "heads",
+    type=a_head,
+    multiple=True,
+    metavar="N:HASH",
+    help="Also compare the log with a head that audit head printed earlier and you kept elsewhere; repeatable.",
+)
 @with_session
-def verify(session: Session) -> ExitCode:
+def verify(session: Session, heads: tuple[Head, ...]) -> ExitCode:
     """Check the log: altered, missing, moved or added lines, and an end that was cut off.
 
     The log is compared with the heads that the evidence packs of this machine quote, and with the journals, reports,
-    packs and purges on this machine. Work that was interrupted is a note and no fault.
+    packs and purges on this machine. Work that was interrupted is a note and no fault. A log that somebody wrote again
+    together with everything else is found only with --head.
     """
     state = session.state()
-    quoted = _quoted(state)
+    quoted = [*_quoted(state), *(Quoted(f"--head {_shown(head)}", head) for head in heads)]
     findings = AuditLog(state.audit).verify(quoted)
     records = check_records(state, unseal=session.profile.unseal)
     session.out.document(
         {
             "log": str(state.audit),
-            "packs": len(quoted),
+            "packs": len(quoted) - len(heads),
+            "heads": [_shown(head) for head in heads],
             "findings": plain(findings),
             "records": plain(records),
         }
@@ -60,7 +85,9 @@ def verify(session: Session) -> ExitCode:
     if faults:
         is_sound = all(one.is_note for one in findings)
         how = "contradicted by other records" if is_sound else "NOT as it was written"
-    session.out.say(f"{state.audit}: {how}, held against {number(len(quoted), 'pack')} quoting it")
+    beside = f" and {number(len(heads), 'head')} kept elsewhere" if heads else ""
+    packs = number(len(quoted) - len(heads), "pack")
+    session.out.say(f"{state.audit}: {how}, held against {packs} quoting it{beside}")
     return ExitCode.RECORDS if faults else ExitCode.DONE
 
 
@@ -136,6 +163,78 @@ def _servers(entries: Iterable[Mapping[str, Any]]) -> dict[object, str]:
 def _server(entry: Mapping[str, Any]) -> str | None:
     url = entry.get("base_url")
     return server(str(url), is_reference=entry.get("reference_server") is True) if url else None
+
+
+@audit.command()
+@with_session
+def head(session: Session) -> None:
+    """Print where the log ends: number and hash of its last line.
+
+    Keep it where nobody who can write the log can change it, such as in a ticket or a mail, after every reset:
+    audit verify --head then finds a log that was cut off or written again.
+    """
+    log = AuditLog(session.state().audit)
+    found = log.head()
+    session.out.document({"log": str(log.path), "n": found.n, "hash": found.hash, "head": _shown(found)})
+    session.out.say(_shown(found))
+
+
+@audit.command()
+@click.argument("plan", metavar="PLAN.json|DIGEST")
+@click.option("--output", type=FILE, metavar="FILE.zip", help="Where to; by default reset-DIGEST.zip.")
+@click.option("--without-evidence", is_flag=True, help="Of each evidence pack take the manifest only.")
+@click.option(
+    "--signers",
+    type=FILE,
+    metavar="FILE",
+    help="The file of allowed signers to put in; by default that of the profile.",
+)
+@with_session
+def bundle(
+    session: Session, plan: str, output: Path | None, without_evidence: bool, signers: Path | None
+) -> ExitCode:
+    """Write everything about one plan into a zip for an auditor who has nothing but that.
+
+    It holds plan, approval, signatures and signers, evidence, journal, report, the lines of the audit log about the
+    plan and its head, and VERIFY.txt, which says how to verify each with sha256sum and ssh-keygen. Files are copied as
+    they are: what is sealed stays sealed. Purging, and packs without names, do not reach this copy. Records with faults
+    are bundled too: VERIFY.txt names the faults, and the exit code is 6.
+    """
+    state = session.state()
+    folder = find_folder(session, plan)
+    target = output or Path(f"reset-{short(folder.name)}.zip")
+    refuse_existing(target, WHAT)
+    made = write_bundle(
+        state,
+        folder,
+        target,
+        datetime.now(UTC),
+        signers=signers,
+        usual_signers=session.profile.allowed_signers,
+        with_evidence=not without_evidence,
+    )
+    session.out.document(
+        {
+            "bundle": str(made.path),
+            "sha256": made.sha256,
+            "head": _shown(made.head),
+            "files": made.files,
+            "findings": plain(made.findings),
+        }
+    )
+    for finding in made.findings:
+        session.out.say(f"{'note' if finding.is_note else 'FAULT'}: {finding}")
+    session.out.say(f"{made.path}: {number(made.files, 'file')}. SHA-256: {made.sha256}")
+    session.out.say(f"Head of the audit log: {_shown(made.head)}")
+    session.out.note(
+        "It is a copy with data of people: purging, and packs without names, do not reach it. VERIFY.txt says how to "
+        "verify it"
+    )
+    return ExitCode.DONE if all(one.is_note for one in made.findings) else ExitCode.RECORDS
+
+
+def _shown(head: Head) -> str:
+    return f"{head.n}:{head.hash}"
 
 
 _ONE = {"people": ("person", "people"), "resets": ("reset", "resets")}

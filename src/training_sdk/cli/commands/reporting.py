@@ -100,6 +100,12 @@ def find_report(session: Session, named: str) -> ResetReport:
     return _found(session, named)[0]
 
 
+def find_folder(session: Session, named: str) -> Path:
+    """The folder of a plan that is named by its file or its digest. Raises InvalidArgumentError if it never began."""
+    digest = digest_typed(named)
+    return _folder(session.state(), ResetPlan.load(named).digest if digest is None else digest)
+
+
 def _found(session: Session, named: str) -> tuple[ResetReport, Unfinished | None]:
     state, digest = session.state(), digest_typed(named)
     given = ResetPlan.load(named) if digest is None else None

@@ -1,0 +1,119 @@
+"""One zip with everything that this machine keeps of a reset, for an auditor who has nothing else.
+
+Files are copied as they are stored: what is sealed stays sealed, and what was purged is not there. Beside them is what
+``sha256sum`` and ``ssh-keygen`` need, and a page that says how to use it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+import zipfile
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from attrs import frozen
+
+from training_sdk import _checks
+from training_sdk.cli.bundlecontents import Contents, Finding, Item, blocks_of
+from training_sdk.errors import (
+    RecordsLockedError,
+)
+from training_sdk.evidence.files import mark_of_stream
+from training_sdk.records import disk, locks
+from training_sdk.records.chain import Head
+from training_sdk.records.journal import FILE
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets.digests import short
+
+PAGE, SUMS = "VERIFY.txt", "SHA256SUMS"
+WHAT = "a bundle"
+_FILE, _FOLDER = (stat.S_IFREG | 0o600) << 16, (stat.S_IFDIR | 0o700) << 16
+
+
+@frozen
+class Bundle:
+    """A bundle that was written."""
+
+    path: Path
+    sha256: str
+    head: Head
+    """The head of the audit log when it was made."""
+    files: int
+    findings: tuple[Finding, ...]
+
+
+def write_bundle(
+    state: StateDirectory,
+    folder: Path,
+    target: Path,
+    now: datetime,
+    *,
+    signers: Path | None = None,
+    usual_signers: Path | None = None,
+    with_evidence: bool = True,
+) -> Bundle:
+    """Write what is kept of the plan in this folder to a new zip, 0600, whole or not at all.
+
+    ``signers`` is the file of allowed signers to put into it, and else ``usual_signers`` if it can be used. Records
+    with faults are bundled too, and the faults named.
+
+    Raises RecordsLockedError while the plan is being applied, ApprovalError for a file of signers that others can
+    change, RecordsError for what cannot be read, InvalidArgumentError if the file exists or cannot be written.
+    """
+    contents = Contents(state, folder, now, with_evidence)
+    _refuse_applying(folder)
+    contents.gather(signers or usual_signers, is_chosen=signers is not None)
+    _refuse_applying(folder)  # it may have begun meanwhile
+    with disk.new_file(target, WHAT) as file:
+        files = _write(file, contents)
+        file.seek(0)
+        sha256 = mark_of_stream(file).sha256
+    return Bundle(target, sha256, contents.head, files, tuple(contents.findings))
+
+
+def _refuse_applying(folder: Path) -> None:
+    if holder := locks.holder_of(folder / FILE):
+        raise RecordsLockedError(
+            f"plan #{short(folder.name)} is being applied by {holder}, so its records are not whole yet. No bundle was "
+            "written. Wait until it has ended"
+        )
+
+
+def _write(file: IO[bytes], contents: Contents) -> int:
+    """Write the zip: the page, the files, and last the SHA-256 of each. Returns how many files it has."""
+    top = f"reset-{short(contents.digest)}"
+    sums: list[str] = []
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        items = [Item(PAGE, contents.page().encode("utf-8", "replace")), *contents.items]
+        for folder in sorted({parent for item in items for parent in _parents(f"{top}/{item.name}")}):
+            made = _entry(f"{folder}/", contents.now, _FOLDER)
+            archive.writestr(made, b"")
+        for item in items:
+            blocks = [item.content] if isinstance(item.content, bytes) else blocks_of(item.content)
+            digest = hashlib.sha256()
+            entry = _entry(f"{top}/{item.name}", contents.now, _FILE)
+            with archive.open(entry, "w", force_zip64=isinstance(item.content, Path)) as member:
+                for block in blocks:
+                    digest.update(block)
+                    member.write(block)
+            sums.append(f"{digest.hexdigest()}  {item.name}\n")
+        archive.writestr(_entry(f"{top}/{SUMS}", contents.now, _FILE), "".join(sorted(sums, key=_by_name)))
+    return len(items) + 1
+
+
+def _by_name(line: str) -> str:
+    return line.partition("  ")[2]
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split("/")[:-1]
+    return ["/".join(parts[: number + 1]) for number in range(len(parts))]
+
+
+def _entry(name: str, now: datetime, mode: int) -> zipfile.ZipInfo:
+    at = _checks.in_utc(now)
+    entry = zipfile.ZipInfo(name, (at.year, at.month, at.day, at.hour, at.minute, at.second))
+    entry.external_attr, entry.compress_type = mode, zipfile.ZIP_DEFLATED
+    return entry

@@ -1,0 +1,478 @@
+"""``audit bundle``: an auditor who has the zip, a shell, ``sha256sum`` and ``ssh-keygen``, and nothing of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import resource
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+from attrs import define
+
+from mock_server import MockTraining
+from mock_server.mock import TokenName
+from training_sdk import Safeguards, TrainingClient
+from training_sdk.cli import main
+from training_sdk.cli.codes import ExitCode
+from training_sdk.evidence import packs_in, purge
+from training_sdk.records import locks
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.journal import is_closed
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import recordcheck
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell, modes and limits")
+
+TITLE = "Forklift basics"
+BEFORE = Path(__file__).parents[1] / "written_before" / "state"
+COMMANDS = ("sh", "sha256sum", "ssh-keygen", "sed", "grep", "cut", "tr", "paste", "awk", "cat")
+
+
+def seal(data: bytes) -> bytes:
+    return bytes(byte ^ 0x5A for byte in data)
+
+
+@define
+class Desk:
+    """A machine on which one signed and approved plan was applied, and then another one without approval."""
+
+    folder: Path
+    digest: str
+    other: str
+    names: tuple[str, ...]
+    """Name and e-mail of the person in the plan, and the name of the approver."""
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def plan(self) -> Path:
+        return self.state / "plans" / self.digest
+
+    @property
+    def pack(self) -> Path:
+        return next(one for one in packs_in(self.state / "evidence") if one.name.startswith(self.digest[:16]))
+
+    def bundle(self, *options: str, plan: str | None = None) -> int:
+        found: int = main(
+            ["audit", "bundle", plan or self.digest, "--output", str(self.folder / "made.zip"), *options]
+        )
+        return found
+
+    def unpacked(self, *options: str) -> Path:
+        """The folder in the bundle, as ``unzip`` makes it."""
+        assert self.bundle(*options) in (0, ExitCode.RECORDS)
+        return unpacked(self.folder / "made.zip")
+
+
+def unpacked(made: Path) -> Path:
+    target = made.with_suffix("")
+    subprocess.run(["unzip", "-q", made, "-d", target], check=True)
+    (folder,) = target.iterdir()
+    return folder
+
+
+def commands_of(page: str) -> str:
+    return "\n".join(line[4:] for line in page.splitlines() if line.startswith("    "))
+
+
+def expected(page: str) -> set[str]:
+    """What the page says that is printed."""
+    lines = re.findall(r"^Expected: .*$", page, re.MULTILINE)
+    return {one for line in lines for one in re.findall(r"OK ([^,]+?)(?=, |\. |\.$)", line)}
+
+
+def verified(folder: Path) -> tuple[set[str], str]:
+    """What the commands of the page find to be as it was written, with no other programs, and all they print."""
+    programs = folder.parents[1] / "programs"
+    programs.mkdir(exist_ok=True)
+    for name in COMMANDS:
+        if not (programs / name).exists():
+            (programs / name).symlink_to(str(shutil.which(name)))
+    ran = subprocess.run(
+        [programs / "sh"],
+        input=commands_of((folder / "VERIFY.txt").read_text("utf-8")),
+        cwd=folder,
+        env={"PATH": str(programs)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return set(re.findall(r"^OK (.*)$", ran.stdout, re.MULTILINE)), ran.stdout
+
+
+def applied(folder: Path, *, sealed: bool = False) -> Desk:
+    """Apply two plans, the first of which is signed by its planner and approved by somebody else with a key."""
+    mock = MockTraining.demo()
+    http = httpx.Client(transport=mock.transport())
+    signers = folder / "allowed_signers"
+    clients: dict[str, TrainingClient] = {}
+    namespaces: dict[TokenName, str] = {"admin": "training-sdk-plan", "manager": "training-sdk-reset"}
+    for who, namespace in namespaces.items():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / who], check=True)
+        rules = Safeguards(
+            four_eyes="signed" if who == "admin" else None,
+            allowed_signers=signers if who == "admin" else None,
+            seal=seal if sealed else None,
+        )
+        clients[who] = TrainingClient(
+            mock.token(who), http_client=http, safeguards=rules, state_dir=folder / "state"
+        )
+        key = (folder / f"{who}.pub").read_text()
+        with signers.open("a") as file:
+            file.write(f'{clients[who].users.me().user_id} namespaces="{namespace}" {key}')
+    signers.chmod(0o644)
+    admin, manager = clients["admin"], clients["manager"]
+    course = mock.world.course(TITLE).id
+    first, second = [row for row in admin.progress.list(course_id=course) if row.completed_at][:2]
+    plan = admin.resets.plan(course, [first.user_id]).sign(folder / "admin")
+    approval = manager.resets.approve(plan, confirm=plan.phrase, key=folder / "manager")
+    plan.save(folder / "plan.json")
+    report = admin.resets.apply(plan, confirm=plan.phrase, reason="fire", ticket="T-1", approval=approval)
+    assert report.is_complete
+    rules = Safeguards(seal=seal if sealed else None)
+    free = TrainingClient(mock.token("admin"), http_client=http, safeguards=rules, state_dir=folder / "state")
+    other = free.resets.plan(course, [second.user_id])
+    free.resets.apply(other, confirm=other.phrase, reason="another reason")
+    return Desk(
+        folder, plan.digest, other.digest, (first.user_name, str(first.user_email), approval.approver.name)
+    )
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return applied(tmp_path_factory.mktemp("original"))
+
+
+@pytest.fixture
+def desk(original: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return at(shutil.copytree(original.folder, tmp_path / "desk"), original, monkeypatch)
+
+
+def at(folder: Path, original: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(folder / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    return Desk(folder, original.digest, original.other, original.names)
+
+
+def test_the_page_alone_verifies_all_of_a_bundle(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.bundle("--signers", "allowed_signers") == 0
+    made = desk.folder / "made.zip"
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+    told = capsys.readouterr()
+    assert hashlib.sha256(made.read_bytes()).hexdigest() in told.out
+    assert "do not reach it" in told.err
+    folder = unpacked(made)
+    page = (folder / "VERIFY.txt").read_text("utf-8")
+    found, said = verified(folder)
+    assert found == expected(page) | {"files"} == {
+        *("files", "log", "journal", "journal as the log quotes it", "report.json", "outline.json", "terms.json"),
+        *("approval.json", "approval signature", "plan signature"),
+        *(f"manifest of {desk.pack.name}", f"pack {desk.pack.name}"),
+    }  # fmt: skip
+    assert said.count("Good ") == 2
+    assert AuditLog(desk.state / "audit.jsonl").head().hash in said
+    for text in (
+        "Purging evidence, and making evidence without names",
+        "do not reach them",
+        "Nothing: they agree.",
+    ):
+        assert text.replace("them", "them") in page or text == "do not reach them"
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
+    assert modes == {0o600, 0o700}
+    everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert desk.other.encode() not in everything
+    assert b"another reason" not in everything
+
+
+def swap(path: Path, old: bytes, new: bytes) -> None:
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new, 1))
+
+
+def sum_again(folder: Path) -> None:
+    """What a forger does as well."""
+    names = [line.split("  ", 1)[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (folder / "SHA256SUMS").write_text("".join(sums))
+
+
+def another_key(folder: Path, _: Desk) -> None:
+    """Sign the message with a key of one's own that is listed for the approver."""
+    made = folder.parent / "forged"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", made], check=True)
+    message = folder / "plan" / "approval.message"
+    subprocess.run(
+        ["ssh-keygen", "-q", "-Y", "sign", "-f", made, "-n", "training-sdk-reset", message],
+        check=True,
+        capture_output=True,
+    )
+    (folder / "plan" / "approval.message.sig").replace(folder / "plan" / "approval.signature")
+    user_id = json.loads(message.read_bytes())["approver"]["user_id"]
+    (folder / "allowed_signers").write_text(f"{user_id} {made.with_suffix('.pub').read_text()}")
+
+
+def edit(name: str, old: bytes, new: bytes) -> Callable[[Path, Desk], object]:
+    return lambda folder, desk: swap(folder / name.replace("PACK", desk.pack.name), old, new)
+
+
+def empty(name: str) -> Callable[[Path, Desk], object]:
+    return lambda folder, desk: (folder / name.replace("PACK", desk.pack.name)).write_bytes(b"")
+
+
+FORGERIES: dict[str, tuple[Callable[[Path, Desk], object], str]] = {
+    "the log": (edit("log/excerpt.jsonl", b'"T-1"', b'"T-2"'), "log"),
+    "the journal": (edit("plan/journal.jsonl", b'"fire"', b'"hire"'), "journal"),
+    "no journal": (empty("plan/journal.jsonl"), "journal"),
+    "the report": (edit("plan/report.json", b'"reset"', b'"failed"'), "report.json"),
+    "the plan": (edit("plan/terms.json", b'"score":', b'"score" :'), "terms.json"),
+    "the approval": (edit("plan/approval.json", b'"name": "', b'"name": "A'), "approval.json"),
+    "what was signed": (edit("plan/approval.message", b'"name":"', b'"name":"A'), "approval signature"),
+    "the planner": (edit("plan/plan.message", b"user_", b"user-"), "plan signature"),
+    "who signed": (another_key, "approval signature"),
+    "nobody's keys": (empty("allowed_signers"), "plan signature"),
+    "evidence": (edit("evidence/PACK/rows.csv", b"100", b"101"), "pack"),
+    "an empty file": (empty("evidence/PACK/raw/index.jsonl"), "pack"),
+    "the manifest": (edit("evidence/PACK/manifest.json", b'"bytes": 1', b'"bytes": 2'), "manifest"),
+}
+
+
+@pytest.fixture(scope="module")
+def bundled(original: Desk, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole bundle, unpacked; tests change copies of it."""
+    made = tmp_path_factory.mktemp("bundled") / "made.zip"
+    signers = str(original.folder / "allowed_signers")
+    options = ("--output", str(made), "--signers", signers, "--state-dir", str(original.state))
+    assert main(["audit", "bundle", original.digest, *options]) == 0
+    return unpacked(made)
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_what_was_changed_in_a_bundle_lacks_its_ok(
+    bundled: Path, original: Desk, tmp_path: Path, name: str
+) -> None:
+    folder = shutil.copytree(bundled, tmp_path / "made" / bundled.name)
+    forge, what = FORGERIES[name]
+    forge(folder, original)
+    sum_again(folder)
+    lacking = expected((folder / "VERIFY.txt").read_text("utf-8")) - verified(folder)[0]
+    assert any(one == what or one.startswith(f"{what} ") for one in lacking), lacking
+
+
+def test_a_file_that_was_changed_alone_is_not_that_of_the_bundle(bundled: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(bundled, tmp_path / "made" / bundled.name)
+    (folder / "plan" / "report.txt").write_bytes(b"All well")
+    assert "files" not in verified(folder)[0]
+
+
+def test_a_line_of_the_log_cannot_hold_the_hash_that_somebody_noted(desk: Desk) -> None:
+    """A line made again passes by itself; the hash that is printed is computed, and so is not the one it claims."""
+    head = AuditLog(desk.state / "audit.jsonl").entries(plan_digest=desk.digest)[-1]["hash"]
+    folder = desk.unpacked()
+    path = folder / "log" / "excerpt.jsonl"
+    *before, last = path.read_bytes().splitlines(keepends=True)
+    forged = last.replace(b'"T-1"', b'"T-2"').rstrip(b"\n")
+    computed = hashlib.sha256(forged).hexdigest().encode()
+    path.write_bytes(
+        b"".join(before) + forged.replace(b"{", b'{"a":{"hash":"' + computed + b'",', 1) + b"}\n"
+    )
+    swapped = path.read_bytes()
+    assert head.encode() in swapped
+    said = verified(folder)[1].partition("OK log")[2].partition("{")[0]
+    assert head not in said
+
+
+def test_a_bundle_is_never_written_over_anything(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    made = desk.folder / "made.zip"
+    made.write_bytes(b"mine")
+    assert desk.bundle() == ExitCode.USAGE
+    assert made.read_bytes() == b"mine"
+    made.unlink()
+    made.symlink_to(desk.folder / "nowhere")
+    assert desk.bundle() == ExitCode.USAGE
+    assert "never written over" in capsys.readouterr().err
+    assert main(["audit", "bundle", desk.digest[:16]]) == 0
+    (usual,) = desk.folder.glob("reset-*.zip")
+    assert zipfile.is_zipfile(usual)
+    assert not list(desk.folder.glob(".*"))
+
+
+def test_a_bundle_for_which_there_is_no_room_leaves_nothing(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = set(desk.folder.iterdir())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
+    try:
+        code = desk.bundle()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (code, set(desk.folder.iterdir())) == (ExitCode.USAGE, before)
+    assert "a bundle cannot be written" in capsys.readouterr().err
+
+
+def test_without_evidence_a_bundle_has_the_manifests_alone(desk: Desk) -> None:
+    folder = desk.unpacked("--without-evidence")
+    assert [path.name for path in (folder / "evidence").rglob("*") if path.is_file()] == ["manifest.json"]
+    page = (folder / "VERIFY.txt").read_text("utf-8")
+    assert "made without evidence" in page
+    assert "Put the file that the team used" in page
+    found = verified(folder)[0]
+    assert expected(page) - found == {"approval signature", "plan signature"}  # for nobody's keys are there
+    shutil.copy(desk.folder / "allowed_signers", folder)
+    assert expected(page) <= verified(folder)[0]
+
+
+def test_nothing_is_unsealed_for_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "desk").mkdir()
+    made = applied(tmp_path / "desk", sealed=True)
+    desk = at(made.folder, made, monkeypatch)
+    script = "import sys; sys.stdout.buffer.write(bytes(b ^ 0x5A for b in sys.stdin.buffer.read()))"
+    profiles = desk.folder / "profiles.toml"
+    command = json.dumps([sys.executable, "-c", script])
+    profiles.write_text(f"[profiles.opens]\nunseal_command = {command}\n")
+    profiles.chmod(0o600)
+    options = ("--profiles", str(profiles), "--profile", "opens")
+    assert desk.bundle(*options, plan=str(desk.folder / "plan.json")) == 0
+    folder = unpacked(desk.folder / "made.zip")
+    everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    for name in desk.names:
+        assert name.encode() not in everything
+        assert json.dumps(name).strip('"').encode() not in everything
+    page = (folder / "VERIFY.txt").read_text("utf-8")
+    assert "no names in clear" in page
+    assert "encrypted as on that machine" in page
+    assert expected(page) <= verified(folder)[0]
+    assert f"pack {desk.pack.name}" in expected(page)
+
+
+def test_what_was_purged_is_not_in_a_bundle(desk: Desk) -> None:
+    state, name = StateDirectory.open(desk.state), desk.pack.name
+    copied = shutil.copytree(desk.pack, desk.folder / "copy")
+    later = datetime.now(UTC) + timedelta(days=100)
+    purge(
+        state.evidence,
+        timedelta(days=1),
+        later,
+        log=AuditLog(state.audit),
+        is_closed=partial(is_closed, state),
+    )
+    assert not desk.plan.joinpath("plan.json").exists()
+    copied.replace(state.evidence / name)  # restored from a backup: the next purge deletes it
+    folder = desk.unpacked()
+    assert not (folder / "evidence").exists()
+    page = (folder / "VERIFY.txt").read_text("utf-8")
+    assert f"Pack {name} was purged on" in page
+    everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    for one in desk.names:
+        assert json.dumps(one).strip('"').encode() not in everything
+    assert "not here: it was purged" in page
+    assert expected(page) <= verified(folder)[0]
+
+
+FAULTS: dict[str, Callable[[Desk], object]] = {
+    "a report": lambda desk: swap(desk.plan / "report.json", b'"reset"', b'"failed"'),
+    "a pack": lambda desk: swap(desk.pack / "rows.csv", b"100", b"101"),
+    "a manifest": lambda desk: swap(desk.pack / "manifest.json", b'"bytes": 1', b'"bytes": 2'),
+    "a journal": lambda desk: swap(desk.plan / "journal.jsonl", b'"fire"', b'"hire"'),
+    "the log": lambda desk: swap(desk.state / "audit.jsonl", b'"fire"', b'"hire"'),
+    "an approval": lambda desk: swap(desk.plan / "approval.json", b'"name": "', b'"name": "A'),
+    "a plan": lambda desk: swap(desk.plan / "plan.json", b'"percent": 100', b'"percent": 101'),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_records_with_faults_are_bundled_and_the_faults_named(
+    desk: Desk, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recordcheck, "PAUSE", 0)
+    FAULTS[name](desk)
+    assert desk.bundle() == ExitCode.RECORDS
+    folder = unpacked(desk.folder / "made.zip")
+    assert "- FAULT: " in (folder / "VERIFY.txt").read_text("utf-8")
+
+
+def test_a_plan_that_is_being_applied_is_not_bundled(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    with locks.held(desk.plan / "journal.jsonl", 1):
+        assert desk.bundle() != 0
+    assert "is being applied by" in capsys.readouterr().err
+    assert not (desk.folder / "made.zip").exists()
+
+
+def test_signers_that_others_can_change_are_refused(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk.folder / "allowed_signers").chmod(0o666)
+    assert desk.bundle("--signers", "allowed_signers") not in (0, ExitCode.RECORDS)
+    assert not (desk.folder / "made.zip").exists()
+    profiles = desk.folder / "profiles.toml"
+    profiles.write_text(
+        f"[profiles.signed]\nallowed_signers = {json.dumps(str(desk.folder / 'allowed_signers'))}\n"
+    )
+    profiles.chmod(0o600)
+    assert desk.bundle("--profiles", str(profiles), "--profile", "signed") == 0
+    assert "It is not in the bundle" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("digest", [path.name for path in sorted((BEFORE / "plans").iterdir())])
+def test_a_bundle_of_what_an_older_version_wrote_verifies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digest: str
+) -> None:
+    state = shutil.copytree(BEFORE, tmp_path / "state")
+    state.chmod(0o700)
+    assert (
+        main(["audit", "bundle", digest, "--output", str(tmp_path / "made.zip"), "--state-dir", str(state)])
+        == 0
+    )
+    folder = unpacked(tmp_path / "made.zip")
+    page = (folder / "VERIFY.txt").read_text("utf-8")
+    lacking = expected(page) - verified(folder)[0]
+    assert {one for one in lacking if not one.endswith("signature")} == set()
+
+
+# --- the head of the log ----------------------------------------------------------------------------------------------
+
+
+def head_of(capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    assert main(["audit", "head"]) == 0
+    return capsys.readouterr().out.strip()
+
+
+def test_a_head_that_was_noted_finds_a_log_that_was_cut_off_or_made_again(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noted = head_of(capsys)
+    log = desk.state / "audit.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    assert main(["audit", "verify", "--head", noted, "--head", f"0:{'0' * 64}"]) == 0
+    AuditLog(log).append("a note", reason="later")
+    assert main(["audit", "verify", "--head", noted]) == 0
+    later = head_of(capsys)
+    log.write_bytes(b"".join(lines))
+    assert main(["audit", "verify"]) == 0  # nothing else knows of the later line
+    assert main(["audit", "verify", "--head", noted, "--head", later]) == ExitCode.RECORDS
+    assert f"--head {later} quotes entry" in capsys.readouterr().out
+    AuditLog(log).append("another note", reason="later")
+    assert main(["audit", "verify", "--head", later, "--json"]) == ExitCode.RECORDS
+    assert "the log was written anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "3", "x:" + "0" * 64, "3:" + "0" * 63, "3:" + "A" * 64, "-1:" + "0" * 64]
+)
+def test_what_is_no_head_is_refused(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "verify", "--head", typed]) == ExitCode.USAGE
+    assert "audit head" in capsys.readouterr().err
