@@ -44,11 +44,12 @@ from training_sdk._request_ids import request_id_of
 from training_sdk._secret import Secret, drawn, masked, masked_body
 from training_sdk._urls import BaseUrl, is_loopback
 from training_sdk._version import __version__
-from training_sdk._wire import Wire
+from training_sdk._wire import CLOSED, LoopWire, Wire, of_other_loop
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError
 
 T = TypeVar("T")
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
+W = TypeVar("W", bound=Wire[Any])
 
 HttpClient: TypeAlias = httpx.Client
 AsyncHttpClient: TypeAlias = httpx.AsyncClient
@@ -148,9 +149,9 @@ def _async_client(base_url: BaseUrl) -> httpx.AsyncClient:
     return _without_cookies(httpx.AsyncClient(**_settings(base_url)))
 
 
-def _without_its_cookies(wire: Wire[H], make: Callable[[], H]) -> Wire[H]:
+def _without_its_cookies(wire: W, make: Callable[[], Any]) -> W:
     """The same connections for another token, to whose owner the cookies of a client from outside do not belong."""
-    return wire if wire.is_own else Wire(_without_cookies(copy(wire.http)), make, of=wire)
+    return wire if wire.is_own else type(wire)(_without_cookies(copy(wire.of_process)), make, of=wire)
 
 
 def _refuse_to_write(connection: Connection, request: Request) -> None:
@@ -161,9 +162,7 @@ def _refuse_to_write(connection: Connection, request: Request) -> None:
 
 def _build(http: Any, connection: Connection, request: Request, token: Secret) -> httpx.Request:
     if http.is_closed:
-        raise InvalidArgumentError(
-            "this client is closed; make a new one, or keep it open with a with-statement"
-        )
+        raise InvalidArgumentError(CLOSED)
     headers = {
         "accept": "application/json",
         "user-agent": USER_AGENT,
@@ -268,7 +267,7 @@ def _translate(
     if isinstance(error, TransportError):
         return error
     if not isinstance(error, TimeoutError) and not (isinstance(error, httpx.HTTPError) and own):
-        return InterruptedSendError(error, request_id)
+        return InterruptedSendError(of_other_loop(error), request_id)
     said = masked(str(error) or type(error).__name__, _sent_token(prepared))
     timeout = isinstance(error, httpx.TimeoutException | TimeoutError)
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
@@ -422,13 +421,13 @@ class AsyncDriver:
         self,
         connection: Connection,
         http_client: AsyncHttpClient | None,
-        wire: Wire[AsyncHttpClient] | None = None,
+        wire: LoopWire[AsyncHttpClient] | None = None,
     ) -> None:
         _refuse_colour(http_client, httpx.AsyncClient)
         self.connection = connection
         self._owns = wire is None
         self._make = partial(_async_client, connection.base_url)
-        self._wire = wire or Wire(http_client, self._make)
+        self._wire = wire or LoopWire(http_client, self._make)
 
     def shared(self, connection: Connection) -> AsyncDriver:
         """A driver with another token or timeout on the same connections, which it does not close."""
@@ -517,6 +516,5 @@ class AsyncDriver:
 
     async def aclose(self) -> None:
         """Close the connections, unless they came from outside."""
-        http = self._wire.to_close()
-        if self._owns and http is not None:
-            await http.aclose()
+        if self._owns:
+            await self._wire.aclose()

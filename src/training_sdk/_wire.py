@@ -1,10 +1,16 @@
-"""The connections that a client and its siblings share, and what becomes of them in a process that was forked."""
+"""The connections that a client and its siblings share, also in a forked process and on several event loops."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary, ref
+
+from attrs import frozen
 
 from training_sdk.errors import InvalidArgumentError
 
@@ -14,6 +20,15 @@ FORKED = (
     "this process was forked from the one that made http_client, and both would read each other's answers from the "
     "same connections. Nothing was sent. Make http_client and the TrainingClient in this process"
 )
+
+CLOSED = "this client is closed; make a new one, or keep it open with a with-statement"
+OTHER_LOOP = (
+    "http_client has connections that belong to another event loop, such as that of an earlier asyncio.run. {effect}"
+    "Close it before its loop ends and make http_client and the AsyncTrainingClient on each loop, or leave "
+    "http_client out: a client without one works on every loop"
+)
+_LOOP_TROUBLE = ("event loop is closed", "different event loop", "different loop", "no running event loop")
+"""Signs in an error of asyncio that something belongs to another event loop."""
 
 _inherited: list[object] = []
 """Clients of a parent process: neither closed here, which could end its connections, nor collected."""
@@ -36,16 +51,128 @@ class Wire(Generic[H]):
 
     @property
     def http(self) -> H:
+        """The client that may be used here. Raises InvalidArgumentError if it may not."""
+        return self.of_process
+
+    @property
+    def of_process(self) -> H:
         """The client of this process. Raises InvalidArgumentError if it belongs to the parent."""
         if self._process != os.getpid() and not self._http.is_closed:
             if not self._is_own:
                 raise InvalidArgumentError(FORKED, reason="FORKED")
             _inherited.append(self._http)
             self._http, self._process = self._make(), os.getpid()
-        if self._of is not None and self._of.http.is_closed:
-            return self._of.http  # the one that it is a copy of
+        if self._of is not None and self._of.of_process.is_closed:
+            return self._of.of_process  # the one that it is a copy of
         return self._http
 
     def to_close(self) -> H | None:
         """The client, if it is this process's own and to be closed."""
         return self._http if self._is_own and self._process == os.getpid() else None
+
+
+@frozen
+class _Kept(Generic[H]):
+    """An async client, and the generator that closes it at the end of its event loop."""
+
+    http: H
+    keeper: AsyncGenerator[None, None]
+
+    @classmethod
+    def of(cls, http: H) -> _Kept[H]:
+        async def keep() -> AsyncGenerator[None, None]:
+            try:
+                yield
+            finally:
+                await http.aclose()
+
+        kept = cls(http, keep())
+        # Begun here, and not awaited, for it waits for nothing: from now on the loop ends it before it closes.
+        with suppress(StopIteration):
+            kept.keeper.asend(None).send(None)
+        return kept
+
+
+class LoopWire(Wire[H]):
+    """A wire whose connections belong to an event loop: a client of the SDK's own is made for each loop."""
+
+    def __init__(self, given: H | None, make: Callable[[], H], *, of: Wire[H] | None = None) -> None:
+        super().__init__(given, make, of=of)
+        self._spare = [self._http] if self._is_own else []
+        self._kept: WeakKeyDictionary[object, _Kept[H]] = WeakKeyDictionary()
+        self._is_closed = False
+
+    @property
+    def http(self) -> H:
+        """The client of this loop. Raises InvalidArgumentError if it belongs to another loop or process."""
+        if not self._is_own:
+            _refuse_other_loop(self.of_process)
+            return self.of_process
+        if self._is_closed:
+            raise InvalidArgumentError(CLOSED)
+        if self._process != os.getpid():
+            _inherited.extend((*self._spare, *self._kept.values()))
+            self._spare, self._kept, self._process = [], WeakKeyDictionary(), os.getpid()
+        loop = _loop()
+        kept = self._kept.get(loop)
+        if kept is None or kept.http.is_closed:
+            self._forget_ended()
+            kept = self._kept[loop] = _Kept.of(self._spare.pop() if self._spare else self._make())
+        return kept.http
+
+    def _forget_ended(self) -> None:
+        """Drop the clients of loops that were closed without ending their generators: nothing can close them."""
+        for loop in [*self._kept]:
+            if isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed():
+                self._kept.pop(loop, None)
+
+    async def aclose(self) -> None:
+        """Close the SDK's own client of this loop, for good; those of other loops are closed when their loops end."""
+        if not self._is_own or self._process != os.getpid():
+            return
+        self._is_closed = True
+        for spare in self._spare:
+            await spare.aclose()
+        kept = self._kept.pop(_loop(), None)
+        if kept is not None:
+            await kept.keeper.aclose()
+
+
+def _loop() -> object:
+    """The event loop of this task, asyncio's or trio's."""
+    with suppress(RuntimeError):  # no loop of asyncio runs
+        if asyncio.current_task() is not None:  # else trio runs as a guest on it
+            return asyncio.get_running_loop()
+    with suppress(RuntimeError, KeyError):
+        token: object = sys.modules["trio"].lowlevel.current_trio_token()
+        return token
+    raise InvalidArgumentError("no event loop runs here; run the coroutine with asyncio.run or trio.run")
+
+
+_loops: WeakKeyDictionary[object, ref[object]] = WeakKeyDictionary()
+"""On which loop the connections of clients from outside were made, by their pools."""
+
+
+def _refuse_other_loop(http: Any) -> None:
+    here = _loop()
+    for pool in _pools(http):
+        loop = _loops.get(pool)
+        if loop is not None and loop() is not here and pool.connections:
+            raise InvalidArgumentError(OTHER_LOOP.format(effect="Nothing was sent. "), reason="OTHER_LOOP")
+        _loops[pool] = ref(here)
+
+
+def _pools(http: Any) -> Iterator[Any]:
+    """The connection pools of a client; transports of other kinds have none that is known."""
+    for transport in (http._transport, *http._mounts.values()):
+        pool = getattr(transport, "_pool", None)
+        if hasattr(pool, "connections"):
+            yield pool
+
+
+def of_other_loop(error: BaseException) -> BaseException:
+    """The error itself, or ours in the place of one that says that connections belong to another event loop."""
+    said = str(error).lower()
+    if isinstance(error, RuntimeError) and any(sign in said for sign in _LOOP_TROUBLE):
+        return InvalidArgumentError(OTHER_LOOP.format(effect=""), reason="OTHER_LOOP")
+    return error

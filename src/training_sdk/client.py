@@ -201,7 +201,10 @@ class AsyncTrainingClient(_Client[AsyncDriver]):
     """The async twin of TrainingClient, for asyncio and trio: every operation is a coroutine.
 
     Listings are iterated with ``async for``, without ``await``. A callable ``token`` may be a coroutine function.
-    Everything else is as on TrainingClient.
+    It makes connections for each event loop that it is used on, so it works in one ``asyncio.run`` after another and in
+    threads with loops of their own; they are closed by ``aclose`` on their loop, or when their loop ends. An
+    ``http_client`` from outside with open connections works on their loop only: elsewhere InvalidArgumentError is
+    raised, before anything is sent. Everything else is as on TrainingClient.
     """
 
     def __init__(
@@ -250,7 +253,7 @@ class AsyncTrainingClient(_Client[AsyncDriver]):
         return other
 
     async def aclose(self) -> None:
-        """Close the connections, unless they came from outside."""
+        """Close the client and its connections on this event loop, unless they came from outside."""
         await self._driver.aclose()
 
     async def __aenter__(self) -> Self:

@@ -1,0 +1,171 @@
+"""One async client on several event loops: one run after another, trio's too, and threads with loops of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from mock_server import MockTraining
+from training_sdk import AsyncTrainingClient, InvalidArgumentError, Outcome, OutcomeUnknownError, People
+
+COURSE = "6908610029087ab67fa50c2e"
+SIOBHAN = "siobhan.doyle@nordwerk.example"
+TRIO, ASYNCIO = "trio", "asyncio"
+Make = Callable[..., AsyncTrainingClient]
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What a test leaves open is found within it, and not within another one."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="module")
+def mock() -> MockTraining:
+    return MockTraining.demo()
+
+
+@pytest.fixture(scope="module")
+def url(mock: MockTraining) -> Iterator[str]:
+    with mock.serve() as server:
+        yield server.url
+
+
+@pytest.fixture
+def make(mock: MockTraining, url: str, tmp_path: Path) -> Make:
+    def made(http: httpx.AsyncClient | None = None) -> AsyncTrainingClient:
+        return AsyncTrainingClient(
+            mock.token("admin"),
+            base_url=url,
+            http_client=http,
+            max_retry_seconds=0,
+            state_dir=tmp_path / "state",
+        )
+
+    return made
+
+
+async def read(client: AsyncTrainingClient) -> str:
+    """Read twice, so that a connection is used again."""
+    await client.users.me()
+    return (await client.users.me()).user_id
+
+
+@pytest.mark.parametrize("backends", [[ASYNCIO] * 4, [TRIO] * 2, [ASYNCIO, TRIO, ASYNCIO, TRIO]])
+def test_a_client_works_on_one_loop_after_another_and_leaves_nothing_open(
+    make: Make, backends: list[str]
+) -> None:
+    client, sibling = make(), make().with_options(timeout=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for backend in backends:
+            assert anyio.run(read, client, backend=backend) == anyio.run(read, sibling, backend=backend)
+            gc.collect()
+        anyio.run(client.aclose, backend=backends[0])
+    with pytest.raises(InvalidArgumentError, match="closed"):
+        asyncio.run(read(client))
+
+
+def test_a_plan_of_one_run_is_applied_in_the_next(make: Make) -> None:
+    client = make()
+    plan = asyncio.run(client.resets.plan([COURSE], People.of([SIOBHAN])))
+    report = asyncio.run(client.resets.apply(plan, confirm=plan.phrase, reason="Yearly"))
+    assert report.counts[Outcome.RESET] == 1
+
+
+def test_threads_with_loops_of_their_own_share_a_client_that_one_of_them_closes(make: Make) -> None:
+    client = make()
+
+    async def together() -> set[str]:
+        return set(await asyncio.gather(*(read(client) for _ in range(4))))
+
+    async def closing() -> set[str]:
+        async with client:
+            return await together()
+
+    with ThreadPoolExecutor() as pool:
+        found = [*pool.map(lambda _: asyncio.run(together()), range(6))]
+        found.append(pool.submit(lambda: asyncio.run(closing())).result())
+    assert len(set.union(*found)) == 1
+    with pytest.raises(InvalidArgumentError, match="closed"):
+        asyncio.run(together())
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_a_loop_that_was_closed_without_ending_its_generators_does_not_hold_up_the_next(make: Make) -> None:
+    client = make()
+    for _ in range(3):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(read(client))
+        loop.close()
+    asyncio.run(client.aclose())
+    gc.collect()
+
+
+def test_without_a_loop_the_error_says_how_to_run_it(make: Make) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"asyncio\.run"):
+        make().users.me().send(None)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.parametrize("second", [ASYNCIO, TRIO])
+def test_a_client_from_outside_is_refused_on_another_loop_before_anything_is_sent(
+    make: Make, mock: MockTraining, second: str
+) -> None:
+    http = httpx.AsyncClient()
+    clients = [make(http), make(http), make(http).with_options(token=mock.token("manager"))]
+    asyncio.run(read(clients[0]))
+    before = len(mock.calls)
+    for client in clients:
+        with pytest.raises(InvalidArgumentError, match="Nothing was sent") as raised:
+            anyio.run(read, client, backend=second)
+        assert raised.value.reason == "OTHER_LOOP"
+    assert len(mock.calls) == before
+
+
+def test_a_client_from_outside_without_open_connections_works_on_every_loop(
+    make: Make, mock: MockTraining
+) -> None:
+    closing = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0))
+    for http in (closing, httpx.AsyncClient(transport=mock.transport())):
+        client = make(http)
+        for backend in (ASYNCIO, ASYNCIO, TRIO):
+            anyio.run(read, client, backend=backend)
+
+
+class Wrapped(httpx.AsyncBaseTransport):
+    """A transport of the user's own, whose connections nobody sees."""
+
+    def __init__(self) -> None:
+        self.inner = httpx.AsyncHTTPTransport()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self.inner.handle_async_request(request)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.parametrize("is_write", [False, True])
+def test_connections_within_a_transport_of_the_users_end_in_our_error_and_doubt_stays(
+    make: Make, is_write: bool
+) -> None:
+    client = make(httpx.AsyncClient(transport=Wrapped()))
+
+    async def use() -> Any:
+        return await (client.request("POST", "/training/rapidrefresh/v1") if is_write else client.users.me())
+
+    asyncio.run(read(client))
+    with pytest.raises(
+        OutcomeUnknownError if is_write else InvalidArgumentError, match="another event loop"
+    ) as raised:
+        asyncio.run(use())
+    assert "Nothing was sent" not in str(raised.value)
