@@ -107,13 +107,18 @@ class Unfinished:
         what = "accepted, and not yet seen" if refused is None else "what its request did is not seen yet"
         return f"The proof is pending: {what}. Look again with {command}{when}. It sends nothing again."
 
+    @property
+    def so_far(self) -> str:
+        """How many were sent, and what is left."""
+        sent = f"{number(self.requests, 'request')} sent for {number(self.sent, 'person', 'people')}"
+        return f"{sent}: {self.settled} settled, {self.unknown} unknown. Left to send: {self.left}."
+
     def __str__(self) -> str:
         report = self.report
-        people = f"{number(self.requests, 'request')} sent for {number(self.sent, 'person', 'people')}"
         return (
             f"NOT FINISHED. Begun at {self.begun_at:%Y-%m-%d %H:%M:%S} UTC by {report.applied_by}, last step at "
             f"{report.finished_at:%Y-%m-%d %H:%M:%S} UTC.\n"
-            f"  {people}: {self.settled} settled, {self.unknown} unknown. Left to send: {self.left}.\n"
+            f"  {self.so_far}\n"
             f"  {self.advice}"
         )
 

@@ -241,11 +241,16 @@ _ONE = {"people": ("person", "people"), "resets": ("reset", "resets")}
 """One and many of what an entry counts, where they differ."""
 
 
+def _in_order(outcomes: Mapping[str, int]) -> list[tuple[str, int]]:
+    """What happens comes first, then what is only in scope."""
+    return sorted(outcomes.items(), key=lambda one: one[0] not in _ONE)
+
+
 def _facts(entry: Any) -> list[object]:
     who = entry.get("who") or {}
     outcomes = entry.get("outcomes") or entry.get("counts") or {}
     said = ", ".join(
-        number(count, *_ONE.get(what, (what, what))) for what, count in outcomes.items() if count
+        number(count, *_ONE.get(what, (what, what))) for what, count in _in_order(outcomes) if count
     )
     digest = short(str(entry.get("plan_digest") or ""))
     return [who.get("os_user"), digest, entry.get("reason"), entry.get("ticket"), said]

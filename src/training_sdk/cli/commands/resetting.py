@@ -43,7 +43,7 @@ from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, Outcome, Rese
 from training_sdk.resets.sending import CHUNK, Progress
 from training_sdk.resets.stopping import report_of
 from training_sdk.resets.taking import refuse_second_time
-from training_sdk.resets.unfinished import report_in
+from training_sdk.resets.unfinished import read_unfinished, report_in
 from training_sdk.resets.waves import EVERY_DAY, Waves
 
 
@@ -182,7 +182,10 @@ def _reset(
         "accept_missing_lessons": given.pop("accept_missing_lessons"),
         "waves": _waves(**given),
     }
-    (out.show if confirm is None else out.say)(loaded)
+    show = out.show if confirm is None else out.say
+    if resuming and (so_far := _so_far(session, loaded)):
+        show(f"So far {so_far} The plan was:")
+    show(loaded)
     phrase = (
         confirmed(out, loaded.phrase, confirm) if loaded.targets or confirm is not None else loaded.phrase
     )
@@ -205,6 +208,15 @@ def _reset(
 def journal_of(session: Session, plan: ResetPlan) -> JournalState:
     """How far a plan came on this machine, by its journal."""
     return state_of_plan(StateDirectory.existing(session.state_dir), plan.digest)
+
+
+def _so_far(session: Session, plan: ResetPlan) -> str:
+    """How far the application of a plan came; empty where it never began."""
+    state = StateDirectory.existing(session.state_dir)
+    if state is None:
+        return ""
+    unfinished = read_unfinished(state, state.path / "plans" / plan.digest, datetime.now(UTC), plan)
+    return "" if unfinished is None else unfinished.so_far
 
 
 def _is_pending_proof(session: Session, plan: ResetPlan) -> bool:

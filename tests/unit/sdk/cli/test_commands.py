@@ -119,7 +119,7 @@ def test_records_name_the_server_and_which_one_is_for_rehearsals(
     command = ("evidence", "purge", "--older-than", "2")
     run(*command, "--confirm", run(*command, "--dry-run")[1]["phrase"])
     rows = shown("audit", "show")[2:]
-    assert "1 in scope, 1 person, 1 reset" in rows[3]
+    assert "1 person, 1 reset, 1 in scope" in rows[3]
     assert [live in row for row in rows[:3]] == [True, True, False]
     assert not any("(reference server)" in row for row in rows[:3])
     assert "evidence purged" in rows[-1]
@@ -473,7 +473,7 @@ def test_an_interrupt_before_the_journal_has_begun_says_that_nothing_was_sent(
 
 
 def test_a_plan_that_has_begun_is_resumed_reported_and_verified_by_the_tail_of_its_phrase(
-    run: Run, mock: MockTraining
+    run: Run, mock: MockTraining, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
     plan = ResetPlan.load("plan.json")
@@ -486,7 +486,12 @@ def test_a_plan_that_has_begun_is_resumed_reported_and_verified_by_the_tail_of_i
         assert run("resume", wrong, *confirm)[0] == ExitCode.USAGE
     assert run("resume", named, "--confirm", plan.phrase[:-1])[0] == ExitCode.NOT_CONFIRMED
     assert not [*mock.calls.of("reset")]
-    assert run("resume", named, *confirm)[1]["report"]["complete"] is True
+    assert main(["resume", named, *confirm]) == ExitCode.DONE
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert (
+        first == "So far 0 requests sent for 0 people: 0 settled, 0 unknown. Left to send: 1. The plan was:"
+    )
+    assert second.startswith("Plan to reset 1 person")
     assert run("resume", named, *confirm)[0] == ExitCode.NOTHING_SENT
     for spelt in (named, named[1:], plan.digest, plan.digest[:16]):
         assert run("report", spelt)[1]["report"]["plan_digest"] == plan.digest
