@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup demo test test-heavy test-browser check docs wheel clean
+.PHONY: help setup demo test test-heavy test-browser check docs notebook wheel clean
 
 help:
 	@echo "make demo         run the main job against the reference server"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-browser hostile web pages in a real chromium, which has to be installed"
 	@echo "make check        types, lint and import rules"
 	@echo "make docs         build the documentation, warnings are errors"
+	@echo "make notebook     write the .ipynb files of docs/notebooks from their scripts"
 	@echo "make wheel        build the wheel into dist/"
 
 setup: $(READY)
@@ -50,6 +51,9 @@ check: setup
 
 docs: setup
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+notebook: setup
+	$(BIN)/python -c 'from docs._generate import notebook; notebook.write()'
 
 wheel: setup
 	$(BIN)/python -m build --wheel --outdir dist .

@@ -1,4 +1,7 @@
-"""The notebook: a percent script, executed from its first cell to its last, and written out as a page."""
+"""The notebook: a percent script, executed from its first cell to its last, and written out as a page.
+
+``make notebook`` writes the same cells as an .ipynb file, without outputs.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,9 @@ from training_sdk import _local
 from training_sdk._flow import Moment
 _local.now = lambda: Moment(0.0, datetime(2026, 12, 1, 9, tzinfo=UTC))
 """
+SCRIPTS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
 _SECONDS = 120
+_KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 _log = logging.getLogger(__name__)
 _log.setLevel(logging.WARNING)  # nbclient tells of every step
 
@@ -39,6 +44,21 @@ def execute(path: Path) -> Any:
     client.execute()
     del notebook.cells[0]
     return notebook
+
+
+def to_ipynb(path: Path) -> str:
+    """A percent script as the text of an .ipynb file: its cells in order, numbered and without outputs."""
+    notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
+    for number, cell in enumerate(notebook.cells, 1):
+        cell.id = f"cell-{number}"
+    notebook.metadata = {"kernelspec": _KERNEL, "language_info": {"name": "python"}}
+    return str(jupytext.writes(notebook, fmt="ipynb")).rstrip("\n") + "\n"
+
+
+def write() -> None:
+    """Write the .ipynb file beside every script."""
+    for script in SCRIPTS:
+        script.with_suffix(".ipynb").write_text(to_ipynb(script), encoding="utf-8", newline="\n")
 
 
 def to_markdown(notebook: Any) -> str:

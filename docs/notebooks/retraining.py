@@ -3,8 +3,10 @@
 #
 # Nordwerk Logistik wants everyone who drives a forklift truck to have passed "Forklift basics" well, and
 # lately. Who has to do it again? This notebook finds them, shows them, and resets them, against the demo
-# organisation of the reference server. (It is a percent script: `docs/notebooks/retraining.py` opens as a
-# notebook in Jupyter with jupytext, and in most editors.)
+# organisation of the reference server. `docs/notebooks/retraining.ipynb` is this page as a notebook, and
+# `retraining.py` beside it the same as a script.
+#
+# `state_dir` keeps the records of this exercise apart from true ones. Leave it out for a live service.
 
 # %%
 from collections import Counter
@@ -70,7 +72,10 @@ plt.show()
 # ## Plan
 #
 # Planning changes nothing. What follows is what each of them would lose; save it now if an auditor may ask
-# for it.
+# for it. "Run all" plans again: *last reset on* and a warning show whom this machine has reset before.
+#
+# **What a cell shows is stored in the notebook's file, names and e-mail addresses included.** Clear all outputs
+# before you commit the file or give it to somebody else.
 
 # %%
 plan = client.resets.plan(course.id, [row.user_id for row in due])

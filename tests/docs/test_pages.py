@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import pkgutil
 import re
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import jupytext
 import matplotlib.image
 import pytest
 from attrs import fields
@@ -254,6 +256,19 @@ def test_the_notebook_ends_at_nought_per_cent(retraining: Any) -> None:
     assert "_drivers" not in page
 
 
+@pytest.mark.parametrize("script", notebook.SCRIPTS, ids=lambda script: script.stem)
+def test_a_notebook_file_has_the_cells_of_its_script_and_no_outputs(script: Path) -> None:
+    file = script.with_suffix(".ipynb").read_text(encoding="utf-8")
+    assert file == notebook.to_ipynb(script), "the script has changed: run make notebook"
+    cells = json.loads(file)["cells"]
+    assert [*map(jupyter_text, cells)] == [*map(jupyter_text, jupytext.read(script).cells)]
+    assert [cell["outputs"] for cell in cells if cell["cell_type"] == "code" and cell["outputs"]] == []
+
+
+def jupyter_text(cell: Any) -> tuple[str, str]:
+    return cell["cell_type"], "".join(cell["source"])
+
+
 def test_the_notebook_draws_something(retraining: Any) -> None:
     outputs = [output for cell in retraining.cells for output in cell.get("outputs", ())]
     drawn = [each.data["image/png"] for each in outputs if "image/png" in each.get("data", ())]
@@ -271,4 +286,5 @@ def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
         check=False,
     )
     assert built.returncode == 0, built.stderr
+    assert [*(tmp_path / "html" / "_downloads").rglob("retraining.ipynb")]
     assert "data:image/png" in (tmp_path / "html" / "notebooks" / "retraining.html").read_text("utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from difflib import SequenceMatcher
 
 from attrs import field, frozen
@@ -26,13 +26,17 @@ from training_sdk.models.courses import Course, CourseStatus, DueBy
 from training_sdk.models.keys import Key
 from training_sdk.models.paths import LearningPathDetail
 from training_sdk.resets.plan import PlannedReset
-from training_sdk.resets.wording import number, shown
+from training_sdk.resets.wording import number, shown, some, who
 from training_sdk.resources.paths import all_paths, get_path
 
 ALIKE = 0.85
 """From this similarity of two titles on, one may be taken for the other; "(2025)" at the end is enough."""
 UNREADABLE = (PermissionDeniedError, NotFoundError, NotSupportedError, ServerError, DecodingError)
 """What does not keep anybody from planning where it befalls a learning path: warnings need it, and nothing else."""
+
+
+RECENT = timedelta(days=30)
+"""How long after a reset another one of the same person is warned of."""
 
 
 @frozen
@@ -126,6 +130,24 @@ def facts_of_due_dates(planned: Sequence[Course], users: Iterable[PlannedReset],
             )
         )
     return facts
+
+
+def about_recent(users: Iterable[PlannedReset], now: datetime) -> tuple[str, ...]:
+    """A warning about people to be reset whom this machine reset a short while ago, as when a notebook runs again."""
+    recent = [
+        user
+        for user in users
+        if user.is_target and user.last_reset_at is not None and now - user.last_reset_at < RECENT
+    ]
+    if not recent:
+        return ()
+    names = {user.user_id: who(user) for user in recent}
+    last = max(user.last_reset_at for user in recent if user.last_reset_at is not None)
+    people = number(len(names), "person", "people")
+    return (
+        f"this machine reset {people} of this plan less than {RECENT.days} days ago (the last on {last:%Y-%m-%d}): "
+        f"{some([*names.values()])}. Check that they have to be reset again",
+    )
 
 
 def about_absent(

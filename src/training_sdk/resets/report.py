@@ -26,7 +26,9 @@ from training_sdk.resets.wording import (
     others,
     shown,
     shown_of,
+    table_html,
     who,
+    without_maths,
 )
 
 MOST_IN_HTML = 100
@@ -236,18 +238,16 @@ class ResetReport:
 
     def _repr_html_(self) -> str:
         targets = self._targets()
-        rows = "".join(
-            f"<tr><td>{escape(self._named(user))}</td><td>{escape(user.outcome)}</td>"
-            f"<td>{escape(inline(user.detail or ''))}</td></tr>"
-            for user in targets[:MOST_IN_HTML]
+        rows = (
+            (self._named(user), user.outcome, inline(user.detail or "")) for user in targets[:MOST_IN_HTML]
         )
-        head = "<tr><th>person</th><th>outcome</th><th>why</th></tr>"
+        table = table_html(("person", "outcome", "why"), rows)
         below = [*_left_over(targets, MOST_IN_HTML), *self._besides]
         beside = [*self._about_others, *below, *([EVERYONE] if self.plan.scope == "everyone" else [])]
         beside += [self._about_missing_lessons] if self.missing_lessons else []
         beside += [f"{name}: {text}" for name, text in self.facts.items()]
         said = "".join(f"<p>{escape(line)}</p>" for line in beside)
-        return visible(f"<p>{escape(self._headline)}</p><table>{head}{rows}</table>{said}")
+        return visible(without_maths(f"<p>{escape(self._headline)}</p>{table}{said}"))
 
     @property
     def _about_others(self) -> list[str]:

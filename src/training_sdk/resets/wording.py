@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING
@@ -223,17 +223,34 @@ def others(count: int) -> str:
 def plan_html(planned: ResetPlan) -> str:
     """A plan as a notebook shows it, with everyone in it."""
     titles = {course.id: shown(course.title) for course in planned.courses}
-    rows = "".join(
-        f"<tr><td>{escape(titles.get(user.course_id, user.course_id))}</td><td>{escape(shown(user.name))}</td>"
-        f"<td>{escape(inline(user.email or ''))}</td><td>{escape(inline(user.state))}</td><td>{user.percent:g} %</td>"
-        f"<td>{f'{user.completed_at:%Y-%m-%d}' if user.completed_at else ''}</td></tr>"
+    rows = (
+        (
+            titles.get(user.course_id, user.course_id),
+            shown(user.name),
+            inline(user.email or user.user_id),
+            inline(user.state),
+            f"{user.percent:g} %",
+            f"{user.completed_at:%Y-%m-%d}" if user.completed_at else "",
+            str(user.score or ""),
+            f"{user.last_reset_at:%Y-%m-%d}" if user.last_reset_at else "",
+        )
         for user in planned.targets
     )
-    head = "".join(
-        f"<th>{name}</th>" for name in ("course", "name", "e-mail", "state", "percent", "completed")
-    )
+    head = ("course", "name", "e-mail or id", "state", "percent", "completed", "score", "last reset on")
     said = [*frame(planned), *_to_go_on(planned)]
-    return f"<p>{'<br>'.join(map(escape, said))}</p><table><tr>{head}</tr>{rows}</table>"
+    return without_maths(f"<p>{'<br>'.join(map(escape, said))}</p>{table_html(head, rows)}")
+
+
+def table_html(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in HTML; every cell is escaped."""
+    names = "".join(f"<th>{escape(name)}</th>" for name in head)
+    cells = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
+    return f"<table><tr>{names}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+def without_maths(html: str) -> str:
+    """HTML in which notebooks typeset no maths: between two ``$`` of titles, letters would change or vanish."""
+    return f'<div class="mathjax_ignore tex2jax_ignore">{html}</div>'
 
 
 def some(names: Sequence[str]) -> str:

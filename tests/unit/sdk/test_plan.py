@@ -30,7 +30,7 @@ from training_sdk import (
     ResetPlan,
 )
 from training_sdk._flow import Request, Response
-from training_sdk.resets.cautions import about_courses
+from training_sdk.resets.cautions import about_courses, about_recent
 from training_sdk.resets.confirming import check_confirmation
 from training_sdk.resets.people import People
 from training_sdk.resets.plan import Only
@@ -143,7 +143,7 @@ def test_the_headline_says_what_will_happen_and_the_scope_comes_later() -> None:
         ),
     ):
         assert str(plan).startswith(f"{first}\n")
-        assert plan._repr_html_().startswith(f"<p>{escape(first)}<br>In scope: the users named (")
+        assert f"<p>{escape(first)}<br>In scope: the users named (" in plan._repr_html_()
         assert sum(plan.target_counts.values()) == len(plan.targets)
 
 
@@ -216,6 +216,30 @@ def test_an_admin_who_plans_their_own_reset_is_warned() -> None:
         plan = make(Organisation(rows))
         assert [one.startswith(said) for one in plan.warnings].count(True) == warned
         assert not any(one.startswith(said) for one in make(Organisation([*rows]), [user_id(1)]).warnings)
+
+
+def test_a_notebook_shows_score_and_last_reset_and_names_people_by_id_without_an_email() -> None:
+    again = attrs.evolve(some_plan().users[0], score=87, email=None, last_reset_at=START - timedelta(days=2))
+    html = some_plan(users=(again,))._repr_html_()
+    assert "<th>e-mail or id</th><th>state</th><th>percent</th><th>completed</th><th>score</th>" in html
+    assert html.endswith(f"<td>87</td><td>{START - timedelta(days=2):%Y-%m-%d}</td></tr></table></div>")
+    assert f"<td>{again.user_id}</td>" in html
+
+
+@pytest.mark.parametrize(
+    ("days", "left_out", "warned"), [(0.01, None, 1), (29, None, 1), (31, None, 0), (1, "NOT_SELECTED", 0)]
+)
+def test_R05_people_whom_this_machine_reset_lately_are_warned_of(
+    days: float, left_out: str | None, warned: int
+) -> None:
+    person = attrs.evolve(some_plan().users[0], left_out=left_out, last_reset_at=START - timedelta(days=days))
+    warnings = about_recent([person, attrs.evolve(person, course_id="d"), some_plan().users[1]], START)
+    assert len(warnings) == warned
+    for warning in warnings:
+        assert warning.startswith(
+            "this machine reset 1 person of this plan less than 30 days ago (the last on 20"
+        )
+        assert person.name in warning
 
 
 def test_a_notebook_shows_names_but_runs_no_markup() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import unicodedata
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -160,6 +161,42 @@ def test_no_text_of_a_value_hides_anything(number: int) -> None:
     assert set(hidden(repr(value))) <= set(map(hex, map(ord, FILLERS)))  # Python shows those in a repr
     if hasattr(value, "_repr_html_"):
         assert hidden(value._repr_html_()) == []
+
+
+class Texts(HTMLParser):
+    """The texts of a page, each with the classes around it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.around: list[set[str]] = []
+        self.found: list[tuple[str, set[str]]] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag != "br":
+            self.around.append({*(dict(attrs).get("class") or "").split()})
+
+    def handle_endtag(self, tag: str) -> None:
+        self.around.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.found.append((data, set().union(*self.around)))
+
+
+MATHS = "Fees $5 to $10, $\\phantom{x}$ \\(y\\) </div></td></table>"
+
+
+def test_no_notebook_typesets_maths_in_a_plan_or_a_report() -> None:
+    """R05: JupyterLab would show a phrase without its dollar signs, and hide letters."""
+    plan = planned(Organisation([{**row(0), "user_first_name": MATHS, "course_title": MATHS}]))
+    plan = evolve(plan, courses=(evolve(plan.courses[0], title=MATHS),))
+    outcome = UserOutcome(COURSE, plan.users[0].user_id, Outcome.SKIPPED, MATHS)
+    report = ResetReport(plan, MATHS, (outcome,), (MATHS,), plan.read_at, plan.read_at, MATHS, MATHS)
+    for value in (plan, report):
+        texts = Texts(value._repr_html_()).found
+        assert any("$10" in text for text, _ in texts)
+        assert [text for text, around in texts if not around >= {"mathjax_ignore", "tex2jax_ignore"}] == []
 
 
 def test_nobody_forges_a_line_of_a_plan_or_a_report() -> None:

@@ -112,6 +112,10 @@ def test_records_name_the_server_and_which_one_is_for_rehearsals(
         assert main([*command]) == 0
         return capsys.readouterr().out.splitlines()
 
+    user = planned["plan"]["users"][0]["user_id"]
+    mock.world.complete_course(COURSE, user)
+    warnings = run("plan", "--course", COURSE, "--user", user)[1]["plan"]["warnings"]
+    assert any("this machine reset 1 person of this plan less than 30 days ago" in one for one in warnings)
     practice = f"{url} (reference server)"
     assert [practice in line for line in shown("report", "--list")[2:]] == [True]
     assert [practice in line for line in shown("evidence", "list")[2:]] == [True]
