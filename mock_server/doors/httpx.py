@@ -28,7 +28,9 @@ class MockTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Answer a request of a synchronous client."""
         body = BodyBuffer()
         if not isinstance(request.stream, httpx.SyncByteStream):
-            raise TypeError("a synchronous client cannot send an asynchronous body: use httpx.AsyncClient")
+            raise _unsuitable(
+                request, "a synchronous client cannot send an asynchronous body: use httpx.AsyncClient"
+            )
         for piece in request.stream:
             if not body.feed(piece):
                 break
@@ -41,7 +43,9 @@ class MockTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Answer a request of an asynchronous client; inline, as the ASGI door does and for its reasons."""
         body = BodyBuffer()
         if not isinstance(request.stream, httpx.AsyncByteStream):
-            raise TypeError("an asynchronous client cannot send a synchronous body: use httpx.Client")
+            raise _unsuitable(
+                request, "an asynchronous client cannot send a synchronous body: use httpx.Client"
+            )
         async for piece in request.stream:
             if not body.feed(piece):
                 break
@@ -49,6 +53,16 @@ class MockTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if response.delivery is not None:
             await anyio.sleep(_wait(request, response.delivery.delay))
         return _written(request, response)
+
+
+def _unsuitable(request: object, why: str) -> TypeError:
+    if isinstance(request, httpx.Request):
+        return TypeError(why)
+    library = type(request).__module__.partition(".")[0]
+    return TypeError(
+        f"this transport is for clients of httpx, not of {library}: use mock.serve(), or an ASGI transport of "
+        f"{library} with mock.asgi"
+    )
 
 
 def _read(request: httpx.Request, body: BodyBuffer) -> Request:

@@ -39,6 +39,7 @@ from training_sdk._flow import (
     new_request_id,
 )
 from training_sdk._headers import is_own, is_refused
+from training_sdk._library import NAMES, AsyncHttpClient, HttpClient, library_of
 from training_sdk._pace import fingerprint
 from training_sdk._request_ids import request_id_of
 from training_sdk._secret import Secret, drawn, masked, masked_body
@@ -48,15 +49,13 @@ from training_sdk._wire import CLOSED, LoopWire, Wire, of_other_loop
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError
 
 T = TypeVar("T")
-H = TypeVar("H", httpx.Client, httpx.AsyncClient)
+H = TypeVar("H", bound=Any)
 W = TypeVar("W", bound=Wire[Any])
 
-HttpClient: TypeAlias = httpx.Client
-AsyncHttpClient: TypeAlias = httpx.AsyncClient
 Token: TypeAlias = str | Callable[[], str]
 AsyncToken: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
-USER_AGENT = f"training-sdk/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
+USER_AGENT = f"training-sdk/{__version__} python/{platform.python_version()}"
 LONGEST_CONNECT = 10.0
 HOPELESS = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "Name or service not known")
 """Signs in an error that trying again would not help."""
@@ -160,12 +159,13 @@ def _refuse_to_write(connection: Connection, request: Request) -> None:
         raise ReadOnlyError(READ_ONLY.format(what=f"{request.method} {request.path}"))
 
 
-def _build(http: Any, connection: Connection, request: Request, token: Secret) -> httpx.Request:
+def _build(http: Any, connection: Connection, request: Request, token: Secret) -> Any:
+    library = library_of(http)
     if http.is_closed:
         raise InvalidArgumentError(CLOSED)
     headers = {
         "accept": "application/json",
-        "user-agent": USER_AGENT,
+        "user-agent": f"{USER_AGENT} {library.__name__}/{library.__version__}",
         "x-request-id": request.request_id or new_request_id(),
     }
     if request.reads:
@@ -175,11 +175,9 @@ def _build(http: Any, connection: Connection, request: Request, token: Secret) -
     named = headers.keys() - {name for name, _ in request.headers}
     # A list, for the contract kit sends a header twice, and none that is empty: it asks as nobody.
     sent = [*((name, headers[name]) for name in sorted(named)), *filter(_is_sent, request.headers)]
-    limits = httpx.Timeout(Deadline(connection.timeout), connect=min(connection.timeout, LONGEST_CONNECT))
-    url = _parsed(str(connection.base_url) + request.target)
-    built: httpx.Request = http.build_request(
-        request.method, url, headers=sent, content=request.body, timeout=limits
-    )
+    limits = library.Timeout(Deadline(connection.timeout), connect=min(connection.timeout, LONGEST_CONNECT))
+    url = _parsed(str(connection.base_url) + request.target, library)
+    built = http.build_request(request.method, url, headers=sent, content=request.body, timeout=limits)
     built.url = url  # without the params that a client from outside may add: what was checked is what is sent
     is_removed = is_refused if isinstance(http.cookies.jar, _NoCookies) else is_own
     for name in {*filter(is_removed, built.headers)} - {name for name, _ in sent}:
@@ -196,15 +194,13 @@ def _is_sent(header: tuple[str, str]) -> bool:
     return header != ("authorization", "")
 
 
-def _parsed(address: str) -> httpx.URL:
-    with contextlib.suppress(httpx.InvalidURL):
-        return httpx.URL(address)
+def _parsed(address: str, library: Any) -> Any:
+    with contextlib.suppress(library.InvalidURL):
+        return library.URL(address)
     raise InvalidArgumentError(f"the address {address[:200]!r} is too long or not an address at all")
 
 
-def _response(
-    answer: httpx.Response, body: bytes, prepared: httpx.Request, connection: Connection
-) -> Response:
+def _response(answer: Any, body: bytes, prepared: Any, connection: Connection) -> Response:
     headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
     token = _sent_token(prepared)
     if not answer.is_success:  # what it says ends in a message; some servers repeat what they were sent
@@ -222,22 +218,20 @@ def _response(
     )
 
 
-def _sent_token(prepared: httpx.Request) -> Secret:
+def _sent_token(prepared: Any) -> Secret:
     return Secret(prepared.headers.get("authorization", "").removeprefix("Bearer "))
 
 
-def _is_reference(answer: httpx.Response, prepared: httpx.Request, base_url: BaseUrl) -> bool:
+def _is_reference(answer: Any, prepared: Any, base_url: BaseUrl) -> bool:
     """Whether the reference server gave this answer to this request; never over a network from a host of the vendor."""
     if "network_stream" in answer.extensions and _urls.is_vendors(prepared.url.host):
         return False
     target = prepared.url.raw_path.decode("ascii").removeprefix(base_url.prefix)
     expected = _identity.identity(prepared.method, target, prepared.headers["x-request-id"])
-    return answer.headers.get_list(_identity.HEADER) == [expected]
+    return bool(answer.headers.get_list(_identity.HEADER) == [expected])
 
 
-def _own_answer(
-    problem: BaseException, prepared: httpx.Request, connection: Connection, status: int | None
-) -> httpx.Response:
+def _own_answer(problem: Any, prepared: Any, connection: Connection, status: int | None) -> Any:
     """The answer that a client from outside has raised by itself, its body thrown away; anything else is raised.
 
     ``status`` is that of the answer, where its head came before the problem.
@@ -245,32 +239,36 @@ def _own_answer(
     What is about another request, such as one that a hook has made, says nothing about the fate of ours.
     """
     own = _is_about(problem, prepared)
-    if isinstance(problem, httpx.HTTPStatusError) and own and problem.response.request is prepared:
+    if (
+        isinstance(problem, library_of(prepared).HTTPStatusError)
+        and own
+        and problem.response.request is prepared
+    ):
         return problem.response
     broken = _translate(problem, prepared, connection, own=own)
     broken.status = status
     raise broken from None
 
 
-def _is_about(problem: BaseException, prepared: httpx.Request) -> bool:
+def _is_about(problem: Any, prepared: Any) -> bool:
     try:
-        return isinstance(problem, httpx.HTTPError) and problem.request is prepared
+        return isinstance(problem, library_of(prepared).HTTPError) and problem.request is prepared
     except RuntimeError:  # how httpx says that an error is about no request
         return False
 
 
-def _translate(
-    error: BaseException, prepared: httpx.Request, connection: Connection, *, own: bool
-) -> TransportError:
+def _translate(error: BaseException, prepared: Any, connection: Connection, *, own: bool) -> TransportError:
     """What a broken exchange means for the flow; Ctrl-C, cancellation and foreign errors are interruptions."""
-    request_id: str = prepared.headers["x-request-id"]
+    library, request_id = library_of(prepared), prepared.headers["x-request-id"]
     if isinstance(error, TransportError):
         return error
-    if not isinstance(error, TimeoutError) and not (isinstance(error, httpx.HTTPError) and own):
+    if not isinstance(error, TimeoutError) and not (isinstance(error, library.HTTPError) and own):
         return InterruptedSendError(of_other_loop(error), request_id)
     said = masked(str(error) or type(error).__name__, _sent_token(prepared))
-    timeout = isinstance(error, httpx.TimeoutException | TimeoutError)
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
+    timeout = isinstance(error, library.TimeoutException | TimeoutError)
+    if isinstance(
+        error, library.ConnectError | library.ConnectTimeout | library.PoolTimeout | library.ProxyError
+    ):
         said = masked(root_of(error), _sent_token(prepared)) or said
         hopeless = any(sign in said for sign in HOPELESS)
         said = f"{said}. {_advice(said, prepared.url)}"
@@ -283,12 +281,12 @@ def _translate(
             nobody_yet=not (connection.reached.is_so or connection.waits_for_server),
         )
     what = "no answer in time" if timeout else "the connection broke before the whole answer was in"
-    if isinstance(error, httpx.DecodingError):
+    if isinstance(error, library.DecodingError):
         what = "the answer cannot be decompressed"
     return NoAnswerError(f"{what}: {said}", timeout=timeout, request_id=request_id)
 
 
-def _advice(said: str, url: httpx.URL) -> str:
+def _advice(said: str, url: Any) -> str:
     """What to look into where nothing was connected."""
     if "CERTIFICATE_VERIFY_FAILED" in said:
         ignored = " and ".join(name for name in _network.NOT_READ if os.environ.get(name))
@@ -304,11 +302,15 @@ def _advice(said: str, url: httpx.URL) -> str:
     return "Is the server running, and base_url or SAFETYCULTURE_BASE_URL right?"
 
 
-def _refuse_colour(http_client: object, right: type) -> None:
-    if http_client is not None and not isinstance(http_client, right):
-        raise InvalidArgumentError(
-            f"http_client must be an httpx.{right.__name__} for this client, not {type(http_client).__name__}"
-        )
+def _refuse_colour(http_client: object, right: str) -> None:
+    """Raise InvalidArgumentError unless this is a ``right``, Client or AsyncClient, of httpx or httpx2."""
+    library, kind = library_of(http_client), type(http_client)
+    if http_client is None or (library is not None and isinstance(http_client, getattr(library, right))):
+        return
+    raise InvalidArgumentError(
+        f"http_client must be an {' or '.join(f'{name}.{right}' for name in NAMES)} for this client, not "
+        f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+    )
 
 
 # --- the drivers -----------------------------------------------------------------------------------------------------
@@ -320,7 +322,7 @@ class SyncDriver:
     def __init__(
         self, connection: Connection, http_client: HttpClient | None, wire: Wire[HttpClient] | None = None
     ) -> None:
-        _refuse_colour(http_client, httpx.Client)
+        _refuse_colour(http_client, "Client")
         self.connection = connection
         self._owns = wire is None
         self._make = partial(_sync_client, connection.base_url)
@@ -423,7 +425,7 @@ class AsyncDriver:
         http_client: AsyncHttpClient | None,
         wire: LoopWire[AsyncHttpClient] | None = None,
     ) -> None:
-        _refuse_colour(http_client, httpx.AsyncClient)
+        _refuse_colour(http_client, "AsyncClient")
         self.connection = connection
         self._owns = wire is None
         self._make = partial(_async_client, connection.base_url)

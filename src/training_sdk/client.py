@@ -9,13 +9,12 @@ from typing import Generic, Self
 
 from training_sdk._drivers import (
     AsyncDriver,
-    AsyncHttpClient,
     AsyncToken,
-    HttpClient,
     SyncDriver,
     Token,
 )
 from training_sdk._flow import Flow
+from training_sdk._library import AsyncHttpClient, HttpClient
 from training_sdk._operation import Bound, D, operation
 from training_sdk._options import (
     DEFAULT_TIMEOUT,
@@ -122,7 +121,7 @@ class TrainingClient(_Client[SyncDriver]):
     prefix; by default it is ``SAFETYCULTURE_BASE_URL``, and without that the vendor's. ``timeout`` bounds one attempt
     from connecting to the last byte, and no attempt begins after ``max_retry_seconds`` (by default 90, and 10 as long
     as nobody has answered this client at all, for then the address is probably wrong); both in seconds.
-    ``http_client`` brings your own
+    ``http_client``, of httpx or httpx2, brings your own
     connections, which you close yourself: its headers and cookies are sent along, its auth, params and redirects are
     not, and ``timeout`` then bounds each read of an answer's head. ``reset_format`` is the body of a reset, which is
     assumed. Plain http is for this machine only unless ``allow_insecure_http``.

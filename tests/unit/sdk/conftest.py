@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,12 @@ from unit.sdk.fakes import Asker
 def ask(request: pytest.FixtureRequest) -> Asker:
     """A question to the sync client, and to the async one on both event loops."""
     return Asker(request.param)
+
+
+@pytest.fixture(params=["httpx", "httpx2"])
+def library(request: pytest.FixtureRequest) -> Any:
+    """A library whose client comes from outside."""
+    return pytest.importorskip(request.param)
 
 
 @pytest.fixture(scope="module")

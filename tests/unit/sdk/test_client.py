@@ -6,18 +6,23 @@ import pickle
 import re
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import anyio
 import httpx
 import pytest
+import requests
 
 import training_sdk
+from mock_server import MockTraining
 from training_sdk import (
     AsyncTrainingClient,
     AuthenticationError,
     InvalidArgumentError,
     OutcomeUnknownError,
+    People,
     ResetFormat,
     TrainingClient,
     TrainingError,
@@ -212,13 +217,39 @@ def test_settings_that_cannot_be_used_are_refused(kind: Any, wrong: dict[str, An
         kind("t", **wrong)
 
 
-def test_an_http_client_of_the_wrong_colour_is_refused() -> None:
-    with pytest.raises(
-        InvalidArgumentError, match=r"must be an httpx\.Client for this client, not AsyncClient"
+def test_an_http_client_of_the_wrong_colour_or_module_is_refused(library: Any) -> None:
+    name = library.__name__
+    right = r"must be an httpx\.{0} or httpx2\.{0} for this client, not {1}\."
+    wrong: Any
+    for wrong, module in ((library.AsyncClient(), name), (requests.Session(), "requests"), ("x", "builtins")):
+        with pytest.raises(InvalidArgumentError, match=right.format("Client", module)):
+            TrainingClient("t", http_client=wrong)
+    with (
+        library.Client() as http,
+        pytest.raises(InvalidArgumentError, match=right.format("AsyncClient", name)),
     ):
-        TrainingClient("t", http_client=httpx.AsyncClient())  # type: ignore[arg-type]  # the mistake under test
-    with httpx.Client() as http, pytest.raises(InvalidArgumentError, match=r"must be an httpx\.AsyncClient"):
-        AsyncTrainingClient("t", http_client=http)  # type: ignore[arg-type]  # the mistake under test
+        AsyncTrainingClient("t", http_client=http)
+
+
+def test_a_client_of_a_subclass_or_a_double_of_one_is_taken(library: Any) -> None:
+    class Own(library.Client):  # type: ignore[misc]  # which of two classes, mypy cannot know
+        pass
+
+    with Own() as http:
+        TrainingClient("t", http_client=http)
+    TrainingClient("t", http_client=Mock(spec=library.Client))
+
+
+def test_a_reset_goes_through_a_client_of_each_library(library: Any, tmp_path: Path) -> None:
+    mock = MockTraining.demo()
+    with mock.serve() as server, library.Client() as http:
+        client = TrainingClient(
+            mock.token("admin"), base_url=server.url, http_client=http, state_dir=tmp_path
+        )
+        plan = client.resets.plan(["6908610029087ab67fa50c2e"], People.of(["siobhan.doyle@nordwerk.example"]))
+        assert client.resets.apply(plan, confirm=plan.phrase, reason="Yearly").is_complete
+    agents = {dict(call.headers).get("user-agent") for call in mock.calls}
+    assert [str(agent).split()[-1] for agent in agents] == [f"{library.__name__}/{library.__version__}"]
 
 
 def test_with_options_changes_what_is_named_and_nothing_else(ask: Asker) -> None:

@@ -48,27 +48,40 @@ from unit.sdk.wire import (
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
 
 
+BACKENDS = ("sync", "asyncio", "trio")
+FROM_OUTSIDE = [*BACKENDS, *(f"{backend} with httpx2" for backend in BACKENDS)]
+"""For tests of the SDK's own connections, and of those that a client of httpx2 brings from outside."""
+
+
 @frozen
 class Real:
-    """A client of one colour over real sockets."""
+    """A client of one colour over real sockets, its own or those of a library's client."""
 
     backend: str
+    library: Any = None
 
     def __call__(self, url: str, use: Callable[[Any], Any], **options: Any) -> Any:
         settings: dict[str, Any] = {"timeout": 5, "max_retry_seconds": 0, **options}
-        if self.backend == "sync":
+        if self.backend != "sync":
+            return anyio.run(self._async, url, use, settings, backend=self.backend)
+        if self.library is None:
             with TrainingClient("t", base_url=url, **settings) as client:
                 return use(client)
-        return anyio.run(self._async, url, use, settings, backend=self.backend)
+        with self.library.Client(follow_redirects=True, auth=("user", "password")) as http:
+            return use(TrainingClient("t", base_url=url, http_client=http, **settings))
 
     async def _async(self, url: str, use: Callable[[Any], Any], settings: dict[str, Any]) -> Any:
-        async with AsyncTrainingClient("t", base_url=url, **settings) as client:
-            return await use(client)
+        if self.library is None:
+            async with AsyncTrainingClient("t", base_url=url, **settings) as client:
+                return await use(client)
+        async with self.library.AsyncClient(follow_redirects=True, auth=("user", "password")) as http:
+            return await use(AsyncTrainingClient("t", base_url=url, http_client=http, **settings))
 
 
-@pytest.fixture(params=["sync", "asyncio", "trio"])
+@pytest.fixture(params=BACKENDS)
 def real(request: pytest.FixtureRequest) -> Real:
-    return Real(request.param)
+    backend, _, library = request.param.partition(" with ")
+    return Real(backend, pytest.importorskip(library) if library else None)
 
 
 def read(client: Any) -> Any:
@@ -79,6 +92,7 @@ def write(client: Any) -> Any:
     return client.courses.update_assignments("c", add_users=["u"])
 
 
+@pytest.mark.parametrize("real", FROM_OUTSIDE, indirect=True)
 def test_an_ordinary_answer_is_read(real: Real) -> None:
     with wire(says(GOOD)) as server:
         assert real(server.url, read).user_id == "u"
@@ -102,6 +116,7 @@ BROKEN: dict[str, tuple[Callable[[Wire], Any], type[TrainingError]]] = {
 }
 
 
+@pytest.mark.parametrize("real", FROM_OUTSIDE, indirect=True)
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_answer_is_an_error_and_for_a_write_an_unknown_outcome(real: Real, name: str) -> None:
     behaviour, error = BROKEN[name]
@@ -114,6 +129,7 @@ def test_a_broken_answer_is_an_error_and_for_a_write_an_unknown_outcome(real: Re
         assert len([line for line in server.requests if line.startswith(b"PUT")]) <= 1
 
 
+@pytest.mark.parametrize("real", FROM_OUTSIDE, indirect=True)
 def test_half_gzip_is_not_taken_for_a_whole_answer(real: Real) -> None:
     packed = gzip.compress(ME * 1000)[:-20]
     head = HEAD + b"content-encoding: gzip\r\nconnection: close\r\n\r\n"
@@ -121,6 +137,7 @@ def test_half_gzip_is_not_taken_for_a_whole_answer(real: Real) -> None:
         real(server.url, read)
 
 
+@pytest.mark.parametrize("real", FROM_OUTSIDE, indirect=True)
 def test_a_flaky_network_is_tried_again_and_a_write_is_not(real: Real) -> None:
     with wire(hangs_up_after_reading, hangs_up, says(GOOD)) as server, no_waiting():
         assert real(server.url, read, max_retry_seconds=30).user_id == "u"
@@ -147,6 +164,7 @@ def test_time_is_bounded_however_slowly_an_answer_comes(real: Real, name: str) -
         assert isinstance(caught.value.__cause__, APITimeoutError)
 
 
+@pytest.mark.parametrize("real", FROM_OUTSIDE, indirect=True)
 def test_a_port_where_nobody_listens_is_never_delivered(real: Real) -> None:
     with wire(says(GOOD)) as server:
         port = server.port
@@ -162,14 +180,16 @@ def test_what_was_never_delivered_is_sent_again_even_a_write(
         refuse = iter([True, True, False])
         build = _drivers._parsed
 
-        def wrong_port_first(address: str) -> httpx.URL:
-            return build(address).copy_with(port=1) if next(refuse) else build(address)
+        def wrong_port_first(address: str, library: Any) -> Any:
+            url = build(address, library)
+            return url.copy_with(port=1) if next(refuse) else url
 
         monkeypatch.setattr(_drivers, "_parsed", wrong_port_first)
         real(server.url, write, max_retry_seconds=30)
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("real", FROM_OUTSIDE, indirect=True)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_another_host_sees_no_request_after_a_redirect(real: Real, status: int) -> None:
     with wire(says(GOOD)) as other:
@@ -203,6 +223,7 @@ def packed(content: bytes, encoding: bytes) -> bytes:
     return HEAD + b"content-encoding: %s\r\ncontent-length: %d\r\n\r\n" % (encoding, len(content)) + content
 
 
+@pytest.mark.parametrize("real", FROM_OUTSIDE, indirect=True)
 def test_a_packed_answer_is_unpacked(real: Real) -> None:
     with wire(
         says(packed(gzip.compress(ME), b"gzip")), says(packed(zlib.compress(ME), b"deflate"))
@@ -330,37 +351,37 @@ def test_many_threads_share_real_connections() -> None:
 
 
 @pytest.mark.parametrize("trouble", ["down", "404", "429"])
-def test_trouble_with_a_request_that_a_hook_makes_says_nothing_about_ours(trouble: str) -> None:
+def test_trouble_with_a_request_that_a_hook_makes_says_nothing_about_ours(library: Any, trouble: str) -> None:
     """A hook posts every answer to a log collector, which is down or refuses."""
-    ours: list[httpx.Request] = []
+    ours: list[Any] = []
 
-    def handle(request: httpx.Request) -> httpx.Response:
+    def handle(request: Any) -> Any:
         ours.append(request)
-        return httpx.Response(200, json={"usersUpdated": 1})
+        return library.Response(200, json={"usersUpdated": 1})
 
-    def collector(request: httpx.Request) -> httpx.Response:
+    def collector(request: Any) -> Any:
         if trouble == "down":
-            raise httpx.ConnectError("refused")
-        return httpx.Response(int(trouble))
+            raise library.ConnectError("refused")
+        return library.Response(int(trouble))
 
-    def report(_: httpx.Response) -> None:
-        with httpx.Client(transport=httpx.MockTransport(collector)) as other:
+    def report(_: Any) -> None:
+        with library.Client(transport=library.MockTransport(collector)) as other:
             other.post("https://logs.example.test/").raise_for_status()
 
     hooks: dict[str, list[Callable[..., Any]]] = {"response": [report]}
-    with httpx.Client(transport=httpx.MockTransport(handle), event_hooks=hooks) as http, no_waiting():
+    with library.Client(transport=library.MockTransport(handle), event_hooks=hooks) as http, no_waiting():
         client = TrainingClient("t", base_url="https://api.example.test", http_client=http)
         with pytest.raises(OutcomeUnknownError):
             write(client)
     assert len(ours) == 1
 
 
-def test_a_client_from_outside_cannot_set_what_decides_who_is_asked_for_what() -> None:
-    seen: list[httpx.Headers] = []
+def test_a_client_from_outside_cannot_set_what_decides_who_is_asked_for_what(library: Any) -> None:
+    seen: list[Any] = []
 
-    def handle(request: httpx.Request) -> httpx.Response:
+    def handle(request: Any) -> Any:
         seen.append(request.headers)
-        return httpx.Response(200, json={"user_id": "u", "organisation_id": "o"})
+        return library.Response(200, json={"user_id": "u", "organisation_id": "o"})
 
     smuggled = {
         "X-Original-URL": "/training/courseprogress/v1/reset",
@@ -372,22 +393,22 @@ def test_a_client_from_outside_cannot_set_what_decides_who_is_asked_for_what() -
         "Idempotency-Key": "k",
         "Reset-Confirmation": "{}",
     }
-    with httpx.Client(transport=httpx.MockTransport(handle), headers=smuggled) as http:
+    with library.Client(transport=library.MockTransport(handle), headers=smuggled) as http:
         TrainingClient("t", base_url="https://api.example.test", http_client=http).users.me()
     (headers,) = seen
     assert headers["host"] == "api.example.test"
     assert not headers.keys() & {name.lower() for name in smuggled} - {"host"}
 
 
-def test_a_hook_that_raises_for_a_status_is_heard_as_the_status() -> None:
-    requests: list[httpx.Request] = []
+def test_a_hook_that_raises_for_a_status_is_heard_as_the_status(library: Any) -> None:
+    requests: list[Any] = []
 
-    def handle(request: httpx.Request) -> httpx.Response:
+    def handle(request: Any) -> Any:
         requests.append(request)
-        return httpx.Response(404, json={"message": "no such thing"})
+        return library.Response(404, json={"message": "no such thing"})
 
-    hooks: dict[str, list[Callable[..., Any]]] = {"response": [httpx.Response.raise_for_status]}
-    with httpx.Client(transport=httpx.MockTransport(handle), event_hooks=hooks) as http, no_waiting():
+    hooks: dict[str, list[Callable[..., Any]]] = {"response": [library.Response.raise_for_status]}
+    with library.Client(transport=library.MockTransport(handle), event_hooks=hooks) as http, no_waiting():
         client = TrainingClient("t", base_url="https://api.example.test", http_client=http)
         for use in (read, write):
             with pytest.raises(APIStatusError) as caught:

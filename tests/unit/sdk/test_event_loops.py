@@ -43,7 +43,7 @@ def url(mock: MockTraining) -> Iterator[str]:
 
 @pytest.fixture
 def make(mock: MockTraining, url: str, tmp_path: Path) -> Make:
-    def made(http: httpx.AsyncClient | None = None) -> AsyncTrainingClient:
+    def made(http: Any = None) -> AsyncTrainingClient:
         return AsyncTrainingClient(
             mock.token("admin"),
             base_url=url,
@@ -120,9 +120,9 @@ def test_without_a_loop_the_error_says_how_to_run_it(make: Make) -> None:
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.parametrize("second", [ASYNCIO, TRIO])
 def test_a_client_from_outside_is_refused_on_another_loop_before_anything_is_sent(
-    make: Make, mock: MockTraining, second: str
+    make: Make, mock: MockTraining, library: Any, second: str
 ) -> None:
-    http = httpx.AsyncClient()
+    http = library.AsyncClient()
     clients = [make(http), make(http), make(http).with_options(token=mock.token("manager"))]
     asyncio.run(read(clients[0]))
     before = len(mock.calls)

@@ -11,7 +11,6 @@ from typing import Any
 from unittest import mock
 
 import anyio
-import httpx
 import pytest
 from attrs import define, evolve, field
 from hypothesis import given
@@ -248,17 +247,17 @@ def test_whom_the_report_names_is_whom_the_service_names_wherever_the_token_turn
     assert at > 10
 
 
-def test_another_token_takes_no_cookies_along_and_leaves_none() -> None:
+def test_another_token_takes_no_cookies_along_and_leaves_none(library: Any) -> None:
     cookies: list[tuple[str, str | None]] = []
 
-    def handle(request: httpx.Request) -> httpx.Response:
+    def handle(request: Any) -> Any:
         who = request.headers["authorization"].removeprefix("Bearer ")
         cookies.append((who, request.headers.get("cookie")))
-        answer_ = httpx.Response(200, json={"user_id": who, "organisation_id": "role_1"})
+        answer_ = library.Response(200, json={"user_id": who, "organisation_id": "role_1"})
         answer_.headers["set-cookie"] = f"session={who}; Path=/"
         return answer_
 
-    with httpx.Client(transport=httpx.MockTransport(handle), cookies={"gateway": "x"}) as http:
+    with library.Client(transport=library.MockTransport(handle), cookies={"gateway": "x"}) as http:
         anna = TrainingClient("anna", http_client=http, **SETTINGS)
         bert = anna.with_options(token="bert", timeout=3)
         still_anna = anna.with_options(timeout=3)
@@ -276,18 +275,20 @@ def test_another_token_takes_no_cookies_along_and_leaves_none() -> None:
 
 @pytest.mark.parametrize("name", ["cookie", "Cookie", "COOKIE2"])
 @pytest.mark.parametrize("backend", ["sync", "asyncio"])
-def test_another_token_takes_no_cookies_from_default_headers_along(backend: str, name: str) -> None:
+def test_another_token_takes_no_cookies_from_default_headers_along(
+    library: Any, backend: str, name: str
+) -> None:
     sent: list[tuple[str, str | None, str | None]] = []
 
-    def handle(request: httpx.Request) -> httpx.Response:
+    def handle(request: Any) -> Any:
         who = request.headers["authorization"].removeprefix("Bearer ")
         sent.append((who, request.headers.get(name), request.headers.get("x-gateway")))
-        return httpx.Response(200, json={"user_id": who, "organisation_id": "role_1"})
+        return library.Response(200, json={"user_id": who, "organisation_id": "role_1"})
 
     headers = {name: "session=A", "x-gateway": "1"}
-    transport = httpx.MockTransport(handle)
+    transport = library.MockTransport(handle)
     if backend == "sync":
-        with httpx.Client(transport=transport, headers=headers) as http:
+        with library.Client(transport=transport, headers=headers) as http:
             anna = TrainingClient("anna", http_client=http, **SETTINGS)
             bert = anna.with_options(token="bert")
             for client in (anna, bert, bert.with_options(timeout=3), anna):
@@ -295,7 +296,7 @@ def test_another_token_takes_no_cookies_from_default_headers_along(backend: str,
     else:
 
         async def asking() -> None:
-            async with httpx.AsyncClient(transport=transport, headers=headers) as http:
+            async with library.AsyncClient(transport=transport, headers=headers) as http:
                 anna = AsyncTrainingClient("anna", http_client=http, **SETTINGS)
                 bert = anna.with_options(token="bert")
                 for client in (anna, bert, bert.with_options(timeout=3), anna):

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from attrs import field, frozen
 
 from training_sdk import _urls
-from training_sdk._drivers import Connection, HttpClient, SyncDriver
+from training_sdk._drivers import Connection, SyncDriver
 from training_sdk._flow import (
     Flow,
     InterruptedSendError,
@@ -21,6 +21,7 @@ from training_sdk._flow import (
     TransportError,
     UnsentError,
 )
+from training_sdk._library import HttpClient
 from training_sdk._options import allowed_address, read_only_by_environment
 from training_sdk._secret import Secret, masked_body
 from training_sdk.testing.contract.outcome import (

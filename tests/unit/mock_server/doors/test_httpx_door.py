@@ -76,6 +76,15 @@ def test_a_body_without_end_is_given_up(by_async: bool) -> None:
     assert MAX_DRAIN < read <= MAX_DRAIN + MAX_BODY
 
 
+def test_a_client_of_httpx2_gets_a_clear_error() -> None:
+    httpx2 = pytest.importorskip("httpx2")
+    with (
+        httpx2.Client(transport=MockTransport(Recorder())) as http,
+        pytest.raises(TypeError, match=r"not of httpx2: use mock\.serve"),
+    ):
+        http.get("http://x/")
+
+
 def test_a_body_of_the_other_kind_is_a_clear_error() -> None:
     transport = MockTransport(Recorder())
     with pytest.raises(TypeError, match=r"use httpx\.AsyncClient"):
