@@ -65,8 +65,17 @@ from training_sdk.models.rapid_refreshes import (
 from training_sdk.models.slides import SlideProgress, SlideStatistics, SlideType
 from training_sdk.models.surveys import SurveyAnswer, SurveyAnswerType, SurveyQuestion
 from training_sdk.models.users import FeedUser, Me, SeatType, User, UserStatus
-from training_sdk.models.webhooks import TriggerEvent, Webhook, WebhookSecret
+from training_sdk.models.webhooks import (
+    EventActor,
+    EventFacts,
+    EventResource,
+    TriggerEvent,
+    Webhook,
+    WebhookEvent,
+    WebhookSecret,
+)
 from training_sdk.resets.approval import Approval, Approver
+from training_sdk.resets.eventplans import PlannedRequest, plan_of_event
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.people import Named, People
 from training_sdk.resets.plan import EveryonePlan, Losses, Origin, PlannedCourse, PlannedReset, ResetPlan
@@ -78,6 +87,7 @@ from training_sdk.resets.selecting import Where
 from training_sdk.resets.sending import Progress
 from training_sdk.resets.verification import PersonSeen, Seen, SeenCode, Verification
 from training_sdk.resets.waves import Waves
+from training_sdk.resources.webhooks import read_event
 
 __all__ = [
     "APIConnectionError",
@@ -106,6 +116,9 @@ __all__ = [
     "DecodingError",
     "DueBy",
     "ErrorInfo",
+    "EventActor",
+    "EventFacts",
+    "EventResource",
     "EveryonePlan",
     "EvidenceError",
     "FeedUser",
@@ -142,6 +155,7 @@ __all__ = [
     "PersonSeen",
     "PlanMismatchError",
     "PlannedCourse",
+    "PlannedRequest",
     "PlannedReset",
     "Progress",
     "ProgressRow",
@@ -190,7 +204,10 @@ __all__ = [
     "Verification",
     "Waves",
     "Webhook",
+    "WebhookEvent",
     "WebhookSecret",
     "Where",
     "__version__",
+    "plan_of_event",
+    "read_event",
 ]

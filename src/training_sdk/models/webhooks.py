@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from datetime import datetime
 
 from attrs import field, frozen
 
-from training_sdk.models.base import Model, OpenEnum
+from training_sdk.models.base import NOTHING_EXTRA, Extra, Model, OpenEnum
 
 
 class TriggerEvent(OpenEnum):
@@ -59,3 +60,67 @@ class WebhookSecret(Model):
             return False
         expected = hmac.new(self.token.encode(), body, hashlib.sha256).hexdigest()
         return hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
+
+
+@frozen
+class EventActor(Model):
+    """Who caused an event (published)."""
+
+    user: str | None = None
+    organization: str | None = None
+    """A UUID with hyphens, where ``users.me()`` says ``role_`` and the same 32 digits."""
+
+
+@frozen
+class EventFacts(Model):
+    """What happened, when, and by whom (published)."""
+
+    date_triggered: datetime | None = None
+    event_types: tuple[TriggerEvent, ...] = ()
+    triggered_by: EventActor = EventActor()
+
+
+@frozen
+class EventResource(Model):
+    """What an event is about (published): of training events, a course (assumed)."""
+
+    id: str | None = None
+    type: str | None = None
+
+
+@frozen
+class WebhookEvent(Model):
+    """What is posted to a webhook (published, but for ``data``, whose form is assumed); ``read_event`` makes one."""
+
+    webhook_id: str
+    event: EventFacts
+    version: str | None = None
+    resource: EventResource = EventResource()
+    data: Extra = NOTHING_EXTRA
+    """Whatever else the service says; of training events under ``details`` who and which course (assumed)."""
+
+    @property
+    def is_reset(self) -> bool:
+        """Whether progress in a course was reset: one event for each person and course."""
+        return TriggerEvent.COURSE_RESET in self.event.event_types
+
+    @property
+    def course_id(self) -> str | None:
+        """The course that it is about; None if the event does not say that."""
+        found = self._detail("course_id", "courseId")
+        return found or (self.resource.id if self.resource.type == "COURSE" else None)
+
+    @property
+    def user_id(self) -> str | None:
+        """The learner that it is about, not the one who caused it; None if the event does not say that."""
+        return self._detail("user_id", "userId")
+
+    @property
+    def organisation_id(self) -> str | None:
+        """The organisation in the spelling of the event; None if the event does not say that."""
+        return self.event.triggered_by.organization or self._detail("org_id", "orgId")
+
+    def _detail(self, *names: str) -> str | None:
+        details = self.data.get("details")
+        found = [details.get(name) for name in names] if isinstance(details, Mapping) else []
+        return next((one for one in found if isinstance(one, str) and one), None)

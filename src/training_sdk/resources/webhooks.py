@@ -10,7 +10,11 @@ from training_sdk import _checks, _codec, _paging, _urls
 from training_sdk._flow import Flow, Request, Response
 from training_sdk._operation import Bound, D, listing, operation
 from training_sdk._pages import Walk
-from training_sdk.models.webhooks import TriggerEvent, Webhook, WebhookSecret
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.models.webhooks import TriggerEvent, Webhook, WebhookEvent, WebhookSecret
+
+EVENT_NOT_SIGNED = "EVENT_NOT_SIGNED"
+"""The reason of an InvalidArgumentError for an event that nobody has signed, or somebody else."""
 
 _PATH = "/webhooks/v1/webhooks"
 _SIGNING = "/webhooks/v1/token"
@@ -107,3 +111,21 @@ def _read_webhook(response: Response) -> Webhook:
     if isinstance(found, dict) and isinstance(found.get("webhook"), dict):
         found = found["webhook"]
     return _codec.structure(found, Webhook, response)
+
+
+def read_event(body: bytes, signature: str | None, secret: WebhookSecret) -> WebhookEvent:
+    """Return the event that was posted to a webhook, once its signature fits.
+
+    ``body`` is what was received, byte for byte, and ``signature`` the header ``x-safetyculture-signature``, or None
+    where there is none. Events may come more than once, in any order, and before the reset that causes them has
+    returned. Raises InvalidArgumentError (``EVENT_NOT_SIGNED``) for one that the secret has not signed, and
+    DecodingError for a signed one that cannot be read.
+    """
+    if not secret.has_signed(body, signature):
+        raise InvalidArgumentError(
+            "the event is not signed with the secret of this organisation, so anybody may have sent it. Ignore it; if "
+            "the secret was renewed lately, try the one before",
+            reason=EVENT_NOT_SIGNED,
+        )
+    answer = Response(200, (), body)
+    return _codec.structure(_codec.loads(answer), WebhookEvent, answer)
