@@ -248,7 +248,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     ) as server:
         for host in arguments.allow_webhook_host:
             mock.webhooks.allow(host)
-        print(f"training-mock listening on {server.address}", flush=True)
+        _print(f"training-mock listening on {server.address}")
         while not stop.wait(_LOOK_UP):
             pass
     return 0
@@ -285,8 +285,11 @@ def _openapi(_: argparse.Namespace) -> int:
 def _print(text: str) -> None:
     try:
         print(visible(text), flush=True)
-    except BrokenPipeError:  # whoever reads it has seen enough; Python would flush once more on its way out
+    except OSError as error:
+        # Python would flush once more on its way out, and fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # a reader that has gone has seen enough
+            raise _UsageError(f"the output could not be written: {error.strerror}") from None
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -392,7 +395,11 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     is_pack = source is not None and source == arguments.evidence
     warned = () if source is None else rehearsal.completed_only(mock, str(source), is_pack=is_pack)
     ending = rehearsal.run(mock, arguments.script, arguments.token)
-    _print(rehearsal.story(mock, before, ending, warned))
+    try:
+        _print(rehearsal.story(mock, before, ending, warned))
+    except _UsageError as error:
+        _tell(str(error))
+        return ending.code or _USAGE_ERROR
     return ending.code
 
 

@@ -102,6 +102,17 @@ def failed(*arguments: str, environment: dict[str, str] | None = None) -> str:
     return done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full to fail on")
+@pytest.mark.parametrize("arguments", [["openapi"], ["serve", "--port", "0"], ["rehearse", "true"]])
+def test_output_that_cannot_be_written_is_one_line_and_exit_code_2(arguments: Sequence[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*TRAINING_MOCK, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE
+        )
+    said = "training-mock: the output could not be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_it_says_where_it_listens_serves_and_ends_with_0(engine: str, number: signal.Signals) -> None:

@@ -57,7 +57,8 @@ class ExitCode(IntEnum):
     CONNECTION = 8
     NOBODY_DUE = 9
     OTHERS_REACHED = 10
-    LAPSED = 11
+    OUTPUT_LOST = 11
+    LAPSED = 12
     INTERRUPTED = 130
 
     @property
@@ -85,6 +86,9 @@ MEANINGS = {
     ExitCode.OTHERS_REACHED: "somebody outside the plan may have been reset: the service says that it reset more "
     "people than were sent, or people came into the course during a reset of everyone. It goes before 0 and 5, and "
     "every later report, verify and resume of the plan ends with it",
+    ExitCode.OUTPUT_LOST: "what happened is recorded, and the output could not be written, for example to a full disk "
+    "or a closed stream. A line on stderr names the record. It replaces 0 only; other codes stay, with the same line. "
+    "Where nothing was recorded, a reader that has gone, as in | head, is no error",
     ExitCode.LAPSED: "due: people have lapsed (reset or expired, and not complete since), and no plan was saved; with "
     "--save it means that nobody is due. Beside a plan that was saved they are named on stderr, and it is 0",
     ExitCode.INTERRUPTED: "Ctrl-C, before anything was sent",

@@ -29,6 +29,11 @@ def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The p
             f"not confirmed, so nothing was sent. {what} is\n  {phrase}\nRead what it is about, and pass the phrase "
             "with --confirm"
         )
+    if failure := out.failure:
+        raise ConfirmationError(
+            f"not confirmed, so nothing was sent: what it is about could not be shown ({failure.strerror}). Print to a "
+            "terminal, or pass the phrase with --confirm"
+        )
     for left in reversed(range(TRIES)):
         out.prompt("Type the phrase to go on, or Ctrl-C to stop:\n>")
         line = _line()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -12,8 +11,9 @@ from typing import IO, Any, Protocol, runtime_checkable
 
 from attrs import define, field
 
-from training_sdk._visible import inline, show_logs, visible
+from training_sdk._visible import inline, visible
 from training_sdk.cli.layout import drawn, wrapped
+from training_sdk.cli.streams import failure_of
 from training_sdk.resets.wording import MOST_SHOWN
 
 
@@ -23,27 +23,15 @@ def safe(text: object) -> str:
     return "\n".join(" " * (len(line) - len(line.lstrip(" "))) + inline(line) for line in lines)
 
 
-def prepare_streams() -> None:
-    """Let no name that the terminal's encoding lacks end a command, and no log line act on the terminal."""
-    show_logs()
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="replace")
-
-
 def is_terminal(stream: Any) -> bool:
     """Whether somebody sits there."""
     return bool(stream is not None and not stream.closed and stream.isatty())
 
 
 def write(stream: IO[str], text: str) -> None:
-    """Print a text. Whoever reads it may have gone (``| head``): then the command goes on without a reader."""
-    try:
-        stream.write(text)
-        stream.flush()
-    except BrokenPipeError:
-        silence(stream)
+    """Print a text now."""
+    stream.write(text)
+    stream.flush()
 
 
 def write_file(stream: IO[str], text: str) -> None:
@@ -52,19 +40,9 @@ def write_file(stream: IO[str], text: str) -> None:
     if file is None:
         write(stream, text)
         return
-    try:
-        stream.flush()
-        file.write(text.encode("utf-8", "backslashreplace"))
-        file.flush()
-    except BrokenPipeError:
-        silence(stream)
-
-
-def silence(stream: IO[str]) -> None:
-    """Lead what is still to be printed nowhere; Python would flush once more on its way out, and fail."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+    stream.flush()
+    file.write(text.encode("utf-8", "backslashreplace"))
+    file.flush()
 
 
 @runtime_checkable
@@ -85,6 +63,11 @@ class Output:
     stderr: IO[str] = field(factory=lambda: sys.stderr)
     everyone: bool = False
     """List everybody, however many."""
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why something printed so far could not be written; None if everything was."""
+        return failure_of(self.stdout) or failure_of(self.stderr)
 
     def say(self, text: object = "") -> None:
         """Print what the command is about; nothing with ``json``, whose document holds it."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +12,10 @@ from attrs import frozen
 
 from training_sdk._version import __version__
 from training_sdk.cli.codes import ExitCode, code_for, code_for_stop
-from training_sdk.cli.output import Output, prepare_streams, silence, write
+from training_sdk.cli.output import Output, write
 from training_sdk.cli.remedies import in_commands, notes_of
 from training_sdk.cli.session import Named
+from training_sdk.cli.streams import standard_streams
 from training_sdk.errors import AuthenticationError, TrainingError
 
 if TYPE_CHECKING:
@@ -95,18 +94,24 @@ def program() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the program; the exit code."""
-    prepare_streams()
-    out = Output("--json" in arguments)
-    try:
-        code = _run(list(arguments), out)
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            _flush(stream)
-    return int(code)
+    with standard_streams():
+        out, named = Output("--json" in arguments), Named()
+        return int(_code_if_lost(_run(list(arguments), out, named), out, named))
 
 
-def _run(arguments: list[str], out: Output) -> int:
-    named = Named()
+def _code_if_lost(code: int, out: Output, named: Named) -> int:
+    """The exit code of a command that ended with ``code``, after a line on output that could not be written.
+
+    A reader that has gone, as in ``| head``, has read enough, unless the command recorded what it did.
+    """
+    failure = out.failure
+    if failure is None or (isinstance(failure, BrokenPipeError) and not named.recorded):
+        return code
+    out.warn(f"{NAME}: The output could not be written: {failure.strerror}. {named.recorded}".rstrip())
+    return ExitCode.OUTPUT_LOST if code == ExitCode.DONE else code
+
+
+def _run(arguments: list[str], out: Output, named: Named) -> int:
     try:
         ended: Any = program.main(arguments, prog_name=NAME, standalone_mode=False, obj=named)
     except TrainingError as error:
@@ -181,13 +186,3 @@ def _tell(
         "exit_code": int(code),
     }
     out.document({"error": said, **known})
-
-
-def _flush(stream: Any) -> None:
-    try:
-        stream.flush()
-    except BrokenPipeError:
-        silence(stream)
-    except (OSError, ValueError):  # closed: there is nobody to tell
-        with suppress(OSError, ValueError):
-            silence(stream)

@@ -32,6 +32,8 @@ class Named:
     token_source: str = ""
     everyone: bool = False
     """Whether everybody is to be listed, however many."""
+    recorded: str = ""
+    """A sentence on where it is recorded what the command did, once that is recorded."""
 
 
 @define
@@ -43,6 +45,7 @@ class Session:
     base_url: str | None = None
     own_state_dir: Path | None = None
     max_retry: float | None = None
+    named: Named = field(factory=Named)
     _clients: list[TrainingClient] = field(factory=list)
 
     def client(self, *, may_write: bool = False, max_retry: float | None = None) -> TrainingClient:
@@ -172,21 +175,21 @@ def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., Exit
     def called(**given: Any) -> ExitCode:
         context = click.get_current_context()
         common = _common(context, given)
-        named = context.find_object(Named)
+        named = context.find_object(Named) or Named()
         profile = find_profile(common["profile"], common["profiles"])
-        if named is not None:
-            named.options = options_of(context.command)
-            named.token_source = profile.token_source
-        if named is not None and isinstance(given.get("plan"), Path):
+        named.options = options_of(context.command)
+        named.token_source = profile.token_source
+        if isinstance(given.get("plan"), Path):
             named.plan = None if is_pipe(given["plan"]) else given["plan"]
-        elif named is not None and context.info_name == "close":
+        elif context.info_name == "close":
             named.plan = Path(given["named"])
         with Session(
-            Output(common["as_json"], everyone=named is not None and named.everyone),
+            Output(common["as_json"], everyone=named.everyone),
             profile,
             common["base_url"],
             common["state_dir"],
             common["max_retry"],
+            named,
         ) as session:
             code = function(session, **given)
         return ExitCode.DONE if code is None else code

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.client import HTTPConnection
-from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -32,6 +31,7 @@ from training_sdk import (
     TrainingClient,
     TrainingError,
 )
+from training_sdk.cli.streams import run_with_streams
 from training_sdk.recertification import Due, FromCompletion, who_is_due
 from training_sdk.resets.wording import headline
 from training_sdk.testing.story import Story
@@ -91,12 +91,13 @@ class Stage:
 
 def main() -> int:
     """Play the story on standard output and return the exit code."""
+    return run_with_streams(_tell, "demo", 1)
+
+
+def _tell() -> int:
+    """Tell the story in records of its own."""
     from mock_server import MockTraining
 
-    if isinstance(
-        sys.stdout, TextIOWrapper
-    ):  # a console or file of another encoding shows a "?" instead of failing
-        sys.stdout.reconfigure(errors="replace")
     story = Story()
     mock = MockTraining.demo(now=TODAY)
     with (

@@ -258,9 +258,10 @@ def test_what_is_logged_to_standard_error_is_cleaned(setting: str) -> None:
 
 
 def test_the_command_line_cleans_what_is_logged() -> None:
-    from training_sdk.cli.output import prepare_streams
+    from training_sdk.cli.streams import standard_streams
 
-    prepare_streams()
+    with standard_streams():
+        pass
     assert logging.lastResort is not None
     record = logging.LogRecord("x", logging.WARNING, "x", 1, HOSTILE, (), None)
     assert hidden(logging.lastResort.format(record)) == []

@@ -53,9 +53,10 @@ def sign(session: Session, plan: Path, key: Path | None, confirm: str | None, sa
     )
     _warn_of_signers(session, approval)
     approval.save(target)
+    session.named.recorded = saved = f"The approval is in {target}."
     session.out.document({"approval": approval.document(), "saved": str(target)})
     session.out.say(approval)
-    session.out.note(f"The approval is in {target}.")
+    session.out.note(saved)
 
 
 def _warn_of_signers(session: Session, approval: Approval) -> None:

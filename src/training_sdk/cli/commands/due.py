@@ -88,7 +88,7 @@ def due(
 ) -> ExitCode:
     """Say who has to renew a completion, and plan their reset with --save. Nobody is reset or written to.
 
-    With --save it ends with 9 if nobody is due: then there is no file. It ends with 11 if people have lapsed and no
+    With --save it ends with 9 if nobody is due: then there is no file. It ends with 12 if people have lapsed and no
     plan was saved; beside a plan that was saved they are named on stderr, and it ends with 0. A list for a day after
     today is for looking only: --save is refused.
     """
@@ -117,6 +117,7 @@ def due(
     if save is not None and found.due:
         made = signed(client.resets.plan_due(found), key)
         made.save(save)
+        session.named.recorded = f"The plan is in {save}."
         write_card(card, made, client=client)
     _tell(session, found, past, today, made, save)
     if made is not None:
@@ -155,7 +156,7 @@ def _tell(
     if made is not None:
         if found.lapsed:
             session.out.warn(
-                "The exit code is 0 all the same, for a plan was saved; without --save it is 11."
+                "The exit code is 0 all the same, for a plan was saved; without --save it is 12."
             )
         session.out.say(made)
         session.out.note(f"The plan is in {save}. To carry it out:\n  {apply_command(save)}")

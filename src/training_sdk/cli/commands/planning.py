@@ -24,7 +24,7 @@ from training_sdk.cli.naming import (
     where_from,
 )
 from training_sdk.cli.output import Output, is_terminal
-from training_sdk.cli.remedies import apply_command, in_commands
+from training_sdk.cli.remedies import apply_command, in_commands, report_command
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, PermissionDeniedError, TrainingError
@@ -178,6 +178,9 @@ def close(session: Session, named: str, reason: str, ticket: str | None) -> None
     digest = ResetPlan.load(named).digest if beginning is None else find_digest(state, beginning)
     wait = session.profile.processing_time
     closed = close_plan(state, digest, reason=reason, ticket=ticket, processing_time=wait)
+    session.named.recorded = (
+        f"The plan is closed. What became of everyone: {report_command(Path(short(digest)))}"
+    )
     session.out.document({"closed": plain(closed)})
     how = ", ".join(f"{count} {standing}" for standing, count in closed.standings.items())
     session.out.say(f"Plan #{short(digest)} is closed: {how or 'nothing was sent'}.")
@@ -188,7 +191,7 @@ def close(session: Session, named: str, reason: str, ticket: str | None) -> None
 
 def _left_by(session: Session, state: StateDirectory, digest: str, file: str | None) -> str:
     """What became of everyone in a plan that was closed, and where to read it again."""
-    see = f"To see it again: training-sdk report {short(digest)}"
+    see = f"To see it again: {report_command(Path(short(digest)))}"
     try:
         plan = None if file is None else ResetPlan.load(file)
         folder = state.path / "plans" / digest
@@ -284,6 +287,7 @@ def keep(session: Session, made: ResetPlan, save: Path | None, card: Path | None
     out = session.out
     if save is not None:
         made.save(save)
+        session.named.recorded = f"The plan is in {save}."
     if card is not None:
         write_card(card, made, client=session.client())
     out.document(of_plan(made, str(save) if save else None))

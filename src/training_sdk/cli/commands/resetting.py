@@ -192,11 +192,13 @@ def _reset(
     try:
         with stoppable(out) as stop, telling(out) as tell:
             report = carry_out(loaded, phrase, {**extras, "stop": stop, "on_progress": tell})
+        name_report(session, loaded.digest)
         out.document({"report": of_report(report)})
         out.say(report)
     except BaseException as error:
         journal = journal_of(session, loaded)
         if journal != before or report_of(error) is not None:
+            name_report(session, loaded.digest)
             _attach_report(error, session, journal, loaded)
             error.add_note(_how_to_go_on(error, journal, plan))
         raise
@@ -217,6 +219,16 @@ def _so_far(session: Session, plan: ResetPlan) -> str:
         return ""
     unfinished = read_unfinished(state, state.path / "plans" / plan.digest, datetime.now(UTC), plan)
     return "" if unfinished is None else unfinished.so_far
+
+
+def name_report(session: Session, digest: str) -> None:
+    """Note where it is recorded what became of everyone in a plan, in case the output cannot be written."""
+    state = StateDirectory.existing(session.state_dir)
+    folder = None if state is None else state.path / "plans" / digest
+    if folder is not None and folder.is_dir():
+        saved = folder / reportfile.REPORT
+        where, see = saved if saved.is_file() else folder, report_command(Path(short(digest)))
+        session.named.recorded = f"What became of everyone is recorded in {where}: {see}"
 
 
 def _is_pending_proof(session: Session, plan: ResetPlan) -> bool:

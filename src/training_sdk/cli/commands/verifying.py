@@ -12,7 +12,7 @@ import click
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE, WHY, options
 from training_sdk.cli.commands.reporting import find_report
-from training_sdk.cli.commands.resetting import ACCEPT_MISSING_LESSONS, a_duration, telling
+from training_sdk.cli.commands.resetting import ACCEPT_MISSING_LESSONS, a_duration, name_report, telling
 from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import plain
 from training_sdk.cli.naming import course_ids
@@ -25,8 +25,8 @@ from training_sdk.resets.unfinished import prove_command
 
 
 @contextmanager
-def _naming_the_way_on(planned: ProofPlan) -> Iterator[None]:
-    """Add to the error of a proof that is pending the command that goes on with it."""
+def _naming_the_way_on(session: Session, planned: ProofPlan) -> Iterator[None]:
+    """Name the record of a proof, and add to the error of one that is pending the command that goes on with it."""
     try:
         yield
     except ProofFailedError as error:
@@ -35,6 +35,8 @@ def _naming_the_way_on(planned: ProofPlan) -> Iterator[None]:
             command = prove_command(planned.reset, server_side=everyone, refused_with=refused)
             error.add_note(f"To look again:\n  {command}")
         raise
+    finally:
+        name_report(session, planned.reset.digest)
 
 
 VERIFIED_WITHIN, PROVED_WITHIN, EVERY = "5h", "4h", "5m"
@@ -63,6 +65,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
     of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest.
     """
     report = find_report(session, plan)
+    name_report(session, report.plan.digest)
     client = session.client()
     with telling(session.out, "reading") as tell:
         seen = client.resets.wait_until_verified(report, deadline=deadline, every=every, on_progress=tell)
@@ -136,7 +139,7 @@ def prove(
     planned = client.resets.plan_proof(course_id, person, server_side=server_side, refused_with=refused_with)
     (session.out.show if confirm is None else session.out.say)(planned)
     phrase = confirmed(session.out, planned.phrase, confirm, what="The phrase of this proof")
-    with telling(session.out, "reading") as tell, _naming_the_way_on(planned):
+    with telling(session.out, "reading") as tell, _naming_the_way_on(session, planned):
         proof = client.resets.prove_format(
             planned,
             confirm=phrase,

@@ -14,7 +14,8 @@ from typing import NoReturn
 
 from training_sdk._compare import confirms
 from training_sdk._visible import visible
-from training_sdk.cli.output import prepare_streams, write
+from training_sdk.cli.output import write
+from training_sdk.cli.streams import run_with_streams
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError
 from training_sdk.testing.contract import given
 from training_sdk.testing.contract.grounds import SECRET
@@ -33,7 +34,10 @@ Play on an organisation that is there for it. Type the title of the course to go
 
 def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
     """Run the kit, and say how it ended, as `Ending` has it. ``program`` is what it is called in its own help."""
-    prepare_streams()
+    return run_with_streams(lambda: _run(arguments, program), "contract", Ending.NOT_CLEAN)
+
+
+def _run(arguments: Sequence[str] | None, program: str) -> int:
     told = sys.argv[1:] if arguments is None else arguments
     asked = _parser(program, in_json=any(_is_json(one) for one in told)).parse_args(told)
     stopping = Stopping()

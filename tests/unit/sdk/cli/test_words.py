@@ -26,6 +26,7 @@ from training_sdk.cli.files import write_new
 from training_sdk.cli.naming import a_moment, people_from
 from training_sdk.cli.output import Output, safe
 from training_sdk.cli.program import COMMANDS, program
+from training_sdk.cli.streams import StreamFile
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, TrainingError
 from training_sdk.records import disk
 from training_sdk.resets.confirming import check_phrase
@@ -122,6 +123,17 @@ def test_a_terminal_that_goes_away_confirms_nothing(
     with pytest.raises(ConfirmationError, match="nothing was sent"):
         confirmed(Output(False, io.StringIO(), terminal), PHRASE, None)
     assert terminal.readline.call_count == 1
+
+
+def test_nobody_confirms_what_could_not_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R05: the phrase is asked for only beside what it is about."""
+    terminal = mock.Mock(closed=False, **{"isatty.return_value": True, "readline.return_value": PHRASE})
+    monkeypatch.setattr("sys.stdin", terminal)
+    with StreamFile(os.open(os.devnull, os.O_RDONLY)) as file:
+        file.failure = OSError(errno.EIO, "Input/output error")
+        terminal.buffer.raw = file
+        with pytest.raises(ConfirmationError, match=r"could not be shown \(Input/output error\)"):
+            confirmed(Output(False, io.StringIO(), terminal), PHRASE, None)
 
 
 TITLES = st.text(st.sampled_from('aA u\u0308\u00fce\u0301"\u201c\u201dx\u200d\u212b'), max_size=8)

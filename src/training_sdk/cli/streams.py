@@ -1,0 +1,101 @@
+"""Standard output and standard error whose writes never fail: the first failure is kept, to be reported at the end."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedWriter, FileIO, TextIOWrapper
+from typing import TYPE_CHECKING, Any, TextIO
+
+from training_sdk._visible import show_logs
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class StreamFile(FileIO):
+    """The file of a standard stream. After a write that failed nothing more is written."""
+
+    failure: OSError | None = None
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write, and wait where the reader of a pipe that does not block is slow."""
+        written = None
+        while written is None and self.failure is None:
+            try:
+                written = super().write(data)
+                if written is None:
+                    select.select([], [self], [])
+            except OSError as error:
+                self.failure = error
+        return memoryview(data).nbytes if written is None else written
+
+
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """Let no failing stream, and no name that its encoding lacks, end a command, and no log line act on a terminal."""
+    show_logs()
+    _open_closed_streams()
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(_never_failing, before)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        sys.stdout, sys.stderr = before
+
+
+def failure_of(stream: Any) -> OSError | None:
+    """The error of the first write to a stream that failed; None if nothing printed so far was lost."""
+    stream.flush()
+    buffer = getattr(stream, "buffer", None)
+    file = getattr(buffer, "raw", buffer)
+    return file.failure if isinstance(file, StreamFile) else None
+
+
+def run_with_streams(run: Callable[[], int], name: str, lost: int) -> int:
+    """Run a program; its exit code, or ``lost`` in the place of 0 if its output could not be written.
+
+    A reader that has gone, as in ``| head``, has read enough.
+    """
+    with standard_streams():
+        code = run()
+        failure = failure_of(sys.stdout) or failure_of(sys.stderr)
+        if failure is None or isinstance(failure, BrokenPipeError):
+            return code
+        print(f"{name}: The output could not be written: {failure.strerror}", file=sys.stderr)
+        return code or lost
+
+
+def _open_closed_streams() -> None:
+    """Open each standard stream that is closed; else the next file opened gets its number, and what is printed.
+
+    Reading from one is at its end, and writing fails as on a closed stream.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDONLY)
+            os.set_inheritable(number, number <= 2)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
+def _never_failing(stream: TextIO) -> TextIO:
+    """The same stream with a file that keeps its failure. A stream without a file, as in tests, stays as it is."""
+    if not isinstance(stream, TextIOWrapper):
+        return stream
+    stream.reconfigure(errors="replace")
+    file = getattr(stream.buffer, "raw", stream.buffer)
+    if not isinstance(file, FileIO) or isinstance(file, StreamFile):  # such as a console of Windows
+        return stream
+    stream.flush()
+    return TextIOWrapper(
+        BufferedWriter(StreamFile(file.fileno(), "w", closefd=False)),
+        stream.encoding,
+        "replace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )

@@ -1,0 +1,115 @@
+"""Standard output and standard error that cannot be written: on a full device, closed, or a pipe without a reader."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.training_sdk_process import PATIENCE, SDK, Desk, Server, serving
+from training_sdk import ResetPlan, TrainingClient
+from training_sdk.cli.codes import ExitCode
+from training_sdk.resets.digests import short
+
+COURSE = "6908610029087ab67fa50c2e"
+SIOBHAN = "siobhan.doyle@nordwerk.example"
+LOST = ExitCode.OUTPUT_LOST
+
+pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def whole_world(server: Server) -> Any:
+    return server.control("GET", "state")
+
+
+@pytest.fixture
+def desk(server: Server, whole_world: Any, tmp_path: Path) -> Desk:
+    server.control("PUT", "state", whole_world)
+    server.control("DELETE", "calls")
+    return Desk(tmp_path, server)
+
+
+def planned(desk: Desk) -> ResetPlan:
+    state = desk.folder / "state"
+    with TrainingClient(
+        desk.server.tokens["admin"], base_url=desk.server.url, state_dir=state, read_only=True
+    ) as client:
+        plan = client.resets.plan([COURSE], [SIOBHAN])
+    plan.save(desk.folder / "plan.json")
+    return plan
+
+
+def ended(desk: Desk, words: Sequence[str], redirected: str) -> tuple[int, str, str]:
+    """Run a command with redirected streams; its exit code, and what it printed to those that were not."""
+    done = subprocess.run(
+        ["/bin/bash", "-c", f"{shlex.join((*SDK, *words))} {redirected}; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        cwd=desk.folder,
+        env=desk.environment(),
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert "Exception ignored" not in done.stderr, done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("redirected", "code", "why"),
+    [
+        ("> /dev/full", LOST, "No space left on device"),
+        (">&-", LOST, "Bad file descriptor"),
+        ("| true", LOST, "Broken pipe"),
+        ("> /dev/full 2> /dev/full", LOST, None),
+        ("<&- >&- 2>&-", LOST, None),
+        ("2>&-", 0, None),  # with --json there was nothing to print there
+    ],
+)
+def test_a_reset_is_recorded_before_its_output_is_lost(
+    desk: Desk, redirected: str, code: int, why: str | None
+) -> None:
+    plan = planned(desk)
+    reset = ("apply", "plan.json", "--reason", "test", "--confirm", plan.phrase, "--json")
+    found, _, err = ended(desk, reset, redirected)
+    assert (found, desk.server.resets()) == (code, 1), err
+    saved = desk.folder / "state" / "plans" / plan.digest / "report.json"
+    assert [one["outcome"] for one in json.loads(saved.read_text())["users"]] == ["reset"]
+    if code:
+        assert err.count("\n") == (why is not None), err
+        assert (
+            why is None
+            or f": {why}. What became of everyone is recorded in {saved}: training-sdk report " in err
+        )
+    for record in saved.parents[2].rglob("*"):
+        assert record.is_dir() or b"could not be written" not in record.read_bytes(), record
+
+
+def test_a_failing_stream_changes_no_error_and_stops_no_reset(desk: Desk) -> None:
+    """R06: what is reported while people are reset may be lost; the reset goes on, and its exit code counts."""
+    plan = planned(desk)
+    reset = ("apply", "plan.json", "--reason", "test", "--confirm")
+    assert ended(desk, (*reset, "wrong", "--json"), "> /dev/full")[0] == ExitCode.NOT_CONFIRMED
+    desk.server.control(
+        "POST", "faults", {"kind": "drop", "operation": "ResetCourseProgress", "when": "after"}
+    )
+    code, _, err = ended(desk, (*reset, plan.phrase), "> /dev/full")
+    assert (code, desk.server.resets()) == (ExitCode.INCOMPLETE, 1)
+    folder = desk.folder / "state" / "plans" / plan.digest
+    assert f"recorded in {folder / 'report.json'}: training-sdk report {short(plan.digest)}\n" in err
+    resume = ("resume", "plan.json", "--confirm", plan.phrase)
+    assert ended(desk, resume, "> /dev/full")[0] == LOST
+    assert desk.server.resets() == 1
+    assert desk.run("report", "plan.json", "--json").document["report"]["complete"] is True
