@@ -157,6 +157,7 @@ def test_each_exit_code_is_met(desk: Desk, server: Server) -> None:
         ExitCode.DONE,
         ExitCode.INTERRUPTED,
         ExitCode.OTHERS_REACHED,
+        ExitCode.OUTPUT_LOST,
     }  # these have tests of their own
     assert met.keys() == {*ExitCode} - elsewhere
     for code in (ExitCode.INCOMPLETE, ExitCode.NOTHING_SENT):
