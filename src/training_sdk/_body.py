@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from training_sdk._flow import NoAnswerError
+from training_sdk._visible import inline
 
 LARGEST_ANSWER = 256 * 1024 * 1024
+LONGEST_SAID = 200
+_QUOTED = re.compile(r"""[\s:=,(\[]*(?:\bbytearray\(|\bb["']|(?<!\w)["']).*""", re.DOTALL)
 
 
 class Body:
@@ -40,6 +44,16 @@ class Body:
     def whole(self) -> bytes:
         """Everything that came."""
         return b"".join(self._chunks)
+
+
+def bounded(text: str) -> str:
+    """The first part of what a library says of an error, on one line."""
+    return inline(text[:LONGEST_SAID])
+
+
+def unquoted(text: str) -> str:
+    """What a library says of an answer up to where it quotes the answer, which may hold personal data."""
+    return bounded(_QUOTED.sub("", text))
 
 
 def root_of(error: BaseException) -> str:

@@ -20,7 +20,7 @@ import httpx
 from attrs import define, evolve, field, frozen
 
 from training_sdk import _checks, _identity, _local, _network, _urls
-from training_sdk._body import Body, root_of
+from training_sdk._body import Body, bounded, root_of, unquoted
 from training_sdk._deadline import Deadline, keep_deadlines
 from training_sdk._flow import (
     Act,
@@ -264,12 +264,15 @@ def _translate(error: BaseException, prepared: Any, connection: Connection, *, o
         return error
     if not isinstance(error, TimeoutError) and not (isinstance(error, library.HTTPError) and own):
         return InterruptedSendError(of_other_loop(error), request_id)
-    said = masked(str(error) or type(error).__name__, _sent_token(prepared))
+    said = unquoted(masked(str(error), _sent_token(prepared))) or type(error).__name__
     timeout = isinstance(error, library.TimeoutException | TimeoutError)
     if isinstance(
         error, library.ConnectError | library.ConnectTimeout | library.PoolTimeout | library.ProxyError
     ):
-        said = masked(root_of(error), _sent_token(prepared)) or said
+        shown = (
+            unquoted if isinstance(error, library.ProxyError) else bounded
+        )  # which names our host in quotes
+        said = shown(masked(root_of(error), _sent_token(prepared))) or said
         hopeless = any(sign in said for sign in HOPELESS)
         said = f"{said}. {_advice(said, prepared.url)}"
         where = f"{prepared.url.scheme}://{prepared.url.netloc.decode('ascii')}"

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 from attrs import define, evolve, frozen
 
@@ -54,6 +55,7 @@ LONGEST_WAIT = 8.0
 FIRST_ANSWER_SECONDS = 10.0
 """For how long a client tries whom nobody has answered yet, unless its owner has said how long."""
 LONGEST_MESSAGE = 1000
+LONGEST_LOCATION = 200
 FIRST_POSIX_TIME = 1e9
 """A header with a number from here on names a time and not a number of seconds: 1e9 is in 2001."""
 MOST_CUT = 2
@@ -354,7 +356,7 @@ def _plain(response: Response) -> str:
     """What to say where the body says nothing usable."""
     if 300 <= response.status < 400:
         return (
-            f"the server redirects to {_tidy(response.header('location') or 'nowhere')}; redirects are not followed, "
+            f"the server redirects to {_redirected(response.header('location'))}; redirects are not followed, "
             "because the token goes to the configured host only. Check the base URL"
         )
     if response.status == 401:
@@ -362,6 +364,21 @@ def _plain(response: Response) -> str:
     where = f"the server at {response.base_url}" if response.base_url else "the server"
     hint = ". Is that the base URL of the API?" if response.status in (404, 405) and response.base_url else ""
     return f"{where} answered {response.status} without an explanation{hint}"
+
+
+def _redirected(location: str | None) -> str:
+    """Where a redirect leads, without what a query or a broken address may hold of people."""
+    if location is None:
+        return "nowhere"
+    try:
+        parts = urlsplit(location)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return "an address that cannot be read"
+    if not parts.hostname and not parts.path.startswith("/"):
+        return "an address that cannot be read"
+    origin = f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else ""
+    return _tidy(f"{origin}{parts.path}"[:LONGEST_LOCATION])
 
 
 def _unknown(

@@ -20,6 +20,7 @@ from attrs import fields, frozen
 from mock_server import MockTraining, Policy, __version__
 from mock_server.world.exporter_rows import COLUMNS
 from rawhttp import PATIENCE, Answer, connected, read_answer, request
+from unit.sdk.wire import says, wire
 
 TRAINING_MOCK = [sys.executable, "-m", "mock_server"]
 AGENT = ("user-agent", "tests/1")
@@ -422,6 +423,8 @@ def test_a_server_that_cannot_be_asked_for_a_token_is_named(tmp_path: Path) -> N
     assert "is training-mock serve running there?" in said
     assert "--url URL" in said
     assert "is not the address of a server" in failed("token", "admin", "--url", "localhost:8765")
+    with wire(says(b"ann@example.org\r\n\r\n")) as other:
+        assert "(its answer is not HTTP)" in failed("token", "admin", "--url", other.url)
     assert "invalid choice: 'nobody'" in failed("token", "nobody")
     assert "'soon' is no time" in failed("serve", "--now", "soon")
     with running(environment={"TRAINING_MOCK_SECRET": "s" * 40}) as server:

@@ -129,6 +129,47 @@ def test_a_broken_answer_is_an_error_and_for_a_write_an_unknown_outcome(real: Re
         assert len([line for line in server.requests if line.startswith(b"PUT")]) <= 1
 
 
+PEOPLE = b"ann@example.org " * 3000
+QUOTED = {
+    "no status line": b'{"data": [' + PEOPLE + b"\r\n\r\n",
+    "no line at all": b"\r\n\r\n" + PEOPLE,
+    "not HTTP": b"HTTP/9.9 " + PEOPLE + b"\r\n\r\n",
+    "status": b"HTTP/1.1 2OO " + PEOPLE + b"\r\n\r\n",
+    "reason": b"HTTP/1.1 500 " + PEOPLE + b"\r\nx: y\r\n\r\n",
+    "header": HEAD + b"x " + PEOPLE + b": y\r\n\r\n",
+    "header value": HEAD + b"x: \x00" + PEOPLE + b"\r\n\r\n",
+    "large header": HEAD + b"x: " + PEOPLE * 5 + b"\r\n\r\n",
+    "folded header": b"HTTP/1.1 200 OK\r\n " + PEOPLE + b"\r\n\r\n",
+    "length": HEAD + b"content-length: " + PEOPLE + b"\r\n\r\n",
+    "transfer": HEAD + b"transfer-encoding: " + PEOPLE + b"\r\n\r\n",
+    "chunk": HEAD + b"transfer-encoding: chunked\r\n\r\n" + PEOPLE + b"\r\n",
+    "chunk footer": HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\n{}" + PEOPLE + b"\r\n",
+    "trailer": HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" + PEOPLE + b"\r\n\r\n",
+    "gzip": HEAD + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(PEOPLE) + PEOPLE,
+    "encoding": HEAD + b"content-encoding: gzip, " + PEOPLE + b"\r\n\r\n",
+    "location": b"HTTP/1.1 302 Found\r\nlocation: https://[" + PEOPLE + b"\r\ncontent-length: 0\r\n\r\n",
+    "redirect": b"HTTP/1.1 302 Found\r\nlocation: /x?" + PEOPLE + b"\r\ncontent-length: 0\r\n\r\n",
+    "a page": HEAD + b"content-length: %d\r\n\r\n" % len(PEOPLE) + PEOPLE,
+}
+
+
+@pytest.mark.parametrize("name", QUOTED)
+def test_an_answer_that_cannot_be_read_is_not_quoted(
+    real: Real, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "training_sdk")
+    for use in (read, write):
+        with no_waiting(), wire(says(QUOTED[name])) as made, pytest.raises(TrainingError) as caught:
+            real(made.url, use, max_retry_seconds=5)
+        error: BaseException | None = caught.value
+        while error is not None:
+            assert len(str(error)) < 700
+            assert "example.org" not in f"{error} {error!r} {error.args}"
+            assert not isinstance(error, httpx.HTTPError)
+            error = error.__cause__
+    assert "example.org" not in caplog.text
+
+
 @pytest.mark.parametrize("real", FROM_OUTSIDE, indirect=True)
 def test_half_gzip_is_not_taken_for_a_whole_answer(real: Real) -> None:
     packed = gzip.compress(ME * 1000)[:-20]
