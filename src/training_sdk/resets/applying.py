@@ -128,20 +128,26 @@ class Run:
         people = [user for piece in work for user in piece.people]
         if not people:
             return
+        if self.keeper.packs:  # a resume that ends here for who has moved writes no other pack
+            people = yield from self._not_moved(people)
         try:
             yield from self._gather(people)
         except EvidenceError as error:
             if error.reason != "EVIDENCE_INCOMPLETE":
                 raise
             # Whoever is no longer there has moved: that is for the tolerance to judge. Any other gap stops it.
-            for course in self.order.plan.courses:
-                here = [user for user in people if user.course_id == course.id]
-                yield from self._read_again(self.arrival.calls, course, here)
-            left = [user for user in people if user.key not in self.moved]
+            left = yield from self._not_moved(people)
             if len(left) == len(people):
                 raise
             yield from self._gather(left)
         yield from _acting(partial(self._tell, "evidence"))
+
+    def _not_moved(self, people: Sequence[PlannedReset]) -> Flow[list[PlannedReset]]:
+        """Read these people again; who of them stands as planned."""
+        for course in self.order.plan.courses:
+            here = [user for user in people if user.course_id == course.id]
+            yield from self._read_again(self.arrival.calls, course, here)
+        return [user for user in people if user.key not in self.moved]
 
     def _gather(self, people: Sequence[PlannedReset]) -> Flow[None]:
         if people:

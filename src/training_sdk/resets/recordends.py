@@ -6,11 +6,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from training_sdk.errors import TrainingError
+from training_sdk.errors import RecordsDamagedError, TrainingError
 from training_sdk.records.events import Answered, Closed, Lost, Refused, RefusedInDoubt, Sent
 from training_sdk.records.folding import JournalState, Standing
 from training_sdk.records.logged import BEGUN, CLOSED, ENDED, RESUMED, STOPPED
-from training_sdk.resets import reportfile
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import pending, reportfile
 from training_sdk.resets.recordfinding import RecordFinding, fault, name_of, note
 from training_sdk.resets.recordreading import Entry, Reading, at
 from training_sdk.resets.report import Outcome
@@ -29,7 +30,7 @@ def how_it_ended(
     report = reading.reports.get(digest)
     yield from _outcomes(digest, state, ends)
     if is_whole:
-        yield from _standing(digest, state, logged)
+        yield from _standing(reading.state, digest, state, logged)
     if ends and report is None:
         yield fault(
             f"the audit log has a report of plan {name_of(digest)}, and the report is missing", digest
@@ -38,10 +39,23 @@ def how_it_ended(
         yield from _report(reading, digest, state, logged, report)
 
 
-def _standing(digest: str, state: JournalState, logged: Sequence[Entry]) -> Iterator[RecordFinding]:
-    """The log ends as the journal does; how far a plan came that is not at its end."""
+def _standing(
+    directory: StateDirectory, digest: str, state: JournalState, logged: Sequence[Entry]
+) -> Iterator[RecordFinding]:
+    """The log ends as the journal does; how far a plan or proof came that is not at its end."""
+    try:
+        is_proof = state.has_sent and pending.is_pending(directory, digest)
+    except RecordsDamagedError as error:
+        yield fault(error.message, digest)
+        return
+    if is_proof:
+        yield note(
+            f"the proof with plan {name_of(digest)} is pending. Prove it again: nothing is sent again", digest
+        )
     if state.closed is not None:
         yield from _closed(digest, state.closed, logged)
+    elif is_proof:
+        return
     elif state.opened is not None:
         yield note(_unfinished(digest, state), digest)
     elif not any(entry.get("event") == CLOSED for entry in logged):

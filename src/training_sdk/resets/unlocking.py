@@ -301,7 +301,8 @@ class Proving:
         to_reset, others = ([key for key in moved if (key in targets) is wanted] for wanted in (True, False))
         parts = (
             to_reset and f"{self._named(to_reset)}, to be reset, is seen neither as before nor at 0 %",
-            others and f"{self._named(others)} learned on, opened it again, came or left meanwhile",
+            others
+            and f"{self._named(others)} learned on, opened it again, came or left meanwhile, or the course changed",
         )
         return "; ".join(part for part in parts if part)
 

@@ -43,6 +43,7 @@ from training_sdk.resets.proofplanning import WantedProof, plan_proof
 from training_sdk.resets.proofs import Proof, find_proof, save_proof
 from training_sdk.resets.proven import proof_that_holds
 from training_sdk.resets.reading import traces_here
+from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.sending import Order
 from training_sdk.resets.traces import Traces
 from training_sdk.resets.unfinished import prove_command, report_in
@@ -225,6 +226,9 @@ def test_a_pending_proof_is_not_shown_as_done_and_nobody_is_told_to_plan_again(
     assert not report.is_complete
     assert [(one.outcome, one.code) for one in report.users] == [(Outcome.UNKNOWN, Code.NOT_SEEN)]
     assert "accepted, and not yet seen" in str(unfinished)
+    (found,) = check_records(state)
+    assert found.is_note
+    assert "is pending. Prove it again" in str(found)
     assert f"training-sdk prove --course {COURSE} --person {user_id(0)} --reason TEXT, not before" in str(
         unfinished
     )
@@ -412,6 +416,15 @@ def test_whoever_learned_on_has_lost_nothing_and_whoever_has_less_has(lessons: i
     before = PlannedReset.of(a_row())
     found = has_lost(before, a_row(completed_lessons=lessons, progress_percent=percent))
     assert found == (lessons < 2)  # the percent may be of a course with more lessons
+
+
+@pytest.mark.parametrize(("total", "lost"), [(1, False), (2, True), (0, True)])
+def test_who_keeps_their_completion_lost_no_lesson_that_was_taken_out(total: int, lost: bool) -> None:
+    done = {"opened_at": START, "completed_at": START}
+    before = PlannedReset.of(a_row(**done, total_lessons=2))
+    assert has_lost(before, a_row(**done, total_lessons=total, completed_lessons=1)) is lost
+    again = START + timedelta(days=1)
+    assert has_lost(before, a_row(opened_at=again, completed_at=again, total_lessons=1, completed_lessons=1))
 
 
 def test_every_target_and_every_witness_that_is_not_as_planned_is_sighted_once() -> None:
