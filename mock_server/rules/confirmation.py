@@ -56,6 +56,6 @@ def check(confirmation: Confirmation | None, course_title: str, users: int) -> N
     if confirmation != Confirmation(course_title, users):
         raise RefusedError(
             Reason.CONFIRMATION_MISMATCH,
-            f'Nothing was changed: the course is "{course_title}" and {users} users would be reset.',
+            f'Nothing was changed: the course is "{course_title}" and {users} user{"s" * (users != 1)} would be reset.',
             {"courseTitle": course_title, "users": str(users)},
         )

@@ -189,8 +189,8 @@ class BeforeExpiry:
             raise UnclearError(f"expires on {expires}, which is not after the completion")
         if (expires - completed).days <= self.lead:
             raise UnclearError(
-                f"expires on {expires}: the lead of {self.lead} days is no shorter than the completion is valid, "
-                "so it would be due again at once"
+                f"expires on {expires}: the lead of {self.lead} day{'s' * (self.lead != 1)} is no shorter than the "
+                "completion is valid, so it would be due again at once"
             )
         return expires - timedelta(days=self.lead)
 

@@ -137,12 +137,14 @@ class _Search:
                         f"{label} has no members, as far as this token sees; nobody was planned for"
                     )
                 raise InvalidArgumentError(
-                    f"none of the {len(user_ids)} members of {label} is in course {course_id!r}, as far as this "
+                    f"none of the members of {label} ({len(user_ids)}) is in course {course_id!r}, as far as this "
                     "token sees; nobody was planned for"
                 )
             if left := len(user_ids) - len(inside):
+                be = "is" if left == 1 else "are"
                 self.warnings.append(
-                    f"{left} of the {len(user_ids)} members of {label} are not in course {course_id!r} and are left out"
+                    f"{left} of the {len(user_ids)} members of {label} {be} not in course {course_id!r} and {be} left "
+                    "out"
                 )
             for user_id in inside:
                 self.found[course_id].setdefault(user_id, label)

@@ -168,6 +168,8 @@ def test_members_who_are_not_in_the_course_are_left_out_and_counted() -> None:
     resolved = found(people, group_Crew={user_id(1), user_id(2), user_id(7), user_id(8)})
     assert resolved.by_course == {"c": (user_id(2), user_id(1))}
     assert resolved.warnings == ("2 of the 4 members of group 'Crew' are not in course 'c' and are left out",)
+    one = found(People.named(groups=["Crew"]), group_Crew={user_id(1), "user_gone"})
+    assert one.warnings == ("1 of the 2 members of group 'Crew' is not in course 'c' and is left out",)
 
 
 def test_a_group_and_a_site_of_one_name_are_two_things() -> None:
@@ -178,7 +180,11 @@ def test_a_group_and_a_site_of_one_name_are_two_things() -> None:
 
 @pytest.mark.parametrize("members", [set(), {"user_9"}, {user_id(1)}])
 def test_a_group_none_of_whose_members_is_in_a_course_is_refused(members: set[str]) -> None:
-    said = f"none of the {len(members)} members of group 'Crew'" if members else "group 'Crew' has no members"
+    said = (
+        rf"none of the members of group 'Crew' \({len(members)}\) is in"
+        if members
+        else "group 'Crew' has no members"
+    )
     with pytest.raises(InvalidArgumentError, match=said):
         found(People.named(groups=["Crew"]), TWO, group_Crew=members)
 
