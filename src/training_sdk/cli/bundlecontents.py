@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shlex
 import sys
@@ -18,12 +19,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from training_sdk import _checks, _ssh
 from training_sdk._version import __version__
 from training_sdk._visible import inline, visible
-from training_sdk.errors import (
-    ApprovalError,
-    EvidenceError,
-    RecordsError,
-    TrainingError,
-)
+from training_sdk.errors import ApprovalError, EvidenceError, RecordsError, TrainingError
 from training_sdk.evidence.files import BLOCK
 from training_sdk.evidence.pack import MANIFEST, parse_manifest, regular_file
 from training_sdk.evidence.verifying import verify_pack
@@ -38,7 +34,7 @@ from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED, outline_in
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import approvalfile, planfile
 from training_sdk.resets.digests import short
-from training_sdk.resets.four_eyes import NAMESPACE
+from training_sdk.resets.four_eyes import NAMESPACE, PRINCIPAL
 from training_sdk.resets.plan import SIGNATURE_NAMESPACE
 from training_sdk.resets.quoting import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
 from training_sdk.resets.recordcheck import check_records
@@ -49,6 +45,7 @@ from training_sdk.resets.wording import number
 
 TERMS, SIGNERS = "terms.json", "allowed_signers"
 EXCERPT, HEAD = "log/excerpt.jsonl", "log/head.json"
+_APPROVAL_NAME = re.compile(r"approval(-[0-9]{1,9})?(\.json|\.json\.sealed|\.outline\.json)")
 _PACK_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,120}")
 """A name that leads to no other folder, and that a shell takes as it is."""
 
@@ -98,9 +95,7 @@ class _File:
 _QUOTED_FILES = (
     _File(REPORT, "report_sha256", "what became of everyone; report.txt says the same to people"),
     _File(
-        TERMS,
-        "plan_digest",
-        "the plan in the one spelling whose SHA-256 is its digest; plan.json says the same",
+        TERMS, "plan_digest", "the plan in the spelling whose SHA-256 is its digest; plan.json says the same"
     ),
     _File(OUTLINE, PLAN_OUTLINE, "the plan without names and scores"),
 )
@@ -219,6 +214,12 @@ class Contents:
     def _add(self, name: str, content: bytes | Path) -> None:
         self.items.append(Item(name, content))
 
+    def _copy(self, path: Path, name: str) -> None:
+        if _is_regular(path):
+            self._add(name, _read(path))
+        elif os.path.lexists(path):
+            self._found(f"{path} is no regular file, and is not in the bundle")
+
     def _found(self, message: str, *, is_note: bool = False) -> None:
         found = Finding(message, is_note)
         if found not in self.findings:
@@ -249,14 +250,13 @@ class Contents:
     def _plan(self, events: tuple[Event, ...]) -> None:
         """The copy of the plan, in clear or sealed, its outline, the journal and the report."""
         for name in (PLAN, SEALED, OUTLINE, FILE, REPORT):
-            if (self.folder / name).is_file():
-                self._add(f"plan/{name}", _read(self.folder / name))
+            self._copy(self.folder / name, f"plan/{name}")
         try:
             plan = planfile.load_plan(self.folder)
             self.phrase = plan.phrase
-            if not (self.folder / PLAN).is_file():
+            if not _is_regular(self.folder / PLAN):
                 return
-            if not (self.folder / OUTLINE).is_file():
+            if not _is_regular(self.folder / OUTLINE):
                 self._add(f"plan/{OUTLINE}", outline_in(self.folder))
         except TrainingError as error:
             self._found(error.message)
@@ -285,23 +285,33 @@ class Contents:
         """The approvals and what is in clear of sealed ones; of a signed one also what was signed."""
         kept = [event for event in events if isinstance(event, Opened | Resumed) and event.approval]
         applied = {(e.approval.user_id, e.approval.at): e.at for e in kept if e.approval is not None}
-        for path in sorted(self.folder.glob(f"{approvals.STEM}*")):
-            if path.is_file():
-                self._add(f"plan/{path.name}", _read(path))
+        found = sorted(self.folder.glob(f"{approvals.STEM}*"))
+        for path in found:
+            if _APPROVAL_NAME.fullmatch(path.name):
+                self._copy(path, f"plan/{path.name}")
+            else:
+                self._found(
+                    f"{path.name!r} beside the journal is no file of an approval, and is not in the bundle"
+                )
         for path in approvals.in_clear(self.folder):
+            if not _APPROVAL_NAME.fullmatch(path.name):
+                continue
             try:
                 approval = approvalfile.load(path)
             except ApprovalError as error:
                 self._found(error.message)
                 continue
+            who = approval.approver.user_id
             if approval.signature is not None:
-                who = approval.approver.user_id
                 at = applied.get((who, approval.at), approval.at)
                 self._sign(path.stem, approval.message, approval.signature, who, NAMESPACE, at)
 
     def _sign(
         self, what: str, message: bytes, signature: str, user_id: str, namespace: str, at: datetime
     ) -> None:
+        if PRINCIPAL.fullmatch(user_id) is None:
+            self._found(f"the {what} is signed by {user_id!r}, whom no file of allowed signers can hold")
+            return
         self._add(f"plan/{what}.message", message)
         self._add(f"plan/{what}.signature", signature.encode("ascii"))
         fingerprint = _ssh.fingerprint(signature)
@@ -350,8 +360,12 @@ class Contents:
         self._add(f"evidence/{folder.name}/{MANIFEST}", data)
         self.packs.append(_Pack(folder.name, is_sealed=manifest.sealed))
         for name in sorted(manifest.files) if self.with_evidence else ():
-            if (folder / name).is_file():
+            if _is_regular(folder / name):  # what is missing or a link was found above
                 self._add(f"evidence/{folder.name}/{name}", folder / name)
+
+
+def _is_regular(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _read(path: Path) -> bytes:

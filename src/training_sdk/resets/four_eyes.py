@@ -44,7 +44,7 @@ PEOPLE = frozenset({SeatType.PREMIUM, SeatType.LITE, SeatType.COLLABORATOR})
 """The seats that people of the organisation and its guests sit on; a seat not known today may be no person's."""
 
 # A user id stands as a principal in the file of signers, where these letters alone mean nothing but themselves.
-_PRINCIPAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+PRINCIPAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 def approve(
@@ -116,7 +116,7 @@ def _who(calls: Calls) -> Flow[tuple[Here, Approver]]:
         return me, Here.of(calls, me, response)
 
     me, here = yield from calls.call(WHO_AM_I, read)
-    if not _PRINCIPAL.fullmatch(me.user_id):
+    if not PRINCIPAL.fullmatch(me.user_id):
         raise ApprovalError(
             f"the user id {me.user_id[:LONGEST_SHOWN]!r} cannot stand in a file of allowed signers",
             reason="NOT_A_PERSON",
@@ -256,7 +256,7 @@ def check_signature(
     ``role`` is who the user is in messages: "approver" or "planner".
     """
     fingerprint = _ssh.fingerprint(signature)
-    if not _PRINCIPAL.fullmatch(user_id):
+    if not PRINCIPAL.fullmatch(user_id):
         raise ApprovalError(
             f"{user_id[:LONGEST_SHOWN]!r} is no user id that a file of allowed signers could hold",
             reason="SIGNER_NOT_ALLOWED",

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -26,7 +28,7 @@ from training_sdk import Safeguards, TrainingClient
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.evidence import packs_in, purge
-from training_sdk.records import locks
+from training_sdk.records import disk, locks
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
@@ -404,6 +406,57 @@ def test_records_with_faults_are_bundled_and_the_faults_named(
     assert desk.bundle() == ExitCode.RECORDS
     folder = unpacked(desk.folder / "made.zip")
     assert "- FAULT: " in (folder / "VERIFY.txt").read_text("utf-8")
+
+
+def test_nothing_that_a_colleague_plants_becomes_a_command_or_leads_elsewhere(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recordcheck, "PAUSE", 0)
+    approval = json.loads((desk.plan / "approval.json").read_bytes())
+    (desk.plan / "approval;touch forged;.json").write_text(json.dumps(approval))
+    approval["approver"]["user_id"] = "user'\n    touch forged\n"
+    (desk.plan / "approval-2.json").write_text(json.dumps(approval))
+    secret = desk.folder / "secret"
+    secret.write_text("not for auditors")
+    for path in (desk.pack / "rows.csv", desk.plan / "report.json"):
+        path.unlink(missing_ok=True)
+        path.symlink_to(secret)
+    log = AuditLog(desk.state / "audit.jsonl")
+    log.append(
+        "evidence kept",
+        plan_digest=desk.digest,
+        pack={"name": "../../secret", "manifest_sha256": "0" * 64},
+        base_url="http://x\n    touch forged",
+    )
+    folder = desk.unpacked()
+    page = (folder / "VERIFY.txt").read_text("utf-8")
+    assert "touch forged" not in commands_of(page)
+    assert {"secret", "rows.csv", "report.json"} & {path.name for path in folder.rglob("*")} == set()
+    assert b"not for auditors" not in b"".join(
+        path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    )
+    for said in (
+        "no file of an approval",
+        "no file of allowed signers can hold",
+        "no name of an evidence pack",
+    ):
+        assert said in page
+    verified(folder)
+    assert not list(folder.rglob("forged"))
+
+
+def test_evidence_that_is_purged_meanwhile_leaves_no_bundle(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def purged_now(path: Path, what: str) -> Any:
+        (desk.pack / "rows.jsonl").unlink()
+        return disk.new_file(path, what)
+
+    monkeypatch.setattr("training_sdk.cli.bundle.disk", SimpleNamespace(new_file=purged_now))
+    before = set(desk.folder.iterdir())
+    assert desk.bundle() == ExitCode.RECORDS
+    assert "No bundle was written" in capsys.readouterr().err
+    assert set(desk.folder.iterdir()) == before
 
 
 def test_a_plan_that_is_being_applied_is_not_bundled(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
