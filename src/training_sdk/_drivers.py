@@ -45,6 +45,7 @@ from training_sdk._request_ids import request_id_of
 from training_sdk._secret import Secret, drawn, masked, masked_body
 from training_sdk._urls import BaseUrl, is_loopback
 from training_sdk._version import __version__
+from training_sdk._visible import sentence
 from training_sdk._wire import CLOSED, LoopWire, Wire, of_other_loop
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError
 
@@ -274,7 +275,7 @@ def _translate(error: BaseException, prepared: Any, connection: Connection, *, o
         )  # which names our host in quotes
         said = shown(masked(root_of(error), _sent_token(prepared))) or said
         hopeless = any(sign in said for sign in HOPELESS)
-        said = f"{said}. {_advice(said, prepared.url)}"
+        said = f"{sentence(said)} {_advice(said, prepared.url)}"
         where = f"{prepared.url.scheme}://{prepared.url.netloc.decode('ascii')}"
         return NotDeliveredError(
             f"could not connect to {where}: {said}",

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from training_sdk._visible import sentence
 from training_sdk.errors import InvalidArgumentError
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -87,7 +88,9 @@ def _unloadable(name: str | None, value: str, problem: OSError) -> InvalidArgume
     )
     if name is None:
         said, remedy = f"the usual certificates cannot be loaded: {why}", "Install the package certifi again"
-    return InvalidArgumentError(f"{said}. Nothing was sent. {remedy}", reason="CERTIFICATES_UNUSABLE")
+    return InvalidArgumentError(
+        f"{sentence(said)} Nothing was sent. {remedy}", reason="CERTIFICATES_UNUSABLE"
+    )
 
 
 def _check_folders(value: str) -> None:

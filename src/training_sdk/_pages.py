@@ -16,6 +16,7 @@ from training_sdk._filters import Filter, Tally
 from training_sdk._flow import Flow, Request, Response
 from training_sdk._pace import UNPACED, Pace
 from training_sdk._send import Attempt
+from training_sdk._visible import sentence
 from training_sdk.errors import APIConnectionError, DecodingError, ReadOnlyError, TrainingError
 
 T = TypeVar("T")
@@ -237,7 +238,8 @@ class Cursor:
         """Raise DecodingError at the end of a query unless everything that the service counts was listed."""
         if (problem := count.problem) is not None:
             raise DecodingError(
-                f"{self.place.request.path} ends early: {problem}. Nothing of it can be relied on. Read it again",
+                f"{self.place.request.path} ends early: {sentence(problem)} Nothing of it can be relied on. "
+                "Read it again",
                 reason=LISTING_INCOMPLETE,
             )
 

@@ -34,7 +34,7 @@ from training_sdk._flow import (
 from training_sdk._pace import UNPACED, Pace
 from training_sdk._permissions import missing_permission
 from training_sdk._urls import RESET_PATH
-from training_sdk._visible import inline
+from training_sdk._visible import inline, sentence
 from training_sdk.errors import (
     STATUS_ERRORS,
     APIConnectionError,
@@ -62,7 +62,7 @@ MOST_CUT = 2
 """How often a reading that was cut short is read again."""
 
 UNKNOWN = (
-    "{method} {path} may or may not have taken effect: {what}. It was not sent again. "
+    "{method} {path} may or may not have taken effect: {what} It was not sent again. "
     "Read {there} back before you decide anything."
 )
 
@@ -227,11 +227,6 @@ def _nobody_there(error: TrainingError) -> TrainingError:
     return told
 
 
-def sentence(text: str) -> str:
-    """The text with a full stop, unless it ends with a mark of its own."""
-    return text if text.endswith((".", "?", "!")) else f"{text}."
-
-
 def _interruption(problem: BaseException) -> str:
     if isinstance(problem, DecodingError):
         return f"the server answered {problem.status or 'it'} with something unreadable ({problem.message})"
@@ -334,7 +329,7 @@ def status_error(request: Request, response: Response) -> APIStatusError:
     what = _tidy(said.message or "") or _plain(response)
     if response.status == 403 and said.reason in (None, "PERMISSION_DENIED"):
         missing = missing_permission(request.method, request.path, what)
-        what = f"{what.rstrip('.')}. {missing}" if missing else what
+        what = f"{sentence(what)} {missing}" if missing else what
     message = f"{request.method} {request.path}: {what}"
     return status_error_class(response.status)(
         message,
@@ -388,7 +383,7 @@ def _unknown(
     if isinstance(cause, TrainingError):
         known |= {"status": cause.status, "reason": cause.reason}
     there = "the progress" if request.path.endswith(RESET_PATH) else "what is there"
-    said = UNKNOWN.format(method=request.method, path=request.path, what=what.rstrip("."), there=there)
+    said = UNKNOWN.format(method=request.method, path=request.path, what=sentence(what), there=there)
     error = OutcomeUnknownError(said, **known)
     error.__cause__ = cause
     return error

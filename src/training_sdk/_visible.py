@@ -36,6 +36,11 @@ def inline(text: str) -> str:
     return _line(" ".join(text.split()))
 
 
+def sentence(text: str) -> str:
+    """A text with a full stop, unless it ends with a mark of its own; so another sentence may follow."""
+    return text if text.rstrip().endswith((".", "?", "!", "…")) else f"{text}."
+
+
 class VisibleFormatter(logging.Formatter):
     """Formats a log record as a terminal may have it."""
 

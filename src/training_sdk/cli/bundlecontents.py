@@ -18,7 +18,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from training_sdk import _checks, _ssh
 from training_sdk._version import __version__
-from training_sdk._visible import inline, visible
+from training_sdk._visible import inline, sentence, visible
 from training_sdk.errors import ApprovalError, EvidenceError, RecordsError, TrainingError
 from training_sdk.evidence.files import BLOCK
 from training_sdk.evidence.pack import MANIFEST, parse_manifest, regular_file
@@ -209,7 +209,7 @@ class Contents:
         except ApprovalError as error:
             if is_chosen:
                 raise
-            self._found(f"{error.message}. It is not in the bundle", is_note=True)
+            self._found(f"{sentence(error.message)} It is not in the bundle", is_note=True)
 
     def _add(self, name: str, content: bytes | Path) -> None:
         self.items.append(Item(name, content))

@@ -13,7 +13,7 @@ from training_sdk import _checks
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import LISTING_INCOMPLETE, Calls, Walk
 from training_sdk._version import __version__
-from training_sdk._visible import MOST_NAMED
+from training_sdk._visible import MOST_NAMED, sentence
 from training_sdk.errors import DecodingError, EvidenceError, InvalidArgumentError, NotFoundError
 from training_sdk.evidence.files import Seal
 from training_sdk.evidence.pack import Head, Pack
@@ -164,7 +164,8 @@ def _read(step: _Step, calls: KeptCalls, writer: Writer) -> Flow[None]:
             if error.reason != LISTING_INCOMPLETE:
                 raise
             raise EvidenceError(
-                f"the evidence is incomplete: {error.message}. Nothing was sent", reason="EVIDENCE_INCOMPLETE"
+                f"the evidence is incomplete: {sentence(error.message)} Nothing was sent",
+                reason="EVIDENCE_INCOMPLETE",
             ) from error
         if is_second or step.wanted <= found:
             break

@@ -12,6 +12,7 @@ import attrs
 from attrs import define, field, frozen
 
 from training_sdk import _codec
+from training_sdk._visible import sentence
 from training_sdk.errors import DecodingError, RecordsDamagedError, RecordsError
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.chain import RESERVED, START, Head, check, head_of, seal
@@ -188,7 +189,7 @@ class Journal:
             self._write = None  # nothing has changed
             name = _NAMES[type(event)]
             raise RecordsError(
-                f"{self._lines.path} cannot say {name!r} now: {error}. Nothing was noted"
+                f"{self._lines.path} cannot say {name!r} now: {sentence(str(error))} Nothing was noted"
             ) from None
         self._lines.append(entry)
         self._events.append(event)

@@ -15,6 +15,7 @@ from typing import NoReturn
 from attrs import frozen
 from platformdirs import user_state_path
 
+from training_sdk._visible import sentence
 from training_sdk.errors import InvalidArgumentError, RecordsUnsafeError, RecordsUnwritableError
 from training_sdk.records.disk import make_folder, writing
 
@@ -171,7 +172,7 @@ def _advised() -> Iterator[None]:
     try:
         yield
     except RecordsUnwritableError as error:
-        raise RecordsUnwritableError(f"{error.message}. {_PERMANENT}") from error.__cause__
+        raise RecordsUnwritableError(f"{sentence(error.message)} {_PERMANENT}") from error.__cause__
 
 
 def _refuse_foreign_link(path: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from attrs import define, evolve, field, frozen
 
+from training_sdk._visible import sentence
 from training_sdk.errors import (
     STATUS_ERRORS,
     APIStatusError,
@@ -57,14 +58,14 @@ class Fate:
 def fate_of(problem: BaseException) -> Fate:
     """What a stop means for the request that it stopped."""
     if isinstance(problem, OutcomeUnknownError) and was_refused(problem):
-        message = f"{problem.message} {ONE_PER_REQUEST}."
+        message = f"{sentence(problem.message)} {ONE_PER_REQUEST}."
         said = OutcomeUnknownError(evolve(problem.info, message=message))
         said.__cause__ = problem.__cause__
         return Fate(Outcome.UNKNOWN, Code.REFUSAL_UNCERTAIN, said, said_of_people=problem.message)
     if isinstance(problem, OutcomeUnknownError):
         return Fate(Outcome.UNKNOWN, Code.ANSWER_LOST, problem)
     if isinstance(problem, ConfirmationMismatchError):
-        message = f"{problem.message.rstrip('.')}. {MISMATCH}"
+        message = f"{sentence(problem.message)} {MISMATCH}"
         return Fate(Outcome.FAILED, Code.REFUSED, StalePlanError(evolve(problem.info, message=message)))
     if isinstance(problem, ConflictError):
         # The same request is under way elsewhere, so this answer is not the end of it.

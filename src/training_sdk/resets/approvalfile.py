@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import NoReturn
 
+from training_sdk._visible import sentence
 from training_sdk.errors import ApprovalError, EvidenceError
 from training_sdk.records import approvals, disk, documents
 from training_sdk.records.events import ApprovalKept
@@ -70,7 +71,9 @@ def find(folder: Path, kept: ApprovalKept | None, unseal: approvals.Unseal | Non
     try:
         content = unseal(sealed.read_bytes())
     except Exception as error:
-        raise EvidenceError(f"the unseal hook failed for {sealed}: {error}. Nothing was sent") from error
+        raise EvidenceError(
+            f"the unseal hook failed for {sealed}: {sentence(str(error))} Nothing was sent"
+        ) from error
     return loads(content, repr(str(sealed)))
 
 

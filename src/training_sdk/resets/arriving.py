@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pace import Pace
 from training_sdk._pages import Calls
+from training_sdk._visible import sentence
 from training_sdk.errors import UnconfirmedFormatError
 from training_sdk.resets.approval import Approved
 from training_sdk.resets.confirming import check_lifetime, check_reason
@@ -61,7 +62,7 @@ class Arrival:
                 raise
             why = error.message.replace("Nothing was sent. ", "").replace(", so nothing was sent", "")
             message = (
-                f"{why}. What had been sent before was read back; nothing more was sent. "
+                f"{sentence(why)} What had been sent before was read back; nothing more was sent. "
                 "Resume again once it is proved"
             )
             raise UnconfirmedFormatError(evolve(error.info, message=message)) from None

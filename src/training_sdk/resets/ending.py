@@ -14,6 +14,7 @@ from attrs import define, field, frozen
 
 from training_sdk._flow import Flow, Moment, Now, Request
 from training_sdk._send import Attempt, interrupted
+from training_sdk._visible import sentence
 from training_sdk.errors import DecodingError, OutcomeUnknownError, TrainingError
 from training_sdk.records.events import Answered, Lost, Refused, RefusedInDoubt, Sent
 from training_sdk.records.folding import counted_besides
@@ -75,7 +76,7 @@ class InFlight:
                 f"{sent} sent, and the answer says {number(self.answer.count or 0, 'person', 'people')} reset"
             )
             raise OutcomeUnknownError(
-                f"{cause.message}. {others(self.reached_others)}. Nothing more was sent. {LOOK_INTO_IT}",
+                f"{sentence(cause.message)} {others(self.reached_others)}. Nothing more was sent. {LOOK_INTO_IT}",
                 reason=REACHED_OTHERS,
                 request_id=self.answer.request_id,
             ) from cause

@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
-from training_sdk._visible import MOST_NAMED
+from training_sdk._visible import MOST_NAMED, sentence
 from training_sdk.errors import (
     DecodingError,
     InvalidArgumentError,
@@ -292,9 +292,10 @@ def refuse_new_warnings(calls: Calls, plan: ResetPlan, traces: Traces) -> Flow[N
     new = [missing for fact in facts if (missing := fact.missing_in(plan.warnings))]
     if new := [*new, *(note for note in traces.notes if note not in plan.warnings)]:
         more = f" (and {len(new) - 1} more)" if len(new) > 1 else ""
+        lacks = sentence(f"the plan lacks a warning that holds now: {shown(new[0])}{more}")
         raise StalePlanError(
-            f"the plan lacks a warning that holds now: {shown(new[0])}{more}. Nothing was sent. Plan "
-            "again with this token, which may see more than that of the planner, and read the warnings",
+            f"{lacks} Nothing was sent. Plan again with this token, which may see "
+            "more than that of the planner, and read the warnings",
             reason="WARNING_MISSING",
         )
 

@@ -8,6 +8,7 @@ from attrs import evolve
 
 from training_sdk._flow import Flow
 from training_sdk._pages import LISTING_INCOMPLETE, Calls
+from training_sdk._visible import sentence
 from training_sdk.errors import (
     DecodingError,
     NotFoundError,
@@ -34,7 +35,9 @@ def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> F
         problem = (yield from _unstable(calls, course_id, rows, repeated)) if repeated else None
         if problem is None:
             return rows
-    raise DecodingError(f"{problem}. Nothing of it was used. Try again later", reason=LISTING_INCOMPLETE)
+    raise DecodingError(
+        f"{sentence(str(problem))} Nothing of it was used. Try again later", reason=LISTING_INCOMPLETE
+    )
 
 
 def _read_once(calls: Calls, course_id: str, user_id: str | None) -> Flow[tuple[dict[str, ProgressRow], int]]:

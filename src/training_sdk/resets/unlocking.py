@@ -15,6 +15,7 @@ from attrs import define, evolve, field
 
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import Calls
+from training_sdk._visible import sentence
 from training_sdk.errors import (
     AlreadyAppliedError,
     DecodingError,
@@ -310,7 +311,7 @@ class Proving:
         """End it where nothing is proved or refuted; what an earlier proof has shown still holds."""
         report = yield from self._settle()
         yield from self._note_failure(reason, ())
-        raise ProofFailedError(f"{why}. {self._remains(reason)}", reason=reason, report=report)
+        raise ProofFailedError(f"{sentence(why)} {self._remains(reason)}", reason=reason, report=report)
 
     def _give_up(self, seen: Sighting, *, is_settled: bool, settled: datetime) -> Flow[None]:
         if is_settled and seen.unchanged:
@@ -360,8 +361,8 @@ class Proving:
         yield from self._note_failure(reason, keys)
         everyone = [(self.plan.reset.course.id, user_id) for user_id in self.plan.people]
         raise ProofFailedError(
-            f"{why}. All of these may have been reset on {self.plan.reset.course.title!r}: {self._named(everyone)}. "
-            f"{self._remains(reason)}. This client asked for a reset of this course only",
+            f"{sentence(why)} All of these may have been reset on {self.plan.reset.course.title!r}: "
+            f"{self._named(everyone)}. {self._remains(reason)}. This client asked for a reset of this course only",
             reason=reason,
             report=report,
             metadata=tuple(("user_id", user_id) for user_id in self.plan.people),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -451,6 +452,13 @@ def with_twins(*ids: str) -> Organisation:
     organisation.course = {"status": "Published"}
     organisation.other_courses = [twin(one) for one in ids]
     return organisation
+
+
+def test_a_warning_that_asks_gets_no_full_stop() -> None:
+    organisation = with_twins("c_draft")
+    plan = evolve(planned(organisation), warnings=())
+    with pytest.raises(StalePlanError, match=re.escape("is it the right one? Nothing was sent.")):
+        apply(organisation, plan)
 
 
 @pytest.mark.parametrize("change", ["status", "title", "gone", "order"])

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import json
 import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +24,10 @@ from training_sdk import (
     ServerError,
     TrainingError,
 )
-from training_sdk.errors import STATUS_ERRORS, status_error_class
+from training_sdk._flow import NotDeliveredError, Request, Response
+from training_sdk._send import judge_failure, judge_status, out_of_time, status_error
+from training_sdk.errors import STATUS_ERRORS, ConfirmationMismatchError, status_error_class
+from training_sdk.resets.account import fate_of
 from unit.sdk.fakes import Organisation, row
 from unit.sdk.resetting import apply, planned
 
@@ -131,3 +139,50 @@ def test_what_an_error_says_cannot_be_changed(attribute: str) -> None:
     error: Any = TrainingError("x")
     with pytest.raises(AttributeError):
         setattr(error, attribute, "y")
+
+
+# --- one mark at the end of a sentence --------------------------------------------------------------------------------
+
+RESET = Request("POST", "/training/courseprogress/v1/reset")
+USERS = Request("GET", "/feed/users")
+
+
+def said_with(words: str) -> Iterator[str]:
+    """The messages that quote a service, or a system, and go on after it."""
+    body = json.dumps({"message": words}).encode()
+
+    def answer(status: int) -> Response:
+        return Response(status, (("content-type", "application/json"),), body)
+
+    yield status_error(USERS, answer(403)).message
+    yield out_of_time(status_error(USERS, answer(429)), 8, 3).message
+    for unknown in (judge_status(RESET, answer(500)).error, judge_status(RESET, answer(403)).error):
+        yield unknown.message
+        yield fate_of(unknown).error.message
+    yield fate_of(ConfirmationMismatchError(ErrorInfo(words))).error.message
+    yield judge_failure(USERS, NotDeliveredError(words)).error.message
+
+
+@pytest.mark.parametrize("words", ["Is it right?", "No.", "No!", "Wait…", "Nothing"])
+def test_a_sentence_of_a_service_gets_no_second_mark(words: str) -> None:
+    messages = [*said_with(words)]
+    assert all(words in message for message in messages)
+    assert [one for one in messages if re.search(r"[.?!…]\.(?!\w)|Nothing [A-Z]", one)] == []
+
+
+def test_no_message_puts_a_full_stop_behind_the_text_of_an_error() -> None:
+    """``sentence`` does it, which knows what the text ends with."""
+    source = Path(training_sdk.__path__[0])
+    found = [
+        f"{file.relative_to(source)}:{node.lineno}"
+        for file in source.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.JoinedStr)
+        for text, after in zip(node.values, node.values[1:], strict=False)
+        if isinstance(text, ast.FormattedValue)
+        and re.search(r"\.message\b|^(error|fault|problem)$", ast.unparse(text.value))
+        and not ast.unparse(text.value).startswith("sentence(")
+        and isinstance(after, ast.Constant)
+        and str(after.value).startswith(".")
+    ]
+    assert found == []

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from training_sdk._visible import sentence
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.documents import of_plan, plain
 from training_sdk.cli.files import refuse_existing, write_new
@@ -197,7 +198,7 @@ def _left_by(session: Session, state: StateDirectory, digest: str, file: str | N
         folder = state.path / "plans" / digest
         found, _ = report_in(state, folder, datetime.now(UTC), plan, unseal=session.profile.unseal)
     except TrainingError as error:  # closing has succeeded all the same
-        return f"The report cannot be shown: {in_commands(error.message)}. {see}"
+        return f"The report cannot be shown: {sentence(in_commands(error.message))} {see}"
     return f"{session.out.listed(found)}\n{see}"
 
 

@@ -18,14 +18,12 @@ from training_sdk import (
     TrainingClient,
     Waves,
 )
-from training_sdk._send import out_of_time, sentence
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.resetting import _how_to_go_on
 from training_sdk.cli.program import program
 from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import options_of
-from training_sdk.errors import APIConnectionError
 from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.plan import ResetPlan
@@ -143,12 +141,6 @@ def test_names_without_an_underscore_are_options_where_a_message_begins_with_the
         == "--reason is missing: say every one"
     )
     assert in_commands("the reason is missing", options=commands["apply"]) == "the reason is missing"
-
-
-def test_a_question_gets_no_full_stop() -> None:
-    error = APIConnectionError("could not connect. Is base_url right?")
-    assert "right? Waiting 8 s" in out_of_time(error, 8, 3).message
-    assert sentence("It broke") == "It broke."
 
 
 def test_a_learning_path_is_named_by_its_title(run: Run, mock: MockTraining) -> None:
