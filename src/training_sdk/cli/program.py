@@ -14,7 +14,7 @@ from training_sdk._version import __version__
 from training_sdk.cli.codes import ExitCode, code_for, code_for_stop
 from training_sdk.cli.output import Output, write
 from training_sdk.cli.remedies import in_commands, notes_of
-from training_sdk.cli.session import Named
+from training_sdk.cli.session import Group, Named, NoCommandError
 from training_sdk.cli.streams import standard_streams
 from training_sdk.errors import AuthenticationError, TrainingError
 
@@ -58,7 +58,7 @@ COMMANDS = {
 """In the order of the work."""
 
 
-class Lazy(click.Group):
+class Lazy(Group):
     """A group whose commands are imported when they are run: the list of commands needs none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -116,7 +116,7 @@ def _run(arguments: list[str], out: Output, named: Named) -> int:
         ended: Any = program.main(arguments, prog_name=NAME, standalone_mode=False, obj=named)
     except TrainingError as error:
         return _told(error, out, named)
-    except click.exceptions.NoArgsIsHelpError as error:
+    except NoCommandError as error:
         write(out.stderr, error.format_message() + "\n")
         return ExitCode.USAGE
     except click.ClickException as error:

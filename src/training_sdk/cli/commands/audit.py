@@ -18,7 +18,7 @@ from training_sdk.cli.commands.reporting import find_folder
 from training_sdk.cli.documents import plain
 from training_sdk.cli.files import refuse_existing, write_new
 from training_sdk.cli.naming import a_moment, moment
-from training_sdk.cli.session import Session, with_session
+from training_sdk.cli.session import Group, Session, with_session
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import packs_in, read_manifest
 from training_sdk.records.audit import AuditLog, Quoted
@@ -42,7 +42,7 @@ def a_head(value: str) -> Head:
     return Head(int(found[1]), found[2])
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
     """Verify, show, export and bundle the audit log."""
 

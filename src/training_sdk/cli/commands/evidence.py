@@ -17,7 +17,7 @@ from training_sdk.cli.documents import plain
 from training_sdk.cli.naming import a_moment, moment
 from training_sdk.cli.packs import chosen, course_in, person_in
 from training_sdk.cli.profiles import private_bytes
-from training_sdk.cli.session import Session, with_session
+from training_sdk.cli.session import Group, Session, with_session
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import Purged, packs_in, purge, read_manifest, verify_pack
 from training_sdk.evidence import history as completions_of
@@ -38,7 +38,7 @@ TELLS_NAMES = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def evidence() -> None:
     """Verify, search, pseudonymise and purge the evidence of resets."""
 

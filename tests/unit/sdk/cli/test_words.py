@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_sdk import errors
+from training_sdk.cli import main
 from training_sdk.cli.codes import MEANINGS, ExitCode, code_for
 from training_sdk.cli.commands.due import read_hold
 from training_sdk.cli.commands.resetting import a_duration, hours
@@ -351,3 +352,13 @@ def test_a_phrase_in_a_hint_is_on_a_line_of_its_own() -> None:
         with pytest.raises(ConfirmationError) as caught:
             confirmed(output()[0], PHRASE, typed)
         assert f"\n  {PHRASE}" in caught.value.message
+
+
+@pytest.mark.parametrize("words", [[], ["audit"], ["evidence"], ["courses", "--foo"], ["bogus"], ["apply"]])
+def test_misuse_ends_with_2_also_in_click_8_1(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delattr(click.exceptions, "NoArgsIsHelpError", raising=False)
+    assert main(words) == ExitCode.USAGE
+    said = capsys.readouterr()
+    assert (said.out, "Usage: " in said.err or "See training-sdk" in said.err) == ("", True)
