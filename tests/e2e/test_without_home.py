@@ -83,7 +83,14 @@ def test_reading_needs_no_home_and_records_name_the_remedy(server: Server, folde
     recording = [
         f"plan --course {COURSE} --user {SIOBHAN} --save plan.json",
         f"due --course {COURSE} --years 1 --zone UTC",
-        *("report --list", "audit show", "audit verify", "evidence verify", "evidence purge --older-than 9"),
+        *(
+            "report --list",
+            "audit show",
+            "audit verify",
+            "audit head",
+            "evidence verify",
+            "evidence purge --older-than 9",
+        ),
         *("verify plan.json", "--state-dir ~/state audit show", "--state-dir ~nobody-here/state audit show"),
     ]
     found = ends(
