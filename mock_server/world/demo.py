@@ -23,6 +23,8 @@ from mock_server.world.world import World
 _FOUNDED = datetime(2025, 11, 3, 8, tzinfo=UTC)
 _ASSIGNED = datetime(2026, 2, 2, 7, 30, tzinfo=UTC)
 _BEGUN = datetime(2026, 2, 16, 6, 15, tzinfo=UTC)
+_EARLIER = datetime(2025, 11, 13, 7, 30, tzinfo=UTC)
+"""When the courses of ``data.EARLIER`` were assigned: people have to renew them from November 2026 on."""
 _DUES = (
     Due(),
     Due(DueKind.STATIC, at="2026-12-31T22:59:59.000Z"),
@@ -185,7 +187,9 @@ class _Nordwerk:
             **settings,
         )
         groups, sites, everyone = self._whom(assigned)
-        self.org.assign(made, groups=groups, sites=sites, everyone=everyone, at=_ASSIGNED)
+        earlier = title in data.EARLIER
+        at, begun_at = (_EARLIER, _EARLIER) if earlier else (_ASSIGNED, _BEGUN + timedelta(days=5 * number))
+        self.org.assign(made, groups=groups, sites=sites, everyone=everyone, at=at)
         learners = [
             person
             for person in self.people
@@ -199,7 +203,7 @@ class _Nordwerk:
         for place, person in enumerate(learners):
             if 10 * place < begun * len(learners):
                 done = lessons if place % 3 != 2 else lessons // 2
-                start = _BEGUN + timedelta(days=5 * number + place, minutes=11 * place)
+                start = begun_at + timedelta(days=place, minutes=11 * place)
                 score = 70 + (place * 13 + number) % 31
                 self._record(made, person, past(self.ids, made, start, made.lessons[:done], score=score))
 

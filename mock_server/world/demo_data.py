@@ -145,6 +145,9 @@ COURSES: tuple[tuple[str, str, int, dict[str, Any], tuple[str, str], int], ...] 
 )
 """The last two titles look alike and differ in their code points."""
 
+EARLIER = ("Data protection in 20 minutes",)
+"""Courses that were worked through in the first weeks, for a recertification after a year."""
+
 # Title, titles of its courses, to whom it is assigned, whether it is published.
 PATHS: tuple[tuple[str, tuple[str, ...], tuple[str, str], bool], ...] = (
     (

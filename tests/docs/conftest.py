@@ -31,23 +31,33 @@ def umask() -> Iterator[None]:
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A new directory, and a demo world behind every address that is not this machine's.
+def stage_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[datetime], None]:
+    """A new directory, and from the call on a demo world behind every address that is not this machine's.
 
     The SDK's clock stands still, because the moment of reading is part of a plan's phrase.
     """
-    mock = MockTraining.demo(now=STANDSTILL)
     settings = _drivers._settings
 
-    def on_this_machine(base_url: BaseUrl) -> dict[str, Any]:
-        local = is_loopback(urlsplit(str(base_url)).hostname or "")
-        return settings(base_url) if local else {"transport": mock.transport()}
+    def begin(moment: datetime) -> None:
+        mock = MockTraining.demo(now=moment)
 
-    monkeypatch.setattr(_drivers, "_settings", on_this_machine)
-    monkeypatch.setattr(_local, "now", lambda: Moment(time.monotonic(), STANDSTILL))
-    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
-    monkeypatch.delenv("SAFETYCULTURE_BASE_URL", raising=False)
-    monkeypatch.chdir(tmp_path)
+        def on_this_machine(base_url: BaseUrl) -> dict[str, Any]:
+            local = is_loopback(urlsplit(str(base_url)).hostname or "")
+            return settings(base_url) if local else {"transport": mock.transport()}
+
+        monkeypatch.setattr(_drivers, "_settings", on_this_machine)
+        monkeypatch.setattr(_local, "now", lambda: Moment(time.monotonic(), moment))
+        monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
+        monkeypatch.delenv("SAFETYCULTURE_BASE_URL", raising=False)
+        monkeypatch.chdir(tmp_path)
+
+    return begin
+
+
+@pytest.fixture
+def stage(stage_at: Callable[[datetime], None]) -> None:
+    """The demo world on the day of the pages."""
+    stage_at(STANDSTILL)
 
 
 @pytest.fixture

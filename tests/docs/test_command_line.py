@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -14,18 +16,23 @@ from docs import _generate
 from docs._generate.commands import all_commands
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.profiles import KEYS
-from training_sdk.cli.program import NAME, program
+from training_sdk.cli.program import NAME, program, run
 
 PAGES = [_generate.ROOT / "README.md", *sorted(_generate.DOCS.rglob("*.md"))]
-SHOWN = [
-    (page, line)
+FENCES = [
+    (page, token.content.replace("\\\n", " "))
     for page in PAGES
     if "_build" not in page.parts
     for token in MarkdownIt().parse(page.read_text(encoding="utf-8"))
     if token.type == "fence" and token.info.startswith(("console", "sh", "bash"))
-    for line in token.content.replace("\\\n", " ").splitlines()
+]
+SHOWN = [
+    (page, line)
+    for page, text in FENCES
+    for line in text.splitlines()
     if line.removeprefix("$ ").startswith(f"{NAME} ")
 ]
+DUE = [text for _, text in FENCES if f"$ {NAME} due " in text]
 REFERENCE = _generate.expand((_generate.DOCS / "reference" / "command-line.md").read_text(encoding="utf-8"))
 
 
@@ -47,6 +54,18 @@ def test_what_a_page_types_is_taken(page: Path, line: str) -> None:
         assert found is not None, f"{page}: {line}"
         command, rest = found, rest[1:]
     command.make_context(NAME, rest, parent=context)  # which raises for what it does not take
+
+
+@pytest.mark.parametrize("text", DUE)
+def test_what_a_page_types_for_a_recertification_finds_somebody(
+    text: str, stage_at: Callable[[datetime], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = re.findall(rf"^\$ {NAME} (due .*)$", text, re.MULTILINE)
+    frozen = re.search(r"--now (\S+)", text)
+    stage_at(datetime.fromisoformat(f"{frozen[1] if frozen else '2026-12-01'}T09:00:00+00:00"))
+    Path("hold.txt").write_text("anna.oezdemir@nordwerk.example\n", encoding="utf-8")
+    assert run(shlex.split(line)) == 0
+    assert re.search(r": [1-9]\d* due, ", capsys.readouterr().out)
 
 
 def test_the_reference_has_every_command_option_and_code() -> None:
