@@ -44,13 +44,17 @@ TAKEN_FOR_GRANTED = ("cd", "curl", "export", "git")
 
 @frozen
 class Example:
-    """One fenced block: its first line in the page, its language, and the output that stands right below it."""
+    """One fenced block: its first line in the page, its language, and the output that stands right below it.
+
+    A word after the language names a package that the block needs and nothing else of ours does.
+    """
 
     page: Path
     line: int
     language: str
     source: str
     output: str | None = None
+    needs: str = ""
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
@@ -64,8 +68,8 @@ def examples(page: Path) -> list[Example]:
         if token.type == "fence":
             assert token.map is not None
             printed = after.content if after and after.type == "fence" and after.info == "text" else None
-            language = token.info.split(" ")[0]
-            found.append(Example(page, token.map[0] + 2, language, token.content, printed))
+            language, _, needs = token.info.partition(" ")
+            found.append(Example(page, token.map[0] + 2, language, token.content, printed, needs))
     return found
 
 
@@ -80,7 +84,7 @@ def pages_with(*languages: str) -> list[Any]:
 def test_python_runs_and_prints_what_the_page_says(page: Path, printed: Callable[[], str]) -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for example in examples(page):
-        if example.language == "python":
+        if example.language == "python" and not example.needs:
             # Blank lines before it, so that a traceback names the line of the page.
             exec(compile("\n" * (example.line - 1) + example.source, page, "exec"), namespace)
             run_new_tests(namespace, example)
@@ -88,6 +92,28 @@ def test_python_runs_and_prints_what_the_page_says(page: Path, printed: Callable
     records = Path(os.environ["TRAINING_SDK_STATE_DIR"])
     written = sorted(str(path.relative_to(records)) for path in records.rglob("*") if path.is_file())
     assert written == [], f'{page} writes into the reader\'s own records: use state_dir="practice"'
+
+
+NEEDY = [
+    pytest.param(
+        example,
+        id=example.needs,
+        marks=pytest.mark.skipif(
+            find_spec(example.needs) is None, reason=f"{example.needs} is not installed"
+        ),
+    )
+    for page in PAGES
+    for example in examples(page)
+    if example.language == "python" and example.needs
+]
+
+
+@pytest.mark.usefixtures("stage")
+@pytest.mark.parametrize("example", NEEDY)
+def test_python_with_a_library_of_its_own_runs(example: Example, printed: Callable[[], str]) -> None:
+    assert example.output, f"{example} has nothing that it could be compared with"
+    exec(compile("\n" * (example.line - 1) + example.source, example.page, "exec"), {"__name__": "__main__"})
+    compare(example, printed())
 
 
 def run_new_tests(namespace: dict[str, Any], example: Example) -> None:
