@@ -22,7 +22,7 @@ from training_sdk.records.disk import make_folder, writing
 VARIABLE = "TRAINING_SDK_STATE_DIR"
 ELSEWHERE = f"or name a directory of your own: {VARIABLE}"
 
-_PERMANENT = (
+PERMANENT = (
     f"Or name a directory that stays, by state_dir=… or {VARIABLE}. Not below /tmp: other users share it, and it is "
     "cleared, with the journals of resets whose result is still open"
 )
@@ -66,6 +66,12 @@ class StateDirectory:
         with _advised(), writing(chosen):
             is_there = chosen.exists()
         return cls.open(path) if is_there else None
+
+    @staticmethod
+    def obstacle(path: str | os.PathLike[str] | None = None) -> Path | None:
+        """What keeps the same directory from being made, a file or a folder that cannot be written; None if nothing."""
+        above = next(each for each in _chosen(path).parents if each.exists())
+        return None if above.is_dir() and os.access(above, os.W_OK | os.X_OK) else above
 
     @property
     def audit(self) -> Path:
@@ -172,7 +178,7 @@ def _advised() -> Iterator[None]:
     try:
         yield
     except RecordsUnwritableError as error:
-        raise RecordsUnwritableError(f"{sentence(error.message)} {_PERMANENT}") from error.__cause__
+        raise RecordsUnwritableError(f"{sentence(error.message)} {PERMANENT}") from error.__cause__
 
 
 def _refuse_foreign_link(path: Path) -> None:

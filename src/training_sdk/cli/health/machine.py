@@ -15,7 +15,7 @@ from training_sdk.errors import RecordsError, TrainingError
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Opened
 from training_sdk.records.journal import read_journal
-from training_sdk.records.state import StateDirectory
+from training_sdk.records.state import PERMANENT, StateDirectory
 from training_sdk.resets.wording import number
 
 AREA = "machine"
@@ -32,7 +32,7 @@ def check_machine(path: Path | None) -> Iterator[Check]:
         yield error(AREA, "state directory", problem.message)
         return
     if state is None:
-        yield note(AREA, "state directory", "there is none yet; the first reset makes it")
+        yield _none_yet(StateDirectory.obstacle(path))
         return
     yield _writable(state)
     yield _space(state)
@@ -41,16 +41,25 @@ def check_machine(path: Path | None) -> Iterator[Check]:
     yield from _locks(state)
 
 
+def _none_yet(obstacle: Path | None) -> Check:
+    if obstacle is None:
+        return note(AREA, "state directory", "there is none yet; the first reset makes it")
+    return error(
+        AREA,
+        "state directory",
+        f"there is none, and none can be made below {obstacle}, so nothing can be reset. Make {obstacle} a directory "
+        f"that you can write. {PERMANENT}",
+    )
+
+
 def _writable(state: StateDirectory) -> Check:
     if os.access(state.path, os.W_OK | os.X_OK):
         return ok(AREA, "state directory", f"{state.path}, closed to others")
     return error(
-        AREA, "state directory", f"{state.path} cannot be written, so nothing can be reset: {_remedy(state)}"
+        AREA,
+        "state directory",
+        f"{state.path} cannot be written, so nothing can be reset: chmod 700 '{state.path}'. {PERMANENT}",
     )
-
-
-def _remedy(state: StateDirectory) -> str:
-    return f"chmod 700 '{state.path}', or name another"
 
 
 def _space(state: StateDirectory) -> Check:

@@ -212,6 +212,27 @@ def test_the_address_is_told_for_what_it_is() -> None:
     assert {address: next(iter(check_address(address))).standing for address in standings} == standings
 
 
+@pytest.mark.parametrize("kind", ["file", "folder that cannot be written"])
+def test_a_place_where_no_records_can_be_made_is_found_before_a_reset(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    if kind == "file":
+        home.write_text("")
+    else:
+        home.mkdir()
+        monkeypatch.setattr(os, "access", lambda path, mode: path != home)  # whoever runs this may be root
+    (check,) = check_machine(home / "state" / "training-sdk")
+    assert check.standing is Standing.ERROR
+    for needed in (
+        str(home),
+        "nothing can be reset",
+        "state_dir=… or TRAINING_SDK_STATE_DIR",
+        "Not below /tmp",
+    ):
+        assert needed in check.detail
+
+
 def test_this_machine_without_records_and_with_damaged_ones(tmp_path: Path) -> None:
     folder = tmp_path / "records"
     assert [check.standing for check in check_machine(folder)] == [Standing.NOTE]
