@@ -23,7 +23,7 @@ def library(name: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        message = f"{name} is not installed: pip install './training-sdk[testing]', from your copy of the SDK"
+        message = f"{name} is not installed. In a checkout of the SDK: pip install '.[testing]'"
         raise ImportError(message, name=name) from None
 
 

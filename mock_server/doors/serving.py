@@ -218,8 +218,7 @@ def _engine(engine: Engine, listener: socket.socket, guarded: Guarded, limits: L
         raise ServeError(f"there is no engine {engine!r}: choose stdlib, uvicorn or auto")
     if not installed:
         raise ServeError(
-            "uvicorn is not installed: pip install './training-sdk[server]', from your copy of the SDK, or use the "
-            "engine stdlib"
+            "uvicorn is not installed. In a checkout of the SDK: pip install '.[server]'. Or use the engine stdlib"
         )
     from mock_server.doors.uvicorn import UvicornServer
 

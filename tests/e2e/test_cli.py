@@ -293,7 +293,7 @@ def test_a_missing_extra_is_one_line() -> None:
     done = subprocess.run([SDK[0], "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
-    assert "pip install './training-sdk[cli]'" in done.stderr
+    assert "In a checkout of the SDK: pip install '.[cli]'" in done.stderr
 
 
 def test_help_and_completion_need_neither_token_nor_server(desk: Desk) -> None:

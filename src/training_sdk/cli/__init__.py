@@ -14,8 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``training-sdk``; the exit code, as documented in ``training_sdk.cli.codes``."""
     if any(find_spec(name) is None for name in NEEDED):
         print(
-            "training-sdk needs the extra [cli] of the SDK. In the folder that holds your copy of it: "
-            "pip install './training-sdk[cli]'",
+            "training-sdk needs the extra [cli]. In a checkout of the SDK: pip install '.[cli]'",
             file=sys.stderr,
         )
         return 2

@@ -151,7 +151,7 @@ def test_a_missing_library_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, f"mock_server.doors.{name}", raising=False)
     with pytest.raises(
-        ImportError, match=rf"{name} is not installed: pip install '\./training-sdk\[testing\]'"
+        ImportError, match=rf"{name} is not installed\. In a checkout of the SDK: pip install '\.\[testing\]'"
     ):
         getattr(mock, name)()
 

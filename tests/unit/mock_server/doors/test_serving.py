@@ -191,7 +191,7 @@ def test_without_uvicorn_auto_is_the_built_in_server(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with serve(Hello(), engine="auto") as server:
         assert health(server) == 200
-    with pytest.raises(ServeError, match="uvicorn is not installed: pip install"):
+    with pytest.raises(ServeError, match=r"In a checkout of the SDK: pip install '\.\[server\]'"):
         serve(Hello(), engine="uvicorn")
 
 
