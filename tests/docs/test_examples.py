@@ -188,6 +188,25 @@ def is_taken(arguments: list[str]) -> bool:
     return True
 
 
+POSIX = re.compile(r"""^(?:\$ )?export |\$[A-Z{(]|&$| > |\\$|'[^'\n]*"[^'\n]*'""", re.MULTILINE)
+"""Variables, background jobs, redirections, continued lines and quotes within quotes: PowerShell has others."""
+
+
+@pytest.mark.parametrize("page", pages_with("console", "sh", "shell", "bash"))
+def test_what_only_a_posix_shell_understands_is_there_for_powershell(page: Path) -> None:
+    shells = [
+        each for each in examples(page) if each.language in ("console", "sh", "shell", "bash", "powershell")
+    ]
+    alone = [
+        str(each)
+        for each, after in zip(shells, [*shells[1:], None], strict=True)
+        if each.language != "powershell"
+        and POSIX.search(each.source)
+        and getattr(after, "language", "") != "powershell"
+    ]
+    assert alone == []
+
+
 def test_no_example_escapes() -> None:
     known = ("python", "console", "sh", "shell", "bash", *NOT_RUN)
     fences = [each for page in PAGES for each in examples(page)]
