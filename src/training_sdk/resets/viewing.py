@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from training_sdk._flow import Flow
 from training_sdk._pages import LISTING_INCOMPLETE, Calls
-from training_sdk.errors import DecodingError, PermissionDeniedError
+from training_sdk.errors import DecodingError, NotFoundError, NotSupportedError, PermissionDeniedError
 from training_sdk.models.analytics import CourseStatistics
 from training_sdk.models.courses import Course
 from training_sdk.models.progress import ProgressRow
@@ -15,16 +15,16 @@ from training_sdk.resets.resolving import Rows
 from training_sdk.resets.wording import number
 
 NO_READ_RIGHT = (
-    "a reset cannot be planned with this token: planning reads other people's progress, which needs "
+    "this token can neither plan a reset nor say who is due: both read other people's progress, which needs "
     '"Training: Administration" (everyone) or "Training: Manage teams" (one\'s teams). '
     'The right to reset, "Platform management: Users", does not include it'
 )
 
 
-def people_counted(calls: Calls, courses: Sequence[Course]) -> Flow[dict[str, CourseStatistics]]:
+def people_counted(calls: Calls, course_ids: Sequence[str]) -> Flow[dict[str, CourseStatistics]]:
     """What the statistics count; refused without the right to read, which the feed alone would hide."""
     try:
-        return (yield from course_counts(calls, tuple(course.id for course in courses)))
+        return (yield from course_counts(calls, course_ids))
     except PermissionDeniedError as error:
         raise PermissionDeniedError(NO_READ_RIGHT, status=403, reason="READ_PERMISSION_MISSING") from error
 
@@ -42,9 +42,28 @@ def sees_everyone(calls: Calls, course_id: str, rows: Mapping[str, ProgressRow])
     return is_whole or others_have_nothing(one, rows)
 
 
+def about_narrow_view(calls: Calls, rows: Rows, what: str) -> Flow[tuple[str, ...]]:
+    """Warnings about courses that have more people than this token sees, so that others are missing in a list or file.
+
+    Raises PermissionDeniedError without the right to read: then the feed shows the owner of the token alone.
+    """
+    try:
+        counted = yield from people_counted(calls, tuple(rows))
+    except (NotFoundError, NotSupportedError):
+        return ()
+    return tuple(
+        f"course {course_id!r} has {number(one.total_users, 'person', 'people')}, and this token sees the progress of "
+        f"{len(here)}: the others are not in {what}"
+        for course_id, here in rows.items()
+        if (one := counted.get(course_id))
+        and one.total_users > len(here)
+        and not others_have_nothing(one, here)
+    )
+
+
 def refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> Flow[tuple[str, ...]]:
     """Raise unless this token sees everyone, or everyone who has anything recorded; then a warning says so."""
-    counted = yield from people_counted(calls, courses)
+    counted = yield from people_counted(calls, [course.id for course in courses])
     warnings: list[str] = []
     for course in courses:
         one, here = counted.get(course.id), rows[course.id]

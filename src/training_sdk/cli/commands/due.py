@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -23,7 +23,7 @@ from training_sdk.cli.past import Past, past_of, time_at
 from training_sdk.cli.remedies import apply_command
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
-from training_sdk.errors import EvidenceError, InvalidArgumentError
+from training_sdk.errors import EvidenceError, InvalidArgumentError, PermissionDeniedError
 from training_sdk.models.progress import ProgressRow
 from training_sdk.recertification import (
     Anniversary,
@@ -38,6 +38,7 @@ from training_sdk.recertification.civil import day as civil_day
 from training_sdk.recertification.civil import day_of, refuse_future, zone_called
 from training_sdk.recertification.people import Held
 from training_sdk.resets.plan import ResetPlan
+from training_sdk.resets.viewing import about_narrow_view
 from training_sdk.resets.wording import number
 
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.DOTALL)
@@ -99,8 +100,10 @@ def due(
     today, day = _days(client, where, on, save)
     ids = course_ids(client, courses)
     past = past_of(session, client)
+    rows = _rows(client, ids)
+    about_view = _about_view(client, rows)
     found = who_is_due(
-        _rows(client, ids),
+        chain.from_iterable(here.values() for here in rows.values()),
         _rule(past, **given),
         on=day,
         zone=where,
@@ -119,7 +122,7 @@ def due(
         made.save(save)
         session.named.recorded = f"The plan is in {save}."
         write_card(card, made, client=client)
-    _tell(session, found, past, today, made, save)
+    _tell(session, found, (*about_view, *past.warnings), today, made, save)
     if made is not None:
         return ExitCode.DONE
     nobody = ExitCode.DONE if save is None else ExitCode.NOBODY_DUE
@@ -146,13 +149,18 @@ def _check_files(save: Path | None, card: Path | None, key: Path | None) -> None
 
 
 def _tell(
-    session: Session, found: Due, past: Past, today: date, made: ResetPlan | None, save: Path | None
+    session: Session,
+    found: Due,
+    warnings: Sequence[str],
+    today: date,
+    made: ResetPlan | None,
+    save: Path | None,
 ) -> None:
     """Show who is due and the plan that was made of it, and what a list cannot show."""
     plan = None if made is None else of_plan(made, str(save))
-    session.out.document({"due": of_due(found, today), "plan": plan, "warnings": list(past.warnings)})
+    session.out.document({"due": of_due(found, today), "plan": plan, "warnings": list(warnings)})
     session.out.say(found)
-    _note(session, found, past, today)
+    _note(session, found, warnings, today)
     if made is not None:
         if found.lapsed:
             session.out.warn(
@@ -164,9 +172,9 @@ def _tell(
         session.out.note("Nobody is due, so there is nothing to plan, and nothing was saved.")
 
 
-def _note(session: Session, found: Due, past: Past, today: date) -> None:
+def _note(session: Session, found: Due, warnings: Sequence[str], today: date) -> None:
     """Say what a list cannot show, and what it is not for."""
-    for warning in past.warnings:
+    for warning in warnings:
         session.out.warn(f"Warning: {warning}")
     if found.on > today:
         session.out.warn(f"This list is for {found.on}, and today is {today}: it is for looking only.")
@@ -212,8 +220,20 @@ def _held(client: TrainingClient, entries: Sequence[str]) -> tuple[Held, ...]:
     return tuple(held)
 
 
-def _rows(client: TrainingClient, ids: Iterable[str]) -> Iterable[ProgressRow]:
-    return chain.from_iterable(client.progress.list(course_id=one) for one in ids)
+def _rows(client: TrainingClient, ids: Iterable[str]) -> dict[str, dict[str, ProgressRow]]:
+    """The rows of the feed by course and user."""
+    return {one: {row.user_id: row for row in client.progress.list(course_id=one)} for one in ids}
+
+
+def _about_view(client: TrainingClient, rows: Mapping[str, Mapping[str, ProgressRow]]) -> tuple[str, ...]:
+    """Warnings where people are missing in the list. Raises PermissionDeniedError where the feed may show one alone."""
+    try:
+        return client._driver.run(about_narrow_view(client._calls, rows, "this list"))
+    except PermissionDeniedError:
+        me = client.users.me().user_id
+        if all(user_id == me for here in rows.values() for user_id in here):
+            raise
+        return ("this token may not read the statistics, so whether it sees everyone is not known",)
 
 
 def _rule(

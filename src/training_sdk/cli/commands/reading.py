@@ -17,8 +17,10 @@ from training_sdk.cli.files import refuse_existing, write_new
 from training_sdk.cli.naming import course_ids
 from training_sdk.cli.output import Output
 from training_sdk.cli.session import Session, with_session
-from training_sdk.errors import InvalidArgumentError, NotFoundError
+from training_sdk.client import TrainingClient
+from training_sdk.errors import InvalidArgumentError, NotFoundError, PermissionDeniedError
 from training_sdk.models.progress import CompletionStatus, ProgressRow, ProgressState
+from training_sdk.resets.viewing import about_narrow_view
 from training_sdk.resets.wording import number
 
 STATUSES = {
@@ -129,6 +131,8 @@ def progress(
         )
     if format_ == EXPORTER:
         _export(session.out, found, output)
+        if user is None and limit is None and status == "all":
+            _warn_of_missing_people(session.out, client, found)
         return
     session.out.document({"progress": plain(found)})
     session.out.table(
@@ -142,6 +146,19 @@ def progress(
         ),
     )
     session.out.note(number(len(found), "row"))
+
+
+def _warn_of_missing_people(out: Output, client: TrainingClient, found: Sequence[ProgressRow]) -> None:
+    """Say where a file that a rehearsal takes for the organisation lacks people whom this token does not see."""
+    rows: dict[str, dict[str, ProgressRow]] = {}
+    for row in found:
+        rows.setdefault(row.course_id, {})[row.user_id] = row
+    try:
+        warnings = client._driver.run(about_narrow_view(client._calls, rows, "this file"))
+    except PermissionDeniedError:
+        warnings = ("this token may not read other people's progress, so the file is not the organisation",)
+    for warning in warnings:
+        out.warn(f"Warning: {warning}")
 
 
 def _export(out: Output, rows: Sequence[ProgressRow], output: Path | None) -> None:

@@ -10,15 +10,17 @@ import sys
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from attrs import evolve
 
 from mock_server import MockTraining
-from training_sdk import Safeguards, TrainingClient
+from training_sdk import PermissionDeniedError, Safeguards, TrainingClient
+from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.resets import reportfile
+from training_sdk.resources.progress import Progress
 from unit.sdk.cli.conftest import Run
 
 COURSE = "6908610029087ab67fa50c2e"
@@ -43,6 +45,61 @@ def reset_whoever_is_due(run: Run) -> int:
     confirmed = ("--reason", "renewal", "--confirm", document["plan"]["phrase"])
     assert run("apply", "first.json", *confirmed)[0] == 0
     return len(document["due"]["due"])
+
+
+# --- whom the token sees ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", ["resetter", "learner"])
+def test_a_token_that_may_not_read_others_does_not_find_that_nobody_is_due(
+    run: Run, mock: MockTraining, monkeypatch: pytest.MonkeyPatch, token: Literal["resetter", "learner"]
+) -> None:
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token(token))
+    for more in ((), ("--save", "plan.json")):
+        code, document, _ = run(*DUE, *more)
+        assert (code, document["error"]["reason"]) == (ExitCode.DENIED, "READ_PERMISSION_MISSING")
+        assert "Training: Administration" in document["error"]["message"]
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
+
+    def refuse(*_: object) -> None:
+        raise PermissionDeniedError("no statistics", status=403)
+
+    monkeypatch.setattr(sys.modules["training_sdk.cli.commands.due"], "about_narrow_view", refuse)
+    assert "whether it sees everyone is not known" in run(*DUE)[1]["warnings"][0]
+
+
+def test_a_list_and_an_export_of_fewer_people_than_the_course_has_say_so(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export = ("progress", "--course", COURSE, "--format", "exporter-csv", "--output")
+    assert run(*DUE)[1]["warnings"] == []
+    whole = Progress.list
+
+    def narrow(self: Progress[Any], **filters: Any) -> Any:
+        return list(whole(self, **filters))[:12]
+
+    monkeypatch.setattr(Progress, "list", narrow)
+    (warning,) = run(*DUE)[1]["warnings"]
+    assert warning == (
+        f"course {COURSE!r} has 41 people, and this token sees the progress of 12: the others are not in this list"
+    )
+    capsys.readouterr()
+    assert main([*export, "narrow.csv"]) == 0
+    assert warning.replace("this list", "this file") in capsys.readouterr().err
+
+
+def test_an_export_by_a_token_that_sees_one_person_is_called_no_organisation(
+    run: Run, mock: MockTraining, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export = ("progress", "--format", "exporter-csv", "--output")
+    assert main([*export, "whole.csv"]) == 0
+    assert "Warning" not in capsys.readouterr().err
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("learner"))
+    assert main([*export, "own.csv"]) == 0
+    assert (
+        "Warning: this token may not read other people's progress, so the file is not"
+        in capsys.readouterr().err
+    )
 
 
 # --- the day ---------------------------------------------------------------------------------------------------------
