@@ -4,14 +4,18 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+LOWEST := .venv-lowest
+# What needs none of the tools that require newer versions themselves. TESTS="tests/unit/sdk/cli" runs a part of it.
+TESTS  ?= tests/unit/sdk tests/unit/mock_server/doors tests/property/sdk tests/e2e/test_cli.py
 
-.PHONY: help setup demo test test-heavy test-browser check docs notebook wheel clean
+.PHONY: help setup demo test test-heavy test-browser test-lowest check docs notebook wheel clean
 
 help:
 	@echo "make demo         run the main job against the reference server"
 	@echo "make test         the whole suite (under five minutes)"
 	@echo "make test-heavy   the long proofs"
 	@echo "make test-browser hostile web pages in a real chromium, which has to be installed"
+	@echo "make test-lowest  the tests with the lowest versions of libraries that are declared"
 	@echo "make check        types, lint and import rules"
 	@echo "make docs         build the documentation, warnings are errors"
 	@echo "make notebook     write the .ipynb files of docs/notebooks from their scripts"
@@ -43,6 +47,17 @@ test-browser: setup
 	$(BIN)/python -m pip install --quiet --group browser
 	$(BIN)/python -m pytest -n 2 -m browser tests/browser
 
+$(LOWEST)/.ready: pyproject.toml .ci/lowest
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(PYTHON) .ci/lowest > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt \
+		--group run-tests --editable '.[cli,server,testing]'
+	@touch $@
+
+test-lowest: $(LOWEST)/.ready
+	$(LOWEST)/bin/python -m pytest -n 2 -m 'not heavy and not browser' $(TESTS)
+
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -59,4 +74,4 @@ wheel: setup
 	$(BIN)/python -m build --wheel --outdir dist .
 
 clean:
-	rm -rf $(VENV) dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .npm
+	rm -rf $(VENV) $(LOWEST) dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .npm
