@@ -267,6 +267,7 @@ def _translate(error: BaseException, prepared: Any, connection: Connection, *, o
         return InterruptedSendError(of_other_loop(error), request_id)
     said = unquoted(masked(str(error), _sent_token(prepared))) or type(error).__name__
     timeout = isinstance(error, library.TimeoutException | TimeoutError)
+    nobody_yet = not (connection.reached.is_so or connection.waits_for_server)
     if isinstance(
         error, library.ConnectError | library.ConnectTimeout | library.PoolTimeout | library.ProxyError
     ):
@@ -282,12 +283,14 @@ def _translate(error: BaseException, prepared: Any, connection: Connection, *, o
             timeout=timeout,
             hopeless=hopeless,
             request_id=request_id,
-            nobody_yet=not (connection.reached.is_so or connection.waits_for_server),
+            nobody_yet=nobody_yet,
         )
     what = "no answer in time" if timeout else "the connection broke before the whole answer was in"
     if isinstance(error, library.DecodingError):
         what = "the answer cannot be decompressed"
-    return NoAnswerError(f"{what}: {said}", timeout=timeout, request_id=request_id)
+    # A slow server may be there; one that closes each connection without a word is not the one that was meant.
+    nobody_yet &= isinstance(error, library.NetworkError | library.RemoteProtocolError)
+    return NoAnswerError(f"{what}: {said}", timeout=timeout, request_id=request_id, nobody_yet=nobody_yet)
 
 
 def _advice(said: str, url: Any) -> str:

@@ -191,22 +191,30 @@ def watched(flow: Flow[T]) -> Flow[tuple[T, bool]]:
 
 
 class TransportError(Exception):
-    """Base of what a driver throws into a flow instead of a Response."""
+    """Base of what a driver throws into a flow instead of a Response.
 
-    def __init__(self, message: str, *, timeout: bool = False, request_id: str | None = None) -> None:
+    ``nobody_yet`` is whether no answer has come to this client at all, and its owner has not said how long to wait.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        timeout: bool = False,
+        request_id: str | None = None,
+        nobody_yet: bool = False,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.timeout = timeout
         self.request_id = request_id
+        self.nobody_yet = nobody_yet
         self.status: int | None = None
         """That of the answer, where its head came."""
 
 
 class NotDeliveredError(TransportError):
-    """The request never reached the server: connecting failed, and where ``hopeless`` would fail again.
-
-    ``nobody_yet`` is whether no answer has come to this client at all, and its owner has not said how long to wait.
-    """
+    """The request never reached the server: connecting failed, and where ``hopeless`` would fail again."""
 
     def __init__(
         self,
@@ -217,9 +225,8 @@ class NotDeliveredError(TransportError):
         request_id: str | None = None,
         nobody_yet: bool = False,
     ) -> None:
-        super().__init__(message, timeout=timeout, request_id=request_id)
+        super().__init__(message, timeout=timeout, request_id=request_id, nobody_yet=nobody_yet)
         self.hopeless = hopeless
-        self.nobody_yet = nobody_yet
 
 
 class NoAnswerError(TransportError):

@@ -171,7 +171,7 @@ def _exchange(
         except TransportError as failure:
             attempt.status = failure.status
             verdict = judge_failure(request, failure)
-            nobody_yet = isinstance(failure, NotDeliveredError) and failure.nobody_yet
+            nobody_yet = failure.nobody_yet and failure.status is None
         else:
             attempt.request_id, attempt.status = response.request_id, response.status
             pace.hear(request, response)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import socketserver
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -11,12 +12,19 @@ import pytest
 
 from mock_server import MockTraining
 from training_sdk import APIConnectionError, NotFoundError, TrainingClient
-from training_sdk._flow import NoAnswerError, NotDeliveredError, Request, Response, Sleep
+from training_sdk._flow import (
+    NoAnswerError,
+    NotDeliveredError,
+    Request,
+    Response,
+    Sleep,
+    TransportError,
+)
 from training_sdk._send import call
 from unit.sdk.fakes import Puppet
 
 
-def slept(error: NotDeliveredError, most: float) -> tuple[float, str]:
+def slept(error: TransportError, most: float) -> tuple[float, str]:
     """For how long a request is tried that is never delivered, and the message at the end."""
     pauses: list[Sleep] = []
 
@@ -39,6 +47,10 @@ def test_who_has_never_been_answered_gives_up_after_ten_seconds() -> None:
     assert 60 < waited <= 90
     assert "would exceed max_retry_seconds=90" in said
     assert slept(NotDeliveredError("refused", nobody_yet=True), 3)[0] <= 3
+    assert slept(NoAnswerError("closed", nobody_yet=True), 90)[0] <= 10
+    cut = NoAnswerError("closed within an answer", nobody_yet=True)
+    cut.status = 200
+    assert slept(cut, 90)[0] > 60
 
 
 def nowhere() -> str:
@@ -47,8 +59,8 @@ def nowhere() -> str:
         return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def failure(client: TrainingClient) -> NotDeliveredError:
-    with pytest.raises(NotDeliveredError) as caught:
+def failure(client: TrainingClient) -> TransportError:
+    with pytest.raises(TransportError) as caught:
         client._driver._send(Request("GET", "/training/courses/v1"))
     return caught.value
 
@@ -62,6 +74,24 @@ def test_only_a_client_that_was_told_nothing_and_heard_nothing_gives_up_early() 
         assert not failure(client.with_options(max_retry_seconds=60)).nobody_yet
     with TrainingClient("mock_1", base_url=url, max_retry_seconds=90) as client:
         assert not failure(client).nobody_yet
+
+
+class Closing(socketserver.BaseRequestHandler):
+    """Closes every connection without an answer."""
+
+    def handle(self) -> None:
+        self.request.recv(65536)
+
+
+def test_a_server_that_closes_every_connection_has_not_answered() -> None:
+    with socketserver.TCPServer(("127.0.0.1", 0), Closing) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        with TrainingClient("mock_1", base_url=f"http://127.0.0.1:{server.server_address[1]}") as client:
+            found = failure(client)
+            assert isinstance(found, NoAnswerError)
+            assert found.nobody_yet
+            assert not failure(client.with_options(max_retry_seconds=60)).nobody_yet
+        server.shutdown()
 
 
 def test_a_client_that_was_answered_once_waits_as_long_as_ever() -> None:
