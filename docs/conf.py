@@ -10,7 +10,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 from docs import _generate
-from docs._generate import proofs
+from docs._generate import arguments, proofs
 from training_sdk import __version__
 
 log = logging.getLogger(__name__)
@@ -62,3 +62,4 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", expand)
     app.connect("env-get-outdated", outdated)
+    app.connect("autodoc-process-docstring", arguments.process)

@@ -116,24 +116,27 @@ class TrainingClient(_Client[SyncDriver]):
     In a process that is forked it makes connections of its own; with an ``http_client`` from outside it raises
     InvalidArgumentError there, before it sends anything.
 
-    ``token`` is an API token or a callable that returns one, asked anew for every request, and once for a reset and the
-    readings right before it; by default ``SAFETYCULTURE_API_TOKEN`` from the environment. ``base_url`` may hold a path
-    prefix; by default it is ``SAFETYCULTURE_BASE_URL``, and without that the vendor's. ``timeout`` bounds one attempt
-    from connecting to the last byte, and no attempt begins after ``max_retry_seconds`` (by default 90, and 10 as long
-    as nobody has answered this client at all, for then the address is probably wrong); both in seconds.
-    ``http_client``, of httpx or httpx2, brings your own
-    connections, which you close yourself: its headers and cookies are sent along, its auth, params and redirects are
-    not, and ``timeout`` then bounds each read of an answer's head. ``reset_format`` is the body of a reset, which is
-    assumed. Plain http is for this machine only unless ``allow_insecure_http``.
+    Arguments:
 
-    ``read_only`` refuses with ReadOnlyError, before anything is sent, whatever changes something: everything but GET,
-    HEAD and the POSTs that only read. ``with_options`` can switch it on, nothing switches it off, and
-    ``SAFETYCULTURE_READ_ONLY=1`` forbids every client of the process to write. ``pace`` keeps requests to the published
-    limits, together with all processes that use the same token on the same server and keep the same ``state_dir``, so
-    not with those of other users of this machine; by default it does so on every server but this machine's own and the
-    reference server. Waiting for one's turn counts towards no timeout. ``safeguards`` are the hard stops for resets.
-    ``state_dir`` is where journals, evidence and the audit log are kept: by default ``TRAINING_SDK_STATE_DIR``, and
-    without that the user's state directory; it is made when it is first needed, and only its owner may enter it.
+    - ``token``: An API token, or a callable that returns one. The callable is called for each request, and once for a
+      reset and the readings right before it. By default ``SAFETYCULTURE_API_TOKEN`` from the environment.
+    - ``base_url``: The server; it may hold a path prefix. By default ``SAFETYCULTURE_BASE_URL``, else the vendor's.
+    - ``timeout``: The most seconds of one attempt, from connecting to the last byte.
+    - ``http_client``: Connections of your own, of httpx or httpx2, which you close yourself. Their headers and cookies
+      are sent along; their auth, params and redirects are not. ``timeout`` then bounds each read of an answer's head.
+    - ``max_retry_seconds``: No attempt begins after so many seconds. By default 90, and 10 as long as nobody has
+      answered this client at all, for then the address is probably wrong.
+    - ``reset_format``: The body of a reset, which is assumed.
+    - ``allow_insecure_http``: Use plain http beyond this machine.
+    - ``read_only``: Refuse with ReadOnlyError, before anything is sent, everything but GET, HEAD and the POSTs that
+      only read. ``with_options`` can switch it on, nothing switches it off. ``SAFETYCULTURE_READ_ONLY=1`` forbids every
+      client of the process to write.
+    - ``pace``: Keep requests to the published limits, together with all processes that use the same token on the same
+      server and the same ``state_dir``, so not with those of other users of this machine. By default on every server
+      but this machine's own and the reference server. Waiting for one's turn counts towards no timeout.
+    - ``safeguards``: The limits for resets.
+    - ``state_dir``: Where journals, evidence and the audit log are stored. By default ``TRAINING_SDK_STATE_DIR``, else
+      the user's state directory. It is made when it is first needed, and only its owner may enter it.
 
     Raises InvalidArgumentError for settings that cannot be used.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import pkgutil
 import re
@@ -21,7 +22,7 @@ from attrs import fields
 
 import training_sdk
 from docs import _generate
-from docs._generate import contract, notebook, proofs, tables
+from docs._generate import arguments, contract, notebook, proofs, tables
 from mock_server.behaviours import AnswerForm, Behaviour
 from mock_server.contract.schema import PROVENANCE
 from mock_server.contract.shapes import SHAPES
@@ -29,6 +30,7 @@ from mock_server.operations.table import OPERATIONS
 from mock_server.policy import Policy
 from mock_server.refusal import Reason
 from training_sdk import evidence, recertification
+from training_sdk.recertification import who_is_due
 from training_sdk.records import audit, chain, events, folding, journal, state
 from training_sdk.records.chain import Link
 from training_sdk.records.journal import Journal, JournalCopy
@@ -130,6 +132,47 @@ def described(page: Path) -> Iterator[tuple[str, object]]:
         else:
             place, _, last = (name if "." in name else f"{module}.{name}").rpartition(".")
             yield f"{place}.{last}", pkgutil.resolve_name(f"{place}:{last}")
+
+
+def documented_calls() -> Iterator[tuple[str, Any, list[str]]]:
+    """What can be called of what the reference describes, methods included, with the names of its parameters."""
+    for page in sorted((DOCS / "reference").glob("*.md")):
+        for name, what in described(page):
+            methods = [*vars(what)] if isinstance(what, type) else []
+            public = [(f"{name}.{one}", getattr(what, one)) for one in methods if not one.startswith("_")]
+            for full, each in [(name, what), *public]:
+                is_error = isinstance(each, type) and issubclass(each, Exception)
+                if not is_error and (isinstance(each, type) or inspect.isfunction(each)):
+                    yield full, each, [one for one in inspect.signature(each).parameters if one != "self"]
+
+
+def test_arguments_are_a_table_and_not_a_list_in_prose() -> None:
+    """Each list of arguments is whole and in order; a function that tells of four or more of its own has one."""
+    listed_by, prose = {}, {}
+    for name, what, parameters in documented_calls():
+        doc = inspect.getdoc(what) or ""
+        if listed := [*arguments.described(doc)]:
+            listed_by[name] = listed
+            assert listed == parameters, name
+            assert "list-table" in arguments.as_table(doc, what)
+            assert f"{arguments.HEADING}\n" not in arguments.as_table(doc, what)
+        elif inspect.isfunction(what):
+            prose[name] = [one for one in parameters if f"``{one}" in doc]
+    assert {name: told for name, told in prose.items() if len(told) > 3} == {}
+    resets = "training_sdk.resets.operations.Resets"
+    classes = {f"training_sdk.{name}" for name in ("TrainingClient", "Safeguards", "Waves", "Where")}
+    methods = {f"{resets}.{name}" for name in ("plan", "apply", "resume", "plan_proof", "prove_format")}
+    assert listed_by.keys() >= {*classes, *methods, "training_sdk.recertification.who_is_due"}
+
+
+def test_a_table_of_arguments_has_their_defaults() -> None:
+    doc = inspect.getdoc(training_sdk.Safeguards) or ""
+    table = arguments.as_table(doc, training_sdk.Safeguards)
+    assert "   * - ``plan_lifetime``\n     - 24 h\n     - How long after" in table
+    assert "   * - ``protected_courses``\n     - none\n" in table
+    shown = arguments.as_table(inspect.getdoc(who_is_due) or "", who_is_due)
+    assert "   * - ``rows``\n     - required\n" in shown
+    assert "Raises InvalidArgumentError" in shown.rpartition("\n\n")[2]
 
 
 def test_every_error_has_its_row_and_its_place_in_the_tree() -> None:

@@ -62,9 +62,15 @@ def history(
 ) -> tuple[PastCompletion, ...]:
     """The completions that packs hold, each once, by course, user and time.
 
-    ``user`` and ``course`` are ids; ``as_of`` leaves out what was completed later. Sealed packs need ``unseal``.
-    Pseudonymised ones need their ``key`` if a user is asked for; with it, and where the original is among the packs,
-    one completion in both kinds is one.
+    Arguments:
+
+    - ``folders``: The packs.
+    - ``user``: The id of a user, to list their completions only.
+    - ``course``: The id of a course, to list its completions only.
+    - ``as_of``: Leave out what was completed later.
+    - ``key``: The key of pseudonymised packs, which need it if a user is asked for. With it, and where the original is
+      among the packs, one completion in both kinds is one.
+    - ``unseal``: Opens sealed packs.
 
     Raises EvidenceError for a pack that is incomplete or not as it was written, and for one that cannot be searched
     for what is asked: nothing is passed over.

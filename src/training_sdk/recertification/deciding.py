@@ -45,17 +45,26 @@ def who_is_due(
 ) -> Due:
     """Find who has to renew a completion, and change nothing.
 
-    ``rows`` is the progress feed, such as ``client.progress.list()``: read once, and of people who are not due nothing
-    is kept. ``on`` is today, or any other day; whatever is a moment becomes a civil day in ``zone``. People are listed
-    as warned from ``warn`` days before they are due, and as due only ``grace`` days after, however long ago that was.
-    ``hold`` has user ids, e-mail addresses or external ids, alone or as (course id, one of them). It is compared
-    widely (letter case, composed and decomposed letters do not count), and says where only that holds somebody:
-    whoever it names is in no other list but unclear. ``already`` has earlier resets as (course id, user id, when):
-    nobody who was reset in the current window is due in it again. ``in_doubt`` has requests, in the same form, of
-    which it is not known whether they took effect: whom the feed still shows with progress is unclear. ``history`` has
-    earlier completions in the same form, such as those that evidence packs keep. People in ``already`` or ``history``
-    who are not complete now are listed as lapsed; without either, somebody who was reset looks like somebody who has
-    never completed.
+    People in ``already`` or ``history`` who are not complete now are listed as lapsed. Without either, somebody who was
+    reset looks like somebody who has never completed.
+
+    Arguments:
+
+    - ``rows``: The progress feed, such as ``client.progress.list()``. It is read once, and of people who are not due
+      nothing is kept.
+    - ``rule``: When a completion has to be renewed.
+    - ``on``: Today, or any other day. A datetime becomes a civil day in ``zone``.
+    - ``zone``: The time zone in which days are counted.
+    - ``warn``: People are listed as warned from so many days before they are due.
+    - ``grace``: People are listed as due only so many days after, however long ago that was.
+    - ``hold``: User ids, e-mail addresses or external ids, alone or as (course id, one of them). They are compared
+      widely (letter case, composed and decomposed letters do not count), and the list says where only that holds
+      somebody. People on hold are in no other list but unclear.
+    - ``already``: Earlier resets as (course id, user id, when). Nobody who was reset in the current window is due in it
+      again.
+    - ``history``: Earlier completions in the same form, such as those that evidence packs keep.
+    - ``in_doubt``: Requests in the same form of which it is not known whether they took effect. People whom the feed
+      still shows with progress are unclear.
 
     Raises InvalidArgumentError for a moment or a zone that cannot be placed, and for anything else mistyped.
     """

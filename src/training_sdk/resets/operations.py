@@ -80,11 +80,16 @@ class Resets(Bound[D]):
     ) -> Flow[ResetPlan]:
         """Plan the reset of the users named, in every course named, and change nothing.
 
-        ``users`` are user ids and e-mail addresses, or People, which also holds external ids, groups, sites and files.
-        An empty list is refused: it never means everyone. ``paths`` are ids of learning paths whose courses are added;
-        with them ``courses`` may be empty. ``only="completed"`` leaves out those who have not
-        completed, ``where`` those for whom its criteria do not hold. With ``skip_unassigned`` people are left out of
-        courses in which the feed has no row for them, and the plan lists them. A person in no course is an error.
+        Arguments:
+
+        - ``courses``: The ids of the courses, or one id. With ``paths`` it may be empty.
+        - ``users``: User ids and e-mail addresses, or People, which also holds external ids, groups, sites and files.
+          An empty list is refused: it never means everyone.
+        - ``only``: ``"completed"`` leaves out those who have not completed.
+        - ``where``: Criteria; people for whom they do not hold are left out.
+        - ``paths``: Ids of learning paths whose courses are added.
+        - ``skip_unassigned``: Leave people out of courses in which the feed has no row for them; the plan lists them. A
+          person in no course is an error.
 
         Raises NotFoundError if someone is not in a course, PermissionDeniedError if the token may not read progress,
         InvalidArgumentError if nobody is left or one of the client's safeguards forbids it.
@@ -179,15 +184,26 @@ class Resets(Bound[D]):
     ) -> Flow[ResetReport]:
         """Carry out a plan, once. It cannot be undone.
 
-        ``confirm`` is the plan's phrase, typed. Evidence about everyone is written before anything is sent, and every
-        step stands in a journal before the next is taken, so that ``resume`` can go on from wherever it ended.
-        ``reason`` (required on a live service) and ``ticket`` go to the audit log. Users are sent as explicit ids, at
-        most 1000 a request, or ``per_request``: a live service's refusal is certain to have had no effect only where
-        the request names one person. ``server_side=True`` makes one call for everyone of a course instead. If more than
-        ``tolerance`` people have moved since the plan was made, it stops; those who moved are left alone in any case.
-        ``waves`` spreads the requests over time. With ``accept_missing_lessons`` the evidence may hold fewer lessons
-        than a progress row says are completed; it and the report then name them. ``stop`` is asked before each
-        request whether to end there; ``on_progress`` is told how far it is.
+        Evidence about everyone is written before anything is sent, and every step is written to a journal before the
+        next is taken, so that ``resume`` can go on from wherever it ended. Users are sent as explicit ids.
+
+        Arguments:
+
+        - ``plan``: The plan.
+        - ``confirm``: The plan's phrase, typed.
+        - ``reason``: Why, for the audit log; required on a live service.
+        - ``ticket``: Where it was decided, for the audit log.
+        - ``server_side``: Make one call for everyone of a course instead of listing people.
+        - ``tolerance``: Stop if the progress of more people than this has changed since the plan was made. People whose
+          progress has changed are skipped in any case.
+        - ``approval``: The approval of a second person.
+        - ``waves``: How the requests are spread over time.
+        - ``per_request``: The most people in one request, by default 1000. A live service's refusal is certain to have
+          had no effect only where the request names one person.
+        - ``accept_missing_lessons``: Go on if the evidence holds fewer lessons than a progress row says are completed;
+          it and the report then name them.
+        - ``stop``: Called before each request; true ends it there.
+        - ``on_progress``: Called with how far it is.
 
         Raises, with nothing sent: ConfirmationError if the phrase is not this plan's; AlreadyAppliedError if it was
         applied before; OverlappingPlanError if another plan may have reset the same people; ApprovalError if the
@@ -238,13 +254,24 @@ class Resets(Bound[D]):
     ) -> Flow[ResetReport]:
         """Go on with a plan whose application stopped half-way, on the machine where it began.
 
+        Arguments:
+
+        - ``plan``: The plan.
+        - ``confirm``: The plan's phrase, typed.
+        - ``approval``: The approval of a second person. By default the one kept beside the journal, which is verified
+          where an approval is demanded.
+        - ``waves``: How the requests are spread over time, by default as it was begun.
+        - ``per_request``: The most people in one request, by default as it was begun.
+        - ``accept_missing_lessons``: As for ``apply``.
+        - ``stop``: Called before each request; true ends it there.
+        - ``on_progress``: Called with how far it is.
+        - ``unseal``: Opens the approval beside the journal, if it is sealed.
+
         Whatever may have arrived is read back first and never simply sent again: nothing recorded, or a course begun
         anew, means it took effect; all as before means it did not, on a live service once 2 h 15 min and the
         ``processing_time`` have passed, and never if the service accepted the request (a 2xx, readable or not);
         anything else stays unknown for a person to decide. On the reference server the very same request may be sent
-        once more by the same user at once, since it is known there by its key. Nobody is ever reset twice. Everything
-        else is as it was begun, ``waves`` and ``per_request`` too unless others are given. Without ``approval``, the
-        one kept beside the journal is verified instead where one is demanded; ``unseal`` opens it if it is sealed. A
+        once more by the same user at once, since it is known there by its key. Nobody is ever reset twice. A
         plan is read back, and then nothing more is sent, if it has expired, if no proof of the format holds any more,
         or if people outside it may have been reset. If people are left then, it raises StalePlanError,
         UnconfirmedFormatError or IncompleteResetError (``REACHED_OTHERS``) with a report. InvalidArgumentError if
@@ -281,13 +308,20 @@ class Resets(Bound[D]):
     ) -> Flow[Verification]:
         """Read progress and analytics until they show what a reset did, and send no reset.
 
-        ``report`` is that of ``apply`` or ``resume``, or the digest of a plan applied on this machine. Whoever was
-        reset, or may have been, ends as verified (seen at 0 %, or begun or completed again since), contradicted (the
-        old progress is still recorded 2 h 15 min and the ``processing_time`` later) or pending. It ends when nobody is
-        pending whom another reading could settle, or after ``deadline``. ``every`` is the first wait; later ones
-        are up to six times as long. Of at most ``lessons`` people, spread over the plan, the lessons are read as well
-        as the feed. One line goes to the audit log; people whose fate the journal does not know stay so, until
-        ``resume``. Nothing counts as verified as a whole before the plan came to its end with every target reset.
+        Arguments:
+
+        - ``report``: That of ``apply`` or ``resume``, or the digest of a plan applied on this machine.
+        - ``deadline``: Give up after this time.
+        - ``every``: The first wait between two readings; later ones are up to six times as long.
+        - ``lessons``: Of how many people at most the lessons are read as well as the feed; they are spread over the
+          plan.
+        - ``on_progress``: Called with how far it is.
+
+        Whoever was reset, or may have been, ends as verified (seen at 0 %, or begun or completed again since),
+        contradicted (the old progress is still recorded 2 h 15 min and the ``processing_time`` later) or pending. It
+        ends when nobody is pending whom another reading could settle, or after ``deadline``. One line goes to the audit
+        log; people whose fate the journal does not know stay so, until ``resume``. Nothing counts as verified as a
+        whole before the plan came to its end with every target reset.
 
         Raises InvalidArgumentError if nobody was reset or there is no such report, PlanMismatchError on another server
         or in another organisation, ClockError.
@@ -321,13 +355,18 @@ class Resets(Bound[D]):
     ) -> Flow[ProofPlan]:
         """Plan the proof of this client's ResetFormat on a live service, and change nothing.
 
-        ``course_id`` is a **sacrificial course**: at most 5 people, at least two with visible progress, none of whom
-        needs it. ``person``, a user id or e-mail, is who would be reset; a completed lesson of theirs must be visible
-        in another course, which shows that a reset spares it. ``server_side=True`` is about the call for everyone,
-        which needs a proof of its own: then nobody is named, all of them would be reset, and one of them must have
-        completed a lesson in another course. Where a proof has begun and its end is open, that one is returned.
-        ``refused_with`` is the user id of somebody who is not on the course: a second, optional step after the proof of
-        the format. One request names ``person`` and then this user, and is expected to be refused without effect.
+        Where a proof has begun and its end is open, that one is returned.
+
+        Arguments:
+
+        - ``course_id``: The **sacrificial course**: at most 5 people, at least two with visible progress, none of whom
+          needs it.
+        - ``person``: The user id or e-mail of who would be reset. A completed lesson of theirs must be visible in
+          another course, which shows that a reset spares it.
+        - ``server_side``: Prove the call for everyone, which needs a proof of its own. Then nobody is named, all of
+          them would be reset, and one of them must have completed a lesson in another course.
+        - ``refused_with``: The user id of somebody who is not on the course: a second, optional step after the proof of
+          the format. One request names ``person`` and then this user, and is expected to be refused without effect.
 
         Raises InvalidArgumentError if the course or the person will not do, PlanMismatchError on the reference server.
 
@@ -361,12 +400,22 @@ class Resets(Bound[D]):
     ) -> Flow[Proof]:
         """Prove on a sacrificial course that a reset does what it says, and unlock resets of this format there.
 
-        ``confirm`` is the phrase of the proof, typed. One request is sent, with the same evidence and records as any
-        reset. Then the feed is read, for 2 h 15 min and the ``processing_time`` at least, since it may show the past so
-        long. Only if it shows those who were reset at 0 % then and everyone else as before, the proof is kept on this
-        machine; it holds for this server, organisation, format and way. After ``deadline``, or whatever stopped it,
-        proving the same plan again goes on looking and sends nothing. ``approval`` is of ``plan.reset``, where the
-        safeguards demand one. ``accept_missing_lessons`` is that of ``apply``.
+        Arguments:
+
+        - ``plan``: The plan of the proof.
+        - ``confirm``: The phrase of the proof, typed.
+        - ``reason``: Why, for the audit log.
+        - ``ticket``: Where it was decided, for the audit log.
+        - ``approval``: The approval of ``plan.reset``, where the safeguards demand one.
+        - ``accept_missing_lessons``: As for ``apply``.
+        - ``deadline``: Give up after this time. Proving the same plan again goes on looking and sends nothing.
+        - ``on_progress``: Called with how far it is.
+
+        One request is sent, with the same evidence and records as any reset. Then the feed is read, for 2 h 15 min and
+        the ``processing_time`` at least, since it may show the past so long. Only if it shows those who were reset at 0
+        % then and everyone else as before, the proof is kept on this machine; it holds for this server, organisation,
+        format and way. After ``deadline``, or whatever stopped it, proving the same plan again goes on looking and
+        sends nothing.
 
         For a plan with ``refused_with`` it needs the proof of the format, made with a token of the same user. If the
         person's progress is seen to stay, it adds the status of the refusal to it (``refusals_without_effect``). From

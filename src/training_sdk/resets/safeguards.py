@@ -57,16 +57,20 @@ def _four_eyes(_: object, __: object, value: object) -> None:
 class Safeguards:
     """Hard stops for planning and applying resets; each is off, or as wide as said, unless set.
 
-    ``protected_courses`` are ids that no plan may hold, compared without regard to letter case and white space
-    around. ``max_users`` bounds the different people of one plan.
-    ``plan_lifetime`` is how long after its reading a plan may be applied, whoever made it (24 h), and
-    ``evidence_lifetime`` how old evidence may be when a request is sent (4 h). ``processing_time`` is how long a live
-    service may work on a reset that it has accepted (1 h, assumed; or longer if the proof has seen that): so much is
-    added to the 2 h 15 min after which the feed is believed. ``four_eyes`` demands the approval of
-    a second user: ``"signed"`` with an SSH key that ``allowed_signers`` lists, or ``"procedural"``, which proves only
-    that two tokens took part. ``signed_plans`` takes only plans that their planner has signed with such a key.
-    ``seal`` encrypts the evidence: it gets the bytes of each file and returns those to be kept; if it fails, nothing
-    is sent.
+    Arguments:
+
+    - ``protected_courses``: Ids that no plan may hold, compared without regard to letter case and white space around.
+    - ``max_users``: The most different people of one plan.
+    - ``plan_lifetime``: How long after its reading a plan may be applied, no matter who made it.
+    - ``processing_time``: How long a live service may work on a reset that it has accepted (assumed; longer if the
+      proof has seen that). It is added to the 2 h 15 min after which the feed is believed.
+    - ``evidence_lifetime``: How old evidence may be when a request is sent.
+    - ``four_eyes``: Demand the approval of a second user: ``"signed"`` with an SSH key that ``allowed_signers`` lists,
+      or ``"procedural"``, which proves only that two tokens took part.
+    - ``allowed_signers``: The file that lists whose SSH keys may approve, and sign plans.
+    - ``signed_plans``: Accept only plans that their planner has signed with such a key.
+    - ``seal``: Encrypts the evidence: it gets the bytes of each file and returns those to be kept. If it fails, nothing
+      is sent.
     """
 
     protected_courses: frozenset[str] = field(default=frozenset(), converter=_ids)

@@ -20,11 +20,18 @@ _STATES = (ProgressState.COMPLETED, ProgressState.IN_PROGRESS)
 class Where:
     """Which people to choose: those for whom every criterion given holds. At least one is needed.
 
-    ``completed_before``, ``completed_after`` and ``due_before`` take a datetime with a time zone, or a date with
-    ``zone`` (an IANA name or a tzinfo). Before is strictly before: for a date, before that day begins. After is
-    strictly after: for a date, from the beginning of the next day on. ``score_below`` is strict, above 0 and up to
-    100; a score of 0 is below, and the feed writes 0 where nothing was scored, too. ``state`` is "completed" or "in
-    progress".
+    A criterion of time is a datetime with a time zone, or a date with ``zone``. Before is strictly before: for a date,
+    before that day begins. After is strictly after: for a date, from the beginning of the next day on.
+
+    Arguments:
+
+    - ``completed_before``: Completed before this date or time.
+    - ``completed_after``: Completed after this date or time.
+    - ``score_below``: A score below this one, which is above 0 and up to 100. A score of 0 is below, and the feed
+      writes 0 where nothing was scored, too.
+    - ``due_before``: Due before this date or time.
+    - ``state``: ``"completed"`` or ``"in progress"``.
+    - ``zone``: The time zone in which a date begins: an IANA name or a tzinfo.
 
     Whoever lacks a value that is asked for is not chosen, nor is anybody without recorded progress. Raises
     InvalidArgumentError for criteria that cannot be meant.

@@ -76,10 +76,14 @@ def _zone(name: str) -> tzinfo:
 class Waves:
     """How resets are spread over time, since every person reset may get a notification.
 
-    ``size`` people at most in a wave, and ``every`` so much time, as it elapses, from the beginning of one wave to
-    that of the next. ``between`` two times of day, the second excluded, and over midnight where it is the earlier one;
-    such a night belongs to the day on which it begins. ``days`` are ``"mon"`` to ``"sun"``. Both are by the clock of
-    ``zone``, which must then be named.
+    Arguments:
+
+    - ``size``: The most people in a wave.
+    - ``every``: The time, as it elapses, from the beginning of one wave to that of the next.
+    - ``between``: Two times of day, the second excluded, and over midnight where it is the earlier one; such a night
+      belongs to the day on which it begins.
+    - ``days``: Some of ``"mon"`` to ``"sun"``.
+    - ``zone``: By whose clock ``between`` and ``days`` are; it must then be named.
 
     Raises InvalidArgumentError for what cannot be kept.
     """
