@@ -9,6 +9,7 @@ import getpass
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -191,7 +192,9 @@ class AuditLog:
 def os_user() -> str:
     """The name of this process's user, from the system and not from the environment where there is a choice."""
     if sys.platform == "win32":
-        return getpass.getuser()
+        with suppress(ImportError, KeyError, OSError):  # a service may run without USERNAME
+            return getpass.getuser()
+        return "unknown user"
     import pwd
 
     try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import getpass
 import io
 import json
 import os
 import stat
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,18 @@ def test_the_user_comes_from_the_system(monkeypatch: pytest.MonkeyPatch) -> None
     assert os_user() == real
     monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
     assert os_user() == "uid 4000000"
+
+
+@pytest.mark.parametrize("problem", [ImportError, KeyError, OSError])  # by the version of Python
+def test_windows_without_a_user_name_stops_no_reset(
+    monkeypatch: pytest.MonkeyPatch, problem: type[Exception]
+) -> None:
+    def getuser() -> str:
+        raise problem("no user name")
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(getpass, "getuser", getuser)
+    assert os_user() == "unknown user"
 
 
 @pytest.mark.parametrize(
