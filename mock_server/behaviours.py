@@ -82,6 +82,15 @@ class Behaviour(_Named):
         "`next_page` on the last page of a feed is that page, unless the page is full.",
     )
     BARE_QUERY_NEXT_PAGE = ("bare_query_next_page", "`next_page` is a query without a path.")
+    BEGINS_WITH_EMPTY_PAGE = (
+        "begins_with_empty_page",
+        "The first page of a feed has no rows, and names the one that has.",
+    )
+    REPEATS_BORDER_ROWS = (
+        "repeats_border_rows",
+        "Pages of a feed hold 25 rows at most. Each further page begins with the last row of the page before, which"
+        " then has another course title.",
+    )
     RATE_LIMIT_RESET_EPOCH = (
         "rate_limit_reset_epoch",
         "`x-ratelimit-reset` is a time in seconds since 1970 (with `rate_limits=published`).",
@@ -106,6 +115,7 @@ class AnswerForm(_Named):
     DURATIONS_AS_TEXT = ("durations_as_text", 'Durations are text, such as `"1 h 5 min"`.')
     EMPTY_ORIGINAL = ("empty_original", "`TranslationOriginalCourse` is an empty object where there is none.")
     ATTEMPTS_WITHOUT_ID = ("attempts_without_id", "Attempts have no `id`.")
+    UNTITLED_DRAFTS = ("untitled_drafts", "Courses that are not published have no `title`.")
 
 
 PARTWAY = (

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 from attrs import evolve
 
@@ -30,8 +30,16 @@ _FIGURES = frozenset(
     {"progress_percent", "percentageCompleted", "completionPercent", "averageScore", "score", "totalScore"}
 )
 _SCORES = frozenset({"score", "averageScore"})
+_SHORT_PAGE = 25
+"""Rows on a page of a feed that repeats those at its borders, at most."""
 _FEED_BEHAVIOURS = frozenset(
-    {Behaviour.ENDS_FEEDS_EARLY, Behaviour.LAST_PAGE_NAMES_ITSELF, Behaviour.BARE_QUERY_NEXT_PAGE}
+    {
+        Behaviour.ENDS_FEEDS_EARLY,
+        Behaviour.LAST_PAGE_NAMES_ITSELF,
+        Behaviour.BARE_QUERY_NEXT_PAGE,
+        Behaviour.BEGINS_WITH_EMPTY_PAGE,
+        Behaviour.REPEATS_BORDER_ROWS,
+    }
 )
 
 
@@ -62,12 +70,35 @@ def _change_page(
         metadata["remaining_records"] = 1
     if is_last and Behaviour.LAST_PAGE_NAMES_ITSELF in behaviours and len(rows) < limit:
         metadata["next_page"] = f"{request.path}?{request.query}"
+    if Behaviour.REPEATS_BORDER_ROWS in behaviours and limit > 1:
+        _repeat_border_row(metadata, rows, request)
+    query = _query(request)
+    if Behaviour.BEGINS_WITH_EMPTY_PAGE in behaviours and "offset" not in query and limit > 1:
+        rows.clear()  # the other limit tells the next page from this one
+        following = urlencode({**query, "limit": limit - 1, "offset": 0})
+        metadata["next_page"] = f"{request.path}?{following}"
     if metadata["next_page"] and Behaviour.BARE_QUERY_NEXT_PAGE in behaviours:
         metadata["next_page"] = "?" + metadata["next_page"].partition("?")[2]
 
 
+def _repeat_border_row(metadata: dict[str, Any], rows: list[dict[str, Any]], request: Request) -> None:
+    """Let the next page begin one row earlier; on such a page that row differs in what does not matter."""
+    query = _query(request)
+    offset = int(query.get("offset", "0"))
+    if metadata["next_page"] or len(rows) > _SHORT_PAGE:
+        del rows[_SHORT_PAGE:]
+        following = urlencode({**query, "offset": offset + len(rows) - 1})
+        metadata["next_page"] = f"{request.path}?{following}"
+    if rows and offset and "course_title" in rows[0]:
+        rows[0]["course_title"] += " (new)"
+
+
+def _query(request: Request) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(request.query, keep_blank_values=True).items()}
+
+
 def _limit(request: Request, default: int) -> int:
-    return int(parse_qs(request.query).get("limit", [str(default)])[0])
+    return int(_query(request).get("limit", default))
 
 
 # --- fields of an answer ----------------------------------------------------------------------------------------------
@@ -145,6 +176,17 @@ def _attempts_without_id(_: str, value: Any) -> Any:
     ]
 
 
+def _untitled_drafts(_: str, value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [
+        {name: each[name] for name in each if name != "title"}
+        if isinstance(each, dict) and "LessonCount" in each and not each.get("isPublished")
+        else each
+        for each in value
+    ]
+
+
 _CHANGES: dict[AnswerForm, Change] = {
     AnswerForm.SECOND_60: _dates(_second_60),
     AnswerForm.DATES_WITHOUT_ZONE: _dates(lambda text: text.removesuffix("Z")),
@@ -155,6 +197,7 @@ _CHANGES: dict[AnswerForm, Change] = {
     AnswerForm.DURATIONS_AS_TEXT: _duration,
     AnswerForm.NAN_AS_TEXT: _nan,
     AnswerForm.ATTEMPTS_WITHOUT_ID: _attempts_without_id,
+    AnswerForm.UNTITLED_DRAFTS: _untitled_drafts,
     AnswerForm.NULLS: _null,
     AnswerForm.PROTO3: _proto3,
     AnswerForm.EMPTY_ORIGINAL: _original,

@@ -99,7 +99,13 @@ def test_statistics_without_the_course_are_no_plan_for_everyone_and_no_evidence(
         gather(client, tmp_path / "pack")
 
 
-@pytest.mark.parametrize("behaviours", ["last_page_names_itself,bare_query_next_page,caps_page_size"])
+@pytest.mark.parametrize(
+    "behaviours",
+    [
+        "last_page_names_itself,bare_query_next_page,caps_page_size",
+        "begins_with_empty_page,repeats_border_rows,bare_query_next_page",
+    ],
+)
 def test_legal_pages_are_read_whole(client: TrainingClient, tmp_path: Path) -> None:
     pack = gather(client, tmp_path / "pack")
     assert pack.manifest.counts["rows"] == pack.manifest.counts["targets"] > 25

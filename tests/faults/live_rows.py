@@ -119,6 +119,13 @@ def other_pages(ground: Ground) -> list[Said]:
 
 
 @row
+def repeated_rows(ground: Ground) -> list[Said]:
+    """a feed begins with an empty page, rows at borders come twice, and a bare query names the next page"""
+    ground.emulate("begins_with_empty_page", "repeats_border_rows", "bare_query_next_page")
+    return [ground.start()]
+
+
+@row
 def other_forms(ground: Ground) -> list[Said]:
     """answers in proto3 JSON, with "no date" in year 1, NaN, dates in lower case, and second 60"""
     forms = ("proto3", "no_date_year_1", "nan_as_text", "lower_case_dates", "second_60")

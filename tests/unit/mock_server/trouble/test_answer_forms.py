@@ -99,6 +99,12 @@ def test_scores_may_have_a_fraction_and_durations_be_text() -> None:
     assert None not in originals
 
 
+def test_courses_that_are_not_published_may_have_no_title() -> None:
+    courses = written("untitled_drafts")[COURSES]["items"]
+    assert {"title" in each for each in courses} == {True, False}
+    assert all(("title" in each) == each["isPublished"] for each in courses)
+
+
 @pytest.mark.parametrize("form", list(AnswerForm))
 def test_the_sdk_reads_every_form_as_the_same(form: AnswerForm) -> None:
     """But for the form that writes other scores."""
@@ -142,7 +148,7 @@ def test_the_default_form_is_byte_for_byte_what_the_handler_wrote() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("xml", "there is no 'xml'; known are proto3, .*attempts_without_id$"),
+        ("xml", "there is no 'xml'; known are proto3, .*untitled_drafts$"),
         ("proto3,nulls", "only one of proto3 and nulls"),
         ("no_date_1970,no_date_year_1", "only one of no_date_year_1 and no_date_1970"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -333,6 +334,22 @@ def test_a_next_page_may_be_a_bare_query() -> None:
     mock = playing("bare_query_next_page")
     page = Speaker(mock).get(FEED, "limit=3").json
     assert page["metadata"]["next_page"] == "?limit=3&offset=3"
+
+
+def test_a_feed_may_begin_with_an_empty_page_and_repeat_rows_at_the_borders_of_pages() -> None:
+    mock = playing("begins_with_empty_page", "repeats_border_rows")
+    course = f"course_id={courses(mock)[0]}"
+    first = Speaker(mock).get(FEED, f"{course}&limit=4").json
+    assert (first["data"], first["metadata"]["next_page"]) == ([], f"{FEED}?{course}&limit=3&offset=0")
+    pages, target = [], first["metadata"]["next_page"]
+    while target:
+        page = Speaker(mock).get(*target.split("?")).json
+        pages.append(page["data"])
+        target = page["metadata"]["next_page"]
+    assert len(pages) > 2
+    for before, after in itertools.pairwise(pages):
+        title = before[-1]["course_title"].removesuffix(" (new)")
+        assert after[0] == {**before[-1], "course_title": f"{title} (new)"}
 
 
 def test_the_reset_of_a_rate_limit_may_be_a_time() -> None:
