@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from mock_server.control.guard import HEADER
+from mock_server.doors.hosts import VENDOR_HOSTS
 from mock_server.doors.serving import SECRET_VARIABLE
 from mock_server.mock import TokenName
 from mock_server.visible import inline
@@ -121,6 +122,11 @@ def _tokens(url: str, secret: str | None) -> dict[str, str]:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or not url.isascii():
         raise AskingError(f"{url!r} is not the address of a server, such as {DEFAULT_URL}")
+    if parts.hostname.rstrip(".") in VENDOR_HOSTS:
+        raise AskingError(
+            f"{url} is the vendor's service, so it was not asked, and no secret was sent. Name the address of "
+            f"training-mock serve: --url {DEFAULT_URL}"
+        )
     asked = Request(f"{url.rstrip('/')}/_mock/tokens", headers={HEADER: secret} if secret else {})  # noqa: S310
     try:
         with build_opener(ProxyHandler({}), _NoRedirect()).open(asked, timeout=_PATIENCE) as answer:

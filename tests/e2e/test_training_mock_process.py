@@ -423,6 +423,9 @@ def test_a_server_that_cannot_be_asked_for_a_token_is_named(tmp_path: Path) -> N
     assert "is training-mock serve running there?" in said
     assert "--url URL" in said
     assert "is not the address of a server" in failed("token", "admin", "--url", "localhost:8765")
+    for vendor in ("https://api.safetyculture.io", "https://API.mitti.com.:443/"):
+        said = failed("env", environment={"SAFETYCULTURE_BASE_URL": vendor, "TRAINING_MOCK_SECRET": "s" * 40})
+        assert "is the vendor's service, so it was not asked" in said
     with wire(says(b"ann@example.org\r\n\r\n")) as other:
         assert "(its answer is not HTTP)" in failed("token", "admin", "--url", other.url)
     assert "invalid choice: 'nobody'" in failed("token", "nobody")
