@@ -119,7 +119,14 @@ def exports(name: str, url: str, secret: str | None, shell: Shell) -> str:
 
 
 def _tokens(url: str, secret: str | None) -> dict[str, str]:
-    parts = urlsplit(url)
+    if "@" in url or "?" in url or "#" in url:
+        raise AskingError(
+            "the address takes scheme, host, port and path only: no user, password, query or fragment"
+        )
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or not url.isascii():
         raise AskingError(f"{url!r} is not the address of a server, such as {DEFAULT_URL}")
     if parts.hostname.rstrip(".") in VENDOR_HOSTS:

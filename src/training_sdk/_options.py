@@ -122,7 +122,7 @@ def allowed_address(text: str, *, allow_insecure_http: bool, name: str = "base_u
     allowed = _urls.parse_base_url(only, allow_insecure_http=True, name=ONLY_BASE_URL_VARIABLE)
     if _urls.service_of(address) != _urls.service_of(allowed):
         raise InvalidArgumentError(
-            f"base_url {str(address)!r} is not allowed: {ONLY_BASE_URL_VARIABLE} allows {str(allowed)!r} only, as a "
+            f"{name} {str(address)!r} is not allowed: {ONLY_BASE_URL_VARIABLE} allows {str(allowed)!r} only, as a "
             "rehearsal does. Nothing was sent. Name no other address there, or unset the variable for real work",
             reason="OTHER_SERVICE",
         )

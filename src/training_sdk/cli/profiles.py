@@ -102,7 +102,9 @@ class Profile:
     def check_service(self, address: str | None, what: str) -> None:
         """Raise InvalidArgumentError if an address from elsewhere leads away from where the profile's token goes."""
         own = self.base_url or _urls.LIVE
-        if not address or not self.has_token_source or _service(address) == _service(own):
+        if not address or not self.has_token_source:
+            return
+        if _service(address, what) == _service(own, f"the base URL of profile {self.name!r}"):
             return
         raise InvalidArgumentError(
             f"{what} is {_urls.without_secrets(address)}, but the token of profile {self.name!r} is for "
@@ -130,8 +132,8 @@ class Profile:
         )
 
 
-def _service(address: str) -> object:
-    return _urls.service_of(_urls.parse_base_url(address, allow_insecure_http=True))
+def _service(address: str, name: str) -> object:
+    return _urls.service_of(_urls.parse_base_url(address, allow_insecure_http=True, name=name))
 
 
 def default_path() -> Path | None:

@@ -12,7 +12,7 @@ from typing import Any, Self
 import click
 from attrs import define, field
 
-from training_sdk._options import BASE_URL_VARIABLE
+from training_sdk._options import BASE_URL_VARIABLE, allowed_address
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.files import is_pipe
 from training_sdk.cli.output import Output
@@ -73,10 +73,17 @@ class Session:
         profile, environment = self.profile, os.environ.get(BASE_URL_VARIABLE)
         profile.check_service(self.base_url, "--base-url")
         profile.check_service(environment, BASE_URL_VARIABLE)
-        if profile.has_token_source:
-            return self.base_url or profile.base_url
-        # The token is the environment's, so it goes where the environment says.
-        return self.base_url or environment or profile.base_url
+        # A token of the environment goes where the environment says.
+        of_environment = None if profile.has_token_source else environment
+        named = (
+            (self.base_url, "--base-url"),
+            (of_environment, BASE_URL_VARIABLE),
+            (profile.base_url, f"the base URL of profile {profile.name!r}"),
+        )
+        address, name = next(((address, name) for address, name in named if address), (None, ""))
+        if address is not None:
+            allowed_address(address, allow_insecure_http=profile.allow_insecure_http, name=name)
+        return address
 
     @property
     def state_dir(self) -> Path | None:

@@ -63,6 +63,16 @@ def test_a_token_of_plain_characters_is_exported() -> None:
     assert secrets == ["s3cret", ""]
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["http://u:passw0rd@127.0.0.1:1", "u:passw0rd@host", "http://127.0.0.1:1/?key=passw0rd", "http://[::1:x"],
+)
+def test_an_address_with_a_secret_is_refused_and_not_repeated(address: str) -> None:
+    with pytest.raises(AskingError) as refused:
+        token_of("admin", address, None)
+    assert "passw0rd" not in str(refused.value)
+
+
 def test_an_address_that_is_not_ascii_is_refused() -> None:
     with pytest.raises(AskingError, match="not the address"):
         exports("admin", "http://127.0.0.1:1/\u2019;x", None, "powershell")

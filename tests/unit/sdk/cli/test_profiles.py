@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from training_sdk.cli.output import Output
 from training_sdk.cli.profiles import KEYS, Profile, find_profile
+from training_sdk.cli.session import Session
 from training_sdk.errors import InvalidArgumentError
 
 TOKEN = "scapi_0123456789abcdef"
@@ -175,6 +177,21 @@ def test_the_token_of_a_profile_is_for_its_own_service(own: str | None, other: s
         assert refused.value.reason == "SERVICE_MISMATCH"
         for remedy in ("--profile none", "TRAINING_SDK_PROFILE=none", "Nothing was sent"):
             assert remedy in refused.value.message
+
+
+@pytest.mark.parametrize("name", ["--base-url", "SAFETYCULTURE_BASE_URL", "the base URL of profile 'a'"])
+def test_an_address_that_is_none_is_named_by_where_it_came_from(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", TOKEN)
+    monkeypatch.delenv("SAFETYCULTURE_BASE_URL", raising=False)
+    wrong = "ftp://example.org"
+    if name == "SAFETYCULTURE_BASE_URL":
+        monkeypatch.setenv(name, wrong)
+    profile = Profile(name="a", base_url=wrong if name.startswith("the") else None)
+    session = Session(Output(json=True), profile, wrong if name == "--base-url" else None)
+    with pytest.raises(InvalidArgumentError, match=f"^{name} 'ftp://example.org'"):
+        session.client()
 
 
 def test_a_profile_without_a_token_source_disagrees_with_nothing() -> None:
