@@ -20,7 +20,12 @@ _NAMES = frozenset(
 )
 _STARTS = (
     "proxy-",
-    "x-forwarded-",
+    "x-forward",
+    "x-backend-",
+    "x-target-",
+    "x-upstream-",
+    "x-url-",
+    "x-remote-",
     "x-original-",
     "x-rewrite-",
     "x-envoy-",

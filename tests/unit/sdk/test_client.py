@@ -436,6 +436,8 @@ ROUTING = (
         "X-Rewrite-Uri",
         "X-Proxy-Url",
     ),
+    *("X-Forwarded", "X-Forward-For", "X-Backend-Host", "X-Target-Host", "X-Upstream-Url", "X-Url-Scheme"),
+    "X-Remote-User",
     *(
         "X-Envoy-Original-Path",
         "X-HTTP-Host-Override",
