@@ -174,7 +174,7 @@ def verify(
         if ran.code:
             complaint = ran.complaint.replace(listed, str(signers.path))
             raise ApprovalError(
-                f"the signature is not one of {principal} over this approval{_said(complaint)}",
+                f"the signature is not one of {principal} over this content{_said(complaint)}",
                 reason="SIGNATURE_INVALID",
             )
 

@@ -21,6 +21,7 @@ from training_sdk.evidence.files import Unseal
 from training_sdk.models.progress import ProgressState
 from training_sdk.records import disk, documents, plancopy
 from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED
+from training_sdk.resets.digests import short
 from training_sdk.resets.outline import FIELDS, OLD_FIELDS, PlanOutline, refusal
 from training_sdk.resets.plan import FORM, OLDEST_FORM, EveryonePlan, ResetPlan
 
@@ -143,7 +144,7 @@ def _load_outline(folder: Path) -> PlanOutline:
         raise RecordsDamagedError(f"{path} is not what was written: {error}") from None
     if form != plancopy.FORM or plan.digest != folder.name:
         raise RecordsDamagedError(
-            f"{path} is not what was written: it has form {form!r} and is of plan #{plan.digest[:12]}"
+            f"{path} is not what was written: it has form {form!r} and is of plan #{short(plan.digest)}"
         )
     return plan
 

@@ -14,6 +14,7 @@ from training_sdk.records.events import ApprovalKept
 from training_sdk.records.plancopy import PLAN as PLAN
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.approval import approved_by
+from training_sdk.resets.digests import short
 from training_sdk.resets.plan import Key, Origin, ResetPlan
 from training_sdk.resets.planfile import load_plan as load_plan
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
@@ -109,13 +110,13 @@ def load(folder: Path, plan: ResetPlan | None = None, *, unseal: Unseal | None =
 def _check_of(plan: ResetPlan, saved: SavedReport, path: Path) -> None:
     """Raise RecordsDamagedError unless a report is of this plan, and has one outcome for everyone in it."""
     if saved.plan_digest != plan.digest:
-        what = f"it is the report of plan #{saved.plan_digest[:12]}"
+        what = f"it is the report of plan #{short(saved.plan_digest)}"
     elif sorted(user.key for user in saved.users) != sorted(user.key for user in plan.users):
         what = "its people are not those of the plan"
     else:
         return
     raise RecordsDamagedError(
-        f"{path} is not what was written for plan #{plan.digest[:12]}: {what}. Keep the file, and bring back a copy"
+        f"{path} is not what was written for plan #{short(plan.digest)}: {what}. Keep the file, and bring back a copy"
     )
 
 

@@ -71,7 +71,7 @@ def test_the_report_of_another_plan_is_named(
     one, other = two_applied(here)
     plans = here.state / "plans"
     shutil.copy(plans / other.digest / reportfile.REPORT, plans / one.digest / reportfile.REPORT)
-    with pytest.raises(RecordsDamagedError, match=f"is the report of plan #{other.digest[:12]}"):
+    with pytest.raises(RecordsDamagedError, match=f"is the report of plan #{other.short_digest}"):
         reportfile.load(plans / one.digest)
     assert_listed(here, capsys, monkeypatch, shown=other, unread=one)
 

@@ -16,6 +16,7 @@ from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Opened
 from training_sdk.records.journal import read_journal
 from training_sdk.records.state import PERMANENT, StateDirectory
+from training_sdk.resets.digests import short
 from training_sdk.resets.wording import number
 
 AREA = "machine"
@@ -100,7 +101,7 @@ def _plans(state: StateDirectory) -> Iterator[Check]:
         if any(isinstance(one, Opened) for one in events) and not any(
             isinstance(one, Closed) for one in events
         ):
-            half.append(folder.name[:12])
+            half.append(f"#{short(folder.name)}")
     if half:
         yield warning(AREA, "plans", f"begun and not at their end, to be resumed: {', '.join(half)}")
     else:
