@@ -130,7 +130,7 @@ def test_a_manifest_that_is_none_is_said(past: Past, tmp_path: Path, text: str) 
 
 
 def test_in_a_pseudonymised_pack_people_go_by_their_pseudonyms(past: Past, tmp_path: Path) -> None:
-    pseudonymise(past.pack, tmp_path / "pack", bytes(range(32)), log=Told())
+    pseudonymise(past.pack, tmp_path / "pack", b"a key that only tests ever use..", log=Told())
     rows, lessons, attempts = said(MockTraining.from_evidence(tmp_path / "pack"))
     assert not {each.user_id for each in rows} & {each.user_id for each in past.rows}
     assert not {each.user_email for each in rows} & {each.user_email for each in past.rows}

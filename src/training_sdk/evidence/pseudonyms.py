@@ -7,6 +7,7 @@ import hmac
 import json
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ EVENT = "evidence pseudonymised"
 SHORTEST_KEY = 16
 FEWEST_DIFFERENT = 6
 """Different bytes in a key; random ones practically always have more, also as hexadecimal digits."""
+FEWEST_STEPS = 4
+"""Different steps from a byte to the next; text that counts up has fewer."""
 _PERSONAL = {
     "user_id": "user",
     "user_external_id": "external",
@@ -65,12 +68,13 @@ class Pseudonyms:
 
     @classmethod
     def new(cls, key: object) -> Pseudonyms:
-        """The same for pseudonyms that are about to be made. Raises InvalidArgumentError for a key that repeats."""
+        """The same for pseudonyms that are about to be made. Raises InvalidArgumentError for a key with a pattern."""
         made = cls.of(key)
         text = made.key.strip()
-        if len(set(text)) < FEWEST_DIFFERENT or text in (text * 2)[1:-1]:
+        steps = {later - earlier for earlier, later in pairwise(text)}
+        if len(set(text)) < FEWEST_DIFFERENT or len(steps) < FEWEST_STEPS or text in (text * 2)[1:-1]:
             raise InvalidArgumentError(
-                "key is too simple: it repeats, so it can be guessed. Use random bytes, such as "
+                "key is too simple: it repeats or counts up, so it can be guessed. Use random bytes, such as "
                 "secrets.token_bytes(32). Nothing was written"
             )
         return made

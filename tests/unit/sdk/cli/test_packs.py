@@ -53,7 +53,7 @@ def test_the_past_is_found_by_id_e_mail_and_title_and_a_slip_is_no_empty_past(ru
 
 
 def test_without_names_somebody_is_found_by_id_and_key(run: Run, pack: Path, tmp_path: Path) -> None:
-    (tmp_path / "key").write_bytes(bytes(range(32)))
+    (tmp_path / "key").write_bytes(b"a key that only tests ever use..")
     (tmp_path / "key").chmod(0o600)
     (whole,) = run("evidence", "history")[1]["completions"]
     assert run("evidence", "pseudonymise", pack.name, "copy", "--key-file", "key")[0] == 0

@@ -14,7 +14,7 @@ from training_sdk.evidence import history, packs_in, pseudonym, pseudonymise
 from unit.sdk.evidence.past import FIRE, Told, keep, past, seal, targets
 from unit.sdk.fakes import COURSE, user_id
 
-KEY = bytes(range(32))
+KEY = b"a key that only tests ever use.."
 FIRST = datetime(2026, 1, 2, tzinfo=UTC)
 """When everyone completed the first course."""
 AGAIN = datetime(2026, 2, 2, 10, tzinfo=UTC)

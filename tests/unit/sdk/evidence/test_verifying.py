@@ -28,7 +28,7 @@ from training_sdk.evidence import (
 from training_sdk.evidence.pack import Pack
 from unit.sdk.evidence.past import Told, everything, keep, past, seal, targets
 
-KEY = bytes(range(32))
+KEY = b"a key that only tests ever use.."
 patient = settings(deadline=None, max_examples=50)  # each copies a pack; how long a disk takes is no fault
 Change = Callable[[Path], None]
 

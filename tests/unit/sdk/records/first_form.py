@@ -11,8 +11,8 @@ from pathlib import Path
 
 KINDS = ("closed", "halfway", "purged", "sealed", "pseudonymised")
 """Come to its end; the first answer lost; its packs purged; sealed; with a second pack without names."""
-KEY = bytes(range(32))
-"""What the second pack of ``pseudonymised`` was made with."""
+KEY = b"none of these is random, truly"
+"""For packs without names that a test makes; the one in ``pseudonymised`` was made with ``bytes(range(32))``."""
 
 
 def unseal(data: bytes) -> bytes:
