@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import responses
 from requests import ConnectionError, PreparedRequest, ReadTimeout
-from urllib3 import HTTPHeaderDict, HTTPResponse, Timeout
+from urllib3 import HTTPResponse, Timeout
+from urllib3._collections import HTTPHeaderDict  # which urllib3 1.26 does not export
 
 from mock_server.doors.edge import BodyBuffer, Handler, framed
 from mock_server.doors.hosts import Unhandled, checked_hosts, refusal

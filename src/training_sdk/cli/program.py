@@ -149,7 +149,9 @@ def _told(error: TrainingError, out: Output, named: Named) -> int:
 
 def _stopped(stop: BaseException, out: Output, plan: Path | None) -> int:
     """The same of Ctrl-C, which Click turns into an error of its own."""
-    asked = stop.__cause__ if isinstance(stop.__cause__, KeyboardInterrupt) else stop
+    # Click 8.1.0 raises its own error from None; what it was about is its context still.
+    causes = (stop.__cause__, stop.__context__)
+    asked = next((one for one in causes if isinstance(one, KeyboardInterrupt)), stop)
     report: ResetReport | None = getattr(asked, "report", None)
     code = code_for_stop(asked, report)
     has_sent = report is not None or hasattr(asked, "__notes__")
