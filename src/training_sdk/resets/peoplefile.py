@@ -55,7 +55,7 @@ def check_csv(source: Source, columns: Mapping[str, str] | None = None) -> Table
         text = _text(_content(source))
     except InvalidArgumentError as fault:
         return Table((), (fault.message,))
-    rows = _lines(text, {*KNOWN, *renamed})
+    rows = records(text, {*KNOWN, *renamed})
     return _Reading("line", rows, skip_empty=True, renamed=renamed).table()
 
 
@@ -63,16 +63,17 @@ def _renamed(columns: Mapping[str, str]) -> dict[str, str]:
     """Known names by folded header. Raises InvalidArgumentError for a name that is not known, or no header."""
     renamed: dict[str, str] = {}
     for header, name in columns.items():
-        folded = _folded(_checks.text(header, "a header in columns"))
+        read = folded(_checks.text(header, "a header in columns"))
         if name not in KNOWN:
             raise InvalidArgumentError(f"there is no column {name!r}; known are {', '.join(KNOWN)}")
-        if not folded or renamed.get(folded, name) != name:
+        if not read or renamed.get(read, name) != name:
             raise InvalidArgumentError(f"columns must name each header once, not {header!r}")
-        renamed[folded] = name
+        renamed[read] = name
     return renamed
 
 
-def _folded(header: object) -> str:
+def folded(header: object) -> str:
+    """A header as it is compared: without letter case and white space around."""
     return str(header).strip().casefold()
 
 
@@ -117,7 +118,7 @@ class _Reading:
 
     def _read(self) -> None:
         number, cells = next((one for one in self.rows if any(map(str, one[1]))), (0, ()))
-        found = [_folded(cell) for cell in cells]
+        found = [folded(cell) for cell in cells]
         header = [self.renamed.get(name, "" if _NAMELESS.fullmatch(name) else name) for name in found]
         if wrong := _wrong_header(header, [name for name in self.renamed if name not in found]):
             self.problems.append(f"the header: {wrong}" if number else wrong)
@@ -137,12 +138,8 @@ class _Reading:
 def _wrong_header(header: Sequence[str], missing: Sequence[str]) -> str | None:
     if not any(header):
         return f"it is empty; it needs a header with one of {', '.join(WAYS)}"
-    if _SEPARATOR_LINE.fullmatch(header[0]) and not any(header[1:]):
-        return f"{header[0][:8]!r} is a line for Excel. Delete it: the delimiter is found without it"
-    if header[0].startswith("\ufeff"):
-        return (
-            "it begins with two byte order marks. Delete one of them, or save the file as “CSV UTF-8” again"
-        )
+    if left := left_by_excel(header):
+        return left
     if missing:
         return f"there is no column {_quoted(missing)}, which columns={{header: name}} names"
     if unknown := [name for name in header if name and name not in KNOWN]:
@@ -158,12 +155,23 @@ def _wrong_header(header: Sequence[str], missing: Sequence[str]) -> str | None:
     return None
 
 
+def left_by_excel(header: Sequence[str]) -> str | None:
+    """What Excel, and other spreadsheets, put before a header; None if there is nothing."""
+    if _SEPARATOR_LINE.fullmatch(header[0]) and not any(header[1:]):
+        return f"{header[0][:8]!r} is a line for Excel. Delete it: the delimiter is found without it"
+    if header[0].startswith("\ufeff"):
+        return (
+            "it begins with two byte order marks. Delete one of them, or save the file as “CSV UTF-8” again"
+        )
+    return None
+
+
 def _quoted(names: Iterable[str]) -> str:
     return ", ".join(repr(name[:80]) for name in names)
 
 
 def _entry(header: Sequence[str], row: Sequence[Any], place: str) -> Named:
-    cells = _named_cells(header, row)
+    cells = named_cells(header, row)
     given: list[tuple[Kind, str]] = [(way, cells[way]) for way in WAYS if cells.get(way, "").strip()]
     if not given:
         raise InvalidArgumentError(f"nobody is named: fill in {' or '.join(w for w in WAYS if w in cells)}")
@@ -176,7 +184,7 @@ def _entry(header: Sequence[str], row: Sequence[Any], place: str) -> Named:
     return Named(kind, checked(kind, value, kind), course, place)
 
 
-def _named_cells(header: Sequence[str], row: Sequence[Any]) -> dict[str, str]:
+def named_cells(header: Sequence[str], row: Sequence[Any]) -> dict[str, str]:
     """The cells of a row by column. A column without a name may be missing, and is empty in every row."""
     width = max(place for place, name in enumerate(header, 1) if name)
     if len(row) < width or any(map(_is_filled, row[len(header) :])):
@@ -282,7 +290,7 @@ def _text(content: str | bytes) -> str:
     return text.removeprefix("\ufeff")
 
 
-def _lines(text: str, known: Collection[str]) -> Iterator[tuple[int, list[str]]]:
+def records(text: str, known: Collection[str]) -> Iterator[tuple[int, list[str]]]:
     """Records, each with the line it begins on."""
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=_delimiter(text, known), strict=True)
@@ -303,7 +311,7 @@ def _delimiter(text: str, known: Collection[str]) -> str:
     first = next((line for line in io.StringIO(text, newline=None) if line.strip(" ,;\t\r\n")), "")
 
     def count(delimiter: str) -> int:
-        return sum(_folded(name.strip(' "\r\n')) in known for name in first.split(delimiter))
+        return sum(folded(name.strip(' "\r\n')) in known for name in first.split(delimiter))
 
     return max(_DELIMITERS, key=lambda each: (count(each), first.count(each)))
 

@@ -37,6 +37,7 @@ from training_sdk.recertification import (
 from training_sdk.recertification.civil import day as civil_day
 from training_sdk.recertification.civil import day_of, refuse_future, zone_called
 from training_sdk.recertification.people import Held
+from training_sdk.resets import peoplefile
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.viewing import about_narrow_view
 from training_sdk.resets.wording import number
@@ -56,6 +57,9 @@ RULES = (
         "--first-completion", is_flag=True, help="On the day of the first completion, also out of evidence."
     ),
 )
+
+DATES = frozenset({"user_id", "date"})
+"""The columns of a file of dates."""
 
 
 @click.command()
@@ -276,24 +280,39 @@ def _fixed(text: str) -> FixedDate:
         raise InvalidArgumentError(f"--fixed-date {text!r} is no day of the year: {error.message}") from None
 
 
+def _date_of(row: Mapping[str, str]) -> tuple[str, date]:
+    """A user id and its date. Raises ValueError if one is missing, or the date is not in ISO 8601."""
+    user_id, text = row["user_id"].strip(), row["date"].strip()
+    if not (user_id and text):
+        raise ValueError("a user id or a date is missing")
+    try:
+        return user_id, date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is no date; write it as in 2019-06-10") from None
+
+
 def _dates(path: Path) -> dict[str, date]:
     """The dates of a CSV file, by user id."""
+    dates: dict[str, date] = {}
+    begins = 1
     try:
-        rows = list(csv.DictReader(read_lines(path, "the file of dates")))
+        rows = peoplefile.records("".join(read_lines(path, "the file of dates")), DATES)
+        begins, cells = next((row for row in rows if any(map(str.strip, row[1]))), (1, [""]))
+        header = [*map(peoplefile.folded, cells)]
+        if left := peoplefile.left_by_excel(header):
+            raise ValueError(left)
+        if sorted(filter(None, header)) != sorted(DATES):
+            raise ValueError("the columns are user_id and date")
+        for line, row in rows:
+            begins = line
+            if any(map(str.strip, row)):
+                user_id, when = _date_of(peoplefile.named_cells(header, row))
+                if dates.setdefault(user_id, when) != when:
+                    raise ValueError("this person stands there with another date")
     except csv.Error as error:
         raise InvalidArgumentError(f"{path} cannot be read: {error}") from None
-    dates: dict[str, date] = {}
-    for line, row in enumerate(rows, 2):
-        try:
-            if row.keys() != {"user_id", "date"}:
-                raise ValueError("the columns are user_id and date")
-            if not (row["user_id"] and row["date"]):
-                raise ValueError("a user id or a date is missing")
-            when = date.fromisoformat(row["date"].strip())
-            if dates.setdefault(row["user_id"].strip(), when) != when:
-                raise ValueError("this person stands there with another date")
-        except ValueError as error:
-            raise InvalidArgumentError(f"{path}, line {line}: {error}") from None
+    except ValueError as error:
+        raise InvalidArgumentError(f"{path}, line {begins}: {error}") from None
     if not dates:
         raise InvalidArgumentError(f"{path} holds no dates")
     return dates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import timedelta
+from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from mock_server import MockTraining
 from training_sdk import ResetInterruptedError, ResetPlan, Safeguards, TrainingClient, Waves
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.commands import resetting
+from training_sdk.cli.commands import due, resetting
 from training_sdk.cli.program import program
+from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import pack, packs_in, purging
 from training_sdk.records import locks
 from training_sdk.records.audit import AuditLog
@@ -282,13 +283,35 @@ def test_who_is_due_is_planned_without_those_on_hold_and_nobody_is_due_twice(
     assert SIOBHAN not in (tmp_path / "card.html").read_text()
     assert run("apply", "plan.json", "--reason", "yearly", "--confirm", found["plan"]["phrase"])[0] == 0
     assert run(*rule, "--hold", "hold.txt")[1]["due"]["due"] == []
-    (tmp_path / "days.csv").write_text("user_id,date\nuser_x,2020-13-01\n")
-    wrong = run("due", "--course", COURSE, "--anniversaries", "days.csv", "--zone", "UTC")
-    assert wrong[0] == ExitCode.USAGE
-    assert "line 2" in wrong[1]["error"]["message"]
-    (tmp_path / "days.csv").write_text("user_id,date\nuser_x,2020-12-01\nuser_y\n")
-    lacking = run("due", "--course", COURSE, "--anniversaries", "days.csv", "--zone", "UTC")
-    assert lacking[1]["error"]["message"].endswith("line 3: a user id or a date is missing")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("user_id,date\nuser_x,2020-13-01\n", "line 2: '2020-13-01' is no date; write it as in 2019-06-10"),
+        ("user_id;date;\nuser_x;10.06.2019;\n", "line 2: '10.06.2019' is no date; write it as in 2019-06-10"),
+        ("user_id,date\nuser_x,2020-12-01\nuser_y,\n", "line 3: a user id or a date is missing"),
+        ("user_id,date\nuser_y\n", "line 2: it has 1 cell, and the header has 2 cells"),
+        ("user_id;date;\nuser_x;2020-12-01;x\n", "line 2: cell 3 is filled, and its column has no name"),
+        ("user_id,date,date\nuser_x,2020-12-01,\n", "line 1: the columns are user_id and date"),
+        ("sep=;\nuser_id;date\n", "line 1: 'sep=' is a line for Excel. Delete it"),
+        ("\ufeff\ufeffuser_id;date\n", "line 1: it begins with two byte order marks"),
+        (
+            "user_id,date\nuser_x,2020-12-01\nuser_x,2020-12-02\n",
+            "line 3: this person stands there with another date",
+        ),
+        ("", "line 1: the columns are user_id and date"),
+        ("user_id,date\n", "holds no dates"),
+    ],
+)
+def test_a_file_of_dates_is_read_like_a_file_of_people(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "days.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidArgumentError) as refused:
+        due._dates(tmp_path / "days.csv")
+    assert told in refused.value.message
+    for sound in ("User_ID;date;\r\n user_x;2019-06-10;\r\n;;\r\n", "date\tuser_id\n2019-06-10\tuser_x\n"):
+        (tmp_path / "days.csv").write_text(sound, encoding="utf-8-sig")
+        assert due._dates(tmp_path / "days.csv") == {"user_x": date(2019, 6, 10)}
 
 
 def test_people_who_train_again_at_once_do_not_contradict_their_reset(run: Run, mock: MockTraining) -> None:
