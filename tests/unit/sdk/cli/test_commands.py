@@ -468,7 +468,7 @@ def main_of_click_8_1_0(*given: Any, **options: Any) -> Any:
         return click.Group.main(program, *given, **options)
     except click.Abort as abort:
         try:
-            raise abort.__cause__ or KeyboardInterrupt
+            raise abort.__context__ or abort
         except KeyboardInterrupt:
             raise click.Abort from None
 
