@@ -13,7 +13,7 @@ from training_sdk.records import approvals
 from training_sdk.records.chain import Head
 from training_sdk.records.events import Event, EvidenceKept, Intent, Opened, Resumed, SkippedUsers
 from training_sdk.records.folding import JournalState
-from training_sdk.records.logged import BEGUN, KEPT, RESUMED, contradicts, quotes_other
+from training_sdk.records.logged import BEGUN, ENDED, KEPT, RESUMED, STOPPED, contradicts, quotes_other
 from training_sdk.records.plancopy import OUTLINE
 from training_sdk.records.tokens import redacted
 from training_sdk.resets.plan import ResetPlan
@@ -22,6 +22,7 @@ from training_sdk.resets.recordfinding import RecordFinding, fault, name_of, not
 from training_sdk.resets.recordreading import Entry, Reading, at
 
 _MISSING = object()
+_OF_EVERY_LINE = ("base_url", "reference_server", "reason", "ticket")
 
 
 def journal_quoted(
@@ -60,7 +61,23 @@ def journal_alike(reading: Reading, digest: str, events: Sequence[Event]) -> Ite
                     f"{entry.get('at')} differ: {', '.join(differing)}",
                     digest,
                 )
+    yield from _ends_alike(digest, events, logged)
     yield from _in_order(digest, events)
+
+
+def _ends_alike(digest: str, events: Sequence[Event], logged: Sequence[Entry]) -> Iterator[RecordFinding]:
+    """Evidence and the end are logged of the same place, and with the same reason and ticket, as a beginning."""
+    begun = [_facts(event, event) for event in events if isinstance(event, Opened)]
+    for entry in logged if begun else ():
+        said = {name: _said(entry, name) for name in _OF_EVERY_LINE}
+        if entry.get("event") in (KEPT, ENDED, STOPPED) and not any(
+            all(value in (facts.get(name), _MISSING) for name, value in said.items()) for facts in begun
+        ):
+            yield fault(
+                f"{entry['event']!r} of plan {name_of(digest)} in the audit log at {entry.get('at')} has another "
+                "server, reason or ticket than the journal",
+                digest,
+            )
 
 
 def journal_planned(reading: Reading, digest: str, plan: ResetPlan) -> Iterator[RecordFinding]:

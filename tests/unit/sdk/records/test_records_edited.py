@@ -32,9 +32,9 @@ Entries = list[dict[str, Any]]
 OTHER_TIME = "2020-01-01T00:00:00+00:00"
 
 
-def rewrite(folder: Path, change: Callable[[Entries], object]) -> None:
-    """Change the entries of the one journal, and make a flawless chain of them."""
-    path = plan_folder(folder) / "journal.jsonl"
+def rewrite(folder: Path, change: Callable[[Entries], object], path: Path | None = None) -> None:
+    """Change the entries of the one journal, or of another file, and make a flawless chain of them."""
+    path = path or plan_folder(folder) / "journal.jsonl"
     entries = [
         {name: value for name, value in entry.items() if name not in RESERVED} for entry in Lines(path).read()
     ]
@@ -261,3 +261,18 @@ def test_packs_are_verified_beside_a_damaged_log(
         assert bool(pack["findings"]) is is_changed
         assert command(["evidence", "verify"]) == ExitCode.RECORDS
         assert "FAULT: the audit log is damaged: line 1:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["base_url", "reference_server", "reason", "ticket"])
+@pytest.mark.parametrize("event", ["evidence kept", "reset ended"])
+def test_another_place_or_reason_in_a_log_that_is_chained_again_is_found(
+    event: str, name: str, tmp_path: Path
+) -> None:
+    folder = applied(tmp_path / "state")
+
+    def change(entries: Entries) -> None:
+        entry = entry_of(entries, event)
+        entry[name] = other(entry[name])
+
+    rewrite(folder, change, folder / "audit.jsonl")
+    assert any("another server, reason or ticket" in one for one in faults(folder))
