@@ -41,14 +41,18 @@ def _left(timeout: float | None, late: type[Exception]) -> float | None:
 
 
 class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, opening: float | None = None) -> None:
         self._inner = inner
+        # For what names no timeout: httpcore's own exchange with a SOCKS proxy, right after connecting.
+        self._opening = None if opening is None else Deadline(opening)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        limit = self._opening if timeout is None else timeout
+        return self._inner.read(max_bytes, _left(limit, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
+        limit = self._opening if timeout is None else timeout
+        self._inner.write(buffer, _left(limit, httpcore.WriteTimeout))
 
     def close(self) -> None:
         self._inner.close()
@@ -74,7 +78,7 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+        return _Stream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options), timeout)
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None

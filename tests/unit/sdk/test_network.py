@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpcore
 import httpx
 import pytest
 import trustme
@@ -21,8 +22,9 @@ from training_sdk import (
     _drivers,
     _network,
 )
+from training_sdk._deadline import keep_deadlines
 from training_sdk.cli import main
-from unit.sdk.wire import GOOD, says, wire
+from unit.sdk.wire import GOOD, never_answers, says, wire
 
 LIVE = "https://api.safetyculture.example"
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", *_network.CERTIFICATES, *_network.NOT_READ)
@@ -158,6 +160,28 @@ def test_a_proxy_that_refuses_is_named(
         assert main(["doctor", "--base-url", LIVE, "--max-retry", "0", "--json"]) == 1
     checks = {one["subject"]: one for one in json.loads(capsys.readouterr().out)["checks"]}
     assert (checks["proxy"]["standing"], url in checks["proxy"]["detail"]) == ("note", True)
+
+
+def test_a_socks_proxy_that_says_nothing_does_not_hold_a_thread() -> None:
+    """httpcore reads the answers of a SOCKS proxy without a timeout."""
+    with wire(never_answers) as proxy, httpx.HTTPTransport() as transport:
+        keep_deadlines(transport)
+        stream = transport._pool._network_backend.connect_tcp("127.0.0.1", proxy.port, timeout=0.2)
+        with pytest.raises(httpcore.ReadTimeout):
+            stream.read(4096)
+        stream.close()
+
+
+def test_what_is_no_socks_proxy_is_an_error_of_ours() -> None:
+    malformed = type("ProtocolError", (Exception,), {"__module__": "socksio.exceptions"})
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        raise malformed("Malformed reply")
+
+    with httpx.Client(transport=httpx.MockTransport(handle)) as http:
+        client = TrainingClient(base_url=LIVE, http_client=http, max_retry_seconds=0)
+        with pytest.raises(APIConnectionError, match="does not answer as a SOCKS proxy: Malformed reply"):
+            client.users.me()
 
 
 def test_a_command_as_a_process_ends_with_2_and_no_traceback() -> None:
