@@ -252,9 +252,14 @@ class Resumption:
         )
         is_reference = self.arrival.here.reference_server
         judging = Judging.of(self.order.plan, reference_server=is_reference, traces=traces)
+        not_reset: list[str] = []
         for user_id in people:
             key, row = (chunk.course_id, user_id), rows.get(user_id)
-            verdicts[user_id] = yield from self._verdict(judging, planned[user_id], row, flights.since(key))
+            since = flights.since(key)
+            verdicts[user_id] = yield from self._verdict(judging, planned[user_id], row, since)
+            sign = judging.sign(planned[user_id], row, since.last if since else None)
+            if verdicts[user_id] == NOT_APPLIED or sign is Sign.STILL_THERE:
+                not_reset.append(user_id)
             if verdicts[user_id] == NOT_APPLIED and flights.has_accepted(key):
                 verdicts[user_id] = UNDECIDED  # it may be worked on later than anybody knows
         reset = [planned[one] for one in chunk.user_ids if self._is_reset(chunk, one, verdicts)]
@@ -271,7 +276,8 @@ class Resumption:
             verdicts = _without(verdicts)
         was_in_vain = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(chunk.user_ids)
         tells = APPLIED in verdicts.values() or (is_late and not was_in_vain)
-        strangers = self._strangers(chunk, rows) if by_one_call and tells else ()
+        in_place = bool(not_reset) and is_late
+        strangers = self._strangers(chunk, rows, in_place=in_place) if by_one_call and tells else ()
         self.account.note_others(strangers)
         yield from self.keeper.note(ReadBack(now.utc, chunk.number, verdicts, traces.notes, strangers))
 
@@ -292,16 +298,16 @@ class Resumption:
             return UNDECIDED  # it may have been the other plan that did it
         return verdict
 
-    def _strangers(self, chunk: Chunk, rows: Mapping[str, ProgressRow]) -> tuple[str, ...]:
+    def _strangers(self, chunk: Chunk, rows: Mapping[str, ProgressRow], *, in_place: bool) -> tuple[str, ...]:
         """People outside the plan without a record, whom a call for everyone may have reset; those counted left out.
 
-        Nobody, if the answer counted exactly the targets, and all people of the plan are still on the course: then
-        nobody can have been reset in the place of one of them.
+        Nobody, if the answer counted exactly the targets, all people of the plan are still on the course, and none of
+        them is seen not to be reset: then nobody can have been reset ``in_place`` of one of them.
         """
         journal, course_id = self.keeper.journal, chunk.course_id
         chunks = journal.state().chunks
         known = {user.user_id for user in self.order.plan.users if user.course_id == course_id}
-        if chunk.count == chunk.named and known <= rows.keys():
+        if chunk.count == chunk.named and known <= rows.keys() and not in_place:
             return ()
         for event in journal.events:
             if isinstance(event, ReadBack) and chunks[event.chunk].course_id == course_id:
