@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from datetime import datetime
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from training_sdk import _checks
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError
@@ -68,7 +68,7 @@ def plan_of_event(
             unreadable += [lost] if _may_be_of(lost, event, key, at) else []
             continue
         events = read_journal(state.path / "plans" / digest)
-        found += [evolve(one, plan_digest=digest) for one in _requests(events, event, key, at)]
+        found += _requests(digest, events, event, key, at)
     if not found and unreadable:
         raise RecordsDamagedError(
             f"nobody can tell whether plan {unreadable[0].name} caused the event: its journal {unreadable[0].what}. "
@@ -91,9 +91,9 @@ def _asked(event: WebhookEvent) -> tuple[Key, datetime]:
 
 
 def _requests(
-    events: tuple[Event, ...], event: WebhookEvent, key: Key, at: datetime
+    digest: str, events: tuple[Event, ...], event: WebhookEvent, key: Key, at: datetime
 ) -> Iterator[PlannedRequest]:
-    """The requests in a journal that fit; ``plan_digest`` is still empty."""
+    """The requests in the journal of a plan that fit."""
     state = fold(events)
     longest = kept_processing_time(state) + LARGEST_DIFFERENCE
     opened: Opened | None = None
@@ -114,7 +114,7 @@ def _requests(
                 if opened.reference_server or -LARGEST_DIFFERENCE <= at - one.at <= longest:
                     user_id = named[one.chunk]
                     yield PlannedRequest(
-                        "", key[0], user_id, by, one.at, one.request_id,
+                        digest, key[0], user_id, by, one.at, one.request_id,
                         state.standing(key[0], user_id), opened.reason, opened.ticket,
                     )  # fmt: skip
             case _:
@@ -139,8 +139,8 @@ def _may_be_of(lost: LostPlan, event: WebhookEvent, key: Key, at: datetime) -> b
     is_before = bool(times) and at < min(times) - LARGEST_DIFFERENCE
     is_after = not lost.is_open and at > lost.settled_at + LARGEST_DIFFERENCE
     in_time = lost.is_reference or not (is_before or is_after)
-    people = [key, *((key[0], one) for one in (_with_prefix(key[1]),))]
-    return in_time and bool(lost.among(people))
+    in_one_spelling = (key[0], f"user_{_bare(key[1])}")
+    return in_time and bool(lost.among([key, in_one_spelling]))
 
 
 def _is_same(one: str, other: str) -> bool:
@@ -152,7 +152,3 @@ def _bare(identity: str) -> str:
     for prefix in ("role_", "user_"):
         identity = identity.removeprefix(prefix)
     return identity.replace("-", "").lower()
-
-
-def _with_prefix(user_id: str) -> str:
-    return f"user_{_bare(user_id)}"
