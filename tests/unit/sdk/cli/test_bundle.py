@@ -187,12 +187,8 @@ def test_the_page_alone_verifies_all_of_a_bundle(desk: Desk, capsys: pytest.Capt
     }  # fmt: skip
     assert said.count("Good ") == 2
     assert AuditLog(desk.state / "audit.jsonl").head().hash in said
-    for text in (
-        "Purging evidence, and making evidence without names",
-        "do not reach them",
-        "Nothing: they agree.",
-    ):
-        assert text.replace("them", "them") in page or text == "do not reach them"
+    for text in ("Purging evidence, and making evidence without names", "Nothing: they agree."):
+        assert text in page
     modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
     assert modes == {0o600, 0o700}
     everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
