@@ -17,9 +17,7 @@ from attrs import frozen
 
 from training_sdk import _checks
 from training_sdk.cli.bundlecontents import Contents, Finding, Item, blocks_of
-from training_sdk.errors import (
-    RecordsLockedError,
-)
+from training_sdk.errors import RecordsLockedError
 from training_sdk.evidence.files import mark_of_stream
 from training_sdk.records import disk, locks
 from training_sdk.records.chain import Head

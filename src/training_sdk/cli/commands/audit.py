@@ -154,17 +154,6 @@ def export(session: Session, format_: Any, output: Path | None) -> None:
     session.out.note(f"The log is in {output}.")
 
 
-def _servers(entries: Iterable[Mapping[str, Any]]) -> dict[object, str]:
-    """The server of each plan in the log; entries about a plan that was closed or purged do not name it."""
-    named = ((entry.get("plan_digest"), _server(entry)) for entry in entries)
-    return {digest: server for digest, server in named if digest and server}
-
-
-def _server(entry: Mapping[str, Any]) -> str | None:
-    url = entry.get("base_url")
-    return server(str(url), is_reference=entry.get("reference_server") is True) if url else None
-
-
 @audit.command()
 @with_session
 def head(session: Session) -> None:
@@ -213,6 +202,7 @@ def bundle(
         usual_signers=session.profile.allowed_signers,
         with_evidence=not without_evidence,
     )
+    session.named.recorded = f"The bundle is in {made.path}."
     session.out.document(
         {
             "bundle": str(made.path),
@@ -231,6 +221,17 @@ def bundle(
         "verify it"
     )
     return ExitCode.DONE if all(one.is_note for one in made.findings) else ExitCode.RECORDS
+
+
+def _servers(entries: Iterable[Mapping[str, Any]]) -> dict[object, str]:
+    """The server of each plan in the log; entries about a plan that was closed or purged do not name it."""
+    named = ((entry.get("plan_digest"), _server(entry)) for entry in entries)
+    return {digest: where for digest, where in named if digest and where}
+
+
+def _server(entry: Mapping[str, Any]) -> str | None:
+    url = entry.get("base_url")
+    return server(str(url), is_reference=entry.get("reference_server") is True) if url else None
 
 
 def _shown(head: Head) -> str:

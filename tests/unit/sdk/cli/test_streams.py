@@ -35,6 +35,7 @@ def test_every_command_says_that_its_output_was_lost_and_what_is_recorded(
         (("sign", "plan.json", "--confirm", phrase), "The approval is in plan.approval.json."),
         (("apply", "plan.json", *confirmed), report),
         (("verify", "plan.json"), report),
+        (("audit", "bundle", "plan.json", "--output", "made.zip"), "The bundle is in made.zip."),
         ((*due, "--save", "due.json"), "The plan is in due.json."),
         (("report", "plan.json"), ""),
         (("report", "--list"), ""),
