@@ -405,8 +405,8 @@ class Run:
             )
         if len(cleared) < len(targets) and self.arrival.here.reference_server:
             raise OutcomeUnknownError(
-                f"the server accepted a reset of everyone, but {len(targets) - len(cleared)} of "
-                f"{number(len(targets), 'person', 'people')} of the plan not seen at 0 %. Read their progress back"
+                f"the server accepted a reset of everyone, but the feed shows only {len(cleared)} of "
+                f"{number(len(targets), 'person', 'people')} of the plan at 0 %. Read the others' progress back"
             )
 
     def _guarded(self, people: Sequence[PlannedReset], flow: Flow[T]) -> Flow[T]:

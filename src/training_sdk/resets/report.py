@@ -254,7 +254,7 @@ class ResetReport:
         lines = [f"{others(self.reached_others)}. {LOOK_INTO_IT}"] if self.reached_others else []
         if self.others_seen:
             seen = f"Seen on the course, and not in the plan: {_some(self.others_seen)}"
-            lines.append(f"{seen}. Who was assigned after the call was not reset by it")
+            lines.append(f"{seen}. People who were assigned after the call were not reset by it")
         return lines
 
     @property

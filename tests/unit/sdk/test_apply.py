@@ -242,7 +242,7 @@ def test_R09_one_call_for_everyone_reports_only_what_is_seen_cleared() -> None:
         return said
 
     nth_reset(organisation, 1, swapped)
-    with pytest.raises(OutcomeUnknownError, match="1 of 2 people of the plan not seen at 0 %") as caught:
+    with pytest.raises(OutcomeUnknownError, match="only 1 of 2 people of the plan at 0 %") as caught:
         apply(organisation, plan, server_side=True)
     report = caught.value.report
     assert report is not None

@@ -216,7 +216,10 @@ def test_who_is_counted_once_is_not_counted_by_the_next_resume(tmp_path: Path) -
     for _ in range(2):
         report = here.resume(plan)
         assert (report.reached_others, report.others_seen) == (1, (user_id(7),))
-        assert f"not in the plan: {user_id(7)}. Who was assigned after the call was not reset" in str(report)
+        assert (
+            f"not in the plan: {user_id(7)}. People who were assigned after the call were not reset"
+            in str(report)
+        )
     saved = load(tmp_path / "plans" / plan.digest)
     assert saved.others_seen == (user_id(7),)
 
