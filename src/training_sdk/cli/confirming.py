@@ -7,6 +7,7 @@ import sys
 from training_sdk._compare import code_point, confirms, difference, invisible_characters, same_text
 from training_sdk.cli.output import Output, is_terminal
 from training_sdk.errors import ConfirmationError
+from training_sdk.resets.wording import number
 
 TRIES = 3
 _TYPOGRAPHIC = "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02"
@@ -41,7 +42,7 @@ def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The p
             return phrase
         if not line:
             break
-        again = f" Try again ({left} attempt{'' if left == 1 else 's'} left)." if left else ""
+        again = f" Try again ({number(left, 'attempt')} left)." if left else ""
         out.warn(f"The phrase is wrong.{again} {_hint(line, phrase, what)}")
     raise ConfirmationError("not confirmed, so nothing was sent")
 

@@ -15,6 +15,7 @@ from training_sdk import _checks
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records import disk
 from training_sdk.resets.people import Kind, Named, Source, checked
+from training_sdk.resets.wording import number
 
 WAYS: tuple[Kind, ...] = ("user_id", "email", "external_id")
 NOTE = "note"
@@ -188,7 +189,9 @@ def named_cells(header: Sequence[str], row: Sequence[Any]) -> dict[str, str]:
     """The cells of a row by column. A column without a name may be missing, and is empty in every row."""
     width = max(place for place, name in enumerate(header, 1) if name)
     if len(row) < width or any(map(_is_filled, row[len(header) :])):
-        raise InvalidArgumentError(f"it has {_cells(len(row))}, and the header has {_cells(len(header))}")
+        raise InvalidArgumentError(
+            f"it has {number(len(row), 'cell')}, and the header has {number(len(header), 'cell')}"
+        )
     cells: dict[str, str] = {}
     for place, (name, value) in enumerate(zip(header, row, strict=False), 1):
         if name:
@@ -206,10 +209,6 @@ def _is_filled(value: Any) -> bool:
 
 def _is_missing(value: Any) -> bool:
     return type(value).__name__ in _MISSING or (isinstance(value, float) and math.isnan(value))
-
-
-def _cells(count: int) -> str:
-    return f"{count} cell{'' if count == 1 else 's'}"
 
 
 def _and(given: Iterable[tuple[str, str]]) -> str:
