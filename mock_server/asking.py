@@ -148,8 +148,8 @@ def _tokens(url: str, secret: str | None) -> dict[str, str]:
             f"{url} answered {error.code}: is training-mock serve running there? {_ELSEWHERE}"
         ) from None
     except (OSError, HTTPException) as error:
-        is_http = not isinstance(error, HTTPException)  # which quotes an answer that is none
-        why = inline(str(getattr(error, "reason", error))) if is_http else "its answer is not HTTP"
+        is_system = isinstance(error, OSError)  # an HTTPException may quote the answer
+        why = inline(str(getattr(error, "reason", error))) if is_system else "its answer is not HTTP"
         raise AskingError(
             f"{url} cannot be reached ({why}): is training-mock serve running there? {_ELSEWHERE}"
         ) from None

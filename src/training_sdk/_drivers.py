@@ -273,9 +273,8 @@ def _translate(error: BaseException, prepared: Any, connection: Connection, *, o
     if isinstance(
         error, library.ConnectError | library.ConnectTimeout | library.PoolTimeout | library.ProxyError
     ):
-        shown = (
-            unquoted if isinstance(error, library.ProxyError) else bounded
-        )  # which names our host in quotes
+        # Only an error of a proxy may quote an answer; the others name our host in quotes.
+        shown = unquoted if isinstance(error, library.ProxyError) else bounded
         said = shown(masked(root_of(error), _sent_token(prepared))) or said
         hopeless = any(sign in said for sign in HOPELESS)
         said = f"{sentence(said)} {_advice(said, prepared.url)}"

@@ -162,11 +162,8 @@ def find_profile(name: str | None, path: str | None) -> Profile:
     if usual_file is not None and _is_there(usual_file):
         return _chosen(_load(usual_file), chosen, usual_file)
     if chosen:
-        why = (
-            f"there is no file {usual_file}"
-            if usual_file
-            else "this user has no home directory to hold a file"
-        )
+        no_home = "this user has no home directory to hold a file"
+        why = f"there is no file {usual_file}" if usual_file else no_home
         raise InvalidArgumentError(
             f"there is no profile {chosen!r}: {why}. Name the file with --profiles or {FILE_VARIABLE}"
         )
@@ -176,9 +173,8 @@ def find_profile(name: str | None, path: str | None) -> Profile:
 def _is_there(file: Path) -> bool:
     try:
         return file.exists()
-    except (
-        OSError
-    ) as error:  # such as a HOME that belongs to another user; its limits must not be left out unseen
+    except OSError as error:
+        # Such as a HOME of another user. The limits of a profile must not be left out unseen.
         raise InvalidArgumentError(
             f"cannot see whether there is a file of profiles {file}: {error.strerror}. Nothing was sent. Set HOME to "
             f"a directory of this user, or name another file by {FILE_VARIABLE}, or pass --profile {NO_PROFILE}"

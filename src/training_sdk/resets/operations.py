@@ -408,7 +408,7 @@ class Resets(Bound[D]):
         - ``ticket``: Where it was decided, for the audit log.
         - ``approval``: The approval of ``plan.reset``, where the safeguards demand one.
         - ``accept_missing_lessons``: As for ``apply``.
-        - ``deadline``: Give up after this time. Proving the same plan again goes on looking and sends nothing.
+        - ``deadline``: Give up after this time.
         - ``on_progress``: Called with how far it is.
 
         One request is sent, with the same evidence and records as any reset. Then the feed is read, for 2 h 15 min and

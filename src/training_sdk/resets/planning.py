@@ -369,7 +369,6 @@ def _choose(calls: Calls, wanted: Wanted, courses: Sequence[Course], rows: Rows)
     try:
         return resolve(people, rows, members, skip_unassigned=wanted.skip_unassigned)
     except NotFoundError:
-        yield from people_counted(
-            calls, tuple(rows)
-        )  # without the right to read, that is what has to be said
+        # Without the right to read, that is what has to be said.
+        yield from people_counted(calls, tuple(rows))
         raise
