@@ -19,7 +19,6 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets.identity import service_time
 from training_sdk.resets.overlapping import resets_begun
 from training_sdk.resets.plan import Origin
-from training_sdk.resets.reportfile import last_resets
 from training_sdk.resets.wording import number
 
 Dated: TypeAlias = tuple[str, str, datetime]
@@ -60,10 +59,7 @@ def past_of(session: Session, client: TrainingClient) -> Past:
         return Past()
     me = client.users.me()
     origin = Origin(client.base_url, me.organisation_id, me.user_id, reference_server=False)
-    reported = last_resets(state, origin, pass_over=True)
-    begun, in_doubt = resets_begun(state, origin)
-    # The journal knows when each person was sent; the report only when everything had ended.
-    resets = {**reported, **begun}
+    resets, in_doubt = resets_begun(state, origin)
     completions: list[Dated] = []
     unread: list[str] = []
     for folder in _packs(state):
@@ -75,7 +71,7 @@ def past_of(session: Session, client: TrainingClient) -> Past:
         tuple((*key, when) for key, when in resets.items()),
         tuple((*key, when) for key, when in in_doubt.items()),
         tuple(completions),
-        (*reported.warnings, *begun.warnings),
+        resets.warnings,
         tuple(unread),
     )
 

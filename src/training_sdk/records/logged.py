@@ -26,6 +26,17 @@ def counted(entry: Mapping[str, Any], standing: Standing) -> int:
     return number if type(number) is int else 0
 
 
+def unseen_in_proof(entries: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
+    """Course and user of those of whom the service accepted the reset, and whom a proof that failed did not see."""
+    failed = [entry for entry in entries if entry["event"] == PROOF_FAILED]
+    if not failed:
+        return frozenset()
+    last = failed[-1]
+    # An older log names people who were not seen only where nothing at all was.
+    unseen = last.get("unseen", last["affected"] if last["proof_failed"] == "NOT_SEEN" else [])
+    return frozenset((course_id, user_id) for course_id, user_id in unseen)
+
+
 def quotes_other(entry: Mapping[str, Any], heads: Sequence[Head]) -> bool:
     """Whether an entry quotes another journal than the one with these heads; older entries quote none."""
     quoted = entry.get(JOURNAL)

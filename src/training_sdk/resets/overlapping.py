@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +16,13 @@ from training_sdk.records import locks
 from training_sdk.records.disk import make_folder
 from training_sdk.records.folding import JournalState, Standing, fold
 from training_sdk.records.journal import FILE, read_journal
+from training_sdk.records.logged import unseen_in_proof
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import reportfile
+from training_sdk.resets import pending, reportfile
 from training_sdk.resets.digests import short
 from training_sdk.resets.flights import Flights, until
 from training_sdk.resets.freshness import PROCESSING_TIME
-from training_sdk.resets.lostplans import LostPlan, lost_plans
+from training_sdk.resets.lostplans import LostPlan, entries_by_plan, lost_plans
 from training_sdk.resets.plan import Key, Origin, ResetPlan
 from training_sdk.resets.reportfile import LastResets, last_resets
 from training_sdk.resets.wording import some, who
@@ -184,25 +185,51 @@ def resets_known(state: StateDirectory, here: Origin) -> LastResets:
 
     A report is as old as the last orderly end: what a killed process has reset since is in the journal alone.
     """
-    found, noted = last_resets(state, here, pass_over=True), LastResets("a journal")
+    noted = LastResets("a journal")
+    is_unseen = _unseen_in_proofs(state, noted.unreadable)
+    found = last_resets(state, here, pass_over=True, is_unseen=is_unseen)
     for other in others(state, "", here, unreadable=noted.unreadable):
         for key in other.state.users:
-            if (at := other.reset_at(key)) is not None:
+            if (at := other.reset_at(key)) is not None and not is_unseen(other.folder.name, key):
                 noted[key] = max(at, noted.get(key, at))
     found.add(noted)
     return found
 
 
 def resets_begun(state: StateDirectory, here: Origin) -> tuple[LastResets, dict[Key, datetime]]:
-    """When this machine last reset each person there, by the journals that can be read; apart, who may have been."""
-    found, in_doubt = LastResets("a journal"), dict[Key, datetime]()
-    for other in others(state, "", here, unreadable=found.unreadable):
+    """When this machine last reset each person there, by the records that can be read; apart, who may have been.
+
+    The journal knows when each person was sent; the report only when everything had ended.
+    """
+    noted, in_doubt = LastResets("a journal"), dict[Key, datetime]()
+    is_unseen = _unseen_in_proofs(state, noted.unreadable)
+    for other in others(state, "", here, unreadable=noted.unreadable):
         for key, standing in other.state.users.items():
             latest = other.flights.latest(key)
             if standing in (Standing.RESET, Standing.UNKNOWN) and latest is not None:
-                into = found if standing is Standing.RESET else in_doubt
+                is_reset = standing is Standing.RESET and not is_unseen(other.folder.name, key)
+                into = noted if is_reset else in_doubt
                 into[key] = max(latest.sent_at, into.get(key, latest.sent_at))
+    found = last_resets(state, here, pass_over=True, is_unseen=is_unseen)
+    for key in noted:
+        found.pop(key, None)
+    found.add(noted)
     return found, in_doubt
+
+
+def _unseen_in_proofs(state: StateDirectory, unreadable: list[str]) -> Callable[[str, Key], bool]:
+    """Whether the proof with a plan is pending or failed, and did not see somebody reset whom the service counted.
+
+    ``unreadable`` takes what is wrong with records of proofs or the log, which then say so of nobody.
+    """
+    failed: dict[str, frozenset[Key]] = {}
+    open_ended: frozenset[str] = frozenset()
+    try:
+        open_ended = pending.plans(state)
+        failed = {digest: unseen_in_proof(entries) for digest, entries in entries_by_plan(state).items()}
+    except RecordsDamagedError as error:
+        unreadable.append(error.message)
+    return lambda digest, person: digest in open_ended or person in failed.get(digest, ())
 
 
 def _overlap(plan: ResetPlan, keys: Sequence[Key], why: str) -> OverlappingPlanError:

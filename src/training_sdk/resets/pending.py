@@ -83,8 +83,13 @@ def find(state: StateDirectory, ground: Ground) -> ProofPlan | None:
 
 def is_pending(state: StateDirectory, plan_digest: str) -> bool:
     """Whether a plan is that of a proof whose end is open. Raises RecordsDamagedError."""
+    return plan_digest in plans(state)
+
+
+def plans(state: StateDirectory) -> frozenset[str]:
+    """The digests of the plans of proofs whose end is open. Raises RecordsDamagedError."""
     paths = (state.path / "proofs").glob("*.pending.json")
-    return any(saved.plan_digest == plan_digest for path in paths if (saved := documents.get(path, _Saved)))
+    return frozenset(saved.plan_digest for path in paths if (saved := documents.get(path, _Saved)))
 
 
 def refused_with(state: StateDirectory, plan_digest: str) -> str | None:

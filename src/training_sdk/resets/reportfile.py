@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -160,8 +161,16 @@ class LastResets(dict[Key, datetime]):
         self._added += other.warnings
 
 
-def last_resets(state: StateDirectory, origin: Origin, *, pass_over: bool = False) -> LastResets:
+def last_resets(
+    state: StateDirectory,
+    origin: Origin,
+    *,
+    pass_over: bool = False,
+    is_unseen: Callable[[str, Key], bool] = lambda digest, person: False,
+) -> LastResets:
     """When whom was last reset from this machine in this organisation, as far as the reports here go.
+
+    ``is_unseen`` says who was not seen to be reset by the proof with a plan, and is left out.
 
     Raises RecordsError for a report that cannot be read, unless told to ``pass_over`` it, naming it.
     """
@@ -177,7 +186,7 @@ def last_resets(state: StateDirectory, origin: Origin, *, pass_over: bool = Fals
         if not origin.is_same_organisation(saved.origin.base_url, saved.origin.organisation_id):
             continue
         for user in saved.users:
-            if user.outcome is Outcome.RESET:
+            if user.outcome is Outcome.RESET and not is_unseen(folder.name, user.key):
                 found[user.key] = max(saved.finished_at, found.get(user.key, saved.finished_at))
     return found
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from attrs import frozen
 
@@ -17,7 +16,7 @@ from training_sdk.records import locks
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
 from training_sdk.records.journal import FILE, Journal, JournalCopy, read_journal
-from training_sdk.records.logged import PROOF_FAILED
+from training_sdk.records.logged import unseen_in_proof
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import pending, reportfile
 from training_sdk.resets.approval import approved_before
@@ -180,7 +179,8 @@ def report_in(
     unfinished = read_unfinished(state, folder, now, plan, unseal=unseal)
     if unfinished is not None:
         return unfinished.report, unfinished
-    return _without_failed_proof(reportfile.load(folder, plan, unseal=unseal), entries), None
+    report = reportfile.load(folder, plan, unseal=unseal)
+    return report.without_unseen(unseen_in_proof(entries), FAILED_PROOF), None
 
 
 def read_unfinished(
@@ -224,17 +224,6 @@ def read_unfinished(
         server_side=found.opened.server_side,
         refused_with=pending.refused_with(state, folder.name) if is_proof else None,
     )
-
-
-def _without_failed_proof(report: ResetReport, entries: Sequence[Mapping[str, Any]]) -> ResetReport:
-    """The report of a plan, by what the log says that a proof with it has not seen."""
-    failed = [entry for entry in entries if entry["event"] == PROOF_FAILED]
-    if not failed:
-        return report
-    last = failed[-1]
-    # An older log names people who were not seen only where nothing at all was.
-    unseen = last.get("unseen", last["affected"] if last["proof_failed"] == "NOT_SEEN" else [])
-    return report.without_unseen({(course_id, user_id) for course_id, user_id in unseen}, FAILED_PROOF)
 
 
 def report_of(

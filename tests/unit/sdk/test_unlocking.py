@@ -36,7 +36,8 @@ from training_sdk.records.folding import Chunk, ChunkFate
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import pending
 from training_sdk.resets.judging import has_lost
-from training_sdk.resets.plan import PlannedReset
+from training_sdk.resets.overlapping import resets_begun, resets_known
+from training_sdk.resets.plan import Key, PlannedReset
 from training_sdk.resets.planning import Wanted
 from training_sdk.resets.proofplan import Sighting
 from training_sdk.resets.proofplanning import WantedProof, plan_proof
@@ -226,6 +227,7 @@ def test_a_pending_proof_is_not_shown_as_done_and_nobody_is_told_to_plan_again(
     assert not report.is_complete
     assert [(one.outcome, one.code) for one in report.users] == [(Outcome.UNKNOWN, Code.NOT_SEEN)]
     assert "accepted, and not yet seen" in str(unfinished)
+    assert _begun(state, plan) == ([], [plan.reset.users[0].key])
     (found,) = check_records(state)
     assert found.is_note
     assert "is pending. Prove it again" in str(found)
@@ -274,6 +276,14 @@ def test_a_failed_proof_reports_nobody_as_reset_who_was_counted_and_not_seen(
         assert report is not None
         assert [(one.outcome, one.code) for one in report.users] == [(Outcome.UNKNOWN, Code.NOT_SEEN)]
         assert "not seen when the proof ended" in str(report)
+    assert not resets_known(state, plan.reset.origin)
+    assert _begun(state, plan) == ([], [plan.reset.users[0].key])
+
+
+def _begun(state: StateDirectory, plan: ProofPlan) -> tuple[list[Key], list[Key]]:
+    """Who was reset by the records, and who may have been."""
+    found, in_doubt = resets_begun(state, plan.reset.origin)
+    return [*found], [*in_doubt]
 
 
 def test_a_proof_that_an_older_version_began_ends_without_one(
