@@ -105,8 +105,8 @@ class Intent:
     """Users whom the request names as well, after those of the plan, and who cannot be reset; only in a proof of
     refusals. Older journals do not hold it."""
     in_course: int | None = None
-    """How many people were on the course at the last reading before a call for everyone; older journals do not hold
-    it."""
+    """How many people were on the course at the last reading before a call for everyone, whose answer may count them;
+    older journals do not hold it."""
 
 
 @frozen

@@ -100,6 +100,13 @@ class Chunk:
         """How many people it names."""
         return len(self.user_ids) + len(self.named_last)
 
+    @property
+    def counts_everyone(self) -> bool | None:
+        """Whether its answer counts also people on the course with nothing to reset; None if that does not show."""
+        if self.count is None or self.in_course in (None, self.named):
+            return None
+        return self.count == self.in_course
+
 
 def counted_besides(count: int | None, named: int, in_course: int | None) -> int:
     """How many people more than a request was about an answer counts.

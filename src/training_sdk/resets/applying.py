@@ -340,7 +340,8 @@ class Run:
         key = key_for(self.order, request.body or b"")
         ids = tuple(user.user_id for user in people)
         last = self.order.named_last
-        here = len(self.last_seen) if self.order.server_side else None
+        may_count = self.order.server_side and self.arrival.may_count_everyone
+        here = len(self.last_seen) if may_count else None
         yield from self._guarded(
             people, self.keeper.note(Intent(piece.number, piece.course.id, ids, key, last, here))
         )

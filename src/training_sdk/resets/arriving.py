@@ -48,6 +48,12 @@ class Arrival:
         """Whether the service is known not to say how many people it reset."""
         return self.proof is not None and not self.proof.counted
 
+    @property
+    def may_count_everyone(self) -> bool:
+        """Whether an answer to a call for everyone may count also people with nothing to reset."""
+        is_seen_not_to = self.proof is not None and self.proof.counts_everyone is False
+        return not (self.here.reference_server or is_seen_not_to)
+
     def check_proof(self, order: Order, *, resuming: bool = False) -> Flow[None]:
         """Raise UnconfirmedFormatError if nothing may be sent here, because a proof is missing or does not hold."""
         find_proof = self.find_proof

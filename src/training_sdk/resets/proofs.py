@@ -66,6 +66,8 @@ class Proof:
     ``completions_stayed`` is whether completions of others on the course, and of the person reset in another course,
     were seen to stay: False where nobody who was reset had completed the course, which then shows enough; None in a
     proof of an older version, which is not enough.
+    ``counts_everyone`` is whether the answer to the call for everyone counted also people with nothing to reset: None
+    in an older proof, where it counted nobody, or where everyone on the course had something.
     """
 
     ground: Ground
@@ -80,6 +82,7 @@ class Proof:
     other_courses: tuple[str, ...] = ()
     refusals_without_effect: tuple[int, ...] = field(default=(), validator=_provable)
     completions_stayed: bool | None = None
+    counts_everyone: bool | None = None
 
     @property
     def seen_after(self) -> timedelta:

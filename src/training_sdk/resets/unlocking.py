@@ -346,6 +346,7 @@ class Proving:
         yield from self._settle()
         now: Moment = yield Now()
         proof = self._proof(now.utc, counted=chunk.count is not None)
+        proof = evolve(proof, counts_everyone=chunk.counts_everyone)
         return (yield from self._keep_proof(proof, "format proved"))
 
     def _keep_proof(self, proof: Proof, event: str, **facts: object) -> Flow[Proof]:

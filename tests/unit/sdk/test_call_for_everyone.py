@@ -246,11 +246,15 @@ def test_who_joins_after_a_call_that_counted_exactly_its_targets_was_not_reset(
     assert (report.reached_others, report.is_complete) == expected
 
 
-@pytest.mark.parametrize(("count", "others"), [(2, 0), (3, 1), (4, 0), (5, 3)])
-def test_a_call_for_everyone_may_count_all_people_on_the_course(
-    tmp_path: Path, count: int, others: int
+@pytest.mark.parametrize(
+    ("count", "others", "proved"),
+    [(2, 0, None), (3, 1, None), (4, 0, None), (5, 3, None), (4, 0, True), (4, 2, False), (2, 0, False)],
+)
+def test_a_call_for_everyone_may_count_all_people_on_the_course_unless_the_proof_shows_otherwise(
+    tmp_path: Path, count: int, others: int, proved: bool | None
 ) -> None:
     here = bench(tmp_path, 2, reference=False)
+    here.find_proof = lambda ground: evolve(proof_of(ground, START), counts_everyone=proved)
     here.organisation.rows += [untouched(2), untouched(3)]
     plan = of_everyone(here)
 

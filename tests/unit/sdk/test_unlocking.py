@@ -614,6 +614,20 @@ def _proving_everyone(plan: ProofPlan) -> Proving:
     return Proving(CALLS, plan, order, keeper, timedelta(hours=6))
 
 
+@pytest.mark.parametrize(("count", "expected"), [(3, False), (4, True)])
+def test_a_proof_keeps_whether_a_call_for_everyone_counts_people_with_nothing_to_reset(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, count: int, *, expected: bool
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation, plan = _everyone()
+    reset = organisation.on_reset
+    assert reset is not None
+    organisation.on_reset = lambda request: [reset(request), answer({"usersUpdated": count})][-1]
+    proof = Puppet(organisation, clock=1.0).run(_proving_everyone(plan).run())
+    assert proof.counts_everyone is expected
+    assert kept(plan) == proof
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 429])
 def test_a_refused_call_for_everyone_proves_nothing_and_withdraws_nothing(
     status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
