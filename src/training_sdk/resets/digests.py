@@ -33,3 +33,8 @@ def typed(text: str) -> str | None:
             f"{text!r} has capital letters, and a digest has none. Write it as it is shown: {text.lower()}"
         )
     return None
+
+
+def close_command(digest: str) -> str:
+    """What closes a plan by hand, to be pasted into a shell."""
+    return f"training-sdk plan close {digest} --reason TEXT"

@@ -43,6 +43,7 @@ def _standing(
     directory: StateDirectory, digest: str, state: JournalState, logged: Sequence[Entry]
 ) -> Iterator[RecordFinding]:
     """The log ends as the journal does; how far a plan or proof came that is not at its end."""
+    is_closed = any(entry.get("event") == CLOSED for entry in logged)
     try:
         is_proof = state.has_sent and pending.is_pending(directory, digest)
     except RecordsDamagedError as error:
@@ -57,8 +58,8 @@ def _standing(
     elif is_proof:
         return
     elif state.opened is not None:
-        yield note(_unfinished(digest, state), digest)
-    elif not any(entry.get("event") == CLOSED for entry in logged):
+        yield note(_unfinished(digest, state, is_closed=is_closed), digest)
+    elif not is_closed:
         yield note(f"plan {name_of(digest)} was opened and not begun; nothing was sent", digest)
 
 
@@ -192,7 +193,9 @@ def _counts(said: object) -> dict[str, int]:
     return {str(name): number for name, number in said.items() if type(number) is int and number}
 
 
-def _unfinished(digest: str, state: JournalState) -> str:
+def _unfinished(digest: str, state: JournalState, *, is_closed: bool) -> str:
+    if is_closed:
+        return f"plan {name_of(digest)} was closed by hand in the audit log, and its journal has no end. Close it again"
     if not state.has_sent:
         return f"plan {name_of(digest)} was begun and is not at its end; nothing was sent"
     counts = Counter(state.users.values())

@@ -12,6 +12,7 @@ from training_sdk.records.audit import AuditLog
 from training_sdk.records.folding import JournalState
 from training_sdk.records.journal import Journal
 from training_sdk.records.logged import CLOSED, contradicts
+from training_sdk.resets.digests import close_command
 from training_sdk.resets.plan import FORM, ResetPlan
 from training_sdk.resets.report import REACHED_OTHERS
 from training_sdk.resets.wording import LOOK_INTO_IT, others
@@ -25,9 +26,12 @@ def refuse_contradiction(log: AuditLog, journal: Journal, plan: ResetPlan) -> No
     """
     entries = log.entries(plan_digest=plan.digest)
     if any(entry.get("event") == CLOSED for entry in entries):
+        again = ""
+        if journal.state().opened is not None and journal.state().closed is None:
+            again = f". Closing it was interrupted: close it again: {close_command(plan.short_digest)}"
         raise AlreadyAppliedError(
             f"this plan (#{plan.short_digest}) was closed by hand, and cannot be applied or resumed any more. Nothing "
-            "was sent. Plan again"
+            f"was sent. Plan again{again}"
         )
     if contradicts(entries, journal.state(), journal.heads):
         raise RecordsDamagedError(

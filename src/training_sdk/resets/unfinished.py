@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from training_sdk.errors import RecordsDamagedError
 from training_sdk.evidence.files import Unseal
@@ -16,10 +16,11 @@ from training_sdk.records import locks
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
 from training_sdk.records.journal import FILE, Journal, JournalCopy, read_journal
-from training_sdk.records.logged import unseen_in_proof
+from training_sdk.records.logged import CLOSED, unseen_in_proof
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import pending, reportfile
 from training_sdk.resets.approval import approved_before
+from training_sdk.resets.digests import close_command
 from training_sdk.resets.flights import Flights, kept_processing_time, until
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.lostplans import lost_plan
@@ -58,6 +59,8 @@ class Unfinished:
     """The request was the one for everyone of a course."""
     refused_with: str | None = None
     """Who was to be refused, in a proof that is about that."""
+    is_closed_by_log: bool = False
+    """A person closed it by the audit log, and was stopped before the journal had its end."""
 
     @property
     def sent(self) -> int:
@@ -74,11 +77,17 @@ class Unfinished:
         """What to do."""
         if self.under_way:
             return f"Wait: {self.under_way} is applying it at the moment."
-        if self.report.reached_others:
-            said = others(self.report.reached_others)
-            return f"{said}, so nothing more is sent for this plan. {LOOK_INTO_IT}."
         digest = self.report.plan.short_digest
-        close = f"close it: training-sdk plan close {digest} --reason TEXT"
+        reached = self.report.reached_others
+        if self.is_closed_by_log:
+            look = f" {others(reached)}. {LOOK_INTO_IT}." if reached else ""
+            return (
+                "It was closed by hand, and that was interrupted, so nothing more is sent for it. To end it, "
+                f"close it again: {close_command(digest)}.{look}"
+            )
+        if reached:
+            return f"{others(reached)}, so nothing more is sent for this plan. {LOOK_INTO_IT}."
+        close = f"close it: {close_command(digest)}"
         if self.is_proof and self.sent:
             return self._look_again
         if not self.sent:
@@ -178,7 +187,8 @@ def report_in(
         return report_of(state, folder, journal, now, plan, unseal=unseal), None
     unfinished = read_unfinished(state, folder, now, plan, unseal=unseal)
     if unfinished is not None:
-        return unfinished.report, unfinished
+        is_closed = any(entry["event"] == CLOSED for entry in entries)
+        return unfinished.report, evolve(unfinished, is_closed_by_log=is_closed)
     report = reportfile.load(folder, plan, unseal=unseal)
     return report.without_unseen(unseen_in_proof(entries), FAILED_PROOF), None
 

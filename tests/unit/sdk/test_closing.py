@@ -220,8 +220,16 @@ def test_a_kill_between_the_log_and_the_journal_verifies_and_closing_again_ends_
         broken.setattr(Journal, "note", interrupted)
         with pytest.raises(KeyboardInterrupt):
             close_plan(state_of(here), plan.digest, reason="no right")
-    assert all(one.is_note for one in check_records(state_of(here)))
+    (note,) = check_records(state_of(here))
+    assert note.is_note
+    assert "was closed by hand in the audit log, and its journal has no end. Close it again" in note.message
     assert not is_closed(state_of(here), plan.digest)
+    _, unfinished = report_in(state_of(here), here.state / "plans" / plan.digest, NOW)
+    assert unfinished is not None
+    assert f"close it again: training-sdk plan close {plan.short_digest}" in unfinished.advice
+    assert "esume" not in unfinished.advice
+    with pytest.raises(AlreadyAppliedError, match=r"closed by hand.*close it again: .*plan close"):
+        here.resume(plan)
     close_plan(state_of(here), plan.digest, reason="no right")
     assert [str(one) for one in check_records(state_of(here)) if not one.is_note] == []
     assert is_closed(state_of(here), plan.digest)
