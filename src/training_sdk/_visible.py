@@ -41,6 +41,11 @@ def sentence(text: str) -> str:
     return text if text.rstrip().endswith((".", "?", "!", "…")) else f"{text}."
 
 
+def number(count: int, one: str, many: str | None = None) -> str:
+    """A number of things: ``1 score``, ``2 scores``."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 class VisibleFormatter(logging.Formatter):
     """Formats a log record as a terminal may have it."""
 

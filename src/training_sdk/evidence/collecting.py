@@ -13,7 +13,7 @@ from training_sdk import _checks
 from training_sdk._flow import Act, Flow, Moment, Now
 from training_sdk._pages import LISTING_INCOMPLETE, Calls, Walk
 from training_sdk._version import __version__
-from training_sdk._visible import MOST_NAMED, sentence
+from training_sdk._visible import MOST_NAMED, number, sentence
 from training_sdk.errors import DecodingError, EvidenceError, InvalidArgumentError, NotFoundError
 from training_sdk.evidence.files import Seal
 from training_sdk.evidence.pack import Head, Pack
@@ -180,10 +180,9 @@ def _refuse_gaps(tables: Tables) -> None:
             "was sent. Plan again"
         )
         if tables.repeated:
-            rows = "1 row" if tables.repeated == 1 else f"{tables.repeated} rows"
             why = (
-                f"The feed shows {rows} twice, so the order of its pages may change while they are "
-                "read. Nothing was sent. Apply again later"
+                f"The feed shows {number(tables.repeated, 'row')} twice, so the order of its pages may change while "
+                "they are read. Nothing was sent. Apply again later"
             )
         raise EvidenceError(
             f"the evidence is incomplete: there is no progress row of {_named(missing)}. {why}",

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
+from training_sdk._visible import number
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
@@ -213,8 +214,7 @@ class _Sorter:
     def _days(self, since: date | None) -> str:
         if since is None:
             return ": without a valid completion, since when is not known"
-        days = self._days_since(since)
-        return f": {days} day{'s' * (days != 1)} without a valid completion"
+        return f": {number(self._days_since(since), 'day')} without a valid completion"
 
     def _days_since(self, day: date) -> int:
         return max((self.today - day).days, 0)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from attrs import field, frozen
 
 from training_sdk import _checks
+from training_sdk._visible import number
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
@@ -189,8 +190,8 @@ class BeforeExpiry:
             raise UnclearError(f"expires on {expires}, which is not after the completion")
         if (expires - completed).days <= self.lead:
             raise UnclearError(
-                f"expires on {expires}: the lead of {self.lead} day{'s' * (self.lead != 1)} is no shorter than the "
-                "completion is valid, so it would be due again at once"
+                f"expires on {expires}: the lead of {number(self.lead, 'day')} is no shorter than the completion is "
+                "valid, so it would be due again at once"
             )
         return expires - timedelta(days=self.lead)
 

@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from training_sdk._visible import MOST_NAMED, inline
+from training_sdk._visible import number as number
 
 if TYPE_CHECKING:
     from training_sdk.models.progress import ProgressState
@@ -200,11 +201,6 @@ def _losses(planned: ResetPlan) -> str:
         f"To be lost: {', '.join(parts) or 'the beginnings'} of {whose}, and {ALSO_CLEARED}.{midway} "
         f"At most {number(planned.notifications, 'notification')} may go out."
     )
-
-
-def number(count: int, one: str, many: str | None = None) -> str:
-    """A number of things: ``1 score``, ``2 scores``."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def span(time: timedelta) -> str:
