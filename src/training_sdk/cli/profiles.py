@@ -24,7 +24,7 @@ from training_sdk.cli.naming import duration
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence.files import Unseal
 from training_sdk.records import disk
-from training_sdk.records.state import expanded, usual
+from training_sdk.records.state import expanded, usual_folder
 from training_sdk.resets.freshness import PROCESSING_TIME
 from training_sdk.resets.safeguards import DEFAULT_PLAN_LIFETIME, Safeguards
 
@@ -140,7 +140,7 @@ def default_path() -> Path | None:
     """The default path of the file of profiles; None for a user without a home directory, who has no such file."""
     from platformdirs import user_config_path
 
-    folder = usual(user_config_path)
+    folder = usual_folder(user_config_path)
     return folder and folder / "profiles.toml"
 
 

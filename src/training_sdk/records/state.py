@@ -131,7 +131,7 @@ def _checked(digest: str) -> str:
 def _chosen(path: str | os.PathLike[str] | None) -> Path:
     given: object = os.environ.get(VARIABLE) if path is None else path
     if given is None:
-        return usual(user_state_path) or _refuse_homeless()
+        return usual_folder(user_state_path) or _refuse_homeless()
     name = VARIABLE if path is None else "the state directory"
     text: object = os.fspath(given) if isinstance(given, os.PathLike) else given
     if not isinstance(text, str):
@@ -141,7 +141,7 @@ def _chosen(path: str | os.PathLike[str] | None) -> Path:
     return expanded(text, name).absolute()
 
 
-def usual(find: Callable[..., Path]) -> Path | None:
+def usual_folder(find: Callable[..., Path]) -> Path | None:
     """The SDK's folder in a user directory, such as ``platformdirs.user_state_path``; None without a home directory."""
     with suppress(RuntimeError):
         path = find("training-sdk", appauthor=False)

@@ -87,7 +87,7 @@ def verify(session: Session, heads: tuple[Head, ...]) -> ExitCode:
         how = "contradicted by other records" if is_sound else "NOT as it was written"
     beside = f" and {number(len(heads), 'head')} kept elsewhere" if heads else ""
     packs = number(len(quoted) - len(heads), "pack")
-    session.out.say(f"{state.audit}: {how}, held against {packs} quoting it{beside}")
+    session.out.say(f"{state.audit}: {how}, compared with {packs} quoting it{beside}")
     return ExitCode.RECORDS if faults else ExitCode.DONE
 
 
