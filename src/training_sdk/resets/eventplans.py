@@ -45,10 +45,11 @@ def plan_of_event(
     """Find the request of this machine that caused a reset event; None if no plan here did.
 
     None is a reason to ask: somebody was reset by another machine, another program, the web app, or outside of a plan.
-    A request fits that named this person in this course, by the user who caused the event, in this organisation. It was
-    sent before the event, by no more than the processing time of the plan; 5 minutes more are allowed on both sides. A
-    second reset of the person by the same user within that time cannot be told from the first. With a reference server
-    times are not compared, since its clock may be another one. ``state_dir`` is that of the client that resets.
+    A request fits if it named this person in this course, and the user who caused the event sent it in this
+    organisation. It was sent before the event, by no more than the processing time of the plan; 5 minutes more are
+    allowed on both sides. A second reset of the person by the same user within that time cannot be distinguished from
+    the first. With a reference server times are not compared, because it may have another clock. ``state_dir`` is that
+    of the client that resets.
 
     A request is on the disk before it is sent, so this also works while ``apply`` is under way. It reads all journals.
 
