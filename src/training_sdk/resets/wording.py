@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -80,7 +81,7 @@ def shown_of(count: int, page: int) -> int:
 def plan(planned: ResetPlan, page: int = MOST_SHOWN) -> str:
     """A plan as it is read before it is confirmed, with everybody in it if they fit on a page."""
     several = len(planned.courses) > 1
-    lines = frame(planned)
+    lines = frame(planned, page)
     titles = {course.id: shown(course.title) for course in planned.courses}
     targets = planned.targets
     most = shown_of(len(targets), page)
@@ -99,21 +100,21 @@ def _to_go_on(planned: ResetPlan) -> list[str]:
     return ["It cannot be undone. To go on, type:", f"  {planned.phrase}"]
 
 
-def frame(planned: ResetPlan) -> list[str]:
-    """What a plan says besides its people."""
+def frame(planned: ResetPlan, page: int = MOST_SHOWN) -> list[str]:
+    """What a plan says besides its people: whom it names and does not reset, all of them if they fit on a page."""
     whom = "everyone assigned whom this token sees" if planned.scope == "everyone" else "the users named"
     selection = f"; {planned.selection} only" if planned.selection else ""
     origin = planned.origin
     return [
-        headline(planned),
+        headline(planned, page),
         f"In scope: {whom} ({states(planned.counts)}){selection}.",
-        *_named_in_vain(planned),
+        *_named_in_vain(planned, page),
         _losses(planned),
         f"Read at {planned.read_at:%Y-%m-%d %H:%M:%S} UTC ({LAG}) from "
         f"{server(origin.base_url, is_reference=origin.reference_server)}, "
         f"organisation {origin.organisation_id}. It expires at {planned.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
         *([EVERYONE] if planned.scope == "everyone" else []),
-        *_left_out_of_courses(planned),
+        *_left_out_of_courses(planned, page),
         *(f"Warning: {shown(warning)}" for warning in planned.warnings),
     ]
 
@@ -123,7 +124,7 @@ def server(base_url: str, *, is_reference: bool) -> str:
     return f"{inline(base_url)}{' (reference server)' if is_reference else ''}"
 
 
-def _named_in_vain(planned: ResetPlan) -> list[str]:
+def _named_in_vain(planned: ResetPlan, page: int) -> list[str]:
     """Who was named and would not be reset, and why."""
     others = () if planned.scope == "everyone" else [user for user in planned.users if not user.is_target]
     if not others:
@@ -131,7 +132,7 @@ def _named_in_vain(planned: ResetPlan) -> list[str]:
     titles = {course.id: f"{shown(course.title)!r}, " for course in planned.courses}
     said = [
         f"{who(user)} ({titles[user.course_id] if len(titles) > 1 else ''}{_why_not(planned, user)})"
-        for user in others[:MOST_SHOWN]
+        for user in others[: shown_of(len(others), page)]
     ]
     more = len(others) - len(said)
     return [f"Named, and not to be reset: {', '.join(said)}{f' and {more} more' if more else ''}."]
@@ -143,7 +144,7 @@ def _why_not(planned: ResetPlan, user: PlannedReset) -> str:
     return f"{inline(user.state)}, {planned.selection} only" if planned.selection else "left out"
 
 
-def _left_out_of_courses(planned: ResetPlan) -> list[str]:
+def _left_out_of_courses(planned: ResetPlan, page: int) -> list[str]:
     """Who was named and is not in a course of the plan; all of them are in another, so their names are known."""
     if not planned.unassigned:
         return []
@@ -151,21 +152,22 @@ def _left_out_of_courses(planned: ResetPlan) -> list[str]:
     titles = {course.id: shown(course.title) for course in planned.courses}
     said = [
         f"{names.get(user_id, inline(user_id))} ({titles[course_id]!r})"
-        for course_id, user_id in planned.unassigned[:MOST_SHOWN]
+        for course_id, user_id in planned.unassigned[: shown_of(len(planned.unassigned), page)]
     ]
     more = len(planned.unassigned) - len(said)
     rest = f" and {more} more" if more else ""
     return [f"Left out, because they are unassigned or have nothing recorded there: {', '.join(said)}{rest}."]
 
 
-def headline(planned: ResetPlan) -> str:
+def headline(planned: ResetPlan, page: int = MOST_SHOWN) -> str:
     """What will happen: how many people would be reset in which courses, and their progress states."""
     people, resets = planned.people, len(planned.targets)
     if not resets:
-        return f"Plan to reset nobody in {_titles(planned)}."
+        return f"Plan to reset nobody in {_titles(planned, page)}."
     of_resets = f", {number(resets, 'reset')}," if resets != people else ""
+    where = _titles(planned, page)
     counts = {state: count for state, count in planned.target_counts.items() if count}
-    return f"Plan to reset {number(people, 'person', 'people')}{of_resets} in {_titles(planned)}: {states(counts)}."
+    return f"Plan to reset {number(people, 'person', 'people')}{of_resets} in {where}: {states(counts)}."
 
 
 def states(counts: Mapping[ProgressState, int]) -> str:
@@ -173,10 +175,10 @@ def states(counts: Mapping[ProgressState, int]) -> str:
     return ", ".join(f"{people} {state}" for state, people in counts.items())
 
 
-def _titles(planned: ResetPlan) -> str:
+def _titles(planned: ResetPlan, page: int) -> str:
     said = [
         f"{shown(course.title)!r} ({inline(course.status or 'status unknown')}, {inline(course.id)})"
-        for course in planned.courses[:MOST_SHOWN]
+        for course in planned.courses[: shown_of(len(planned.courses), page)]
     ]
     more = len(planned.courses) - len(said)
     return ", ".join(said) + (f" and {more} more courses" if more else "")
@@ -233,7 +235,7 @@ def plan_html(planned: ResetPlan) -> str:
         for user in planned.targets
     )
     head = ("course", "name", "e-mail or id", "state", "percent", "completed", "score", "last reset on")
-    said = [*frame(planned), *_to_go_on(planned)]
+    said = [*frame(planned, sys.maxsize), *_to_go_on(planned)]
     return without_maths(f"<p>{'<br>'.join(map(escape, said))}</p>{table_html(head, rows)}")
 
 
