@@ -287,6 +287,7 @@ _ELSEWHERE = (
 _NOT_OF_TRAINING = (
     *(Operation(_feed_name(f"/feed/{each}"), "GET", f"/feed/{each}", "P") for each in _ELSEWHERE),
     Operation("FeedActivityLogEvents", "GET", "/accounts/history/v2/feed/activity_log_events", "P"),
+    Operation("FeedOnboardingProgress", "GET", "/inductions/v1/feed/onboarding-progress", "P"),
 )
 
 _WEBHOOKS = "/webhooks/v1/webhooks"

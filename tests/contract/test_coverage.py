@@ -138,7 +138,7 @@ NOT_OF_TRAINING = {
     *("FeedSchedules", "FeedScheduleAssignees", "FeedScheduleOccurrences"),
     *("FeedActions", "FeedActionAssignees", "FeedActionTimelineItems"),
     *("FeedIssues", "FeedIssueAssignees", "FeedIssueTimelineItems", "FeedAssets"),
-    "FeedActivityLogEvents",
+    *("FeedActivityLogEvents", "FeedOnboardingProgress"),
 }
 """The vendor's, known by name, and nothing of Training: no method, and 501."""
 

@@ -23,6 +23,7 @@ EXPORTER = (
     "/feed/inspections?archived=false&completed=true&modified_after=2026-01-01T00%3A00%3A00Z&web_report_link=private",
     "/feed/sites?include_deleted=true&show_only_leaf_nodes=true",
     "/accounts/history/v2/feed/activity_log_events?limit=100",
+    "/inductions/v1/feed/onboarding-progress?limit=100",
 )
 
 
@@ -39,8 +40,8 @@ def test_other_feeds_may_be_empty_so_that_the_exporter_goes_through_them_all() -
             "metadata": {"next_page": None, "next_page_token": None, "remaining_records": 0},
             "data": [],
         }
-    inspections, sites, events = (admin.get(*each.split("?")) for each in EXPORTER)
-    assert inspections.json["data"] == events.json["data"] == []
+    inspections, sites, *others = (admin.get(*each.split("?")) for each in EXPORTER)
+    assert inspections.json["data"] == others[0].json["data"] == others[1].json["data"] == []
     assert True in {row["deleted"] for row in sites.json["data"]}
     assert admin.send("POST", elsewhere[0].template, body={}).status == 405
     assert Speaker(admin.mock, None).get(elsewhere[0].template).status == 401
