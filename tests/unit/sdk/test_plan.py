@@ -159,7 +159,9 @@ def test_a_plan_names_whoever_was_named_and_would_not_be_reset() -> None:
     apart = tuple(("d", one.user_id) for one in crowd)
     elsewhere = (*some_plan().courses, *(PlannedCourse(each, "Data", None, "") for each in "defghijklmn"))
     everything = some_plan(users=crowd, courses=elsewhere, unassigned=apart)
-    assert all(f"{said} more" in str(everything) for said in ("nothing recorded) and 3", "'Data') and 4", "and 2"))
+    assert all(
+        f"{said} more" in str(everything) for said in ("nothing recorded) and 3", "'Data') and 4", "and 2")
+    )
     assert " more" not in everything.listing(100)
     assert " more" not in everything._repr_html_()
     assert "Named, and not" not in str(some_plan(users=(done,)))
