@@ -49,6 +49,14 @@ class LostPlan:
         return f"#{short(self.digest)}"
 
     @property
+    def damage(self) -> str:
+        """What is wrong, and what to do."""
+        return (
+            f"the journal of plan {self.name} {self.what}, so nobody can say what became of it. Bring back a copy of "
+            f"plans/{self.digest}"
+        )
+
+    @property
     def is_reference(self) -> bool:
         """Whether it was begun on the reference server, which shows a reset at once."""
         begun = [entry for entry in self.entries if entry["event"] == BEGUN]
@@ -131,6 +139,14 @@ def entries_by_plan(state: StateDirectory) -> Mapping[str, Entries]:
         if is_digest(entry.get("plan_digest")):
             found.setdefault(str(entry["plan_digest"]), []).append(entry)
     return found
+
+
+def refuse_lost(state: StateDirectory, beginning: str) -> None:
+    """Raise RecordsDamagedError if a plan whose digest begins so has begun by the log, and has no usable journal."""
+    for digest, entries in entries_by_plan(state).items():
+        lost = lost_plan(state, digest, entries) if digest.startswith(beginning) else None
+        if lost is not None:
+            raise RecordsDamagedError(lost.damage)
 
 
 def lost_plan(state: StateDirectory, digest: str, entries: Entries) -> LostPlan | None:

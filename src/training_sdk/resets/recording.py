@@ -41,7 +41,7 @@ from training_sdk.resets.proofs import Ground, withdraw_proof
 from training_sdk.resets.quoting import quote_begun, quote_journal
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.sending import CHUNK, Order
-from training_sdk.resets.taking import refuse_contradiction, refuse_second_time
+from training_sdk.resets.taking import refuse_second_time, refuse_taking
 
 WITHDRAWN = "proof withdrawn"
 
@@ -171,8 +171,7 @@ class Recorder(Keeper):
         self._packs = [str(state.evidence / kept.pack) for kept in found.packs]
         self._missing_lessons = dict.fromkeys(found.missing_lessons)
         is_proof = found.closed is not None and pending.is_pending(state, plan.digest)
-        refuse_second_time(found, plan, resuming=self.resuming, is_proof=is_proof)
-        refuse_contradiction(self._audit_log, self.journal, plan)
+        refuse_taking(self._audit_log, self.journal, plan, resuming=self.resuming, is_proof=is_proof)
         if found.opened is not None:
             self._keep_copy(plan, folder)
         return found

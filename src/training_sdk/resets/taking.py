@@ -18,6 +18,17 @@ from training_sdk.resets.report import REACHED_OTHERS
 from training_sdk.resets.wording import LOOK_INTO_IT, others
 
 
+def refuse_taking(
+    log: AuditLog, journal: Journal, plan: ResetPlan, *, resuming: bool, is_proof: bool
+) -> None:
+    """Raise unless a plan may be applied, or resumed, by its journal and by the log; see the functions below."""
+    state = journal.state()
+    if state.opened is None:  # before it is called a plan that never began
+        refuse_contradiction(log, journal, plan)
+    refuse_second_time(state, plan, resuming=resuming, is_proof=is_proof)
+    refuse_contradiction(log, journal, plan)
+
+
 def refuse_contradiction(log: AuditLog, journal: Journal, plan: ResetPlan) -> None:
     """Raise where the audit log contradicts the journal of a plan: the journal was changed, lost or shortened.
 

@@ -23,7 +23,7 @@ from training_sdk.resets.approval import approved_before
 from training_sdk.resets.digests import close_command
 from training_sdk.resets.flights import Flights, kept_processing_time, until
 from training_sdk.resets.format import ResetFormat
-from training_sdk.resets.lostplans import lost_plan
+from training_sdk.resets.lostplans import lost_plan, refuse_lost
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.report import FAILED_PROOF, PENDING_PROOF, Code, Outcome, ResetReport
 from training_sdk.resets.resuming import as_begun
@@ -151,11 +151,14 @@ def has_begun(folder: Path) -> bool:
 def find_begun(state: StateDirectory, digest: str) -> Path | None:
     """The folder of the plan whose digest begins so, if applying it has begun; None if there is none.
 
-    Raises InvalidArgumentError if there is more than one.
+    Raises InvalidArgumentError if there is more than one, RecordsDamagedError if only the audit log knows of it.
     """
     names = (FILE, reportfile.REPORT)
     folder = next((found for name in names if (found := reportfile.find_folder(state, digest, name))), None)
-    return folder if folder is not None and has_begun(folder) else None
+    if folder is not None and has_begun(folder):
+        return folder
+    refuse_lost(state, digest)
+    return None
 
 
 def report_in(
@@ -177,10 +180,7 @@ def report_in(
         plan_digest=folder.name
     )  # before the journal, which is written first
     if (lost := lost_plan(state, folder.name, entries)) is not None:
-        raise RecordsDamagedError(
-            f"the journal of plan {lost.name} {lost.what}, so nobody can say what became of it. Bring back a copy of "
-            f"plans/{lost.digest}"
-        )
+        raise RecordsDamagedError(lost.damage)
     journal = JournalCopy.read(folder)
     closed = journal.state().closed
     if closed is not None and closed.reason is not None:

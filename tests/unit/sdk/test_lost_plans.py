@@ -14,6 +14,8 @@ import pytest
 from attrs import evolve
 
 from training_sdk import AlreadyAppliedError, InvalidArgumentError, OverlappingPlanError, RecordsDamagedError
+from training_sdk.cli import main
+from training_sdk.cli.codes import ExitCode
 from training_sdk.evidence import purge
 from training_sdk.evidence.copies import stray_copies
 from training_sdk.records import plancopy
@@ -27,6 +29,7 @@ from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.report import Outcome
 from training_sdk.resets.unfinished import report_in
+from training_sdk.resets.verifying import saved_report
 from unit.sdk.fakes import START, row
 from unit.sdk.test_resuming import LATER, Bench, bench, ends, interrupted_before_sending
 
@@ -170,6 +173,47 @@ def test_nothing_is_said_of_a_plan_from_a_journal_that_was_cut(tmp_path: Path) -
     found = [one for one in check_records(state) if one.plan == lost.digest]
     assert any("was changed or shortened" in one.message for one in found)
     assert not any("nothing was sent" in one.message for one in found)
+
+
+@pytest.mark.parametrize("attack", [removed, emptied])
+def test_a_plan_that_the_log_alone_knows_is_not_called_one_that_never_began(
+    attack: Attack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither where its report went with the journal: nobody may take it for a plan of which nothing was sent."""
+    here = bench(tmp_path)
+    lost = here.plan(0, 1)
+    lost.save(tmp_path / "plan.json")
+    here.lose(lost, arrives=True)
+    (folder_of(here, lost) / "report.json").unlink()
+    attack(folder_of(here, lost))
+    records = ["--state-dir", str(here.state), "--profiles", ""]
+    for command in ("report", "resume"):
+        for named in (lost.short_digest, lost.digest, str(tmp_path / "plan.json")):
+            assert main([command, named, *records]) == ExitCode.RECORDS
+            told = capsys.readouterr().err
+            assert f"the journal of plan #{lost.short_digest} is missing" in told
+            assert f"Bring back a copy of plans/{lost.digest}" in told
+    with pytest.raises(RecordsDamagedError, match="is missing"):
+        saved_report(here.state, lost.short_digest)
+    with pytest.raises(RecordsDamagedError, match="Nothing was sent"):
+        here.resume(lost)
+    assert main(["report", "--list", *records]) == ExitCode.DONE
+    assert f"#{lost.short_digest} is missing" in capsys.readouterr().err
+    assert main(["report", "ab" * 8, *records]) == ExitCode.USAGE
+    assert len(here.organisation.resets) == 1
+
+
+def test_a_report_whose_journal_and_log_are_missing_is_not_shown_without_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = bench(tmp_path)
+    lost = here.plan(0, 1)
+    here.apply(lost)
+    (here.state / "audit.jsonl").unlink()
+    (folder_of(here, lost) / "journal.jsonl").unlink()
+    records = ["--state-dir", str(here.state), "--profiles", ""]
+    assert main(["report", lost.short_digest, *records]) == ExitCode.DONE
+    assert "the journal of this plan is missing" in capsys.readouterr().err
 
 
 def test_a_log_that_quotes_no_journal_tells_a_cut_one_by_its_outcomes(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ from training_sdk.cli.documents import of_report, of_unfinished, plain
 from training_sdk.cli.files import refuse_existing
 from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import Session, with_session
-from training_sdk.errors import InvalidArgumentError, TrainingError
-from training_sdk.records.events import Closed
+from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, TrainingError
 from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reportfile
 from training_sdk.resets.digests import short, typed
+from training_sdk.resets.lostplans import entries_by_plan, lost_plan
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.planfile import check_shape
 from training_sdk.resets.report import ResetReport
@@ -61,7 +61,13 @@ def report(
     if card is not None:
         check_shape(found.plan)
     write_card(card, found.plan, found)
-    closed = _closed_by_hand(session, found)
+    journal = state_of_plan(session.state(), found.plan.digest)
+    closed = journal.closed if journal.closed is not None and journal.closed.reason is not None else None
+    if journal.opened is None:
+        session.out.warn(
+            "Warning: the journal of this plan is missing, so this is the report alone. Bring back a copy of "
+            f"plans/{found.plan.digest}"
+        )
     session.out.document({**_document(found, unfinished), "closed": plain(closed)})
     file = None if digest_typed(plan) else Path(plan)
     if unfinished is not None:
@@ -84,12 +90,6 @@ def report(
         return ExitCode.OTHERS_REACHED
     may_have_sent = unfinished is not None and (unfinished.requests or unfinished.under_way)
     return ExitCode.INCOMPLETE if may_have_sent else ExitCode.DONE
-
-
-def _closed_by_hand(session: Session, found: ResetReport) -> Closed | None:
-    """The event with which a plan was closed by hand; None for any other end."""
-    closed = state_of_plan(session.state(), found.plan.digest).closed
-    return closed if closed is not None and closed.reason is not None else None
 
 
 def find_report(session: Session, named: str) -> ResetReport:
@@ -141,6 +141,19 @@ def _folders(state: StateDirectory) -> Iterator[Path]:
     yield from filter(has_begun, state.plan_folders)
 
 
+def _lost(state: StateDirectory, listed: set[str]) -> Iterator[str]:
+    """What is wrong with each plan that has begun by the audit log, and is not ``listed``."""
+    try:
+        by_plan = entries_by_plan(state)
+    except RecordsDamagedError as error:
+        if not listed:  # else it is said of each plan that is
+            yield error.message
+        return
+    for digest, entries in by_plan.items():
+        if digest not in listed and (lost := lost_plan(state, digest, entries)) is not None:
+            yield lost.damage
+
+
 def _list(session: Session) -> None:
     state = session.state()
     found: list[tuple[ResetReport, Unfinished | None]] = []
@@ -150,6 +163,7 @@ def _list(session: Session) -> None:
             found.append(report_in(state, folder, datetime.now(UTC)))
         except TrainingError as error:  # one damaged plan must not hide the others
             unread.append(f"plan #{short(folder.name)} cannot be read: {error.message}")
+    unread += _lost(state, {folder.name for folder in _folders(state)})
     found.sort(key=lambda one: one[0].finished_at)
     session.out.document(
         {

@@ -37,6 +37,7 @@ from training_sdk.resets import pending, reportfile
 from training_sdk.resets.approval import Approval
 from training_sdk.resets.confirming import check_lifetime
 from training_sdk.resets.digests import short
+from training_sdk.resets.lostplans import refuse_lost
 from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.planfile import check_shape
 from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, Outcome, ResetReport
@@ -150,12 +151,20 @@ def _begun_plan(session: Session, named: Path) -> ResetPlan:
         return ResetPlan.load(named)
     folder = reportfile.find_folder(session.state(), digest, JOURNAL)
     if folder is None:
+        _refuse_lost(session, digest)
         raise InvalidArgumentError(
             f"applying plan #{short(digest)} never began on this machine; name its file"
         )
     plan = reportfile.load_plan(folder, unseal=session.profile.unseal)
     check_shape(plan)
     return plan
+
+
+def _refuse_lost(session: Session, beginning: str) -> None:
+    """Raise RecordsDamagedError for a plan of which the audit log alone says that it has begun."""
+    state = StateDirectory.existing(session.state_dir)
+    if state is not None:
+        refuse_lost(state, beginning)
 
 
 def _reset(
@@ -171,6 +180,8 @@ def _reset(
     out = session.out
     # What would be refused is refused before the plan is read and its phrase is typed.
     before = journal_of(session, loaded)
+    if resuming and before.opened is None:
+        _refuse_lost(session, loaded.digest)
     is_proof = before.closed is not None and _is_pending_proof(session, loaded)
     refuse_second_time(before, loaded, resuming=resuming, is_proof=is_proof)
     if not resuming:
