@@ -85,10 +85,10 @@ def wait_until_verified(
     known = yield Act(lambda: watch.processing_time(here), "proofs: look for one")
     if journal.opened is not None:
         known = max(known, kept_processing_time(journal))
-    settled_at = whole.finished_at + waiting_time(known)
+    wait = waiting_time(known)
     return (
         yield from Verifying(
-            calls, whole, people, watch, recorder, here, is_finished, settled_at, flights, traces
+            calls, whole, people, watch, recorder, here, is_finished, wait, flights, traces
         ).run()
     )
 
@@ -143,8 +143,8 @@ class Verifying:
     recorder: Recorder
     here: Origin
     is_finished: bool
-    settled_at: datetime
-    """From when on the read side can no longer be showing the past."""
+    wait: timedelta
+    """How long after a request the read side may be showing the past."""
     flights: Flights
     traces: Traces = NO_TRACES
     seen: dict[Key, PersonSeen] = field(factory=dict)
@@ -160,7 +160,7 @@ class Verifying:
             yield from self._tell()
             if now.utc >= deadline or not self._is_worth_waiting(now.utc):
                 break
-            later = [moment for moment in (deadline, self.settled_at) if moment > now.utc]
+            later = [moment for moment in (deadline, *self._pending_until()) if moment > now.utc]
             yield from wait_until(min(now.utc + wait, *later), "until the service shows what the reset did")
             wait = min(wait * SLOWING, self.watch.every * SLOWEST)
         found = Verification(
@@ -200,10 +200,9 @@ class Verifying:
         except DecodingError as error:
             yield from self._leave_pending(people, error)
             return
-        is_settled = now.utc >= self.settled_at
         judging = Judging.of(self.report.plan, reference_server=self.here.reference_server, traces=traces)
         for user in people:
-            row = rows.get(user.user_id)
+            row, is_settled = rows.get(user.user_id), now.utc >= self._settled_at(user)
             sign = judging.sign(user, row, self._since(user).last)
             state, code = judge(sign, row, is_settled=is_settled)
             if sign is Sign.CLEARED and user.key in sample:
@@ -217,6 +216,13 @@ class Verifying:
     def _since(self, user: PlannedReset) -> Since:
         """Between which requests somebody may have been reset; without a journal, while the plan was applied."""
         return self.flights.since(user.key) or Since(self.report.started_at, self.report.finished_at)
+
+    def _settled_at(self, user: PlannedReset) -> datetime:
+        """From when on the read side can no longer be showing the past of somebody."""
+        return self._since(user).last + self.wait
+
+    def _pending_until(self) -> set[datetime]:
+        return {self._settled_at(user) for user in self.people if self._is_pending(user.key)}
 
     def _leave_pending(self, people: Sequence[PlannedReset], error: DecodingError) -> Flow[None]:
         """Leave people to be looked at again whose listing was not whole; any other error is raised."""
@@ -271,9 +277,9 @@ class Verifying:
 
     def _is_worth_waiting(self, now: datetime) -> bool:
         """Whether looking again could tell more, which for some it cannot once nothing is late any more."""
-        pending = [one for one in self.seen.values() if one.state is Seen.PENDING]
-        return bool(pending) and not (
-            now >= self.settled_at and all(one.code in TELLS_NO_MORE for one in pending)
+        pending = [user for user in self.people if self._is_pending(user.key)]
+        return not all(
+            now >= self._settled_at(user) and self.seen[user.key].code in TELLS_NO_MORE for user in pending
         )
 
     def _tell(self) -> Flow[None]:

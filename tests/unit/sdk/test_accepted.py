@@ -436,7 +436,7 @@ def test_verify_waits_for_what_the_service_may_still_work_on(by: str, tmp_path: 
 
     class Found(Verifying):
         def run(self) -> Any:
-            waits.append(self.settled_at - self.report.finished_at)
+            waits.append(self.wait)
             return super().run()
 
     with mock.patch.object(verifying, "Verifying", Found):

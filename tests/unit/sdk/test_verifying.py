@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -31,6 +32,7 @@ from training_sdk.resets.recording import Recorder
 from training_sdk.resets.verifying import Watch, wait_until_verified
 from unit.sdk.fakes import CALLS, CLEARED, RESET, START, Organisation, Puppet, answer, row, tail, untouched
 from unit.sdk.resetting import planned
+from unit.sdk.test_resuming import bench
 
 H = timedelta(hours=1)
 SETTLED = timedelta(hours=3, minutes=15)
@@ -484,6 +486,36 @@ def test_a_report_from_long_ago_needs_no_waiting() -> None:
     long_ago: datetime = START - timedelta(days=30)
     found, driver = verify(feed, evolve(report, started_at=long_ago, finished_at=long_ago))
     assert ([one.code for one in found.people], driver.slept) == ([SeenCode.STILL_RECORDED], [])
+
+
+def test_what_is_late_counts_from_the_request_for_each_person_and_not_from_the_last_resume(
+    tmp_path: Path,
+) -> None:
+    """The first was sent hours before the second, and only the second can still be late."""
+    here = bench(tmp_path, reference=False)
+    plan = here.plan(0, 1)
+    pause = timedelta(hours=4).total_seconds()
+
+    def once(request: Request) -> Response:
+        here.organisation.on_reset = stop
+        return here.organisation.reset(request)
+
+    def stop(_: Request) -> Response:
+        raise KeyboardInterrupt
+
+    here.organisation.on_reset = once
+    with pytest.raises(KeyboardInterrupt):
+        here.apply(plan, per_request=1, reason="yearly")
+    here.organisation.on_reset = None
+    here.puppet.clock += pause
+    report = here.resume(plan)
+    assert [user.outcome for user in report.users] == [Outcome.RESET, Outcome.RESET]
+    for number in (0, 1):
+        here.organisation.rows[number].update(row(number))  # the feed shows what was before
+    recorder = Recorder(str(here.state), None, H)
+    watch = Watch(timedelta(0), timedelta(minutes=5), 0)
+    found = here.puppet.run(wait_until_verified(here.calls, report, watch, recorder))
+    assert [one.code for one in found.people] == [SeenCode.STILL_RECORDED, SeenCode.NOT_SEEN_YET]
 
 
 def test_lessons_from_before_the_last_request_verify_nobody_whenever_applying_began() -> None:
