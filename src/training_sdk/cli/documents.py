@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from training_sdk.cli.remedies import as_given
 from training_sdk.models.base import Extra
 from training_sdk.recertification.due import Due
 from training_sdk.resets.plan import ResetPlan
@@ -88,7 +89,7 @@ def of_unfinished(found: Unfinished | None) -> dict[str, Any] | None:
         "unknown": found.unknown,
         "left": found.left,
         "under_way": found.under_way,
-        "advice": found.advice,
+        "advice": as_given(found.advice),
     }
 
 

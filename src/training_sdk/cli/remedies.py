@@ -5,11 +5,21 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
+from contextvars import ContextVar
 from pathlib import Path
 
 from training_sdk.resets.stopping import STOPPED
 
 _PLAN = "PLAN.json"
+
+_CARRIED = ("profile", "profiles", "base_url", "state_dir")
+"""What says which service and which records a command is about."""
+
+_given: ContextVar[str] = ContextVar("_given", default="")
+
+_ADVISED = re.compile(
+    r"training-sdk (?:resume|apply|report|verify|prove|plan close)(?= (?:PLAN\.json|--list|--course|[0-9a-f-]{16}))"
+)
 
 _ADVICE = STOPPED.partition("{")[0]
 """How the SDK's own advice after a stop begins."""
@@ -92,6 +102,7 @@ def in_commands(message: str, plan: Path | None = None, options: Mapping[str, st
 
     ``plan`` is the file that was named. ``options`` are those of the command, by the name of their value in Python.
     """
+    message = as_given(message)
     for python, command in _SAID:
         if python in message:
             known = {"resume": resume_command(plan), "plan": shlex.quote(str(plan or _PLAN))}
@@ -126,21 +137,44 @@ def notes_of(error: BaseException, plan: Path | None, shown: str) -> list[str]:
     return [*others, *advice[-1:]]
 
 
+def carry(common: Mapping[str, object]) -> None:
+    """Have the commands that are advised from now on name the service and the records that these options name.
+
+    Without them a command that is pasted would look for the plan among other records.
+    """
+    named = {name: str(common[name]) for name in _CARRIED if common.get(name)}
+    if "@" in named.get("base_url", ""):  # a password may stand there
+        del named["base_url"]
+    words = (word for name, value in named.items() for word in (f"--{name.replace('_', '-')}", value))
+    _given.set(shlex.join(words))
+
+
+def as_given(text: str) -> str:
+    """Return the advice of the SDK with the options that the commands in it have to repeat."""
+    given = _given.get()
+    return _ADVISED.sub(lambda found: f"{found[0]} {given}", text) if given else text
+
+
 def resume_command(plan: Path | None) -> str:
     """What goes on with a plan, to be pasted into a shell."""
-    return shlex.join(["training-sdk", "resume", str(plan or _PLAN)])
+    return _command("resume", plan)
 
 
 def apply_command(plan: Path | None, *more: str) -> str:
     """What applies a plan, to be pasted into a shell."""
-    return " ".join([shlex.join(["training-sdk", "apply", str(plan or _PLAN)]), "--reason TEXT", *more])
+    return " ".join([_command("apply", plan), "--reason TEXT", *more])
 
 
 def close_command(plan: Path | None) -> str:
     """What closes a plan, to be pasted into a shell."""
-    return f"{shlex.join(['training-sdk', 'plan', 'close', str(plan or _PLAN)])} --reason TEXT"
+    return f"{_command('plan close', plan)} --reason TEXT"
 
 
 def report_command(plan: Path | None) -> str:
     """What says what became of a plan, to be pasted into a shell."""
-    return shlex.join(["training-sdk", "report", str(plan or _PLAN)])
+    return _command("report", plan)
+
+
+def _command(name: str, plan: Path | None) -> str:
+    words = ("training-sdk", name, _given.get(), shlex.quote(str(plan or _PLAN)))
+    return " ".join(filter(None, words))

@@ -17,6 +17,7 @@ from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.files import is_pipe
 from training_sdk.cli.output import Output
 from training_sdk.cli.profiles import Profile, find_profile
+from training_sdk.cli.remedies import carry
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records.state import StateDirectory
@@ -199,6 +200,7 @@ def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., Exit
         named = context.find_object(Named) or Named()
         profile = find_profile(common["profile"], common["profiles"])
         named.options = options_of(context.command)
+        carry(common)
         named.token_source = profile.token_source
         if isinstance(given.get("plan"), Path):
             named.plan = None if is_pipe(given["plan"]) else given["plan"]

@@ -80,8 +80,8 @@ def refuse_second_time(
         )
     if resuming and state.opened is None:
         raise InvalidArgumentError(
-            f"applying this plan (#{plan.short_digest}) never began on this machine, so there is nothing to resume. "
-            "Apply it"
+            f"applying this plan (#{plan.short_digest}) never began with these records, so there is nothing to resume. "
+            "If it was applied with another state directory, resume it with that one. Apply it only if it never was"
         )
     if state.reached_others and not resuming:
         raise AlreadyAppliedError(

@@ -13,7 +13,7 @@ from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE, write_card
 from training_sdk.cli.documents import of_report, of_unfinished, plain
 from training_sdk.cli.files import refuse_existing
-from training_sdk.cli.remedies import in_commands
+from training_sdk.cli.remedies import as_given, in_commands
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, TrainingError
 from training_sdk.records.journal import state_of_plan
@@ -126,7 +126,7 @@ def _folder(state: StateDirectory, digest: str) -> Path:
     folder = find_begun(state, digest)
     if folder is None:
         raise InvalidArgumentError(
-            f"no plan #{short(digest)} was applied from this machine; see training-sdk report --list"
+            f"no plan #{short(digest)} was applied with the records in {state.path}; see training-sdk report --list"
         )
     return folder
 
@@ -193,7 +193,7 @@ def _list(session: Session) -> None:
     )
     for one, unfinished in found:
         if unfinished is not None:
-            session.out.say(f"\nPlan #{one.plan.short_digest}: {unfinished}")
+            session.out.say(f"\nPlan #{one.plan.short_digest}: {as_given(str(unfinished))}")
         elif one.reached_others:
             session.out.say(f"\nPlan #{one.plan.short_digest}: {others(one.reached_others)}. {LOOK_INTO_IT}.")
     for why in unread:

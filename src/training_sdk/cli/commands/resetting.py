@@ -149,11 +149,13 @@ def _begun_plan(session: Session, named: Path) -> ResetPlan:
     digest = digest_typed(str(named))
     if digest is None:
         return ResetPlan.load(named)
-    folder = reportfile.find_folder(session.state(), digest, JOURNAL)
+    state = session.state()
+    folder = reportfile.find_folder(state, digest, JOURNAL)
     if folder is None:
         _refuse_lost(session, digest)
         raise InvalidArgumentError(
-            f"applying plan #{short(digest)} never began on this machine; name its file"
+            f"applying plan #{short(digest)} never began with the records in {state.path}; name its file, or the "
+            "state directory with which it was applied"
         )
     plan = reportfile.load_plan(folder, unseal=session.profile.unseal)
     check_shape(plan)

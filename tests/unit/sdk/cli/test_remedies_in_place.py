@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.resetting import _how_to_go_on
 from training_sdk.cli.program import program
-from training_sdk.cli.remedies import in_commands
+from training_sdk.cli.remedies import carry, close_command, in_commands
 from training_sdk.cli.session import options_of
 from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
@@ -92,6 +93,41 @@ def test_a_closed_plan_says_who_is_left_and_its_report_that_it_was_closed(
     code, said = run("report", "plan.json")
     assert "Closed by hand at " in said
     assert "no more this year" in said
+
+
+def test_advised_commands_repeat_the_options_that_name_the_records(run: Run, mock: MockTraining) -> None:
+    with mock.serve(port=0) as another:
+        where = ("--state-dir", "other records", "--base-url", another.url, "--profile", "none")
+        repeated = f"--profile none --base-url {another.url} --state-dir 'other records'"
+        code, said = run("plan", *where, "--course", COURSE, "--user", SIOBHAN, "--save", "my plan.json")
+        assert f"training-sdk apply {repeated} 'my plan.json' --reason TEXT" in said
+        plan = ResetPlan.load("my plan.json")
+        mock.faults.add("drop", operation="ResetCourseProgress", when="after")
+        code, said = run("apply", *where, "my plan.json", "--reason", "test", "--confirm", plan.phrase)
+        assert code == ExitCode.INCOMPLETE
+        assert f"  training-sdk resume {repeated} 'my plan.json'\n" in said
+        for listing in (
+            ("report", "my plan.json"),
+            ("report", "--list"),
+            ("report", "my plan.json", "--json"),
+        ):
+            code, said = run(*listing, *where)
+            assert f"training-sdk resume {repeated} {plan.short_digest}. It" in said.replace("\n    ", " ")
+        code, said = run("resume", "my plan.json", "--confirm", plan.phrase)  # among the usual records
+        assert code == ExitCode.USAGE
+        assert "with another state directory" in said
+        words = shlex.split(f"resume {repeated} {plan.short_digest}")
+        code, said = run(*words, "--confirm", plan.phrase)
+        assert code == ExitCode.DONE
+    code, said = run("report", plan.short_digest, "--state-dir", "other records")
+    assert code == ExitCode.DONE
+    assert run("apply", "my plan.json", "--reason", "test")[1].count("other records") == 0
+
+
+@pytest.mark.parametrize("place", ["http://me:geheim@127.0.0.1:9", None])
+def test_advised_commands_repeat_no_password(place: str | None) -> None:
+    carry({"base_url": place})
+    assert close_command(Path("plan.json")) == "training-sdk plan close plan.json --reason TEXT"
 
 
 @pytest.mark.parametrize(
