@@ -83,16 +83,7 @@ def who_is_due(
         doubts,
     )
     on_hold = HoldList(hold)
-    lists: dict[Standing, list[DueCase]] = {standing: [] for standing in Standing}
-    not_due = 0
-    listed = set[tuple[Key, datetime | None, Standing]]()
-    for row in _rows(rows):
-        case = sorter.case(row, on_hold.holding(row))
-        if case is None:
-            not_due += 1
-        elif (case.key, case.completed_at, case.standing) not in listed:  # two pages may show one row
-            listed.add((case.key, case.completed_at, case.standing))
-            lists[case.standing].append(case)
+    lists, not_due = _by_standing(rows, sorter, on_hold)
     lists = _held_in_other_rows(lists, on_hold)
     due, in_grace, warned, held, unclear, lapsed, already_reset = (
         _in_order(lists[standing]) for standing in Standing
@@ -111,6 +102,23 @@ def who_is_due(
         lapsed=lapsed,
         already_reset=already_reset,
     )
+
+
+def _by_standing(
+    rows: Iterable[ProgressRow], sorter: _Sorter, on_hold: HoldList
+) -> tuple[dict[Standing, list[DueCase]], int]:
+    """The cases of these rows, and how many rows are of people who are not due."""
+    lists: dict[Standing, list[DueCase]] = {standing: [] for standing in Standing}
+    not_due = 0
+    listed = set[tuple[Key, datetime | None, Standing]]()
+    for row in _rows(rows):
+        case = sorter.case(row, on_hold.holding(row))
+        if case is None:
+            not_due += 1
+        elif (case.key, case.completed_at, case.standing) not in listed:  # two pages may show one row
+            listed.add((case.key, case.completed_at, case.standing))
+            lists[case.standing].append(case)
+    return lists, not_due
 
 
 def _held_in_other_rows(

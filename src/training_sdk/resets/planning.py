@@ -107,9 +107,7 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
     paths = yield from read_paths(calls, wanted.paths)
     catalogue = yield from all_courses(calls)
     courses = find_courses(catalogue, _course_ids(wanted, paths))
-    for course in courses:
-        _refuse_untitled(course)
-        wanted.safeguards.check_course(course.id)
+    _check_courses(courses, wanted.safeguards)
     rows = yield from _rows_of(calls, courses, wanted.people)
     chosen = yield from _choose(calls, wanted, courses, rows)
     last: LastResets = yield Act(lambda: wanted.last_resets(origin), "records: last resets")
@@ -124,11 +122,10 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
     users = tuple(
         PlannedReset.of(
             traces.without(rows[course_id][user_id]),
-            left_out=left_out[course_id, user_id],
+            left_out=why,
             last_reset_at=last.get((course_id, user_id)),
         )
-        for course_id, user_ids in chosen.by_course.items()
-        for user_id in user_ids
+        for (course_id, user_id), why in left_out.items()
     )
     plan = kind(
         courses=tuple(
@@ -178,13 +175,15 @@ def _hint_of_titles(catalogue: Sequence[Course], missing: Sequence[str]) -> str:
     return f". Courses are named by id here: {named}" if named else ""
 
 
-def _refuse_untitled(course: Course) -> None:
-    """Raise DecodingError for a course to be reset that has no title: people confirm it by that."""
-    if not course.title:
-        raise DecodingError(
-            f"/training/courses/v1 has no title for course {course.id!r} ($.items[*].title), and a reset is confirmed "
-            "by the title. Nothing was sent. Give the course a title, then plan again"
-        )
+def _check_courses(courses: Sequence[Course], safeguards: Safeguards) -> None:
+    """Raise DecodingError for a course without a title, by which people confirm it; refuse protected courses."""
+    for course in courses:
+        if not course.title:
+            raise DecodingError(
+                f"/training/courses/v1 has no title for course {course.id!r} ($.items[*].title), and a reset is "
+                "confirmed by the title. Nothing was sent. Give the course a title, then plan again"
+            )
+        safeguards.check_course(course.id)
 
 
 def _course_ids(wanted: Wanted, paths: Paths) -> tuple[str, ...]:
