@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
 from attrs import evolve, frozen
 
 from training_sdk.errors import RecordsDamagedError
-from training_sdk.records import disk, documents
+from training_sdk.records import disk, documents, locks
 from training_sdk.records.events import Event, Sent
 from training_sdk.records.folding import Chunk, ChunkFate, JournalState, fold
 from training_sdk.records.journal import read_journal
@@ -50,6 +51,11 @@ def put(state: StateDirectory, plan: ProofPlan, *, names: bool = True) -> None:
     plan = plan if names else without_names(plan)
     saved = _Saved(plan.digest, plan.reset.digest, plan.witnesses, plan.format, plan.way, plan.refused_with)
     documents.put(_path(state, plan.ground), saved)
+
+
+def sending(state: StateDirectory, ground: Ground) -> AbstractContextManager[None]:
+    """Be the only process that sends a proof for this ground. Raises RecordsLockedError while another one does."""
+    return locks.held(_path(state, ground))
 
 
 def without_names(plan: ProofPlan) -> ProofPlan:

@@ -20,6 +20,7 @@ from training_sdk.errors import (
     AlreadyAppliedError,
     DecodingError,
     OutcomeUnknownError,
+    OverlappingPlanError,
     ProofFailedError,
     RecordsLockedError,
     StalePlanError,
@@ -33,6 +34,7 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets import pending, reportfile
 from training_sdk.resets.applying import apply_plan
 from training_sdk.resets.arriving import Arrival
+from training_sdk.resets.digests import short
 from training_sdk.resets.freshness import waiting_time
 from training_sdk.resets.identity import LiveCalls, check_clock, check_place, who_and_where
 from training_sdk.resets.judging import resets_completed_only
@@ -172,9 +174,21 @@ class Proving:
     def _send(self) -> Flow[None]:
         yield from self._refuse_moved()
         provisional = yield from self._provisional()
-        yield self._keep(
-            lambda: pending.put(self.state, self.plan, names=self.keeper.seal is None), "proofs: begin"
-        )
+        with pending.sending(self.state, self.plan.ground):
+            yield self._keep(self._begin, "proofs: begin")
+            yield from self._apply(provisional)
+
+    def _begin(self) -> None:
+        """Note the proof as pending, unless another one is: its effect could be taken for that of this one."""
+        old = pending.find(self.state, self.plan.ground)
+        if old is not None:
+            raise OverlappingPlanError(
+                f"the proof with plan #{short(old.reset.digest)} on {old.reset.course.title!r} has begun, and its end "
+                "is open. Nothing was sent. Plan that one again with the same course and people, and prove it"
+            )
+        pending.put(self.state, self.plan, names=self.keeper.seal is None)
+
+    def _apply(self, provisional: Proof) -> Flow[None]:
         try:
             yield from apply_plan(self.calls, self.order, self.keeper, lambda ground: provisional)
         except OutcomeUnknownError as error:

@@ -21,6 +21,7 @@ from training_sdk import (
     Code,
     InvalidArgumentError,
     Outcome,
+    OverlappingPlanError,
     ProofFailedError,
     ProofPlan,
     RecordsDamagedError,
@@ -243,6 +244,36 @@ def test_a_pending_proof_is_not_shown_as_done_and_nobody_is_told_to_plan_again(
     assert "Plan again" not in caught.value.message
 
 
+def test_a_proof_that_was_planned_beside_another_is_not_sent_while_that_one_is_pending(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+    organisation = service(row(1, course_id="another"))
+    plan = planned(organisation)
+    wanted = WantedProof(Wanted((COURSE,), None), FORMAT, user_id(1), None)
+    other = Puppet(organisation).run(plan_proof(CALLS, wanted))
+    refused: list[TrainingError] = []
+
+    def prove_other() -> None:
+        with pytest.raises(TrainingError) as caught:
+            Puppet(organisation, clock=2.0).run(proving(other).run())
+        refused.append(caught.value)
+
+    def reply(request: Request) -> Response:
+        prove_other()  # by another process, while the first one waits for its answer
+        return answer({"usersUpdated": 1})
+
+    organisation.on_reset = reply
+    with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
+        Puppet(organisation, clock=1.0).run(evolve(proving(plan), deadline=timedelta(0)).run())
+    prove_other()
+    assert [type(error) for error in refused] == [RecordsLockedError, OverlappingPlanError]
+    assert len(organisation.resets) == 1
+    state = StateDirectory.open()
+    report, unfinished = report_in(state, state.plan_folder(plan.reset.digest), START)
+    assert (unfinished is not None, report.is_complete) == (True, False)
+
+
 def _clear_elsewhere(organisation: Organisation) -> Response:
     """Reset another person than the one who was named."""
     organisation.rows[1].update(CLEARED)
@@ -355,12 +386,13 @@ def test_a_forked_child_ends_no_proof_of_its_parent(
     organisation = service()
     plan = planned(organisation)
     parent = os.getpid()
-    forks: list[int] = []
+    ends: list[int] = []
     real = getattr(ProofRecorder, where)
 
     def forking(*given: Any) -> Any:
-        if not forks:
-            forks.append(os.fork())
+        if not ends:
+            child = os.fork()
+            ends.append(os.waitpid(child, 0)[1] if child else 0)  # the parent holds its locks meanwhile
         return (yield from real(*given))
 
     monkeypatch.setattr(ProofRecorder, where, forking)
@@ -372,7 +404,7 @@ def test_a_forked_child_ends_no_proof_of_its_parent(
     if os.getpid() != parent:
         is_whole = isinstance(caught, RecordsLockedError) and not organisation.resets
         os._exit(0 if is_whole and [*(tmp_path / "own" / "proofs").glob("*.pending.json")] else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(forks[0], 0)[1]) == 0
+    assert [os.waitstatus_to_exitcode(end) for end in ends] == [0]
     assert caught is None
     assert proof == kept(plan)
 
