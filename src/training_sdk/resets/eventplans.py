@@ -72,8 +72,7 @@ def plan_of_event(
         found += _requests(digest, events, event, key, at)
     if not found and unreadable:
         raise RecordsDamagedError(
-            f"nobody can tell whether plan {unreadable[0].name} caused the event: its journal {unreadable[0].what}. "
-            f"Bring back a copy of plans/{unreadable[0].digest}"
+            f"the event may belong to a plan that cannot be read: {unreadable[0].damage}"
         )
     return max(found, key=lambda one: one.sent_at, default=None)
 

@@ -181,7 +181,7 @@ def _titles(planned: ResetPlan, page: int) -> str:
         for course in planned.courses[: shown_of(len(planned.courses), page)]
     ]
     more = len(planned.courses) - len(said)
-    return ", ".join(said) + (f" and {more} more courses" if more else "")
+    return ", ".join(said) + (f" and {number(more, 'more course')}" if more else "")
 
 
 def _losses(planned: ResetPlan) -> str:
