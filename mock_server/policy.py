@@ -166,7 +166,7 @@ class Policy:
 
 def _values(policy: Attribute[Any]) -> str:
     if policy.name in _NAMED:
-        return f"any of {','.join(_NAMED[policy.name])}"
+        return f"any of {', '.join(_NAMED[policy.name])}"
     listed = _CHOICES.get(policy.name)
     if listed is None:
         return f"N (default {policy.default})"

@@ -54,10 +54,10 @@ class VisibleFormatter(logging.Formatter):
         return visible(super().format(record))
 
 
-def show_logs() -> None:
+def show_logs(formatter: VisibleFormatter | None = None) -> None:
     """Clean what is logged to standard error where nobody has configured logging."""
     if logging.lastResort is not None:
-        logging.lastResort.setFormatter(VisibleFormatter())
+        logging.lastResort.setFormatter(formatter or VisibleFormatter())
 
 
 def _line(text: str) -> str:

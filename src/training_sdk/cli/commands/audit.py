@@ -58,11 +58,12 @@ def audit() -> None:
 )
 @with_session
 def verify(session: Session, heads: tuple[Head, ...]) -> ExitCode:
-    """Check the log: altered, missing, moved or added lines, and an end that was cut off.
+    """Check that the log is as it was written.
 
-    The log is compared with the heads that the evidence packs of this machine quote, and with the journals, reports,
-    packs and purges on this machine. Work that was interrupted is a note and no fault. A log that somebody wrote again
-    together with everything else is found only with --head.
+    Altered, missing, moved or added lines are found, and an end that was cut off. The log is compared with the heads
+    that the evidence packs of this machine quote, and with the journals, reports, packs and purges on this machine.
+    Work that was interrupted is a note and no fault. A log that somebody wrote again together with everything else is
+    found only with --head.
     """
     state = session.state()
     quoted = [*_quoted(state), *(Quoted(f"--head {_shown(head)}", head) for head in heads)]
@@ -141,7 +142,7 @@ def show(session: Session, digest: str | None, since: date | None, until: date |
 @click.option("--output", type=FILE, metavar="FILE", help="Where to; by default to standard output.")
 @with_session
 def export(session: Session, format_: Any, output: Path | None) -> None:
-    """Write the log for an auditor, also where it has faults: they are named in it."""
+    """Write the log for an auditor. Where it has faults they are named in it."""
     if session.out.json:
         raise InvalidArgumentError("audit export takes --format json; --json is of other commands")
     refuse_existing(output, "an audit log")
@@ -182,7 +183,7 @@ def head(session: Session) -> None:
 def bundle(
     session: Session, plan: str, output: Path | None, without_evidence: bool, signers: Path | None
 ) -> ExitCode:
-    """Write everything about one plan into a zip for an auditor who has nothing but that.
+    """Write everything about one plan into a zip for an auditor.
 
     It holds plan, approval, signatures and signers, evidence, journal, report, the lines of the audit log about the
     plan and its head, and VERIFY.txt, which says how to verify each with sha256sum and ssh-keygen. Files are copied as

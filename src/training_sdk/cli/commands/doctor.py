@@ -19,6 +19,7 @@ from training_sdk.cli.health.service import (
     check_rights,
 )
 from training_sdk.cli.health.wire import Wire, check_wire
+from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError, TrainingError
 
@@ -52,7 +53,7 @@ def _service(session: Session) -> Iterator[Check]:
     try:
         client = session.client(max_retry=PATIENCE)
     except InvalidArgumentError as problem:
-        yield error("settings", SUBJECTS.get(problem.reason or "", "settings"), problem.message)
+        yield error("settings", SUBJECTS.get(problem.reason or "", "settings"), in_commands(problem.message))
         return
     yield from check_address(client.base_url)
     yield from check_network(client.base_url)
@@ -60,7 +61,7 @@ def _service(session: Session) -> Iterator[Check]:
     try:
         seen = wire.identity()
     except TrainingError as problem:
-        yield error("service", "token", f"WhoAmI failed: {problem}")
+        yield error("service", "token", f"WhoAmI failed: {in_commands(str(problem))}")
         return
     me = seen.me
     yield from check_identity(me, seen.response)

@@ -79,11 +79,11 @@ def list_(session: Session) -> None:
 @click.argument("packs", nargs=-1, type=FOLDER, metavar="[PACK]...")
 @with_session
 def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
-    """Check packs, those named or all of this machine: is everything there, and is it what was written?
+    """Check that packs are complete and as they were written.
 
-    Manifests are compared with the digests in this machine's audit log, where it has them. Where all packs are
-    checked, they are compared with journals, reports and purges too: a pack that is missing is a fault. A damaged log
-    is a fault, and the packs are checked all the same.
+    Without PACK all packs of this machine are checked. Manifests are compared with the digests in this machine's
+    audit log, where it has them. Where all packs are checked, they are compared with journals, reports and purges
+    too: a pack that is missing is a fault. A damaged log is a fault, and the packs are checked all the same.
     """
     state = StateDirectory.existing(session.state_dir)
     log = [] if state is None else [one for one in AuditLog(state.audit).verify() if not one.is_note]
@@ -132,7 +132,7 @@ def history(
     as_of: date | None,
     key_file: Path | None,
 ) -> None:
-    """List the completions that packs prove, each once: what the service itself no longer knows."""
+    """List the completions that packs prove, each once. The service itself no longer knows them."""
     until = moment(as_of, time.max)
     key = None if key_file is None else _key(key_file)
     folders, unseal = chosen(packs, _packs(session)), session.profile.unseal
@@ -180,7 +180,7 @@ def pseudonymise(session: Session, pack: Path, new: Path, key_file: Path) -> Non
 @click.option("--confirm", metavar="PHRASE", help="The phrase that --dry-run shows; asked for on a terminal.")
 @with_session
 def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None) -> None:
-    """Delete the packs whose time has passed, each with a line in the audit log. It cannot be undone.
+    """Delete the packs whose time has passed. It cannot be undone. Each gets a line in the audit log.
 
     The packs of plans that have not come to their end are kept. Copies of plans that name people and have no evidence,
     because their plan never began or its evidence was purged, go too when they are as old.

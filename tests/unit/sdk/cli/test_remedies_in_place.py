@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -164,6 +165,22 @@ def test_errors_name_the_options_that_were_typed(
     assert code in (ExitCode.USAGE, ExitCode.CONNECTION)
     assert option in said
     assert python not in said
+
+
+def test_doctor_and_log_lines_name_options(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SAFETYCULTURE_BASE_URL", "http://127.0.0.1:9")
+    code, said = run("doctor", "--max-retry", "0")
+    assert code == ExitCode.FAILED
+    assert "--base-url or" in said
+    assert "exceed --max-retry=0" in " ".join(said.split())
+    assert run("courses", "--max-retry", "1")[0] == ExitCode.CONNECTION
+    last_resort = logging.lastResort
+    assert last_resort is not None
+    lines = [last_resort.format(record) for record in caplog.records if "trying again" in record.getMessage()]
+    assert lines
+    assert all("base_url" not in line and "--base-url or" in line for line in lines)
 
 
 def test_names_without_an_underscore_are_options_where_a_message_begins_with_them() -> None:

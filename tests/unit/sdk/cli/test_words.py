@@ -222,6 +222,16 @@ def test_every_command_is_there_and_has_help() -> None:
             assert command.help
 
 
+@pytest.mark.parametrize("name", ["plan", "evidence", "audit"])
+def test_no_line_of_a_list_of_commands_is_cut(name: str) -> None:
+    command = program.get_command(click.Context(program), name)
+    assert isinstance(command, click.Group)
+    text = command.get_help(click.Context(command, info_name=f"training-sdk {name}", terminal_width=80))
+    listed = text.partition("\nCommands:\n")[2].splitlines()
+    assert len(listed) == len(command.commands)
+    assert [line for line in listed if not line.endswith(".")] == []
+
+
 def test_no_command_takes_a_token_or_a_yes() -> None:
     context = click.Context(program)
     options = {
