@@ -142,6 +142,16 @@ def test_who_resumed_and_a_refusal_that_was_not_true_are_seen(state: StateDirect
             assert (found.sent_id, found.applied_by) == ("sent-2", OTHER)
 
 
+def test_who_is_left_out_where_a_refused_request_is_made_again_is_not_in_it(state: StateDirectory) -> None:
+    later = AT + timedelta(hours=2)
+    with Journal.open(state.plan_folder(DIGEST)) as journal:
+        journal.note(Refused(AT, 0, "RateLimitError", "REFUSED", "later", None))
+        journal.note(Intent(0, "c1", (BEN,), "key-2"))
+        journal.note(Sent(later, 0, "sent-2"))
+    assert plan_of_event(event(later, user=ANN), state.path) is None
+    assert plan_of_event(event(later, user=BEN), state.path) is not None
+
+
 def test_where_a_journal_cannot_be_read_nobody_says_none(state: StateDirectory) -> None:
     other = state.plan_folder("7" * 64)
     (other / "journal.jsonl").write_bytes(b'{"n":1}\n')

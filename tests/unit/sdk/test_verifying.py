@@ -527,3 +527,17 @@ def test_lessons_from_before_the_last_request_verify_nobody_whenever_applying_be
     found, _ = verify(feed, evolve(report, started_at=START - 6 * H), deadline=timedelta(0))
     assert not found.is_verified
     assert found.people[0].state is not Seen.VERIFIED
+
+
+def test_lessons_from_between_the_beginning_and_the_request_are_not_of_after_the_reset(
+    tmp_path: Path,
+) -> None:
+    here = bench(tmp_path, 1, reference=False)
+    here.organisation = feed = Feed([row(0)], reference=False)
+    here.puppet = Puppet(feed, cost=300.0)  # so that evidence takes its time
+    report = here.apply(here.plan(0))
+    between = report.started_at + timedelta(seconds=1)
+    feed.lesson = {"completed": True, "openedDateTime": f"{between:%Y-%m-%dT%H:%M:%SZ}"}
+    flow = wait_until_verified(CALLS, report, Watch(timedelta(0), H, 1), Recorder(str(tmp_path), None, H))
+    (seen,) = here.puppet.run(flow).people
+    assert (seen.state, seen.code) == (Seen.PENDING, SeenCode.LESSONS_RECORDED)

@@ -273,6 +273,13 @@ def test_nobody_is_called_reset_whose_request_may_have_had_no_effect(rule: Rule,
     assert "completed on 2025-03-01, sent to be reset on 2026-03-01, not complete since" in gone.lapsed[0].why
 
 
+def test_a_request_of_yesterday_is_in_doubt_also_where_the_next_window_has_begun() -> None:
+    sent = [(COURSE, "user_a", at("2026-03-01 08:00"))]
+    for on, expected in (("2026-03-02", "unclear"), ("2026-03-03", "warned")):
+        due = sort(row(completed="2025-03-20"), on=on, warn=timedelta(days=30), in_doubt=sent)
+        assert standing(due) == expected
+
+
 def test_a_reset_that_is_known_counts_and_not_an_earlier_one_in_doubt() -> None:
     known, doubtful = (COURSE, "user_a", at("2026-03-01 08:00")), (COURSE, "user_a", at("2026-02-28 08:00"))
     assert standing(sort(DONE, already=[known], in_doubt=[doubtful])) == "already reset"
