@@ -5,6 +5,7 @@ Where evidence is sealed they are sealed too, with an outline in clear that hold
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -25,8 +26,16 @@ Named: TypeAlias = Mapping[tuple[str, str], str]
 """Names of approvers by user id and the time of the approval in ISO 8601."""
 
 
-def keep(folder: Path, content: bytes, seal: Seal | None = None) -> None:
-    """Keep an approval, signature included, in the folder of its plan; an earlier one that differs stays."""
+def keep(
+    folder: Path, content: bytes, seal: Seal | None = None, quoted: Mapping[str, str] | None = None
+) -> None:
+    """Keep an approval, signature included, in the folder of its plan; an earlier one that differs stays.
+
+    ``quoted`` are the approvals of the plan that the log knows, the SHA-256 of each with that of its outline: by
+    these a sealed approval is found, which cannot be read.
+    """
+    if _is_sealed_there(folder, content, quoted or {}):
+        return
     for number in itertools.count(1):
         path = folder / (f"{STEM}.json" if number == 1 else f"{STEM}-{number}.json")
         if path.exists():
@@ -38,6 +47,15 @@ def keep(folder: Path, content: bytes, seal: Seal | None = None) -> None:
         disk.write_whole(path, content)
     else:
         _write_sealed(path, content, seal)
+
+
+def _is_sealed_there(folder: Path, content: bytes, quoted: Mapping[str, str]) -> bool:
+    """Whether this approval, and each other one with the same outline, is in the folder, sealed."""
+    outline = hashlib.sha256(outline_of(content)).hexdigest()
+    alike = {approval for approval, its_outline in quoted.items() if its_outline == outline}
+    outlines = (path for path in folder.glob(f"{STEM}*{OUTLINE}") if _sealed_of(path).is_file())
+    there = sum(hashlib.sha256(path.read_bytes()).hexdigest() == outline for path in outlines)
+    return hashlib.sha256(content).hexdigest() in alike and there >= len(alike)
 
 
 def outline_of(content: bytes) -> bytes:

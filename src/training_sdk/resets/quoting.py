@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from training_sdk.records import approvals, plancopy
@@ -33,6 +33,11 @@ def quote_begun(plan: ResetPlan, approval: Approval | None) -> dict[str, str]:
         quotes[APPROVAL] = _sha256(content)
         quotes[APPROVAL_OUTLINE] = _sha256(approvals.outline_of(content))
     return quotes
+
+
+def approvals_in(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The SHA-256 of each approval that entries of the log quote, with that of its outline."""
+    return {str(entry[APPROVAL]): str(entry.get(APPROVAL_OUTLINE)) for entry in entries if APPROVAL in entry}
 
 
 def _sha256(content: bytes) -> str:

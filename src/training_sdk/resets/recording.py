@@ -38,7 +38,7 @@ from training_sdk.resets.outline import PlanOutline
 from training_sdk.resets.overlapping import looking, refuse_overlapping, resets_elsewhere
 from training_sdk.resets.plan import FORM, Key, Origin, PlannedReset, ResetPlan
 from training_sdk.resets.proofs import Ground, withdraw_proof
-from training_sdk.resets.quoting import quote_begun, quote_journal
+from training_sdk.resets.quoting import approvals_in, quote_begun, quote_journal
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.sending import CHUNK, Order
 from training_sdk.resets.taking import refuse_second_time, refuse_taking
@@ -115,7 +115,8 @@ class Recorder(Keeper):
 
     def _keep_approval(self, plan: ResetPlan, approval: Approval) -> None:
         self._check_process()
-        approvals.keep(self._folder(plan), approvalfile.dumps(approval), self._sealing)
+        quoted = approvals_in(self._audit_log.entries(plan_digest=plan.digest))
+        approvals.keep(self._folder(plan), approvalfile.dumps(approval), self._sealing, quoted)
 
     def kept_approval(self, plan: ResetPlan) -> Flow[Approval | None]:
         """The approval of the plan that its journal names last, as it is kept beside the journal; not verified."""

@@ -223,6 +223,27 @@ def test_resuming_without_an_approval_opens_the_one_that_is_sealed(office: Offic
     assert check_records(StateDirectory.open(office.state)) == ()
 
 
+def test_a_sealed_approval_is_kept_once_however_often_the_plan_is_resumed_with_it(office: Office) -> None:
+    """Also by a client that does not seal, which would keep it in clear; another with the same outline stays too."""
+    plan, first = office.plan()
+    interrupted(office, plan, first)
+    second = evolve(first, approver=evolve(first.approver, name="As they are called now"))
+    for approval, number in ((first, 1), (second, 2), (first, 2), (second, 2)):
+        for client in (office.client(seal=seal), office.client()):
+            with pytest.raises(ResetInterruptedError):
+                client.resets.resume(plan, confirm=plan.phrase, approval=approval, stop=lambda: True)
+            files = sorted(path.name for path in office.plan_folder(plan).glob("approval*"))
+            assert len(files) == 2 * number
+            assert all(name.endswith((".sealed", ".outline.json")) for name in files)
+    (office.plan_folder(plan) / "approval-2.json.sealed").unlink()
+    (office.plan_folder(plan) / "approval-2.outline.json").unlink()
+    office.client(seal=seal).resets.resume(plan, confirm=plan.phrase, approval=second)
+    assert seal((office.plan_folder(plan) / "approval-2.json.sealed").read_bytes()) == approvalfile.dumps(
+        second
+    )
+    assert check_records(StateDirectory.open(office.state)) == ()
+
+
 def test_a_name_that_was_edited_before_resuming_is_still_found(office: Office) -> None:
     plan, approval = office.plan()
     with pytest.raises(ResetInterruptedError):
