@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import Any, NoReturn, get_args
 
 from mock_server import rehearsal
 from mock_server._version import __version__
@@ -48,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     130 when interrupted before serving began.
     """
     show_logs()
-    arguments = _parser().parse_args(argv)
     try:
+        arguments = _parser().parse_args(argv)
         return _COMMANDS[arguments.command](arguments)
     except (_UsageError, ServeError, ExporterCsvError, LiveError, RehearsalError, AskingError) as error:
         print(visible(f"training-mock: {error}"), file=sys.stderr)
@@ -63,10 +63,17 @@ class _UsageError(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are one line."""
+    """An ArgumentParser whose errors are one line, and whose help is not lost without a word."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(_USAGE_ERROR, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print the help or the version to standard output, which argparse would pass over where it fails."""
+        if file is None or file is not sys.stdout:
+            super()._print_message(message, file)
+        else:
+            _print(message.removesuffix("\n"))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -103,8 +103,18 @@ def failed(*arguments: str, environment: dict[str, str] | None = None) -> str:
     return done.stderr
 
 
+WRITING = [
+    ["openapi"],
+    ["serve", "--port", "0"],
+    ["rehearse", "true"],
+    ["--help"],
+    ["serve", "--help"],
+    ["--version"],
+]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full to fail on")
-@pytest.mark.parametrize("arguments", [["openapi"], ["serve", "--port", "0"], ["rehearse", "true"]])
+@pytest.mark.parametrize("arguments", WRITING)
 def test_output_that_cannot_be_written_is_one_line_and_exit_code_2(arguments: Sequence[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
