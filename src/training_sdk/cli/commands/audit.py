@@ -30,6 +30,7 @@ from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.wording import number, server
 
 _HEAD = re.compile(r"(0|[1-9][0-9]{0,17}):([0-9a-f]{64})")
+IS_A_COPY = "It is a copy with data of people: purging, and packs without names, do not reach it"
 
 
 def a_head(value: str) -> Head:
@@ -211,16 +212,14 @@ def bundle(
             "head": _shown(made.head),
             "files": made.files,
             "findings": plain(made.findings),
+            "notes": [IS_A_COPY],
         }
     )
     for finding in made.findings:
         session.out.say(f"{'note' if finding.is_note else 'FAULT'}: {finding}")
     session.out.say(f"{made.path}: {number(made.files, 'file')}. SHA-256: {made.sha256}")
     session.out.say(f"Head of the audit log: {_shown(made.head)}")
-    session.out.note(
-        "It is a copy with data of people: purging, and packs without names, do not reach it. VERIFY.txt says how to "
-        "verify it"
-    )
+    session.out.note(f"{IS_A_COPY}. VERIFY.txt says how to verify it")
     return ExitCode.DONE if all(one.is_note for one in made.findings) else ExitCode.RECORDS
 
 

@@ -358,7 +358,7 @@ def test_nothing_is_unsealed_for_a_bundle(tmp_path: Path, monkeypatch: pytest.Mo
     assert f"pack {desk.pack.name}" in expected(page)
 
 
-def test_what_was_purged_is_not_in_a_bundle(desk: Desk) -> None:
+def test_what_was_purged_is_not_in_a_bundle(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     state, name = StateDirectory.open(desk.state), desk.pack.name
     copied = shutil.copytree(desk.pack, desk.folder / "copy")
     later = datetime.now(UTC) + timedelta(days=100)
@@ -371,7 +371,10 @@ def test_what_was_purged_is_not_in_a_bundle(desk: Desk) -> None:
     )
     assert not desk.plan.joinpath("plan.json").exists()
     copied.replace(state.evidence / name)  # restored from a backup: the next purge deletes it
-    folder = desk.unpacked()
+    capsys.readouterr()
+    folder = desk.unpacked("--json")
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    assert "purging, and packs without names, do not reach it" in note
     assert not (folder / "evidence").exists()
     page = (folder / "VERIFY.txt").read_text("utf-8")
     assert f"Pack {name} was purged on" in page
