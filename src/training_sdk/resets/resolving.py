@@ -316,11 +316,11 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
 def _identified(kind: Place, given: Sequence[str], catalogue: Sequence[Group | Site]) -> dict[str, str]:
     """The id of each that was given by id or exact name; an id comes first."""
     known = {one.id for one in catalogue}
-    named: dict[str, list[str]] = {}
+    named: dict[str, dict[str, None]] = {}
     for one in catalogue:
         if not (isinstance(one, Site) and one.deleted):  # those that are gone are found by their id only
-            named.setdefault(one.name, []).append(one.id)
-    fitting = {one: [one] if one in known else named.get(one, []) for one in given}
+            named.setdefault(one.name, {})[one.id] = None  # a row may come twice
+    fitting = {one: [one] if one in known else [*named.get(one, ())] for one in given}
     if unknown := [one for one, ids in fitting.items() if not ids]:
         raise NotFoundError(
             f"there is no {kind} {_listed(map(repr, unknown))} in this organisation; give an id or the exact name",

@@ -70,7 +70,14 @@ class Users(Bound[D]):
 
         REST: ``GET /feed/users`` (published).
         """
-        return _paging.fed(self._calls, "/feed/users", FeedUser, query=(), keep=lambda _: True)
+        return feed_users(self._calls)
+
+
+def feed_users(calls: Calls) -> Walk[FeedUser]:
+    """The walk behind ``users.feed``."""
+    return _paging.fed(
+        calls, "/feed/users", FeedUser, query=(), keep=lambda _: True, identify=lambda user: user.id
+    )
 
 
 def found_users(calls: Calls, filters: Mapping[str, Sequence[str]]) -> Walk[User]:

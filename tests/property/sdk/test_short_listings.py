@@ -22,6 +22,7 @@ from training_sdk._pages import LISTING_INCOMPLETE, Walk
 from training_sdk.resources.analytics import lesson_attempts
 from training_sdk.resources.courses import _courses
 from training_sdk.resources.groups import group_members
+from training_sdk.resources.users import feed_users
 from unit.sdk.fakes import CALLS, Asker, Puppet, answer, over_the_wire
 
 Change = Callable[["Service"], None]
@@ -76,7 +77,7 @@ class Service:
         begin = int(query.get("offset", 0))
         end = begin + min(int(query["limit"]), self.cap)
         left = max(0, len(self.items) - end)
-        following = f"/feed/group_users?limit={query['limit']}&offset={end}" if left else None
+        following = f"?limit={query['limit']}&offset={end}" if left else None
         metadata = {"next_page": following, "remaining_records": str(left + self.hidden)}
         return answer({"metadata": metadata, "data": self.items[max(0, begin - self.overlap) : end]})
 
@@ -90,6 +91,7 @@ WALKS: dict[str, Walk[Any]] = {
     "courses": _courses(CALLS, None, None),
     "attempts": lesson_attempts(CALLS, course_id="c"),
     "members": group_members(CALLS, None),
+    "users": feed_users(CALLS),
 }
 
 

@@ -108,6 +108,15 @@ def test_a_name_that_two_have_is_refused_with_their_ids(feeds: Feeds) -> None:
     assert "/feed/group_users" not in feeds.asked
 
 
+def test_a_row_that_comes_twice_is_one_group_and_one_site(feeds: Feeds) -> None:
+    feeds.groups += feeds.groups[:1]
+    feeds.sites += feeds.sites[:1]
+    assert feeds.of(groups=["Crew"], sites=["Leeds"]) == {
+        member_key("group", "Crew"): {"u1", "u2"},
+        member_key("site", "Leeds"): {"u1"},
+    }
+
+
 def test_names_are_exact_and_deleted_sites_have_none(feeds: Feeds) -> None:
     for name in ("leeds", "Leeds ", "Lee", "Gone"):
         with pytest.raises(NotFoundError, match="no site") as missing:
