@@ -28,6 +28,7 @@ P = TypeVar("P", Group, Site)
 
 MOST_LISTED = 20
 
+_LIKENESS = 0.8
 _MANGLED = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 _LIKE_AN_ID = re.compile(r"(role_|location_|site_)?[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 
@@ -161,8 +162,13 @@ class _Search:
         if not self.missing:
             return
         several = len(self.rows) > 1
-        named = _listed(f"{one}{f' in course {course!r}' if several else ''}" for one, course in self.missing)
-        elsewhere = any(self.ids[one.kind].get(one.key[1]) for one, _ in self.missing)
+        elsewhere = {one for one, _ in self.missing if self.ids[one.kind].get(one.key[1])}
+        named = _listed(
+            dict.fromkeys(
+                f"{one}{f' in course {course!r}' if several and (one.course_id or one in elsewhere) else ''}"
+                for one, course in self.missing
+            )
+        )
         skip = (
             ". skip_unassigned=True leaves people out of the courses that they are not in"
             if elsewhere
@@ -206,12 +212,16 @@ class _Search:
         return ""
 
     def _hint_of_addresses(self) -> str:
-        """The e-mail in these courses that comes closest to one that was not found."""
-        from difflib import get_close_matches  # only who has mistyped needs it
+        """The e-mail in these courses that comes closest to one that was not found, before the ``@`` as well."""
+        from difflib import SequenceMatcher, get_close_matches  # only who has mistyped needs them
+
+        def before_at(one: str, other: str) -> float:
+            return SequenceMatcher(None, one.partition("@")[0], other.partition("@")[0]).ratio()
 
         for one, _ in self.missing:
             if one.kind == "email" and not self.ids["email"].get(one.key[1]):
-                near = get_close_matches(one.key[1], self.ids["email"], n=1, cutoff=0.8)
+                alike = get_close_matches(one.key[1], self.ids["email"], cutoff=_LIKENESS)
+                near = [address for address in alike if before_at(one.key[1], address) >= _LIKENESS]
                 if near:
                     return f". The e-mail in these courses that comes closest to {one.value!r} is {near[0]!r}"
         return ""

@@ -76,12 +76,13 @@ def test_everybody_who_is_missing_is_named_with_their_place() -> None:
         found(people, TWO)
     assert missing.value.reason == "USER_NOT_IN_COURSE"
     for said in (
-        "'gone@b.test' (line 2) in course 'c'",
+        "'gone@b.test' (line 2), ",
         "'NW-9' (line 4)",
         f"'{user_id(1)}' (line 3) in course 'd'",
     ):
         assert said in missing.value.message
     assert f"'{user_id(1)}' (line 3) in course 'c'" not in missing.value.message
+    assert missing.value.message.count("gone@b.test") == 1  # who is in none of the courses is named once
     assert ("email", "gone@b.test") in missing.value.info.metadata
 
 
