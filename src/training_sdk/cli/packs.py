@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from training_sdk._compare import mailbox
 from training_sdk.cli.naming import as_seen
-from training_sdk.errors import InvalidArgumentError, NotFoundError
+from training_sdk.errors import InvalidArgumentError, NotFoundError, RecordsDamagedError
 from training_sdk.evidence import history
 from training_sdk.evidence.files import Unseal
 from training_sdk.evidence.pack import is_file_of_a_pack
+from training_sdk.records.events import EvidenceKept, Sent
+from training_sdk.records.journal import events_of_plan
+from training_sdk.records.state import StateDirectory
 
 
 def chosen(named: Sequence[Path], kept: Sequence[Path], *, most: int | None = None) -> tuple[Path, ...]:
@@ -39,6 +42,22 @@ def _fitting(named: Path, kept: Sequence[Path]) -> list[Path]:
         return [named] if is_pack or named.resolve() in [one.resolve() for one in kept] else []
     start = str(named).removeprefix("#")
     return [folder for folder in kept if folder.name.startswith(start)]
+
+
+def followed_by_a_request(state: StateDirectory, digest: str) -> Mapping[str, bool]:
+    """Whether a request was sent after each pack of a plan and before the next, by name; those of its journal alone."""
+    try:
+        events = events_of_plan(state, digest)
+    except RecordsDamagedError:
+        return {}
+    found: dict[str, bool] = {}
+    latest = None
+    for event in events:
+        if isinstance(event, EvidenceKept):
+            latest, found[event.pack] = event.pack, False
+        elif isinstance(event, Sent) and latest is not None:
+            found[latest] = True
+    return found
 
 
 def person_in(folders: Sequence[Path], named: str, key: bytes | None, unseal: Unseal | None = None) -> str:

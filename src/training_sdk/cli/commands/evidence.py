@@ -15,7 +15,7 @@ from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.confirming import confirmed
 from training_sdk.cli.documents import plain
 from training_sdk.cli.naming import a_moment, moment
-from training_sdk.cli.packs import chosen, course_in, person_in
+from training_sdk.cli.packs import chosen, course_in, followed_by_a_request, person_in
 from training_sdk.cli.profiles import private_bytes
 from training_sdk.cli.session import Group, Session, with_session
 from training_sdk.errors import InvalidArgumentError
@@ -46,18 +46,26 @@ def evidence() -> None:
 @evidence.command("list")
 @with_session
 def list_(session: Session) -> None:
-    """List the packs of this machine."""
+    """List the packs of this machine, and after which of them a request was sent."""
     manifests = {folder: read_manifest(folder) for folder in _packs(session)}
+    sent: dict[str, bool] = {}
+    for digest in {manifest.plan_digest for manifest in manifests.values()}:
+        sent.update(followed_by_a_request(session.state(), digest))
     session.out.document(
         {
             "packs": [
-                {"folder": str(folder), **plain(manifest), "files": len(manifest.files)}
+                {
+                    "folder": str(folder),
+                    **plain(manifest),
+                    "files": len(manifest.files),
+                    "sent_after_it": sent.get(folder.name),
+                }
                 for folder, manifest in manifests.items()
             ]
         }
     )
     session.out.table(
-        ("pack", "plan", "read (UTC)", "targets", "kind", "server"),
+        ("pack", "plan", "read (UTC)", "targets", "sent after it", "kind", "server"),
         (
             (
                 *(
@@ -65,6 +73,7 @@ def list_(session: Session) -> None:
                     short(manifest.plan_digest),
                     manifest.read_at.last,
                     manifest.counts.get("targets"),
+                    {True: "yes", False: "nothing", None: None}[sent.get(folder.name)],
                 ),
                 "pseudonymised" if manifest.pseudonymised else "sealed" if manifest.sealed else "plain",
                 server(manifest.base_url, is_reference=manifest.reference_server),

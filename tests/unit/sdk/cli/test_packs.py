@@ -12,6 +12,8 @@ from mock_server import MockTraining
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.evidence import packs_in
+from training_sdk.records.events import Event, Intent
+from training_sdk.records.journal import Journal
 from unit.sdk.cli.conftest import Run
 
 COURSE = "6908610029087ab67fa50c2e"
@@ -75,6 +77,32 @@ def test_a_pack_is_named_by_folder_name_or_digest_and_what_is_none_says_so(
         assert (code, "there is no pack" in found["error"]["message"]) == (ExitCode.USAGE, True)
     next(pack.glob("rows*")).unlink()
     assert run("evidence", "verify", pack.name)[0] == ExitCode.RECORDS
+
+
+def test_a_pack_after_which_nothing_was_sent_is_listed_as_such(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each attempt that stops between its evidence and its request leaves one."""
+    _, planned, _ = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
+    apply = ("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])
+    note = Journal.note
+
+    def stop(journal: Journal, event: Event) -> None:
+        if isinstance(event, Intent):
+            raise KeyboardInterrupt
+        note(journal, event)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "note", stop)
+        for _ in range(2):
+            assert run(*apply)[0] == ExitCode.INTERRUPTED
+    assert run(*apply)[0] == 0
+    packs = run("evidence", "list")[1]["packs"]
+    assert [one["sent_after_it"] for one in packs] == [False, False, True]
+    assert main(["evidence", "list"]) == 0
+    assert capsys.readouterr().out.count("nothing") == 2
+    (tmp_path / "state" / "plans" / planned["digest"] / "journal.jsonl").unlink()
+    assert {one["sent_after_it"] for one in run("evidence", "list")[1]["packs"]} == {None}
 
 
 def test_a_log_is_exported_to_a_new_file_only(run: Run, pack: Path, tmp_path: Path) -> None:
