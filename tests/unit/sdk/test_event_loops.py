@@ -16,6 +16,7 @@ import pytest
 
 from mock_server import MockTraining
 from training_sdk import AsyncTrainingClient, InvalidArgumentError, Outcome, OutcomeUnknownError, People
+from training_sdk._wire import LoopWire
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"
@@ -169,3 +170,21 @@ def test_connections_within_a_transport_of_the_users_end_in_our_error_and_doubt_
     ) as raised:
         asyncio.run(use())
     assert "Nothing was sent" not in str(raised.value)
+
+
+def test_a_process_forked_on_a_running_loop_makes_connections_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def use() -> None:
+        wire: LoopWire[httpx.AsyncClient] = LoopWire(None, httpx.AsyncClient)
+        of_parent = wire.http
+        assert wire.http is of_parent
+        with monkeypatch.context() as forked:
+            forked.setattr("os.getpid", lambda: -1)
+            of_child = wire.http
+            assert of_child is not of_parent
+            await wire.aclose()
+        assert (of_child.is_closed, of_parent.is_closed) == (True, False)
+        await of_parent.aclose()
+
+    asyncio.run(use())

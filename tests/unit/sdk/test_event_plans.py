@@ -26,6 +26,7 @@ from training_sdk import (
     plan_of_event,
     read_event,
 )
+from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Intent, Opened, Refused, Resumed, Sent
 from training_sdk.records.folding import Standing
 from training_sdk.records.journal import Journal
@@ -157,6 +158,18 @@ def test_where_a_journal_cannot_be_read_nobody_says_none(state: StateDirectory) 
     (other / "journal.jsonl").write_bytes(b'{"n":1}\n')
     with pytest.raises(RecordsDamagedError):
         plan_of_event(event(user=BEN), state.path)
+
+
+def test_a_plan_whose_journal_is_missing_may_have_caused_an_event_in_its_courses_and_time(
+    state: StateDirectory,
+) -> None:
+    who = {"organisation_id": ORGANISATION, "user_id": ADMIN}
+    AuditLog(state.audit).append("reset begun", at=AT, plan_digest="7" * 64, courses=["c1"], who=who)
+    assert plan_of_event(event(), state.path) is not None  # a plan that can be read fits
+    with pytest.raises(RecordsDamagedError, match=r"may belong to a plan that cannot be read: .* #7777-7777"):
+        plan_of_event(event(user=BEN), state.path)
+    for elsewhere in ({"course": "c2"}, {"organisation": dashed(OTHER)}, {"at": AT - timedelta(hours=1)}):
+        assert plan_of_event(event(**{"user": BEN, **elsewhere}), state.path) is None
 
 
 def test_without_records_no_plan_is_found(tmp_path: Path) -> None:
