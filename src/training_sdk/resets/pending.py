@@ -55,7 +55,7 @@ def put(state: StateDirectory, plan: ProofPlan, *, names: bool = True) -> None:
 
 def sending(state: StateDirectory, ground: Ground) -> AbstractContextManager[None]:
     """Be the only process that sends a proof for this ground. Raises RecordsLockedError while another one does."""
-    return locks.held(_path(state, ground))
+    return locks.held(disk.make_folder(state.path / "origins") / _name(ground))
 
 
 def without_names(plan: ProofPlan) -> ProofPlan:
