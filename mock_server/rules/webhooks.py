@@ -60,9 +60,13 @@ def check_url(world: World, url: str) -> str:
         raise invalid("url must be http or https, with a host, without user name, space or fragment.", "url")
     allowed = world.webhook_hosts
     if host not in allowed and not (is_loopback(host) and "localhost" in allowed):
-        own = "this machine" if "localhost" in allowed else "nobody, for other machines reach this server,"
+        own = (
+            "this machine alone"
+            if "localhost" in allowed
+            else "nobody, since other machines reach this server"
+        )
         raise invalid(
-            f"url: webhooks are delivered to {own} unless the host is allowed, and {host[:100]} is not"
+            f"url: webhooks are delivered to {own}, unless a host is allowed, and {host[:100]} is not"
             " (serve --allow-webhook-host, or mock.webhooks.allow in Python).",
             "url",
         )

@@ -303,6 +303,11 @@ def _advice(said: str, url: Any) -> str:
             f"{f' ({ignored} is not read)' if ignored else ''}. Is base_url or SAFETYCULTURE_BASE_URL right?"
         )
     proxy = None if is_loopback(url.host) else _network.proxy_of(url.scheme, url.host)
+    if "WRONG_VERSION_NUMBER" in said and not proxy:
+        return (
+            "The server there does not speak TLS. Is it http:// there, or is the port wrong? Look at base_url or "
+            "SAFETYCULTURE_BASE_URL"
+        )
     if proxy:
         return (
             f"Is the proxy that {proxy[0]} names running and right, and base_url or SAFETYCULTURE_BASE_URL?"

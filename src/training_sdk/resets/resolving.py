@@ -323,6 +323,15 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
     return found
 
 
+def _alike(unknown: Iterable[str], names: Iterable[str]) -> str:
+    """The names that come close to what was given."""
+    from difflib import get_close_matches  # only who has mistyped needs it
+
+    folded = {name.casefold(): name for name in names}
+    near = {folded[one]: None for each in unknown for one in get_close_matches(each.casefold(), folded)}
+    return f". These come close: {_listed(map(repr, map(shown, near)))}" if near else ""
+
+
 def _identified(kind: Place, given: Sequence[str], catalogue: Sequence[Group | Site]) -> dict[str, str]:
     """The id of each that was given by id or exact name; an id comes first."""
     known = {one.id for one in catalogue}
@@ -333,7 +342,8 @@ def _identified(kind: Place, given: Sequence[str], catalogue: Sequence[Group | S
     fitting = {one: [one] if one in known else [*named.get(one, ())] for one in given}
     if unknown := [one for one, ids in fitting.items() if not ids]:
         raise NotFoundError(
-            f"there is no {kind} {_listed(map(repr, unknown))} in this organisation; give an id or the exact name",
+            f"there is no {kind} {_listed(map(repr, unknown))} in this organisation; give an id or the exact name"
+            f"{_alike(unknown, named)}",
             reason=f"{kind.upper()}_NOT_FOUND",
             metadata=tuple((kind, one) for one in unknown),
         )

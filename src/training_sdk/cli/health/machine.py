@@ -112,13 +112,19 @@ def _locks(state: StateDirectory) -> Iterator[Check]:
     """Who holds what; a holder that has died left its name, and holds nothing."""
     for path in sorted(state.path.rglob("*.holder")):
         match = _HOLDER.match(path.read_text(encoding="utf-8", errors="replace"))
-        what = path.relative_to(state.path).with_suffix("")
+        what = _locked(path.relative_to(state.path).with_suffix(""))
         if match is None or match[2] != platform.node():
             yield note(AREA, "lock", f"{what} is held from elsewhere, or was: {path.name}")
         elif _lives(int(match[1])):
             yield note(AREA, "lock", f"{what} is being written by process {match[1]}")
         else:
             yield note(AREA, "lock", f"{what} was held by process {match[1]}, which has died; it is free")
+
+
+def _locked(path: Path) -> str:
+    """What a lock is for; a plan goes by the tail of its phrase, which fits into a table."""
+    of_plan = len(path.parts) == 3 and path.parts[0] == "plans"
+    return f"{path.name} of plan #{short(path.parts[1])}" if of_plan else str(path)
 
 
 def _lives(process: int) -> bool:

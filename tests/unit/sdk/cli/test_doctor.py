@@ -243,6 +243,11 @@ def test_this_machine_without_records_and_with_damaged_ones(tmp_path: Path) -> N
     checks = {check.subject: check for check in check_machine(folder)}
     assert checks["audit log"].standing is checks["state directory"].standing is Standing.OK
     assert checks["lock"].standing is Standing.NOTE
+    assert checks["lock"].detail.startswith("audit is held")
+    (folder / "audit.holder").unlink()
+    (state.plan_folder("0" * 64) / "journal.holder").write_text("process 999999999 on nowhere")
+    (lock,) = (check for check in check_machine(folder) if check.subject == "lock")
+    assert lock.detail.startswith("journal of plan #0000-0000-0000-0000 is held")
     state.audit.write_text(state.audit.read_text().replace("test", "best"))
     assert {check.subject: check for check in check_machine(folder)}["audit log"].standing is Standing.ERROR
     journal = state.plan_folder("0" * 64) / "journal.jsonl"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -181,6 +182,14 @@ def test_doctor_and_log_lines_name_options(
     lines = [last_resort.format(record) for record in caplog.records if "trying again" in record.getMessage()]
     assert lines
     assert all("base_url" not in line and "--base-url or" in line for line in lines)
+
+
+def test_https_where_nobody_speaks_tls_is_named(run: Run) -> None:
+    address = os.environ["SAFETYCULTURE_BASE_URL"].replace("http://", "https://")
+    code, said = run("whoami", "--base-url", address)
+    assert code == ExitCode.CONNECTION
+    assert "The server there does not speak TLS. Is it http:// there" in said
+    assert "Look at --base-url or SAFETYCULTURE_BASE_URL" in said
 
 
 def test_names_without_an_underscore_are_options_where_a_message_begins_with_them() -> None:

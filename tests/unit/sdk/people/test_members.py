@@ -92,6 +92,14 @@ def test_an_id_without_members_is_told_from_an_unknown_one(feeds: Feeds) -> None
     assert (missing.value.reason, missing.value.info.metadata) == ("GROUP_NOT_FOUND", (("group", role(9)),))
 
 
+def test_a_mistyped_name_is_answered_with_those_that_come_close(feeds: Feeds) -> None:
+    for typed in ("crew", "Crwe"):
+        with pytest.raises(NotFoundError, match=rf"no group '{typed}' .*name\. These come close: 'Crew' \("):
+            feeds.of(groups=[typed])
+    with pytest.raises(NotFoundError, match=r"exact name \("):
+        feeds.of(sites=["Nowhere near"])
+
+
 def test_a_name_that_looks_like_an_id_is_found_as_a_name(feeds: Feeds) -> None:
     feeds.groups.append(("g6", role(6)))
     feeds.in_groups.append(("g6", "u6"))
