@@ -12,7 +12,7 @@ TESTS  ?= tests/unit/sdk tests/unit/mock_server/doors tests/property/sdk tests/e
 
 help:
 	@echo "make demo         run the main job against the reference server"
-	@echo "make test         the whole suite (under five minutes)"
+	@echo "make test         the whole suite (five to ten minutes)"
 	@echo "make test-heavy   the long proofs"
 	@echo "make test-browser hostile web pages in a real chromium, which has to be installed"
 	@echo "make test-lowest  the tests with the lowest versions of libraries that are declared"

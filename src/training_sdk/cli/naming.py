@@ -40,8 +40,9 @@ def a_moment(value: str) -> date:
     try:
         return date.fromisoformat(value) if len(value) == 10 else _with_zone(datetime.fromisoformat(value))
     except ValueError as error:
+        why = "" if "isoformat" in str(error) else f" ({error})"
         raise click.BadParameter(
-            f"{value!r} is no date ({error}); write 2026-12-31, or 2026-12-31T09:00:00+01:00"
+            f"{value!r} is no date{why}; write 2026-12-31, or 2026-12-31T09:00:00+01:00"
         ) from None
 
 

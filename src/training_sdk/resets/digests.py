@@ -12,7 +12,8 @@ GROUPS = 4
 OLD_DIGITS = 6
 """Of a plan of form 2 and before."""
 
-_TYPED = re.compile(r"#?([0-9a-f]{4}(?:-[0-9a-f]{4})+|[0-9a-f]{6,64})")
+_TYPED = re.compile(r"#?([0-9a-f]{4}(?:-[0-9a-f]{4})+|[0-9a-f]{6,64})\.?")
+"""A full stop behind it comes from a sentence that it was copied from."""
 
 
 def short(digest: str) -> str:

@@ -115,6 +115,7 @@ def test_advised_commands_repeat_the_options_that_name_the_records(run: Run, moc
         ):
             code, said = run(*listing, *where)
             assert f"training-sdk resume {repeated} {plan.short_digest}. It" in said.replace("\n    ", " ")
+        assert run("report", f"{plan.short_digest}.", *where)[0] == ExitCode.INCOMPLETE  # with its full stop
         code, said = run("resume", "my plan.json", "--confirm", plan.phrase)  # among the usual records
         assert code == ExitCode.USAGE
         assert "with another state directory" in said
