@@ -332,8 +332,21 @@ def test_an_error_message_cannot_play_tricks_on_a_terminal_or_fill_it() -> None:
     assert len(str(caught.value)) < 2000
 
 
-def test_a_redirect_says_where_to_and_why_it_is_not_followed() -> None:
-    with pytest.raises(
-        APIStatusError, match=r"redirects to https://elsewhere.test/; redirects are not followed"
-    ):
-        Puppet(script(answer({}, 301, {"location": "https://elsewhere.test/"}))).run(CALLS.call(GET, decode))
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://elsewhere.test/", "https://elsewhere.test/"),
+        ("https://ann:pw@elsewhere.test:8443/login?user=ann#ann", "https://elsewhere.test:8443/login"),
+        ("/login?user=ann", "/login"),
+        ("login?user=ann", "an address that cannot be read"),
+        ("mailto:ann@example.test", "an address that cannot be read"),
+    ],
+)
+def test_a_redirect_is_an_error_without_what_its_address_may_hold_of_people(
+    location: str, shown: str
+) -> None:
+    with pytest.raises(APIStatusError, match=f"redirects to {shown}; redirects are not followed") as caught:
+        Puppet(script(answer({}, 301, {"location": location}))).run(CALLS.call(GET, decode))
+    assert "user=ann" not in caught.value.message
+    assert "ann@" not in caught.value.message
+    assert "ann:" not in caught.value.message
