@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from training_sdk.resets import recordcheck
 from unit.sdk.approving import Keys
 from unit.sdk.fakes import Asker
+
+
+@pytest.fixture(scope="module", autouse=True)
+def records_read_again_at_once() -> Iterator[None]:
+    """A fault is looked at twice more, without the pauses for another process, which no test here needs but one."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(recordcheck, "PAUSE", 0.0)
+        yield
 
 
 @pytest.fixture(params=["sync", "asyncio", "trio"])

@@ -28,8 +28,9 @@ from training_sdk.records.events import Event as Noted
 from training_sdk.records.journal import Journal, is_closed, read_journal
 from training_sdk.records.lines import Lines, encode
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets import recordcheck
 from training_sdk.resets.closing import close_plan
-from training_sdk.resets.recordcheck import RecordFinding, check_records
+from training_sdk.resets.recordcheck import PAUSE, RecordFinding, check_records
 from unit.sdk.evidence.past import seal as closing
 from unit.sdk.records.first_form import KEY, KINDS, unpacked
 
@@ -375,7 +376,10 @@ def dying(patched: pytest.MonkeyPatch, number: int) -> None:
         patched.setattr(Path, name, call)
 
 
-def test_records_that_are_being_written_show_no_contradiction(tmp_path: Path) -> None:
+def test_records_that_are_being_written_show_no_contradiction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recordcheck, "PAUSE", PAUSE)
     ended, seen = Event(), 0
     folder = tmp_path / "state"
     StateDirectory.open(folder)
