@@ -329,7 +329,9 @@ def _planner(client: TrainingClient, made: ResetPlan) -> str | None:
 
 @click.command()
 @click.argument("plan", type=FILE, metavar="PLAN.json")
-@click.option("--all", "everyone", is_flag=True, help="List everybody in it, and not the first ten.")
+@click.option(
+    "--all", "everyone", is_flag=True, help="List everybody, then everyone in scope with ids in a table."
+)
 @click.option("--card", type=FILE, metavar="CARD.html", help="Write the effect card, to be signed off.")
 @with_session
 def show(session: Session, plan: Path, everyone: bool, card: Path | None) -> None:
@@ -337,7 +339,7 @@ def show(session: Session, plan: Path, everyone: bool, card: Path | None) -> Non
     loaded = ResetPlan.load(plan)
     write_card(card, loaded)
     session.out.document(of_plan(loaded, str(plan)))
-    session.out.say(loaded)
+    session.out.say(loaded.listing(sys.maxsize) if everyone else loaded)
     if everyone:
         titles = {course.id: course.title for course in loaded.courses}
         session.out.table(

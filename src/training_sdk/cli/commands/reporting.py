@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +37,9 @@ from training_sdk.resets.wording import LOOK_INTO_IT, number, others, server
     is_flag=True,
     help="List the plans that were applied from this machine, also those that did not come to their end.",
 )
-@click.option("--all", "everyone", is_flag=True, help="List everybody, and not the first ten.")
+@click.option(
+    "--all", "everyone", is_flag=True, help="List everybody, then everyone in scope with ids in a table."
+)
 @click.option(
     "--card", type=FILE, metavar="CARD.html", help="Write the effect card with what became of everyone."
 )
@@ -74,7 +77,7 @@ def report(
         session.out.say(in_commands(str(unfinished), file))
     if closed is not None:
         session.out.say(f"Closed by hand at {closed.at:%Y-%m-%d %H:%M:%S} UTC. Reason: {closed.reason}")
-    session.out.say(found)
+    session.out.say(found.listing(sys.maxsize) if everyone else found)
     if everyone:
         people = {user.key: user for user in found.plan.users}
         session.out.table(

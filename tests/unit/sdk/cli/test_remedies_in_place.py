@@ -335,6 +335,7 @@ def test_all_lists_everybody_in_a_plan_while_it_is_applied(run: Run) -> None:
     assert all(said.count(str(user.email)) == 2 for user in plan.targets)
     assert " more" not in said
     assert "… and 27 more" in run("show", "plan.json")[1]
+    assert " more" not in run("show", "plan.json", "--all")[1]
 
 
 def test_whoami_names_the_owner_of_the_token_and_the_server(run: Run, mock: MockTraining) -> None:
