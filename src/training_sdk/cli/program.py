@@ -13,7 +13,7 @@ from attrs import frozen
 from training_sdk._version import __version__
 from training_sdk.cli.codes import ExitCode, code_for, code_for_stop
 from training_sdk.cli.output import Output, write
-from training_sdk.cli.remedies import in_commands, notes_of
+from training_sdk.cli.remedies import carry, in_commands, notes_of
 from training_sdk.cli.session import Group, Named, NoCommandError
 from training_sdk.cli.streams import standard_streams
 from training_sdk.errors import AuthenticationError, TrainingError
@@ -96,7 +96,10 @@ def run(arguments: Sequence[str]) -> int:
     """Run the program; the exit code."""
     with standard_streams():
         out, named = Output("--json" in arguments), Named()
-        return int(_code_if_lost(_run(list(arguments), out, named), out, named))
+        try:
+            return int(_code_if_lost(_run(list(arguments), out, named), out, named))
+        finally:
+            carry({})  # the next run in this process has options of its own
 
 
 def _code_if_lost(code: int, out: Output, named: Named) -> int:

@@ -124,6 +124,7 @@ def test_advised_commands_repeat_the_options_that_name_the_records(run: Run, moc
         assert code == ExitCode.DONE
     code, said = run("report", plan.short_digest, "--state-dir", "other records")
     assert code == ExitCode.DONE
+    assert close_command(Path("plan.json")) == "training-sdk plan close plan.json --reason TEXT"
     assert run("apply", "my plan.json", "--reason", "test")[1].count("other records") == 0
 
 
