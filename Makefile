@@ -8,7 +8,7 @@ LOWEST := .venv-lowest
 # What needs none of the tools that require newer versions themselves. TESTS="tests/unit/sdk/cli" runs a part of it.
 TESTS  ?= tests/unit/sdk tests/unit/mock_server/doors tests/property/sdk tests/e2e/test_cli.py
 
-.PHONY: help setup demo test test-heavy test-browser test-lowest check docs notebook wheel clean
+.PHONY: help setup demo test test-heavy test-browser test-lowest check docs notebook record wheel clean
 
 help:
 	@echo "make demo         run the main job against the reference server"
@@ -19,6 +19,7 @@ help:
 	@echo "make check        types, lint and import rules"
 	@echo "make docs         build the documentation, warnings are errors"
 	@echo "make notebook     write the .ipynb files of docs/notebooks from their scripts"
+	@echo "make record       write again what the server and the commands are recorded to say"
 	@echo "make wheel        build the wheel into dist/"
 
 setup: $(READY)
@@ -69,6 +70,9 @@ docs: setup
 
 notebook: setup
 	$(BIN)/python -c 'from docs._generate import notebook; notebook.write()'
+
+record: setup
+	cd tests && ../$(BIN)/python -m record
 
 wheel: setup
 	$(BIN)/python -m build --wheel --outdir dist .

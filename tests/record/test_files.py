@@ -1,0 +1,183 @@
+"""Files written by the version of the record are read: plans, approvals, journals, reports, packs, logs and proofs.
+
+``files/`` holds four machines with their servers as of 1 March 2027 at 09:00 UTC (``proof-held``: 12:30). Do not edit
+or regenerate them. On ``reference`` a plan is named by what became of it: ``ended``; ``stopped`` after the first of two
+requests; ``lost-after`` and ``lost-before``, whose answer or request was lost; ``begun``, with nothing sent; ``closed``
+by hand; ``refused`` for lack of a right. The others were not applied.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mock_server import MockTraining
+from training_sdk import (
+    AlreadyAppliedError,
+    Approval,
+    EveryonePlan,
+    Outcome,
+    ResetPlan,
+    Safeguards,
+    TrainingClient,
+    _local,
+)
+from training_sdk._flow import Moment
+from training_sdk.cli import main
+from training_sdk.resets import planfile
+
+FILES = Path(__file__).with_name("files")
+REFERENCE = FILES / "reference"
+PLANS = {path.stem: path for path in (REFERENCE / "plans").iterdir()}
+BEGUN = {"ended", "stopped", "lost-after", "lost-before", "begun", "closed", "refused", "server-side"}
+APPROVALS = sorted((REFERENCE / "approvals").glob("*.json"))
+
+
+class Machine:
+    """A machine with its server, some time after the files were written."""
+
+    def __init__(self, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, later: timedelta) -> None:
+        self.folder = folder / name
+        shutil.copytree(FILES / name, self.folder)
+        (self.folder / "state").chmod(0o700)
+        self.mock = MockTraining.load(self.folder / "world.json")
+        self.mock.clock.advance(later)
+        monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(self.folder / "state"))
+        monkeypatch.setattr(_local, "now", lambda: Moment(time.monotonic(), self.mock.clock.now()))
+
+    def client(self, **options: Any) -> TrainingClient:
+        http = httpx.Client(transport=self.mock.transport())
+        token = self.mock.token("admin")
+        return TrainingClient(token, base_url="https://training.example", http_client=http, **options)
+
+    def plan(self, name: str) -> ResetPlan:
+        return ResetPlan.load(self.folder / "plans" / f"{name}.json")
+
+    @property
+    def sent(self) -> int:
+        """The resets that reached the server since."""
+        return len([*self.mock.calls.of("reset")])
+
+
+@pytest.fixture
+def reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, "reference", monkeypatch, timedelta(minutes=30))
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_plan_has_its_digest_and_phrase_and_is_written_as_it_was(name: str) -> None:
+    written = PLANS[name].read_bytes()
+    plan, said = ResetPlan.load(PLANS[name]), json.loads(written)
+    assert (plan.digest, plan.phrase, plan.form) == (said["digest"], said["phrase"], 3)
+    assert isinstance(plan, EveryonePlan) is (name in ("everyone", "completed", "server-side"))
+    assert planfile.dumps(plan) == written
+
+
+@pytest.mark.parametrize("name", sorted(set(PLANS) - BEGUN))
+def test_a_plan_that_was_not_applied_is_applied(reference: Machine, name: str) -> None:
+    plan = reference.plan(name)
+    report = reference.client().resets.apply(plan, confirm=plan.phrase, reason="renewal", tolerance=50)
+    assert {user.outcome for user in report.users} <= {
+        Outcome.RESET,
+        Outcome.NOTHING_TO_RESET,
+        Outcome.SKIPPED,
+    }
+    assert reference.sent > 0
+
+
+@pytest.mark.parametrize("name", sorted(BEGUN - {"refused", "begun"}))
+def test_a_plan_is_applied_once(reference: Machine, name: str) -> None:
+    plan = reference.plan(name)
+    with pytest.raises(AlreadyAppliedError):
+        reference.client().resets.apply(plan, confirm=plan.phrase, reason="renewal")
+    assert not reference.sent
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"), [("stopped", 1), ("lost-after", 0), ("lost-before", 1), ("refused", 1)]
+)
+def test_a_plan_that_has_begun_is_resumed(reference: Machine, name: str, sent: int) -> None:
+    plan = reference.plan(name)
+    report = reference.client().resets.resume(plan, confirm=plan.phrase)
+    assert ({user.outcome for user in report.users}, reference.sent) == ({Outcome.RESET}, sent)
+
+
+def test_a_plan_is_resumed_with_its_approval(reference: Machine) -> None:
+    plan, signers = reference.plan("begun"), reference.folder / "approvals" / "allowed_signers"
+    signers.chmod(0o600)
+    approval = Approval.load(reference.folder / "approvals" / "begun.signed.json")
+    client = reference.client(safeguards=Safeguards(four_eyes="signed", allowed_signers=signers))
+    assert client.resets.resume(plan, confirm=plan.phrase, approval=approval).is_complete
+    assert reference.sent == 1
+
+
+@pytest.mark.parametrize("path", APPROVALS, ids=lambda path: path.stem)
+def test_an_approval_is_one_of_its_plan(path: Path) -> None:
+    name, _, kind = path.stem.partition(".")
+    approval = Approval.load(path)
+    assert (approval.kind, approval.phrase) == (kind, ResetPlan.load(PLANS[name]).phrase)
+
+
+@pytest.mark.parametrize("name", ["reference", "sealed", "proof-begun", "proof-held"])
+def test_records_agree_and_evidence_verifies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    Machine(tmp_path, name, monkeypatch, timedelta(minutes=30))
+    assert (
+        main(["audit", "verify", "--profile", "none"]),
+        main(["evidence", "verify", "--profile", "none"]),
+    ) == (0, 0)
+
+
+@pytest.mark.parametrize("name", sorted(BEGUN))
+def test_a_report_is_found_by_the_digest(
+    reference: Machine, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = reference.plan(name)
+    main(["report", plan.digest, "--json", "--profile", "none"])
+    said = json.loads(capsys.readouterr().out)
+    assert plan.digest in json.dumps(said)
+    assert "error" not in said
+
+
+def test_a_sealed_plan_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(tmp_path, "sealed", monkeypatch, timedelta(minutes=30))
+    plan = machine.plan("lost")
+    client = machine.client(
+        safeguards=Safeguards(seal=lambda data: b"SEALED" + bytes(byte ^ 0x5A for byte in data))
+    )
+    assert client.resets.resume(plan, confirm=plan.phrase).is_complete
+    assert not machine.sent
+
+
+def test_a_proof_that_has_begun_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(tmp_path, "proof-begun", monkeypatch, timedelta(hours=3, minutes=30))
+    course, person = (
+        next(iter(machine.mock.world.main.courses)),
+        (machine.folder / "person.txt").read_text().strip(),
+    )
+    proof = machine.client().resets.plan_proof(course, person)
+    assert proof.phrase == (machine.folder / "phrase.txt").read_text().strip()
+    held = machine.client().resets.prove_format(
+        proof, confirm=proof.phrase, reason="proof", deadline=timedelta(0)
+    )
+    assert (held.counted, machine.sent) == (True, 0)
+
+
+def test_a_proof_that_held_unlocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(tmp_path, "proof-held", monkeypatch, timedelta(hours=1))
+    plan = machine.plan("lost")
+    report = machine.client().resets.resume(plan, confirm=plan.phrase)
+    assert ({user.outcome for user in report.users}, machine.sent) == ({Outcome.RESET}, 0)
+
+
+@pytest.mark.parametrize("path", sorted(FILES.glob("*/world.json")), ids=lambda path: path.parent.name)
+def test_a_state_document_is_loaded_and_saved_as_it_was(path: Path) -> None:
+    assert MockTraining.load(path).state() == json.loads(path.read_text())
