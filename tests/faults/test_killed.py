@@ -20,6 +20,8 @@ from mock_server.wire.message import Delivery, Request, Response
 KINDS = [("reference", "sync"), ("live", "async")]
 EVERY = 47
 """Of the points one in so many is taken by the fast tests, besides all those around a reset."""
+SHARES = 6
+"""Tests among which the points of a long one are divided, so that several processes take them."""
 
 
 def each_point(arena: Field, kind: Kind, colour: Colour, *, every: int) -> Iterator[tuple[int, str]]:
@@ -56,19 +58,21 @@ def test_killed_at_points_spread_over_the_whole(arena: Field, kind: Kind, colour
     ("kind", "colour", "every"),
     [*((kind, colour, 1) for kind, colour in KINDS), ("reference", "async", 4), ("live", "sync", 4)],
 )
-def test_killed_at_every_point(arena: Field, kind: Kind, colour: Colour, every: int) -> None:
+@pytest.mark.parametrize("share", range(SHARES))
+def test_killed_at_every_point(arena: Field, kind: Kind, colour: Colour, every: int, share: int) -> None:
     """Both kinds of server and both clients at every point, and the two other pairs at every fourth."""
     points = list(each_point(arena, kind, colour, every=every))
     assert len(points) > 200 // every
-    for point, name in points:
+    for point, name in points[share::SHARES]:
         killed_and_started_again(arena, kind, colour, point, name)
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["reference", "live"])
-def test_killed_again_at_every_point_of_going_on(arena: Field, kind: Kind, folder: Path) -> None:
+@pytest.mark.parametrize("share", range(SHARES))
+def test_killed_again_at_every_point_of_going_on(arena: Field, kind: Kind, share: int, folder: Path) -> None:
     """First in the middle of the second request, then anywhere while that is being settled."""
-    point, passed = 0, False
+    point, passed = share, False
     while not passed:
         assert point < 5000, "it ends"
         with tempfile.TemporaryDirectory() as name:
@@ -83,7 +87,7 @@ def test_killed_again_at_every_point_of_going_on(arena: Field, kind: Kind, folde
             ground.records_agree()
             passed = said["exit"] == 0
             ground.finished(said if passed else ground.go_on())
-        point += 1
+        point += SHARES
     assert point > 100
 
 

@@ -305,7 +305,7 @@ _FAST = settings(
 )
 _HEAVY = settings(
     _FAST,
-    max_examples=80,
+    max_examples=50,
     stateful_step_count=50,
     derandomize=False,
     phases=[Phase.generate, Phase.shrink],
