@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
+from training_sdk._visible import number
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.documents import plain
 from training_sdk.cli.health.checks import Check, Standing, error, note
@@ -29,6 +30,9 @@ PATIENCE = 10.0
 SUBJECTS = {"NO_TOKEN": "token", "PROXY_UNUSABLE": "proxy", "CERTIFICATES_UNUSABLE": "certificates"}
 """What of the settings is wrong, by the reason of the error."""
 
+MANY = {"ok": "ok"}
+"""Words that have no plural."""
+
 
 @click.command()
 @with_session
@@ -37,13 +41,13 @@ def doctor(session: Session) -> ExitCode:
 
     Every difference from what the SDK expects of the service is listed. Ends with 1 if anything is an error.
     """
-    found = [*_service(session), *check_machine(session.state_dir)]
-    counts = {standing.value: sum(one.standing is standing for one in found) for standing in Standing}
-    session.out.document({"checks": plain(found), "counts": counts})
+    checks = [*_service(session), *check_machine(session.state_dir)]
+    counts = {standing.value: sum(one.standing is standing for one in checks) for standing in Standing}
+    session.out.document({"checks": plain(checks), "counts": counts})
     session.out.table(
-        ("area", "what", "", "found"), ((one.area, one.subject, one.standing, one.detail) for one in found)
+        ("area", "what", "", "found"), ((one.area, one.subject, one.standing, one.detail) for one in checks)
     )
-    session.out.note(", ".join(f"{number} {name}" for name, number in counts.items()))
+    session.out.note(", ".join(number(found, name, MANY.get(name)) for name, found in counts.items()))
     return ExitCode.FAILED if counts[Standing.ERROR] else ExitCode.DONE
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -17,6 +18,7 @@ import pytest
 from mock_server import MockTraining, Policy
 from training_sdk import TrainingClient
 from training_sdk._flow import Response
+from training_sdk.cli import main
 from training_sdk.cli.health.checks import Check, Standing
 from training_sdk.cli.health.machine import check_machine
 from training_sdk.cli.health.service import check_address, check_clock, check_identity, check_rights
@@ -260,3 +262,10 @@ def test_records_that_others_can_enter_are_an_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     (check,) = check_machine(tmp_path)
     assert (check.standing, "chmod" in check.detail) == (Standing.ERROR, True)
+
+
+def test_what_was_found_is_counted_in_words(at_a_desk: None, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor"])
+    counted = re.findall(r"(\d+) (note|warning|ERROR)(s?)\b", capsys.readouterr().err)
+    assert {word for _, word, _ in counted} == {"note", "warning", "ERROR"}
+    assert all((count != "1") is bool(plural) for count, _, plural in counted)
