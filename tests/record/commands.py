@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import time_machine
+
 from mock_server import MockTraining
-from record.replay import Line
+from record.replay import NOW, Line
 from training_sdk.cli import main
 
 _PHRASE = re.compile(r"\{(\S+?)\}")
@@ -150,7 +152,11 @@ def shape(value: Any) -> Any:
 def run_session(lines: list[str], folder: Path) -> Iterator[tuple[str, Line]]:
     """Run every line in this folder, and give each with what a record holds of it."""
     mock = MockTraining.demo()
-    with mock.serve(port=0) as server, patch.dict(os.environ, _environment(mock, server.url, folder)):
+    with (
+        time_machine.travel(NOW),
+        mock.serve(port=0) as server,
+        patch.dict(os.environ, _environment(mock, server.url, folder)),
+    ):
         for line in lines:
             yield line, _ran(shlex.split(_filled(line, folder)), folder)
 

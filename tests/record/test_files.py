@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import time_machine
 
 from mock_server import MockTraining
 from training_sdk import (
@@ -27,9 +29,7 @@ from training_sdk import (
     ResetPlan,
     Safeguards,
     TrainingClient,
-    _local,
 )
-from training_sdk._flow import Moment
 from training_sdk.cli import main
 from training_sdk.resets import planfile
 
@@ -43,14 +43,12 @@ APPROVALS = sorted((REFERENCE / "approvals").glob("*.json"))
 class Machine:
     """A machine with its server, some time after the files were written."""
 
-    def __init__(self, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, later: timedelta) -> None:
+    def __init__(self, folder: Path, name: str, later: timedelta) -> None:
         self.folder = folder / name
         shutil.copytree(FILES / name, self.folder)
         (self.folder / "state").chmod(0o700)
         self.mock = MockTraining.load(self.folder / "world.json")
         self.mock.clock.advance(later)
-        monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(self.folder / "state"))
-        monkeypatch.setattr(_local, "now", lambda: Moment(time.monotonic(), self.mock.clock.now()))
 
     def client(self, **options: Any) -> TrainingClient:
         http = httpx.Client(transport=self.mock.transport())
@@ -66,9 +64,26 @@ class Machine:
         return len([*self.mock.calls.of("reset")])
 
 
+Machines = Callable[[str, timedelta], Machine]
+
+
 @pytest.fixture
-def reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return Machine(tmp_path, "reference", monkeypatch, timedelta(minutes=30))
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
+    """Makes a machine whose clock, with that of its server, says that so much time has passed."""
+    with ExitStack() as ending:
+
+        def made(name: str, later: timedelta) -> Machine:
+            found = Machine(tmp_path, name, later)
+            monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(found.folder / "state"))
+            ending.enter_context(time_machine.travel(found.mock.clock.now()))
+            return found
+
+        yield made
+
+
+@pytest.fixture
+def reference(machine: Machines) -> Machine:
+    return machine("reference", timedelta(minutes=30))
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -126,10 +141,8 @@ def test_an_approval_is_one_of_its_plan(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["reference", "sealed", "proof-begun", "proof-held"])
-def test_records_agree_and_evidence_verifies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    Machine(tmp_path, name, monkeypatch, timedelta(minutes=30))
+def test_records_agree_and_evidence_verifies(machine: Machines, name: str) -> None:
+    machine(name, timedelta(minutes=30))
     assert (
         main(["audit", "verify", "--profile", "none"]),
         main(["evidence", "verify", "--profile", "none"]),
@@ -147,35 +160,35 @@ def test_a_report_is_found_by_the_digest(
     assert "error" not in said
 
 
-def test_a_sealed_plan_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(tmp_path, "sealed", monkeypatch, timedelta(minutes=30))
-    plan = machine.plan("lost")
-    client = machine.client(
+def test_a_sealed_plan_is_resumed(machine: Machines) -> None:
+    here = machine("sealed", timedelta(minutes=30))
+    plan = here.plan("lost")
+    client = here.client(
         safeguards=Safeguards(seal=lambda data: b"SEALED" + bytes(byte ^ 0x5A for byte in data))
     )
     assert client.resets.resume(plan, confirm=plan.phrase).is_complete
-    assert not machine.sent
+    assert not here.sent
 
 
-def test_a_proof_that_has_begun_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(tmp_path, "proof-begun", monkeypatch, timedelta(hours=3, minutes=30))
+def test_a_proof_that_has_begun_ends(machine: Machines) -> None:
+    here = machine("proof-begun", timedelta(hours=3, minutes=30))
     course, person = (
-        next(iter(machine.mock.world.main.courses)),
-        (machine.folder / "person.txt").read_text().strip(),
+        next(iter(here.mock.world.main.courses)),
+        (here.folder / "person.txt").read_text().strip(),
     )
-    proof = machine.client().resets.plan_proof(course, person)
-    assert proof.phrase == (machine.folder / "phrase.txt").read_text().strip()
-    held = machine.client().resets.prove_format(
+    proof = here.client().resets.plan_proof(course, person)
+    assert proof.phrase == (here.folder / "phrase.txt").read_text().strip()
+    held = here.client().resets.prove_format(
         proof, confirm=proof.phrase, reason="proof", deadline=timedelta(0)
     )
-    assert (held.counted, machine.sent) == (True, 0)
+    assert (held.counted, here.sent) == (True, 0)
 
 
-def test_a_proof_that_held_unlocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(tmp_path, "proof-held", monkeypatch, timedelta(hours=1))
-    plan = machine.plan("lost")
-    report = machine.client().resets.resume(plan, confirm=plan.phrase)
-    assert ({user.outcome for user in report.users}, machine.sent) == ({Outcome.RESET}, 0)
+def test_a_proof_that_held_unlocks(machine: Machines) -> None:
+    here = machine("proof-held", timedelta(hours=1))
+    plan = here.plan("lost")
+    report = here.client().resets.resume(plan, confirm=plan.phrase)
+    assert ({user.outcome for user in report.users}, here.sent) == ({Outcome.RESET}, 0)
 
 
 @pytest.mark.parametrize("path", sorted(FILES.glob("*/world.json")), ids=lambda path: path.parent.name)
