@@ -264,7 +264,9 @@ def _translate(error: BaseException, prepared: Any, connection: Connection, *, o
     if isinstance(error, TransportError):
         return error
     if type(error).__module__.startswith("socksio."):  # httpcore passes it on as it is
-        return NoAnswerError(f"the proxy does not answer as a SOCKS proxy: {error}", request_id=request_id)
+        return NoAnswerError(
+            f"the proxy does not answer as a SOCKS proxy: {bounded(str(error))}", request_id=request_id
+        )
     if not isinstance(error, TimeoutError) and not (isinstance(error, library.HTTPError) and own):
         return InterruptedSendError(of_other_loop(error), request_id)
     said = unquoted(masked(str(error), _sent_token(prepared))) or type(error).__name__

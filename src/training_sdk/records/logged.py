@@ -27,7 +27,7 @@ def counted(entry: Mapping[str, Any], standing: Standing) -> int:
 
 
 def unseen_in_proof(entries: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
-    """Course and user of those of whom the service accepted the reset, and whom a proof that failed did not see."""
+    """Course and user id of people whose reset was accepted, and whom a failed proof did not see at 0 %."""
     failed = [entry for entry in entries if entry["event"] == PROOF_FAILED]
     if not failed:
         return frozenset()

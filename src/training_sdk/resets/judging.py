@@ -157,7 +157,7 @@ def has_less(planned: PlannedReset, row: ProgressRow) -> bool:
 def has_lost(before: PlannedReset, row: ProgressRow) -> bool:
     """Whether somebody has less than before: learning on, or opening the course again, never does that.
 
-    Whoever keeps their completion, with all lessons that the course still has, has lost none: one was taken out of it.
+    A person who is still completed, with all lessons that the course still has, has lost nothing: a lesson was removed.
     """
     is_still_complete = _has_old_completion(before, row) and row.completed_lessons == row.total_lessons != 0
     return (before.opened_at is not None and row.opened_at is None) or (

@@ -149,7 +149,7 @@ class ResetReport:
     """Those of them who were seen on the course after one call for everyone: user ids."""
 
     def without_unseen(self, keys: Collection[Key], why: str) -> ResetReport:
-        """The report of a proof: these of the people of whom the service accepted the reset were not seen at 0 %."""
+        """The report of a proof in which the reset of these people was accepted, and they were not seen at 0 %."""
         users = (
             evolve(user, outcome=Outcome.UNKNOWN, code=Code.NOT_SEEN, detail=why)
             if user.outcome is Outcome.RESET and user.key in keys

@@ -25,8 +25,10 @@ def refuse_taking(
     state = journal.state()
     if state.opened is None:  # before it is called a plan that never began
         refuse_contradiction(log, journal, plan)
-    refuse_second_time(state, plan, resuming=resuming, is_proof=is_proof)
-    refuse_contradiction(log, journal, plan)
+        refuse_second_time(state, plan, resuming=resuming, is_proof=is_proof)
+    else:
+        refuse_second_time(state, plan, resuming=resuming, is_proof=is_proof)
+        refuse_contradiction(log, journal, plan)
 
 
 def refuse_contradiction(log: AuditLog, journal: Journal, plan: ResetPlan) -> None:
