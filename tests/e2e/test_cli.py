@@ -9,8 +9,7 @@ import signal
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from unicodedata import normalize
 
@@ -25,25 +24,6 @@ TITLE = "Forklift basics"
 SIOBHAN = "siobhan.doyle@nordwerk.example"
 RESET = "ResetCourseProgress"
 HOSTILE = "\x1b]0;owned\x07\x1b[31mForklift [bold]basics[/bold] \u202egnp\u202c"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def whole_world(server: Server) -> Any:
-    return server.control("GET", "state")
-
-
-@pytest.fixture
-def desk(server: Server, whole_world: Any, tmp_path: Path) -> Desk:
-    server.control("PUT", "state", whole_world)
-    server.control("DELETE", "faults")
-    server.control("DELETE", "calls")
-    return Desk(tmp_path, server)
 
 
 def test_from_plan_to_audit_log(desk: Desk) -> None:

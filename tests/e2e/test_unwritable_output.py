@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from e2e.training_sdk_process import PATIENCE, SDK, Desk, Server, serving
+from e2e.training_sdk_process import PATIENCE, SDK, Desk
 from training_sdk import ResetPlan, TrainingClient
 from training_sdk.cli.codes import ExitCode
 from training_sdk.resets.digests import short
@@ -21,24 +20,6 @@ SIOBHAN = "siobhan.doyle@nordwerk.example"
 LOST = ExitCode.OUTPUT_LOST
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def whole_world(server: Server) -> Any:
-    return server.control("GET", "state")
-
-
-@pytest.fixture
-def desk(server: Server, whole_world: Any, tmp_path: Path) -> Desk:
-    server.control("PUT", "state", whole_world)
-    server.control("DELETE", "calls")
-    return Desk(tmp_path, server)
 
 
 def planned(desk: Desk) -> ResetPlan:
