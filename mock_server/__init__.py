@@ -1,5 +1,6 @@
 """The reference server of SafetyCulture Training: strict, in memory, made for tests."""
 
+from mock_server import _moved as _moved  # first: old module names are importable from here on
 from mock_server._version import __version__
 from mock_server.mock import MockTraining
 from mock_server.policy import Policy

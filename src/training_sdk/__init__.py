@@ -1,5 +1,6 @@
 """Unofficial typed SDK for SafetyCulture Training: courses, progress, and resets that cannot go wrong quietly."""
 
+from training_sdk import _moved as _moved  # first: old module names are importable from here on
 from training_sdk._pages import AsyncListing, Listing, Page
 from training_sdk._raw import RawResponse
 from training_sdk._version import __version__

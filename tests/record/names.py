@@ -29,10 +29,10 @@ _DIRECTIVE = re.compile(
 
 
 def public() -> dict[str, Any]:
-    """Every name with its module: those in ``__all__`` and those that the reference pages show."""
+    """Every name with its module: in ``__all__``, on a reference page, or in the record of an earlier state."""
     modules = {name: importlib.import_module(name) for name in MODULES}
     named = {f"{name}:{each}" for name, module in modules.items() for each in module.__all__}
-    return {each: _described(_resolved(each)) for each in sorted(named | set(_on_pages()))}
+    return {each: _described(_resolved(each)) for each in sorted(named | set(_on_pages()) | set(recorded()))}
 
 
 def _on_pages() -> Iterator[str]:

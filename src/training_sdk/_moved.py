@@ -1,0 +1,39 @@
+"""Modules that have moved: the old names are still imported, as the same module."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_loader
+from types import ModuleType
+
+MOVED: dict[str, str] = {}
+"""Old name to new name; a package's modules are named one by one."""
+
+
+class MovedModules(MetaPathFinder, Loader):
+    """Answer the import of an old module name with the module at its new place."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return a spec for a moved module, None for any other."""
+        return spec_from_loader(fullname, self) if fullname in MOVED else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Return the module at its new place."""
+        module = importlib.import_module(MOVED[spec.name])
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Keep the module as it is: it was executed under its new name."""
+        assert module.__spec__ is not None
+        module.__spec__ = module.__spec__.loader_state
+
+
+# Before the finder of folders, which would load a module of a moved package a second time under its old name.
+sys.meta_path.insert(0, MovedModules())
