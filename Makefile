@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LOWEST := .venv-lowest
 # What needs none of the tools that require newer versions themselves. TESTS="tests/unit/sdk/cli" runs a part of it.
-TESTS  ?= tests/unit/sdk tests/unit/mock_server/doors tests/property/sdk tests/e2e/test_cli.py
+TESTS  ?= tests/unit/sdk tests/unit/mock_server/transports tests/property/sdk tests/e2e/test_cli.py
 
 .PHONY: help setup demo test test-heavy test-browser test-lowest check docs notebook record wheel clean
 

@@ -26,7 +26,7 @@ LESSONS = "/training/analytics/v1/users/{id}/lessons/progress"
 
 def serve(learners: int, courses: int) -> None:
     """A server that says where it is and, for every line on its standard input, what it has been asked."""
-    from mock_server.doors.serving import serve as served
+    from mock_server.transports.serving import serve as served
 
     mock = _world(learners, courses)
     door = _Counting(mock)
@@ -56,7 +56,7 @@ class _Counting:
 
 def _world(learners: int, courses: int) -> Any:
     from mock_server import MockTraining, Policy
-    from mock_server.live import LiveWorld
+    from mock_server.learner_actions import LiveWorld
     from mock_server.world.builder import WorldBuilder
     from mock_server.world.history import past
     from mock_server.world.staff import add_staff

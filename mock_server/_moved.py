@@ -10,7 +10,16 @@ from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 from types import ModuleType
 
-MOVED: dict[str, str] = {}
+MOVED: dict[str, str] = {
+    "mock_server.doors": "mock_server.transports",
+    "mock_server.doors.asgi": "mock_server.transports.asgi",
+    "mock_server.doors.httpx": "mock_server.transports.httpx",
+    "mock_server.doors.responses": "mock_server.transports.responses",
+    "mock_server.doors.respx": "mock_server.transports.respx",
+    "mock_server.doors.serving": "mock_server.transports.serving",
+    "mock_server.doors.webhooks": "mock_server.transports.webhooks",
+    "mock_server.live": "mock_server.learner_actions",
+}
 """Old name to new name; a package's modules are named one by one."""
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import evolve, frozen
 
 from mock_server.contract.document import PATH as CONTRACT
+from mock_server.control.fault_injection import troubled
 from mock_server.control.routes import handle_control
-from mock_server.control.trouble import troubled
 from mock_server.operations.call import Call, Operation
 from mock_server.operations.paging import empty_feed
 from mock_server.operations.routing import Router, unknown_path

@@ -19,17 +19,17 @@ from typing import Any, NoReturn, get_args
 
 from mock_server import rehearsal
 from mock_server._version import __version__
-from mock_server.asking import AskingError, add_asking, exports, token_of
+from mock_server.argument_checks import check_host_name
 from mock_server.compare.comparison import compare
 from mock_server.compare.printing import as_json, as_table
 from mock_server.compare.reader import TOKEN_VARIABLE, LiveError, Reader
 from mock_server.contract.document import served_document
-from mock_server.doors.serving import SECRET_VARIABLE, ServeError
+from mock_server.control_client import AskingError, add_asking, exports, token_of
 from mock_server.mock import MockTraining, TokenName
 from mock_server.policy import Policy
 from mock_server.rehearsal import RehearsalError
-from mock_server.visible import show_logs, visible
-from mock_server.wanted import wanted_host
+from mock_server.terminal_text import show_logs, visible
+from mock_server.transports.serving import SECRET_VARIABLE, ServeError
 from mock_server.world.evidence_files import BEGUN, MANIFEST
 from mock_server.world.exporter_csv import CompletedOnlyWarning
 from mock_server.world.exporter_rows import ExporterCsvError
@@ -214,7 +214,7 @@ def _add_world(command: argparse.ArgumentParser) -> None:
 
 def _host(text: str) -> str:
     try:
-        return wanted_host("NAME", text)
+        return check_host_name("NAME", text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mock_server import app
+from mock_server.argument_checks import check_argument, check_host_name, check_path
 from mock_server.control.faults import Fault, Faults
 from mock_server.control.journal import Journal
 from mock_server.control.worlds import Worlds
-from mock_server.doors.hosts import VENDOR_HOSTS, Unhandled, library
-from mock_server.doors.webhooks import Webhooks
-from mock_server.live import LiveWorld
+from mock_server.learner_actions import LiveWorld
 from mock_server.policy import Policy
 from mock_server.rules.authentication import actor_of
-from mock_server.wanted import wanted, wanted_host, wanted_path
+from mock_server.transports.hosts import VENDOR_HOSTS, Unhandled, library
+from mock_server.transports.webhooks import Webhooks
 from mock_server.wire.message import Request, Response
 from mock_server.world import state
 from mock_server.world.clock import Clock
@@ -37,10 +37,10 @@ from mock_server.world.typed import StateError
 if TYPE_CHECKING:
     from responses import RequestsMock
 
-    from mock_server.doors.asgi import MockASGI
-    from mock_server.doors.httpx import MockTransport
-    from mock_server.doors.respx import MockRouter
-    from mock_server.doors.serving import Server
+    from mock_server.transports.asgi import MockASGI
+    from mock_server.transports.httpx import MockTransport
+    from mock_server.transports.respx import MockRouter
+    from mock_server.transports.serving import Server
 
 TokenName = Literal["admin", "manager", "teamlead", "learner", "outsider", "revoked", "resetter", "expired"]
 
@@ -88,7 +88,7 @@ class MockTraining:
         ValueError for numbers below one.
         """
         for name, number in (("users", users), ("courses", courses), ("seed", seed)):
-            wanted(name, number, int, "a whole number")
+            check_argument(name, number, int, "a whole number")
         builder = build_generated(users, courses, seed, now=now)
         return cls(builder.build(_switches(policy), LiveWorld), builder.tokens)
 
@@ -101,7 +101,7 @@ class MockTraining:
         ExporterCsvError, naming line and column, if anything in the file is wrong. CompletedOnlyWarning if everybody in
         it is completed, as in every file that the vendor's exporter writes: then it is not the whole organisation.
         """
-        wanted_path("path", path)
+        check_path("path", path)
         builder = build_exporter_csv(path, now=now)
         return cls(builder.build(_switches(policy), LiveWorld), builder.tokens)
 
@@ -119,7 +119,7 @@ class MockTraining:
         ``unseal`` opens the files of a sealed pack. In a pseudonymised one people go by their pseudonyms.
         ExporterCsvError, naming file and line, if anything in it is wrong, unfinished or not what was written.
         """
-        wanted_path("folder", folder)
+        check_path("folder", folder)
         builder = build_evidence(folder, unseal=unseal, now=now)
         return cls(builder.build(_switches(policy), LiveWorld), builder.tokens)
 
@@ -131,7 +131,7 @@ class MockTraining:
         StateError, naming the place, if it does not describe a whole world.
         """
         if not isinstance(document, Mapping):
-            wanted_path("document", document, "a state document, or the path of a file that holds one")
+            check_path("document", document, "a state document, or the path of a file that holds one")
             read = state.read_file(Path(document))
         else:
             read = state.read(state.outlined("document", document))
@@ -144,7 +144,7 @@ class MockTraining:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the whole state into a file, which then holds the tokens as well and is closed to others."""
-        wanted_path("path", path)
+        check_path("path", path)
         file, text = Path(path), json.dumps(self.state(), ensure_ascii=False, indent=1)
         file.touch(mode=0o600)
         if file.is_file():  # one that was there before may have been open to others
@@ -207,7 +207,7 @@ class MockTraining:
 
     def token(self, name: TokenName) -> str:
         """A token by its name; LookupError lists the names there are."""
-        wanted("name", name, str, 'the name of a token, such as "admin"')
+        check_argument("name", name, str, 'the name of a token, such as "admin"')
         if name not in self._tokens:
             raise LookupError(f"this world has no token {name!r}, only {', '.join(sorted(self._tokens))}")
         return self._tokens[name]
@@ -298,7 +298,7 @@ class MockTraining:
 
     def transport(self) -> MockTransport:
         """A transport for ``httpx.Client`` and ``httpx.AsyncClient`` that answers from this world."""
-        from mock_server.doors.httpx import MockTransport
+        from mock_server.transports.httpx import MockTransport
 
         return MockTransport(self)
 
@@ -312,7 +312,7 @@ class MockTraining:
         without respx.
         """
         with library("respx"):
-            from mock_server.doors.respx import MockRouter
+            from mock_server.transports.respx import MockRouter
 
         return MockRouter(self, hosts, unhandled)
 
@@ -326,7 +326,7 @@ class MockTraining:
         beside. ImportError without responses.
         """
         with library("responses"):
-            from mock_server.doors.responses import requests_mock
+            from mock_server.transports.responses import requests_mock
 
         return requests_mock(self, hosts, unhandled)
 
@@ -338,7 +338,7 @@ class MockTraining:
         an answer into ConnectionAbortedError instead of an error of httpx. On a socket of your own nothing guards
         ``/_mock/``, which hands out the tokens: `serve` does.
         """
-        from mock_server.doors.asgi import MockASGI
+        from mock_server.transports.asgi import MockASGI
 
         return MockASGI(self)
 
@@ -353,11 +353,11 @@ class MockTraining:
         that has other tokens than these gets new ones when it is loaded from then on. ServeError, naming what is in
         the way, if it cannot be served; nothing is changed then.
         """
-        from mock_server.doors.serving import serve
+        from mock_server.transports.serving import serve
 
-        wanted("port", port, int, "a whole number, such as 0 for a free port")
+        check_argument("port", port, int, "a whole number, such as 0 for a free port")
         for each in options.get("allow_hosts", ()):
-            wanted_host("allow_hosts", each)
+            check_host_name("allow_hosts", each)
         closing = self._close if options.get("secret") is not None else None
         options = {"is_marked": self.policy.is_reference, "when_bound": closing, **options}
         if closing is None and self.world.is_loaded:
@@ -385,4 +385,4 @@ class MockTraining:
 
 def _switches(policy: Policy | None) -> Policy:
     how = 'a Policy, such as Policy(eligibility="completed")'
-    return Policy() if policy is None else wanted("policy", policy, Policy, how)
+    return Policy() if policy is None else check_argument("policy", policy, Policy, how)

@@ -10,10 +10,10 @@ from itertools import islice
 from typing import Any
 
 from mock_server import script
-from mock_server.doors.serving import SECRET_VARIABLE
 from mock_server.mock import MockTraining, TokenName
 from mock_server.script import Ending, listening
-from mock_server.visible import inline
+from mock_server.terminal_text import inline
+from mock_server.transports.serving import SECRET_VARIABLE
 from mock_server.world import evidence_pack, exporter_csv
 from mock_server.world.differences import brief
 from mock_server.world.ledger import AuditEntry

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mock_server import MockTraining
     from mock_server.control.journal import Exchange
-    from mock_server.doors.serving import Server
+    from mock_server.transports.serving import Server
     from training_sdk import AsyncTrainingClient, TrainingClient
     from training_sdk.testing.contract.checks import Check
     from training_sdk.testing.contract.outcome import Finding
@@ -256,7 +256,7 @@ def pytest_runtest_makereport(
 
 def _in_any_case(told: Callable[[], str]) -> str:
     """A section of the report, or why there is none: an error here would end the whole run."""
-    from mock_server.visible import visible
+    from mock_server.terminal_text import visible
 
     try:
         return visible(told())

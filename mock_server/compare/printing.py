@@ -7,7 +7,7 @@ import json
 import attrs
 
 from mock_server.compare.comparison import Comparison, Grade
-from mock_server.visible import inline
+from mock_server.terminal_text import inline
 
 _WORST_FIRST = (Grade.ERROR, Grade.WARNING, Grade.NOTE)
 

@@ -10,10 +10,10 @@ from typing import Any, Literal, get_args
 
 from attrs import Factory, asdict, define, field, fields_dict, frozen
 
+from mock_server.argument_checks import check_argument
 from mock_server.control.naming import close, known_operation, listed
 from mock_server.operations.call import Operation
 from mock_server.operations.table import OPERATIONS
-from mock_server.wanted import wanted
 
 Kind = Literal[
     "rate_limited",
@@ -133,8 +133,8 @@ def _wrong(fault: Fault) -> list[str]:
             fault.kind != "error" or (_whole(fault.status, 0) and fault.status in _STATUSES),
             "status must be 500, 502, 503 or 504",
         ),
-        (_text(fault.course, wanted=fault.kind in _OF_A_COURSE), _NAMES),
-        (_text(fault.user, wanted=fault.kind in _OF_A_USER), _NAMES),
+        (_text(fault.course, required=fault.kind in _OF_A_COURSE), _NAMES),
+        (_text(fault.user, required=fault.kind in _OF_A_USER), _NAMES),
     ]
     return [said for is_right, said in checks if not is_right]
 
@@ -166,8 +166,8 @@ def _whole(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def _text(value: object, *, wanted: bool) -> bool:
-    return isinstance(value, str) and bool(value) == wanted
+def _text(value: object, *, required: bool) -> bool:
+    return isinstance(value, str) and bool(value) == required
 
 
 def _between(value: object, low: float, high: float) -> bool:
@@ -244,7 +244,7 @@ class Faults:
     def replay(self, seed: int | None = None) -> None:
         """Begin the same script anew, with the same dice or those of another seed, a whole number."""
         if seed is not None:
-            wanted("seed", seed, int, "a whole number, such as 7")
+            check_argument("seed", seed, int, "a whole number, such as 7")
         with self._lock:
             self._seed = self._seed if seed is None else seed
             self._lines = [self._line(line.fault, place) for place, line in enumerate(self._lines)]

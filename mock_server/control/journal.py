@@ -15,10 +15,10 @@ from typing import Any, Literal, overload
 
 from attrs import evolve, field, frozen
 
+from mock_server.argument_checks import check_argument
 from mock_server.control.masking import credentials, masked, masked_bytes, masked_headers
 from mock_server.control.naming import known_operation, known_token, operation_name
 from mock_server.rules.authentication import bearer
-from mock_server.wanted import wanted
 from mock_server.wire.message import Request, Response
 
 MAX_EXCHANGES = 10_000
@@ -162,7 +162,11 @@ class Calls(Sequence[Exchange]):
 
     def answered(self, status: int) -> Calls:
         """Those answered with this status, 100 to 599, whole or cut short; never those whose answer was not sent."""
-        if not 100 <= wanted("status", status, int, "a whole number from 100 to 599, such as 200") <= 599:
+        if (
+            not 100
+            <= check_argument("status", status, int, "a whole number from 100 to 599, such as 200")
+            <= 599
+        ):
             raise ValueError(f"status must be a whole number from 100 to 599, not {status}")
         return self.where(lambda each: each.status == status, f"{self._what} answered {status}")
 
@@ -181,7 +185,7 @@ class Calls(Sequence[Exchange]):
     def times(self, number: int) -> Calls:
         """Assert that there are exactly so many."""
         __tracebackhide__ = True
-        wanted("number", number, int, "a whole number, such as 2")
+        check_argument("number", number, int, "a whole number, such as 2")
         if number < 0:
             raise ValueError(f"number must be a whole number from 0, not {number}")
         found = len(self.seen)

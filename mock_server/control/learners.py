@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mock_server.live import LiveWorld
+from mock_server.learner_actions import LiveWorld
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.rules.late_writes import LateWriteError
 from mock_server.rules.learning import NotAssignedError

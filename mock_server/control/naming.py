@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
 
+from mock_server.argument_checks import check_argument
 from mock_server.operations.routing import Router
 from mock_server.operations.table import OPERATIONS
 from mock_server.refusal import RefusedError
-from mock_server.wanted import wanted
 from mock_server.wire import reading
 
 SHORT = {
@@ -51,7 +51,9 @@ def _looked_up(method: str, path: str) -> str:
 
 def known_operation(name: str) -> str:
     """The operation id that a name means. LookupError, with what may be meant, for any other; TypeError for no text."""
-    given = wanted("operation", name, str, 'a name such as "ResetCourseProgress" or "reset"').casefold()
+    given = check_argument(
+        "operation", name, str, 'a name such as "ResetCourseProgress" or "reset"'
+    ).casefold()
     if given in _KNOWN:
         return _KNOWN[given]
     said = f"there is no operation {name[:100]!r}"
@@ -72,7 +74,7 @@ def _parts(name: str) -> frozenset[str]:
 
 def known_token(name: str, names: Iterable[str]) -> str:
     """The same for the name of a token, "" for none or an unknown one; a token itself is not repeated in the error."""
-    wanted("token", name, str, 'the name of a token, such as "admin"')
+    check_argument("token", name, str, 'the name of a token, such as "admin"')
     there = sorted({*names} - {""})
     if not name or name in there:
         return name

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from mock_server.wanted import wanted, wanted_moment
+from mock_server.argument_checks import check_argument, check_datetime
 from mock_server.world.times import aware
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,7 +23,7 @@ class Clock:
     """
 
     def __init__(self, now: datetime | None = None) -> None:
-        self._frozen = None if now is None else within(wanted_moment("now", now))
+        self._frozen = None if now is None else within(check_datetime("now", now))
         self._offset = timedelta(0)
         self._earlier = threading.local()
 
@@ -41,11 +41,11 @@ class Clock:
 
     def freeze(self, at: datetime | None = None) -> None:
         """Stop at a moment, earlier or later, by default at the present one."""
-        self._frozen = self.now() if at is None else within(wanted_moment("at", at))
+        self._frozen = self.now() if at is None else within(check_datetime("at", at))
 
     def advance(self, by: timedelta) -> None:
         """Move on, frozen or running. ValueError for a step back, which only `freeze` takes."""
-        if wanted("by", by, timedelta, "a timedelta, such as timedelta(hours=1)") < timedelta(0):
+        if check_argument("by", by, timedelta, "a timedelta, such as timedelta(hours=1)") < timedelta(0):
             raise ValueError(
                 f"by must be from 0 s, not {by.total_seconds():g} s: freeze(at) sets an earlier moment"
             )

@@ -16,8 +16,8 @@ from typing import Any, Literal, TypeVar
 import attrs
 from attrs import field, frozen, validators
 
+from mock_server.argument_checks import check_argument
 from mock_server.policy import Policy
-from mock_server.wanted import wanted
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Assigned, Course, CourseList
 from mock_server.world.ids import Ids
@@ -178,7 +178,9 @@ def read_file(path: Path) -> State:
 
 def outlined(name: str, given: object) -> Mapping[str, Any]:
     """What was given, if it has at least the outline of a state; StateError or TypeError, naming it, if not."""
-    document: Mapping[str, Any] = wanted(name, given, dict, "a state document, as mock.state() gives it")
+    document: Mapping[str, Any] = check_argument(
+        name, given, dict, "a state document, as mock.state() gives it"
+    )
     needed = [each.name for each in attrs.fields(State) if each.default is attrs.NOTHING]
     missing = [each for each in needed if each not in document]
     if missing:

@@ -9,7 +9,7 @@ import calendar
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-from mock_server.wanted import wanted
+from mock_server.argument_checks import check_argument
 
 
 def to_text(at: datetime) -> str:
@@ -30,7 +30,7 @@ def parse(text: str) -> datetime:
 
 def aware(at: datetime) -> datetime:
     """The same moment in UTC. ValueError without a time zone or beyond the years there are, TypeError for none."""
-    if wanted("a moment", at, datetime, "a datetime with a time zone").tzinfo is None:
+    if check_argument("a moment", at, datetime, "a datetime with a time zone").tzinfo is None:
         raise ValueError(f"{at.isoformat()} has no time zone: write it as 2026-01-31T09:00:00Z")
     try:
         return at.astimezone(UTC)

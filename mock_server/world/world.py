@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from attrs import define, evolve, field
 
+from mock_server.argument_checks import check_argument
 from mock_server.policy import Policy
-from mock_server.wanted import wanted
 from mock_server.world import times
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Course
@@ -91,13 +91,15 @@ class World:
     def course(self, title_or_id: str) -> Course:
         """The course with this id or exact title; LookupError if there is none, or more than one."""
         with self.lock:
-            found = self.main.courses.get(wanted("course", title_or_id, str, "an id or a title"))
+            found = self.main.courses.get(check_argument("course", title_or_id, str, "an id or a title"))
             return found or _only("course", title_or_id, self.main.courses.values(), lambda each: each.title)
 
     def user(self, email_or_id: str) -> Person:
         """The person with this id or e-mail address; LookupError if there is none, or more than one."""
         with self.lock:
-            found = self.main.people.get(wanted("user", email_or_id, str, "an id or an e-mail address"))
+            found = self.main.people.get(
+                check_argument("user", email_or_id, str, "an id or an e-mail address")
+            )
             return found or _only("user", email_or_id, self.main.people.values(), lambda each: each.email)
 
     def record(self, course: str, user: str) -> Record | None:
@@ -109,7 +111,7 @@ class World:
         """The rapid refresh with this id or exact title; LookupError if there is none, or more than one."""
         with self.lock:
             every = self.main.rapid_refreshes
-            found = every.get(wanted("rapid refresh", title_or_id, str, "an id or a title"))
+            found = every.get(check_argument("rapid refresh", title_or_id, str, "an id or a title"))
             return found or _only("rapid refresh", title_or_id, every.values(), lambda each: each.title)
 
     def answer_rapid_refresh(
@@ -158,7 +160,7 @@ class World:
 
     @lag.setter
     def lag(self, lag: timedelta) -> None:
-        wanted("lag", lag, timedelta, "a timedelta, such as timedelta(hours=1)")
+        check_argument("lag", lag, timedelta, "a timedelta, such as timedelta(hours=1)")
         if lag != timedelta(seconds=int(lag.total_seconds())) or not timedelta(0) <= lag <= LONGEST:
             raise ValueError(f"lag must be whole seconds from 0 to 2 hours, not {lag.total_seconds():g} s")
         with self.lock:

@@ -17,8 +17,8 @@ from browser.attacks import PAGE
 from e2e.training_sdk_process import PATIENCE, serving
 from mock_server import MockTraining
 from mock_server.control.guard import Guard
-from mock_server.doors.serving import Engine
 from mock_server.refusal import RefusedError
+from mock_server.transports.serving import Engine
 from mock_server.wire.message import Request
 
 _WATCHED = ("state", "worlds", "faults", "clock", "marks", "calls", "outbox", "audit")

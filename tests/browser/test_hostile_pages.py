@@ -9,7 +9,7 @@ import pytest
 
 from browser.attacks import ATTACKS, PAGE, TOKENS
 from browser.ground import Arrival, Target, arrivals, in_process
-from mock_server.doors.serving import Engine
+from mock_server.transports.serving import Engine
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

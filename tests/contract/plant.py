@@ -15,7 +15,7 @@ from typing import Any
 from attrs import frozen
 
 from mock_server import MockTraining, Policy
-from mock_server.live import LiveWorld
+from mock_server.learner_actions import LiveWorld
 from mock_server.world.builder import OrganisationBuilder, WorldBuilder
 from mock_server.world.courses import Course, CourseStatus, Due, DueKind, LessonKind
 from mock_server.world.people import Permission, Person, Seat, Status

@@ -19,9 +19,9 @@ from attrs import define, field, frozen
 
 from conformity import conformity
 from mock_server import MockTraining
-from mock_server.doors.httpx import MockTransport
-from mock_server.doors.serving import serve
 from mock_server.mock import TokenName
+from mock_server.transports.httpx import MockTransport
+from mock_server.transports.serving import serve
 from mock_server.wire.message import Request, Response
 from training_sdk import AsyncListing, AsyncTrainingClient, Page, ResetPlan, TrainingClient
 from training_sdk._operation import Bound

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from mock_server import MockTraining
-from mock_server.doors.serving import serve
 from mock_server.mock import TokenName
+from mock_server.transports.serving import serve
 from mock_server.wire.message import Request, Response
 from training_sdk.testing.contract import command, main
 

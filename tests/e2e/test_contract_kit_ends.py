@@ -14,7 +14,7 @@ import pytest
 from attrs import define, field
 
 from mock_server import MockTraining
-from mock_server.doors.serving import serve
+from mock_server.transports.serving import serve
 from mock_server.wire.message import Request, Response
 
 PATIENCE = 120

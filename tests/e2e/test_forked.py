@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mock_server import MockTraining
-from mock_server.doors.serving import serve
+from mock_server.transports.serving import serve
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no fork")
 

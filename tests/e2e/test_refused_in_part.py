@@ -14,7 +14,7 @@ import pytest
 from attrs import define, evolve
 
 from mock_server import MockTraining, Policy
-from mock_server.doors.serving import serve
+from mock_server.transports.serving import serve
 from mock_server.wire.message import Request, Response
 from training_sdk import ResetFormat, ResetPlan, TrainingClient
 from training_sdk.records.state import StateDirectory

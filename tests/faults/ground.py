@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 from attrs import define, field
 
 from mock_server import MockTraining, Policy
-from mock_server.doors.serving import serve
+from mock_server.transports.serving import serve
 from mock_server.wire.message import Request, Response
 from training_sdk import ResetFormat, ResetPlan, TrainingClient
 from training_sdk.evidence import packs_in, verify_pack

@@ -22,7 +22,7 @@ from fuzz.mutations import Delivery
 from fuzz.seeds import RESET, prepared
 from mock_server import MockTraining
 from mock_server.contract.document import PATH as CONTRACT
-from mock_server.doors.serving import Engine, Guarded
+from mock_server.transports.serving import Engine, Guarded
 from mock_server.wire.message import Request, Response
 from mock_server.world.differences import Change, differences
 from rawhttp import PATIENCE, Answer, connected, everything, read_answer, request

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fuzz.ground import Ground, ground
 from fuzz.mutations import Delivery, chunked
 from fuzz.seeds import KNOWN, RESET, Seed
-from mock_server.doors.serving import Engine
+from mock_server.transports.serving import Engine
 
 _LOOSE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 FAST = settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=_LOOSE)

@@ -11,8 +11,8 @@ from fuzz.answers import CutShortError
 from fuzz.ground import ground
 from fuzz.mutations import Delivery
 from fuzz.seeds import COURSE, KNOWN
-from mock_server.doors.edge import framed
 from mock_server.mock import MockTraining
+from mock_server.transports.edge import framed
 from mock_server.wire.message import Request, Response
 
 SEED = KNOWN[1].render()
@@ -70,7 +70,7 @@ def test_it_notices_framing_that_does_not_add_up(monkeypatch: pytest.MonkeyPatch
         return headers, body[:-1]
 
     with ground("stdlib") as served:
-        monkeypatch.setattr("mock_server.doors.http1.framed", short)
+        monkeypatch.setattr("mock_server.transports.http1.framed", short)
         with pytest.raises((AssertionError, CutShortError)):
             served.try_out(Delivery(SEED))
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from fuzz.ground import Ground, ground
 from fuzz.mutations import Delivery, deliveries
 from fuzz.seeds import KNOWN
-from mock_server.doors.serving import Engine
 from mock_server.operations.table import OPERATIONS
+from mock_server.transports.serving import Engine
 
 _LOOSE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 FAST = settings(max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=_LOOSE)

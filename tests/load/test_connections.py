@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mock_server import MockTraining, Policy
-from mock_server.doors.serving import Engine
+from mock_server.transports.serving import Engine
 from rawhttp import PATIENCE, connected, read_answer, request
 
 ENGINES: tuple[Engine, ...] = ("stdlib", "uvicorn")

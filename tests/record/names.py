@@ -21,7 +21,7 @@ MODULES = (
     "training_sdk.testing.contract",
     "training_sdk.testing.contract.runner",
     "mock_server",
-    "mock_server.doors.serving",
+    "mock_server.transports.serving",
 )
 _DIRECTIVE = re.compile(
     r"^\.\. (currentmodule|autoclass|autofunction|autoexception|autodata):: ([\w.]+)", re.M

@@ -16,7 +16,7 @@ from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import mock_server.visible
+import mock_server.terminal_text
 from mock_server import MockTraining
 from mock_server.compare.comparison import Comparison, Finding, Grade
 from mock_server.compare.printing import as_table as compared
@@ -51,7 +51,7 @@ def hidden(text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("module", [_visible, mock_server.visible])
+@pytest.mark.parametrize("module", [_visible, mock_server.terminal_text])
 @given(st.text(alphabet=st.characters() | st.sampled_from(FILLERS + "\u200d\ufe0f\x1b\n")))
 @example(HOSTILE)
 @example("adm\u200din\ufe0f")
@@ -66,7 +66,7 @@ def test_whatever_is_written_can_be_seen(module: Any, text: str) -> None:
     assert "\n" not in module.inline(text)
 
 
-@pytest.mark.parametrize("module", [_visible, mock_server.visible])
+@pytest.mark.parametrize("module", [_visible, mock_server.terminal_text])
 @pytest.mark.parametrize(
     "text",
     ["Zoë Müller", "👩‍🚒 crew", "❤️", "1️⃣", "می‌خواهم", "क्‍ष", "日本語", "a  b", "Ω≈ç"],
@@ -87,7 +87,7 @@ def test_what_scripts_and_emoji_need_stays(module: Any, text: str) -> None:
     ],
 )
 def test_what_would_hide_is_written_out(text: str, shown: str) -> None:
-    assert (_visible.visible(text), mock_server.visible.visible(text)) == (shown, shown)
+    assert (_visible.visible(text), mock_server.terminal_text.visible(text)) == (shown, shown)
 
 
 @given(
@@ -98,14 +98,14 @@ def test_what_would_hide_is_written_out(text: str, shown: str) -> None:
 @example(HOSTILE)
 @example("1\ufe0f\u20e3 👩\u200d🚒 a\u200d")
 def test_the_sdk_and_the_server_write_every_text_alike(text: str) -> None:
-    assert mock_server.visible.visible(text) == _visible.visible(text)
-    assert mock_server.visible.inline(text) == _visible.inline(text)
+    assert mock_server.terminal_text.visible(text) == _visible.visible(text)
+    assert mock_server.terminal_text.inline(text) == _visible.inline(text)
 
 
 def test_the_sdk_and_the_server_judge_every_character_alike() -> None:
     every = map(chr, range(sys.maxunicode + 1))
     assert [
-        hex(ord(each)) for each in every if mock_server.visible.visible(each) != _visible.visible(each)
+        hex(ord(each)) for each in every if mock_server.terminal_text.visible(each) != _visible.visible(each)
     ] == []
 
 
@@ -242,13 +242,14 @@ def test_a_comparison_and_a_rehearsal_show_what_came_without_escapes() -> None:
     before = mock.state()
     (course_id,) = mock.world.main.courses
     mock.world.main.courses[course_id] = evolve(mock.world.main.courses[course_id], title=HOSTILE + BREAK)
-    told = mock_server.visible.visible(story(mock, before, Ending(0, "done")))
+    told = mock_server.terminal_text.visible(story(mock, before, Ending(0, "done")))
     assert hidden(told) == []
     assert not any(line.startswith("  - Ann Other") for line in told.splitlines())
 
 
 @pytest.mark.parametrize(
-    "setting", ["from training_sdk._visible import show_logs", "from mock_server.visible import show_logs"]
+    "setting",
+    ["from training_sdk._visible import show_logs", "from mock_server.terminal_text import show_logs"],
 )
 def test_what_is_logged_to_standard_error_is_cleaned(setting: str) -> None:
     script = f"import logging\n{setting}\nshow_logs()\nlogging.getLogger('any').warning('%s', {HOSTILE!r})"

@@ -22,10 +22,10 @@ from mock_server.contract.document import document, document_bytes, served_docum
 from mock_server.contract.links import BODY, LINKS
 from mock_server.contract.schema import MARK, PROVENANCE
 from mock_server.contract.terms import MOST_USERS, PARAMETERS, PATH_PARAMETERS, TERMS
-from mock_server.doors.edge import Limits
-from mock_server.doors.http1 import MAX_HEAD
 from mock_server.operations.table import OPERATIONS
 from mock_server.refusal import Reason
+from mock_server.transports.edge import Limits
+from mock_server.transports.http1 import MAX_HEAD
 from mock_server.wire.message import Request, Response
 from rawhttp import connected, read_answer
 

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from mock_server import MockTraining, Policy
-from mock_server.live import LiveWorld
+from mock_server.learner_actions import LiveWorld
 from mock_server.world.demo import build_demo, demo_prototype
 from mock_server.world.fork import fork
 from mock_server.world.ids import Ids

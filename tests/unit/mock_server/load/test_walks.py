@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import MockTraining, Policy
-from mock_server.live import LiveWorld
+from mock_server.learner_actions import LiveWorld
 from mock_server.operations import lessons, slides
 from mock_server.world import counted, walks, written
 from mock_server.world.builder import WorldBuilder

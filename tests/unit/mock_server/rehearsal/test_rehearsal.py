@@ -13,8 +13,8 @@ import pytest
 from mock_server import ExporterCsvError, MockTraining, rehearsal
 from mock_server.cli import main
 from mock_server.control import journal
-from mock_server.doors.serving import ServeError, Server
 from mock_server.script import Ending
+from mock_server.transports.serving import ServeError, Server
 from mock_server.world.exporter_rows import COLUMNS
 from mock_server.world.typed import StateError
 from rawhttp import connected, read_answer, request

@@ -12,7 +12,7 @@ import pytest
 from mock_server import MockTraining
 from mock_server.control import inspection
 from mock_server.control.learners import ACTIONS, PATH
-from mock_server.live import LiveWorld
+from mock_server.learner_actions import LiveWorld
 from mock_server.wire.message import Request
 from mock_server.world.courses import LessonKind
 from mock_server.world.snapshot import plain

@@ -14,9 +14,9 @@ from uuid import UUID
 import pytest
 
 from mock_server import MockTraining
-from mock_server.doors import webhooks as door
 from mock_server.rules import webhooks as rule
 from mock_server.rules.authentication import Actor, actor_of
+from mock_server.transports import webhooks as door
 from mock_server.world.people import digest
 from mock_server.world.webhooks import RESET_EVENT
 from unit.mock_server.core.speaker import FORKLIFT, WHO, Answer, Speaker, course_id, recorded, user_of

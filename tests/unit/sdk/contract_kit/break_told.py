@@ -10,10 +10,10 @@ import pytest
 from attrs import evolve
 
 from mock_server.control import learners
-from mock_server.doors import webhooks as outgoing
 from mock_server.operations import resets
 from mock_server.rules import certificates, eligibility, late_writes, learning, notifications, webhooks
 from mock_server.rules.late_writes import LateWriteError
+from mock_server.transports import webhooks as outgoing
 from mock_server.wire import answers
 from unit.sdk.contract_kit.spoiling import LISTED, breaks, entered, nothing
 

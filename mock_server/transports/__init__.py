@@ -1,0 +1,1 @@
+"""Ways for HTTP to reach ``handle()``: they carry requests and answers, and know no rule."""

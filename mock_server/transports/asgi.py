@@ -1,0 +1,205 @@
+"""The ASGI door: one thin application for uvicorn, hypercorn or ``httpx.ASGITransport``.
+
+On the vendor's wire ``handle()`` is called inline, not in a thread. It is pure computation of a fraction of a
+millisecond to a few milliseconds; under the interpreter lock a thread would run it no sooner, and the hand-over alone
+costs as much as a small answer. The control plane makes, compares and loads whole worlds, which takes seconds for a
+large one and holds the world's lock meanwhile: it is answered from a thread, and so is whatever else is asked until it
+has ended, so that the loop waits for no lock. Only the question whether the server is alive needs none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+from urllib.parse import quote
+
+from mock_server.control.guard import HEALTH
+from mock_server.transports.edge import BodyBuffer, Handler, framed, origin_form
+from mock_server.wire.message import Delivery, Request, Response
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+CLOSE = "training_mock.close"
+"""The ASGI extension by which a server offers to close the connection."""
+
+_PATH_CHARACTERS = "/:@!$&'()*+,;="
+
+
+class MockASGI:
+    """The ASGI 3 application over a handler: ``http`` and ``lifespan``; websockets are refused.
+
+    Of a line that breaks, ASGI has no word: under a server without the extension ``training_mock.close`` a fault that
+    drops or cuts an answer is a ConnectionAbortedError of the application, which ``httpx.ASGITransport`` passes on as
+    it is. That transport keeps no timeouts either; ``mock.transport()`` does both as a line would.
+    """
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._under_control = 0
+        """Requests to the control plane that threads are about."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection scope. RuntimeError for a scope type that is not ASGI's."""
+        match scope["type"]:
+            case "http":
+                await self._http(scope, receive, send)
+            case "lifespan":
+                await _lifespan(receive, send)
+            case "websocket":
+                await receive()
+                await send({"type": "websocket.close", "code": 1000})
+            case other:
+                raise RuntimeError(f"the reference server does not speak ASGI {other!r}")
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = BodyBuffer()
+        complete = await _fill(body, receive)
+        if complete is None:
+            return
+        request = origin_form(_read(scope, body))
+        response = await self._answer(request)
+        if response.delivery is None:
+            await _write(request.method, response, send, close=not complete or _is_doubtful(request))
+        else:
+            await _deliver(request, response, response.delivery, scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        controls = request.path.startswith("/_mock/") and request.path != HEALTH
+        if not controls and (not self._under_control or request.path == HEALTH):
+            return self._handler.handle(request)
+        self._under_control += controls
+
+        def done() -> None:
+            self._under_control -= controls
+
+        return await _aside(lambda: self._handler.handle(request), done)
+
+
+async def _aside(work: Callable[[], Response], done: Callable[[], None]) -> Response:
+    """Let a thread work. ``done`` is called on the loop when it has ended, also if nobody waits any more.
+
+    The thread is one of its own and a daemon: a pool could be full of those that wait for a lock, and would keep
+    the process from ending.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Response] = loop.create_future()
+
+    def settle(made: Response | Exception) -> None:
+        done()
+        if answer.done():  # whoever waited has been cancelled
+            return
+        if isinstance(made, Exception):
+            answer.set_exception(made)
+        else:
+            answer.set_result(made)
+
+    def run() -> None:
+        made: Response | Exception
+        try:
+            made = work()
+        except Exception as fault:
+            made = fault
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, made)
+
+    threading.Thread(target=run, name="training-mock control", daemon=True).start()
+    return await answer
+
+
+async def _fill(body: BodyBuffer, receive: Receive) -> bool | None:
+    """Read the body: True when it was read to its end, False when given up, None when the client has gone.
+
+    A request whose client left half-way is never handled: nobody knows what it would have said.
+    """
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        if not body.feed(message.get("body", b"")):
+            return False
+        if not message.get("more_body", False):
+            return True
+
+
+def _read(scope: Scope, body: BodyBuffer) -> Request:
+    return Request(
+        method=scope["method"].upper(),
+        path=_raw_path(scope),
+        query=scope.get("query_string", b"").decode("latin-1"),
+        headers=_headers(scope["headers"]),
+        body=body.value(),
+        too_large=body.too_large,
+    )
+
+
+def _is_doubtful(request: Request) -> bool:
+    """Whether it states its length twice: where it ends, and the next begins, is anybody's guess (RFC 9112, 6.3)."""
+    return request.header("content-length") is not None and request.header("transfer-encoding") is not None
+
+
+def _raw_path(scope: Scope) -> str:
+    """The path as sent; where a server withholds it, which ASGI allows, encoded anew from the decoded one."""
+    raw: bytes | None = scope.get("raw_path")
+    return quote(scope["path"], safe=_PATH_CHARACTERS) if raw is None else raw.decode("latin-1")
+
+
+def _headers(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw)
+
+
+async def _write(method: str, response: Response, send: Send, *, close: bool) -> None:
+    head, body = _framed(method, response, close=close)
+    await send(head)
+    await send({"type": "http.response.body", "body": body})
+
+
+def _framed(method: str, response: Response, *, close: bool) -> tuple[Message, bytes]:
+    headers, body = framed(method, response)
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    if close:
+        raw.append((b"connection", b"close"))
+    return {"type": "http.response.start", "status": response.status, "headers": raw}, body
+
+
+async def _deliver(
+    request: Request, response: Response, delivery: Delivery, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answer in a troubled way, on asyncio."""
+    await asyncio.sleep(delivery.delay)
+    if delivery.dropped:
+        await _drop(scope, receive)
+        return
+    head, body = _framed(request.method, response, close=_is_doubtful(request))
+    await send(head)
+    for piece in delivery.parts(body):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await asyncio.sleep(delivery.pause)
+    if delivery.keep is not None and body:
+        await _drop(scope, receive)
+    else:
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _drop(scope: Scope, receive: Receive) -> None:
+    """End the connection, for which ASGI has no word: by an extension where the server has it, else by an error."""
+    close = scope.get("extensions", {}).get(CLOSE)
+    if close is None:
+        raise ConnectionAbortedError("the script of faults drops this connection")
+    close["close"]()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """There is nothing to start or to stop, only to acknowledge."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,162 @@
+"""HTTP/1.1 as the built-in server reads and writes it (RFC 9112), without any I/O.
+
+Strict where leniency lets two readers of one byte stream disagree: no bare LF, no folded headers, no repeated
+or doubtful framing. Everything has a bound.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from attrs import frozen
+
+from mock_server.refusal import Reason, RefusedError, invalid
+from mock_server.transports.edge import Front, framed
+from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Response
+
+MAX_HEAD = 64 * 1024
+"""Bytes of request line and headers together."""
+
+MAX_HEADERS = 100
+"""Header lines of one request; of the trailers behind a body in chunks as well."""
+
+MAX_CHUNK_LINE = 256
+"""Bytes of a chunk's size line with its extensions, which are ignored."""
+
+MAX_CHUNKS = 16 * 1024
+"""Chunks of one body: each costs time, and a client may put every byte into one of its own."""
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)")
+# The blanks around a value are stripped afterwards: left to the expression, it tries every way to share them out.
+_HEADER = re.compile(rb"(" + _TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
+
+
+class ProtocolError(Exception):
+    """Bytes that are not an acceptable HTTP/1.1 request. The connection cannot be used any further."""
+
+    def __init__(self, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+
+def too_late() -> ProtocolError:
+    """408: the client was too slow."""
+    return ProtocolError("the request did not arrive in time", HTTPStatus.REQUEST_TIMEOUT)
+
+
+def too_many(connections: int) -> ProtocolError:
+    """503: there is no room for one more client."""
+    message = f"{connections} connections are open: close some and try again"
+    return ProtocolError(message, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+@frozen
+class Head:
+    """Request line and headers, and what they say of the body and the connection."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    length: int | None
+    """Bytes of the body; None when it comes in chunks."""
+    keep_alive: bool
+    expects_continue: bool
+
+
+def parse_head(lines: Sequence[bytes]) -> Head:
+    """Read the lines of a head, their line ends removed. ProtocolError for anything doubtful."""
+    method, target, minor = _request_line(lines[0])
+    headers = tuple(_header(line) for line in lines[1:])
+    return Head(
+        method=method,
+        target=target,
+        headers=headers,
+        length=_body_length(headers, chunks_known=minor >= 1),
+        keep_alive=minor >= 1 and "close" not in _tokens(headers, "connection"),
+        expects_continue=_expects_continue(headers) and minor >= 1,
+    )
+
+
+def _request_line(line: bytes) -> tuple[str, str, int]:
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        raise ProtocolError("the request line is not of the form: METHOD target HTTP/1.1")
+    method, target, major, minor = match.groups()
+    if major != b"1":
+        raise ProtocolError("this server speaks HTTP/1.1", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+    return method.decode().upper(), target.decode(), int(minor)
+
+
+def _header(line: bytes) -> tuple[str, str]:
+    match = _HEADER.fullmatch(line)
+    if match is None:
+        raise ProtocolError("a header line is malformed: expected name, colon, printable value")
+    name, value = match.groups()
+    return name.decode().lower(), value.strip(b" \t").decode("latin-1")
+
+
+def _body_length(headers: Sequence[tuple[str, str]], *, chunks_known: bool) -> int | None:
+    lengths = [value for name, value in headers if name == "content-length"]
+    codings = [value for name, value in headers if name == "transfer-encoding"]
+    if codings:
+        if lengths:
+            raise ProtocolError("Content-Length and Transfer-Encoding exclude each other")
+        if [coding.lower() for coding in codings] != ["chunked"] or not chunks_known:
+            raise ProtocolError("the only transfer encoding understood is chunked, in HTTP/1.1")
+        return None
+    if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
+        raise ProtocolError("Content-Length must be one whole number")
+    length = int(lengths[0]) if lengths else 0
+    if length > MAX_DRAIN:
+        # Refused unread, and before a client that asks is told to go on.
+        raise ProtocolError(f"The body is larger than {MAX_BODY} bytes.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return length
+
+
+def _tokens(headers: Sequence[tuple[str, str]], name: str) -> set[str]:
+    values = (value for key, value in headers if key == name)
+    return {token.strip().lower() for value in values for token in value.split(",")}
+
+
+def _expects_continue(headers: Sequence[tuple[str, str]]) -> bool:
+    expected = _tokens(headers, "expect")
+    if not expected <= {"100-continue"}:
+        raise ProtocolError("the only expectation understood is 100-continue", HTTPStatus.EXPECTATION_FAILED)
+    return bool(expected)
+
+
+def parse_chunk_size(line: bytes) -> int:
+    """Bytes in the chunk that follows; 0 for the last one."""
+    match = _CHUNK.fullmatch(line)
+    if match is None:
+        raise ProtocolError("a chunk's size line is malformed")
+    return int(match.group(1), 16)
+
+
+def render(method: str, response: Response, *, close: bool, front: Front | None = None) -> bytes:
+    """The whole answer as one block of bytes, for one write. ValueError for a line break in a header."""
+    headers, body = framed(method, response)
+    signature = (front or Front()).signature
+    lines = [f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, '')}"]
+    lines += [f"{name}: {value}" for name, value in (*signature, *headers)]
+    if close:
+        lines.append("connection: close")
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("an answer's header holds a line break")
+    return "\r\n".join((*lines, "", "")).encode("latin-1") + body
+
+
+def refusal(error: ProtocolError, front: Front) -> Response:
+    """The answer to bytes that never became a request, in the shape of all other errors."""
+    if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return front.refused(RefusedError(Reason.BODY_TOO_LARGE, error.message))
+    return front.refused(invalid(error.message), status=int(error.status))

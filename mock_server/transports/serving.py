@@ -1,0 +1,236 @@
+"""Serving a world on a socket, in a thread: which engine, which address, who may come in, and a clean end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import threading
+from collections.abc import Callable
+from importlib.util import find_spec
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self
+
+from attrs import field, frozen
+
+from mock_server.control.guard import WILDCARDS, Guard, is_loopback
+from mock_server.transports.edge import Front, Handler, Limits, ServeError
+from mock_server.transports.stdlib import StdlibServer
+from mock_server.wire.message import Request, Response
+
+__all__ = ["GRACE", "Engine", "Guarded", "ServeError", "Server", "serve"]
+
+Engine = Literal["auto", "stdlib", "uvicorn"]
+
+SECRET_VARIABLE = "TRAINING_MOCK_SECRET"  # noqa: S105 - the name of a variable, not what is in it
+"""Where the secret of the control plane may stand instead of a file."""
+
+GRACE = 5.0
+"""Seconds that requests under way are given when a server stops."""
+
+# An engine waits twice, and threads know no longer wait than this, some centuries on most systems.
+_LONGEST_GRACE = threading.TIMEOUT_MAX / 4
+_LAST_PORT = 65535
+_PROBE_SECONDS = 30.0
+# The guard refuses this one by itself, so that the probe leaves no trace in the world.
+_PROBE = b"OPTIONS * HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n"
+
+
+class _Engine(Protocol):
+    def start(self) -> None: ...
+    def stop(self, grace: float) -> None: ...
+
+
+@frozen
+class Guarded:
+    """A handler that only sees what a guard lets through."""
+
+    handler: Handler
+    guard: Guard
+    front: Front = field(factory=Front)
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request, or refuse it."""
+        refusal = self.guard.check(request)
+        if refusal is None:
+            return self.handler.handle(request)
+        return self.front.refused(refusal, request)
+
+
+class Server:
+    """A running server. A context manager that stops it; `stop` may be called again without harm."""
+
+    def __init__(self, engine: _Engine, bound: str, port: int, secret: str | None = None) -> None:
+        self._engine = engine
+        self._stopped = False
+        self._bound = bound
+        self.host = _reachable(bound)
+        """Where clients on this machine reach it."""
+        self.port = port
+        self.secret = secret
+        """What the control plane asks for in the header ``X-Training-Mock-Secret``; None where it asks for nothing."""
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients on this machine."""
+        return _url(self.host, self.port)
+
+    @property
+    def address(self) -> str:
+        """What it listens on, in the form of a URL: 0.0.0.0 or [::] where that is every address of this machine."""
+        return _url(self._bound, self.port)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it serves no longer."""
+        return self._stopped
+
+    def start(self) -> None:
+        """Start and wait until it answers. ServeError if it does not."""
+        self._engine.start()
+        try:
+            with socket.create_connection((self.host, self.port), _PROBE_SECONDS) as probe:
+                probe.sendall(_PROBE)
+                answer = b"".join(iter(lambda: probe.recv(1024), b""))
+        except OSError:
+            answer = b""
+        if not answer.startswith(b"HTTP/1.1 "):
+            raise ServeError(
+                f"the server started on {self.url} and does not answer: try another port or engine"
+            )
+
+    def stop(self, *, grace: float = GRACE) -> None:
+        """Stop; requests under way are finished, at most for so many seconds, which may be math.inf."""
+        if not self._stopped:
+            self._stopped = True
+            self._engine.stop(min(grace, _LONGEST_GRACE))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<Server {self.url}{', stopped' if self._stopped else ''}>"
+
+
+def serve(
+    handler: Handler,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    engine: Engine = "stdlib",
+    secret: str | None = None,
+    allow_hosts: tuple[str, ...] = (),
+    limits: Limits | None = None,
+    is_marked: bool = True,
+    when_bound: Callable[[], None] | None = None,
+    local_only: bool = False,
+) -> Server:
+    """Serve a world in a thread; it answers when this returns. ServeError says why it cannot.
+
+    ``port`` 0 picks a free one. ``engine``: "stdlib" starts and stops in 2 ms, "uvicorn" holds thousands of
+    connections, "auto" is uvicorn where it is installed. Another ``host`` than loopback needs a ``secret``, which
+    the control plane then asks for; ``allow_hosts`` are further names by which clients may call it. ``limits``
+    are what it grants each of them. A server that is not ``is_marked`` names itself in none of its own answers.
+    ``when_bound`` is called once it is certain that it can listen, before it answers anybody. ``local_only`` keeps to
+    loopback, also with a secret.
+    """
+    _check_secret(secret)
+    listener = _bind(host, port, local_only=local_only or secret is None)
+    front = Front(is_marked)
+    guarded = Guarded(handler, Guard(frozenset({host, *allow_hosts}), secret), front)
+    try:
+        running = _engine(engine, listener, guarded, limits)
+        if when_bound is not None:
+            when_bound()
+    except BaseException:
+        listener.close()
+        raise
+    server = Server(running, host, listener.getsockname()[1], secret)
+    try:
+        server.start()
+    except BaseException:
+        server.stop(grace=0)
+        raise
+    return server
+
+
+def _check_secret(secret: str | None) -> None:
+    if secret is None or (secret.isascii() and secret.isprintable() and secret.strip() == secret != ""):
+        return
+    raise ServeError("the secret must be printable ASCII, not empty, without white space around it")
+
+
+def _bind(host: str, port: int, *, local_only: bool) -> socket.socket:
+    """A listening socket: only listening finds out for certain whether the port is free."""
+    family, address = _resolve(host, port)
+    if local_only and not is_loopback(str(address[0])):
+        raise ServeError(
+            f"{host!r} can be reached from other machines, and the control plane hands out tokens: set a secret"
+            f" (--secret-file PATH, the environment variable {SECRET_VARIABLE}, or secret= in Python),"
+            " or serve on 127.0.0.1"
+        )
+    # TCP by name: only of such a socket asyncio lets small answers go at once, and not 40 ms later.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if os.name == "posix":  # elsewhere the option would let two servers share a port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise ServeError(_why_not(error, host, port)) from None
+    return listener
+
+
+def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
+    if not 0 <= port <= _LAST_PORT:
+        raise ServeError(
+            f"port {port} does not exist: choose one from 1 to {_LAST_PORT}, or 0 for a free one"
+        )
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise ServeError(f"the host {host!r} cannot be resolved: name an address of this machine") from None
+    family, _, _, _, address = found[0]
+    return family, address
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"port {port} on {host} is in use: choose another, or 0 for any free one"
+        case errno.EACCES:
+            return f"port {port} on {host} is reserved for the system: choose one above 1023, or 0 for a free one"
+        case _:
+            return f"cannot listen on {host}, port {port}: {error.strerror}"
+
+
+def _engine(engine: Engine, listener: socket.socket, guarded: Guarded, limits: Limits | None) -> _Engine:
+    installed = find_spec("uvicorn") is not None
+    if engine == "stdlib" or (engine == "auto" and not installed):
+        return StdlibServer(guarded, listener, limits, guarded.front)
+    if engine not in ("auto", "uvicorn"):
+        raise ServeError(f"there is no engine {engine!r}: choose stdlib, uvicorn or auto")
+    if not installed:
+        raise ServeError(
+            "uvicorn is not installed. In a checkout of the SDK: pip install '.[server]'. Or use the engine stdlib"
+        )
+    from mock_server.transports.uvicorn import UvicornServer
+
+    return UvicornServer(guarded, listener, limits, guarded.front)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _reachable(host: str) -> str:
+    """The host that clients on this machine use: a wildcard address is none."""
+    if host not in WILDCARDS:
+        return host
+    return "::1" if host == "::" else "127.0.0.1"
