@@ -23,9 +23,9 @@ from mock_server.argument_checks import check_host_name
 from mock_server.compare.comparison import compare
 from mock_server.compare.printing import as_json, as_table
 from mock_server.compare.reader import TOKEN_VARIABLE, LiveError, Reader
-from mock_server.contract.document import served_document
 from mock_server.control_client import AskingError, add_asking, exports, token_of
 from mock_server.mock import MockTraining, TokenName
+from mock_server.openapi import served_document
 from mock_server.policy import Policy
 from mock_server.rehearsal import RehearsalError
 from mock_server.terminal_text import show_logs, visible

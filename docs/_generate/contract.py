@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from docs._generate.tables import table
-from mock_server.contract.document import document
-from mock_server.contract.schema import MARK
+from mock_server.openapi import document
+from mock_server.wire.schema import MARK
 
 _HEAD = ("", "where", "type", "how sure", "")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from docs._generate.tables import PROVENANCE, table
-from mock_server.contract.document import document
-from mock_server.contract.schema import MARK
-from mock_server.operations.table import OPERATIONS
+from mock_server.api.routes import OPERATIONS
+from mock_server.openapi import document
+from mock_server.wire.schema import MARK
 
 FINDINGS = Path(__file__).parents[1] / "findings.json"
 """What ``training-mock compare --live URL --json`` printed, where somebody has put it there."""

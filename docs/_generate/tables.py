@@ -19,9 +19,9 @@ import attrs
 import mock_server
 import training_sdk
 from mock_server import cli
+from mock_server.api.routes import OPERATIONS
 from mock_server.behaviours import AnswerForm, Behaviour
 from mock_server.control.naming import SHORT
-from mock_server.operations.table import OPERATIONS
 from mock_server.policy import Policy
 from mock_server.refusal import Reason
 from mock_server.rules.authentication import Actor

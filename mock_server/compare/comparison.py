@@ -10,14 +10,14 @@ from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
 
+from mock_server.api.call import Operation
+from mock_server.api.routes import OPERATIONS
 from mock_server.compare.reader import Answer, LiveError, NoAnswerError, Reader
 from mock_server.compare.structure import Structure, declared, is_certain, parent, structure
-from mock_server.contract.schema import reference
 from mock_server.contract.terms import TERMS
 from mock_server.mock import MockTraining
-from mock_server.operations.call import Operation
-from mock_server.operations.table import OPERATIONS
 from mock_server.wire.message import Request
+from mock_server.wire.schema import reference
 
 Get = Callable[[str], Answer]
 _OWN = "training-mock-compare"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from mock_server.contract.document import document
+from mock_server.openapi import document
 
 OTHER_NAME = "{key}"
 """Stands for a key of which no word is known: it may be an id, an address or somebody's name."""

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from attrs import define, field
 
 from mock_server.compare.names import shown
-from mock_server.contract.schema import Schema
 from mock_server.contract.shapes import SHAPES
+from mock_server.wire.schema import Schema
 
 
 @define

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mock_server.contract.schema import (
+from mock_server.wire.schema import (
     Schema,
     answer,
     choice,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mock_server.contract.figures import FIGURES
-from mock_server.contract.schema import (
+from mock_server.refusal import Reason
+from mock_server.wire.schema import (
     Schema,
     answer,
     choice,
@@ -19,7 +20,6 @@ from mock_server.contract.schema import (
     text,
     whole,
 )
-from mock_server.refusal import Reason
 from mock_server.wire.shapes import GROUP_STATUSES
 from mock_server.world.courses import CourseStatus, DueKind
 from mock_server.world.people import Seat, Status

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from mock_server.contract.schema import (
+from mock_server.refusal import Reason
+from mock_server.wire.fields import MAX_IDS
+from mock_server.wire.schema import (
     COURSE_ID,
     MAX_TEXT,
     USER_ID,
@@ -24,8 +26,6 @@ from mock_server.contract.schema import (
     typed_text,
     whole,
 )
-from mock_server.refusal import Reason
-from mock_server.wire.fields import MAX_IDS
 from mock_server.wire.shapes import GROUP_STATUSES
 from mock_server.world.people import Seat, Status
 from mock_server.world.webhooks import RESET_EVENT

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mock_server import openapi
 from mock_server._version import __version__
-from mock_server.contract import document
 from mock_server.control import inspection, learners, schedule, worlds
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules.authentication import find_token
@@ -71,7 +71,7 @@ def _tokens(mock: MockTraining, _request: Request) -> Response:
 
 
 def _openapi(_mock: MockTraining, _request: Request) -> Response:
-    return answers.raw_ok(document.document_bytes())
+    return answers.raw_ok(openapi.document_bytes())
 
 
 _ROUTES: dict[str, dict[str, Operation]] = {
@@ -99,7 +99,7 @@ _ROUTES: dict[str, dict[str, Operation]] = {
     f"{learners.PATH}/{{id}}": {"POST": learners.act},
     worlds.PATH: {"GET": worlds.list_worlds, "POST": worlds.create_world},
     f"{worlds.PATH}/{{id}}": {"DELETE": worlds.delete_world},
-    document.PATH: {"GET": _openapi},
+    openapi.PATH: {"GET": _openapi},
 }
 # The same whatever the world.
-_OF_THE_SERVER = ("/_mock/health", document.PATH)
+_OF_THE_SERVER = ("/_mock/health", openapi.PATH)

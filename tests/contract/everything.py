@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from mock_server import MockTraining
+from mock_server.api.routes import OPERATIONS
 from mock_server.mock import TokenName
-from mock_server.operations.table import OPERATIONS
 from mock_server.wire.message import Request
 
 _ANALYTICS = "/training/analytics/v1"

@@ -9,7 +9,7 @@ import pytest
 
 from docs import _generate
 from docs._generate import differences
-from mock_server.operations.table import OPERATIONS
+from mock_server.api.routes import OPERATIONS
 
 PAGE = _generate.DOCS / "explanation" / "differences.md"
 

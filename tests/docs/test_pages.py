@@ -23,12 +23,12 @@ from attrs import fields
 import training_sdk
 from docs import _generate
 from docs._generate import arguments, contract, notebook, proofs, tables
+from mock_server.api.routes import OPERATIONS
 from mock_server.behaviours import AnswerForm, Behaviour
-from mock_server.contract.schema import PROVENANCE
 from mock_server.contract.shapes import SHAPES
-from mock_server.operations.table import OPERATIONS
 from mock_server.policy import Policy
 from mock_server.refusal import Reason
+from mock_server.wire.schema import PROVENANCE
 from training_sdk import evidence, recertification
 from training_sdk.recertification import who_is_due
 from training_sdk.records import audit, chain, events, folding, journal, state

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from attrs import evolve, frozen
 
 from mock_server import MockTraining
-from mock_server.operations.table import OPERATIONS
+from mock_server.api.routes import OPERATIONS
 from mock_server.wire.message import Request, Response
 
 RESET = "/training/courseprogress/v1/reset"

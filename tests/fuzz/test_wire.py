@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from fuzz.ground import Ground, ground
 from fuzz.mutations import Delivery, deliveries
 from fuzz.seeds import KNOWN
-from mock_server.operations.table import OPERATIONS
+from mock_server.api.routes import OPERATIONS
 from mock_server.transports.serving import Engine
 
 _LOOSE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -17,16 +17,16 @@ from conformity import Conformity, conformity
 from contract.everything import everything
 from contract.plant import grow
 from mock_server import MockTraining, Policy, __version__, cli
+from mock_server.api.routes import OPERATIONS
 from mock_server.contract import shapes
-from mock_server.contract.document import document, document_bytes, served_document
 from mock_server.contract.links import BODY, LINKS
-from mock_server.contract.schema import MARK, PROVENANCE
 from mock_server.contract.terms import MOST_USERS, PARAMETERS, PATH_PARAMETERS, TERMS
-from mock_server.operations.table import OPERATIONS
+from mock_server.openapi import document, document_bytes, served_document
 from mock_server.refusal import Reason
 from mock_server.transports.edge import Limits
 from mock_server.transports.http1 import MAX_HEAD
 from mock_server.wire.message import Request, Response
+from mock_server.wire.schema import MARK, PROVENANCE
 from rawhttp import connected, read_answer
 
 NEVER_AN_OPERATIONS_ANSWER = {

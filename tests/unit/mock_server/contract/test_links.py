@@ -10,8 +10,8 @@ import pytest
 from attrs import frozen
 
 from mock_server import MockTraining, Policy
-from mock_server.contract.document import document
 from mock_server.contract.links import BODY
+from mock_server.openapi import document
 from unit.mock_server.core.speaker import Answer, Speaker
 
 ENTRIES: dict[str, object] = {

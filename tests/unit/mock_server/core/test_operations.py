@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from mock_server import MockTraining
-from mock_server.operations.table import OPERATIONS
+from mock_server.api.routes import OPERATIONS
 from mock_server.world.courses import Lesson
 from unit.mock_server.core.speaker import (
     ANNA,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mock_server import MockTraining, Policy
-from mock_server.operations.table import OPERATIONS
+from mock_server.api.routes import OPERATIONS
 from unit.mock_server.core.speaker import (
     COURSES,
     FEED,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import MockTraining, Policy, __version__
-from mock_server.operations.table import OPERATIONS
+from mock_server.api.routes import OPERATIONS
 from mock_server.refusal import Reason, RefusedError
 from mock_server.wire.fields import camel, snake
 from mock_server.wire.message import Request

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mock_server import MockTraining, Policy
-from mock_server.operations.table import OPERATIONS
+from mock_server.api.routes import OPERATIONS
 from mock_server.rules import rate_limits
 from mock_server.world.windows import Window
 from unit.mock_server.core.speaker import COURSES, FEED, RESET, WHO, Answer, Speaker, user_of

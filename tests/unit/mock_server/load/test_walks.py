@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import MockTraining, Policy
+from mock_server.api import analytics, slides
 from mock_server.learner_actions import LiveWorld
-from mock_server.operations import lessons, slides
 from mock_server.world import counted, walks, written
 from mock_server.world.builder import WorldBuilder
 from mock_server.world.counted import Counted
@@ -170,7 +170,7 @@ def test_events_and_answers_are_looked_for_once_too(monkeypatch: pytest.MonkeyPa
     assert sum(seen) == USERS * COURSES + USERS  # only the course that changed
 
 
-@pytest.mark.parametrize(("path", "module"), [(LESSONS, lessons), (SLIDES, slides)])
+@pytest.mark.parametrize(("path", "module"), [(LESSONS, analytics), (SLIDES, slides)])
 def test_figures_are_counted_once_however_many_pages_they_have(
     monkeypatch: pytest.MonkeyPatch, path: str, module: Any
 ) -> None:

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server import MockTraining
+from mock_server.api.routes import OPERATIONS
 from mock_server.control import journal
 from mock_server.control.faults import Kind
 from mock_server.control.journal import Journal
 from mock_server.control.naming import SHORT, operation_name
-from mock_server.operations.table import OPERATIONS
 from mock_server.wire.message import Request, Response
 from unit.mock_server.core.speaker import COURSES, FORKLIFT, RESET, WHO, Speaker, course_id, recorded
 

@@ -334,7 +334,7 @@ def test_an_event_that_is_never_sent_is_refused(admin: Speaker, events: object) 
 
 
 def test_webhooks_are_bounded(admin: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mock_server.operations.webhooks.MOST", 1)
+    monkeypatch.setattr("mock_server.api.webhooks.MOST", 1)
     subscribe(admin, "http://127.0.0.1:9/")
     assert admin.post(HOOKS, {"url": "http://127.0.0.1:9/", "trigger_events": [RESET_EVENT]}).status == 400
 

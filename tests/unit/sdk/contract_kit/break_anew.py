@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mock_server.operations import analytics, progress, resets
-from mock_server.operations.table import OPERATIONS
+from mock_server.api import analytics, progress, resets
+from mock_server.api.routes import OPERATIONS
 from mock_server.rules.permissions import Reach
 from mock_server.wire import answers
 from mock_server.world.organisation import Organisation

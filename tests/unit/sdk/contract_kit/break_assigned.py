@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mock_server.operations import assignments, resets
+from mock_server.api import assignments, resets
 from mock_server.refusal import invalid
 from mock_server.rules import eligibility, reset
 from mock_server.world.courses import Assigned

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mock_server.operations import resets
+from mock_server.api import resets
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import confirmation
 from unit.sdk.contract_kit.spoiling import LISTED, altered, breaks, changed, entered, nothing

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mock_server import app
-from mock_server.operations import resets
+from mock_server.api import resets
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import authentication, idempotency
 from mock_server.wire import answers

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mock_server.operations import resets
+from mock_server.api import resets
 from mock_server.rules import completion, eligibility, learning
 from mock_server.wire import answers
 from mock_server.world.organisation import Organisation

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from mock_server import app
-from mock_server.operations import analytics, assignments, people, progress, resets
+from mock_server.api import analytics, assignments, people, progress, resets
 from mock_server.refusal import RefusedError
 from mock_server.rules import (
     authentication,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mock_server.operations import resets
+from mock_server.api import resets
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import scope
 from mock_server.wire import answers, fields, reading

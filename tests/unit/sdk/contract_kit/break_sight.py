@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mock_server.operations import analytics, progress, selection
+from mock_server.api import analytics, progress, selection
 from mock_server.rules import permissions, visibility
 from mock_server.rules.permissions import Family, Reach
 from unit.sdk.contract_kit.spoiling import altered, breaks

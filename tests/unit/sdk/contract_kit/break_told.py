@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from mock_server.api import resets
 from mock_server.control import learners
-from mock_server.operations import resets
 from mock_server.rules import certificates, eligibility, late_writes, learning, notifications, webhooks
 from mock_server.rules.late_writes import LateWriteError
 from mock_server.transports import webhooks as outgoing

@@ -9,8 +9,8 @@ import pytest
 from attrs import evolve
 
 from mock_server import app
-from mock_server.operations.routing import Router
-from mock_server.operations.table import OPERATIONS
+from mock_server.api.routes import OPERATIONS
+from mock_server.api.routing import Router
 from mock_server.rules import (
     reset,
 )

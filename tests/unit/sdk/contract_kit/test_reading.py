@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from mock_server import MockTraining, app
-from mock_server.operations.table import OPERATIONS
+from mock_server.api.routes import OPERATIONS
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import permissions, visibility
 from mock_server.rules.permissions import Family, Reach

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
-from mock_server.operations.call import Call
+from mock_server.api.call import Call
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import visibility
 from mock_server.world.courses import Course

@@ -12,9 +12,10 @@ from mock_server.wire import answers
 from mock_server.wire.message import Response
 
 if TYPE_CHECKING:
-    from mock_server.operations.call import Call
+    from mock_server.api.call import Call
     from mock_server.rules.scope import Scope
     from mock_server.world.courses import Course
+
 
 _MOST_BEFORE_A_REFUSAL = 2
 _REFUSALS = {

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 
+from mock_server.api.call import Call
+from mock_server.api.paging import FEED, feed_metadata, window
+from mock_server.api.selection import users_asked
 from mock_server.behaviours import Behaviour
-from mock_server.operations.call import Call
-from mock_server.operations.paging import FEED, feed_metadata, window
-from mock_server.operations.selection import users_asked
 from mock_server.wire import answers
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import progress_fragment

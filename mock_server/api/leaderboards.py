@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mock_server.operations.call import Call
-from mock_server.operations.paging import numbered
+from mock_server.api.call import Call
+from mock_server.api.paging import numbered
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.rules import leaderboards, visibility
 from mock_server.wire import answers, shapes

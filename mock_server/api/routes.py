@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import re
 
-from mock_server.operations import (
+from mock_server.api import (
     analytics,
     assignments,
-    catalogue,
+    courses,
     leaderboards,
-    lessons,
     people,
     progress,
-    refreshes,
+    rapid_refreshes,
     resets,
     slides,
     webhooks,
 )
-from mock_server.operations.call import Operation, needs
-from mock_server.operations.paging import FEED, PAGE
+from mock_server.api.call import Operation, needs
+from mock_server.api.paging import FEED, PAGE
 from mock_server.rules import scope
 from mock_server.rules import webhooks as hooks
 from mock_server.rules.permissions import Family
@@ -34,12 +33,12 @@ _COURSE, _BOTH = ("courseId",), ("userId", "courseId")
 
 # Further analytics, all of one kind: name, path, handler, rights and filters.
 _FIGURES = (
-    ("GetLessonStatistics", "lessons/statistics", lessons.lesson_statistics, _TEAM_FIGURES, _COURSE),
-    ("ListLessonProgressEvents", "lessons/progress/events", lessons.lesson_events, _OWN_ROWS, _BOTH),
+    ("GetLessonStatistics", "lessons/statistics", analytics.lesson_statistics, _TEAM_FIGURES, _COURSE),
+    ("ListLessonProgressEvents", "lessons/progress/events", analytics.lesson_events, _OWN_ROWS, _BOTH),
     (
         "ListUserLessonProgressEvents",
         "users/{userId}/lessons/progress/events",
-        lessons.user_lesson_events,
+        analytics.user_lesson_events,
         _OWN_ROWS,
         _COURSE,
     ),
@@ -55,7 +54,7 @@ _FIGURES = (
     (
         "ListRapidRefreshAnswers",
         "rapidRefresh/answers",
-        refreshes.refresh_answers,
+        rapid_refreshes.refresh_answers,
         _TEAM_FIGURES,
         ("userId",),
     ),
@@ -75,7 +74,7 @@ _SERVED = (
         "GET",
         "/training/courses/v1",
         "O",
-        catalogue.list_courses,
+        courses.list_courses,
         needs(Family.CATALOGUE),
         (*PAGE, "courseIds", "searchTerm"),
     ),
@@ -84,7 +83,7 @@ _SERVED = (
         "GET",
         "/training/courses/v1/{courseId}/lessons",
         "T",
-        catalogue.lessons_of_course,
+        courses.lessons_of_course,
         needs(Family.CATALOGUE),
     ),
     Operation(
@@ -92,17 +91,17 @@ _SERVED = (
         "GET",
         "/training/lessons/v1/{id}",
         "T",
-        catalogue.get_lesson,
+        courses.get_lesson,
         needs(Family.CATALOGUE),
     ),
-    Operation("ListPaths", "GET", _PATHS, "T", catalogue.list_paths, needs(Family.CATALOGUE), PAGE),
-    Operation("GetPath", "GET", f"{_PATHS}/{{pathId}}", "A", catalogue.get_path, needs(Family.CATALOGUE)),
+    Operation("ListPaths", "GET", _PATHS, "T", courses.list_paths, needs(Family.CATALOGUE), PAGE),
+    Operation("GetPath", "GET", f"{_PATHS}/{{pathId}}", "A", courses.get_path, needs(Family.CATALOGUE)),
     Operation(
         "ListCollections",
         "GET",
         _COLLECTIONS,
         "A",
-        catalogue.list_collections,
+        courses.list_collections,
         needs(Family.CATALOGUE),
         PAGE,
     ),
@@ -111,7 +110,7 @@ _SERVED = (
         "GET",
         f"{_COLLECTIONS}/{{courseCollectionId}}/courses",
         "A",
-        catalogue.courses_of_collection,
+        courses.courses_of_collection,
         needs(Family.CATALOGUE),
         PAGE,
     ),
@@ -120,7 +119,7 @@ _SERVED = (
         "GET",
         _REFRESHES,
         "A",
-        refreshes.list_refreshes,
+        rapid_refreshes.list_refreshes,
         needs(Family.CATALOGUE),
         PAGE,
     ),
@@ -129,7 +128,7 @@ _SERVED = (
         "GET",
         f"{_REFRESHES}/{{rapidRefreshId}}",
         "A",
-        refreshes.get_refresh,
+        rapid_refreshes.get_refresh,
         needs(Family.CATALOGUE),
     ),
     Operation(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
-from mock_server.operations.call import Call, Handler
-from mock_server.operations.paging import FEED, default_size, feed, window
+from mock_server.api.call import Call, Handler
+from mock_server.api.paging import FEED, default_size, feed, window
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.wire import answers, shapes
 from mock_server.wire.message import Response

@@ -11,14 +11,14 @@ from functools import cache
 from typing import Any
 
 from mock_server._version import __version__
+from mock_server.api.call import Operation
+from mock_server.api.routes import OPERATIONS
 from mock_server.contract.links import LINKS
-from mock_server.contract.schema import MARK, PROVENANCE, Schema, choice, constant, reference
 from mock_server.contract.shapes import SHAPES
 from mock_server.contract.terms import HEADERS, NEEDED, PARAMETERS, PATH_PARAMETERS, TERMS, Terms
-from mock_server.operations.call import Operation
-from mock_server.operations.table import OPERATIONS
 from mock_server.refusal import Reason
 from mock_server.wire.answers import to_json
+from mock_server.wire.schema import MARK, PROVENANCE, Schema, choice, constant, reference
 
 PATH = "/openapi.json"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from mock_server.operations.call import Call
-from mock_server.operations.emulated import emulated_reset
+from mock_server.api.call import Call
+from mock_server.api.emulated_resets import emulated_reset
 from mock_server.rules import audit, confirmation, idempotency, notifications, reset, scope
 from mock_server.rules.eligibility import absent, eligible
 from mock_server.rules.scope import Scope

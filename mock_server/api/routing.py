@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
-from mock_server.operations.call import Operation
+from mock_server.api.call import Operation
 from mock_server.refusal import Reason, RefusedError
 
 _LIKENESS = 0.6

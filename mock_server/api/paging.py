@@ -8,8 +8,8 @@ from itertools import islice
 from typing import TypeVar
 from urllib.parse import urlencode
 
+from mock_server.api.call import Call
 from mock_server.behaviours import Behaviour
-from mock_server.operations.call import Call
 from mock_server.wire import answers
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import Json

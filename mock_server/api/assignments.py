@@ -7,7 +7,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from mock_server.operations.call import Call
+from mock_server.api.call import Call
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.wire import answers
 from mock_server.wire.fields import Fields

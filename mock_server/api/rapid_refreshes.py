@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mock_server.operations.call import Call
-from mock_server.operations.paging import numbered
-from mock_server.operations.selection import users_asked
+from mock_server.api.call import Call
+from mock_server.api.paging import numbered
+from mock_server.api.selection import users_asked
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import visibility
 from mock_server.wire import answers, shapes

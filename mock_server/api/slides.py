@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from mock_server.operations.call import Call
-from mock_server.operations.paging import numbered, numbered_part
-from mock_server.operations.selection import (
+from mock_server.api.call import Call
+from mock_server.api.paging import numbered, numbered_part
+from mock_server.api.selection import (
     courses_asked,
     courses_of_user,
     figures,

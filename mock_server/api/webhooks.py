@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mock_server.operations.call import Call
+from mock_server.api.call import Call
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.rules import webhooks
 from mock_server.wire import answers
