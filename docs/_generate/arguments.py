@@ -7,7 +7,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from training_sdk.resets.wording import span
+from training_sdk.plans.wording import span
 
 HEADING = "Arguments:"
 _ITEM = re.compile(r"- ``(?P<name>\w+)``: (?P<text>.*)")

@@ -27,8 +27,8 @@ from mock_server.refusal import Reason
 from mock_server.rules.authentication import Actor
 from mock_server.rules.permissions import Family, Reach, reach
 from mock_server.world.people import Permission
-from training_sdk._flow import NoAnswerError, NotDeliveredError, Request, Response, TransportError
-from training_sdk._send import RETRIED_STATUSES, Verdict, judge_failure, judge_status
+from training_sdk._core.flow import NoAnswerError, NotDeliveredError, Request, Response, TransportError
+from training_sdk._core.send_policy import RETRIED_STATUSES, Verdict, judge_failure, judge_status
 from training_sdk.errors import STATUS_ERRORS, OutcomeUnknownError, TrainingError, status_error_class
 
 _OTHER_STATUSES = {302: "a redirect (never followed)", 405: "any other 4xx", 505: "any other 5xx"}

@@ -1,9 +1,10 @@
 """Unofficial typed SDK for SafetyCulture Training: courses, progress, and resets that cannot go wrong quietly."""
 
 from training_sdk import _moved as _moved  # first: old module names are importable from here on
-from training_sdk._pages import AsyncListing, Listing, Page
-from training_sdk._raw import RawResponse
+from training_sdk._core.listing import AsyncListing, Listing, Page
+from training_sdk._core.raw import RawResponse
 from training_sdk._version import __version__
+from training_sdk.approval.approvals import Approval, Approver
 from training_sdk.client import AsyncTrainingClient, TrainingClient
 from training_sdk.errors import (
     AlreadyAppliedError,
@@ -43,6 +44,9 @@ from training_sdk.errors import (
     TrainingError,
     UnconfirmedFormatError,
 )
+from training_sdk.format_proof.proof_plan import ProofPlan
+from training_sdk.format_proof.proofs import Proof
+from training_sdk.local_plans.event_plans import PlannedRequest, plan_of_event
 from training_sdk.models.analytics import (
     CourseStatistics,
     LessonAttempt,
@@ -75,17 +79,13 @@ from training_sdk.models.webhooks import (
     WebhookEvent,
     WebhookSecret,
 )
-from training_sdk.resets.approval import Approval, Approver
-from training_sdk.resets.eventplans import PlannedRequest, plan_of_event
+from training_sdk.plans.people import Named, People
+from training_sdk.plans.plan import EveryonePlan, Losses, Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.plans.selection import Where
 from training_sdk.resets.format import ResetFormat
-from training_sdk.resets.people import Named, People
-from training_sdk.resets.plan import EveryonePlan, Losses, Origin, PlannedCourse, PlannedReset, ResetPlan
-from training_sdk.resets.proofplan import ProofPlan
-from training_sdk.resets.proofs import Proof
 from training_sdk.resets.report import Code, Outcome, ResetReport, UserOutcome
+from training_sdk.resets.reset_request import Progress
 from training_sdk.resets.safeguards import Safeguards
-from training_sdk.resets.selecting import Where
-from training_sdk.resets.sending import Progress
 from training_sdk.resets.verification import PersonSeen, Seen, SeenCode, Verification
 from training_sdk.resets.waves import Waves
 from training_sdk.resources.webhooks import read_event

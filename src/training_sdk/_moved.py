@@ -10,7 +10,13 @@ from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 from types import ModuleType
 
-MOVED: dict[str, str] = {}
+MOVED = {
+    "training_sdk.records.folding": "training_sdk.records.journal_state",
+    "training_sdk.resets.closing": "training_sdk.local_plans.closing",
+    "training_sdk.resets.proofs": "training_sdk.format_proof.proofs",
+    "training_sdk.resets.recordcheck": "training_sdk.local_plans.record_check",
+    "training_sdk.resets.traces": "training_sdk.format_proof.traces",
+}
 """Old name to new name; a package's modules are named one by one."""
 
 

@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Generic, Self
 
-from training_sdk._drivers import (
+from training_sdk._core.drivers import (
     AsyncDriver,
     AsyncToken,
     SyncDriver,
     Token,
 )
-from training_sdk._flow import Flow
-from training_sdk._library import AsyncHttpClient, HttpClient
-from training_sdk._operation import Bound, D, operation
-from training_sdk._options import (
+from training_sdk._core.flow import Flow
+from training_sdk._core.http_library import AsyncHttpClient, HttpClient
+from training_sdk._core.operation import Bound, D, operation
+from training_sdk._core.options import (
     DEFAULT_TIMEOUT,
     Options,
     changed,
     options_of,
 )
-from training_sdk._raw import RawResponse, raw_request
-from training_sdk._secret import hidden
+from training_sdk._core.raw import RawResponse, raw_request
+from training_sdk._core.secrets import hidden
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.operations import Resets
 from training_sdk.resets.safeguards import Safeguards

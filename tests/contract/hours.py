@@ -11,8 +11,8 @@ import anyio.lowlevel
 import pytest
 from attrs import define, field
 
-from training_sdk import _local
-from training_sdk._flow import Moment
+from training_sdk._core import run_locally
+from training_sdk._core.flow import Moment
 
 
 @define
@@ -45,7 +45,7 @@ def quick_hours(monkeypatch: pytest.MonkeyPatch) -> Hours:
         hours.wait(timedelta(seconds=seconds))
         await anyio.lowlevel.checkpoint()
 
-    monkeypatch.setattr(_local, "now", hours.now)
+    monkeypatch.setattr(run_locally, "now", hours.now)
     monkeypatch.setattr("time.sleep", pause)
     monkeypatch.setattr("anyio.sleep", async_pause)
     return hours

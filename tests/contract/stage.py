@@ -24,7 +24,7 @@ from mock_server.transports.httpx import MockTransport
 from mock_server.transports.serving import serve
 from mock_server.wire.message import Request, Response
 from training_sdk import AsyncListing, AsyncTrainingClient, Page, ResetPlan, TrainingClient
-from training_sdk._operation import Bound
+from training_sdk._core.operation import Bound
 from unit.sdk.fakes import tail
 
 Colour = Literal["sync", "async"]

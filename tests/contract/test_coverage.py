@@ -18,7 +18,7 @@ from mock_server.wire.message import Request, Response
 from mock_server.world.times import to_text
 from mock_server.world.webhooks import RESET_EVENT, Webhook
 from training_sdk import NotSupportedError, TrainingClient, TriggerEvent
-from training_sdk._operation import Listed, Operation
+from training_sdk._core.operation import Listed, Operation
 
 Call = Callable[[TrainingClient, Plant], Any]
 

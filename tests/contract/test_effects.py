@@ -29,7 +29,7 @@ from training_sdk import (
     SeenCode,
     StalePlanError,
 )
-from training_sdk.resets.traces import VANISHED, Traces
+from training_sdk.format_proof.traces import VANISHED, Traces
 
 WHY = "yearly"
 SETTLED = timedelta(hours=4)

@@ -12,10 +12,10 @@ from contract.plant import Plant
 from contract.stage import Stage
 from mock_server.world.people import Status
 from training_sdk import EvidenceError, PermissionDeniedError
-from training_sdk._flow import Flow
+from training_sdk._core.flow import Flow
 from training_sdk.evidence import Pack, history, verify_pack
 from training_sdk.evidence.collecting import collect
-from training_sdk.resets.identity import ProvenCalls
+from training_sdk.plans.origin import ProvenCalls
 
 
 def keep(stage: Stage, folder: Path, targets: dict[str, list[str]], who: Any = "admin") -> Pack:

@@ -40,9 +40,9 @@ from training_sdk import (
     StalePlanError,
     UnconfirmedFormatError,
 )
+from training_sdk.format_proof.proofs import save_proof
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.proofs import save_proof
 
 WHY = "prove the format"
 Meddle = Callable[[Request, Handle], Response]

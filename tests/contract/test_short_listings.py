@@ -16,7 +16,7 @@ from training_sdk import DecodingError, EvidenceError, TrainingClient
 from training_sdk.evidence import verify_pack
 from training_sdk.evidence.collecting import collect
 from training_sdk.evidence.pack import Pack
-from training_sdk.resets.people import People
+from training_sdk.plans.people import People
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from mock_server import MockTraining
-from training_sdk import _drivers, _local
-from training_sdk._flow import Moment
-from training_sdk._urls import BaseUrl, is_loopback
+from training_sdk._core import drivers, run_locally
+from training_sdk._core.flow import Moment
+from training_sdk._core.urls import BaseUrl, is_loopback
 
 STANDSTILL = datetime(2026, 12, 1, 9, tzinfo=UTC)
 _PHRASE = re.compile(r'(?:reset ".*" for \d+ users?|prove on ".*" with ".*") #(?:[0-9a-f]{4}-){3}[0-9a-f]{4}')
@@ -36,7 +36,7 @@ def stage_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[datet
 
     The SDK's clock stands still, because the moment of reading is part of a plan's phrase.
     """
-    settings = _drivers._settings
+    settings = drivers._settings
 
     def begin(moment: datetime) -> None:
         mock = MockTraining.demo(now=moment)
@@ -45,8 +45,8 @@ def stage_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[datet
             local = is_loopback(urlsplit(str(base_url)).hostname or "")
             return settings(base_url) if local else {"transport": mock.transport()}
 
-        monkeypatch.setattr(_drivers, "_settings", on_this_machine)
-        monkeypatch.setattr(_local, "now", lambda: Moment(time.monotonic(), moment))
+        monkeypatch.setattr(drivers, "_settings", on_this_machine)
+        monkeypatch.setattr(run_locally, "now", lambda: Moment(time.monotonic(), moment))
         monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
         monkeypatch.delenv("SAFETYCULTURE_BASE_URL", raising=False)
         monkeypatch.chdir(tmp_path)

@@ -31,7 +31,7 @@ from mock_server.refusal import Reason
 from mock_server.wire.schema import PROVENANCE
 from training_sdk import evidence, recertification
 from training_sdk.recertification import who_is_due
-from training_sdk.records import audit, chain, events, folding, journal, state
+from training_sdk.records import audit, chain, events, journal, journal_state, state
 from training_sdk.records.chain import Link
 from training_sdk.records.journal import Journal, JournalCopy
 
@@ -102,7 +102,7 @@ def test_the_public_classes_of_the_records_stand_on_a_reference_page() -> None:
     }  # what writes, reads for a check, and checks; nobody else needs it
     classes = {
         each
-        for module in (audit, chain, events, folding, journal, state)
+        for module in (audit, chain, events, journal_state, journal, state)
         for name, each in vars(module).items()
         if isinstance(each, type) and each.__module__ == module.__name__ and not name.startswith("_")
     }

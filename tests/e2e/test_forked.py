@@ -110,7 +110,7 @@ with TrainingClient(given["token"], **settings) as client:
 """
 
 HALFWAY = """
-import training_sdk.resets.sending as sending
+import training_sdk.resets.reset_request as sending
 sending.CHUNK = 3
 client = TrainingClient(given["token"], **settings)
 plan = ResetPlan.load(given["plan"])
@@ -201,11 +201,11 @@ def test_a_process_forked_in_the_middle_of_a_reset_sends_nothing_and_writes_noth
     world: tuple[MockTraining, dict[str, Any]], tmp_path: Path, when: str, ends_last: bool
 ) -> None:
     from training_sdk import TrainingClient
+    from training_sdk.local_plans.record_check import check_records
     from training_sdk.records.audit import AuditLog
     from training_sdk.records.journal import read_journal
     from training_sdk.records.state import StateDirectory
-    from training_sdk.resets import reportfile
-    from training_sdk.resets.recordcheck import check_records
+    from training_sdk.resets import report_file
 
     mock, given = world
     with TrainingClient(mock.token("admin"), base_url=given["url"]) as client:
@@ -224,7 +224,7 @@ def test_a_process_forked_in_the_middle_of_a_reset_sends_nothing_and_writes_noth
     done = [user_id for entry in mock.audit if entry.outcome == "done" for user_id in entry.reset_ids]
     assert sorted(done) == sorted(user.user_id for user in plan.targets)
     folder = tmp_path / "state" / "plans" / plan.digest
-    assert reportfile.load(folder).is_complete
+    assert report_file.load(folder).is_complete
     assert [type(event).__name__ for event in read_journal(folder)].count("Closed") == 1
     log = AuditLog(tmp_path / "state" / "audit.jsonl")
     assert log.verify(()) == ()

@@ -21,8 +21,8 @@ from training_sdk import (
     TrainingClient,
     UnconfirmedFormatError,
 )
+from training_sdk.format_proof.proofs import Ground, save_proof
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.proofs import Ground, save_proof
 from unit.sdk.proving import proof_of
 
 RESET = "/training/courseprogress/v1/reset"

@@ -11,8 +11,8 @@ import pytest
 from e2e.training_sdk_process import Desk, serving
 from training_sdk import ResetFormat, ResetPlan
 from training_sdk.cli.codes import ExitCode
+from training_sdk.format_proof.proofs import Ground, save_proof
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.proofs import Ground, save_proof
 from unit.sdk.proving import proof_of
 
 COURSE = "6908610029087ab67fa50c2e"

@@ -17,8 +17,8 @@ from mock_server import MockTraining, Policy
 from mock_server.transports.serving import serve
 from mock_server.wire.message import Request, Response
 from training_sdk import ResetFormat, ResetPlan, TrainingClient
+from training_sdk.format_proof.proofs import Ground, save_proof
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.proofs import Ground, save_proof
 from unit.sdk.proving import proof_of
 
 RESET = "/training/courseprogress/v1/reset"

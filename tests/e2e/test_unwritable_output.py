@@ -13,7 +13,7 @@ import pytest
 from e2e.training_sdk_process import PATIENCE, SDK, Desk
 from training_sdk import ResetPlan, TrainingClient
 from training_sdk.cli.codes import ExitCode
-from training_sdk.resets.digests import short
+from training_sdk.plans.digests import short
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"

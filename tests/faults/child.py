@@ -27,14 +27,13 @@ from training_sdk import (
     ResetReport,
     TrainingClient,
     TrainingError,
-    _drivers,
-    _local,
 )
-from training_sdk._flow import Act, Moment, Request
+from training_sdk._core import drivers, run_locally
+from training_sdk._core.flow import Act, Moment, Request
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import recording, reportfile, sending
+from training_sdk.resets import recorder, report_file, reset_request
 from training_sdk.resets.safeguards import Safeguards
-from training_sdk.resets.stopping import report_of
+from training_sdk.resets.stopped import report_of
 
 NOBODY = 65534
 
@@ -103,7 +102,7 @@ class Time:
         return 0.0
 
 
-_real_now = _local.now
+_real_now = run_locally.now
 
 
 def watch_effects(points: Points, jump: dict[str, Any] | None, time: Time) -> None:
@@ -125,7 +124,7 @@ def watch_effects(points: Points, jump: dict[str, Any] | None, time: Time) -> No
             points.at(f"after {name}")
         return answer
 
-    sync, asynchronous = _drivers.SyncDriver._perform, _drivers.AsyncDriver._perform
+    sync, asynchronous = drivers.SyncDriver._perform, drivers.AsyncDriver._perform
 
     def perform(self: Any, effect: Any) -> Any:
         name = before(effect)
@@ -135,8 +134,8 @@ def watch_effects(points: Points, jump: dict[str, Any] | None, time: Time) -> No
         name = before(effect)
         return after(name, await asynchronous(self, effect))
 
-    _drivers.SyncDriver._perform = perform  # type: ignore[method-assign]  # a process of its own, made for this
-    _drivers.AsyncDriver._perform = perform_async  # type: ignore[method-assign]  # as above
+    drivers.SyncDriver._perform = perform  # type: ignore[method-assign]  # a process of its own, made for this
+    drivers.AsyncDriver._perform = perform_async  # type: ignore[method-assign]  # as above
 
 
 def limit_files(most: int | None) -> None:
@@ -174,8 +173,8 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     """Do what a careful script does: apply; if it was begun, go on; if it came to its end, look at the report."""
     plan = ResetPlan.load(job["plan"])
     points, time = Points(job.get("die"), STOPS[job.get("by", "kill")]), Time(job.get("ahead", 0.0))
-    sending.CHUNK = recording.CHUNK = job["chunk"]  # type: ignore[attr-defined]  # what this module has imported
-    _local.now, _local.pause = time.now, time.pause
+    reset_request.CHUNK = recorder.CHUNK = job["chunk"]  # type: ignore[attr-defined]  # what this module has imported
+    run_locally.now, run_locally.pause = time.now, time.pause
     watch_effects(points, job.get("jump"), time)
     if job.get("watch_calls"):
         watch_calls(points)
@@ -218,7 +217,7 @@ def run(job: dict[str, Any], plan: ResetPlan, steps: list[str]) -> ResetReport:
             report: ResetReport = ask(job, settings, partial(_start, name, plan, arguments))
             return report
     steps.append("report")
-    return reportfile.load(StateDirectory.open(job["state"]).plan_folder(plan.digest))
+    return report_file.load(StateDirectory.open(job["state"]).plan_folder(plan.digest))
 
 
 def _start(name: str, plan: ResetPlan, arguments: dict[str, Any], client: Any) -> Any:

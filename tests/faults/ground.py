@@ -23,16 +23,16 @@ from mock_server.wire.message import Request, Response
 from training_sdk import ResetFormat, ResetPlan, TrainingClient
 from training_sdk.evidence import packs_in, verify_pack
 from training_sdk.evidence.pack import open_pack, read_manifest
+from training_sdk.format_proof.proofs import Ground as Soil
+from training_sdk.format_proof.proofs import save_proof
+from training_sdk.local_plans.record_check import check_records
+from training_sdk.local_plans.unfinished import read_unfinished
 from training_sdk.records.audit import AuditLog, Quoted
 from training_sdk.records.chain import Head
 from training_sdk.records.events import EvidenceKept, Sent
-from training_sdk.records.folding import fold
 from training_sdk.records.journal import read_journal
+from training_sdk.records.journal_state import fold
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.proofs import Ground as Soil
-from training_sdk.resets.proofs import save_proof
-from training_sdk.resets.recordcheck import check_records
-from training_sdk.resets.unfinished import read_unfinished
 from unit.sdk.proving import proof_of
 
 Kind = Literal["reference", "live"]

@@ -29,9 +29,9 @@ from training_sdk import (
     TrainingError,
     evidence,
 )
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.recordcheck import check_records
 
 LATER = timedelta(hours=4)
 """Longer than the 2 h that the service may be behind, and the margin."""

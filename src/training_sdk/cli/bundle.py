@@ -15,15 +15,15 @@ from typing import IO
 
 from attrs import frozen
 
-from training_sdk import _checks
+from training_sdk._core import argument_checks
 from training_sdk.cli.bundlecontents import Contents, Finding, Item, blocks_of
 from training_sdk.errors import RecordsLockedError
 from training_sdk.evidence.files import mark_of_stream
+from training_sdk.plans.digests import short
 from training_sdk.records import disk, locks
 from training_sdk.records.chain import Head
 from training_sdk.records.journal import FILE
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.digests import short
 
 PAGE, SUMS = "VERIFY.txt", "SHA256SUMS"
 WHAT = "a bundle"
@@ -111,7 +111,7 @@ def _parents(name: str) -> list[str]:
 
 
 def _entry(name: str, now: datetime, mode: int) -> zipfile.ZipInfo:
-    at = _checks.in_utc(now)
+    at = argument_checks.in_utc(now)
     entry = zipfile.ZipInfo(name, (at.year, at.month, at.day, at.hour, at.minute, at.second))
     entry.external_attr, entry.compress_type = mode, zipfile.ZIP_DEFLATED
     return entry

@@ -16,13 +16,22 @@ from pathlib import Path
 from attrs import define, evolve, field, frozen
 from jinja2 import Environment, StrictUndefined, Template
 
-from training_sdk import _checks, _ssh
+from training_sdk._core import argument_checks
+from training_sdk._core.printable import inline, sentence, visible
 from training_sdk._version import __version__
-from training_sdk._visible import inline, sentence, visible
+from training_sdk.approval import approval_file, ssh
+from training_sdk.approval.four_eyes import NAMESPACE, PRINCIPAL
 from training_sdk.errors import ApprovalError, EvidenceError, RecordsError, TrainingError
 from training_sdk.evidence.files import BLOCK
 from training_sdk.evidence.pack import MANIFEST, parse_manifest, regular_file
 from training_sdk.evidence.verifying import verify_pack
+from training_sdk.local_plans.record_check import check_records
+from training_sdk.local_plans.record_reading import Entry, pack_of
+from training_sdk.local_plans.unfinished import report_in
+from training_sdk.plans import plan_file
+from training_sdk.plans.digests import short
+from training_sdk.plans.plan import SIGNATURE_NAMESPACE
+from training_sdk.plans.wording import number
 from training_sdk.records import approvals
 from training_sdk.records.audit import AuditLog, Quoted
 from training_sdk.records.chain import START, Head, check, head_of
@@ -32,16 +41,8 @@ from training_sdk.records.lines import Lines, canonical, parse
 from training_sdk.records.logged import JOURNAL, KEPT, PURGED
 from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED, outline_in
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import approvalfile, planfile
-from training_sdk.resets.digests import short
-from training_sdk.resets.four_eyes import NAMESPACE, PRINCIPAL
-from training_sdk.resets.plan import SIGNATURE_NAMESPACE
 from training_sdk.resets.quoting import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
-from training_sdk.resets.recordcheck import check_records
-from training_sdk.resets.recordreading import Entry, pack_of
-from training_sdk.resets.reportfile import REPORT
-from training_sdk.resets.unfinished import report_in
-from training_sdk.resets.wording import number
+from training_sdk.resets.report_file import REPORT
 
 TERMS, SIGNERS = "terms.json", "allowed_signers"
 EXCERPT, HEAD = "log/excerpt.jsonl", "log/head.json"
@@ -145,7 +146,7 @@ class Contents:
                 **{name: begun.get(name) for name in ("base_url", "reference_server", "reason", "ticket")},
                 "organisation_id": (begun.get("who") or {}).get("organisation_id"),
             },
-            made_at=_checks.in_utc(self.now),
+            made_at=argument_checks.in_utc(self.now),
             version=__version__,
             names=names,
             names_people=self._names_people(names),
@@ -205,7 +206,7 @@ class Contents:
 
     def _signers(self, path: Path, *, is_chosen: bool) -> None:
         try:
-            self._add(SIGNERS, _ssh.Signers.read(path).content)
+            self._add(SIGNERS, ssh.Signers.read(path).content)
         except ApprovalError as error:
             if is_chosen:
                 raise
@@ -252,7 +253,7 @@ class Contents:
         for name in (PLAN, SEALED, OUTLINE, FILE, REPORT):
             self._copy(self.folder / name, f"plan/{name}")
         try:
-            plan = planfile.load_plan(self.folder)
+            plan = plan_file.load_plan(self.folder)
             self.phrase = plan.phrase
             if not _is_regular(self.folder / PLAN):
                 return
@@ -297,7 +298,7 @@ class Contents:
             if not _APPROVAL_NAME.fullmatch(path.name):
                 continue
             try:
-                approval = approvalfile.load(path)
+                approval = approval_file.load(path)
             except ApprovalError as error:
                 self._found(error.message)
                 continue
@@ -314,8 +315,8 @@ class Contents:
             return
         self._add(f"plan/{what}.message", message)
         self._add(f"plan/{what}.signature", signature.encode("ascii"))
-        fingerprint = _ssh.fingerprint(signature)
-        self.signatures.append(_Signature(what, user_id, namespace, _checks.in_utc(at), fingerprint))
+        fingerprint = ssh.fingerprint(signature)
+        self.signatures.append(_Signature(what, user_id, namespace, argument_checks.in_utc(at), fingerprint))
 
     def _evidence(self, events: tuple[Event, ...]) -> None:
         purged = {pack_of(entry).get("name"): entry for entry in self.entries if entry.get("event") == PURGED}

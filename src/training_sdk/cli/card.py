@@ -11,13 +11,13 @@ from attrs import frozen
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from training_sdk._visible import visible
+from training_sdk._core.printable import visible
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressState
-from training_sdk.resets.plan import PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.plans.plan import PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.plans.wording import EVERYONE, number, others, shown
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
-from training_sdk.resets.wording import EVERYONE, number, others, shown
 
 MOST_LISTED = 2000
 """People named on a card; a browser prints some fifty pages of them. The rest are counted, and stand in the plan."""

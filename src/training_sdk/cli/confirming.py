@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from training_sdk._compare import code_point, confirms, difference, invisible_characters, same_text
+from training_sdk._core.comparison import code_point, confirms, difference, invisible_characters, same_text
 from training_sdk.cli.output import Output, is_terminal
 from training_sdk.errors import ConfirmationError
-from training_sdk.resets.wording import number
+from training_sdk.plans.wording import number
 
 TRIES = 3
 _TYPOGRAPHIC = "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02"

@@ -15,11 +15,11 @@ from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, NotFoundError
 from training_sdk.models.courses import Course
 from training_sdk.models.paths import LearningPath
+from training_sdk.plans.people import Named, People
+from training_sdk.plans.people_file import KNOWN as COLUMNS
+from training_sdk.plans.selection import Where
+from training_sdk.plans.wording import shown
 from training_sdk.records.tokens import refuse_typed
-from training_sdk.resets.people import Named, People
-from training_sdk.resets.peoplefile import KNOWN as COLUMNS
-from training_sdk.resets.selecting import Where
-from training_sdk.resets.wording import shown
 
 Titled: TypeAlias = Course | LearningPath
 MOST_SUGGESTED = 5

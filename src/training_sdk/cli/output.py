@@ -11,10 +11,10 @@ from typing import IO, Any, Protocol, runtime_checkable
 
 from attrs import define, field
 
-from training_sdk._visible import inline, visible
+from training_sdk._core.printable import inline, visible
 from training_sdk.cli.layout import drawn, wrapped
 from training_sdk.cli.streams import failure_of
-from training_sdk.resets.wording import MOST_SHOWN
+from training_sdk.plans.wording import MOST_SHOWN
 
 
 def safe(text: object) -> str:

@@ -15,11 +15,11 @@ from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError
 from training_sdk.evidence import history, packs_in, read_manifest
 from training_sdk.evidence.files import Unseal
+from training_sdk.local_plans.overlapping import resets_begun
+from training_sdk.plans.origin import service_time
+from training_sdk.plans.plan import Origin
+from training_sdk.plans.wording import number
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.identity import service_time
-from training_sdk.resets.overlapping import resets_begun
-from training_sdk.resets.plan import Origin
-from training_sdk.resets.wording import number
 
 Dated: TypeAlias = tuple[str, str, datetime]
 """Course id, user id, and when."""

@@ -18,14 +18,14 @@ from typing import Any
 
 from attrs import field, frozen
 
-from training_sdk import _urls
-from training_sdk._secret import Secret, hidden
+from training_sdk._core import urls
+from training_sdk._core.secrets import Secret, hidden
 from training_sdk.cli.naming import duration
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence.files import Unseal
+from training_sdk.local_plans.freshness import PROCESSING_TIME
 from training_sdk.records import disk
 from training_sdk.records.state import expanded, usual_folder
-from training_sdk.resets.freshness import PROCESSING_TIME
 from training_sdk.resets.safeguards import DEFAULT_PLAN_LIFETIME, Safeguards
 
 FILE_VARIABLE = "TRAINING_SDK_PROFILES"
@@ -101,14 +101,14 @@ class Profile:
 
     def check_service(self, address: str | None, what: str) -> None:
         """Raise InvalidArgumentError if an address from elsewhere leads away from where the profile's token goes."""
-        own = self.base_url or _urls.LIVE
+        own = self.base_url or urls.LIVE
         if not address or not self.has_token_source:
             return
         if _service(address, what) == _service(own, f"the base URL of profile {self.name!r}"):
             return
         raise InvalidArgumentError(
-            f"{what} is {_urls.without_secrets(address)}, but the token of profile {self.name!r} is for "
-            f"{_urls.without_secrets(own)}. Nothing was sent. Leave one of them out: to work without a profile, pass "
+            f"{what} is {urls.without_secrets(address)}, but the token of profile {self.name!r} is for "
+            f"{urls.without_secrets(own)}. Nothing was sent. Leave one of them out: to work without a profile, pass "
             f"--profile {NO_PROFILE} or set {NAME_VARIABLE}={NO_PROFILE}",
             reason="SERVICE_MISMATCH",
         )
@@ -133,7 +133,7 @@ class Profile:
 
 
 def _service(address: str, name: str) -> object:
-    return _urls.service_of(_urls.parse_base_url(address, allow_insecure_http=True, name=name))
+    return urls.service_of(urls.parse_base_url(address, allow_insecure_http=True, name=name))
 
 
 def default_path() -> Path | None:

@@ -12,7 +12,7 @@ from typing import Any, Self
 import click
 from attrs import define, field
 
-from training_sdk._options import BASE_URL_VARIABLE, allowed_address
+from training_sdk._core.options import BASE_URL_VARIABLE, allowed_address
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.files import is_pipe
 from training_sdk.cli.output import Output

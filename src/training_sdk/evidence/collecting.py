@@ -9,11 +9,11 @@ from typing import Any
 
 from attrs import field, frozen
 
-from training_sdk import _checks
-from training_sdk._flow import Act, Flow, Moment, Now
-from training_sdk._pages import LISTING_INCOMPLETE, Calls, Walk
+from training_sdk._core import argument_checks
+from training_sdk._core.flow import Act, Flow, Moment, Now
+from training_sdk._core.listing import LISTING_INCOMPLETE, Calls, Walk
+from training_sdk._core.printable import MOST_NAMED, number, sentence
 from training_sdk._version import __version__
-from training_sdk._visible import MOST_NAMED, number, sentence
 from training_sdk.errors import DecodingError, EvidenceError, InvalidArgumentError, NotFoundError
 from training_sdk.evidence.files import Seal
 from training_sdk.evidence.pack import Head, Pack
@@ -89,7 +89,9 @@ def _checked(targets: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
     if not targets:
         raise InvalidArgumentError("targets is empty: there is nobody to collect evidence of")
     return {
-        _checks.one_id(course_id, "a course in targets"): frozenset(_checks.some_ids(users, "targets"))
+        argument_checks.one_id(course_id, "a course in targets"): frozenset(
+            argument_checks.some_ids(users, "targets")
+        )
         for course_id, users in targets.items()
     }
 

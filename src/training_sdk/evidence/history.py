@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from training_sdk import _checks, _codec
+from training_sdk._core import argument_checks, codec
 from training_sdk.errors import EvidenceError
 from training_sdk.evidence.files import Unseal, mark_of
 from training_sdk.evidence.pack import Manifest, manifest_bytes, parse_manifest, read_lines
@@ -75,8 +75,8 @@ def history(
     Raises EvidenceError for a pack that is incomplete or not as it was written, and for one that cannot be searched
     for what is asked: nothing is passed over.
     """
-    wanted, at = _checks.optional_id(user, "user"), _checks.optional_id(course, "course")
-    until = None if as_of is None else _checks.moment(as_of, "as_of")
+    wanted, at = argument_checks.optional_id(user, "user"), argument_checks.optional_id(course, "course")
+    until = None if as_of is None else argument_checks.moment(as_of, "as_of")
     names = None if key is None else Pseudonyms.of(key)
     found: dict[tuple[str, str, datetime], PastCompletion] = {}
     for source in _sources([Path(folder) for folder in folders], wanted, names):
@@ -113,12 +113,12 @@ def _open(folder: Path) -> _Source:
 
 def _completions(source: _Source, unseal: Unseal | None) -> Iterator[PastCompletion]:
     for item in read_lines(source.folder, source.manifest, "rows.jsonl", unseal):
-        row = _codec.structure_kept(item, ProgressRow)
+        row = codec.structure_kept(item, ProgressRow)
         if row.completed_at is not None:
             yield PastCompletion(
                 course_id=row.course_id,
                 user_id=row.user_id,
-                completed_at=_checks.in_utc(row.completed_at),
+                completed_at=argument_checks.in_utc(row.completed_at),
                 course_title=row.course_title,
                 user_name=row.user_name,
                 user_email=row.user_email,

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import attrs
 from attrs import field, frozen
 
-from training_sdk import _checks, _codec
+from training_sdk._core import argument_checks, codec
 from training_sdk.errors import DecodingError, EvidenceError
 from training_sdk.evidence.files import SEALED, FileMark, Mark, Unseal, mark_of
 from training_sdk.evidence.tables import FORMS, NAMES, LessonTally, said
@@ -144,7 +144,7 @@ def _written(value: Any) -> Any:
 
 def utc_text(when: datetime) -> str:
     """A moment as packs write it."""
-    return _checks.in_utc(when).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return argument_checks.in_utc(when).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _mark(mark: FileMark) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def manifest_bytes(folder: Path) -> bytes:
 def parse_manifest(data: bytes, folder: Path) -> Manifest:
     """A manifest from its bytes. Raises EvidenceError if this is not how it was written."""
     try:
-        manifest = _codec.structure_value(json.loads(data), Manifest)
+        manifest = codec.structure_value(json.loads(data), Manifest)
         known = manifest.form == FORM and manifest.tables_form in FORMS
         whole = known and manifest.to_bytes() == data
     except (ValueError, RecursionError, DecodingError) as error:
@@ -258,7 +258,7 @@ def open_pack(folder: str | os.PathLike[str], *, unseal: Unseal | None = None) -
             f"{path} is pseudonymised: nobody's progress can be read from it by their user id"
         )
     items = list(read_lines(path, manifest, "rows.jsonl", unseal))
-    found = [_codec.structure_kept(item, ProgressRow) for item in items]
+    found = [codec.structure_kept(item, ProgressRow) for item in items]
     rows = {(row.course_id, row.user_id): row for row in found}
     missing = _missing_lessons(path, manifest, dict(zip(rows, items, strict=True)), unseal)
     return Pack(path, manifest, mark_of(data).sha256, rows, missing)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from training_sdk import _checks
+from training_sdk._core import argument_checks
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence.copies import StrayCopy, stray_copies
 from training_sdk.evidence.files import mark_of
@@ -96,7 +96,7 @@ def purge(
     Raises EvidenceError for a pack whose manifest cannot be read, before anything is deleted, and
     RecordsUnwritableError where the system refuses.
     """
-    _checks.moment(now, "now")
+    argument_checks.moment(now, "now")
     if older_than <= timedelta(0):
         raise InvalidArgumentError(f"older_than must be a timedelta above zero, not {older_than!r}")
     try:
@@ -259,7 +259,7 @@ def _whole(folder: Path) -> _Found:
 def _unfinished(folder: Path) -> _Found:
     try:
         begun = json.loads((folder / BEGUN).read_bytes())
-        at = _checks.moment(datetime.fromisoformat(begun["begun_at"]), "begun_at")
+        at = argument_checks.moment(datetime.fromisoformat(begun["begun_at"]), "begun_at")
         whole = not folder.name.startswith(PURGING)
         return _Found(folder, _name(folder), str(begun["plan_digest"]), at, None, None, None, is_whole=whole)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from attrs import evolve, field, fields, frozen
 
-from training_sdk._flow import Flow, Moment, Now, Request, Response
-from training_sdk._pages import Calls
-from training_sdk._send import Attempt
+from training_sdk._core.flow import Flow, Moment, Now, Request, Response
+from training_sdk._core.listing import Calls
+from training_sdk._core.send_policy import Attempt
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from attrs import define, evolve, field, frozen
 
-from training_sdk import _codec
-from training_sdk._flow import Request, Response
+from training_sdk._core import codec
+from training_sdk._core.flow import Request, Response
 from training_sdk.errors import EvidenceError
 from training_sdk.evidence.files import SEALED, FileMark, Growing, Held, Seal, Sink, mark_of
 from training_sdk.evidence.pack import (
@@ -114,7 +114,7 @@ class Writer:
         self._index_sink().write(json_line(entry))
         for item in self.tables.add(request.target, response.body):
             if request.path.endswith("training-course-progress"):
-                row = _codec.structure_kept(item, ProgressRow)
+                row = codec.structure_kept(item, ProgressRow)
                 self.rows[row.course_id, row.user_id] = row
         self._answers += 1
         self._read_at = ReadAt(self._read_at.first if self._read_at else at, at)

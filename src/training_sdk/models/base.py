@@ -8,7 +8,7 @@ from typing import Any, Self, TypeAlias
 
 import attrs
 
-from training_sdk._visible import inline
+from training_sdk._core.printable import inline
 
 
 class OpenEnum(StrEnum):

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from attrs import field, frozen
 
-from training_sdk._values import duration_or_nothing, object_or_nothing
+from training_sdk._core.json_values import duration_or_nothing, object_or_nothing
 from training_sdk.models.base import Model, OpenEnum, may_omit
 
 

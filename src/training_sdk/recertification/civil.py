@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from training_sdk import _checks
+from training_sdk._core import argument_checks
 from training_sdk.errors import InvalidArgumentError
 
 LAST_YEAR = 8999
@@ -42,7 +42,7 @@ def zone_called(zone: ZoneInfo | str) -> ZoneInfo:
 def day(when: date | datetime, zone: ZoneInfo, name: str) -> date:
     """The civil day of a moment in a zone; a date is that day already. A datetime without a zone is refused."""
     if isinstance(when, datetime):
-        return day_of(_checks.moment(when, name), zone)
+        return day_of(argument_checks.moment(when, name), zone)
     if not isinstance(when, date):
         raise InvalidArgumentError(f"{name} must be a date or a datetime with a time zone, not {when!r}")
     return when

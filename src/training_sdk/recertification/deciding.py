@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
-from training_sdk._visible import number
+from training_sdk._core.printable import number
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow

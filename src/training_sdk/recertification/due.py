@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from training_sdk._visible import inline, visible
+from training_sdk._core.printable import inline, visible
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
 from training_sdk.recertification.people import Held

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from training_sdk import _checks
-from training_sdk._compare import mailbox, widely
+from training_sdk._core import argument_checks
+from training_sdk._core.comparison import mailbox, widely
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
@@ -27,8 +27,11 @@ def by_key(
         if not isinstance(entry, tuple) or len(entry) != 3:
             raise InvalidArgumentError(f"{name} must hold (course id, user id, datetime), not {entry!r}")
         course_id, user_id, when = entry
-        key = (_checks.one_id(course_id, f"a course of {name}"), _checks.one_id(user_id, f"a user of {name}"))
-        moment = _checks.moment(when, f"a date of {name}")
+        key = (
+            argument_checks.one_id(course_id, f"a course of {name}"),
+            argument_checks.one_id(user_id, f"a user of {name}"),
+        )
+        moment = argument_checks.moment(when, f"a date of {name}")
         chosen[key] = choose(chosen.get(key, moment), moment)
     return chosen
 

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 
-from training_sdk import _checks
-from training_sdk._visible import number
+from training_sdk._core import argument_checks
+from training_sdk._core.printable import number
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
@@ -34,7 +34,7 @@ class UnclearError(Exception):
 
 
 def _leap_day(value: LeapDay | str) -> LeapDay:
-    return _checks.one_of(value, LeapDay, "leap_day")
+    return argument_checks.one_of(value, LeapDay, "leap_day")
 
 
 @frozen(kw_only=True)
@@ -116,7 +116,7 @@ def _dates(of: Dates) -> Mapping[str | Key, date]:
     for person, when in of.items():
         dates[person] = when
         if isinstance(when, datetime):
-            _checks.moment(when, f"the date of {person!r}")
+            argument_checks.moment(when, f"the date of {person!r}")
         elif not isinstance(when, date):
             raise InvalidArgumentError(f"the date of {person!r} must be a date, not {when!r}")
     return dates

@@ -16,8 +16,8 @@ from typing import IO, Any
 
 from attrs import frozen
 
-from training_sdk import _checks
-from training_sdk._visible import visible
+from training_sdk._core import argument_checks
+from training_sdk._core.printable import visible
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records import auditexport, disk
 from training_sdk.records.approvals import Unseal, approvers
@@ -230,4 +230,4 @@ def _at(entry: Mapping[str, Any]) -> datetime:
 def _utc(moment: datetime, name: str) -> datetime:
     if moment.tzinfo is None:
         raise InvalidArgumentError(f"{name} must be a time with a time zone, such as datetime.now(UTC)")
-    return _checks.in_utc(moment)
+    return argument_checks.in_utc(moment)

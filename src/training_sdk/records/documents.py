@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from training_sdk import _codec
+from training_sdk._core import codec
 from training_sdk.errors import DecodingError, RecordsDamagedError, RecordsError
 from training_sdk.records import disk
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 def dumps(value: Any) -> bytes:
     """A value of an attrs class as the bytes of its file."""
-    return (json.dumps(_codec.plain(value), indent=1, sort_keys=True) + "\n").encode("ascii")
+    return (json.dumps(codec.plain(value), indent=1, sort_keys=True) + "\n").encode("ascii")
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -40,6 +40,6 @@ def get(path: Path, shape: type[T]) -> T | None:
     except OSError as error:
         raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error
     try:
-        return _codec.structure_value(json.loads(content), shape)
+        return codec.structure_value(json.loads(content), shape)
     except (ValueError, RecursionError, DecodingError) as error:
         raise RecordsDamagedError(f"{path} is not what was written: {error}") from None

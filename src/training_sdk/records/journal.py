@@ -11,8 +11,8 @@ from typing import Any, Self
 import attrs
 from attrs import define, field, frozen
 
-from training_sdk import _codec
-from training_sdk._visible import sentence
+from training_sdk._core import codec
+from training_sdk._core.printable import sentence
 from training_sdk.errors import DecodingError, RecordsDamagedError, RecordsError
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.chain import RESERVED, START, Head, check, head_of, seal
@@ -31,7 +31,7 @@ from training_sdk.records.events import (
     Sent,
     SkippedUsers,
 )
-from training_sdk.records.folding import (
+from training_sdk.records.journal_state import (
     JournalState,
     OutOfOrderError,
     fold,
@@ -181,7 +181,7 @@ class Journal:
         """
         self._catch_up()
         after = self._heads[-1] if self._heads else START
-        entry = seal({"event": _NAMES[type(event)], **_codec.plain(event)}, after)
+        entry = seal({"event": _NAMES[type(event)], **codec.plain(event)}, after)
         self._write = _Write(event, head_of(entry), len(self._events), self._lines.length)
         try:
             self._state.take(event)
@@ -246,4 +246,4 @@ def _event(entry: Mapping[str, Any]) -> Event:
     unknown = facts.keys() - {attribute.name for attribute in attrs.fields(kind)}
     if unknown:
         raise OutOfOrderError(f"{sorted(unknown)} are unknown; is this of a newer version of the SDK?")
-    return _codec.structure_value(facts, kind)
+    return codec.structure_value(facts, kind)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training_sdk.records.chain import Head
-from training_sdk.records.folding import JournalState, Standing
+from training_sdk.records.journal_state import JournalState, Standing
 
 BEGUN, RESUMED, KEPT = "reset begun", "reset resumed", "evidence kept"
 """Entries of the audit log that follow an event of the journal."""

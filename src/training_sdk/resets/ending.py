@@ -12,19 +12,19 @@ from typing import TypeVar
 
 from attrs import define, field, frozen
 
-from training_sdk._flow import Flow, Moment, Now, Request
-from training_sdk._send import Attempt, interrupted
-from training_sdk._visible import sentence
+from training_sdk._core.flow import Flow, Moment, Now, Request
+from training_sdk._core.printable import sentence
+from training_sdk._core.send_policy import Attempt, interrupted
 from training_sdk.errors import DecodingError, OutcomeUnknownError, TrainingError
+from training_sdk.plans.plan import PlannedReset
+from training_sdk.plans.wording import LOOK_INTO_IT, number, others
 from training_sdk.records.events import Answered, Lost, Refused, RefusedInDoubt, Sent
-from training_sdk.records.folding import counted_besides
-from training_sdk.resets.account import Account, Fate, fate_of
-from training_sdk.resets.keeping import Keeper
-from training_sdk.resets.plan import PlannedReset
+from training_sdk.records.journal_state import counted_besides
+from training_sdk.resets.outcomes import Account, Fate, fate_of
+from training_sdk.resets.recorder_protocol import Keeper
 from training_sdk.resets.report import LARGER, REACHED_OTHERS, Code, Outcome
-from training_sdk.resets.sending import Piece
-from training_sdk.resets.stopping import carrying, raise_as, report_of, trying
-from training_sdk.resets.wording import LOOK_INTO_IT, number, others
+from training_sdk.resets.reset_request import Piece
+from training_sdk.resets.stopped import carrying, raise_as, report_of, trying
 
 T = TypeVar("T")
 

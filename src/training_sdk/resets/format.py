@@ -8,12 +8,12 @@ from uuid import UUID
 
 from attrs import Attribute, field, frozen
 
-from training_sdk import _checks
+from training_sdk._core import argument_checks
 from training_sdk.errors import InvalidArgumentError
 
 
 def _name(_: object, attribute: Attribute[str], value: object) -> None:
-    _checks.text(value, f"ResetFormat.{attribute.name}", longest=100)
+    argument_checks.text(value, f"ResetFormat.{attribute.name}", longest=100)
 
 
 def _spelling(_: object, attribute: Attribute[str], value: object) -> None:

@@ -10,38 +10,38 @@ from typing import Any
 
 from attrs import evolve
 
-from training_sdk import _checks
-from training_sdk._flow import Flow
-from training_sdk._operation import Bound, D, operation
-from training_sdk._pace import token_fingerprint
-from training_sdk._pages import Calls
+from training_sdk._core import argument_checks
+from training_sdk._core.flow import Flow
+from training_sdk._core.listing import Calls
+from training_sdk._core.operation import Bound, D, operation
+from training_sdk._core.pacing import token_fingerprint
+from training_sdk.approval.approvals import Approval
+from training_sdk.approval.plan_signature import approve_signed
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.format_proof.proof_plan import ProofPlan
+from training_sdk.format_proof.proof_planner import WantedProof, check_phrase, plan_proof
+from training_sdk.format_proof.proof_run import ProofRecorder, Proving
+from training_sdk.format_proof.proofs import Ground, Proof, find_proof, traces_at
+from training_sdk.format_proof.proven import proof_that_holds
+from training_sdk.format_proof.refusal_proof import ProvingRefusals
+from training_sdk.format_proof.traces import Traces
+from training_sdk.local_plans.overlapping import resets_known
+from training_sdk.plans.people import Named, People
+from training_sdk.plans.plan import EveryonePlan, Only, Origin, ResetPlan
+from training_sdk.plans.planner import Wanted, make_due_plan, make_everyone_plan, make_plan
+from training_sdk.plans.selection import Where
 from training_sdk.recertification.due import Due
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import refuse_typed
-from training_sdk.resets.applying import apply_plan
-from training_sdk.resets.approval import Approval
-from training_sdk.resets.confirming import check_confirmation, check_safeguards
+from training_sdk.resets.confirmation import check_confirmation, check_safeguards
 from training_sdk.resets.format import ResetFormat
-from training_sdk.resets.overlapping import resets_known
-from training_sdk.resets.people import Named, People
-from training_sdk.resets.plan import EveryonePlan, Only, Origin, ResetPlan
-from training_sdk.resets.planning import Wanted, make_due_plan, make_everyone_plan, make_plan
-from training_sdk.resets.proofplan import ProofPlan
-from training_sdk.resets.proofplanning import WantedProof, check_phrase, plan_proof
-from training_sdk.resets.proofs import Ground, Proof, find_proof, traces_at
-from training_sdk.resets.proven import proof_that_holds
-from training_sdk.resets.provingrefusals import ProvingRefusals
-from training_sdk.resets.recording import Recorder
+from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import ResetReport
-from training_sdk.resets.reportfile import LastResets
-from training_sdk.resets.resuming import resume_plan
+from training_sdk.resets.report_file import LastResets
+from training_sdk.resets.reset_request import CHUNK, EVERYONE_AT_ONCE, Order, Progress
+from training_sdk.resets.reset_run import apply_plan
+from training_sdk.resets.resume import resume_plan
 from training_sdk.resets.safeguards import Safeguards
-from training_sdk.resets.selecting import Where
-from training_sdk.resets.sending import CHUNK, EVERYONE_AT_ONCE, Order, Progress
-from training_sdk.resets.signing import approve_signed
-from training_sdk.resets.traces import Traces
-from training_sdk.resets.unlocking import ProofRecorder, Proving
 from training_sdk.resets.verification import Verification
 from training_sdk.resets.verifying import Watch, wait_until_verified
 from training_sdk.resets.waves import Waves
@@ -99,7 +99,7 @@ class Resets(Bound[D]):
         """
         people = users if isinstance(users, People) else People.of(users, name="users")
         wanted = self._wanted(courses, people, only, where, paths)
-        skips = _checks.yes_or_no(skip_unassigned, "skip_unassigned")
+        skips = argument_checks.yes_or_no(skip_unassigned, "skip_unassigned")
         return make_plan(self._calls, evolve(wanted, skip_unassigned=skips))
 
     @operation
@@ -162,7 +162,7 @@ class Resets(Bound[D]):
             self._safeguards,
             confirm=confirm,
             key=None if key is None else Path(key),
-            interactive=_checks.yes_or_no(interactive, "interactive"),
+            interactive=argument_checks.yes_or_no(interactive, "interactive"),
         )
 
     @operation
@@ -217,7 +217,7 @@ class Resets(Bound[D]):
 
         REST: ``POST /training/courseprogress/v1/reset`` (path published, body **assumed**).
         """
-        chosen = _checks.yes_or_no(server_side, "server_side")
+        chosen = argument_checks.yes_or_no(server_side, "server_side")
         check_confirmation(plan, confirm, server_side=chosen)
         check_safeguards(plan, self._safeguards)
         self._calls.refuse_to_write("resets.apply")
@@ -225,13 +225,15 @@ class Resets(Bound[D]):
         order = Order(
             plan,
             self._format,
-            _checks.optional_text(reason, "reason"),
-            _checks.optional_text(ticket, "ticket", longest=200),
+            argument_checks.optional_text(reason, "reason"),
+            argument_checks.optional_text(ticket, "ticket", longest=200),
             chosen,
             _people(tolerance, "tolerance"),
             waves=waves,
             per_request=_per_request(per_request, server_side=chosen),
-            accept_missing_lessons=_checks.yes_or_no(accept_missing_lessons, "accept_missing_lessons"),
+            accept_missing_lessons=argument_checks.yes_or_no(
+                accept_missing_lessons, "accept_missing_lessons"
+            ),
             approval=approval,
             safeguards=self._safeguards,
             **_hooks(stop, on_progress),
@@ -288,7 +290,9 @@ class Resets(Bound[D]):
             approval=approval,
             waves=waves,
             per_request=_per_request(per_request),
-            accept_missing_lessons=_checks.yes_or_no(accept_missing_lessons, "accept_missing_lessons"),
+            accept_missing_lessons=argument_checks.yes_or_no(
+                accept_missing_lessons, "accept_missing_lessons"
+            ),
             safeguards=self._safeguards,
             **_hooks(stop, on_progress),
         )
@@ -372,14 +376,14 @@ class Resets(Bound[D]):
 
         REST: the calls of ``plan_everyone`` (statistics: shape assumed), and the progress feed of each of these people.
         """
-        course = _checks.one_id(course_id, "course_id")
-        by_server = _checks.yes_or_no(server_side, "server_side")
-        who = None if person is None else _checks.text(person, "person", longest=320)
+        course = argument_checks.one_id(course_id, "course_id")
+        by_server = argument_checks.yes_or_no(server_side, "server_side")
+        who = None if person is None else argument_checks.text(person, "person", longest=320)
         if by_server == (who is not None):
             raise InvalidArgumentError(
                 "name the person who is to be reset, or nobody with server_side=True, to reset everyone on it"
             )
-        last = None if refused_with is None else _checks.one_id(refused_with, "refused_with")
+        last = None if refused_with is None else argument_checks.one_id(refused_with, "refused_with")
         if by_server and last is not None:
             raise InvalidArgumentError("refused_with is about listed people; leave server_side=True out")
         wanted = self._wanted(course, None, None, None)
@@ -433,11 +437,13 @@ class Resets(Bound[D]):
         order = Order(
             plan.reset,
             self._format,
-            _checks.text(reason, "reason", longest=1000),
-            _checks.optional_text(ticket, "ticket", longest=200),
+            argument_checks.text(reason, "reason", longest=1000),
+            argument_checks.optional_text(ticket, "ticket", longest=200),
             plan.way == "everyone",
             approval=approval,
-            accept_missing_lessons=_checks.yes_or_no(accept_missing_lessons, "accept_missing_lessons"),
+            accept_missing_lessons=argument_checks.yes_or_no(
+                accept_missing_lessons, "accept_missing_lessons"
+            ),
             named_last=() if plan.refused_with is None else (plan.refused_with,),
             safeguards=evolve(self._safeguards, signed_plans=False),  # it comes from no file
         )
@@ -458,8 +464,12 @@ class Resets(Bound[D]):
         paths: Iterable[str] = (),
     ) -> Wanted:
         listed = [courses] if isinstance(courses, str) else courses
-        path_ids = _checks.any_ids(paths, "paths")
-        ids = _checks.any_ids(listed, "courses") if path_ids else _checks.some_ids(listed, "courses")
+        path_ids = argument_checks.any_ids(paths, "paths")
+        ids = (
+            argument_checks.any_ids(listed, "courses")
+            if path_ids
+            else argument_checks.some_ids(listed, "courses")
+        )
         if where is not None and not isinstance(where, Where):
             raise InvalidArgumentError(f"where must be a Where(…), not {type(where).__name__}")
         return Wanted(

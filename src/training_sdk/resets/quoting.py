@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from training_sdk.approval import approval_file
+from training_sdk.approval.approvals import Approval
+from training_sdk.plans import plan_file
+from training_sdk.plans.outline import PlanOutline
+from training_sdk.plans.plan import ResetPlan
 from training_sdk.records import approvals, plancopy
 from training_sdk.records.chain import Head
 from training_sdk.records.logged import JOURNAL
-from training_sdk.resets import approvalfile, planfile
-from training_sdk.resets.approval import Approval
-from training_sdk.resets.outline import PlanOutline
-from training_sdk.resets.plan import ResetPlan
 
 PLAN_OUTLINE = plancopy.OUTLINE_SHA256
 APPROVAL, APPROVAL_OUTLINE = "approval_sha256", "approval_outline_sha256"
@@ -27,9 +28,9 @@ def quote_begun(plan: ResetPlan, approval: Approval | None) -> dict[str, str]:
     """The SHA-256 of an approval, and of what stays in clear of it and of the plan when they are sealed or purged."""
     quotes: dict[str, str] = {}
     if not isinstance(plan, PlanOutline):
-        quotes[PLAN_OUTLINE] = _sha256(plancopy.outline_of(planfile.dumps(plan)))
+        quotes[PLAN_OUTLINE] = _sha256(plancopy.outline_of(plan_file.dumps(plan)))
     if approval is not None:
-        content = approvalfile.dumps(approval)
+        content = approval_file.dumps(approval)
         quotes[APPROVAL] = _sha256(content)
         quotes[APPROVAL_OUTLINE] = _sha256(approvals.outline_of(content))
     return quotes

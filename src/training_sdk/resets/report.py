@@ -12,12 +12,12 @@ from pathlib import PurePath
 
 from attrs import evolve, frozen
 
-from training_sdk._visible import inline, visible
+from training_sdk._core.printable import inline, visible
+from training_sdk.approval.approvals import Approved
 from training_sdk.errors import IncompleteResetError
 from training_sdk.models.keys import Key
-from training_sdk.resets.approval import Approved
-from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.wording import (
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.wording import (
     EVERYONE,
     LOOK_INTO_IT,
     MOST_SHOWN,

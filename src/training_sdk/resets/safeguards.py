@@ -10,17 +10,17 @@ from typing import Any, Literal
 
 from attrs import Attribute, field, frozen
 
-from training_sdk import _checks
-from training_sdk._compare import widely
+from training_sdk._core import argument_checks
+from training_sdk._core.comparison import widely
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.resets.freshness import PROCESSING_TIME
+from training_sdk.local_plans.freshness import PROCESSING_TIME
 
 FourEyes = Literal["signed", "procedural"]
 DEFAULT_PLAN_LIFETIME = timedelta(hours=24)
 
 
 def _ids(values: Iterable[str]) -> frozenset[str]:
-    return frozenset(_checks.any_ids(values, "protected_courses"))
+    return frozenset(argument_checks.any_ids(values, "protected_courses"))
 
 
 def _optional_path(value: str | PathLike[str] | None) -> Path | None:
@@ -45,7 +45,7 @@ def _hook(_: object, attribute: Attribute[Any], value: object) -> None:
 
 
 def _truth(_: object, attribute: Attribute[bool], value: object) -> None:
-    _checks.yes_or_no(value, attribute.name)
+    argument_checks.yes_or_no(value, attribute.name)
 
 
 def _four_eyes(_: object, __: object, value: object) -> None:

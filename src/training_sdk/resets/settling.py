@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from training_sdk.local_plans.in_flight import Flights
+from training_sdk.plans.plan import Key, PlannedReset
+from training_sdk.plans.wording import COMPLETED_ONLY, span
 from training_sdk.records.events import ReadBack, Refused, Sent
-from training_sdk.records.folding import APPLIED, Chunk, ChunkFate, JournalState, Standing
 from training_sdk.records.journal import Journal, JournalCopy
-from training_sdk.resets.account import Account
-from training_sdk.resets.flights import Flights
-from training_sdk.resets.judging import resets_completed_only
-from training_sdk.resets.plan import Key, PlannedReset
-from training_sdk.resets.recording import Recorder
+from training_sdk.records.journal_state import APPLIED, Chunk, ChunkFate, JournalState, Standing
+from training_sdk.resets.outcomes import Account
+from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import LARGER, LEFT_ALONE, Code, Outcome
-from training_sdk.resets.sending import Order
-from training_sdk.resets.wording import COMPLETED_ONLY, span
+from training_sdk.resets.reset_effect import resets_completed_only
+from training_sdk.resets.reset_request import Order
 
 
 def account_so_far(order: Order, applied_by: str, keeper: Recorder) -> Account:

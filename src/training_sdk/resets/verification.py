@@ -8,22 +8,12 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from training_sdk._visible import visible
+from training_sdk._core.printable import visible
 from training_sdk.errors import IncompleteResetError
 from training_sdk.models.analytics import LessonProgress
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
-from training_sdk.resets.judging import Sign
-from training_sdk.resets.report import (
-    LEFT_ALONE,
-    PENDING_PROOF,
-    REACHED_OTHERS,
-    SENT_WITHOUT_EFFECT,
-    Outcome,
-    ResetReport,
-    UserOutcome,
-)
-from training_sdk.resets.wording import (
+from training_sdk.plans.wording import (
     LOOK_INTO_IT,
     MOST_SHOWN,
     courses,
@@ -33,6 +23,16 @@ from training_sdk.resets.wording import (
     shown_of,
     who,
 )
+from training_sdk.resets.report import (
+    LEFT_ALONE,
+    PENDING_PROOF,
+    REACHED_OTHERS,
+    SENT_WITHOUT_EFFECT,
+    Outcome,
+    ResetReport,
+    UserOutcome,
+)
+from training_sdk.resets.reset_effect import Sign
 
 
 class Seen(StrEnum):

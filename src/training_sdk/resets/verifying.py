@@ -8,27 +8,35 @@ from os import PathLike
 
 from attrs import define, evolve, field, frozen
 
-from training_sdk._flow import Act, Flow, Moment, Now
-from training_sdk._pages import LISTING_INCOMPLETE, Calls
+from training_sdk._core.flow import Act, Flow, Moment, Now
+from training_sdk._core.listing import LISTING_INCOMPLETE, Calls
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
+from training_sdk.format_proof.traces import NO_TRACES, Traces
+from training_sdk.local_plans.freshness import PROCESSING_TIME, waiting_time
+from training_sdk.local_plans.in_flight import Flights, kept_processing_time
+from training_sdk.local_plans.unfinished import find_begun, report_in
 from training_sdk.models.keys import Key
 from training_sdk.models.progress import ProgressRow
-from training_sdk.records.folding import JournalState, fold
+from training_sdk.plans.course_rows import read_rows, traces_here
+from training_sdk.plans.digests import short, typed
+from training_sdk.plans.origin import check_clock, check_place, who_and_where
+from training_sdk.plans.plan import Origin, PlannedReset
+from training_sdk.plans.planner import no_traces
+from training_sdk.plans.wording import COMPLETED_ONLY
 from training_sdk.records.journal import events_of_plan
+from training_sdk.records.journal_state import JournalState, fold
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.digests import short, typed
-from training_sdk.resets.flights import Flights, kept_processing_time
-from training_sdk.resets.freshness import PROCESSING_TIME, waiting_time
-from training_sdk.resets.identity import check_clock, check_place, who_and_where
-from training_sdk.resets.judging import Judging, OldLessons, Sign, Since, ask_lessons, resets_completed_only
-from training_sdk.resets.plan import Origin, PlannedReset
-from training_sdk.resets.planning import no_traces
-from training_sdk.resets.reading import read_rows, traces_here
-from training_sdk.resets.recording import Recorder
+from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import REACHED_OTHERS, Outcome, ResetReport
-from training_sdk.resets.sending import Progress
-from training_sdk.resets.traces import NO_TRACES, Traces
-from training_sdk.resets.unfinished import find_begun, report_in
+from training_sdk.resets.reset_effect import (
+    Judging,
+    OldLessons,
+    Sign,
+    Since,
+    ask_lessons,
+    resets_completed_only,
+)
+from training_sdk.resets.reset_request import Progress
 from training_sdk.resets.verification import (
     PersonSeen,
     Seen,
@@ -40,7 +48,6 @@ from training_sdk.resets.verification import (
     trained_again,
 )
 from training_sdk.resets.waves import wait_until
-from training_sdk.resets.wording import COMPLETED_ONLY
 from training_sdk.resources.analytics import lessons_of_user
 
 SLOWING = 3 / 2

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 
-from training_sdk._flow import Flow, Moment, Now, Sleep
+from training_sdk._core.flow import Flow, Moment, Now, Sleep
 from training_sdk.errors import InvalidArgumentError
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from training_sdk import _checks, _paging, _urls
-from training_sdk._filters import Filter, only
-from training_sdk._operation import Bound, D, listing
-from training_sdk._pages import Calls, Walk
+from training_sdk._core import argument_checks, pagination, urls
+from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.operation import Bound, D, listing
+from training_sdk._core.row_filters import Filter, only
 from training_sdk.models.analytics import (
     CourseStatistics,
     LessonAttempt,
@@ -50,7 +50,7 @@ class Analytics(Bound[D]):
         REST: ``GET /training/analytics/v1/courses/statistics``, with ``courseId`` for one course; several are picked
         from all (path and parameters published, shape assumed).
         """
-        return statistics(self._calls, _checks.optional_ids(course_ids, "course_ids"))
+        return statistics(self._calls, argument_checks.optional_ids(course_ids, "course_ids"))
 
     @listing
     def lesson_progress(self, user_id: str, *, course_id: str | None = None) -> Walk[LessonProgress]:
@@ -61,7 +61,9 @@ class Analytics(Bound[D]):
         REST: ``GET /training/analytics/v1/users/{userId}/lessons/progress`` (path published, shape assumed).
         """
         return lessons_of_user(
-            self._calls, _checks.one_id(user_id, "user_id"), _checks.optional_id(course_id, "course_id")
+            self._calls,
+            argument_checks.one_id(user_id, "user_id"),
+            argument_checks.optional_id(course_id, "course_id"),
         )
 
     @listing
@@ -74,8 +76,8 @@ class Analytics(Bound[D]):
         """
         return lesson_attempts(
             self._calls,
-            course_id=_checks.optional_id(course_id, "course_id"),
-            user_id=_checks.optional_id(user_id, "user_id"),
+            course_id=argument_checks.optional_id(course_id, "course_id"),
+            user_id=argument_checks.optional_id(user_id, "user_id"),
         )
 
     @listing
@@ -86,7 +88,7 @@ class Analytics(Bound[D]):
 
         REST: ``GET /training/analytics/v1/lessons/statistics`` (path published, shape assumed).
         """
-        course = _checks.optional_id(course_id, "course_id")
+        course = argument_checks.optional_id(course_id, "course_id")
         return _of_course(self._calls, f"{_PATH}/lessons/statistics", LessonStatistics, course)
 
     @listing
@@ -97,7 +99,10 @@ class Analytics(Bound[D]):
 
         REST: ``GET /training/analytics/v1/lessons/progress/events`` (path published, shape assumed).
         """
-        course, user = _checks.optional_id(course_id, "course_id"), _checks.optional_id(user_id, "user_id")
+        course, user = (
+            argument_checks.optional_id(course_id, "course_id"),
+            argument_checks.optional_id(user_id, "user_id"),
+        )
         return _of_both(self._calls, f"{_PATH}/lessons/progress/events", LessonEvent, course, user)
 
     @listing
@@ -108,14 +113,14 @@ class Analytics(Bound[D]):
 
         REST: ``GET /training/analytics/v1/users/{userId}/lessons/progress/events`` (path published, shape assumed).
         """
-        user: str = _checks.one_id(user_id, "user_id")
-        course: str | None = _checks.optional_id(course_id, "course_id")
-        path = _urls.path(_PATH + "/users/{id}/lessons/progress/events", id=user)
+        user: str = argument_checks.one_id(user_id, "user_id")
+        course: str | None = argument_checks.optional_id(course_id, "course_id")
+        path = urls.path(_PATH + "/users/{id}/lessons/progress/events", id=user)
         filters: tuple[Filter[LessonEvent], ...] = (
             *only("user_id", user, lambda event: event.user_id),
             *only("courseId", course, lambda event: event.course_id),
         )
-        return _paging.numbered(
+        return pagination.numbered(
             self._calls,
             path,
             LessonEvent,
@@ -131,7 +136,7 @@ class Analytics(Bound[D]):
 
         REST: ``GET /training/analytics/v1/slides/statistics`` (path published, shape assumed).
         """
-        course = _checks.optional_id(course_id, "course_id")
+        course = argument_checks.optional_id(course_id, "course_id")
         return _of_course(self._calls, f"{_PATH}/slides/statistics", SlideStatistics, course)
 
     @listing
@@ -142,8 +147,11 @@ class Analytics(Bound[D]):
 
         REST: ``GET /training/analytics/v1/users/{userId}/slides/statistics`` (path published, shape assumed).
         """
-        user, course = _checks.one_id(user_id, "user_id"), _checks.optional_id(course_id, "course_id")
-        path = _urls.path(_PATH + "/users/{id}/slides/statistics", id=user)
+        user, course = (
+            argument_checks.one_id(user_id, "user_id"),
+            argument_checks.optional_id(course_id, "course_id"),
+        )
+        path = urls.path(_PATH + "/users/{id}/slides/statistics", id=user)
         return _of_course(self._calls, path, SlideProgress, course)
 
     @listing
@@ -154,7 +162,7 @@ class Analytics(Bound[D]):
 
         REST: ``GET /training/analytics/v1/surveys/questionDefinitions`` (path published, shape assumed).
         """
-        course = _checks.optional_id(course_id, "course_id")
+        course = argument_checks.optional_id(course_id, "course_id")
         return _of_course(self._calls, f"{_PATH}/surveys/questionDefinitions", SurveyQuestion, course)
 
     @listing
@@ -167,7 +175,10 @@ class Analytics(Bound[D]):
 
         REST: ``GET /training/analytics/v1/surveys/answers`` (path published, shape assumed).
         """
-        course, user = _checks.optional_id(course_id, "course_id"), _checks.optional_id(user_id, "user_id")
+        course, user = (
+            argument_checks.optional_id(course_id, "course_id"),
+            argument_checks.optional_id(user_id, "user_id"),
+        )
         return _of_both(self._calls, f"{_PATH}/surveys/answers", SurveyAnswer, course, user)
 
     @listing
@@ -178,8 +189,8 @@ class Analytics(Bound[D]):
 
         REST: ``GET /training/analytics/v1/rapidRefresh/answers`` (path published, shape assumed).
         """
-        user = _checks.optional_id(user_id, "user_id")
-        return _paging.numbered(
+        user = argument_checks.optional_id(user_id, "user_id")
+        return pagination.numbered(
             self._calls,
             f"{_PATH}/rapidRefresh/answers",
             RapidRefreshAnswer,
@@ -196,7 +207,7 @@ def _of_course(
     identify: Callable[[R], object] = lambda found: None,
 ) -> Walk[R]:
     """What belongs to one course or to any."""
-    return _paging.numbered(
+    return pagination.numbered(
         calls,
         path,
         row,
@@ -215,7 +226,7 @@ def _of_both(
     identify: Callable[[U], object] = lambda found: None,
 ) -> Walk[U]:
     """What belongs to one course or to any, and to one user or to any."""
-    return _paging.numbered(
+    return pagination.numbered(
         calls,
         path,
         row,
@@ -230,7 +241,7 @@ def _of_both(
 
 def lessons_of_user(calls: Calls, user_id: str, course_id: str | None) -> Walk[LessonProgress]:
     """The walk behind ``lesson_progress``, for evidence as well."""
-    path = _urls.path(_PATH + "/users/{id}/lessons/progress", id=user_id)
+    path = urls.path(_PATH + "/users/{id}/lessons/progress", id=user_id)
     return _of_course(
         calls, path, LessonProgress, course_id, lambda found: (found.course_id, found.lesson_id)
     )
@@ -256,7 +267,7 @@ def statistics(calls: Calls, course_ids: Sequence[str] | None) -> Walk[CourseSta
     """
     single = course_ids[0] if course_ids is not None and len(course_ids) == 1 else None
     wanted = None if course_ids is None else frozenset(course_ids)
-    return _paging.numbered(
+    return pagination.numbered(
         calls,
         f"{_PATH}/courses/statistics",
         CourseStatistics,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from training_sdk import _checks, _paging, _urls
-from training_sdk._operation import Bound, D, listing
-from training_sdk._pages import Walk
+from training_sdk._core import argument_checks, pagination, urls
+from training_sdk._core.listing import Walk
+from training_sdk._core.operation import Bound, D, listing
 from training_sdk.models.courses import Course
 from training_sdk.models.paths import Collection
 
@@ -18,7 +18,7 @@ class Collections(Bound[D]):
 
         REST: ``GET /training/collections/v1`` (path published, shape assumed).
         """
-        return _paging.numbered(self._calls, "/training/collections/v1", Collection, limit="catalogue")
+        return pagination.numbered(self._calls, "/training/collections/v1", Collection, limit="catalogue")
 
     @listing
     def courses(self, collection_id: str) -> Walk[Course]:
@@ -26,7 +26,7 @@ class Collections(Bound[D]):
 
         REST: ``GET /training/collections/v1/{courseCollectionId}/courses`` (path published, shape assumed).
         """
-        path = _urls.path(
-            "/training/collections/v1/{id}/courses", id=_checks.one_id(collection_id, "collection_id")
+        path = urls.path(
+            "/training/collections/v1/{id}/courses", id=argument_checks.one_id(collection_id, "collection_id")
         )
-        return _paging.numbered(self._calls, path, Course, limit="catalogue")
+        return pagination.numbered(self._calls, path, Course, limit="catalogue")

@@ -7,11 +7,11 @@ from typing import Any
 
 from attrs import field, frozen
 
-from training_sdk import _checks, _codec, _paging, _urls
-from training_sdk._compare import confirms, difference
-from training_sdk._flow import Flow, Request
-from training_sdk._operation import Bound, D, listing, operation
-from training_sdk._pages import Calls, Walk
+from training_sdk._core import argument_checks, codec, pagination, urls
+from training_sdk._core.comparison import confirms, difference
+from training_sdk._core.flow import Flow, Request
+from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.operation import Bound, D, listing, operation
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, NotFoundError
 from training_sdk.models.base import has_other_fields, may_omit
 from training_sdk.models.courses import AssignmentResult, Course, Lesson
@@ -37,7 +37,9 @@ class Courses(Bound[D]):
         REST: ``GET /training/courses/v1`` (observed on the live wire; page size assumed).
         """
         return _courses(
-            self._calls, _checks.optional_text(search, "search"), _checks.optional_ids(ids, "ids")
+            self._calls,
+            argument_checks.optional_text(search, "search"),
+            argument_checks.optional_ids(ids, "ids"),
         )
 
     @operation
@@ -48,7 +50,7 @@ class Courses(Bound[D]):
 
         REST: ``GET /training/courses/v1?courseIds=…`` (observed).
         """
-        return get_course(self._calls, _checks.one_id(course_id, "course_id"))
+        return get_course(self._calls, argument_checks.one_id(course_id, "course_id"))
 
     @operation
     def lessons(self, course_id: str) -> Flow[tuple[Lesson, ...]]:
@@ -56,8 +58,10 @@ class Courses(Bound[D]):
 
         REST: ``GET /training/courses/v1/{courseId}/lessons`` (third-party).
         """
-        path = _urls.path("/training/courses/v1/{id}/lessons", id=_checks.one_id(course_id, "course_id"))
-        decode = _codec.decoder(_Lessons)
+        path = urls.path(
+            "/training/courses/v1/{id}/lessons", id=argument_checks.one_id(course_id, "course_id")
+        )
+        decode = codec.decoder(_Lessons)
         request = Request("GET", path, limit="catalogue")
         return self._calls.call(request, lambda response: decode(response).lessons)
 
@@ -67,8 +71,8 @@ class Courses(Bound[D]):
 
         REST: ``GET /training/lessons/v1/{id}`` (third-party).
         """
-        path = _urls.path("/training/lessons/v1/{id}", id=_checks.one_id(lesson_id, "lesson_id"))
-        return self._calls.call(Request("GET", path), _codec.decoder(Lesson))
+        path = urls.path("/training/lessons/v1/{id}", id=argument_checks.one_id(lesson_id, "lesson_id"))
+        return self._calls.call(Request("GET", path), codec.decoder(Lesson))
 
     @operation
     def update_assignments(
@@ -97,22 +101,22 @@ class Courses(Bound[D]):
         REST: ``PUT /training/courses/v1/{courseId}/assignments`` (third-party).
         """
         self._calls.refuse_to_write("courses.update_assignments")
-        course = _checks.one_id(course_id, "course_id")
+        course = argument_checks.one_id(course_id, "course_id")
         changes = [
             *_changes("USER", add_users, remove_users),
             *_changes("GROUP", add_groups, remove_groups),
             *_changes("SITE", add_sites, remove_sites),
         ]
         clears = {
-            "clearAllUsers": _checks.yes_or_no(clear_all_users, "clear_all_users"),
-            "clearAllGroups": _checks.yes_or_no(clear_all_groups, "clear_all_groups"),
-            "clearAllSites": _checks.yes_or_no(clear_all_sites, "clear_all_sites"),
+            "clearAllUsers": argument_checks.yes_or_no(clear_all_users, "clear_all_users"),
+            "clearAllGroups": argument_checks.yes_or_no(clear_all_groups, "clear_all_groups"),
+            "clearAllSites": argument_checks.yes_or_no(clear_all_sites, "clear_all_sites"),
         }
         body: dict[str, Any] = {"assignments": changes} | {
             name: True for name, chosen in clears.items() if chosen
         }
         if universal_access is not None:
-            body["universalAccess"] = _checks.yes_or_no(universal_access, "universal_access")
+            body["universalAccess"] = argument_checks.yes_or_no(universal_access, "universal_access")
         _refuse_nothing_or_too_much(body)
         clearing = any(clears.values())
         if clearing and confirm is None:
@@ -123,7 +127,7 @@ class Courses(Bound[D]):
 
 
 def _courses(calls: Calls, search: str | None, ids: Sequence[str] | None) -> Walk[Course]:
-    return _paging.by_ids(
+    return pagination.by_ids(
         calls,
         "/training/courses/v1",
         Course,
@@ -153,7 +157,10 @@ def get_course(calls: Calls, course_id: str) -> Flow[Course]:
 
 def _changes(kind: str, add: Iterable[str], remove: Iterable[str]) -> Sequence[dict[str, Any]]:
     name = kind.lower() + "s"
-    adding, removing = _checks.any_ids(add, f"add_{name}"), _checks.any_ids(remove, f"remove_{name}")
+    adding, removing = (
+        argument_checks.any_ids(add, f"add_{name}"),
+        argument_checks.any_ids(remove, f"remove_{name}"),
+    )
     both = sorted(set(adding) & set(removing))
     if both:
         raise InvalidArgumentError(f"{both[0]!r} stands in add_{name} and in remove_{name}")
@@ -184,6 +191,6 @@ def _update(
                 difference(confirm, course.title),
             )
             raise ConfirmationError(f"{' '.join(filter(None, said))} Nothing was sent")
-    path = _urls.path("/training/courses/v1/{id}/assignments", id=course_id)
-    request = Request("PUT", path, body=_codec.dumps(body), repeatable=False, limit="catalogue")
-    return (yield from calls.call(request, _codec.decoder(AssignmentResult)))
+    path = urls.path("/training/courses/v1/{id}/assignments", id=course_id)
+    request = Request("PUT", path, body=codec.dumps(body), repeatable=False, limit="catalogue")
+    return (yield from calls.call(request, codec.decoder(AssignmentResult)))

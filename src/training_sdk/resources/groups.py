@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from training_sdk import _checks, _paging
-from training_sdk._operation import Bound, D, listing
-from training_sdk._pages import Calls, Walk
+from training_sdk._core import argument_checks, pagination
+from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.operation import Bound, D, listing
 from training_sdk.models.groups import Group, GroupMember
 
 
@@ -31,12 +31,12 @@ class Groups(Bound[D]):
 
         REST: ``GET /feed/group_users`` (published).
         """
-        return group_members(self._calls, _checks.optional_ids(group_ids, "group_ids"))
+        return group_members(self._calls, argument_checks.optional_ids(group_ids, "group_ids"))
 
 
 def groups(calls: Calls) -> Walk[Group]:
     """The walk behind ``groups.list``, for naming people by their group as well."""
-    return _paging.fed(
+    return pagination.fed(
         calls, "/feed/groups", Group, query=(), keep=lambda _: True, identify=lambda group: group.id
     )
 
@@ -44,7 +44,7 @@ def groups(calls: Calls) -> Walk[Group]:
 def group_members(calls: Calls, group_ids: Sequence[str] | None) -> Walk[GroupMember]:
     """The walk behind ``groups.members``, for naming people by their group as well."""
     wanted = None if group_ids is None else frozenset(group_ids)
-    return _paging.fed(
+    return pagination.fed(
         calls,
         "/feed/group_users",
         GroupMember,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from training_sdk import _checks, _codec, _paging, _urls
-from training_sdk._flow import Flow, Request
-from training_sdk._operation import Bound, D, listing, operation
-from training_sdk._pages import Calls, Walk
+from training_sdk._core import argument_checks, codec, pagination, urls
+from training_sdk._core.flow import Flow, Request
+from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.operation import Bound, D, listing, operation
 from training_sdk.errors import DecodingError
 from training_sdk.models.leaderboards import Leaderboard, LeaderboardRankings
 
@@ -21,7 +21,7 @@ class Leaderboards(Bound[D]):
 
         REST: ``GET /training/individualleaderboards/v1`` (third-party).
         """
-        return _paging.numbered(self._calls, _PATH, Leaderboard, limit="catalogue")
+        return pagination.numbered(self._calls, _PATH, Leaderboard, limit="catalogue")
 
     @operation
     def rankings(self, leaderboard_id: str) -> Flow[LeaderboardRankings]:
@@ -32,13 +32,13 @@ class Leaderboards(Bound[D]):
 
         REST: ``GET /training/individualleaderboards/v1/rankings?leaderboardId=…`` (third-party).
         """
-        return _rankings(self._calls, _checks.one_id(leaderboard_id, "leaderboard_id"))
+        return _rankings(self._calls, argument_checks.one_id(leaderboard_id, "leaderboard_id"))
 
 
 def _rankings(calls: Calls, leaderboard_id: str) -> Flow[LeaderboardRankings]:
-    target = _urls.target(f"{_PATH}/rankings", [("leaderboardId", leaderboard_id)])
+    target = urls.target(f"{_PATH}/rankings", [("leaderboardId", leaderboard_id)])
     found = yield from calls.call(
-        Request("GET", target, limit="catalogue"), _codec.decoder(LeaderboardRankings)
+        Request("GET", target, limit="catalogue"), codec.decoder(LeaderboardRankings)
     )
     if found.leaderboard_id != leaderboard_id:
         raise DecodingError(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from training_sdk import _checks, _codec, _paging, _urls
-from training_sdk._flow import Flow, Request
-from training_sdk._operation import Bound, D, listing, operation
-from training_sdk._pages import Calls, Walk
+from training_sdk._core import argument_checks, codec, pagination, urls
+from training_sdk._core.flow import Flow, Request
+from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.operation import Bound, D, listing, operation
 from training_sdk.models.paths import LearningPath, LearningPathDetail
 
 
@@ -26,11 +26,11 @@ class Paths(Bound[D]):
 
         REST: ``GET /training/paths/v1/{pathId}`` (path published, courses assumed).
         """
-        return get_path(self._calls, _checks.one_id(path_id, "path_id"))
+        return get_path(self._calls, argument_checks.one_id(path_id, "path_id"))
 
 
 def _listed(calls: Calls) -> Walk[LearningPath]:
-    return _paging.numbered(
+    return pagination.numbered(
         calls, "/training/paths/v1", LearningPath, identify=lambda path: path.id, limit="catalogue"
     )
 
@@ -42,5 +42,5 @@ def all_paths(calls: Calls) -> Flow[tuple[LearningPath, ...]]:
 
 def get_path(calls: Calls, path_id: str) -> Flow[LearningPathDetail]:
     """One learning path, for this resource and for planning a reset."""
-    path = _urls.path("/training/paths/v1/{id}", id=path_id)
-    return calls.call(Request("GET", path, limit="catalogue"), _codec.decoder(LearningPathDetail))
+    path = urls.path("/training/paths/v1/{id}", id=path_id)
+    return calls.call(Request("GET", path, limit="catalogue"), codec.decoder(LearningPathDetail))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from training_sdk import _checks, _paging
-from training_sdk._operation import Bound, D, listing
-from training_sdk._pages import Walk
+from training_sdk._core import argument_checks, pagination
+from training_sdk._core.listing import Walk
+from training_sdk._core.operation import Bound, D, listing
 from training_sdk.models.permissions import PermissionSet
 
 LARGEST_PAGE = 100
@@ -33,8 +33,8 @@ class Permissions(Bound[D]):
 
         REST: ``POST /permissions/v1/permission_sets`` (third-party; it reads only, and is repeated like a GET).
         """
-        chosen = _checks.optional_text(search, "search")
-        return _paging.offset(
+        chosen = argument_checks.optional_text(search, "search")
+        return pagination.offset(
             self._calls,
             "/permissions/v1/permission_sets",
             _PermissionSets,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from training_sdk import _checks, _paging
-from training_sdk._filters import Filter, only
-from training_sdk._operation import Bound, D, listing
-from training_sdk._pages import Calls, Walk
+from training_sdk._core import argument_checks, pagination
+from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.operation import Bound, D, listing
+from training_sdk._core.row_filters import Filter, only
 from training_sdk.models.progress import CompletionStatus, ProgressRow
 
 
@@ -32,13 +32,15 @@ class Progress(Bound[D]):
         REST: ``GET /training/v1/feed/training-course-progress`` (published; default page size assumed).
         """
         chosen = (
-            CompletionStatus.ALL if status is None else _checks.one_of(status, CompletionStatus, "status")
+            CompletionStatus.ALL
+            if status is None
+            else argument_checks.one_of(status, CompletionStatus, "status")
         )
-        after = None if modified_after is None else _checks.moment(modified_after, "modified_after")
+        after = None if modified_after is None else argument_checks.moment(modified_after, "modified_after")
         return progress_rows(
             self._calls,
-            course_id=_checks.optional_id(course_id, "course_id"),
-            user_id=_checks.optional_id(user_id, "user_id"),
+            course_id=argument_checks.optional_id(course_id, "course_id"),
+            user_id=argument_checks.optional_id(user_id, "user_id"),
             status=chosen,
             modified_after=after,
         )
@@ -69,7 +71,7 @@ def progress_rows(
         *only("course_id", course_id, lambda row: row.course_id),
         *only("user_id", user_id, lambda row: row.user_id),
     )
-    return _paging.fed(
+    return pagination.fed(
         calls,
         path,
         ProgressRow,
@@ -81,4 +83,4 @@ def progress_rows(
 
 
 def _rfc3339(when: datetime) -> str:
-    return _checks.in_utc(when).isoformat().replace("+00:00", "Z")
+    return argument_checks.in_utc(when).isoformat().replace("+00:00", "Z")

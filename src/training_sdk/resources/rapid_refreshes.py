@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from training_sdk import _checks, _codec, _paging, _urls
-from training_sdk._flow import Flow, Request
-from training_sdk._operation import Bound, D, listing, operation
-from training_sdk._pages import Walk
+from training_sdk._core import argument_checks, codec, pagination, urls
+from training_sdk._core.flow import Flow, Request
+from training_sdk._core.listing import Walk
+from training_sdk._core.operation import Bound, D, listing, operation
 from training_sdk.models.rapid_refreshes import RapidRefresh, RapidRefreshDetail
 
 
@@ -18,7 +18,7 @@ class RapidRefreshes(Bound[D]):
 
         REST: ``GET /training/rapid-refresh/v1`` (path published, shape assumed).
         """
-        return _paging.numbered(self._calls, "/training/rapid-refresh/v1", RapidRefresh, limit="catalogue")
+        return pagination.numbered(self._calls, "/training/rapid-refresh/v1", RapidRefresh, limit="catalogue")
 
     @operation
     def get(self, rapid_refresh_id: str) -> Flow[RapidRefreshDetail]:
@@ -26,7 +26,7 @@ class RapidRefreshes(Bound[D]):
 
         REST: ``GET /training/rapid-refresh/v1/{rapidRefreshId}`` (path published, shape assumed).
         """
-        path = _urls.path(
-            "/training/rapid-refresh/v1/{id}", id=_checks.one_id(rapid_refresh_id, "rapid_refresh_id")
+        path = urls.path(
+            "/training/rapid-refresh/v1/{id}", id=argument_checks.one_id(rapid_refresh_id, "rapid_refresh_id")
         )
-        return self._calls.call(Request("GET", path, limit="catalogue"), _codec.decoder(RapidRefreshDetail))
+        return self._calls.call(Request("GET", path, limit="catalogue"), codec.decoder(RapidRefreshDetail))

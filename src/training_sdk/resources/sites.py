@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from training_sdk import _checks, _paging
-from training_sdk._operation import Bound, D, listing
-from training_sdk._pages import Calls, Walk
+from training_sdk._core import argument_checks, pagination
+from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.operation import Bound, D, listing
 from training_sdk.models.groups import Site, SiteMember
 
 
@@ -32,12 +32,12 @@ class Sites(Bound[D]):
 
         REST: ``GET /feed/site_members`` (published).
         """
-        return site_members(self._calls, _checks.optional_ids(site_ids, "site_ids"))
+        return site_members(self._calls, argument_checks.optional_ids(site_ids, "site_ids"))
 
 
 def sites(calls: Calls) -> Walk[Site]:
     """The walk behind ``sites.list``, for naming people by their site as well."""
-    return _paging.fed(
+    return pagination.fed(
         calls,
         "/feed/sites",
         Site,
@@ -50,7 +50,7 @@ def sites(calls: Calls) -> Walk[Site]:
 def site_members(calls: Calls, site_ids: Sequence[str] | None) -> Walk[SiteMember]:
     """The walk behind ``sites.members``, for naming people by their site as well."""
     wanted = None if site_ids is None else frozenset(site_ids)
-    return _paging.fed(
+    return pagination.fed(
         calls,
         "/feed/site_members",
         SiteMember,

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
-from training_sdk import _checks, _codec, _paging
-from training_sdk._filters import Filter
-from training_sdk._flow import Flow, Request
-from training_sdk._operation import Bound, D, listing, operation
-from training_sdk._pages import Calls, Walk
+from training_sdk._core import argument_checks, codec, pagination
+from training_sdk._core.flow import Flow, Request
+from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.operation import Bound, D, listing, operation
+from training_sdk._core.row_filters import Filter
 from training_sdk.models.users import FeedUser, Me, SeatType, User, UserStatus
 
 WHO_AM_I = Request("GET", "/accounts/user/v1/user:WhoAmI")
 LARGEST_PAGE = 200
 
-read_me = _codec.decoder(Me)
+read_me = codec.decoder(Me)
 
 
 @frozen
@@ -53,13 +53,13 @@ class Users(Bound[D]):
         """
         filters: dict[str, tuple[str, ...]] = {}
         if ids is not None:
-            filters["user_ids"] = _checks.some_ids(ids, "ids")
+            filters["user_ids"] = argument_checks.some_ids(ids, "ids")
         if usernames is not None:
-            filters["usernames"] = _checks.texts(usernames, "usernames")
+            filters["usernames"] = argument_checks.texts(usernames, "usernames")
         if statuses is not None:
-            filters["statuses"] = _checks.members(statuses, UserStatus, "statuses")
+            filters["statuses"] = argument_checks.members(statuses, UserStatus, "statuses")
         if seat_types is not None:
-            filters["seat_types"] = _checks.members(seat_types, SeatType, "seat_types")
+            filters["seat_types"] = argument_checks.members(seat_types, SeatType, "seat_types")
         return found_users(self._calls, filters)
 
     @listing
@@ -75,7 +75,7 @@ class Users(Bound[D]):
 
 def feed_users(calls: Calls) -> Walk[FeedUser]:
     """The walk behind ``users.feed``."""
-    return _paging.fed(
+    return pagination.fed(
         calls, "/feed/users", FeedUser, query=(), keep=lambda _: True, identify=lambda user: user.id
     )
 
@@ -95,7 +95,7 @@ def found_users(calls: Calls, filters: Mapping[str, Sequence[str]]) -> Walk[User
 
     ids = filters.get("user_ids")
     by_id = (Filter[User]("user_ids", (ids,), lambda user: user.user_id),) if ids else ()
-    return _paging.tokened(
+    return pagination.tokened(
         calls,
         "/users/v1/users/list",
         _Users,

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from training_sdk import _checks, _codec, _paging, _urls
-from training_sdk._flow import Flow, Request, Response
-from training_sdk._operation import Bound, D, listing, operation
-from training_sdk._pages import Walk
+from training_sdk._core import argument_checks, codec, pagination, urls
+from training_sdk._core.flow import Flow, Request, Response
+from training_sdk._core.listing import Walk
+from training_sdk._core.operation import Bound, D, listing, operation
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.models.webhooks import TriggerEvent, Webhook, WebhookEvent, WebhookSecret
 
@@ -19,7 +19,7 @@ EVENT_NOT_SIGNED = "EVENT_NOT_SIGNED"
 _PATH = "/webhooks/v1/webhooks"
 _SIGNING = "/webhooks/v1/token"
 
-_read_secret = _codec.decoder(WebhookSecret)
+_read_secret = codec.decoder(WebhookSecret)
 
 
 @frozen
@@ -36,7 +36,7 @@ class Webhooks(Bound[D]):
 
         REST: ``GET /webhooks/v1/webhooks`` (published).
         """
-        return _paging.undivided(self._calls, _PATH, _Webhooks, items=lambda answer: answer.webhook)
+        return pagination.undivided(self._calls, _PATH, _Webhooks, items=lambda answer: answer.webhook)
 
     @operation
     def get(self, webhook_id: str) -> Flow[Webhook]:
@@ -59,10 +59,10 @@ class Webhooks(Bound[D]):
         """
         self._calls.refuse_to_write("webhooks.create")
         body = {
-            "url": _checks.web_address(url, "url"),
-            "trigger_events": _checks.texts(events, "events"),
+            "url": argument_checks.web_address(url, "url"),
+            "trigger_events": argument_checks.texts(events, "events"),
         }
-        request = Request("POST", _PATH, body=_codec.dumps(body), repeatable=False)
+        request = Request("POST", _PATH, body=codec.dumps(body), repeatable=False)
         return self._calls.call(request, _read_webhook)
 
     @operation
@@ -97,20 +97,20 @@ class Webhooks(Bound[D]):
         REST: ``POST /webhooks/v1/token`` (path published, shape assumed).
         """
         self._calls.refuse_to_write("webhooks.renew_secret")
-        request = Request("POST", _SIGNING, body=_codec.dumps({}), repeatable=False)
+        request = Request("POST", _SIGNING, body=codec.dumps({}), repeatable=False)
         return self._calls.call(request, _read_secret)
 
 
 def _one(webhook_id: str) -> str:
-    return _urls.path(f"{_PATH}/{{id}}", id=_checks.one_id(webhook_id, "webhook_id"))
+    return urls.path(f"{_PATH}/{{id}}", id=argument_checks.one_id(webhook_id, "webhook_id"))
 
 
 def _read_webhook(response: Response) -> Webhook:
     """One webhook, bare or under the key ``webhook``: third parties have written clients for either."""
-    found = _codec.loads(response)
+    found = codec.loads(response)
     if isinstance(found, dict) and isinstance(found.get("webhook"), dict):
         found = found["webhook"]
-    return _codec.structure(found, Webhook, response)
+    return codec.structure(found, Webhook, response)
 
 
 def read_event(body: bytes, signature: str | None, secret: WebhookSecret) -> WebhookEvent:
@@ -128,4 +128,4 @@ def read_event(body: bytes, signature: str | None, secret: WebhookSecret) -> Web
             reason=EVENT_NOT_SIGNED,
         )
     answer = Response(200, (), body)
-    return _codec.structure(_codec.loads(answer), WebhookEvent, answer)
+    return codec.structure(codec.loads(answer), WebhookEvent, answer)

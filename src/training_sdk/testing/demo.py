@@ -32,8 +32,8 @@ from training_sdk import (
     TrainingError,
 )
 from training_sdk.cli.streams import run_with_streams
+from training_sdk.plans.wording import headline
 from training_sdk.recertification import Due, FromCompletion, who_is_due
-from training_sdk.resets.wording import headline
 from training_sdk.testing.story import Story
 
 if TYPE_CHECKING:

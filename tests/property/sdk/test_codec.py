@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import training_sdk
-from training_sdk import Course, DecodingError, ProgressRow, _codec
+from training_sdk import Course, DecodingError, ProgressRow
+from training_sdk._core import codec
 from training_sdk.models.base import Model
 from unit.sdk.fakes import answer
 
@@ -38,7 +39,7 @@ JSON = st.recursive(
 def nearly(draw: st.DrawFn) -> tuple[type[Any], Any]:
     """A model, and JSON under its own field names whose values may or may not fit."""
     model = draw(st.sampled_from(MODELS))
-    spelled = [name for key in _codec._spellings(model) for name in (key,)]
+    spelled = [name for key in codec._spellings(model) for name in (key,)]
     return model, draw(st.dictionaries(st.sampled_from(spelled), JSON, max_size=len(spelled)))
 
 
@@ -46,7 +47,7 @@ def nearly(draw: st.DrawFn) -> tuple[type[Any], Any]:
 def test_both_converters_agree(case: tuple[type[Any], Any]) -> None:
     model, value = case
     results = []
-    for converter in (_codec._answers.fast, _codec._answers.detailed):
+    for converter in (codec._answers.fast, codec._answers.detailed):
         try:
             results.append(converter.structure(value, model))
         except Exception:
@@ -58,7 +59,7 @@ def test_both_converters_agree(case: tuple[type[Any], Any]) -> None:
 def test_what_does_not_fit_is_a_decoding_error_and_nothing_else(case: tuple[type[Any], Any]) -> None:
     model, value = case
     try:
-        found = _codec.structure(value, model, answer())
+        found = codec.structure(value, model, answer())
     except DecodingError as error:
         found = error
     if isinstance(found, DecodingError):
@@ -71,7 +72,7 @@ def test_what_does_not_fit_is_a_decoding_error_and_nothing_else(case: tuple[type
 @given(st.binary())
 def test_bytes_are_json_or_a_decoding_error(body: bytes) -> None:
     try:
-        found = _codec.loads(answer(body=body))
+        found = codec.loads(answer(body=body))
     except DecodingError:
         return
     assert found == json.loads(body)
@@ -79,9 +80,9 @@ def test_bytes_are_json_or_a_decoding_error(body: bytes) -> None:
 
 @given(st.dictionaries(st.text(), JSON, max_size=4))
 def test_nothing_the_server_says_is_lost(more: dict[str, Any]) -> None:
-    known = set(_codec._spellings(Course))
+    known = set(codec._spellings(Course))
     unknown = {key: value for key, value in more.items() if key not in known}
-    found = _codec.structure({"id": "c", "title": "t", **unknown}, Course, answer())
+    found = codec.structure({"id": "c", "title": "t", **unknown}, Course, answer())
     assert dict(found.extra) == unknown
 
 
@@ -96,14 +97,14 @@ def test_values_arrive_as_they_were_sent(lessons: int, percent: float, title: st
         "progress_percent": percent,
         "courseTitle": title,
     }
-    found = _codec.decoder(ProgressRow)(answer(sent))
+    found = codec.decoder(ProgressRow)(answer(sent))
     assert (found.completed_lessons, found.course_title) == (lessons, title)
     assert math.isclose(found.progress_percent, percent, rel_tol=0, abs_tol=0)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_field_has_a_spelling_in_camel_case_and_in_snake_case(model: type[Any]) -> None:
-    names = _codec._spellings(model)
+    names = codec._spellings(model)
     for attribute in attrs.fields(model):
         if attribute.name != "extra":
-            assert names[attribute.name] == names[_codec._camel(attribute.name)] == attribute.name
+            assert names[attribute.name] == names[codec._camel(attribute.name)] == attribute.name

@@ -11,7 +11,7 @@ from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training_sdk._flow import Request, Response
+from training_sdk._core.flow import Request, Response
 from training_sdk.evidence import packs_in, verify_pack
 from unit.sdk.fakes import COURSE, Asker, Organisation, answer, no_waiting, over_the_wire, row
 from unit.sdk.resetting import just_planned

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opponent.styles import FIELDS, dressed, style_of
-from training_sdk import Course, CourseStatistics, LessonAttempt, LessonProgress, ProgressRow, _codec
-from training_sdk._paging import _Fed, _Numbered
+from training_sdk import Course, CourseStatistics, LessonAttempt, LessonProgress, ProgressRow
+from training_sdk._core import codec
+from training_sdk._core.pagination import _Fed, _Numbered
 from unit.sdk.fakes import answer
 
 DATES = st.one_of(
@@ -109,5 +110,5 @@ def test_a_legal_variant_of_an_answer_gives_the_same_model(
     listing: tuple[Any, dict[str, Any]], style: frozenset[str]
 ) -> None:
     shape, document = listing
-    plain = _codec.structure(document, shape, answer())
-    assert meaning(_codec.structure(dressed(document, style), shape, answer())) == meaning(plain)
+    plain = codec.structure(document, shape, answer())
+    assert meaning(codec.structure(dressed(document, style), shape, answer())) == meaning(plain)

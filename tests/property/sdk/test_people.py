@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_sdk import InvalidArgumentError, Named, People, ProgressRow, TrainingError
-from training_sdk._codec import structure_value
-from training_sdk.resets.resolving import Members, Rows, member_key, resolve
+from training_sdk._core.codec import structure_value
+from training_sdk.plans.people_lookup import Members, Rows, member_key, resolve
 from unit.sdk.fakes import row
 
 COURSES, NUMBERS = ("c", "d", "e"), st.integers(0, 6)

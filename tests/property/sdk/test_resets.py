@@ -22,10 +22,11 @@ from training_sdk import (
     ResetReport,
     TrainingError,
 )
-from training_sdk._flow import InterruptedSendError, NoAnswerError, NotDeliveredError, Request, Response
-from training_sdk._visible import visible
-from training_sdk.resets import planfile, sending
-from training_sdk.resets.stopping import report_of
+from training_sdk._core.flow import InterruptedSendError, NoAnswerError, NotDeliveredError, Request, Response
+from training_sdk._core.printable import visible
+from training_sdk.plans import plan_file
+from training_sdk.resets import reset_request
+from training_sdk.resets.stopped import report_of
 from unit.sdk.fakes import Organisation, answer, row, tail, untouched, user_id
 from unit.sdk.resetting import apply, planned
 
@@ -129,7 +130,7 @@ def test_a_plan_has_one_digest_and_a_phrase_of_one_line(plan: ResetPlan) -> None
     assert plan.phrase.endswith(f" for {plan.people} user{'s' * (plan.people != 1)} #{tail(plan.digest)}")
     assert len(plan.phrase) < 80 + 60
     assert str(plan).endswith(visible(plan.phrase) if plan.targets else "there is nothing to confirm.")
-    assert planfile.loads(planfile.dumps(plan), "plan.json") == plan
+    assert plan_file.loads(plan_file.dumps(plan), "plan.json") == plan
     assert sum(plan.counts.values()) == len(plan.users)
     assert all(user.state is not ProgressState.NOT_STARTED for user in plan.targets)
 
@@ -191,7 +192,7 @@ def test_whatever_happens_nobody_else_is_sent_and_everyone_is_accounted_for_trul
         return step or organisation.reset(request)
 
     organisation.on_reset = reset
-    with mock.patch.object(sending, "CHUNK", 3):
+    with mock.patch.object(reset_request, "CHUNK", 3):
         report = _report(organisation, plan)
     targets = {user.user_id for user in plan.targets}
     outcomes = {one.user_id: one.outcome for one in report.users}
@@ -210,7 +211,7 @@ def test_whatever_happens_nobody_else_is_sent_and_everyone_is_accounted_for_trul
 def test_the_ids_sent_are_exactly_the_targets_each_once(people: int, size: int) -> None:
     organisation = Organisation([row(n) if n % 4 else untouched(n) for n in range(people)])
     plan = planned(organisation)
-    with mock.patch.object(sending, "CHUNK", size):
+    with mock.patch.object(reset_request, "CHUNK", size):
         apply(organisation, plan)
     assert [one for people in organisation.people_sent for one in people] == [
         user.user_id for user in plan.targets

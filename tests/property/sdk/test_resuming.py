@@ -18,21 +18,21 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from training_sdk import AlreadyAppliedError, Outcome, ResetFormat, ResetPlan, ResetReport, TrainingError
-from training_sdk._flow import Act, Flow, NoAnswerError, Request, Response
+from training_sdk._core.flow import Act, Flow, NoAnswerError, Request, Response
 from training_sdk.evidence import verify_pack
+from training_sdk.format_proof.proofs import Ground, Proof
+from training_sdk.local_plans.freshness import PROCESSING_TIME, waiting_time
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import EvidenceKept
-from training_sdk.records.folding import fold
 from training_sdk.records.journal import read_journal
+from training_sdk.records.journal_state import fold
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import recording, sending
-from training_sdk.resets.applying import apply_plan
-from training_sdk.resets.freshness import PROCESSING_TIME, waiting_time
-from training_sdk.resets.proofs import Ground, Proof
-from training_sdk.resets.recordcheck import check_records
-from training_sdk.resets.recording import Recorder
-from training_sdk.resets.resuming import resume_plan
-from training_sdk.resets.sending import Order
+from training_sdk.resets import recorder, reset_request
+from training_sdk.resets.recorder import Recorder
+from training_sdk.resets.reset_request import Order
+from training_sdk.resets.reset_run import apply_plan
+from training_sdk.resets.resume import resume_plan
 from unit.sdk.fakes import CALLS, START, Organisation, Puppet, answer, row, untouched, user_id
 from unit.sdk.resetting import planned
 
@@ -189,8 +189,8 @@ def test_whatever_happens_nobody_is_reset_twice_and_nobody_is_lost(
     plan = evolve(planned(organisation), read_at=START)
     with (
         tempfile.TemporaryDirectory() as state,
-        mock.patch.object(sending, "CHUNK", 2),
-        mock.patch.object(recording, "CHUNK", 2),
+        mock.patch.object(reset_request, "CHUNK", 2),
+        mock.patch.object(recorder, "CHUNK", 2),
     ):
         Path(state).chmod(0o700)
         theatre = Theatre(organisation, Puppet(organisation, cost=0.01), plan, Path(state), tolerance)

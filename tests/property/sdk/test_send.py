@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training_sdk import DecodingError, OutcomeUnknownError, TrainingError, _codec, _send
-from training_sdk._flow import InterruptedSendError, NoAnswerError, NotDeliveredError, Request, Response
+from training_sdk import DecodingError, OutcomeUnknownError, TrainingError
+from training_sdk._core import codec, send_policy
+from training_sdk._core.flow import InterruptedSendError, NoAnswerError, NotDeliveredError, Request, Response
 from unit.sdk.fakes import Puppet, answer, script
 
 WAITS = st.one_of(
@@ -44,7 +45,7 @@ def _run(request: Request, steps: list[Response | BaseException], cost: float, b
 
     puppet = Puppet(reply, cost=cost)
     try:
-        puppet.run(_send.call(request, _codec.loads, max_retry_seconds=bound))
+        puppet.run(send_policy.call(request, codec.loads, max_retry_seconds=bound))
     except (TrainingError, KeyboardInterrupt):
         return puppet
     return puppet
@@ -87,7 +88,7 @@ def test_a_lost_answer_to_what_must_not_be_repeated_is_said_to_be_unknown(
 ) -> None:
     with pytest.raises(OutcomeUnknownError):
         Puppet(script(step)).run(
-            _send.call(Request("POST", "/x", repeatable=False), _unreadable, max_retry_seconds=90)
+            send_policy.call(Request("POST", "/x", repeatable=False), _unreadable, max_retry_seconds=90)
         )
 
 

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training_sdk import DecodingError
-from training_sdk._flow import Request, Response
-from training_sdk._pages import LISTING_INCOMPLETE, Walk
+from training_sdk._core.flow import Request, Response
+from training_sdk._core.listing import LISTING_INCOMPLETE, Walk
 from training_sdk.resources.analytics import lesson_attempts
 from training_sdk.resources.courses import _courses
 from training_sdk.resources.groups import group_members

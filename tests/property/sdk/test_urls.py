@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_sdk import DecodingError, InvalidArgumentError
-from training_sdk._urls import BaseUrl, checked_request_path, is_reset_path, parse_base_url, refuse_reset_path
+from training_sdk._core.urls import (
+    BaseUrl,
+    checked_request_path,
+    is_reset_path,
+    parse_base_url,
+    refuse_reset_path,
+)
 from unit.sdk.fakes import RESET
 
 SEGMENTS = RESET.strip("/").split("/")

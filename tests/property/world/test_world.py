@@ -28,7 +28,7 @@ from property.world import model
 from property.world.machine import WatchedWorld
 from property.world.model import Json
 from training_sdk import ConfirmationError, InvalidArgumentError, ResetPlan, StalePlanError
-from training_sdk.resets.plan import Only
+from training_sdk.plans.plan import Only
 
 LEARNERS = ("anna", "ben", "cleo", "dora", "emil", "gus", "dirk", "fay")
 

@@ -12,9 +12,9 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from training_sdk import Approval, Origin, PlannedCourse, PlannedReset, ProgressState, ResetPlan
-from training_sdk._flow import Request, Response
-from training_sdk.resets.approval import Approved, Kind
-from training_sdk.resets.four_eyes import approve, check_approval, require_approval
+from training_sdk._core.flow import Request, Response
+from training_sdk.approval.approvals import Approved, Kind
+from training_sdk.approval.four_eyes import approve, check_approval, require_approval
 from unit.sdk.fakes import CALLS, ORIGIN, START, Puppet, answer
 
 APPLIER, APPROVER, THIRD = (f"user_{letter * 32}" for letter in "abc")

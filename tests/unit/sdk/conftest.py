@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from training_sdk.resets import recordcheck
+from training_sdk.local_plans import record_check
 from unit.sdk.approving import Keys
 from unit.sdk.fakes import Asker
 
@@ -15,7 +15,7 @@ from unit.sdk.fakes import Asker
 def records_read_again_at_once() -> Iterator[None]:
     """A fault is looked at twice more, without the pauses for another process, which no test here needs but one."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(recordcheck, "PAUSE", 0.0)
+        patched.setattr(record_check, "PAUSE", 0.0)
         yield
 
 

@@ -16,9 +16,9 @@ import httpx
 from attrs import define, evolve, field, frozen
 
 from training_sdk import AsyncListing, AsyncTrainingClient, Listing, TrainingClient
-from training_sdk._flow import Act, Draw, Flow, Moment, Now, Request, Response, Sleep
-from training_sdk._pages import Calls
-from training_sdk._urls import BaseUrl
+from training_sdk._core.flow import Act, Draw, Flow, Moment, Now, Request, Response, Sleep
+from training_sdk._core.listing import Calls
+from training_sdk._core.urls import BaseUrl
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from attrs import evolve
 
-from training_sdk.resets.proofs import Ground, Proof
+from training_sdk.format_proof.proofs import Ground, Proof
 
 
 def proof_of(ground: Ground, at: datetime) -> Proof:

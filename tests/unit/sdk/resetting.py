@@ -14,22 +14,22 @@ from training_sdk import (
     ResetPlan,
     ResetReport,
 )
-from training_sdk._flow import (
+from training_sdk._core.flow import (
     Flow,
     Request,
     Response,
 )
-from training_sdk._pages import Calls
+from training_sdk._core.listing import Calls
+from training_sdk.approval.approvals import Approved
 from training_sdk.models.progress import ProgressRow
+from training_sdk.plans.course_rows import read_rows
+from training_sdk.plans.people import People
+from training_sdk.plans.plan import Key, Origin, PlannedReset
+from training_sdk.plans.planner import Wanted, make_plan
 from training_sdk.records.events import Event
-from training_sdk.resets.applying import apply_plan
-from training_sdk.resets.approval import Approved
-from training_sdk.resets.keeping import Keeper
-from training_sdk.resets.people import People
-from training_sdk.resets.plan import Key, Origin, PlannedReset
-from training_sdk.resets.planning import Wanted, make_plan
-from training_sdk.resets.reading import read_rows
-from training_sdk.resets.sending import Order
+from training_sdk.resets.recorder_protocol import Keeper
+from training_sdk.resets.reset_request import Order
+from training_sdk.resets.reset_run import apply_plan
 from unit.sdk.fakes import (
     CALLS,
     COURSE,

@@ -26,15 +26,15 @@ from training_sdk import (
     TrainingClient,
     UserOutcome,
 )
-from training_sdk._flow import InterruptedSendError, NoAnswerError, Request, Response
+from training_sdk._core.flow import InterruptedSendError, NoAnswerError, Request, Response
+from training_sdk.format_proof.proofs import Ground, Proof, find_proof, save_proof
+from training_sdk.local_plans.freshness import LAG, MARGIN, PROCESSING_TIME
+from training_sdk.local_plans.unfinished import read_unfinished
 from training_sdk.records.events import Answered, Event, Lost, Opened, ReadBack, Resumed
-from training_sdk.records.folding import fold
 from training_sdk.records.journal import Journal, read_journal
+from training_sdk.records.journal_state import fold
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import verifying
-from training_sdk.resets.freshness import LAG, MARGIN, PROCESSING_TIME
-from training_sdk.resets.proofs import Ground, Proof, find_proof, save_proof
-from training_sdk.resets.unfinished import read_unfinished
 from training_sdk.resets.verifying import Verifying
 from unit.sdk.fakes import (
     CALLS,

@@ -26,12 +26,12 @@ from training_sdk import (
     StalePlanError,
     UnconfirmedFormatError,
 )
-from training_sdk._flow import Request, Response
-from training_sdk.resets.confirming import check_confirmation
-from training_sdk.resets.planning import all_cleared
-from training_sdk.resets.reading import read_rows
-from training_sdk.resets.sending import updated_by
-from training_sdk.resets.traces import NO_TRACES, Traces
+from training_sdk._core.flow import Request, Response
+from training_sdk.format_proof.traces import NO_TRACES, Traces
+from training_sdk.plans.course_rows import read_rows
+from training_sdk.plans.planner import all_cleared
+from training_sdk.resets.confirmation import check_confirmation
+from training_sdk.resets.reset_request import updated_by
 from unit.sdk.fakes import (
     CALLS,
     CLEARED,

@@ -21,7 +21,7 @@ from training_sdk import (
     ResetInterruptedError,
     TrainingError,
 )
-from training_sdk._flow import (
+from training_sdk._core.flow import (
     InterruptedSendError,
     NoAnswerError,
     NotDeliveredError,
@@ -29,7 +29,7 @@ from training_sdk._flow import (
     Response,
     UnsentError,
 )
-from training_sdk.resets import sending
+from training_sdk.resets import reset_request
 from unit.sdk.fakes import (
     Asker,
     Organisation,
@@ -57,7 +57,7 @@ from unit.sdk.resetting import (
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of ten, so that three of them are no crowd."""
-    monkeypatch.setattr(sending, "CHUNK", 10)
+    monkeypatch.setattr(reset_request, "CHUNK", 10)
 
 
 # --- what can go wrong half-way ---------------------------------------------------------------------------------------

@@ -30,14 +30,13 @@ from training_sdk import (
     InvalidArgumentError,
     PlanMismatchError,
     StalePlanError,
-    _ssh,
 )
-from training_sdk._pages import Calls
-from training_sdk._urls import BaseUrl
+from training_sdk._core.listing import Calls
+from training_sdk._core.urls import BaseUrl
+from training_sdk.approval import approval_file, ssh
+from training_sdk.approval.approvals import Approver
+from training_sdk.approval.four_eyes import NAMESPACE, SKEW, approve, require_approval
 from training_sdk.records import disk
-from training_sdk.resets import approvalfile
-from training_sdk.resets.approval import Approver
-from training_sdk.resets.four_eyes import NAMESPACE, SKEW, approve, require_approval
 from unit.sdk.approving import (
     ANN,
     APPLIER,
@@ -369,9 +368,9 @@ def test_the_signature_of_another_plan_is_refused(
 def test_a_signature_made_for_something_else_is_refused(
     signed: Approval, key: Path, signers: Path, refused: Callable[[str], Any]
 ) -> None:
-    again = _ssh.sign(signed.message, key, namespace=NAMESPACE, interactive=False)
+    again = ssh.sign(signed.message, key, namespace=NAMESPACE, interactive=False)
     assert checked(PLAN, evolve(signed, signature=again), signers).kind == "signed"
-    commit = _ssh.sign(signed.message, key, namespace="git", interactive=False)
+    commit = ssh.sign(signed.message, key, namespace="git", interactive=False)
     with refused("SIGNATURE_INVALID"):
         checked(PLAN, evolve(signed, signature=commit), signers)
 
@@ -409,7 +408,7 @@ def test_an_approver_who_is_a_pattern_is_refused(
 ) -> None:
     """However well it is signed, and listed."""
     claimed = evolve(signed, approver=evolve(signed.approver, user_id=hostile))
-    again = _ssh.sign(claimed.message, key, namespace=NAMESPACE, interactive=False)
+    again = ssh.sign(claimed.message, key, namespace=NAMESPACE, interactive=False)
     with refused("SIGNER_NOT_ALLOWED"):
         checked(PLAN, evolve(claimed, signature=again), keys.signers((hostile, key), name="hostile"))
 
@@ -457,17 +456,17 @@ def test_a_signature_with_any_bit_turned_is_refused(
 def armoured(blob: bytes) -> str:
     text = base64.b64encode(blob).decode()
     lines = "\n".join(text[start : start + 70] for start in range(0, len(text), 70))
-    return f"{_ssh.BEGIN}\n{lines}\n{_ssh.END}\n"
+    return f"{ssh.BEGIN}\n{lines}\n{ssh.END}\n"
 
 
 NO_SIGNATURES = {
     "empty": "",
     "words": "trust me",
-    "not base64": f"{_ssh.BEGIN}\n~~~~\n{_ssh.END}\n",
+    "not base64": f"{ssh.BEGIN}\n~~~~\n{ssh.END}\n",
     "no key": armoured(b"SSHSIG" + bytes(8)),
     "half": armoured(b"SSHSIG" + bytes([0, 0, 0, 1, 0, 0, 9, 9]) + b"x"),
     "megabytes": armoured(b"SSHSIG" + bytes([0, 0, 0, 1, 0, 0, 0, 1]) + b"x" + bytes(4_000_000)),
-    "not ASCII": f"{_ssh.BEGIN}\n{'Ä' * 8}\n{_ssh.END}\n",
+    "not ASCII": f"{ssh.BEGIN}\n{'Ä' * 8}\n{ssh.END}\n",
 }
 
 
@@ -494,7 +493,7 @@ def test_a_file_of_signers_that_proves_nothing_is_refused(
 ) -> None:
     broad = written(tmp_path / "broad", [signers.read_text()])
     broad.chmod(0o666)
-    large = written(tmp_path / "large", ["#" * (_ssh.LARGEST_SIGNERS + 1)])
+    large = written(tmp_path / "large", ["#" * (ssh.LARGEST_SIGNERS + 1)])
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for path in (broad, large, pipe, tmp_path, tmp_path / "missing", Path("nul\0l"), None):
@@ -676,7 +675,7 @@ def test_on_a_terminal_the_passphrase_is_asked_for(keys: Keys, signers: Path, tm
     child, terminal = pty.fork()
     if child == 0:
         try:
-            result.write_text(_ssh.sign(b"words", key, namespace=NAMESPACE, interactive=True))
+            result.write_text(ssh.sign(b"words", key, namespace=NAMESPACE, interactive=True))
         finally:
             os._exit(0)
     said = b""
@@ -685,7 +684,7 @@ def test_on_a_terminal_the_passphrase_is_asked_for(keys: Keys, signers: Path, tm
     os.write(terminal, b"hunter2\n")
     os.waitpid(child, 0)
     os.close(terminal)
-    assert _ssh.fingerprint(result.read_text()).startswith("SHA256:")
+    assert ssh.fingerprint(result.read_text()).startswith("SHA256:")
 
 
 def stand_in(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -704,7 +703,7 @@ def test_one_that_hangs_is_stopped_with_all_it_started(
     os.mkfifo(heart)
     # The grandchild holds the pipe open as long as it lives.
     stand_in(tmp_path, f"sleep 600 > {heart} &\nsleep 600", monkeypatch)
-    monkeypatch.setattr(_ssh, "LONGEST_SIGNING", 0.5)
+    monkeypatch.setattr(ssh, "LONGEST_SIGNING", 0.5)
     listening = os.open(heart, os.O_RDONLY | os.O_NONBLOCK)
     with refused("SSH_KEYGEN_STUCK"):
         approved(PLAN, key)
@@ -843,7 +842,7 @@ def test_an_approval_in_a_pipe_is_read_once(signed: Approval, tmp_path: Path) ->
     path = tmp_path / "pipe"
     os.mkfifo(path)
     with ThreadPoolExecutor() as pool:
-        pool.submit(path.write_bytes, approvalfile.dumps(signed))
+        pool.submit(path.write_bytes, approval_file.dumps(signed))
         assert Approval.load(path) == signed
 
 
@@ -862,7 +861,7 @@ def test_every_approval_survives_its_file_and_has_one_message(text: str, seconds
     approval = Approval(
         "0" * 64, text, Approver("u", text, "o"), START + timedelta(seconds=seconds), "procedural"
     )
-    twin = approvalfile.loads(approvalfile.dumps(approval), "x")
+    twin = approval_file.loads(approval_file.dumps(approval), "x")
     assert (twin, twin.message) == (approval, approval.message)
     assert twin.message.isascii()
     assert "\n" not in str(twin)

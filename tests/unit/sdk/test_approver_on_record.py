@@ -28,15 +28,16 @@ from training_sdk import (
     Safeguards,
     TrainingClient,
 )
+from training_sdk.approval import approval_file
 from training_sdk.cli import main
 from training_sdk.cli.card import effect_card
 from training_sdk.evidence.purging import purge
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Opened
 from training_sdk.records.journal import is_closed, read_journal
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import approvalfile, reportfile
-from training_sdk.resets.recordcheck import check_records
+from training_sdk.resets import report_file
 from unit.sdk.fakes import RESET
 
 COURSE = "6908610029087ab67fa50c2e"
@@ -90,9 +91,9 @@ def test_report_card_and_audit_log_name_the_approver(
     assert name
     assert f"approved by {name} ({user_id})" in str(report)
     assert f"{name} ({user_id})" in effect_card(plan, report)
-    assert (office.plan_folder(plan) / "approval.json").read_bytes() == approvalfile.dumps(approval)
+    assert (office.plan_folder(plan) / "approval.json").read_bytes() == approval_file.dumps(approval)
     assert Approval.load(office.plan_folder(plan) / "approval.json") == approval
-    assert reportfile.load(office.plan_folder(plan)) == report
+    assert report_file.load(office.plan_folder(plan)) == report
 
     for append_only in (office.log.path, office.plan_folder(plan) / "journal.jsonl"):
         assert user_id in append_only.read_text()
@@ -130,9 +131,9 @@ def test_once_the_approval_is_purged_nothing_names_the_approver(office: Office) 
     assert all(
         name.encode() not in path.read_bytes() and json.dumps(name)[1:-1].encode() not in path.read_bytes()
         for path in office.plan_folder(plan).iterdir()
-        if path.name != reportfile.PLAN
+        if path.name != report_file.PLAN
     )
-    found = reportfile.load(office.plan_folder(plan)).approved
+    found = report_file.load(office.plan_folder(plan)).approved
     assert found is not None
     assert (found.approver.user_id, found.approver.name) == (user_id, "")
     assert {office.log.approver_of(entry) for entry in office.log.entries()} == {user_id, None}
@@ -155,7 +156,10 @@ def test_resuming_keeps_both_approvals_and_names_the_later_one(office: Office) -
     report = office.client().resets.resume(plan, confirm=plan.phrase, approval=second)
     assert report.approved is not None
     kept = {path.name: path.read_bytes() for path in office.plan_folder(plan).glob("approval*.json")}
-    assert kept == {"approval.json": approvalfile.dumps(first), "approval-2.json": approvalfile.dumps(second)}
+    assert kept == {
+        "approval.json": approval_file.dumps(first),
+        "approval-2.json": approval_file.dumps(second),
+    }
 
 
 def test_resuming_without_an_approval_verifies_the_one_that_is_kept(office: Office) -> None:
@@ -238,7 +242,7 @@ def test_a_sealed_approval_is_kept_once_however_often_the_plan_is_resumed_with_i
     (office.plan_folder(plan) / "approval-2.json.sealed").unlink()
     (office.plan_folder(plan) / "approval-2.outline.json").unlink()
     office.client(seal=seal).resets.resume(plan, confirm=plan.phrase, approval=second)
-    assert seal((office.plan_folder(plan) / "approval-2.json.sealed").read_bytes()) == approvalfile.dumps(
+    assert seal((office.plan_folder(plan) / "approval-2.json.sealed").read_bytes()) == approval_file.dumps(
         second
     )
     assert check_records(StateDirectory.open(office.state)) == ()
@@ -251,7 +255,9 @@ def test_a_name_that_was_edited_before_resuming_is_still_found(office: Office) -
             plan, confirm=plan.phrase, reason="yearly", approval=approval, stop=lambda: True
         )
     kept = office.plan_folder(plan) / "approval.json"
-    kept.write_bytes(approvalfile.dumps(evolve(approval, approver=evolve(approval.approver, name="Another"))))
+    kept.write_bytes(
+        approval_file.dumps(evolve(approval, approver=evolve(approval.approver, name="Another")))
+    )
     assert office.client().resets.resume(plan, confirm=plan.phrase).is_complete
     (found,) = check_records(StateDirectory.open(office.state))
     assert "approval.json" in str(found)
@@ -274,7 +280,7 @@ def test_without_an_approval_nothing_is_kept_and_older_reports_are_read(tmp_path
     document = json.loads((folder / "report.json").read_bytes())
     assert document.pop("approval") is None
     (folder / "report.json").write_text(json.dumps(document))
-    assert reportfile.load(folder) == report
+    assert report_file.load(folder) == report
     (opened,) = (event for event in read_journal(folder) if isinstance(event, Opened))
     assert opened.approval is None
     assert {office.log.approver_of(entry) for entry in office.log.entries()} == {None}
@@ -299,9 +305,9 @@ def test_a_sealed_approval_names_nobody_without_the_key(
     name, user_id = approval.approver.name, approval.approver.user_id
     folder = office.plan_folder(plan)
     assert in_clear(office.state, name) == []
-    assert seal((folder / "approval.json.sealed").read_bytes()) == approvalfile.dumps(approval)
-    assert reportfile.load(folder, plan, unseal=seal) == report
-    shown = reportfile.load(folder).approved
+    assert seal((folder / "approval.json.sealed").read_bytes()) == approval_file.dumps(approval)
+    assert report_file.load(folder, plan, unseal=seal) == report
+    shown = report_file.load(folder).approved
     assert shown is not None
     assert (shown.approver.user_id, shown.approver.name) == (user_id, "")
     state = StateDirectory.open(office.state)
@@ -339,7 +345,7 @@ def test_a_sealed_approval_without_an_outline_names_nobody_and_is_noted(office: 
     client.resets.apply(plan, confirm=plan.phrase, reason="yearly", approval=approval)
     state, folder = StateDirectory.open(office.state), office.plan_folder(plan)
     assert check_records(state, unseal=flip) == ()
-    document = json.loads(approvalfile.dumps(approval))
+    document = json.loads(approval_file.dumps(approval))
     document["approver"]["name"] = "Somebody Else"
     forged = folder / "approvalx.json.sealed"
     forged.write_bytes(flip(json.dumps(document).encode()))
@@ -372,7 +378,7 @@ def test_an_approval_in_clear_is_sealed_when_the_plan_is_resumed_with_a_hook(off
     folder = office.plan_folder(plan)
     for one, file in ((approval, "approval.json.sealed"), (second, "approval-2.json.sealed")):
         assert in_clear(folder, one.approver.name) == []
-        assert seal((folder / file).read_bytes()) == approvalfile.dumps(one)
+        assert seal((folder / file).read_bytes()) == approval_file.dumps(one)
     assert check_records(StateDirectory.open(office.state)) == ()
 
 
@@ -384,7 +390,7 @@ def test_an_approval_with_a_token_for_a_name_is_refused(office: Office) -> None:
     _, approval = office.plan()
     leaking = evolve(approval, approver=evolve(approval.approver, name="mock_" + "a1" * 24))
     with pytest.raises(ApprovalError, match="looks like a token"):
-        approvalfile.loads(approvalfile.dumps(leaking), "approval.json")
+        approval_file.loads(approval_file.dumps(leaking), "approval.json")
 
 
 def test_an_approval_that_was_removed_by_hand_is_found(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ from training_sdk import (
     ProgressRow,
     ProgressState,
     User,
-    _codec,
 )
-from training_sdk._codec import structure
+from training_sdk._core import codec
+from training_sdk._core.codec import structure
 from training_sdk.models.base import Extra, Model
 from unit.sdk.fakes import answer
 
@@ -51,7 +51,7 @@ def read(value: object, shape: type[Any]) -> Any:
 
 
 def test_both_spellings_read_the_same() -> None:
-    camel = {_codec._camel(name): value for name, value in ROW.items()}
+    camel = {codec._camel(name): value for name, value in ROW.items()}
     assert "courseId" in camel
     assert read(camel, ProgressRow) == read(ROW, ProgressRow)
 
@@ -109,7 +109,7 @@ def test_an_unknown_value_spelled_like_the_name_of_a_member_is_still_unknown() -
 
 def test_a_missing_field_is_named_by_its_path() -> None:
     body = json.dumps({"totalCount": 2, "items": [{"id": "c", "title": "t"}, {"title": "t"}]}).encode()
-    decode = _codec.decoder(training_sdk._paging._Numbered, Course)
+    decode = codec.decoder(training_sdk._core.pagination._Numbered, Course)
     with pytest.raises(DecodingError, match=r"required field 'id' is missing @ \$\.items\[1\]") as caught:
         decode(answer(body=body))
     assert (caught.value.status, caught.value.request_id) == (200, "req-1")
@@ -173,7 +173,7 @@ def test_whole_numbers_may_be_written_with_a_point() -> None:
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e400", "-1e999"])
 def test_numbers_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(DecodingError, match="expected JSON"):
-        _codec.loads(answer(body=b'{"progress_percent": ' + text.encode() + b"}"))
+        codec.loads(answer(body=b'{"progress_percent": ' + text.encode() + b"}"))
 
 
 # --- dates ------------------------------------------------------------------------------------------------------------
@@ -289,9 +289,9 @@ def test_json_cut_anywhere_is_said_to_be_cut_short() -> None:
     )
     for length in range(1, len(whole)):
         with pytest.raises(DecodingError) as caught:
-            _codec.loads(answer(body=whole[:length].encode()))
-        assert caught.value.reason == _codec.CUT_SHORT, whole[:length]
+            codec.loads(answer(body=whole[:length].encode()))
+        assert caught.value.reason == codec.CUT_SHORT, whole[:length]
     for other in ("<html>", "tru]", '{"a": "\\uZ"}', '{"a" 1}'):
         with pytest.raises(DecodingError) as caught:
-            _codec.loads(answer(body=other.encode()))
-        assert caught.value.reason != _codec.CUT_SHORT, other
+            codec.loads(answer(body=other.encode()))
+        assert caught.value.reason != codec.CUT_SHORT, other

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_sdk import InvalidArgumentError, ResetPlan
-from training_sdk.resets import plan as plans
-from training_sdk.resets.digests import short, typed
+from training_sdk.plans import plan as plans
+from training_sdk.plans.digests import short, typed
 from unit.sdk.approving import some_plan
 
 DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)

@@ -24,10 +24,10 @@ from training_sdk import (
     ServerError,
     TrainingError,
 )
-from training_sdk._flow import NotDeliveredError, Request, Response
-from training_sdk._send import judge_failure, judge_status, out_of_time, status_error
+from training_sdk._core.flow import NotDeliveredError, Request, Response
+from training_sdk._core.send_policy import judge_failure, judge_status, out_of_time, status_error
 from training_sdk.errors import STATUS_ERRORS, ConfirmationMismatchError, status_error_class
-from training_sdk.resets.account import fate_of
+from training_sdk.resets.outcomes import fate_of
 from unit.sdk.fakes import Organisation, row
 from unit.sdk.resetting import apply, planned
 

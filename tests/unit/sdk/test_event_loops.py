@@ -16,7 +16,7 @@ import pytest
 
 from mock_server import MockTraining
 from training_sdk import AsyncTrainingClient, InvalidArgumentError, Outcome, OutcomeUnknownError, People
-from training_sdk._wire import LoopWire
+from training_sdk._core.connections import LoopWire
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"

@@ -28,8 +28,8 @@ from training_sdk import (
 )
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Intent, Opened, Refused, Resumed, Sent
-from training_sdk.records.folding import Standing
 from training_sdk.records.journal import Journal
+from training_sdk.records.journal_state import Standing
 from training_sdk.records.state import StateDirectory
 from unit.mock_server.state.receiver import receiver
 

@@ -10,14 +10,22 @@ from attrs import define, field
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from training_sdk.format_proof.traces import Traces
 from training_sdk.models.analytics import LessonProgress
 from training_sdk.models.progress import ProgressRow
-from training_sdk.records.folding import APPLIED, NOT_APPLIED
-from training_sdk.resets.judging import Judging, OldLessons, Sign, Since, ask_lessons, has_lost, lessons_tell
-from training_sdk.resets.outline import FIELDS, OLD_FIELDS
-from training_sdk.resets.plan import PlannedReset
-from training_sdk.resets.resuming import VERDICTS
-from training_sdk.resets.traces import Traces
+from training_sdk.plans.outline import FIELDS, OLD_FIELDS
+from training_sdk.plans.plan import PlannedReset
+from training_sdk.records.journal_state import APPLIED, NOT_APPLIED
+from training_sdk.resets.reset_effect import (
+    Judging,
+    OldLessons,
+    Sign,
+    Since,
+    ask_lessons,
+    has_lost,
+    lessons_tell,
+)
+from training_sdk.resets.resume import VERDICTS
 from training_sdk.resets.verification import Seen, judge
 from unit.sdk.fakes import CALLS, Puppet, answer
 

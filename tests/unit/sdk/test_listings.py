@@ -22,8 +22,8 @@ from training_sdk import (
     InvalidArgumentError,
     PermissionDeniedError,
 )
-from training_sdk._flow import Request, Response
-from training_sdk._pages import MOST_EMPTY_PAGES
+from training_sdk._core.flow import Request, Response
+from training_sdk._core.listing import MOST_EMPTY_PAGES
 from unit.sdk.fakes import (
     COURSE,
     ORIGIN,
@@ -374,7 +374,7 @@ def test_an_endless_listing_is_an_error(ask: Asker, name: str) -> None:
 
 
 def test_a_listing_of_new_rows_for_ever_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training_sdk._pages.MOST_PAGES", 50)
+    monkeypatch.setattr("training_sdk._core.listing.MOST_PAGES", 50)
     count = itertools.count(1)
 
     def reply(_: Request) -> Response:

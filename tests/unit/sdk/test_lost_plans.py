@@ -18,17 +18,17 @@ from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.evidence import purge
 from training_sdk.evidence.copies import stray_copies
+from training_sdk.local_plans.closing import close_plan, find_digest
+from training_sdk.local_plans.freshness import PROCESSING_TIME
+from training_sdk.local_plans.lost import LONGEST_SILENCE, entries_by_plan, lost_plan
+from training_sdk.local_plans.record_check import check_records
+from training_sdk.local_plans.unfinished import report_in
+from training_sdk.plans.plan import ResetPlan
 from training_sdk.records import plancopy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.closing import close_plan, find_digest
-from training_sdk.resets.freshness import PROCESSING_TIME
-from training_sdk.resets.lostplans import LONGEST_SILENCE, entries_by_plan, lost_plan
-from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.report import Outcome
-from training_sdk.resets.unfinished import report_in
 from training_sdk.resets.verifying import saved_report
 from unit.sdk.fakes import START, row
 from unit.sdk.test_resuming import LATER, Bench, bench, ends, interrupted_before_sending
@@ -312,7 +312,7 @@ def test_what_a_lost_plan_may_have_done_is_no_proof_of_this_one(attack: Attack, 
     other = another(mine)
     here.lose(mine, arrives=False)
     here.puppet.clock += LATER
-    with mock.patch("training_sdk.resets.recording.refuse_overlapping"):  # as before it looked
+    with mock.patch("training_sdk.resets.recorder.refuse_overlapping"):  # as before it looked
         assert here.apply(other).is_complete
     attack(folder_of(here, other))
     assert ends(here.resume(mine)) == [Outcome.UNKNOWN]
@@ -324,7 +324,7 @@ def test_what_is_unknown_of_another_plan_is_no_proof_of_this_one(tmp_path: Path)
     other = another(mine)
     here.lose(mine, arrives=False)
     here.puppet.clock += LATER
-    with mock.patch("training_sdk.resets.recording.refuse_overlapping"):  # as after a decision to plan again
+    with mock.patch("training_sdk.resets.recorder.refuse_overlapping"):  # as after a decision to plan again
         here.lose(other, arrives=True)
     assert ends(here.resume(mine)) == [Outcome.UNKNOWN]
     assert ends(here.resume(other)) == [Outcome.RESET]

@@ -14,12 +14,12 @@ import pytest
 from attrs import define, evolve
 
 from training_sdk import EvidenceError, OutcomeUnknownError
-from training_sdk._flow import NoAnswerError, Request, Response
+from training_sdk._core.flow import NoAnswerError, Request, Response
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.evidence import packs_in, read_manifest, verify_pack
-from training_sdk.resets import reportfile
-from training_sdk.resets.plan import ResetPlan
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.resets import report_file
 from unit.sdk.fakes import COURSE, Asker, Organisation, answer, marks_for, over_the_wire, row, user_id
 from unit.sdk.resetting import just_planned
 
@@ -74,11 +74,11 @@ def test_a_gap_that_is_accepted_is_in_manifest_log_and_report(ask: Asker, tmp_pa
     assert verify_pack(folder) == ()
     assert '"missing_lessons":1' in (tmp_path / "audit.jsonl").read_text()
     where = tmp_path / "plans" / plan.digest
-    assert reportfile.load(where) == report
-    older = json.loads(reportfile.dumps(report))
+    assert report_file.load(where) == report
+    older = json.loads(report_file.dumps(report))
     assert older.pop("missing_lessons") == [list(GAP)]
-    (where / reportfile.REPORT).write_text(json.dumps(older))
-    assert reportfile.load(where) == evolve(report, missing_lessons=())
+    (where / report_file.REPORT).write_text(json.dumps(older))
+    assert report_file.load(where) == evolve(report, missing_lessons=())
 
 
 def test_resume_goes_on_as_apply_was_told(ask: Asker, tmp_path: Path) -> None:

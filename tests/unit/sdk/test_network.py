@@ -13,20 +13,14 @@ import httpx
 import pytest
 import trustme
 
-from training_sdk import (
-    APIConnectionError,
-    AsyncTrainingClient,
-    InvalidArgumentError,
-    TrainingClient,
-    _drivers,
-    _network,
-)
-from training_sdk._deadline import keep_deadlines
+from training_sdk import APIConnectionError, AsyncTrainingClient, InvalidArgumentError, TrainingClient
+from training_sdk._core import drivers, network
+from training_sdk._core.deadline import keep_deadlines
 from training_sdk.cli import main
 from unit.sdk.wire import GOOD, never_answers, says, wire
 
 LIVE = "https://api.safetyculture.example"
-VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", *_network.CERTIFICATES, *_network.NOT_READ)
+VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", *network.CERTIFICATES, *network.NOT_READ)
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +29,9 @@ def nothing_named(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", "t")
-    _drivers._tls.cache_clear()
+    drivers._tls.cache_clear()
     yield
-    _drivers._tls.cache_clear()
+    drivers._tls.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -72,7 +66,7 @@ def test_what_cannot_be_used_is_named_with_the_remedy(
     said: str,
 ) -> None:
     if "socksio" in said:
-        monkeypatch.setattr(_network, "find_spec", lambda _: None)
+        monkeypatch.setattr(network, "find_spec", lambda _: None)
     monkeypatch.setenv(variable, value)
     for kind in (TrainingClient, AsyncTrainingClient):
         with pytest.raises(InvalidArgumentError, match=f"(?s)^{variable}.*{said}") as raised:
@@ -98,7 +92,7 @@ def test_what_cannot_be_used_is_named_with_the_remedy(
         ("ALL_PROXY", "http://[::1]:3128"),
         ("NO_PROXY", "localhost, ::1,.example.com,10.0.0.0/8,example.com:8080,"),
         ("NO_PROXY", "*,[::1]"),
-        *((name, "/does/not/exist") for name in _network.NOT_READ),
+        *((name, "/does/not/exist") for name in network.NOT_READ),
         *((name, "") for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "NO_PROXY")),
     ],
 )
@@ -139,7 +133,7 @@ def test_the_authorities_named_by_file_or_folder_are_trusted(
             client.users.me()
         for name, value in (("SSL_CERT_DIR", folder), ("SSL_CERT_FILE", file)):  # the later goes first
             monkeypatch.setenv(name, str(value))
-            _drivers._tls.cache_clear()
+            drivers._tls.cache_clear()
             with TrainingClient(base_url=at.url, max_retry_seconds=0) as client:
                 assert client.users.me().user_id == "u"
 

@@ -12,7 +12,7 @@ import pytest
 
 from mock_server import MockTraining
 from training_sdk import APIConnectionError, NotFoundError, TrainingClient
-from training_sdk._flow import (
+from training_sdk._core.flow import (
     NoAnswerError,
     NotDeliveredError,
     Request,
@@ -20,7 +20,7 @@ from training_sdk._flow import (
     Sleep,
     TransportError,
 )
-from training_sdk._send import call
+from training_sdk._core.send_policy import call
 from unit.sdk.fakes import Puppet
 
 

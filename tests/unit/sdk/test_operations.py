@@ -24,8 +24,8 @@ from training_sdk import (
     TrainingClient,
     TrainingError,
 )
-from training_sdk._operation import Listed, Operation
-from training_sdk._pace import family_of
+from training_sdk._core.operation import Listed, Operation
+from training_sdk._core.pacing import family_of
 from training_sdk.client import _Client
 from training_sdk.resets.operations import Resets
 from training_sdk.resources.analytics import Analytics
@@ -338,7 +338,7 @@ def test_only_the_drivers_import_httpx() -> None:
         for path in where.rglob("*.py")
         if "import httpx" in path.read_text() and "testing" not in path.parts
     }
-    assert users == {"_drivers.py"}
+    assert users == {"drivers.py"}
 
 
 def test_every_module_imports_alone_and_says_what_it_is() -> None:

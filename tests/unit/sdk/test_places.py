@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from training_sdk import Collection, DecodingError, GroupMember, LearningPath, Site
-from training_sdk._flow import Request, Response
+from training_sdk._core.flow import Request, Response
 from unit.sdk.fakes import Asker, answer, over_the_wire
 
 COURSES = [{"id": "c2", "title": "Second"}, {"id": "c1", "title": "First", "isPublished": True}]

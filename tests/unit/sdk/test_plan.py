@@ -29,13 +29,13 @@ from training_sdk import (
     ProgressState,
     ResetPlan,
 )
-from training_sdk._flow import Request, Response
-from training_sdk.resets.cautions import about_courses, about_recent
-from training_sdk.resets.confirming import check_confirmation
-from training_sdk.resets.people import People
-from training_sdk.resets.plan import Only
-from training_sdk.resets.planning import Wanted, make_plan
-from training_sdk.resets.wording import who
+from training_sdk._core.flow import Request, Response
+from training_sdk.plans.people import People
+from training_sdk.plans.plan import Only
+from training_sdk.plans.plan_warnings import about_courses, about_recent
+from training_sdk.plans.planner import Wanted, make_plan
+from training_sdk.plans.wording import who
+from training_sdk.resets.confirmation import check_confirmation
 from unit.sdk.fakes import (
     CALLS,
     COURSE,

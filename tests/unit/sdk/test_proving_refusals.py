@@ -22,21 +22,21 @@ from training_sdk import (
     RecordsDamagedError,
     UnconfirmedFormatError,
 )
-from training_sdk._flow import NotDeliveredError, Request, Response, TransportError
+from training_sdk._core.flow import NotDeliveredError, Request, Response, TransportError
+from training_sdk.format_proof import pending
+from training_sdk.format_proof.proof_planner import WantedProof, plan_proof
+from training_sdk.format_proof.proof_run import ProofRecorder
+from training_sdk.format_proof.proofs import PROVABLE, Ground, Proof, find_proof, save_proof
+from training_sdk.format_proof.proven import proof_that_holds
+from training_sdk.format_proof.refusal_proof import ProvingRefusals
+from training_sdk.local_plans.record_check import check_records
+from training_sdk.plans.planner import Wanted
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Intent, Refused, RefusedInDoubt
-from training_sdk.records.folding import Standing, fold
 from training_sdk.records.journal import read_journal
+from training_sdk.records.journal_state import Standing, fold
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import pending
-from training_sdk.resets.planning import Wanted
-from training_sdk.resets.proofplanning import WantedProof, plan_proof
-from training_sdk.resets.proofs import PROVABLE, Ground, Proof, find_proof, save_proof
-from training_sdk.resets.proven import proof_that_holds
-from training_sdk.resets.provingrefusals import ProvingRefusals
-from training_sdk.resets.recordcheck import check_records
-from training_sdk.resets.sending import Order
-from training_sdk.resets.unlocking import ProofRecorder
+from training_sdk.resets.reset_request import Order
 from unit.sdk.fakes import CALLS, CLEARED, COURSE, Puppet, answer, row, user_id
 from unit.sdk.test_resuming import Bench, bench
 from unit.sdk.test_resuming import _proof as proof_of

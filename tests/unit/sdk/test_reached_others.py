@@ -26,20 +26,20 @@ from training_sdk import (
     TrainingError,
     UnconfirmedFormatError,
 )
-from training_sdk._flow import Request, Response
+from training_sdk._core.flow import Request, Response
 from training_sdk.cli.card import effect_card
 from training_sdk.cli.codes import ExitCode, code_for, code_for_report, code_for_stop
+from training_sdk.format_proof.proofs import Ground, find_proof, save_proof, withdraw_proof
+from training_sdk.local_plans.record_check import check_records
+from training_sdk.local_plans.unfinished import report_in
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Answered
-from training_sdk.records.folding import fold
 from training_sdk.records.journal import Journal, read_journal
+from training_sdk.records.journal_state import fold
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import applying, reportfile, sending
-from training_sdk.resets.account import Account
-from training_sdk.resets.proofs import Ground, find_proof, save_proof, withdraw_proof
-from training_sdk.resets.recordcheck import check_records
-from training_sdk.resets.stopping import report_of
-from training_sdk.resets.unfinished import report_in
+from training_sdk.resets import report_file, reset_request, reset_run
+from training_sdk.resets.outcomes import Account
+from training_sdk.resets.stopped import report_of
 from unit.sdk.fakes import COURSE, SETTINGS, TOKEN, Organisation, answer, over_the_wire, row, user_id
 from unit.sdk.proving import proof_of
 
@@ -92,7 +92,7 @@ class Bench:
 
 @pytest.fixture
 def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(sending, "CHUNK", 2)
+    monkeypatch.setattr(reset_request, "CHUNK", 2)
     people = [row(number) for number in range(PEOPLE)]
     made = Bench(tmp_path / "state", Organisation(people, reference=False))
     with made.client:
@@ -172,7 +172,7 @@ def test_a_plan_that_came_to_its_end_keeps_it_too(bench: Bench) -> None:
     stopped(bench, plan)
     report = bench.resume(plan)
     assert [one.outcome for one in report.users] == [Outcome.RESET] * 2
-    for kept in (report, bench.reported(plan), reportfile.load(bench.folder / "plans" / plan.digest)):
+    for kept in (report, bench.reported(plan), report_file.load(bench.folder / "plans" / plan.digest)):
         assert (kept.reached_others, code_for_report(kept)) == (1, ExitCode.OTHERS_REACHED)
         assert "outside the plan may have been reset" in str(kept)
         assert "outside the plan may have been reset" in effect_card(plan, kept)
@@ -346,7 +346,7 @@ def test_a_run_that_is_under_way_stops_when_another_one_withdraws_the_proof(
     live: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = live
-    monkeypatch.setattr(applying, "SECONDS_BETWEEN_PROOFS", 0.0)
+    monkeypatch.setattr(reset_run, "SECONDS_BETWEEN_PROOFS", 0.0)
     plan, other = bench.plan(0, 1, 2), bench.plan(3, 4)
     bench.prove(plan)
     usual = bench.organisation.reset
@@ -374,5 +374,5 @@ def test_journals_of_before_are_read_as_having_reached_nobody_else(bench: Bench)
     saved = json.loads((folder / "report.json").read_text())
     del saved["reached_others"]
     (folder / "report.json").write_text(json.dumps(saved))
-    assert reportfile.load(folder).reached_others == 0
+    assert report_file.load(folder).reached_others == 0
     assert fold(bench.events(plan)).reached_others == 0

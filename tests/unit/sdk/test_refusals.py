@@ -23,20 +23,20 @@ from training_sdk import (
     ResetReport,
     UnconfirmedFormatError,
     Waves,
-    _send,
 )
-from training_sdk._flow import NotDeliveredError, Request, Response
+from training_sdk._core import send_policy
+from training_sdk._core.flow import NotDeliveredError, Request, Response
 from training_sdk.errors import STATUS_ERRORS, APIStatusError
+from training_sdk.format_proof.proofs import Ground, Proof
+from training_sdk.format_proof.proven import PROVE_AGAIN
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.events import Opened, ReadBack, Refused, RefusedInDoubt, Sent
-from training_sdk.records.folding import Standing, fold
 from training_sdk.records.journal import Journal
+from training_sdk.records.journal_state import Standing, fold
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.applying import apply_plan
-from training_sdk.resets.proofs import Ground, Proof
-from training_sdk.resets.proven import PROVE_AGAIN
-from training_sdk.resets.recordcheck import check_records
 from training_sdk.resets.report import Code
-from training_sdk.resets.sending import Order
+from training_sdk.resets.reset_request import Order
+from training_sdk.resets.reset_run import apply_plan
 from unit.sdk.fakes import (
     CALLS,
     CLEARED,
@@ -99,7 +99,7 @@ def codes(report: ResetReport | None) -> list[Code | None]:
 def test_a_refusal_of_what_can_be_done_in_part_is_unknown_and_not_repeated(status: int) -> None:
     puppet = Puppet(script(refusal(status)))
     with pytest.raises(OutcomeUnknownError, match="may have carried out a part") as caught:
-        puppet.run(_send.call(SEVERAL, lambda response: response, max_retry_seconds=90))
+        puppet.run(send_policy.call(SEVERAL, lambda response: response, max_retry_seconds=90))
     assert (len(puppet.sent), puppet.slept, caught.value.status) == (1, [], status)
     assert isinstance(caught.value.__cause__, APIStatusError)
 
@@ -107,19 +107,21 @@ def test_a_refusal_of_what_can_be_done_in_part_is_unknown_and_not_repeated(statu
 @pytest.mark.parametrize("status", REFUSALS)
 def test_only_the_reference_server_is_believed(status: int) -> None:
     there = Response(status, (), b"{}", "req-1", is_reference=True)
-    verdict = _send.judge_status(SEVERAL, there)
+    verdict = send_policy.judge_status(SEVERAL, there)
     assert (type(verdict.error), verdict.again) == (STATUS_ERRORS[status], status == 429)
 
 
 def test_a_proof_is_believed_for_its_statuses_only() -> None:
     proved = Request("POST", "/thing", b"{}", repeatable=False, final_refusals=frozenset({403}))
-    assert isinstance(_send.judge_status(proved, refusal(403)).error, PermissionDeniedError)
-    assert isinstance(_send.judge_status(proved, refusal(404)).error, OutcomeUnknownError)
+    assert isinstance(send_policy.judge_status(proved, refusal(403)).error, PermissionDeniedError)
+    assert isinstance(send_policy.judge_status(proved, refusal(404)).error, OutcomeUnknownError)
 
 
 def test_what_was_never_delivered_is_certain_whatever_it_asked_for() -> None:
     puppet = Puppet(script(NotDeliveredError("refused"), answer({"id": 1})))
-    assert puppet.run(_send.call(SEVERAL, lambda response: response.status, max_retry_seconds=90)) == 200
+    assert (
+        puppet.run(send_policy.call(SEVERAL, lambda response: response.status, max_retry_seconds=90)) == 200
+    )
     assert len(puppet.sent) == 2
 
 

@@ -10,11 +10,11 @@ from attrs import evolve
 
 from training_sdk import Code, IncompleteResetError, Outcome, ResetReport, StalePlanError
 from training_sdk.cli.card import effect_card
+from training_sdk.format_proof.traces import NO_TRACES
 from training_sdk.models.progress import ProgressState
-from training_sdk.resets.plan import Origin, PlannedCourse, PlannedReset, ResetPlan
-from training_sdk.resets.planning import moved, refuse_moved
+from training_sdk.plans.plan import Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.plans.planner import moved, refuse_moved
 from training_sdk.resets.report import MOST_IN_HTML, UserOutcome
-from training_sdk.resets.traces import NO_TRACES
 
 START = datetime(2026, 12, 1, tzinfo=UTC)
 TARGETS, LEFT_OUT, MOVED = 158, 242, 130

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mock_server import MockTraining
 from training_sdk import OutcomeUnknownError, ResetReport, TrainingClient
-from training_sdk._request_ids import request_id_of
+from training_sdk._core.request_ids import request_id_of
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Answered, Closed, Sent
 from training_sdk.records.journal import read_journal

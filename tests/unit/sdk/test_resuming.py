@@ -32,27 +32,27 @@ from training_sdk import (
     StalePlanError,
     Waves,
 )
-from training_sdk._flow import Flow, NoAnswerError, Request, Response
-from training_sdk._pages import Calls
-from training_sdk._urls import VENDOR_HOSTS, BaseUrl
+from training_sdk._core.flow import Flow, NoAnswerError, Request, Response
+from training_sdk._core.listing import Calls
+from training_sdk._core.urls import VENDOR_HOSTS, BaseUrl
+from training_sdk.format_proof.proofs import Ground, Proof
+from training_sdk.local_plans.freshness import PROCESSING_TIME, waiting_time
+from training_sdk.local_plans.overlapping import resets_begun, resets_known
+from training_sdk.local_plans.record_check import check_records
+from training_sdk.plans.planner import Wanted, make_plan
 from training_sdk.records import disk
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Opened, ReadBack
 from training_sdk.records.journal import Journal, read_journal
 from training_sdk.records.lines import Lines
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.applying import apply_plan
-from training_sdk.resets.freshness import PROCESSING_TIME, waiting_time
-from training_sdk.resets.keptwaves import kept, restored
-from training_sdk.resets.overlapping import resets_begun, resets_known
-from training_sdk.resets.planning import Wanted, make_plan
-from training_sdk.resets.proofs import Ground, Proof
-from training_sdk.resets.recordcheck import check_records
-from training_sdk.resets.recording import Recorder
+from training_sdk.resets.journal_waves import kept, restored
+from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import Code
-from training_sdk.resets.reportfile import last_resets
-from training_sdk.resets.resuming import resume_plan
-from training_sdk.resets.sending import Order, Progress
+from training_sdk.resets.report_file import last_resets
+from training_sdk.resets.reset_request import Order, Progress
+from training_sdk.resets.reset_run import apply_plan
+from training_sdk.resets.resume import resume_plan
 from unit.sdk.fakes import (
     CALLS,
     CLEARED,
@@ -568,7 +568,7 @@ def test_what_another_plan_did_later_is_no_proof_of_this_one(tmp_path: Path) -> 
     here.lose(first, arrives=False)
     here.puppet.clock += LATER
     with mock.patch(
-        "training_sdk.resets.recording.refuse_overlapping"
+        "training_sdk.resets.recorder.refuse_overlapping"
     ):  # as on a machine that did not look yet
         assert here.apply(second).is_complete
     assert here.organisation.rows[0]["opened_at"] == CLEARED["opened_at"]

@@ -17,8 +17,8 @@ from training_sdk import (
     ConfirmationError,
     TrainingError,
 )
-from training_sdk._secret import Secret, drawn, hidden
-from training_sdk.resets.confirming import check_confirmation
+from training_sdk._core.secrets import Secret, drawn, hidden
+from training_sdk.resets.confirmation import check_confirmation
 from unit.sdk.fakes import (
     COURSE,
     ORIGIN,

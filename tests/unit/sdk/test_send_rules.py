@@ -23,10 +23,9 @@ from training_sdk import (
     PermissionDeniedError,
     RateLimitError,
     ServerError,
-    _codec,
-    _send,
 )
-from training_sdk._flow import (
+from training_sdk._core import codec, send_policy
+from training_sdk._core.flow import (
     Act,
     Flow,
     InterruptedSendError,
@@ -36,7 +35,7 @@ from training_sdk._flow import (
     Response,
     UnsentError,
 )
-from training_sdk._pace import Unpaced
+from training_sdk._core.pacing import Unpaced
 from unit.sdk.fakes import CALLS, Puppet, answer, script
 
 GET = Request("GET", "/thing")
@@ -123,7 +122,7 @@ NOT_REPEATABLE: dict[str, Row] = {
 
 
 def decode(response: Response) -> object:
-    return _codec.loads(response)
+    return codec.loads(response)
 
 
 CASES = [
@@ -182,7 +181,7 @@ def test_an_unknown_outcome_names_the_request_and_its_cause(step: Step) -> None:
 def test_ctrl_c_during_a_write_goes_on_as_itself_and_a_note_says_that_its_outcome_is_unknown(
     step: BaseException,
 ) -> None:
-    attempt = _send.Attempt()
+    attempt = send_policy.Attempt()
     with pytest.raises(KeyboardInterrupt) as caught:
         Puppet(script(step)).run(CALLS.call(POST, decode, once=attempt))
     assert attempt.is_open
@@ -224,9 +223,11 @@ def test_ctrl_c_right_after_an_answer_leaves_open_what_the_answer_leaves_open(
         def pass_on(self) -> Flow[None]:
             yield Act(interrupt, "stopped here")
 
-    attempt = _send.Attempt()
+    attempt = send_policy.Attempt()
     with pytest.raises(KeyboardInterrupt):
-        Puppet(script(step)).run(_send.call(POST, decode, max_retry_seconds=9, pace=Stopping(), once=attempt))
+        Puppet(script(step)).run(
+            send_policy.call(POST, decode, max_retry_seconds=9, pace=Stopping(), once=attempt)
+        )
     assert attempt.is_open is is_open
 
 
@@ -283,13 +284,13 @@ def test_backoff_doubles_up_to_eight_seconds() -> None:
     with pytest.raises(ServerError):
         puppet.run(CALLS.call(GET, decode))
     assert [sleep.seconds for sleep in puppet.slept][:6] == [0.5, 1, 2, 4, 8, 8]
-    assert _send.backoff(10_000) == 8
+    assert send_policy.backoff(10_000) == 8
 
 
 def test_no_time_allowed_means_one_attempt() -> None:
     puppet = Puppet(script(answer({}, 503)), cost=0.01)
     with pytest.raises(ServerError):
-        puppet.run(_send.call(GET, decode, max_retry_seconds=0))
+        puppet.run(send_policy.call(GET, decode, max_retry_seconds=0))
     assert len(puppet.sent) == 1
 
 

@@ -21,11 +21,11 @@ from attrs import define, field
 import training_sdk
 from training_sdk import Outcome, ResetPlan, ResetReport, TrainingClient
 from training_sdk.records.audit import AuditLog
-from training_sdk.records.folding import JournalState, Standing, fold
 from training_sdk.records.journal import read_journal
+from training_sdk.records.journal_state import JournalState, Standing, fold
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import reportfile
-from training_sdk.resets.stopping import report_of
+from training_sdk.resets import report_file
+from training_sdk.resets.stopped import report_of
 from unit.sdk.fakes import RESET, SETTINGS, TOKEN, Organisation, answer, over_the_wire, row, untouched
 from unit.sdk.resetting import just_planned
 
@@ -111,7 +111,7 @@ class Attempt:
         if attached is not None:
             yield attached
         if (self.plan_folder / "report.json").exists():
-            yield reportfile.load(self.plan_folder)
+            yield report_file.load(self.plan_folder)
 
     def logged(self) -> Iterator[Counter[str]]:
         """The outcomes that the audit log counts."""

@@ -13,19 +13,19 @@ import pytest
 from training_sdk import RecordsDamagedError
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
+from training_sdk.local_plans.closing import find_digest
+from training_sdk.local_plans.overlapping import others
+from training_sdk.local_plans.record_check import check_records
+from training_sdk.plans.plan import ResetPlan
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import reportfile
-from training_sdk.resets.closing import find_digest
-from training_sdk.resets.overlapping import others
-from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.recordcheck import check_records
+from training_sdk.resets import report_file
 from unit.sdk.test_resuming import LATER, Bench, bench
 
 Change = Callable[[dict[str, Any]], object]
 
 
 def rewritten(folder: Path, change: Change) -> None:
-    path = folder / reportfile.REPORT
+    path = folder / report_file.REPORT
     said = json.loads(path.read_bytes())
     change(said)
     path.write_text(json.dumps(said))
@@ -60,7 +60,7 @@ def test_a_report_of_other_people_is_named_and_hides_no_other(
     with pytest.raises(
         RecordsDamagedError, match=r"report\.json is not what was written .*bring back a copy"
     ):
-        reportfile.load(folder)
+        report_file.load(folder)
     assert_listed(here, capsys, monkeypatch, shown=other, unread=one)
 
 
@@ -70,9 +70,9 @@ def test_the_report_of_another_plan_is_named(
     here = bench(tmp_path)
     one, other = two_applied(here)
     plans = here.state / "plans"
-    shutil.copy(plans / other.digest / reportfile.REPORT, plans / one.digest / reportfile.REPORT)
+    shutil.copy(plans / other.digest / report_file.REPORT, plans / one.digest / report_file.REPORT)
     with pytest.raises(RecordsDamagedError, match=f"is the report of plan #{other.short_digest}"):
-        reportfile.load(plans / one.digest)
+        report_file.load(plans / one.digest)
     assert_listed(here, capsys, monkeypatch, shown=other, unread=one)
 
 

@@ -29,27 +29,27 @@ from training_sdk import (
     ResetFormat,
     Safeguards,
     TrainingError,
-    _codec,
 )
-from training_sdk._flow import Act, Request, Response
+from training_sdk._core import codec
+from training_sdk._core.flow import Act, Request, Response
+from training_sdk.format_proof import pending
+from training_sdk.format_proof.proof_plan import Sighting
+from training_sdk.format_proof.proof_planner import WantedProof, plan_proof
+from training_sdk.format_proof.proof_run import ProofRecorder, Proving, was_unreadable
+from training_sdk.format_proof.proofs import Proof, find_proof, save_proof
+from training_sdk.format_proof.proven import proof_that_holds
+from training_sdk.format_proof.traces import Traces
+from training_sdk.local_plans.overlapping import resets_begun, resets_known
+from training_sdk.local_plans.record_check import check_records
+from training_sdk.local_plans.unfinished import prove_command, report_in
 from training_sdk.models.progress import ProgressRow
-from training_sdk.records.folding import Chunk, ChunkFate
+from training_sdk.plans.course_rows import traces_here
+from training_sdk.plans.plan import Key, PlannedReset
+from training_sdk.plans.planner import Wanted
+from training_sdk.records.journal_state import Chunk, ChunkFate
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import pending
-from training_sdk.resets.judging import has_lost
-from training_sdk.resets.overlapping import resets_begun, resets_known
-from training_sdk.resets.plan import Key, PlannedReset
-from training_sdk.resets.planning import Wanted
-from training_sdk.resets.proofplan import Sighting
-from training_sdk.resets.proofplanning import WantedProof, plan_proof
-from training_sdk.resets.proofs import Proof, find_proof, save_proof
-from training_sdk.resets.proven import proof_that_holds
-from training_sdk.resets.reading import traces_here
-from training_sdk.resets.recordcheck import check_records
-from training_sdk.resets.sending import Order
-from training_sdk.resets.traces import Traces
-from training_sdk.resets.unfinished import prove_command, report_in
-from training_sdk.resets.unlocking import ProofRecorder, Proving, was_unreadable
+from training_sdk.resets.reset_effect import has_lost
+from training_sdk.resets.reset_request import Order
 from unit.sdk.fakes import (
     CALLS,
     CLEARED,
@@ -325,7 +325,7 @@ def test_a_proof_that_an_older_version_began_ends_without_one(
     whole = planned(organisation)
     old = evolve(whole, witnesses=tuple(one for one in whole.witnesses if one.course_id == COURSE))
     with monkeypatch.context() as before:
-        before.setattr("training_sdk.resets.unlocking.check_witnesses", lambda plan: None)
+        before.setattr("training_sdk.format_proof.proof_run.check_witnesses", lambda plan: None)
         with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
             Puppet(organisation, clock=1.0).run(evolve(proving(old), deadline=timedelta(0)).run())
     with pytest.raises(ProofFailedError) as caught:
@@ -590,7 +590,7 @@ def test_a_witness_who_only_opened_the_course_again_has_moved_and_lost_nothing(
 
 def _as_row(fields: dict[str, Any]) -> ProgressRow:
     body = json.dumps(fields).encode()
-    return _codec.decoder(ProgressRow)(Response(200, (), body))
+    return codec.decoder(ProgressRow)(Response(200, (), body))
 
 
 @pytest.mark.parametrize(

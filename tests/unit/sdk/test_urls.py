@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from training_sdk import DecodingError, InvalidArgumentError, TrainingClient
-from training_sdk._urls import (
+from training_sdk._core.urls import (
     BaseUrl,
     checked_request_path,
     is_reset_path,

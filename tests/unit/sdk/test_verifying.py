@@ -23,12 +23,13 @@ from training_sdk import (
     UserOutcome,
     Verification,
 )
-from training_sdk._flow import Request, Response
+from training_sdk._core.flow import Request, Response
+from training_sdk.plans import plan_file
 from training_sdk.records import disk, plancopy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import planfile, reportfile
-from training_sdk.resets.recording import Recorder
+from training_sdk.resets import report_file
+from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.verifying import Watch, wait_until_verified
 from unit.sdk.fakes import CALLS, CLEARED, RESET, START, Organisation, Puppet, answer, row, tail, untouched
 from unit.sdk.resetting import planned
@@ -312,8 +313,8 @@ def test_a_sealed_plan_judges_as_the_plan_does_and_an_older_outline_carefully(
 ) -> None:
     feed, report = live_report(MIDWAY)
     folder = StateDirectory.open().plan_folder(report.plan.digest)
-    plancopy.keep(folder, planfile.dumps(report.plan), b"sealed")
-    reportfile.save(report, folder)
+    plancopy.keep(folder, plan_file.dumps(report.plan), b"sealed")
+    report_file.save(report, folder)
     if is_old:
         outline = json.loads((folder / plancopy.OUTLINE).read_bytes())
         for user in outline["users"]:
@@ -451,8 +452,8 @@ def test_a_saved_report_is_found_by_the_digest_of_its_plan() -> None:
     with pytest.raises(InvalidArgumentError, match="no report"):
         verify(feed, report.plan.digest)
     folder = StateDirectory.open().plan_folder(report.plan.digest)
-    disk.write_whole(folder / reportfile.PLAN, planfile.dumps(report.plan))
-    reportfile.save(report, folder)
+    disk.write_whole(folder / report_file.PLAN, plan_file.dumps(report.plan))
+    report_file.save(report, folder)
     clear(feed, 0)()
     for named in (report.plan.digest, tail(report.plan.digest), f"#{tail(report.plan.digest)}"):
         found, _ = verify(feed, named)

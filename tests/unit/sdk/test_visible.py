@@ -22,14 +22,15 @@ from mock_server.compare.comparison import Comparison, Finding, Grade
 from mock_server.compare.printing import as_table as compared
 from mock_server.rehearsal import story
 from mock_server.script import Ending
-from training_sdk import BadRequestError, DecodingError, TrainingError, _codec, _send, _visible
-from training_sdk._flow import Request, Response
+from training_sdk import BadRequestError, DecodingError, TrainingError
+from training_sdk._core import codec, printable, send_policy
+from training_sdk._core.flow import Request, Response
+from training_sdk.approval.approvals import Approval, Approver
 from training_sdk.evidence.verifying import Finding as PackFinding
 from training_sdk.evidence.verifying import FindingKind
 from training_sdk.models.progress import ProgressRow, ProgressState
 from training_sdk.recertification import FromCompletion, who_is_due
 from training_sdk.records.audit import Finding as LogFinding
-from training_sdk.resets.approval import Approval, Approver
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
 from training_sdk.testing.contract import table
 from training_sdk.testing.contract.outcome import BROKEN, Report
@@ -51,7 +52,7 @@ def hidden(text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("module", [_visible, mock_server.terminal_text])
+@pytest.mark.parametrize("module", [printable, mock_server.terminal_text])
 @given(st.text(alphabet=st.characters() | st.sampled_from(FILLERS + "\u200d\ufe0f\x1b\n")))
 @example(HOSTILE)
 @example("adm\u200din\ufe0f")
@@ -66,7 +67,7 @@ def test_whatever_is_written_can_be_seen(module: Any, text: str) -> None:
     assert "\n" not in module.inline(text)
 
 
-@pytest.mark.parametrize("module", [_visible, mock_server.terminal_text])
+@pytest.mark.parametrize("module", [printable, mock_server.terminal_text])
 @pytest.mark.parametrize(
     "text",
     ["Zoë Müller", "👩‍🚒 crew", "❤️", "1️⃣", "می‌خواهم", "क्‍ष", "日本語", "a  b", "Ω≈ç"],
@@ -87,7 +88,7 @@ def test_what_scripts_and_emoji_need_stays(module: Any, text: str) -> None:
     ],
 )
 def test_what_would_hide_is_written_out(text: str, shown: str) -> None:
-    assert (_visible.visible(text), mock_server.terminal_text.visible(text)) == (shown, shown)
+    assert (printable.visible(text), mock_server.terminal_text.visible(text)) == (shown, shown)
 
 
 @given(
@@ -98,14 +99,14 @@ def test_what_would_hide_is_written_out(text: str, shown: str) -> None:
 @example(HOSTILE)
 @example("1\ufe0f\u20e3 👩\u200d🚒 a\u200d")
 def test_the_sdk_and_the_server_write_every_text_alike(text: str) -> None:
-    assert mock_server.terminal_text.visible(text) == _visible.visible(text)
-    assert mock_server.terminal_text.inline(text) == _visible.inline(text)
+    assert mock_server.terminal_text.visible(text) == printable.visible(text)
+    assert mock_server.terminal_text.inline(text) == printable.inline(text)
 
 
 def test_the_sdk_and_the_server_judge_every_character_alike() -> None:
     every = map(chr, range(sys.maxunicode + 1))
     assert [
-        hex(ord(each)) for each in every if mock_server.terminal_text.visible(each) != _visible.visible(each)
+        hex(ord(each)) for each in every if mock_server.terminal_text.visible(each) != printable.visible(each)
     ] == []
 
 
@@ -137,7 +138,7 @@ def shown() -> list[Any]:
     approver = Approver("u" + HOSTILE, HOSTILE, "o" + HOSTILE)
     approval = Approval(plan.digest, plan.phrase + HOSTILE, approver, now, "procedural")
     error = TrainingError(HOSTILE, status=400, reason="R", request_id=HOSTILE + BREAK)
-    person = _codec.structure_value(
+    person = codec.structure_value(
         {**row(1), "user_first_name": HOSTILE, "course_title": HOSTILE}, ProgressRow
     )
     due = who_is_due([person], FromCompletion(days=1), on=now.date(), zone="UTC")
@@ -212,7 +213,7 @@ def test_an_answer_is_cleaned_where_it_comes_in() -> None:
     details = [{"reason": "SOME_REASON", "metadata": {HOSTILE: HOSTILE}}]
     body = json.dumps({"message": HOSTILE + BREAK, "details": details}).encode()
     response = Response(400, (("content-type", "application/json"),), body)
-    error = _send.status_error(Request("GET", "/training/v1/courses"), response)
+    error = send_policy.status_error(Request("GET", "/training/v1/courses"), response)
     assert isinstance(error, BadRequestError)
     assert hidden(error.message + "".join(map("".join, error.info.metadata))) == []
     assert "\n" not in error.message
@@ -221,7 +222,7 @@ def test_an_answer_is_cleaned_where_it_comes_in() -> None:
 def test_a_page_in_the_place_of_json_is_named_without_escapes() -> None:
     response = Response(200, (("content-type", f"text/html{HOSTILE}"),), b"<html>")
     with pytest.raises(DecodingError) as caught:
-        _codec.loads(response)
+        codec.loads(response)
     assert hidden(caught.value.message) == []
 
 

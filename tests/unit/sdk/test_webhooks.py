@@ -23,7 +23,7 @@ from training_sdk import (
     Webhook,
     WebhookSecret,
 )
-from training_sdk._flow import Request, Response
+from training_sdk._core.flow import Request, Response
 from unit.sdk.fakes import Asker, answer, chain, no_waiting, over_the_wire, refused_wire
 
 HOOKS, TOKEN = "/webhooks/v1/webhooks", "/webhooks/v1/token"

@@ -21,13 +21,13 @@ from training_sdk.cli.naming import a_moment, moment
 from training_sdk.cli.session import Group, Session, with_session
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import packs_in, read_manifest
+from training_sdk.local_plans.record_check import check_records
+from training_sdk.plans.digests import short, typed
+from training_sdk.plans.wording import number, server
 from training_sdk.records.audit import AuditLog, Quoted
 from training_sdk.records.auditexport import file_of
 from training_sdk.records.chain import Head
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.digests import short, typed
-from training_sdk.resets.recordcheck import check_records
-from training_sdk.resets.wording import number, server
 
 _HEAD = re.compile(r"(0|[1-9][0-9]{0,17}):([0-9a-f]{64})")
 IS_A_COPY = "It is a copy with data of people: purging, and packs without names, do not reach it"

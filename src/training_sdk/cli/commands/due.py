@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from training_sdk._compare import widely
+from training_sdk._core.comparison import widely
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE, KEEP, options, refuse_key_alone, signed, write_card
 from training_sdk.cli.documents import of_due, of_plan
@@ -25,6 +25,10 @@ from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError, InvalidArgumentError, PermissionDeniedError
 from training_sdk.models.progress import ProgressRow
+from training_sdk.plans import people_file
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.visibility_check import about_narrow_view
+from training_sdk.plans.wording import number
 from training_sdk.recertification import (
     Anniversary,
     BeforeExpiry,
@@ -37,10 +41,6 @@ from training_sdk.recertification import (
 from training_sdk.recertification.civil import day as civil_day
 from training_sdk.recertification.civil import day_of, refuse_future, zone_called
 from training_sdk.recertification.people import Held
-from training_sdk.resets import peoplefile
-from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.viewing import about_narrow_view
-from training_sdk.resets.wording import number
 
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.DOTALL)
 
@@ -296,17 +296,17 @@ def _dates(path: Path) -> dict[str, date]:
     dates: dict[str, date] = {}
     begins = 1
     try:
-        rows = peoplefile.records("".join(read_lines(path, "the file of dates")), DATES)
+        rows = people_file.records("".join(read_lines(path, "the file of dates")), DATES)
         begins, cells = next((row for row in rows if any(map(str.strip, row[1]))), (1, [""]))
-        header = [*map(peoplefile.folded, cells)]
-        if left := peoplefile.left_by_excel(header):
+        header = [*map(people_file.folded, cells)]
+        if left := people_file.left_by_excel(header):
             raise ValueError(left)
         if sorted(filter(None, header)) != sorted(DATES):
             raise ValueError("the columns are user_id and date")
         for line, row in rows:
             begins = line
             if any(map(str.strip, row)):
-                user_id, when = _date_of(peoplefile.named_cells(header, row))
+                user_id, when = _date_of(people_file.named_cells(header, row))
                 if dates.setdefault(user_id, when) != when:
                     raise ValueError("this person stands there with another date")
     except csv.Error as error:

@@ -23,12 +23,12 @@ from training_sdk.evidence import Purged, packs_in, purge, read_manifest, verify
 from training_sdk.evidence import history as completions_of
 from training_sdk.evidence import pseudonymise as without_names
 from training_sdk.evidence.files import Unseal
+from training_sdk.local_plans.record_check import RecordFinding, check_records
+from training_sdk.plans.digests import short
+from training_sdk.plans.wording import number, server
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.digests import short
-from training_sdk.resets.recordcheck import RecordFinding, check_records
-from training_sdk.resets.wording import number, server
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 KEY = click.Path(path_type=Path, dir_okay=False)

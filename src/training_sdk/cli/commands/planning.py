@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from training_sdk._visible import sentence
+from training_sdk._core.printable import sentence
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.documents import of_plan, plain
 from training_sdk.cli.files import refuse_existing, write_new
@@ -29,14 +29,14 @@ from training_sdk.cli.remedies import apply_command, in_commands, report_command
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, PermissionDeniedError, TrainingError
+from training_sdk.local_plans.closing import close_plan, find_digest
+from training_sdk.local_plans.unfinished import report_in
+from training_sdk.plans.digests import short, typed
+from training_sdk.plans.people import People, merge
+from training_sdk.plans.people_file import check_csv
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.wording import number
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.closing import close_plan, find_digest
-from training_sdk.resets.digests import short, typed
-from training_sdk.resets.people import People, merge
-from training_sdk.resets.peoplefile import check_csv
-from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.unfinished import report_in
-from training_sdk.resets.wording import number
 
 F = TypeVar("F", bound=Callable[..., object])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from training_sdk._compare import mailbox
+from training_sdk._core.comparison import mailbox
 from training_sdk.cli.commands.planning import FILE
 from training_sdk.cli.documents import plain
 from training_sdk.cli.exporter import exporter_csv, has_formula
@@ -20,8 +20,8 @@ from training_sdk.cli.session import Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, NotFoundError, PermissionDeniedError
 from training_sdk.models.progress import CompletionStatus, ProgressRow, ProgressState
-from training_sdk.resets.viewing import about_narrow_view
-from training_sdk.resets.wording import number
+from training_sdk.plans.visibility_check import about_narrow_view
+from training_sdk.plans.wording import number
 
 STATUSES = {
     "all": CompletionStatus.ALL,

@@ -17,16 +17,16 @@ from training_sdk.cli.files import refuse_existing
 from training_sdk.cli.remedies import as_given, in_commands
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, TrainingError
+from training_sdk.local_plans.lost import entries_by_plan, lost_plan
+from training_sdk.local_plans.unfinished import Unfinished, find_begun, has_begun, report_in
+from training_sdk.plans.digests import short, typed
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.plan_file import check_shape
+from training_sdk.plans.wording import LOOK_INTO_IT, number, others, server
 from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import reportfile
-from training_sdk.resets.digests import short, typed
-from training_sdk.resets.lostplans import entries_by_plan, lost_plan
-from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.planfile import check_shape
+from training_sdk.resets import report_file
 from training_sdk.resets.report import ResetReport
-from training_sdk.resets.unfinished import Unfinished, find_begun, has_begun, report_in
-from training_sdk.resets.wording import LOOK_INTO_IT, number, others, server
 
 
 @click.command()
@@ -113,7 +113,7 @@ def _found(session: Session, named: str) -> tuple[ResetReport, Unfinished | None
     state, digest = session.state(), digest_typed(named)
     given = ResetPlan.load(named) if digest is None else None
     folder = _folder(state, given.digest if given is not None else str(digest))
-    plan = reportfile.load_plan(folder, unseal=session.profile.unseal) if given is None else given
+    plan = report_file.load_plan(folder, unseal=session.profile.unseal) if given is None else given
     return report_in(state, folder, datetime.now(UTC), plan, unseal=session.profile.unseal)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import click
 from attrs import define
 
+from training_sdk.approval.approvals import Approval
 from training_sdk.cli.codes import ExitCode, code_for_report
 from training_sdk.cli.commands.planning import FILE, WHY, options
 from training_sdk.cli.commands.reporting import digest_typed
@@ -29,22 +30,22 @@ from training_sdk.errors import (
     StalePlanError,
     TrainingError,
 )
-from training_sdk.records.folding import JournalState
+from training_sdk.format_proof import pending
+from training_sdk.local_plans.admission import refuse_second_time
+from training_sdk.local_plans.lost import refuse_lost
+from training_sdk.local_plans.unfinished import read_unfinished, report_in
+from training_sdk.plans.digests import short
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.plan_file import check_shape
 from training_sdk.records.journal import FILE as JOURNAL
 from training_sdk.records.journal import state_of_plan
+from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import pending, reportfile
-from training_sdk.resets.approval import Approval
-from training_sdk.resets.confirming import check_lifetime
-from training_sdk.resets.digests import short
-from training_sdk.resets.lostplans import refuse_lost
-from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.planfile import check_shape
+from training_sdk.resets import report_file
+from training_sdk.resets.confirmation import check_lifetime
 from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, Outcome, ResetReport
-from training_sdk.resets.sending import CHUNK, Progress
-from training_sdk.resets.stopping import report_of
-from training_sdk.resets.taking import refuse_second_time
-from training_sdk.resets.unfinished import read_unfinished, report_in
+from training_sdk.resets.reset_request import CHUNK, Progress
+from training_sdk.resets.stopped import report_of
 from training_sdk.resets.waves import EVERY_DAY, Waves
 
 
@@ -150,14 +151,14 @@ def _begun_plan(session: Session, named: Path) -> ResetPlan:
     if digest is None:
         return ResetPlan.load(named)
     state = session.state()
-    folder = reportfile.find_folder(state, digest, JOURNAL)
+    folder = report_file.find_folder(state, digest, JOURNAL)
     if folder is None:
         _refuse_lost(session, digest)
         raise InvalidArgumentError(
             f"applying plan #{short(digest)} never began with the records in {state.path}; name its file, or the "
             "state directory with which it was applied"
         )
-    plan = reportfile.load_plan(folder, unseal=session.profile.unseal)
+    plan = report_file.load_plan(folder, unseal=session.profile.unseal)
     check_shape(plan)
     return plan
 
@@ -239,7 +240,7 @@ def name_report(session: Session, digest: str) -> None:
     state = StateDirectory.existing(session.state_dir)
     folder = None if state is None else state.path / "plans" / digest
     if folder is not None and folder.is_dir():
-        saved = folder / reportfile.REPORT
+        saved = folder / report_file.REPORT
         where, see = saved if saved.is_file() else folder, report_command(Path(short(digest)))
         session.named.recorded = f"What became of everyone is recorded in {where}: {see}"
 

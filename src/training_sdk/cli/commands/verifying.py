@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from training_sdk.approval.approvals import Approval
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE, WHY, options
 from training_sdk.cli.commands.reporting import find_report
@@ -19,9 +20,8 @@ from training_sdk.cli.naming import course_ids
 from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.errors import ProofFailedError
-from training_sdk.resets.approval import Approval
-from training_sdk.resets.proofplan import ProofPlan
-from training_sdk.resets.unfinished import prove_command
+from training_sdk.format_proof.proof_plan import ProofPlan
+from training_sdk.local_plans.unfinished import prove_command
 
 
 @contextmanager

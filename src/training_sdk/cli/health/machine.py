@@ -12,12 +12,12 @@ from pathlib import Path
 
 from training_sdk.cli.health.checks import Check, error, note, ok, warning
 from training_sdk.errors import RecordsError, TrainingError
+from training_sdk.plans.digests import short
+from training_sdk.plans.wording import number
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Opened
 from training_sdk.records.journal import read_journal
 from training_sdk.records.state import PERMANENT, StateDirectory
-from training_sdk.resets.digests import short
-from training_sdk.resets.wording import number
 
 AREA = "machine"
 LITTLE = 200 * 1024 * 1024

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from training_sdk import _identity, _network, _urls
-from training_sdk._flow import Response
+from training_sdk._core import network, server_identity, urls
+from training_sdk._core.flow import Response
 from training_sdk.cli.health.checks import Check, error, note, ok, warning
 from training_sdk.cli.health.wire import Wire
 from training_sdk.errors import PermissionDeniedError, TrainingError
@@ -22,7 +22,7 @@ OFF, FAR_OFF = 30.0, 300.0
 def check_address(base_url: str) -> Iterator[Check]:
     """Where requests go, and whether anybody on the way can read them."""
     parts = urlsplit(base_url)
-    local = _urls.is_loopback(parts.hostname or "")
+    local = urls.is_loopback(parts.hostname or "")
     where = f"{base_url}{' (this machine)' if local else ''}"
     if parts.scheme == "https":
         yield ok(AREA, "address", f"{where}, encrypted")
@@ -36,18 +36,18 @@ def check_network(base_url: str) -> Iterator[Check]:
     """What the environment says of proxies and certificates on the way there."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
-    proxy = None if _urls.is_loopback(host) else _network.proxy_of(parts.scheme, host)
+    proxy = None if urls.is_loopback(host) else network.proxy_of(parts.scheme, host)
     if proxy:
         variable, address = proxy
         yield note(
-            AREA, "proxy", f"{variable} names {_urls.without_secrets(address)}, through which requests go"
+            AREA, "proxy", f"{variable} names {urls.without_secrets(address)}, through which requests go"
         )
     if parts.scheme != "https":
         return
-    named = _network.certificates_named()
+    named = network.certificates_named()
     if named:
         yield note(AREA, "certificates", f"those of {named} ({os.environ[named]}) are trusted, and no others")
-    ignored = [name for name in _network.NOT_READ if os.environ.get(name) and not named]
+    ignored = [name for name in network.NOT_READ if os.environ.get(name) and not named]
     for name in ignored:
         yield note(AREA, "certificates", f"{name} is not read here; SSL_CERT_FILE is")
 
@@ -59,7 +59,7 @@ def check_identity(me: Me, response: Response) -> Iterator[Check]:
         AREA, "token", f"accepted: {name or 'no name'} ({me.user_id}), organisation {me.organisation_id}"
     )
     if response.is_only_marked:
-        yield warning(AREA, "server", f"counts as a live service. {_identity.ONLY_MARKED}")
+        yield warning(AREA, "server", f"counts as a live service. {server_identity.ONLY_MARKED}")
     elif response.is_reference:
         yield note(AREA, "server", "this is the reference server: nothing here is anybody's real progress")
     else:

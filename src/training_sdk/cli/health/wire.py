@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 from attrs import define, field, frozen
 
-from training_sdk import _codec
-from training_sdk._flow import Request, Response
-from training_sdk._pages import Listing
+from training_sdk._core import codec
+from training_sdk._core.flow import Request, Response
+from training_sdk._core.listing import Listing
 from training_sdk.cli.health.checks import Check, error, note, ok, warning
 from training_sdk.client import TrainingClient
 from training_sdk.errors import DecodingError, NotSupportedError, PermissionDeniedError, TrainingError
@@ -73,9 +73,9 @@ class Wire:
         """The lessons of a course, which come whole."""
 
         def read(response: Response) -> tuple[Model, ...]:
-            document = _codec.loads(response)
+            document = codec.loads(response)
             found = document.get("lessons") if isinstance(document, dict) else None
-            return _codec.structure(found, tuple[Lesson, ...], response)
+            return codec.structure(found, tuple[Lesson, ...], response)
 
         return self._ask(Request("GET", f"/training/courses/v1/{course_id}/lessons", limit="catalogue"), read)
 
@@ -211,7 +211,7 @@ def _missing(entries: Sequence[Mapping[str, Any]], items: Sequence[Model]) -> li
     """The fields of the model that no item brings; where a field is left out when empty, that is no fault."""
     if not entries or not items:
         return []
-    spellings = _codec._spellings(type(items[0]))
+    spellings = codec._spellings(type(items[0]))
     seen = {spellings[key] for entry in entries for key in entry if key in spellings}
     return [name for name in dict.fromkeys(spellings.values()) if name not in seen]
 

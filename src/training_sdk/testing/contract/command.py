@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import NoReturn
 
-from training_sdk._compare import confirms
-from training_sdk._visible import visible
+from training_sdk._core.comparison import confirms
+from training_sdk._core.printable import visible
 from training_sdk.cli.output import write
 from training_sdk.cli.streams import run_with_streams
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError

@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from training_sdk import _checks
+from training_sdk._core import argument_checks
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records import disk
 
@@ -35,7 +35,7 @@ class Given:
 def from_environment() -> Given | None:
     """An administrator's token from the environment; None without one."""
     token = os.environ.get(ENVIRONMENT)
-    return Given({"admin": _checks.token(token).reveal()}) if token else None
+    return Given({"admin": argument_checks.token(token).reveal()}) if token else None
 
 
 def read(path: str | os.PathLike[str]) -> Given:
@@ -70,10 +70,10 @@ def _parsed(file: Path) -> tuple[dict[str, Any], int]:
 
 def _token(file: Path, mode: int, name: str, value: object) -> str:
     if isinstance(value, str) and value.startswith("$"):
-        return str(_checks.token(os.environ.get(value[1:]) or _missing(name, value[1:])).reveal())
+        return str(argument_checks.token(os.environ.get(value[1:]) or _missing(name, value[1:])).reveal())
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
         raise InvalidArgumentError(f"{file} holds tokens, and others can read it: chmod 600 {file}")
-    return str(_checks.token(value).reveal())
+    return str(argument_checks.token(value).reveal())
 
 
 def _missing(name: str, variable: str) -> str:

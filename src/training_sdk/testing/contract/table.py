@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from training_sdk._visible import inline
+from training_sdk._core.printable import inline
 from training_sdk.testing.contract.outcome import (
     BROKEN,
     HOLDS,

@@ -10,9 +10,9 @@ from urllib.parse import urlencode, urlsplit
 
 from attrs import field, frozen
 
-from training_sdk import _urls
-from training_sdk._drivers import Connection, SyncDriver
-from training_sdk._flow import (
+from training_sdk._core import urls
+from training_sdk._core.drivers import Connection, SyncDriver
+from training_sdk._core.flow import (
     Flow,
     InterruptedSendError,
     NotDeliveredError,
@@ -21,9 +21,9 @@ from training_sdk._flow import (
     TransportError,
     UnsentError,
 )
-from training_sdk._library import HttpClient
-from training_sdk._options import allowed_address, read_only_by_environment
-from training_sdk._secret import Secret, masked_body
+from training_sdk._core.http_library import HttpClient
+from training_sdk._core.options import allowed_address, read_only_by_environment
+from training_sdk._core.secrets import Secret, masked_body
 from training_sdk.testing.contract.outcome import (
     BrokenRuleError,
     CannotRunError,
@@ -31,7 +31,7 @@ from training_sdk.testing.contract.outcome import (
     NotCheckedError,
 )
 
-RESET = _urls.RESET_PATH
+RESET = urls.RESET_PATH
 JSON_TYPE = "application/json"
 USERS = "/users/v1/users/list"
 READING = frozenset({("POST", USERS)})
@@ -142,7 +142,7 @@ class Answer:
 class Wire:
     """One connection to the implementation; a request is never repeated."""
 
-    base_url: _urls.BaseUrl
+    base_url: urls.BaseUrl
     driver: SyncDriver
     secret: str = field(default="", repr=False)
     """What the control plane asks for, where it asks."""
@@ -175,7 +175,7 @@ class Wire:
     @property
     def is_vendors(self) -> bool:
         """Whether it leads to the vendor's live service."""
-        return _urls.is_vendors(urlsplit(self.base_url.origin).hostname or "")
+        return urls.is_vendors(urlsplit(self.base_url.origin).hostname or "")
 
     def send(
         self,

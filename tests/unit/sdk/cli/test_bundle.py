@@ -28,11 +28,11 @@ from training_sdk import Safeguards, TrainingClient
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.evidence import packs_in, purge
+from training_sdk.local_plans import record_check
 from training_sdk.records import disk, locks
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import recordcheck
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell, modes and limits")
 
@@ -400,7 +400,7 @@ FAULTS: dict[str, Callable[[Desk], object]] = {
 def test_records_with_faults_are_bundled_and_the_faults_named(
     desk: Desk, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recordcheck, "PAUSE", 0)
+    monkeypatch.setattr(record_check, "PAUSE", 0)
     FAULTS[name](desk)
     assert desk.bundle() == ExitCode.RECORDS
     folder = unpacked(desk.folder / "made.zip")
@@ -410,7 +410,7 @@ def test_records_with_faults_are_bundled_and_the_faults_named(
 def test_nothing_that_a_colleague_plants_becomes_a_command_or_leads_elsewhere(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recordcheck, "PAUSE", 0)
+    monkeypatch.setattr(record_check, "PAUSE", 0)
     approval = json.loads((desk.plan / "approval.json").read_bytes())
     (desk.plan / "approval;touch forged;.json").write_text(json.dumps(approval))
     approval["approver"]["user_id"] = "user'\n    touch forged\n"

@@ -15,6 +15,7 @@ from attrs import evolve
 
 from mock_server import MockTraining
 from training_sdk import ResetInterruptedError, ResetPlan, Safeguards, TrainingClient, Waves
+from training_sdk.approval.plan_signature import check_signed
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands import due, resetting
@@ -24,9 +25,8 @@ from training_sdk.evidence import pack, packs_in, purging
 from training_sdk.records import locks
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import applying
+from training_sdk.resets import reset_run
 from training_sdk.resets.ending import Ending
-from training_sdk.resets.signing import check_signed
 from unit.sdk.approving import Keys, public
 from unit.sdk.cli.conftest import Run
 from unit.sdk.fakes import Puppet, answer, tail
@@ -507,7 +507,7 @@ def test_an_interrupt_before_the_journal_has_begun_says_that_nothing_was_sent(
         raise KeyboardInterrupt
 
     _, planned, _ = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
-    monkeypatch.setattr(applying, "refuse_new_warnings", interrupt)
+    monkeypatch.setattr(reset_run, "refuse_new_warnings", interrupt)
     code, said, _ = run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])
     assert code == ExitCode.INTERRUPTED
     assert said["error"]["message"] == "interrupted; nothing was sent"

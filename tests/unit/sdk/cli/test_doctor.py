@@ -17,7 +17,7 @@ import pytest
 
 from mock_server import MockTraining, Policy
 from training_sdk import TrainingClient
-from training_sdk._flow import Response
+from training_sdk._core.flow import Response
 from training_sdk.cli import main
 from training_sdk.cli.health.checks import Check, Standing
 from training_sdk.cli.health.machine import check_machine

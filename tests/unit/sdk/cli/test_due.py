@@ -19,7 +19,7 @@ from mock_server import MockTraining
 from training_sdk import PermissionDeniedError, Safeguards, TrainingClient
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
-from training_sdk.resets import reportfile
+from training_sdk.resets import report_file
 from training_sdk.resources.progress import Progress
 from unit.sdk.cli.conftest import Run
 
@@ -266,8 +266,8 @@ def test_a_reset_counts_from_its_own_request_and_not_from_the_end_of_the_last_wa
 ) -> None:
     reset_whoever_is_due(run)
     (folder,) = (tmp_path / "state" / "plans").iterdir()
-    report = reportfile.load(folder)
-    reportfile.save(evolve(report, finished_at=report.finished_at + timedelta(hours=6)), folder)
+    report = report_file.load(folder)
+    report_file.save(evolve(report, finished_at=report.finished_at + timedelta(hours=6)), folder)
     mock.clock.advance(timedelta(hours=1))
     mock.world.complete_course(COURSE, report.plan.targets[0].user_id)
     document = run(*DUE)[1]

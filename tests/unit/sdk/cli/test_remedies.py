@@ -16,9 +16,9 @@ from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.layout import LONGEST_RULE
 from training_sdk.cli.output import Output
 from training_sdk.cli.remedies import in_commands, notes_of
-from training_sdk.resets.plan import ResetPlan
-from training_sdk.resets.stopping import STOPPED
-from training_sdk.resets.unlocking import GO_ON
+from training_sdk.format_proof.proof_run import GO_ON
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.resets.stopped import STOPPED
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"

@@ -27,9 +27,9 @@ from training_sdk.cli.commands.resetting import _how_to_go_on
 from training_sdk.cli.program import program
 from training_sdk.cli.remedies import carry, close_command, in_commands
 from training_sdk.cli.session import options_of
+from training_sdk.plans.plan import ResetPlan
 from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.plan import ResetPlan
 from training_sdk.resets.report import NO_SECOND_CALL
 
 COURSE = "6908610029087ab67fa50c2e"

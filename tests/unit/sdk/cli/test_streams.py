@@ -12,7 +12,7 @@ import pytest
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.streams import StreamFile
-from training_sdk.resets.digests import short
+from training_sdk.plans.digests import short
 from unit.sdk.cli.conftest import Run
 
 COURSE = "6908610029087ab67fa50c2e"

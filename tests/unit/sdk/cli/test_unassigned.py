@@ -10,7 +10,7 @@ import pytest
 from mock_server import MockTraining
 from training_sdk import InvalidArgumentError, NotFoundError, TrainingClient
 from training_sdk.cli.codes import ExitCode
-from training_sdk.resets.plan import ResetPlan
+from training_sdk.plans.plan import ResetPlan
 from unit.sdk.cli.conftest import Run
 
 COURSE = "6908610029087ab67fa50c2e"

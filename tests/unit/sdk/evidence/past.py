@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from attrs import define, field
 
-from training_sdk._flow import Request, Response
-from training_sdk._pages import Calls
+from training_sdk._core.flow import Request, Response
+from training_sdk._core.listing import Calls
 from training_sdk.evidence.collecting import collect
 from training_sdk.evidence.pack import Pack
 from unit.sdk.fakes import CALLS, COURSE, Puppet, answer, row, user_id

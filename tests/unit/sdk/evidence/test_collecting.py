@@ -29,14 +29,14 @@ from training_sdk import (
     TrainingError,
     UnconfirmedFormatError,
 )
-from training_sdk._flow import Act, Flow, Request, Response
-from training_sdk._pages import Calls
-from training_sdk._urls import BaseUrl
+from training_sdk._core.flow import Act, Flow, Request, Response
+from training_sdk._core.listing import Calls
+from training_sdk._core.urls import BaseUrl
 from training_sdk.evidence import open_pack, read_manifest, refuse_old, verify_pack, writing
 from training_sdk.evidence.collecting import collect
 from training_sdk.evidence.pack import LogHead
 from training_sdk.evidence.tables import csv_line
-from training_sdk.resets.identity import ProvenCalls
+from training_sdk.plans.origin import ProvenCalls
 from unit.sdk.evidence import past as past_module
 from unit.sdk.evidence.past import (
     ATTEMPTS,

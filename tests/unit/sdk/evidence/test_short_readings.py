@@ -12,8 +12,8 @@ import pytest
 from attrs import define
 
 from training_sdk import EvidenceError
-from training_sdk._flow import Request, Response
-from training_sdk._pages import Count
+from training_sdk._core.flow import Request, Response
+from training_sdk._core.listing import Count
 from training_sdk.evidence import FindingKind, open_pack, pseudonymise, read_manifest, verify_pack
 from unit.sdk.evidence.past import ATTEMPTS, FEED, STATISTICS, Past, Told, keep, lines, past, seal, targets
 from unit.sdk.fakes import COURSE, answer, user_id

@@ -18,12 +18,13 @@ import pytest
 from attrs import define, evolve
 from filelock import FileLock, Timeout
 
-from training_sdk import InvalidArgumentError, RateLimitError, TrainingClient, _budget, _pace
-from training_sdk._budget import Budget, Ledger
-from training_sdk._flow import Act, Flow, Moment, Request, Response, Sleep
-from training_sdk._pace import UNPACED, Limits
-from training_sdk._send import call
-from training_sdk._urls import VENDOR_HOSTS
+from training_sdk import InvalidArgumentError, RateLimitError, TrainingClient
+from training_sdk._core import pacing, rate_budget
+from training_sdk._core.flow import Act, Flow, Moment, Request, Response, Sleep
+from training_sdk._core.pacing import UNPACED, Limits
+from training_sdk._core.rate_budget import Budget, Ledger
+from training_sdk._core.send_policy import call
+from training_sdk._core.urls import VENDOR_HOSTS
 from unit.sdk.fakes import ORIGIN, START, TOKEN, Asker, Puppet, answer, no_waiting, script
 
 LIMITS = Limits(catalogue=2, general=3, window=10.0, margin=1.0)
@@ -52,7 +53,7 @@ class Stage:
 
     def budget(self, token: str = TOKEN, *, origin: str = ORIGIN, automatic: bool = False) -> Budget:
         """As another process would have it."""
-        fingerprint = _pace.fingerprint(token)
+        fingerprint = pacing.fingerprint(token)
         budget = Budget(origin, fingerprint, automatic, LIMITS)
         ledger = Ledger.of(origin, fingerprint, LIMITS)
         ledger.clocks = self.now
@@ -73,12 +74,12 @@ def on(reply: Callable[[Request], Response] = lambda request: answer({})) -> Sta
 
 def test_the_vendors_hosts_share_one_budget() -> None:
     names = {
-        Ledger.of(f"https://{host}", _pace.fingerprint(TOKEN), LIMITS).name
+        Ledger.of(f"https://{host}", pacing.fingerprint(TOKEN), LIMITS).name
         for host in (*VENDOR_HOSTS, "api.mitti.com:443")
     }
     assert len(names) == 1
-    assert Ledger.of(ORIGIN, _pace.fingerprint(TOKEN), LIMITS).name not in names
-    assert Ledger.of("http://api.mitti.com", _pace.fingerprint(TOKEN), LIMITS).name not in names
+    assert Ledger.of(ORIGIN, pacing.fingerprint(TOKEN), LIMITS).name not in names
+    assert Ledger.of("http://api.mitti.com", pacing.fingerprint(TOKEN), LIMITS).name not in names
 
 
 def test_processes_share_one_count() -> None:
@@ -174,7 +175,7 @@ def test_who_was_promised_a_time_and_hears_of_a_refusal_while_waiting_waits_for_
             other = stage.budget()
             assert other._ledger is not None
             stage.puppet.clock += PERIOD - 1
-            other._ledger.change("general", lambda spent: (_pace.refused(spent, LIMITS, 9.0), 0.0))
+            other._ledger.change("general", lambda spent: (pacing.refused(spent, LIMITS, 9.0), 0.0))
             stage.puppet.clock -= PERIOD - 1
 
     stage.puppet.on_sleep = refuse_another
@@ -198,9 +199,9 @@ def test_where_nobody_really_sleeps_a_request_goes_all_the_same() -> None:
     puppet.on_sleep = lambda sleep: setattr(puppet, "clock", puppet.clock - sleep.seconds)
     budget = stage.budget()
     assert budget._ledger is not None
-    budget._ledger.change("general", lambda spent: (_pace.refused(spent, LIMITS, 9.0), 0.0))
+    budget._ledger.change("general", lambda spent: (pacing.refused(spent, LIMITS, 9.0), 0.0))
     stage.ask(budget)
-    assert len(puppet.slept) == _budget.MOST_PROMISES
+    assert len(puppet.slept) == rate_budget.MOST_PROMISES
 
 
 def test_the_answer_to_a_change_is_passed_on_by_the_next_request_only() -> None:
@@ -294,7 +295,7 @@ def test_a_token_that_is_asked_for_is_asked_for_its_budget_once(ask: Asker) -> N
     ask(lambda request: httpx.Response(200, json=next(pages)), use)
     assert len(asked) == 3
     (file,) = files()
-    assert file.stem == Ledger.of(ORIGIN, _pace.fingerprint(TOKEN), LIMITS).name
+    assert file.stem == Ledger.of(ORIGIN, pacing.fingerprint(TOKEN), LIMITS).name
 
 
 def test_both_clients_keep_the_pace(ask: Asker) -> None:
@@ -430,21 +431,21 @@ def test_a_lock_that_is_never_let_go_is_given_up_and_said(
 ) -> None:
     stage = on()
     lock = taken(stage)
-    monkeypatch.setattr(_budget, "FIRST_TRY", 0.0)
+    monkeypatch.setattr(rate_budget, "FIRST_TRY", 0.0)
     try:
         slept = driven(stage.budget("held for ever").turn(WHO))
         assert slept == []  # another budget has a lock of its own
         slept = driven(stage.budget().turn(WHO))
     finally:
         lock.release()
-    assert len(slept) == _budget.MOST_TRIES - 1
+    assert len(slept) == rate_budget.MOST_TRIES - 1
     assert ["within this process only" in said for said in warned()] == [True]
 
 
 def test_nobody_waits_for_a_lock_where_an_event_loop_would_stand_still() -> None:
     stage = on()
     lock = taken(stage)
-    ledger = Ledger.of(ORIGIN, _pace.fingerprint(TOKEN), LIMITS)
+    ledger = Ledger.of(ORIGIN, pacing.fingerprint(TOKEN), LIMITS)
     ledger.clocks = stage.now
     try:
         with pytest.raises(Timeout):
@@ -469,6 +470,6 @@ def test_the_budget_lies_in_the_state_directory_of_the_client(tmp_path: Path) ->
 
 
 def test_the_clocks_are_those_of_the_machine() -> None:
-    before, now = datetime.now(UTC), _budget._clocks()
+    before, now = datetime.now(UTC), rate_budget._clocks()
     assert before <= now.utc <= datetime.now(UTC)
     assert now.monotonic <= time.monotonic()

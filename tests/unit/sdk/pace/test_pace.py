@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training_sdk import _pace
-from training_sdk._flow import Moment
-from training_sdk._pace import PUBLISHED, Limits, Spent
+from training_sdk._core import pacing
+from training_sdk._core.flow import Moment
+from training_sdk._core.pacing import PUBLISHED, Limits, Spent
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SMALL = Limits(catalogue=3, general=5, window=10.0, margin=1.0)
@@ -27,7 +27,7 @@ def departures(pauses: list[float], limit: int) -> list[float]:
     spent, now, gone = Spent(), 0.0, []
     for pause in pauses:
         now += pause
-        spent, wait = _pace.reserve(_pace.aged(spent, pause, SMALL.period), limit, SMALL.period)
+        spent, wait = pacing.reserve(pacing.aged(spent, pause, SMALL.period), limit, SMALL.period)
         gone.append(now + wait)
     return gone
 
@@ -55,17 +55,17 @@ def test_whatever_was_reserved_is_plausible_and_is_forgotten_in_time(
 ) -> None:
     spent = Spent()
     for pause in pauses:
-        spent, _ = _pace.reserve(_pace.aged(spent, pause, SMALL.period), limit, SMALL.period)
-        assert _pace.plausible(spent, limit, SMALL.period)
-    assert _pace.plausible(_pace.aged(spent, later, SMALL.period), limit, SMALL.period)
-    assert _pace.aged(spent, 10_000, SMALL.period) == Spent()
+        spent, _ = pacing.reserve(pacing.aged(spent, pause, SMALL.period), limit, SMALL.period)
+        assert pacing.plausible(spent, limit, SMALL.period)
+    assert pacing.plausible(pacing.aged(spent, later, SMALL.period), limit, SMALL.period)
+    assert pacing.aged(spent, 10_000, SMALL.period) == Spent()
 
 
 @pytest.mark.parametrize(
     "spent", [Spent((1e6,)), Spent((3.0, 1.0)), Spent((), 1e6), Spent((), -1.0), Spent((0.0, 23.0))]
 )
 def test_what_would_keep_everybody_waiting_is_not_plausible(spent: Spent) -> None:
-    assert not _pace.plausible(spent, 3, SMALL.period)
+    assert not pacing.plausible(spent, 3, SMALL.period)
 
 
 # --- clocks ----------------------------------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ def test_what_would_keep_everybody_waiting_is_not_plausible(spent: Spent) -> Non
 def test_time_never_passes_backwards_nor_faster_than_a_clock_that_can_be_right(
     mono: float, wall: float
 ) -> None:
-    passed = _pace.elapsed(moment(0, 0), moment(mono, wall))
+    passed = pacing.elapsed(moment(0, 0), moment(mono, wall))
     sensible = [span for span in (mono, wall) if span >= 0]
     assert passed == min(sensible, default=0)
 
@@ -91,7 +91,7 @@ def test_time_never_passes_backwards_nor_faster_than_a_clock_that_can_be_right(
     ],
 )
 def test_a_clock_that_jumps_costs_and_frees_nothing(mono: float, wall: float, passed: float) -> None:
-    assert _pace.elapsed(moment(0, 0), moment(mono, wall)) == passed
+    assert pacing.elapsed(moment(0, 0), moment(mono, wall)) == passed
 
 
 # --- what the server says --------------------------------------------------------------------------------------------
@@ -103,10 +103,10 @@ used = st.lists(st.floats(-10.9, 0), max_size=5).map(lambda times: Spent(tuple(s
 def test_after_an_answer_no_more_go_out_in_its_window_than_it_has_left(
     spent: Spent, remaining: int, reset: float
 ) -> None:
-    spent = _pace.told(spent, SMALL, 5, remaining, reset)
+    spent = pacing.told(spent, SMALL, 5, remaining, reset)
     free = 0
     while True:
-        spent, wait = _pace.reserve(spent, 5, SMALL.period)
+        spent, wait = pacing.reserve(spent, 5, SMALL.period)
         if wait >= reset:
             break
         free += 1
@@ -115,20 +115,20 @@ def test_after_an_answer_no_more_go_out_in_its_window_than_it_has_left(
 
 @given(used, st.integers(0, 99), st.floats(0, 10))
 def test_an_answer_frees_nothing(spent: Spent, remaining: int, reset: float) -> None:
-    _, before = _pace.reserve(spent, 5, SMALL.period)
-    _, after = _pace.reserve(_pace.told(spent, SMALL, 5, remaining, reset), 5, SMALL.period)
+    _, before = pacing.reserve(spent, 5, SMALL.period)
+    _, after = pacing.reserve(pacing.told(spent, SMALL, 5, remaining, reset), 5, SMALL.period)
     assert after >= before
 
 
 @pytest.mark.parametrize(
-    ("asked", "wait"), [(4.0, 5.0), (0.0, 1.0), (86_400.0, SMALL.period), (None, _pace.SILENT)]
+    ("asked", "wait"), [(4.0, 5.0), (0.0, 1.0), (86_400.0, SMALL.period), (None, pacing.SILENT)]
 )
 def test_a_refusal_stops_everybody_for_a_window_at_most(asked: float | None, wait: float) -> None:
-    assert _pace.reserve(_pace.refused(Spent(), SMALL, asked), 5, SMALL.period)[1] == wait
+    assert pacing.reserve(pacing.refused(Spent(), SMALL, asked), 5, SMALL.period)[1] == wait
 
 
 def test_of_two_refusals_the_longer_one_counts() -> None:
-    assert _pace.refused(_pace.refused(Spent(), SMALL, 6.0), SMALL, 2.0).closed == 7.0
+    assert pacing.refused(pacing.refused(Spent(), SMALL, 6.0), SMALL, 2.0).closed == 7.0
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_of_two_refusals_the_longer_one_counts() -> None:
     ],
 )
 def test_a_request_of_ones_own_counts_by_its_path(path: str, limit: int) -> None:
-    assert PUBLISHED.of(_pace.family_of(path)) == limit
+    assert PUBLISHED.of(pacing.family_of(path)) == limit
 
 
 def test_a_fingerprint_tells_tokens_apart_and_does_not_hold_them() -> None:
-    assert _pace.fingerprint("secret-a") != _pace.fingerprint("secret-b")
-    assert "secret" not in _pace.fingerprint("secret-a")
+    assert pacing.fingerprint("secret-a") != pacing.fingerprint("secret-b")
+    assert "secret" not in pacing.fingerprint("secret-a")

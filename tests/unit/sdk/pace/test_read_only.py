@@ -17,9 +17,9 @@ from training_sdk import (
     ReadOnlyError,
     TrainingClient,
 )
-from training_sdk._drivers import AsyncDriver, SyncDriver
-from training_sdk._flow import Flow, Request, Response, UnsentError
-from training_sdk._operation import Bound, Listed, Operation
+from training_sdk._core.drivers import AsyncDriver, SyncDriver
+from training_sdk._core.flow import Flow, Request, Response, UnsentError
+from training_sdk._core.operation import Bound, Listed, Operation
 from unit.sdk.fakes import ORIGIN, TOKEN, Asker, refused_wire
 
 READING_POSTS = {"/users/v1/users/list", "/permissions/v1/permission_sets"}

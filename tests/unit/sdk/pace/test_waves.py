@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_sdk import InvalidArgumentError
-from training_sdk._flow import Sleep
+from training_sdk._core.flow import Sleep
 from training_sdk.resets.waves import EVERY_DAY, WEEKDAYS, Waves, wait_until
 from unit.sdk.fakes import START, Puppet, answer
 

@@ -8,8 +8,8 @@ import pytest
 from attrs import define, field
 
 from training_sdk import InvalidArgumentError, NotFoundError, People
-from training_sdk._flow import Request, Response
-from training_sdk.resets.resolving import Members, member_ids, member_key
+from training_sdk._core.flow import Request, Response
+from training_sdk.plans.people_lookup import Members, member_ids, member_key
 from unit.sdk.fakes import CALLS, Puppet, answer
 
 

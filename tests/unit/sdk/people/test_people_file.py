@@ -12,7 +12,7 @@ import pytest
 from attrs import frozen
 
 from training_sdk import InvalidArgumentError, Named, People
-from training_sdk.resets import peoplefile
+from training_sdk.plans import people_file
 
 
 def read(text: str) -> People:
@@ -113,7 +113,7 @@ def test_the_template_is_read_once_it_is_filled_in() -> None:
     template = People.csv_template()
     assert problems(template) == ["it names nobody, and an empty list never means everyone"]
     assert read(f"{template},a@b.test,,from the list of May\n").entries[0].value == "a@b.test"
-    assert set(template.strip().split(",")) < set(peoplefile.KNOWN)
+    assert set(template.strip().split(",")) < set(people_file.KNOWN)
 
 
 def test_somebody_twice_in_a_course_counts_once_and_in_two_courses_twice() -> None:
@@ -201,10 +201,10 @@ def test_what_cannot_be_read_at_all_is_refused(tmp_path: Path) -> None:
 def test_a_file_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text("user_id\nu1\nu2\nu3\n", encoding="utf-8")
-    with mock.patch.object(peoplefile, "MOST_ROWS", 2):
+    with mock.patch.object(people_file, "MOST_ROWS", 2):
         assert People.check_csv(path) == ["more than 2 rows; split it"]
     with (
-        mock.patch.object(peoplefile, "MOST_BYTES", 10),
+        mock.patch.object(people_file, "MOST_BYTES", 10),
         pytest.raises(InvalidArgumentError, match="larger than"),
     ):
         People.from_csv(path)

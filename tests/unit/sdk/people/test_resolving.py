@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from training_sdk import InvalidArgumentError, Named, NotFoundError, People, ProgressRow
-from training_sdk._codec import structure_value
-from training_sdk.resets.resolving import Resolved, member_key, resolve
+from training_sdk._core.codec import structure_value
+from training_sdk.plans.people_lookup import Resolved, member_key, resolve
 from unit.sdk.fakes import row, user_id
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from training_sdk import InvalidArgumentError, ProgressRow, Where
-from training_sdk._codec import structure_value
+from training_sdk._core.codec import structure_value
 from unit.sdk.fakes import CLEARED, row
 
 NEW_YEAR = datetime(2025, 1, 1, tzinfo=UTC)

@@ -31,8 +31,8 @@ from training_sdk.records.events import (
     Sent,
     SkippedUsers,
 )
-from training_sdk.records.folding import ChunkFate, JournalState, OutOfOrderError, Standing, fold
 from training_sdk.records.journal import KINDS, Journal, read_journal
+from training_sdk.records.journal_state import ChunkFate, JournalState, OutOfOrderError, Standing, fold
 from unit.sdk.records import children
 
 AT = datetime(2026, 3, 1, 9, 0, 0, 123_456, tzinfo=UTC)

@@ -28,19 +28,20 @@ from training_sdk import (
     Safeguards,
     TrainingClient,
 )
-from training_sdk._flow import Request, Response
+from training_sdk._core.flow import Request, Response
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.program import run as command
 from training_sdk.evidence import packs_in, pseudonymise, purge, read_manifest
+from training_sdk.format_proof.proof_run import Proving
+from training_sdk.local_plans.record_check import check_records
+from training_sdk.plans import plan_file
+from training_sdk.plans.outline import PlanOutline
+from training_sdk.plans.plan import EveryonePlan
 from training_sdk.records import disk, plancopy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import planfile, reportfile
-from training_sdk.resets.outline import PlanOutline
-from training_sdk.resets.plan import EveryonePlan
-from training_sdk.resets.recordcheck import check_records
-from training_sdk.resets.unlocking import Proving
+from training_sdk.resets import report_file
 from unit.sdk.evidence.past import seal
 from unit.sdk.fakes import Puppet
 from unit.sdk.records.first_form import KEY, unpacked
@@ -138,12 +139,12 @@ def test_nobody_is_named_in_clear_once_evidence_is_sealed(desk: Desk) -> None:
 def test_without_a_seal_the_copy_is_the_plan(desk: Desk) -> None:
     plan, _ = desk.applied()
     assert {path.name for path in desk.folder(plan).iterdir()} >= {"plan.json", "report.json"}
-    assert reportfile.load_plan(desk.folder(plan)) == plan
+    assert report_file.load_plan(desk.folder(plan)) == plan
 
 
 def test_the_outline_is_enough_for_report_and_verification(desk: Desk) -> None:
     plan, report = desk.applied(seal=seal)
-    loaded = reportfile.load(desk.folder(plan))
+    loaded = report_file.load(desk.folder(plan))
     assert isinstance(loaded.plan, PlanOutline)
     assert (loaded.plan.digest, loaded.plan.phrase, loaded.plan.scope) == (
         plan.digest,
@@ -154,12 +155,12 @@ def test_the_outline_is_enough_for_report_and_verification(desk: Desk) -> None:
     assert [user.key for user in loaded.plan.targets] == [user.key for user in plan.targets]
     assert plan.users[0].user_id in str(loaded)
     assert desk.client().resets.wait_until_verified(plan.digest).is_verified
-    assert reportfile.load_plan(desk.folder(plan), unseal=seal) == plan
+    assert report_file.load_plan(desk.folder(plan), unseal=seal) == plan
 
 
 def test_an_outline_is_not_applied_resumed_or_saved(desk: Desk, tmp_path: Path) -> None:
     plan, _ = desk.applied(seal=seal)
-    outline = reportfile.load_plan(desk.folder(plan))
+    outline = report_file.load_plan(desk.folder(plan))
     for use in (desk.client().resets.apply, desk.client().resets.resume):
         with pytest.raises(InvalidArgumentError, match="unseal_command"):
             use(outline, confirm=plan.phrase)
@@ -174,12 +175,12 @@ def test_a_sealed_plan_is_resumed_and_stays_sealed(desk: Desk) -> None:
     plan = desk.plan(client)
     with pytest.raises(OutcomeUnknownError):
         client.resets.apply(plan, confirm=plan.phrase, reason="test")
-    assert isinstance(reportfile.load_plan(desk.folder(plan)), PlanOutline)
+    assert isinstance(report_file.load_plan(desk.folder(plan)), PlanOutline)
     other = desk.plan(desk.client())
     with pytest.raises(OverlappingPlanError):
         desk.client().resets.apply(other, confirm=other.phrase, reason="test")
     shutil.rmtree(desk.folder(other), ignore_errors=True)
-    whole = reportfile.load_plan(desk.folder(plan), unseal=seal)
+    whole = report_file.load_plan(desk.folder(plan), unseal=seal)
     assert client.resets.resume(whole, confirm=plan.phrase).is_complete
     assert in_clear(desk.folder(plan), plan) == []
 
@@ -283,7 +284,7 @@ def test_a_purge_takes_the_copy_and_leaves_journal_and_report(desk: Desk, hooks:
     assert in_clear(desk.state, plan) == []
     left = {path.name for path in desk.folder(plan).iterdir()} - {"journal.lock"}
     assert left == {"journal.jsonl", "report.json", "outline.json"}
-    assert reportfile.load(desk.folder(plan)).counts == report.counts
+    assert report_file.load(desk.folder(plan)).counts == report.counts
     assert check_records(StateDirectory.open(desk.state)) == ()
     (desk.folder(plan) / "outline.json").unlink()
     (fault,) = check_records(StateDirectory.open(desk.state))
@@ -304,7 +305,7 @@ def test_the_copy_stays_as_long_as_one_pack_does(desk: Desk) -> None:
     manifest.write_bytes(moved.to_bytes())
     desk.purge()
     assert packs_in(state.evidence) == (young,)
-    assert reportfile.load_plan(desk.folder(plan)) == plan
+    assert report_file.load_plan(desk.folder(plan)) == plan
 
 
 def test_a_purge_elsewhere_takes_no_copy(desk: Desk, tmp_path: Path) -> None:
@@ -316,14 +317,14 @@ def test_a_purge_elsewhere_takes_no_copy(desk: Desk, tmp_path: Path) -> None:
         desk.state / "copies", timedelta(days=1), later, log=AuditLog(state.audit), is_closed=lambda _: True
     )
     assert [one.purged for one in done] == [True]
-    assert reportfile.load_plan(desk.folder(plan)) == plan
+    assert report_file.load_plan(desk.folder(plan)) == plan
 
 
 @pytest.mark.parametrize("kind", ["closed", "sealed"])
 def test_the_copies_of_the_first_form_go_with_a_purge(kind: str, tmp_path: Path) -> None:
     state = StateDirectory.open(unpacked(kind, tmp_path))
     (folder,) = state.plans.iterdir()
-    plan = planfile.load(folder / "plan.json")
+    plan = plan_file.load(folder / "plan.json")
     later = datetime.now(UTC) + timedelta(days=3000)
     purge(
         state.evidence,
@@ -333,7 +334,7 @@ def test_the_copies_of_the_first_form_go_with_a_purge(kind: str, tmp_path: Path)
         is_closed=partial(is_closed, state),
     )
     assert in_clear(state.path, plan) == []
-    assert reportfile.load(folder).plan.phrase == plan.phrase
+    assert report_file.load(folder).plan.phrase == plan.phrase
     assert check_records(state) == ()
 
 
@@ -431,7 +432,7 @@ def test_a_plan_that_is_refused_for_another_leaves_no_names(desk: Desk, hooks: d
 def test_a_purge_takes_copies_of_plans_that_never_began(desk: Desk) -> None:
     """As versions left them that wrote the copy first."""
     plan = refused(desk)
-    planfile.save(plan, desk.folder(plan) / "plan.json")
+    plan_file.save(plan, desk.folder(plan) / "plan.json")
     (desk.folder(plan) / "approval.json").write_text("{}")
     desk.purge(after=timedelta(hours=12))
     assert in_clear(desk.folder(plan), plan) != []

@@ -21,6 +21,9 @@ from training_sdk import OutcomeUnknownError, Progress, ResetPlan, Safeguards, T
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.program import run as command
 from training_sdk.evidence import packs_in, pseudonymise, purge
+from training_sdk.local_plans import record_check
+from training_sdk.local_plans.closing import close_plan
+from training_sdk.local_plans.record_check import PAUSE, RecordFinding, check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.chain import head_of, seal
 from training_sdk.records.events import Answered, EvidenceKept, Opened
@@ -28,9 +31,6 @@ from training_sdk.records.events import Event as Noted
 from training_sdk.records.journal import Journal, is_closed, read_journal
 from training_sdk.records.lines import Lines, encode
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import recordcheck
-from training_sdk.resets.closing import close_plan
-from training_sdk.resets.recordcheck import PAUSE, RecordFinding, check_records
 from unit.sdk.evidence.past import seal as closing
 from unit.sdk.records.first_form import KEY, KINDS, unpacked
 
@@ -379,7 +379,7 @@ def dying(patched: pytest.MonkeyPatch, number: int) -> None:
 def test_records_that_are_being_written_show_no_contradiction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recordcheck, "PAUSE", PAUSE)
+    monkeypatch.setattr(record_check, "PAUSE", PAUSE)
     ended, seen = Event(), 0
     folder = tmp_path / "state"
     StateDirectory.open(folder)

@@ -12,10 +12,10 @@ import pytest
 from training_sdk import RecordsDamagedError
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.program import run as command
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.chain import RESERVED, START, head_of, seal
 from training_sdk.records.lines import Lines, encode
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.recordcheck import check_records
 from unit.sdk.evidence.past import seal as closing
 from unit.sdk.records.first_form import unpacked
 from unit.sdk.records.test_recordcheck import (

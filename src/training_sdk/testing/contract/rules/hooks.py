@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from training_sdk._urls import is_loopback
+from training_sdk._core.urls import is_loopback
 from training_sdk.testing.contract.checks import check
 from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
 from training_sdk.testing.contract.receiver import HOST, Received, receiver

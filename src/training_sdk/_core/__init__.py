@@ -1,0 +1,1 @@
+"""Machinery between an operation and httpx: flows, send policy, pagination, codec, drivers."""

@@ -1,0 +1,355 @@
+"""From bytes to models and back: strict about types, tolerant of what is new.
+
+The answers come in snake_case and in lowerCamelCase, and with two capital letters of their own (``LessonCount``);
+all spellings are read. Unknown fields are kept in ``extra``, unknown enum values as themselves. Answers may leave out
+what is zero or empty, and write null for it. A value of the wrong type, or a missing one that is needed, is an error
+that names its JSON path.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+from functools import partial
+from typing import Any, TypeVar, get_args, get_origin
+
+import attrs
+import cattrs
+from cattrs.cols import list_structure_factory
+from cattrs.gen import make_dict_structure_fn
+
+from training_sdk._core import json_values
+from training_sdk._core.flow import Response
+from training_sdk._core.printable import inline
+from training_sdk.errors import DecodingError
+from training_sdk.models.base import Extra, Omitted
+
+T = TypeVar("T")
+
+MOST_COMPLAINTS = 5
+LONGEST_KIND = 100
+_PART_OF_TOKEN = re.compile(r"u[0-9a-fA-F]{0,4}|\.|[eE][+-]?")
+CUT_SHORT = "CUT_SHORT"
+"""The reason of a DecodingError for JSON that ends too early."""
+
+
+def decoder(shape: type[T], *of: type[Any]) -> Callable[[Response], T]:
+    """A function that reads a successful answer as ``shape``, or as ``shape[of]`` where it is generic."""
+    generic: Any = shape
+    whole: type[T] = generic[of] if of else shape
+    return lambda response: structure(loads(response), whole, response)
+
+
+def loads(response: Response) -> Any:
+    """The JSON of an answer.
+
+    Raises DecodingError, saying what came instead: a login page and an empty body are the usual suspects.
+    """
+    try:
+        return json.loads(response.body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        is_cut = _ends_early(error) or (not response.body and response.header("content-length") is None)
+        said = str(error)
+    kind = inline(response.header("content-type") or "no content type")[:LONGEST_KIND]
+    what = f"{len(response.body)} bytes of {kind}" if response.body else "an empty body"
+    # Outside the except: the error of the JSON module holds the whole body, in which a secret may stand.
+    unreadable = partial(
+        DecodingError,
+        f"expected JSON, got {what} ({said}). Is the base URL that of the API?",
+        status=response.status,
+        request_id=response.request_id,
+    )
+    raise unreadable(reason="CUT_SHORT") if is_cut else unreadable()
+
+
+def dumps(value: Any) -> bytes:
+    """Compact UTF-8 JSON for a request body."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def plain(value: Any, chosen: Callable[[attrs.Attribute[Any], Any], bool] | None = None) -> dict[str, Any]:
+    """A value of attrs classes as plain JSON data, dates in ISO 8601: how everything is written that is kept.
+
+    ``chosen`` tells of a field whether it is written; by default all are.
+    """
+    return attrs.asdict(value, filter=chosen, value_serializer=_written)
+
+
+def _written(_: Any, __: Any, value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def structure(value: Any, shape: type[T], response: Response) -> T:
+    """Plain JSON data of an answer as ``shape``. Raises DecodingError with status and request id."""
+    return _structure(_answers, value, shape, status=response.status, request_id=response.request_id)
+
+
+def structure_kept(value: Any, shape: type[T]) -> T:
+    """Plain JSON data of an answer that was kept, as ``shape``. Raises DecodingError."""
+    return _structure(_answers, value, shape)
+
+
+def structure_value(value: Any, shape: type[T]) -> T:
+    """Plain JSON data that the SDK has written itself, as ``shape``: strict. Raises DecodingError."""
+    return _structure(_ours, value, shape)
+
+
+def _structure(converters: _Converters, value: Any, shape: type[T], **known: Any) -> T:
+    """Fast at first, and a second time with paths if something does not fit."""
+    try:
+        return converters.fast.structure(value, shape)
+    except Exception:
+        complaint = _complaint(converters.detailed, value, shape)
+    raise DecodingError(complaint, **known)
+
+
+@attrs.frozen
+class SaidError:
+    """What an error body says, as far as it can be read; a live one may be empty or not JSON."""
+
+    message: str | None = None
+    reason: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+def read_error(response: Response) -> SaidError:
+    """The message and the ErrorInfo (reason, metadata) of an error body; never raises."""
+    try:
+        body = loads(response)
+    except DecodingError:
+        return SaidError()
+    if not isinstance(body, dict):
+        return SaidError()
+    message = body.get("message") if isinstance(body.get("message"), str) else None
+    details = body.get("details")
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, dict) and _REASON.fullmatch(str(detail.get("reason"))):
+            metadata = detail.get("metadata")
+            pairs = metadata.items() if isinstance(metadata, dict) else ()
+            return SaidError(message, detail["reason"], tuple((str(k), str(v)) for k, v in pairs))
+    return SaidError(message)
+
+
+def _ends_early(error: Exception) -> bool:
+    """Whether what follows could make it JSON after all."""
+    if isinstance(error, UnicodeDecodeError):
+        return error.reason == "unexpected end of data"
+    if not isinstance(error, json.JSONDecodeError):
+        return False
+    left = error.doc[error.pos :].rstrip()
+    return bool(error.doc.strip()) and (
+        not left
+        or error.msg.startswith("Unterminated string")
+        or _PART_OF_TOKEN.fullmatch(left) is not None
+        or any(word.startswith(left) for word in ("true", "false", "null", "-"))
+    )
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
+
+
+def _complaint(detailed: cattrs.Converter, value: Any, shape: Any) -> str:
+    try:
+        detailed.structure(value, shape)
+    except Exception as error:
+        said = cattrs.transform_error(error, path="$", format_exception=_say)
+        more = f"; and {len(said) - MOST_COMPLAINTS} more" if len(said) > MOST_COMPLAINTS else ""
+        return "; ".join(said[:MOST_COMPLAINTS]) + more
+    raise AssertionError("the fast and the detailed converter disagree")
+
+
+def _say(error: BaseException, expected: Any) -> str:
+    if isinstance(error, KeyError):
+        return f"required field {error.args[0]!r} is missing"
+    return str(error)
+
+
+# --- hooks ---------------------------------------------------------------------------------------------------------
+
+
+def _enumeration(value: Any, kind: Any) -> StrEnum:
+    member: StrEnum = kind(json_values.text(value))
+    return member
+
+
+def _is_date(shape: Any) -> bool:
+    return shape is datetime or set(get_args(shape)) == {datetime, type(None)}
+
+
+def _is_score(shape: Any) -> bool:
+    return set(get_args(shape)) == {int, float, type(None)}
+
+
+def _is_optional_number(shape: Any) -> bool:
+    return set(get_args(shape)) == {float, type(None)}
+
+
+def _is_tuple(shape: Any) -> bool:
+    return get_origin(shape) is tuple
+
+
+def _tuple_hook(shape: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    generic: Any = list
+    of_list = generic[get_args(shape)[0]]
+    read = list_structure_factory(of_list, converter)
+
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) is not list:
+            raise json_values.expected("a list", value)
+        return tuple(read(value, of_list))
+
+    return hook
+
+
+_REASON = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+_HUMP = re.compile(r"_([a-z0-9])")
+
+
+def _camel(name: str) -> str:
+    return _HUMP.sub(lambda match: match[1].upper(), name)
+
+
+def _spellings(cls: Any) -> dict[str, str]:
+    """Every key under which an attribute may arrive, and the attribute."""
+    names: dict[str, str] = {}
+    for attribute in attrs.fields(cls):
+        for key in (attribute.name, _camel(attribute.name), *attribute.metadata.get("also", ())):
+            names[key] = attribute.name
+    names.pop("extra", None)
+    return names
+
+
+@attrs.frozen
+class _Reading:
+    """How an object becomes a model: what its keys mean, and what an answer may leave out or write as null."""
+
+    names: dict[str, str]
+    keeps_extra: bool
+    nullable: frozenset[str] = frozenset()
+    """What is taken for left out where it is null."""
+    omitted: tuple[tuple[str, Omitted], ...] = ()
+    tidied: tuple[tuple[str, Callable[[Any], Any]], ...] = ()
+
+    @classmethod
+    def of(cls, model: Any, *, lenient: bool) -> _Reading:
+        attributes = attrs.fields(model)
+        keeps_extra = any(attribute.name == "extra" for attribute in attributes)
+        if not lenient:
+            return cls(_spellings(model), keeps_extra)
+        omitted = {each.name: each.metadata["omitted"] for each in attributes if "omitted" in each.metadata}
+        nullable = [
+            each.name for each in attributes if each.default is not attrs.NOTHING or each.name in omitted
+        ]
+        tidied = [(each.name, each.metadata["tidy"]) for each in attributes if "tidy" in each.metadata]
+        return cls(_spellings(model), keeps_extra, frozenset(nullable), tuple(omitted.items()), tuple(tidied))
+
+    def complete(self, known: dict[str, Any], unknown: dict[str, Any], value: dict[str, Any]) -> None:
+        """Fill in what was left out or null; what must not be left out stays missing."""
+        for name, what in self.omitted:
+            if name not in known and (
+                what.unless is None or self._came_as_null(value, name) or not what.unless(known, unknown)
+            ):
+                known[name] = what.value
+        for name, tidy in self.tidied:
+            if name in known:
+                known[name] = tidy(known[name])
+
+    def _came_as_null(self, value: dict[str, Any], name: str) -> bool:
+        return any(self.names.get(key) == name for key in value)
+
+
+def _model_hook(shape: Any, converter: cattrs.Converter, *, lenient: bool) -> Callable[[Any, Any], Any]:
+    reading = _Reading.of(get_origin(shape) or shape, lenient=lenient)
+    names, nullable, keeps_extra = reading.names, reading.nullable, reading.keeps_extra
+    omitted, tidies = frozenset(name for name, _ in reading.omitted), bool(reading.tidied)
+    build = make_dict_structure_fn(shape, converter)
+
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) is not dict:
+            raise json_values.expected("an object", value)
+        known: dict[str, Any] = {}
+        unknown: dict[str, Any] = {}
+        for key, item in value.items():
+            name = names.get(key)
+            if name is None:
+                unknown[key] = item
+            elif item is None and name in nullable:
+                continue
+            elif name in known and known[name] != item:
+                raise ValueError(f"{name!r} stands twice, with different values")
+            else:
+                known[name] = item
+        if tidies or not omitted <= known.keys():
+            reading.complete(known, unknown, value)
+        if keeps_extra and unknown:
+            known["extra"] = unknown
+        return build(known, shape)
+
+    return hook
+
+
+def _is_model(shape: Any) -> bool:
+    return attrs.has(get_origin(shape) or shape)
+
+
+def _extra(value: Any, _: Any) -> Extra:
+    return Extra(value)
+
+
+_BY_KIND: dict[type, Callable[[Any, Any], Any]] = {
+    StrEnum: _enumeration,  # open ones too; each is a str, and would otherwise be read as no more than that
+    str: json_values.text,
+    bool: json_values.boolean,
+    int: json_values.integer,
+    float: json_values.number,
+    Extra: _extra,
+}
+
+
+def _converter(*, lenient: bool, detailed: bool) -> cattrs.Converter:
+    converter = cattrs.Converter(detailed_validation=detailed)
+    for kind, hook in _BY_KIND.items():
+        converter.register_structure_hook(kind, hook)
+    if lenient:
+        converter.register_structure_hook(int, json_values.answered_integer)
+        converter.register_structure_hook(float, json_values.answered_number)
+        converter.register_structure_hook_func(_is_optional_number, json_values.answered_optional_number)
+    converter.register_structure_hook_func(
+        _is_score, json_values.answered_score if lenient else json_values.score
+    )
+    converter.register_structure_hook_func(
+        _is_date, json_values.answered_date if lenient else json_values.date
+    )
+    converter.register_structure_hook_factory(_is_tuple, lambda shape: _tuple_hook(shape, converter))
+    converter.register_structure_hook_factory(
+        _is_model, lambda shape: _model_hook(shape, converter, lenient=lenient)
+    )
+    return converter
+
+
+@attrs.frozen
+class _Converters:
+    """Two that agree: one is fast, and the other says where something does not fit."""
+
+    fast: cattrs.Converter
+    detailed: cattrs.Converter
+
+    @classmethod
+    def make(cls, *, lenient: bool) -> _Converters:
+        return cls(_converter(lenient=lenient, detailed=False), _converter(lenient=lenient, detailed=True))
+
+
+_ours = _Converters.make(lenient=False)
+_answers = _Converters.make(lenient=True)

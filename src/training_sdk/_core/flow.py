@@ -1,0 +1,249 @@
+"""What an operation may ask of the outside world: the whole vocabulary between pure code and a driver.
+
+An operation is a generator (a *flow*). It yields effects, receives their results and returns a model.
+It never waits, sends or looks at a clock itself, so it runs under any driver and is tested with none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from attrs import Factory, evolve, field, frozen
+
+from training_sdk._core import server_identity
+
+Family: TypeAlias = Literal["catalogue", "general"]
+"""Requests that share one of the vendor's limits (P): courses and what is laid out like them, and all the rest."""
+
+READING_METHODS = ("GET", "HEAD")
+LONGEST_AGE = 10
+OLDEST = 10**LONGEST_AGE
+"""For an ``Age`` of more digits: 300 years and more."""
+
+
+def new_request_id() -> str:
+    """Return an id that no other request has."""
+    return str(uuid.uuid4())
+
+
+def _names(headers: tuple[tuple[str, str], ...]) -> str:
+    """Headers in a representation: without their values, of which one may be a token."""
+    return repr([name for name, _ in headers])
+
+
+@frozen
+class Request:
+    """Send this and answer with a Response."""
+
+    method: str
+    target: str
+    """Path and query, already percent-encoded, relative to the base URL."""
+    body: bytes | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=_names)
+    repeatable: bool = True
+    """Sending it twice does no harm. Where False, an answer that is lost is never asked for again."""
+    reads: bool = field(default=Factory(lambda self: self.method in READING_METHODS, takes_self=True))
+    """It changes nothing. A POST that only reads says so; a client that cannot write sends nothing else."""
+    limit: Family = "general"
+    """Which limit of the vendor's it counts towards."""
+    request_id: str | None = None
+    """The ``X-Request-ID`` under which it is sent. Without one the driver makes an id for every attempt."""
+    token: Any = field(default=None, repr=False, eq=False)
+    """What ``Draw`` has answered, to be sent with this; without it the driver draws a token for every attempt."""
+
+    on_new_connection: bool = field(default=False, eq=False)
+    """Read it on a connection that nothing else uses, where the SDK makes the connections itself."""
+    final_refusals: frozenset[int] | None = field(default=None, eq=False)
+    """The statuses with which a refusal is certain to have had no effect; None: those of ``STATUS_ERRORS``.
+
+    For what can be carried out in part. The reference server's refusals are certain in any case.
+    """
+
+    def numbered(self) -> Request:
+        """The same request under an id of its own, for a request whose id is stored before it is sent."""
+        return evolve(self, request_id=new_request_id())
+
+    @property
+    def path(self) -> str:
+        """The target without its query, which may hold personal data."""
+        return self.target.partition("?")[0]
+
+
+def _seconds(text: str) -> int:
+    """The whole seconds that a header names, OLDEST at most, for Python reads no number of any length; else 0."""
+    if not (text.isascii() and text.isdigit()):
+        return 0
+    digits = text.lstrip("0")
+    return int(digits or "0") if len(digits) <= LONGEST_AGE else OLDEST
+
+
+@frozen
+class Response:
+    """What came back, whole."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    """Names in lower case."""
+    body: bytes = field(repr=False)
+    request_id: str | None = None
+    is_reference: bool = False
+    """It carries the identity of the reference server for this very request."""
+    base_url: str | None = None
+    """Where it came from."""
+
+    @property
+    def is_only_marked(self) -> bool:
+        """Whether it has the reference server's mark, which anybody can set, and not its identity."""
+        return not self.is_reference and self.header(server_identity.MARK) is not None
+
+    @property
+    def age(self) -> int:
+        """For how many seconds a cache on the way has kept this answer, by its ``Age``; 0 if it says nothing."""
+        said = ",".join(value for name, value in self.headers if name == "age").split(",")
+        return max((_seconds(each) for each in map(str.strip, said)), default=0)
+
+    @property
+    def date(self) -> datetime | None:
+        """When the server answered, by its ``Date``; None if it says nothing that can be read."""
+        with contextlib.suppress(ValueError, OverflowError):
+            found = parsedate_to_datetime(self.header("date") or "")
+            return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        return None
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+@frozen
+class Sleep:
+    """Wait this many seconds, and a random part of ``jitter`` more."""
+
+    seconds: float
+    jitter: float = 0.0
+    why: str = ""
+    """For the log: what went wrong, or what is waited for, so that nobody wonders why nothing happens."""
+    planned: bool = False
+    """Nothing went wrong: this wait is part of the work."""
+
+
+@frozen
+class Now:
+    """Answer with the Moment it is."""
+
+
+@frozen
+class Act:
+    """Do something on this machine that must have ended before the flow goes on, and answer with its result.
+
+    Both drivers do it where they stand, on the event loop too: so no cancellation can fall between a mark that is
+    written and the request that it announces.
+    """
+
+    action: Callable[[], Any]
+    what: str
+    """For whoever watches a flow: ``journal: sent 3``."""
+
+
+@frozen
+class Whose:
+    """Answer with the fingerprint of the token that a request sent now would carry."""
+
+
+@frozen
+class Draw:
+    """Answer with the token that a request sent now would carry, for several requests that must carry the same."""
+
+
+@frozen
+class Moment:
+    """One reading of both clocks."""
+
+    monotonic: float
+    utc: datetime
+
+
+Effect: TypeAlias = Request | Sleep | Now | Act | Whose | Draw
+T = TypeVar("T")
+Flow: TypeAlias = Generator[Effect, Any, T]
+
+
+def watched(flow: Flow[T]) -> Flow[tuple[T, bool]]:
+    """The same flow; what it returns, and whether it has waited for anything but an answer."""
+    step: Callable[[Any], Effect] = flow.send
+    value: Any = None
+    has_waited = False
+    while True:
+        try:
+            effect = step(value)
+        except StopIteration as end:
+            return end.value, has_waited
+        has_waited = has_waited or isinstance(effect, Sleep)
+        try:
+            value, step = (yield effect), flow.send
+        except BaseException as problem:
+            value, step = problem, flow.throw
+
+
+class TransportError(Exception):
+    """Base of what a driver throws into a flow instead of a Response.
+
+    ``nobody_yet`` is whether no answer has come to this client at all, and its owner has not said how long to wait.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        timeout: bool = False,
+        request_id: str | None = None,
+        nobody_yet: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.timeout = timeout
+        self.request_id = request_id
+        self.nobody_yet = nobody_yet
+        self.status: int | None = None
+        """That of the answer, where its head came."""
+
+
+class NotDeliveredError(TransportError):
+    """The request never reached the server: connecting failed, and where ``hopeless`` would fail again."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        timeout: bool = False,
+        hopeless: bool = False,
+        request_id: str | None = None,
+        nobody_yet: bool = False,
+    ) -> None:
+        super().__init__(message, timeout=timeout, request_id=request_id, nobody_yet=nobody_yet)
+        self.hopeless = hopeless
+
+
+class NoAnswerError(TransportError):
+    """The request may have reached the server, and no whole answer came back."""
+
+
+class UnsentError(TransportError):
+    """Nothing was sent, for the request could not even be made ready; ``original`` is to be raised on."""
+
+    def __init__(self, original: BaseException) -> None:
+        super().__init__(f"not sent: {type(original).__name__}")
+        self.original = original
+
+
+class InterruptedSendError(TransportError):
+    """Ctrl-C or cancellation arrived while the request was under way; ``original`` is to be raised on."""
+
+    def __init__(self, original: BaseException, request_id: str | None = None) -> None:
+        super().__init__(f"interrupted by {type(original).__name__}", request_id=request_id)
+        self.original = original

@@ -1,0 +1,125 @@
+"""Operations are written once; these descriptors give them to sync clients as calls, to async ones as coroutines.
+
+An operation is a method that checks its arguments at once and returns a flow; a listing is one that returns a walk.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from training_sdk._core.drivers import AsyncDriver, SyncDriver
+from training_sdk._core.flow import Flow
+from training_sdk._core.listing import AsyncListing, Calls, Listing, Walk
+
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S")
+D = TypeVar("D", SyncDriver, AsyncDriver)
+
+
+class Bound(Generic[D]):
+    """Whatever carries operations: the clients and their resources. The type of its driver is its colour."""
+
+    _driver: D
+    _calls: Calls
+
+    def __init__(self, driver: D, calls: Calls) -> None:
+        self._driver = driver
+        self._calls = calls
+
+
+class _Descriptor(ABC):
+    """What both descriptors share: binding once per owner, and showing the signature that the user meets."""
+
+    _shown_sync: str
+    _shown_async: str
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    def _bind(self, owner: Any) -> Any:
+        """The callable for one owner, kept in its dictionary, so that the descriptor is asked only once."""
+        function, driver = self._function, owner._driver
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self._perform(driver, function(owner, *args, **kwargs))
+
+        bound = self._described(call, type(driver), drop_self=True)
+        if inspect.getattr_static(type(owner), function.__name__) is self:  # and not reached through super()
+            owner.__dict__[function.__name__] = bound
+        return bound
+
+    @abstractmethod
+    def _perform(self, driver: Any, result: Any) -> Any:
+        """What becomes of what the method returned, on a driver."""
+
+    def _on_the_class(self) -> Any:
+        """For help() and the reference: a plain function, with the sync signature."""
+
+        def unbound(owner: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._bind(owner)(*args, **kwargs)
+
+        return self._described(unbound, SyncDriver, drop_self=False)
+
+    def _described(self, wrapper: Callable[..., Any], driver: type, *, drop_self: bool) -> Callable[..., Any]:
+        signature = inspect.signature(self._function)
+        model = str(signature.return_annotation).partition("[")[2].removesuffix("]")
+        shown = (self._shown_async if driver is AsyncDriver else self._shown_sync).format(model)
+        parameters = list(signature.parameters.values())[1 if drop_self else 0 :]
+        functools.update_wrapper(wrapper, self._function)
+        wrapper.__dict__["__signature__"] = signature.replace(parameters=parameters, return_annotation=shown)
+        wrapper.__annotations__ = {**self._function.__annotations__, "return": shown}
+        return wrapper
+
+
+class Operation(_Descriptor, Generic[P, T]):
+    """Turns a method that returns a flow into a call (sync) or a coroutine (async)."""
+
+    _shown_sync = "{}"
+    _shown_async = "Coroutine[Any, Any, {}]"
+
+    def __init__(self, function: Callable[Concatenate[S, P], Flow[T]]) -> None:
+        super().__init__(function)
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> Callable[..., T]: ...
+    @overload
+    def __get__(self, owner: Bound[SyncDriver], kind: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, owner: Bound[AsyncDriver], kind: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, owner: Any, kind: type) -> Any:
+        return self._on_the_class() if owner is None else self._bind(owner)
+
+    def _perform(self, driver: SyncDriver | AsyncDriver, result: Flow[T]) -> Any:
+        return driver.run(result)
+
+
+class Listed(_Descriptor, Generic[P, T]):
+    """Turns a method that returns a walk into a lazy listing, iterated with ``for`` or ``async for``."""
+
+    _shown_sync = "Listing[{}]"
+    _shown_async = "AsyncListing[{}]"
+
+    def __init__(self, function: Callable[Concatenate[S, P], Walk[T]]) -> None:
+        super().__init__(function)
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> Callable[..., Listing[T]]: ...
+    @overload
+    def __get__(self, owner: Bound[SyncDriver], kind: type) -> Callable[P, Listing[T]]: ...
+    @overload
+    def __get__(self, owner: Bound[AsyncDriver], kind: type) -> Callable[P, AsyncListing[T]]: ...
+    def __get__(self, owner: Any, kind: type) -> Any:
+        return self._on_the_class() if owner is None else self._bind(owner)
+
+    def _perform(self, driver: SyncDriver | AsyncDriver, result: Walk[T]) -> Any:
+        return Listing(driver, result) if isinstance(driver, SyncDriver) else AsyncListing(driver, result)
+
+
+operation = Operation
+listing = Listed

@@ -1,0 +1,196 @@
+"""What a client is made with: read from arguments and environment, checked once, and changed for its siblings."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+from attrs import evolve, frozen
+
+from training_sdk._core import argument_checks, pacing, urls
+from training_sdk._core.drivers import Connection
+from training_sdk._core.listing import Calls
+from training_sdk._core.pacing import Limits, Pace, token_fingerprint
+from training_sdk._core.rate_budget import Budget
+from training_sdk._core.secrets import Secret, hidden
+from training_sdk._core.urls import BaseUrl
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.safeguards import Safeguards
+
+DEFAULT_TIMEOUT = 30.0
+DEFAULT_MAX_RETRY_SECONDS = 90.0
+ENVIRONMENT = "SAFETYCULTURE_API_TOKEN"
+BASE_URL_VARIABLE = "SAFETYCULTURE_BASE_URL"
+ONLY_BASE_URL_VARIABLE = "SAFETYCULTURE_ONLY_BASE_URL"
+READ_ONLY_VARIABLE = "SAFETYCULTURE_READ_ONLY"
+
+
+@frozen
+class Options:
+    """What a client was made with, checked."""
+
+    connection: Connection
+    max_retry_seconds: float
+    reset_format: ResetFormat
+    pace: bool | None
+    safeguards: Safeguards
+    state_dir: str | os.PathLike[str] | None
+    limits: Limits = pacing.PUBLISHED
+
+    @property
+    def calls(self) -> Calls:
+        """What every operation of the client is given."""
+        connection = self.connection
+        return Calls(connection.base_url, self.max_retry_seconds, connection.read_only, self._make_pace())
+
+    def _make_pace(self) -> Pace:
+        origin, token = self.connection.base_url.origin, self.connection.token
+        automatic = self.pace is None
+        if self.pace is False or (automatic and urls.is_loopback(urlsplit(origin).hostname or "")):
+            return pacing.UNPACED
+        return Budget(origin, token_fingerprint(token), automatic, self.limits, self.state_dir)
+
+
+def options_of(
+    token: Secret | None,
+    base_url: str | None,
+    timeout: float,
+    max_retry_seconds: float | None,
+    reset_format: ResetFormat | None,
+    allow_insecure_http: bool,
+    read_only: bool,
+    pace: bool | None,
+    safeguards: Safeguards | None,
+    state_dir: str | os.PathLike[str] | None,
+) -> Options:
+    """What these arguments and the environment amount to. Raises InvalidArgumentError."""
+    address = allowed_address(
+        _base_url(base_url),
+        allow_insecure_http=argument_checks.yes_or_no(allow_insecure_http, "allow_insecure_http"),
+        name="base_url" if base_url is not None else BASE_URL_VARIABLE,
+    )
+    return Options(
+        Connection(
+            address,
+            _token(token),
+            argument_checks.seconds(timeout, "timeout", least=0.001),
+            argument_checks.yes_or_no(read_only, "read_only") or read_only_by_environment(),
+            waits_for_server=max_retry_seconds is not None,
+        ),
+        argument_checks.seconds(
+            DEFAULT_MAX_RETRY_SECONDS if max_retry_seconds is None else max_retry_seconds, "max_retry_seconds"
+        ),
+        _format(reset_format),
+        _paced(pace),
+        _safeguards(safeguards),
+        state_dir,
+    )
+
+
+def _token(token: Secret | None) -> Secret:
+    if token is not None and callable(token.reveal()):
+        return token
+    return argument_checks.token(hidden(os.environ.get(ENVIRONMENT)) if token is None else token)
+
+
+def _base_url(base_url: str | None) -> str:
+    if base_url is not None:
+        return base_url
+    named = os.environ.get(BASE_URL_VARIABLE)
+    if named is not None and not named.strip():
+        raise InvalidArgumentError(
+            f"{BASE_URL_VARIABLE} is set but empty; unset it to reach {urls.LIVE}, or give it the address you mean"
+        )
+    return named or urls.LIVE
+
+
+def allowed_address(text: str, *, allow_insecure_http: bool, name: str = "base_url") -> BaseUrl:
+    """Check a base URL. Raises InvalidArgumentError, also if the environment allows another service only.
+
+    ``name`` is what holds the URL, for errors.
+    """
+    address = urls.parse_base_url(text, allow_insecure_http=allow_insecure_http, name=name)
+    only = os.environ.get(ONLY_BASE_URL_VARIABLE)
+    if only is None:
+        return address
+    if not only.strip():
+        raise InvalidArgumentError(
+            f"{ONLY_BASE_URL_VARIABLE} is set but empty; unset it, or give it the one address that is allowed"
+        )
+    allowed = urls.parse_base_url(only, allow_insecure_http=True, name=ONLY_BASE_URL_VARIABLE)
+    if urls.service_of(address) != urls.service_of(allowed):
+        raise InvalidArgumentError(
+            f"{name} {str(address)!r} is not allowed: {ONLY_BASE_URL_VARIABLE} allows {str(allowed)!r} only, as a "
+            "rehearsal does. Nothing was sent. Name no other address there, or unset the variable for real work",
+            reason="OTHER_SERVICE",
+        )
+    return address
+
+
+def read_only_by_environment() -> bool:
+    """Whether the environment forbids every client of this process to write; no client can be exempted."""
+    value = os.environ.get(READ_ONLY_VARIABLE, "0")
+    if value not in ("0", "1"):
+        raise InvalidArgumentError(
+            f"{READ_ONLY_VARIABLE} is {value!r}; set it to 1 to forbid all writing, or unset it"
+        )
+    return value == "1"
+
+
+def _safeguards(safeguards: Safeguards | None) -> Safeguards:
+    if safeguards is None:
+        return Safeguards()
+    if not isinstance(safeguards, Safeguards):
+        raise InvalidArgumentError(f"safeguards must be Safeguards, not {type(safeguards).__name__}")
+    return safeguards
+
+
+def _paced(pace: bool | None) -> bool | None:
+    return None if pace is None else argument_checks.yes_or_no(pace, "pace")
+
+
+def _format(reset_format: ResetFormat | None) -> ResetFormat:
+    if reset_format is None:
+        return ResetFormat()
+    if not isinstance(reset_format, ResetFormat):
+        raise InvalidArgumentError(f"reset_format must be a ResetFormat, not {type(reset_format).__name__}")
+    return reset_format
+
+
+def changed(
+    options: Options,
+    token: Secret | None,
+    timeout: float | None,
+    max_retry_seconds: float | None,
+    reset_format: ResetFormat | None,
+    read_only: bool | None,
+    pace: bool | None,
+) -> Options:
+    """The options with those replaced that are given; where something is sent cannot be changed."""
+    changes: dict[str, Any] = {}
+    if token is not None:
+        changes["token"] = _token(token)
+    if timeout is not None:
+        changes["timeout"] = argument_checks.seconds(timeout, "timeout", least=0.001)
+    if read_only is not None:
+        changes["read_only"] = _still_read_only(options.connection.read_only, read_only)
+    if max_retry_seconds is not None:
+        changes["waits_for_server"] = True
+    others: dict[str, Any] = {"connection": evolve(options.connection, **changes)}
+    if max_retry_seconds is not None:
+        others["max_retry_seconds"] = argument_checks.seconds(max_retry_seconds, "max_retry_seconds")
+    if reset_format is not None:
+        others["reset_format"] = _format(reset_format)
+    if pace is not None:
+        others["pace"] = _paced(pace)
+    return evolve(options, **others)
+
+
+def _still_read_only(was: bool, chosen: bool) -> bool:
+    if not argument_checks.yes_or_no(chosen, "read_only") and was:
+        raise InvalidArgumentError(
+            "this client cannot write, and none made from it can; make a new TrainingClient for that, on purpose"
+        )
+    return chosen

@@ -1,0 +1,213 @@
+"""The vendor's styles of paging: page numbers, ``next_page`` of the feeds, page tokens, offsets, or none at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from attrs import field, frozen
+
+from training_sdk._core import codec, urls
+from training_sdk._core.flow import Family, Request, Response
+from training_sdk._core.listing import Batch, Calls, Place, Walk
+from training_sdk._core.row_filters import Filter
+from training_sdk.models.base import Fields, has_other_fields, may_omit
+
+T = TypeVar("T")
+Query = Sequence[tuple[str, object | None]]
+
+LARGEST_PAGE = 1000
+IDS_PER_REQUEST = 100
+"""Ids in one query: keeps an address well below the 8 kB that servers commonly accept."""
+
+
+def chunked(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    """The items in order, in pieces of at most ``size``."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+@frozen
+class _Numbered(Generic[T]):
+    items: tuple[T, ...] = field(metadata=may_omit([], unless=has_other_fields))
+    total_count: int | None = None
+
+
+@frozen
+class _Metadata:
+    next_page: str | None = None
+    remaining_records: int | None = None
+
+
+def _may_go_on(known: Fields, unknown: Fields) -> bool:
+    """Whether there may be a next page although the answer does not say so."""
+    data = known.get("data")
+    return bool(unknown) or (isinstance(data, list) and len(data) >= LARGEST_PAGE)
+
+
+@frozen
+class _Fed(Generic[T]):
+    data: tuple[T, ...] = field(metadata=may_omit([], unless=has_other_fields))
+    metadata: _Metadata = field(metadata=may_omit({}, unless=_may_go_on))
+
+
+@frozen
+class _Mark:
+    """Where a numbered page is: its number and size, and how many items came before it."""
+
+    page: int = 1
+    size: int = LARGEST_PAGE
+    passed: int = 0
+    seen: frozenset[object] = frozenset()
+    """The ids that came before it, where the query names ids."""
+
+
+def numbered(
+    calls: Calls,
+    path: str,
+    item: type[T],
+    *,
+    queries: Sequence[Query] = ((),),
+    filters: tuple[Filter[T], ...] = (),
+    keep: Callable[[T, int], bool] = lambda one, query: True,
+    identify: Callable[[T], object] = lambda one: None,
+    named: Sequence[Collection[object]] = (),
+    limit: Family = "general",
+) -> Walk[T]:
+    """``page`` from 1 and ``pageSize``; several queries are walked one after the other.
+
+    ``named`` has the ids that each query asks for: once all are listed, a ``totalCount`` of more does not matter.
+
+    Where a service caps the size of its pages but not the offset, items would be passed over: so the first page says
+    how large pages are, and the query begins again in pages of that size, or goes on in them where it gives no count.
+    """
+    decode = codec.decoder(_Numbered, item)
+
+    def place(which: int, mark: _Mark) -> Place:
+        query = (*queries[which], ("page", mark.page), ("pageSize", mark.size))
+        return Place(Request("GET", urls.target(path, query), limit=limit), mark, which)
+
+    def read(at: Place, response: Response) -> Batch[T]:
+        answer = decode(response)
+        mark, found, total = at.mark, len(answer.items), answer.total_count
+        passed, size = mark.passed + found, mark.size
+        if mark.page == 1 and 0 < found < size == LARGEST_PAGE:
+            size = found if total is None or total > found else size
+        seen = mark.seen.union(map(identify, answer.items)) if named else mark.seen
+        has_all = bool(named) and seen.issuperset(named[at.query])
+        begins_again = total is not None and size < mark.size and not has_all
+        again = place(at.query, _Mark(size=size)) if begins_again else None
+        # A full page may have a successor whatever the count says; a short one has none once the count is reached.
+        counted = has_all or (total is not None and passed >= total and found < mark.size)
+        # A service that divides into pages before it filters has empty ones before the rows.
+        counts_more = not found and (total or 0) > max(passed, (mark.page - 1) * mark.size)
+        following = None
+        if (found and not counted) or counts_more:
+            following = place(at.query, _Mark(mark.page + 1, size, passed, seen))
+        elif at.query + 1 < len(queries):
+            following = place(at.query + 1, _Mark())
+        return Batch(answer.items, following, total, again=again, has_all=has_all)
+
+    return Walk(calls, place(0, _Mark()), read, keep, filters, identify)
+
+
+def by_ids(
+    calls: Calls,
+    path: str,
+    item: type[T],
+    ids: Sequence[str] | None,
+    *,
+    identify: Callable[[T], str],
+    query: Query = (),
+    limit: Family = "general",
+) -> Walk[T]:
+    """A numbered listing of everything, or of the things with these ids, asked for some at a time."""
+    if ids is None:
+        return numbered(calls, path, item, queries=[query], identify=identify, limit=limit)
+    batches = chunked(ids, IDS_PER_REQUEST)
+    return numbered(
+        calls,
+        path,
+        item,
+        queries=[(*query, *(("courseIds", one) for one in batch)) for batch in batches],
+        filters=(Filter("courseIds", batches, identify),) if batches else (),
+        identify=identify,
+        named=batches,
+        limit=limit,
+    )
+
+
+def undivided(calls: Calls, path: str, shape: type[Any], *, items: Callable[[Any], tuple[T, ...]]) -> Walk[T]:
+    """A listing that comes whole, in a single answer."""
+    decode = codec.decoder(shape)
+    return Walk(calls, Place(Request("GET", path)), lambda _, response: Batch(items(decode(response)), None))
+
+
+def fed(
+    calls: Calls,
+    path: str,
+    item: type[T],
+    *,
+    query: Query,
+    keep: Callable[[T], bool],
+    filters: tuple[Filter[T], ...] = (),
+    identify: Callable[[T], object] = lambda row: None,
+) -> Walk[T]:
+    """A feed: ``metadata.next_page`` is followed as given, on the configured host only."""
+    decode = codec.decoder(_Fed, item)
+
+    def read(at: Place, response: Response) -> Batch[T]:
+        answer = decode(response)
+        after = answer.metadata.next_page
+        following = Place(Request("GET", calls.base_url.next_target(after, path))) if after else None
+        return Batch(answer.data, following, most=LARGEST_PAGE, remaining=answer.metadata.remaining_records)
+
+    first = Request("GET", urls.target(path, (*query, ("limit", LARGEST_PAGE))))
+    return Walk(calls, Place(first), read, lambda row, _: keep(row), filters, identify)
+
+
+def tokened(
+    calls: Calls,
+    path: str,
+    shape: type[Any],
+    body: Mapping[str, Any],
+    *,
+    items: Callable[[Any], tuple[T, ...]],
+    keep: Callable[[T], bool],
+    filters: tuple[Filter[T], ...] = (),
+) -> Walk[T]:
+    """A reading POST whose answer carries ``next_page_token``, to be sent back as ``page_token``."""
+    decode = codec.decoder(shape)
+
+    def place(token: str | None) -> Place:
+        sent = {**body, "page_token": token} if token else dict(body)
+        return Place(Request("POST", path, body=codec.dumps(sent), reads=True))
+
+    def read(at: Place, response: Response) -> Batch[T]:
+        answer = decode(response)
+        following = place(answer.next_page_token) if answer.next_page_token else None
+        return Batch(items(answer), following, most=body.get("page_size"))
+
+    return Walk(calls, place(None), read, lambda one, _: keep(one), filters)
+
+
+def offset(
+    calls: Calls,
+    path: str,
+    shape: type[Any],
+    body: Mapping[str, Any],
+    *,
+    size: int,
+    items: Callable[[Any], tuple[T, ...]],
+) -> Walk[T]:
+    """A reading POST with ``limit`` and ``offset``; an empty page ends it, for the answer carries no count."""
+    decode = codec.decoder(shape)
+
+    def place(start: int) -> Place:
+        sent = {**body, "limit": size, "offset": start}
+        return Place(Request("POST", path, body=codec.dumps(sent), reads=True), start)
+
+    def read(at: Place, response: Response) -> Batch[T]:
+        found = items(decode(response))
+        return Batch(found, place(at.mark + len(found)) if found else None)
+
+    return Walk(calls, place(0), read)

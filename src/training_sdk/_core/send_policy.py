@@ -1,0 +1,389 @@
+"""The send rules: what is tried again, when, and for how long; pure, so they are read and tested as a table.
+
+- Repeatability is declared on the request, never guessed from its method.
+- Two fates are known to be "nothing happened": never delivered, and refused before work (429 and the coded
+  4xx). Those may be sent again whatever the request. Where a request can be carried out in part, only the reference
+  server, or a proof of the service, makes a refusal certain.
+- For what is not repeatable everything else is unknown, and is raised as OutcomeUnknownError at once.
+- Total time is bounded, not attempts: none begins after ``max_retry_seconds``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+from attrs import define, evolve, frozen
+
+from training_sdk._core import codec
+from training_sdk._core.flow import (
+    Flow,
+    InterruptedSendError,
+    Moment,
+    NotDeliveredError,
+    Now,
+    Request,
+    Response,
+    Sleep,
+    TransportError,
+    UnsentError,
+)
+from training_sdk._core.pacing import UNPACED, Pace
+from training_sdk._core.permission_hints import missing_permission
+from training_sdk._core.printable import inline, sentence
+from training_sdk._core.urls import RESET_PATH
+from training_sdk.errors import (
+    STATUS_ERRORS,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    ConflictError,
+    DecodingError,
+    OutcomeUnknownError,
+    TrainingError,
+    status_error_class,
+)
+
+T = TypeVar("T")
+
+RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 8.0
+FIRST_ANSWER_SECONDS = 10.0
+"""For how long a client tries whom nobody has answered yet, unless its owner has said how long."""
+LONGEST_MESSAGE = 1000
+LONGEST_LOCATION = 200
+FIRST_POSIX_TIME = 1e9
+"""A header with a number from here on names a time and not a number of seconds: 1e9 is in 2001."""
+MOST_CUT = 2
+"""How often a reading that was cut short is read again."""
+
+UNKNOWN = (
+    "{method} {path} may or may not have taken effect: {what} It was not sent again. "
+    "Read {there} back before you decide anything."
+)
+
+
+class TryAgainError(Exception):
+    """It is certain that nothing happened, and another attempt after ``wait`` seconds may go better."""
+
+    def __init__(self, error: TrainingError, wait: float) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.wait = wait
+
+
+@frozen
+class Verdict:
+    """The error an exchange ended in, whether it may be sent again, and how long the server asks to wait."""
+
+    error: TrainingError
+    again: bool
+    wait: float | None = None
+
+
+@define
+class Attempt:
+    """One sending of a request: whether it may be out there, its fate unknown, and the id of its exchange."""
+
+    is_open: bool = False
+    request_id: str | None = None
+    status: int | None = None
+    """That of the answer, if one came or began to come."""
+
+
+Doubt: TypeAlias = Callable[[Response], TrainingError | None]
+
+
+def _no_doubt(response: Response) -> None:
+    return None
+
+
+def call(
+    request: Request,
+    decode: Callable[[Response], T],
+    *,
+    max_retry_seconds: float,
+    pace: Pace = UNPACED,
+    once: Attempt | None = None,
+    doubt: Doubt = _no_doubt,
+) -> Flow[T]:
+    """Send by the rules, at a pace, and read the answer.
+
+    ``doubt`` returns what is wrong with the origin of an answer. A refusal with a doubtful origin is not believed: it
+    leaves unknown what became of something not repeatable.
+
+    With ``once`` nothing is waited for, neither one's turn nor another attempt: TryAgainError is raised where another
+    attempt would do no harm, for whoever has to look about again before it.
+
+    An error that stops this while the fate of something not repeatable is open is raised as OutcomeUnknownError.
+    KeyboardInterrupt, cancellation and whatever else is no Exception go on as themselves, with a note that says so.
+    """
+    attempt = Attempt() if once is None else once
+    try:
+        return (
+            yield from _exchange(request, attempt, decode, max_retry_seconds, pace, once is not None, doubt)
+        )
+    except (GeneratorExit, OutcomeUnknownError, ConflictError, TryAgainError):
+        raise  # a ConflictError says by itself that the same request may be under way
+    except BaseException as problem:
+        if request.repeatable or not attempt.is_open:
+            raise
+        unknown = interrupted(request, attempt, problem)
+        if isinstance(problem, Exception):
+            raise unknown from problem
+        problem.add_note(unknown.message)
+        raise
+
+
+def interrupted(request: Request, attempt: Attempt, problem: BaseException) -> OutcomeUnknownError:
+    """What is to be said of a request that was under way when something stopped it."""
+    return _unknown(request, _interruption(problem), attempt.request_id, problem)
+
+
+def _exchange(
+    request: Request,
+    attempt: Attempt,
+    decode: Callable[[Response], T],
+    max_retry_seconds: float,
+    pace: Pace,
+    once: bool,
+    doubt: Doubt,
+) -> Flow[T]:
+    """Send until there is a success, a refusal, or no time left. Waiting for one's turn takes none of that time."""
+    started: Moment = yield Now()
+    tried, paced, cut = 0, 0.0, 0
+    while True:
+        nobody_yet = False
+        paced += 0.0 if once else (yield from pace.turn(request))
+        attempt.is_open = True
+        try:
+            response: Response = yield request
+        except UnsentError as stop:
+            attempt.is_open = False
+            raise stop.original from None
+        except InterruptedSendError as stop:
+            attempt.request_id, attempt.status = stop.request_id, stop.status
+            raise stop.original from None
+        except TransportError as failure:
+            attempt.status = failure.status
+            verdict = judge_failure(request, failure)
+            nobody_yet = failure.nobody_yet and failure.status is None
+        else:
+            attempt.request_id, attempt.status = response.request_id, response.status
+            pace.hear(request, response)
+            if 200 <= response.status < 300:
+                if not request.repeatable:  # must not be held up between its answer and its caller
+                    return decode(response)
+                yield from pace.pass_on()
+                try:
+                    return decode(response)
+                except DecodingError as error:
+                    if error.reason != codec.CUT_SHORT:
+                        raise
+                    verdict = Verdict(error, again=cut < MOST_CUT)
+                    cut += 1
+            else:
+                verdict = _believed(request, response, judge_status(request, response), doubt)
+        attempt.is_open = isinstance(verdict.error, OutcomeUnknownError | ConflictError)
+        yield from pace.pass_on()
+        now: Moment = yield Now()
+        most = min(max_retry_seconds, FIRST_ANSWER_SECONDS) if nobody_yet else max_retry_seconds
+        left = most - (now.monotonic - started.monotonic - paced)
+        wait = max(backoff(tried), verdict.wait or 0)
+        if not verdict.again:
+            raise verdict.error
+        if once:
+            raise TryAgainError(verdict.error, wait)
+        if wait > left:
+            raise (
+                _nobody_there(verdict.error)
+                if most < max_retry_seconds
+                else out_of_time(verdict.error, wait, most)
+            )
+        yield Sleep(wait, jitter=min(wait / 4, left - wait), why=str(verdict.error))
+        tried += 1
+
+
+def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError:
+    """The same error, saying that the time for trying would not suffice."""
+    message = f"{sentence(error.message)} Waiting {wait:g} s more would exceed max_retry_seconds={most:g}"
+    told = type(error)(evolve(error.info, message=message))
+    told.__cause__ = error.__cause__
+    return told
+
+
+def _nobody_there(error: TrainingError) -> TrainingError:
+    """The same error, saying why it was given up early."""
+    message = (
+        f"{sentence(error.message)} Nobody has answered there yet, so it was given up after "
+        f"{FIRST_ANSWER_SECONDS:g} s. To wait for a server that is starting, set max_retry_seconds"
+    )
+    told = type(error)(evolve(error.info, message=message))
+    told.__cause__ = error.__cause__
+    return told
+
+
+def _interruption(problem: BaseException) -> str:
+    if isinstance(problem, DecodingError):
+        return f"the server answered {problem.status or 'it'} with something unreadable ({problem.message})"
+    if isinstance(problem, TrainingError):
+        return f"its answer is not to be believed, because {problem.message}"
+    return f"interrupted by {type(problem).__name__}"
+
+
+def judge_failure(request: Request, failure: TransportError) -> Verdict:
+    """What to make of a request to which no answer came."""
+    kind = APITimeoutError if failure.timeout else APIConnectionError
+    error: TrainingError = kind(
+        f"{request.method} {request.path}: {failure.message}",
+        request_id=failure.request_id,
+        method=request.method,
+        path=request.path,
+    )
+    if isinstance(failure, NotDeliveredError):
+        return Verdict(error, again=not failure.hopeless)
+    if request.repeatable:
+        return Verdict(error, again=True)
+    return Verdict(_unknown(request, failure.message, failure.request_id, error), again=False)
+
+
+def judge_status(request: Request, response: Response) -> Verdict:
+    """What to make of an answer that is not a success."""
+    error = status_error(request, response)
+    status = response.status
+    is_final = request.repeatable or _is_final(request, response)
+    if is_final and (status == 429 or (request.repeatable and status in RETRIED_STATUSES)):
+        return Verdict(error, again=True, wait=asked_wait(response))
+    if is_final and (request.repeatable or status in STATUS_ERRORS):
+        return Verdict(error, again=False)
+    what = f"the server answered {status}"
+    if not is_final and status in STATUS_ERRORS:
+        why = error.message.removeprefix(f"{request.method} {request.path}: ")
+        what = f"{what} ({why}), and may have carried out a part of it before"
+    return Verdict(_unknown(request, what, response.request_id, error), again=False)
+
+
+def _is_final(request: Request, response: Response) -> bool:
+    """Whether a refusal of this, if it is one, is certain to have had no effect."""
+    final = request.final_refusals
+    return response.is_reference or final is None or response.status in final
+
+
+def _believed(request: Request, response: Response, verdict: Verdict, doubt: Doubt) -> Verdict:
+    """The same, unless it relies on a refusal that is not to be believed."""
+    problem = doubt(response) if response.status == 429 or response.status in STATUS_ERRORS else None
+    if problem is None or (request.repeatable and verdict.again):
+        return verdict
+    problem.__cause__ = verdict.error
+    if request.repeatable:
+        return Verdict(problem, again=False)
+    what = f"the answer {response.status} is not to be believed, because {problem.message}"
+    return Verdict(_unknown(request, what, response.request_id, problem), again=False)
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait before the next attempt where the server names none: 0.5, 1, 2, 4, then 8."""
+    return float(min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, 10)))
+
+
+def asked_wait(response: Response) -> float | None:
+    """The seconds that Retry-After or x-ratelimit-reset ask for; None if absent or not to be understood."""
+    waits = (seconds_until(response, name) for name in ("retry-after", "x-ratelimit-reset"))
+    return next((wait for wait in waits if wait is not None), None)
+
+
+def seconds_until(response: Response, name: str) -> float | None:
+    """The seconds that a header names: as such, as a date, or, save for Retry-After, as a time since 1970.
+
+    A time counts from the ``Date`` of the same answer, so that this machine's clock does not matter.
+    """
+    text = response.header(name) or ""
+    try:
+        seconds, is_time = float(text), False
+    except ValueError:
+        seconds, is_time = _posix(text), True
+    if name != "retry-after" and seconds >= FIRST_POSIX_TIME:
+        seconds, is_time = seconds / (1000 if seconds >= 1000 * FIRST_POSIX_TIME else 1), True
+    if is_time:
+        seconds -= _posix(response.header("date"))
+    if not math.isfinite(seconds) or (seconds < 0 and not is_time):
+        return None
+    return max(0.0, seconds)
+
+
+def _posix(date: str | None) -> float:
+    """Seconds since 1970 of a date as HTTP writes it; NaN for anything else."""
+    try:
+        return parsedate_to_datetime(date or "").timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return math.nan
+
+
+def status_error(request: Request, response: Response) -> APIStatusError:
+    """The typed error for an answer that is not a success, from whatever its body says."""
+    said = codec.read_error(response)
+    what = _tidy(said.message or "") or _plain(response)
+    if response.status == 403 and said.reason in (None, "PERMISSION_DENIED"):
+        missing = missing_permission(request.method, request.path, what)
+        what = f"{sentence(what)} {missing}" if missing else what
+    message = f"{request.method} {request.path}: {what}"
+    return status_error_class(response.status)(
+        message,
+        status=response.status,
+        reason=said.reason,
+        request_id=response.request_id,
+        method=request.method,
+        path=request.path,
+        metadata=tuple((_tidy(name), _tidy(value)) for name, value in said.metadata),
+    )
+
+
+def _tidy(text: str) -> str:
+    """On one line, of bounded length and with nothing hidden: it is shown to people and written to logs."""
+    return inline(text[:LONGEST_MESSAGE])
+
+
+def _plain(response: Response) -> str:
+    """What to say where the body says nothing usable."""
+    if 300 <= response.status < 400:
+        return (
+            f"the server redirects to {_redirected(response.header('location'))}; redirects are not followed, "
+            "because the token goes to the configured host only. Check the base URL"
+        )
+    if response.status == 401:
+        return "the token is missing, unknown, expired or revoked"
+    where = f"the server at {response.base_url}" if response.base_url else "the server"
+    hint = ". Is that the base URL of the API?" if response.status in (404, 405) and response.base_url else ""
+    return f"{where} answered {response.status} without an explanation{hint}"
+
+
+def _redirected(location: str | None) -> str:
+    """Where a redirect leads, without what a query or a broken address may hold of people."""
+    if location is None:
+        return "nowhere"
+    try:
+        parts = urlsplit(location)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return "an address that cannot be read"
+    if not parts.hostname and not parts.path.startswith("/"):
+        return "an address that cannot be read"
+    origin = f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else ""
+    return _tidy(f"{origin}{parts.path}"[:LONGEST_LOCATION])
+
+
+def _unknown(
+    request: Request, what: str, request_id: str | None, cause: BaseException | None = None
+) -> OutcomeUnknownError:
+    known: dict[str, Any] = {"request_id": request_id, "method": request.method, "path": request.path}
+    if isinstance(cause, TrainingError):
+        known |= {"status": cause.status, "reason": cause.reason}
+    there = "the progress" if request.path.endswith(RESET_PATH) else "what is there"
+    said = UNKNOWN.format(method=request.method, path=request.path, what=sentence(what), there=there)
+    error = OutcomeUnknownError(said, **known)
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,1 @@
+"""Two-person approval of a plan, with SSH signatures."""

@@ -1,0 +1,315 @@
+"""Four eyes: a second user approves a plan, signed with an SSH key, or by a procedure that proves less and says so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from attrs import evolve
+
+from training_sdk._core.flow import Act, Flow, Moment, Now, Response
+from training_sdk._core.listing import Calls
+from training_sdk.approval import ssh
+from training_sdk.approval.approvals import Approval, Approved, Approver, Kind, message
+from training_sdk.errors import ApprovalError, InvalidArgumentError, PermissionDeniedError
+from training_sdk.models.users import Me, SeatType, User, UserStatus
+from training_sdk.plans.course_rows import read_rows
+from training_sdk.plans.digests import short
+from training_sdk.plans.origin import Here, check_place
+from training_sdk.plans.plan import Origin, PlannedReset, ResetPlan
+from training_sdk.plans.planner import change_of
+from training_sdk.plans.visibility_check import sees_everyone
+from training_sdk.plans.wording import shown, some, who
+from training_sdk.records.tokens import redacted
+from training_sdk.resets.confirmation import check_confirmation, check_lifetime
+from training_sdk.resets.report import Code
+from training_sdk.resources.users import WHO_AM_I, found_users, read_me
+
+NAMESPACE = "training-sdk-reset"
+"""Keeps a signature made for anything else, a git commit say, from passing for an approval."""
+MAX_AGE = timedelta(hours=24)
+SKEW = timedelta(minutes=5)
+"""By how much the clocks of the two machines may differ."""
+LONGEST_NAME = 200
+LONGEST_SHOWN = 150
+
+PEOPLE = frozenset({SeatType.PREMIUM, SeatType.LITE, SeatType.COLLABORATOR})
+"""The seats that people of the organisation and its guests sit on; a seat not known today may be no person's."""
+
+# A user id stands as a principal in the file of signers, where these letters alone mean nothing but themselves.
+PRINCIPAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+def approve(
+    calls: Calls, plan: ResetPlan, *, confirm: object, key: Path | None, interactive: bool = False
+) -> Flow[Approval]:
+    """Approve a plan as the owner of this client's token; with ``key``, signed."""
+    check_confirmation(plan, confirm)
+    here, approver = yield from _who(calls)
+    check_place(plan, here, done="approved")
+    yield from _check_people(calls, {approver.user_id: "approves"}, blind=key is not None)
+    now: Moment = yield Now()
+    check_lifetime(plan, now.utc)
+    compared = yield from _compare(calls, plan)
+    if key is None and not compared:
+        raise ApprovalError(
+            "this token may not read the progress of everyone in the plan, so nobody has compared its names with the "
+            'service. Give its owner "Training: Administration" (everyone) or "Training: Manage teams" (one\'s teams), '
+            "or sign with a key",
+            reason="ROWS_UNREADABLE",
+        )
+    at = now.utc.astimezone(UTC).replace(microsecond=0)
+    unsigned = Approval(plan.digest, plan.phrase, approver, at, "procedural", compared=compared)
+    if key is None:
+        return unsigned
+    words = message(unsigned, kind="signed")
+    sign = partial(ssh.sign, words, key, namespace=NAMESPACE, interactive=interactive)
+    signature: str = yield Act(sign, "approval: sign")
+    return evolve(unsigned, kind="signed", signature=signature)
+
+
+def _compare(calls: Calls, plan: ResetPlan) -> Flow[bool]:
+    """Whether everyone who would be reset was compared with the service, as far as they are still in the course.
+
+    Raises ApprovalError if the service has another name, e-mail or external id for one of the user ids.
+    """
+    is_whole = True
+    for course in plan.courses:
+        targets = plan.targets_in(course.id)
+        if not targets:
+            continue
+        try:
+            rows = yield from read_rows(calls, course.id, [user.user_id for user in targets])
+        except PermissionDeniedError:
+            is_whole = False
+            continue
+        _refuse_renamed(
+            [user for user in targets if change_of(user, rows.get(user.user_id)) is Code.IDENTITY_CHANGED]
+        )
+        if any(user.user_id not in rows for user in targets):
+            everyone = yield from read_rows(calls, course.id, None)
+            is_whole = (yield from sees_everyone(calls, course.id, everyone)) and is_whole
+    return is_whole
+
+
+def _refuse_renamed(people: Sequence[PlannedReset]) -> None:
+    if people:
+        raise ApprovalError(
+            "the service has another name, e-mail or external id than the plan for the user ids of "
+            f"{some([who(user) for user in people])}. Nothing was approved. If nobody has changed "
+            "their data, somebody has changed the plan: find out who. Plan again",
+            reason="IDENTITY_CHANGED",
+            metadata=tuple(("user_id", user.user_id) for user in people),
+        )
+
+
+def _who(calls: Calls) -> Flow[tuple[Here, Approver]]:
+    def read(response: Response) -> tuple[Me, Here]:
+        me = read_me(response)
+        return me, Here.of(calls, me, response)
+
+    me, here = yield from calls.call(WHO_AM_I, read)
+    if not PRINCIPAL.fullmatch(me.user_id):
+        raise ApprovalError(
+            f"the user id {me.user_id[:LONGEST_SHOWN]!r} cannot stand in a file of allowed signers",
+            reason="NOT_A_PERSON",
+        )
+    name = " ".join(filter(None, (me.firstname, me.lastname)))[:LONGEST_NAME]
+    return here, Approver(me.user_id, redacted(name, None), me.organisation_id)
+
+
+# --- applying what was approved --------------------------------------------------------------------------------------
+
+
+def require_approval(
+    calls: Calls,
+    plan: ResetPlan,
+    approval: object,
+    *,
+    rule: Kind,
+    allowed_signers: Path | None,
+    here: Origin | None = None,
+    max_age: timedelta = MAX_AGE,
+) -> Flow[Approved]:
+    """Raise ApprovalError unless a second person has approved this plan, and both are people of the organisation.
+
+    The applier is the owner of this client's token, asked of WhoAmI unless ``here`` holds the answer. Changes nothing.
+    """
+    if approval is None:
+        raise ApprovalError(
+            f"this client resets only what a second user has approved ({rule}). Have somebody else run "
+            "client.resets.approve(…) on the plan, and pass approval=…",
+            reason="NO_APPROVAL",
+        )
+    if here is None:
+        here, _ = yield from _who(calls)
+    check_place(plan, here, done="approved")
+    now: Moment = yield Now()
+    approved = yield from check_approval(
+        plan,
+        approval,
+        applied_by=here.user_id,
+        rule=rule,
+        allowed_signers=allowed_signers,
+        now=now.utc,
+        max_age=max_age,
+    )
+    yield from _check_people(calls, {approved.approver.user_id: "approved", here.user_id: "applies"})
+    return approved
+
+
+def check_approval(
+    plan: ResetPlan,
+    approval: object,
+    *,
+    applied_by: str,
+    rule: Kind,
+    allowed_signers: Path | None,
+    now: datetime,
+    max_age: timedelta = MAX_AGE,
+) -> Flow[Approved]:
+    """Raise ApprovalError unless this approval is one of this plan, in time, by another user, and as the rule demands.
+
+    Asks no server, so it does not see seats. A signature is verified wherever there is a file of signers to do it by.
+    """
+    if not isinstance(approval, Approval):
+        raise InvalidArgumentError(f"approval must be an Approval, not {type(approval).__name__}")
+    if rule not in ("signed", "procedural"):
+        raise InvalidArgumentError(f"the rule {rule!r} is neither 'signed' nor 'procedural'")
+    _check_terms(plan, approval, applied_by, now, max_age)
+    if approval.signature is None and rule == "signed":
+        raise ApprovalError(
+            "the approval is procedural, and this client demands a signed one: approve with key=…",
+            reason="NOT_SIGNED",
+        )
+    kind: Kind = "procedural"
+    fingerprint: str | None = None
+    if approval.signature is not None and allowed_signers is not None:
+        kind = "signed"
+        check = partial(
+            check_signature,
+            approval.message,
+            approval.signature,
+            allowed_signers,
+            user_id=approval.approver.user_id,
+            role="approver",
+            namespace=NAMESPACE,
+            now=now,
+        )
+        fingerprint = yield Act(check, "approval: verify")
+    elif rule == "signed":
+        raise ApprovalError(
+            "a signature is verified by the file of allowed signers, and none is named (allowed_signers=…)",
+            reason="SIGNERS_UNUSABLE",
+        )
+    return Approved(kind, approval.approver, approval.at, fingerprint, approval.compared)
+
+
+def _check_terms(
+    plan: ResetPlan, approval: Approval, applied_by: str, now: datetime, max_age: timedelta
+) -> None:
+    """What can be said of an approval by looking at it."""
+    approver = approval.approver
+    if (approval.plan_digest, approval.phrase) != (plan.digest, plan.phrase):
+        raise ApprovalError(
+            f"the approval is of another plan, {shown(approval.phrase)[:LONGEST_SHOWN]!r}, "
+            f"#{short(approval.plan_digest)}; "
+            f"this one is #{plan.short_digest}",
+            reason="OTHER_PLAN",
+        )
+    if approver.organisation_id != plan.origin.organisation_id:
+        raise ApprovalError(
+            f"the approver is in organisation {approver.organisation_id}, and the plan in "
+            f"{plan.origin.organisation_id}",
+            reason="OTHER_ORGANISATION",
+        )
+    if approver.user_id == applied_by:
+        raise ApprovalError(
+            f"{applied_by} approved the plan and cannot apply it too: four eyes are those of two users",
+            reason="SAME_USER",
+        )
+    if approval.at > now + SKEW:
+        raise ApprovalError(
+            f"the approval is of {approval.at:%Y-%m-%d %H:%M:%S} UTC, and here it is {now:%Y-%m-%d %H:%M:%S} UTC. "
+            "Set the clocks of both machines",
+            reason="NOT_YET_VALID",
+        )
+    if now - approval.at > max_age:
+        raise ApprovalError(
+            f"the approval of {approval.at:%Y-%m-%d %H:%M:%S} UTC is older than {max_age}. Approve again",
+            reason="APPROVAL_EXPIRED",
+        )
+
+
+def check_signature(
+    message: bytes, signature: str, signers: Path, *, user_id: str, role: str, namespace: str, now: datetime
+) -> str:
+    """The fingerprint of the key, once it has signed this, and is listed for this user and for nobody else.
+
+    ``role`` is who the user is in messages: "approver" or "planner".
+    """
+    fingerprint = ssh.fingerprint(signature)
+    if not PRINCIPAL.fullmatch(user_id):
+        raise ApprovalError(
+            f"{user_id[:LONGEST_SHOWN]!r} is no user id that a file of allowed signers could hold",
+            reason="SIGNER_NOT_ALLOWED",
+        )
+    read = ssh.Signers.read(signers)
+    listed = ssh.principals(signature, read, at=now)
+    if user_id not in listed:
+        raise ApprovalError(
+            f"the key {fingerprint} is listed for {', '.join(listed)[:LONGEST_SHOWN]}, and not for the {role} "
+            f"{user_id}. The first line with the key counts, and names users by their ids",
+            reason="SIGNER_NOT_ALLOWED",
+        )
+    everywhere = (*listed, *ssh.principals_of_key(signature, read))
+    others = [one for one in everywhere if one != user_id and (one.startswith("user_") or _is_pattern(one))]
+    if others:
+        names = ", ".join(dict.fromkeys(others))
+        raise ApprovalError(
+            f"the key {fingerprint} is listed for {user_id} and for {names[:LONGEST_SHOWN]} too. "
+            "A key that two users share proves nothing about either",
+            reason="SIGNER_SHARED",
+        )
+    ssh.verify(message, signature, read, principal=user_id, namespace=namespace, at=now)
+    return fingerprint
+
+
+def _is_pattern(principal: str) -> bool:
+    return any(sign in principal for sign in "*?!")
+
+
+def _check_people(calls: Calls, roles: Mapping[str, str], *, blind: bool = False) -> Flow[None]:
+    """Raise ApprovalError if one of these is no active person. ``blind`` lets a token pass that may not look."""
+    try:
+        found = yield from found_users(calls, {"user_ids": tuple(roles)}).gather()
+    except PermissionDeniedError as error:
+        if blind:
+            return
+        raise ApprovalError(
+            "this token may not list users, so nobody can tell whether a person or a service stands behind it. Give "
+            'its owner "Platform management: Users" or "Training: Administration", or, to approve, sign with a key',
+            status=403,
+            reason="SEAT_UNREADABLE",
+            request_id=error.request_id,
+        ) from error
+    users = {user.user_id: user for user in found}
+    for user_id, role in roles.items():
+        _check_person(users.get(user_id), user_id, role)
+
+
+def _check_person(user: User | None, user_id: str, role: str) -> None:
+    if user is None or user.status is not UserStatus.ACTIVE:
+        status = "unknown in this organisation"
+        if user is not None:
+            status = f"not active ({user.status or 'the service leaves the status out, so it is not known'})"
+        raise ApprovalError(f"{user_id}, who {role}, is {status}", reason="NOT_ACTIVE")
+    if user.seat_type not in PEOPLE:
+        raise ApprovalError(
+            f"{user_id}, who {role}, is no person of the organisation (seat: {user.seat_type or 'not told'}). Four "
+            "eyes are those of two people: use tokens of theirs",
+            reason="NOT_A_PERSON",
+        )

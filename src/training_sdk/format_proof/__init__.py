@@ -1,0 +1,1 @@
+"""The proof that a live service resets only the users that a request names."""

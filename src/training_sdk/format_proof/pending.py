@@ -1,0 +1,133 @@
+"""A proof that has begun, on disk: so that whoever goes on with it waits, and sends nothing again."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from training_sdk.errors import RecordsDamagedError
+from training_sdk.format_proof.proof_plan import ProofPlan
+from training_sdk.format_proof.proofs import Ground, Way
+from training_sdk.plans.plan import PlannedReset
+from training_sdk.records import disk, documents, locks
+from training_sdk.records.events import Event, Sent
+from training_sdk.records.journal import read_journal
+from training_sdk.records.journal_state import Chunk, ChunkFate, JournalState, fold
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import report_file
+from training_sdk.resets.format import ResetFormat
+
+OPEN = (ChunkFate.SENT, ChunkFate.ANSWERED, ChunkFate.LOST, ChunkFate.READ_BACK)
+"""How far the request of a proof came whose effect is still to be looked for."""
+
+
+@frozen
+class _Saved:
+    digest: str
+    plan_digest: str
+    witnesses: tuple[PlannedReset, ...]
+    format: ResetFormat
+    way: Way
+    refused_with: str | None = None
+
+
+@frozen
+class Begun:
+    """How far the one request of a proof came."""
+
+    chunk: Chunk
+    sent_at: datetime
+    is_closed: bool
+
+
+def put(state: StateDirectory, plan: ProofPlan, *, names: bool = True) -> None:
+    """Remember a proof that is about to begin, in the place of one that came to its end.
+
+    Without ``names``, where the copies of plans are sealed, it has another digest and phrase when it is found again.
+    """
+    plan = plan if names else without_names(plan)
+    saved = _Saved(plan.digest, plan.reset.digest, plan.witnesses, plan.format, plan.way, plan.refused_with)
+    documents.put(_path(state, plan.ground), saved)
+
+
+def sending(state: StateDirectory, ground: Ground) -> AbstractContextManager[None]:
+    """Be the only process that sends a proof for this ground. Raises RecordsLockedError while another one does."""
+    return locks.held(disk.make_folder(state.path / "origins") / _name(ground))
+
+
+def without_names(plan: ProofPlan) -> ProofPlan:
+    """The same proof, its witnesses without names, e-mails, external ids and scores."""
+    witnesses = (evolve(one, name="", email=None, external_id=None, score=None) for one in plan.witnesses)
+    return evolve(plan, witnesses=tuple(witnesses))
+
+
+def drop(state: StateDirectory, ground: Ground) -> None:
+    """Forget it: it has come to its end."""
+    path = _path(state, ground)
+    with disk.writing(path):
+        path.unlink(missing_ok=True)
+        disk.sync_folder(path.parent)
+
+
+def find(state: StateDirectory, ground: Ground) -> ProofPlan | None:
+    """The proof for this ground whose request was sent, and whose end is open. Raises RecordsDamagedError."""
+    path = state.path / "proofs" / _name(ground)
+    saved = documents.get(path, _Saved)
+    if saved is None:
+        return None
+    if begun(state, saved.plan_digest) is None:
+        return None
+    reset = report_file.load_plan(state.plan_folder(saved.plan_digest))
+    plan = ProofPlan(reset, saved.witnesses, saved.format, saved.way, saved.refused_with)
+    if plan.digest != saved.digest or plan.ground != ground:
+        raise RecordsDamagedError(f"{path} was changed since it was written. Nothing was sent")
+    return plan
+
+
+def is_pending(state: StateDirectory, plan_digest: str) -> bool:
+    """Whether a plan is that of a proof whose end is open. Raises RecordsDamagedError."""
+    return plan_digest in plans(state)
+
+
+def plans(state: StateDirectory) -> frozenset[str]:
+    """The digests of the plans of proofs whose end is open. Raises RecordsDamagedError."""
+    paths = (state.path / "proofs").glob("*.pending.json")
+    return frozenset(saved.plan_digest for path in paths if (saved := documents.get(path, _Saved)))
+
+
+def refused_with(state: StateDirectory, plan_digest: str) -> str | None:
+    """Who is to be refused in a pending proof with this plan. Raises RecordsDamagedError."""
+    paths = (state.path / "proofs").glob("*.pending.json")
+    found = (documents.get(path, _Saved) for path in paths)
+    return next((one.refused_with for one in found if one and one.plan_digest == plan_digest), None)
+
+
+def begun(state: StateDirectory, plan_digest: str) -> Begun | None:
+    """How far the request of a proof came; None if it was not sent, or is known to have had no effect."""
+    folder = state.path / "plans" / plan_digest
+    events = read_journal(folder) if folder.is_dir() else ()
+    found = fold(events)
+    open_chunks = [chunk for chunk in found.chunks.values() if chunk.fate in OPEN]
+    if not open_chunks:
+        return None
+    chunk = open_chunks[-1]
+    return Begun(chunk, _sent_at(events, chunk.number), _is_closed(found))
+
+
+def _is_closed(state: JournalState) -> bool:
+    return state.closed is not None
+
+
+def _sent_at(events: tuple[Event, ...], number: int) -> datetime:
+    return max(event.at for event in events if isinstance(event, Sent) and event.chunk == number)
+
+
+def _path(state: StateDirectory, ground: Ground) -> Path:
+    return state.proofs / _name(ground)
+
+
+def _name(ground: Ground) -> str:
+    return f"{ground.name}.pending.json"

@@ -1,0 +1,230 @@
+"""The proof of a reset's format as it would be made: on which course, with whom, and who bears witness."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property, reduce
+
+import attrs
+from attrs import frozen
+
+from training_sdk._core.printable import visible
+from training_sdk.format_proof.proofs import Ground, Way
+from training_sdk.format_proof.traces import NAMES, NO_TRACES, Traces
+from training_sdk.models.keys import Key
+from training_sdk.models.progress import ProgressRow, ProgressState
+from training_sdk.plans import wording
+from training_sdk.plans.plan import PlannedReset, ResetPlan, plain_of_form, short_digest
+from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.reset_effect import Judging, has_lost
+
+
+@frozen
+class ProofPlan:
+    """What ``client.resets.plan_proof`` found: the one reset that would be sent, and who must stay as they are.
+
+    ``reset`` is the plan of that reset, ``witnesses`` are rows of the same people and of everyone else on the course:
+    all others in the course itself, and everybody in all their other courses. ``refused_with`` is the id of a
+    user who cannot be reset there and is named last: then it is about a refusal of this request.
+    """
+
+    reset: ResetPlan
+    witnesses: tuple[PlannedReset, ...]
+    format: ResetFormat
+    way: Way
+    refused_with: str | None = None
+
+    @property
+    def ground(self) -> Ground:
+        """What the proof would hold for."""
+        return Ground.of(self.reset.origin, self.format, server_side=self.way == "everyone")
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """The user ids of everyone on the course."""
+        course = self.reset.course.id
+        rows = (*self.reset.users, *self.witnesses)
+        return tuple(dict.fromkeys(row.user_id for row in rows if row.course_id == course))
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The user ids of everyone whose rows are read: those on the course, and who is named besides."""
+        return self.people if self.refused_with is None else (*self.people, self.refused_with)
+
+    @property
+    def other_courses(self) -> tuple[str, ...]:
+        """The ids of the other courses in which somebody who would be reset has progress that a reset would clear.
+
+        Lessons, percent or a completion: when a course was opened might stay after a reset.
+        """
+        reset = {user.user_id for user in self.reset.targets}
+        kept = (
+            one.course_id
+            for one in self.witnesses
+            if one.user_id in reset and (one.completed_at or one.completed_lessons or one.percent)
+        )
+        return tuple(dict.fromkeys(course_id for course_id in kept if course_id != self.reset.course.id))
+
+    @property
+    def has_completed(self) -> bool:
+        """Whether somebody who would be reset has completed the course: completions are at stake then."""
+        return any(one.completed_at for one in self.reset.targets)
+
+    @property
+    def completions_elsewhere(self) -> bool:
+        """Whether somebody who would be reset has completed another course."""
+        reset = {user.user_id for user in self.reset.targets}
+        course = self.reset.course.id
+        return any(
+            one.completed_at and one.user_id in reset and one.course_id != course for one in self.witnesses
+        )
+
+    @property
+    def completions_beside(self) -> bool:
+        """Whether somebody on the course has completed it and would stay; where everyone is reset, nobody could."""
+        course = self.reset.course.id
+        return self.way == "everyone" or any(
+            one.completed_at and one.course_id == course for one in self.witnesses
+        )
+
+    @property
+    def is_wide_enough(self) -> bool:
+        """Whether it would show a service that reaches too far, also one that resets completed people only."""
+        is_covered = self.completions_elsewhere and self.completions_beside
+        return bool(self.other_courses) and (is_covered or not self.has_completed)
+
+    @cached_property
+    def _digest(self) -> str:
+        document = {
+            "reset": self.reset.digest,
+            "witnesses": [plain_of_form(one, self.reset.form) for one in self.witnesses],
+            "format": attrs.asdict(self.format),
+            "way": self.way,
+            **({} if self.refused_with is None else {"refused_with": self.refused_with}),
+        }
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, of everything in it."""
+        return self._digest
+
+    @property
+    def phrase(self) -> str:
+        """What has to be typed, such as ``prove on "Proof of resets" with "Ann Example" #a1b2-c3d4-e5f6-0718``."""
+        title = wording.courses(self.reset.courses)
+        mark = f"#{short_digest(self.digest, self.reset.form)}"
+        if self.way == "everyone":
+            return f"prove everyone on {title} for {self.reset.people} users {mark}"
+        (person,) = self.reset.users
+        if self.refused_with is not None:
+            name = wording.shown(person.name) or person.user_id
+            return f'prove a refusal on {title} with "{name}" and {self.refused_with} {mark}'
+        return f'prove on {title} with "{wording.shown(person.name) or person.user_id}" {mark}'
+
+    def __str__(self) -> str:
+        course = self.reset.course
+        whom = "Everyone on it" if self.way == "everyone" else "One person"
+        effect = f"{whom} is reset, which cannot be undone:"
+        if self.refused_with is not None:
+            effect = (
+                f"One request names the person below and then {self.refused_with}, who is not on the course. A refusal "
+                "is expected. If the service accepts it, or refuses it after a part, this person is reset, and so may "
+                "be what it keeps of that user for this course. That cannot be undone:"
+            )
+        lines = [
+            f"Proof on {wording.shown(course.title)!r} ({course.id}) at {self.reset.origin.base_url}, organisation "
+            f"{self.reset.origin.organisation_id}. {effect}",
+            *(f"  - {user}" for user in self.reset.targets),
+            "Where the service does not know the format, everyone on this course may be reset. These must stay as they "
+            "are:",
+            *(f"  - {self._place(one)}{one}" for one in self.witnesses),
+            "To go on, type:",
+            f"  {self.phrase}",
+        ]
+        return visible("\n".join(lines))
+
+    def __repr__(self) -> str:
+        return visible(f"<ProofPlan: {self.phrase}>")
+
+    def _place(self, row: PlannedReset) -> str:
+        return "" if row.course_id == self.reset.course.id else f"in course {row.course_id}: "
+
+
+@frozen
+class Sighting:
+    """What one reading of these people's rows shows, by key; ``cleared`` are targets, the other two witnesses.
+
+    A cleared target may keep ``traces``. ``lost`` are those who have less than they had: nobody but a reset takes that
+    away. ``moved`` are any others who do not stand as planned, and targets who are neither as before nor cleared.
+    """
+
+    cleared: tuple[Key, ...]
+    unchanged: tuple[Key, ...]
+    """The targets who stand as before: it may just not be seen yet."""
+    lost: tuple[Key, ...]
+    moved: tuple[Key, ...]
+    traces: Traces = NO_TRACES
+    """What was left of the rows of those who are cleared."""
+
+    @classmethod
+    def of(cls, plan: ProofPlan, rows: Mapping[Key, ProgressRow]) -> Sighting:
+        """Hold rows against a plan."""
+        cleared: dict[Key, Traces] = {}
+        unchanged: list[Key] = []
+        lost: list[Key] = []
+        moved: list[Key] = []
+        judging = Judging.of(plan.reset)
+        may_vanish = _shows_nobody_without_progress(plan, rows)
+        for target in plan.reset.targets:
+            row = rows.get(target.key)
+            if row is not None and judging.stands(target, row):
+                unchanged.append(target.key)
+            elif (traces := _left_of(target, rows, may_vanish=may_vanish)) is not None:
+                cleared[target.key] = traces
+            else:
+                moved.append(target.key)
+        traces = reduce(Traces.joined, cleared.values(), NO_TRACES)
+        # Of others on the course it is known by now what stays, and some had nothing else.
+        bare = [key for key in unchanged if not traces.without(rows[key]).has_recorded_progress]
+        cleared |= dict.fromkeys(bare, traces)
+        unchanged = [key for key in unchanged if key not in cleared]
+        for witness in plan.witnesses:
+            row = rows.get(witness.key)
+            is_here = witness.course_id == plan.reset.course.id  # where the row of the person reset vanished
+            may_be_gone = traces.row_vanishes and (is_here or _is_elsewhere(witness, rows))
+            if (row is None and may_be_gone) or (row is not None and has_lost(witness, row)):
+                lost.append(witness.key)
+            elif row is None or not judging.stands(witness, row):
+                moved.append(witness.key)
+        return cls(tuple(cleared), tuple(unchanged), tuple(lost), tuple(moved), traces)
+
+
+def _left_of(target: PlannedReset, rows: Mapping[Key, ProgressRow], *, may_vanish: bool) -> Traces | None:
+    """What a reset left of somebody's row; None where it does not look reset.
+
+    A field stays if it is as before while everything else is gone, of which there must have been something. A row
+    has vanished if nobody has one without progress, and the person is seen elsewhere: otherwise they have left.
+    """
+    row = rows.get(target.key)
+    if row is None:
+        return Traces(row_vanishes=True) if may_vanish and _is_elsewhere(target, rows) else None
+    same = (name for name in NAMES if getattr(target, name) and getattr(row, name) == getattr(target, name))
+    traces = Traces(tuple(same))
+    rest = {*PlannedReset.STANDING} - {"state", *traces.fields}
+    had_more = any(getattr(target, name) for name in rest)
+    return None if traces.without(row).has_recorded_progress or not had_more else traces
+
+
+def _shows_nobody_without_progress(plan: ProofPlan, rows: Mapping[Key, ProgressRow]) -> bool:
+    before = (*plan.reset.users, *plan.witnesses)
+    return all(one.state is not ProgressState.NOT_STARTED for one in before) and all(
+        row.has_recorded_progress for row in rows.values()
+    )
+
+
+def _is_elsewhere(person: PlannedReset, rows: Mapping[Key, ProgressRow]) -> bool:
+    return any(user_id == person.user_id and course_id != person.course_id for course_id, user_id in rows)

@@ -1,0 +1,214 @@
+"""Planning the proof of a reset's format: whether a course and its people will do. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+
+import attrs
+from attrs import evolve, frozen
+
+from training_sdk._core.comparison import mailbox
+from training_sdk._core.flow import Act, Flow
+from training_sdk._core.listing import Calls
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.format_proof import pending
+from training_sdk.format_proof.proof_plan import ProofPlan
+from training_sdk.format_proof.proofs import Ground, Way
+from training_sdk.models.keys import Key
+from training_sdk.models.progress import ProgressRow
+from training_sdk.plans.origin import LiveCalls, who_and_where
+from training_sdk.plans.plan import Origin, PlannedReset, ResetPlan
+from training_sdk.plans.planner import Wanted, make_plan, no_traces
+from training_sdk.plans.wording import number, shown
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import confirmation
+from training_sdk.resets.format import ResetFormat
+from training_sdk.resources.progress import progress_rows
+
+MOST_PEOPLE = 5
+"""On the sacrificial course: whom a service may reset that does not know the format."""
+
+_ELSEWHERE = (
+    "No completion of theirs is visible in another course, so nobody could see whether a reset clears that too. Let "
+    "them complete another course."
+)
+_BESIDE = (
+    "Nobody else on it has completed it, so nobody could see whether a reset of one person reaches the others. Let "
+    "another person complete it."
+)
+
+
+@frozen
+class WantedProof:
+    """What is to be proved: on which course, with whom (None: everyone, by one call), and within which limits.
+
+    ``refused_with`` is the id of a user who cannot be reset there, if it is about a refusal.
+    """
+
+    wanted: Wanted
+    format: ResetFormat
+    person: str | None
+    state_dir: str | PathLike[str] | None
+    refused_with: str | None = None
+
+    @property
+    def server_side(self) -> bool:
+        """Whether it is about the call that resets everyone."""
+        return self.person is None
+
+
+def plan_proof(calls: Calls, proof: WantedProof) -> Flow[ProofPlan]:
+    """Find out whether a course will do, and change nothing; the proof that has begun where there is one."""
+    calls = LiveCalls.of(calls)
+    here = yield from who_and_where(calls)
+    old: ProofPlan | None = yield Act(lambda: _begun_here(proof, here), "proofs: look for one that has begun")
+    if old is not None:
+        _refuse_another(old, proof)
+        return old
+    everyone = yield from make_plan(calls, evolve(proof.wanted, traces=no_traces))
+    _check_course(everyone)
+    reset = everyone if proof.person is None else _only(everyone, proof.person)
+    rows = yield from read_people(calls, [user.user_id for user in everyone.users])
+    if proof.refused_with is not None:
+        _check_progress(reset.targets[0])
+        rows |= yield from _read_refused(calls, everyone, proof.refused_with)
+    theirs = {user.key for user in everyone.users}
+    targets = {user.key for user in reset.targets}
+    witnesses = (
+        *(user for user in everyone.users if user.key not in targets),
+        *(PlannedReset.of(row) for key, row in rows.items() if key not in theirs),
+    )
+    way: Way = "everyone" if proof.server_side else "listed"
+    plan = ProofPlan(reset, witnesses, proof.format, way, proof.refused_with)
+    check_witnesses(plan)
+    return plan
+
+
+def _begun_here(proof: WantedProof, here: Origin) -> ProofPlan | None:
+    state = StateDirectory.existing(proof.state_dir)
+    ground = Ground.of(here, proof.format, server_side=proof.server_side)
+    return None if state is None else pending.find(state, ground)
+
+
+def _refuse_another(old: ProofPlan, proof: WantedProof) -> None:
+    """A second one beside a proof whose end is open could be taken for the effect of the first."""
+    course = old.reset.course
+    same = proof.person is None or any(_is_named(user, proof.person) for user in old.reset.users)
+    if proof.wanted.courses != (course.id,) or not same or proof.refused_with != old.refused_with:
+        who = ", ".join(shown(user.name) or user.user_id for user in old.reset.users)
+        if old.refused_with is not None:
+            who += f" and, to be refused, {old.refused_with}"
+        raise InvalidArgumentError(
+            f"a proof of this format has begun on {course.title!r} ({course.id}) with {who}, and its end is open. "
+            "Go on with that one: plan it again with the same course and people, and prove it"
+        )
+
+
+def _is_named(user: PlannedReset, person: str) -> bool:
+    return person == user.user_id or ("@" in person and mailbox(user.email or "") == mailbox(person))
+
+
+def _only(everyone: ResetPlan, person: str) -> ResetPlan:
+    found = [user for user in everyone.users if _is_named(user, person)]
+    if len(found) != 1:
+        raise InvalidArgumentError(
+            f"{person!r} is {'no' if not found else 'more than one'} person on {everyone.course.title!r}; name a user "
+            "id or an e-mail"
+        )
+    (user,) = found
+    if not user.is_target:
+        raise InvalidArgumentError(
+            f"{shown(user.name) or user.user_id} has no visible progress in {everyone.course.title!r}, so nobody could "
+            "see whether a reset took effect. Let them open a lesson, and wait until the feed shows it"
+        )
+    fields = attrs.asdict(everyone, recurse=False)
+    return ResetPlan(**{**fields, "users": (user,)})
+
+
+def _check_progress(person: PlannedReset) -> None:
+    """Refuse somebody whose row may look the same after a reset."""
+    if not (person.completed_at or person.completed_lessons or person.percent):
+        raise InvalidArgumentError(
+            f"{shown(person.name) or person.user_id} has no completed lesson in the course, so nobody could see "
+            "whether the refused request reset them. Let them complete one, and wait until the feed shows it, up to 2 h"
+        )
+
+
+def _read_refused(calls: Calls, everyone: ResetPlan, user_id: str) -> Flow[dict[Key, ProgressRow]]:
+    """The rows of a user who is to be refused: not on the course, and known to the service by another one."""
+    course = everyone.course
+    rows = yield from read_people(calls, [user_id])
+    if (course.id, user_id) in rows:
+        raise InvalidArgumentError(
+            f"user {user_id} is on {course.title!r}, so a reset of them need not be refused. Name in refused_with a "
+            "user who is not assigned to it"
+        )
+    if not rows:
+        raise InvalidArgumentError(
+            f"the feed shows no course of user {user_id}, so the service may not know this user. It may refuse unknown "
+            "users before it resets anybody, and others only after. Name in refused_with the id of a user who is "
+            "assigned to another course"
+        )
+    return rows
+
+
+def _check_course(everyone: ResetPlan) -> None:
+    people, visible = len(everyone.users), len(everyone.targets)
+    title = everyone.course.title
+    if people > MOST_PEOPLE:
+        raise InvalidArgumentError(
+            f"{title!r} has {people} people, and all of them could be reset: a sacrificial course has at most "
+            f"{MOST_PEOPLE}. Make one for this, and assign accounts to it that nobody needs"
+        )
+    if visible < 2:
+        seen = number(visible, "person", "people")
+        raise InvalidArgumentError(
+            f"{title!r} has {seen} with visible progress, and a proof needs two: one to be reset, one to "
+            "stay. Let them open a lesson, and wait until the feed shows it"
+        )
+
+
+def check_witnesses(plan: ProofPlan) -> None:
+    """Raise InvalidArgumentError unless others are seen to stay who have come as far as those who would be reset.
+
+    A service may reset only people who have completed a course. Then nothing but completions shows whether it minds the
+    list of users and the course.
+    """
+    who = ", ".join(shown(user.name) or user.user_id for user in plan.reset.targets)
+    if not plan.other_courses:
+        raise InvalidArgumentError(
+            f"{who}: no completed lesson is visible in another course, so nobody could see whether a reset of this "
+            "course clears the other courses of the same person too. Assign such a person to a second course, let them "
+            "complete a lesson there, and wait until the feed shows it (up to 2 h)",
+            reason="PROOF_TOO_NARROW",
+        )
+    if plan.is_wide_enough:
+        return
+    missing = ((plan.completions_elsewhere, _ELSEWHERE), (plan.completions_beside, _BESIDE))
+    raise InvalidArgumentError(
+        f"{who}: completed {plan.reset.course.title!r}, and a service may reset only people who have completed a "
+        f"course. {' '.join(how for is_there, how in missing if not is_there)} Wait until the feed shows it (up to "
+        "2 h), and plan again",
+        reason="PROOF_TOO_NARROW",
+    )
+
+
+def read_people(calls: Calls, user_ids: Sequence[str]) -> Flow[dict[Key, ProgressRow]]:
+    """The feed's rows of a few people, in all their courses."""
+    rows: dict[Key, ProgressRow] = {}
+    for user_id in user_ids:
+        found = yield from progress_rows(calls, user_id=user_id).gather()
+        rows |= {(row.course_id, row.user_id): row for row in found}
+    return rows
+
+
+def check_phrase(plan: object, confirm: object, reset_format: ResetFormat) -> None:
+    """Refuse what is not confirmed by the phrase of this very proof."""
+    if not isinstance(plan, ProofPlan):
+        raise InvalidArgumentError(
+            f"plan must be a ProofPlan from client.resets.plan_proof(…), not {type(plan).__name__}"
+        )
+    if plan.format != reset_format:
+        raise InvalidArgumentError("the proof was planned for another ResetFormat than this client has")
+    confirmation.check_phrase(confirm, plan.phrase, "proof")

@@ -1,0 +1,459 @@
+"""Unlocking a live service: prove, on a course that matters to nobody, that a reset reaches only whom it names.
+
+One request is sent. What it did is read back until the feed can no longer be showing the past. Only then is the proof
+kept that lets plans be applied there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from attrs import define, evolve, field
+
+from training_sdk._core.flow import Act, Flow, Moment, Now
+from training_sdk._core.listing import Calls
+from training_sdk._core.printable import sentence
+from training_sdk.errors import (
+    AlreadyAppliedError,
+    DecodingError,
+    OutcomeUnknownError,
+    OverlappingPlanError,
+    ProofFailedError,
+    RecordsLockedError,
+    StalePlanError,
+    TrainingError,
+)
+from training_sdk.format_proof import pending
+from training_sdk.format_proof.proof_plan import ProofPlan, Sighting
+from training_sdk.format_proof.proof_planner import check_witnesses, read_people
+from training_sdk.format_proof.proofs import Proof, save_proof, withdraw_proof
+from training_sdk.format_proof.traces import NO_TRACES, Traces
+from training_sdk.local_plans.freshness import waiting_time
+from training_sdk.models.keys import Key
+from training_sdk.models.progress import ProgressRow
+from training_sdk.plans.course_rows import missing_have_nothing, read_rows
+from training_sdk.plans.digests import short
+from training_sdk.plans.origin import LiveCalls, check_clock, check_place, who_and_where
+from training_sdk.plans.plan import Origin, PlannedReset
+from training_sdk.plans.wording import COMPLETED_ONLY, number, shown
+from training_sdk.records.journal_state import Chunk
+from training_sdk.records.logged import PROOF_FAILED
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import report_file
+from training_sdk.resets.preflight import Arrival
+from training_sdk.resets.recorder import Recorder
+from training_sdk.resets.report import FAILED_PROOF, ResetReport
+from training_sdk.resets.reset_effect import resets_completed_only
+from training_sdk.resets.reset_request import Order, Progress
+from training_sdk.resets.reset_run import apply_plan
+from training_sdk.resets.resume import Resumption, as_begun
+from training_sdk.resets.settling import account_so_far
+from training_sdk.resets.waves import wait_until
+
+FIRST_WAIT = timedelta(minutes=5)
+LONGEST_WAIT = timedelta(minutes=30)
+"""Between two readings; at 5 people they cost up to 5 requests each."""
+
+LONGEST_DOUBT = timedelta(days=1)
+"""After the wait; from then on feed and statistics that differ end the proof."""
+KEEPS_AN_EARLIER_PROOF = ("WITNESS_MOVED", "REFUSED", "PROOF_TOO_NARROW", "NOT_REFUSED", "STATISTICS_DIFFER")
+"""Reasons why a proof ended that refute nothing."""
+TOO_NARROW = (
+    "the reset took effect and was seen to reach nobody else, but too little could be seen to stay: the person who was "
+    "reset needs progress in another course, and if they had completed this one, a completion there and somebody else "
+    "who has completed this one. Plan another proof"
+)
+BETWEEN_TWO = timedelta(minutes=1)
+"""Between two readings of which both must lack a row before it is believed to have vanished."""
+
+GO_ON = "This was a proof: prove it again with the same plan to go on. It is not sent again"
+
+Rows = Mapping[Key, ProgressRow]
+
+
+@define
+class ProofRecorder(Recorder):
+    """Keeps the same records as for any reset, and evidence about everyone on the course: all of them are at stake."""
+
+    witnesses: tuple[PlannedReset, ...] = ()
+
+    def gather(self, calls: Calls, order: Order, people: Sequence[PlannedReset]) -> Flow[Rows]:
+        """Write a pack about these people and the witnesses on their course."""
+        here = [one for one in self.witnesses if one.course_id == order.plan.course.id]
+        return (yield from Recorder.gather(self, calls, order, (*people, *here)))
+
+
+@define
+class Proving:
+    """One proof being made, or gone on with."""
+
+    calls: Calls
+    plan: ProofPlan
+    order: Order
+    keeper: ProofRecorder
+    deadline: timedelta
+    on_progress: Callable[[Progress], None] | None = None
+    here: Origin = field(init=False)
+    state: StateDirectory = field(init=False)
+    has_begun: bool = field(default=False, init=False)
+    _process: int = field(factory=os.getpid, init=False)
+    traces: Traces = field(default=NO_TRACES, init=False)
+    """What the reset left of the rows, as they were seen last."""
+    is_refused: bool = field(default=False, init=False)
+    """The service refused the request, and may have carried out a part of it before."""
+    was_watched: bool = field(default=False, init=False)
+    """This process has sent the request, or seen people who were not reset yet."""
+    unseen: tuple[Key, ...] = field(default=(), init=False)
+    """Who was to be reset, and was not seen at 0 % at the last reading."""
+    seen_after: timedelta | None = field(default=None, init=False)
+    """How long after the request it was first seen that all of it was carried out."""
+
+    def run(self) -> Flow[Proof]:
+        """Send once, or not at all if that was done before; then look until it is certain."""
+        try:
+            return (yield from self._prove())
+        except (Exception, GeneratorExit):
+            raise
+        except BaseException as stop:
+            if self.has_begun:
+                yield from self._say_how_to_go_on(stop)
+            raise
+
+    def _say_how_to_go_on(self, stop: BaseException) -> Flow[None]:
+        """Give what stopped this the account of what had been done."""
+        folder = self.state.plan_folder(self.plan.reset.digest)
+        with suppress(TrainingError):
+            vars(stop)["report"] = yield Act(lambda: report_file.load(folder), "records: the report")
+        stop.add_note(GO_ON)
+
+    def _prove(self) -> Flow[Proof]:
+        self.calls = LiveCalls.of(self.calls)
+        self.here = yield from who_and_where(self.calls)
+        check_place(self.plan.reset, self.here)
+        yield from check_clock(self.calls)
+        started: Moment = yield Now()
+        self.state = yield Act(lambda: StateDirectory.open(self.keeper.path), "records: open")
+        begun = yield from self._begun()
+        if begun is None:
+            check_witnesses(self.plan)
+            yield from self._send()
+            self.was_watched = True
+            begun = yield from self._begun()
+        else:
+            yield from self._check_pending()
+        if begun is None:
+            raise TrainingError("the journal does not say that anything was sent")
+        if was_unreadable(begun.chunk):
+            yield from self._end_unreadable(str(begun.chunk.message))
+        if begun.chunk.reached_others:
+            people = number(begun.chunk.count or 0, "person", "people")
+            said = f"one request was sent, and the answer says {people} reset"
+            yield from self._fail(said, (), reason="COUNT_DIFFERS")
+        self.is_refused = begun.chunk.is_doubtful_refusal
+        yield from self._watch(begun.sent_at, started.utc + self.deadline)
+        return (yield from self._succeed(begun.chunk))
+
+    def _end_unreadable(self, what: str) -> Flow[None]:
+        yield from self._fail(what, (), reason="COUNT_DIFFERS")
+
+    def _begun(self) -> Flow[pending.Begun | None]:
+        found: pending.Begun | None = yield Act(
+            lambda: pending.begun(self.state, self.plan.reset.digest), "journal: what was sent"
+        )
+        self.has_begun = found is not None
+        return found
+
+    def _check_pending(self) -> Flow[None]:
+        """Only a proof whose end is open is gone on with."""
+        old = yield Act(lambda: pending.find(self.state, self.plan.ground), "proofs: look for this one")
+        if old is None or (old != self.plan and old.digest != pending.without_names(self.plan).digest):
+            raise AlreadyAppliedError("this proof has come to its end. Nothing was sent. Plan another one")
+
+    def _send(self) -> Flow[None]:
+        yield from self._refuse_moved()
+        provisional = yield from self._provisional()
+        with pending.sending(self.state, self.plan.ground):
+            yield self._keep(self._begin, "proofs: begin")
+            yield from self._apply(provisional)
+
+    def _begin(self) -> None:
+        """Note the proof as pending, unless another one is: its effect could be taken for that of this one."""
+        old = pending.find(self.state, self.plan.ground)
+        if old is not None:
+            raise OverlappingPlanError(
+                f"the proof with plan #{short(old.reset.digest)} on {old.reset.course.title!r} has begun, and its end "
+                "is open. Nothing was sent. Plan that one again with the same course and people, and prove it"
+            )
+        pending.put(self.state, self.plan, names=self.keeper.seal is None)
+
+    def _apply(self, provisional: Proof) -> Flow[None]:
+        try:
+            yield from apply_plan(self.calls, self.order, self.keeper, lambda ground: provisional)
+        except OutcomeUnknownError as error:
+            if not isinstance(error.__cause__, TrainingError):  # it came from outside, and means to end this
+                raise
+            if isinstance(error.__cause__, DecodingError):
+                yield from self._end_unreadable(error.__cause__.message)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            begun = yield from self._begun()
+            if begun is None and self._process == os.getpid():
+                yield self._keep(
+                    lambda: pending.drop(self.state, self.plan.ground), "proofs: nothing was sent"
+                )
+            raise
+
+    def _provisional(self) -> Flow[Proof]:
+        """What the one request is sent on."""
+        now: Moment = yield Now()
+        return self._proof(now.utc, counted=False)
+
+    def _keep(self, action: Callable[[], object], why: str) -> Act:
+        """An act on the records of proofs, refused in a forked process, whose parent goes on with this proof."""
+
+        def act() -> object:
+            if self._process != os.getpid():
+                raise RecordsLockedError(
+                    f"process {self._process}, from which this one was forked, is proving this format. Nothing was "
+                    "written or sent here. Let that process go on, and do this in it alone"
+                )
+            return action()
+
+        return Act(act, why)
+
+    def _refuse_moved(self) -> Flow[None]:
+        """Whoever is about to bear witness must stand as planned, or nothing could be told from them afterwards."""
+        rows = yield from read_people(self.calls, self.plan.watched)
+        course = self.plan.reset.course
+        on_it = yield from read_rows(self.calls, course.id, None)
+        seen = Sighting.of(self.plan, rows)
+        strange = sorted(on_it.keys() ^ set(self.plan.people))
+        if seen.cleared or seen.moved or seen.lost or strange:
+            who = [*strange, *(user_id for _, user_id in (*seen.cleared, *seen.moved, *seen.lost))]
+            raise StalePlanError(
+                f"{', '.join(dict.fromkeys(who))} came, left or moved since the proof was planned. Nothing was sent. "
+                "Plan it again"
+            )
+
+    def _watch(self, sent_at: datetime, deadline: datetime) -> Flow[None]:
+        """Look until the feed can no longer show the past, time is over, or somebody else is seen to be affected."""
+        settled = sent_at + waiting_time(self.order.safeguards.processing_time)
+        wait = FIRST_WAIT
+        while True:
+            rows = yield from read_people(self.calls, self.plan.watched)
+            now: Moment = yield Now()
+            seen = Sighting.of(self.plan, rows)
+            self.traces = evolve(seen.traces, row_vanishes=False)  # until it was seen to be missing once more
+            if any(key not in rows for key in (*seen.lost, *(seen.cleared if self.is_refused else ()))):
+                yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for once more")
+                rows = yield from read_people(self.calls, self.plan.watched)
+                now = yield Now()
+                seen = Sighting.of(self.plan, rows)
+            yield from self._judge(seen)
+            self._note_time(seen, now.utc - sent_at)
+            yield from self._tell(len(seen.cleared))
+            if (
+                now.utc >= settled
+                and (yield from self._is_decided(seen))
+                and (yield from self._is_gone(seen))
+            ):
+                return
+            if now.utc >= deadline:
+                yield from self._give_up(seen, is_settled=now.utc >= settled, settled=settled)
+            until = min(now.utc + wait, deadline, settled if settled > now.utc else deadline)
+            yield from wait_until(until, "until the service shows what the reset did")
+            wait = min(wait * 3 / 2, LONGEST_WAIT)
+
+    def _note_time(self, seen: Sighting, elapsed: timedelta) -> None:
+        """Note how long it took, unless this process came too late to see the time before."""
+        self.was_watched = self.was_watched or bool(seen.unchanged)
+        if not seen.unchanged and self.seen_after is None and self.was_watched:
+            self.seen_after = elapsed
+
+    def _is_gone(self, seen: Sighting) -> Flow[bool]:
+        """Whether rows that vanished are missing once more, and from the statistics: a listing may end too early."""
+        if not seen.traces.row_vanishes:
+            return True
+        now: Moment = yield Now()
+        yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for once more")
+        rows = yield from read_people(self.calls, self.plan.watched)
+        again = Sighting.of(self.plan, rows)
+        yield from self._judge(again)
+        if again != seen:
+            return False
+        missing = [user_id for course_id, user_id in seen.cleared if (course_id, user_id) not in rows]
+        course_id = self.plan.reset.course.id
+        everyone = yield from read_rows(self.calls, course_id, None)
+        if (yield from missing_have_nothing(self.calls, course_id, missing, everyone)) is False:
+            return False
+        self.traces = seen.traces
+        return True
+
+    def _is_decided(self, seen: Sighting) -> Flow[bool]:
+        """Whether what is seen decides it, once the feed can no longer show the past."""
+        if self.is_refused:
+            why = "the service refused the request, and reading back shows that it had no effect"
+            yield from self._end_without(why, reason="REFUSED")
+        return not seen.unchanged
+
+    def _judge(self, seen: Sighting) -> Flow[None]:
+        self.unseen = tuple(user.key for user in self.plan.reset.targets if user.key not in seen.cleared)
+        if seen.lost:
+            why = f"{self._named(seen.lost)} lost progress, and was not to be reset"
+            yield from self._fail(why, seen.lost, reason="WITNESS_CLEARED")
+        if self.is_refused and seen.cleared:
+            why = f"the service refused the request, and yet reset {self._named(seen.cleared)}"
+            yield from self._fail(why, seen.cleared, reason="REFUSED_WITH_EFFECT")
+        if seen.moved:
+            why = f"{self._moved(seen.moved)}, so it proves nothing"
+            yield from self._fail(why, seen.moved, reason="WITNESS_MOVED")
+
+    def _moved(self, moved: Sequence[Key]) -> str:
+        targets = {user.key for user in self.plan.reset.targets}
+        to_reset, others = ([key for key in moved if (key in targets) is wanted] for wanted in (True, False))
+        parts = (
+            to_reset and f"{self._named(to_reset)}, to be reset, is seen neither as before nor at 0 %",
+            others
+            and f"{self._named(others)} learned on, opened it again, came or left meanwhile, or the course changed",
+        )
+        return "; ".join(part for part in parts if part)
+
+    def _end_without(self, why: str, *, reason: str) -> Flow[None]:
+        """End it where nothing is proved or refuted; what an earlier proof has shown still holds."""
+        report = yield from self._settle()
+        yield from self._note_failure(reason, ())
+        raise ProofFailedError(f"{sentence(why)} {self._remains(reason)}", reason=reason, report=report)
+
+    def _give_up(self, seen: Sighting, *, is_settled: bool, settled: datetime) -> Flow[None]:
+        if is_settled and seen.unchanged:
+            targets = self.plan.reset.targets
+            reset = [user for user in targets if user.key in seen.cleared]
+            left = [user for user in targets if user.key in seen.unchanged]
+            if resets_completed_only(reset, left):
+                yield from self._fail(COMPLETED_ONLY, seen.unchanged, reason="COMPLETED_ONLY")
+            why = "the reset was not refused, and nothing of it is seen"
+            if not any(user.completed_at for user in targets):
+                why += ". The service may reset only people who have completed the course: prove it with one"
+            yield from self._fail(why, [user.key for user in targets], reason="NOT_SEEN")
+        now: Moment = yield Now()
+        if now.utc >= settled + LONGEST_DOUBT:
+            why = "a row is missing, and by feed and statistics that is no reset"
+            yield from self._end_without(why, reason="STATISTICS_DIFFER")
+        when = (
+            "yet: listings and statistics differ about"
+            if is_settled
+            else f"before {settled:%Y-%m-%d %H:%M} UTC"
+        )
+        raise ProofFailedError(
+            f"it cannot be told {when} what the reset did. "
+            f"{self._remains('NOT_SEEN_YET')}. Prove it again with the same plan to go on waiting; nothing is "
+            "sent again",
+            reason="NOT_SEEN_YET",
+        )
+
+    def _succeed(self, chunk: Chunk) -> Flow[Proof]:
+        if not self.plan.is_wide_enough:  # an older version began it
+            yield from self._end_without(TOO_NARROW, reason="PROOF_TOO_NARROW")
+        yield from self._settle()
+        now: Moment = yield Now()
+        proof = self._proof(now.utc, counted=chunk.count is not None)
+        proof = evolve(proof, counts_everyone=chunk.counts_everyone)
+        return (yield from self._keep_proof(proof, "format proved"))
+
+    def _keep_proof(self, proof: Proof, event: str, **facts: object) -> Flow[Proof]:
+        now: Moment = yield Now()
+        yield from self.keeper.remark(event, self.order, self.here, now.utc, **self._facts(), **facts)
+        yield self._keep(lambda: save_proof(self.state, proof), "proofs: save")
+        yield self._keep(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
+        return proof
+
+    def _fail(self, why: str, keys: Sequence[Key], *, reason: str) -> Flow[None]:
+        """End it without a proof, and take back what an earlier one had shown."""
+        report = yield from self._settle()
+        yield from self._note_failure(reason, keys)
+        everyone = [(self.plan.reset.course.id, user_id) for user_id in self.plan.people]
+        raise ProofFailedError(
+            f"{sentence(why)} All of these may have been reset on {self.plan.reset.course.title!r}: "
+            f"{self._named(everyone)}. {self._remains(reason)}. This client asked for a reset of this course only",
+            reason=reason,
+            report=report,
+            metadata=tuple(("user_id", user_id) for user_id in self.plan.people),
+        )
+
+    def _remains(self, reason: str) -> str:
+        """What holds on this service after such an end."""
+        return "The format stays locked for this service"
+
+    def _note_failure(self, reason: str, keys: Sequence[Key]) -> Flow[None]:
+        now: Moment = yield Now()
+        affected, unseen = ([list(key) for key in some] for some in (keys, self.unseen))
+        facts = {**self._facts(), "proof_failed": reason, "affected": affected, "unseen": unseen}
+        yield from self.keeper.remark(PROOF_FAILED, self.order, self.here, now.utc, **facts)
+        yield from self._take_back(reason)
+        yield self._keep(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
+
+    def _take_back(self, reason: str) -> Flow[None]:
+        """Withdraw an earlier proof that this end refutes."""
+        if reason not in KEEPS_AN_EARLIER_PROOF:
+            yield self._keep(lambda: withdraw_proof(self.state, self.plan.ground), "proofs: withdraw")
+
+    def _settle(self) -> Flow[ResetReport]:
+        """Bring journal and report to their end by what is seen now; nothing is sent."""
+        yield self._keep(lambda: None, "proofs: whose process this is")
+        folder = self.state.plan_folder(self.plan.reset.digest)
+        begun = yield from self._begun()
+        if begun is not None and begun.is_closed:
+            report: ResetReport = yield Act(lambda: report_file.load(folder), "records: the report")
+            return report.without_unseen(self.unseen, FAILED_PROOF)
+        self.keeper.resuming = True
+        try:
+            state = yield from self.keeper.take(self.plan.reset)
+            order = as_begun(self.order, state)
+            yield from self.keeper.open(order, self.here, None)
+            now: Moment = yield Now()
+            proof = self._proof(now.utc, counted=False)
+            arrival = Arrival(self.calls, self.calls, self.here, proof, self.traces)
+            account = account_so_far(order, self.here.user_id, self.keeper)
+            yield from Resumption(arrival, order, self.keeper, account).find_work()
+            report = account.report(now.utc)
+            yield from self.keeper.close(report, None)
+            return report
+        finally:
+            self.keeper.release()
+
+    def _proof(self, at: datetime, *, counted: bool) -> Proof:
+        targets = {user.user_id for user in self.plan.reset.targets}
+        person = None if self.plan.way == "everyone" else next(iter(targets))
+        witnesses = tuple(dict.fromkeys(one.user_id for one in self.plan.witnesses))
+        course = self.plan.reset.course
+        seconds = None if self.seen_after is None else self.seen_after.total_seconds()
+        others = self.plan.other_courses
+        place = (self.plan.ground, at, self.here.user_id, course.id)
+        proof = Proof(*place, person, witnesses, counted, self.traces, seconds, others)
+        return evolve(proof, completions_stayed=self.plan.has_completed and self.plan.is_wide_enough)
+
+    def _facts(self) -> dict[str, object]:
+        return {"proof": self.plan.ground.name, "way": self.plan.way, "proof_digest": self.plan.digest}
+
+    def _named(self, keys: Sequence[Key]) -> str:
+        rows = (*self.plan.reset.users, *self.plan.witnesses)
+        names = {row.user_id: shown(row.name) or row.user_id for row in rows}
+        course = self.plan.reset.course.id
+        return ", ".join(
+            names[user_id] + ("" if course_id == course else f" (course {course_id})")
+            for course_id, user_id in keys
+        )
+
+    def _tell(self, cleared: int) -> Flow[None]:
+        tell, total = self.on_progress, len(self.plan.reset.targets)
+        if tell is not None:
+            yield Act(lambda: tell(Progress("prove", cleared, total)), "tell how far it is")
+
+
+def was_unreadable(chunk: Chunk) -> bool:
+    """Whether the request was answered with what makes no sense."""
+    return chunk.cause == DecodingError.__name__

@@ -1,0 +1,111 @@
+"""The second, optional step of a proof: that a refusal of one status has no effect on whom the request named before.
+
+It comes after the proof of the format, with a person of the sacrificial course who has progress to lose, by one request
+that names this person first and a user who cannot be reset last.
+"""
+
+from __future__ import annotations
+
+from attrs import define, evolve, field
+
+from training_sdk._core.flow import Act, Flow
+from training_sdk.errors import ProofFailedError, UnconfirmedFormatError
+from training_sdk.format_proof.proof_plan import Sighting
+from training_sdk.format_proof.proof_run import Proving
+from training_sdk.format_proof.proofs import PROVABLE, Proof, find_proof, save_proof
+from training_sdk.format_proof.proven import PROVE_AGAIN, proof_that_holds
+from training_sdk.format_proof.traces import NO_TRACES
+from training_sdk.records.journal_state import Chunk
+
+
+@define
+class ProvingRefusals(Proving):
+    """One proof of a refusal being made, or gone on with; the proof of the format holds throughout."""
+
+    status: int | None = field(default=None, init=False)
+    """That of the refusal, if there was one."""
+
+    def _provisional(self) -> Flow[Proof]:
+        """The proof of the format, as if nothing were known yet about counts and refusals."""
+        proof = yield from self._proof_of_format()
+        return evolve(proof, counted=False, traces=NO_TRACES, refusals_without_effect=())
+
+    def _proof_of_format(self) -> Flow[Proof]:
+        ground = self.plan.ground
+        proof: Proof | None = yield Act(lambda: proof_that_holds(self.state, ground), "proofs: of the format")
+        if proof is None:
+            raise UnconfirmedFormatError(
+                f"the format was never proved at {ground.base_url}, so a refusal could be about the format. "
+                f"{PROVE_AGAIN}, without refused_with"
+            )
+        if proof.proved_by != self.here.user_id:
+            raise UnconfirmedFormatError(
+                f"the format was proved at {ground.base_url} by user {proof.proved_by}, and this token is of user "
+                f"{self.here.user_id}, whom the service may refuse altogether. {PROVE_AGAIN} with this token, or use "
+                "that one"
+            )
+        return proof
+
+    def _end_unreadable(self, what: str) -> Flow[None]:
+        """Go on: a service that accepts it may count one or two people, or none."""
+        yield from ()
+
+    def _judge(self, seen: Sighting) -> Flow[None]:
+        begun = yield from self._begun()
+        self.status = None if begun is None else begun.chunk.refusal
+        yield from Proving._judge(self, seen)
+
+    def _is_decided(self, seen: Sighting) -> Flow[bool]:
+        if not self.is_refused:
+            why = f"the service did not refuse the request, and {self._shows(seen)}"
+            yield from self._end_without(why, reason="NOT_REFUSED")
+        if self.status not in PROVABLE:
+            why = f"the service refused the request with {self.status}, which is not about one of the people"
+            yield from self._end_without(why, reason="REFUSED")
+        return True
+
+    def _shows(self, seen: Sighting) -> str:
+        named = self._named([user.key for user in self.plan.reset.targets])
+        return f"{named} was reset" if seen.cleared else f"nothing is seen to have happened to {named}"
+
+    def _succeed(self, chunk: Chunk) -> Flow[Proof]:
+        """Keep the status in the proof of the format, if that still holds."""
+        yield from self._settle()
+        try:
+            proof = yield from self._proof_of_format()
+        except UnconfirmedFormatError as error:
+            report = yield from self._settle()
+            yield from self._note_failure("REFUSED", ())
+            raise ProofFailedError(
+                "the refusal was seen to have no effect, but the proof of the format, to which its status belongs, "
+                "does not hold any more, or is another user's. Prove the format again, and then the refusal",
+                reason="REFUSED",
+                report=report,
+            ) from error
+        known = {*proof.refusals_without_effect, *(() if self.status is None else (self.status,))}
+        found = evolve(proof, refusals_without_effect=tuple(sorted(known)))
+        return (yield from self._keep_proof(found, "refusal proved", status=self.status))
+
+    def _take_back(self, reason: str) -> Flow[None]:
+        """Take back what was proved of this status only, where it was a refusal that had an effect."""
+        if reason != "REFUSED_WITH_EFFECT":
+            yield from Proving._take_back(self, reason)
+            return
+        yield self._keep(self._forget_status, "proofs: take back the status")
+
+    def _forget_status(self) -> None:
+        proof = find_proof(self.state, self.plan.ground)
+        if proof is not None and self.status in proof.refusals_without_effect:
+            left = tuple(one for one in proof.refusals_without_effect if one != self.status)
+            save_proof(self.state, evolve(proof, refusals_without_effect=left))
+
+    def _facts(self) -> dict[str, object]:
+        return {**Proving._facts(self), "refused_with": self.plan.refused_with}
+
+    def _remains(self, reason: str) -> str:
+        if reason in ("COUNT_DIFFERS", "WITNESS_CLEARED"):
+            return Proving._remains(self, reason)
+        return (
+            "The proof of the format still holds. A refusal of several people stays unknown until it is read back"
+            + ("" if self.status is None else f" where its status is {self.status}")
+        )

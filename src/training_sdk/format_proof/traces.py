@@ -1,0 +1,72 @@
+"""What a reset leaves of somebody's row at one service, as the proof saw it; exactly that is disregarded there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import Attribute, evolve, field, frozen
+
+from training_sdk.models.progress import ProgressRow
+from training_sdk.plans.plan import PlannedReset
+
+NAMES: Mapping[str, str] = {
+    "score": "the score",
+    "time_spent_seconds": "the time spent",
+    "opened_at": "the opening date",
+}
+"""The fields of a row that a service may keep, in words; without completion, lessons and percent nothing is a reset."""
+
+
+def _known(_: object, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
+    if strange := [name for name in value if name not in NAMES]:
+        raise ValueError(f"{attribute.name}: no reset may leave {', '.join(map(repr, strange))}")
+
+
+@frozen
+class Traces:
+    """What a service keeps of a row after a reset: ``fields`` of it, or no row at all where nothing is recorded."""
+
+    fields: tuple[str, ...] = field(default=(), validator=_known)
+    row_vanishes: bool = False
+
+    def without(self, row: ProgressRow) -> ProgressRow:
+        """A row without what a reset leaves."""
+        return evolve(row, **self._gone) if self.fields else row
+
+    def plan(self, row: ProgressRow) -> PlannedReset:
+        """How somebody stands, without what a reset leaves."""
+        return PlannedReset.of(self.without(row))
+
+    def standing(self, planned: PlannedReset) -> tuple[object, ...]:
+        """The same of somebody in a plan, which may have been made before this was known."""
+        return (evolve(planned, **self._gone) if self.fields else planned).standing
+
+    @property
+    def _gone(self) -> dict[str, Any]:
+        return dict.fromkeys(self.fields)
+
+    def joined(self, other: Traces) -> Traces:
+        """What either of the two leaves."""
+        names = {*self.fields, *other.fields}
+        return Traces(tuple(name for name in NAMES if name in names), self.row_vanishes or other.row_vanishes)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is disregarded, in sentences for plan and verification."""
+        kept = " and ".join(NAMES[name] for name in self.fields)
+        return (
+            *(
+                (f"this service keeps {kept} after a reset, as the proof saw: not looked at here",)
+                if kept
+                else ()
+            ),
+            *((VANISHED,) if self.row_vanishes else ()),
+        )
+
+
+NO_TRACES = Traces()
+VANISHED = (
+    "this service has no row of somebody with nothing recorded, as the proof saw: who was sent and has no row "
+    "counts as reset, if the statistics fit"
+)

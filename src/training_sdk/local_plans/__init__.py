@@ -1,0 +1,1 @@
+"""Plans that this machine knows: overlapping, unfinished, lost and closed ones."""

@@ -1,0 +1,99 @@
+"""Whether a plan may be applied or resumed on this machine, by its journal and the audit log."""
+
+from __future__ import annotations
+
+from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError, RecordsDamagedError, StalePlanError
+from training_sdk.plans.digests import close_command
+from training_sdk.plans.plan import FORM, ResetPlan
+from training_sdk.plans.wording import LOOK_INTO_IT, others
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.journal import Journal
+from training_sdk.records.journal_state import JournalState
+from training_sdk.records.logged import CLOSED, contradicts
+from training_sdk.resets.report import REACHED_OTHERS
+
+
+def refuse_taking(
+    log: AuditLog, journal: Journal, plan: ResetPlan, *, resuming: bool, is_proof: bool
+) -> None:
+    """Raise unless a plan may be applied, or resumed, by its journal and by the log; see the functions below."""
+    state = journal.state()
+    if state.opened is None:  # before it is called a plan that never began
+        refuse_contradiction(log, journal, plan)
+        refuse_second_time(state, plan, resuming=resuming, is_proof=is_proof)
+    else:
+        refuse_second_time(state, plan, resuming=resuming, is_proof=is_proof)
+        refuse_contradiction(log, journal, plan)
+
+
+def refuse_contradiction(log: AuditLog, journal: Journal, plan: ResetPlan) -> None:
+    """Raise where the audit log contradicts the journal of a plan: the journal was changed, lost or shortened.
+
+    Raises AlreadyAppliedError for a plan that was closed by hand, whatever its journal says, else RecordsDamagedError,
+    also where the log itself is not as it was written.
+    """
+    entries = log.entries(plan_digest=plan.digest)
+    if any(entry.get("event") == CLOSED for entry in entries):
+        again = ""
+        if journal.state().opened is not None and journal.state().closed is None:
+            again = f". Closing it was interrupted: close it again: {close_command(plan.short_digest)}"
+        raise AlreadyAppliedError(
+            f"this plan (#{plan.short_digest}) was closed by hand, and cannot be applied or resumed any more. Nothing "
+            f"was sent. Plan again{again}"
+        )
+    if contradicts(entries, journal.state(), journal.heads):
+        raise RecordsDamagedError(
+            f"the audit log contradicts the journal of plan #{plan.short_digest}, which was changed, shortened or "
+            f"lost. Nothing was sent. Bring back a copy of plans/{plan.digest}"
+        )
+
+
+def refuse_second_time(
+    state: JournalState, plan: ResetPlan, *, resuming: bool, is_proof: bool = False
+) -> None:
+    """Raise unless a plan may be applied, or resumed, that stands in the journal as this.
+
+    ``is_proof`` is whether it is the plan of a proof that is pending.
+    """
+    reason = REACHED_OTHERS if state.reached_others else None
+    if state.closed is not None and state.closed.reason is not None:
+        raise AlreadyAppliedError(
+            f"this plan (#{plan.short_digest}) was closed by hand on {state.closed.at:%Y-%m-%d %H:%M} UTC, and cannot "
+            "be applied or resumed any more. Nothing was sent. Plan again",
+            reason=reason,
+        )
+    if state.closed is not None and is_proof:
+        raise AlreadyAppliedError(
+            f"this is the plan (#{plan.short_digest}) of a proof that is pending: its request was accepted, and what "
+            "it did was not seen yet. Nothing was sent. Prove the format again with the same course and person to look "
+            "again (client.resets.prove_format), and plan nothing for these people before the proof has ended",
+            reason=reason,
+        )
+    if state.closed is not None:
+        raise AlreadyAppliedError(
+            f"this plan (#{plan.short_digest}) was applied on {state.closed.at:%Y-%m-%d %H:%M} UTC, and a plan is "
+            "applied once. Nothing was sent. Plan again if these people are to be reset once more",
+            reason=reason,
+        )
+    if resuming and state.opened is None:
+        raise InvalidArgumentError(
+            f"applying this plan (#{plan.short_digest}) never began with these records, so there is nothing to resume. "
+            "If it was applied with another state directory, resume it with that one. Apply it only if it never was"
+        )
+    if state.reached_others and not resuming:
+        raise AlreadyAppliedError(
+            f"{others(state.reached_others)} when this plan (#{plan.short_digest}) was applied. Nothing more was sent. "
+            f"{LOOK_INTO_IT}",
+            reason=reason,
+        )
+    if state.has_sent and not resuming:
+        raise AlreadyAppliedError(
+            f"applying this plan (#{plan.short_digest}) has begun before and did not come to its end. Nothing was "
+            "sent. Go on with client.resets.resume(plan, confirm=…), which reads back first what had happened"
+        )
+    if plan.form < FORM and not resuming:
+        raise StalePlanError(
+            f"an older version made this plan (#{plan.short_digest}), and other plans could have the same phrase. "
+            "Nothing was sent. Plan again",
+            reason="PLAN_FORM_OLD",
+        )

@@ -1,0 +1,188 @@
+"""Closing a plan by hand: one whose reset never happened or cannot go on, or an unfinished evidence pack."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, frozen
+
+from training_sdk._core import argument_checks
+from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError
+from training_sdk.evidence.purging import PURGING, plan_of_pack
+from training_sdk.format_proof import pending
+from training_sdk.local_plans.freshness import PROCESSING_TIME
+from training_sdk.local_plans.in_flight import Flights, until
+from training_sdk.local_plans.lost import LostPlan, entries_by_plan, lost_plan
+from training_sdk.local_plans.overlapping import Other
+from training_sdk.plans.digests import short
+from training_sdk.plans.wording import number
+from training_sdk.records import locks
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.events import Closed
+from training_sdk.records.journal import FILE, Journal, is_closed, read_journal
+from training_sdk.records.journal_state import JournalState
+from training_sdk.records.logged import CLOSED
+from training_sdk.records.state import StateDirectory, is_digest
+from training_sdk.records.tokens import refuse_typed
+from training_sdk.resets import report_file
+from training_sdk.resets.quoting import quote_journal
+
+
+@frozen
+class ClosedPlan:
+    """A plan that was closed by hand, and how many people had which standing in its journal (empty without one)."""
+
+    plan_digest: str
+    standings: Mapping[str, int]
+    packs: tuple[str, ...]
+
+
+def close_plan(
+    state: StateDirectory,
+    digest: str,
+    *,
+    reason: str,
+    ticket: str | None = None,
+    now: datetime | None = None,
+    processing_time: timedelta = PROCESSING_TIME,
+) -> ClosedPlan:
+    """Close a plan, so that it cannot be applied or resumed any more and its evidence can be purged.
+
+    ``digest`` is the plan's, whole. Reason and ticket go to the audit log. Needs no server. A plan can be closed if
+    nothing was sent, or if it is known what became of everyone who was sent; people who stay unknown after they were
+    read back late enough are for a person to decide, and this is such a decision. ``processing_time`` is for how long
+    the service may work on what it has accepted; where a journal can be used, it says so itself.
+
+    Raises InvalidArgumentError if there is nothing to close or ``resume`` has to come first, AlreadyAppliedError if
+    the plan came to its end, RecordsLockedError while another process applies it.
+    """
+    refuse_typed(reason=reason, ticket=ticket)
+    said = {
+        "reason": argument_checks.text(reason, "reason"),
+        "ticket": argument_checks.optional_text(ticket, "ticket", longest=200),
+    }
+    at = datetime.now(UTC) if now is None else argument_checks.moment(now, "now").astimezone(UTC)
+    packs = _packs(state, digest)
+    if (lost := lost_plan(state, digest, entries_by_plan(state).get(digest, ()))) is not None:
+        lost = evolve(lost, processing_time=max(processing_time, PROCESSING_TIME))
+        return _close_lost(state, lost, packs, said, at)
+    if not read_journal(state.path / "plans" / digest):
+        _refuse_without_journal(state, digest, packs)
+    with Journal.open(state.plan_folder(digest)) as journal:  # so that no other process begins meanwhile
+        if journal.events:
+            return _close_begun(state, journal, digest, packs, said, at)
+        _refuse_without_journal(state, digest, packs)
+        _log(state, digest, at, **said, packs=packs)
+    return ClosedPlan(digest, {}, packs)
+
+
+def _close_lost(
+    state: StateDirectory, lost: LostPlan, packs: tuple[str, ...], said: Mapping[str, Any], at: datetime
+) -> ClosedPlan:
+    """Close a plan whose journal cannot be used by a line in the log alone."""
+    if lost.entries and lost.entries[-1]["event"] == CLOSED:
+        raise AlreadyAppliedError(f"plan {lost.name} was closed by hand before. There is nothing to close")
+    if not lost.is_open and not packs:
+        raise InvalidArgumentError(
+            f"plan {lost.name} has ended by the audit log, and has no open evidence here. There is nothing to close"
+        )
+    if at < lost.settled_at:
+        raise InvalidArgumentError(
+            f"the journal of plan {lost.name} {lost.what}, and the service may not show yet what the plan did, so it "
+            f"was not closed. Look at these people after {until(lost.settled_at)}, and close it then"
+        )
+    folder = state.path / "plans" / lost.digest
+    with (
+        locks.held(folder / FILE) if folder.is_dir() else nullcontext()
+    ):  # a plan that has begun is not begun anew
+        _log(state, lost.digest, at, **said, packs=packs)
+    return ClosedPlan(lost.digest, {}, packs)
+
+
+def _refuse_without_journal(state: StateDirectory, digest: str, packs: tuple[str, ...]) -> None:
+    if not packs or is_closed(state, digest):
+        raise InvalidArgumentError(
+            f"plan #{short(digest)} was never applied on this machine and has no open evidence here. There is nothing "
+            "to close"
+        )
+
+
+def _close_begun(
+    state: StateDirectory,
+    journal: Journal,
+    digest: str,
+    packs: tuple[str, ...],
+    said: Mapping[str, Any],
+    at: datetime,
+) -> ClosedPlan:
+    found = journal.state()
+    if found.closed is not None:
+        raise AlreadyAppliedError(
+            f"plan #{short(digest)} came to its end on {found.closed.at:%Y-%m-%d %H:%M} UTC. There is nothing to close"
+        )
+    _refuse_open(journal, state.path / "plans" / digest, found, at)
+    if found.has_sent and pending.is_pending(state, digest):
+        raise InvalidArgumentError(
+            "this is the plan of a format proof that has begun. Go on with it instead: client.resets.prove_format"
+        )
+    standings = dict(Counter(standing.value for standing in found.users.values()))
+    _log(state, digest, at, **said, packs=packs, outcomes=standings, **quote_journal(journal.heads))
+    journal.note(Closed(at, standings, said["reason"]))
+    return ClosedPlan(digest, standings, packs)
+
+
+def _refuse_open(journal: Journal, folder: Path, found: JournalState, at: datetime) -> None:
+    """Refuse to close a plan that may have reset somebody, as long as reading back can tell."""
+    flights = Flights.of(journal.events, found)
+    doubted = Other(folder, found, flights).in_doubt(found.users, at)
+    if not doubted:
+        return
+    settled_at = flights.settled_at(*doubted)
+    is_live = found.opened is not None and not found.opened.reference_server
+    when = f" A live service shows it from {until(settled_at)} on." if settled_at and is_live else ""
+    raise InvalidArgumentError(
+        f"it is open whether plan #{short(folder.name)} reset {number(len(doubted), 'person', 'people')}, so it was "
+        f"not closed. Go on with client.resets.resume(plan, confirm=…), which reads them back.{when}"
+    )
+
+
+def _log(state: StateDirectory, digest: str, at: datetime, **facts: Any) -> None:
+    AuditLog(state.audit).append(CLOSED, at=at, plan_digest=digest, **facts)
+
+
+def _packs(state: StateDirectory, digest: str) -> tuple[str, ...]:
+    """The names of a plan's packs, also of unfinished ones, which begin as its digest does."""
+    return tuple(folder.name for folder in _pack_folders(state) if _begins(folder, f"{digest[:16]}-"))
+
+
+def _pack_folders(state: StateDirectory) -> tuple[Path, ...]:
+    root = state.path / "evidence"
+    return tuple(sorted(path for path in root.iterdir() if path.is_dir())) if root.is_dir() else ()
+
+
+def _begins(folder: Path, text: str) -> bool:
+    return folder.name.removeprefix(PURGING).startswith(text)
+
+
+def find_digest(state: StateDirectory, beginning: str) -> str:
+    """The whole digest of a plan with records or evidence on this machine, from its beginning.
+
+    Raises InvalidArgumentError if there is none, or more than one.
+    """
+    folder = report_file.find_folder(state, beginning, FILE)
+    if folder is not None:
+        return folder.name
+    found = {plan_of_pack(one) for one in _pack_folders(state) if _begins(one, beginning[:16])}
+    found |= entries_by_plan(state).keys()
+    digests = sorted(one for one in found if one.startswith(beginning) and is_digest(one))
+    if len(digests) == 1:
+        return digests[0]
+    what = f"{len(digests)} plans begin with #{beginning}; write more of the digest"
+    if not digests:
+        what = f"there are no records and no evidence of plan #{short(beginning)} on this machine"
+    raise InvalidArgumentError(what)

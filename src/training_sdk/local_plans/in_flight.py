@@ -1,0 +1,119 @@
+"""Which requests may still be on their way: sent, not known to be refused, and not read back late enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from attrs import frozen
+
+from training_sdk.local_plans.freshness import PROCESSING_TIME, processing_time_of, waiting_time
+from training_sdk.plans.plan import Key
+from training_sdk.records.events import Event, Opened, ReadBack, Resumed, Sent
+from training_sdk.records.journal_state import Chunk, ChunkFate, JournalState
+from training_sdk.resets.reset_effect import Since
+
+_NEARLY_A_MINUTE = timedelta(minutes=1) - timedelta.resolution
+_ON_ITS_WAY = (ChunkFate.SENT, ChunkFate.LOST, ChunkFate.ANSWERED, ChunkFate.READ_BACK)
+
+
+@frozen
+class Flight:
+    """One request that was sent and is not known to have been refused."""
+
+    chunk: Chunk
+    sent_at: datetime
+    by: str
+    """The user whose token it carried."""
+    wait: timedelta
+    """After which nobody expects it to arrive or to be worked on any more, nor the feed to show what was before it."""
+
+    @property
+    def settled_at(self) -> datetime:
+        """From when on reading back tells the truth about it."""
+        return self.sent_at + self.wait
+
+
+@frozen
+class Flights:
+    """All of them in one journal."""
+
+    all: tuple[Flight, ...]
+    read_at: Mapping[Key, datetime]
+    """When each person was read back last."""
+    wait: timedelta
+    _by_person: Mapping[Key, Sequence[Flight]]
+
+    @classmethod
+    def of(
+        cls, events: Sequence[Event], state: JournalState, processing_time: timedelta | None = None
+    ) -> Flights:
+        """From what a journal holds; a longer ``processing_time`` than that of the journal counts."""
+        wait = waiting_time(max(kept_processing_time(state), processing_time or timedelta(0)))
+        sent: dict[int, tuple[datetime, str]] = {}
+        read: dict[Key, datetime] = {}
+        by = ""
+        for event in events:
+            match event:
+                case Opened() | Resumed():
+                    by = event.applied_by
+                case Sent():
+                    sent[event.chunk] = event.at, by
+                case ReadBack():
+                    course_id = state.chunks[event.chunk].course_id
+                    read |= {(course_id, user_id): event.at for user_id in event.verdicts}
+                case _:
+                    pass
+        found = tuple(
+            Flight(chunk, *sent[number], wait)
+            for number, chunk in state.chunks.items()
+            if chunk.fate in _ON_ITS_WAY and number in sent
+        )
+        by_person: dict[Key, list[Flight]] = {}
+        for flight in found:
+            for key in flight.chunk.people:
+                by_person.setdefault(key, []).append(flight)
+        return cls(found, read, wait, by_person)
+
+    def latest(self, *people: Key) -> Flight | None:
+        """The one that was sent last of those that named any of these people."""
+        holding = (one for key in people for one in self._by_person.get(key, ()))
+        return max(holding, key=lambda one: one.sent_at, default=None)
+
+    def since(self, person: Key) -> Since | None:
+        """Between which requests somebody may have been reset; None if nothing was sent for them."""
+        sent = [one.sent_at for one in self._by_person.get(person, ())]
+        return Since(min(sent), max(sent)) if sent else None
+
+    def settled_at(self, *people: Key) -> datetime | None:
+        """From when on reading back tells the truth about these people; None if nothing was sent for them."""
+        latest = self.latest(*people)
+        return None if latest is None else latest.settled_at
+
+    def of_request(self, number: int, person: Key) -> Flight | None:
+        """The one of this request, if it named somebody and is not known to have been refused."""
+        return next((one for one in self._by_person.get(person, ()) if one.chunk.number == number), None)
+
+    def has_accepted(self, person: Key) -> bool:
+        """Whether the service has accepted a request that named somebody: such people are never sent again by it."""
+        return any(one.chunk.is_accepted for one in self._by_person.get(person, ()))
+
+    def open(self, person: Key, now: datetime | None) -> tuple[Flight, ...]:
+        """Those that may yet reach somebody, as far as is known at this time (None: at any time)."""
+        read_at = self.read_at.get(person)
+        return tuple(
+            one
+            for one in self._by_person.get(person, ())
+            if (read_at is None or read_at < one.settled_at) and (now is None or now < one.settled_at)
+        )
+
+
+def kept_processing_time(state: JournalState) -> timedelta:
+    """Return for how long the service may work on what it has accepted, by a journal; older ones take the default."""
+    seconds = state.processing_seconds
+    return PROCESSING_TIME if seconds is None else processing_time_of(seconds)
+
+
+def until(moment: datetime) -> str:
+    """A moment in a message, rounded up to the minute."""
+    return f"{moment + _NEARLY_A_MINUTE:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,299 @@
+"""Comparing the records of this machine with each other: audit log, journals, reports, packs and purges.
+
+Records are written in a fixed order: the journal, then the audit log; a report, then its line in the log, then the end
+of the journal; a pack, then the journal; a purge in the log, then the deletion. So what a killed process leaves can be
+told from what was changed by hand: it is reported as unfinished, and is no fault.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from attrs import define, field
+
+from training_sdk.errors import TrainingError
+from training_sdk.evidence.files import Unseal
+from training_sdk.evidence.pack import MANIFEST
+from training_sdk.local_plans.record_ends import how_it_ended
+from training_sdk.local_plans.record_facts import (
+    approvals_quoted,
+    journal_alike,
+    journal_planned,
+    journal_quoted,
+)
+from training_sdk.local_plans.record_finding import RecordFinding as RecordFinding
+from training_sdk.local_plans.record_finding import fault, name_of, note
+from training_sdk.local_plans.record_reading import Entry, PackFolder, Reading, at, pack_of
+from training_sdk.plans import plan_file
+from training_sdk.records import approvals
+from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
+from training_sdk.records.journal_state import JournalState, fold
+from training_sdk.records.logged import BEGUN, COPY_PURGED, ENDED, KEPT, PURGED, RESUMED, STOPPED, contradicts
+from training_sdk.records.plancopy import OUTLINE, OUTLINE_SHA256, PLAN, SEALED
+from training_sdk.records.state import StateDirectory, is_digest
+
+OF_A_RESET = frozenset((BEGUN, RESUMED, KEPT, ENDED, STOPPED))
+READINGS, PAUSE = 3, 0.2
+"""While another process writes, two readings may differ; a fault is one that a second reading shows as well."""
+
+
+def check_records(state: StateDirectory, *, unseal: Unseal | None = None) -> tuple[RecordFinding, ...]:
+    """Compare all records in the state directory; empty if they agree and all work is finished.
+
+    Another process may be writing: a fault counts only if it is seen twice. Packs are compared by name, so a state
+    directory may be moved or restored. Files inside packs are checked by ``verify_pack``, the chain of the audit log
+    by ``AuditLog.verify``. With ``unseal`` sealed copies of plans and sealed approvals are opened and compared too.
+    """
+    found = _Comparison(Reading.of(state, unseal)).findings()
+    for _ in range(READINGS - 1):
+        if all(one.is_note for one in found):
+            break
+        time.sleep(PAUSE)
+        again = _Comparison(Reading.of(state, unseal)).findings()
+        found = [one for one in again if one.is_note or one in found]
+    return tuple(found)
+
+
+@define
+class _Comparison:
+    """What one reading of everything shows."""
+
+    reading: Reading
+    _kept: dict[str, str] = field(factory=dict, init=False)
+    """The manifest of every pack that a journal or the log names."""
+
+    def findings(self) -> list[RecordFinding]:
+        """Everything, plan by plan, then the packs."""
+        found: list[RecordFinding] = []
+        plans = {entry["plan_digest"] for entry in self.reading.before if _is_of_a_reset(entry)}
+        for digest in sorted(plans | self.reading.journals.keys() | self.reading.damaged.keys()):
+            found += self._plan(digest)
+        found += self._packs()
+        found += [
+            note(
+                f"plans/{name} is no folder of a plan, so nothing reads it and no purge reaches names in it. Move it "
+                "away if it is a backup copy"
+            )
+            for name in self.reading.foreign
+        ]
+        return found
+
+    # --- plans --------------------------------------------------------------------------------------------------------
+
+    def _plan(self, digest: str) -> Iterator[RecordFinding]:
+        if digest in self.reading.damaged:
+            yield fault(self.reading.damaged[digest], digest)
+            return
+        events = self.reading.journals.get(digest, ())
+        logged = [
+            entry for entry in self.reading.before if _is_of_a_reset(entry) and entry["plan_digest"] == digest
+        ]
+        if logged and not events:
+            what = "its journal is empty" if digest in self.reading.journals else "its folder is missing"
+            yield fault(f"the audit log says that plan {name_of(digest)} was begun, and {what}", digest)
+            return
+        yield from self._events_in_log(digest, events)
+        yield from self._log_in_events(digest, events, logged)
+        state, heads = fold(events), self.reading.heads.get(digest, ())
+        about = [entry for entry in self.reading.before if entry.get("plan_digest") == digest]
+        yield from journal_quoted(digest, state, heads, about)
+        yield from journal_alike(self.reading, digest, events)
+        yield from self._plan_copy(digest, state)
+        yield from self._approvals(digest, events, state)
+        yield from how_it_ended(self.reading, digest, state, is_whole=not contradicts(about, state, heads))
+
+    def _events_in_log(self, digest: str, events: tuple[Event, ...]) -> Iterator[RecordFinding]:
+        """Every step that the log is told of is in it, unless what follows shows that the process was stopped there."""
+        logged = self._about(digest)
+        for number, event in enumerate(events):
+            what, is_logged = _expected(event, logged)
+            following = events[number + 1] if number + 1 < len(events) else None
+            if isinstance(event, EvidenceKept):
+                self._kept.setdefault(event.pack, event.manifest_sha256)
+            if what is None or is_logged:
+                continue
+            pack = event.pack if isinstance(event, EvidenceKept) else None
+            if following is None:
+                yield note(
+                    f"plan {name_of(digest)} was interrupted before {what!r} was added to the audit log",
+                    digest,
+                    pack,
+                )
+            elif not _shows_a_stop(following):
+                yield fault(
+                    f"the journal of plan {name_of(digest)} has {what!r}, and the audit log lacks it",
+                    digest,
+                    pack,
+                )
+
+    def _log_in_events(
+        self, digest: str, events: tuple[Event, ...], logged: Sequence[Entry]
+    ) -> Iterator[RecordFinding]:
+        """Every step in the log is in the journal, which is written first."""
+        for entry in logged:
+            what, pack = entry["event"], pack_of(entry)
+            if what in (BEGUN, RESUMED, KEPT) and not any(
+                _expected(event, [entry]) == (what, True) for event in events
+            ):
+                yield fault(
+                    f"the audit log has {what!r} of plan {name_of(digest)} at {entry.get('at')}, and the journal lacks "
+                    "it",
+                    digest,
+                    pack.get("name") if what == KEPT else None,
+                )
+
+    def _plan_copy(self, digest: str, state: JournalState) -> Iterator[RecordFinding]:
+        """The copy of the plan is there until its last pack is purged, and what is in clear is of this plan."""
+        folder = self.reading.state.path / "plans" / digest
+        names = {name for name in (PLAN, SEALED, OUTLINE) if (folder / name).exists()}
+        if state.opened is not None and not names & {PLAN, SEALED} and not self._is_purged(digest, state):
+            yield fault(f"plan {name_of(digest)} was begun, and its copy {PLAN} is missing", digest)
+            return
+        if state.opened is not None and names == {SEALED}:
+            yield fault(f"plan {name_of(digest)} is sealed, and its {OUTLINE} is missing", digest)
+        if not names and any(entry.get(OUTLINE_SHA256) for entry in self._about(digest)):
+            yield fault(
+                f"the copy of plan {name_of(digest)} was purged, and its {OUTLINE} is missing", digest
+            )
+        if not names & {PLAN, OUTLINE}:
+            return
+        try:
+            plan = plan_file.load_plan(folder)
+            if SEALED in names and self.reading.unseal is not None:
+                plan_file.load_plan(folder, unseal=self.reading.unseal)  # which compares the digest
+        except TrainingError as error:
+            yield fault(error.message, digest)
+            return
+        if plan.digest != digest:
+            yield fault(f"the copy of plan {name_of(digest)} is that of another plan", digest)
+            return
+        yield from journal_planned(self.reading, digest, plan)
+
+    def _about(self, digest: str) -> list[Entry]:
+        return [entry for entry in self.reading.after if entry.get("plan_digest") == digest]
+
+    def _approvals(
+        self, digest: str, events: tuple[Event, ...], state: JournalState
+    ) -> Iterator[RecordFinding]:
+        """The approvals that the journal names are stored beside it until the last pack is purged."""
+        yield from approvals_quoted(self.reading, digest)
+        named = [event.approval for event in events if isinstance(event, Opened | Resumed) and event.approval]
+        kept = approvals.kept_in(self.reading.state.path / "plans" / digest)
+        missing = [one for one in named if (one.user_id, one.at.isoformat()) not in kept]
+        if missing and not self._is_purged(digest, state):
+            yield fault(
+                f"plan {name_of(digest)} was applied with an approval of {missing[0].user_id}, and it is missing",
+                digest,
+            )
+
+    def _is_purged(self, digest: str, state: JournalState) -> bool:
+        """Whether the last pack of a plan was purged, which takes the copy of the plan and its approvals with it."""
+        purges = [entry for entry in self.reading.after if entry.get("event") == PURGED]
+        gone = {str(pack_of(entry).get("name")) for entry in purges}
+        packs = {kept.pack for kept in state.packs}
+        packs |= {name for name in self.reading.packs if name.startswith(f"{digest[:16]}-")}
+        packs |= {str(pack_of(entry).get("name")) for entry in purges if entry.get("plan_digest") == digest}
+        if not packs:  # it never kept one, so that its copy was purged alone
+            return any(entry.get("event") == COPY_PURGED for entry in self._about(digest))
+        return packs <= gone
+
+    # --- packs --------------------------------------------------------------------------------------------------------
+
+    def _packs(self) -> Iterator[RecordFinding]:
+        purged: dict[str, Entry] = {}
+        for entry in self.reading.after:
+            pack = pack_of(entry)
+            name, sha256 = pack.get("name"), pack.get("manifest_sha256")
+            if not isinstance(name, str):
+                continue
+            if entry.get("event") == PURGED:
+                purged[name] = entry
+            known = self._kept.setdefault(name, sha256) if sha256 else None
+            if known is not None and known != sha256:
+                yield fault(
+                    f"two manifests of pack {name} are named by journal and audit log: one was changed",
+                    None,
+                    name,
+                )
+        for name in sorted(self._kept.keys() | self.reading.packs.keys()):
+            yield from self._pack(name, self.reading.packs.get(name), purged.get(name))
+
+    def _pack(self, name: str, pack: PackFolder | None, purged: Entry | None) -> Iterator[RecordFinding]:
+        sha256 = self._kept.get(name)
+        if pack is None:
+            if purged is None and name in self._of_journals:
+                yield fault(f"pack {name} is missing, and the audit log has no purge of it", None, name)
+            return
+        if pack.problem is not None:
+            yield fault(pack.problem, pack=name)
+            return
+        if purged is not None:
+            yield note(
+                f"pack {name} is there, and the audit log says that it was purged on {str(purged.get('at'))[:10]}: "
+                "the purge was interrupted, or the pack was restored. The next purge deletes it",
+                pack=name,
+            )
+            return
+        if pack.is_being_purged:
+            yield fault(
+                f"pack {name} is named as if it were being purged, and the audit log has no purge of it. Name its "
+                f"folder {name} again",
+                pack=name,
+            )
+        elif sha256 is None:
+            what = (
+                "was never finished" if pack.manifest is None else "is in no journal and not in the audit log"
+            )
+            yield note(
+                f"pack {name} {what}: its writing was interrupted, or it comes from elsewhere", pack=name
+            )
+        elif pack.sha256 is None:
+            yield fault(f"pack {name} was whole, and its {MANIFEST} is missing", pack=name)
+        elif pack.sha256 != sha256:
+            yield fault(f"the {MANIFEST} of pack {name} is not the one that was written", pack=name)
+        else:
+            yield from self._belongs(name, pack)
+
+    def _belongs(self, name: str, pack: PackFolder) -> Iterator[RecordFinding]:
+        manifest = pack.manifest
+        if manifest is None or manifest.pseudonymised is not None:
+            return
+        plan = self._of_journals.get(name)
+        if plan is not None and plan != manifest.plan_digest:
+            yield fault(f"pack {name} belongs to another plan than the journal that names it", plan, name)
+
+    @property
+    def _of_journals(self) -> dict[str, str]:
+        """The plan of every pack that was kept before a reset, by journal or log; copies may be kept anywhere."""
+        named = {
+            str(pack_of(entry).get("name")): str(entry.get("plan_digest"))
+            for entry in self.reading.after
+            if entry.get("event") == KEPT
+        }
+        for digest, events in self.reading.journals.items():
+            named |= {event.pack: digest for event in events if isinstance(event, EvidenceKept)}
+        return named
+
+
+def _expected(event: Event, logged: Sequence[Entry]) -> tuple[str | None, bool]:
+    """The line that the log gets for an event of a journal, and whether it is among these."""
+    match event:
+        case Opened() | Resumed():
+            what = BEGUN if isinstance(event, Opened) else RESUMED
+            return what, any(entry.get("event") == what and at(entry) == event.at for entry in logged)
+        case EvidenceKept():
+            pack = {"name": event.pack, "manifest_sha256": event.manifest_sha256}
+            return KEPT, any(entry.get("event") == KEPT and entry.get("pack") == pack for entry in logged)
+    return None, False
+
+
+def _shows_a_stop(following: Event) -> bool:
+    """Whether an event is the first after a process that was stopped: a new start, or being closed by a person."""
+    return isinstance(following, Opened | Resumed) or (
+        isinstance(following, Closed) and following.reason is not None
+    )
+
+
+def _is_of_a_reset(entry: Entry) -> bool:
+    return entry.get("event") in OF_A_RESET and is_digest(entry.get("plan_digest"))

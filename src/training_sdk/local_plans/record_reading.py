@@ -1,0 +1,138 @@
+"""One reading of all records of this machine, for comparing them; another process may be writing meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from training_sdk.errors import EvidenceError, RecordsError
+from training_sdk.evidence.files import Unseal, mark_of
+from training_sdk.evidence.pack import BEGUN, MANIFEST, Manifest, manifest_bytes, parse_manifest
+from training_sdk.evidence.purging import PURGING
+from training_sdk.records.chain import Head, check
+from training_sdk.records.events import Event
+from training_sdk.records.journal import read_chain
+from training_sdk.records.lines import Lines
+from training_sdk.records.state import StateDirectory, is_digest
+from training_sdk.resets import report_file
+
+Entry = Mapping[str, Any]
+"""A line of the audit log."""
+
+
+@frozen
+class PackFolder:
+    """A folder in the folder of packs, as it is found."""
+
+    name: str
+    is_being_purged: bool
+    """Whether its folder is named as a purge names it."""
+    sha256: str | None
+    manifest: Manifest | None
+    problem: str | None
+
+
+@frozen
+class Reading:
+    """Everything at once. The log is read first and last, since what is in it must be in the journals."""
+
+    state: StateDirectory
+    before: Sequence[Entry]
+    """The entries of the log before the journals were read."""
+    journals: Mapping[str, tuple[Event, ...]]
+    """By the digest of the plan."""
+    heads: Mapping[str, tuple[Head, ...]]
+    """The heads of each journal, one for each event."""
+    damaged: Mapping[str, str]
+    """What is wrong with journals that cannot be read."""
+    packs: Mapping[str, PackFolder]
+    reports: Mapping[str, bytes]
+    foreign: Sequence[str]
+    """Folders beside those of plans, by name; nothing reads them."""
+    after: Sequence[Entry]
+    """The entries of the log after everything else was read."""
+    unseal: Unseal | None = None
+    """Opens sealed copies of plans and sealed approvals."""
+
+    @classmethod
+    def of(cls, state: StateDirectory, unseal: Unseal | None = None) -> Reading:
+        """Read everything."""
+        before = _entries(state.audit)
+        packs = {pack.name: pack for pack in _packs(state.path / "evidence")}
+        journals: dict[str, tuple[Event, ...]] = {}
+        heads: dict[str, tuple[Head, ...]] = {}
+        damaged: dict[str, str] = {}
+        for folder in state.plan_folders:
+            try:
+                journals[folder.name], heads[folder.name] = read_chain(folder)
+            except RecordsError as error:
+                damaged[folder.name] = error.message
+        reports = {
+            digest: content
+            for digest in journals
+            if (content := _content(state.path / "plans" / digest / report_file.REPORT)) is not None
+        }
+        foreign = _foreign(state.path / "plans")
+        return cls(
+            state, before, journals, heads, damaged, packs, reports, foreign, _entries(state.audit), unseal
+        )
+
+
+def at(entry: Entry) -> datetime | None:
+    """When an entry was made, if it says so."""
+    try:
+        return datetime.fromisoformat(str(entry.get("at")))
+    except ValueError:
+        return None
+
+
+def pack_of(entry: Entry) -> Mapping[str, Any]:
+    """The pack that an entry names, or nothing."""
+    pack = entry.get("pack")
+    return pack if isinstance(pack, dict) else {}
+
+
+def _entries(path: Path) -> list[Entry]:
+    """The entries that are whole; what is wrong with the others, ``AuditLog.verify`` says."""
+    return [link.entry for link in check(Lines(path).raw()) if link.entry is not None]
+
+
+def _foreign(root: Path) -> list[str]:
+    found = root.iterdir() if root.is_dir() else ()
+    return sorted(path.name for path in found if path.is_dir() and not is_digest(path.name))
+
+
+def _packs(root: Path) -> Iterator[PackFolder]:
+    if not root.is_dir():
+        return
+    for folder in sorted(root.iterdir()):
+        name = folder.name.removeprefix(PURGING)
+        hidden = name != folder.name
+        if folder.is_symlink() or not folder.is_dir():
+            continue
+        if (folder / MANIFEST).is_file():
+            yield _whole(folder, name, hidden)
+        elif (folder / BEGUN).is_file() or hidden:
+            yield PackFolder(name, hidden, None, None, None)
+
+
+def _whole(folder: Path, name: str, hidden: bool) -> PackFolder:
+    try:
+        data = manifest_bytes(folder)
+        manifest = parse_manifest(data, folder)
+    except EvidenceError as error:
+        return PackFolder(name, hidden, None, None, error.message)
+    return PackFolder(name, hidden, mark_of(data).sha256, manifest, None)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error

@@ -1,0 +1,280 @@
+"""A plan whose application has begun and has not come to its end: what its journal says, and what to do."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from training_sdk.approval.approvals import approved_before
+from training_sdk.errors import RecordsDamagedError
+from training_sdk.evidence.files import Unseal
+from training_sdk.format_proof import pending
+from training_sdk.local_plans.in_flight import Flights, kept_processing_time, until
+from training_sdk.local_plans.lost import lost_plan, refuse_lost
+from training_sdk.models.keys import Key
+from training_sdk.plans.digests import close_command
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.wording import LOOK_INTO_IT, number, others
+from training_sdk.records import locks
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
+from training_sdk.records.journal import FILE, Journal, JournalCopy, read_journal
+from training_sdk.records.logged import CLOSED, unseen_in_proof
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets import report_file
+from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.report import FAILED_PROOF, PENDING_PROOF, Code, Outcome, ResetReport
+from training_sdk.resets.reset_request import Order
+from training_sdk.resets.resume import as_begun
+from training_sdk.resets.safeguards import Safeguards
+from training_sdk.resets.settling import account_of
+
+
+@frozen
+class Unfinished:
+    """What is known of an application that was cut short, or is under way; numbers count people once per course."""
+
+    report: ResetReport
+    """The outcomes as the journal has them. ``finished_at`` is the time of its last step."""
+    begun_at: datetime
+    requests: int
+    """Requests that were sent."""
+    people_sent: frozenset[Key]
+    """Who was in them."""
+    unknown: int
+    """People of whom it is not known whether they were reset."""
+    left: int
+    """People who are still to be sent; also those whose request was refused, which ``resume`` sends again."""
+    under_way: str | None
+    """The process that is applying the plan at the moment."""
+    settled_at: datetime | None
+    """From when on a live service shows what became of the unknown; None on the reference server, or for nobody."""
+    is_proof: bool
+    """The plan is that of a format proof."""
+    has_expired: bool
+    server_side: bool = False
+    """The request was the one for everyone of a course."""
+    refused_with: str | None = None
+    """Who was to be refused, in a proof that is about that."""
+    is_closed_by_log: bool = False
+    """A person closed it by the audit log, and was stopped before the journal had its end."""
+
+    @property
+    def sent(self) -> int:
+        """People who were sent."""
+        return len(self.people_sent)
+
+    @property
+    def settled(self) -> int:
+        """People who were sent and of whom it is known what became of them."""
+        return self.sent - self.unknown
+
+    @property
+    def advice(self) -> str:
+        """What to do."""
+        if self.under_way:
+            return f"Wait: {self.under_way} is applying it at the moment."
+        digest = self.report.plan.short_digest
+        reached = self.report.reached_others
+        if self.is_closed_by_log:
+            look = f" {others(reached)}. {LOOK_INTO_IT}." if reached else ""
+            return (
+                "It was closed by hand, and that was interrupted, so nothing more is sent for it. To end it, "
+                f"close it again: {close_command(digest)}.{look}"
+            )
+        if reached:
+            return f"{others(reached)}, so nothing more is sent for this plan. {LOOK_INTO_IT}."
+        close = f"close it: {close_command(digest)}"
+        if self.is_proof and self.sent:
+            return self._look_again
+        if not self.sent:
+            again = (
+                "Plan again, and "
+                if self.has_expired
+                else "Apply it: training-sdk apply PLAN.json --reason TEXT. Or "
+            )
+            return f"Nothing was sent. {again}{close}"
+        steps = [f"Resume it: training-sdk resume {digest}. It reads back first and resets nobody twice."]
+        if self.unknown and self.settled_at is not None:
+            steps.append(f"What became of the unknown is certain from {until(self.settled_at)} on.")
+        if not self.unknown and not self.has_expired:
+            steps.append(f"If the people left have moved since, {close}, and plan again.")
+        if self.has_expired:
+            steps.append(f"The plan has expired, so nothing more is sent. When nobody is unknown, {close}")
+        return " ".join(steps)
+
+    @property
+    def _look_again(self) -> str:
+        """How to go on with a proof whose request was sent."""
+        when = "" if self.settled_at is None else f", not before {until(self.settled_at)}"
+        plan, refused = self.report.plan, self.refused_with
+        command = prove_command(plan, server_side=self.server_side, refused_with=refused)
+        what = "accepted, and not yet seen" if refused is None else "what its request did is not seen yet"
+        return f"The proof is pending: {what}. Look again with {command}{when}. It sends nothing again."
+
+    @property
+    def so_far(self) -> str:
+        """How many were sent, and what is left."""
+        sent = f"{number(self.requests, 'request')} sent for {number(self.sent, 'person', 'people')}"
+        return f"{sent}: {self.settled} settled, {self.unknown} unknown. Left to send: {self.left}."
+
+    def __str__(self) -> str:
+        report = self.report
+        return (
+            f"NOT FINISHED. Begun at {self.begun_at:%Y-%m-%d %H:%M:%S} UTC by {report.applied_by}, last step at "
+            f"{report.finished_at:%Y-%m-%d %H:%M:%S} UTC.\n"
+            f"  {self.so_far}\n"
+            f"  {self.advice}"
+        )
+
+
+def prove_command(plan: ResetPlan, *, server_side: bool, refused_with: str | None = None) -> str:
+    """What looks again what the proof with this plan did, to be pasted into a shell."""
+    whom = ["--server-side"] if server_side else ["--person", next(user.user_id for user in plan.targets)]
+    if refused_with is not None:
+        whom += ["--refused-with", refused_with]
+    words = ["training-sdk", "prove", "--course", plan.course.id, *whom]
+    return f"{shlex.join(words)} --reason TEXT"
+
+
+def has_begun(folder: Path) -> bool:
+    """Whether applying a plan has begun, by its folder; also where its records are damaged, which reading them says."""
+    try:
+        return (folder / report_file.REPORT).is_file() or bool(read_journal(folder))
+    except RecordsDamagedError:
+        return True
+
+
+def find_begun(state: StateDirectory, digest: str) -> Path | None:
+    """The folder of the plan whose digest begins so, if applying it has begun; None if there is none.
+
+    Raises InvalidArgumentError if there is more than one, RecordsDamagedError if only the audit log knows of it.
+    """
+    names = (FILE, report_file.REPORT)
+    folder = next((found for name in names if (found := report_file.find_folder(state, digest, name))), None)
+    if folder is not None and has_begun(folder):
+        return folder
+    refuse_lost(state, digest)
+    return None
+
+
+def report_in(
+    state: StateDirectory,
+    folder: Path,
+    now: datetime,
+    plan: ResetPlan | None = None,
+    *,
+    unseal: Unseal | None = None,
+) -> tuple[ResetReport, Unfinished | None]:
+    """The report in the folder of a plan that has begun; before its end, what the journal says in its place.
+
+    ``plan`` is the plan with names where its copy there is sealed or purged; ``unseal`` opens a sealed approval. A
+    report that was written before the last step would not be up to date. So with a plan that was closed by hand.
+
+    Raises RecordsDamagedError where the audit log contradicts the journal, or the journal cannot be read.
+    """
+    entries = AuditLog(state.audit).entries(
+        plan_digest=folder.name
+    )  # before the journal, which is written first
+    if (lost := lost_plan(state, folder.name, entries)) is not None:
+        raise RecordsDamagedError(lost.damage)
+    journal = JournalCopy.read(folder)
+    closed = journal.state().closed
+    if closed is not None and closed.reason is not None:
+        return report_of(state, folder, journal, now, plan, unseal=unseal), None
+    unfinished = read_unfinished(state, folder, now, plan, unseal=unseal)
+    if unfinished is not None:
+        is_closed = any(entry["event"] == CLOSED for entry in entries)
+        return unfinished.report, evolve(unfinished, is_closed_by_log=is_closed)
+    report = report_file.load(folder, plan, unseal=unseal)
+    return report.without_unseen(unseen_in_proof(entries), FAILED_PROOF), None
+
+
+def read_unfinished(
+    state: StateDirectory,
+    folder: Path,
+    now: datetime,
+    plan: ResetPlan | None = None,
+    *,
+    unseal: Unseal | None = None,
+) -> Unfinished | None:
+    """Return what is known of a plan by its folder; None where it never began, or came to its end.
+
+    A proof comes to its end when it is seen what it did, and not when its request was answered.
+
+    Raises RecordsDamagedError, naming the file.
+    """
+    journal = JournalCopy.read(folder)
+    found = journal.state()
+    if found.opened is None:
+        return None
+    is_proof = pending.is_pending(state, folder.name)
+    if found.closed is not None and (found.closed.reason is not None or not is_proof):
+        return None
+    report = report_of(state, folder, journal, now, plan, unseal=unseal)
+    if is_proof:
+        report = report.without_unseen({user.key for user in report.users}, PENDING_PROOF)
+    unknown = [user.key for user in report.users if user.outcome is Outcome.UNKNOWN]
+    is_live = not found.opened.reference_server
+    left = (Code.NOT_SENT,) if is_proof else (Code.NOT_SENT, Code.REFUSED)
+    return Unfinished(
+        report,
+        begun_at=found.opened.at,
+        requests=sum(isinstance(event, Sent) for event in journal.events),
+        people_sent=_sent(journal.events),
+        unknown=len(unknown),
+        left=sum(user.code in left for user in report.users),
+        under_way=locks.holder_of(folder / FILE),
+        settled_at=Flights.of(journal.events, found).settled_at(*unknown) if is_live else None,
+        is_proof=is_proof,
+        has_expired=now > report.plan.expires_at,
+        server_side=found.opened.server_side,
+        refused_with=pending.refused_with(state, folder.name) if is_proof else None,
+    )
+
+
+def report_of(
+    state: StateDirectory,
+    folder: Path,
+    journal: Journal | JournalCopy,
+    now: datetime,
+    plan: ResetPlan | None = None,
+    *,
+    unseal: Unseal | None = None,
+) -> ResetReport:
+    """The report of an application that has begun, as its journal has it; it ends with the last step."""
+    found = journal.state()
+    kept = report_file.load_plan(folder) if plan is None else plan
+    safeguards = Safeguards(processing_time=kept_processing_time(found))
+    order = as_begun(Order(kept, ResetFormat(), safeguards=safeguards), found)
+    packs = [str(state.path / "evidence" / one.pack) for one in found.packs]
+    account = account_of(order, _applied_by(journal.events), journal, packs, now)
+    if found.opened is not None:
+        account.approved = approved_before(journal.events, found.opened.organisation_id, folder, unseal)
+    return account.report(_last(journal.events))
+
+
+def _applied_by(events: Sequence[Event]) -> str:
+    return [event.applied_by for event in events if isinstance(event, Opened | Resumed)][-1]
+
+
+def _last(events: Sequence[Event]) -> datetime:
+    """When the last step was noted; two kinds of events bear no time."""
+    return [event.at for event in events if not isinstance(event, Intent | SkippedUsers)][-1]
+
+
+def _sent(events: Sequence[Event]) -> frozenset[Key]:
+    """Whoever was in a request that was sent."""
+    people: dict[int, Intent] = {}
+    sent: set[Key] = set()
+    for event in events:
+        if isinstance(event, Intent):
+            people[event.chunk] = event
+        elif isinstance(event, Sent):
+            intent = people[event.chunk]
+            sent |= {(intent.course_id, user_id) for user_id in intent.user_ids}
+    return frozenset(sent)

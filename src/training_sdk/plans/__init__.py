@@ -1,0 +1,1 @@
+"""Plans, read-only: who would lose what, and how people and courses are named."""

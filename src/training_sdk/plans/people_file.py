@@ -1,0 +1,333 @@
+"""Tables of people, from CSV files and data frames: read strictly, with every problem told by its line or row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import define, field, frozen
+
+from training_sdk._core import argument_checks
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.plans.people import Kind, Named, Source, checked
+from training_sdk.plans.wording import number
+from training_sdk.records import disk
+
+WAYS: tuple[Kind, ...] = ("user_id", "email", "external_id")
+NOTE = "note"
+KNOWN = (*WAYS, "course_id", NOTE)
+TEMPLATE = "user_id,email,external_id,note\n"
+
+MOST_BYTES = 64 * 1024 * 1024
+MOST_ROWS = 1_000_000
+MOST_SHOWN = 20
+
+_DELIMITERS = (",", ";", "\t")
+_FORMULA = re.compile(r"[=@]|[+-](?!\d+$)")
+_MISSING = ("NAType", "NaTType", "NoneType")
+"""What data frames have in empty cells, by the names of their types: neither library is needed here."""
+_SEPARATOR_LINE = re.compile(r"\ufeff*\"?sep=.?\"?", re.IGNORECASE)
+"""A first line for Excel, which is no header."""
+_NAMELESS = re.compile(r"(unnamed: \d+)?")
+"""Headers of columns without a name; pandas numbers them."""
+
+
+@frozen
+class Table:
+    """What was read: the people, and whatever is wrong with them."""
+
+    entries: tuple[Named, ...]
+    problems: tuple[str, ...]
+
+
+def read_csv(source: Source, columns: Mapping[str, str] | None = None) -> list[Named]:
+    """The people of a CSV file. Raises InvalidArgumentError with all that is wrong with it."""
+    return _whole(check_csv(source, columns), _title(source))
+
+
+def check_csv(source: Source, columns: Mapping[str, str] | None = None) -> Table:
+    """The people of a CSV file, and all that is wrong with it; ``columns`` are known names by header."""
+    renamed = _renamed(columns or {})
+    try:
+        text = _text(_content(source))
+    except InvalidArgumentError as fault:
+        return Table((), (fault.message,))
+    rows = records(text, {*KNOWN, *renamed})
+    return _Reading("line", rows, skip_empty=True, renamed=renamed).table()
+
+
+def _renamed(columns: Mapping[str, str]) -> dict[str, str]:
+    """Known names by folded header. Raises InvalidArgumentError for a name that is not known, or no header."""
+    renamed: dict[str, str] = {}
+    for header, name in columns.items():
+        read = folded(argument_checks.text(header, "a header in columns"))
+        if name not in KNOWN:
+            raise InvalidArgumentError(f"there is no column {name!r}; known are {', '.join(KNOWN)}")
+        if not read or renamed.get(read, name) != name:
+            raise InvalidArgumentError(f"columns must name each header once, not {header!r}")
+        renamed[read] = name
+    return renamed
+
+
+def folded(header: object) -> str:
+    """A header as it is compared: without letter case and white space around."""
+    return str(header).strip().casefold()
+
+
+def read_frame(frame: Any) -> list[Named]:
+    """The people of a data frame. Raises InvalidArgumentError with all that is wrong with it."""
+    return _whole(_Reading("row", _rows(frame), skip_empty=False).table(), "the data frame")
+
+
+def _whole(table: Table, title: str) -> list[Named]:
+    if table.problems:
+        count = len(table.problems)
+        shown = [f"\n  {one}" for one in table.problems[:MOST_SHOWN]]
+        more = f"\n  … and {count - MOST_SHOWN} more" if count > MOST_SHOWN else ""
+        raise InvalidArgumentError(
+            f"{title} cannot be used, {count} problem{'s' if count > 1 else ''}:{''.join(shown)}{more}"
+        )
+    return list(table.entries)
+
+
+# --- rows ---------------------------------------------------------------------------------------------------------
+
+
+@define
+class _Reading:
+    """One table in the reading: numbered rows of cells, the header first."""
+
+    unit: str
+    rows: Iterator[tuple[int, Sequence[Any]]]
+    skip_empty: bool
+    renamed: Mapping[str, str] = field(factory=dict)
+    entries: list[Named] = field(factory=list)
+    problems: list[str] = field(factory=list)
+
+    def table(self) -> Table:
+        try:
+            self._read()
+        except csv.Error as fault:
+            self.problems.append(f"{fault}; from there on it cannot be read")
+        if not self.entries and not self.problems:
+            self.problems.append("it names nobody, and an empty list never means everyone")
+        return Table(tuple(self.entries), tuple(self.problems))
+
+    def _read(self) -> None:
+        number, cells = next((one for one in self.rows if any(map(str, one[1]))), (0, ()))
+        found = [folded(cell) for cell in cells]
+        header = [self.renamed.get(name, "" if _NAMELESS.fullmatch(name) else name) for name in found]
+        if wrong := _wrong_header(header, [name for name in self.renamed if name not in found]):
+            self.problems.append(f"the header: {wrong}" if number else wrong)
+            return
+        for count, (number, row) in enumerate(self.rows, 1):
+            if count > MOST_ROWS:
+                self.problems.append(f"more than {MOST_ROWS} rows; split it")
+                return
+            if self.skip_empty and not any(map(str.strip, row)):
+                continue
+            try:
+                self.entries.append(_entry(header, row, f"{self.unit} {number}"))
+            except InvalidArgumentError as fault:
+                self.problems.append(f"{self.unit} {number}: {fault.message}")
+
+
+def _wrong_header(header: Sequence[str], missing: Sequence[str]) -> str | None:
+    if not any(header):
+        return f"it is empty; it needs a header with one of {', '.join(WAYS)}"
+    if left := left_by_excel(header):
+        return left
+    if missing:
+        return f"there is no column {_quoted(missing)}, which columns={{header: name}} names"
+    if unknown := [name for name in header if name and name not in KNOWN]:
+        if any("@" in name or name.startswith("user_") for name in unknown):
+            remedy = " (does the file begin without a header?)"
+        else:
+            remedy = ". Name further columns with columns={header: name}; one that is named note is ignored"
+        return f"there is no column {_quoted(unknown)}; known are {', '.join(KNOWN)}{remedy}"
+    if twice := [name for name in KNOWN if name != NOTE and header.count(name) > 1]:
+        return f"the column {twice[0]!r} stands there twice"
+    if not set(header) & set(WAYS):
+        return f"no column names people: it needs one of {', '.join(WAYS)}"
+    return None
+
+
+def left_by_excel(header: Sequence[str]) -> str | None:
+    """What Excel, and other spreadsheets, put before a header; None if there is nothing."""
+    if _SEPARATOR_LINE.fullmatch(header[0]) and not any(header[1:]):
+        return f"{header[0][:8]!r} is a line for Excel. Delete it: the delimiter is found without it"
+    if header[0].startswith("\ufeff"):
+        return (
+            "it begins with two byte order marks. Delete one of them, or save the file as “CSV UTF-8” again"
+        )
+    return None
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(repr(name[:80]) for name in names)
+
+
+def _entry(header: Sequence[str], row: Sequence[Any], place: str) -> Named:
+    cells = named_cells(header, row)
+    given: list[tuple[Kind, str]] = [(way, cells[way]) for way in WAYS if cells.get(way, "").strip()]
+    if not given:
+        raise InvalidArgumentError(f"nobody is named: fill in {' or '.join(w for w in WAYS if w in cells)}")
+    if len(given) > 1:
+        raise InvalidArgumentError(f"somebody is named in {len(given)} ways, {_and(given)}: keep one")
+    ((kind, value),) = given
+    course = None
+    if "course_id" in cells:
+        course = argument_checks.one_id(cells["course_id"].strip(), "course_id")
+    return Named(kind, checked(kind, value, kind), course, place)
+
+
+def named_cells(header: Sequence[str], row: Sequence[Any]) -> dict[str, str]:
+    """The cells of a row by column. A column without a name may be missing, and is empty in every row."""
+    width = max(place for place, name in enumerate(header, 1) if name)
+    if len(row) < width or any(map(_is_filled, row[len(header) :])):
+        raise InvalidArgumentError(
+            f"it has {number(len(row), 'cell')}, and the header has {number(len(header), 'cell')}"
+        )
+    cells: dict[str, str] = {}
+    for place, (name, value) in enumerate(zip(header, row, strict=False), 1):
+        if name:
+            cells[name] = _cell(name, value)
+        elif _is_filled(value):
+            raise InvalidArgumentError(
+                f"cell {place} is filled, and its column has no name: name it in the header, or delete it"
+            )
+    return cells
+
+
+def _is_filled(value: Any) -> bool:
+    return not _is_missing(value) and bool(str(value).strip())
+
+
+def _is_missing(value: Any) -> bool:
+    return type(value).__name__ in _MISSING or (isinstance(value, float) and math.isnan(value))
+
+
+def _and(given: Iterable[tuple[str, str]]) -> str:
+    return " and ".join(name for name, _ in given)
+
+
+def _cell(name: str, value: Any) -> str:
+    """A cell as text, "" where it is empty. White space around an external id is kept, for it may be part of it."""
+    if _is_missing(value):
+        return ""
+    if name == NOTE and not (isinstance(value, str) and value.startswith("=")):
+        return ""
+    if not isinstance(value, str):
+        raise InvalidArgumentError(
+            f"{name} is {value!r}, a {type(value).__name__} and no text; read the column as text (dtype=str), for "
+            "numbers lose leading zeros and more"
+        )
+    if _FORMULA.match(value.strip()):
+        raise InvalidArgumentError(f"{name} {value[:80]!r} is a formula, and formulas are refused")
+    return value if name == "external_id" else value.strip()
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def _title(source: Source) -> str:
+    name = source if not hasattr(source, "read") else getattr(source, "name", "")
+    return f"{str(name)!r}" if name else "the file"
+
+
+def _content(source: Source) -> str | bytes:
+    """What a file holds, up to the bound; whatever is open already is read from where it stands."""
+    if isinstance(source, bytes) or (isinstance(source, str) and "\n" in source):
+        raise InvalidArgumentError(
+            "a path or an open file is needed; for text that you have, use io.StringIO"
+        )
+    if hasattr(source, "read"):
+        content = _read_open(source)
+    else:
+        try:
+            content = disk.read_input(source, MOST_BYTES)
+        except (OSError, ValueError, TypeError) as fault:
+            raise InvalidArgumentError(f"it cannot be read: {fault}") from None
+    if len(content) > MOST_BYTES:
+        raise InvalidArgumentError(f"it is larger than {MOST_BYTES // 1024 // 1024} MiB; split it")
+    return content
+
+
+def _read_open(source: Any) -> str | bytes:
+    """What an open file holds from where it stands: an unbuffered one, or a pipe, gives it in several parts."""
+    parts: list[Any] = []
+    left = MOST_BYTES + 1
+    while left > 0:
+        part = source.read(left)
+        if not isinstance(part, str | bytes) or (parts and type(part) is not type(parts[0])):
+            raise InvalidArgumentError(f"it gives {type(part).__name__}, neither text nor bytes")
+        if not part:
+            break
+        parts.append(part)
+        left -= len(part)
+    return parts[0][:0].join(parts) if parts else ""
+
+
+def _text(content: str | bytes) -> str:
+    remedy = "save it as UTF-8 (in Excel: “CSV UTF-8”)"
+    if isinstance(content, bytes):
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise InvalidArgumentError(f"it is UTF-16, not UTF-8; {remedy}")
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as fault:
+            line = fault.object.count(b"\n", 0, fault.start) + 1
+            raise InvalidArgumentError(f"line {line} is not UTF-8; {remedy}") from None
+    else:
+        text = content
+    if "\0" in text:
+        raise InvalidArgumentError(f"it holds NUL characters: no text, or UTF-16; {remedy}")
+    return text.removeprefix("\ufeff")
+
+
+def records(text: str, known: Collection[str]) -> Iterator[tuple[int, list[str]]]:
+    """Records, each with the line it begins on."""
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=_delimiter(text, known), strict=True)
+    while True:
+        begins = reader.line_num + 1
+        try:
+            record = next(reader, None)
+        except csv.Error as fault:
+            raise csv.Error(f"line {begins}: {fault}") from None
+        if record is None:
+            return
+        if record:
+            yield begins, record
+
+
+def _delimiter(text: str, known: Collection[str]) -> str:
+    """The one by which the header falls into most known columns."""
+    first = next((line for line in io.StringIO(text, newline=None) if line.strip(" ,;\t\r\n")), "")
+
+    def count(delimiter: str) -> int:
+        return sum(folded(name.strip(' "\r\n')) in known for name in first.split(delimiter))
+
+    return max(_DELIMITERS, key=lambda each: (count(each), first.count(each)))
+
+
+# --- data frames --------------------------------------------------------------------------------------------------
+
+
+def _rows(frame: Any) -> Iterator[tuple[int, Sequence[Any]]]:
+    """The columns as row 0, then the rows from 1."""
+    if not (hasattr(frame, "iter_rows") or hasattr(frame, "itertuples")) or not hasattr(frame, "columns"):
+        raise InvalidArgumentError(
+            f"a pandas or polars data frame is needed, not {type(frame).__name__}; for a list use People.of"
+        )
+    rows = frame.iter_rows() if hasattr(frame, "iter_rows") else frame.itertuples(index=False, name=None)
+    return _numbered(frame.columns, rows)
+
+
+def _numbered(columns: Iterable[Any], rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, Sequence[Any]]]:
+    yield 0, tuple(columns)
+    yield from enumerate(rows, 1)

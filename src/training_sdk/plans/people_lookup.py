@@ -1,0 +1,353 @@
+"""From people as they were named to the user ids of a plan: every one found, and only those named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal, TypeAlias, TypeVar
+
+from attrs import define, field, frozen
+
+from training_sdk._core.comparison import mailbox, same_text, widely
+from training_sdk._core.flow import Flow
+from training_sdk._core.listing import Calls, Walk
+from training_sdk.errors import InvalidArgumentError, NotFoundError
+from training_sdk.models.groups import Group, Site
+from training_sdk.models.keys import Key
+from training_sdk.models.progress import ProgressRow
+from training_sdk.plans.people import Kind, Named, People
+from training_sdk.plans.wording import shown
+from training_sdk.resources.groups import group_members, groups
+from training_sdk.resources.sites import site_members, sites
+
+Rows: TypeAlias = Mapping[str, Mapping[str, ProgressRow]]
+Members: TypeAlias = Mapping[str, frozenset[str]]
+"""User ids by group or site, as they were given; see ``member_key``."""
+Place: TypeAlias = Literal["group", "site"]
+P = TypeVar("P", Group, Site)
+
+MOST_LISTED = 20
+
+_LIKENESS = 0.8
+_MANGLED = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
+_LIKE_AN_ID = re.compile(r"(role_|location_|site_)?[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
+
+
+@frozen
+class Resolved:
+    """Who was named, by course: never empty, and nobody in it whom no entry and no group or site names."""
+
+    by_course: Mapping[str, tuple[str, ...]]
+    warnings: tuple[str, ...] = ()
+    unassigned: tuple[Key, ...] = ()
+    """Who was named and is in another course of these, and so was left out of this one."""
+
+
+def resolve(people: People, rows: Rows, members: Members, *, skip_unassigned: bool = False) -> Resolved:
+    """Match people against the feed's rows by course and user, and groups and sites by their ``member_ids``.
+
+    E-mails are compared without regard to the case of ASCII letters and to white space around them, everything else
+    exactly. Entries without a course of their own stand for every course in ``rows``, and so do groups and sites.
+
+    With ``skip_unassigned`` a person without a row in one of the courses is left out there, and in none is an error.
+
+    Raises NotFoundError (``USER_NOT_IN_COURSE``) naming everyone who cannot be found, and InvalidArgumentError for a
+    name that fits two people, a course that is not in ``rows``, a course for which nobody is named, and a group or
+    site none of whose members is in a course.
+    """
+    if not rows:
+        raise InvalidArgumentError("there is no course to find people in")
+    if strange := [one for one in people.entries if one.course_id is not None and one.course_id not in rows]:
+        raise InvalidArgumentError(
+            f"{_listed(f'course {one.course_id!r} of {one}' for one in strange)}: not among the courses of the plan"
+        )
+    search = _Search(rows, skip_unassigned)
+    for one in people.entries:
+        search.add_named(one)
+    search.refuse_what_went_wrong()
+    for label in _labels(people):
+        search.add_members(label, members[label])
+    if empty := [course_id for course_id, found in search.found.items() if not found]:
+        raise InvalidArgumentError(f"nobody is named for {_listed(f'course {one!r}' for one in empty)}")
+    by_course = {course_id: tuple(found) for course_id, found in search.found.items()}
+    taken = {(course_id, user_id) for course_id, users in by_course.items() for user_id in users}
+    unassigned = tuple(key for key in dict.fromkeys(search.unassigned) if key not in taken)
+    return Resolved(by_course, (*people.warnings, *search.warnings), unassigned)
+
+
+def member_key(kind: Place, given: str) -> str:
+    """By what members are found again: a group and a site may have been given by the same words."""
+    return f"{kind} {given!r}"
+
+
+def _labels(people: People) -> Iterator[str]:
+    yield from (member_key("group", one) for one in people.groups)
+    yield from (member_key("site", one) for one in people.sites)
+
+
+# --- matching -----------------------------------------------------------------------------------------------------
+
+
+@define
+class _Search:
+    """Who was found so far, by course and in order, and what went wrong."""
+
+    rows: Rows
+    skip_unassigned: bool = False
+    found: dict[str, dict[str, Named | str]] = field(init=False)
+    """Users by course, and by which name each was found first."""
+    ids: dict[Kind, dict[str, set[str]]] = field(init=False)
+    missing: list[tuple[Named, str]] = field(factory=list)
+    unassigned: list[Key] = field(factory=list)
+    ambiguous: list[str] = field(factory=list)
+    warnings: list[str] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.found = {course_id: {} for course_id in self.rows}
+        self.ids = {"user_id": {}, "email": {}, "external_id": {}}
+        for course in self.rows.values():
+            for user_id, row in course.items():
+                self.ids["user_id"].setdefault(user_id, set()).add(user_id)
+                if row.user_email:
+                    self.ids["email"].setdefault(mailbox(row.user_email), set()).add(user_id)
+                if row.user_external_id:
+                    self.ids["external_id"].setdefault(row.user_external_id, set()).add(user_id)
+
+    def add_named(self, one: Named) -> None:
+        """Find somebody, in their own course or in every one."""
+        fitting = self.ids[one.kind].get(one.key[1], set())
+        if len(fitting) > 1:
+            self.ambiguous.append(f"{one} fits {', '.join(map(repr, sorted(fitting)))}")
+            return
+        for course_id in self.rows if one.course_id is None else (one.course_id,):
+            user_id = next((each for each in fitting if each in self.rows[course_id]), None)
+            if user_id is None and fitting and self.skip_unassigned:
+                self.unassigned.append((course_id, next(iter(fitting))))
+            elif user_id is None:
+                self.missing.append((one, course_id))
+            else:
+                self._keep(course_id, user_id, one)
+
+    def add_members(self, label: str, user_ids: frozenset[str]) -> None:
+        """Add the members of a group or site who are in a course; the others are told of."""
+        for course_id, course in self.rows.items():
+            inside = [user_id for user_id in course if user_id in user_ids]
+            if not inside:
+                if not user_ids:
+                    raise InvalidArgumentError(
+                        f"{label} has no members, as far as this token sees; nobody was planned for"
+                    )
+                raise InvalidArgumentError(
+                    f"none of the members of {label} ({len(user_ids)}) is in course {course_id!r}, as far as this "
+                    "token sees; nobody was planned for"
+                )
+            if left := len(user_ids) - len(inside):
+                be = "is" if left == 1 else "are"
+                self.warnings.append(
+                    f"{left} of the {len(user_ids)} members of {label} {be} not in course {course_id!r} and {be} left "
+                    "out"
+                )
+            for user_id in inside:
+                self.found[course_id].setdefault(user_id, label)
+
+    def _keep(self, course_id: str, user_id: str, one: Named) -> None:
+        first = self.found[course_id].setdefault(user_id, one)
+        if first is not one:
+            self.warnings.append(f"{one} is the same person as {first} in course {course_id!r}; counted once")
+
+    def refuse_what_went_wrong(self) -> None:
+        """Raise for names that fit several people, or nobody."""
+        if self.ambiguous:
+            raise InvalidArgumentError(f"{_listed(self.ambiguous)}: name them by user id")
+        if not self.missing:
+            return
+        several = len(self.rows) > 1
+        elsewhere = {one for one, _ in self.missing if self.ids[one.kind].get(one.key[1])}
+        named = _listed(
+            dict.fromkeys(
+                f"{one}{f' in course {course!r}' if several and (one.course_id or one in elsewhere) else ''}"
+                for one, course in self.missing
+            )
+        )
+        skip = (
+            ". skip_unassigned=True leaves people out of the courses that they are not in"
+            if elsewhere
+            else ""
+        )
+        raise NotFoundError(
+            f"{named} cannot be found: unknown, deactivated, not assigned to the course, or outside the teams that "
+            f"this token sees. Nothing was planned{skip}{self._hints()}",
+            reason="USER_NOT_IN_COURSE",
+            metadata=tuple((one.kind, one.value) for one, _ in self.missing),
+        )
+
+    def _hints(self) -> str:
+        """What may be behind it: another mailbox that looks alike, or a spreadsheet that changed external ids."""
+        alike = {widely(address): address for address in self.ids["email"]}
+        for one, _ in self.missing:
+            other = alike.get(widely(one.value))
+            if one.kind == "email" and other and other != mailbox(one.value):
+                why = "only ASCII letters are compared without regard to case"
+                if same_text(mailbox(one.value), other):
+                    why = "it is spelt with composed or decomposed letters. Copy the address from the service"
+                return f". {one.value!r} is not {other!r}: {why}"
+        if hint := self._hint_of_names() or self._hint_of_addresses():
+            return hint
+        given = [one.value for one, _ in self.missing if one.kind == "external_id"]
+        known = {value.strip().lstrip("0") for value in self.ids["external_id"]}
+        if mangled := next((value for value in given if _MANGLED.fullmatch(value.strip())), None):
+            return f". {mangled!r} looks like a number that a spreadsheet has shortened: format the column as text"
+        if bare := next((value for value in given if value.strip().lstrip("0") in known), None):
+            return (
+                f". {bare!r} differs from an external id in the course by leading zeros or white space only"
+            )
+        return ""
+
+    def _hint_of_names(self) -> str:
+        """That people are not named by their names."""
+        names = {shown(row.user_name) for course in self.rows.values() for row in course.values()}
+        for one, _ in self.missing:
+            if one.kind == "user_id" and (shown(one.value) in names or " " in one.value.strip()):
+                return f". Names such as {one.value!r} are not accepted: name people by user id, e-mail or external id"
+        return ""
+
+    def _hint_of_addresses(self) -> str:
+        """The e-mail in these courses that comes closest to one that was not found, before the ``@`` as well."""
+        from difflib import SequenceMatcher, get_close_matches  # only who has mistyped needs them
+
+        def before_at(one: str, other: str) -> float:
+            return SequenceMatcher(None, one.partition("@")[0], other.partition("@")[0]).ratio()
+
+        for one, _ in self.missing:
+            if one.kind == "email" and not self.ids["email"].get(one.key[1]):
+                alike = get_close_matches(one.key[1], self.ids["email"], cutoff=_LIKENESS)
+                near = [address for address in alike if before_at(one.key[1], address) >= _LIKENESS]
+                if near:
+                    return f". The e-mail in these courses that comes closest to {one.value!r} is {near[0]!r}"
+        return ""
+
+
+def _listed(parts: Iterable[str]) -> str:
+    named = list(parts)
+    more = f" and {len(named) - MOST_LISTED} more" if len(named) > MOST_LISTED else ""
+    return ", ".join(named[:MOST_LISTED]) + more
+
+
+# --- groups and sites ---------------------------------------------------------------------------------------------
+
+
+def member_ids(calls: Calls, people: People) -> Flow[Members]:
+    """The user ids of every group and site that people were named by; asks for nothing where there is none.
+
+    Two feeds each are read at most; the one with the names only where an id alone does not do. A site's members are
+    its own, not those of sites below it.
+
+    Raises NotFoundError for an unknown group or site, and InvalidArgumentError, listing the ids, for a name that
+    several have.
+    """
+    in_groups = yield from _members(
+        "group",
+        people.groups,
+        groups(calls),
+        lambda ids: group_members(calls, ids),
+        lambda member: (member.group_id, member.user_id),
+    )
+    in_sites = yield from _members(
+        "site",
+        people.sites,
+        sites(calls),
+        lambda ids: site_members(calls, ids),
+        lambda member: (member.site_id, member.member_id),
+    )
+    return {**in_groups, **in_sites}
+
+
+M = TypeVar("M")
+
+
+def _members(
+    kind: Place,
+    given: Sequence[str],
+    catalogue: Walk[P],
+    walk: Callable[[Sequence[str]], Walk[M]],
+    pair: Callable[[M], tuple[str, str]],
+) -> Flow[dict[str, frozenset[str]]]:
+    if not given:
+        return {}
+    plain = all(_LIKE_AN_ID.fullmatch(one) for one in given)
+    known: Sequence[Group | Site] = () if plain else (yield from catalogue.gather())
+    ids = {one: one for one in given} if plain else _identified(kind, given, known)
+    found = _grouped(map(pair, (yield from walk(tuple(ids.values())).gather())))
+    if plain and any(one not in found for one in given):
+        # An id without members may be an empty group, an unknown one, or a name that looks like an id.
+        known = yield from catalogue.gather()
+        ids = _identified(kind, given, known)
+        if any(one not in found for one in ids.values()):
+            found = _grouped(map(pair, (yield from walk(tuple(ids.values())).gather())))
+    _refuse_a_site_of_sites(ids, found, [one for one in known if isinstance(one, Site)])
+    return {member_key(kind, one): frozenset(found.get(ids[one], ())) for one in given}
+
+
+def _refuse_a_site_of_sites(
+    ids: Mapping[str, str], found: Mapping[str, set[str]], catalogue: Sequence[Site]
+) -> None:
+    """Raise for a site without members of its own that has sub-sites, naming them."""
+    for given, site_id in ids.items():
+        below = [] if found.get(site_id) else _sites_below(site_id, catalogue)
+        if below:
+            named = _listed(f"{one.name!r} ({one.id})" for one in below)
+            raise InvalidArgumentError(
+                f"site {given!r} has no members of its own, and those of its sub-sites do not count as its members. "
+                f"Nobody was planned for. Name the sub-sites that are meant: {named}"
+            )
+
+
+def _sites_below(site_id: str, catalogue: Sequence[Site]) -> list[Site]:
+    """The sub-sites of a site and their sub-sites; a circle of parents ends where it began."""
+    seen, found, waiting = {site_id}, list[Site](), [site_id]
+    while waiting:
+        parent = waiting.pop(0)
+        children = [
+            one for one in catalogue if one.parent_id == parent and one.id not in seen and not one.deleted
+        ]
+        seen |= {one.id for one in children}
+        found += children
+        waiting += [one.id for one in children]
+    return found
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for place, user_id in pairs:
+        found.setdefault(place, set()).add(user_id)
+    return found
+
+
+def _alike(unknown: Iterable[str], names: Iterable[str]) -> str:
+    """The names that come close to what was given."""
+    from difflib import get_close_matches  # only who has mistyped needs it
+
+    folded = {name.casefold(): name for name in names}
+    near = {folded[one]: None for each in unknown for one in get_close_matches(each.casefold(), folded)}
+    return f". These come close: {_listed(map(repr, map(shown, near)))}" if near else ""
+
+
+def _identified(kind: Place, given: Sequence[str], catalogue: Sequence[Group | Site]) -> dict[str, str]:
+    """The id of each that was given by id or exact name; an id comes first."""
+    known = {one.id for one in catalogue}
+    named: dict[str, dict[str, None]] = {}
+    for one in catalogue:
+        if not (isinstance(one, Site) and one.deleted):  # those that are gone are found by their id only
+            named.setdefault(one.name, {})[one.id] = None  # a row may come twice
+    fitting = {one: [one] if one in known else [*named.get(one, ())] for one in given}
+    if unknown := [one for one, ids in fitting.items() if not ids]:
+        raise NotFoundError(
+            f"there is no {kind} {_listed(map(repr, unknown))} in this organisation; give an id or the exact name"
+            f"{_alike(unknown, named)}",
+            reason=f"{kind.upper()}_NOT_FOUND",
+            metadata=tuple((kind, one) for one in unknown),
+        )
+    if several := {one: ids for one, ids in fitting.items() if len(ids) > 1}:
+        said = "; ".join(f"{one!r} is the name of {', '.join(ids)}" for one, ids in several.items())
+        raise InvalidArgumentError(f"more than one {kind} has the name: {said}. Name it by its id")
+    return {one: ids[0] for one, ids in fitting.items()}

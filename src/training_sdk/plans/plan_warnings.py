@@ -1,0 +1,260 @@
+"""Warnings of a plan: look-alike titles, unpublished courses, learning paths, due dates that have passed."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from difflib import SequenceMatcher
+
+from attrs import field, frozen
+
+from training_sdk._core.comparison import hidden_characters
+from training_sdk._core.flow import Flow
+from training_sdk._core.listing import Calls
+from training_sdk._core.printable import MOST_NAMED
+from training_sdk.errors import (
+    DecodingError,
+    NotFoundError,
+    NotSupportedError,
+    PermissionDeniedError,
+    ServerError,
+    TrainingError,
+)
+from training_sdk.models.courses import Course, CourseStatus, DueBy
+from training_sdk.models.keys import Key
+from training_sdk.models.paths import LearningPathDetail
+from training_sdk.plans.plan import PlannedReset
+from training_sdk.plans.wording import number, shown, some, who
+from training_sdk.resources.paths import all_paths, get_path
+
+ALIKE = 0.85
+"""From this similarity of two titles on, one may be taken for the other; "(2025)" at the end is enough."""
+UNREADABLE = (PermissionDeniedError, NotFoundError, NotSupportedError, ServerError, DecodingError)
+"""What does not keep anybody from planning where it befalls a learning path: warnings need it, and nothing else."""
+
+
+RECENT = timedelta(days=30)
+"""How long after a reset another one of the same person is warned of."""
+
+
+@frozen
+class Fact:
+    """Something that holds of a course of a plan, and the warning about it.
+
+    Warnings are compared by facts: the beginning says the course and the kind, ``others`` which other courses or
+    paths. So every version must keep the beginnings, and the marks by which it names others.
+    """
+
+    beginning: str
+    rest: str
+    others: Mapping[str, str] = field(factory=dict)
+    """How each of the others is named in full, by the mark that stands for it in a warning."""
+
+    @property
+    def warning(self) -> str:
+        """The sentence for people."""
+        return self.beginning + self.rest
+
+    def missing_in(self, warnings: Iterable[str]) -> str | None:
+        """What of this fact no warning says; None if nothing. Others that are only counted there count as said."""
+        same = [warning for warning in warnings if warning.startswith(self.beginning)]
+        if not same:
+            return self.warning
+        unnamed = [name for mark, name in self.others.items() if not any(mark in one for one in same)]
+        counted = max(int(found[1]) if (found := _MORE.search(one)) else 0 for one in same)
+        return self.beginning + ", ".join(unnamed) if len(unnamed) > counted else None
+
+
+_MORE = re.compile(r" and ([0-9]{1,6}) more: [^:]*$")
+
+
+def about_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> tuple[str, ...]:
+    """Warnings about the courses of a plan, seen among all courses of the organisation."""
+    return tuple(fact.warning for fact in facts_of_courses(planned, catalogue))
+
+
+def facts_of_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> list[Fact]:
+    """What to warn of: hidden characters in titles, courses that are not published, and others that look alike."""
+    everything = [(course, _plain(course.title)) for course in catalogue]
+    facts: list[Fact] = []
+    for course in planned:
+        if hidden := hidden_characters(course.title):
+            facts.append(Fact(f"the title of {course.title!r} ({course.id}) contains ", hidden))
+        if course.status != CourseStatus.PUBLISHED and (course.status or not course.is_published):
+            status = course.status or "status unknown"
+            facts.append(
+                Fact(f"{course.title!r} is not published ", f"({status}): people cannot retake it yet")
+            )
+        if alike := _alike(course, everything):
+            others = {f"({one.id}, ": named([one]) for one in alike}
+            facts.append(
+                Fact(
+                    f"{course.title!r} ({course.id}) looks like ",
+                    f"{named(alike)}: is it the right one?",
+                    others,
+                )
+            )
+    return facts
+
+
+def about_due_dates(
+    planned: Sequence[Course], users: Iterable[PlannedReset], now: datetime
+) -> tuple[str, ...]:
+    """Warnings about people who would be overdue as soon as they are reset: only a relative due date starts anew."""
+    return tuple(fact.warning for fact in facts_of_due_dates(planned, users, now))
+
+
+def facts_of_due_dates(planned: Sequence[Course], users: Iterable[PlannedReset], now: datetime) -> list[Fact]:
+    """Courses whose due date has passed for people to be reset, and does not start again."""
+    kinds = {course.id: course.due_by for course in planned}
+    passed: dict[str, list[datetime]] = {course.id: [] for course in planned}
+    for user in users:
+        if user.is_target and user.due_at is not None and user.due_at < now:
+            passed[user.course_id].append(user.due_at)
+    facts: list[Fact] = []
+    for course in planned:
+        dates = passed[course.id]
+        if not dates or kinds[course.id] == DueBy.RELATIVE:
+            continue
+        if kinds[course.id] == DueBy.STATIC:
+            effect = "A reset leaves a fixed due date as it is, so they are overdue at once"
+        else:
+            effect = "Unless it counts from the assignment, a reset leaves it as it is, and they are overdue at once"
+        facts.append(
+            Fact(
+                f"{course.title!r}: the due date of ",
+                f"{number(len(dates), 'person', 'people')} to be reset has passed (the latest on "
+                f"{max(dates):%Y-%m-%d}). {effect}. Change the due date of the course first",
+            )
+        )
+    return facts
+
+
+def about_recent(users: Iterable[PlannedReset], now: datetime) -> tuple[str, ...]:
+    """A warning about people to be reset whom this machine reset a short while ago, as when a notebook runs again."""
+    recent = [
+        user
+        for user in users
+        if user.is_target and user.last_reset_at is not None and now - user.last_reset_at < RECENT
+    ]
+    if not recent:
+        return ()
+    names = {user.user_id: who(user) for user in recent}
+    last = max(user.last_reset_at for user in recent if user.last_reset_at is not None)
+    people = number(len(names), "person", "people")
+    return (
+        f"this machine reset {people} of this plan less than {RECENT.days} days ago (the last on {last:%Y-%m-%d}): "
+        f"{some([*names.values()])}. Check that they have to be reset again",
+    )
+
+
+def about_absent(
+    planned: Sequence[Course], rows: Mapping[str, Container[str]], reset_before: Iterable[Key]
+) -> tuple[str, ...]:
+    """Warnings about people whom this machine has reset in a course and who are not in its progress feed now."""
+    away = {course.id: 0 for course in planned}
+    for course_id, user_id in reset_before:
+        if course_id in away and user_id not in rows[course_id]:
+            away[course_id] += 1
+    return tuple(
+        f"{number(away[course.id], 'person', 'people')} whom this machine reset in {course.title!r} before cannot be "
+        "seen in it now: unassigned, deactivated, guests, or gone. A reset does not clear what they have completed "
+        "since; it reappears when they return"
+        for course in planned
+        if away[course.id]
+    )
+
+
+@frozen
+class Paths:
+    """The learning paths that this token sees; ``unread`` says of which it is not known what they hold, and why."""
+
+    details: tuple[LearningPathDetail, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+def read_paths(calls: Calls, needed: Collection[str] = ()) -> Flow[Paths]:
+    """Every learning path with its courses. One that cannot be read is no obstacle unless it is ``needed``."""
+    details: list[LearningPathDetail] = []
+    unread: list[str] = []
+    try:
+        listed = yield from all_paths(calls)
+    except UNREADABLE as error:
+        if needed:
+            raise
+        return Paths(unread=(_not_known("a learning path", error),))
+    for path in listed:
+        try:
+            details.append((yield from get_path(calls, path.id)))
+        except UNREADABLE as error:
+            if path.id in needed:
+                raise
+            unread.append(_not_known(f"the learning path {shown(path.title)!r} ({path.id})", error))
+    return Paths(tuple(details), tuple(unread))
+
+
+def _not_known(which: str, error: TrainingError) -> str:
+    return f"whether {which} holds these courses is not known: {error.message}"
+
+
+def about_paths(planned: Sequence[Course], paths: Paths) -> tuple[str, ...]:
+    """Warnings about learning paths that hold courses of a plan, or may."""
+    more = len(paths.unread) - MOST_NAMED
+    rest = (
+        (f"whether {number(more, 'other learning path')} holds these courses is not known",)
+        if more > 0
+        else ()
+    )
+    return (*(fact.warning for fact in facts_of_paths(planned, paths)), *paths.unread[:MOST_NAMED], *rest)
+
+
+def facts_of_paths(planned: Sequence[Course], paths: Paths) -> list[Fact]:
+    """Learning paths that hold courses of a plan, as far as this token sees paths."""
+    facts: list[Fact] = []
+    for course in planned:
+        holding = [path for path in paths.details if any(one.id == course.id for one in path.courses)]
+        if holding:
+            titles = [repr(shown(path.title)) for path in holding]
+            more = f" and {len(titles) - MOST_NAMED} more" if len(titles) > MOST_NAMED else ""
+            facts.append(
+                Fact(
+                    f"{course.title!r} is part of the learning path ",
+                    f"{', '.join(titles[:MOST_NAMED])}{more}: progress there falls too",
+                    {title: title for title in titles},
+                )
+            )
+    return facts
+
+
+def named(courses: Sequence[Course]) -> str:
+    """A few courses by title, id and status."""
+    said = [
+        f"{shown(one.title)!r} ({one.id}, {one.status or 'status unknown'})" for one in courses[:MOST_NAMED]
+    ]
+    more = len(courses) - len(said)
+    return ", ".join(said) + (f" and {more} more" if more else "")
+
+
+def _alike(course: Course, everything: Sequence[tuple[Course, str]]) -> list[Course]:
+    title = _plain(course.title)
+    matcher = SequenceMatcher(b=title, autojunk=False)
+    return [
+        other for other, text in everything if other.id != course.id and _looks_like(title, text, matcher)
+    ]
+
+
+def _looks_like(title: str, text: str, matcher: SequenceMatcher[str]) -> bool:
+    if title and text and (text.startswith(f"{title} ") or title.startswith(f"{text} ")):
+        return True
+    matcher.set_seq1(text)
+    # The two cheap bounds come first: most titles are nothing like each other.
+    bounds = (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio)
+    return all(bound() >= ALIKE for bound in bounds)
+
+
+def _plain(title: str) -> str:
+    """A title as a hurried eye reads it: without case, accents and doubled spaces."""
+    decomposed = unicodedata.normalize("NFKD", shown(title).casefold())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))

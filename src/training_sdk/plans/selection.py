@@ -1,0 +1,156 @@
+"""Choosing people by what the progress feed says of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from attrs import field, frozen
+
+from training_sdk._core import argument_checks
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.models.progress import ProgressRow, ProgressState
+
+_DATES = ("completed_before", "completed_after", "due_before")
+_STATES = (ProgressState.COMPLETED, ProgressState.IN_PROGRESS)
+
+
+@frozen(kw_only=True)
+class Where:
+    """Which people to choose: those for whom every criterion given holds. At least one is needed.
+
+    A criterion of time is a datetime with a time zone, or a date with ``zone``. Before is strictly before: for a date,
+    before that day begins. After is strictly after: for a date, from the beginning of the next day on.
+
+    Arguments:
+
+    - ``completed_before``: Completed before this date or time.
+    - ``completed_after``: Completed after this date or time.
+    - ``score_below``: A score below this one, which is above 0 and up to 100. A score of 0 is below, and the feed
+      writes 0 where nothing was scored, too.
+    - ``due_before``: Due before this date or time.
+    - ``state``: ``"completed"`` or ``"in progress"``.
+    - ``zone``: The time zone in which a date begins: an IANA name or a tzinfo.
+
+    Whoever lacks a value that is asked for is not chosen, nor is anybody without recorded progress. Raises
+    InvalidArgumentError for criteria that cannot be meant.
+    """
+
+    completed_before: datetime | date | None = None
+    completed_after: datetime | date | None = None
+    score_below: float | None = None
+    due_before: datetime | date | None = None
+    state: Literal["completed", "in progress"] | None = None
+    zone: str | tzinfo | None = None
+    _completed_before: datetime | None = field(init=False, repr=False, eq=False, default=None)
+    _completed_from: datetime | None = field(init=False, repr=False, eq=False, default=None)
+    _due_before: datetime | None = field(init=False, repr=False, eq=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        zone = _zone(self.zone)
+        self._check(zone)
+        bounds = {
+            "_completed_before": _begin(self.completed_before, "completed_before", zone),
+            "_completed_from": _end(self.completed_after, "completed_after", zone),
+            "_due_before": _begin(self.due_before, "due_before", zone),
+        }
+        for name, bound in bounds.items():
+            object.__setattr__(self, name, bound)  # worked out once; the class is frozen
+        if self._completed_before and self._completed_from and self._completed_from >= self._completed_before:
+            raise InvalidArgumentError(f"nobody can have completed both: {self}")
+
+    def _check(self, zone: tzinfo | None) -> None:
+        if all(getattr(self, name) is None for name in (*_DATES, "score_below", "state")):
+            raise InvalidArgumentError(
+                f"say what to choose by: {', '.join((*_DATES, 'score_below', 'state'))}"
+            )
+        if zone is not None and all(_is_date(getattr(self, name)) is False for name in _DATES):
+            raise InvalidArgumentError("zone says when a date begins, and no date is given")
+        if self.state is not None and self.state not in _STATES:
+            raise InvalidArgumentError(f"state {self.state!r} is neither 'completed' nor 'in progress'")
+        score: object = self.score_below
+        if score is not None and (
+            isinstance(score, bool) or not isinstance(score, int | float) or not 0 < score <= 100
+        ):
+            raise InvalidArgumentError(f"score_below must be a number above 0 and up to 100, not {score!r}")
+        if self.state == "in progress" and (self.completed_before or self.completed_after):
+            raise InvalidArgumentError(
+                "nobody who is in progress has completed: leave state or completed_… out"
+            )
+
+    def matches(self, row: ProgressRow) -> bool:
+        """Whether every criterion holds for somebody. Who has no recorded progress is never chosen."""
+        if not row.has_recorded_progress:
+            return False
+        completed, due, score = row.completed_at, row.due_at, row.score
+        return (
+            (self.state is None or row.state == self.state)
+            and _before(completed, self._completed_before)
+            and (
+                self._completed_from is None or (completed is not None and completed >= self._completed_from)
+            )
+            and _before(due, self._due_before)
+            and (self.score_below is None or (score is not None and score < self.score_below))
+        )
+
+    def __str__(self) -> str:
+        said = [
+            f"{name.replace('_', ' ')} {self._said(value)}"
+            for name in ("completed_before", "completed_after", "score_below", "due_before")
+            if (value := getattr(self, name)) is not None
+        ]
+        return ", ".join([*([self.state] if self.state else []), *said])
+
+    def _said(self, value: Any) -> str:
+        if isinstance(value, datetime):
+            return value.isoformat(" ")
+        return f"{value.isoformat()} {self.zone}" if isinstance(value, date) else f"{value:g}"
+
+
+def _is_date(value: object) -> bool:
+    """A date without a time; datetimes are dates as well."""
+    return isinstance(value, date) and not isinstance(value, datetime)
+
+
+def _zone(zone: object) -> tzinfo | None:
+    if zone is None or isinstance(zone, tzinfo):
+        return zone
+    try:
+        return ZoneInfo(argument_checks.text(zone, "zone", longest=100))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidArgumentError(
+            f"zone {zone!r} is no time zone; write it as in 'Europe/Berlin' or 'UTC'"
+        ) from None
+
+
+def _begin(value: object, name: str, zone: tzinfo | None) -> datetime | None:
+    """The moment itself, or the one at which a day begins."""
+    return None if value is None else _moment(value, name, zone, timedelta(0))
+
+
+def _end(value: object, name: str, zone: tzinfo | None) -> datetime | None:
+    """The first moment that is after a moment, or after a day."""
+    if value is None:
+        return None
+    after = timedelta(days=1) if _is_date(value) else datetime.resolution
+    return _moment(value, name, zone, after)
+
+
+def _moment(value: object, name: str, zone: tzinfo | None, later: timedelta) -> datetime:
+    if not isinstance(value, date):
+        raise InvalidArgumentError(f"{name} must be a datetime with a time zone or a date, not {value!r}")
+    try:
+        if isinstance(value, datetime):
+            return argument_checks.moment(value, name).astimezone(UTC) + later
+        if zone is None:
+            raise InvalidArgumentError(
+                f"{name} is a date, and days begin at another moment in every zone: say zone='UTC' or your own"
+            )
+        return datetime.combine(value + later, time(), zone).astimezone(UTC)
+    except OverflowError:
+        raise InvalidArgumentError(f"{name} {value} is beyond all dates that can be reckoned with") from None
+
+
+def _before(when: datetime | None, bound: datetime | None) -> bool:
+    return bound is None or (when is not None and when < bound)

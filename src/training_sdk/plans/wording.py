@@ -1,0 +1,258 @@
+"""How plans are put into words, for terminals and notebooks; pure text, and nothing in it that a terminal acts on."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from html import escape
+from typing import TYPE_CHECKING
+
+from training_sdk._core.printable import MOST_NAMED, inline
+from training_sdk._core.printable import number as number
+
+if TYPE_CHECKING:
+    from training_sdk.models.progress import ProgressState
+    from training_sdk.plans.plan import PlannedCourse, PlannedReset, ResetPlan
+
+
+LONGEST_TITLE = 80
+MOST_SHOWN = 10
+JOINERS = "\u200c\u200d"
+LAG = "and up to 2 h older on a live service"
+EVERYONE = (
+    "People who are unassigned, deactivated or guests at the moment are not in it: they keep their past, which "
+    "reappears when they return, certificates included. Reset them then."
+)
+"""Beside a plan for everyone: the article resets "all users assigned to that course", and nobody else."""
+COMPLETED_ONLY = (
+    "The service seems to reset only people who have completed the course: plan with "
+    'only="completed" (--only completed), and prove the format with somebody who has completed'
+)
+LOOK_INTO_IT = (
+    "Find out from the service whom it reset, by the ids of the requests, before anything else is sent there"
+)
+"""What to do where people outside a plan may have been reset."""
+ALSO_CLEARED = (
+    "their attempts, answers to surveys, practical assessments, discussions and assignments, "
+    "which cannot be counted beforehand"
+)
+
+
+def shown(text: str) -> str:
+    """A text as it can be read and typed: on one line, white space collapsed, without what no terminal shows.
+
+    Terminal escapes, invisible letters and marks that turn the reading direction around could make one course look
+    like another, and nobody could type them. Joiners stay: they hold emoji and some scripts together.
+    """
+    return " ".join("".join(map(_visible, text)).split())
+
+
+def _visible(letter: str) -> str:
+    if letter in JOINERS:
+        return letter
+    kind = unicodedata.category(letter)
+    return " " if kind in ("Cc", "Cs", "Zl", "Zp", "Zs") else "" if kind == "Cf" else letter
+
+
+def courses(planned: Sequence[PlannedCourse]) -> str:
+    """The courses of a plan, as its phrase names them."""
+    return f'"{shown(planned[0].title)[:LONGEST_TITLE]}"' if len(planned) == 1 else f"{len(planned)} courses"
+
+
+def person(user: PlannedReset) -> str:
+    """One person of a plan, on one line."""
+    done = f" on {user.completed_at:%Y-%m-%d}" if user.completed_at else f", {user.percent:g} %"
+    score = f", score {user.score}" if user.score else ""
+    again = f"; last reset on {user.last_reset_at:%Y-%m-%d}" if user.last_reset_at else ""
+    return f"{who(user)}: {inline(user.state)}{done}{score}{again}"
+
+
+def who(user: PlannedReset) -> str:
+    """Name and e-mail of a person, or the id where there is no e-mail: names repeat."""
+    return f"{shown(user.name)} <{inline(user.email or user.user_id)}>".strip()
+
+
+def shown_of(count: int, page: int) -> int:
+    """How many of these people are listed: all if they fit on a page, else the first ones."""
+    return count if count <= page else MOST_SHOWN
+
+
+def plan(planned: ResetPlan, page: int = MOST_SHOWN) -> str:
+    """A plan as it is read before it is confirmed, with everybody in it if they fit on a page."""
+    several = len(planned.courses) > 1
+    lines = frame(planned, page)
+    titles = {course.id: shown(course.title) for course in planned.courses}
+    targets = planned.targets
+    most = shown_of(len(targets), page)
+    people = [
+        f"  - {f'{titles.get(user.course_id)!r}: ' if several else ''}{user}" for user in targets[:most]
+    ]
+    if len(targets) > most:
+        people.append(f"  … and {len(targets) - most} more")
+    return "\n".join([lines[0], *people, *lines[1:], *_to_go_on(planned)])
+
+
+def _to_go_on(planned: ResetPlan) -> list[str]:
+    """The phrase on a line of its own, so that it can be copied; none where there is nothing to confirm."""
+    if not planned.targets:
+        return ["Nobody would be reset, so there is nothing to confirm."]
+    return ["It cannot be undone. To go on, type:", f"  {planned.phrase}"]
+
+
+def frame(planned: ResetPlan, page: int = MOST_SHOWN) -> list[str]:
+    """What a plan says besides its people: whom it names and does not reset, all of them if they fit on a page."""
+    whom = "everyone assigned whom this token sees" if planned.scope == "everyone" else "the users named"
+    selection = f"; {planned.selection} only" if planned.selection else ""
+    origin = planned.origin
+    return [
+        headline(planned, page),
+        f"In scope: {whom} ({states(planned.counts)}){selection}.",
+        *_named_in_vain(planned, page),
+        _losses(planned),
+        f"Read at {planned.read_at:%Y-%m-%d %H:%M:%S} UTC ({LAG}) from "
+        f"{server(origin.base_url, is_reference=origin.reference_server)}, "
+        f"organisation {origin.organisation_id}. It expires at {planned.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
+        *([EVERYONE] if planned.scope == "everyone" else []),
+        *_left_out_of_courses(planned, page),
+        *(f"Warning: {shown(warning)}" for warning in planned.warnings),
+    ]
+
+
+def server(base_url: str, *, is_reference: bool) -> str:
+    """A server by its base URL; the reference server, where rehearsals and exercises happen, is named as such."""
+    return f"{inline(base_url)}{' (reference server)' if is_reference else ''}"
+
+
+def _named_in_vain(planned: ResetPlan, page: int) -> list[str]:
+    """Who was named and would not be reset, and why."""
+    others = () if planned.scope == "everyone" else [user for user in planned.users if not user.is_target]
+    if not others:
+        return []
+    titles = {course.id: f"{shown(course.title)!r}, " for course in planned.courses}
+    said = [
+        f"{who(user)} ({titles[user.course_id] if len(titles) > 1 else ''}{_why_not(planned, user)})"
+        for user in others[: shown_of(len(others), page)]
+    ]
+    more = len(others) - len(said)
+    return [f"Named, and not to be reset: {', '.join(said)}{f' and {more} more' if more else ''}."]
+
+
+def _why_not(planned: ResetPlan, user: PlannedReset) -> str:
+    if user.left_out is None:
+        return "nothing recorded"
+    return f"{inline(user.state)}, {planned.selection} only" if planned.selection else "left out"
+
+
+def _left_out_of_courses(planned: ResetPlan, page: int) -> list[str]:
+    """Who was named and is not in a course of the plan; all of them are in another, so their names are known."""
+    if not planned.unassigned:
+        return []
+    names = {user.user_id: who(user) for user in planned.users}
+    titles = {course.id: shown(course.title) for course in planned.courses}
+    said = [
+        f"{names.get(user_id, inline(user_id))} ({titles[course_id]!r})"
+        for course_id, user_id in planned.unassigned[: shown_of(len(planned.unassigned), page)]
+    ]
+    more = len(planned.unassigned) - len(said)
+    rest = f" and {more} more" if more else ""
+    return [f"Left out, because they are unassigned or have nothing recorded there: {', '.join(said)}{rest}."]
+
+
+def headline(planned: ResetPlan, page: int = MOST_SHOWN) -> str:
+    """What will happen: how many people would be reset in which courses, and their progress states."""
+    people, resets = planned.people, len(planned.targets)
+    if not resets:
+        return f"Plan to reset nobody in {_titles(planned, page)}."
+    of_resets = f", {number(resets, 'reset')}," if resets != people else ""
+    where = _titles(planned, page)
+    counts = {state: count for state, count in planned.target_counts.items() if count}
+    return f"Plan to reset {number(people, 'person', 'people')}{of_resets} in {where}: {states(counts)}."
+
+
+def states(counts: Mapping[ProgressState, int]) -> str:
+    """How many people are in which progress state."""
+    return ", ".join(f"{people} {state}" for state, people in counts.items())
+
+
+def _titles(planned: ResetPlan, page: int) -> str:
+    said = [
+        f"{shown(course.title)!r} ({inline(course.status or 'status unknown')}, {inline(course.id)})"
+        for course in planned.courses[: shown_of(len(planned.courses), page)]
+    ]
+    more = len(planned.courses) - len(said)
+    return ", ".join(said) + (f" and {number(more, 'more course')}" if more else "")
+
+
+def _losses(planned: ResetPlan) -> str:
+    losses = planned.losses
+    if not losses.resets:
+        return "Nothing would be lost: nobody in scope has recorded progress."
+    counted = (
+        (losses.completions, "completion"),
+        (losses.lessons, "completed lesson"),
+        (losses.scores, "score"),
+    )
+    parts = [number(count, what) for count, what in counted if count]
+    if losses.time_spent_seconds:
+        parts.append(f"{losses.time_spent_seconds / 3600:.1f} h of time spent")
+    begun = len(planned.mid_course)
+    midway = f" In the middle of the course, and to start again: {begun}." if begun else ""
+    whose = number(losses.people, "person", "people")
+    return (
+        f"To be lost: {', '.join(parts) or 'the beginnings'} of {whose}, and {ALSO_CLEARED}.{midway} "
+        f"At most {number(planned.notifications, 'notification')} may go out."
+    )
+
+
+def span(time: timedelta) -> str:
+    """A span of time as it is read: ``3 h 15 min``; in seconds below a minute."""
+    minutes, seconds = divmod(round(time.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = (f"{count} {unit}" for count, unit in ((hours, "h"), (minutes, "min"), (seconds, "s")) if count)
+    return " ".join(parts) or "0 s"
+
+
+def others(count: int) -> str:
+    """A sentence about people outside a plan who may have been reset."""
+    return f"At least {number(count, 'person', 'people')} outside the plan may have been reset"
+
+
+def plan_html(planned: ResetPlan) -> str:
+    """A plan as a notebook shows it, with everyone in it."""
+    titles = {course.id: shown(course.title) for course in planned.courses}
+    rows = (
+        (
+            titles.get(user.course_id, user.course_id),
+            shown(user.name),
+            inline(user.email or user.user_id),
+            inline(user.state),
+            f"{user.percent:g} %",
+            f"{user.completed_at:%Y-%m-%d}" if user.completed_at else "",
+            str(user.score or ""),
+            f"{user.last_reset_at:%Y-%m-%d}" if user.last_reset_at else "",
+        )
+        for user in planned.targets
+    )
+    head = ("course", "name", "e-mail or id", "state", "percent", "completed", "score", "last reset on")
+    said = [*frame(planned, sys.maxsize), *_to_go_on(planned)]
+    return without_maths(f"<p>{'<br>'.join(map(escape, said))}</p>{table_html(head, rows)}")
+
+
+def table_html(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in HTML; every cell is escaped."""
+    names = "".join(f"<th>{escape(name)}</th>" for name in head)
+    cells = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
+    return f"<table><tr>{names}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+def without_maths(html: str) -> str:
+    """HTML in which notebooks typeset no maths: between two ``$`` of titles, letters would change or vanish."""
+    return f'<div class="mathjax_ignore tex2jax_ignore">{html}</div>'
+
+
+def some(names: Sequence[str]) -> str:
+    """A few names, and how many more."""
+    listed = ", ".join(repr(name) for name in names[:MOST_NAMED])
+    return listed if len(names) <= MOST_NAMED else f"{listed} and {len(names) - MOST_NAMED} more"

@@ -1,0 +1,130 @@
+"""Where an order is about to be carried out: whether it may be, as whom, and what is to be believed there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import evolve, frozen
+
+from training_sdk._core.flow import Act, Flow, Moment, Now
+from training_sdk._core.listing import Calls
+from training_sdk._core.pacing import Pace
+from training_sdk._core.printable import sentence
+from training_sdk.approval.approvals import Approved
+from training_sdk.approval.four_eyes import require_approval
+from training_sdk.approval.plan_signature import check_signed
+from training_sdk.errors import UnconfirmedFormatError
+from training_sdk.format_proof.proofs import Ground, Proof, traces_at
+from training_sdk.format_proof.traces import NO_TRACES, Traces
+from training_sdk.plans.origin import ProvenCalls, check_clock, check_origin, check_place, who_and_where
+from training_sdk.plans.plan import Origin
+from training_sdk.resets.confirmation import check_lifetime, check_reason
+from training_sdk.resets.reset_request import Order
+
+FindProof = Callable[[Ground], Proof | None]
+
+
+@frozen
+class Arrival:
+    """Where an order is carried out: who we are there, by which calls, and what was proved about the service."""
+
+    calls: Calls
+    """Such as believe no answer but that of the server that was found here."""
+    plain: Calls
+    here: Origin
+    proof: Proof | None
+    traces: Traces = NO_TRACES
+    """What a reset leaves of a row here, by the proofs of both ways."""
+    approved: Approved | None = None
+    find_proof: FindProof | None = None
+
+    def by(self, token: object, pace: Pace) -> Arrival:
+        """The same, by calls that all carry this token and keep this pace."""
+        calls, plain = (evolve(each, token=token, pace=pace) for each in (self.calls, self.plain))
+        return evolve(self, calls=calls, plain=plain)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the service is known not to say how many people it reset."""
+        return self.proof is not None and not self.proof.counted
+
+    @property
+    def may_count_everyone(self) -> bool:
+        """Whether an answer to a call for everyone may count also people with nothing to reset."""
+        is_seen_not_to = self.proof is not None and self.proof.counts_everyone is False
+        return not (self.here.reference_server or is_seen_not_to)
+
+    def check_proof(self, order: Order, *, resuming: bool = False) -> Flow[None]:
+        """Raise UnconfirmedFormatError if nothing may be sent here, because a proof is missing or does not hold."""
+        find_proof = self.find_proof
+        if self.here.reference_server or find_proof is None:
+            return
+        ground = Ground.of(self.here, order.format, server_side=order.server_side)
+        try:
+            found = yield Act(lambda: find_proof(ground), "proofs: look for one")
+            check_origin(order.plan, self.here, found)
+        except UnconfirmedFormatError as error:
+            if not resuming:
+                raise
+            why = error.message.replace("Nothing was sent. ", "").replace(", so nothing was sent", "")
+            message = (
+                f"{sentence(why)} What had been sent before was read back; nothing more was sent. "
+                "Resume again once it is proved"
+            )
+            raise UnconfirmedFormatError(evolve(error.info, message=message)) from None
+
+
+def as_known_there(order: Order, proof: Proof | None) -> Order:
+    """Return the order with a ``processing_time`` that is not below what the proof of the service has seen."""
+    if proof is None or proof.seen_after <= order.safeguards.processing_time:
+        return order
+    return evolve(order, safeguards=evolve(order.safeguards, processing_time=proof.seen_after))
+
+
+def arrive(calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool = False) -> Flow[Arrival]:
+    """Find out where we are. Raises unless the plan was made here and its format may be used here.
+
+    When ``resuming``, a plan that has expired or whose format is not proved may still be read back.
+    """
+    here = yield from who_and_where(calls)
+    now: Moment = yield Now()
+    if not resuming:
+        check_lifetime(order.plan, now.utc, order.safeguards.plan_lifetime)
+    proof = yield from _proof(order, here, find_proof, resuming=resuming)
+    traces = Traces()
+    if not here.reference_server:
+        traces = yield Act(
+            lambda: traces_at(find_proof, here.origin, order.format), "proofs: what resets leave"
+        )
+    if resuming:
+        check_place(order.plan, here)
+    else:
+        check_origin(order.plan, here, proof)
+    check_reason(order, here)
+    if not resuming:
+        yield from check_signed(order.plan, order.safeguards)
+    if not here.reference_server:
+        yield from check_clock(calls)
+    four_eyes = order.safeguards.four_eyes
+    approved: Approved | None = None
+    if four_eyes is not None:
+        signers = order.safeguards.allowed_signers
+        approved = yield from require_approval(
+            calls, order.plan, order.approval, rule=four_eyes, allowed_signers=signers, here=here
+        )
+    wary = ProvenCalls.of(calls) if here.reference_server else calls
+    return Arrival(wary, calls, here, proof, traces, approved, find_proof)
+
+
+def _proof(order: Order, here: Origin, find_proof: FindProof, *, resuming: bool) -> Flow[Proof | None]:
+    """The proof of a live service; None where there is none, and when ``resuming`` also where it does not hold."""
+    if here.reference_server:
+        return None
+    ground = Ground.of(here, order.format, server_side=order.server_side)
+    try:
+        found: Proof | None = yield Act(lambda: find_proof(ground), "proofs: look for one")
+    except UnconfirmedFormatError:
+        if not resuming:
+            raise
+        return None
+    return found

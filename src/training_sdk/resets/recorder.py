@@ -1,0 +1,404 @@
+"""The records of one application: its journal, the evidence, and its lines in the audit log."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from training_sdk._core import codec
+from training_sdk._core.flow import Act, Flow, Moment, Now
+from training_sdk._core.listing import Calls
+from training_sdk._version import __version__
+from training_sdk.approval import approval_file
+from training_sdk.approval.approvals import Approval, Approved, approval_noted, approved_before
+from training_sdk.errors import TrainingError
+from training_sdk.evidence.collecting import collect
+from training_sdk.evidence.files import Seal, Unseal, sealed
+from training_sdk.evidence.pack import Pack, refuse_old
+from training_sdk.format_proof import pending
+from training_sdk.format_proof.proofs import Ground, withdraw_proof
+from training_sdk.local_plans.admission import refuse_second_time, refuse_taking
+from training_sdk.local_plans.overlapping import looking, refuse_overlapping, resets_elsewhere
+from training_sdk.models.progress import ProgressRow
+from training_sdk.plans import plan_file
+from training_sdk.plans.outline import PlanOutline
+from training_sdk.plans.plan import FORM, Key, Origin, PlannedReset, ResetPlan
+from training_sdk.records import approvals, plancopy
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
+from training_sdk.records.journal import Journal, state_of_plan
+from training_sdk.records.journal_state import JournalState
+from training_sdk.records.logged import BEGUN, ENDED, KEPT, RESUMED, STOPPED
+from training_sdk.records.plancopy import OUTLINE, SEALED
+from training_sdk.records.state import StateDirectory
+from training_sdk.records.tokens import redacted
+from training_sdk.resets import report_file
+from training_sdk.resets.journal_waves import kept
+from training_sdk.resets.quoting import approvals_in, quote_begun, quote_journal
+from training_sdk.resets.recorder_protocol import Keeper
+from training_sdk.resets.report import Outcome, ResetReport
+from training_sdk.resets.reset_request import CHUNK, Order
+
+WITHDRAWN = "proof withdrawn"
+
+
+@define
+class Recorder(Keeper):
+    """Keeps everything in the state directory, which is opened when the first thing is written."""
+
+    path: str | PathLike[str] | None
+    fingerprint: str | None
+    evidence_lifetime: timedelta
+    resuming: bool = False
+    seal: Seal | None = None
+    unseal: Unseal | None = None
+    _found: Approval | None = None
+    """The approval that was found beside the journal."""
+    _approved: Approved | None = None
+    _journal: Journal | None = None
+    _log: AuditLog | None = None
+    _state: StateDirectory | None = None
+    _who: dict[str, Any] = field(factory=dict)
+    _pack: Pack | None = None
+    _packs: list[str] = field(factory=list)
+    _missing_lessons: dict[Key, None] = field(factory=dict)
+    _has_ended: bool = False
+
+    @property
+    def packs(self) -> Sequence[str]:
+        """The folders of the evidence written so far."""
+        return tuple(self._packs)
+
+    @property
+    def missing_lessons(self) -> Sequence[Key]:
+        """Course and user of those whose lessons are not all in the evidence written so far."""
+        return tuple(self._missing_lessons)
+
+    @property
+    def journal(self) -> Journal:
+        """The journal, once it is open."""
+        if self._journal is None:
+            raise TrainingError("the journal is not open")
+        return self._journal
+
+    def open(self, order: Order, here: Origin, approved: Approved | None) -> Flow[None]:
+        """Take the plan for this process alone, and note who begins what and why."""
+        now: Moment = yield Now()
+        if self._journal is None:
+            yield from self.take(order.plan)
+        self._identify(here)
+        self._approved = approved or approved_before(
+            self.journal.events, here.organisation_id, self._folder(order.plan)
+        )
+        new = order.approval if approved is not None and order.approval != self._found else None
+        if self.journal.state().has_sent:
+            kept = None if approved is None else approved.kept
+            if new is not None:
+                yield Act(lambda: self._keep_approval(order.plan, new), "records: approval")
+            seconds = order.safeguards.processing_time.total_seconds()
+            yield from self.note(Resumed(now.utc, here.user_id, kept, seconds))
+            yield self._audit(RESUMED, order, at=now.utc, **quote_begun(order.plan, new))
+            return
+        yield Act(lambda: self._begin(order, here, now.utc, new), "journal: opened")
+        plan = order.plan
+        counts = {"people": plan.people, "resets": len(plan.targets), "in scope": len(plan.users)}
+        yield self._audit(BEGUN, order, at=now.utc, counts=counts, **quote_begun(plan, new))
+
+    def _check_process(self) -> None:
+        """Raise RecordsLockedError in a forked process, whose parent goes on writing about the same plan."""
+        if self._journal is not None:
+            self._journal.check_process()
+
+    def _keep_approval(self, plan: ResetPlan, approval: Approval) -> None:
+        self._check_process()
+        quoted = approvals_in(self._audit_log.entries(plan_digest=plan.digest))
+        approvals.keep(self._folder(plan), approval_file.dumps(approval), self._sealing, quoted)
+
+    def kept_approval(self, plan: ResetPlan) -> Flow[Approval | None]:
+        """The approval of the plan that its journal names last, as it is kept beside the journal; not verified."""
+        self._found = yield Act(
+            lambda: approval_file.find(self._folder(plan), approval_noted(self.journal.events), self.unseal),
+            "records: look for the approval",
+        )
+        return self._found
+
+    @property
+    def approved(self) -> Approved | None:
+        """Who approved the plan, now or when it was begun."""
+        return self._approved
+
+    def attach(self, here: Origin) -> None:
+        """Open the audit log alone, for a line about a plan that this process does not hold."""
+        self._log = AuditLog(StateDirectory.open(self.path).audit)
+        self._identify(here)
+
+    def remark(
+        self, event: str, about: Order | ResetReport, here: Origin, at: datetime, **facts: Any
+    ) -> Flow[None]:
+        """Write a line to the audit log about a plan that this process need not hold."""
+        yield Act(lambda: self.attach(here), "records: open the audit log")
+        yield self._audit(event, about, at=at, **facts)
+
+    def _identify(self, here: Origin) -> None:
+        self._who = {
+            "token_fingerprint": self.fingerprint,
+            "user_id": here.user_id,
+            "organisation_id": here.organisation_id,
+        }
+
+    def refuse(self, plan: ResetPlan) -> Flow[None]:
+        """Raise if the plan may not be applied, before anything is asked or written."""
+        if plan.form < FORM:  # all others are looked at when the plan is taken, under its lock
+            found = yield Act(
+                lambda: state_of_plan(StateDirectory.existing(self.path), plan.digest), "journal"
+            )
+            refuse_second_time(found, plan, resuming=False)
+
+    def take(self, plan: ResetPlan) -> Flow[JournalState]:
+        """Take the plan for this process alone; what its journal says. Raises if it may not be taken."""
+        state: JournalState = yield Act(lambda: self._take(plan), "records: take the plan")
+        return state
+
+    def _take(self, plan: ResetPlan) -> JournalState:
+        self._check_process()
+        state = StateDirectory.open(self.path)
+        folder = state.plan_folder(plan.digest)
+        self._state, self._log, self._journal = state, AuditLog(state.audit), Journal.open(folder)
+        found = self.journal.state()
+        self._packs = [str(state.evidence / kept.pack) for kept in found.packs]
+        self._missing_lessons = dict.fromkeys(found.missing_lessons)
+        is_proof = found.closed is not None and pending.is_pending(state, plan.digest)
+        refuse_taking(self._audit_log, self.journal, plan, resuming=self.resuming, is_proof=is_proof)
+        if found.opened is not None:
+            self._keep_copy(plan, folder)
+        return found
+
+    def _keep_copy(self, plan: ResetPlan, folder: Path) -> None:
+        if isinstance(plan, PlanOutline):
+            return
+        document = plan_file.dumps(plan)
+        if self._sealing is not None:
+            plancopy.keep(folder, document, self._sealing(document, folder / SEALED))
+            approvals.seal_all(folder, self._sealing)
+        elif not ((folder / SEALED).exists() and (folder / OUTLINE).exists()):
+            plancopy.keep(folder, document, None)
+
+    @property
+    def _sealing(self) -> approvals.Seal | None:
+        seal = self.seal
+        return None if seal is None else lambda content, path: sealed(content, seal, path)
+
+    def refuse_overlapping(
+        self,
+        plan: ResetPlan,
+        people: Collection[Key],
+        here: Origin,
+        now: datetime,
+        processing_time: timedelta,
+    ) -> Flow[None]:
+        """Raise OverlappingPlanError where it is not known what another plan did to these people."""
+
+        def refuse() -> None:
+            with looking(self._directory, here):
+                refuse_overlapping(self._directory, plan, people, here, now, processing_time)
+
+        yield Act(refuse, "records: look at other plans")
+
+    def resets_elsewhere(
+        self, plan: ResetPlan, people: Collection[Key], here: Origin
+    ) -> Flow[Mapping[Key, datetime]]:
+        """When another plan on this machine last reset whom of these people."""
+        found: Mapping[Key, datetime] = yield Act(
+            lambda: resets_elsewhere(self._directory, plan.digest, people, here),
+            "records: look at other plans",
+        )
+        return found
+
+    def _begin(self, order: Order, here: Origin, at: datetime, approval: Approval | None) -> None:
+        plan = order.plan
+        with looking(
+            self._directory, here
+        ):  # until it is noted, another process could begin with the same people
+            people = {user.key for user in plan.targets}
+            wait = order.safeguards.processing_time
+            refuse_overlapping(self._directory, plan, people, here, at, wait)
+            self._keep_copy(plan, self._folder(plan))  # so that nobody is named by a plan that is refused
+            if approval is not None:
+                self._keep_approval(plan, approval)
+            self._note_opened(order, here, at)
+
+    def _note_opened(self, order: Order, here: Origin, at: datetime) -> None:
+        self.journal.note(
+            Opened(
+                at=at,
+                nonce=order.nonce,
+                applied_by=here.user_id,
+                organisation_id=here.organisation_id,
+                base_url=here.base_url,
+                reference_server=here.reference_server,
+                token_fingerprint=self.fingerprint,
+                reason=order.reason,
+                ticket=order.ticket,
+                server_side=order.server_side,
+                tolerance=order.tolerance,
+                chunk_size=min(CHUNK, order.per_request or CHUNK),
+                processing_seconds=order.safeguards.processing_time.total_seconds(),
+                sdk_version=__version__,
+                waves=None if order.waves is None else kept(order.waves),
+                approval=None if self._approved is None else self._approved.kept,
+                accept_missing_lessons=order.accept_missing_lessons,
+            )
+        )
+
+    def gather(
+        self, calls: Calls, order: Order, people: Sequence[PlannedReset]
+    ) -> Flow[Mapping[Key, ProgressRow]]:
+        """Write a pack about these people."""
+        self.journal.check_process()
+        now: Moment = yield Now()
+        targets: dict[str, list[str]] = {}
+        for user in people:
+            targets.setdefault(user.course_id, []).append(user.user_id)
+        plan = order.plan
+        pack = yield from collect(
+            calls,
+            targets,
+            self._place(plan, now.utc),
+            plan_digest=plan.digest,
+            plan_document=plan_file.dumps(plan),
+            organisation_id=plan.origin.organisation_id,
+            reference_server=plan.origin.reference_server,
+            audit_head=self._audit_log.head(),
+            seal=order.safeguards.seal,
+            accept_missing_lessons=order.accept_missing_lessons,
+        )
+        self._pack = pack
+        self._packs.append(str(pack.folder))
+        self._missing_lessons |= dict.fromkeys(pack.missing_lessons)
+        noted = EvidenceKept(now.utc, pack.folder.name, pack.manifest_sha256, pack.missing_lessons)
+        yield from self.note(noted)
+        missing = len(pack.missing_lessons)
+        gap = {"missing_lessons": missing} if missing else {}
+        yield self._audit(KEPT, order, at=now.utc, pack=_named(pack), **gap)
+        return pack.rows
+
+    def refresh(
+        self, calls: Calls, order: Order, people: Sequence[PlannedReset]
+    ) -> Flow[Mapping[Key, ProgressRow] | None]:
+        """Gather evidence about these people anew if what there is has grown too old; then how they stand."""
+        self.journal.check_process()
+        now: Moment = yield Now()
+        pack = self._pack
+        if pack is None or pack.age(now.utc) > self.evidence_lifetime:
+            return (yield from self.gather(calls, order, people))
+        refuse_old(pack, now.utc, self.evidence_lifetime)
+        return None
+
+    def note(self, event: Event) -> Flow[None]:
+        """Write an event to the journal."""
+        yield Act(lambda: self.journal.note(event), f"journal: {type(event).__name__.lower()}")
+
+    def has_noted(self, event: Event) -> bool:
+        """Whether this is the last event in the journal, also after an interrupt."""
+        return self.journal.events[-1] == event
+
+    def withdraw_proof(self, order: Order, report: ResetReport) -> Flow[None]:
+        """Withdraw the proof of a service that reset more people than were sent, and add that to the audit log."""
+        if order.plan.origin.reference_server:  # it has none
+            return
+        ground = Ground.of(order.plan.origin, order.format, server_side=order.server_side)
+        now: Moment = yield Now()
+        yield Act(lambda: withdraw_proof(self._directory, ground), "proofs: withdraw")
+        facts = {"proof": ground.name, "reached_others": report.reached_others}
+        yield self._audit(WITHDRAWN, report, at=now.utc, requests=list(report.requests), **facts)
+
+    def close(self, report: ResetReport, error: BaseException | None) -> Flow[None]:
+        """Write the report, and close the journal if nothing is left to be resumed."""
+        if (
+            self._has_ended
+        ):  # only the journal could not be closed: another report or line would contradict the first
+            return
+        self._check_process()
+        now: Moment = yield Now()
+        saved = report_file.dumps(report)
+        yield Act(lambda: report_file.save(report, self._folder(report.plan)), "records: report")
+        counts = {outcome.value: number for outcome, number in report.counts.items()}
+        yield self._audit(
+            ENDED if error is None else STOPPED,
+            report,
+            at=now.utc,
+            outcomes=counts,
+            reached_others=report.reached_others,
+            requests=list(report.requests),
+            report_sha256=hashlib.sha256(saved).hexdigest(),
+            error=None if error is None else type(error).__name__,
+        )
+        if error is None:
+            self._has_ended = True
+            if not report.counts[
+                Outcome.UNKNOWN
+            ]:  # last of all: whatever is missing before it, resuming makes up for
+                yield from self.note(Closed(now.utc, counts))
+
+    def release(self) -> None:
+        """Let go of the plan, whatever happened."""
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.close()
+
+    @property
+    def _audit_log(self) -> AuditLog:
+        if self._log is None:
+            raise TrainingError("the audit log is not open")
+        return self._log
+
+    @property
+    def _directory(self) -> StateDirectory:
+        if self._state is None:
+            raise TrainingError("the state directory is not open")
+        return self._state
+
+    def _place(self, plan: ResetPlan, at: datetime) -> Path:
+        wanted = self._directory.evidence_folder(plan.digest, at)
+        numbers = itertools.count(2)  # a clock may stand still, or be put back
+        place = wanted
+        while place.exists():
+            place = wanted.with_name(f"{wanted.name}-{next(numbers)}")
+        return place
+
+    def _folder(self, plan: ResetPlan) -> Path:
+        return self._directory.plan_folder(plan.digest)
+
+    def _audit(self, event: str, about: Order | ResetReport, *, at: datetime, **facts: Any) -> Act:
+        """A line in the audit log, which is on the disk when this has been acted."""
+        said = {
+            "who": self._who,
+            "base_url": about.plan.origin.base_url,
+            "reference_server": about.plan.origin.reference_server,
+            "plan_digest": about.plan.digest,
+            "reason": about.reason,
+            "ticket": about.ticket,
+            "courses": [course.id for course in about.plan.courses],
+            "approval": None if self._approved is None else codec.plain(self._approved.kept),
+            **({} if self._journal is None else quote_journal(self._journal.heads)),
+            **facts,
+        }
+        # A server's ids must not stop the end from being written; reason and ticket were refused before.
+        said = redacted(said, self.fingerprint)
+
+        def append() -> None:
+            self._check_process()
+            self._audit_log.append(event, at=at, **said)
+
+        return Act(append, f"audit log: {event}")
+
+
+def _named(pack: Pack) -> dict[str, str]:
+    return {"name": pack.folder.name, "manifest_sha256": pack.manifest_sha256}

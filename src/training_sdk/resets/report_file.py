@@ -1,0 +1,206 @@
+"""Reports on disk, beside the journal and the plan that they account for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from attrs import frozen
+
+from training_sdk.approval.approvals import approved_by
+from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError
+from training_sdk.evidence.files import Unseal
+from training_sdk.plans.digests import short
+from training_sdk.plans.plan import Key, Origin, ResetPlan
+from training_sdk.plans.plan_file import load_plan as load_plan
+from training_sdk.records import disk, documents
+from training_sdk.records.events import ApprovalKept
+from training_sdk.records.plancopy import PLAN as PLAN
+from training_sdk.records.state import StateDirectory
+from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
+
+FORM = 1
+REPORT = "report.json"
+
+
+@frozen
+class SavedReport:
+    """A report without its plan, which stands in a file of its own."""
+
+    form: int
+    plan_digest: str
+    origin: Origin
+    applied_by: str
+    users: tuple[UserOutcome, ...]
+    requests: tuple[str, ...]
+    started_at: datetime
+    finished_at: datetime
+    reason: str | None
+    ticket: str | None
+    packs: tuple[str, ...]
+    sent_ids: tuple[str, ...] = ()
+    """Older reports do not hold them."""
+    approval: ApprovalKept | None = None
+    """Without the name, which is in the approval."""
+    missing_lessons: tuple[Key, ...] = ()
+    """Older reports do not hold them."""
+    reached_others: int = 0
+    """Older reports do not hold it."""
+    others_seen: tuple[str, ...] = ()
+    """Older reports do not hold them."""
+
+
+def dumps(report: ResetReport) -> bytes:
+    """A report as the bytes of its file."""
+    plan = report.plan
+    saved = SavedReport(
+        FORM,
+        plan.digest,
+        plan.origin,
+        report.applied_by,
+        report.users,
+        report.requests,
+        report.started_at,
+        report.finished_at,
+        report.reason,
+        report.ticket,
+        report.packs,
+        report.sent_ids,
+        None if report.approved is None else report.approved.kept,
+        report.missing_lessons,
+        report.reached_others,
+        report.others_seen,
+    )
+    return documents.dumps(saved)
+
+
+def save(report: ResetReport, folder: Path) -> None:
+    """Put a report in the folder of its plan, in the place of an earlier one."""
+    disk.write_whole(folder / REPORT, dumps(report))
+
+
+def load(folder: Path, plan: ResetPlan | None = None, *, unseal: Unseal | None = None) -> ResetReport:
+    """The latest report in the folder of a plan, with the plan, by default as it is stored there.
+
+    ``unseal`` opens a sealed approval, for the approver's name.
+
+    Raises RecordsDamagedError if it is not whole, or does not account for exactly the people of the plan.
+    """
+    saved = read(folder)
+    of = load_plan(folder) if plan is None else plan
+    _check_of(of, saved, folder / REPORT)
+    return ResetReport(
+        of,
+        saved.applied_by,
+        saved.users,
+        saved.requests,
+        saved.started_at,
+        saved.finished_at,
+        saved.reason,
+        saved.ticket,
+        saved.packs,
+        saved.sent_ids,
+        approved_by(saved.approval, saved.origin.organisation_id, folder, unseal),
+        saved.missing_lessons,
+        saved.reached_others,
+        saved.others_seen,
+    )
+
+
+def _check_of(plan: ResetPlan, saved: SavedReport, path: Path) -> None:
+    """Raise RecordsDamagedError unless a report is of this plan, and has one outcome for everyone in it."""
+    if saved.plan_digest != plan.digest:
+        what = f"it is the report of plan #{short(saved.plan_digest)}"
+    elif sorted(user.key for user in saved.users) != sorted(user.key for user in plan.users):
+        what = "its people are not those of the plan"
+    else:
+        return
+    raise RecordsDamagedError(
+        f"{path} is not what was written for plan #{short(plan.digest)}: {what}. Keep the file, and bring back a copy"
+    )
+
+
+def find_folder(state: StateDirectory, digest: str, file: str) -> Path | None:
+    """The folder with a file of this name whose plan's digest begins so; None if there is none.
+
+    Raises InvalidArgumentError if there is more than one.
+    """
+    found = [
+        folder
+        for folder in state.plan_folders
+        if folder.name.startswith(digest) and (folder / file).is_file()
+    ]
+    if len(found) > 1:
+        raise InvalidArgumentError(f"{len(found)} plans begin with #{digest}; write more of the digest")
+    return found[0] if found else None
+
+
+class LastResets(dict[Key, datetime]):
+    """When whom was last reset, and which files of one kind could not be read for it."""
+
+    def __init__(self, kind: str = "a report") -> None:
+        super().__init__()
+        self.kind = kind
+        self.unreadable: list[str] = []
+        self._added: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line for every file that was passed over."""
+        own = (
+            f"{self.kind} on this machine cannot be read, so resets may be missing from what is said here: {why}"
+            for why in self.unreadable
+        )
+        return (*own, *self._added)
+
+    def add(self, other: LastResets) -> None:
+        """Add what files of another kind say: the later time counts."""
+        for key, when in other.items():
+            self[key] = max(when, self.get(key, when))
+        self._added += other.warnings
+
+
+def last_resets(
+    state: StateDirectory,
+    origin: Origin,
+    *,
+    pass_over: bool = False,
+    is_unseen: Callable[[str, Key], bool] = lambda digest, person: False,
+) -> LastResets:
+    """When whom was last reset from this machine in this organisation, as far as the reports here go.
+
+    ``is_unseen`` says who was not seen to be reset by the proof with a plan, and is left out.
+
+    Raises RecordsError for a report that cannot be read, unless told to ``pass_over`` it, naming it.
+    """
+    found = LastResets()
+    for folder in _reported(state):
+        try:
+            saved = read(folder)
+        except RecordsError as error:
+            if not pass_over:
+                raise
+            found.unreadable.append(error.message)
+            continue
+        if not origin.is_same_organisation(saved.origin.base_url, saved.origin.organisation_id):
+            continue
+        for user in saved.users:
+            if user.outcome is Outcome.RESET and not is_unseen(folder.name, user.key):
+                found[user.key] = max(saved.finished_at, found.get(user.key, saved.finished_at))
+    return found
+
+
+def _reported(state: StateDirectory) -> list[Path]:
+    return [folder for folder in state.plan_folders if (folder / REPORT).is_file()]
+
+
+def read(folder: Path) -> SavedReport:
+    """The latest report in the folder of a plan, without the plan. Raises RecordsError if it cannot be read."""
+    path = folder / REPORT
+    saved = documents.get(path, SavedReport)
+    if saved is None:
+        raise RecordsError(f"there is no report in {folder}: the plan was not applied on this machine")
+    if saved.form != FORM:
+        raise RecordsDamagedError(f"{path} has form {saved.form}, and this version reads form {FORM}")
+    return saved

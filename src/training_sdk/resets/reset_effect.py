@@ -1,0 +1,219 @@
+"""What a row of the feed says of a reset: the one place where its effect is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from attrs import frozen
+
+from training_sdk._core.flow import Flow
+from training_sdk._core.listing import LISTING_INCOMPLETE, Calls
+from training_sdk.errors import DecodingError, NotFoundError, PermissionDeniedError
+from training_sdk.format_proof.traces import NO_TRACES, Traces
+from training_sdk.models.analytics import LessonProgress
+from training_sdk.models.progress import ProgressRow
+from training_sdk.plans.origin import LARGEST_DIFFERENCE
+from training_sdk.plans.outline import PlanOutline
+from training_sdk.plans.plan import PlannedReset, ResetPlan
+from training_sdk.resources.analytics import lessons_of_user
+
+
+class Sign(StrEnum):
+    """What a row shows of somebody who was to be reset."""
+
+    CLEARED = "cleared"
+    """Nothing is recorded."""
+    AS_BEFORE = "as before"
+    """Everything stands as it was planned, with a date that a reset takes away."""
+    LIKE_BEFORE = "like before"
+    """Everything stands as it was planned, and no date shows that it is not the same once more."""
+    STILL_THERE = "still there"
+    """They have moved, and a date of before is still recorded, which a reset takes away."""
+    RETRAINED = "retrained"
+    """Fewer lessons are completed than before, and what was done, was done since; lessons of before contradict it.
+
+    Where only a reset takes the opening date away, a later one is enough.
+    """
+    COMPLETED_SINCE = "completed since"
+    """Completed since, and learned before; the row does not show whether that is gone, or the course was revised."""
+    NO_ROW = "no row"
+    UNCLEAR = "unclear"
+    """They have moved, and nothing shows whether a reset came before that."""
+
+
+class OldLessons(StrEnum):
+    """What the lessons show of those that somebody had completed before the reset."""
+
+    GONE = "gone"
+    ALL_LEFT = "all left"
+    """Every completed lesson is one of before."""
+    SOME_LEFT = "some left"
+    """Some are of before; of the others that is not known, or they were completed since."""
+    UNKNOWN = "unknown"
+
+
+@frozen
+class Since:
+    """When the first and the last request were sent that may have reset somebody."""
+
+    first: datetime
+    last: datetime
+
+
+@frozen
+class Judging:
+    """By what the people of a plan are judged.
+
+    ``opening_is_first`` is whether only a reset takes away when a course was first opened, as on the reference server.
+    What ``opened_at`` of a live service means is **assumed**: it may as well be the last time somebody looked into the
+    course. So a later opening alone proves nothing there. ``traces`` is what a reset leaves of a row, which is
+    disregarded; a missing row is a sign only where the proof saw one vanish.
+    """
+
+    fields: tuple[str, ...] = PlannedReset.STANDING
+    """What of a person's progress is known of before; an outline does not hold all of it."""
+    opening_is_first: bool = False
+    traces: Traces = NO_TRACES
+
+    @classmethod
+    def of(cls, plan: ResetPlan, *, reference_server: bool = False, traces: Traces | None = None) -> Judging:
+        """For a plan, or for what is left of one."""
+        known = plan.known_fields if isinstance(plan, PlanOutline) else PlannedReset.STANDING
+        return cls(known, reference_server, traces or NO_TRACES)
+
+    def stands(self, planned: PlannedReset, row: ProgressRow) -> bool:
+        """Whether somebody's progress is as planned, as far as that is known."""
+        now = PlannedReset.of(row)
+        names = (name for name in self.fields if name not in self.traces.fields)
+        return all(getattr(now, name) == getattr(planned, name) for name in names)
+
+    def sign(self, planned: PlannedReset, row: ProgressRow | None, since: datetime | None) -> Sign:
+        """What a row shows of somebody; ``since`` is from when on the reset may have reached them.
+
+        The clock here and that of the service may differ by as much as is allowed for.
+        """
+        if row is None:
+            return Sign.CLEARED if self.traces.row_vanishes else Sign.NO_ROW
+        if not self.traces.without(row).has_recorded_progress:
+            return Sign.CLEARED
+        if self.stands(planned, row):
+            return Sign.AS_BEFORE if self._has_date(planned) else Sign.LIKE_BEFORE
+        if "opened_at" in self.traces.fields:
+            return self._by_what_is_gone(planned, row, since)
+        if _is_later(row.opened_at, planned.opened_at, since):
+            is_settled = self.opening_is_first and not _has_old_completion(planned, row)
+            return Sign.RETRAINED if is_settled else self._by_what_is_gone(planned, row, since)
+        if planned.opened_at is not None and row.opened_at == planned.opened_at:
+            return Sign.STILL_THERE
+        return Sign.STILL_THERE if _has_old_completion(planned, row) else Sign.UNCLEAR
+
+    def _has_date(self, planned: PlannedReset) -> bool:
+        has_opening = planned.opened_at is not None and "opened_at" not in self.traces.fields
+        return has_opening or planned.completed_at is not None
+
+    def _by_what_is_gone(self, planned: PlannedReset, row: ProgressRow, since: datetime | None) -> Sign:
+        """Of somebody whose opening date proves nothing: whether lessons of before are gone."""
+        if _has_old_completion(planned, row):
+            return Sign.STILL_THERE
+        is_new = _is_later(row.completed_at, None, since)
+        if self._has_less(planned, row) and (is_new or row.completed_at is None):
+            return Sign.RETRAINED
+        return Sign.COMPLETED_SINCE if is_new and self._had_learned(planned) else Sign.UNCLEAR
+
+    def _has_less(self, planned: PlannedReset, row: ProgressRow) -> bool:
+        return self._knows_numbers and has_less(planned, row)
+
+    def _had_learned(self, planned: PlannedReset) -> bool:
+        return planned.completed_at is not None or (
+            self._knows_numbers and bool(planned.completed_lessons or planned.percent)
+        )
+
+    @property
+    def _knows_numbers(self) -> bool:
+        return "completed_lessons" in self.fields
+
+
+def resets_completed_only(reset: Sequence[PlannedReset], left: Sequence[PlannedReset]) -> bool:
+    """Whether, of people who were sent alike, just those were reset who had completed the course."""
+    return (
+        bool(reset and left)
+        and all(user.completed_at is not None for user in reset)
+        and all(user.completed_at is None for user in left)
+    )
+
+
+def has_less(planned: PlannedReset, row: ProgressRow) -> bool:
+    """Whether fewer lessons are completed, or the percent of somebody without any are gone.
+
+    A percent that has only fallen shows nothing: the course may have been revised.
+    """
+    if planned.completed_lessons or row.completed_lessons:
+        return row.completed_lessons < planned.completed_lessons
+    return bool(planned.percent) and not row.progress_percent
+
+
+def has_lost(before: PlannedReset, row: ProgressRow) -> bool:
+    """Whether somebody has less than before: learning on, or opening the course again, never does that.
+
+    A person who is still completed, with all lessons that the course still has, has lost nothing: a lesson was removed.
+    """
+    is_still_complete = _has_old_completion(before, row) and row.completed_lessons == row.total_lessons != 0
+    return (before.opened_at is not None and row.opened_at is None) or (
+        has_less(before, row) and not is_still_complete
+    )
+
+
+def ask_lessons(calls: Calls, planned: PlannedReset, row: ProgressRow, since: Since) -> Flow[OldLessons]:
+    """Whether the lessons that somebody had completed before are gone; a listing that is not whole tells nothing."""
+    try:
+        lessons = yield from lessons_of_user(calls, planned.user_id, planned.course_id).gather()
+    except (NotFoundError, PermissionDeniedError):
+        return OldLessons.UNKNOWN
+    except DecodingError as error:
+        if error.reason != LISTING_INCOMPLETE:
+            raise
+        return OldLessons.UNKNOWN
+    return lessons_tell(planned, row, lessons, since)
+
+
+def shows_lessons(calls: Calls, planned: PlannedReset) -> Flow[bool]:
+    """Whether completed lessons are listed of somebody without a row; a reset would have cleared them."""
+    try:
+        lessons = yield from lessons_of_user(calls, planned.user_id, planned.course_id).gather()
+    except (NotFoundError, PermissionDeniedError):
+        return False
+    except DecodingError as error:
+        if error.reason != LISTING_INCOMPLETE:
+            raise
+        return True
+    return any(one.completed for one in lessons)
+
+
+def lessons_tell(
+    planned: PlannedReset, row: ProgressRow, lessons: Sequence[LessonProgress], since: Since
+) -> OldLessons:
+    """Whether the lessons completed before are gone, as far as the clocks of here and there allow to tell.
+
+    A lesson is old from before the first request that named somebody, and new from after the last one. They are gone
+    only if all that the row counts are listed and new.
+    """
+    dates = [one.completed_date_time for one in lessons if one.completed]
+    old = [one is not None and one < since.first - LARGEST_DIFFERENCE for one in dates]
+    if any(old):
+        return OldLessons.ALL_LEFT if all(old) else OldLessons.SOME_LEFT
+    had = planned.completed_lessons or planned.completed_at is not None
+    is_whole = len(dates) >= max(row.completed_lessons, 1)
+    is_new = all(one is not None and one > since.last + LARGEST_DIFFERENCE for one in dates)
+    return OldLessons.GONE if is_whole and is_new and had else OldLessons.UNKNOWN
+
+
+def _has_old_completion(planned: PlannedReset, row: ProgressRow) -> bool:
+    return planned.completed_at is not None and row.completed_at == planned.completed_at
+
+
+def _is_later(moment: datetime | None, before: datetime | None, since: datetime | None) -> bool:
+    if moment is None or (before is not None and moment <= before):
+        return False
+    return since is None or moment > since - LARGEST_DIFFERENCE

@@ -1,0 +1,191 @@
+"""One request of a reset: made whole before the first is sent, and its answer believed only as far as it goes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TypeVar
+
+from attrs import field, frozen
+
+from training_sdk._core import codec, urls
+from training_sdk._core.flow import Request, Response
+from training_sdk._core.pagination import chunked
+from training_sdk.approval.approvals import Approval
+from training_sdk.errors import DecodingError
+from training_sdk.plans.plan import PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.plans.wording import COMPLETED_ONLY, number
+from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.safeguards import Safeguards
+from training_sdk.resets.waves import Waves
+
+T = TypeVar("T")
+
+CHUNK = 1000
+"""How many people one request may name."""
+
+NOBODY_COMPLETED = (
+    "None of them had completed the course: the service may reset only people who have completed the course. Prove the "
+    "format with somebody who has"
+)
+EVERYONE_AT_ONCE = (
+    "server_side=True makes one call for everyone of a course, so per_request cannot divide it. Nothing was sent. "
+    "Leave one of the two out"
+)
+
+
+def _never() -> bool:
+    return False
+
+
+@frozen
+class Order:
+    """What was asked for: the plan, as confirmed, and how it is to be sent."""
+
+    plan: ResetPlan
+    format: ResetFormat
+    reason: str | None = None
+    ticket: str | None = None
+    server_side: bool = False
+    tolerance: int = 0
+    nonce: str = field(factory=lambda: secrets.token_hex(16))
+    """Makes the idempotency keys of this one application: a plan applied again is no repetition of the first time."""
+    safeguards: Safeguards = field(factory=Safeguards)
+    approval: Approval | None = None
+    waves: Waves | None = None
+    per_request: int | None = None
+    """How many people one request names at most; None: as many as it may hold."""
+    accept_missing_lessons: bool = False
+    """Whether evidence may lack lessons that the progress rows say are completed."""
+    named_last: tuple[str, ...] = ()
+    """Users outside the plan whom each request names last, and who cannot be reset: for a proof of refusals."""
+    stop: Callable[[], bool] = _never
+    on_progress: Callable[[Progress], None] | None = None
+
+    @property
+    def is_stoppable(self) -> bool:
+        """Whether anybody has given a way to stop it."""
+        return self.stop is not _never
+
+
+@frozen
+class Progress:
+    """How far a reset is: ``done`` of ``total`` people, once per course, in the step that ``what`` names."""
+
+    what: str
+    done: int
+    total: int
+
+
+@frozen
+class Piece:
+    """The people of one request, all of one course."""
+
+    number: int
+    course: PlannedCourse
+    people: tuple[PlannedReset, ...]
+    begins_wave: bool = True
+    again: bool = False
+    """Sent before, unheard of, and to be sent exactly as it was or not at all: the reference server knows it again."""
+
+
+@frozen
+class _Answer:
+    users_updated: int | None = None
+
+
+def _count_in(response: Response) -> int | None:
+    """The count in an answer; None where it has none, which an empty body, null and an empty list are as well."""
+    if not response.body.strip():
+        return None
+    said = codec.loads(response)
+    return codec.structure({} if said is None or said == [] else said, _Answer, response).users_updated
+
+
+def pieces(order: Order, people: Sequence[PlannedReset] | None = None, *, first: int = 0) -> list[Piece]:
+    """The targets, or these of them, course by course in pieces that one request may hold, numbered from ``first``."""
+    wave = CHUNK if order.waves is None else min(CHUNK, order.waves.size)
+    most = min(wave, order.per_request or wave)
+    by_course: dict[str, list[PlannedReset]] = {course.id: [] for course in order.plan.courses}
+    for user in order.plan.targets if people is None else people:
+        by_course[user.course_id].append(user)
+    parts = [
+        (course, tuple(part), begins)
+        for course in order.plan.courses
+        if (here := by_course[course.id])
+        for part, begins in ([(here, True)] if order.server_side else _parts(here, wave, most))
+    ]
+    return [Piece(number, course, part, begins) for number, (course, part, begins) in enumerate(parts, first)]
+
+
+def _parts(people: Sequence[T], wave: int, most: int) -> Iterator[tuple[Sequence[T], bool]]:
+    """These people by requests, each with whether it begins a wave."""
+    for whole in chunked(people, wave):
+        for place, part in enumerate(chunked(whole, most)):
+            yield part, place == 0
+
+
+def request_for(
+    order: Order,
+    piece: Piece,
+    people: Sequence[PlannedReset],
+    *,
+    reference: bool,
+    without_effect: Collection[int] = (),
+) -> Request:
+    """One reset; the two headers that only the reference server knows go to it alone.
+
+    A service could refuse it after it has reset some of several people. A refusal of several listed people is certain
+    to have had no effect only if its status is ``without_effect`` by the proof of the service.
+    """
+    course = piece.course
+    listed = [*(user.user_id for user in people), *order.named_last]
+    whole, form = order.server_side, order.format
+    document = form.for_everyone(course.id) if whole else form.listed(course.id, listed)
+    body = codec.dumps(document)
+    headers: tuple[tuple[str, str], ...] = ()
+    if reference:
+        headers = (
+            ("reset-confirmation", json.dumps({"courseTitle": course.title, "users": len(people)})),
+            ("idempotency-key", key_for(order, body)),
+        )
+    final = frozenset(() if whole else without_effect) if whole or len(listed) > 1 else None
+    return Request(
+        "POST",
+        urls.RESET_PATH,
+        body=body,
+        headers=headers,
+        repeatable=False,
+        final_refusals=final,
+    )
+
+
+def key_for(order: Order, body: bytes) -> str:
+    """The idempotency key of one request: the same people sent again by the same application have the same."""
+    return hashlib.sha256(order.nonce.encode("ascii") + body).hexdigest()[:32]
+
+
+def updated_by(
+    response: Response, people: Sequence[PlannedReset], *, besides: int = 0, silent: bool = False
+) -> int | None:
+    """Return how many people the server says it reset; None where it is known to be ``silent`` about it. Never guessed.
+
+    ``besides`` is how many others were named.
+
+    The number may be larger than the number that was sent. Raises DecodingError if it is smaller, and says if it is
+    that of those who had completed, or that nobody had.
+    """
+    updated, expected = _count_in(response), len(people) + besides
+    if (updated is None and silent) or (updated is not None and updated >= expected):
+        return updated
+    said = "no count" if updated is None else f"{number(updated, 'person', 'people')} reset"
+    completed = sum(user.completed_at is not None for user in people)
+    hint = f", as many as had completed the course. {COMPLETED_ONLY}" if updated else f". {NOBODY_COMPLETED}"
+    if updated != completed:
+        hint = ""
+    raise DecodingError(
+        f"{number(expected, 'person was', 'people were')} sent, and the answer says {said}{hint}",
+        request_id=response.request_id,
+    )

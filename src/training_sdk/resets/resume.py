@@ -1,0 +1,389 @@
+"""Going on with a reset that stopped half-way: what is open is read back first, and nobody is ever sent twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from attrs import define, evolve, field
+
+from training_sdk._core.flow import Flow, Moment, Now
+from training_sdk._core.listing import Calls
+from training_sdk.errors import IncompleteResetError, InvalidArgumentError, StalePlanError, TrainingError
+from training_sdk.local_plans.in_flight import Flights, until
+from training_sdk.models.progress import ProgressRow
+from training_sdk.plans.course_rows import read_rows, traces_here
+from training_sdk.plans.plan import Key, PlannedReset
+from training_sdk.plans.planner import refuse_new_warnings
+from training_sdk.plans.wording import LOOK_INTO_IT, number, others, who
+from training_sdk.records.events import ReadBack, Sent
+from training_sdk.records.journal_state import APPLIED, NOT_APPLIED, UNDECIDED, Chunk, JournalState, Standing
+from training_sdk.resets.confirmation import check_lifetime, check_schedule, end_of
+from training_sdk.resets.journal_waves import restored
+from training_sdk.resets.outcomes import Account
+from training_sdk.resets.preflight import Arrival, FindProof, arrive, as_known_there
+from training_sdk.resets.recorder import Recorder
+from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, REACHED_OTHERS, Code, Outcome, ResetReport
+from training_sdk.resets.reset_effect import (
+    Judging,
+    OldLessons,
+    Sign,
+    Since,
+    ask_lessons,
+    resets_completed_only,
+    shows_lessons,
+)
+from training_sdk.resets.reset_request import EVERYONE_AT_ONCE, Order, Piece, key_for, pieces, request_for
+from training_sdk.resets.reset_run import Run
+from training_sdk.resets.settling import account_so_far, settle
+
+ONE_CALL_REACHES_ALL = (
+    "Others in the course were reset, moved, or may have been reset, and one call for everyone would reach them once "
+    "more, so it is not made. Plan again, naming the people who are left"
+)
+
+
+def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindProof) -> Flow[ResetReport]:
+    """Go on with the plan of an order, whose other settings are those of its journal."""
+    try:
+        state = yield from keeper.take(order.plan)
+        order = as_begun(order, state)
+        if order.approval is None and order.safeguards.four_eyes is not None:
+            order = evolve(order, approval=(yield from keeper.kept_approval(order.plan)))
+        arrival = yield from arrive(calls, order, find_proof, resuming=state.has_sent)
+        order = as_known_there(order, arrival.proof)
+        if not state.has_sent:  # so it begins anew, under the same settings
+            order = evolve(order, nonce=Order(order.plan, order.format).nonce)
+            yield from _check_as_at_first(arrival, order)
+        yield from keeper.open(order, arrival.here, arrival.approved)
+        resumption = Resumption(arrival, order, keeper, account_so_far(order, arrival.here.user_id, keeper))
+        return (yield from resumption.make_run().to_the_end(resumption.find_work_to_send()))
+    finally:
+        keeper.release()
+
+
+def _check_as_at_first(arrival: Arrival, order: Order) -> Flow[None]:
+    """Raise where a plan of which nothing was sent may not be applied any more."""
+    yield from refuse_new_warnings(arrival.calls, order.plan, arrival.traces)
+    now: Moment = yield Now()
+    check_schedule(order, pieces(order), now.utc)
+
+
+def as_begun(order: Order, state: JournalState) -> Order:
+    """The order under the settings that the journal holds; waves that are given go before those."""
+    opened = state.opened
+    if opened is None:
+        raise TrainingError("the journal has no beginning")
+    if opened.server_side and order.per_request is not None:
+        raise InvalidArgumentError(EVERYONE_AT_ONCE)
+    waves = order.waves
+    if waves is None and opened.waves is not None:
+        waves = restored(opened.waves)
+    return evolve(
+        order,
+        nonce=opened.nonce,
+        reason=opened.reason,
+        ticket=opened.ticket,
+        server_side=opened.server_side,
+        tolerance=opened.tolerance,
+        accept_missing_lessons=order.accept_missing_lessons or opened.accept_missing_lessons,
+        waves=waves,
+        per_request=order.per_request or opened.chunk_size,
+    )
+
+
+@define
+class Resumption:
+    """Brings the account to where the journal and reading back say that it is, and finds what is left to do."""
+
+    arrival: Arrival
+    order: Order
+    keeper: Recorder
+    account: Account
+    _elsewhere: Mapping[Key, datetime] = field(factory=dict, init=False)
+    _held: Sequence[PlannedReset] = field(factory=tuple, init=False)
+    """Who is left to do and cannot be, since a call for everyone would reach others in the course once more."""
+
+    def make_run(self) -> Run:
+        """What does the work that is found, from where the journal says that it stands."""
+        state = self.keeper.journal.state()
+        names = {user.key: who(user) for user in self.order.plan.users}
+        return Run(
+            self.arrival,
+            self.order,
+            self.keeper,
+            self.account,
+            moved={key: names[key] for key, code in state.codes.items() if code in LEFT_ALONE},
+            last_start=max(
+                (event.at for event in self.keeper.journal.events if isinstance(event, Sent)), default=None
+            ),
+        )
+
+    def find_work_to_send(self) -> Flow[Sequence[Piece]]:
+        """The same as ``find_work``. Raises where somebody is left to be sent, and may not be any more."""
+        work = yield from self.find_work()
+        left = [user.key for piece in work for user in piece.people]
+        if waiting := len(left) + len(self._held):
+            self._refuse_after_others(waiting)
+        self._refuse_by_one_call(work)
+        if left:
+            now: Moment = yield Now()
+            yield from self.arrival.check_proof(self.order, resuming=True)
+            self._check_lifetime(now.utc)
+            wait = self.order.safeguards.processing_time
+            yield from self.keeper.refuse_overlapping(self.order.plan, left, self.arrival.here, now.utc, wait)
+        return work
+
+    def _refuse_by_one_call(self, work: Sequence[Piece]) -> None:
+        """Raise IncompleteResetError if calls for everyone that must not be made are all that is left.
+
+        Otherwise the report says it of those who are left.
+        """
+        for user in self._held:
+            self.account.settle([user], Outcome.SKIPPED, ONE_CALL_REACHES_ALL, Code.NOT_SENT)
+        if self._held and not work:
+            raise IncompleteResetError(
+                f"{number(len(self._held), 'reset was', 'resets were')} not sent. {ONE_CALL_REACHES_ALL}, and close "
+                "this plan",
+                reason=NO_SECOND_CALL,
+            )
+
+    def _refuse_after_others(self, left: int) -> None:
+        """Raise IncompleteResetError if a request of this plan may have reset people outside it."""
+        if count := self.keeper.journal.state().reached_others:
+            raise IncompleteResetError(
+                f"{others(count)} by this plan, so nothing more is sent for it. What had been sent was read back; "
+                f"{left} of its resets were not sent. {LOOK_INTO_IT}",
+                reason=REACHED_OTHERS,
+            )
+
+    def _check_lifetime(self, now: datetime) -> None:
+        try:
+            check_lifetime(self.order.plan, now, self.order.safeguards.plan_lifetime)
+        except StalePlanError as error:
+            if not self._has_expired(now):
+                raise
+            message = (
+                f"the plan expired at {self._end:%Y-%m-%d %H:%M:%S} UTC. What had been sent was read "
+                "back; nothing more was sent. Plan again for those who are left"
+            )
+            flights = self._flights()
+            unknown = [
+                user.key
+                for user in self.order.plan.targets
+                if self.account.outcomes[user.key].outcome is Outcome.UNKNOWN
+            ]
+            if unknown and (settled_at := flights.settled_at(*unknown)):
+                message += (
+                    f". {len(unknown)} of them may have been reset all the same: do not plan these again before "
+                    f"{until(settled_at)}, and resume this plan once more then"
+                )
+            raise StalePlanError(evolve(error.info, message=message)) from None
+
+    @property
+    def _end(self) -> datetime:
+        return end_of(self.order.plan, self.order.safeguards.plan_lifetime)
+
+    def _has_expired(self, now: datetime) -> bool:
+        return now > self._end
+
+    def find_work(self) -> Flow[Sequence[Piece]]:
+        """Read back every request whose fate is open; whoever is known not to have been reset is left to do."""
+        self._elsewhere = yield from self.keeper.resets_elsewhere(
+            self.order.plan, {user.key for user in self.order.plan.targets}, self.arrival.here
+        )
+        state = self.keeper.journal.state()
+        for chunk in state.chunks.values():
+            if people := self._doubted(state, chunk):
+                yield from self._read_back(chunk, people)
+                settle(self.account, self.keeper.journal, None)  # whatever stops the next, this one is known
+        now: Moment = yield Now()
+        settle(self.account, self.keeper.journal, now.utc)
+        return self._left(now.utc)
+
+    def _doubted(self, state: JournalState, chunk: Chunk) -> tuple[str, ...]:
+        """Of whom it is this request of which it is not known whether it reset them, or was not for certain."""
+        flights = self._flights()
+        return tuple(
+            user_id
+            for user_id in chunk.user_ids
+            if self._is_doubted(state, flights, chunk, (chunk.course_id, user_id))
+        )
+
+    def _is_doubted(self, state: JournalState, flights: Flights, chunk: Chunk, key: Key) -> bool:
+        if state.last[key] != chunk.number:
+            return False
+        if state.users[key] is Standing.UNKNOWN:
+            return True
+        flight = flights.of_request(chunk.number, key)
+        if flight is None or state.users[key] is not Standing.UNSENT:
+            return False
+        # In older journals, or read back too early.
+        return chunk.is_accepted or flight in flights.open(key, None)
+
+    def _flights(self) -> Flights:
+        journal = self.keeper.journal
+        return Flights.of(journal.events, journal.state(), self.order.safeguards.processing_time)
+
+    def _read_back(self, chunk: Chunk, people: Sequence[str]) -> Flow[None]:
+        now: Moment = yield Now()  # before reading, so that an early reading never counts as a late one
+        by_one_call = self.order.server_side
+        rows = yield from read_rows(
+            self.arrival.calls, chunk.course_id, None if by_one_call else chunk.user_ids
+        )
+        planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
+        flights = self._flights()
+        latest = flights.latest(*chunk.people)
+        verdicts: dict[str, str] = {}
+        traces = yield from traces_here(
+            self.arrival.calls, chunk.course_id, chunk.user_ids, rows, self.arrival.traces
+        )
+        is_reference = self.arrival.here.reference_server
+        judging = Judging.of(self.order.plan, reference_server=is_reference, traces=traces)
+        not_reset: list[str] = []
+        for user_id in people:
+            key, row = (chunk.course_id, user_id), rows.get(user_id)
+            since = flights.since(key)
+            verdicts[user_id] = yield from self._verdict(judging, planned[user_id], row, since)
+            sign = judging.sign(planned[user_id], row, since.last if since else None)
+            if verdicts[user_id] == NOT_APPLIED or sign is Sign.STILL_THERE:
+                not_reset.append(user_id)
+            if verdicts[user_id] == NOT_APPLIED and flights.has_accepted(key):
+                verdicts[user_id] = UNDECIDED  # it may be worked on later than anybody knows
+        reset = [planned[one] for one in chunk.user_ids if self._is_reset(chunk, one, verdicts)]
+        left = [planned[one] for one, verdict in verdicts.items() if verdict != APPLIED]
+        if resets_completed_only(reset, left):
+            verdicts = _without(verdicts)  # they would be sent in vain for ever
+        is_late = latest is None or now.utc >= latest.settled_at
+        if NOT_APPLIED in verdicts.values() and not is_late:
+            everyone = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(chunk.user_ids)
+            if not (everyone and self._may_repeat(chunk, now.utc)):
+                verdicts = _without(verdicts)
+        if self.order.server_side and APPLIED in verdicts.values():
+            # One call for everyone takes effect for all or for none, so whoever is not seen cleared is no proof.
+            verdicts = _without(verdicts)
+        was_in_vain = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(chunk.user_ids)
+        tells = APPLIED in verdicts.values() or (is_late and not was_in_vain)
+        in_place = bool(not_reset) and is_late
+        strangers = self._strangers(chunk, rows, in_place=in_place) if by_one_call and tells else ()
+        self.account.note_others(strangers)
+        yield from self.keeper.note(ReadBack(now.utc, chunk.number, verdicts, traces.notes, strangers))
+
+    def _verdict(
+        self, judging: Judging, planned: PlannedReset, row: ProgressRow | None, since: Since | None
+    ) -> Flow[str]:
+        """What a row, and where it does not tell the lessons, say of the requests for one person."""
+        sign = judging.sign(planned, row, since.last if since else None)
+        verdict = VERDICTS.get(sign, UNDECIDED)
+        is_plain = sign is Sign.RETRAINED and judging.opening_is_first
+        if sign in VERDICTS_OF_LESSONS and row and since and not is_plain:
+            old = yield from ask_lessons(self.arrival.calls, planned, row, since)
+            verdict = VERDICTS_OF_LESSONS[sign].get(old, UNDECIDED)
+        if row is None and sign is Sign.CLEARED and (yield from shows_lessons(self.arrival.calls, planned)):
+            return UNDECIDED
+        other = self._elsewhere.get(planned.key)
+        if verdict == APPLIED and other and since and other > since.last:
+            return UNDECIDED  # it may have been the other plan that did it
+        return verdict
+
+    def _strangers(self, chunk: Chunk, rows: Mapping[str, ProgressRow], *, in_place: bool) -> tuple[str, ...]:
+        """People outside the plan without a record, whom a call for everyone may have reset; those counted left out.
+
+        Nobody, if the answer counted exactly the targets, all people of the plan are still on the course, and none of
+        them is seen not to be reset: then nobody can have been reset ``in_place`` of one of them.
+        """
+        journal, course_id = self.keeper.journal, chunk.course_id
+        chunks = journal.state().chunks
+        known = {user.user_id for user in self.order.plan.users if user.course_id == course_id}
+        if chunk.count == chunk.named and known <= rows.keys() and not in_place:
+            return ()
+        for event in journal.events:
+            if isinstance(event, ReadBack) and chunks[event.chunk].course_id == course_id:
+                known.update(event.others)
+        counted = sum(chunk.reached_others for chunk in chunks.values() if chunk.course_id == course_id)
+        without = self.arrival.traces.without
+        found = [
+            user_id
+            for user_id, row in rows.items()
+            if user_id not in known and not without(row).has_recorded_progress
+        ]
+        return tuple(found[counted:])
+
+    def _is_reset(self, chunk: Chunk, user_id: str, verdicts: Mapping[str, str]) -> bool:
+        standing = self.keeper.journal.state().standing(chunk.course_id, user_id)
+        return verdicts.get(user_id) == APPLIED or standing is Standing.RESET
+
+    def _may_repeat(self, chunk: Chunk, now: datetime) -> bool:
+        """Whether the very same request may be sent again at any time: the reference server knows it by its key.
+
+        It does so only for the same user, and only if nothing else that names these people is under way.
+        """
+        if not self.arrival.here.reference_server or self._has_expired(now):
+            return False
+        if self.order.server_side and len(chunk.people) < len(self.order.plan.targets_in(chunk.course_id)):
+            return False  # an older version left somebody out of the account, whom the call would reach
+        flights = self._flights()
+        under_way = {one.chunk.number: one for key in chunk.people for one in flights.open(key, now)}.values()
+        if any(
+            one.by != self.arrival.here.user_id
+            or one.chunk.user_ids != chunk.user_ids
+            or one.chunk.key != chunk.key
+            for one in under_way
+        ):
+            return False
+        piece = self._again(chunk, chunk.number)
+        request = request_for(self.order, piece, piece.people, reference=True)
+        return key_for(self.order, request.body or b"") == chunk.key
+
+    def _again(self, chunk: Chunk, number: int) -> Piece:
+        (course,) = (one for one in self.order.plan.courses if one.id == chunk.course_id)
+        planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
+        return Piece(number, course, tuple(planned[user_id] for user_id in chunk.user_ids), again=True)
+
+    def _left(self, now: datetime) -> list[Piece]:
+        """What is left to do: requests that may be on their way as they were, and all others in pieces as usual."""
+        state, flights = self.keeper.journal.state(), self._flights()
+        left = {
+            user.key: user
+            for user in self.order.plan.targets
+            if state.standing(*user.key) in (Standing.UNSENT, Standing.REFUSED)
+            and not flights.has_accepted(user.key)
+        }
+        first = max(state.chunks, default=-1) + 1
+        found: list[Piece] = []
+        for chunk in (flight.chunk for flight in reversed(flights.all)):
+            is_open = any(one.chunk is chunk for one in flights.open(chunk.people[0], now))
+            if is_open and left.keys() >= set(chunk.people) and self._may_repeat(chunk, now):
+                found.append(self._again(chunk, first + len(found)))
+                left = {key: user for key, user in left.items() if key not in chunk.people}
+        free = [user for key, user in left.items() if not flights.open(key, now)]
+        if self.order.server_side:
+            free = self._in_whole_courses(free)
+        return [*found, *pieces(self.order, free, first=first + len(found))]
+
+    def _in_whole_courses(self, free: Sequence[PlannedReset]) -> list[PlannedReset]:
+        """Those in whose course everybody is left to do: one call would reach the others there once more."""
+        keys = {user.key for user in free}
+        held = {user.course_id for user in self.order.plan.targets if user.key not in keys}
+        self._held = [user for user in free if user.course_id in held]
+        return [user for user in free if user.course_id not in held]
+
+
+def _without(verdicts: Mapping[str, str]) -> dict[str, str]:
+    """The same where nobody is known not to have been reset."""
+    return {who: UNDECIDED if said == NOT_APPLIED else said for who, said in verdicts.items()}
+
+
+VERDICTS = {Sign.CLEARED: APPLIED, Sign.RETRAINED: APPLIED, Sign.AS_BEFORE: NOT_APPLIED}
+"""What a row says of somebody who may have been reset, if the feed no longer shows the past; a person decides the rest.
+
+They count as retrained only if lessons of before are gone, and none are left. A completion that was not there before
+proves nothing here by itself.
+"""
+VERDICTS_OF_LESSONS: Mapping[Sign, Mapping[OldLessons, str]] = {
+    Sign.LIKE_BEFORE: {OldLessons.GONE: APPLIED, OldLessons.ALL_LEFT: NOT_APPLIED},
+    Sign.RETRAINED: {OldLessons.GONE: APPLIED, OldLessons.UNKNOWN: APPLIED},
+    Sign.COMPLETED_SINCE: {OldLessons.GONE: APPLIED},
+    Sign.UNCLEAR: {OldLessons.GONE: APPLIED},
+}
+"""The same by whether the lessons of before are gone, for rows that do not tell."""
