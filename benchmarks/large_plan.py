@@ -57,9 +57,8 @@ class _Counting:
 def _world(learners: int, courses: int) -> Any:
     from mock_server import MockTraining, Policy
     from mock_server.learner_actions import LiveWorld
-    from mock_server.world.builder import WorldBuilder
-    from mock_server.world.history import past
-    from mock_server.world.staff import add_staff
+    from mock_server.world.seeds.builder import WorldBuilder, add_staff
+    from mock_server.world.seeds.history import past_record
 
     since = datetime(2026, 1, 5, 8, tzinfo=UTC)
     builder = WorldBuilder(seed="large plan", since=since)
@@ -69,7 +68,7 @@ def _world(learners: int, courses: int) -> Any:
         course = org.course(f"Course {number}", created=since + timedelta(minutes=number), lessons=3)
         group = org.group(f"In course {number}")
         org.assign(course, groups=(group,), at=since)
-        record = past(builder.ids, course, since + timedelta(days=9), course.lessons, score=80)
+        record = past_record(builder.ids, course, since + timedelta(days=9), course.lessons, score=80)
         made.append((course, group, record))
     for number in range(learners):
         both = [

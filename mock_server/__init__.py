@@ -6,8 +6,8 @@ from mock_server.mock import MockTraining
 from mock_server.policy import Policy
 from mock_server.rules.late_writes import LateWriteError
 from mock_server.rules.learning import NotAssignedError
-from mock_server.world.exporter_csv import CompletedOnlyWarning
-from mock_server.world.exporter_rows import ExporterCsvError
+from mock_server.world.seeds.exporter_csv import CompletedOnlyWarning
+from mock_server.world.seeds.exporter_rows import ExporterCsvError
 
 __all__ = [
     "CompletedOnlyWarning",

@@ -19,6 +19,7 @@ MOVED: dict[str, str] = {
     "mock_server.doors.serving": "mock_server.transports.serving",
     "mock_server.doors.webhooks": "mock_server.transports.webhooks",
     "mock_server.live": "mock_server.learner_actions",
+    "mock_server.world.typed": "mock_server.world.codec",
 }
 """Old name to new name; a package's modules are named one by one."""
 

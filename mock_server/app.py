@@ -27,8 +27,7 @@ from mock_server.rules.authentication import Actor, authenticate, find_token
 from mock_server.wire import answers, forms, reading
 from mock_server.wire.fields import Params
 from mock_server.wire.message import Request, Response
-from mock_server.world import times
-from mock_server.world.past import as_of
+from mock_server.world import clock
 from mock_server.world.people import Token
 from mock_server.world.world import World
 
@@ -51,7 +50,7 @@ def handle(mock: MockTraining, request: Request) -> Response:
     else:
         response = _safely(policy, request_id, lambda: _served(mock, request, request_id))
     marks = answers.marks(request) if policy.is_reference else ()
-    date = ("date", times.to_http(mock.world.clock.now()))
+    date = ("date", clock.to_http(mock.world.clock.now()))
     return response.with_headers((date, *marks, ("x-request-id", request_id)))
 
 
@@ -207,7 +206,7 @@ def _operate(world: World, asked: _Asked, incoming: _Incoming, *, is_repeat: boo
     params = Params.read(query, operation.query, lenient=incoming.lenient and not operation.always_strict)
     shown = world.warehouse_time() if operation.lagged else None
     if shown is not None:
-        actor = evolve(actor, organisation=as_of(actor.organisation, shown))
+        actor = evolve(actor, organisation=actor.organisation.as_of(shown))
     request, request_id = incoming.request, incoming.request_id
     call = Call(
         world,

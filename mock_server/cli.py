@@ -30,9 +30,9 @@ from mock_server.policy import Policy
 from mock_server.rehearsal import RehearsalError
 from mock_server.terminal_text import show_logs, visible
 from mock_server.transports.serving import SECRET_VARIABLE, ServeError
-from mock_server.world.evidence_files import BEGUN, MANIFEST
-from mock_server.world.exporter_csv import CompletedOnlyWarning
-from mock_server.world.exporter_rows import ExporterCsvError
+from mock_server.world.seeds.evidence_pack import BEGUN, MANIFEST
+from mock_server.world.seeds.exporter_csv import CompletedOnlyWarning
+from mock_server.world.seeds.exporter_rows import ExporterCsvError
 
 _USAGE_ERROR = 2
 _OPEN_FILES = 65_536

@@ -23,16 +23,15 @@ from mock_server.transports.webhooks import Webhooks
 from mock_server.wire.message import Request, Response
 from mock_server.world import state
 from mock_server.world.clock import Clock
-from mock_server.world.demo import demo_prototype
+from mock_server.world.codec import StateError
 from mock_server.world.differences import Change, differences
-from mock_server.world.evidence_pack import build_evidence
-from mock_server.world.exporter_csv import build_exporter_csv
-from mock_server.world.fork import fork
-from mock_server.world.generate import build_generated
 from mock_server.world.ledger import AuditEntry, Certificate, Notification
 from mock_server.world.people import digest
-from mock_server.world.state import State
-from mock_server.world.typed import StateError
+from mock_server.world.seeds.demo import demo_prototype
+from mock_server.world.seeds.evidence_pack import build_evidence
+from mock_server.world.seeds.exporter_csv import build_exporter_csv
+from mock_server.world.seeds.generate import build_generated
+from mock_server.world.state import State, fork
 
 if TYPE_CHECKING:
     from responses import RequestsMock

@@ -14,9 +14,9 @@ from mock_server.mock import MockTraining, TokenName
 from mock_server.script import Ending, listening
 from mock_server.terminal_text import inline
 from mock_server.transports.serving import SECRET_VARIABLE
-from mock_server.world import evidence_pack, exporter_csv
 from mock_server.world.differences import brief
 from mock_server.world.ledger import AuditEntry
+from mock_server.world.seeds import evidence_pack, exporter_csv
 
 URL_VARIABLE, TOKEN_VARIABLE = "SAFETYCULTURE_BASE_URL", "SAFETYCULTURE_API_TOKEN"
 RECORDS_VARIABLE = "TRAINING_SDK_STATE_DIR"

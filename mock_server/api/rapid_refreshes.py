@@ -9,8 +9,8 @@ from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import visibility
 from mock_server.wire import answers, shapes
 from mock_server.wire.message import Response
-from mock_server.world import times
-from mock_server.world.refreshes import RefreshAnswer
+from mock_server.world import clock
+from mock_server.world.courses import RefreshAnswer
 
 
 def list_refreshes(call: Call) -> Response:
@@ -42,5 +42,5 @@ def _known(call: Call, found: list[RefreshAnswer]) -> list[RefreshAnswer]:
     shown = call.world.warehouse_time()
     if shown is None:
         return found
-    latest = times.to_text(shown)
+    latest = clock.to_text(shown)
     return [each for each in found if each.answered_at <= latest]

@@ -8,8 +8,8 @@ from mock_server.rules import webhooks
 from mock_server.wire import answers
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import Json
-from mock_server.world import times
-from mock_server.world.webhooks import RESET_EVENT, Webhook
+from mock_server.world import clock
+from mock_server.world.ledger import RESET_EVENT, Webhook
 
 MOST = 1000
 
@@ -30,7 +30,7 @@ def create(call: Call) -> Response:
         call.organisation.id,
         url,
         tuple(dict.fromkeys(events)),
-        times.to_text(call.world.clock.now()),
+        clock.to_text(call.world.clock.now()),
     )
     call.world.webhooks[made.id] = made
     return answers.ok(_shape(made))

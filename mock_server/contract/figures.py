@@ -14,7 +14,7 @@ from mock_server.wire.schema import (
     text,
     whole,
 )
-from mock_server.world.slides import SlideKind
+from mock_server.world.courses import SlideKind
 
 _SCORE: Schema = {"type": "number", "minimum": 0}
 _STANDING = {

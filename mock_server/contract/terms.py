@@ -27,8 +27,8 @@ from mock_server.wire.schema import (
     whole,
 )
 from mock_server.wire.shapes import GROUP_STATUSES
+from mock_server.world.ledger import RESET_EVENT
 from mock_server.world.people import Seat, Status
-from mock_server.world.webhooks import RESET_EVENT
 
 _DENIED = (Reason.PERMISSION_DENIED,)
 _RESET_REFUSALS = (Reason.PERMISSION_DENIED, Reason.COURSE_NOT_FOUND, Reason.USER_NOT_FOUND)

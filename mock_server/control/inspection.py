@@ -11,9 +11,8 @@ from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.wire import answers, reading
 from mock_server.wire.fields import Fields, Params
 from mock_server.wire.message import Request, Response
+from mock_server.world.codec import StateError, plain
 from mock_server.world.differences import Change
-from mock_server.world.snapshot import plain
-from mock_server.world.typed import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,9 +12,9 @@ from mock_server.rules.learning import NotAssignedError
 from mock_server.wire import answers, reading
 from mock_server.wire.fields import Fields
 from mock_server.wire.message import Request, Response
-from mock_server.world import times
-from mock_server.world.progress import Record
-from mock_server.world.snapshot import plain
+from mock_server.world import clock
+from mock_server.world.codec import plain
+from mock_server.world.records import Record
 
 if TYPE_CHECKING:
     from mock_server.mock import MockTraining
@@ -69,6 +69,6 @@ def _argument(fields: Fields, name: str) -> Any:
     if name != "made_at":
         return text
     try:
-        return times.parse(text)
+        return clock.parse(text)
     except (ValueError, OverflowError):
         raise invalid("made_at must be a date such as 2026-01-31T09:00:00Z.", "made_at") from None

@@ -11,7 +11,7 @@ from mock_server.control.faults import Fault
 from mock_server.refusal import invalid
 from mock_server.wire import answers
 from mock_server.wire.reading import json_body
-from mock_server.world import times
+from mock_server.world import clock
 
 if TYPE_CHECKING:
     from mock_server.mock import MockTraining
@@ -27,7 +27,7 @@ def get_clock(mock: MockTraining, _request: Request) -> Response:
     with mock.world.lock:
         now, frozen = mock.clock.now(), mock.clock.is_frozen
     lag = int(mock.lag.total_seconds())
-    return answers.ok({"now": times.to_text(now), "frozen": frozen, "lag": lag})
+    return answers.ok({"now": clock.to_text(now), "frozen": frozen, "lag": lag})
 
 
 def set_clock(mock: MockTraining, request: Request) -> Response:
@@ -64,7 +64,7 @@ def _change(mock: MockTraining, name: str, value: object) -> None:
 
 def _moment(text: str) -> datetime:
     try:
-        return times.parse(text)
+        return clock.parse(text)
     except ValueError:
         message = f"freeze must be a date with time and zone, such as 2026-11-30T09:00:00Z, or true; not {text[:100]!r}"
         raise ValueError(message) from None

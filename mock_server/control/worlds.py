@@ -22,10 +22,10 @@ from mock_server.rules.authentication import bearer
 from mock_server.wire import answers, reading
 from mock_server.wire.fields import Fields
 from mock_server.wire.message import Request, Response
-from mock_server.world import times
+from mock_server.world import clock
 from mock_server.world.clock import within
+from mock_server.world.codec import plain
 from mock_server.world.people import digest
-from mock_server.world.snapshot import plain
 
 if TYPE_CHECKING:
     from mock_server.mock import MockTraining
@@ -213,7 +213,7 @@ def _now(given: Fields) -> datetime | None:
     if not given.has("now"):
         return None
     try:
-        return within(times.parse(given.text("now")))
+        return within(clock.parse(given.text("now")))
     except ValueError:
         message = (
             "now must be a moment with a time zone, in the years 1970 to 8999, such as 2026-11-30T09:00:00Z;"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mock_server.world import times
+from mock_server.world import clock
 from mock_server.world.ledger import Certificate
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def issue(world: World, organisation: Organisation, course: Course, user_id: str
     """Issue a certificate for a completion that has just happened, if the course gives any."""
     if not course.certificate:
         return
-    issued_at = times.to_text(world.clock.now())
+    issued_at = clock.to_text(world.clock.now())
     certificate = Certificate(world.ids.certificate(), organisation.id, course.id, user_id, issued_at)
     key = (course.id, user_id)
     organisation.certificates[key] = (*organisation.certificates.get(key, ()), certificate)

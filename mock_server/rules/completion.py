@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from mock_server.world import times
-from mock_server.world.progress import LessonProgress, Record
-from mock_server.world.slides import surveyed, worked_through
+from mock_server.world import clock
+from mock_server.world.courses import surveyed, worked_through
+from mock_server.world.records import LessonProgress, Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from mock_server.world.courses import Course, Lesson
-    from mock_server.world.progress import Enrolment
-    from mock_server.world.slides import Slide
+    from mock_server.world.courses import Course, Lesson, Slide
+    from mock_server.world.records import Enrolment
 
 
 def lessons_of(course: Course, enrolment: Enrolment | None) -> tuple[Lesson, ...]:
@@ -29,8 +28,8 @@ def lessons_of(course: Course, enrolment: Enrolment | None) -> tuple[Lesson, ...
 def opened(record: Record | None, at: datetime, now: datetime) -> Record:
     """R09: every action sets opened_at where it is not set yet."""
     if record is None:
-        return Record(modified_at=now, opened_at=times.to_text(at))
-    return evolve(record, modified_at=now, opened_at=record.opened_at or times.to_text(at))
+        return Record(modified_at=now, opened_at=clock.to_text(at))
+    return evolve(record, modified_at=now, opened_at=record.opened_at or clock.to_text(at))
 
 
 def with_lesson(record: Record, lesson: Lesson, at: datetime, *, done: bool, score: int) -> Record:
@@ -43,17 +42,17 @@ def with_slides(record: Record, lesson: Lesson, at: datetime, *, right: bool | N
     """The slides of a lesson worked through, their questions answered rightly, wrongly, or (None) not at all."""
     if not lesson.slides:
         return record
-    return evolve(record, slides=worked_through(record.slides, lesson.slides, times.to_text(at), right=right))
+    return evolve(record, slides=worked_through(record.slides, lesson.slides, clock.to_text(at), right=right))
 
 
 def with_survey(record: Record, lesson: Lesson, slide: Slide, at: datetime, answer: str) -> Record:
     """A survey answered, by which its lesson is opened."""
-    answered = evolve(record, slides=surveyed(record.slides, slide, times.to_text(at), answer))
+    answered = evolve(record, slides=surveyed(record.slides, slide, clock.to_text(at), answer))
     return _reached(answered, lesson, at, done=False, score=0)
 
 
 def _reached(record: Record, lesson: Lesson, at: datetime, *, done: bool, score: int) -> Record:
-    text = times.to_text(at)
+    text = clock.to_text(at)
     before = record.lesson(lesson.id) or LessonProgress(lesson.id, text)
     completed_at = before.completed_at or (text if done else "")
     percent = 100.0 if completed_at else before.percent
@@ -89,7 +88,7 @@ def completed(record: Record, course: Course, at: datetime) -> Record:
     expires = course.completion_expires_months
     return evolve(
         record,
-        completed_at=times.to_text(at),
+        completed_at=clock.to_text(at),
         progress_percent=100.0,
-        completion_expiry_date=times.to_text(times.add_months(at, expires)) if expires else "",
+        completion_expiry_date=clock.to_text(clock.add_months(at, expires)) if expires else "",
     )

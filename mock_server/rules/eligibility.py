@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mock_server.policy import Policy
-    from mock_server.world.progress import CourseProgress, Record
+    from mock_server.world.progress import CourseProgress
+    from mock_server.world.records import Record
 
 
 def counts(policy: Policy, record: Record | None) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mock_server.refusal import Reason, RefusedError, invalid
 
 if TYPE_CHECKING:
-    from mock_server.world.keys import Keys, Slot
+    from mock_server.world.ledger import Keys, Slot
     from mock_server.world.people import Token
 
 HEADER = "idempotency-key"

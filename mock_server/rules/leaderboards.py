@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
-from mock_server.world.leaderboards import Leaderboard, Ranking
+from attrs import frozen
+
+from mock_server.world.courses import Leaderboard
 
 if TYPE_CHECKING:
     from mock_server.world.organisation import Organisation
@@ -14,6 +16,18 @@ if TYPE_CHECKING:
 
 MOST = 1000
 """Places that are shown; those after them are left out (A)."""
+
+
+@frozen
+class Ranking:
+    """Somebody's place on a board."""
+
+    rank: int
+    """From 1; those with as many points share one, and the ranks after it are left out."""
+    user_id: str
+    score: int
+    is_not_attempted: bool
+    """Nothing is recorded of them in the board's courses."""
 
 
 def rankings(organisation: Organisation, board: Leaderboard) -> tuple[Ranking, ...]:

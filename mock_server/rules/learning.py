@@ -19,17 +19,15 @@ from mock_server.rules.completion import (
     with_slides,
     with_survey,
 )
-from mock_server.world import times
-from mock_server.world.courses import LessonKind
-from mock_server.world.progress import AssessmentSubmission, Attempt, DiscussionPost, HandIn, Record
-from mock_server.world.slides import SlideKind
+from mock_server.world import clock
+from mock_server.world.courses import LessonKind, SlideKind
+from mock_server.world.records import AssessmentSubmission, Attempt, DiscussionPost, HandIn, Record
 
 if TYPE_CHECKING:
-    from mock_server.world.courses import Course, Lesson
+    from mock_server.world.courses import Course, Lesson, Slide
     from mock_server.world.ids import Ids
     from mock_server.world.organisation import Organisation
     from mock_server.world.people import Person
-    from mock_server.world.slides import Slide
     from mock_server.world.world import World
 
 
@@ -85,7 +83,7 @@ def write(desk: Desk, change: Callable[[Record], Record]) -> Record:
     before = progress.records.get(user_id)
     record = opened(before, desk.at, desk.world.clock.now())
     if Behaviour.UPDATES_OPENED_AT in desk.world.policy.emulates:
-        record = evolve(record, opened_at=times.to_text(desk.at))
+        record = evolve(record, opened_at=clock.to_text(desk.at))
     changed = change(record)
     after = settled(changed, desk.course, desk.lessons, desk.at)
     progress.put(user_id, after)
@@ -97,7 +95,7 @@ def write(desk: Desk, change: Callable[[Record], Record]) -> Record:
 def tried(desk: Desk, record: Record, lesson: Lesson, score: int, seconds: int) -> Record:
     """An attempt at a lesson, which completes it if the score reaches the lesson's minimum."""
     success = score >= lesson.minimum_score
-    at = times.to_text(desk.at)
+    at = clock.to_text(desk.at)
     attempt = Attempt(desk.ids.uuid("attempt"), lesson.id, at, at, score, success)
     record = evolve(
         record,
@@ -111,7 +109,7 @@ def tried(desk: Desk, record: Record, lesson: Lesson, score: int, seconds: int) 
 
 def submitted(desk: Desk, record: Record, lesson: Lesson, mark: int | None, signed_off_by: str) -> Record:
     """A practical assessment; it completes the lesson once it is signed off with a sufficient mark."""
-    at = times.to_text(desk.at)
+    at = clock.to_text(desk.at)
     submission = AssessmentSubmission(
         desk.ids.uuid("submission"), lesson.id, at, mark, signed_off_by, at if signed_off_by else ""
     )
@@ -123,14 +121,14 @@ def submitted(desk: Desk, record: Record, lesson: Lesson, mark: int | None, sign
 def posted(desk: Desk, record: Record, lesson: Lesson | None, text: str) -> Record:
     """A post to a discussion lesson, which completes it, or to the course as such."""
     where = lesson.id if lesson else ""
-    post = DiscussionPost(desk.ids.uuid("post"), where, times.to_text(desk.at), text)
+    post = DiscussionPost(desk.ids.uuid("post"), where, clock.to_text(desk.at), text)
     record = evolve(record, posts=(*record.posts, post))
     return with_lesson(record, lesson, desk.at, done=True, score=0) if lesson else record
 
 
 def handed_in(desk: Desk, record: Record, lesson: Lesson, file_name: str, mark: int | None) -> Record:
     """An assignment handed in, which completes its lesson."""
-    hand_in = HandIn(desk.ids.uuid("hand-in"), lesson.id, times.to_text(desk.at), file_name, mark)
+    hand_in = HandIn(desk.ids.uuid("hand-in"), lesson.id, clock.to_text(desk.at), file_name, mark)
     record = evolve(record, hand_ins=(*record.hand_ins, hand_in))
     return with_lesson(record, lesson, desk.at, done=True, score=mark or 0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mock_server.world import times
+from mock_server.world import clock
 from mock_server.world.ledger import Notification
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def for_reset(
     """The "course assigned" notifications that a reset of these users sends."""
     if not are_sent(world.policy, course):
         return []
-    sent_at = times.to_text(world.clock.now())
+    sent_at = clock.to_text(world.clock.now())
     return [
         Notification(world.ids.uuid("notification"), organisation.id, user_id, course.id, sent_at)
         for user_id in recipients(organisation, user_ids)

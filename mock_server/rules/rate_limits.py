@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mock_server.behaviours import Behaviour
 from mock_server.refusal import Reason, RefusedError
-from mock_server.world.windows import Window
+from mock_server.world.ledger import Window
 
 if TYPE_CHECKING:
     from mock_server.rules.authentication import Actor

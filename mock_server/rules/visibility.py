@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from mock_server.rules.permissions import Reach
-from mock_server.world.courses import CourseList
-from mock_server.world.refreshes import RapidRefresh
+from mock_server.world.courses import CourseList, RapidRefresh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mock_server.rules.authentication import Actor
-    from mock_server.world.courses import Course
-    from mock_server.world.leaderboards import Leaderboard
+    from mock_server.world.courses import Course, Leaderboard
 
 L = TypeVar("L", CourseList, RapidRefresh)
 

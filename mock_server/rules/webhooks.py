@@ -14,8 +14,8 @@ from mock_server.control.guard import is_loopback
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.rules.permissions import Reach
 from mock_server.wire.answers import to_json
-from mock_server.world import times
-from mock_server.world.webhooks import RESET_EVENT, Message
+from mock_server.world import clock
+from mock_server.world.ledger import RESET_EVENT, Message
 
 if TYPE_CHECKING:
     from mock_server.rules.authentication import Actor
@@ -89,7 +89,7 @@ def for_reset(world: World, actor: Actor, course: Course, user_ids: Sequence[str
     ]
     if not subscribed:
         return []
-    key, now = secret(world, organisation), times.to_text(world.clock.now())
+    key, now = secret(world, organisation), clock.to_text(world.clock.now())
     return [
         Message(webhook, key, now, actor.id, course.id, course.title, user_id)
         for user_id in user_ids

@@ -22,7 +22,7 @@ from mock_server.refusal import RefusedError
 from mock_server.rules.webhooks import SIGNATURE, body, check_url, signature
 
 if TYPE_CHECKING:
-    from mock_server.world.webhooks import Message
+    from mock_server.world.ledger import Message
     from mock_server.world.world import World
 
 

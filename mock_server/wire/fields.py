@@ -15,7 +15,7 @@ from typing import TypeVar
 from attrs import frozen
 
 from mock_server.refusal import invalid
-from mock_server.world import times
+from mock_server.world import clock
 
 MAX_ID = 128
 MAX_IDS = 1000
@@ -157,7 +157,7 @@ class Params:
         if given is None:
             return None
         try:
-            return times.parse(given)
+            return clock.parse(given)
         except (ValueError, OverflowError):
             raise invalid(f"{name} must be a date such as 2026-01-31T09:00:00Z.", name) from None
 

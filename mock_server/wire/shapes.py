@@ -7,22 +7,22 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
+from mock_server.rules.leaderboards import Ranking
 from mock_server.wire.answers import to_json
-from mock_server.world.courses import Course, CourseList, Lesson
-from mock_server.world.leaderboards import Leaderboard, Ranking
+from mock_server.world.courses import (
+    Course,
+    CourseList,
+    Leaderboard,
+    Lesson,
+    RapidRefresh,
+    RefreshAnswer,
+    Slide,
+    SlideProgress,
+)
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Group, PermissionSet, Person, Site, Status
-from mock_server.world.progress import (
-    Attempt,
-    Enrolment,
-    LessonProgress,
-    LessonTally,
-    Record,
-    SlideTally,
-    Tally,
-)
-from mock_server.world.refreshes import RapidRefresh, RefreshAnswer
-from mock_server.world.slides import Slide, SlideProgress
+from mock_server.world.progress import LessonTally, SlideTally, Tally
+from mock_server.world.records import Attempt, Enrolment, LessonProgress, Record
 
 Json = dict[str, Any]
 

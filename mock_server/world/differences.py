@@ -9,8 +9,8 @@ import attrs
 from attrs import frozen
 
 from mock_server.policy import Policy
+from mock_server.world.codec import plain
 from mock_server.world.people import Group, PermissionSet, Person, Site
-from mock_server.world.snapshot import plain
 
 _ENTITIES = {
     "people": "person",

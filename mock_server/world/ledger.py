@@ -1,10 +1,14 @@
-"""What the world writes down: certificates, notifications and the audit log."""
+"""What the world writes down or keeps: certificates, notifications, audit log, queue, webhooks, idempotency keys."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from threading import Lock
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 
 @frozen
@@ -67,3 +71,67 @@ class QueuedReset:
     request_id: str
     course_id: str
     user_id: str
+
+
+RESET_EVENT = "TRIGGER_EVENT_TRAINING_COURSE_RESET"
+
+
+@frozen
+class Webhook:
+    """One subscription of an organisation."""
+
+    id: str
+    organisation_id: str
+    url: str
+    trigger_events: tuple[str, ...]
+    created_at: str
+
+
+@frozen
+class Message:
+    """One event on its way to one webhook: somebody's progress in a course was reset (R24)."""
+
+    webhook: Webhook
+    secret: str = field(repr=False)
+    date_triggered: str
+    actor_id: str
+    course_id: str
+    course_title: str
+    user_id: str
+
+
+@define
+class Window:
+    """How many requests have come since it began."""
+
+    began_at: datetime
+    spent: int = 0
+
+
+Slot = tuple[str, str, str, str]
+"""Organisation, actor, operation and key: what a key is scoped to."""
+
+
+@define(eq=False)
+class Keys:
+    """The answers kept by key, and the keys of requests that are still running."""
+
+    kept: dict[Slot, tuple[str, bytes]] = field(factory=dict)
+    """Fingerprint and body of the first 200."""
+    _running: Counter[Slot] = field(factory=Counter)
+    _lock: Lock = field(factory=Lock)
+
+    @contextmanager
+    def running(self, slot: Slot | None) -> Iterator[bool]:
+        """Mark a request as running from its arrival on; tells whether another with its key was so already."""
+        if slot is None:
+            yield False
+            return
+        with self._lock:
+            is_repeat = self._running[slot] > 0
+            self._running[slot] += 1
+        try:
+            yield is_repeat
+        finally:
+            with self._lock:
+                self._running -= Counter((slot,))

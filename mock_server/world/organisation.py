@@ -2,17 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Literal
 
 from attrs import define, evolve, field
 
+from mock_server.world.caches import Counted, Walks
 from mock_server.world.clock import Clock
-from mock_server.world.courses import Assigned, Course, CourseList, DueKind
-from mock_server.world.leaderboards import Leaderboard
+from mock_server.world.courses import (
+    Assigned,
+    Course,
+    CourseList,
+    DueKind,
+    Leaderboard,
+    RapidRefresh,
+    RefreshAnswers,
+)
 from mock_server.world.ledger import Certificate
 from mock_server.world.people import Group, PermissionSet, Person, Site
-from mock_server.world.progress import Enrolment, ProgressTable
-from mock_server.world.refreshes import RapidRefresh, RefreshAnswers
+from mock_server.world.progress import CourseProgress, Past, Written
+from mock_server.world.records import Enrolment
+
+
+@define(eq=False)
+class ProgressTable:
+    """All partitions of an organisation, in the order of course ids."""
+
+    courses: dict[str, CourseProgress] = field(factory=dict)
+    clock: Clock | None = None
+    """Set while the partitions keep what was before their latest changes."""
+    walks: Walks = field(factory=Walks, repr=False)
+    counted: Counted = field(factory=Counted, repr=False)
+    written: Written = field(factory=Written, repr=False)
+
+    def __getitem__(self, course_id: str) -> CourseProgress:
+        return self.courses[course_id]
+
+    def append_course(self, course_id: str) -> None:
+        """An empty partition behind all others; after many, `sort_courses` once."""
+        self.courses[course_id] = CourseProgress(past=Past(self.clock) if self.clock else None)
+
+    def sort_courses(self) -> None:
+        """Put the partitions in the order of course ids."""
+        self.courses = dict(sorted(self.courses.items()))
+
+    def remember(self, clock: Clock | None) -> None:
+        """Keep from now on what was before every change; with None no longer, and forget what was kept."""
+        if clock is self.clock:
+            return
+        self.clock = clock
+        for progress in self.courses.values():
+            progress.past = Past(clock) if clock else None
+
+    def window(self, course_ids: Iterable[str], offset: int, limit: int) -> Iterator[tuple[str, str]]:
+        """The rows (course id, user id) from a position on, without walking those before it."""
+        for course_id in course_ids:
+            roster = self.courses[course_id].roster
+            if offset < len(roster):
+                part = roster[offset : offset + limit]
+                yield from ((course_id, user_id) for user_id in part)
+                limit -= len(part)
+                if limit <= 0:
+                    return
+            offset = max(0, offset - len(roster))
 
 
 @define(eq=False, repr=False)
@@ -113,3 +166,12 @@ class Organisation:
         before = self.progress[course_id].enrolments[user_id]
         date = due.date_for(now) if due.kind is DueKind.RELATIVE else before.due_at
         return evolve(before, due_at=date, modified_at=now)
+
+    def as_of(self, moment: datetime) -> Organisation:
+        """Return the organisation with its progress at a moment in the past; people, courses and rights are today's."""
+        table = self.progress
+        courses = {
+            course_id: progress if progress.past is None else progress.past.as_of(progress, moment)
+            for course_id, progress in table.courses.items()
+        }
+        return evolve(self, progress=evolve(table, courses=courses))

@@ -7,138 +7,121 @@ until a write.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
-from datetime import datetime
-from weakref import ref
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from weakref import WeakSet, ref
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from mock_server.world.clock import Clock
-from mock_server.world.counted import Counted
-from mock_server.world.past import Past
-from mock_server.world.slides import SlideProgress
-from mock_server.world.walks import Walks
-from mock_server.world.written import Written
+from mock_server.world.courses import SlideProgress
+from mock_server.world.records import Enrolment, LessonProgress, Record
+
+LONGEST = timedelta(hours=2)
+"""The longest lag, and the longest time between two refreshes."""
 
 
 @frozen
-class LessonProgress:
-    """How far somebody is in one lesson; absent for a lesson never opened."""
+class Was:
+    """Somebody's place in a course before a change."""
 
-    lesson_id: str
-    opened_at: str
-    completed_at: str = ""
-    percent: float = 0.0
-    score: int = 0
-
-
-@frozen
-class Attempt:
-    """One try at a lesson."""
-
-    id: str
-    """Unique within its record."""
-    lesson_id: str
-    started_at: str
-    completed_at: str
-    score: int
-    success: bool
-    has_own_id: bool = False
-    """Whether its id came from elsewhere and stands on the wire as it is: its record is nobody else's."""
+    at: datetime
+    """Of the change; never later than the one behind it."""
+    user_id: str
+    assigned: bool
+    enrolment: Enrolment | None
+    record: Record | None
 
 
-@frozen
-class AssessmentSubmission:
-    """A practical assessment as submitted, with its mark (0 to 100) and sign-off where they are given."""
+@define(eq=False)
+class Past:
+    """The changes of one partition, oldest first, for as long as any lag could ask for them."""
 
-    id: str
-    lesson_id: str
-    submitted_at: str
-    mark: int | None = None
-    signed_off_by: str = ""
-    signed_off_at: str = ""
+    clock: Clock
+    changes: list[Was] = field(factory=list)
+    dropped: int = 0
+    view: tuple[int, CourseProgress] | None = None
+    """The past asked for last: after how many changes it was, and the partition as it was then."""
 
+    def keep(self, progress: CourseProgress, user_id: str) -> None:
+        """Keep somebody's place as it is, right before it changes."""
+        at = self._now()
+        enrolment, record = progress.enrolments.get(user_id), progress.records.get(user_id)
+        self.changes.append(Was(at, user_id, progress.has(user_id), enrolment, record))
+        if self.changes[0].at < at - 3 * LONGEST:  # late enough for the work to be rare
+            self._forget(at - 2 * LONGEST)
 
-@frozen
-class DiscussionPost:
-    """A contribution to a course's discussion."""
+    def _now(self) -> datetime:
+        """The present. Behind a clock that was set back nothing has happened yet: what it left ahead counts as now."""
+        now, last = self.clock.now(), len(self.changes)
+        while last and self.changes[last - 1].at > now:
+            last -= 1
+        self.changes[last:] = [evolve(each, at=now) for each in self.changes[last:]]
+        return now
 
-    id: str
-    lesson_id: str
-    posted_at: str
-    text: str
+    def _forget(self, before: datetime) -> None:
+        count = self._until(before)
+        del self.changes[:count]
+        self.dropped += count
 
+    def _until(self, moment: datetime) -> int:
+        return bisect_right(self.changes, moment, key=lambda change: change.at)
 
-@frozen
-class HandIn:
-    """An assignment handed in."""
-
-    id: str
-    lesson_id: str
-    handed_in_at: str
-    file_name: str
-    mark: int | None = None
-
-
-@frozen
-class Record:
-    """All that is recorded of one person in one course; what a reset clears is exactly this."""
-
-    modified_at: datetime
-    opened_at: str = ""
-    completed_at: str = ""
-    completed_lessons: int = 0
-    progress_percent: float = 0.0
-    """0 to 100."""
-    score: int = 0
-    time_spent_seconds: int = 0
-    completion_expiry_date: str = ""
-    lessons: tuple[LessonProgress, ...] = ()
-    attempts: tuple[Attempt, ...] = ()
-    submissions: tuple[AssessmentSubmission, ...] = ()
-    posts: tuple[DiscussionPost, ...] = ()
-    hand_ins: tuple[HandIn, ...] = ()
-    slides: tuple[SlideProgress, ...] = ()
-
-    @property
-    def is_recorded(self) -> bool:
-        """R09: whether anything is recorded, so far as the feed can show it."""
-        return bool(
-            self.opened_at
-            or self.completed_at
-            or self.completed_lessons
-            or self.progress_percent
-            or self.score
-            or self.time_spent_seconds
-        )
-
-    def lesson(self, lesson_id: str) -> LessonProgress | None:
-        """Progress in one lesson, None where it was never opened."""
-        return next((lesson for lesson in self.lessons if lesson.lesson_id == lesson_id), None)
+    def as_of(self, progress: CourseProgress, moment: datetime) -> CourseProgress:
+        """The partition as it was at a moment; the partition itself where nothing has changed since."""
+        self._now()
+        count = self._until(moment)
+        if count == len(self.changes):
+            return progress
+        if self.view is None or self.view[0] != self.dropped + count:
+            self.view = self.dropped + count, _taken_back(progress, self.changes[count:])
+        return self.view[1]
 
 
-@frozen
-class Identity:
-    """What a row loaded from a file says of its course and person; it may differ from the master data."""
+def _taken_back(progress: CourseProgress, changes: list[Was]) -> CourseProgress:
+    """A copy of a partition without these changes; of several to one person the first says what was."""
+    was = {change.user_id: change for change in reversed(changes)}
+    copy = evolve(
+        progress,
+        roster=list(progress.roster),
+        enrolments=dict(progress.enrolments),
+        records=dict(progress.records),
+        tally=evolve(progress.tally),
+        fragments={key: row for key, row in progress.fragments.items() if key not in was},
+        past=None,
+    )
+    for change in was.values():
+        if not change.assigned:
+            copy.leave(change.user_id)
+        copy.put(change.user_id, change.record)
+        if change.assigned and change.enrolment is not None:
+            copy.enrol(change.user_id, change.enrolment)
+    return copy
 
-    course_title: str
-    course_external_id: str
-    user_email: str
-    user_first_name: str
-    user_last_name: str
-    user_external_id: str
-    total_lessons: int
+
+MOST = 100_000
+"""Rows kept at once, some 800 bytes each; then all are dropped, as a walk over a large world comes by none twice."""
 
 
-@frozen
-class Enrolment:
-    """Somebody's place in a course; a reset keeps it, save for a relative due date (R16, R20)."""
+@define(eq=False)
+class Written:
+    """What keeps the rows of all partitions within bounds. Used under the world's lock."""
 
-    assigned_at: datetime
-    modified_at: datetime
-    due_at: str = ""
-    identity: Identity | None = None
+    _count: int = 0
+    _holders: WeakSet[CourseProgress] = field(factory=WeakSet)
+    """Weakly: a view of the past is a partition of its own, and goes when nobody looks at it any more."""
+
+    def keep(self, progress: CourseProgress, user_id: str, row: bytes) -> None:
+        """Keep somebody's row in its partition."""
+        if self._count >= MOST:
+            for each in self._holders:
+                each.fragments.clear()
+            self._holders.clear()
+            self._count = 0
+        self._holders.add(progress)
+        self._count += 1
+        progress.fragments[user_id] = row
 
 
 @define
@@ -284,46 +267,3 @@ class CourseProgress:
         self.roster = sorted(self.enrolments)
         for user_id in self.roster:
             self.tally.count(self.records.get(user_id), +1)
-
-
-@define(eq=False)
-class ProgressTable:
-    """All partitions of an organisation, in the order of course ids."""
-
-    courses: dict[str, CourseProgress] = field(factory=dict)
-    clock: Clock | None = None
-    """Set while the partitions keep what was before their latest changes."""
-    walks: Walks = field(factory=Walks, repr=False)
-    counted: Counted = field(factory=Counted, repr=False)
-    written: Written = field(factory=Written, repr=False)
-
-    def __getitem__(self, course_id: str) -> CourseProgress:
-        return self.courses[course_id]
-
-    def append_course(self, course_id: str) -> None:
-        """An empty partition behind all others; after many, `sort_courses` once."""
-        self.courses[course_id] = CourseProgress(past=Past(self.clock) if self.clock else None)
-
-    def sort_courses(self) -> None:
-        """Put the partitions in the order of course ids."""
-        self.courses = dict(sorted(self.courses.items()))
-
-    def remember(self, clock: Clock | None) -> None:
-        """Keep from now on what was before every change; with None no longer, and forget what was kept."""
-        if clock is self.clock:
-            return
-        self.clock = clock
-        for progress in self.courses.values():
-            progress.past = Past(clock) if clock else None
-
-    def window(self, course_ids: Iterable[str], offset: int, limit: int) -> Iterator[tuple[str, str]]:
-        """The rows (course id, user id) from a position on, without walking those before it."""
-        for course_id in course_ids:
-            roster = self.courses[course_id].roster
-            if offset < len(roster):
-                part = roster[offset : offset + limit]
-                yield from ((course_id, user_id) for user_id in part)
-                limit -= len(part)
-                if limit <= 0:
-                    return
-            offset = max(0, offset - len(roster))

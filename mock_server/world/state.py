@@ -14,25 +14,28 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import attrs
-from attrs import field, frozen, validators
+from attrs import evolve, field, frozen, validators
 
 from mock_server.argument_checks import check_argument
 from mock_server.policy import Policy
 from mock_server.world.clock import Clock
-from mock_server.world.courses import Assigned, Course, CourseList
+from mock_server.world.codec import StateError, plain, typed
+from mock_server.world.courses import (
+    Assigned,
+    Course,
+    CourseList,
+    Leaderboard,
+    RapidRefresh,
+    RefreshAnswer,
+    RefreshAnswers,
+)
 from mock_server.world.ids import Ids
-from mock_server.world.keys import Keys
-from mock_server.world.leaderboards import Leaderboard
-from mock_server.world.ledger import AuditEntry, Certificate, Notification, QueuedReset
-from mock_server.world.organisation import Organisation
+from mock_server.world.ledger import AuditEntry, Certificate, Keys, Notification, QueuedReset, Webhook, Window
+from mock_server.world.organisation import Organisation, ProgressTable
 from mock_server.world.people import Group, PermissionSet, Person, Site, Token
-from mock_server.world.progress import CourseProgress, Enrolment, ProgressTable, Record
-from mock_server.world.refreshes import RapidRefresh, RefreshAnswer, RefreshAnswers
-from mock_server.world.snapshot import plain
-from mock_server.world.sound import check, roster
-from mock_server.world.typed import StateError, typed
-from mock_server.world.webhooks import Webhook
-from mock_server.world.windows import Window
+from mock_server.world.progress import CourseProgress
+from mock_server.world.records import Enrolment, Record
+from mock_server.world.validation import check, roster
 from mock_server.world.world import World
 
 W = TypeVar("W", bound=World)
@@ -322,3 +325,61 @@ def _progress(state: OrganisationState, course: CourseState) -> CourseProgress:
 
 def _slot(kept: KeptAnswer) -> tuple[str, str, str, str]:
     return kept.organisation_id, kept.actor_id, kept.operation, kept.key
+
+
+L = TypeVar("L", CourseList, RapidRefresh)
+
+
+def fork(built: World, policy: Policy, now: datetime | None, kind: type[W]) -> W:
+    """A world like one that was just built and in which nothing has happened yet, sharing nothing that changes."""
+    clock, ids = Clock(now), Ids("")
+    ids.restore(*built.ids.state())
+    organisations = {each.id: _copied_organisation(each, clock) for each in built.organisations.values()}
+    return kind(
+        policy=policy,
+        clock=clock,
+        ids=ids,
+        main=organisations[built.main.id],
+        organisations=organisations,
+        tokens=dict(built.tokens),
+    )
+
+
+def _copied_organisation(built: Organisation, clock: Clock) -> Organisation:
+    return Organisation(
+        id=built.id,
+        name=built.name,
+        clock=clock,
+        people=dict(built.people),
+        groups=dict(built.groups),
+        sites=dict(built.sites),
+        permission_sets=dict(built.permission_sets),
+        courses=dict(built.courses),
+        assigned={course_id: _assigned(each) for course_id, each in built.assigned.items()},
+        progress=ProgressTable(
+            {course_id: _course(each) for course_id, each in built.progress.courses.items()}
+        ),
+        paths=_assigned_lists(built.paths),
+        collections=_assigned_lists(built.collections),
+        rapid_refreshes=_assigned_lists(built.rapid_refreshes),
+        refresh_answers=RefreshAnswers(list(built.refresh_answers.rows)),
+        leaderboards=dict(built.leaderboards),
+        certificates=dict(built.certificates),
+    )
+
+
+def _assigned(built: Assigned) -> Assigned:
+    return Assigned(dict(built.users), dict(built.groups), dict(built.sites), built.universal)
+
+
+def _assigned_lists(built: dict[str, L]) -> dict[str, L]:
+    return {each.id: evolve(each, assigned=_assigned(each.assigned)) for each in built.values()}
+
+
+def _course(built: CourseProgress) -> CourseProgress:
+    return CourseProgress(
+        roster=list(built.roster),
+        enrolments=dict(built.enrolments),
+        records=dict(built.records),
+        tally=evolve(built.tally),
+    )

@@ -14,20 +14,16 @@ from attrs import define, evolve, field
 
 from mock_server.argument_checks import check_argument
 from mock_server.policy import Policy
-from mock_server.world import times
+from mock_server.world import clock
 from mock_server.world.clock import Clock
-from mock_server.world.courses import Course
+from mock_server.world.codec import snapshot
+from mock_server.world.courses import Course, RapidRefresh, RefreshAnswer
 from mock_server.world.ids import Ids
-from mock_server.world.keys import Keys
-from mock_server.world.ledger import AuditEntry, Notification, QueuedReset
+from mock_server.world.ledger import AuditEntry, Keys, Message, Notification, QueuedReset, Webhook, Window
 from mock_server.world.organisation import Organisation
-from mock_server.world.past import LONGEST
 from mock_server.world.people import Person, Token
-from mock_server.world.progress import Record
-from mock_server.world.refreshes import RapidRefresh, RefreshAnswer
-from mock_server.world.snapshot import snapshot
-from mock_server.world.webhooks import Message, Webhook
-from mock_server.world.windows import Window
+from mock_server.world.progress import LONGEST
+from mock_server.world.records import Record
 
 _T = TypeVar("_T")
 _MOST_NEAR = 3
@@ -131,7 +127,7 @@ class World:
                     f"the answer to {put.question!r} must be one of {', '.join(put.options)}, not {answer!r}"
                 )
             given = RefreshAnswer(
-                asked.id, put.id, person.id, answer, answer == put.right, times.to_text(self.clock.now())
+                asked.id, put.id, person.id, answer, answer == put.right, clock.to_text(self.clock.now())
             )
             self.main.refresh_answers.add(given)
             return given

@@ -16,12 +16,20 @@ from attrs import frozen
 
 from mock_server import MockTraining, Policy
 from mock_server.learner_actions import LiveWorld
-from mock_server.world.builder import OrganisationBuilder, WorldBuilder
-from mock_server.world.courses import Course, CourseStatus, Due, DueKind, LessonKind
+from mock_server.world.clock import to_text
+from mock_server.world.courses import (
+    Course,
+    CourseStatus,
+    Due,
+    DueKind,
+    LessonKind,
+    Slide,
+    SlideKind,
+    SlideProgress,
+)
 from mock_server.world.people import Permission, Person, Seat, Status
-from mock_server.world.progress import LessonProgress, Record
-from mock_server.world.slides import Slide, SlideKind, SlideProgress
-from mock_server.world.times import to_text
+from mock_server.world.records import LessonProgress, Record
+from mock_server.world.seeds.builder import OrganisationBuilder, WorldBuilder
 
 BEGAN = datetime(2026, 3, 2, 8, tzinfo=UTC)
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)

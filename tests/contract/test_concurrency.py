@@ -29,8 +29,7 @@ from contract.plant import NOTIFIED, Plant, grow
 from contract.stage import RESET, confirming, typed
 from mock_server import MockTraining
 from mock_server.world.courses import Course
-from mock_server.world.keys import Keys, Slot
-from mock_server.world.ledger import Certificate
+from mock_server.world.ledger import Certificate, Keys, Slot
 from training_sdk import (
     AlreadyAppliedError,
     ConflictError,

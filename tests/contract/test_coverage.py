@@ -15,8 +15,8 @@ from contract.stage import Tap, typed
 from mock_server import MockTraining
 from mock_server.openapi import document
 from mock_server.wire.message import Request, Response
-from mock_server.world.times import to_text
-from mock_server.world.webhooks import RESET_EVENT, Webhook
+from mock_server.world.clock import to_text
+from mock_server.world.ledger import RESET_EVENT, Webhook
 from training_sdk import NotSupportedError, TrainingClient, TriggerEvent
 from training_sdk._core.operation import Listed, Operation
 

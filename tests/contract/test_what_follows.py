@@ -25,8 +25,8 @@ from contract.stage import RESET, Stage, confirming, typed
 from mock_server import Policy
 from mock_server.mock import TokenName
 from mock_server.rules.late_writes import LateWriteError
+from mock_server.world.clock import to_text
 from mock_server.world.courses import CourseStatus
-from mock_server.world.times import to_text
 from training_sdk import PermissionDeniedError
 
 

@@ -25,7 +25,7 @@ from contract.plant import (
 )
 from contract.stage import Stage, confirming, reason, typed
 from mock_server.mock import TokenName
-from mock_server.world.times import to_text
+from mock_server.world.clock import to_text
 from training_sdk import Outcome, StalePlanError
 
 

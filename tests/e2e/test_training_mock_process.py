@@ -18,7 +18,7 @@ import pytest
 from attrs import fields, frozen
 
 from mock_server import MockTraining, Policy, __version__
-from mock_server.world.exporter_rows import COLUMNS
+from mock_server.world.seeds.exporter_rows import COLUMNS
 from rawhttp import PATIENCE, Answer, connected, read_answer, request
 from unit.sdk.wire import says, wire
 

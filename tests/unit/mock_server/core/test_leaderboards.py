@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from mock_server import MockTraining
 from mock_server.rules import leaderboards
 from mock_server.rules.learning import NotAssignedError
+from mock_server.world.codec import StateError
 from mock_server.world.people import Status
-from mock_server.world.typed import StateError
 from recount import recount_rankings
 from unit.mock_server.core.conftest import NOW
 from unit.mock_server.core.speaker import ANNA, FORKLIFT, Answer, Speaker, course_id, recorded, user_of

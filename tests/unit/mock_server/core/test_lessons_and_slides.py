@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from mock_server import MockTraining
 from mock_server.rules.late_writes import LateWriteError
 from mock_server.rules.learning import NotAssignedError
-from mock_server.world.slides import Slide, SlideKind
-from mock_server.world.typed import StateError
+from mock_server.world.codec import StateError
+from mock_server.world.courses import Slide, SlideKind
 from recount import recount_lessons, recount_slides
 from unit.mock_server.core.conftest import NOW
 from unit.mock_server.core.speaker import ANNA, FORKLIFT, PREVIEW, Speaker, course_id, recorded, user_of

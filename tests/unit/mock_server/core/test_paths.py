@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mock_server import MockTraining
-from mock_server.world.typed import StateError
+from mock_server.world.codec import StateError
 from unit.mock_server.core.speaker import ANNA, FORKLIFT, Speaker, course_id, recorded
 
 PATHS = "/training/paths/v1"

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import MockTraining
+from mock_server.world.codec import StateError
+from mock_server.world.courses import RefreshAnswer, RefreshAnswers, RefreshQuestion
 from mock_server.world.people import Status
-from mock_server.world.refreshes import RefreshAnswer, RefreshAnswers, RefreshQuestion
-from mock_server.world.typed import StateError
 from unit.mock_server.core.speaker import ANNA, FORKLIFT, Speaker, course_id, recorded, user_of
 from unit.mock_server.core.test_lessons_and_slides import Json, items, user_organisation
 

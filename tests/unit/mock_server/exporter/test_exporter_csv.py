@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from mock_server import CompletedOnlyWarning, MockTraining, rehearsal
 from mock_server.mock import TokenName
 from mock_server.wire.message import Request
-from mock_server.world.exporter_rows import COLUMNS, ExporterCsvError
+from mock_server.world.seeds.exporter_rows import COLUMNS, ExporterCsvError
 
 Row = dict[str, Any]
 

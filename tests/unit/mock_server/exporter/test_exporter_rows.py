@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from mock_server.world.exporter_rows import COLUMNS, LISTED, ExporterCsvError, ExportRow, Problem, parse
+from mock_server.world.seeds.exporter_rows import COLUMNS, LISTED, ExporterCsvError, ExportRow, Problem, parse
 
 SOUND = {
     "opened_at": "2026-01-31T09:00:00.1234567Z",

@@ -12,8 +12,8 @@ import pytest
 from mock_server import MockTraining, Policy
 from mock_server.behaviours import AnswerForm, Behaviour
 from mock_server.cli import main
+from mock_server.world.codec import StateError
 from mock_server.world.people import Status
-from mock_server.world.typed import StateError
 from unit.mock_server.core.speaker import (
     ATTEMPTS,
     FEED,

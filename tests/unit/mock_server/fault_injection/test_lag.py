@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import MockTraining, Policy
-from mock_server.world.past import LONGEST
 from mock_server.world.people import Status
-from mock_server.world.progress import CourseProgress
+from mock_server.world.progress import LONGEST, CourseProgress
 from unit.mock_server.core.speaker import (
     ATTEMPTS,
     COURSES,

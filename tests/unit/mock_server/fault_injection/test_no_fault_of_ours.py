@@ -14,7 +14,7 @@ from fuzz.seeds import COURSE, NOW, Seed, ask, seeds
 from mock_server import MockTraining, Policy
 from mock_server.control.faults import KINDS, Kind
 from mock_server.world.courses import Assigned
-from mock_server.world.webhooks import Webhook
+from mock_server.world.ledger import Webhook
 from unit.mock_server.core.speaker import ANNA
 
 OF_A_COURSE, OF_A_USER = ("course_archived", "learner_writes"), ("user_deactivated", "learner_writes")

@@ -9,7 +9,7 @@ import pytest
 from mock_server import MockTraining, Policy
 from mock_server.api.routes import OPERATIONS
 from mock_server.rules import rate_limits
-from mock_server.world.windows import Window
+from mock_server.world.ledger import Window
 from unit.mock_server.core.speaker import COURSES, FEED, RESET, WHO, Answer, Speaker, user_of
 
 NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)

@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 from mock_server import MockTraining, Policy
 from mock_server.api import analytics, slides
 from mock_server.learner_actions import LiveWorld
-from mock_server.world import counted, walks, written
-from mock_server.world.builder import WorldBuilder
-from mock_server.world.counted import Counted
+from mock_server.world import caches, progress
+from mock_server.world.caches import Counted, Places
 from mock_server.world.courses import Course
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import CourseProgress
-from mock_server.world.walks import Places
+from mock_server.world.seeds.builder import WorldBuilder
 from unit.mock_server.core.speaker import ATTEMPTS, FEED, Speaker
 from unit.mock_server.core.test_lessons_and_slides import ANSWERS, EVENTS, LESSONS, SLIDES, items
 
@@ -202,19 +201,19 @@ def test_figures_kept_are_bounded() -> None:
 
         return kept.figures(question, "course", "state", count)
 
-    assert [ask(each) for each in range(counted.KEPT + 1)] == list(range(counted.KEPT + 1))
+    assert [ask(each) for each in range(caches.KEPT + 1)] == list(range(caches.KEPT + 1))
     assert [ask(1), ask(0)] == [1, 0]
-    assert asked == [*range(counted.KEPT + 1), 0]
+    assert asked == [*range(caches.KEPT + 1), 0]
 
 
 def test_questions_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     mock, seen = new_mock(), looks(monkeypatch)
     who = Speaker(mock)
-    for day in range(1, walks.KEPT + 5):
+    for day in range(1, caches.KEPT + 5):
         who.get(FEED, f"modified_after=2026-05-{day:02d}T00:00:00Z")
-    assert len(mock.world.main.progress.walks._kept) == walks.KEPT
+    assert len(mock.world.main.progress.walks._kept) == caches.KEPT
     count = len(seen)
-    who.get(FEED, f"modified_after=2026-05-{walks.KEPT + 4:02d}T00:00:00Z")
+    who.get(FEED, f"modified_after=2026-05-{caches.KEPT + 4:02d}T00:00:00Z")
     assert len(seen) == count
     who.get(FEED, "modified_after=2026-05-01T00:00:00Z")
     assert len(seen) == count + COURSES
@@ -222,7 +221,7 @@ def test_questions_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rows_kept_as_json_are_bounded_and_the_answers_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     unbounded = Speaker(new_mock()).rows("limit=20")
-    monkeypatch.setattr(written, "MOST", 33)
+    monkeypatch.setattr(progress, "MOST", 33)
     mock = new_mock()
     for _ in range(2):
         assert Speaker(mock).rows("limit=20") == unbounded

@@ -15,8 +15,8 @@ from mock_server.cli import main
 from mock_server.control import journal
 from mock_server.script import Ending
 from mock_server.transports.serving import ServeError, Server
-from mock_server.world.exporter_rows import COLUMNS
-from mock_server.world.typed import StateError
+from mock_server.world.codec import StateError
+from mock_server.world.seeds.exporter_rows import COLUMNS
 from rawhttp import connected, read_answer, request
 from unit.mock_server.core.speaker import ATTEMPTS, FORKLIFT, WHO, Speaker, course_id
 from unit.mock_server.core.test_lessons_and_slides import ANSWERS, EVENTS, LESSONS, SLIDES, items

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import MockTraining
-from mock_server.world.keys import Keys
-from mock_server.world.typed import StateError
+from mock_server.world.codec import StateError
+from mock_server.world.ledger import Keys
 
 NOW = datetime(2026, 11, 30, 9, 0, 0, 123456, tzinfo=UTC)
 NO_DATES = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00", "2026-01-01T00:00:00", "soon", 1, True)

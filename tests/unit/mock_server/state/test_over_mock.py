@@ -14,8 +14,8 @@ from mock_server.control import inspection
 from mock_server.control.learners import ACTIONS, PATH
 from mock_server.learner_actions import LiveWorld
 from mock_server.wire.message import Request
+from mock_server.world.codec import plain
 from mock_server.world.courses import LessonKind
-from mock_server.world.snapshot import plain
 from unit.mock_server.core.speaker import (
     ANNA,
     COURSES,

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import MockTraining, Policy
+from mock_server.world.codec import StateError
 from mock_server.world.courses import CourseStatus
+from mock_server.world.ledger import RESET_EVENT, Message, Webhook
 from mock_server.world.people import Status
-from mock_server.world.typed import StateError
-from mock_server.world.webhooks import RESET_EVENT, Message, Webhook
 from recount import recount
 from unit.mock_server.core.speaker import (
     ANNA,

@@ -17,8 +17,8 @@ from mock_server import MockTraining
 from mock_server.rules import webhooks as rule
 from mock_server.rules.authentication import Actor, actor_of
 from mock_server.transports import webhooks as door
+from mock_server.world.ledger import RESET_EVENT
 from mock_server.world.people import digest
-from mock_server.world.webhooks import RESET_EVENT
 from unit.mock_server.core.speaker import FORKLIFT, WHO, Answer, Speaker, course_id, recorded, user_of
 from unit.mock_server.state.receiver import Receiver, receiver
 

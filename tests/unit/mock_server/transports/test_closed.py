@@ -14,7 +14,7 @@ import pytest
 from mock_server import MockTraining, Policy
 from mock_server.transports.edge import ServeError
 from mock_server.transports.serving import Engine, Server
-from mock_server.world.webhooks import RESET_EVENT
+from mock_server.world.ledger import RESET_EVENT
 from rawhttp import connected, read_answer, request
 from unit.mock_server.core.speaker import FORKLIFT, WHO, Speaker, course_id, recorded
 from unit.mock_server.state.receiver import receiver

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server import MockTraining
-from mock_server.world.exporter_rows import COLUMNS as READ
-from mock_server.world.exporter_rows import parse
+from mock_server.world.seeds.exporter_rows import COLUMNS as READ
+from mock_server.world.seeds.exporter_rows import parse
 from training_sdk import ProgressRow, TrainingClient
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode

@@ -12,7 +12,7 @@ from attrs import evolve
 from mock_server.api import resets
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.rules import eligibility, scope, webhooks
-from mock_server.world import times
+from mock_server.world import clock
 from mock_server.world.courses import CourseStatus, DueKind
 from mock_server.world.ledger import Notification
 from mock_server.world.organisation import Organisation
@@ -37,7 +37,7 @@ def _due(patch: pytest.MonkeyPatch, after: timedelta) -> None:
     def restarted(self: Organisation, course_id: str, user_id: str) -> Any:
         made = honest(self, course_id, user_id)
         is_relative = self.courses[course_id].due.kind is DueKind.RELATIVE
-        return evolve(made, due_at=times.to_text(self.clock.now() + after)) if is_relative else made
+        return evolve(made, due_at=clock.to_text(self.clock.now() + after)) if is_relative else made
 
     patch.setattr(Organisation, "restarted", restarted)
 

@@ -9,15 +9,14 @@ from typing import Any
 from attrs import evolve
 
 from mock_server.policy import Policy
-from mock_server.world import demo_data as data
-from mock_server.world import times
-from mock_server.world.builder import OrganisationBuilder, WorldBuilder
-from mock_server.world.courses import Course, CourseStatus, Due, DueKind, Lesson, LessonKind
-from mock_server.world.history import past
+from mock_server.world import clock
+from mock_server.world.courses import Course, CourseStatus, Due, DueKind, Lesson, LessonKind, SlideKind
 from mock_server.world.ids import Ids
 from mock_server.world.people import Group, Permission, Person, Seat, Site, Status
-from mock_server.world.progress import Record
-from mock_server.world.slides import SlideKind
+from mock_server.world.records import Record
+from mock_server.world.seeds import demo_data as data
+from mock_server.world.seeds.builder import OrganisationBuilder, WorldBuilder
+from mock_server.world.seeds.history import past_record
 from mock_server.world.world import World
 
 _FOUNDED = datetime(2025, 11, 3, 8, tzinfo=UTC)
@@ -101,7 +100,7 @@ class _Nordwerk:
             sites=[self.sites[site.strip()]],
             timezone="Europe/London" if british else "Europe/Berlin",
             locale="en-GB" if british else "de-DE",
-            last_seen_at=times.to_text(_BEGUN + timedelta(days=number % 40)) if number % 6 else "",
+            last_seen_at=clock.to_text(_BEGUN + timedelta(days=number % 40)) if number % 6 else "",
             permission_sets=[self.org.permission_sets["Guest" if "guest" in special else "Standard"]],
             **extra,
         )
@@ -116,7 +115,7 @@ class _Nordwerk:
         course = self.org.course(
             "Forklift basics",
             created=_FOUNDED,
-            modified_at=times.to_text(_ASSIGNED),
+            modified_at=clock.to_text(_ASSIGNED),
             lessons=lessons,
             external_id="NW-FL-1",
             description="Driving, stacking and parking counterbalance trucks safely.",
@@ -147,17 +146,19 @@ class _Nordwerk:
         talk, paper = all_lessons[4], all_lessons[5]
         match state:
             case "C":
-                return past(self.ids, course, start, all_lessons, score=score)
+                return past_record(self.ids, course, start, all_lessons, score=score)
             case "H":
-                return past(self.ids, course, start, all_lessons[:3], score=score)
+                return past_record(self.ids, course, start, all_lessons[:3], score=score)
             case "S":
-                return past(self.ids, course, start, all_lessons[:3], score=score, touched=all_lessons[3:4])
+                return past_record(
+                    self.ids, course, start, all_lessons[:3], score=score, touched=all_lessons[3:4]
+                )
             case "D":
-                return past(self.ids, course, start, touched=[talk])
+                return past_record(self.ids, course, start, touched=[talk])
             case "A":
-                return past(self.ids, course, start, [paper], score=0)
+                return past_record(self.ids, course, start, [paper], score=0)
             case _:
-                return past(self.ids, course, start)
+                return past_record(self.ids, course, start)
 
     def _record(self, course: Course, person: Person, record: Record) -> None:
         self.org.record(course.id, person.id, record)
@@ -205,7 +206,9 @@ class _Nordwerk:
                 done = lessons if place % 3 != 2 else lessons // 2
                 start = begun_at + timedelta(days=place, minutes=11 * place)
                 score = 70 + (place * 13 + number) % 31
-                self._record(made, person, past(self.ids, made, start, made.lessons[:done], score=score))
+                self._record(
+                    made, person, past_record(self.ids, made, start, made.lessons[:done], score=score)
+                )
 
     def _whom(self, assigned: tuple[str, str]) -> tuple[list[Group], list[Site], bool]:
         kind, name = assigned
@@ -283,7 +286,7 @@ def _neighbour(builder: WorldBuilder) -> None:
     org.collection("Safety at work", [course], everyone=True)
     org.assign(course, sites=[depot], at=_ASSIGNED)
     for person in (outsider, anna):
-        record = past(builder.ids, course, _BEGUN, course.lessons)
+        record = past_record(builder.ids, course, _BEGUN, course.lessons)
         org.record(course.id, person.id, record)
         org.certificate(course.id, person.id, record.completed_at)
     builder.token("outsider", outsider)

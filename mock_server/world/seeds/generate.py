@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from mock_server.world.builder import OrganisationBuilder, WorldBuilder
-from mock_server.world.courses import Course, LessonKind
-from mock_server.world.history import past
+from mock_server.world.courses import Course, LessonKind, Slide, SlideKind
 from mock_server.world.people import Group, Person
-from mock_server.world.slides import Slide, SlideKind
-from mock_server.world.staff import add_staff
+from mock_server.world.seeds.builder import OrganisationBuilder, WorldBuilder, add_staff
+from mock_server.world.seeds.history import past_record
 
 _SINCE = datetime(2026, 1, 5, 8, tzinfo=UTC)
 _FIRST = (
@@ -122,7 +120,7 @@ def _begin(builder: WorldBuilder, course: Course, people: list[Person]) -> None:
     """
     starts = [_SINCE + timedelta(days=7 * week, minutes=13 * week) for week in range(1, _WEEKS + 1)]
     shared = [
-        past(builder.ids, course, start, course.lessons[:done], score=60 + 10 * done - week % 7)
+        past_record(builder.ids, course, start, course.lessons[:done], score=60 + 10 * done - week % 7)
         for week, start in enumerate(starts)
         for done in _DONE
     ]

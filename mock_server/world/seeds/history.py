@@ -7,10 +7,18 @@ from datetime import datetime, timedelta
 
 from attrs import define, field
 
-from mock_server.world import times
-from mock_server.world.courses import Course, Lesson, LessonKind
+from mock_server.world import clock
+from mock_server.world.courses import (
+    Course,
+    Lesson,
+    LessonKind,
+    SlideKind,
+    SlideProgress,
+    surveyed,
+    worked_through,
+)
 from mock_server.world.ids import Ids
-from mock_server.world.progress import (
+from mock_server.world.records import (
     AssessmentSubmission,
     Attempt,
     DiscussionPost,
@@ -18,7 +26,6 @@ from mock_server.world.progress import (
     LessonProgress,
     Record,
 )
-from mock_server.world.slides import SlideKind, SlideProgress, surveyed, worked_through
 
 _PACE = timedelta(hours=3)
 _LESSON_SECONDS = 420
@@ -64,7 +71,7 @@ class _Traces:
                 self.slides = surveyed(self.slides, slide, at, answer)
 
 
-def past(
+def past_record(
     ids: Ids,
     course: Course,
     start: datetime,
@@ -78,21 +85,21 @@ def past(
     finished = list(done)
     for lesson in finished:
         at += _PACE
-        traces.leave(ids, lesson, times.to_text(at), score, done=True)
+        traces.leave(ids, lesson, clock.to_text(at), score, done=True)
     for lesson in touched:
         at += _PACE
-        traces.leave(ids, lesson, times.to_text(at), score, done=False)
+        traces.leave(ids, lesson, clock.to_text(at), score, done=False)
     is_complete = bool(finished) and len(finished) == len(course.lessons)
     expires = course.completion_expires_months if is_complete else 0
     return Record(
         modified_at=at,
-        opened_at=times.to_text(start),
-        completed_at=times.to_text(at) if is_complete else "",
+        opened_at=clock.to_text(start),
+        completed_at=clock.to_text(at) if is_complete else "",
         completed_lessons=len(finished),
         progress_percent=round(100 * len(finished) / len(course.lessons), 2) if course.lessons else 0.0,
         score=score if finished else 0,
         time_spent_seconds=_LESSON_SECONDS * len(finished),
-        completion_expiry_date=times.to_text(times.add_months(at, expires)) if expires else "",
+        completion_expiry_date=clock.to_text(clock.add_months(at, expires)) if expires else "",
         lessons=tuple(traces.lessons),
         attempts=tuple(traces.attempts),
         submissions=tuple(traces.submissions),

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import fields, frozen
 
-from mock_server.world import times
+from mock_server.world import clock
 
 LISTED = 20
 """Problems that an error lists; the rest are counted."""
@@ -184,7 +184,7 @@ def date(text: str) -> str:
         try:
             if not _DATE.fullmatch(text):
                 raise ValueError
-            times.parse(text)
+            clock.parse(text)
         except (ValueError, OverflowError):
             raise ValueError(f"{_shown(text)} is no date like 2026-01-31T09:00:00Z, nor empty") from None
     return text

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from mock_server.world.codec import StateError
 from mock_server.world.people import digest
-from mock_server.world.typed import StateError
 
 if TYPE_CHECKING:
-    from mock_server.world.courses import CourseList
-    from mock_server.world.leaderboards import Leaderboard
+    from mock_server.world.courses import CourseList, Leaderboard
     from mock_server.world.state import CourseState, OrganisationState, State
 
 

@@ -19,14 +19,13 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import IO
 
-from mock_server.world import times
-from mock_server.world.builder import OrganisationBuilder, WorldBuilder, first_lessons_done
+from mock_server.world import clock
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Course
-from mock_server.world.exporter_rows import ExporterCsvError, ExportRow, Problem, parse
 from mock_server.world.people import Person
-from mock_server.world.progress import Enrolment, Identity, Record
-from mock_server.world.staff import add_staff
+from mock_server.world.records import Enrolment, Identity, Record
+from mock_server.world.seeds.builder import OrganisationBuilder, WorldBuilder, add_staff, first_lessons_done
+from mock_server.world.seeds.exporter_rows import ExporterCsvError, ExportRow, Problem, parse
 
 _COURSE = attrgetter("course_id")
 _OTHER_ENCODINGS = {
@@ -144,7 +143,7 @@ def _add_course(
 
 def _last_moved(row: ExportRow, now: datetime) -> datetime:
     """When the row last changed, so far as the file tells; else the moment of loading."""
-    return max((times.parse(text) for text in (row.opened_at, row.completed_at) if text), default=now)
+    return max((clock.parse(text) for text in (row.opened_at, row.completed_at) if text), default=now)
 
 
 def _identity(row: ExportRow, course: Course, person: Person) -> Identity | None:
@@ -171,7 +170,7 @@ def _identity(row: ExportRow, course: Course, person: Person) -> Identity | None
 
 
 def _record(row: ExportRow, course: Course, moved: datetime) -> Record:
-    done_at = row.completed_at or row.opened_at or times.to_text(moved)
+    done_at = row.completed_at or row.opened_at or clock.to_text(moved)
     return Record(
         modified_at=moved,
         opened_at=row.opened_at,

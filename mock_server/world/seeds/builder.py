@@ -26,26 +26,25 @@ from typing import Any, TypeVar
 from attrs import evolve
 
 from mock_server.policy import Policy
-from mock_server.world import times
+from mock_server.world import clock
 from mock_server.world.clock import Clock
-from mock_server.world.courses import Assigned, Course, CourseList, Lesson
+from mock_server.world.courses import (
+    Assigned,
+    Course,
+    CourseList,
+    Leaderboard,
+    Lesson,
+    RapidRefresh,
+    RefreshAnswer,
+    RefreshQuestion,
+    Slide,
+    SlideKind,
+)
 from mock_server.world.ids import Ids
-from mock_server.world.leaderboards import Leaderboard
 from mock_server.world.ledger import Certificate
 from mock_server.world.organisation import Organisation
-from mock_server.world.people import (
-    Group,
-    Permission,
-    PermissionSet,
-    Person,
-    Seat,
-    Site,
-    Token,
-    digest,
-)
-from mock_server.world.progress import Enrolment, LessonProgress, Record
-from mock_server.world.refreshes import RapidRefresh, RefreshAnswer, RefreshQuestion
-from mock_server.world.slides import Slide, SlideKind
+from mock_server.world.people import Group, Permission, PermissionSet, Person, Seat, Site, Token, digest
+from mock_server.world.records import Enrolment, LessonProgress, Record
 from mock_server.world.world import World
 
 W = TypeVar("W", bound=World)
@@ -123,7 +122,7 @@ class OrganisationBuilder:
             first_name=first_name,
             last_name=last_name,
             email=email,
-            created_at=fields.pop("created_at", times.to_text(self._since)),
+            created_at=fields.pop("created_at", clock.to_text(self._since)),
             groups=frozenset(group.id for group in groups),
             sites=frozenset(site.id for site in sites),
             permission_sets=frozenset(each.id for each in permission_sets),
@@ -163,7 +162,7 @@ class OrganisationBuilder:
     ) -> Course:
         """Add a course; a number of lessons makes that many plain ones. Further keywords: `Course`'s."""
         at = self._since if created is None else created
-        text = times.to_text(at)
+        text = clock.to_text(at)
         plain = range(1, lessons + 1) if isinstance(lessons, int) else ()
         made = Course(
             id=self._ids.content(at) if id is None else id,
@@ -184,7 +183,7 @@ class OrganisationBuilder:
     def lesson(self, title: str, created: datetime | None = None, **fields: Any) -> Lesson:
         """Make a lesson for `course`; further keywords are fields of `Lesson`."""
         at = self._since if created is None else created
-        return Lesson(self._ids.content(at), title, times.to_text(at), **fields)
+        return Lesson(self._ids.content(at), title, clock.to_text(at), **fields)
 
     def slide(self, title: str, kind: SlideKind = SlideKind.CONTENT, *options: str) -> Slide:
         """Make a slide for `lesson`; the first option of a question is the right one."""
@@ -257,7 +256,7 @@ class OrganisationBuilder:
         made = RapidRefresh(
             self._ids.uuid("rapid refresh"),
             title,
-            times.to_text(self._since),
+            clock.to_text(self._since),
             tuple(
                 RefreshQuestion(self._ids.uuid("refresh question"), question, tuple(options), options[0])
                 for question, options in questions.items()
@@ -273,7 +272,7 @@ class OrganisationBuilder:
         for put in refresh.questions:
             if answer in put.options:
                 given = RefreshAnswer(
-                    refresh.id, put.id, person.id, answer, answer == put.right, times.to_text(at)
+                    refresh.id, put.id, person.id, answer, answer == put.right, clock.to_text(at)
                 )
                 self.organisation.refresh_answers.add(given)
 
@@ -290,8 +289,8 @@ class OrganisationBuilder:
         made = Leaderboard(
             self._ids.uuid("leaderboard"),
             name,
-            times.to_text(start),
-            times.to_text(end),
+            clock.to_text(start),
+            clock.to_text(end),
             tuple(course.id for course in courses),
             learner_access,
         )
@@ -393,3 +392,30 @@ class WorldBuilder:
             tokens=self._tokens,
             is_loaded=self._is_loaded,
         )
+
+
+def add_staff(builder: WorldBuilder, organisation: OrganisationBuilder, *, expired_at: datetime) -> None:
+    """Add one person for every token name, the outsider as administrator of a second organisation."""
+    sets = organisation.permission_sets
+    trainer = organisation.permission_set("Training manager", "Runs training.", {Permission.TRAINING})
+    resetter = organisation.permission_set("User manager", "Looks after users.", {Permission.USERS})
+    roles = {
+        "admin": sets["Administrator"],
+        "manager": trainer,
+        "teamlead": sets["Manager"],
+        "resetter": resetter,
+        "learner": sets["Standard"],
+    }
+    for name, permission_set in roles.items():
+        builder.token(name, _member(organisation, name, permission_set))
+    former = _member(organisation, "former", sets["Administrator"])
+    builder.token("revoked", former, revoked=True)
+    builder.token("expired", former, expires_at=expired_at)
+    other = builder.organisation("Another organisation")
+    builder.token("outsider", _member(other, "outsider", other.permission_sets["Administrator"]))
+
+
+def _member(organisation: OrganisationBuilder, role: str, permission_set: PermissionSet) -> Person:
+    return organisation.person(
+        "Mock", role.capitalize(), f"{role}@mock.invalid", permission_sets=[permission_set]
+    )

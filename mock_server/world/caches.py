@@ -9,17 +9,16 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 from attrs import define, field, frozen
 
-if TYPE_CHECKING:
-    from mock_server.world.progress import CourseProgress
+from mock_server.world.progress import CourseProgress
 
 KEPT = 8
 """Questions whose rows are kept at once; eight bytes a row at most."""
 
-Weigh = Callable[["CourseProgress", str], int]
+Weigh = Callable[[CourseProgress, str], int]
 """How many items of an answer somebody's row gives; 0 for a row that is not asked for."""
 
 
@@ -103,3 +102,26 @@ def rows_after(parts: Iterable[tuple[str, Places]], items: int) -> Iterator[tupl
             for user_id, skip in places.after(items):
                 yield course_id, user_id, skip
         items = max(0, items - places.total)
+
+
+"""Questions whose figures are kept at once."""
+
+_T = TypeVar("_T")
+
+
+@define(eq=False)
+class Counted:
+    """Figures by question and by what they are of. Used under the world's lock."""
+
+    _kept: dict[Hashable, dict[str, tuple[Hashable, Any]]] = field(factory=dict)
+
+    def figures(self, question: Hashable, of: str, state: Hashable, count: Callable[[], _T]) -> _T:
+        """Figures of a course or board by its id; counted anew unless ``state`` is what it was the last time."""
+        mine = self._kept.pop(question, {})
+        self._kept[question] = mine
+        if len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+        if of not in mine or mine[of][0] != state:
+            mine[of] = state, count()
+        found: _T = mine[of][1]
+        return found

@@ -1,0 +1,322 @@
+"""An evidence pack as a world to rehearse against: what was kept of a course before a reset, as it stood then.
+
+The rows of a pack are the feed's own, so they are checked and loaded as those of an export are; lessons and attempts
+come on top, with their own ids. What a pack does not say is made up as for an export. A pseudonymised pack is loaded
+like any other: its people go by their pseudonyms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from datetime import datetime
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attrs import evolve, frozen
+
+from mock_server.world.courses import Course, Lesson
+from mock_server.world.records import Attempt, LessonProgress
+from mock_server.world.seeds.builder import OrganisationBuilder, WorldBuilder
+from mock_server.world.seeds.exporter_csv import build_rows
+from mock_server.world.seeds.exporter_rows import (
+    COLUMNS,
+    ExporterCsvError,
+    ExportRow,
+    Problem,
+    checked,
+    date,
+    identifier,
+    percent,
+    whole,
+)
+
+MANIFEST, BEGUN, SEALED = "manifest.json", "begun.json", ".sealed"
+
+Unseal = Callable[[bytes], bytes]
+"""Opens what the hook closed that sealed the pack."""
+
+_T = TypeVar("_T")
+
+
+@frozen
+class Line:
+    """One line of a file of a pack."""
+
+    source: str
+    number: int
+    values: Mapping[str, Any]
+
+    def get(self, name: str, kind: type[_T], default: _T | None = None) -> _T:
+        """A field in either spelling; null is empty, or the default.
+
+        ExporterCsvError, naming the line, if it is missing without a default, or of another type.
+        """
+        first, *others = name.split("_")
+        camel = "".join((first, *map(str.capitalize, others)))
+        value = self.values.get(name, self.values.get(camel, default))
+        if value is None and (name in self.values or camel in self.values):
+            value = kind() if default is None else default
+        if kind is float and type(value) is int:
+            value = float(value)
+        if kind is int and type(value) is float and value.is_integer():
+            value = int(value)
+        if type(value) is not kind:
+            raise self.problem(f"must be there, as {kind.__name__}", name)
+        return value
+
+    def read(self, name: str, kind: type[Any], how: Callable[[str], _T], default: object = None) -> _T:
+        """The same, read as a cell of an export is; ExporterCsvError for what no such cell may hold."""
+        value = self.get(name, kind, default)
+        try:
+            return how(str(value))
+        except ValueError as error:
+            raise self.problem(str(error), name) from None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Whom it is about: course and user."""
+        return self.get("course_id", str), self.get("user_id", str)
+
+    def problem(self, what: str, column: str = "") -> ExporterCsvError:
+        """An error about this line."""
+        return ExporterCsvError(self.source, (Problem(self.number, column, what),))
+
+
+@frozen
+class PackFiles:
+    """A pack that may be read: finished, or made by hand without a manifest."""
+
+    folder: Path
+    marks: Mapping[str, Mapping[str, Any]] | None
+    """What the manifest says of each file; None where there is no manifest."""
+    unseal: Unseal | None = None
+
+    @classmethod
+    def open(cls, folder: Path, unseal: Unseal | None) -> PackFiles:
+        """ExporterCsvError if it is sealed and there is no hook, or was never finished."""
+        if not (folder / MANIFEST).exists():
+            if (folder / BEGUN).exists():
+                raise _wrong(folder, f"was never finished: it has no {MANIFEST}; name a whole pack")
+            return cls(folder, None)
+        manifest = _object(folder / MANIFEST)
+        marks = manifest.get("files")
+        if not isinstance(marks, dict) or not all(isinstance(each, dict) for each in marks.values()):
+            raise _wrong(folder / MANIFEST, "does not say what the files are; bring back a copy of the pack")
+        if manifest.get("sealed") is True and unseal is None:
+            raise _wrong(
+                folder,
+                "is sealed: load it in Python, with MockTraining.from_evidence(folder, unseal=...), the hook that "
+                "opens what the seal hook closed",
+            )
+        return cls(folder, marks, unseal if manifest.get("sealed") is True else None)
+
+    def lines(self, name: str, *, needed: bool = False) -> Iterator[Line]:
+        """The objects in a file of JSON lines; of one that is not there, none, unless it is needed."""
+        stored = name if self.unseal is None else name + SEALED
+        path = self.folder / stored
+        kept = path.exists() if self.marks is None else stored in self.marks
+        if not kept and not needed:
+            return
+        whole = self._text(path).removesuffix("\n")
+        for number, text in enumerate(whole.split("\n") if whole else (), 1):
+            try:
+                values = _sound(json.loads(text))
+            except (ValueError, RecursionError):
+                values = None
+            if not isinstance(values, dict):
+                raise ExporterCsvError(str(path), (Problem(number, "", "is not a JSON object"),))
+            yield Line(str(path), number, values)
+
+    def _text(self, path: Path) -> str:
+        data = _read(path)
+        if self.marks is not None:
+            mark = self.marks.get(path.name, {})
+            _check(data, mark.get("sha256"), path)
+            if self.unseal is not None:
+                data = _unsealed(self.unseal, data, path)
+                plain = mark.get("plain")
+                _check(data, plain.get("sha256") if isinstance(plain, dict) else None, path)
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise _wrong(path, "is not UTF-8") from None
+
+
+def _read(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise _wrong(path, "is not a regular file; name the folder of an evidence pack")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _wrong(path, f"cannot be read: {error.strerror}; name the folder of an evidence pack") from None
+
+
+def _check(data: bytes, sha256: object, path: Path) -> None:
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise _wrong(path, f"is not what was written, by {MANIFEST}; bring back a copy of the pack")
+
+
+def _unsealed(unseal: Unseal, data: bytes, path: Path) -> bytes:
+    try:
+        return unseal(data)
+    except Exception as error:  # the hook is the user's own, and may fail in any way
+        raise _wrong(path, f"the unseal hook failed: {error}") from error
+
+
+def _sound(value: object) -> object:
+    """The same; ValueError if there is half a character in it, which no answer could hold."""
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(_read(path))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise _wrong(path, "is not a JSON object; bring back a copy of the pack")
+    return found
+
+
+def _wrong(path: Path, what: str) -> ExporterCsvError:
+    return ExporterCsvError(str(path), (Problem(0, "", what),))
+
+
+COMPLETED_ONLY = (
+    "everybody in {source} is completed, so it is not the whole organisation. An evidence pack holds only the people "
+    "of its plan, and this plan chose completed people: a rehearsal counts nobody who is in progress or has not "
+    "started. `training-sdk progress --format exporter-csv` writes people in every state"
+)
+
+Key = tuple[str, str]
+"""Course and user."""
+
+
+def build_evidence(
+    folder: str | PathLike[str], *, unseal: Unseal | None = None, now: datetime | None = None
+) -> WorldBuilder:
+    """Load a pack. ExporterCsvError, and nothing loaded, if anything in it is wrong.
+
+    ``unseal`` opens a sealed one. ``now`` freezes the world's clock. Ids stay, tokens are random.
+    """
+    pack = PackFiles.open(Path(fspath(folder)), unseal)
+    lines = list(pack.lines("rows.jsonl", needed=True))
+    _refuse_repeated(lines)
+    builder = build_rows([_row(line) for line in lines], now=now)
+    organisation = builder.main
+    known = {line.key for line in lines}
+    lessons, titles = _lessons(_about(pack.lines("lessons.jsonl"), known))
+    attempts = _attempts(_about(pack.lines("attempts.jsonl"), known))
+    for course_id in list(organisation.organisation.courses):
+        _name_lessons(organisation, course_id, titles.get(course_id, {}))
+    for line in lines:
+        _fill(organisation, line, lessons.get(line.key, ()), attempts.get(line.key, ()))
+    return builder
+
+
+def _refuse_repeated(lines: Iterable[Line]) -> None:
+    first: dict[Key, int] = {}
+    for line in lines:
+        before = first.setdefault(line.key, line.number)
+        if before != line.number:
+            raise line.problem(f"this user stands in this course already, in line {before}", "user_id")
+
+
+def _row(line: Line) -> ExportRow:
+    cells = {name: line.values.get(name, "") for name in COLUMNS}
+    problems, row = checked(
+        line.number, {name: "" if each is None else str(each) for name, each in cells.items()}
+    )
+    if row is None:
+        raise ExporterCsvError(line.source, tuple(problems))
+    return row
+
+
+def _about(lines: Iterable[Line], rows: Container[Key]) -> Iterator[Line]:
+    """Lines about those who stand in a row; ExporterCsvError for one about anybody else."""
+    for line in lines:
+        if line.key not in rows:
+            raise line.problem("there is no row of this user in this course", "user_id")
+        yield line
+
+
+def _once(line: Line, column: str, value: str, seen: set[tuple[Key, str]]) -> str:
+    if (line.key, value) in seen:
+        raise line.problem(f"{value!r} stands there twice for this user in this course", column)
+    seen.add((line.key, value))
+    return value
+
+
+def _lessons(lines: Iterable[Line]) -> tuple[dict[Key, list[LessonProgress]], dict[str, dict[str, str]]]:
+    """What was reached in lessons, and the titles of every course's lessons by id, in order."""
+    found: dict[Key, list[LessonProgress]] = {}
+    titles: dict[str, dict[str, str]] = {}
+    seen: set[tuple[Key, str]] = set()
+    for line in lines:
+        lesson_id = _once(line, "lesson_id", line.read("lesson_id", str, identifier), seen)
+        titles.setdefault(line.key[0], {})[lesson_id] = line.get("lesson_title", str)
+        reached = LessonProgress(
+            lesson_id,
+            line.read("opened_date_time", str, date),
+            line.read("completed_date_time", str, date),
+            line.read("percentage_completed", float, percent),
+            line.read("score", int, whole()),
+        )
+        if line.get("opened", bool):
+            found.setdefault(line.key, []).append(reached)
+    return found, titles
+
+
+def _attempts(lines: Iterable[Line]) -> dict[Key, list[Attempt]]:
+    found: dict[Key, list[Attempt]] = {}
+    seen: set[tuple[Key, str]] = set()
+    for line in lines:
+        attempt = Attempt(
+            _once(line, "id", line.read("id", str, identifier), seen),
+            line.read("lesson_id", str, identifier),
+            line.read("started_date_time", str, date),
+            line.read("completed_date_time", str, date),
+            line.read("score", int, whole()),
+            line.get("success", bool),
+            has_own_id=True,
+        )
+        found.setdefault(line.key, []).append(attempt)
+    return found
+
+
+def _name_lessons(organisation: OrganisationBuilder, course_id: str, titles: Mapping[str, str]) -> None:
+    """Give the first lessons of a course the ids and titles that the pack knows."""
+    course: Course = organisation.organisation.courses[course_id]
+    known = [Lesson(each, title, course.created_at) for each, title in titles.items()]
+    if known:
+        lessons = (*known, *course.lessons[len(known) :])
+        organisation.organisation.courses[course_id] = evolve(course, lessons=lessons)
+
+
+def _fill(
+    organisation: OrganisationBuilder,
+    line: Line,
+    lessons: list[LessonProgress] | tuple[()],
+    attempts: list[Attempt] | tuple[()],
+) -> None:
+    """What a pack says beyond an export of somebody's record."""
+    course_id, user_id = line.key
+    record = organisation.organisation.progress[course_id].records[user_id]
+    reached = tuple(lessons) or tuple(
+        evolve(each, lesson_id=lesson.id)
+        for each, lesson in zip(
+            record.lessons, organisation.organisation.courses[course_id].lessons, strict=False
+        )
+    )
+    changed = evolve(
+        record,
+        time_spent_seconds=line.read("time_spent_seconds", int, whole(), 0),
+        completion_expiry_date=line.read("completion_expiry_date", str, date, ""),
+        lessons=reached,
+        attempts=tuple(attempts),
+    )
+    organisation.record(course_id, user_id, changed)
