@@ -6,9 +6,7 @@ from collections.abc import Iterable
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
-from mock_server.world.courses import Leaderboard
+from mock_server.world.courses import Leaderboard, Ranking
 
 if TYPE_CHECKING:
     from mock_server.world.organisation import Organisation
@@ -16,18 +14,6 @@ if TYPE_CHECKING:
 
 MOST = 1000
 """Places that are shown; those after them are left out (A)."""
-
-
-@frozen
-class Ranking:
-    """Somebody's place on a board."""
-
-    rank: int
-    """From 1; those with as many points share one, and the ranks after it are left out."""
-    user_id: str
-    score: int
-    is_not_attempted: bool
-    """Nothing is recorded of them in the board's courses."""
 
 
 def rankings(organisation: Organisation, board: Leaderboard) -> tuple[Ranking, ...]:

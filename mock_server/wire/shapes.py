@@ -7,13 +7,13 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-from mock_server.rules.leaderboards import Ranking
 from mock_server.wire.answers import to_json
 from mock_server.world.courses import (
     Course,
     CourseList,
     Leaderboard,
     Lesson,
+    Ranking,
     RapidRefresh,
     RefreshAnswer,
     Slide,

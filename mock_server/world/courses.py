@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    pass
+
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 from attrs.validators import ge, le
 
 from mock_server.world import clock
@@ -312,3 +320,15 @@ class Leaderboard:
     course_ids: tuple[str, ...] = ()
     learner_access: bool = True
     """Whether learners see it."""
+
+
+@frozen
+class Ranking:
+    """Somebody's place on a board."""
+
+    rank: int
+    """From 1; those with as many points share one, and the ranks after it are left out."""
+    user_id: str
+    score: int
+    is_not_attempted: bool
+    """Nothing is recorded of them in the board's courses."""
