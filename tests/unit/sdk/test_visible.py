@@ -250,7 +250,7 @@ def test_a_comparison_and_a_rehearsal_show_what_came_without_escapes() -> None:
 
 @pytest.mark.parametrize(
     "setting",
-    ["from training_sdk._visible import show_logs", "from mock_server.terminal_text import show_logs"],
+    ["from training_sdk._core.printable import show_logs", "from mock_server.terminal_text import show_logs"],
 )
 def test_what_is_logged_to_standard_error_is_cleaned(setting: str) -> None:
     script = f"import logging\n{setting}\nshow_logs()\nlogging.getLogger('any').warning('%s', {HOSTILE!r})"
