@@ -31,7 +31,7 @@ from mock_server.world.seeds.demo import demo_prototype
 from mock_server.world.seeds.evidence_pack import build_evidence
 from mock_server.world.seeds.exporter_csv import build_exporter_csv
 from mock_server.world.seeds.generate import build_generated
-from mock_server.world.state import State, fork
+from mock_server.world.state import State, fresh_copy
 
 if TYPE_CHECKING:
     from responses import RequestsMock
@@ -70,7 +70,7 @@ class MockTraining:
     def demo(cls, *, policy: Policy | None = None, now: datetime | None = None) -> MockTraining:
         """A realistic organisation, the same every time. ``now`` freezes its clock; without, time is real."""
         built, tokens = demo_prototype()
-        return cls(fork(built, _switches(policy), now, LiveWorld), tokens)
+        return cls(fresh_copy(built, _switches(policy), now, LiveWorld), tokens)
 
     @classmethod
     def generate(
@@ -187,7 +187,7 @@ class MockTraining:
             )
         known = self._tokens
         with self.world.lock:
-            state.put_back(self.world, read)
+            state.restore(self.world, read)
             self._tokens = dict(read.token_names)
             self._names = {token: name for name, token in self._tokens.items()}
             self.faults.clear()

@@ -22,7 +22,7 @@ from mock_server.rules.completion import lessons_of
 from mock_server.wire import shapes
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import Event, Json
-from mock_server.world.caches import Places, Weigh, rows_after
+from mock_server.world.caches import MatchingRows, Weigh, rows_after
 from mock_server.world.courses import Course, Lesson
 from mock_server.world.organisation import ProgressTable
 from mock_server.world.progress import CourseProgress, LessonTally, Tally
@@ -89,7 +89,7 @@ def lesson_attempts(call: Call) -> Response:
     table = call.organisation.progress
     question = ("attempts", None if users is None else tuple(users))
     parts = [
-        (each, table.walks.places(question, each, progress, users, _attempts))
+        (each, table.page_index.rows(question, each, progress, users, _attempts))
         for each, progress in table.courses.items()
         if course_id in (None, each)
     ]
@@ -103,7 +103,7 @@ def _attempts(progress: CourseProgress, user_id: str) -> int:
 
 
 def _attempts_after(
-    table: ProgressTable, parts: Iterable[tuple[str, Places]], offset: int
+    table: ProgressTable, parts: Iterable[tuple[str, MatchingRows]], offset: int
 ) -> Iterator[tuple[str, str, Attempt]]:
     return (
         (course_id, user_id, attempt)

@@ -46,7 +46,7 @@ def _rows(call: Call, offset: int, limit: int) -> Iterator[tuple[str, str]]:
     def weigh(progress: CourseProgress, user_id: str) -> int:
         return all(test(progress, user_id) for test in tests)
 
-    parts = ((each, table.walks.places(question, each, table[each], users, weigh)) for each in courses)
+    parts = ((each, table.page_index.rows(question, each, table[each], users, weigh)) for each in courses)
     return islice(((course, user) for course, user, _ in rows_after(parts, offset)), limit)
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from mock_server.api.call import Call
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import visibility
-from mock_server.world.caches import Places, Weigh
+from mock_server.world.caches import MatchingRows, Weigh
 from mock_server.world.courses import Course
 from mock_server.world.progress import CourseProgress
 
@@ -69,7 +69,7 @@ def figures(
     """What ``count`` finds in a course over these users, kept under the name ``what`` until something there changes."""
     table = call.organisation.progress
     progress = table[course.id]
-    return table.counted.figures(
+    return table.stats_cache.figures(
         (what, users), course.id, progress.state, lambda: count(course, progress, _on_roster(progress, users))
     )
 
@@ -85,15 +85,16 @@ def parts(
     users: Sequence[str] | None,
     courses: Iterable[Course],
     weigh: Callable[[Course], Weigh],
-) -> list[tuple[str, Places]]:
+) -> list[tuple[str, MatchingRows]]:
     """The rows of these courses that are asked for, by course; ``question`` stands for ``weigh``."""
     table = call.organisation.progress
     asked: Hashable = (question, None if users is None else tuple(users))
     return [
-        (each.id, table.walks.places(asked, each.id, table[each.id], users, weigh(each))) for each in courses
+        (each.id, table.page_index.rows(asked, each.id, table[each.id], users, weigh(each)))
+        for each in courses
     ]
 
 
-def total(found: Iterable[tuple[str, Places]]) -> int:
+def total(found: Iterable[tuple[str, MatchingRows]]) -> int:
     """Items of all these rows."""
     return sum(places.total for _, places in found)

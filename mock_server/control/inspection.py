@@ -11,7 +11,7 @@ from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.wire import answers, reading
 from mock_server.wire.fields import Fields, Params
 from mock_server.wire.message import Request, Response
-from mock_server.world.codec import StateError, plain
+from mock_server.world.codec import StateError, encode
 from mock_server.world.differences import Change
 
 if TYPE_CHECKING:
@@ -97,22 +97,22 @@ def _change(change: Change) -> dict[str, Any]:
 
 def get_outbox(mock: MockTraining, _request: Request) -> Response:
     """GET /_mock/outbox: every notification sent, oldest first."""
-    return answers.ok({"notifications": plain(mock.outbox)})
+    return answers.ok({"notifications": encode(mock.outbox)})
 
 
 def get_certificates(mock: MockTraining, _request: Request) -> Response:
     """GET /_mock/certificates: every certificate that is shown, oldest first."""
-    return answers.ok({"certificates": plain(mock.certificates)})
+    return answers.ok({"certificates": encode(mock.certificates)})
 
 
 def get_audit(mock: MockTraining, _request: Request) -> Response:
     """GET /_mock/audit: every reset asked for, done or refused, oldest first."""
-    return answers.ok({"entries": plain(mock.audit)})
+    return answers.ok({"entries": encode(mock.audit)})
 
 
 def get_deliveries(mock: MockTraining, _request: Request) -> Response:
     """GET /_mock/deliveries: every attempt to deliver a webhook, oldest first, and how many messages wait."""
-    return answers.ok({"deliveries": plain(mock.webhooks.deliveries), "waiting": len(mock.world.pending)})
+    return answers.ok({"deliveries": encode(mock.webhooks.deliveries), "waiting": len(mock.world.pending)})
 
 
 def get_calls(mock: MockTraining, request: Request) -> Response:

@@ -13,7 +13,7 @@ from mock_server.wire import answers, reading
 from mock_server.wire.fields import Fields
 from mock_server.wire.message import Request, Response
 from mock_server.world import clock
-from mock_server.world.codec import plain
+from mock_server.world.codec import encode
 from mock_server.world.records import Record
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def act(mock: MockTraining, request: Request) -> Response:
         raise RefusedError(Reason.LATE_WRITE, str(fault)) from None
     except (LookupError, ValueError) as fault:
         raise invalid(str(fault.args[0])) from None
-    return answers.ok({"record": plain(record)})
+    return answers.ok({"record": encode(record)})
 
 
 def _argument(fields: Fields, name: str) -> Any:

@@ -24,7 +24,7 @@ from mock_server.wire.fields import Fields
 from mock_server.wire.message import Request, Response
 from mock_server.world import clock
 from mock_server.world.clock import within
-from mock_server.world.codec import plain
+from mock_server.world.codec import encode
 from mock_server.world.people import digest
 
 if TYPE_CHECKING:
@@ -205,8 +205,8 @@ def _policy(switches: dict[str, Any], otherwise: Policy) -> Policy:
 
 def _switched(policy: Policy) -> dict[str, Any]:
     """The switches that are not as they are without being told."""
-    usual = plain(Policy())
-    return {name: value for name, value in plain(policy).items() if value != usual[name]}
+    usual = encode(Policy())
+    return {name: value for name, value in encode(policy).items() if value != usual[name]}
 
 
 def _now(given: Fields) -> datetime | None:

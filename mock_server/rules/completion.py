@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from mock_server.world import clock
-from mock_server.world.courses import surveyed, worked_through
+from mock_server.world.courses import with_slides_done, with_survey_answer
 from mock_server.world.records import LessonProgress, Record
 
 if TYPE_CHECKING:
@@ -42,12 +42,14 @@ def with_slides(record: Record, lesson: Lesson, at: datetime, *, right: bool | N
     """The slides of a lesson worked through, their questions answered rightly, wrongly, or (None) not at all."""
     if not lesson.slides:
         return record
-    return evolve(record, slides=worked_through(record.slides, lesson.slides, clock.to_text(at), right=right))
+    return evolve(
+        record, slides=with_slides_done(record.slides, lesson.slides, clock.to_text(at), right=right)
+    )
 
 
 def with_survey(record: Record, lesson: Lesson, slide: Slide, at: datetime, answer: str) -> Record:
     """A survey answered, by which its lesson is opened."""
-    answered = evolve(record, slides=surveyed(record.slides, slide, clock.to_text(at), answer))
+    answered = evolve(record, slides=with_survey_answer(record.slides, slide, clock.to_text(at), answer))
     return _reached(answered, lesson, at, done=False, score=0)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mock_server.refusal import Reason, RefusedError, invalid
 
 if TYPE_CHECKING:
-    from mock_server.world.ledger import Keys, Slot
+    from mock_server.world.ledger import IdempotencyKeys, Slot
     from mock_server.world.people import Token
 
 HEADER = "idempotency-key"
@@ -39,7 +39,7 @@ def fingerprint(body: bytes, confirmations: Sequence[str]) -> str:
     return sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest()
 
 
-def replay(keys: Keys, slot: Slot, content: str, *, is_repeat: bool) -> bytes | None:
+def replay(keys: IdempotencyKeys, slot: Slot, content: str, *, is_repeat: bool) -> bytes | None:
     """The answer kept for this key, None for a new one; 409 while the first runs, 422 for other content."""
     if is_repeat:
         raise RefusedError(

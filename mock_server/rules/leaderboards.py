@@ -21,7 +21,7 @@ def rankings(organisation: Organisation, board: Leaderboard) -> tuple[Ranking, .
     table = organisation.progress
     courses = [table[course_id] for course_id in board.course_ids]
     state = (board, organisation.people_changes, *(each.state for each in courses))
-    return table.counted.figures("rankings", board.id, state, lambda: _ranked(organisation, courses))
+    return table.stats_cache.figures("rankings", board.id, state, lambda: _ranked(organisation, courses))
 
 
 def _ranked(organisation: Organisation, courses: Iterable[CourseProgress]) -> tuple[Ranking, ...]:

@@ -129,7 +129,7 @@ def progress_fragment(organisation: Organisation, course_id: str, user_id: str) 
             progress.records.get(user_id),
         )
         fragment = to_json(row)
-        organisation.progress.written.keep(progress, user_id, fragment)
+        organisation.progress.row_cache.keep(progress, user_id, fragment)
     return fragment
 
 

@@ -23,7 +23,7 @@ Weigh = Callable[[CourseProgress, str], int]
 
 
 @frozen(eq=False)
-class Places:
+class MatchingRows:
     """The rows of one course that a question asks for."""
 
     progress: CourseProgress
@@ -35,7 +35,7 @@ class Places:
     """Beside each row, how many items there are up to its last one."""
 
     @classmethod
-    def look(cls, progress: CourseProgress, users: Sequence[str] | None, weigh: Weigh) -> Places:
+    def scan(cls, progress: CourseProgress, users: Sequence[str] | None, weigh: Weigh) -> MatchingRows:
         """Look at everybody on the roster, or at these users of it, who must be in order."""
         rows, ends, total = array("I"), array("I"), 0
         for row, user_id in _on_roster(progress.roster, users):
@@ -71,19 +71,19 @@ def _on_roster(roster: list[str], users: Sequence[str] | None) -> Iterable[tuple
 
 
 @define(eq=False)
-class Walks:
+class PageIndex:
     """The places found for the latest questions, by question and course. Used under the world's lock."""
 
-    _kept: dict[Hashable, dict[str, Places]] = field(factory=dict)
+    _kept: dict[Hashable, dict[str, MatchingRows]] = field(factory=dict)
 
-    def places(
+    def rows(
         self,
         question: Hashable,
         course_id: str,
         progress: CourseProgress,
         users: Sequence[str] | None,
         weigh: Weigh,
-    ) -> Places:
+    ) -> MatchingRows:
         """The rows of one course that are asked for; ``question`` stands for ``users`` and ``weigh``."""
         courses = self._kept.pop(question, {})
         self._kept[question] = courses
@@ -91,11 +91,11 @@ class Walks:
             del self._kept[next(iter(self._kept))]
         found = courses.get(course_id)
         if found is None or found.progress is not progress or found.changes != progress.changes:
-            found = courses[course_id] = Places.look(progress, users, weigh)
+            found = courses[course_id] = MatchingRows.scan(progress, users, weigh)
         return found
 
 
-def rows_after(parts: Iterable[tuple[str, Places]], items: int) -> Iterator[tuple[str, str, int]]:
+def rows_after(parts: Iterable[tuple[str, MatchingRows]], items: int) -> Iterator[tuple[str, str, int]]:
     """Course, user and items to skip, from the row that holds the item behind so many."""
     for course_id, places in parts:
         if items < places.total:
@@ -110,7 +110,7 @@ _T = TypeVar("_T")
 
 
 @define(eq=False)
-class Counted:
+class StatsCache:
     """Figures by question and by what they are of. Used under the world's lock."""
 
     _kept: dict[Hashable, dict[str, tuple[Hashable, Any]]] = field(factory=dict)

@@ -1,4 +1,4 @@
-"""Frozen classes to plain JSON data (`plain`) and back (`typed`)."""
+"""Frozen classes to plain JSON data (`encode`) and back (`decode`)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StateError(ValueError):
     """A state document that cannot be loaded; the message names the place."""
 
 
-def typed(kind: type[_T], value: Any, where: str) -> _T:
+def decode(kind: type[_T], value: Any, where: str) -> _T:
     """The value as an instance of ``kind``; StateError, naming the place, for anything that does not fit."""
     made: _T = _typed(kind, value, where)
     return made
@@ -137,14 +137,14 @@ def snapshot(world: World) -> dict[str, Any]:
     """Every record of the world. Left out: the present moment, and the counters behind new ids."""
     with world.lock:
         return {
-            "policy": plain(world.policy),
+            "policy": encode(world.policy),
             "organisations": {each.id: _organisation(each) for each in world.organisations.values()},
-            "tokens": plain(world.tokens),
-            "outbox": plain(world.outbox),
-            "webhooks": plain(world.webhooks),
-            "webhook_secrets": plain(world.webhook_secrets),
-            "audit": plain(world.audit),
-            "queued": plain(world.queued),
+            "tokens": encode(world.tokens),
+            "outbox": encode(world.outbox),
+            "webhooks": encode(world.webhooks),
+            "webhook_secrets": encode(world.webhook_secrets),
+            "audit": encode(world.audit),
+            "queued": encode(world.queued),
             "idempotency": {"/".join(slot): list(kept[:1]) for slot, kept in world.keys.kept.items()},
         }
 
@@ -153,43 +153,43 @@ def _organisation(organisation: Organisation) -> dict[str, Any]:
     courses = organisation.progress.courses.items()
     return {
         "name": organisation.name,
-        "people": plain(organisation.people),
-        "groups": plain(organisation.groups),
-        "sites": plain(organisation.sites),
-        "permission_sets": plain(organisation.permission_sets),
-        "courses": plain(organisation.courses),
-        "assigned": plain(organisation.assigned),
-        "paths": plain(organisation.paths),
-        "collections": plain(organisation.collections),
-        "rapid_refreshes": plain(organisation.rapid_refreshes),
-        "refresh_answers": plain(organisation.refresh_answers.rows),
-        "leaderboards": plain(organisation.leaderboards),
+        "people": encode(organisation.people),
+        "groups": encode(organisation.groups),
+        "sites": encode(organisation.sites),
+        "permission_sets": encode(organisation.permission_sets),
+        "courses": encode(organisation.courses),
+        "assigned": encode(organisation.assigned),
+        "paths": encode(organisation.paths),
+        "collections": encode(organisation.collections),
+        "rapid_refreshes": encode(organisation.rapid_refreshes),
+        "refresh_answers": encode(organisation.refresh_answers.rows),
+        "leaderboards": encode(organisation.leaderboards),
         "rosters": {course_id: list(progress.roster) for course_id, progress in courses},
-        "enrolments": {course_id: plain(progress.enrolments) for course_id, progress in courses},
-        "records": {course_id: plain(progress.records) for course_id, progress in courses},
-        "reset_at": {course_id: plain(progress.reset_at) for course_id, progress in courses},
-        "tallies": {course_id: plain(progress.tally) for course_id, progress in courses},
-        "certificates": {"/".join(key): plain(value) for key, value in organisation.certificates.items()},
+        "enrolments": {course_id: encode(progress.enrolments) for course_id, progress in courses},
+        "records": {course_id: encode(progress.records) for course_id, progress in courses},
+        "reset_at": {course_id: encode(progress.reset_at) for course_id, progress in courses},
+        "tallies": {course_id: encode(progress.tally) for course_id, progress in courses},
+        "certificates": {"/".join(key): encode(value) for key, value in organisation.certificates.items()},
     }
 
 
-def plain(value: Any) -> Any:
+def encode(value: Any) -> Any:
     """Entities, containers and scalars as JSON knows them; sets in order."""
     kind: Any = type(value)
     if kind in _SCALARS:
         return value
     names = _names(kind)
     if names is not None:
-        return {name: plain(getattr(value, name)) for name in names}
+        return {name: encode(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): encode(each) for key, each in value.items()}
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Set):
-        return sorted(plain(each) for each in value)
-    return [plain(each) for each in value]
+        return sorted(encode(each) for each in value)
+    return [encode(each) for each in value]
 
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
-from attrs import frozen
-
-if TYPE_CHECKING:
-    pass
-
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 from attrs.validators import ge, le
 
 from mock_server.world import clock
@@ -64,7 +56,7 @@ class SlideProgress:
     """Of a question that was answered; a survey has no right answer."""
 
 
-def worked_through(
+def with_slides_done(
     before: tuple[SlideProgress, ...], slides: Iterable[Slide], at: str, *, right: bool | None
 ) -> tuple[SlideProgress, ...]:
     """All of these slides viewed and their questions answered, rightly or not (None: not at all).
@@ -81,7 +73,7 @@ def worked_through(
     return tuple(after.values())
 
 
-def surveyed(
+def with_survey_answer(
     before: tuple[SlideProgress, ...], slide: Slide, at: str, answer: str
 ) -> tuple[SlideProgress, ...]:
     """A survey answered, in the place of an earlier answer."""

@@ -9,7 +9,7 @@ import attrs
 from attrs import frozen
 
 from mock_server.policy import Policy
-from mock_server.world.codec import plain
+from mock_server.world.codec import encode
 from mock_server.world.people import Group, PermissionSet, Person, Site
 
 _ENTITIES = {
@@ -23,9 +23,11 @@ _LISTS = {"paths": "learning path", "collections": "collection", "rapid_refreshe
 _ANSWER = ("refresh_id", "user_id", "question_id", "answered_at")
 _BY_USER = {"enrolments": "enrolment", "records": "record", "reset_at": "reset mark"}
 # What a document lacks, because it is an older one, is what `load` takes for it.
-_POLICY: dict[str, Any] = plain(Policy())
+_POLICY: dict[str, Any] = encode(Policy())
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    name: {each.name: plain(each.default) for each in attrs.fields(kind) if each.default is not attrs.NOTHING}
+    name: {
+        each.name: encode(each.default) for each in attrs.fields(kind) if each.default is not attrs.NOTHING
+    }
     for name, kind in _CLASSES.items()
 }
 _GRAVEST = ("removed", "changed", "added")

@@ -113,7 +113,7 @@ Slot = tuple[str, str, str, str]
 
 
 @define(eq=False)
-class Keys:
+class IdempotencyKeys:
     """The answers kept by key, and the keys of requests that are still running."""
 
     kept: dict[Slot, tuple[str, bytes]] = field(factory=dict)

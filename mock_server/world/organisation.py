@@ -8,7 +8,7 @@ from typing import Literal
 
 from attrs import define, evolve, field
 
-from mock_server.world.caches import Counted, Walks
+from mock_server.world.caches import PageIndex, StatsCache
 from mock_server.world.clock import Clock
 from mock_server.world.courses import (
     Assigned,
@@ -21,7 +21,7 @@ from mock_server.world.courses import (
 )
 from mock_server.world.ledger import Certificate
 from mock_server.world.people import Group, PermissionSet, Person, Site
-from mock_server.world.progress import CourseProgress, Past, Written
+from mock_server.world.progress import CourseProgress, LagHistory, RowCache
 from mock_server.world.records import Enrolment
 
 
@@ -32,16 +32,16 @@ class ProgressTable:
     courses: dict[str, CourseProgress] = field(factory=dict)
     clock: Clock | None = None
     """Set while the partitions keep what was before their latest changes."""
-    walks: Walks = field(factory=Walks, repr=False)
-    counted: Counted = field(factory=Counted, repr=False)
-    written: Written = field(factory=Written, repr=False)
+    page_index: PageIndex = field(factory=PageIndex, repr=False)
+    stats_cache: StatsCache = field(factory=StatsCache, repr=False)
+    row_cache: RowCache = field(factory=RowCache, repr=False)
 
     def __getitem__(self, course_id: str) -> CourseProgress:
         return self.courses[course_id]
 
     def append_course(self, course_id: str) -> None:
         """An empty partition behind all others; after many, `sort_courses` once."""
-        self.courses[course_id] = CourseProgress(past=Past(self.clock) if self.clock else None)
+        self.courses[course_id] = CourseProgress(lag_history=LagHistory(self.clock) if self.clock else None)
 
     def sort_courses(self) -> None:
         """Put the partitions in the order of course ids."""
@@ -53,7 +53,7 @@ class ProgressTable:
             return
         self.clock = clock
         for progress in self.courses.values():
-            progress.past = Past(clock) if clock else None
+            progress.lag_history = LagHistory(clock) if clock else None
 
     def window(self, course_ids: Iterable[str], offset: int, limit: int) -> Iterator[tuple[str, str]]:
         """The rows (course id, user id) from a position on, without walking those before it."""
@@ -171,7 +171,9 @@ class Organisation:
         """Return the organisation with its progress at a moment in the past; people, courses and rights are today's."""
         table = self.progress
         courses = {
-            course_id: progress if progress.past is None else progress.past.as_of(progress, moment)
+            course_id: progress
+            if progress.lag_history is None
+            else progress.lag_history.as_of(progress, moment)
             for course_id, progress in table.courses.items()
         }
         return evolve(self, progress=evolve(table, courses=courses))

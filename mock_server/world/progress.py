@@ -23,7 +23,7 @@ LONGEST = timedelta(hours=2)
 
 
 @frozen
-class Was:
+class PriorState:
     """Somebody's place in a course before a change."""
 
     at: datetime
@@ -35,11 +35,11 @@ class Was:
 
 
 @define(eq=False)
-class Past:
+class LagHistory:
     """The changes of one partition, oldest first, for as long as any lag could ask for them."""
 
     clock: Clock
-    changes: list[Was] = field(factory=list)
+    changes: list[PriorState] = field(factory=list)
     dropped: int = 0
     view: tuple[int, CourseProgress] | None = None
     """The past asked for last: after how many changes it was, and the partition as it was then."""
@@ -48,7 +48,7 @@ class Past:
         """Keep somebody's place as it is, right before it changes."""
         at = self._now()
         enrolment, record = progress.enrolments.get(user_id), progress.records.get(user_id)
-        self.changes.append(Was(at, user_id, progress.has(user_id), enrolment, record))
+        self.changes.append(PriorState(at, user_id, progress.has(user_id), enrolment, record))
         if self.changes[0].at < at - 3 * LONGEST:  # late enough for the work to be rare
             self._forget(at - 2 * LONGEST)
 
@@ -79,7 +79,7 @@ class Past:
         return self.view[1]
 
 
-def _taken_back(progress: CourseProgress, changes: list[Was]) -> CourseProgress:
+def _taken_back(progress: CourseProgress, changes: list[PriorState]) -> CourseProgress:
     """A copy of a partition without these changes; of several to one person the first says what was."""
     was = {change.user_id: change for change in reversed(changes)}
     copy = evolve(
@@ -89,7 +89,7 @@ def _taken_back(progress: CourseProgress, changes: list[Was]) -> CourseProgress:
         records=dict(progress.records),
         tally=evolve(progress.tally),
         fragments={key: row for key, row in progress.fragments.items() if key not in was},
-        past=None,
+        lag_history=None,
     )
     for change in was.values():
         if not change.assigned:
@@ -105,7 +105,7 @@ MOST = 100_000
 
 
 @define(eq=False)
-class Written:
+class RowCache:
     """What keeps the rows of all partitions within bounds. Used under the world's lock."""
 
     _count: int = 0
@@ -187,8 +187,8 @@ class CourseProgress:
     """When somebody's progress was last reset (R22); says nothing of what it was."""
     tally: Tally = field(factory=Tally)
     fragments: dict[str, bytes] = field(factory=dict)
-    """The JSON of rows already written, dropped when the row changes; put there by `Written` alone."""
-    past: Past | None = None
+    """The JSON of rows already written, dropped when the row changes; put there by `RowCache` alone."""
+    lag_history: LagHistory | None = None
     """What was before the latest changes; None unless the warehouse lags."""
     changes: int = 0
     """Goes up with every change to a row, so that whoever keeps what they found knows whether it is true still."""
@@ -240,8 +240,8 @@ class CourseProgress:
             self.tally.count(self.records.get(user_id), -1)
 
     def _keep(self, user_id: str) -> None:
-        if self.past is not None:
-            self.past.keep(self, user_id)
+        if self.lag_history is not None:
+            self.lag_history.keep(self, user_id)
 
     def forget_rows(self, user_id: str | None = None) -> None:
         """Drop the kept JSON of somebody's row, or of all, because a name or title in it has changed."""
@@ -258,7 +258,11 @@ class CourseProgress:
             each.changes += 1
 
     def _shown(self) -> list[CourseProgress]:
-        return [self] if self.past is None or self.past.view is None else [self, self.past.view[1]]
+        return (
+            [self]
+            if self.lag_history is None or self.lag_history.view is None
+            else [self, self.lag_history.view[1]]
+        )
 
     def fill(self, enrolments: Iterable[tuple[str, Enrolment]]) -> None:
         """Enrol many at once, for a course with nobody on its roster yet."""

@@ -19,7 +19,7 @@ from attrs import evolve, field, frozen, validators
 from mock_server.argument_checks import check_argument
 from mock_server.policy import Policy
 from mock_server.world.clock import Clock
-from mock_server.world.codec import StateError, plain, typed
+from mock_server.world.codec import StateError, decode, encode
 from mock_server.world.courses import (
     Assigned,
     Course,
@@ -30,12 +30,20 @@ from mock_server.world.courses import (
     RefreshAnswers,
 )
 from mock_server.world.ids import Ids
-from mock_server.world.ledger import AuditEntry, Certificate, Keys, Notification, QueuedReset, Webhook, Window
+from mock_server.world.ledger import (
+    AuditEntry,
+    Certificate,
+    IdempotencyKeys,
+    Notification,
+    QueuedReset,
+    Webhook,
+    Window,
+)
 from mock_server.world.organisation import Organisation, ProgressTable
 from mock_server.world.people import Group, PermissionSet, Person, Site, Token
 from mock_server.world.progress import CourseProgress
 from mock_server.world.records import Enrolment, Record
-from mock_server.world.validation import check, roster
+from mock_server.world.validation import roster, validate
 from mock_server.world.world import World
 
 W = TypeVar("W", bound=World)
@@ -146,7 +154,7 @@ class State:
 def document(world: World, token_names: dict[str, str]) -> dict[str, Any]:
     """The state of a world as plain JSON data."""
     with world.lock:
-        data: dict[str, Any] = plain(_state(world, token_names))
+        data: dict[str, Any] = encode(_state(world, token_names))
         for name in ("is_loaded", "queued"):
             if not data[name]:
                 del data[name]  # of a few worlds, no part of the others
@@ -155,8 +163,8 @@ def document(world: World, token_names: dict[str, str]) -> dict[str, Any]:
 
 def read(data: object) -> State:
     """A document's state; StateError, naming the place, unless it describes a whole world."""
-    state = typed(State, data, "$")
-    check(state)
+    state = decode(State, data, "$")
+    validate(state)
     try:
         _set(Clock(), state.clock)
     except OverflowError:
@@ -207,7 +215,9 @@ def build(state: State, kind: type[W], clock: Clock, ids: Ids) -> W:
         audit=list(state.audit),
         webhooks={each.id: each for each in state.webhooks},
         webhook_secrets=dict(state.webhook_secrets),
-        keys=Keys({_slot(each): (each.fingerprint, each.answer.encode()) for each in state.kept_answers}),
+        keys=IdempotencyKeys(
+            {_slot(each): (each.fingerprint, each.answer.encode()) for each in state.kept_answers}
+        ),
         is_loaded=state.is_loaded,
         queued=list(state.queued),
         windows={(each.user_id, each.limit): Window(each.began_at, each.spent) for each in state.windows},
@@ -226,7 +236,7 @@ def load(state: State, kind: type[W]) -> W:
     return build(state, kind, Clock(), Ids(""))
 
 
-def put_back(world: World, state: State) -> None:
+def restore(world: World, state: State) -> None:
     """Bring a world into this state, in place: what was done since is gone. For tests only, never over the wire."""
     with world.lock:
         fresh = build(state, type(world), world.clock, world.ids)
@@ -330,7 +340,7 @@ def _slot(kept: KeptAnswer) -> tuple[str, str, str, str]:
 L = TypeVar("L", CourseList, RapidRefresh)
 
 
-def fork(built: World, policy: Policy, now: datetime | None, kind: type[W]) -> W:
+def fresh_copy(built: World, policy: Policy, now: datetime | None, kind: type[W]) -> W:
     """A world like one that was just built and in which nothing has happened yet, sharing nothing that changes."""
     clock, ids = Clock(now), Ids("")
     ids.restore(*built.ids.state())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mock_server.world.state import CourseState, OrganisationState, State
 
 
-def check(state: State) -> None:
+def validate(state: State) -> None:
     """StateError, naming the place, for a document that contradicts itself."""
     organisations = _once((each.id for each in state.organisations), "$.organisations")
     if state.main not in organisations:

@@ -19,7 +19,15 @@ from mock_server.world.clock import Clock
 from mock_server.world.codec import snapshot
 from mock_server.world.courses import Course, RapidRefresh, RefreshAnswer
 from mock_server.world.ids import Ids
-from mock_server.world.ledger import AuditEntry, Keys, Message, Notification, QueuedReset, Webhook, Window
+from mock_server.world.ledger import (
+    AuditEntry,
+    IdempotencyKeys,
+    Message,
+    Notification,
+    QueuedReset,
+    Webhook,
+    Window,
+)
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Person, Token
 from mock_server.world.progress import LONGEST
@@ -54,7 +62,7 @@ class World:
     """Webhook messages that wait to be sent."""
     queued: list[QueuedReset] = field(factory=list)
     """Resets that were accepted and wait for their time, in its order."""
-    keys: Keys = field(factory=Keys)
+    keys: IdempotencyKeys = field(factory=IdempotencyKeys)
     windows: dict[tuple[str, int], Window] = field(factory=dict)
     """Requests counted, by user and limit; only while there is a rate limit."""
     is_loaded: bool = False

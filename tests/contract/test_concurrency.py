@@ -29,7 +29,7 @@ from contract.plant import NOTIFIED, Plant, grow
 from contract.stage import RESET, confirming, typed
 from mock_server import MockTraining
 from mock_server.world.courses import Course
-from mock_server.world.ledger import Certificate, Keys, Slot
+from mock_server.world.ledger import Certificate, IdempotencyKeys, Slot
 from training_sdk import (
     AlreadyAppliedError,
     ConflictError,
@@ -336,7 +336,7 @@ def test_R11_two_operators_at_once_reset_once(engine: Engine, plans: str, tmp_pa
 # --- one key, twice at once ------------------------------------------------------------------------------------------
 
 
-class CountedKeys(Keys):
+class CountedKeys(IdempotencyKeys):
     """Says when a request with a key has arrived."""
 
     def __init__(self) -> None:

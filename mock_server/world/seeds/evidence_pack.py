@@ -26,7 +26,7 @@ from mock_server.world.seeds.exporter_rows import (
     ExporterCsvError,
     ExportRow,
     Problem,
-    checked,
+    check_row,
     date,
     identifier,
     percent,
@@ -228,7 +228,7 @@ def _refuse_repeated(lines: Iterable[Line]) -> None:
 
 def _row(line: Line) -> ExportRow:
     cells = {name: line.values.get(name, "") for name in COLUMNS}
-    problems, row = checked(
+    problems, row = check_row(
         line.number, {name: "" if each is None else str(each) for name, each in cells.items()}
     )
     if row is None:

@@ -105,7 +105,7 @@ def parse(lines: Iterable[str], source: str = "export") -> list[ExportRow]:
     return rows
 
 
-def checked(line: int, cells: Mapping[str, str]) -> tuple[list[Problem], ExportRow | None]:
+def check_row(line: int, cells: Mapping[str, str]) -> tuple[list[Problem], ExportRow | None]:
     """A row by its columns, or what is wrong with it; for rows that come from elsewhere than a CSV file."""
     return _row(line, list(COLUMNS), [cells[name] for name in COLUMNS])
 

@@ -14,8 +14,8 @@ from mock_server.world.courses import (
     LessonKind,
     SlideKind,
     SlideProgress,
-    surveyed,
-    worked_through,
+    with_slides_done,
+    with_survey_answer,
 )
 from mock_server.world.ids import Ids
 from mock_server.world.records import (
@@ -64,11 +64,11 @@ class _Traces:
 
     def _work_through(self, lesson: Lesson, at: str, score: int, *, done: bool) -> None:
         """The slides; of those who complete a lesson the ones with an even score answer its surveys."""
-        self.slides = worked_through(self.slides, lesson.slides, at, right=done)
+        self.slides = with_slides_done(self.slides, lesson.slides, at, right=done)
         for slide in lesson.slides:
             if slide.kind is SlideKind.SURVEY and done and score % 2 == 0:
                 answer = slide.options[score % len(slide.options)] if slide.options else _OPINION
-                self.slides = surveyed(self.slides, slide, at, answer)
+                self.slides = with_survey_answer(self.slides, slide, at, answer)
 
 
 def past_record(

@@ -14,7 +14,7 @@ from mock_server.learner_actions import LiveWorld
 from mock_server.world.ids import Ids
 from mock_server.world.people import Seat, Status
 from mock_server.world.seeds.demo import build_demo, demo_prototype
-from mock_server.world.state import fork
+from mock_server.world.state import fresh_copy
 
 NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
 _SHARED_FOR_GOOD = (str, bytes, int, float, datetime, frozenset, Enum, type(None))
@@ -66,7 +66,7 @@ def test_a_fork_is_like_a_world_just_built() -> None:
 
 def test_forks_share_nothing_that_changes() -> None:
     prototype, _ = demo_prototype()
-    one, two = (fork(prototype, Policy(), None, LiveWorld) for _ in range(2))
+    one, two = (fresh_copy(prototype, Policy(), None, LiveWorld) for _ in range(2))
     places = [dict(mutable_parts(world)) for world in (prototype, one, two)]
     assert len(places[1]) > 100
     for mine, theirs in ((places[0], places[1]), (places[1], places[2])):

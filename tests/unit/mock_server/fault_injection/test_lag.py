@@ -127,18 +127,18 @@ def test_R15_a_world_without_a_lag_keeps_no_past() -> None:
     mock = lagging()
     reset_everyone(mock)
     course = mock.world.main.progress[course_id(mock)]
-    assert course.past is not None
-    assert course.past.changes
+    assert course.lag_history is not None
+    assert course.lag_history.changes
     mock.lag = timedelta(0)
-    assert [each.past for each in mock.world.main.progress.courses.values() if each.past] == []
+    assert [each.lag_history for each in mock.world.main.progress.courses.values() if each.lag_history] == []
     mock.world.complete_course(FORKLIFT, user_of(mock, "learner"))
-    assert course.past is None
+    assert course.lag_history is None
 
 
 def test_the_past_is_forgotten_when_no_lag_could_ask_for_it() -> None:
     mock = lagging(LONGEST)
     course, user = course_id(mock), recorded(mock)[0]
-    past = mock.world.main.progress[course].past
+    past = mock.world.main.progress[course].lag_history
     assert past is not None
     longest = 0
     for _ in range(100):
@@ -162,7 +162,7 @@ def test_the_past_is_kept_for_as_long_as_lag_and_refresh_together_may_ask_for_it
         start + 2 * LONGEST - timedelta(seconds=1)
     )  # the latest moment at which `start` is shown
     mock.world.post_to_discussion(course, active)
-    past = mock.world.main.progress[course].past
+    past = mock.world.main.progress[course].lag_history
     assert past is not None
     assert past.dropped == 1, "nothing was forgotten, so this shows nothing"
     query = f"course_id={course}&user_id={newcomer}"
@@ -208,7 +208,7 @@ def test_what_a_clock_set_back_has_left_behind_shows_once_the_lag_is_over() -> N
 def test_a_view_of_the_past_goes_when_the_next_one_takes_its_place() -> None:
     mock = lagging()
     course, user = course_id(mock), recorded(mock)[0]
-    past = mock.world.main.progress[course].past
+    past = mock.world.main.progress[course].lag_history
     assert past is not None
     views: dict[weakref.ref[CourseProgress], None] = {}
     mock.world.post_to_discussion(course, user)
@@ -228,7 +228,7 @@ def test_a_view_of_the_past_goes_when_the_next_one_takes_its_place() -> None:
 def test_figures_counted_over_a_view_of_the_past_do_not_keep_it(path: str) -> None:
     mock = lagging()
     course, user = course_id(mock), recorded(mock)[0]
-    past = mock.world.main.progress[course].past
+    past = mock.world.main.progress[course].lag_history
     assert past is not None
     mock.world.post_to_discussion(course, user)
     views: list[weakref.ref[CourseProgress]] = []

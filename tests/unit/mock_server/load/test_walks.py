@@ -15,7 +15,7 @@ from mock_server import MockTraining, Policy
 from mock_server.api import analytics, slides
 from mock_server.learner_actions import LiveWorld
 from mock_server.world import caches, progress
-from mock_server.world.caches import Counted, Places
+from mock_server.world.caches import MatchingRows, StatsCache
 from mock_server.world.courses import Course
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import CourseProgress
@@ -120,14 +120,14 @@ def test_what_is_kept_of_a_walk_is_never_out_of_date(writes: list[tuple[int, int
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Rows looked at, one entry for each time somebody went through a course."""
     seen: list[int] = []
-    look = Places.look.__func__  # type: ignore[attr-defined]  # the function beneath the class method
+    look = MatchingRows.scan.__func__  # type: ignore[attr-defined]  # the function beneath the class method
 
-    def counted(cls: type[Places], progress: CourseProgress, *rest: Any) -> Places:
+    def counted(cls: type[MatchingRows], progress: CourseProgress, *rest: Any) -> MatchingRows:
         seen.append(len(progress.roster))
-        found: Places = look(cls, progress, *rest)
+        found: MatchingRows = look(cls, progress, *rest)
         return found
 
-    monkeypatch.setattr(Places, "look", classmethod(counted))
+    monkeypatch.setattr(MatchingRows, "scan", classmethod(counted))
     return seen
 
 
@@ -192,7 +192,7 @@ def test_figures_are_counted_once_however_many_pages_they_have(
 
 
 def test_figures_kept_are_bounded() -> None:
-    kept, asked = Counted(), list[int]()
+    kept, asked = StatsCache(), list[int]()
 
     def ask(question: int) -> int:
         def count() -> int:
@@ -211,7 +211,7 @@ def test_questions_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     who = Speaker(mock)
     for day in range(1, caches.KEPT + 5):
         who.get(FEED, f"modified_after=2026-05-{day:02d}T00:00:00Z")
-    assert len(mock.world.main.progress.walks._kept) == caches.KEPT
+    assert len(mock.world.main.progress.page_index._kept) == caches.KEPT
     count = len(seen)
     who.get(FEED, f"modified_after=2026-05-{caches.KEPT + 4:02d}T00:00:00Z")
     assert len(seen) == count

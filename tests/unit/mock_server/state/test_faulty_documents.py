@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mock_server import MockTraining
 from mock_server.world.codec import StateError
-from mock_server.world.ledger import Keys
+from mock_server.world.ledger import IdempotencyKeys
 
 NOW = datetime(2026, 11, 30, 9, 0, 0, 123456, tzinfo=UTC)
 NO_DATES = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00", "2026-01-01T00:00:00", "soon", 1, True)
@@ -139,7 +139,7 @@ def test_a_document_refused_at_the_last_moment_has_changed_nothing(monkeypatch: 
     def fail(*_: object) -> None:
         raise RuntimeError("late")
 
-    monkeypatch.setattr(Keys, "__init__", fail)
+    monkeypatch.setattr(IdempotencyKeys, "__init__", fail)
     with pytest.raises(RuntimeError, match="late"):
         mock.rollback(other)
     monkeypatch.undo()

@@ -14,7 +14,7 @@ from mock_server.control import inspection
 from mock_server.control.learners import ACTIONS, PATH
 from mock_server.learner_actions import LiveWorld
 from mock_server.wire.message import Request
-from mock_server.world.codec import plain
+from mock_server.world.codec import encode
 from mock_server.world.courses import LessonKind
 from unit.mock_server.core.speaker import (
     ANNA,
@@ -106,8 +106,8 @@ def test_the_ledgers_read_as_in_python(mock: MockTraining, control: Speaker) -> 
     Speaker(mock).reset(course_id(mock), None, (FORKLIFT, len(recorded(mock))))
     assert mock.outbox
     assert mock.certificates
-    assert control.get("/_mock/outbox").json == {"notifications": plain(mock.outbox)}
-    assert control.get("/_mock/certificates").json == {"certificates": plain(mock.certificates)}
+    assert control.get("/_mock/outbox").json == {"notifications": encode(mock.outbox)}
+    assert control.get("/_mock/certificates").json == {"certificates": encode(mock.certificates)}
     (entry,) = control.get("/_mock/audit").json["entries"]
     assert (entry["outcome"], entry["at"]) == ("done", NOW.isoformat())
 
@@ -222,7 +222,7 @@ def test_an_action_does_what_it_does_in_python(
     twin = MockTraining.load(mock.state())
     answer = do(control, name, course, user, **given)
     assert answer.status == 200, answer.message
-    assert answer.json == {"record": plain(action(twin.world, course, user, **given))}
+    assert answer.json == {"record": encode(action(twin.world, course, user, **given))}
     assert mock.diff(twin.state()) == ()
 
 
