@@ -46,17 +46,31 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attrs import evolve, frozen
 
-from training_sdk._core.printable import inline, visible
+from training_sdk._core.printable import inline, sentence, visible
 
 if TYPE_CHECKING:
     from training_sdk.resets.report import ResetReport
 
 
 @frozen
+class Remedy:
+    """What to do about an error: a sentence for Python, and a key under which another interface has its own sentence.
+
+    ``text`` names parameters and methods of the SDK. The command line looks up ``key`` instead and names its options
+    and commands; ``values`` are the names and numbers that its sentence needs as well.
+    """
+
+    key: str
+    text: str
+    values: tuple[tuple[str, str], ...] = ()
+
+
+@frozen
 class ErrorInfo:
-    """What is known about one failure."""
+    """The facts about one failure."""
 
     message: str
+    """What happened, why, and what was not done; without the remedy."""
     status: int | None = None
     reason: str | None = None
     request_id: str | None = None
@@ -64,6 +78,9 @@ class ErrorInfo:
     path: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
     report: ResetReport | None = None
+    argument: str | None = None
+    """The parameter whose value is refused, as the message spells it."""
+    remedy: Remedy | None = None
 
 
 class TrainingError(Exception):
@@ -78,7 +95,8 @@ class TrainingError(Exception):
     @property
     def message(self) -> str:
         """What happened and what to do, without status and ids."""
-        return self.info.message
+        remedy = self.remedy
+        return f"{sentence(self.info.message)} {remedy.text}" if remedy else self.info.message
 
     @property
     def status(self) -> int | None:
@@ -99,6 +117,16 @@ class TrainingError(Exception):
     def report(self) -> ResetReport | None:
         """What had become of every user when a reset stopped, or None outside of one."""
         return self.info.report
+
+    @property
+    def argument(self) -> str | None:
+        """The Python parameter whose value is refused, such as ``per_request``, or None."""
+        return self.info.argument
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """What to do about it, for programs that word it themselves; ``message`` includes its text."""
+        return self.info.remedy
 
     def with_report(self, report: ResetReport) -> Self:
         """The same error with the account of a reset that stopped half-way."""

@@ -20,6 +20,7 @@ from training_sdk import (
     APITimeoutError,
     ErrorInfo,
     InvalidArgumentError,
+    Remedy,
     ResetReport,
     ServerError,
     TrainingError,
@@ -112,7 +113,10 @@ def test_every_error_says_what_it_knows(kind: type[TrainingError], report: Reset
 
 @each_error
 def test_every_error_pickles_copies_and_compares(kind: type[TrainingError], report: ResetReport) -> None:
-    error = kind("it broke", status=503, metadata=(("a", "1"),)).with_report(report)
+    remedy = Remedy("mend", "Mend it.")
+    error = kind("it broke", status=503, metadata=(("a", "1"),), argument="it", remedy=remedy).with_report(
+        report
+    )
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         twin = pickle.loads(pickle.dumps(error, protocol))
         assert (type(twin), twin, hash(twin), twin.report) == (kind, error, hash(error), report)
@@ -120,6 +124,15 @@ def test_every_error_pickles_copies_and_compares(kind: type[TrainingError], repo
         assert (type(twin), twin) == (kind, error)
     assert error != kind("it broke differently")
     assert error != "it broke"
+
+
+def test_message_ends_with_the_remedy_and_info_keeps_them_apart() -> None:
+    error = InvalidArgumentError(
+        "tolerance must be 0 or more", argument="tolerance", remedy=Remedy("tolerance", "Use 0.")
+    )
+    assert (error.message, str(error)) == ("tolerance must be 0 or more. Use 0.", error.message)
+    assert (error.info.message, error.argument) == ("tolerance must be 0 or more", "tolerance")
+    assert error.remedy == Remedy("tolerance", "Use 0.")
 
 
 def test_errors_of_different_kinds_differ() -> None:
