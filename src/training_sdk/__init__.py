@@ -4,6 +4,43 @@ from training_sdk import _moved as _moved  # first: old module names are importa
 from training_sdk._core.listing import AsyncListing, Listing, Page
 from training_sdk._core.raw import RawResponse
 from training_sdk._version import __version__
+from training_sdk.api.analytics import (
+    CourseStatistics,
+    LessonAttempt,
+    LessonEvent,
+    LessonEventType,
+    LessonProgress,
+    LessonStatistics,
+    SlideProgress,
+    SlideStatistics,
+    SlideType,
+    SurveyAnswer,
+    SurveyAnswerType,
+    SurveyQuestion,
+)
+from training_sdk.api.courses import AssignmentResult, Course, CourseStatus, DueBy, Lesson, OriginalCourse
+from training_sdk.api.groups import Group, GroupMember, Site, SiteMember
+from training_sdk.api.leaderboards import Leaderboard, LeaderboardRankings, Ranking
+from training_sdk.api.learning_paths import Collection, LearningPath, LearningPathDetail
+from training_sdk.api.permissions import PermissionSet, PermissionSetIdentifier
+from training_sdk.api.progress import CompletionStatus, ProgressRow, ProgressState
+from training_sdk.api.rapid_refreshes import (
+    RapidRefresh,
+    RapidRefreshAnswer,
+    RapidRefreshDetail,
+    RapidRefreshQuestion,
+)
+from training_sdk.api.users import FeedUser, Me, SeatType, User, UserStatus
+from training_sdk.api.webhooks import (
+    EventActor,
+    EventFacts,
+    EventResource,
+    TriggerEvent,
+    Webhook,
+    WebhookEvent,
+    WebhookSecret,
+    read_event,
+)
 from training_sdk.approval.approvals import Approval, Approver
 from training_sdk.client import AsyncTrainingClient, TrainingClient
 from training_sdk.errors import (
@@ -48,38 +85,6 @@ from training_sdk.errors import (
 from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proofs import Proof
 from training_sdk.local_plans.event_plans import PlannedRequest, plan_of_event
-from training_sdk.models.analytics import (
-    CourseStatistics,
-    LessonAttempt,
-    LessonEvent,
-    LessonEventType,
-    LessonProgress,
-    LessonStatistics,
-)
-from training_sdk.models.courses import AssignmentResult, Course, CourseStatus, DueBy, Lesson, OriginalCourse
-from training_sdk.models.groups import Group, GroupMember, Site, SiteMember
-from training_sdk.models.leaderboards import Leaderboard, LeaderboardRankings, Ranking
-from training_sdk.models.paths import Collection, LearningPath, LearningPathDetail
-from training_sdk.models.permissions import PermissionSet, PermissionSetIdentifier
-from training_sdk.models.progress import CompletionStatus, ProgressRow, ProgressState
-from training_sdk.models.rapid_refreshes import (
-    RapidRefresh,
-    RapidRefreshAnswer,
-    RapidRefreshDetail,
-    RapidRefreshQuestion,
-)
-from training_sdk.models.slides import SlideProgress, SlideStatistics, SlideType
-from training_sdk.models.surveys import SurveyAnswer, SurveyAnswerType, SurveyQuestion
-from training_sdk.models.users import FeedUser, Me, SeatType, User, UserStatus
-from training_sdk.models.webhooks import (
-    EventActor,
-    EventFacts,
-    EventResource,
-    TriggerEvent,
-    Webhook,
-    WebhookEvent,
-    WebhookSecret,
-)
 from training_sdk.plans.people import Named, People
 from training_sdk.plans.plan import EveryonePlan, Losses, Origin, PlannedCourse, PlannedReset, ResetPlan
 from training_sdk.plans.selection import Where
@@ -89,7 +94,6 @@ from training_sdk.resets.reset_request import Progress
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.verification import PersonSeen, Seen, SeenCode, Verification
 from training_sdk.resets.waves import Waves
-from training_sdk.resources.webhooks import read_event
 
 __all__ = [
     "APIConnectionError",

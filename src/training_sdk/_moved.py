@@ -11,11 +11,38 @@ from importlib.util import spec_from_loader
 from types import ModuleType
 
 MOVED = {
+    "training_sdk.models": "training_sdk.api",
+    "training_sdk.models.analytics": "training_sdk.api.analytics",
+    "training_sdk.models.base": "training_sdk._core.model",
+    "training_sdk.models.courses": "training_sdk.api.courses",
+    "training_sdk.models.groups": "training_sdk.api.groups",
+    "training_sdk.models.leaderboards": "training_sdk.api.leaderboards",
+    "training_sdk.models.paths": "training_sdk.api.learning_paths",
+    "training_sdk.models.permissions": "training_sdk.api.permissions",
+    "training_sdk.models.progress": "training_sdk.api.progress",
+    "training_sdk.models.rapid_refreshes": "training_sdk.api.rapid_refreshes",
+    "training_sdk.models.slides": "training_sdk.api.analytics",
+    "training_sdk.models.surveys": "training_sdk.api.analytics",
+    "training_sdk.models.users": "training_sdk.api.users",
+    "training_sdk.models.webhooks": "training_sdk.api.webhooks",
     "training_sdk.records.folding": "training_sdk.records.journal_state",
     "training_sdk.resets.closing": "training_sdk.local_plans.closing",
     "training_sdk.resets.proofs": "training_sdk.format_proof.proofs",
     "training_sdk.resets.recordcheck": "training_sdk.local_plans.record_check",
     "training_sdk.resets.traces": "training_sdk.format_proof.traces",
+    "training_sdk.resources": "training_sdk.api",
+    "training_sdk.resources.analytics": "training_sdk.api.analytics",
+    "training_sdk.resources.collections": "training_sdk.api.learning_paths",
+    "training_sdk.resources.courses": "training_sdk.api.courses",
+    "training_sdk.resources.groups": "training_sdk.api.groups",
+    "training_sdk.resources.leaderboards": "training_sdk.api.leaderboards",
+    "training_sdk.resources.paths": "training_sdk.api.learning_paths",
+    "training_sdk.resources.permissions": "training_sdk.api.permissions",
+    "training_sdk.resources.progress": "training_sdk.api.progress",
+    "training_sdk.resources.rapid_refreshes": "training_sdk.api.rapid_refreshes",
+    "training_sdk.resources.sites": "training_sdk.api.groups",
+    "training_sdk.resources.users": "training_sdk.api.users",
+    "training_sdk.resources.webhooks": "training_sdk.api.webhooks",
 }
 """Old name to new name; a package's modules are named one by one."""
 

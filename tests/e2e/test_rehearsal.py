@@ -17,8 +17,8 @@ from attrs import frozen
 
 from mock_server import ExporterCsvError, MockTraining
 from training_sdk import Safeguards, TrainingClient
+from training_sdk.api.progress import ProgressRow
 from training_sdk.evidence import pseudonymise
-from training_sdk.models.progress import ProgressRow
 from unit.sdk.evidence.past import Told
 
 COURSES = ("Forklift basics", "Erste Hilfe im Betrieb 🩹")

@@ -24,9 +24,9 @@ from cattrs.gen import make_dict_structure_fn
 
 from training_sdk._core import json_values
 from training_sdk._core.flow import Response
+from training_sdk._core.model import Extra, Omitted
 from training_sdk._core.printable import inline
 from training_sdk.errors import DecodingError
-from training_sdk.models.base import Extra, Omitted
 
 T = TypeVar("T")
 

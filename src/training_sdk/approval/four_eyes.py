@@ -12,10 +12,10 @@ from attrs import evolve
 
 from training_sdk._core.flow import Act, Flow, Moment, Now, Response
 from training_sdk._core.listing import Calls
+from training_sdk.api.users import WHO_AM_I, Me, SeatType, User, UserStatus, found_users, read_me
 from training_sdk.approval import ssh
 from training_sdk.approval.approvals import Approval, Approved, Approver, Kind, message
 from training_sdk.errors import ApprovalError, InvalidArgumentError, PermissionDeniedError
-from training_sdk.models.users import Me, SeatType, User, UserStatus
 from training_sdk.plans.course_rows import read_rows
 from training_sdk.plans.digests import short
 from training_sdk.plans.origin import Here, check_place
@@ -26,7 +26,6 @@ from training_sdk.plans.wording import shown, some, who
 from training_sdk.records.tokens import redacted
 from training_sdk.resets.confirmation import check_confirmation, check_lifetime
 from training_sdk.resets.report import Code
-from training_sdk.resources.users import WHO_AM_I, found_users, read_me
 
 NAMESPACE = "training-sdk-reset"
 """Keeps a signature made for anything else, a git commit say, from passing for an approval."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
+from training_sdk._core.model import Extra
 from training_sdk.cli.remedies import as_given
 from training_sdk.local_plans.unfinished import Unfinished
-from training_sdk.models.base import Extra
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.recertification.due import Due
 from training_sdk.resets.report import ResetReport

@@ -8,7 +8,7 @@ from datetime import datetime
 from io import StringIO
 
 from training_sdk._core.spreadsheet import text_cell
-from training_sdk.models.progress import ProgressRow
+from training_sdk.api.progress import ProgressRow
 
 COLUMNS = (
     *("opened_at", "completed_at", "total_lessons", "completed_lessons", "course_id", "course_external_id"),

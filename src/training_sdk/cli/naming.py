@@ -11,10 +11,10 @@ from typing import Any, Literal, TypeAlias
 
 import click
 
+from training_sdk.api.courses import Course
+from training_sdk.api.learning_paths import LearningPath
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, NotFoundError
-from training_sdk.models.courses import Course
-from training_sdk.models.paths import LearningPath
 from training_sdk.plans.people import Named, People
 from training_sdk.plans.people_file import KNOWN as COLUMNS
 from training_sdk.plans.selection import Where

@@ -12,17 +12,17 @@ from attrs import field, frozen
 from training_sdk._core import argument_checks
 from training_sdk._core.flow import Act, Flow, Moment, Now
 from training_sdk._core.listing import LISTING_INCOMPLETE, Calls, Walk
+from training_sdk._core.model import Key
 from training_sdk._core.printable import MOST_NAMED, number, sentence
 from training_sdk._version import __version__
+from training_sdk.api.analytics import lesson_attempts, lessons_of_user, statistics
+from training_sdk.api.progress import progress_rows
 from training_sdk.errors import DecodingError, EvidenceError, InvalidArgumentError, NotFoundError
 from training_sdk.evidence.files import Seal
 from training_sdk.evidence.pack import Head, Pack
 from training_sdk.evidence.raw import KeptCalls
 from training_sdk.evidence.tables import Tables
 from training_sdk.evidence.writing import Occasion, Writer
-from training_sdk.models.keys import Key
-from training_sdk.resources.analytics import lesson_attempts, lessons_of_user, statistics
-from training_sdk.resources.progress import progress_rows
 
 TOOL = f"training-sdk {__version__}"
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from training_sdk._core import argument_checks, codec
+from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import EvidenceError
 from training_sdk.evidence.files import Unseal, mark_of
 from training_sdk.evidence.pack import Manifest, manifest_bytes, parse_manifest, read_lines
 from training_sdk.evidence.pseudonyms import Pseudonyms
-from training_sdk.models.progress import ProgressRow
 
 
 @frozen

@@ -15,10 +15,10 @@ import attrs
 from attrs import field, frozen
 
 from training_sdk._core import argument_checks, codec
+from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, EvidenceError
 from training_sdk.evidence.files import SEALED, FileMark, Mark, Unseal, mark_of
 from training_sdk.evidence.tables import FORMS, NAMES, LessonTally, said
-from training_sdk.models.progress import ProgressRow
 
 FORM = 1
 MANIFEST = "manifest.json"

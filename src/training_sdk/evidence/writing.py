@@ -10,6 +10,7 @@ from attrs import define, evolve, field, frozen
 
 from training_sdk._core import codec
 from training_sdk._core.flow import Request, Response
+from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import EvidenceError
 from training_sdk.evidence.files import SEALED, FileMark, Growing, Held, Seal, Sink, mark_of
 from training_sdk.evidence.pack import (
@@ -30,7 +31,6 @@ from training_sdk.evidence.pack import (
 )
 from training_sdk.evidence.tables import FORM as TABLES_FORM
 from training_sdk.evidence.tables import Tables, Targets, json_line
-from training_sdk.models.progress import ProgressRow
 from training_sdk.records import disk
 
 SEGMENT = 1 << 22

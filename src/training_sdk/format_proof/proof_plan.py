@@ -10,11 +10,11 @@ from functools import cached_property, reduce
 import attrs
 from attrs import frozen
 
+from training_sdk._core.model import Key
 from training_sdk._core.printable import visible
+from training_sdk.api.progress import ProgressRow, ProgressState
 from training_sdk.format_proof.proofs import Ground, Way
 from training_sdk.format_proof.traces import NAMES, NO_TRACES, Traces
-from training_sdk.models.keys import Key
-from training_sdk.models.progress import ProgressRow, ProgressState
 from training_sdk.plans import wording
 from training_sdk.plans.plan import PlannedReset, ResetPlan, plain_of_form, short_digest
 from training_sdk.resets.format import ResetFormat

@@ -11,12 +11,12 @@ from attrs import evolve, frozen
 from training_sdk._core.comparison import mailbox
 from training_sdk._core.flow import Act, Flow
 from training_sdk._core.listing import Calls
+from training_sdk._core.model import Key
+from training_sdk.api.progress import ProgressRow, progress_rows
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proofs import Ground, Way
-from training_sdk.models.keys import Key
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans.origin import LiveCalls, who_and_where
 from training_sdk.plans.plan import Origin, PlannedReset, ResetPlan
 from training_sdk.plans.planner import Wanted, make_plan, no_traces
@@ -24,7 +24,6 @@ from training_sdk.plans.wording import number, shown
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import confirmation
 from training_sdk.resets.format import ResetFormat
-from training_sdk.resources.progress import progress_rows
 
 MOST_PEOPLE = 5
 """On the sacrificial course: whom a service may reset that does not know the format."""

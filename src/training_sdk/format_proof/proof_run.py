@@ -15,7 +15,9 @@ from attrs import define, evolve, field
 
 from training_sdk._core.flow import Act, Flow, Moment, Now
 from training_sdk._core.listing import Calls
+from training_sdk._core.model import Key
 from training_sdk._core.printable import sentence
+from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import (
     AlreadyAppliedError,
     DecodingError,
@@ -32,8 +34,6 @@ from training_sdk.format_proof.proof_planner import check_witnesses, read_people
 from training_sdk.format_proof.proofs import Proof, save_proof, withdraw_proof
 from training_sdk.format_proof.traces import NO_TRACES, Traces
 from training_sdk.local_plans.freshness import waiting_time
-from training_sdk.models.keys import Key
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans.course_rows import missing_have_nothing, read_rows
 from training_sdk.plans.digests import short
 from training_sdk.plans.origin import LiveCalls, check_clock, check_place, who_and_where

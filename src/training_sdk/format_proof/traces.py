@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import Attribute, evolve, field, frozen
 
-from training_sdk.models.progress import ProgressRow
+from training_sdk.api.progress import ProgressRow
 from training_sdk.plans.plan import PlannedReset
 
 NAMES: Mapping[str, str] = {

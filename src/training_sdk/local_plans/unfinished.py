@@ -9,13 +9,13 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
+from training_sdk._core.model import Key
 from training_sdk.approval.approvals import approved_before
 from training_sdk.errors import RecordsDamagedError
 from training_sdk.evidence.files import Unseal
 from training_sdk.format_proof import pending
 from training_sdk.local_plans.in_flight import Flights, kept_processing_time, until
 from training_sdk.local_plans.lost import lost_plan, refuse_lost
-from training_sdk.models.keys import Key
 from training_sdk.plans.digests import close_command
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others

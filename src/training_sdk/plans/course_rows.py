@@ -9,13 +9,11 @@ from attrs import evolve
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import LISTING_INCOMPLETE, Calls
 from training_sdk._core.printable import sentence
+from training_sdk.api.analytics import CourseStatistics, statistics
+from training_sdk.api.progress import ProgressRow, progress_rows
 from training_sdk.errors import DecodingError, NotFoundError, NotSupportedError, PermissionDeniedError
 from training_sdk.format_proof.traces import Traces
-from training_sdk.models.analytics import CourseStatistics
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans.plan import PlannedReset
-from training_sdk.resources.analytics import statistics
-from training_sdk.resources.progress import progress_rows
 
 
 def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> Flow[dict[str, ProgressRow]]:

@@ -11,11 +11,10 @@ from attrs import frozen
 from training_sdk._core.flow import Flow, Moment, Now, Request, Response
 from training_sdk._core.listing import Calls
 from training_sdk._core.server_identity import ONLY_MARKED
+from training_sdk.api.users import WHO_AM_I, Me, read_me
 from training_sdk.errors import ClockError, PlanMismatchError, TrainingError, UnconfirmedFormatError
 from training_sdk.format_proof.proofs import Proof
-from training_sdk.models.users import Me
 from training_sdk.plans.plan import Origin, ResetPlan
-from training_sdk.resources.users import WHO_AM_I, read_me
 
 T = TypeVar("T")
 

@@ -11,14 +11,12 @@ from attrs import define, field, frozen
 from training_sdk._core.comparison import mailbox, same_text, widely
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.model import Key
+from training_sdk.api.groups import Group, Site, group_members, list_groups, list_sites, site_members
+from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError, NotFoundError
-from training_sdk.models.groups import Group, Site
-from training_sdk.models.keys import Key
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans.people import Kind, Named, People
 from training_sdk.plans.wording import shown
-from training_sdk.resources.groups import group_members, groups
-from training_sdk.resources.sites import site_members, sites
 
 Rows: TypeAlias = Mapping[str, Mapping[str, ProgressRow]]
 Members: TypeAlias = Mapping[str, frozenset[str]]
@@ -248,14 +246,14 @@ def member_ids(calls: Calls, people: People) -> Flow[Members]:
     in_groups = yield from _members(
         "group",
         people.groups,
-        groups(calls),
+        list_groups(calls),
         lambda ids: group_members(calls, ids),
         lambda member: (member.group_id, member.user_id),
     )
     in_sites = yield from _members(
         "site",
         people.sites,
-        sites(calls),
+        list_sites(calls),
         lambda ids: site_members(calls, ids),
         lambda member: (member.site_id, member.member_id),
     )

@@ -14,12 +14,12 @@ from typing import Any, ClassVar, Literal
 from attrs import Attribute, evolve, field, frozen
 
 from training_sdk._core import codec
+from training_sdk._core.model import Key as Key
 from training_sdk._core.printable import visible
 from training_sdk._core.urls import service_name
+from training_sdk.api.progress import ProgressRow, ProgressState
 from training_sdk.approval import ssh
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.models.keys import Key as Key
-from training_sdk.models.progress import ProgressRow, ProgressState
 from training_sdk.plans import digests, wording
 
 FORM = 3

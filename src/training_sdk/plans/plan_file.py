@@ -10,6 +10,7 @@ from typing import Any
 from attrs import evolve
 
 from training_sdk._core import codec
+from training_sdk.api.progress import ProgressState
 from training_sdk.errors import (
     DecodingError,
     EvidenceError,
@@ -18,7 +19,6 @@ from training_sdk.errors import (
     RecordsError,
 )
 from training_sdk.evidence.files import Unseal
-from training_sdk.models.progress import ProgressState
 from training_sdk.plans.digests import short
 from training_sdk.plans.outline import FIELDS, OLD_FIELDS, PlanOutline, refusal
 from training_sdk.plans.plan import FORM, OLDEST_FORM, EveryonePlan, ResetPlan

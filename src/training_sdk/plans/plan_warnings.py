@@ -13,7 +13,10 @@ from attrs import field, frozen
 from training_sdk._core.comparison import hidden_characters
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import Calls
+from training_sdk._core.model import Key
 from training_sdk._core.printable import MOST_NAMED
+from training_sdk.api.courses import Course, CourseStatus, DueBy
+from training_sdk.api.learning_paths import LearningPathDetail, all_paths, get_path
 from training_sdk.errors import (
     DecodingError,
     NotFoundError,
@@ -22,12 +25,8 @@ from training_sdk.errors import (
     ServerError,
     TrainingError,
 )
-from training_sdk.models.courses import Course, CourseStatus, DueBy
-from training_sdk.models.keys import Key
-from training_sdk.models.paths import LearningPathDetail
 from training_sdk.plans.plan import PlannedReset
 from training_sdk.plans.wording import number, shown, some, who
-from training_sdk.resources.paths import all_paths, get_path
 
 ALIKE = 0.85
 """From this similarity of two titles on, one may be taken for the other; "(2025)" at the end is enough."""

@@ -10,12 +10,12 @@ from attrs import evolve, field, frozen
 
 from training_sdk._core.flow import Act, Flow, Moment, Now
 from training_sdk._core.listing import Calls
+from training_sdk._core.model import Key
 from training_sdk._core.printable import MOST_NAMED, sentence
+from training_sdk.api.courses import Course, all_courses
+from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError, StalePlanError
 from training_sdk.format_proof.traces import NO_TRACES, Traces
-from training_sdk.models.courses import Course
-from training_sdk.models.keys import Key
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans.course_rows import read_rows
 from training_sdk.plans.origin import service_time, who_and_where
 from training_sdk.plans.people import People
@@ -41,7 +41,6 @@ from training_sdk.recertification.due import Due
 from training_sdk.resets.report import Code
 from training_sdk.resets.report_file import LastResets
 from training_sdk.resets.safeguards import Safeguards
-from training_sdk.resources.courses import all_courses
 
 RENEWED = "RENEWED"
 P = TypeVar("P", bound=ResetPlan)

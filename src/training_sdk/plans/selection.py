@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from attrs import field, frozen
 
 from training_sdk._core import argument_checks
+from training_sdk.api.progress import ProgressRow, ProgressState
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.models.progress import ProgressRow, ProgressState
 
 _DATES = ("completed_before", "completed_after", "due_before")
 _STATES = (ProgressState.COMPLETED, ProgressState.IN_PROGRESS)

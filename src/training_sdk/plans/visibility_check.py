@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import LISTING_INCOMPLETE, Calls
+from training_sdk.api.analytics import CourseStatistics
+from training_sdk.api.courses import Course
+from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, NotFoundError, NotSupportedError, PermissionDeniedError
-from training_sdk.models.analytics import CourseStatistics
-from training_sdk.models.courses import Course
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans.course_rows import course_counts, others_have_nothing
 from training_sdk.plans.people_lookup import Rows
 from training_sdk.plans.wording import number

@@ -13,7 +13,7 @@ from training_sdk._core.printable import MOST_NAMED, inline
 from training_sdk._core.printable import number as number
 
 if TYPE_CHECKING:
-    from training_sdk.models.progress import ProgressState
+    from training_sdk.api.progress import ProgressState
     from training_sdk.plans.plan import PlannedCourse, PlannedReset, ResetPlan
 
 

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
+from training_sdk._core.model import Key
 from training_sdk._core.printable import number
+from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.models.keys import Key
-from training_sdk.models.progress import ProgressRow
 from training_sdk.recertification import civil
 from training_sdk.recertification.due import Due, DueCase, Standing
 from training_sdk.recertification.people import Held, Hold, HoldList, by_key

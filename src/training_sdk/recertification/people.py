@@ -10,9 +10,9 @@ from attrs import frozen
 
 from training_sdk._core import argument_checks
 from training_sdk._core.comparison import mailbox, widely
+from training_sdk._core.model import Key
+from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.models.keys import Key
-from training_sdk.models.progress import ProgressRow
 
 Held: TypeAlias = str | tuple[str, str]
 """A person in every course, or (course id, person)."""

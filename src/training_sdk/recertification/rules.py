@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 from attrs import field, frozen
 
 from training_sdk._core import argument_checks
+from training_sdk._core.model import Key
 from training_sdk._core.printable import number
+from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.models.keys import Key
-from training_sdk.models.progress import ProgressRow
 from training_sdk.recertification import civil
 from training_sdk.recertification.civil import LeapDay
 from training_sdk.recertification.people import by_key

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from attrs import define, evolve, field, frozen
 
-from training_sdk.models.keys import Key
+from training_sdk._core.model import Key
 from training_sdk.records.events import (
     Answered,
     Closed,

@@ -16,6 +16,7 @@ from training_sdk._core import codec
 from training_sdk._core.flow import Act, Flow, Moment, Now
 from training_sdk._core.listing import Calls
 from training_sdk._version import __version__
+from training_sdk.api.progress import ProgressRow
 from training_sdk.approval import approval_file
 from training_sdk.approval.approvals import Approval, Approved, approval_noted, approved_before
 from training_sdk.errors import TrainingError
@@ -26,7 +27,6 @@ from training_sdk.format_proof import pending
 from training_sdk.format_proof.proofs import Ground, withdraw_proof
 from training_sdk.local_plans.admission import refuse_second_time, refuse_taking
 from training_sdk.local_plans.overlapping import looking, refuse_overlapping, resets_elsewhere
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans import plan_file
 from training_sdk.plans.outline import PlanOutline
 from training_sdk.plans.plan import FORM, Key, Origin, PlannedReset, ResetPlan

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import Calls
+from training_sdk.api.progress import ProgressRow
 from training_sdk.approval.approvals import Approved
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans.plan import Key, Origin, PlannedReset, ResetPlan
 from training_sdk.records.events import Event
 from training_sdk.resets.report import ResetReport

@@ -10,14 +10,13 @@ from attrs import frozen
 
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import LISTING_INCOMPLETE, Calls
+from training_sdk.api.analytics import LessonProgress, lessons_of_user
+from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, NotFoundError, PermissionDeniedError
 from training_sdk.format_proof.traces import NO_TRACES, Traces
-from training_sdk.models.analytics import LessonProgress
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans.origin import LARGEST_DIFFERENCE
 from training_sdk.plans.outline import PlanOutline
 from training_sdk.plans.plan import PlannedReset, ResetPlan
-from training_sdk.resources.analytics import lessons_of_user
 
 
 class Sign(StrEnum):

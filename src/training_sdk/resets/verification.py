@@ -8,11 +8,11 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from training_sdk._core.model import Key
 from training_sdk._core.printable import visible
+from training_sdk.api.analytics import LessonProgress
+from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import IncompleteResetError
-from training_sdk.models.analytics import LessonProgress
-from training_sdk.models.keys import Key
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans.wording import (
     LOOK_INTO_IT,
     MOST_SHOWN,

@@ -10,13 +10,14 @@ from attrs import define, evolve, field, frozen
 
 from training_sdk._core.flow import Act, Flow, Moment, Now
 from training_sdk._core.listing import LISTING_INCOMPLETE, Calls
+from training_sdk._core.model import Key
+from training_sdk.api.analytics import lessons_of_user
+from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
 from training_sdk.format_proof.traces import NO_TRACES, Traces
 from training_sdk.local_plans.freshness import PROCESSING_TIME, waiting_time
 from training_sdk.local_plans.in_flight import Flights, kept_processing_time
 from training_sdk.local_plans.unfinished import find_begun, report_in
-from training_sdk.models.keys import Key
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans.course_rows import read_rows, traces_here
 from training_sdk.plans.digests import short, typed
 from training_sdk.plans.origin import check_clock, check_place, who_and_where
@@ -48,7 +49,6 @@ from training_sdk.resets.verification import (
     trained_again,
 )
 from training_sdk.resets.waves import wait_until
-from training_sdk.resources.analytics import lessons_of_user
 
 SLOWING = 3 / 2
 SLOWEST = 6

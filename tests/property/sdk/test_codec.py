@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import training_sdk
 from training_sdk import Course, DecodingError, ProgressRow
 from training_sdk._core import codec
-from training_sdk.models.base import Model
+from training_sdk._core.model import Model
 from unit.sdk.fakes import answer
 
 MODELS = [

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from training_sdk import DecodingError
 from training_sdk._core.flow import Request, Response
 from training_sdk._core.listing import LISTING_INCOMPLETE, Walk
-from training_sdk.resources.analytics import lesson_attempts
-from training_sdk.resources.courses import _courses
-from training_sdk.resources.groups import group_members
-from training_sdk.resources.users import feed_users
+from training_sdk.api.analytics import lesson_attempts
+from training_sdk.api.courses import _courses
+from training_sdk.api.groups import group_members
+from training_sdk.api.users import feed_users
 from unit.sdk.fakes import CALLS, Asker, Puppet, answer, over_the_wire
 
 Change = Callable[["Service"], None]

@@ -20,8 +20,8 @@ from training_sdk._core.flow import (
     Response,
 )
 from training_sdk._core.listing import Calls
+from training_sdk.api.progress import ProgressRow
 from training_sdk.approval.approvals import Approved
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans.course_rows import read_rows
 from training_sdk.plans.people import People
 from training_sdk.plans.plan import Key, Origin, PlannedReset

@@ -24,7 +24,7 @@ from training_sdk import (
 )
 from training_sdk._core import codec
 from training_sdk._core.codec import structure
-from training_sdk.models.base import Extra, Model
+from training_sdk._core.model import Extra, Model
 from unit.sdk.fakes import answer
 
 HERE = answer()

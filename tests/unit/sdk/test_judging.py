@@ -10,9 +10,9 @@ from attrs import define, field
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from training_sdk.api.analytics import LessonProgress
+from training_sdk.api.progress import ProgressRow
 from training_sdk.format_proof.traces import Traces
-from training_sdk.models.analytics import LessonProgress
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans.outline import FIELDS, OLD_FIELDS
 from training_sdk.plans.plan import PlannedReset
 from training_sdk.records.journal_state import APPLIED, NOT_APPLIED

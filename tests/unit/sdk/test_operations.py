@@ -26,20 +26,18 @@ from training_sdk import (
 )
 from training_sdk._core.operation import Listed, Operation
 from training_sdk._core.pacing import family_of
+from training_sdk.api.analytics import Analytics
+from training_sdk.api.courses import Courses
+from training_sdk.api.groups import Groups, Sites
+from training_sdk.api.leaderboards import Leaderboards
+from training_sdk.api.learning_paths import Collections, Paths
+from training_sdk.api.permissions import Permissions
+from training_sdk.api.progress import Progress
+from training_sdk.api.rapid_refreshes import RapidRefreshes
+from training_sdk.api.users import Users
+from training_sdk.api.webhooks import Webhooks
 from training_sdk.client import _Client
 from training_sdk.resets.operations import Resets
-from training_sdk.resources.analytics import Analytics
-from training_sdk.resources.collections import Collections
-from training_sdk.resources.courses import Courses
-from training_sdk.resources.groups import Groups
-from training_sdk.resources.leaderboards import Leaderboards
-from training_sdk.resources.paths import Paths
-from training_sdk.resources.permissions import Permissions
-from training_sdk.resources.progress import Progress
-from training_sdk.resources.rapid_refreshes import RapidRefreshes
-from training_sdk.resources.sites import Sites
-from training_sdk.resources.users import Users
-from training_sdk.resources.webhooks import Webhooks
 from unit.sdk.fakes import CALLS, COURSE, ORIGIN, TOKEN, Asker, Puppet, answer, over_the_wire, refused_wire
 
 RESOURCES: dict[str, type[Any]] = {

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from training_sdk import InvalidArgumentError, ResetPlan
-from training_sdk.models.progress import ProgressState
+from training_sdk.api.progress import ProgressState
 from training_sdk.plans import plan_file
 from training_sdk.resets import report_file
 from training_sdk.resets.report import Code, Outcome

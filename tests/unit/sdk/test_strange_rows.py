@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from training_sdk import AsyncTrainingClient, DecodingError, TrainingClient
 from training_sdk._core.flow import Request, Response
-from training_sdk.resources.progress import progress_rows
+from training_sdk.api.progress import progress_rows
 from unit.sdk.fakes import CALLS, COURSE, SETTINGS, Asker, Puppet, answer, over_the_wire, row, user_id
 from unit.sdk.wire import HEAD, Wire, wire
 

@@ -32,6 +32,7 @@ from training_sdk import (
 )
 from training_sdk._core import codec
 from training_sdk._core.flow import Act, Request, Response
+from training_sdk.api.progress import ProgressRow
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proof_plan import Sighting
 from training_sdk.format_proof.proof_planner import WantedProof, plan_proof
@@ -42,7 +43,6 @@ from training_sdk.format_proof.traces import Traces
 from training_sdk.local_plans.overlapping import resets_begun, resets_known
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.local_plans.unfinished import prove_command, report_in
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans.course_rows import traces_here
 from training_sdk.plans.plan import Key, PlannedReset
 from training_sdk.plans.planner import Wanted

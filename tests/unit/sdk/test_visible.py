@@ -25,10 +25,10 @@ from mock_server.script import Ending
 from training_sdk import BadRequestError, DecodingError, TrainingError
 from training_sdk._core import codec, printable, send_policy
 from training_sdk._core.flow import Request, Response
+from training_sdk.api.progress import ProgressRow, ProgressState
 from training_sdk.approval.approvals import Approval, Approver
 from training_sdk.evidence.verifying import Finding as PackFinding
 from training_sdk.evidence.verifying import FindingKind
-from training_sdk.models.progress import ProgressRow, ProgressState
 from training_sdk.recertification import FromCompletion, who_is_due
 from training_sdk.records.audit import Finding as LogFinding
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome

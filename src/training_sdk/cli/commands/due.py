@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from training_sdk._core.comparison import widely
+from training_sdk.api.progress import ProgressRow
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE, KEEP, options, refuse_key_alone, signed, write_card
 from training_sdk.cli.documents import of_due, of_plan
@@ -24,7 +25,6 @@ from training_sdk.cli.remedies import apply_command
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError, InvalidArgumentError, PermissionDeniedError
-from training_sdk.models.progress import ProgressRow
 from training_sdk.plans import people_file
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.visibility_check import about_narrow_view

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from training_sdk._core.comparison import mailbox
+from training_sdk.api.progress import CompletionStatus, ProgressRow, ProgressState
 from training_sdk.cli.commands.planning import FILE
 from training_sdk.cli.documents import plain
 from training_sdk.cli.exporter import exporter_csv, has_formula
@@ -19,7 +20,6 @@ from training_sdk.cli.output import Output
 from training_sdk.cli.session import Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, NotFoundError, PermissionDeniedError
-from training_sdk.models.progress import CompletionStatus, ProgressRow, ProgressState
 from training_sdk.plans.visibility_check import about_narrow_view
 from training_sdk.plans.wording import number
 

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from training_sdk._core import network, server_identity, urls
 from training_sdk._core.flow import Response
+from training_sdk.api.users import Me
 from training_sdk.cli.health.checks import Check, error, note, ok, warning
 from training_sdk.cli.health.wire import Wire
 from training_sdk.errors import PermissionDeniedError, TrainingError
-from training_sdk.models.users import Me
 
 AREA = "service"
 OFF, FAR_OFF = 30.0, 300.0

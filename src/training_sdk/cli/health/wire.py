@@ -12,13 +12,12 @@ from attrs import define, field, frozen
 from training_sdk._core import codec
 from training_sdk._core.flow import Request, Response
 from training_sdk._core.listing import Listing
+from training_sdk._core.model import Model, OpenEnum
+from training_sdk.api.courses import Lesson
+from training_sdk.api.users import WHO_AM_I, Me, read_me
 from training_sdk.cli.health.checks import Check, error, note, ok, warning
 from training_sdk.client import TrainingClient
 from training_sdk.errors import DecodingError, NotSupportedError, PermissionDeniedError, TrainingError
-from training_sdk.models.base import Model, OpenEnum
-from training_sdk.models.courses import Lesson
-from training_sdk.models.users import Me
-from training_sdk.resources.users import WHO_AM_I, read_me
 
 AREA = "wire"
 RATE_LIMIT = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")

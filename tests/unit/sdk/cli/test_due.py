@@ -17,10 +17,10 @@ from attrs import evolve
 
 from mock_server import MockTraining
 from training_sdk import PermissionDeniedError, Safeguards, TrainingClient
+from training_sdk.api.progress import Progress
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.resets import report_file
-from training_sdk.resources.progress import Progress
 from unit.sdk.cli.conftest import Run
 
 COURSE = "6908610029087ab67fa50c2e"

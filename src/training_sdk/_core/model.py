@@ -94,3 +94,7 @@ class Model:
 
     extra: Extra = attrs.field(default=NOTHING_EXTRA, kw_only=True, hash=False, repr=False)
     """What the server said beyond what is documented; not hashed, because JSON data is not hashable."""
+
+
+Key: TypeAlias = tuple[str, str]
+"""Course id and user id."""

@@ -1,24 +1,166 @@
-"""Analytics: how courses, lessons and slides stand, how far someone is, and what was answered."""
+"""Analytics. The paths are published, the shapes are assumed; on a live service the figures are up to 2 h old."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Protocol, TypeVar
+
+from attrs import field, frozen
 
 from training_sdk._core import argument_checks, pagination, urls
 from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.model import Model, OpenEnum, may_omit
 from training_sdk._core.operation import Bound, D, listing
 from training_sdk._core.row_filters import Filter, only
-from training_sdk.models.analytics import (
-    CourseStatistics,
-    LessonAttempt,
-    LessonEvent,
-    LessonProgress,
-    LessonStatistics,
-)
-from training_sdk.models.rapid_refreshes import RapidRefreshAnswer
-from training_sdk.models.slides import SlideProgress, SlideStatistics
-from training_sdk.models.surveys import SurveyAnswer, SurveyQuestion
+from training_sdk.api.rapid_refreshes import RapidRefreshAnswer
+
+
+@frozen
+class CourseStatistics(Model):
+    """How a course stands (shape assumed). ``completion_percent`` and ``average_score`` are 0–100."""
+
+    course_id: str
+    total_users: int = field(metadata=may_omit(0))
+    completed_count: int = field(metadata=may_omit(0))
+    opened_count: int | None = None
+    completion_percent: float | None = None
+    average_score: float | None = None
+    course_title: str | None = None
+
+
+@frozen
+class LessonProgress(Model):
+    """One person's progress in one lesson (shape assumed). ``percentage_completed`` is 0–100."""
+
+    course_id: str
+    lesson_id: str
+    lesson_title: str | None = None
+    opened: bool = False
+    opened_date_time: datetime | None = None
+    completed: bool = False
+    completed_date_time: datetime | None = None
+    percentage_completed: float = 0.0
+    score: float | None = None
+
+
+@frozen
+class LessonAttempt(Model):
+    """One try at a lesson (shape assumed). ``id`` is None where the service has none."""
+
+    id: str | None = field(metadata=may_omit(None))
+    user_id: str
+    course_id: str
+    lesson_id: str
+    started_date_time: datetime | None = None
+    completed_date_time: datetime | None = None
+    score: float | None = None
+    success: bool | None = None
+
+
+@frozen
+class LessonStatistics(Model):
+    """How a lesson stands (shape assumed).
+
+    ``completion_percent`` and ``average_score`` are 0–100; the score is the mean over those who have opened it.
+    """
+
+    course_id: str
+    lesson_id: str
+    total_users: int = field(metadata=may_omit(0))
+    completed_count: int = field(metadata=may_omit(0))
+    opened_count: int | None = None
+    completion_percent: float | None = None
+    average_score: float | None = None
+    lesson_title: str | None = None
+
+
+class LessonEventType(OpenEnum):
+    """What happened to a lesson."""
+
+    OPENED = "opened"
+    COMPLETED = "completed"
+
+
+@frozen
+class LessonEvent(Model):
+    """Someone opened or completed a lesson (shape assumed)."""
+
+    user_id: str
+    course_id: str
+    lesson_id: str
+    event_type: LessonEventType | None = field(metadata=may_omit(None))
+    event_date_time: datetime | None = field(metadata=may_omit(None))
+    lesson_title: str | None = None
+
+
+class SlideType(OpenEnum):
+    """What a slide asks of a learner."""
+
+    CONTENT = "content"
+    QUESTION = "question"
+    SURVEY = "survey"
+
+
+@frozen
+class SlideStatistics(Model):
+    """How many people have viewed a slide, answered it, and answered it correctly (shape assumed)."""
+
+    course_id: str
+    lesson_id: str
+    slide_id: str
+    viewed_count: int = field(metadata=may_omit(0))
+    answered_count: int | None = None
+    correct_count: int | None = None
+    slide_title: str | None = None
+    slide_type: SlideType | None = None
+
+
+@frozen
+class SlideProgress(Model):
+    """What one person did with one slide (shape assumed). ``correct``: whether a question was answered rightly."""
+
+    course_id: str
+    lesson_id: str
+    slide_id: str
+    slide_title: str | None = None
+    slide_type: SlideType | None = None
+    viewed: bool = False
+    viewed_date_time: datetime | None = None
+    answered: bool = False
+    correct: bool | None = None
+
+
+class SurveyAnswerType(OpenEnum):
+    """How a survey question is answered: in one's own words, or with one of its options."""
+
+    TEXT = "text"
+    CHOICE = "choice"
+
+
+@frozen
+class SurveyQuestion(Model):
+    """A survey question of a lesson (shape assumed). ``options`` is empty where one answers in one's own words."""
+
+    id: str
+    course_id: str
+    lesson_id: str
+    question: str = field(metadata=may_omit(""))
+    answer_type: SurveyAnswerType | None = None
+    options: tuple[str, ...] = ()
+
+
+@frozen
+class SurveyAnswer(Model):
+    """One person's answer to a survey question (shape assumed). A course reset clears it (assumed)."""
+
+    question_id: str
+    user_id: str
+    course_id: str
+    lesson_id: str
+    answer: str = field(metadata=may_omit(""))
+    answered_date_time: datetime | None = None
+
 
 _PATH = "/training/analytics/v1"
 

@@ -1,0 +1,100 @@
+"""Learning paths and collections: courses under one title."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from training_sdk._core import argument_checks, codec, pagination, urls
+from training_sdk._core.flow import Flow, Request
+from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.model import Model, has_other_lists, may_omit
+from training_sdk._core.operation import Bound, D, listing, operation
+from training_sdk.api.courses import Course
+
+
+@frozen
+class LearningPath(Model):
+    """A learning path in a list (third-party)."""
+
+    id: str
+    title: str = field(metadata=may_omit(""))
+    is_published: bool | None = None
+
+
+@frozen
+class LearningPathDetail(Model):
+    """A learning path with the courses in it, in order; that they stand in the answer is assumed."""
+
+    id: str
+    title: str = field(metadata=may_omit(""))
+    courses: tuple[Course, ...] = field(metadata=may_omit([], unless=has_other_lists))
+    is_published: bool | None = None
+
+
+@frozen
+class Collection(Model):
+    """A collection of courses (shape assumed)."""
+
+    id: str
+    title: str | None = field(default=None, metadata={"also": ("name",)})
+    is_published: bool | None = None
+
+
+class Paths(Bound[D]):
+    """``client.paths``"""
+
+    @listing
+    def list(self) -> Walk[LearningPath]:
+        """List learning paths; learners see the published ones that are assigned to them.
+
+        REST: ``GET /training/paths/v1`` (third-party).
+        """
+        return _listed(self._calls)
+
+    @operation
+    def get(self, path_id: str) -> Flow[LearningPathDetail]:
+        """Return one learning path with its courses, in order, as far as this token sees them.
+
+        REST: ``GET /training/paths/v1/{pathId}`` (path published, courses assumed).
+        """
+        return get_path(self._calls, argument_checks.one_id(path_id, "path_id"))
+
+
+def _listed(calls: Calls) -> Walk[LearningPath]:
+    return pagination.numbered(
+        calls, "/training/paths/v1", LearningPath, identify=lambda path: path.id, limit="catalogue"
+    )
+
+
+def all_paths(calls: Calls) -> Flow[tuple[LearningPath, ...]]:
+    """Every learning path, for planning a reset."""
+    return _listed(calls).gather()
+
+
+def get_path(calls: Calls, path_id: str) -> Flow[LearningPathDetail]:
+    """One learning path, for this resource and for planning a reset."""
+    path = urls.path("/training/paths/v1/{id}", id=path_id)
+    return calls.call(Request("GET", path, limit="catalogue"), codec.decoder(LearningPathDetail))
+
+
+class Collections(Bound[D]):
+    """``client.collections``"""
+
+    @listing
+    def list(self) -> Walk[Collection]:
+        """List collections; learners see the published ones that are assigned to them.
+
+        REST: ``GET /training/collections/v1`` (path published, shape assumed).
+        """
+        return pagination.numbered(self._calls, "/training/collections/v1", Collection, limit="catalogue")
+
+    @listing
+    def courses(self, collection_id: str) -> Walk[Course]:
+        """List the courses of a collection.
+
+        REST: ``GET /training/collections/v1/{courseCollectionId}/courses`` (path published, shape assumed).
+        """
+        path = urls.path(
+            "/training/collections/v1/{id}/courses", id=argument_checks.one_id(collection_id, "collection_id")
+        )
+        return pagination.numbered(self._calls, path, Course, limit="catalogue")
