@@ -13,7 +13,7 @@ import pytest
 from e2e.training_sdk_process import PATIENCE, SDK, Desk
 from training_sdk import ResetPlan, TrainingClient
 from training_sdk.cli.codes import ExitCode
-from training_sdk.plans.digests import short
+from training_sdk.plans.wording import short_digest
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"
@@ -89,7 +89,7 @@ def test_a_failing_stream_changes_no_error_and_stops_no_reset(desk: Desk) -> Non
     code, _, err = ended(desk, (*reset, plan.phrase), "> /dev/full")
     assert (code, desk.server.resets()) == (ExitCode.INCOMPLETE, 1)
     folder = desk.folder / "state" / "plans" / plan.digest
-    assert f"recorded in {folder / 'report.json'}: training-sdk report {short(plan.digest)}\n" in err
+    assert f"recorded in {folder / 'report.json'}: training-sdk report {short_digest(plan.digest)}\n" in err
     resume = ("resume", "plan.json", "--confirm", plan.phrase)
     assert ended(desk, resume, "> /dev/full")[0] == LOST
     assert desk.server.resets() == 1

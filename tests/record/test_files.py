@@ -31,7 +31,7 @@ from training_sdk import (
     TrainingClient,
 )
 from training_sdk.cli import main
-from training_sdk.plans import plan_file
+from training_sdk.plans.plan import plan_bytes
 
 FILES = Path(__file__).with_name("files")
 REFERENCE = FILES / "reference"
@@ -92,7 +92,7 @@ def test_a_plan_has_its_digest_and_phrase_and_is_written_as_it_was(name: str) ->
     plan, said = ResetPlan.load(PLANS[name]), json.loads(written)
     assert (plan.digest, plan.phrase, plan.form) == (said["digest"], said["phrase"], 3)
     assert isinstance(plan, EveryonePlan) is (name in ("everyone", "completed", "server-side"))
-    assert plan_file.dumps(plan) == written
+    assert plan_bytes(plan) == written
 
 
 @pytest.mark.parametrize("name", sorted(set(PLANS) - BEGUN))

@@ -1,22 +1,24 @@
-"""An approval as a value: who consented to which plan, when, and signed or not."""
+"""An approval: who consented to which plan, when, and signed or not; and the file that holds it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 from attrs import field, frozen
 
-from training_sdk._core.printable import inline
+from training_sdk._core.printable import inline, sentence
 from training_sdk.approval import ssh
-from training_sdk.errors import ApprovalError
+from training_sdk.errors import ApprovalError, EvidenceError
 from training_sdk.plans.wording import shown
-from training_sdk.records import approvals
+from training_sdk.records import approvals, disk, documents
 from training_sdk.records.events import ApprovalKept, Event, Opened, Resumed
+from training_sdk.records.tokens import looks_secret
 
 Kind: TypeAlias = Literal["signed", "procedural"]
 
@@ -86,16 +88,12 @@ class Approval:
 
         Raises InvalidArgumentError if the file exists or cannot be written.
         """
-        from training_sdk.approval import approval_file
-
-        approval_file.save(self, path)
+        disk.write_new(path, approval_bytes(self), "an approval")
 
     @staticmethod
     def load(path: str | PathLike[str]) -> Approval:
         """Read a saved approval. Raises ApprovalError if it is none; whether it is true is checked on applying."""
-        from training_sdk.approval import approval_file
-
-        return approval_file.load(path)
+        return read_approval(path)
 
     def __str__(self) -> str:
         who = f"{shown(self.approver.name) or 'somebody without a name'} ({self.approver.user_id})"
@@ -179,3 +177,120 @@ def approval_noted(events: Sequence[Event]) -> ApprovalKept | None:
     """The approval that a journal names last."""
     kept = [event.approval for event in events if isinstance(event, Opened | Resumed) and event.approval]
     return kept[-1] if kept else None
+
+
+MOST_BYTES = 64 * 1024
+LONGEST_TEXT = 1000
+"""Characters in a text other than the signature."""
+
+FIELDS = frozenset({"form", "kind", "plan_digest", "phrase", "approver", "at", "signature", "compared"})
+SILENT_FIELDS = FIELDS - {"compared"}
+APPROVER = frozenset({"user_id", "name", "organisation_id"})
+
+
+def approval_bytes(approval: Approval) -> bytes:
+    """An approval as the bytes of its file."""
+    return (json.dumps(approval.document(), ensure_ascii=True, indent=1) + "\n").encode("ascii")
+
+
+def read_approval(path: str | PathLike[str]) -> Approval:
+    """Read an approval back."""
+    try:
+        content = disk.read_input(path, MOST_BYTES)
+    except (OSError, ValueError) as error:
+        raise ApprovalError(
+            f"the approval {str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}",
+            reason="APPROVAL_UNREADABLE",
+        ) from error
+    return parse_approval(content, repr(str(path)))
+
+
+def find_approval(
+    folder: Path, kept: ApprovalKept | None, unseal: approvals.Unseal | None = None
+) -> Approval | None:
+    """The approval that a record names, if it is in the folder of its plan and can be read.
+
+    Raises ApprovalError if it is sealed and there is no ``unseal``, EvidenceError if that fails.
+    """
+    if kept is None:
+        return None
+    for path in approvals.in_clear(folder):
+        with suppress(ApprovalError):
+            found = read_approval(path)
+            if (found.approver.user_id, found.at) == (kept.user_id, kept.at):
+                return found
+    sealed = approvals.sealed_in(folder).get((kept.user_id, kept.at.isoformat()))
+    if sealed is None:
+        return None
+    if unseal is None:
+        raise ApprovalError(
+            f"the approval of this plan is sealed: {sealed}. Nothing was sent. Give the approval (approval=…), or what "
+            "opens it: unseal=…, on the command line unseal_command in a profile",
+            reason="NO_APPROVAL",
+        )
+    try:
+        content = unseal(sealed.read_bytes())
+    except Exception as error:
+        raise EvidenceError(
+            f"the unseal hook failed for {sealed}: {sentence(str(error))} Nothing was sent"
+        ) from error
+    return parse_approval(content, repr(str(sealed)))
+
+
+def parse_approval(content: bytes, name: str) -> Approval:
+    """An approval from the bytes of its file; ``name`` is for messages."""
+    if len(content) > MOST_BYTES:
+        _refuse(name, f"it is larger than {MOST_BYTES} bytes")
+    try:
+        document = json.loads(content.decode("ascii"), object_pairs_hook=documents.once)
+    except (ValueError, RecursionError):
+        _refuse(name, "it is not what approval.save(…) wrote")
+    form = document.get("form") if isinstance(document, dict) else FORM
+    _check_fields(document, SILENT_FIELDS if form == SILENT_FORM else FIELDS, name)
+    _check_fields(document["approver"], APPROVER, name)
+    if type(form) is not int or form not in (SILENT_FORM, FORM):
+        _refuse(name, f"it is of form {form!r}, and this version reads forms {SILENT_FORM} and {FORM}")
+    approver = Approver(**{field: _text(document["approver"][field], field, name) for field in APPROVER})
+    if looks_secret(approver.name):
+        _refuse(name, "the name of its approver looks like a token")
+    kind, signature, compared = document["kind"], document["signature"], document.get("compared")
+    if form == FORM and type(compared) is not bool:
+        _refuse(name, "its 'compared' is neither true nor false")
+    if kind not in ("signed", "procedural") or not isinstance(signature, str | None):
+        _refuse(name, "its kind and its signature do not fit")
+    return Approval(
+        plan_digest=_text(document["plan_digest"], "plan_digest", name),
+        phrase=_text(document["phrase"], "phrase", name),
+        approver=approver,
+        at=_moment(document["at"], name),
+        kind=kind,
+        signature=signature,
+        form=form,
+        compared=compared,
+    )
+
+
+def _check_fields(document: object, expected: frozenset[str], name: str) -> None:
+    if not isinstance(document, dict) or document.keys() != expected:
+        _refuse(name, f"it must hold exactly {', '.join(sorted(expected))}")
+
+
+def _text(value: object, field: str, name: str) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        _refuse(name, f"its {field} is no text of at most {LONGEST_TEXT} characters")
+    return value
+
+
+def _moment(value: object, name: str) -> datetime:
+    """A time in the one spelling that is signed."""
+    try:
+        at = datetime.fromisoformat(_text(value, "at", name)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        _refuse(name, "its time is none")
+    if at.isoformat() != value:
+        _refuse(name, "its time is not spelt as approval.save(…) does")
+    return at
+
+
+def _refuse(name: str, why: str) -> NoReturn:
+    raise ApprovalError(f"{name} is no approval that can be used: {why}", reason="APPROVAL_UNREADABLE")

@@ -1,4 +1,4 @@
-"""Four eyes: a second user approves a plan, signed with an SSH key, or by a procedure that proves less and says so."""
+"""Two-person approval: a second user approves a plan, and the planner may sign it; signed with SSH keys."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from training_sdk.api.users import WHO_AM_I, Me, SeatType, User, UserStatus, fou
 from training_sdk.approval import ssh
 from training_sdk.approval.approvals import Approval, Approved, Approver, Kind, message
 from training_sdk.errors import ApprovalError, InvalidArgumentError, PermissionDeniedError
-from training_sdk.plans.course_rows import read_rows
-from training_sdk.plans.digests import short
+from training_sdk.plans.course_rows import read_rows, sees_everyone
 from training_sdk.plans.origin import Here, check_place
-from training_sdk.plans.plan import Origin, PlannedReset, ResetPlan
+from training_sdk.plans.plan import SIGNATURE_NAMESPACE, ResetPlan
+from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import change_of
-from training_sdk.plans.visibility_check import sees_everyone
-from training_sdk.plans.wording import shown, some, who
+from training_sdk.plans.wording import short_digest, shown, some, who
 from training_sdk.records.tokens import redacted
 from training_sdk.resets.confirmation import check_confirmation, check_lifetime
 from training_sdk.resets.report import Code
+from training_sdk.resets.safeguards import Safeguards
 
 NAMESPACE = "training-sdk-reset"
 """Keeps a signature made for anything else, a git commit say, from passing for an approval."""
@@ -215,7 +215,7 @@ def _check_terms(
     if (approval.plan_digest, approval.phrase) != (plan.digest, plan.phrase):
         raise ApprovalError(
             f"the approval is of another plan, {shown(approval.phrase)[:LONGEST_SHOWN]!r}, "
-            f"#{short(approval.plan_digest)}; "
+            f"#{short_digest(approval.plan_digest)}; "
             f"this one is #{plan.short_digest}",
             reason="OTHER_PLAN",
         )
@@ -312,3 +312,48 @@ def _check_person(user: User | None, user_id: str, role: str) -> None:
             "eyes are those of two people: use tokens of theirs",
             reason="NOT_A_PERSON",
         )
+
+
+def approve_signed(
+    calls: Calls,
+    plan: ResetPlan,
+    safeguards: Safeguards,
+    *,
+    confirm: object,
+    key: Path | None,
+    interactive: bool,
+) -> Flow[Approval]:
+    """Approve a plan, once its planner's signature holds."""
+    check_confirmation(plan, confirm)
+    yield from check_signed(plan, safeguards)
+    return (yield from approve(calls, plan, confirm=confirm, key=key, interactive=interactive))
+
+
+def check_signed(plan: ResetPlan, safeguards: Safeguards) -> Flow[None]:
+    """Raise ApprovalError if the plan's signature is not its planner's, or missing where safeguards demand one.
+
+    Without a file of allowed signers nothing can be verified, and a signature is not looked at.
+    """
+    signers = safeguards.allowed_signers
+    if plan.signature is None:
+        if safeguards.signed_plans:
+            raise ApprovalError(
+                "the plan is not signed, and this client takes only plans that their planner has signed "
+                "(signed_plans). Nothing was sent. Have the planner sign it: plan.sign(key)",
+                reason="PLAN_NOT_SIGNED",
+            )
+        return
+    if signers is None:
+        return
+    now: Moment = yield Now()
+    check = partial(
+        check_signature,
+        plan.signed_terms,
+        plan.signature,
+        signers,
+        user_id=plan.origin.user_id,
+        role="planner",
+        namespace=SIGNATURE_NAMESPACE,
+        now=now.utc,
+    )
+    yield Act(check, "plan: verify the signature")

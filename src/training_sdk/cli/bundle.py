@@ -19,7 +19,7 @@ from training_sdk._core import argument_checks
 from training_sdk.cli.bundlecontents import Contents, Finding, Item, blocks_of
 from training_sdk.errors import RecordsLockedError
 from training_sdk.evidence.files import mark_of_stream
-from training_sdk.plans.digests import short
+from training_sdk.plans.wording import short_digest
 from training_sdk.records import disk, locks
 from training_sdk.records.chain import Head
 from training_sdk.records.journal import FILE
@@ -74,14 +74,14 @@ def write_bundle(
 def _refuse_applying(folder: Path) -> None:
     if holder := locks.holder_of(folder / FILE):
         raise RecordsLockedError(
-            f"plan #{short(folder.name)} is being applied by {holder}, so its records are not whole yet. No bundle was "
-            "written. Wait until it has ended"
+            f"plan #{short_digest(folder.name)} is being applied by {holder}, so its records are not whole yet. No "
+            "bundle was written. Wait until it has ended"
         )
 
 
 def _write(file: IO[bytes], contents: Contents) -> int:
     """Write the zip: the page, the files, and last the SHA-256 of each. Returns how many files it has."""
-    top = f"reset-{short(contents.digest)}"
+    top = f"reset-{short_digest(contents.digest)}"
     sums: list[str] = []
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         items = [Item(PAGE, contents.page().encode("utf-8", "replace")), *contents.items]

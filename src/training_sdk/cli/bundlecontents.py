@@ -19,7 +19,8 @@ from jinja2 import Environment, StrictUndefined, Template
 from training_sdk._core import argument_checks
 from training_sdk._core.printable import inline, sentence, visible
 from training_sdk._version import __version__
-from training_sdk.approval import approval_file, ssh
+from training_sdk.approval import ssh
+from training_sdk.approval.approvals import read_approval
 from training_sdk.approval.four_eyes import NAMESPACE, PRINCIPAL
 from training_sdk.errors import ApprovalError, EvidenceError, RecordsError, TrainingError
 from training_sdk.evidence.files import BLOCK
@@ -28,10 +29,9 @@ from training_sdk.evidence.verifying import verify_pack
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.local_plans.record_reading import Entry, pack_of
 from training_sdk.local_plans.unfinished import report_in
-from training_sdk.plans import plan_file
-from training_sdk.plans.digests import short
+from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import SIGNATURE_NAMESPACE
-from training_sdk.plans.wording import number
+from training_sdk.plans.wording import number, short_digest
 from training_sdk.records import approvals
 from training_sdk.records.audit import AuditLog, Quoted
 from training_sdk.records.chain import START, Head, check, head_of
@@ -253,7 +253,7 @@ class Contents:
         for name in (PLAN, SEALED, OUTLINE, FILE, REPORT):
             self._copy(self.folder / name, f"plan/{name}")
         try:
-            plan = plan_file.load_plan(self.folder)
+            plan = read_plan_copy(self.folder)
             self.phrase = plan.phrase
             if not _is_regular(self.folder / PLAN):
                 return
@@ -298,7 +298,7 @@ class Contents:
             if not _APPROVAL_NAME.fullmatch(path.name):
                 continue
             try:
-                approval = approval_file.load(path)
+                approval = read_approval(path)
             except ApprovalError as error:
                 self._found(error.message)
                 continue
@@ -391,7 +391,7 @@ def _template() -> Template:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters["line"] = lambda text: visible(inline(str(text or "")))
-    environment.filters["short"] = short
+    environment.filters["short_digest"] = short_digest
     environment.filters["number"] = number
     environment.filters["quoted"] = shlex.quote
     return environment.from_string(

@@ -15,7 +15,8 @@ from training_sdk._core.model import Key
 from training_sdk._core.printable import visible
 from training_sdk.api.progress import ProgressState
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.plans.plan import PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.wording import EVERYONE, number, others, shown
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
 

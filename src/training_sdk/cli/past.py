@@ -17,7 +17,7 @@ from training_sdk.evidence import history, packs_in, read_manifest
 from training_sdk.evidence.files import Unseal
 from training_sdk.local_plans.overlapping import resets_begun
 from training_sdk.plans.origin import service_time
-from training_sdk.plans.plan import Origin
+from training_sdk.plans.planned import Origin
 from training_sdk.plans.wording import number
 from training_sdk.records.state import StateDirectory
 

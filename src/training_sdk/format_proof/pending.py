@@ -11,13 +11,13 @@ from attrs import evolve, frozen
 from training_sdk.errors import RecordsDamagedError
 from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proofs import Ground, Way
-from training_sdk.plans.plan import PlannedReset
+from training_sdk.plans.outline import read_plan_copy
+from training_sdk.plans.planned import PlannedReset
 from training_sdk.records import disk, documents, locks
 from training_sdk.records.events import Event, Sent
 from training_sdk.records.journal import read_journal
 from training_sdk.records.journal_state import Chunk, ChunkFate, JournalState, fold
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import report_file
 from training_sdk.resets.format import ResetFormat
 
 OPEN = (ChunkFate.SENT, ChunkFate.ANSWERED, ChunkFate.LOST, ChunkFate.READ_BACK)
@@ -80,7 +80,7 @@ def find(state: StateDirectory, ground: Ground) -> ProofPlan | None:
         return None
     if begun(state, saved.plan_digest) is None:
         return None
-    reset = report_file.load_plan(state.plan_folder(saved.plan_digest))
+    reset = read_plan_copy(state.plan_folder(saved.plan_digest))
     plan = ProofPlan(reset, saved.witnesses, saved.format, saved.way, saved.refused_with)
     if plan.digest != saved.digest or plan.ground != ground:
         raise RecordsDamagedError(f"{path} was changed since it was written. Nothing was sent")

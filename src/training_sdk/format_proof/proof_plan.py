@@ -16,7 +16,8 @@ from training_sdk.api.progress import ProgressRow, ProgressState
 from training_sdk.format_proof.proofs import Ground, Way
 from training_sdk.format_proof.traces import NAMES, NO_TRACES, Traces
 from training_sdk.plans import wording
-from training_sdk.plans.plan import PlannedReset, ResetPlan, plain_of_form, short_digest
+from training_sdk.plans.plan import ResetPlan, phrase_tail, plain_of_form
+from training_sdk.plans.planned import PlannedReset
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.reset_effect import Judging, has_lost
 
@@ -116,7 +117,7 @@ class ProofPlan:
     def phrase(self) -> str:
         """What has to be typed, such as ``prove on "Proof of resets" with "Ann Example" #a1b2-c3d4-e5f6-0718``."""
         title = wording.courses(self.reset.courses)
-        mark = f"#{short_digest(self.digest, self.reset.form)}"
+        mark = f"#{phrase_tail(self.digest, self.reset.form)}"
         if self.way == "everyone":
             return f"prove everyone on {title} for {self.reset.people} users {mark}"
         (person,) = self.reset.users

@@ -18,7 +18,8 @@ from training_sdk.format_proof import pending
 from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proofs import Ground, Way
 from training_sdk.plans.origin import LiveCalls, who_and_where
-from training_sdk.plans.plan import Origin, PlannedReset, ResetPlan
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import Wanted, make_plan, no_traces
 from training_sdk.plans.wording import number, shown
 from training_sdk.records.state import StateDirectory

@@ -35,10 +35,9 @@ from training_sdk.format_proof.proofs import Proof, save_proof, withdraw_proof
 from training_sdk.format_proof.traces import NO_TRACES, Traces
 from training_sdk.local_plans.freshness import waiting_time
 from training_sdk.plans.course_rows import missing_have_nothing, read_rows
-from training_sdk.plans.digests import short
 from training_sdk.plans.origin import LiveCalls, check_clock, check_place, who_and_where
-from training_sdk.plans.plan import Origin, PlannedReset
-from training_sdk.plans.wording import COMPLETED_ONLY, number, shown
+from training_sdk.plans.planned import Origin, PlannedReset
+from training_sdk.plans.wording import COMPLETED_ONLY, number, short_digest, shown
 from training_sdk.records.journal_state import Chunk
 from training_sdk.records.logged import PROOF_FAILED
 from training_sdk.records.state import StateDirectory
@@ -184,7 +183,8 @@ class Proving:
         old = pending.find(self.state, self.plan.ground)
         if old is not None:
             raise OverlappingPlanError(
-                f"the proof with plan #{short(old.reset.digest)} on {old.reset.course.title!r} has begun, and its end "
+                f"the proof with plan #{short_digest(old.reset.digest)} on {old.reset.course.title!r} has begun, and "
+                "its end "
                 "is open. Nothing was sent. Plan that one again with the same course and people, and prove it"
             )
         pending.put(self.state, self.plan, names=self.keeper.seal is None)

@@ -14,7 +14,7 @@ from attrs import Attribute, field, frozen
 from training_sdk.errors import RecordsDamagedError, UnconfirmedFormatError
 from training_sdk.format_proof.traces import NO_TRACES, Traces
 from training_sdk.local_plans.freshness import processing_time_of
-from training_sdk.plans.plan import Origin
+from training_sdk.plans.planned import Origin
 from training_sdk.records import disk, documents
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.format import ResetFormat

@@ -5,7 +5,7 @@ from __future__ import annotations
 from training_sdk.errors import UnconfirmedFormatError
 from training_sdk.format_proof.proofs import Ground, Proof, find_proof
 from training_sdk.local_plans.overlapping import Other, others
-from training_sdk.plans.plan import Origin
+from training_sdk.plans.planned import Origin
 from training_sdk.plans.wording import LOOK_INTO_IT
 from training_sdk.records.state import StateDirectory
 

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import Attribute, evolve, field, frozen
 
 from training_sdk.api.progress import ProgressRow
-from training_sdk.plans.plan import PlannedReset
+from training_sdk.plans.planned import PlannedReset
 
 NAMES: Mapping[str, str] = {
     "score": "the score",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError, RecordsDamagedError, StalePlanError
-from training_sdk.plans.digests import close_command
 from training_sdk.plans.plan import FORM, ResetPlan
-from training_sdk.plans.wording import LOOK_INTO_IT, others
+from training_sdk.plans.wording import LOOK_INTO_IT, close_command, others
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import Journal
 from training_sdk.records.journal_state import JournalState

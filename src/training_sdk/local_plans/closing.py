@@ -19,8 +19,7 @@ from training_sdk.local_plans.freshness import PROCESSING_TIME
 from training_sdk.local_plans.in_flight import Flights, until
 from training_sdk.local_plans.lost import LostPlan, entries_by_plan, lost_plan
 from training_sdk.local_plans.overlapping import Other
-from training_sdk.plans.digests import short
-from training_sdk.plans.wording import number
+from training_sdk.plans.wording import number, short_digest
 from training_sdk.records import locks
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed
@@ -107,8 +106,8 @@ def _close_lost(
 def _refuse_without_journal(state: StateDirectory, digest: str, packs: tuple[str, ...]) -> None:
     if not packs or is_closed(state, digest):
         raise InvalidArgumentError(
-            f"plan #{short(digest)} was never applied on this machine and has no open evidence here. There is nothing "
-            "to close"
+            f"plan #{short_digest(digest)} was never applied on this machine and has no open evidence here. There is "
+            "nothing to close"
         )
 
 
@@ -123,7 +122,8 @@ def _close_begun(
     found = journal.state()
     if found.closed is not None:
         raise AlreadyAppliedError(
-            f"plan #{short(digest)} came to its end on {found.closed.at:%Y-%m-%d %H:%M} UTC. There is nothing to close"
+            f"plan #{short_digest(digest)} came to its end on {found.closed.at:%Y-%m-%d %H:%M} UTC. There is nothing "
+            "to close"
         )
     _refuse_open(journal, state.path / "plans" / digest, found, at)
     if found.has_sent and pending.is_pending(state, digest):
@@ -146,8 +146,8 @@ def _refuse_open(journal: Journal, folder: Path, found: JournalState, at: dateti
     is_live = found.opened is not None and not found.opened.reference_server
     when = f" A live service shows it from {until(settled_at)} on." if settled_at and is_live else ""
     raise InvalidArgumentError(
-        f"it is open whether plan #{short(folder.name)} reset {number(len(doubted), 'person', 'people')}, so it was "
-        f"not closed. Go on with client.resets.resume(plan, confirm=…), which reads them back.{when}"
+        f"it is open whether plan #{short_digest(folder.name)} reset {number(len(doubted), 'person', 'people')}, so "
+        f"it was not closed. Go on with client.resets.resume(plan, confirm=…), which reads them back.{when}"
     )
 
 
@@ -184,5 +184,5 @@ def find_digest(state: StateDirectory, beginning: str) -> str:
         return digests[0]
     what = f"{len(digests)} plans begin with #{beginning}; write more of the digest"
     if not digests:
-        what = f"there are no records and no evidence of plan #{short(beginning)} on this machine"
+        what = f"there are no records and no evidence of plan #{short_digest(beginning)} on this machine"
     raise InvalidArgumentError(what)

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
+from training_sdk._core.model import Key
 from training_sdk.local_plans.freshness import PROCESSING_TIME, processing_time_of, waiting_time
-from training_sdk.plans.plan import Key
 from training_sdk.records.events import Event, Opened, ReadBack, Resumed, Sent
 from training_sdk.records.journal_state import Chunk, ChunkFate, JournalState
 from training_sdk.resets.reset_effect import Since

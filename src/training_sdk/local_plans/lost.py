@@ -10,11 +10,12 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from training_sdk._core.model import Key
 from training_sdk.errors import RecordsDamagedError, TrainingError
 from training_sdk.local_plans.freshness import PROCESSING_TIME, waiting_time
-from training_sdk.plans import plan_file
-from training_sdk.plans.digests import short
-from training_sdk.plans.plan import Key, Origin
+from training_sdk.plans.outline import read_plan_copy
+from training_sdk.plans.planned import Origin
+from training_sdk.plans.wording import short_digest
 from training_sdk.records import plancopy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Event
@@ -46,7 +47,7 @@ class LostPlan:
     @property
     def name(self) -> str:
         """How messages call it."""
-        return f"#{short(self.digest)}"
+        return f"#{short_digest(self.digest)}"
 
     @property
     def damage(self) -> str:
@@ -186,13 +187,13 @@ def _is_of(lost: LostPlan, folder: Path, here: Origin) -> bool:
             here.is_same_organisation(entry.get("base_url"), (entry.get("who") or {}).get("organisation_id"))
             for entry in begun
         )
-    origin = plan_file.load_plan(folder).origin
+    origin = read_plan_copy(folder).origin
     return here.is_same_organisation(origin.base_url, origin.organisation_id)
 
 
 def _targets(folder: Path) -> frozenset[Key] | None:
     try:
-        plan = plan_file.load_plan(folder)
+        plan = read_plan_copy(folder)
     except TrainingError:
         return None
     return frozenset(user.key for user in plan.targets) if plan.digest == folder.name else None

@@ -10,22 +10,23 @@ from pathlib import Path
 
 from attrs import frozen
 
+from training_sdk._core.model import Key
 from training_sdk._core.urls import service_name
 from training_sdk.errors import OverlappingPlanError, RecordsDamagedError
 from training_sdk.format_proof import pending
 from training_sdk.local_plans.freshness import PROCESSING_TIME
 from training_sdk.local_plans.in_flight import Flights, until
 from training_sdk.local_plans.lost import LostPlan, entries_by_plan, lost_plans
-from training_sdk.plans.digests import short
-from training_sdk.plans.plan import Key, Origin, ResetPlan
-from training_sdk.plans.wording import some, who
+from training_sdk.plans.outline import read_plan_copy
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.planned import Origin
+from training_sdk.plans.wording import short_digest, some, who
 from training_sdk.records import locks
 from training_sdk.records.disk import make_folder
 from training_sdk.records.journal import FILE, read_journal
 from training_sdk.records.journal_state import JournalState, Standing, fold
 from training_sdk.records.logged import unseen_in_proof
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import report_file
 from training_sdk.resets.report_file import LastResets, last_resets
 
 SECONDS_TO_LOOK = 10.0
@@ -43,7 +44,7 @@ class Other:
     @property
     def name(self) -> str:
         """How messages call it."""
-        return f"#{short(self.folder.name)}"
+        return f"#{short_digest(self.folder.name)}"
 
     def reset_at(self, person: Key) -> datetime | None:
         """When it reset somebody, by its own journal."""
@@ -85,7 +86,7 @@ class Other:
         """Whom a process that is applying it right now has still to send."""
         if self.state.closed is not None or locks.holder_of(self.folder / FILE) is None:
             return []
-        targets = {user.key for user in report_file.load_plan(self.folder).targets}
+        targets = {user.key for user in read_plan_copy(self.folder).targets}
         ended = (Standing.RESET, Standing.SKIPPED)
         return [key for key in people if key in targets and self.state.standing(*key) not in ended]
 
@@ -157,7 +158,7 @@ def _refuse_lost(lost: LostPlan, plan: ResetPlan, people: Collection[Key], now: 
             among,
             f"the journal of plan {lost.name} {lost.what}, and the audit log does not say whether it reset {{people}}. "
             f"Bring back a copy of plans/{lost.digest} and resume it. If there is none, find out what became of them "
-            f"and close it: training-sdk plan close {short(lost.digest)} --reason …",
+            f"and close it: training-sdk plan close {short_digest(lost.digest)} --reason …",
         )
     if among and lost.may_have_reset and now < lost.settled_at:
         when = until(lost.settled_at)

@@ -25,7 +25,7 @@ from training_sdk.local_plans.record_facts import (
 from training_sdk.local_plans.record_finding import RecordFinding as RecordFinding
 from training_sdk.local_plans.record_finding import fault, name_of, note
 from training_sdk.local_plans.record_reading import Entry, PackFolder, Reading, at, pack_of
-from training_sdk.plans import plan_file
+from training_sdk.plans.outline import read_plan_copy
 from training_sdk.records import approvals
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.journal_state import JournalState, fold
@@ -159,9 +159,9 @@ class _Comparison:
         if not names & {PLAN, OUTLINE}:
             return
         try:
-            plan = plan_file.load_plan(folder)
+            plan = read_plan_copy(folder)
             if SEALED in names and self.reading.unseal is not None:
-                plan_file.load_plan(folder, unseal=self.reading.unseal)  # which compares the digest
+                read_plan_copy(folder, unseal=self.reading.unseal)  # which compares the digest
         except TrainingError as error:
             yield fault(error.message, digest)
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from training_sdk._core.printable import visible
-from training_sdk.plans.digests import short
+from training_sdk.plans.wording import short_digest
 
 
 @frozen
@@ -36,4 +36,4 @@ def note(message: str, plan: str | None = None, pack: str | None = None) -> Reco
 
 def name_of(digest: str) -> str:
     """A plan's digest as messages have it."""
-    return f"#{short(digest)}"
+    return f"#{short_digest(digest)}"

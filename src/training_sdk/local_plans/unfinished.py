@@ -16,9 +16,9 @@ from training_sdk.evidence.files import Unseal
 from training_sdk.format_proof import pending
 from training_sdk.local_plans.in_flight import Flights, kept_processing_time, until
 from training_sdk.local_plans.lost import lost_plan, refuse_lost
-from training_sdk.plans.digests import close_command
+from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.wording import LOOK_INTO_IT, number, others
+from training_sdk.plans.wording import LOOK_INTO_IT, close_command, number, others
 from training_sdk.records import locks
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
@@ -248,7 +248,7 @@ def report_of(
 ) -> ResetReport:
     """The report of an application that has begun, as its journal has it; it ends with the last step."""
     found = journal.state()
-    kept = report_file.load_plan(folder) if plan is None else plan
+    kept = read_plan_copy(folder) if plan is None else plan
     safeguards = Safeguards(processing_time=kept_processing_time(found))
     order = as_begun(Order(kept, ResetFormat(), safeguards=safeguards), found)
     packs = [str(state.path / "evidence" / one.pack) for one in found.packs]

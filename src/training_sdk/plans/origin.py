@@ -14,7 +14,8 @@ from training_sdk._core.server_identity import ONLY_MARKED
 from training_sdk.api.users import WHO_AM_I, Me, read_me
 from training_sdk.errors import ClockError, PlanMismatchError, TrainingError, UnconfirmedFormatError
 from training_sdk.format_proof.proofs import Proof
-from training_sdk.plans.plan import Origin, ResetPlan
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.planned import Origin
 
 T = TypeVar("T")
 

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+import json
+from pathlib import Path
+from typing import Any, NoReturn
 
 from attrs import frozen
 
+from training_sdk._core import codec
 from training_sdk._core.printable import visible
-from training_sdk.errors import InvalidArgumentError
-from training_sdk.plans.plan import ResetPlan, Scope
+from training_sdk.api.progress import ProgressState
+from training_sdk.errors import (
+    DecodingError,
+    EvidenceError,
+    InvalidArgumentError,
+    RecordsDamagedError,
+    RecordsError,
+)
+from training_sdk.evidence.files import Unseal
+from training_sdk.plans.plan import ResetPlan, Scope, check_shape, parse_plan
+from training_sdk.plans.wording import short_digest
+from training_sdk.records import plancopy
+from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED
 
 OLD_FIELDS = ("state", "completed_at", "opened_at")
 """How somebody stood, in an outline of an earlier version."""
@@ -62,3 +76,62 @@ def refusal(plan: PlanOutline) -> str:
         "nobody. Name the file of the plan or, if it is sealed, give the command that opens it: unseal_command in a "
         "profile"
     )
+
+
+def check_whole(plan: ResetPlan) -> None:
+    """Raise InvalidArgumentError for an outline, and for a plan that planning never makes."""
+    if isinstance(plan, PlanOutline):
+        raise InvalidArgumentError(f"{refusal(plan)}. Nothing was sent")
+    check_shape(plan)
+
+
+def read_plan_copy(folder: Path, *, unseal: Unseal | None = None) -> ResetPlan:
+    """The plan in its folder: whole where it is in clear or can be unsealed, else its outline.
+
+    Raises InvalidArgumentError or RecordsError if it is not what was written, EvidenceError if ``unseal`` fails.
+    """
+    if (folder / PLAN).exists() or not (folder / OUTLINE).exists():
+        return ResetPlan.load(folder / PLAN)
+    path = folder / SEALED
+    if unseal is None or not path.exists():
+        return _load_outline(folder)
+    try:
+        content = unseal(path.read_bytes())
+    except Exception as error:
+        raise EvidenceError(f"the unseal hook failed for {path}: {error}") from error
+    plan = parse_plan(content, str(path))
+    if plan.digest != folder.name:
+        raise RecordsDamagedError(f"{path} holds another plan. Keep the file, and bring back a copy")
+    return plan
+
+
+def _load_outline(folder: Path) -> PlanOutline:
+    path = folder / OUTLINE
+    try:
+        document = json.loads(path.read_bytes())
+        form, said = document.pop("outline"), {**document, "users": [_user(one) for one in document["users"]]}
+        for name in ("digest", "phrase", "scope"):
+            said[f"known_{name}"] = said.pop(name)
+        said["known_fields"] = list(FIELDS if _has_numbers(document["users"]) else OLD_FIELDS)
+        plan = codec.structure_value(said, PlanOutline)
+    except OSError as error:
+        raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, DecodingError) as error:
+        raise RecordsDamagedError(f"{path} is not what was written: {error}") from None
+    if form != plancopy.FORM or plan.digest != folder.name:
+        raise RecordsDamagedError(
+            f"{path} is not what was written: it has form {form!r} and is of plan #{short_digest(plan.digest)}"
+        )
+    return plan
+
+
+_UNKNOWN = {"name": "", "email": None, "score": None}
+
+
+def _has_numbers(users: list[dict[str, Any]]) -> bool:
+    return all("percent" in one and "completed_lessons" in one for one in users)
+
+
+def _user(said: dict[str, Any]) -> dict[str, Any]:
+    is_done = said.get("state") == ProgressState.COMPLETED
+    return {"percent": 100.0 if is_done else 0.0, **said, **_UNKNOWN}

@@ -9,18 +9,19 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from attrs import Attribute, evolve, field, frozen
 
 from training_sdk._core import codec
-from training_sdk._core.model import Key as Key
+from training_sdk._core.model import Key
 from training_sdk._core.printable import visible
-from training_sdk._core.urls import service_name
-from training_sdk.api.progress import ProgressRow, ProgressState
+from training_sdk.api.progress import ProgressState
 from training_sdk.approval import ssh
-from training_sdk.errors import InvalidArgumentError
-from training_sdk.plans import digests, wording
+from training_sdk.errors import DecodingError, InvalidArgumentError
+from training_sdk.plans import wording
+from training_sdk.plans.planned import Losses, Origin, PlannedCourse, PlannedReset
+from training_sdk.records import disk, documents
 
 FORM = 3
 """The form of a plan made today: which fields are digested and saved, and how long the tail of its phrase is."""
@@ -30,6 +31,8 @@ NEVER = 2**31
 """The form of fields that no digest covers."""
 SHORT_TAIL = 2
 """The last form whose phrase ended with only 24 bits of the digest."""
+LARGEST = 512 * 1024 * 1024
+"""Bytes of the file of a plan."""
 SIGNATURE_NAMESPACE = "training-sdk-plan"
 """Keeps the signature of an approval from passing for that of a plan, and the other way round."""
 
@@ -52,127 +55,9 @@ def plain_of_form(value: Any, form: int) -> dict[str, Any]:
     return codec.plain(value, is_held)
 
 
-def short_digest(digest: str, form: int) -> str:
+def phrase_tail(digest: str, form: int) -> str:
     """A digest as a phrase of this form ends with it."""
-    return digest[: digests.OLD_DIGITS] if form <= SHORT_TAIL else digests.short(digest)
-
-
-@frozen
-class Origin:
-    """Where a plan was made: server, organisation, whose token, and whether it was the reference server."""
-
-    base_url: str
-    organisation_id: str
-    user_id: str
-    reference_server: bool
-
-    def is_same_organisation(self, base_url: object, organisation_id: object) -> bool:
-        """Whether these name the same organisation of the same service; the vendor's hosts are one service."""
-        here = (service_name(self.base_url), self.organisation_id)
-        return isinstance(base_url, str) and here == (service_name(base_url), organisation_id)
-
-
-@frozen
-class PlannedCourse:
-    """One course of a plan, as it was called when the plan was made."""
-
-    id: str
-    title: str
-    external_id: str | None = None
-    status: str | None = None
-
-
-@frozen
-class PlannedReset:
-    """One person in one course of a plan, and how they stood. ``percent`` is 0–100.
-
-    ``left_out`` says why this person is in scope and yet not to be reset. ``last_reset_at`` is when this machine last
-    reset them in this course, as far as its own records go.
-    """
-
-    course_id: str
-    user_id: str
-    name: str
-    email: str | None
-    state: ProgressState
-    percent: float
-    completed_at: datetime | None
-    score: int | float | None
-    opened_at: datetime | None = None
-    completed_lessons: int = 0
-    time_spent_seconds: float | None = None
-    due_at: datetime | None = None
-    external_id: str | None = None
-    left_out: str | None = None
-    last_reset_at: datetime | None = None
-
-    STANDING: ClassVar[tuple[str, ...]] = (
-        *("state", "percent", "completed_at", "score"),
-        *("opened_at", "completed_lessons", "time_spent_seconds"),
-    )
-    """The fields that say how somebody stands."""
-
-    @classmethod
-    def of(
-        cls, row: ProgressRow, *, left_out: str | None = None, last_reset_at: datetime | None = None
-    ) -> PlannedReset:
-        """From a row of the progress feed."""
-        return cls(
-            row.course_id,
-            row.user_id,
-            row.user_name,
-            row.user_email,
-            row.state,
-            row.progress_percent,
-            row.completed_at,
-            row.score,
-            row.opened_at,
-            row.completed_lessons,
-            row.time_spent_seconds,
-            row.due_at,
-            row.user_external_id,
-            left_out,
-            last_reset_at,
-        )
-
-    @property
-    def key(self) -> Key:
-        """Course and user."""
-        return self.course_id, self.user_id
-
-    @property
-    def is_target(self) -> bool:
-        """Whether this person's progress would be cleared: something is recorded, and they are not left out."""
-        return self.left_out is None and self.state is not ProgressState.NOT_STARTED
-
-    @property
-    def identity(self) -> tuple[str, str, str]:
-        """Name, e-mail and external id, as a person who reads the plan knows somebody; empty where there is none."""
-        return self.name or "", self.email or "", self.external_id or ""
-
-    @property
-    def standing(self) -> tuple[object, ...]:
-        """The progress that must not have changed between plan and reset."""
-        return tuple(getattr(self, name) for name in self.STANDING)
-
-    def __str__(self) -> str:
-        return visible(wording.person(self))
-
-
-@frozen
-class Losses:
-    """What a plan would clear, as far as the progress feed shows it; ``time_spent_seconds`` is the sum.
-
-    Attempts, answers to surveys, practical assessments, discussions and assignments go as well. No published listing
-    counts the latter three, so no number is given for them.
-    """
-
-    people: int
-    resets: int
-    completions: int
-    lessons: int
-    scores: int
-    time_spent_seconds: float
+    return digest[: wording.OLD_DIGITS] if form <= SHORT_TAIL else wording.short_digest(digest)
 
 
 @frozen
@@ -288,7 +173,7 @@ class ResetPlan:
     @property
     def short_digest(self) -> str:
         """The tail of the phrase, by which ``report``, ``verify`` and ``resume`` know the plan as well."""
-        return short_digest(self.digest, self.form)
+        return phrase_tail(self.digest, self.form)
 
     def lifetime_left(self, now: datetime) -> timedelta:
         """How long it may still be applied; negative once it has expired."""
@@ -318,16 +203,12 @@ class ResetPlan:
 
         Raises InvalidArgumentError if the file exists or cannot be written.
         """
-        from training_sdk.plans import plan_file
-
-        plan_file.save(self, path)
+        disk.write_new(path, plan_bytes(self), "a plan")
 
     @staticmethod
     def load(path: str | PathLike[str]) -> ResetPlan:
         """Read a saved plan. Raises InvalidArgumentError if it is none, or was changed since it was saved."""
-        from training_sdk.plans import plan_file
-
-        return plan_file.load(path)
+        return _read_plan(path)
 
     def __str__(self) -> str:
         return self.listing(wording.MOST_SHOWN)
@@ -354,3 +235,80 @@ class EveryonePlan(ResetPlan):
     def scope(self) -> Scope:
         """``"everyone"``"""
         return "everyone"
+
+
+# --- plans in files ---
+
+
+def plan_bytes(plan: ResetPlan) -> bytes:
+    """A plan as the bytes of its file."""
+    signature = {} if plan.signature is None else {"signature": plan.signature}
+    document = {"digest": plan.digest, "phrase": plan.phrase, **signature, **plan.document()}
+    return (json.dumps(document, ensure_ascii=True, indent=1) + "\n").encode("ascii")
+
+
+def _read_plan(path: str | PathLike[str]) -> ResetPlan:
+    """Read a plan back, whole and unchanged."""
+    try:
+        content = disk.read_input(path, LARGEST)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InvalidArgumentError(f"the plan {Path(path)} cannot be read: {why}") from error
+    return parse_plan(content, str(Path(path)))
+
+
+def parse_plan(content: bytes, name: str) -> ResetPlan:
+    """A plan from the bytes of its file; ``name`` is for messages."""
+    document = _document(content, name)
+    digest, phrase = document.pop("digest", None), document.pop("phrase", None)
+    signature = document.pop("signature", None)
+    if not isinstance(signature, str | None):
+        raise InvalidArgumentError(f"{name} is not a whole plan: its signature is no text")
+    form = document.get("form")
+    if type(form) is not int or not OLDEST_FORM <= form <= FORM:
+        raise InvalidArgumentError(
+            f"{name} holds a plan of form {form!r}, and this version reads forms {OLDEST_FORM} to {FORM}. Plan again"
+        )
+    kind = EveryonePlan if document.get("scope") == "everyone" else ResetPlan
+    try:
+        plan = codec.structure_value({key: document[key] for key in document if key != "scope"}, kind)
+    except DecodingError as error:
+        raise InvalidArgumentError(f"{name} is not a whole plan: {error.message}") from None
+    # Whatever the digest does not cover could be read by a person and not by this program.
+    held = json.loads(json.dumps(plan.document()))
+    if (plan.digest, plan.phrase, held) != (digest, phrase, document):
+        raise InvalidArgumentError(
+            f"{name} was changed since it was saved: its digest or its phrase no longer fits. Plan again, and leave "
+            "the file as it is"
+        )
+    check_shape(plan)
+    return plan if signature is None else evolve(plan, signature=signature)
+
+
+def check_shape(plan: ResetPlan) -> None:
+    """Raise InvalidArgumentError for a plan that planning never makes, such as one written by hand."""
+    courses = [course.id for course in plan.courses]
+    keys = [user.key for user in plan.users]
+    known = set(courses)
+    if not courses or len(known) < len(courses) or len(set(keys)) < len(keys):
+        raise InvalidArgumentError(
+            "the plan names a course or a person twice, or no course at all. Plan again"
+        )
+    if any(course_id not in known for course_id, _ in keys):
+        raise InvalidArgumentError("the plan holds people of a course that it does not hold. Plan again")
+    if any(key in set(keys) or key[0] not in known for key in plan.unassigned):
+        raise InvalidArgumentError(
+            "the plan leaves out people whom it holds, or of another course. Plan again"
+        )
+
+
+def _document(content: bytes, name: str) -> dict[str, Any]:
+    if len(content) > LARGEST:
+        raise InvalidArgumentError(f"{name} is larger than {LARGEST // 1024**2} MiB, which no plan is")
+    try:
+        document = json.loads(content.decode("ascii"), object_pairs_hook=documents.once)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict) or "digest" not in document:
+        raise InvalidArgumentError(f"{name} is not a plan that plan.save(…) wrote")
+    return document

@@ -25,7 +25,7 @@ from training_sdk.errors import (
     ServerError,
     TrainingError,
 )
-from training_sdk.plans.plan import PlannedReset
+from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import number, shown, some, who
 
 ALIKE = 0.85

@@ -16,11 +16,11 @@ from training_sdk.api.courses import Course, all_courses
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError, StalePlanError
 from training_sdk.format_proof.traces import NO_TRACES, Traces
-from training_sdk.plans.course_rows import read_rows
+from training_sdk.plans.course_rows import people_counted, read_rows, refuse_narrow_view
 from training_sdk.plans.origin import service_time, who_and_where
 from training_sdk.plans.people import People
 from training_sdk.plans.people_lookup import Resolved, Rows, member_ids, resolve
-from training_sdk.plans.plan import EveryonePlan, Only, Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.plans.plan import EveryonePlan, Only, ResetPlan
 from training_sdk.plans.plan_warnings import (
     Paths,
     about_absent,
@@ -33,8 +33,8 @@ from training_sdk.plans.plan_warnings import (
     facts_of_paths,
     read_paths,
 )
+from training_sdk.plans.planned import Origin, PlannedCourse, PlannedReset
 from training_sdk.plans.selection import Where
-from training_sdk.plans.visibility_check import people_counted, refuse_narrow_view
 from training_sdk.plans.wording import number, shown, some, who
 from training_sdk.recertification.civil import refuse_future, zone_called
 from training_sdk.recertification.due import Due

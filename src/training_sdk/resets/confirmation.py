@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from training_sdk._core.comparison import confirms, difference
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, StalePlanError
-from training_sdk.plans.plan import EveryonePlan, Origin, ResetPlan
-from training_sdk.plans.plan_file import check_shape
+from training_sdk.plans.outline import check_whole
+from training_sdk.plans.plan import EveryonePlan, ResetPlan
+from training_sdk.plans.planned import Origin
 from training_sdk.records.tokens import looks_secret
 from training_sdk.resets.reset_request import Order, Piece
 from training_sdk.resets.safeguards import Safeguards
@@ -23,7 +24,7 @@ def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool = 
         raise InvalidArgumentError(
             f"plan must be a ResetPlan from client.resets.plan(…), not {type(plan).__name__}"
         )
-    check_shape(plan)
+    check_whole(plan)
     if server_side and (not isinstance(plan, EveryonePlan) or plan.selection):
         raise InvalidArgumentError(
             "server_side=True resets whoever the server takes for everyone, so it needs a plan from "

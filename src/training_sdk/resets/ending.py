@@ -16,7 +16,7 @@ from training_sdk._core.flow import Flow, Moment, Now, Request
 from training_sdk._core.printable import sentence
 from training_sdk._core.send_policy import Attempt, interrupted
 from training_sdk.errors import DecodingError, OutcomeUnknownError, TrainingError
-from training_sdk.plans.plan import PlannedReset
+from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others
 from training_sdk.records.events import Answered, Lost, Refused, RefusedInDoubt, Sent
 from training_sdk.records.journal_state import counted_besides

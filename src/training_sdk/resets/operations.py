@@ -16,7 +16,7 @@ from training_sdk._core.listing import Calls
 from training_sdk._core.operation import Bound, D, operation
 from training_sdk._core.pacing import token_fingerprint
 from training_sdk.approval.approvals import Approval
-from training_sdk.approval.plan_signature import approve_signed
+from training_sdk.approval.four_eyes import approve_signed
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proof_planner import WantedProof, check_phrase, plan_proof
@@ -27,7 +27,8 @@ from training_sdk.format_proof.refusal_proof import ProvingRefusals
 from training_sdk.format_proof.traces import Traces
 from training_sdk.local_plans.overlapping import resets_known
 from training_sdk.plans.people import Named, People
-from training_sdk.plans.plan import EveryonePlan, Only, Origin, ResetPlan
+from training_sdk.plans.plan import EveryonePlan, Only, ResetPlan
+from training_sdk.plans.planned import Origin
 from training_sdk.plans.planner import Wanted, make_due_plan, make_everyone_plan, make_plan
 from training_sdk.plans.selection import Where
 from training_sdk.recertification.due import Due

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from attrs import define, evolve, field, frozen
 
+from training_sdk._core.model import Key
 from training_sdk._core.printable import sentence
 from training_sdk.approval.approvals import Approved
 from training_sdk.errors import (
@@ -19,7 +20,7 @@ from training_sdk.errors import (
     StalePlanError,
     TrainingError,
 )
-from training_sdk.plans.plan import Key, PlannedReset
+from training_sdk.plans.planned import PlannedReset
 from training_sdk.resets.report import SENT_WITHOUT_EFFECT, Code, Outcome, ResetReport, UserOutcome
 from training_sdk.resets.reset_request import Order
 from training_sdk.resets.stopped import carrying

@@ -11,13 +11,12 @@ from training_sdk._core.listing import Calls
 from training_sdk._core.pacing import Pace
 from training_sdk._core.printable import sentence
 from training_sdk.approval.approvals import Approved
-from training_sdk.approval.four_eyes import require_approval
-from training_sdk.approval.plan_signature import check_signed
+from training_sdk.approval.four_eyes import check_signed, require_approval
 from training_sdk.errors import UnconfirmedFormatError
 from training_sdk.format_proof.proofs import Ground, Proof, traces_at
 from training_sdk.format_proof.traces import NO_TRACES, Traces
 from training_sdk.plans.origin import ProvenCalls, check_clock, check_origin, check_place, who_and_where
-from training_sdk.plans.plan import Origin
+from training_sdk.plans.planned import Origin
 from training_sdk.resets.confirmation import check_lifetime, check_reason
 from training_sdk.resets.reset_request import Order
 

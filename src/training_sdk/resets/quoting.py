@@ -6,11 +6,9 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from training_sdk.approval import approval_file
-from training_sdk.approval.approvals import Approval
-from training_sdk.plans import plan_file
+from training_sdk.approval.approvals import Approval, approval_bytes
 from training_sdk.plans.outline import PlanOutline
-from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.plan import ResetPlan, plan_bytes
 from training_sdk.records import approvals, plancopy
 from training_sdk.records.chain import Head
 from training_sdk.records.logged import JOURNAL
@@ -28,9 +26,9 @@ def quote_begun(plan: ResetPlan, approval: Approval | None) -> dict[str, str]:
     """The SHA-256 of an approval, and of what stays in clear of it and of the plan when they are sealed or purged."""
     quotes: dict[str, str] = {}
     if not isinstance(plan, PlanOutline):
-        quotes[PLAN_OUTLINE] = _sha256(plancopy.outline_of(plan_file.dumps(plan)))
+        quotes[PLAN_OUTLINE] = _sha256(plancopy.outline_of(plan_bytes(plan)))
     if approval is not None:
-        content = approval_file.dumps(approval)
+        content = approval_bytes(approval)
         quotes[APPROVAL] = _sha256(content)
         quotes[APPROVAL_OUTLINE] = _sha256(approvals.outline_of(content))
     return quotes

@@ -15,10 +15,17 @@ from attrs import define, field
 from training_sdk._core import codec
 from training_sdk._core.flow import Act, Flow, Moment, Now
 from training_sdk._core.listing import Calls
+from training_sdk._core.model import Key
 from training_sdk._version import __version__
 from training_sdk.api.progress import ProgressRow
-from training_sdk.approval import approval_file
-from training_sdk.approval.approvals import Approval, Approved, approval_noted, approved_before
+from training_sdk.approval.approvals import (
+    Approval,
+    Approved,
+    approval_bytes,
+    approval_noted,
+    approved_before,
+    find_approval,
+)
 from training_sdk.errors import TrainingError
 from training_sdk.evidence.collecting import collect
 from training_sdk.evidence.files import Seal, Unseal, sealed
@@ -27,9 +34,9 @@ from training_sdk.format_proof import pending
 from training_sdk.format_proof.proofs import Ground, withdraw_proof
 from training_sdk.local_plans.admission import refuse_second_time, refuse_taking
 from training_sdk.local_plans.overlapping import looking, refuse_overlapping, resets_elsewhere
-from training_sdk.plans import plan_file
 from training_sdk.plans.outline import PlanOutline
-from training_sdk.plans.plan import FORM, Key, Origin, PlannedReset, ResetPlan
+from training_sdk.plans.plan import FORM, ResetPlan, plan_bytes
+from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.records import approvals, plancopy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
@@ -119,12 +126,12 @@ class Recorder(Keeper):
     def _keep_approval(self, plan: ResetPlan, approval: Approval) -> None:
         self._check_process()
         quoted = approvals_in(self._audit_log.entries(plan_digest=plan.digest))
-        approvals.keep(self._folder(plan), approval_file.dumps(approval), self._sealing, quoted)
+        approvals.keep(self._folder(plan), approval_bytes(approval), self._sealing, quoted)
 
     def kept_approval(self, plan: ResetPlan) -> Flow[Approval | None]:
         """The approval of the plan that its journal names last, as it is kept beside the journal; not verified."""
         self._found = yield Act(
-            lambda: approval_file.find(self._folder(plan), approval_noted(self.journal.events), self.unseal),
+            lambda: find_approval(self._folder(plan), approval_noted(self.journal.events), self.unseal),
             "records: look for the approval",
         )
         return self._found
@@ -183,7 +190,7 @@ class Recorder(Keeper):
     def _keep_copy(self, plan: ResetPlan, folder: Path) -> None:
         if isinstance(plan, PlanOutline):
             return
-        document = plan_file.dumps(plan)
+        document = plan_bytes(plan)
         if self._sealing is not None:
             plancopy.keep(folder, document, self._sealing(document, folder / SEALED))
             approvals.seal_all(folder, self._sealing)
@@ -272,7 +279,7 @@ class Recorder(Keeper):
             targets,
             self._place(plan, now.utc),
             plan_digest=plan.digest,
-            plan_document=plan_file.dumps(plan),
+            plan_document=plan_bytes(plan),
             organisation_id=plan.origin.organisation_id,
             reference_server=plan.origin.reference_server,
             audit_head=self._audit_log.head(),

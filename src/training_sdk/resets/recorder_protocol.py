@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import Calls
+from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
 from training_sdk.approval.approvals import Approved
-from training_sdk.plans.plan import Key, Origin, PlannedReset, ResetPlan
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.records.events import Event
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.reset_request import Order

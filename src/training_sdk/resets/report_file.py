@@ -8,12 +8,14 @@ from pathlib import Path
 
 from attrs import frozen
 
+from training_sdk._core.model import Key
 from training_sdk.approval.approvals import approved_by
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError
 from training_sdk.evidence.files import Unseal
-from training_sdk.plans.digests import short
-from training_sdk.plans.plan import Key, Origin, ResetPlan
-from training_sdk.plans.plan_file import load_plan as load_plan
+from training_sdk.plans.outline import read_plan_copy
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.planned import Origin
+from training_sdk.plans.wording import short_digest
 from training_sdk.records import disk, documents
 from training_sdk.records.events import ApprovalKept
 from training_sdk.records.plancopy import PLAN as PLAN
@@ -88,7 +90,7 @@ def load(folder: Path, plan: ResetPlan | None = None, *, unseal: Unseal | None =
     Raises RecordsDamagedError if it is not whole, or does not account for exactly the people of the plan.
     """
     saved = read(folder)
-    of = load_plan(folder) if plan is None else plan
+    of = read_plan_copy(folder) if plan is None else plan
     _check_of(of, saved, folder / REPORT)
     return ResetReport(
         of,
@@ -111,13 +113,14 @@ def load(folder: Path, plan: ResetPlan | None = None, *, unseal: Unseal | None =
 def _check_of(plan: ResetPlan, saved: SavedReport, path: Path) -> None:
     """Raise RecordsDamagedError unless a report is of this plan, and has one outcome for everyone in it."""
     if saved.plan_digest != plan.digest:
-        what = f"it is the report of plan #{short(saved.plan_digest)}"
+        what = f"it is the report of plan #{short_digest(saved.plan_digest)}"
     elif sorted(user.key for user in saved.users) != sorted(user.key for user in plan.users):
         what = "its people are not those of the plan"
     else:
         return
     raise RecordsDamagedError(
-        f"{path} is not what was written for plan #{short(plan.digest)}: {what}. Keep the file, and bring back a copy"
+        f"{path} is not what was written for plan #{short_digest(plan.digest)}: {what}. Keep the file, and bring back "
+        "a copy"
     )
 
 

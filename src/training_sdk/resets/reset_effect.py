@@ -16,7 +16,8 @@ from training_sdk.errors import DecodingError, NotFoundError, PermissionDeniedEr
 from training_sdk.format_proof.traces import NO_TRACES, Traces
 from training_sdk.plans.origin import LARGEST_DIFFERENCE
 from training_sdk.plans.outline import PlanOutline
-from training_sdk.plans.plan import PlannedReset, ResetPlan
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.planned import PlannedReset
 
 
 class Sign(StrEnum):

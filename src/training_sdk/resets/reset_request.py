@@ -15,7 +15,8 @@ from training_sdk._core.flow import Request, Response
 from training_sdk._core.pagination import chunked
 from training_sdk.approval.approvals import Approval
 from training_sdk.errors import DecodingError
-from training_sdk.plans.plan import PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.wording import COMPLETED_ONLY, number
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.safeguards import Safeguards

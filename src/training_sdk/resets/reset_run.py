@@ -13,12 +13,13 @@ from attrs import define, field
 
 from training_sdk._core.flow import Act, Flow, Moment, Now, Request, Response, Sleep
 from training_sdk._core.listing import Calls
+from training_sdk._core.model import Key
 from training_sdk._core.send_policy import TryAgainError, out_of_time
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import EvidenceError, OutcomeUnknownError, ResetInterruptedError
 from training_sdk.plans.course_rows import read_rows, traces_here
 from training_sdk.plans.origin import check_origin, check_owner, who_and_where
-from training_sdk.plans.plan import Key, PlannedCourse, PlannedReset
+from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.planner import (
     all_cleared,
     change_of,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from training_sdk._core.model import Key
 from training_sdk.local_plans.in_flight import Flights
-from training_sdk.plans.plan import Key, PlannedReset
+from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import COMPLETED_ONLY, span
 from training_sdk.records.events import ReadBack, Refused, Sent
 from training_sdk.records.journal import Journal, JournalCopy

@@ -19,11 +19,10 @@ from training_sdk.local_plans.freshness import PROCESSING_TIME, waiting_time
 from training_sdk.local_plans.in_flight import Flights, kept_processing_time
 from training_sdk.local_plans.unfinished import find_begun, report_in
 from training_sdk.plans.course_rows import read_rows, traces_here
-from training_sdk.plans.digests import short, typed
 from training_sdk.plans.origin import check_clock, check_place, who_and_where
-from training_sdk.plans.plan import Origin, PlannedReset
+from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import no_traces
-from training_sdk.plans.wording import COMPLETED_ONLY
+from training_sdk.plans.wording import COMPLETED_ONLY, short_digest, typed_digest
 from training_sdk.records.journal import events_of_plan
 from training_sdk.records.journal_state import JournalState, fold
 from training_sdk.records.state import StateDirectory
@@ -117,13 +116,13 @@ def saved_report(state_dir: str | PathLike[str] | None, digest: str) -> ResetRep
     Raises InvalidArgumentError if there is none on this machine, or more than one.
     """
     state = StateDirectory.existing(state_dir)
-    beginning = typed(digest)
+    beginning = typed_digest(digest)
     if beginning is None:
         raise InvalidArgumentError(f"{digest[:80]!r} is not a plan's digest, such as a1b2-c3d4-e5f6-0718")
     folder = None if state is None else find_begun(state, beginning)
     if state is None or folder is None:
         raise InvalidArgumentError(
-            f"there is no report of plan #{short(beginning)}: it was not applied on this machine"
+            f"there is no report of plan #{short_digest(beginning)}: it was not applied on this machine"
         )
     return report_in(state, folder, datetime.now(UTC))[0]
 

@@ -24,7 +24,7 @@ from training_sdk import (
 )
 from training_sdk._core.flow import InterruptedSendError, NoAnswerError, NotDeliveredError, Request, Response
 from training_sdk._core.printable import visible
-from training_sdk.plans import plan_file
+from training_sdk.plans.plan import parse_plan, plan_bytes
 from training_sdk.resets import reset_request
 from training_sdk.resets.stopped import report_of
 from unit.sdk.fakes import Organisation, answer, row, tail, untouched, user_id
@@ -130,7 +130,7 @@ def test_a_plan_has_one_digest_and_a_phrase_of_one_line(plan: ResetPlan) -> None
     assert plan.phrase.endswith(f" for {plan.people} user{'s' * (plan.people != 1)} #{tail(plan.digest)}")
     assert len(plan.phrase) < 80 + 60
     assert str(plan).endswith(visible(plan.phrase) if plan.targets else "there is nothing to confirm.")
-    assert plan_file.loads(plan_file.dumps(plan), "plan.json") == plan
+    assert parse_plan(plan_bytes(plan), "plan.json") == plan
     assert sum(plan.counts.values()) == len(plan.users)
     assert all(user.state is not ProgressState.NOT_STARTED for user in plan.targets)
 

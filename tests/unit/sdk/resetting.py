@@ -20,11 +20,12 @@ from training_sdk._core.flow import (
     Response,
 )
 from training_sdk._core.listing import Calls
+from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
 from training_sdk.approval.approvals import Approved
 from training_sdk.plans.course_rows import read_rows
 from training_sdk.plans.people import People
-from training_sdk.plans.plan import Key, Origin, PlannedReset
+from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import Wanted, make_plan
 from training_sdk.records.events import Event
 from training_sdk.resets.recorder_protocol import Keeper

@@ -33,8 +33,8 @@ from training_sdk import (
 )
 from training_sdk._core.listing import Calls
 from training_sdk._core.urls import BaseUrl
-from training_sdk.approval import approval_file, ssh
-from training_sdk.approval.approvals import Approver
+from training_sdk.approval import ssh
+from training_sdk.approval.approvals import Approver, approval_bytes, parse_approval
 from training_sdk.approval.four_eyes import NAMESPACE, SKEW, approve, require_approval
 from training_sdk.records import disk
 from unit.sdk.approving import (
@@ -842,7 +842,7 @@ def test_an_approval_in_a_pipe_is_read_once(signed: Approval, tmp_path: Path) ->
     path = tmp_path / "pipe"
     os.mkfifo(path)
     with ThreadPoolExecutor() as pool:
-        pool.submit(path.write_bytes, approval_file.dumps(signed))
+        pool.submit(path.write_bytes, approval_bytes(signed))
         assert Approval.load(path) == signed
 
 
@@ -861,7 +861,7 @@ def test_every_approval_survives_its_file_and_has_one_message(text: str, seconds
     approval = Approval(
         "0" * 64, text, Approver("u", text, "o"), START + timedelta(seconds=seconds), "procedural"
     )
-    twin = approval_file.loads(approval_file.dumps(approval), "x")
+    twin = parse_approval(approval_bytes(approval), "x")
     assert (twin, twin.message) == (approval, approval.message)
     assert twin.message.isascii()
     assert "\n" not in str(twin)
@@ -879,8 +879,7 @@ def test_two_approvals_that_differ_have_two_messages(one: tuple[str, ...], two: 
 def test_every_reason_is_explained() -> None:
     root = Path(__file__).parents[3]
     given: set[str] = set()
-    for name in ("_ssh", "resets/approval", "resets/approvalfile", "resets/four_eyes", "resets/signing"):
-        text = (root / "src" / "training_sdk" / f"{name}.py").read_text(encoding="utf-8")
-        given |= set(re.findall(r'reason="([A-Z_]+)"', text))
+    for path in (root / "src" / "training_sdk" / "approval").glob("*.py"):
+        given |= set(re.findall(r'reason="([A-Z_]+)"', path.read_text(encoding="utf-8")))
     page = (root / "docs" / "how-to" / "four-eyes.md").read_text(encoding="utf-8")
     assert given == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))

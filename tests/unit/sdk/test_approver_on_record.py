@@ -28,7 +28,7 @@ from training_sdk import (
     Safeguards,
     TrainingClient,
 )
-from training_sdk.approval import approval_file
+from training_sdk.approval.approvals import approval_bytes, parse_approval
 from training_sdk.cli import main
 from training_sdk.cli.card import effect_card
 from training_sdk.evidence.purging import purge
@@ -91,7 +91,7 @@ def test_report_card_and_audit_log_name_the_approver(
     assert name
     assert f"approved by {name} ({user_id})" in str(report)
     assert f"{name} ({user_id})" in effect_card(plan, report)
-    assert (office.plan_folder(plan) / "approval.json").read_bytes() == approval_file.dumps(approval)
+    assert (office.plan_folder(plan) / "approval.json").read_bytes() == approval_bytes(approval)
     assert Approval.load(office.plan_folder(plan) / "approval.json") == approval
     assert report_file.load(office.plan_folder(plan)) == report
 
@@ -157,8 +157,8 @@ def test_resuming_keeps_both_approvals_and_names_the_later_one(office: Office) -
     assert report.approved is not None
     kept = {path.name: path.read_bytes() for path in office.plan_folder(plan).glob("approval*.json")}
     assert kept == {
-        "approval.json": approval_file.dumps(first),
-        "approval-2.json": approval_file.dumps(second),
+        "approval.json": approval_bytes(first),
+        "approval-2.json": approval_bytes(second),
     }
 
 
@@ -242,9 +242,7 @@ def test_a_sealed_approval_is_kept_once_however_often_the_plan_is_resumed_with_i
     (office.plan_folder(plan) / "approval-2.json.sealed").unlink()
     (office.plan_folder(plan) / "approval-2.outline.json").unlink()
     office.client(seal=seal).resets.resume(plan, confirm=plan.phrase, approval=second)
-    assert seal((office.plan_folder(plan) / "approval-2.json.sealed").read_bytes()) == approval_file.dumps(
-        second
-    )
+    assert seal((office.plan_folder(plan) / "approval-2.json.sealed").read_bytes()) == approval_bytes(second)
     assert check_records(StateDirectory.open(office.state)) == ()
 
 
@@ -255,9 +253,7 @@ def test_a_name_that_was_edited_before_resuming_is_still_found(office: Office) -
             plan, confirm=plan.phrase, reason="yearly", approval=approval, stop=lambda: True
         )
     kept = office.plan_folder(plan) / "approval.json"
-    kept.write_bytes(
-        approval_file.dumps(evolve(approval, approver=evolve(approval.approver, name="Another")))
-    )
+    kept.write_bytes(approval_bytes(evolve(approval, approver=evolve(approval.approver, name="Another"))))
     assert office.client().resets.resume(plan, confirm=plan.phrase).is_complete
     (found,) = check_records(StateDirectory.open(office.state))
     assert "approval.json" in str(found)
@@ -305,7 +301,7 @@ def test_a_sealed_approval_names_nobody_without_the_key(
     name, user_id = approval.approver.name, approval.approver.user_id
     folder = office.plan_folder(plan)
     assert in_clear(office.state, name) == []
-    assert seal((folder / "approval.json.sealed").read_bytes()) == approval_file.dumps(approval)
+    assert seal((folder / "approval.json.sealed").read_bytes()) == approval_bytes(approval)
     assert report_file.load(folder, plan, unseal=seal) == report
     shown = report_file.load(folder).approved
     assert shown is not None
@@ -345,7 +341,7 @@ def test_a_sealed_approval_without_an_outline_names_nobody_and_is_noted(office: 
     client.resets.apply(plan, confirm=plan.phrase, reason="yearly", approval=approval)
     state, folder = StateDirectory.open(office.state), office.plan_folder(plan)
     assert check_records(state, unseal=flip) == ()
-    document = json.loads(approval_file.dumps(approval))
+    document = json.loads(approval_bytes(approval))
     document["approver"]["name"] = "Somebody Else"
     forged = folder / "approvalx.json.sealed"
     forged.write_bytes(flip(json.dumps(document).encode()))
@@ -378,7 +374,7 @@ def test_an_approval_in_clear_is_sealed_when_the_plan_is_resumed_with_a_hook(off
     folder = office.plan_folder(plan)
     for one, file in ((approval, "approval.json.sealed"), (second, "approval-2.json.sealed")):
         assert in_clear(folder, one.approver.name) == []
-        assert seal((folder / file).read_bytes()) == approval_file.dumps(one)
+        assert seal((folder / file).read_bytes()) == approval_bytes(one)
     assert check_records(StateDirectory.open(office.state)) == ()
 
 
@@ -390,7 +386,7 @@ def test_an_approval_with_a_token_for_a_name_is_refused(office: Office) -> None:
     _, approval = office.plan()
     leaking = evolve(approval, approver=evolve(approval.approver, name="mock_" + "a1" * 24))
     with pytest.raises(ApprovalError, match="looks like a token"):
-        approval_file.loads(approval_file.dumps(leaking), "approval.json")
+        parse_approval(approval_bytes(leaking), "approval.json")
 
 
 def test_an_approval_that_was_removed_by_hand_is_found(tmp_path: Path) -> None:

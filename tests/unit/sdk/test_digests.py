@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from training_sdk import InvalidArgumentError, ResetPlan
 from training_sdk.plans import plan as plans
-from training_sdk.plans.digests import short, typed
+from training_sdk.plans.wording import short_digest, typed_digest
 from unit.sdk.approving import some_plan
 
 DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -18,23 +18,23 @@ DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
 
 @given(DIGESTS, st.sampled_from(["", "#"]))
 def test_what_is_shown_is_read_back_as_the_beginning_of_the_digest(digest: str, mark: str) -> None:
-    assert typed(mark + short(digest)) == digest[:16]
-    assert typed(mark + digest) == digest
+    assert typed_digest(mark + short_digest(digest)) == digest[:16]
+    assert typed_digest(mark + digest) == digest
 
 
 @given(DIGESTS)
 def test_letter_case_counts(digest: str) -> None:
-    if (shown := short(digest)).isdecimal() or shown.upper() == shown:
+    if (shown := short_digest(digest)).isdecimal() or shown.upper() == shown:
         return
     with pytest.raises(InvalidArgumentError, match="capital letters"):
-        typed(shown.upper())
+        typed_digest(shown.upper())
 
 
 @pytest.mark.parametrize(
     "text", ["", "#", "a1b2c", "plan.json", "a1b2-", "a1b2-c3", "../a1b2c3", "a1b2*c3d4"]
 )
 def test_what_is_no_digest_is_none(text: str) -> None:
-    assert typed(text) is None
+    assert typed_digest(text) is None
 
 
 def test_two_plans_with_the_same_24_bits_have_different_phrases() -> None:

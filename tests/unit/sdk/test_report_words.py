@@ -12,7 +12,8 @@ from training_sdk import Code, IncompleteResetError, Outcome, ResetReport, Stale
 from training_sdk.api.progress import ProgressState
 from training_sdk.cli.card import effect_card
 from training_sdk.format_proof.traces import NO_TRACES
-from training_sdk.plans.plan import Origin, PlannedCourse, PlannedReset, ResetPlan
+from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.planned import Origin, PlannedCourse, PlannedReset
 from training_sdk.plans.planner import moved, refuse_moved
 from training_sdk.resets.report import MOST_IN_HTML, UserOutcome
 

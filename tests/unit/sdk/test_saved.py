@@ -10,7 +10,7 @@ from attrs import evolve
 
 from training_sdk import InvalidArgumentError, ResetPlan
 from training_sdk.api.progress import ProgressState
-from training_sdk.plans import plan_file
+from training_sdk.plans.plan import parse_plan, plan_bytes
 from training_sdk.resets import report_file
 from training_sdk.resets.report import Code, Outcome
 from unit.sdk.fakes import Organisation, row, untouched
@@ -42,7 +42,7 @@ def test_a_report_that_was_loaded_counts_as_the_one_that_was_saved(tmp_path: Pat
     organisation.rows[0]["score"] = 1
     report = apply(organisation, plan, tolerance=1)
     report_file.save(report, tmp_path)
-    (tmp_path / report_file.PLAN).write_bytes(plan_file.dumps(plan))
+    (tmp_path / report_file.PLAN).write_bytes(plan_bytes(plan))
     loaded = report_file.load(tmp_path)
     assert loaded == report
     assert loaded.counts == report.counts
@@ -62,29 +62,29 @@ def test_a_report_of_an_older_version_holds_no_sent_ids(tmp_path: Path) -> None:
     document = json.loads(report_file.dumps(report))
     assert document.pop("sent_ids") == list(report.sent_ids)
     (tmp_path / report_file.REPORT).write_text(json.dumps(document))
-    (tmp_path / report_file.PLAN).write_bytes(plan_file.dumps(plan))
+    (tmp_path / report_file.PLAN).write_bytes(plan_bytes(plan))
     assert report_file.load(tmp_path) == evolve(report, sent_ids=())
 
 
 def test_a_plan_whose_phrase_was_edited_in_its_file_is_refused() -> None:
     plan = planned(Organisation([row(1), row(2)]))
-    text = plan_file.dumps(plan).decode().replace("for 2 users", "for 1 user")
+    text = plan_bytes(plan).decode().replace("for 2 users", "for 1 user")
     with pytest.raises(InvalidArgumentError, match="its digest or its phrase no longer fits"):
-        plan_file.loads(text.encode(), "plan.json")
+        parse_plan(text.encode(), "plan.json")
 
 
 def test_a_state_that_no_plan_knows_is_refused() -> None:
-    text = plan_file.dumps(planned(Organisation([row(1)]))).decode().replace('"completed"', '"finished"', 1)
+    text = plan_bytes(planned(Organisation([row(1)]))).decode().replace('"completed"', '"finished"', 1)
     with pytest.raises(InvalidArgumentError, match="finished"):
-        plan_file.loads(text.encode(), "plan.json")
+        parse_plan(text.encode(), "plan.json")
 
 
 @pytest.mark.parametrize("twice", [True, False], ids=["a person twice", "a course that is not listed"])
 def test_a_plan_of_impossible_shape_is_not_loaded_though_its_digest_fits(twice: bool) -> None:
     plan = planned(Organisation([row(1), row(2)]))
     more = plan.users[0] if twice else evolve(plan.users[0], course_id="another")
-    content = plan_file.dumps(evolve(plan, users=(*plan.users, more)))
+    content = plan_bytes(evolve(plan, users=(*plan.users, more)))
     with pytest.raises(
         InvalidArgumentError, match="a person twice" if twice else "of a course that it does not hold"
     ):
-        plan_file.loads(content, "plan.json")
+        parse_plan(content, "plan.json")

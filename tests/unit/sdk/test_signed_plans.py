@@ -11,8 +11,8 @@ import pytest
 from attrs import evolve
 
 from training_sdk import ApprovalError, InvalidArgumentError, ResetPlan, Safeguards
-from training_sdk.approval.plan_signature import approve_signed, check_signed
-from training_sdk.plans import plan_file
+from training_sdk.approval.four_eyes import approve_signed, check_signed
+from training_sdk.plans.plan import parse_plan, plan_bytes
 from unit.sdk.approving import APPLIER, THIRD, Keys, Staff, some_plan, written
 from unit.sdk.fakes import CALLS, Puppet
 
@@ -68,7 +68,7 @@ FORGED: dict[str, Callable[[ResetPlan], ResetPlan]] = {
 def test_a_plan_with_a_new_digest_and_the_old_signature_is_refused(
     forge: Callable[[ResetPlan], ResetPlan], demanded: bool, signed: ResetPlan, signers: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "forged.json").write_bytes(plan_file.dumps(forge(signed)))
+    (tmp_path / "forged.json").write_bytes(plan_bytes(forge(signed)))
     loaded = ResetPlan.load(tmp_path / "forged.json")
     with pytest.raises(ApprovalError) as caught:
         check(loaded, signers, demanded=demanded)
@@ -100,9 +100,9 @@ def test_demanding_signatures_takes_a_file_of_signers() -> None:
 
 @pytest.mark.parametrize("value", [1, True, [], {}])
 def test_a_signature_that_is_no_text_is_no_plan(value: object, signed: ResetPlan) -> None:
-    said = {**json.loads(plan_file.dumps(signed)), "signature": value}
+    said = {**json.loads(plan_bytes(signed)), "signature": value}
     with pytest.raises(InvalidArgumentError, match="its signature is no text"):
-        plan_file.loads(json.dumps(said).encode(), "plan.json")
+        parse_plan(json.dumps(said).encode(), "plan.json")
 
 
 @pytest.mark.parametrize("text", ["", "x", "-----BEGIN SSH SIGNATURE-----"])

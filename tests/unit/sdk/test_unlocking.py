@@ -32,6 +32,7 @@ from training_sdk import (
 )
 from training_sdk._core import codec
 from training_sdk._core.flow import Act, Request, Response
+from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proof_plan import Sighting
@@ -44,7 +45,7 @@ from training_sdk.local_plans.overlapping import resets_begun, resets_known
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.local_plans.unfinished import prove_command, report_in
 from training_sdk.plans.course_rows import traces_here
-from training_sdk.plans.plan import Key, PlannedReset
+from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.planner import Wanted
 from training_sdk.records.journal_state import Chunk, ChunkFate
 from training_sdk.records.state import StateDirectory

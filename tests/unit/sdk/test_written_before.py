@@ -29,7 +29,7 @@ from training_sdk import (
 )
 from training_sdk._core import run_locally
 from training_sdk._core.flow import Moment
-from training_sdk.plans import plan_file
+from training_sdk.plans.plan import parse_plan, plan_bytes
 from training_sdk.records.state import StateDirectory
 from unit.sdk.approving import checked
 
@@ -82,7 +82,7 @@ def test_a_plan_loads_with_the_digest_and_the_phrase_it_was_given(name: str) -> 
     assert (plan.digest, plan.phrase, plan.form) == (said["digest"], said["phrase"], 2)
     assert plan.phrase.endswith(f" #{plan.digest[:6]}")
     assert isinstance(plan, EveryonePlan) is (name == "everyone")
-    assert plan_file.dumps(plan) == written
+    assert plan_bytes(plan) == written
 
 
 @pytest.mark.parametrize("name", NOT_APPLIED)
@@ -192,10 +192,10 @@ def test_a_proof_that_has_begun_goes_on_with_its_own_phrase_and_is_too_narrow(li
 def test_what_its_form_does_not_hold_is_refused(change: Callable[[dict[str, Any]], Any], why: str) -> None:
     said = change(json.loads(PLANS["users"].read_bytes()))
     with pytest.raises(InvalidArgumentError, match=why):
-        plan_file.loads(json.dumps(said).encode(), "plan.json")
+        parse_plan(json.dumps(said).encode(), "plan.json")
 
 
 def test_a_name_that_stands_twice_is_refused() -> None:
     text = PLANS["users"].read_text().replace('"email":', '"email": "ann@example.test", "email":', 1)
     with pytest.raises(InvalidArgumentError, match="is not a plan"):
-        plan_file.loads(text.encode(), "plan.json")
+        parse_plan(text.encode(), "plan.json")

@@ -22,8 +22,7 @@ from training_sdk.cli.session import Group, Session, with_session
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import packs_in, read_manifest
 from training_sdk.local_plans.record_check import check_records
-from training_sdk.plans.digests import short, typed
-from training_sdk.plans.wording import number, server
+from training_sdk.plans.wording import number, server, short_digest, typed_digest
 from training_sdk.records.audit import AuditLog, Quoted
 from training_sdk.records.auditexport import file_of
 from training_sdk.records.chain import Head
@@ -107,7 +106,7 @@ def verify(session: Session, heads: tuple[Head, ...]) -> ExitCode:
 @with_session
 def show(session: Session, digest: str | None, since: date | None, until: date | None) -> None:
     """Show the log, with the server of each entry. It is refused if it is not as it was written; verify says where."""
-    beginning = None if digest is None else typed(digest) or digest.lstrip("#")
+    beginning = None if digest is None else typed_digest(digest) or digest.lstrip("#")
     log = AuditLog(session.state().audit)
     entries = [
         entry
@@ -193,7 +192,7 @@ def bundle(
     """
     state = session.state()
     folder = find_folder(session, plan)
-    target = output or Path(f"reset-{short(folder.name)}.zip")
+    target = output or Path(f"reset-{short_digest(folder.name)}.zip")
     refuse_existing(target, WHAT)
     made = write_bundle(
         state,
@@ -253,7 +252,7 @@ def _facts(entry: Any) -> list[object]:
     said = ", ".join(
         number(count, *_ONE.get(what, (what, what))) for what, count in _in_order(outcomes) if count
     )
-    digest = short(str(entry.get("plan_digest") or ""))
+    digest = short_digest(str(entry.get("plan_digest") or ""))
     return [who.get("os_user"), digest, entry.get("reason"), entry.get("ticket"), said]
 
 

@@ -26,8 +26,8 @@ from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError, InvalidArgumentError, PermissionDeniedError
 from training_sdk.plans import people_file
+from training_sdk.plans.course_rows import about_narrow_view
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.visibility_check import about_narrow_view
 from training_sdk.plans.wording import number
 from training_sdk.recertification import (
     Anniversary,

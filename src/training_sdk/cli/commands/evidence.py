@@ -24,8 +24,7 @@ from training_sdk.evidence import history as completions_of
 from training_sdk.evidence import pseudonymise as without_names
 from training_sdk.evidence.files import Unseal
 from training_sdk.local_plans.record_check import RecordFinding, check_records
-from training_sdk.plans.digests import short
-from training_sdk.plans.wording import number, server
+from training_sdk.plans.wording import number, server, short_digest
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
@@ -70,7 +69,7 @@ def list_(session: Session) -> None:
             (
                 *(
                     folder.name,
-                    short(manifest.plan_digest),
+                    short_digest(manifest.plan_digest),
                     manifest.read_at.last,
                     manifest.counts.get("targets"),
                     {True: "yes", False: "nothing", None: None}[sent.get(folder.name)],
@@ -200,7 +199,7 @@ def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None
     run = partial(purge, state.evidence, age, now, log=log, is_closed=partial(is_closed, state))
     found = run(dry_run=True)
     identities = sorted(one.identity for one in found if one.purged and not one.is_copy)
-    going, tail = len(identities), short(hashlib.sha256(json.dumps(identities).encode()).hexdigest())
+    going, tail = len(identities), short_digest(hashlib.sha256(json.dumps(identities).encode()).hexdigest())
     identities += [one.identity for one in found if one.is_copy]
     copies = sum(one.is_copy for one in found)
     phrase = f"purge {number(going, 'pack')} older than {number(older_than, 'day')} #{tail}"

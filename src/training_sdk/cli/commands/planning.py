@@ -31,11 +31,10 @@ from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, PermissionDeniedError, TrainingError
 from training_sdk.local_plans.closing import close_plan, find_digest
 from training_sdk.local_plans.unfinished import report_in
-from training_sdk.plans.digests import short, typed
 from training_sdk.plans.people import People, merge
 from training_sdk.plans.people_file import check_csv
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.wording import number
+from training_sdk.plans.wording import number, short_digest, typed_digest
 from training_sdk.records.state import StateDirectory
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -175,16 +174,16 @@ def close(session: Session, named: str, reason: str, ticket: str | None) -> None
     is the tail of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest.
     """
     state = session.state()
-    beginning = None if Path(named).exists() else typed(named)
+    beginning = None if Path(named).exists() else typed_digest(named)
     digest = ResetPlan.load(named).digest if beginning is None else find_digest(state, beginning)
     wait = session.profile.processing_time
     closed = close_plan(state, digest, reason=reason, ticket=ticket, processing_time=wait)
     session.named.recorded = (
-        f"The plan is closed. What became of everyone: {report_command(Path(short(digest)))}"
+        f"The plan is closed. What became of everyone: {report_command(Path(short_digest(digest)))}"
     )
     session.out.document({"closed": plain(closed)})
     how = ", ".join(f"{count} {standing}" for standing, count in closed.standings.items())
-    session.out.say(f"Plan #{short(digest)} is closed: {how or 'nothing was sent'}.")
+    session.out.say(f"Plan #{short_digest(digest)} is closed: {how or 'nothing was sent'}.")
     if closed.standings:
         session.out.say(_left_by(session, state, digest, named if beginning is None else None))
     session.out.note(f"{number(len(closed.packs), 'pack')} of it can be purged once old enough.")
@@ -192,7 +191,7 @@ def close(session: Session, named: str, reason: str, ticket: str | None) -> None
 
 def _left_by(session: Session, state: StateDirectory, digest: str, file: str | None) -> str:
     """What became of everyone in a plan that was closed, and where to read it again."""
-    see = f"To see it again: {report_command(Path(short(digest)))}"
+    see = f"To see it again: {report_command(Path(short_digest(digest)))}"
     try:
         plan = None if file is None else ResetPlan.load(file)
         folder = state.path / "plans" / digest

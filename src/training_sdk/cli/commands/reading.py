@@ -20,7 +20,7 @@ from training_sdk.cli.output import Output
 from training_sdk.cli.session import Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, NotFoundError, PermissionDeniedError
-from training_sdk.plans.visibility_check import about_narrow_view
+from training_sdk.plans.course_rows import about_narrow_view
 from training_sdk.plans.wording import number
 
 STATUSES = {

@@ -19,13 +19,11 @@ from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, TrainingError
 from training_sdk.local_plans.lost import entries_by_plan, lost_plan
 from training_sdk.local_plans.unfinished import Unfinished, find_begun, has_begun, report_in
-from training_sdk.plans.digests import short, typed
+from training_sdk.plans.outline import check_whole, read_plan_copy
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.plan_file import check_shape
-from training_sdk.plans.wording import LOOK_INTO_IT, number, others, server
+from training_sdk.plans.wording import LOOK_INTO_IT, number, others, server, short_digest, typed_digest
 from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import report_file
 from training_sdk.resets.report import ResetReport
 
 
@@ -62,7 +60,7 @@ def report(
     refuse_existing(card, "an effect card")
     found, unfinished = _found(session, plan)
     if card is not None:
-        check_shape(found.plan)
+        check_whole(found.plan)
     write_card(card, found.plan, found)
     journal = state_of_plan(session.state(), found.plan.digest)
     closed = journal.closed if journal.closed is not None and journal.closed.reason is not None else None
@@ -113,7 +111,7 @@ def _found(session: Session, named: str) -> tuple[ResetReport, Unfinished | None
     state, digest = session.state(), digest_typed(named)
     given = ResetPlan.load(named) if digest is None else None
     folder = _folder(state, given.digest if given is not None else str(digest))
-    plan = report_file.load_plan(folder, unseal=session.profile.unseal) if given is None else given
+    plan = read_plan_copy(folder, unseal=session.profile.unseal) if given is None else given
     return report_in(state, folder, datetime.now(UTC), plan, unseal=session.profile.unseal)
 
 
@@ -129,14 +127,15 @@ def _folder(state: StateDirectory, digest: str) -> Path:
     folder = find_begun(state, digest)
     if folder is None:
         raise InvalidArgumentError(
-            f"no plan #{short(digest)} was applied with the records in {state.path}; see training-sdk report --list"
+            f"no plan #{short_digest(digest)} was applied with the records in {state.path}; see training-sdk report "
+            "--list"
         )
     return folder
 
 
 def digest_typed(named: str) -> str | None:
     """The beginning of a digest, if that is what was typed and not the name of a file."""
-    return None if Path(named).exists() else typed(named)
+    return None if Path(named).exists() else typed_digest(named)
 
 
 def _folders(state: StateDirectory) -> Iterator[Path]:
@@ -165,7 +164,7 @@ def _list(session: Session) -> None:
         try:
             found.append(report_in(state, folder, datetime.now(UTC)))
         except TrainingError as error:  # one damaged plan must not hide the others
-            unread.append(f"plan #{short(folder.name)} cannot be read: {error.message}")
+            unread.append(f"plan #{short_digest(folder.name)} cannot be read: {error.message}")
     unread += _lost(state, {folder.name for folder in _folders(state)})
     found.sort(key=lambda one: one[0].finished_at)
     session.out.document(

@@ -34,9 +34,9 @@ from training_sdk.format_proof import pending
 from training_sdk.local_plans.admission import refuse_second_time
 from training_sdk.local_plans.lost import refuse_lost
 from training_sdk.local_plans.unfinished import read_unfinished, report_in
-from training_sdk.plans.digests import short
+from training_sdk.plans.outline import check_whole, read_plan_copy
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.plan_file import check_shape
+from training_sdk.plans.wording import short_digest
 from training_sdk.records.journal import FILE as JOURNAL
 from training_sdk.records.journal import state_of_plan
 from training_sdk.records.journal_state import JournalState
@@ -155,11 +155,11 @@ def _begun_plan(session: Session, named: Path) -> ResetPlan:
     if folder is None:
         _refuse_lost(session, digest)
         raise InvalidArgumentError(
-            f"applying plan #{short(digest)} never began with the records in {state.path}; name its file, or the "
-            "state directory with which it was applied"
+            f"applying plan #{short_digest(digest)} never began with the records in {state.path}; name its file, or "
+            "the state directory with which it was applied"
         )
-    plan = report_file.load_plan(folder, unseal=session.profile.unseal)
-    check_shape(plan)
+    plan = read_plan_copy(folder, unseal=session.profile.unseal)
+    check_whole(plan)
     return plan
 
 
@@ -241,7 +241,7 @@ def name_report(session: Session, digest: str) -> None:
     folder = None if state is None else state.path / "plans" / digest
     if folder is not None and folder.is_dir():
         saved = folder / report_file.REPORT
-        where, see = saved if saved.is_file() else folder, report_command(Path(short(digest)))
+        where, see = saved if saved.is_file() else folder, report_command(Path(short_digest(digest)))
         session.named.recorded = f"What became of everyone is recorded in {where}: {see}"
 
 

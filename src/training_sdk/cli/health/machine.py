@@ -12,8 +12,7 @@ from pathlib import Path
 
 from training_sdk.cli.health.checks import Check, error, note, ok, warning
 from training_sdk.errors import RecordsError, TrainingError
-from training_sdk.plans.digests import short
-from training_sdk.plans.wording import number
+from training_sdk.plans.wording import number, short_digest
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Opened
 from training_sdk.records.journal import read_journal
@@ -101,7 +100,7 @@ def _plans(state: StateDirectory) -> Iterator[Check]:
         if any(isinstance(one, Opened) for one in events) and not any(
             isinstance(one, Closed) for one in events
         ):
-            half.append(f"#{short(folder.name)}")
+            half.append(f"#{short_digest(folder.name)}")
     if half:
         yield warning(AREA, "plans", f"begun and not at their end, to be resumed: {', '.join(half)}")
     else:
@@ -124,7 +123,7 @@ def _locks(state: StateDirectory) -> Iterator[Check]:
 def _locked(path: Path) -> str:
     """What a lock is for; a plan goes by the tail of its phrase, which fits into a table."""
     of_plan = len(path.parts) == 3 and path.parts[0] == "plans"
-    return f"{path.name} of plan #{short(path.parts[1])}" if of_plan else str(path)
+    return f"{path.name} of plan #{short_digest(path.parts[1])}" if of_plan else str(path)
 
 
 def _lives(process: int) -> bool:

@@ -15,7 +15,7 @@ from attrs import evolve
 
 from mock_server import MockTraining
 from training_sdk import ResetInterruptedError, ResetPlan, Safeguards, TrainingClient, Waves
-from training_sdk.approval.plan_signature import check_signed
+from training_sdk.approval.four_eyes import check_signed
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands import due, resetting

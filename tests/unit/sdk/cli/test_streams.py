@@ -12,7 +12,7 @@ import pytest
 from training_sdk.cli import main
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.streams import StreamFile
-from training_sdk.plans.digests import short
+from training_sdk.plans.wording import short_digest
 from unit.sdk.cli.conftest import Run
 
 COURSE = "6908610029087ab67fa50c2e"
@@ -27,7 +27,7 @@ def test_every_command_says_that_its_output_was_lost_and_what_is_recorded(
     phrase, digest = planned["phrase"], planned["digest"]
     confirmed = ("--reason", "test", "--confirm", phrase)
     saved = tmp_path / "state" / "plans" / digest / "report.json"
-    report = f"What became of everyone is recorded in {saved}: training-sdk report {short(digest)}"
+    report = f"What became of everyone is recorded in {saved}: training-sdk report {short_digest(digest)}"
     everyone = ("--course", COURSE, "--everyone")
     due = ("due", "--course", COURSE, "--zone", "UTC", "--months", "1")
     for words, recorded in (

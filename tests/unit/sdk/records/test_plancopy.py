@@ -34,8 +34,7 @@ from training_sdk.cli.program import run as command
 from training_sdk.evidence import packs_in, pseudonymise, purge, read_manifest
 from training_sdk.format_proof.proof_run import Proving
 from training_sdk.local_plans.record_check import check_records
-from training_sdk.plans import plan_file
-from training_sdk.plans.outline import PlanOutline
+from training_sdk.plans.outline import PlanOutline, read_plan_copy
 from training_sdk.plans.plan import EveryonePlan
 from training_sdk.records import disk, plancopy
 from training_sdk.records.audit import AuditLog
@@ -139,7 +138,7 @@ def test_nobody_is_named_in_clear_once_evidence_is_sealed(desk: Desk) -> None:
 def test_without_a_seal_the_copy_is_the_plan(desk: Desk) -> None:
     plan, _ = desk.applied()
     assert {path.name for path in desk.folder(plan).iterdir()} >= {"plan.json", "report.json"}
-    assert report_file.load_plan(desk.folder(plan)) == plan
+    assert read_plan_copy(desk.folder(plan)) == plan
 
 
 def test_the_outline_is_enough_for_report_and_verification(desk: Desk) -> None:
@@ -155,12 +154,12 @@ def test_the_outline_is_enough_for_report_and_verification(desk: Desk) -> None:
     assert [user.key for user in loaded.plan.targets] == [user.key for user in plan.targets]
     assert plan.users[0].user_id in str(loaded)
     assert desk.client().resets.wait_until_verified(plan.digest).is_verified
-    assert report_file.load_plan(desk.folder(plan), unseal=seal) == plan
+    assert read_plan_copy(desk.folder(plan), unseal=seal) == plan
 
 
 def test_an_outline_is_not_applied_resumed_or_saved(desk: Desk, tmp_path: Path) -> None:
     plan, _ = desk.applied(seal=seal)
-    outline = report_file.load_plan(desk.folder(plan))
+    outline = read_plan_copy(desk.folder(plan))
     for use in (desk.client().resets.apply, desk.client().resets.resume):
         with pytest.raises(InvalidArgumentError, match="unseal_command"):
             use(outline, confirm=plan.phrase)
@@ -175,12 +174,12 @@ def test_a_sealed_plan_is_resumed_and_stays_sealed(desk: Desk) -> None:
     plan = desk.plan(client)
     with pytest.raises(OutcomeUnknownError):
         client.resets.apply(plan, confirm=plan.phrase, reason="test")
-    assert isinstance(report_file.load_plan(desk.folder(plan)), PlanOutline)
+    assert isinstance(read_plan_copy(desk.folder(plan)), PlanOutline)
     other = desk.plan(desk.client())
     with pytest.raises(OverlappingPlanError):
         desk.client().resets.apply(other, confirm=other.phrase, reason="test")
     shutil.rmtree(desk.folder(other), ignore_errors=True)
-    whole = report_file.load_plan(desk.folder(plan), unseal=seal)
+    whole = read_plan_copy(desk.folder(plan), unseal=seal)
     assert client.resets.resume(whole, confirm=plan.phrase).is_complete
     assert in_clear(desk.folder(plan), plan) == []
 
@@ -305,7 +304,7 @@ def test_the_copy_stays_as_long_as_one_pack_does(desk: Desk) -> None:
     manifest.write_bytes(moved.to_bytes())
     desk.purge()
     assert packs_in(state.evidence) == (young,)
-    assert report_file.load_plan(desk.folder(plan)) == plan
+    assert read_plan_copy(desk.folder(plan)) == plan
 
 
 def test_a_purge_elsewhere_takes_no_copy(desk: Desk, tmp_path: Path) -> None:
@@ -317,14 +316,14 @@ def test_a_purge_elsewhere_takes_no_copy(desk: Desk, tmp_path: Path) -> None:
         desk.state / "copies", timedelta(days=1), later, log=AuditLog(state.audit), is_closed=lambda _: True
     )
     assert [one.purged for one in done] == [True]
-    assert report_file.load_plan(desk.folder(plan)) == plan
+    assert read_plan_copy(desk.folder(plan)) == plan
 
 
 @pytest.mark.parametrize("kind", ["closed", "sealed"])
 def test_the_copies_of_the_first_form_go_with_a_purge(kind: str, tmp_path: Path) -> None:
     state = StateDirectory.open(unpacked(kind, tmp_path))
     (folder,) = state.plans.iterdir()
-    plan = plan_file.load(folder / "plan.json")
+    plan = ResetPlan.load(folder / "plan.json")
     later = datetime.now(UTC) + timedelta(days=3000)
     purge(
         state.evidence,
@@ -432,7 +431,7 @@ def test_a_plan_that_is_refused_for_another_leaves_no_names(desk: Desk, hooks: d
 def test_a_purge_takes_copies_of_plans_that_never_began(desk: Desk) -> None:
     """As versions left them that wrote the copy first."""
     plan = refused(desk)
-    plan_file.save(plan, desk.folder(plan) / "plan.json")
+    plan.save(desk.folder(plan) / "plan.json")
     (desk.folder(plan) / "approval.json").write_text("{}")
     desk.purge(after=timedelta(hours=12))
     assert in_clear(desk.folder(plan), plan) != []
