@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mock_server.transports.serving import Server
     from training_sdk import AsyncTrainingClient, TrainingClient
     from training_sdk.testing.contract.checks import Check
-    from training_sdk.testing.contract.outcome import Finding
+    from training_sdk.testing.contract.findings import Finding
     from training_sdk.testing.contract.wire import Wire
     from training_sdk.testing.contract.world import World
 
@@ -98,11 +98,12 @@ def pytest_collection_modifyitems(
 
 def _named_world(config: pytest.Config, url: str) -> World:
     from training_sdk.errors import InvalidArgumentError
-    from training_sdk.testing.contract import Wire, given, runner
+    from training_sdk.testing.contract import Wire, runner
+    from training_sdk.testing.contract.config import from_environment
 
     try:
         wire = config.stash[_WIRE] = Wire.to(url, read_only=True)
-        return runner.readable(wire, given.from_environment())
+        return runner.readable(wire, from_environment())
     except InvalidArgumentError as error:
         raise pytest.UsageError(f"{_OPTION}: {error.message}") from None
 
@@ -117,7 +118,7 @@ class _Service:
     def made(self, check: Check) -> Finding | str:
         """What becomes of a check; for every check alike why nothing can be said, where nothing can be read."""
         from training_sdk.testing.contract import CannotRunError
-        from training_sdk.testing.contract.grounds import looked_at
+        from training_sdk.testing.contract.environment import looked_at
 
         try:
             if self._fault is None:

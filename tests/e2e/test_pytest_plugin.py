@@ -411,7 +411,7 @@ def test_what_cannot_be_checked_is_no_pass_and_who_hangs_is_asked_once(
     pytester.makeconftest(f"""
         from attrs import evolve
         from training_sdk.testing.contract import runner
-        from training_sdk.testing.contract.outcome import HangingError
+        from training_sdk.testing.contract.findings import HangingError
 
         ASKED = []
 

@@ -32,9 +32,9 @@ from training_sdk.evidence.verifying import FindingKind
 from training_sdk.recertification import FromCompletion, who_is_due
 from training_sdk.records.audit import Finding as LogFinding
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
-from training_sdk.testing.contract import table
-from training_sdk.testing.contract.outcome import BROKEN, Report
-from training_sdk.testing.contract.outcome import Finding as RuleFinding
+from training_sdk.testing.contract import command
+from training_sdk.testing.contract.findings import BROKEN, Report
+from training_sdk.testing.contract.findings import Finding as RuleFinding
 from unit.sdk.fakes import COURSE, Organisation, row
 from unit.sdk.resetting import planned
 
@@ -229,8 +229,8 @@ def test_a_page_in_the_place_of_json_is_named_without_escapes() -> None:
 def test_the_kit_shows_what_came_without_escapes() -> None:
     finding = RuleFinding("R01-x", "R01", "says", "article", BROKEN, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
     report = Report("https://x.test", (finding,), HOSTILE, HOSTILE, (HOSTILE,))
-    assert hidden(table.as_table(report)) == []
-    assert table.as_json(report).isascii()
+    assert hidden(command.as_table(report)) == []
+    assert command.as_json(report).isascii()
 
 
 def test_a_comparison_and_a_rehearsal_show_what_came_without_escapes() -> None:

@@ -4,7 +4,7 @@ It knows nothing of the reference server but what goes over HTTP.
 """
 
 from training_sdk.testing.contract.command import check, main
-from training_sdk.testing.contract.outcome import CannotRunError, Finding, Report
+from training_sdk.testing.contract.findings import CannotRunError, Finding, Report
 from training_sdk.testing.contract.runner import run
 from training_sdk.testing.contract.wire import Wire
 

@@ -10,7 +10,7 @@ from typing import Literal
 from attrs import evolve, field, frozen
 
 from training_sdk.errors import ReadOnlyError
-from training_sdk.testing.contract.outcome import (
+from training_sdk.testing.contract.findings import (
     BROKEN,
     HOLDS,
     KIT_FAILED,
@@ -41,6 +41,8 @@ class Check:
     body: Body
     reads_only: bool = False
     """It changes nothing, so that it may be put to a live service."""
+    uses_up_learners: bool = False
+    """On an implementation that breaks the rule, no learner has progress afterwards."""
     policy: Mapping[str, str] = field(factory=dict)
     """Policies that the world of this check needs; only in a world of the kit's own."""
 
@@ -98,9 +100,17 @@ def check(
     provenance: Provenance,
     *,
     reads_only: bool = False,
+    uses_up_learners: bool = False,
     policy: Mapping[str, str] | None = None,
 ) -> Callable[[Body], Check]:
     """Make a function the check of a rule, in a world with these policies."""
     return lambda body: Check(
-        rule, f"{rule}-{body.__name__.replace('_', '-')}", says, provenance, body, reads_only, policy or {}
+        rule,
+        f"{rule}-{body.__name__.replace('_', '-')}",
+        says,
+        provenance,
+        body,
+        reads_only,
+        uses_up_learners,
+        policy or {},
     )

@@ -7,23 +7,108 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import NoReturn
 
+import attrs
+
 from training_sdk._core.comparison import confirms
-from training_sdk._core.printable import visible
+from training_sdk._core.printable import inline, visible
 from training_sdk.cli.output import write
 from training_sdk.cli.streams import run_with_streams
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError
-from training_sdk.testing.contract import given
-from training_sdk.testing.contract.grounds import SECRET
-from training_sdk.testing.contract.outcome import CannotRunError, Ending, Report
-from training_sdk.testing.contract.runner import Making, all_checks, run
-from training_sdk.testing.contract.stopping import Stopping
-from training_sdk.testing.contract.table import as_json, as_table
+from training_sdk.testing.contract import config
+from training_sdk.testing.contract.environment import SECRET
+from training_sdk.testing.contract.findings import (
+    BROKEN,
+    HOLDS,
+    KIT_FAILED,
+    NOT_CHECKED,
+    CannotRunError,
+    Ending,
+    Finding,
+    Report,
+)
+from training_sdk.testing.contract.runner import Making, Stopping, all_checks, run
 from training_sdk.testing.contract.wire import Wire
+
+NARROWEST, WIDEST = 60, 160
+LONGEST = 400
+_RULE, _RESULT, _GAP = 4, 11, 2
+
+
+def as_table(report: Report, width: int = 100) -> str:
+    """One row per check: rule, says, result, what was seen; and how it ended."""
+    width = min(max(width, NARROWEST), WIDEST)
+    rest = width - _RULE - _RESULT - 3 * _GAP
+    says = rest * 2 // 5
+    widths = (_RULE, says, _RESULT, rest - says)
+    lines = [*_row(("rule", "says", "result", "what was seen"), widths), " ".join(["─" * width])]
+    for each in report.findings:
+        told = f"{each.says} ({each.provenance})"
+        lines += _row((each.rule, told, each.result, _seen(each)), widths)
+    endings = [textwrap.fill(_cut(each), width) for each in _verdict(report)]
+    return "\n".join([*lines, "", *endings])
+
+
+def _seen(finding: Finding) -> str:
+    if finding.result == BROKEN:
+        told = (("sent", finding.sent), ("expected", finding.expected), ("came", finding.came))
+        return "\n".join(f"{what} {_cut(text)}" for what, text in told)
+    return _cut(finding.seen)
+
+
+def _cut(text: str) -> str:
+    """Of bounded length and without terminal escapes: a server may have said it."""
+    plain = inline(text)
+    return plain if len(plain) <= LONGEST else f"{plain[:LONGEST]}…"
+
+
+def _row(cells: tuple[str, str, str, str], widths: tuple[int, int, int, int]) -> Iterator[str]:
+    columns = [
+        [piece for line in cell.splitlines() or [""] for piece in textwrap.wrap(line, width) or [""]]
+        for cell, width in zip(cells, widths, strict=True)
+    ]
+    for number in range(max(map(len, columns))):
+        pieces = (column[number] if number < len(column) else "" for column in columns)
+        padded = (piece.ljust(width) for piece, width in zip(pieces, widths, strict=True))
+        yield (" " * _GAP).join(padded).rstrip()
+
+
+def _verdict(report: Report) -> Iterator[str]:
+    """How it ended, each in a paragraph: the findings, which world was tested, and what did not end well."""
+    results = [
+        f"{report.count(HOLDS)} hold",
+        *(f"{report.count(each)} {each}" for each in (BROKEN, NOT_CHECKED)),
+    ]
+    if report.count(KIT_FAILED):
+        results.append(f"in {report.count(KIT_FAILED)} the kit failed")
+    none = "Nothing is broken" if report.count(HOLDS) else "Nothing was checked"
+    ended = f"Broken: {', '.join(report.broken)}" if report.broken else none
+    yield f"{ended}. {len(report.findings)} checks at {report.base_url} – {', '.join(results)}."
+    if report.world:
+        yield f"Tested: {report.world}."
+    if report.stopped:
+        yield f"Stopped: {report.stopped}."
+    yield from report.left
+
+
+def as_json(report: Report) -> str:
+    """The same as one JSON document, in ASCII, so that whatever a server has said can be printed anywhere."""
+    told = {
+        "base_url": report.base_url,
+        "world": report.world,
+        "broken": list(report.broken),
+        "stopped": report.stopped,
+        "left_behind": list(report.left),
+        "exit_code": int(report.exit_code),
+        "findings": [attrs.asdict(each) for each in report.findings],
+    }
+    return json.dumps(told, indent=1)
+
 
 PROGRAM = "python -m training_sdk.testing.contract"
 
@@ -57,7 +142,7 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
 
 def _checked(asked: argparse.Namespace, stopping: Stopping) -> Report:
     """What was found, also where a signal ended it."""
-    given_file = given.read(asked.tokens) if asked.tokens else None
+    given_file = config.read(asked.tokens) if asked.tokens else None
     with closing(_wire(asked.base_url, asked.read_only, asked.allow_insecure_http)) as wire:
         making = Making.of(wire, read_only=asked.read_only, only=asked.rule)
         making.interruptible = stopping.allowed
@@ -95,7 +180,7 @@ def check(
     allow_insecure_http: bool = False,
 ) -> Report:
     """Check the implementation at an address; ``tokens`` is the path of a file. Errors as `runner.run` has them."""
-    told = given.read(tokens) if tokens else None
+    told = config.read(tokens) if tokens else None
     with closing(_wire(base_url, read_only, allow_insecure_http)) as wire:
         return run(wire, read_only=read_only, given=told, only=only, allowed=allowed)
 

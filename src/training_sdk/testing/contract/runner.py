@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import FrameType
 
 from attrs import define, field
 
 from training_sdk.testing.contract.checks import Check
-from training_sdk.testing.contract.given import Given
-from training_sdk.testing.contract.grounds import Ground, Here, OwnWorlds, given_course, looked_at, readable
-from training_sdk.testing.contract.outcome import (
+from training_sdk.testing.contract.config import ContractConfig
+from training_sdk.testing.contract.environment import (
+    CreatedWorlds,
+    Environment,
+    GivenOrganisation,
+    given_course,
+    looked_at,
+    readable,
+)
+from training_sdk.testing.contract.findings import (
     NOT_CHECKED,
     CannotRunError,
     Finding,
     NotCheckedError,
     Report,
 )
-from training_sdk.testing.contract.rules import assigned, effect, follow, form, order, reading, rights
+from training_sdk.testing.contract.rules import CHECKS
 from training_sdk.testing.contract.wire import Wire
 
 __all__ = ["Making", "all_checks", "readable", "run"]
@@ -30,16 +40,14 @@ VENDORS = (
 
 def all_checks(*, read_only: bool = False) -> tuple[Check, ...]:
     """Every check, or those that change nothing, in the order in which they are made."""
-    rooms = (reading, rights, form, assigned, order, follow, effect)
-    every = (each for room in rooms for each in room.CHECKS)
-    return tuple(each for each in (*every, *form.LAST) if each.reads_only or not read_only)
+    return tuple(each for each in CHECKS if each.reads_only or not read_only)
 
 
 def run(
     wire: Wire,
     *,
     read_only: bool = False,
-    given: Given | None = None,
+    given: ContractConfig | None = None,
     only: Sequence[str] = (),
     allowed: Callable[[str], bool] = lambda title: False,
 ) -> Report:
@@ -65,7 +73,7 @@ class Making:
     """Around whatever a signal may cut short."""
     found: list[Finding] = field(factory=list)
     stopped: str = ""
-    _ground: Ground | None = None
+    _ground: Environment | None = None
 
     @classmethod
     def of(cls, wire: Wire, *, read_only: bool, only: Sequence[str] = ()) -> Making:
@@ -73,7 +81,7 @@ class Making:
         checks = [each for each in all_checks(read_only=read_only) if not only or each.rule in only]
         return cls(wire, checks, read_only)
 
-    def make(self, *, given: Given | None, allowed: Callable[[str], bool]) -> None:
+    def make(self, *, given: ContractConfig | None, allowed: Callable[[str], bool]) -> None:
         """Make one after another, until the service goes away. CannotRunError if that is before the first."""
         if self.wire.is_vendors and not self.read_only:
             raise CannotRunError(VENDORS)
@@ -90,12 +98,12 @@ class Making:
                 self.stop(str(fault))
                 return
 
-    def _found_ground(self, given: Given | None, allowed: Callable[[str], bool]) -> Ground:
+    def _found_ground(self, given: ContractConfig | None, allowed: Callable[[str], bool]) -> Environment:
         if given is None and not self.read_only:
-            return OwnWorlds(self.wire)
+            return CreatedWorlds(self.wire)
         with self.interruptible():
             if given is None or self.read_only:
-                return Here(looked_at(readable(self.wire, given)))
+                return GivenOrganisation(looked_at(readable(self.wire, given)))
             return given_course(self.wire, given, allowed)
 
     def stop(self, why: str) -> None:
@@ -116,3 +124,46 @@ class Making:
         findings = tuple(sorted((*self.found, *rest), key=lambda each: each.rule))
         world = self._ground.told if self._ground else ""
         return Report(str(self.wire.base_url), findings, world, self.stopped, self.litter)
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@define
+class Stopping:
+    """Remembers the first signal, and raises KeyboardInterrupt for it only where that is allowed."""
+
+    asked: str = ""
+    """The name of the signal that came; "" for none."""
+    _may_raise: bool = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals. Only the main thread may, so that in another nothing changes."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {each: signal.signal(each, self._take) for each in SIGNALS}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    @contextmanager
+    def allowed(self) -> Iterator[None]:
+        """Inside, a signal ends what is done, at once; one that came before does so on entering."""
+        try:
+            self._may_raise = True
+            if self.asked:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._may_raise = False
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        """A second signal ends everything, also what should be finished: somebody does not want to wait for it."""
+        again, self.asked = bool(self.asked), self.asked or signal.Signals(number).name
+        if again or self._may_raise:
+            self._may_raise = False
+            raise KeyboardInterrupt

@@ -24,7 +24,7 @@ from training_sdk._core.flow import (
 from training_sdk._core.http_library import HttpClient
 from training_sdk._core.options import allowed_address, read_only_by_environment
 from training_sdk._core.secrets import Secret, masked_body
-from training_sdk.testing.contract.outcome import (
+from training_sdk.testing.contract.findings import (
     BrokenRuleError,
     CannotRunError,
     HangingError,

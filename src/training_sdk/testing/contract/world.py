@@ -12,7 +12,7 @@ from typing import Any
 from attrs import define, field
 
 from training_sdk.errors import TrainingError
-from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError
 from training_sdk.testing.contract.wire import RESET, USERS, Answer, Told, Wire, unused_hex
 
 Json = dict[str, Any]

@@ -7,7 +7,7 @@ import pytest
 
 from mock_server import MockTraining
 from training_sdk.testing.contract import Report, Wire, run
-from training_sdk.testing.contract.rules import hooks
+from training_sdk.testing.contract.rules import webhooks
 from training_sdk.testing.contract.runner import all_checks
 from unit.sdk.contract_kit.breaks import BREAKS
 from unit.sdk.contract_kit.spoiling import Break
@@ -40,7 +40,7 @@ def rule(spoil: Break) -> str:
 def seen_broken(spoil: Break, patch: pytest.MonkeyPatch, *only: str) -> set[str]:
     """The checks that fail for a server that is broken this way, of all or of these rules."""
     mock = MockTraining.demo()  # built before anything is broken, for it is forked from then on
-    patch.setattr(hooks, "PATIENCE", 0.3)
+    patch.setattr(webhooks, "PATIENCE", 0.3)
     spoil(patch)
     report = checked(mock, *only)
     broken = [each for each in report.findings if each.result == "broken"]

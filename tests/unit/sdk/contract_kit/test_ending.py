@@ -12,11 +12,10 @@ import pytest
 from mock_server import MockTraining
 from mock_server.control import worlds
 from training_sdk.testing.contract import CannotRunError, Report, Wire, command, run
-from training_sdk.testing.contract.given import NAMES, Given
-from training_sdk.testing.contract.outcome import Ending
-from training_sdk.testing.contract.runner import Making, all_checks
-from training_sdk.testing.contract.stopping import Stopping
-from training_sdk.testing.contract.table import as_json, as_table
+from training_sdk.testing.contract.command import as_json, as_table
+from training_sdk.testing.contract.config import NAMES, ContractConfig
+from training_sdk.testing.contract.findings import Ending
+from training_sdk.testing.contract.runner import Making, Stopping, all_checks
 
 FORKLIFT = "Forklift basics"
 FEED = "/training/v1/feed/training-course-progress"
@@ -221,13 +220,15 @@ def test_a_service_that_goes_away_leaves_what_was_found(fault: Exception) -> Non
 def test_the_first_time_out_is_the_last() -> None:
     between = Between(MockTraining.demo(), after(0, httpx.ReadTimeout("slow")))
     with pytest.raises(CannotRunError, match="no answer in time"):
-        run(between.wire(), read_only=True, given=Given({"admin": "a-token-that-is-told"}))
+        run(between.wire(), read_only=True, given=ContractConfig({"admin": "a-token-that-is-told"}))
     assert between.asked == [f"GET {FEED}"]
 
 
-def given(mock: MockTraining) -> Given:
+def given(mock: MockTraining) -> ContractConfig:
     tokens = {str(each["name"]): str(each["token"]) for each in mock.tokens()}
-    return Given({each: tokens[each] for each in NAMES if each in tokens}, mock.world.course(FORKLIFT).id)
+    return ContractConfig(
+        {each: tokens[each] for each in NAMES if each in tokens}, mock.world.course(FORKLIFT).id
+    )
 
 
 def test_who_may_have_been_reset_is_said() -> None:
@@ -263,7 +264,7 @@ def test_a_webhook_is_removed_also_where_making_it_was_answered_otherwise(is_rem
 
 def test_a_course_that_is_none_is_named() -> None:
     mock = MockTraining.demo()
-    told = Given(given(mock).tokens, "65f0c0ffee00000000000001")
+    told = ContractConfig(given(mock).tokens, "65f0c0ffee00000000000001")
     with pytest.raises(
         CannotRunError, match=r"'65f0c0ffee00000000000001' in the file of tokens, is none that"
     ):

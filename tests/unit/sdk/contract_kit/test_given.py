@@ -10,8 +10,8 @@ from attrs import evolve
 
 from mock_server import MockTraining, Policy
 from training_sdk.testing.contract import Report, Wire, run
-from training_sdk.testing.contract.given import Given
-from training_sdk.testing.contract.outcome import BrokenRuleError
+from training_sdk.testing.contract.config import ContractConfig
+from training_sdk.testing.contract.findings import BrokenRuleError
 from training_sdk.testing.contract.rules.confirmation import like
 from training_sdk.testing.contract.world import World
 from unit.sdk.contract_kit.break_others import everyone_is_reset_in_other_courses_too
@@ -43,7 +43,7 @@ def wire(transport: httpx.BaseTransport) -> Wire:
 
 def given(mock: MockTraining, only: Sequence[str]) -> Report:
     """What is said of a server without a control plane, of these rules."""
-    told = Given({"admin": mock.token("admin")}, mock.world.course(FORKLIFT).id)
+    told = ContractConfig({"admin": mock.token("admin")}, mock.world.course(FORKLIFT).id)
     return run(wire(Without(mock, "/_mock/")), given=told, only=only, allowed=lambda _: True)
 
 
@@ -61,7 +61,7 @@ def test_a_title_without_letter_case_is_confirmed_as_it_is() -> None:
     mock = MockTraining.demo()
     course = mock.world.course(FORKLIFT)
     mock.world.main.put_course(evolve(course, title="安全講習 2026"))
-    told = Given({"admin": mock.token("admin")}, course.id)
+    told = ContractConfig({"admin": mock.token("admin")}, course.id)
     report = run(wire(Without(mock, "/_mock/")), given=told, only=["R06"], allowed=lambda _: True)
     assert set(results(report).values()) == {"holds"}, report
     assert not mock.world.main.progress[course.id].reset_at
@@ -81,7 +81,7 @@ def test_an_organisation_with_nothing_in_it_keeps_no_rule() -> None:
     report = run(
         wire(httpx.MockTransport(answer)),
         read_only=True,
-        given=Given({"admin": "t"}),
+        given=ContractConfig({"admin": "t"}),
         only=["R09", "R10", "R14"],
     )
     assert set(results(report).values()) == {"not checked"}, report
@@ -97,7 +97,7 @@ def test_figures_of_people_who_learn_meanwhile_are_not_called_wrong() -> None:
         if request.url.path == FEED and idle:
             mock.world.complete_course(course, idle.pop())
 
-    told = Given({"admin": mock.token("admin")})
+    told = ContractConfig({"admin": mock.token("admin")})
     report = run(wire(Without(mock, meanwhile=learn)), read_only=True, given=told, only=["R14"])
     assert results(report) == {"R14-figures-equal-the-feed": "not checked"}, report
     assert "learning just now" in report.findings[0].seen

@@ -12,9 +12,9 @@ from mock_server import MockTraining
 from training_sdk.errors import ReadOnlyError
 from training_sdk.testing.contract import CannotRunError, Finding, Report, Wire, run
 from training_sdk.testing.contract.checks import Check, check
-from training_sdk.testing.contract.given import Given
-from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
-from training_sdk.testing.contract.table import as_json, as_table
+from training_sdk.testing.contract.command import as_json, as_table
+from training_sdk.testing.contract.config import ContractConfig
+from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError
 from training_sdk.testing.contract.wire import Answer
 from training_sdk.testing.contract.world import World
 
@@ -194,7 +194,7 @@ def test_where_nothing_can_be_read_no_rule_is_called_broken(said: str, read_only
         answer = NONSENSE[said]
         return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
-    given = Given({"admin": "a-token-that-is-told"}, "c")
+    given = ContractConfig({"admin": "a-token-that-is-told"}, "c")
     with pytest.raises(CannotRunError, match="nothing was checked") as told:
         run(wire(nonsense), read_only=read_only, given=given, allowed=lambda title: True)
     assert said in str(told.value)
@@ -215,7 +215,7 @@ def test_the_vendors_own_service_is_never_played_with(host: str) -> None:
 
     made = Wire.to(host, http_client=httpx.Client(transport=httpx.MockTransport(live)))
     with pytest.raises(CannotRunError, match="Only --read-only is for live services"):
-        run(made, given=Given({"admin": "t"}, "c"), allowed=lambda title: True)
+        run(made, given=ContractConfig({"admin": "t"}, "c"), allowed=lambda title: True)
     with pytest.raises(CannotRunError, match="Only --read-only is for live services"):
         run(made)
     with pytest.raises(CannotRunError, match="set SAFETYCULTURE_API_TOKEN"):
@@ -265,7 +265,7 @@ def test_no_token_is_in_what_is_told() -> None:
         made = Wire.to("http://127.0.0.1:9", http_client=http, secret="s3cret-word")
         report = run(made, read_only=True)
         assert "s3cret-word" not in repr(made)
-        given = Given({"admin": mock.token("admin")})
+        given = ContractConfig({"admin": mock.token("admin")})
         assert mock.token("admin") not in repr(given)
         assert mock.token("admin") not in repr(World(made, given.tokens))
     told = as_table(report) + as_json(report)

@@ -1,1 +1,43 @@
-"""The checks, by families of rules."""
+"""The checks of the contract kit, by families of rules."""
+
+from __future__ import annotations
+
+from training_sdk.testing.contract.checks import Check
+from training_sdk.testing.contract.rules import (
+    assignment,
+    audit_log,
+    check_order,
+    confirmation,
+    due_dates,
+    idempotency,
+    isolation,
+    notifications,
+    permissions,
+    reset_effect,
+    scope,
+    visibility,
+    webhooks,
+)
+
+FAMILIES = (
+    permissions,
+    visibility,
+    confirmation,
+    scope,
+    idempotency,
+    assignment,
+    check_order,
+    notifications,
+    audit_log,
+    webhooks,
+    reset_effect,
+    isolation,
+    due_dates,
+)
+CHECKS: tuple[Check, ...] = tuple(
+    sorted(
+        (each for family in FAMILIES for each in vars(family).values() if isinstance(each, Check)),
+        key=lambda each: (each.uses_up_learners, not each.reads_only),
+    )
+)
+"""Every check: those that only read come first, those after which no learner has progress come last."""

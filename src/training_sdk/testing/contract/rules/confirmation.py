@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from training_sdk.testing.contract.checks import check
-from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError
 from training_sdk.testing.contract.wire import Answer
 from training_sdk.testing.contract.world import INVALID, Course, World, confirming, is_recorded
 
@@ -44,6 +44,7 @@ def untrue_confirmation(world: World) -> None:
     "R06",
     "Nor does one change anything where everyone in a course is reset: 412, with the true title.",
     "article, decided",
+    uses_up_learners=True,
 )
 def untrue_confirmation_of_everyone(world: World) -> None:
     """The same titles and numbers for a reset of everyone."""
@@ -105,8 +106,3 @@ def malformed_confirmation(world: World) -> None:
         for each in said:
             headers = [(HEADER, value) for value in each]
             world.reset(course, [row["user_id"]], headers=headers).expect(400, INVALID)
-
-
-CHECKS = (no_confirmation, untrue_confirmation, malformed_confirmation)
-LAST = (untrue_confirmation_of_everyone,)
-"""An implementation that takes an untrue confirmation has nobody left to play with."""

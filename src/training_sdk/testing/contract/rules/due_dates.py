@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from training_sdk.testing.contract.checks import check
-from training_sdk.testing.contract.outcome import BrokenRuleError
+from training_sdk.testing.contract.findings import BrokenRuleError
 from training_sdk.testing.contract.world import World, updated
 
 
@@ -91,14 +91,3 @@ def _in_a_course_that_is(world: World, status: str) -> None:
     course = world.course(status=status)
     (row,) = world.completed(course)
     world.takes_effect(course, [row["user_id"]], row)
-
-
-CHECKS = (
-    relative_due_dates_start_anew,
-    relative_due_dates_count_from_the_reset,
-    fixed_due_dates_stay,
-    nothing_to_reset_is_no_error,
-    nothing_to_reset_tells_nobody,
-    draft_courses,
-    archived_courses,
-)

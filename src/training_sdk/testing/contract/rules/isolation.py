@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from training_sdk.testing.contract.checks import check
-from training_sdk.testing.contract.outcome import NotCheckedError
+from training_sdk.testing.contract.findings import NotCheckedError
 from training_sdk.testing.contract.world import (
     ANALYTICS,
     COLLECTIONS,
@@ -135,6 +135,3 @@ def _elsewhere(world: World, course: str, users: Collection[str]) -> dict[str, A
             each for each in attempts if each["userId"] in users and each["courseId"] != course
         ],
     }
-
-
-CHECKS = (nothing_else_is_touched, nothing_else_in_the_state, everyone_of_one_course)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from training_sdk.testing.contract.checks import check
-from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
-from training_sdk.testing.contract.rules import sight
+from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError
 from training_sdk.testing.contract.wire import RESET, Answer, unused_hex
 from training_sdk.testing.contract.world import (
     ANALYTICS,
@@ -214,21 +213,3 @@ def no_preview_for_others(world: World) -> None:
     for who in ("learner", "teamlead"):
         for users in ([world.me(who)], [row["user_id"]], []):
             world.send("POST", PREVIEW, who, body={"courseId": course["id"], "userIds": users}).expect(403)
-
-
-CHECKS = (
-    listed_users_take_the_permission,
-    everyone_takes_the_permission,
-    everyone_takes_both_permissions,
-    nobody_gets_in,
-    revoked_tokens,
-    expired_tokens,
-    strangers_read_nothing,
-    organisations_are_apart,
-    lists_are_apart,
-    learners_reset_nobody,
-    leaders_reset_nobody,
-    refusals_reveal_nothing,
-    no_preview_for_others,
-    *sight.CHECKS,
-)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from training_sdk.testing.contract.checks import check
-from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError
 from training_sdk.testing.contract.wire import Answer, unused_hex
 from training_sdk.testing.contract.world import RECORDED, Json, Row, World, is_recorded
 
@@ -125,6 +125,3 @@ def _is_now(world: World, at: str) -> bool:
     """By the control plane's clock, which stands still."""
     now = datetime.fromisoformat(world.control("GET", "clock")["now"])
     return abs(datetime.fromisoformat(at) - now) < timedelta(minutes=1)
-
-
-CHECKS = (audit_log, everyone_is_written_down, the_log_holds_no_past)

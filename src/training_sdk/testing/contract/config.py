@@ -25,20 +25,20 @@ ENVIRONMENT = "SAFETYCULTURE_API_TOKEN"
 
 
 @frozen
-class Given:
+class ContractConfig:
     """Tokens by kind, and the course to play with."""
 
     tokens: Mapping[str, str] = field(repr=False)
     course: str = ""
 
 
-def from_environment() -> Given | None:
+def from_environment() -> ContractConfig | None:
     """An administrator's token from the environment; None without one."""
     token = os.environ.get(ENVIRONMENT)
-    return Given({"admin": argument_checks.token(token).reveal()}) if token else None
+    return ContractConfig({"admin": argument_checks.token(token).reveal()}) if token else None
 
 
-def read(path: str | os.PathLike[str]) -> Given:
+def read(path: str | os.PathLike[str]) -> ContractConfig:
     """What a JSON or TOML file names. InvalidArgumentError, naming the remedy, for one that cannot be used."""
     file = Path(path)
     data, mode = _parsed(file)
@@ -50,7 +50,7 @@ def read(path: str | os.PathLike[str]) -> Given:
             f"{file} must hold tokens, with an admin and any of {', '.join(NAMES[1:])}, and may hold a course, its id"
             + (f"; not {', '.join(map(repr, unknown))}" if unknown else "")
         )
-    return Given({name: _token(file, mode, name, value) for name, value in tokens.items()}, course)
+    return ContractConfig({name: _token(file, mode, name, value) for name, value in tokens.items()}, course)
 
 
 def _parsed(file: Path) -> tuple[dict[str, Any], int]:

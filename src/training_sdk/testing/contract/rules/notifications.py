@@ -8,8 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from training_sdk.testing.contract.checks import check
-from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
-from training_sdk.testing.contract.rules import hooks, log
+from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError
 from training_sdk.testing.contract.wire import Answer
 from training_sdk.testing.contract.world import Course, Json, Row, World, is_recorded
 
@@ -206,15 +205,3 @@ def late_writes(world: World) -> None:
 def _write(world: World, action: str, row: Row, **details: object) -> Answer:
     body = {"course": row["course_id"], "user": row["user_id"], **details}
     return world.controlled("POST", f"learners/{action}", body)
-
-
-CHECKS = (
-    notifications,
-    notifications_of_everyone,
-    no_notifications_of_unpublished_courses,
-    certificates,
-    no_undeserved_certificates,
-    late_writes,
-    *log.CHECKS,
-    *hooks.CHECKS,
-)

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from attrs import define, frozen
 
-from training_sdk.testing.contract import given as givens
-from training_sdk.testing.contract.given import Given
-from training_sdk.testing.contract.outcome import (
+from training_sdk.testing.contract import config as givens
+from training_sdk.testing.contract.config import ContractConfig
+from training_sdk.testing.contract.findings import (
     BrokenRuleError,
     CannotRunError,
     HangingError,
@@ -27,7 +27,7 @@ SECRET_REQUIRED = "CONTROL_SECRET_REQUIRED"  # noqa: S105 - a reason
 EXHAUSTED = "WORLDS_EXHAUSTED"
 
 
-class Ground(Protocol):
+class Environment(Protocol):
     """Where the checks play."""
 
     @property
@@ -46,7 +46,7 @@ class Ground(Protocol):
 
 
 @frozen
-class Here:
+class GivenOrganisation:
     """The one organisation whose tokens are given, for every check."""
 
     world: World
@@ -67,7 +67,7 @@ class Here:
 
 
 @define
-class OwnWorlds:
+class CreatedWorlds:
     """Worlds made over the control plane, each for one check."""
 
     wire: Wire
@@ -191,14 +191,14 @@ def _about_the_secret(secret: str) -> str:
     return f"the control plane asks for the secret of the server ({SECRET_REQUIRED}): {which}"
 
 
-def readable(wire: Wire, given: Given | None) -> World:
+def readable(wire: Wire, given: ContractConfig | None) -> World:
     """A world for reading: by the tokens given, in the environment, or else listed by a control plane."""
     known = given or givens.from_environment() or _listed(wire)
     wire.tokens.update(known.tokens.values())
     return World(wire, known.tokens, course_id=known.course)
 
 
-def _listed(wire: Wire) -> Given:
+def _listed(wire: Wire) -> ContractConfig:
     remedy = f"set {TOKEN} to an administrator's, or name a file with --tokens"
     if wire.is_vendors:
         raise CannotRunError(f"no token is given: {remedy}")
@@ -210,7 +210,7 @@ def _listed(wire: Wire) -> Given:
     if "admin" not in tokens:
         asked = f"; {_about_the_secret(wire.secret)}" if answer.reason == SECRET_REQUIRED else ""
         raise CannotRunError(f"no token is given, and none listed by a control plane: {remedy}{asked}")
-    return Given(tokens)
+    return ContractConfig(tokens)
 
 
 def looked_at(world: World) -> World:
@@ -242,7 +242,7 @@ def _unreadable(answer: Answer) -> str:
     return ""
 
 
-def given_course(wire: Wire, given: Given, allowed: Callable[[str], bool]) -> Here:
+def given_course(wire: Wire, given: ContractConfig, allowed: Callable[[str], bool]) -> GivenOrganisation:
     """The organisation whose tokens are given, and the course to play with, once that is allowed."""
     world = looked_at(readable(wire, given))
     if not given.course:
@@ -261,4 +261,4 @@ def given_course(wire: Wire, given: Given, allowed: Callable[[str], bool]) -> He
         raise CannotRunError(
             f"nothing was sent that changes anything: resets in {found[0]!r} were not allowed"
         )
-    return Here(world, found[0])
+    return GivenOrganisation(world, found[0])

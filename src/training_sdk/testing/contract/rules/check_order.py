@@ -10,7 +10,7 @@ from typing import Any
 from attrs import define
 
 from training_sdk.testing.contract.checks import check
-from training_sdk.testing.contract.outcome import NotCheckedError
+from training_sdk.testing.contract.findings import NotCheckedError
 from training_sdk.testing.contract.wire import JSON_TYPE, RESET, Answer, unused_hex
 from training_sdk.testing.contract.world import INVALID, KEY, Course, Json, Row, World, confirming
 
@@ -101,6 +101,3 @@ def order_of_checks(world: World) -> None:
 
 def _says(answer: Answer, status: int, reason: str) -> bool:
     return answer.status == status and reason in ("", answer.reason)
-
-
-CHECKS = (order_of_checks,)

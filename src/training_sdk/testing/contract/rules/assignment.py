@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define, field
 
 from training_sdk.testing.contract.checks import check
-from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError
 from training_sdk.testing.contract.world import (
     COURSES,
     Course,
@@ -155,6 +155,3 @@ def _on_roster(world: World, course: Course, expected: set[str]) -> None:
     if shown != expected:
         said = f"{len(shown)}, of whom {len(shown - expected)} should not and {len(expected - shown)} are missing"
         raise BrokenRuleError(told, f"rows of {len(expected)} users", said)
-
-
-CHECKS = (ways_of_being_assigned, guests_and_deactivated, what_the_absent_keep, what_the_absent_lose)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from training_sdk.testing.contract.checks import check
-from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError
 from training_sdk.testing.contract.wire import unused_hex
 from training_sdk.testing.contract.world import KEY, Course, Row, World, recorded, updated
 
@@ -116,13 +116,3 @@ def _elsewhere(world: World) -> tuple[Course, Row]:
         if row["completed_at"] and row["course_id"] in courses:
             return courses[row["course_id"]], row
     raise NotCheckedError("nobody elsewhere has completed a course")
-
-
-CHECKS = (
-    repeated_keys,
-    refusals_are_not_kept,
-    a_repetition_does_nothing,
-    no_right_to_a_repetition,
-    keys_of_one_actor,
-    keys_of_one_organisation,
-)

@@ -5,17 +5,60 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from attrs import define, field
 
 from training_sdk._core.urls import is_loopback
 from training_sdk.testing.contract.checks import check
-from training_sdk.testing.contract.outcome import BrokenRuleError, NotCheckedError
-from training_sdk.testing.contract.receiver import HOST, Received, receiver
+from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError
 from training_sdk.testing.contract.wire import MOST_SHOWN, Answer
 from training_sdk.testing.contract.world import INVALID, RECORDED, Course, World, snake
+
+HOST = "127.0.0.1"
+LONGEST = 1024 * 1024
+
+
+@define
+class Received:
+    """What came in: headers, their names in lower case, and bodies."""
+
+    url: str
+    deliveries: list[tuple[dict[str, str], bytes]] = field(factory=list)
+
+
+@contextmanager
+def receiver() -> Iterator[Received]:
+    """Listen on a free port of the loopback address; whatever comes is answered 200."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = min(int(self.headers.get("content-length") or 0), LONGEST)
+            body = self.rfile.read(length)
+            made.deliveries.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer((HOST, 0), Handler)
+    made = Received(f"http://{HOST}:{server.server_port}/")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
 
 EVENT = "TRIGGER_EVENT_TRAINING_COURSE_RESET"
 WEBHOOKS = "/webhooks/v1/webhooks"
@@ -169,6 +212,3 @@ def _names(value: Any) -> Iterator[str]:
         yield from snake(value)
     for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from _names(each)
-
-
-CHECKS = (webhooks, nothing_to_reset_is_no_event)
