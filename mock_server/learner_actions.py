@@ -11,7 +11,7 @@ from mock_server.rules import learning, queue
 from mock_server.rules.learning import Desk
 from mock_server.world.clock import within
 from mock_server.world.courses import LessonKind
-from mock_server.world.records import Record
+from mock_server.world.progress import Record
 from mock_server.world.world import World
 
 Change = Callable[[Desk, Record], Record]

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from mock_server.world.organisation import Organisation
-from mock_server.world.records import Record
+from mock_server.world.progress import Record
 
 Json = dict[str, Any]
 

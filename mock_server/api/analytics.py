@@ -22,11 +22,9 @@ from mock_server.rules.completion import lessons_of
 from mock_server.wire import shapes
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import Event, Json
-from mock_server.world.caches import MatchingRows, Weigh, rows_after
 from mock_server.world.courses import Course, Lesson
-from mock_server.world.organisation import ProgressTable
-from mock_server.world.progress import CourseProgress, LessonTally, Tally
-from mock_server.world.records import Attempt
+from mock_server.world.progress import Attempt, CourseProgress, LessonTally, Tally
+from mock_server.world.progress_table import MatchingRows, ProgressTable, Weigh, rows_after
 
 
 def course_statistics(call: Call) -> Response:

@@ -13,8 +13,8 @@ from mock_server.behaviours import Behaviour
 from mock_server.wire import answers
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import progress_fragment
-from mock_server.world.caches import rows_after
 from mock_server.world.progress import CourseProgress
+from mock_server.world.progress_table import rows_after
 
 TEMPLATE = "/training/v1/feed/training-course-progress"
 QUERY = (*FEED, "completion_status", "course_id", "user_id", "modified_after")

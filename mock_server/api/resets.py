@@ -14,7 +14,7 @@ from mock_server.wire import answers
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import Json
 from mock_server.world.courses import Course, DueKind
-from mock_server.world.records import Record
+from mock_server.world.progress import Record
 
 NAME = "ResetCourseProgress"
 

@@ -8,9 +8,9 @@ from typing import TypeVar
 from mock_server.api.call import Call
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import visibility
-from mock_server.world.caches import MatchingRows, Weigh
 from mock_server.world.courses import Course
 from mock_server.world.progress import CourseProgress
+from mock_server.world.progress_table import MatchingRows, Weigh
 
 T = TypeVar("T")
 

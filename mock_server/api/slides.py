@@ -20,9 +20,9 @@ from mock_server.rules.completion import lessons_of
 from mock_server.wire import shapes
 from mock_server.wire.message import Response
 from mock_server.wire.shapes import Json
-from mock_server.world.caches import Weigh, rows_after
 from mock_server.world.courses import Course, Lesson, Slide, SlideKind, SlideProgress
 from mock_server.world.progress import CourseProgress, SlideTally
+from mock_server.world.progress_table import Weigh, rows_after
 
 Tallies = dict[str, SlideTally]
 Place = tuple[Course, Lesson, Slide]

@@ -14,7 +14,7 @@ from mock_server.wire.fields import Fields
 from mock_server.wire.message import Request, Response
 from mock_server.world import clock
 from mock_server.world.codec import encode
-from mock_server.world.records import Record
+from mock_server.world.progress import Record
 
 if TYPE_CHECKING:
     from mock_server.mock import MockTraining

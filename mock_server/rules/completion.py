@@ -8,14 +8,14 @@ from attrs import evolve
 
 from mock_server.world import clock
 from mock_server.world.courses import with_slides_done, with_survey_answer
-from mock_server.world.records import LessonProgress, Record
+from mock_server.world.progress import LessonProgress, Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from mock_server.world.courses import Course, Lesson, Slide
-    from mock_server.world.records import Enrolment
+    from mock_server.world.progress import Enrolment
 
 
 def lessons_of(course: Course, enrolment: Enrolment | None) -> tuple[Lesson, ...]:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mock_server.policy import Policy
-    from mock_server.world.progress import CourseProgress
-    from mock_server.world.records import Record
+    from mock_server.world.progress import CourseProgress, Record
 
 
 def counts(policy: Policy, record: Record | None) -> bool:

@@ -21,7 +21,7 @@ from mock_server.rules.completion import (
 )
 from mock_server.world import clock
 from mock_server.world.courses import LessonKind, SlideKind
-from mock_server.world.records import AssessmentSubmission, Attempt, DiscussionPost, HandIn, Record
+from mock_server.world.progress import AssessmentSubmission, Attempt, DiscussionPost, HandIn, Record
 
 if TYPE_CHECKING:
     from mock_server.world.courses import Course, Lesson, Slide

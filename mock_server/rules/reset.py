@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mock_server.behaviours import Behaviour
 from mock_server.rules import certificates, notifications, webhooks
-from mock_server.world.records import Record
+from mock_server.world.progress import Record
 
 if TYPE_CHECKING:
     from mock_server.rules.authentication import Actor

@@ -21,8 +21,15 @@ from mock_server.world.courses import (
 )
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Group, PermissionSet, Person, Site, Status
-from mock_server.world.progress import LessonTally, SlideTally, Tally
-from mock_server.world.records import Attempt, Enrolment, LessonProgress, Record
+from mock_server.world.progress import (
+    Attempt,
+    Enrolment,
+    LessonProgress,
+    LessonTally,
+    Record,
+    SlideTally,
+    Tally,
+)
 
 Json = dict[str, Any]
 

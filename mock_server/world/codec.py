@@ -10,16 +10,11 @@ from functools import cache, lru_cache
 from math import isfinite
 from reprlib import Repr
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
 from mock_server.world import clock
-
-if TYPE_CHECKING:
-    from mock_server.world.organisation import Organisation
-    from mock_server.world.world import World
-
 
 _T = TypeVar("_T")
 
@@ -131,46 +126,6 @@ def _refuse(where: str, what: str, value: Any) -> Any:
 
 _SHOWN = Repr()
 _SHOWN.maxstring = 100
-
-
-def snapshot(world: World) -> dict[str, Any]:
-    """Every record of the world. Left out: the present moment, and the counters behind new ids."""
-    with world.lock:
-        return {
-            "policy": encode(world.policy),
-            "organisations": {each.id: _organisation(each) for each in world.organisations.values()},
-            "tokens": encode(world.tokens),
-            "outbox": encode(world.outbox),
-            "webhooks": encode(world.webhooks),
-            "webhook_secrets": encode(world.webhook_secrets),
-            "audit": encode(world.audit),
-            "queued": encode(world.queued),
-            "idempotency": {"/".join(slot): list(kept[:1]) for slot, kept in world.keys.kept.items()},
-        }
-
-
-def _organisation(organisation: Organisation) -> dict[str, Any]:
-    courses = organisation.progress.courses.items()
-    return {
-        "name": organisation.name,
-        "people": encode(organisation.people),
-        "groups": encode(organisation.groups),
-        "sites": encode(organisation.sites),
-        "permission_sets": encode(organisation.permission_sets),
-        "courses": encode(organisation.courses),
-        "assigned": encode(organisation.assigned),
-        "paths": encode(organisation.paths),
-        "collections": encode(organisation.collections),
-        "rapid_refreshes": encode(organisation.rapid_refreshes),
-        "refresh_answers": encode(organisation.refresh_answers.rows),
-        "leaderboards": encode(organisation.leaderboards),
-        "rosters": {course_id: list(progress.roster) for course_id, progress in courses},
-        "enrolments": {course_id: encode(progress.enrolments) for course_id, progress in courses},
-        "records": {course_id: encode(progress.records) for course_id, progress in courses},
-        "reset_at": {course_id: encode(progress.reset_at) for course_id, progress in courses},
-        "tallies": {course_id: encode(progress.tally) for course_id, progress in courses},
-        "certificates": {"/".join(key): encode(value) for key, value in organisation.certificates.items()},
-    }
 
 
 def encode(value: Any) -> Any:

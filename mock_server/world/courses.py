@@ -211,6 +211,10 @@ class Assigned:
         """A course that is assigned to nobody."""
         return Assigned({}, {}, {})
 
+    def copy(self) -> Assigned:
+        """Return the same assignments in dictionaries of their own."""
+        return Assigned(dict(self.users), dict(self.groups), dict(self.sites), self.universal)
+
 
 @frozen
 class CourseList:

@@ -5,31 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-import attrs
 from attrs import frozen
 
 from mock_server.policy import Policy
 from mock_server.world.codec import encode
-from mock_server.world.people import Group, PermissionSet, Person, Site
+from mock_server.world.parts import PARTS, Compared, Json
 
-_ENTITIES = {
-    "people": "person",
-    "groups": "group",
-    "sites": "site",
-    "permission_sets": "permission set",
-}
-_CLASSES = {"people": Person, "groups": Group, "sites": Site, "permission_sets": PermissionSet}
-_LISTS = {"paths": "learning path", "collections": "collection", "rapid_refreshes": "rapid refresh"}
-_ANSWER = ("refresh_id", "user_id", "question_id", "answered_at")
-_BY_USER = {"enrolments": "enrolment", "records": "record", "reset_at": "reset mark"}
-# What a document lacks, because it is an older one, is what `load` takes for it.
+# A policy switch that an older document lacks is at its default, as for `load`.
 _POLICY: dict[str, Any] = encode(Policy())
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    name: {
-        each.name: encode(each.default) for each in attrs.fields(kind) if each.default is not attrs.NOTHING
-    }
-    for name, kind in _CLASSES.items()
-}
 _GRAVEST = ("removed", "changed", "added")
 _Key = tuple[str, ...]
 
@@ -69,7 +52,7 @@ class Change:
         return f"{self.what} {self.kind} {self.label}{fields}"
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+def differences(before: Json, after: Json) -> tuple[Change, ...]:
     """Every record that differs between two documents that `load` takes, in the order of their kinds and ids."""
     then, now = _records(before), _records(after)
     labels = _labels(before) | _labels(after)
@@ -105,15 +88,17 @@ def _label(kind: str, key: _Key, after: Any, labels: Mapping[str, str]) -> str:
     return f"{named}: {after['outcome']}" if kind == "audit entry" and after else named
 
 
-def _records(document: Mapping[str, Any]) -> dict[tuple[str, _Key], Any]:
-    """Every record of a document by kind and key. Time, the counters of ids and of requests are no records."""
+def _records(document: Json) -> dict[tuple[str, _Key], Any]:
+    """Return every record of a document by kind and key; not the time, nor counters of ids and requests."""
     return {(kind, key): value for kind, key, value in _walk(document)}
 
 
-def _walk(document: Mapping[str, Any]) -> Iterator[tuple[str, _Key, Any]]:
+def _walk(document: Json) -> Iterator[Compared]:
     yield "policy", (), _POLICY | document.get("policy", {})
     for organisation in document["organisations"]:
-        yield from _organisation(organisation)
+        yield "organisation", (organisation["id"],), organisation["name"]
+        for part in PARTS:
+            yield from part.records(organisation.get(part.name, ()))
     for digest, token in document.get("tokens", {}).items():
         yield "token", (token["user_id"], digest), token
     for each in document.get("outbox", ()):
@@ -130,43 +115,10 @@ def _walk(document: Mapping[str, Any]) -> Iterator[tuple[str, _Key, Any]]:
         yield "kept answer", (each["actor_id"], each["operation"], each["key"]), each
 
 
-def _organisation(organisation: Mapping[str, Any]) -> Iterator[tuple[str, _Key, Any]]:
-    yield "organisation", (organisation["id"],), organisation["name"]
-    for name, kind in _ENTITIES.items():
-        for each in organisation.get(name, ()):
-            yield (
-                kind,
-                (each["id"],),
-                {**each, **{key: _DEFAULTS[name][key] for key in _DEFAULTS[name].keys() - each.keys()}},
-            )
-    for each in organisation.get("courses", ()):
-        course_id = each["course"]["id"]
-        yield "course", (course_id,), each["course"]
-        yield "assigned", (course_id,), each["assigned"]
-        for name, kind in _BY_USER.items():
-            for user_id, value in each.get(name, {}).items():
-                yield kind, (course_id, user_id), value
-    for name, kind in _LISTS.items():
-        for each in organisation.get(name, ()):
-            yield kind, (each["id"],), each
-    for each in organisation.get("leaderboards", ()):
-        yield "leaderboard", (each["id"],), each
-    for each in organisation.get("refresh_answers", ()):
-        yield "rapid refresh answer", tuple(each[name] for name in _ANSWER), each
-    for each in organisation.get("certificates", ()):
-        yield "certificate", (each["number"],), each
-
-
-def _labels(document: Mapping[str, Any]) -> dict[str, str]:
+def _labels(document: Json) -> dict[str, str]:
     found = {}
     for organisation in document["organisations"]:
         found[organisation["id"]] = f'"{organisation["name"]}"'
-        for each in organisation.get("people", ()):
-            found[each["id"]] = each["email"] or f"{each['first_name']} {each['last_name']}"
-        for each in organisation.get("courses", ()):
-            found[each["course"]["id"]] = f'"{each["course"]["title"]}"'
-        for name in ("groups", "sites", "permission_sets", "leaderboards"):
-            found |= {each["id"]: f'"{each["name"]}"' for each in organisation.get(name, ())}
-        for name in _LISTS:
-            found |= {each["id"]: f'"{each["title"]}"' for each in organisation.get(name, ())}
+        for part in PARTS:
+            found |= part.labels(organisation.get(part.name, ()))
     return found

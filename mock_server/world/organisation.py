@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Literal
 
 from attrs import define, evolve, field
 
-from mock_server.world.caches import PageIndex, StatsCache
 from mock_server.world.clock import Clock
 from mock_server.world.courses import (
     Assigned,
@@ -21,51 +19,8 @@ from mock_server.world.courses import (
 )
 from mock_server.world.ledger import Certificate
 from mock_server.world.people import Group, PermissionSet, Person, Site
-from mock_server.world.progress import CourseProgress, LagHistory, RowCache
-from mock_server.world.records import Enrolment
-
-
-@define(eq=False)
-class ProgressTable:
-    """All partitions of an organisation, in the order of course ids."""
-
-    courses: dict[str, CourseProgress] = field(factory=dict)
-    clock: Clock | None = None
-    """Set while the partitions keep what was before their latest changes."""
-    page_index: PageIndex = field(factory=PageIndex, repr=False)
-    stats_cache: StatsCache = field(factory=StatsCache, repr=False)
-    row_cache: RowCache = field(factory=RowCache, repr=False)
-
-    def __getitem__(self, course_id: str) -> CourseProgress:
-        return self.courses[course_id]
-
-    def append_course(self, course_id: str) -> None:
-        """An empty partition behind all others; after many, `sort_courses` once."""
-        self.courses[course_id] = CourseProgress(lag_history=LagHistory(self.clock) if self.clock else None)
-
-    def sort_courses(self) -> None:
-        """Put the partitions in the order of course ids."""
-        self.courses = dict(sorted(self.courses.items()))
-
-    def remember(self, clock: Clock | None) -> None:
-        """Keep from now on what was before every change; with None no longer, and forget what was kept."""
-        if clock is self.clock:
-            return
-        self.clock = clock
-        for progress in self.courses.values():
-            progress.lag_history = LagHistory(clock) if clock else None
-
-    def window(self, course_ids: Iterable[str], offset: int, limit: int) -> Iterator[tuple[str, str]]:
-        """The rows (course id, user id) from a position on, without walking those before it."""
-        for course_id in course_ids:
-            roster = self.courses[course_id].roster
-            if offset < len(roster):
-                part = roster[offset : offset + limit]
-                yield from ((course_id, user_id) for user_id in part)
-                limit -= len(part)
-                if limit <= 0:
-                    return
-            offset = max(0, offset - len(roster))
+from mock_server.world.progress import Enrolment
+from mock_server.world.progress_table import ProgressTable
 
 
 @define(eq=False, repr=False)

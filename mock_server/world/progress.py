@@ -10,13 +10,132 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from weakref import WeakSet, ref
+from weakref import ref
 
 from attrs import define, evolve, field, frozen
 
 from mock_server.world.clock import Clock
 from mock_server.world.courses import SlideProgress
-from mock_server.world.records import Enrolment, LessonProgress, Record
+
+
+@frozen
+class LessonProgress:
+    """How far somebody is in one lesson; absent for a lesson never opened."""
+
+    lesson_id: str
+    opened_at: str
+    completed_at: str = ""
+    percent: float = 0.0
+    score: int = 0
+
+
+@frozen
+class Attempt:
+    """One try at a lesson."""
+
+    id: str
+    """Unique within its record."""
+    lesson_id: str
+    started_at: str
+    completed_at: str
+    score: int
+    success: bool
+    has_own_id: bool = False
+    """Whether its id came from elsewhere and stands on the wire as it is: its record is nobody else's."""
+
+
+@frozen
+class AssessmentSubmission:
+    """A practical assessment as submitted, with its mark (0 to 100) and sign-off where they are given."""
+
+    id: str
+    lesson_id: str
+    submitted_at: str
+    mark: int | None = None
+    signed_off_by: str = ""
+    signed_off_at: str = ""
+
+
+@frozen
+class DiscussionPost:
+    """A contribution to a course's discussion."""
+
+    id: str
+    lesson_id: str
+    posted_at: str
+    text: str
+
+
+@frozen
+class HandIn:
+    """An assignment handed in."""
+
+    id: str
+    lesson_id: str
+    handed_in_at: str
+    file_name: str
+    mark: int | None = None
+
+
+@frozen
+class Record:
+    """All that is recorded of one person in one course; what a reset clears is exactly this."""
+
+    modified_at: datetime
+    opened_at: str = ""
+    completed_at: str = ""
+    completed_lessons: int = 0
+    progress_percent: float = 0.0
+    """0 to 100."""
+    score: int = 0
+    time_spent_seconds: int = 0
+    completion_expiry_date: str = ""
+    lessons: tuple[LessonProgress, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    submissions: tuple[AssessmentSubmission, ...] = ()
+    posts: tuple[DiscussionPost, ...] = ()
+    hand_ins: tuple[HandIn, ...] = ()
+    slides: tuple[SlideProgress, ...] = ()
+
+    @property
+    def is_recorded(self) -> bool:
+        """R09: whether anything is recorded, so far as the feed can show it."""
+        return bool(
+            self.opened_at
+            or self.completed_at
+            or self.completed_lessons
+            or self.progress_percent
+            or self.score
+            or self.time_spent_seconds
+        )
+
+    def lesson(self, lesson_id: str) -> LessonProgress | None:
+        """Progress in one lesson, None where it was never opened."""
+        return next((lesson for lesson in self.lessons if lesson.lesson_id == lesson_id), None)
+
+
+@frozen
+class Identity:
+    """What a row loaded from a file says of its course and person; it may differ from the master data."""
+
+    course_title: str
+    course_external_id: str
+    user_email: str
+    user_first_name: str
+    user_last_name: str
+    user_external_id: str
+    total_lessons: int
+
+
+@frozen
+class Enrolment:
+    """Somebody's place in a course; a reset keeps it, save for a relative due date (R16, R20)."""
+
+    assigned_at: datetime
+    modified_at: datetime
+    due_at: str = ""
+    identity: Identity | None = None
+
 
 LONGEST = timedelta(hours=2)
 """The longest lag, and the longest time between two refreshes."""
@@ -82,15 +201,9 @@ class LagHistory:
 def _taken_back(progress: CourseProgress, changes: list[PriorState]) -> CourseProgress:
     """A copy of a partition without these changes; of several to one person the first says what was."""
     was = {change.user_id: change for change in reversed(changes)}
-    copy = evolve(
-        progress,
-        roster=list(progress.roster),
-        enrolments=dict(progress.enrolments),
-        records=dict(progress.records),
-        tally=evolve(progress.tally),
-        fragments={key: row for key, row in progress.fragments.items() if key not in was},
-        lag_history=None,
-    )
+    copy = progress.copy()
+    copy.changes = progress.changes
+    copy.fragments = {key: row for key, row in progress.fragments.items() if key not in was}
     for change in was.values():
         if not change.assigned:
             copy.leave(change.user_id)
@@ -98,30 +211,6 @@ def _taken_back(progress: CourseProgress, changes: list[PriorState]) -> CoursePr
         if change.assigned and change.enrolment is not None:
             copy.enrol(change.user_id, change.enrolment)
     return copy
-
-
-MOST = 100_000
-"""Rows kept at once, some 800 bytes each; then all are dropped, as a walk over a large world comes by none twice."""
-
-
-@define(eq=False)
-class RowCache:
-    """What keeps the rows of all partitions within bounds. Used under the world's lock."""
-
-    _count: int = 0
-    _holders: WeakSet[CourseProgress] = field(factory=WeakSet)
-    """Weakly: a view of the past is a partition of its own, and goes when nobody looks at it any more."""
-
-    def keep(self, progress: CourseProgress, user_id: str, row: bytes) -> None:
-        """Keep somebody's row in its partition."""
-        if self._count >= MOST:
-            for each in self._holders:
-                each.fragments.clear()
-            self._holders.clear()
-            self._count = 0
-        self._holders.add(progress)
-        self._count += 1
-        progress.fragments[user_id] = row
 
 
 @define
@@ -264,10 +353,20 @@ class CourseProgress:
             else [self, self.lag_history.view[1]]
         )
 
-    def fill(self, enrolments: Iterable[tuple[str, Enrolment]]) -> None:
-        """Enrol many at once, for a course with nobody on its roster yet."""
+    def fill(self, enrolments: Iterable[tuple[str, Enrolment]], roster: list[str] | None = None) -> None:
+        """Enrol many at once in a course with an empty roster; ``roster`` lists who is assigned, by default all."""
         self.changes += 1
         self.enrolments.update(enrolments)
-        self.roster = sorted(self.enrolments)
+        self.roster = sorted(self.enrolments) if roster is None else roster
         for user_id in self.roster:
             self.tally.count(self.records.get(user_id), +1)
+
+    def copy(self) -> CourseProgress:
+        """Return the same progress in containers of its own, without cached rows and lag history."""
+        return CourseProgress(
+            roster=list(self.roster),
+            enrolments=dict(self.enrolments),
+            records=dict(self.records),
+            reset_at=dict(self.reset_at),
+            tally=evolve(self.tally),
+        )

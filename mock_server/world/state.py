@@ -14,72 +14,30 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import attrs
-from attrs import evolve, field, frozen, validators
+from attrs import field, frozen, validators
 
 from mock_server.argument_checks import check_argument
 from mock_server.policy import Policy
+from mock_server.world import parts
 from mock_server.world.clock import Clock
 from mock_server.world.codec import StateError, decode, encode
-from mock_server.world.courses import (
-    Assigned,
-    Course,
-    CourseList,
-    Leaderboard,
-    RapidRefresh,
-    RefreshAnswer,
-    RefreshAnswers,
-)
 from mock_server.world.ids import Ids
 from mock_server.world.ledger import (
     AuditEntry,
-    Certificate,
     IdempotencyKeys,
     Notification,
     QueuedReset,
     Webhook,
     Window,
 )
-from mock_server.world.organisation import Organisation, ProgressTable
-from mock_server.world.people import Group, PermissionSet, Person, Site, Token
-from mock_server.world.progress import CourseProgress
-from mock_server.world.records import Enrolment, Record
-from mock_server.world.validation import roster, validate
+from mock_server.world.parts import OrganisationState, unique
+from mock_server.world.people import Token, digest
 from mock_server.world.world import World
 
 W = TypeVar("W", bound=World)
 
 LARGEST_FILE = 1024**3
 """Bytes of a file that holds a state."""
-
-
-@frozen
-class CourseState:
-    """One course: what it is, to whom it is assigned, and what is recorded of whom."""
-
-    course: Course
-    assigned: Assigned
-    enrolments: dict[str, Enrolment] = field(factory=dict)
-    records: dict[str, Record] = field(factory=dict)
-    reset_at: dict[str, datetime] = field(factory=dict)
-
-
-@frozen
-class OrganisationState:
-    """One organisation, its entities in lists."""
-
-    id: str
-    name: str
-    people: tuple[Person, ...] = ()
-    groups: tuple[Group, ...] = ()
-    sites: tuple[Site, ...] = ()
-    permission_sets: tuple[PermissionSet, ...] = ()
-    courses: tuple[CourseState, ...] = ()
-    certificates: tuple[Certificate, ...] = ()
-    paths: tuple[CourseList, ...] = ()
-    collections: tuple[CourseList, ...] = ()
-    rapid_refreshes: tuple[RapidRefresh, ...] = ()
-    refresh_answers: tuple[RefreshAnswer, ...] = ()
-    leaderboards: tuple[Leaderboard, ...] = ()
 
 
 @frozen
@@ -164,7 +122,7 @@ def document(world: World, token_names: dict[str, str]) -> dict[str, Any]:
 def read(data: object) -> State:
     """A document's state; StateError, naming the place, unless it describes a whole world."""
     state = decode(State, data, "$")
-    validate(state)
+    _validate(state)
     try:
         _set(Clock(), state.clock)
     except OverflowError:
@@ -203,7 +161,7 @@ def outlined(name: str, given: object) -> Mapping[str, Any]:
 
 def build(state: State, kind: type[W], clock: Clock, ids: Ids) -> W:
     """A new world in this state; clock and ids are set to it as well, once nothing can go wrong any more."""
-    organisations = {each.id: _organisation(each, clock) for each in state.organisations}
+    organisations = {each.id: parts.load(each, clock) for each in state.organisations}
     world = kind(
         policy=state.policy,
         clock=clock,
@@ -255,7 +213,7 @@ def _state(world: World, token_names: dict[str, str]) -> State:
         clock=ClockState(frozen_at, ahead.total_seconds()),
         ids=IdsState(*world.ids.state()),
         main=world.main.id,
-        organisations=tuple(map(_organisation_state, world.organisations.values())),
+        organisations=tuple(map(parts.save, world.organisations.values())),
         policy=world.policy,
         tokens=world.tokens,
         token_names=token_names,
@@ -275,76 +233,15 @@ def _state(world: World, token_names: dict[str, str]) -> State:
     )
 
 
-def _organisation_state(organisation: Organisation) -> OrganisationState:
-    return OrganisationState(
-        organisation.id,
-        organisation.name,
-        tuple(organisation.people.values()),
-        tuple(organisation.groups.values()),
-        tuple(organisation.sites.values()),
-        tuple(organisation.permission_sets.values()),
-        tuple(_course_state(organisation, course) for course in organisation.courses.values()),
-        tuple(each for several in organisation.certificates.values() for each in several),
-        tuple(organisation.paths.values()),
-        tuple(organisation.collections.values()),
-        tuple(organisation.rapid_refreshes.values()),
-        tuple(organisation.refresh_answers.rows),
-        tuple(organisation.leaderboards.values()),
-    )
-
-
-def _course_state(organisation: Organisation, course: Course) -> CourseState:
-    progress = organisation.progress[course.id]
-    assigned = organisation.assigned[course.id]
-    return CourseState(course, assigned, progress.enrolments, progress.records, progress.reset_at)
-
-
-def _organisation(state: OrganisationState, clock: Clock) -> Organisation:
-    courses = {each.course.id: each for each in state.courses}
-    organisation = Organisation(
-        state.id,
-        state.name,
-        clock,
-        {each.id: each for each in state.people},
-        {each.id: each for each in state.groups},
-        {each.id: each for each in state.sites},
-        {each.id: each for each in state.permission_sets},
-        {each: courses[each].course for each in sorted(courses)},
-        {each: courses[each].assigned for each in courses},
-        progress=ProgressTable({each: _progress(state, courses[each]) for each in sorted(courses)}),
-        paths={each.id: each for each in state.paths},
-        collections={each.id: each for each in state.collections},
-        rapid_refreshes={each.id: each for each in state.rapid_refreshes},
-        refresh_answers=RefreshAnswers.of(state.refresh_answers),
-        leaderboards={each.id: each for each in state.leaderboards},
-    )
-    for each in state.certificates:
-        key = (each.course_id, each.user_id)
-        organisation.certificates[key] = (*organisation.certificates.get(key, ()), each)
-    return organisation
-
-
-def _progress(state: OrganisationState, course: CourseState) -> CourseProgress:
-    progress = CourseProgress(
-        roster(state, course), dict(course.enrolments), dict(course.records), dict(course.reset_at)
-    )
-    for user_id in progress.roster:
-        progress.tally.count(progress.records.get(user_id), +1)
-    return progress
-
-
 def _slot(kept: KeptAnswer) -> tuple[str, str, str, str]:
     return kept.organisation_id, kept.actor_id, kept.operation, kept.key
-
-
-L = TypeVar("L", CourseList, RapidRefresh)
 
 
 def fresh_copy(built: World, policy: Policy, now: datetime | None, kind: type[W]) -> W:
     """A world like one that was just built and in which nothing has happened yet, sharing nothing that changes."""
     clock, ids = Clock(now), Ids("")
     ids.restore(*built.ids.state())
-    organisations = {each.id: _copied_organisation(each, clock) for each in built.organisations.values()}
+    organisations = {each.id: parts.copy(each, clock) for each in built.organisations.values()}
     return kind(
         policy=policy,
         clock=clock,
@@ -355,41 +252,37 @@ def fresh_copy(built: World, policy: Policy, now: datetime | None, kind: type[W]
     )
 
 
-def _copied_organisation(built: Organisation, clock: Clock) -> Organisation:
-    return Organisation(
-        id=built.id,
-        name=built.name,
-        clock=clock,
-        people=dict(built.people),
-        groups=dict(built.groups),
-        sites=dict(built.sites),
-        permission_sets=dict(built.permission_sets),
-        courses=dict(built.courses),
-        assigned={course_id: _assigned(each) for course_id, each in built.assigned.items()},
-        progress=ProgressTable(
-            {course_id: _course(each) for course_id, each in built.progress.courses.items()}
-        ),
-        paths=_assigned_lists(built.paths),
-        collections=_assigned_lists(built.collections),
-        rapid_refreshes=_assigned_lists(built.rapid_refreshes),
-        refresh_answers=RefreshAnswers(list(built.refresh_answers.rows)),
-        leaderboards=dict(built.leaderboards),
-        certificates=dict(built.certificates),
-    )
+def _validate(state: State) -> None:
+    """StateError, naming the place, for a document that contradicts itself."""
+    organisations = unique((each.id for each in state.organisations), "$.organisations")
+    if state.main not in organisations:
+        raise StateError(f"$.main: there is no organisation {state.main}")
+    for number, each in enumerate(state.organisations):
+        parts.validate(each, f"$.organisations[{number}]")
+    _check_tokens(state)
+    _check_queue(state)
+    unique((each.id for each in state.webhooks), "$.webhooks")
+    for number, hook in enumerate(state.webhooks):
+        if hook.organisation_id not in organisations:
+            raise StateError(f"$.webhooks[{number}]: there is no organisation {hook.organisation_id}")
 
 
-def _assigned(built: Assigned) -> Assigned:
-    return Assigned(dict(built.users), dict(built.groups), dict(built.sites), built.universal)
+def _check_tokens(state: State) -> None:
+    known = {(each.id, person.id) for each in state.organisations for person in each.people}
+    for key, token in state.tokens.items():
+        if (token.organisation_id, token.user_id) not in known:
+            raise StateError(f"$.tokens.{key}: there is no user {token.user_id} in its organisation")
+    for name, text in state.token_names.items():
+        if digest(text) not in state.tokens:
+            raise StateError(f"$.token_names.{name}: this token is not among the tokens")
 
 
-def _assigned_lists(built: dict[str, L]) -> dict[str, L]:
-    return {each.id: evolve(each, assigned=_assigned(each.assigned)) for each in built.values()}
-
-
-def _course(built: CourseProgress) -> CourseProgress:
-    return CourseProgress(
-        roster=list(built.roster),
-        enrolments=dict(built.enrolments),
-        records=dict(built.records),
-        tally=evolve(built.tally),
-    )
+def _check_queue(state: State) -> None:
+    people = {(each.id, person.id) for each in state.organisations for person in each.people}
+    courses = {(each.id, found.course.id) for each in state.organisations for found in each.courses}
+    for number, each in enumerate(state.queued):
+        if (each.organisation_id, each.course_id) not in courses:
+            raise StateError(f"$.queued[{number}]: there is no course {each.course_id} in its organisation")
+        for user_id in (each.user_id, each.actor_id):
+            if (each.organisation_id, user_id) not in people:
+                raise StateError(f"$.queued[{number}]: there is no user {user_id} in its organisation")

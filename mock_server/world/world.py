@@ -14,9 +14,9 @@ from attrs import define, evolve, field
 
 from mock_server.argument_checks import check_argument
 from mock_server.policy import Policy
-from mock_server.world import clock
+from mock_server.world import clock, parts
 from mock_server.world.clock import Clock
-from mock_server.world.codec import snapshot
+from mock_server.world.codec import encode
 from mock_server.world.courses import Course, RapidRefresh, RefreshAnswer
 from mock_server.world.ids import Ids
 from mock_server.world.ledger import (
@@ -30,11 +30,11 @@ from mock_server.world.ledger import (
 )
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Person, Token
-from mock_server.world.progress import LONGEST
-from mock_server.world.records import Record
+from mock_server.world.progress import LONGEST, Record
 
 _T = TypeVar("_T")
 _MOST_NEAR = 3
+_IN_SNAPSHOT = ("policy", "tokens", "outbox", "webhooks", "webhook_secrets", "audit", "queued")
 # Looking for what was meant takes time that grows with both.
 _LONGEST_NAME, _MOST_NAMES = 100, 5000
 
@@ -190,8 +190,14 @@ class World:
         return datetime.fromtimestamp(moment.timestamp() // refresh * refresh, UTC)
 
     def snapshot(self) -> dict[str, Any]:
-        """The whole state as plain JSON data, record by record."""
-        return snapshot(self)
+        """Every record as plain JSON data. Left out: the present moment, and the counters behind new ids."""
+        with self.lock:
+            kept = self.keys.kept.items()
+            return {
+                **{name: encode(getattr(self, name)) for name in _IN_SNAPSHOT},
+                "organisations": {each.id: parts.snapshot(each) for each in self.organisations.values()},
+                "idempotency": {"/".join(slot): [fingerprint] for slot, (fingerprint, _) in kept},
+            }
 
     def __repr__(self) -> str:
         return f"<World of {', '.join(o.name for o in self.organisations.values())}>"

@@ -28,7 +28,7 @@ from mock_server.world.courses import (
     SlideProgress,
 )
 from mock_server.world.people import Permission, Person, Seat, Status
-from mock_server.world.records import LessonProgress, Record
+from mock_server.world.progress import LessonProgress, Record
 from mock_server.world.seeds.builder import OrganisationBuilder, WorldBuilder
 
 BEGAN = datetime(2026, 3, 2, 8, tzinfo=UTC)

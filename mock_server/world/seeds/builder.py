@@ -44,7 +44,7 @@ from mock_server.world.ids import Ids
 from mock_server.world.ledger import Certificate
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Group, Permission, PermissionSet, Person, Seat, Site, Token, digest
-from mock_server.world.records import Enrolment, LessonProgress, Record
+from mock_server.world.progress import Enrolment, LessonProgress, Record
 from mock_server.world.world import World
 
 W = TypeVar("W", bound=World)

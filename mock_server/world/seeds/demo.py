@@ -13,7 +13,7 @@ from mock_server.world import clock
 from mock_server.world.courses import Course, CourseStatus, Due, DueKind, Lesson, LessonKind, SlideKind
 from mock_server.world.ids import Ids
 from mock_server.world.people import Group, Permission, Person, Seat, Site, Status
-from mock_server.world.records import Record
+from mock_server.world.progress import Record
 from mock_server.world.seeds import demo_data as data
 from mock_server.world.seeds.builder import OrganisationBuilder, WorldBuilder
 from mock_server.world.seeds.history import past_record

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from attrs import evolve, frozen
 
 from mock_server.world.courses import Course, Lesson
-from mock_server.world.records import Attempt, LessonProgress
+from mock_server.world.progress import Attempt, LessonProgress
 from mock_server.world.seeds.builder import OrganisationBuilder, WorldBuilder
 from mock_server.world.seeds.exporter_csv import build_rows
 from mock_server.world.seeds.exporter_rows import (

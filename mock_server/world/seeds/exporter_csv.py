@@ -23,7 +23,7 @@ from mock_server.world import clock
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Course
 from mock_server.world.people import Person
-from mock_server.world.records import Enrolment, Identity, Record
+from mock_server.world.progress import Enrolment, Identity, Record
 from mock_server.world.seeds.builder import OrganisationBuilder, WorldBuilder, add_staff, first_lessons_done
 from mock_server.world.seeds.exporter_rows import ExporterCsvError, ExportRow, Problem, parse
 

@@ -18,7 +18,7 @@ from mock_server.world.courses import (
     with_survey_answer,
 )
 from mock_server.world.ids import Ids
-from mock_server.world.records import (
+from mock_server.world.progress import (
     AssessmentSubmission,
     Attempt,
     DiscussionPost,

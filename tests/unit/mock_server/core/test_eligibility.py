@@ -4,7 +4,7 @@ import pytest
 
 from mock_server import MockTraining, Policy
 from mock_server.world.people import Seat, Status
-from mock_server.world.records import Record
+from mock_server.world.progress import Record
 from unit.mock_server.core.conftest import NOW
 from unit.mock_server.core.speaker import (
     ANNA,

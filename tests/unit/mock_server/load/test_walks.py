@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from mock_server import MockTraining, Policy
 from mock_server.api import analytics, slides
 from mock_server.learner_actions import LiveWorld
-from mock_server.world import caches, progress
-from mock_server.world.caches import MatchingRows, StatsCache
+from mock_server.world import progress, progress_table
 from mock_server.world.courses import Course
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import CourseProgress
+from mock_server.world.progress_table import MatchingRows, StatsCache
 from mock_server.world.seeds.builder import WorldBuilder
 from unit.mock_server.core.speaker import ATTEMPTS, FEED, Speaker
 from unit.mock_server.core.test_lessons_and_slides import ANSWERS, EVENTS, LESSONS, SLIDES, items
@@ -201,19 +201,19 @@ def test_figures_kept_are_bounded() -> None:
 
         return kept.figures(question, "course", "state", count)
 
-    assert [ask(each) for each in range(caches.KEPT + 1)] == list(range(caches.KEPT + 1))
+    assert [ask(each) for each in range(progress_table.KEPT + 1)] == list(range(progress_table.KEPT + 1))
     assert [ask(1), ask(0)] == [1, 0]
-    assert asked == [*range(caches.KEPT + 1), 0]
+    assert asked == [*range(progress_table.KEPT + 1), 0]
 
 
 def test_questions_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     mock, seen = new_mock(), looks(monkeypatch)
     who = Speaker(mock)
-    for day in range(1, caches.KEPT + 5):
+    for day in range(1, progress_table.KEPT + 5):
         who.get(FEED, f"modified_after=2026-05-{day:02d}T00:00:00Z")
-    assert len(mock.world.main.progress.page_index._kept) == caches.KEPT
+    assert len(mock.world.main.progress.page_index._kept) == progress_table.KEPT
     count = len(seen)
-    who.get(FEED, f"modified_after=2026-05-{caches.KEPT + 4:02d}T00:00:00Z")
+    who.get(FEED, f"modified_after=2026-05-{progress_table.KEPT + 4:02d}T00:00:00Z")
     assert len(seen) == count
     who.get(FEED, "modified_after=2026-05-01T00:00:00Z")
     assert len(seen) == count + COURSES

@@ -14,8 +14,7 @@ from mock_server.api.routes import OPERATIONS
 from mock_server.rules.permissions import Reach
 from mock_server.wire import answers
 from mock_server.world.organisation import Organisation
-from mock_server.world.progress import CourseProgress
-from mock_server.world.records import Record
+from mock_server.world.progress import CourseProgress, Record
 from unit.sdk.contract_kit.spoiling import after_reset, altered, breaks, entered, left_behind
 
 ANEW, INSIDE = "R12-the-course-begins-anew", "R13-what-lies-inside-is-cleared"

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from mock_server.world.organisation import Organisation
-from mock_server.world.records import Record
+from mock_server.world.progress import Record
 from unit.sdk.contract_kit.spoiling import LISTED, after_reset, breaks, changed, entered
 
 TOUCHED, STATE = "R16-nothing-else-is-touched", "R16-nothing-else-in-the-state"

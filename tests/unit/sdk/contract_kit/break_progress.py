@@ -11,7 +11,7 @@ from mock_server.api import resets
 from mock_server.rules import completion, eligibility, learning
 from mock_server.wire import answers
 from mock_server.world.organisation import Organisation
-from mock_server.world.records import Record
+from mock_server.world.progress import Record
 from unit.sdk.contract_kit.spoiling import LISTED, after_reset, altered, breaks, counted_and_not_cleared
 
 COUNTS, ALL, POST = "R09-recorded-progress-is-what-counts", "R09-all-of-a-list", "R09-a-lone-post-counts"

@@ -15,7 +15,7 @@ from mock_server.rules import (
     reset,
 )
 from mock_server.world.organisation import Organisation
-from mock_server.world.records import Record
+from mock_server.world.progress import Record
 
 Break = Callable[[pytest.MonkeyPatch], None]
 
