@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,3 +141,19 @@ def test_the_package_starts_as_a_module() -> None:
     ]
     assert [each.returncode for each in asked] == [0, 0]
     assert asked[0].stdout == asked[1].stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "missing"),
+    [
+        ({"a:f": ["x", "y=…"]}, {"a:f": ["x", "y=…", "z=… (keyword)"], "a:g": "str"}, []),
+        ({"a:f": [], "a:g": "str"}, {"a:g": "str"}, ["a:f"]),
+        ({"a:f": ["x", "y=…"]}, {"a:f": ["x"]}, ["a:f(y=…)"]),
+        ({"a:f": ["x"]}, {"a:f": ["x", "z"]}, ["a:f: the parameter z is new and required"]),
+        ({"a:C": {"()": [], "size": "value"}}, {"a:C": {"()": []}}, ["a:C.size"]),
+        ({"a:C": {"size": "value"}}, {"a:C": {"size": ["self"]}}, ["a:C.size: 'value' became ['self']"]),
+    ],
+)
+def test_a_release_lists_what_is_no_longer_public(before: Any, now: Any, missing: list[str]) -> None:
+    check = runpy.run_path(str(ROOT / ".ci" / "public-api"))
+    assert check["missing"](before, now) == missing
