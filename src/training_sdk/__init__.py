@@ -1,8 +1,9 @@
 """Unofficial typed SDK for SafetyCulture Training: courses, progress, and resets that cannot go wrong quietly."""
 
 from training_sdk import _moved as _moved  # first: old module names are importable from here on
-from training_sdk._core.listing import AsyncListing, Listing, Page
-from training_sdk._core.raw import RawResponse
+from training_sdk._core.argument_checks import RawResponse
+from training_sdk._core.listing import Page
+from training_sdk._core.operation import AsyncListing, Listing
 from training_sdk._version import __version__
 from training_sdk.api.analytics import (
     CourseStatistics,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Generic, Self
 
+from training_sdk._core.argument_checks import RawResponse, raw_request
 from training_sdk._core.drivers import (
     AsyncDriver,
     AsyncToken,
@@ -16,14 +17,7 @@ from training_sdk._core.drivers import (
 from training_sdk._core.flow import Flow
 from training_sdk._core.http_library import AsyncHttpClient, HttpClient
 from training_sdk._core.operation import Bound, D, operation
-from training_sdk._core.options import (
-    DEFAULT_TIMEOUT,
-    Options,
-    changed,
-    options_of,
-)
-from training_sdk._core.raw import RawResponse, raw_request
-from training_sdk._core.secrets import hidden
+from training_sdk._core.text import hidden
 from training_sdk.api.analytics import Analytics
 from training_sdk.api.courses import Courses
 from training_sdk.api.groups import Groups, Sites
@@ -34,6 +28,12 @@ from training_sdk.api.progress import Progress
 from training_sdk.api.rapid_refreshes import RapidRefreshes
 from training_sdk.api.users import Users
 from training_sdk.api.webhooks import Webhooks
+from training_sdk.client_options import (
+    DEFAULT_TIMEOUT,
+    Options,
+    changed,
+    options_of,
+)
 from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.operations import Resets
 from training_sdk.resets.safeguards import Safeguards

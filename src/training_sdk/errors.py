@@ -46,7 +46,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attrs import evolve, frozen
 
-from training_sdk._core.printable import inline, sentence, visible
+from training_sdk._core.text import inline, sentence, visible
 
 if TYPE_CHECKING:
     from training_sdk.resets.report import ResetReport

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from training_sdk._core.secrets import Secret, hidden
+from attrs import field, frozen
+
+from training_sdk._core import codec, urls
+from training_sdk._core.flow import READING_METHODS, Family, Request, Response
+from training_sdk._core.text import Secret, hidden
 from training_sdk.errors import InvalidArgumentError
 
 LONGEST_ID = 128
@@ -173,3 +177,150 @@ def listed(values: object, name: str) -> Sequence[Any]:
     if not isinstance(values, Iterable):
         raise InvalidArgumentError(f"{name} must be a list of ids, not {values!r}")
     return tuple(values)
+
+
+_NAMES = frozenset(
+    {
+        *("authorization", "host", "connection", "content-length", "transfer-encoding", "te", "trailer"),
+        *("expect", "upgrade", "keep-alive", "reset-confirmation", "idempotency-key"),
+        *(
+            "forwarded",
+            "destination",
+            "x-host",
+            "x-url",
+            "x-uri",
+            "x-path",
+            "x-forward-host",
+            "x-request-uri",
+        ),
+    }
+)
+_STARTS = (
+    "proxy-",
+    "x-forward",
+    "x-backend-",
+    "x-target-",
+    "x-upstream-",
+    "x-url-",
+    "x-remote-",
+    "x-original-",
+    "x-rewrite-",
+    "x-envoy-",
+    "x-http-",
+    "x-proxy-",
+    "x-real-",
+)
+_PARTS = ("override",)
+_COOKIES = frozenset({"cookie", "cookie2"})
+
+
+def is_own(name: str) -> bool:
+    """Whether nobody but the SDK may set a header: neither a caller nor a client from outside.
+
+    Servers that pass headers on as variables take ``_`` for ``-``, so it counts as one here too.
+    """
+    plain = name.lower().replace("_", "-")
+    return plain in _NAMES or plain.startswith(_STARTS) or any(part in plain for part in _PARTS)
+
+
+def is_refused(name: str) -> bool:
+    """Whether a caller may not set a header: one of our own, or a cookie, which may stand for another user."""
+    return is_own(name) or name.lower().replace("_", "-") in _COOKIES
+
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+@frozen
+class RawResponse:
+    """The answer of ``client.request``: nothing of it is interpreted."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = field(repr=False)
+    request_id: str | None
+
+    def json(self) -> Any:
+        """The body as JSON. Raises DecodingError if it is none."""
+        return codec.loads(Response(self.status, self.headers, self.body, self.request_id))
+
+
+def raw_request(
+    prefix: str,
+    method: str,
+    path: str,
+    *,
+    params: Mapping[str, object] | None,
+    json: object,
+    headers: Mapping[str, str] | None,
+) -> Request:
+    """The request that was asked for. Raises InvalidArgumentError; above all for the reset's path, in any disguise."""
+    verb = text(method, "method", longest=10).upper()
+    if verb not in METHODS:
+        raise InvalidArgumentError(f"method {method!r} is none of {', '.join(METHODS)}")
+    plain = urls.checked_request_path(path)
+    urls.refuse_reset_path(prefix + plain)
+    return Request(
+        verb,
+        urls.target(plain, _query(params or {})),
+        body=None if json is None else _body(json),
+        headers=_headers(headers or {}),
+        repeatable=verb in READING_METHODS,
+        limit=family_of(plain),
+    )
+
+
+def _body(value: object) -> bytes:
+    try:
+        return codec.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"json cannot be written as JSON: {error}") from None
+
+
+def _query(params: Mapping[str, object]) -> Sequence[tuple[str, object]]:
+    """Query parameters as the API writes them: lists repeat their name, truth is in lower case."""
+    pairs: list[tuple[str, object]] = []
+    for name, value in _mapping(params, "params"):
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if one is None:
+                continue
+            if not isinstance(one, str | int | float):
+                raise InvalidArgumentError(
+                    f"params[{name!r}] must be text, a number, True, False or a list of these, not {one!r}"
+                )
+            said = str(one).lower() if isinstance(one, bool) else str(one)
+            pairs.append((name, said and text(said, f"params[{name!r}]", longest=8000)))
+    return pairs
+
+
+def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    pairs = _mapping(headers, "headers")
+    for name, value in pairs:
+        if not _HEADER_NAME.fullmatch(name):
+            raise InvalidArgumentError(f"{name!r} is not the name of a header")
+        if is_refused(name):
+            raise InvalidArgumentError(
+                f"headers must not name {name!r}: it decides who is asked, as whom or for what, which the client alone "
+                "sets. Nothing was sent. Leave it out"
+            )
+        if not text(value, f"the header {name!r}", longest=8000).isascii():
+            raise InvalidArgumentError(f"the header {name!r} must be ASCII")
+    return tuple((name.lower(), value) for name, value in pairs)
+
+
+def _mapping(value: object, name: str) -> Sequence[tuple[str, Any]]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise InvalidArgumentError(
+            f"{name} must be a dictionary whose keys are text, not {type(value).__name__}"
+        )
+    return tuple(value.items())
+
+
+_CATALOGUE = ("courses", "collections", "paths", "individualleaderboards", "rapid-refresh")
+
+
+def family_of(path: str) -> Family:
+    """Which limit a request of the user's own making counts towards, by its path."""
+    parts = path.strip("/").split("/")
+    return "catalogue" if parts[:1] == ["training"] and parts[1:2] and parts[1] in _CATALOGUE else "general"

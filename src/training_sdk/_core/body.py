@@ -6,7 +6,7 @@ import re
 import time
 
 from training_sdk._core.flow import NoAnswerError
-from training_sdk._core.printable import inline
+from training_sdk._core.text import inline
 
 LARGEST_ANSWER = 256 * 1024 * 1024
 LONGEST_SAID = 200

@@ -22,10 +22,10 @@ import cattrs
 from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn
 
-from training_sdk._core import json_values
+from training_sdk._core import model
 from training_sdk._core.flow import Response
 from training_sdk._core.model import Extra, Omitted
-from training_sdk._core.printable import inline
+from training_sdk._core.text import inline
 from training_sdk.errors import DecodingError
 
 T = TypeVar("T")
@@ -180,7 +180,7 @@ def _say(error: BaseException, expected: Any) -> str:
 
 
 def _enumeration(value: Any, kind: Any) -> StrEnum:
-    member: StrEnum = kind(json_values.text(value))
+    member: StrEnum = kind(model.text(value))
     return member
 
 
@@ -207,7 +207,7 @@ def _tuple_hook(shape: Any, converter: cattrs.Converter) -> Callable[[Any, Any],
 
     def hook(value: Any, _: Any) -> Any:
         if type(value) is not list:
-            raise json_values.expected("a list", value)
+            raise model.expected("a list", value)
         return tuple(read(value, of_list))
 
     return hook
@@ -278,7 +278,7 @@ def _model_hook(shape: Any, converter: cattrs.Converter, *, lenient: bool) -> Ca
 
     def hook(value: Any, _: Any) -> Any:
         if type(value) is not dict:
-            raise json_values.expected("an object", value)
+            raise model.expected("an object", value)
         known: dict[str, Any] = {}
         unknown: dict[str, Any] = {}
         for key, item in value.items():
@@ -310,10 +310,10 @@ def _extra(value: Any, _: Any) -> Extra:
 
 _BY_KIND: dict[type, Callable[[Any, Any], Any]] = {
     StrEnum: _enumeration,  # open ones too; each is a str, and would otherwise be read as no more than that
-    str: json_values.text,
-    bool: json_values.boolean,
-    int: json_values.integer,
-    float: json_values.number,
+    str: model.text,
+    bool: model.boolean,
+    int: model.integer,
+    float: model.number,
     Extra: _extra,
 }
 
@@ -323,15 +323,11 @@ def _converter(*, lenient: bool, detailed: bool) -> cattrs.Converter:
     for kind, hook in _BY_KIND.items():
         converter.register_structure_hook(kind, hook)
     if lenient:
-        converter.register_structure_hook(int, json_values.answered_integer)
-        converter.register_structure_hook(float, json_values.answered_number)
-        converter.register_structure_hook_func(_is_optional_number, json_values.answered_optional_number)
-    converter.register_structure_hook_func(
-        _is_score, json_values.answered_score if lenient else json_values.score
-    )
-    converter.register_structure_hook_func(
-        _is_date, json_values.answered_date if lenient else json_values.date
-    )
+        converter.register_structure_hook(int, model.answered_integer)
+        converter.register_structure_hook(float, model.answered_number)
+        converter.register_structure_hook_func(_is_optional_number, model.answered_optional_number)
+    converter.register_structure_hook_func(_is_score, model.answered_score if lenient else model.score)
+    converter.register_structure_hook_func(_is_date, model.answered_date if lenient else model.date)
     converter.register_structure_hook_factory(_is_tuple, lambda shape: _tuple_hook(shape, converter))
     converter.register_structure_hook_factory(
         _is_model, lambda shape: _model_hook(shape, converter, lenient=lenient)

@@ -19,7 +19,8 @@ from typing import Any, TypeAlias, TypeVar
 import httpx
 from attrs import define, evolve, field, frozen
 
-from training_sdk._core import argument_checks, network, run_locally, server_identity, urls
+from training_sdk._core import argument_checks, flow, network, run_locally, urls
+from training_sdk._core.argument_checks import is_own, is_refused
 from training_sdk._core.body import Body, bounded, root_of, unquoted
 from training_sdk._core.connections import CLOSED, LoopWire, Wire, of_other_loop
 from training_sdk._core.deadline import Deadline, keep_deadlines
@@ -39,12 +40,9 @@ from training_sdk._core.flow import (
     Whose,
     new_request_id,
 )
-from training_sdk._core.headers import is_own, is_refused
 from training_sdk._core.http_library import NAMES, AsyncHttpClient, HttpClient, library_of
-from training_sdk._core.pacing import fingerprint
-from training_sdk._core.printable import sentence
 from training_sdk._core.request_ids import request_id_of
-from training_sdk._core.secrets import Secret, drawn, masked, masked_body
+from training_sdk._core.text import Secret, drawn, fingerprint, masked, masked_body, sentence
 from training_sdk._core.urls import BaseUrl, is_loopback
 from training_sdk._version import __version__
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError
@@ -228,8 +226,8 @@ def _is_reference(answer: Any, prepared: Any, base_url: BaseUrl) -> bool:
     if "network_stream" in answer.extensions and urls.is_vendors(prepared.url.host):
         return False
     target = prepared.url.raw_path.decode("ascii").removeprefix(base_url.prefix)
-    expected = server_identity.identity(prepared.method, target, prepared.headers["x-request-id"])
-    return bool(answer.headers.get_list(server_identity.HEADER) == [expected])
+    expected = flow.identity(prepared.method, target, prepared.headers["x-request-id"])
+    return bool(answer.headers.get_list(flow.HEADER) == [expected])
 
 
 def _own_answer(problem: Any, prepared: Any, connection: Connection, status: int | None) -> Any:

@@ -7,6 +7,8 @@ It never waits, sends or looks at a clock itself, so it runs under any driver an
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import math
 import uuid
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
@@ -15,7 +17,24 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from attrs import Factory, evolve, field, frozen
 
-from training_sdk._core import server_identity
+MARK = "x-training-mock"
+HEADER = "x-training-mock-identity"
+
+ONLY_MARKED = (
+    "The answer has the header X-Training-Mock, but not the identity of the reference server for this request. Two "
+    "causes are possible: a gateway adds the header to the answers of another service, or the reference server is "
+    "older than this client. Remove the header from the gateway, or update the reference server"
+)
+
+
+def identity(method: str, target: str, request_id: str) -> str:
+    """Return what the reference server answers to this request: SHA-256 in hex.
+
+    ``target`` is path and query relative to the base URL, and ``request_id`` the X-Request-ID as it was sent.
+    """
+    text = "\n".join((method, target, request_id))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
 
 Family: TypeAlias = Literal["catalogue", "general"]
 """Requests that share one of the vendor's limits (P): courses and what is laid out like them, and all the rest."""
@@ -99,7 +118,7 @@ class Response:
     @property
     def is_only_marked(self) -> bool:
         """Whether it has the reference server's mark, which anybody can set, and not its identity."""
-        return not self.is_reference and self.header(server_identity.MARK) is not None
+        return not self.is_reference and self.header(MARK) is not None
 
     @property
     def age(self) -> int:
@@ -247,3 +266,40 @@ class InterruptedSendError(TransportError):
     def __init__(self, original: BaseException, request_id: str | None = None) -> None:
         super().__init__(f"interrupted by {type(original).__name__}", request_id=request_id)
         self.original = original
+
+
+FIRST_POSIX_TIME = 1e9
+"""A header with a number from here on names a time and not a number of seconds: 1e9 is in 2001."""
+
+
+def asked_wait(response: Response) -> float | None:
+    """The seconds that Retry-After or x-ratelimit-reset ask for; None if absent or not to be understood."""
+    waits = (seconds_until(response, name) for name in ("retry-after", "x-ratelimit-reset"))
+    return next((wait for wait in waits if wait is not None), None)
+
+
+def seconds_until(response: Response, name: str) -> float | None:
+    """The seconds that a header names: as such, as a date, or, save for Retry-After, as a time since 1970.
+
+    A time counts from the ``Date`` of the same answer, so that this machine's clock does not matter.
+    """
+    text = response.header(name) or ""
+    try:
+        seconds, is_time = float(text), False
+    except ValueError:
+        seconds, is_time = _posix(text), True
+    if name != "retry-after" and seconds >= FIRST_POSIX_TIME:
+        seconds, is_time = seconds / (1000 if seconds >= 1000 * FIRST_POSIX_TIME else 1), True
+    if is_time:
+        seconds -= _posix(response.header("date"))
+    if not math.isfinite(seconds) or (seconds < 0 and not is_time):
+        return None
+    return max(0.0, seconds)
+
+
+def _posix(date: str | None) -> float:
+    """Seconds since 1970 of a date as HTTP writes it; NaN for anything else."""
+    try:
+        return parsedate_to_datetime(date or "").timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return math.nan

@@ -3,30 +3,95 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 from training_sdk._core import send_policy, urls
-from training_sdk._core.drivers import READ_ONLY, AsyncDriver, SyncDriver
+from training_sdk._core.drivers import READ_ONLY
 from training_sdk._core.flow import Flow, Request, Response
 from training_sdk._core.pacing import UNPACED, Pace
-from training_sdk._core.printable import sentence
-from training_sdk._core.row_filters import Filter, Tally
 from training_sdk._core.send_policy import Attempt
+from training_sdk._core.text import sentence
 from training_sdk.errors import APIConnectionError, DecodingError, ReadOnlyError, TrainingError
 
 T = TypeVar("T")
+
+log = logging.getLogger("training_sdk")
+
+
+@frozen
+class Filter(Generic[T]):
+    """One parameter that names courses or users, and of which one an item is."""
+
+    parameter: str
+    wanted: Sequence[Collection[str]]
+    """By query, or the same for all."""
+    of: Callable[[T], str]
+
+    def fits(self, item: T, query: int) -> bool:
+        """Whether an item is what this query asked for."""
+        return self.of(item) in self.wanted[query if len(self.wanted) > 1 else 0]
+
+
+def only(parameter: str, value: str | None, of: Callable[[T], str]) -> tuple[Filter[T], ...]:
+    """The filter for one course or user, or none where nothing is asked for."""
+    return () if value is None else (Filter(parameter, ((value,),), of),)
+
+
+@define
+class Tally:
+    """What one reading of a listing has kept, and what it had to drop since it is of another course or user."""
+
+    is_second: bool = False
+    fitting: int = 0
+    """How many items are of the courses and users that were asked for."""
+    strange: dict[str, set[str]] = field(factory=dict)
+    """Of which other courses or users the dropped ones are, by parameter."""
+
+    def sort(self, items: Iterable[T], filters: Iterable[Filter[T]], query: int) -> tuple[T, ...]:
+        """The items that fit; the others are noted."""
+        fitting = []
+        for item in items:
+            failed = [each for each in filters if not each.fits(item, query)]
+            for each in failed:
+                self.strange.setdefault(each.parameter, set()).add(each.of(item))
+            if not failed:
+                fitting.append(item)
+        self.fitting += len(fitting)
+        return tuple(fitting)
+
+    @property
+    def all_strange(self) -> bool:
+        """Whether there were items, and every one of them is of another course or user."""
+        return bool(self.strange) and not self.fitting
+
+    def judge(self, path: str) -> None:
+        """After a second reading: raise DecodingError unless the service plainly ignores a filter."""
+        named = " and ".join(self.strange)
+        if any(len(found) > 1 for found in self.strange.values()):
+            log.warning(
+                "%s lists other courses or users only: the service ignores %s, and nothing fits it",
+                path,
+                named,
+            )
+            return
+        found = ", ".join(repr(each) for ids in self.strange.values() for each in ids)
+        raise DecodingError(
+            f"{path} was asked with {named}, and everything it listed is of another one ({found}), also when it was "
+            "read once more on a new connection. This is not the answer to this request, so it was not used. Does "
+            "something on the way mix up answers, or does a process that was forked share connections?"
+        )
+
 
 CACHED = (
     "{what} was answered from a cache, which got this {age} s ago (Age: {age}), so it may be out of date. Let the "
     "proxy between this machine and the service pass on requests to the API without caching them"
 )
 
-log = logging.getLogger("training_sdk")
 
 MOST_PAGES = 100_000
 LISTING_INCOMPLETE = "LISTING_INCOMPLETE"
@@ -334,69 +399,4 @@ class Walk(Generic[T]):
             take(page.items)
 
 
-class Listing(Generic[T]):
-    """Everything a server lists, fetched page by page while it is iterated; each iteration starts anew."""
-
-    def __init__(self, driver: SyncDriver, walk: Walk[T]) -> None:
-        self._driver = driver
-        self._walk = walk
-
-    def pages(self) -> Iterator[Page[T]]:
-        """The same, page by page."""
-        cursor: Cursor | None = self._walk.start()
-        while cursor is not None:
-            page, cursor = self._driver.run(self._walk.step(cursor))
-            yield page
-
-    def __iter__(self) -> Iterator[T]:
-        for page in self.pages():
-            yield from page.items
-
-    def __repr__(self) -> str:
-        return f"<Listing of {self._walk.first.request.path}: iterate it with for>"
-
-
-class AsyncListing(Generic[T]):
-    """Everything a server lists, fetched page by page while it is iterated; each iteration starts anew."""
-
-    def __init__(self, driver: AsyncDriver, walk: Walk[T]) -> None:
-        self._driver = driver
-        self._walk = walk
-
-    def pages(self) -> AsyncIterator[Page[T]]:
-        """The same, page by page."""
-        return _AsyncPages(self._driver, self._walk)
-
-    def __aiter__(self) -> AsyncIterator[T]:
-        return _AsyncItems(self.pages())
-
-    def __repr__(self) -> str:
-        return f"<AsyncListing of {self._walk.first.request.path}: iterate it with async for>"
-
-
 # Classes, not async generators: one that is left early needs closing on its event loop, and trio warns if it is not.
-
-
-class _AsyncPages(AsyncIterator[Page[T]]):
-    def __init__(self, driver: AsyncDriver, walk: Walk[T]) -> None:
-        self._driver = driver
-        self._walk = walk
-        self._cursor: Cursor | None = walk.start()
-
-    async def __anext__(self) -> Page[T]:
-        if self._cursor is None:
-            raise StopAsyncIteration
-        page, self._cursor = await self._driver.run(self._walk.step(self._cursor))
-        return page
-
-
-class _AsyncItems(AsyncIterator[T]):
-    def __init__(self, pages: AsyncIterator[Page[T]]) -> None:
-        self._pages = pages
-        self._items: Iterator[T] = iter(())
-
-    async def __anext__(self) -> T:
-        while True:
-            for item in self._items:
-                return item
-            self._items = iter(await anext(self._pages))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self, TypeAlias
 
 import attrs
 
-from training_sdk._core.printable import inline
+from training_sdk._core.text import inline
 
 
 class OpenEnum(StrEnum):
@@ -98,3 +101,189 @@ class Model:
 
 Key: TypeAlias = tuple[str, str]
 """Course id and user id."""
+
+
+log = logging.getLogger("training_sdk")
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NO_ZONE = "the service writes dates without a time zone, such as %r: they are read as UTC"
+
+_WHOLE = re.compile(r"-?[0-9]{1,20}")
+_FIGURE = re.compile(r"(-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?)s?")
+"""A number, or a duration as proto3 JSON writes it: ``3600s``."""
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
+_UNUSUAL = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:)([0-9]{2})(\.[0-9]+)?([Zz]|[+-][0-9:]+)?"
+)
+_noted: set[str] = set()
+
+
+def note_once(message: str, example: object) -> None:
+    """Log what was assumed of an answer, once per process."""
+    if message not in _noted:
+        _noted.add(message)
+        log.warning(message, example)
+
+
+def expected(what: str, value: Any) -> TypeError:
+    """The error for a value of another type."""
+    names = {dict: "an object", list: "a list", str: "text", bool: "true/false", type(None): "null"}
+    return TypeError(f"{what} expected, found {names.get(type(value), 'a number')}")
+
+
+# --- strict ----------------------------------------------------------------------------------------------------------
+
+
+def text(value: Any, _: Any = None) -> str:
+    """Text and nothing else."""
+    if type(value) is not str:
+        raise expected("text", value)
+    return value
+
+
+def boolean(value: Any, _: Any) -> bool:
+    """True or false."""
+    if type(value) is not bool:
+        raise expected("true or false", value)
+    return value
+
+
+def integer(value: Any, _: Any) -> int:
+    """A whole number, also with a point."""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    if type(value) is not int:
+        raise expected("a whole number", value)
+    return value
+
+
+def number(value: Any, _: Any) -> float:
+    """A number."""
+    if type(value) is not float and type(value) is not int:
+        raise expected("a number", value)
+    return float(value)
+
+
+def score(value: Any, _: Any) -> int | float | None:
+    """A number that stays whole where it is, or None."""
+    if value is None or type(value) is int:
+        return value
+    return _whole_if_it_is(number(value, None))
+
+
+def date(value: Any, _: Any) -> datetime | None:
+    """The feed writes "no date" as an empty string; other endpoints write null."""
+    if value is None or value == "":
+        return None
+    if type(value) is not str:
+        raise expected("a date", value)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise _no_date(value) from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{value!r} names no time zone")
+    return moment
+
+
+def _no_date(value: str) -> ValueError:
+    return ValueError(f"{value!r} is not an RFC 3339 date")
+
+
+def _whole_if_it_is(figure: float) -> int | float:
+    return int(figure) if figure.is_integer() else figure
+
+
+# --- lenient ---------------------------------------------------------------------------------------------------------
+
+
+def answered_integer(value: Any, _: Any) -> int:
+    """A whole number, also as text: proto3 JSON writes 64 bits so."""
+    if type(value) is int:
+        return value
+    if type(value) is str and _WHOLE.fullmatch(value):
+        return int(value)
+    return integer(value, None)
+
+
+def answered_number(value: Any, _: Any) -> float:
+    """A number, also as text; ``NaN``, which is nothing divided by nothing, is 0."""
+    if type(value) is float or type(value) is int:
+        return float(value)
+    if value == "NaN":
+        return 0.0
+    if type(value) is str and (match := _FIGURE.fullmatch(value)):
+        return float(match[1])
+    raise expected("a number", value)
+
+
+def answered_optional_number(value: Any, _: Any) -> float | None:
+    """A number, also as text, or None, which ``NaN`` is as well."""
+    if value is None or value == "NaN":
+        return None
+    return answered_number(value, None)
+
+
+def answered_score(value: Any, _: Any) -> int | float | None:
+    """A number that stays whole where it is, also as text; null and ``NaN`` are None."""
+    if value is None or type(value) is int:
+        return value
+    figure = answered_optional_number(value, None)
+    return None if figure is None else _whole_if_it_is(figure)
+
+
+def answered_date(value: Any, _: Any) -> datetime | None:
+    """A date in any form of RFC 3339, or without a zone; year 1 and the beginning of 1970 are no date."""
+    if value is None or value == "":
+        return None
+    if type(value) is not str:
+        raise expected("a date", value)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = _unusual_date(value)
+    if moment.tzinfo is None:
+        moment = _in_utc(moment, value)
+    return None if moment.year < 1971 and _is_zero(moment) else moment
+
+
+def _unusual_date(value: str) -> datetime:
+    """A lower-case ``t`` or ``z``, and the second 60, which is the one after 59."""
+    match = _UNUSUAL.fullmatch(value)
+    if match is None:
+        raise _no_date(value)
+    day, minute, second, fraction, zone = match.groups(default="")
+    is_leap = second == "60"
+    try:
+        moment = datetime.fromisoformat(
+            f"{day}T{minute}{'59' if is_leap else second}{fraction}{zone.upper()}"
+        )
+        return moment + timedelta(seconds=is_leap)
+    except (ValueError, OverflowError):
+        raise _no_date(value) from None
+
+
+def _in_utc(moment: datetime, value: str) -> datetime:
+    if not _DAY.match(value):
+        raise _no_date(value)
+    note_once(NO_ZONE, value)
+    return moment.replace(tzinfo=UTC)
+
+
+def _is_zero(moment: datetime) -> bool:
+    """Year 1 is "no date" in Go, and the epoch in protobuf; an encoder's time zone may move either by hours."""
+    return moment.year == 1 or abs(moment - EPOCH) < timedelta(days=1)
+
+
+def duration_or_nothing(value: Any) -> Any:
+    """A duration that nothing depends on: text of another form than ``3600s`` is left out, and logged once."""
+    if type(value) is str and value != "NaN" and not _FIGURE.fullmatch(value):
+        if value:
+            note_once("the service writes durations as text, such as %r: they are left out", value[:50])
+        return None
+    return value
+
+
+def object_or_nothing(value: Any) -> Any:
+    """An object; one in which everything is empty is none."""
+    return value if type(value) is not dict or any(value.values()) else None

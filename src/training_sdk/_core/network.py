@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from training_sdk._core.printable import sentence
+from training_sdk._core.text import sentence
 from training_sdk.errors import InvalidArgumentError
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")

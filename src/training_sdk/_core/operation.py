@@ -8,12 +8,12 @@ from __future__ import annotations
 import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from training_sdk._core.drivers import AsyncDriver, SyncDriver
 from training_sdk._core.flow import Flow
-from training_sdk._core.listing import AsyncListing, Calls, Listing, Walk
+from training_sdk._core.listing import Calls, Cursor, Page, Walk
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -123,3 +123,68 @@ class Listed(_Descriptor, Generic[P, T]):
 
 operation = Operation
 listing = Listed
+
+
+class Listing(Generic[T]):
+    """Everything a server lists, fetched page by page while it is iterated; each iteration starts anew."""
+
+    def __init__(self, driver: SyncDriver, walk: Walk[T]) -> None:
+        self._driver = driver
+        self._walk = walk
+
+    def pages(self) -> Iterator[Page[T]]:
+        """The same, page by page."""
+        cursor: Cursor | None = self._walk.start()
+        while cursor is not None:
+            page, cursor = self._driver.run(self._walk.step(cursor))
+            yield page
+
+    def __iter__(self) -> Iterator[T]:
+        for page in self.pages():
+            yield from page.items
+
+    def __repr__(self) -> str:
+        return f"<Listing of {self._walk.first.request.path}: iterate it with for>"
+
+
+class AsyncListing(Generic[T]):
+    """Everything a server lists, fetched page by page while it is iterated; each iteration starts anew."""
+
+    def __init__(self, driver: AsyncDriver, walk: Walk[T]) -> None:
+        self._driver = driver
+        self._walk = walk
+
+    def pages(self) -> AsyncIterator[Page[T]]:
+        """The same, page by page."""
+        return _AsyncPages(self._driver, self._walk)
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return _AsyncItems(self.pages())
+
+    def __repr__(self) -> str:
+        return f"<AsyncListing of {self._walk.first.request.path}: iterate it with async for>"
+
+
+class _AsyncPages(AsyncIterator[Page[T]]):
+    def __init__(self, driver: AsyncDriver, walk: Walk[T]) -> None:
+        self._driver = driver
+        self._walk = walk
+        self._cursor: Cursor | None = walk.start()
+
+    async def __anext__(self) -> Page[T]:
+        if self._cursor is None:
+            raise StopAsyncIteration
+        page, self._cursor = await self._driver.run(self._walk.step(self._cursor))
+        return page
+
+
+class _AsyncItems(AsyncIterator[T]):
+    def __init__(self, pages: AsyncIterator[Page[T]]) -> None:
+        self._pages = pages
+        self._items: Iterator[T] = iter(())
+
+    async def __anext__(self) -> T:
+        while True:
+            for item in self._items:
+                return item
+            self._items = iter(await anext(self._pages))

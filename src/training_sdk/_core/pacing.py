@@ -13,18 +13,44 @@ those that somebody has been promised are positive. Nothing here knows a file or
 from __future__ import annotations
 
 import bisect
+import contextlib
 import hashlib
-from typing import Protocol
+import json
+import logging
+import math
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
 
-from attrs import field, frozen
+from attrs import define, evolve, field, frozen
+from filelock import FileLock, Timeout
 
-from training_sdk._core.flow import Family, Flow, Moment, Request, Response
-from training_sdk._core.secrets import Secret
+from training_sdk._core.flow import (
+    Act,
+    Family,
+    Flow,
+    Moment,
+    Now,
+    Request,
+    Response,
+    Sleep,
+    Whose,
+    asked_wait,
+    seconds_until,
+)
+from training_sdk._core.urls import service_name
+from training_sdk.errors import TrainingError
+from training_sdk.records import disk
+from training_sdk.records.state import StateDirectory
 
 SILENT = 8.0
 """Seconds for which nobody asks after a 429 that names no time."""
-
-_CATALOGUE = ("courses", "collections", "paths", "individualleaderboards", "rapid-refresh")
 
 
 class Pace(Protocol):
@@ -141,17 +167,265 @@ def plausible(spent: Spent, limit: int, period: float) -> bool:
     return in_order and 0 <= spent.closed <= period and all(time <= latest for time in spent.times[-1:])
 
 
-def fingerprint(token: str) -> str:
-    """Tells tokens apart in the name of a file without giving them away."""
-    return hashlib.sha256(b"training-sdk" + token.encode()).hexdigest()[:12]
+FIRST_TRY = 0.005
+MOST_TRIES = 9
+"""Of having the file, each wait twice as long as the one before: 1.3 s in all, and as much again at random."""
+MOST_PROMISES = 3
+"""How often one request lets itself be put off; then it goes, and the server's own refusal is what is heard."""
+
+Change: TypeAlias = Callable[[Spent], tuple[Spent, float]]
+
+log = logging.getLogger("training_sdk")
 
 
-def token_fingerprint(token: Secret) -> str | None:
-    """The fingerprint of a client's token; None where a function gives it."""
-    return None if callable(token.reveal()) else fingerprint(token.reveal())
+def _clocks() -> Moment:
+    return Moment(time.monotonic(), datetime.now(UTC))
 
 
-def family_of(path: str) -> Family:
-    """Which limit a request of the user's own making counts towards, by its path."""
-    parts = path.strip("/").split("/")
-    return "catalogue" if parts[:1] == ["training"] and parts[1:2] and parts[1] in _CATALOGUE else "general"
+@frozen
+class _Book:
+    """What is kept, and when it was last looked at."""
+
+    seen: Moment
+    families: dict[str, Spent] = field(factory=dict)
+
+    def changed(self, family: Family, change: Change, now: Moment, limits: Limits) -> tuple[_Book, float]:
+        """The book as of now with one family changed, and what the change answers."""
+        passed = elapsed(self.seen, now)
+        families = {name: aged(spent, passed, limits.period) for name, spent in self.families.items()}
+        families[family], answer = change(families.get(family, Spent()))
+        return _Book(now, families), answer
+
+
+_own_books: dict[str, _Book] = {}
+_own_locks = [threading.Lock()]
+
+
+def _make_own_lock() -> None:
+    """In a process that was forked: another thread may have had the lock, and is not here to release it."""
+    _own_locks[0] = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_make_own_lock)
+
+
+@define
+class Ledger:
+    """The count of one token on one server: in the file that all processes share, else in this process."""
+
+    name: str
+    limits: Limits = PUBLISHED
+    clocks: Callable[[], Moment] = _clocks
+    state_dir: str | os.PathLike[str] | None = None
+    _file: Path | None = field(default=None, init=False)
+    _alone: bool = field(default=False, init=False)
+
+    @classmethod
+    def of(
+        cls, origin: str, fingerprint: str, limits: Limits, state_dir: str | os.PathLike[str] | None = None
+    ) -> Ledger:
+        """The ledger of a token on a server; the vendor's hosts are one."""
+        name = hashlib.sha256(f"{service_name(origin)}\n{fingerprint}".encode()).hexdigest()
+        return cls(name, limits, state_dir=state_dir)
+
+    def change(self, family: Family, change: Change, *, last: bool = True) -> float:
+        """Change the count of a family and answer what the change answers. Never fails for want of a file.
+
+        Raises Timeout where somebody else has the file at the moment, unless this is the ``last`` try.
+        """
+        if not self._alone:
+            try:
+                return self._change_file(family, change)
+            except (OSError, TrainingError) as problem:  # a Timeout is an OSError
+                if isinstance(problem, Timeout) and not last:
+                    raise
+                self._alone = True
+                log.warning(
+                    "requests are paced within this process only, for the budget that processes share cannot be "
+                    "used: %s",
+                    problem,
+                )
+        with _own_locks[0]:
+            now = self.clocks()
+            book = _own_books.get(self.name) or _Book(now)
+            _own_books[self.name], answer = book.changed(family, change, now, self.limits)
+        return answer
+
+    def _change_file(self, family: Family, change: Change) -> float:
+        file = self._file or StateDirectory.open(self.state_dir).budgets / f"{self.name}.json"
+        lock = FileLock(file.with_suffix(".lock"), timeout=0, mode=disk.PRIVATE_FILE, thread_local=False)
+        with lock:
+            now = self.clocks()  # under the lock: an older reading would let time pass twice
+            book, answer = (_read(file, self.limits) or _Book(now)).changed(family, change, now, self.limits)
+            _write(file, book)
+        self._file = file
+        return answer
+
+
+def _read(file: Path, limits: Limits) -> _Book | None:
+    """The book in a file; None where there is none, or one that nobody can have written."""
+    try:
+        return _book(json.loads(file.read_bytes()), limits)
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+        log.warning("the request budget %s is damaged; it is begun anew", file)
+        return None
+
+
+def _book(value: Any, limits: Limits) -> _Book:
+    seen = Moment(_number(value["monotonic"]), datetime.fromtimestamp(_number(value["utc"]), UTC))
+    families = {
+        name: Spent(tuple(_number(time) for time in spent["times"]), _number(spent["closed"]))
+        for name, spent in value["families"].items()
+        if name in ("catalogue", "general")
+    }
+    for name, spent in families.items():
+        if not plausible(spent, limits.of(name), limits.period):
+            raise ValueError(f"{name} keeps everybody waiting")
+    return _Book(seen, families)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a number")
+    return float(value)
+
+
+def _write(file: Path, book: _Book) -> None:
+    text = json.dumps(
+        {
+            "utc": book.seen.utc.timestamp(),
+            "monotonic": book.seen.monotonic,
+            "families": {
+                name: {"times": [round(time, 3) for time in spent.times], "closed": round(spent.closed, 3)}
+                for name, spent in book.families.items()
+            },
+        }
+    )
+    beside = file.with_suffix(".new")  # one name for all: only who holds the lock writes it
+    out = disk.open_private(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        disk.write_all(out, text.encode("ascii"))
+    finally:
+        os.close(out)
+    beside.replace(file)
+
+
+@define(eq=False)
+class Budget:
+    """A client's pace. ``automatic``: kept unless what answers is the reference server, which has no limits."""
+
+    origin: str
+    fingerprint: str | None
+    """Of the token, or None where a callable gives it: then it is asked for it once."""
+    automatic: bool = False
+    limits: Limits = PUBLISHED
+    state_dir: str | os.PathLike[str] | None = None
+    _ledger: Ledger | None = field(default=None, init=False)
+    _kept: bool = field(init=False)
+    _notes: deque[tuple[Family, Change]] = field(factory=deque, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._kept = not self.automatic
+
+    def turn(self, request: Request) -> Flow[float]:
+        """Wait until this request may go out; the seconds that it took."""
+        yield from self.pass_on()
+        if not self._kept:
+            return 0.0
+        ledger = yield from self._whose()
+        limit, family = self.limits.of(request.limit), request.limit
+        waited = 0.0
+        for _ in range(MOST_PROMISES):
+            book = partial(reserve, limit=limit, period=self.limits.period)
+            wait = yield from _changed(ledger, family, book, f"budget: {family}")
+            if wait <= 0:
+                break
+            before: Moment = yield Now()
+            yield Sleep(wait, why=f"pacing to {limit} requests in {self.limits.window:g} s", planned=True)
+            after: Moment = yield Now()
+            waited += after.monotonic - before.monotonic
+            # While this one slept, another may have been told to stop; then the promise is worth nothing.
+            closed = yield from _changed(ledger, family, _closed, f"budget: {family} open?")
+            if closed <= 0:
+                break
+        return waited
+
+    def hear(self, request: Request, response: Response) -> None:
+        """Note what an answer says of the limits."""
+        family, told = request.limit, _told(request, response, self.limits)
+        if not self._kept:
+            if told is None and response.is_reference:
+                return
+            self._kept = (
+                True  # it is a live one: count what has just been sent, and keep the pace from here on
+            )
+            self._notes.append((family, _gone))
+        if told is not None:
+            self._notes.append((family, told))
+
+    def pass_on(self) -> Flow[None]:
+        """Let the other processes know what was noted."""
+        if not self._notes:
+            return
+        with contextlib.suppress(
+            Exception
+        ):  # whom the token is of may be unknown; that is for the request to say
+            ledger = yield from self._whose()
+            while self._notes:
+                family, change = self._notes.popleft()
+                yield from _changed(ledger, family, change, f"budget: {family} heard")
+
+    def _whose(self) -> Flow[Ledger]:
+        if self._ledger is None:
+            if self.fingerprint is None:
+                self.fingerprint = yield Whose()
+            self._ledger = Ledger.of(self.origin, self.fingerprint or "", self.limits, self.state_dir)
+        return self._ledger
+
+
+def _changed(ledger: Ledger, family: Family, change: Change, what: str) -> Flow[float]:
+    """Change a count. Whoever has the file is waited for between tries, so that an event loop is not held up."""
+    pause = FIRST_TRY
+    answer: float
+    for _ in range(MOST_TRIES - 1):
+        with contextlib.suppress(Timeout):
+            answer = yield Act(partial(ledger.change, family, change, last=False), what)
+            return answer
+        yield Sleep(pause, jitter=pause, why="another process counts its request", planned=True)
+        pause *= 2
+    answer = yield Act(partial(ledger.change, family, change, last=True), what)
+    return answer
+
+
+def _closed(spent: Spent) -> tuple[Spent, float]:
+    return spent, spent.closed
+
+
+def _gone(spent: Spent) -> tuple[Spent, float]:
+    """One request that went out before it could be counted."""
+    promised = [time for time in spent.times if time > 0]
+    behind = spent.times[: len(spent.times) - len(promised)]
+    return evolve(spent, times=(*behind, 0.0, *promised)), 0.0
+
+
+def _told(request: Request, response: Response, limits: Limits) -> Change | None:
+    """What an answer changes in the count, or None if it says nothing of it."""
+    if response.status == 429:
+        wait = asked_wait(response)
+        return lambda spent: (refused(spent, limits, wait), 0.0)
+    remaining = _count(response, "x-ratelimit-remaining")
+    reset = seconds_until(response, "x-ratelimit-reset")
+    if remaining is None or reset is None:
+        return None
+    limit = limits.of(request.limit)
+    return lambda spent: (told(spent, limits, limit, int(remaining), reset), 0.0)
+
+
+def _count(response: Response, name: str) -> float | None:
+    with contextlib.suppress(ValueError):
+        value = float(response.header(name) or "")
+        return value if math.isfinite(value) and value >= 0 else None
+    return None

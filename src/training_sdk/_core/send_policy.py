@@ -10,9 +10,8 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
@@ -30,10 +29,10 @@ from training_sdk._core.flow import (
     Sleep,
     TransportError,
     UnsentError,
+    asked_wait,
 )
 from training_sdk._core.pacing import UNPACED, Pace
-from training_sdk._core.permission_hints import missing_permission
-from training_sdk._core.printable import inline, sentence
+from training_sdk._core.text import inline, sentence
 from training_sdk._core.urls import RESET_PATH
 from training_sdk.errors import (
     STATUS_ERRORS,
@@ -47,6 +46,37 @@ from training_sdk.errors import (
     status_error_class,
 )
 
+_USERS, _TRAINING, _TEAMS = (
+    '"Platform management: Users"',
+    '"Training: Administration"',
+    '"Training: Manage teams"',
+)
+_NAMES = (_USERS, _TRAINING, _TEAMS)
+_PEOPLE = f"the permission {_USERS} or {_TRAINING}"
+_NEEDED = tuple(
+    (re.compile(pattern), needed)
+    for pattern, needed in (
+        (f"POST .*{RESET_PATH}(:preview)?", f"the permission {_USERS}"),
+        (r"PUT .*/training/courses/v1/[^/]+/assignments", f"the permission {_TRAINING}"),
+        (r"GET .*/training/analytics/v1/.+", f"the permission {_TRAINING} or {_TEAMS}"),
+        (r"POST .*/users/v1/users/list", _PEOPLE),
+        (r"GET .*/feed/(users|groups|group_users|sites|site_members)", _PEOPLE),
+        (r"GET .*/groups(/[^/]+/users)?", _PEOPLE),
+        (r"POST .*/permissions/v1/permission_sets", f"the permission {_USERS}"),
+        (r"[A-Z]+ .*/webhooks/v1/.+", "the permission set Administrator"),
+    )
+)
+
+
+def missing_permission(method: str, path: str, message: str) -> str:
+    """What is probably missing after a 403; "" where the message names a permission, or none is known."""
+    if any(name.strip('"') in message for name in _NAMES):
+        return ""
+    request = f"{method} {path}"
+    needed = next((needed for pattern, needed in _NEEDED if pattern.fullmatch(request)), "")
+    return f"The token's user probably lacks {needed}" if needed else ""
+
+
 T = TypeVar("T")
 
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
@@ -56,8 +86,6 @@ FIRST_ANSWER_SECONDS = 10.0
 """For how long a client tries whom nobody has answered yet, unless its owner has said how long."""
 LONGEST_MESSAGE = 1000
 LONGEST_LOCATION = 200
-FIRST_POSIX_TIME = 1e9
-"""A header with a number from here on names a time and not a number of seconds: 1e9 is in 2001."""
 MOST_CUT = 2
 """How often a reading that was cut short is read again."""
 
@@ -288,39 +316,6 @@ def _believed(request: Request, response: Response, verdict: Verdict, doubt: Dou
 def backoff(attempt: int) -> float:
     """Seconds to wait before the next attempt where the server names none: 0.5, 1, 2, 4, then 8."""
     return float(min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, 10)))
-
-
-def asked_wait(response: Response) -> float | None:
-    """The seconds that Retry-After or x-ratelimit-reset ask for; None if absent or not to be understood."""
-    waits = (seconds_until(response, name) for name in ("retry-after", "x-ratelimit-reset"))
-    return next((wait for wait in waits if wait is not None), None)
-
-
-def seconds_until(response: Response, name: str) -> float | None:
-    """The seconds that a header names: as such, as a date, or, save for Retry-After, as a time since 1970.
-
-    A time counts from the ``Date`` of the same answer, so that this machine's clock does not matter.
-    """
-    text = response.header(name) or ""
-    try:
-        seconds, is_time = float(text), False
-    except ValueError:
-        seconds, is_time = _posix(text), True
-    if name != "retry-after" and seconds >= FIRST_POSIX_TIME:
-        seconds, is_time = seconds / (1000 if seconds >= 1000 * FIRST_POSIX_TIME else 1), True
-    if is_time:
-        seconds -= _posix(response.header("date"))
-    if not math.isfinite(seconds) or (seconds < 0 and not is_time):
-        return None
-    return max(0.0, seconds)
-
-
-def _posix(date: str | None) -> float:
-    """Seconds since 1970 of a date as HTTP writes it; NaN for anything else."""
-    try:
-        return parsedate_to_datetime(date or "").timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return math.nan
 
 
 def status_error(request: Request, response: Response) -> APIStatusError:

@@ -8,11 +8,11 @@ from typing import Protocol, TypeVar
 
 from attrs import field, frozen
 
-from training_sdk._core import argument_checks, pagination, urls
-from training_sdk._core.listing import Calls, Walk
+from training_sdk._core import argument_checks, urls
+from training_sdk._core.listing import Calls, Filter, Walk, only
 from training_sdk._core.model import Model, OpenEnum, may_omit
 from training_sdk._core.operation import Bound, D, listing
-from training_sdk._core.row_filters import Filter, only
+from training_sdk.api import pagination
 from training_sdk.api.rapid_refreshes import RapidRefreshAnswer
 
 

@@ -8,13 +8,20 @@ from typing import Any
 
 from attrs import field, frozen
 
-from training_sdk._core import argument_checks, codec, pagination, urls
-from training_sdk._core.comparison import confirms, difference
+from training_sdk._core import argument_checks, codec, urls
 from training_sdk._core.flow import Flow, Request
-from training_sdk._core.json_values import duration_or_nothing, object_or_nothing
 from training_sdk._core.listing import Calls, Walk
-from training_sdk._core.model import Model, OpenEnum, has_other_fields, may_omit
+from training_sdk._core.model import (
+    Model,
+    OpenEnum,
+    duration_or_nothing,
+    has_other_fields,
+    may_omit,
+    object_or_nothing,
+)
 from training_sdk._core.operation import Bound, D, listing, operation
+from training_sdk._core.text import confirms, difference
+from training_sdk.api import pagination
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, NotFoundError
 
 

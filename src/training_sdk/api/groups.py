@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from attrs import field, frozen
 
-from training_sdk._core import argument_checks, pagination
+from training_sdk._core import argument_checks
 from training_sdk._core.listing import Calls, Walk
 from training_sdk._core.model import Model, may_omit
 from training_sdk._core.operation import Bound, D, listing
+from training_sdk.api import pagination
 
 
 @frozen

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from attrs import field, frozen
 
-from training_sdk._core import argument_checks, codec, pagination, urls
+from training_sdk._core import argument_checks, codec, urls
 from training_sdk._core.flow import Flow, Request
 from training_sdk._core.listing import Calls, Walk
 from training_sdk._core.model import Model, has_other_lists, may_omit
 from training_sdk._core.operation import Bound, D, listing, operation
+from training_sdk.api import pagination
 from training_sdk.errors import DecodingError
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from training_sdk._core import argument_checks, codec, pagination, urls
+from training_sdk._core import argument_checks, codec, urls
 from training_sdk._core.flow import Flow, Request
 from training_sdk._core.listing import Calls, Walk
 from training_sdk._core.model import Model, has_other_lists, may_omit
 from training_sdk._core.operation import Bound, D, listing, operation
+from training_sdk.api import pagination
 from training_sdk.api.courses import Course
 
 

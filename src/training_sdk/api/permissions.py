@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from training_sdk._core import argument_checks, pagination
+from training_sdk._core import argument_checks
 from training_sdk._core.listing import Walk
 from training_sdk._core.model import Extra, Model, may_omit
 from training_sdk._core.operation import Bound, D, listing
+from training_sdk.api import pagination
 
 
 @frozen

@@ -7,11 +7,11 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
-from training_sdk._core import argument_checks, pagination
-from training_sdk._core.listing import Calls, Walk
+from training_sdk._core import argument_checks
+from training_sdk._core.listing import Calls, Filter, Walk, only
 from training_sdk._core.model import Fields, Model, OpenEnum, may_omit
 from training_sdk._core.operation import Bound, D, listing
-from training_sdk._core.row_filters import Filter, only
+from training_sdk.api import pagination
 
 
 class CompletionStatus(OpenEnum):

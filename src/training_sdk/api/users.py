@@ -7,12 +7,12 @@ from datetime import datetime
 
 from attrs import frozen
 
-from training_sdk._core import argument_checks, codec, pagination
+from training_sdk._core import argument_checks, codec
 from training_sdk._core.flow import Flow, Request
-from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.listing import Calls, Filter, Walk
 from training_sdk._core.model import Model, OpenEnum
 from training_sdk._core.operation import Bound, D, listing, operation
-from training_sdk._core.row_filters import Filter
+from training_sdk.api import pagination
 
 
 class UserStatus(OpenEnum):

@@ -12,7 +12,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 from attrs import field, frozen
 
-from training_sdk._core.printable import inline, sentence
+from training_sdk._core.text import inline, sentence
 from training_sdk.approval import ssh
 from training_sdk.errors import ApprovalError, EvidenceError
 from training_sdk.plans.wording import shown

@@ -17,7 +17,7 @@ from attrs import define, evolve, field, frozen
 from jinja2 import Environment, StrictUndefined, Template
 
 from training_sdk._core import argument_checks
-from training_sdk._core.printable import inline, sentence, visible
+from training_sdk._core.text import inline, sentence, visible
 from training_sdk._version import __version__
 from training_sdk.approval import ssh
 from training_sdk.approval.approvals import read_approval

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from training_sdk._core.model import Key
-from training_sdk._core.printable import visible
+from training_sdk._core.text import visible
 from training_sdk.api.progress import ProgressState
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.plans.plan import ResetPlan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from training_sdk._core.comparison import code_point, confirms, difference, invisible_characters, same_text
+from training_sdk._core.text import code_point, confirms, difference, invisible_characters, same_text
 from training_sdk.cli.output import Output, is_terminal
 from training_sdk.errors import ConfirmationError
 from training_sdk.plans.wording import number

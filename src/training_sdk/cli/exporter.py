@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from io import StringIO
 
-from training_sdk._core.spreadsheet import text_cell
+from training_sdk._core.text import text_cell
 from training_sdk.api.progress import ProgressRow
 
 COLUMNS = (

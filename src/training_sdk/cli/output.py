@@ -11,7 +11,7 @@ from typing import IO, Any, Protocol, runtime_checkable
 
 from attrs import define, field
 
-from training_sdk._core.printable import inline, visible
+from training_sdk._core.text import inline, visible
 from training_sdk.cli.layout import drawn, wrapped
 from training_sdk.cli.streams import failure_of
 from training_sdk.plans.wording import MOST_SHOWN

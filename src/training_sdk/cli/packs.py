@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from training_sdk._core.comparison import mailbox
+from training_sdk._core.text import mailbox
 from training_sdk.cli.naming import as_seen
 from training_sdk.errors import InvalidArgumentError, NotFoundError, RecordsDamagedError
 from training_sdk.evidence import history

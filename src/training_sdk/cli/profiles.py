@@ -19,7 +19,7 @@ from typing import Any
 from attrs import field, frozen
 
 from training_sdk._core import urls
-from training_sdk._core.secrets import Secret, hidden
+from training_sdk._core.text import Secret, hidden
 from training_sdk.cli.naming import duration
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence.files import Unseal

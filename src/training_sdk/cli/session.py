@@ -12,13 +12,13 @@ from typing import Any, Self
 import click
 from attrs import define, field
 
-from training_sdk._core.options import BASE_URL_VARIABLE, allowed_address
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.files import is_pipe
 from training_sdk.cli.output import Output
 from training_sdk.cli.profiles import Profile, find_profile
 from training_sdk.cli.remedies import carry
 from training_sdk.client import TrainingClient
+from training_sdk.client_options import BASE_URL_VARIABLE, allowed_address
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records.state import StateDirectory
 

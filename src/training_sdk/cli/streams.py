@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
-from training_sdk._core.printable import VisibleFormatter, show_logs
+from training_sdk._core.text import VisibleFormatter, show_logs
 from training_sdk.cli.remedies import in_commands
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from training_sdk._core import argument_checks
 from training_sdk._core.flow import Act, Flow, Moment, Now
 from training_sdk._core.listing import LISTING_INCOMPLETE, Calls, Walk
 from training_sdk._core.model import Key
-from training_sdk._core.printable import MOST_NAMED, number, sentence
+from training_sdk._core.text import MOST_NAMED, number, sentence
 from training_sdk._version import __version__
 from training_sdk.api.analytics import lesson_attempts, lessons_of_user, statistics
 from training_sdk.api.progress import progress_rows

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from attrs import define, field, frozen
 
-from training_sdk._core.spreadsheet import first_form, second_form
+from training_sdk._core.text import first_form, second_form
 from training_sdk.errors import EvidenceError
 from training_sdk.evidence.files import FileMark, Sink
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from training_sdk._core.printable import visible
+from training_sdk._core.text import visible
 from training_sdk.errors import EvidenceError
 from training_sdk.evidence.files import Digest, Mark, Unseal, mark_of, mark_of_file
 from training_sdk.evidence.pack import (

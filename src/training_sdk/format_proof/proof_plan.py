@@ -11,7 +11,7 @@ import attrs
 from attrs import frozen
 
 from training_sdk._core.model import Key
-from training_sdk._core.printable import visible
+from training_sdk._core.text import visible
 from training_sdk.api.progress import ProgressRow, ProgressState
 from training_sdk.format_proof.proofs import Ground, Way
 from training_sdk.format_proof.traces import NAMES, NO_TRACES, Traces

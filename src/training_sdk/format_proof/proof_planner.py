@@ -8,10 +8,10 @@ from os import PathLike
 import attrs
 from attrs import evolve, frozen
 
-from training_sdk._core.comparison import mailbox
 from training_sdk._core.flow import Act, Flow
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
+from training_sdk._core.text import mailbox
 from training_sdk.api.progress import ProgressRow, progress_rows
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.format_proof import pending

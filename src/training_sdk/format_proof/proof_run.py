@@ -16,7 +16,7 @@ from attrs import define, evolve, field
 from training_sdk._core.flow import Act, Flow, Moment, Now
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
-from training_sdk._core.printable import sentence
+from training_sdk._core.text import sentence
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import (
     AlreadyAppliedError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from training_sdk._core.printable import visible
+from training_sdk._core.text import visible
 from training_sdk.plans.wording import short_digest
 
 

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import LISTING_INCOMPLETE, Calls
-from training_sdk._core.printable import sentence
+from training_sdk._core.text import sentence
 from training_sdk.api.analytics import CourseStatistics, statistics
 from training_sdk.api.courses import Course
 from training_sdk.api.progress import ProgressRow, progress_rows

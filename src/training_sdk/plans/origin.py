@@ -8,9 +8,8 @@ from typing import Self, TypeVar
 import attrs
 from attrs import frozen
 
-from training_sdk._core.flow import Flow, Moment, Now, Request, Response
+from training_sdk._core.flow import ONLY_MARKED, Flow, Moment, Now, Request, Response
 from training_sdk._core.listing import Calls
-from training_sdk._core.server_identity import ONLY_MARKED
 from training_sdk.api.users import WHO_AM_I, Me, read_me
 from training_sdk.errors import ClockError, PlanMismatchError, TrainingError, UnconfirmedFormatError
 from training_sdk.format_proof.proofs import Proof

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from attrs import frozen
 
 from training_sdk._core import codec
-from training_sdk._core.printable import visible
+from training_sdk._core.text import visible
 from training_sdk.api.progress import ProgressState
 from training_sdk.errors import (
     DecodingError,

@@ -13,7 +13,7 @@ from typing import IO, Any, Literal, Self, TypeAlias
 from attrs import frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.comparison import mailbox
+from training_sdk._core.text import mailbox
 from training_sdk.errors import InvalidArgumentError
 
 Kind: TypeAlias = Literal["user_id", "email", "external_id"]

@@ -8,10 +8,10 @@ from typing import Literal, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
-from training_sdk._core.comparison import mailbox, same_text, widely
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import Calls, Walk
 from training_sdk._core.model import Key
+from training_sdk._core.text import mailbox, same_text, widely
 from training_sdk.api.groups import Group, Site, group_members, list_groups, list_sites, site_members
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError, NotFoundError

@@ -15,7 +15,7 @@ from attrs import Attribute, evolve, field, frozen
 
 from training_sdk._core import codec
 from training_sdk._core.model import Key
-from training_sdk._core.printable import visible
+from training_sdk._core.text import visible
 from training_sdk.api.progress import ProgressState
 from training_sdk.approval import ssh
 from training_sdk.errors import DecodingError, InvalidArgumentError

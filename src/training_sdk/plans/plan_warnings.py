@@ -10,11 +10,10 @@ from difflib import SequenceMatcher
 
 from attrs import field, frozen
 
-from training_sdk._core.comparison import hidden_characters
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
-from training_sdk._core.printable import MOST_NAMED
+from training_sdk._core.text import MOST_NAMED, hidden_characters
 from training_sdk.api.courses import Course, CourseStatus, DueBy
 from training_sdk.api.learning_paths import LearningPathDetail, all_paths, get_path
 from training_sdk.errors import (

@@ -8,7 +8,7 @@ from typing import ClassVar
 from attrs import frozen
 
 from training_sdk._core.model import Key
-from training_sdk._core.printable import visible
+from training_sdk._core.text import visible
 from training_sdk._core.urls import service_name
 from training_sdk.api.progress import ProgressRow, ProgressState
 from training_sdk.plans import wording

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 from training_sdk._core.flow import Act, Flow, Moment, Now
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
-from training_sdk._core.printable import MOST_NAMED, sentence
+from training_sdk._core.text import MOST_NAMED, sentence
 from training_sdk.api.courses import Course, all_courses
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError, StalePlanError

@@ -10,8 +10,8 @@ from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING
 
-from training_sdk._core.printable import MOST_NAMED, inline
-from training_sdk._core.printable import number as number
+from training_sdk._core.text import MOST_NAMED, inline
+from training_sdk._core.text import number as number
 from training_sdk.errors import InvalidArgumentError
 
 if TYPE_CHECKING:

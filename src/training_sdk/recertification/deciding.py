@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from attrs import evolve, frozen
 
 from training_sdk._core.model import Key
-from training_sdk._core.printable import number
+from training_sdk._core.text import number
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.recertification import civil

@@ -9,7 +9,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from training_sdk._core.model import Key
-from training_sdk._core.printable import inline, visible
+from training_sdk._core.text import inline, visible
 from training_sdk.api.progress import ProgressRow
 from training_sdk.recertification.people import Held
 

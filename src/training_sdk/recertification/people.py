@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.comparison import mailbox, widely
 from training_sdk._core.model import Key
+from training_sdk._core.text import mailbox, widely
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError
 

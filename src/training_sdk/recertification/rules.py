@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from training_sdk._core import argument_checks
 from training_sdk._core.model import Key
-from training_sdk._core.printable import number
+from training_sdk._core.text import number
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.recertification import civil

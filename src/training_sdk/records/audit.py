@@ -17,7 +17,7 @@ from typing import IO, Any
 from attrs import frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.printable import visible
+from training_sdk._core.text import visible
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records import auditexport, disk
 from training_sdk.records.approvals import Unseal, approvers

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from io import StringIO
 from typing import Any, Literal, TypeAlias
 
-from training_sdk._core.spreadsheet import json_cell, text_cell
+from training_sdk._core.text import json_cell, text_cell
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records.chain import Link
 

@@ -12,7 +12,7 @@ import attrs
 from attrs import define, field, frozen
 
 from training_sdk._core import codec
-from training_sdk._core.printable import sentence
+from training_sdk._core.text import sentence
 from training_sdk.errors import DecodingError, RecordsDamagedError, RecordsError
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.chain import RESERVED, START, Head, check, head_of, seal

@@ -15,7 +15,7 @@ from typing import NoReturn
 from attrs import frozen
 from platformdirs import user_state_path
 
-from training_sdk._core.printable import sentence
+from training_sdk._core.text import sentence
 from training_sdk.errors import InvalidArgumentError, RecordsUnsafeError, RecordsUnwritableError
 from training_sdk.records.disk import make_folder, writing
 

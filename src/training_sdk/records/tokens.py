@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from training_sdk._core.pacing import fingerprint
+from training_sdk._core.text import fingerprint
 from training_sdk.errors import InvalidArgumentError
 
 _NAMES = re.compile(r"(?:api_?)?token|authorization|password|secret", re.IGNORECASE)

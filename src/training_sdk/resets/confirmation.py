@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from training_sdk._core.comparison import confirms, difference
+from training_sdk._core.text import confirms, difference
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, StalePlanError
 from training_sdk.plans.outline import check_whole
 from training_sdk.plans.plan import EveryonePlan, ResetPlan

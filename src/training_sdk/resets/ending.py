@@ -13,8 +13,8 @@ from typing import TypeVar
 from attrs import define, field, frozen
 
 from training_sdk._core.flow import Flow, Moment, Now, Request
-from training_sdk._core.printable import sentence
 from training_sdk._core.send_policy import Attempt, interrupted
+from training_sdk._core.text import sentence
 from training_sdk.errors import DecodingError, OutcomeUnknownError, TrainingError
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others

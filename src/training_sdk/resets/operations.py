@@ -14,7 +14,7 @@ from training_sdk._core import argument_checks
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import Calls
 from training_sdk._core.operation import Bound, D, operation
-from training_sdk._core.pacing import token_fingerprint
+from training_sdk._core.text import token_fingerprint
 from training_sdk.approval.approvals import Approval
 from training_sdk.approval.four_eyes import approve_signed
 from training_sdk.errors import InvalidArgumentError

@@ -8,7 +8,7 @@ from datetime import datetime
 from attrs import define, evolve, field, frozen
 
 from training_sdk._core.model import Key
-from training_sdk._core.printable import sentence
+from training_sdk._core.text import sentence
 from training_sdk.approval.approvals import Approved
 from training_sdk.errors import (
     STATUS_ERRORS,

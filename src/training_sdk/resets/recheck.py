@@ -10,7 +10,7 @@ from attrs import define, field
 
 from training_sdk._core.flow import Draw, Family, Flow, Request, Response, watched
 from training_sdk._core.pacing import Pace
-from training_sdk._core.pagination import LARGEST_PAGE
+from training_sdk.api.pagination import LARGEST_PAGE
 from training_sdk.errors import APITimeoutError
 from training_sdk.resets.preflight import Arrival
 

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from attrs import evolve, frozen
 
 from training_sdk._core.model import Key
-from training_sdk._core.printable import inline, visible
+from training_sdk._core.text import inline, visible
 from training_sdk.approval.approvals import Approved
 from training_sdk.errors import IncompleteResetError
 from training_sdk.plans.plan import ResetPlan

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from training_sdk._core import codec, urls
 from training_sdk._core.flow import Request, Response
-from training_sdk._core.pagination import chunked
+from training_sdk.api.pagination import chunked
 from training_sdk.approval.approvals import Approval
 from training_sdk.errors import DecodingError
 from training_sdk.plans.plan import ResetPlan

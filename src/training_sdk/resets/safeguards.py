@@ -11,7 +11,7 @@ from typing import Any, Literal
 from attrs import Attribute, field, frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.comparison import widely
+from training_sdk._core.text import widely
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.local_plans.freshness import PROCESSING_TIME
 

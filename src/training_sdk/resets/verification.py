@@ -9,7 +9,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from training_sdk._core.model import Key
-from training_sdk._core.printable import visible
+from training_sdk._core.text import visible
 from training_sdk.api.analytics import LessonProgress
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import IncompleteResetError

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from attrs import define, field
 
-from training_sdk._core.printable import visible
+from training_sdk._core.text import visible
 
 WIDTH = 96
 """Columns of a line."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from opponent.styles import FIELDS, dressed, style_of
 from training_sdk import Course, CourseStatistics, LessonAttempt, LessonProgress, ProgressRow
 from training_sdk._core import codec
-from training_sdk._core.pagination import _Fed, _Numbered
+from training_sdk.api.pagination import _Fed, _Numbered
 from unit.sdk.fakes import answer
 
 DATES = st.one_of(

@@ -23,7 +23,7 @@ from training_sdk import (
     TrainingError,
 )
 from training_sdk._core.flow import InterruptedSendError, NoAnswerError, NotDeliveredError, Request, Response
-from training_sdk._core.printable import visible
+from training_sdk._core.text import visible
 from training_sdk.plans.plan import parse_plan, plan_bytes
 from training_sdk.resets import reset_request
 from training_sdk.resets.stopped import report_of

@@ -25,7 +25,7 @@ from training_sdk import (
     ResetReport,
     UserOutcome,
 )
-from training_sdk._core.printable import visible
+from training_sdk._core.text import visible
 from training_sdk.cli import card
 from training_sdk.cli.card import effect_card
 from unit.sdk.fakes import ORIGIN, START

@@ -109,7 +109,7 @@ def test_an_unknown_value_spelled_like_the_name_of_a_member_is_still_unknown() -
 
 def test_a_missing_field_is_named_by_its_path() -> None:
     body = json.dumps({"totalCount": 2, "items": [{"id": "c", "title": "t"}, {"title": "t"}]}).encode()
-    decode = codec.decoder(training_sdk._core.pagination._Numbered, Course)
+    decode = codec.decoder(training_sdk.api.pagination._Numbered, Course)
     with pytest.raises(DecodingError, match=r"required field 'id' is missing @ \$\.items\[1\]") as caught:
         decode(answer(body=body))
     assert (caught.value.status, caught.value.request_id) == (200, "req-1")

@@ -22,10 +22,9 @@ from training_sdk import (
     LessonProgress,
     ProgressRow,
 )
-from training_sdk._core import json_values
+from training_sdk._core import model
 from training_sdk._core.codec import structure, structure_value
-from training_sdk._core.flow import Request, Response
-from training_sdk._core.send_policy import asked_wait
+from training_sdk._core.flow import Request, Response, asked_wait
 from unit.sdk.evidence.past import FIRE, Past, keep, lines, past, targets
 from unit.sdk.fakes import (
     COURSE,
@@ -166,7 +165,7 @@ def test_a_score_may_have_a_fraction() -> None:
 def test_dates_without_a_zone_are_noted_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_values, "_noted", set())
+    monkeypatch.setattr(model, "_noted", set())
     for day in (1, 2):
         read({**CLEAR, "completed_at": f"2026-01-0{day}T00:00:00"}, ProgressRow)
     read({"id": "c", "duration": "long"}, Course)

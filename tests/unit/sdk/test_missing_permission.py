@@ -7,7 +7,7 @@ import pytest
 
 from mock_server import MockTraining, Policy
 from training_sdk import PermissionDeniedError, TrainingClient
-from training_sdk._core.permission_hints import missing_permission
+from training_sdk._core.send_policy import missing_permission
 
 USERS, TRAINING = "Platform management: Users", "Training: Administration"
 

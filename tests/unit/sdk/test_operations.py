@@ -24,8 +24,8 @@ from training_sdk import (
     TrainingClient,
     TrainingError,
 )
+from training_sdk._core.argument_checks import family_of
 from training_sdk._core.operation import Listed, Operation
-from training_sdk._core.pacing import family_of
 from training_sdk.api.analytics import Analytics
 from training_sdk.api.courses import Courses
 from training_sdk.api.groups import Groups, Sites

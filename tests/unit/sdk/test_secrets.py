@@ -17,7 +17,7 @@ from training_sdk import (
     ConfirmationError,
     TrainingError,
 )
-from training_sdk._core.secrets import Secret, drawn, hidden
+from training_sdk._core.text import Secret, drawn, hidden
 from training_sdk.resets.confirmation import check_confirmation
 from unit.sdk.fakes import (
     COURSE,

@@ -17,13 +17,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import mock_server.terminal_text
+import training_sdk._core.text
 from mock_server import MockTraining
 from mock_server.compare.comparison import Comparison, Finding, Grade
 from mock_server.compare.printing import as_table as compared
 from mock_server.rehearsal import story
 from mock_server.script import Ending
 from training_sdk import BadRequestError, DecodingError, TrainingError
-from training_sdk._core import codec, printable, send_policy
+from training_sdk._core import codec, send_policy
 from training_sdk._core.flow import Request, Response
 from training_sdk.api.progress import ProgressRow, ProgressState
 from training_sdk.approval.approvals import Approval, Approver
@@ -52,7 +53,7 @@ def hidden(text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("module", [printable, mock_server.terminal_text])
+@pytest.mark.parametrize("module", [training_sdk._core.text, mock_server.terminal_text])
 @given(st.text(alphabet=st.characters() | st.sampled_from(FILLERS + "\u200d\ufe0f\x1b\n")))
 @example(HOSTILE)
 @example("adm\u200din\ufe0f")
@@ -67,7 +68,7 @@ def test_whatever_is_written_can_be_seen(module: Any, text: str) -> None:
     assert "\n" not in module.inline(text)
 
 
-@pytest.mark.parametrize("module", [printable, mock_server.terminal_text])
+@pytest.mark.parametrize("module", [training_sdk._core.text, mock_server.terminal_text])
 @pytest.mark.parametrize(
     "text",
     ["Zoë Müller", "👩‍🚒 crew", "❤️", "1️⃣", "می‌خواهم", "क्‍ष", "日本語", "a  b", "Ω≈ç"],
@@ -88,7 +89,7 @@ def test_what_scripts_and_emoji_need_stays(module: Any, text: str) -> None:
     ],
 )
 def test_what_would_hide_is_written_out(text: str, shown: str) -> None:
-    assert (printable.visible(text), mock_server.terminal_text.visible(text)) == (shown, shown)
+    assert (training_sdk._core.text.visible(text), mock_server.terminal_text.visible(text)) == (shown, shown)
 
 
 @given(
@@ -99,14 +100,16 @@ def test_what_would_hide_is_written_out(text: str, shown: str) -> None:
 @example(HOSTILE)
 @example("1\ufe0f\u20e3 👩\u200d🚒 a\u200d")
 def test_the_sdk_and_the_server_write_every_text_alike(text: str) -> None:
-    assert mock_server.terminal_text.visible(text) == printable.visible(text)
-    assert mock_server.terminal_text.inline(text) == printable.inline(text)
+    assert mock_server.terminal_text.visible(text) == training_sdk._core.text.visible(text)
+    assert mock_server.terminal_text.inline(text) == training_sdk._core.text.inline(text)
 
 
 def test_the_sdk_and_the_server_judge_every_character_alike() -> None:
     every = map(chr, range(sys.maxunicode + 1))
     assert [
-        hex(ord(each)) for each in every if mock_server.terminal_text.visible(each) != printable.visible(each)
+        hex(ord(each))
+        for each in every
+        if mock_server.terminal_text.visible(each) != training_sdk._core.text.visible(each)
     ] == []
 
 
@@ -250,7 +253,7 @@ def test_a_comparison_and_a_rehearsal_show_what_came_without_escapes() -> None:
 
 @pytest.mark.parametrize(
     "setting",
-    ["from training_sdk._core.printable import show_logs", "from mock_server.terminal_text import show_logs"],
+    ["from training_sdk._core.text import show_logs", "from mock_server.terminal_text import show_logs"],
 )
 def test_what_is_logged_to_standard_error_is_cleaned(setting: str) -> None:
     script = f"import logging\n{setting}\nshow_logs()\nlogging.getLogger('any').warning('%s', {HOSTILE!r})"

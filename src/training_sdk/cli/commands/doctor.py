@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
-from training_sdk._core.printable import number
+from training_sdk._core.text import number
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.documents import plain
 from training_sdk.cli.health.checks import Check, Standing, error, note

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from training_sdk._core.comparison import widely
+from training_sdk._core.text import widely
 from training_sdk.api.progress import ProgressRow
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.commands.planning import FILE, KEEP, options, refuse_key_alone, signed, write_card

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from training_sdk._core.printable import sentence
+from training_sdk._core.text import sentence
 from training_sdk.cli.codes import ExitCode
 from training_sdk.cli.documents import of_plan, plain
 from training_sdk.cli.files import refuse_existing, write_new

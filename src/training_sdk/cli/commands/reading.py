@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from training_sdk._core.comparison import mailbox
+from training_sdk._core.text import mailbox
 from training_sdk.api.progress import CompletionStatus, ProgressRow, ProgressState
 from training_sdk.cli.commands.planning import FILE
 from training_sdk.cli.documents import plain

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from training_sdk._core import network, server_identity, urls
+from training_sdk._core import flow, network, urls
 from training_sdk._core.flow import Response
 from training_sdk.api.users import Me
 from training_sdk.cli.health.checks import Check, error, note, ok, warning
@@ -59,7 +59,7 @@ def check_identity(me: Me, response: Response) -> Iterator[Check]:
         AREA, "token", f"accepted: {name or 'no name'} ({me.user_id}), organisation {me.organisation_id}"
     )
     if response.is_only_marked:
-        yield warning(AREA, "server", f"counts as a live service. {server_identity.ONLY_MARKED}")
+        yield warning(AREA, "server", f"counts as a live service. {flow.ONLY_MARKED}")
     elif response.is_reference:
         yield note(AREA, "server", "this is the reference server: nothing here is anybody's real progress")
     else:

@@ -11,8 +11,8 @@ from attrs import define, field, frozen
 
 from training_sdk._core import codec
 from training_sdk._core.flow import Request, Response
-from training_sdk._core.listing import Listing
 from training_sdk._core.model import Model, OpenEnum
+from training_sdk._core.operation import Listing
 from training_sdk.api.courses import Lesson
 from training_sdk.api.users import WHO_AM_I, Me, read_me
 from training_sdk.cli.health.checks import Check, error, note, ok, warning

@@ -15,8 +15,7 @@ from typing import NoReturn
 
 import attrs
 
-from training_sdk._core.comparison import confirms
-from training_sdk._core.printable import inline, visible
+from training_sdk._core.text import confirms, inline, visible
 from training_sdk.cli.output import write
 from training_sdk.cli.streams import run_with_streams
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError

@@ -22,8 +22,8 @@ from training_sdk._core.flow import (
     UnsentError,
 )
 from training_sdk._core.http_library import HttpClient
-from training_sdk._core.options import allowed_address, read_only_by_environment
-from training_sdk._core.secrets import Secret, masked_body
+from training_sdk._core.text import Secret, masked_body
+from training_sdk.client_options import allowed_address, read_only_by_environment
 from training_sdk.testing.contract.findings import (
     BrokenRuleError,
     CannotRunError,

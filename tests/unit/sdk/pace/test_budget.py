@@ -19,11 +19,11 @@ from attrs import define, evolve
 from filelock import FileLock, Timeout
 
 from training_sdk import InvalidArgumentError, RateLimitError, TrainingClient
-from training_sdk._core import pacing, rate_budget
+from training_sdk._core import pacing
 from training_sdk._core.flow import Act, Flow, Moment, Request, Response, Sleep
-from training_sdk._core.pacing import UNPACED, Limits
-from training_sdk._core.rate_budget import Budget, Ledger
+from training_sdk._core.pacing import UNPACED, Budget, Ledger, Limits
 from training_sdk._core.send_policy import call
+from training_sdk._core.text import fingerprint
 from training_sdk._core.urls import VENDOR_HOSTS
 from unit.sdk.fakes import ORIGIN, START, TOKEN, Asker, Puppet, answer, no_waiting, script
 
@@ -53,9 +53,8 @@ class Stage:
 
     def budget(self, token: str = TOKEN, *, origin: str = ORIGIN, automatic: bool = False) -> Budget:
         """As another process would have it."""
-        fingerprint = pacing.fingerprint(token)
-        budget = Budget(origin, fingerprint, automatic, LIMITS)
-        ledger = Ledger.of(origin, fingerprint, LIMITS)
+        budget = Budget(origin, fingerprint(token), automatic, LIMITS)
+        ledger = Ledger.of(origin, fingerprint(token), LIMITS)
         ledger.clocks = self.now
         budget._ledger = ledger
         return budget
@@ -74,12 +73,12 @@ def on(reply: Callable[[Request], Response] = lambda request: answer({})) -> Sta
 
 def test_the_vendors_hosts_share_one_budget() -> None:
     names = {
-        Ledger.of(f"https://{host}", pacing.fingerprint(TOKEN), LIMITS).name
+        Ledger.of(f"https://{host}", fingerprint(TOKEN), LIMITS).name
         for host in (*VENDOR_HOSTS, "api.mitti.com:443")
     }
     assert len(names) == 1
-    assert Ledger.of(ORIGIN, pacing.fingerprint(TOKEN), LIMITS).name not in names
-    assert Ledger.of("http://api.mitti.com", pacing.fingerprint(TOKEN), LIMITS).name not in names
+    assert Ledger.of(ORIGIN, fingerprint(TOKEN), LIMITS).name not in names
+    assert Ledger.of("http://api.mitti.com", fingerprint(TOKEN), LIMITS).name not in names
 
 
 def test_processes_share_one_count() -> None:
@@ -201,7 +200,7 @@ def test_where_nobody_really_sleeps_a_request_goes_all_the_same() -> None:
     assert budget._ledger is not None
     budget._ledger.change("general", lambda spent: (pacing.refused(spent, LIMITS, 9.0), 0.0))
     stage.ask(budget)
-    assert len(puppet.slept) == rate_budget.MOST_PROMISES
+    assert len(puppet.slept) == pacing.MOST_PROMISES
 
 
 def test_the_answer_to_a_change_is_passed_on_by_the_next_request_only() -> None:
@@ -295,7 +294,7 @@ def test_a_token_that_is_asked_for_is_asked_for_its_budget_once(ask: Asker) -> N
     ask(lambda request: httpx.Response(200, json=next(pages)), use)
     assert len(asked) == 3
     (file,) = files()
-    assert file.stem == Ledger.of(ORIGIN, pacing.fingerprint(TOKEN), LIMITS).name
+    assert file.stem == Ledger.of(ORIGIN, fingerprint(TOKEN), LIMITS).name
 
 
 def test_both_clients_keep_the_pace(ask: Asker) -> None:
@@ -431,21 +430,21 @@ def test_a_lock_that_is_never_let_go_is_given_up_and_said(
 ) -> None:
     stage = on()
     lock = taken(stage)
-    monkeypatch.setattr(rate_budget, "FIRST_TRY", 0.0)
+    monkeypatch.setattr(pacing, "FIRST_TRY", 0.0)
     try:
         slept = driven(stage.budget("held for ever").turn(WHO))
         assert slept == []  # another budget has a lock of its own
         slept = driven(stage.budget().turn(WHO))
     finally:
         lock.release()
-    assert len(slept) == rate_budget.MOST_TRIES - 1
+    assert len(slept) == pacing.MOST_TRIES - 1
     assert ["within this process only" in said for said in warned()] == [True]
 
 
 def test_nobody_waits_for_a_lock_where_an_event_loop_would_stand_still() -> None:
     stage = on()
     lock = taken(stage)
-    ledger = Ledger.of(ORIGIN, pacing.fingerprint(TOKEN), LIMITS)
+    ledger = Ledger.of(ORIGIN, fingerprint(TOKEN), LIMITS)
     ledger.clocks = stage.now
     try:
         with pytest.raises(Timeout):
@@ -470,6 +469,6 @@ def test_the_budget_lies_in_the_state_directory_of_the_client(tmp_path: Path) ->
 
 
 def test_the_clocks_are_those_of_the_machine() -> None:
-    before, now = datetime.now(UTC), rate_budget._clocks()
+    before, now = datetime.now(UTC), pacing._clocks()
     assert before <= now.utc <= datetime.now(UTC)
     assert now.monotonic <= time.monotonic()

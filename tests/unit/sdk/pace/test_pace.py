@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_sdk._core import pacing
+from training_sdk._core.argument_checks import family_of
 from training_sdk._core.flow import Moment
 from training_sdk._core.pacing import PUBLISHED, Limits, Spent
+from training_sdk._core.text import fingerprint
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SMALL = Limits(catalogue=3, general=5, window=10.0, margin=1.0)
@@ -148,9 +150,9 @@ def test_of_two_refusals_the_longer_one_counts() -> None:
     ],
 )
 def test_a_request_of_ones_own_counts_by_its_path(path: str, limit: int) -> None:
-    assert PUBLISHED.of(pacing.family_of(path)) == limit
+    assert PUBLISHED.of(family_of(path)) == limit
 
 
 def test_a_fingerprint_tells_tokens_apart_and_does_not_hold_them() -> None:
-    assert pacing.fingerprint("secret-a") != pacing.fingerprint("secret-b")
-    assert "secret" not in pacing.fingerprint("secret-a")
+    assert fingerprint("secret-a") != fingerprint("secret-b")
+    assert "secret" not in fingerprint("secret-a")

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_sdk import InvalidArgumentError, RecordsDamagedError, RecordsUnwritableError
-from training_sdk._core.pacing import fingerprint
+from training_sdk._core.text import fingerprint
 from training_sdk.records import chain
 from training_sdk.records.audit import AuditLog, Quoted, os_user
 from training_sdk.records.auditexport import COLUMNS, cell

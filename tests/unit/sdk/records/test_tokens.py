@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from growth import assert_proportionate
-from training_sdk._core.pacing import fingerprint
+from training_sdk._core.text import fingerprint
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records.tokens import REDACTED, redacted, refuse_tokens, refuse_typed
 

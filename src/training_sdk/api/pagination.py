@@ -9,9 +9,8 @@ from attrs import field, frozen
 
 from training_sdk._core import codec, urls
 from training_sdk._core.flow import Family, Request, Response
-from training_sdk._core.listing import Batch, Calls, Place, Walk
+from training_sdk._core.listing import Batch, Calls, Filter, Place, Walk
 from training_sdk._core.model import Fields, has_other_fields, may_omit
-from training_sdk._core.row_filters import Filter
 
 T = TypeVar("T")
 Query = Sequence[tuple[str, object | None]]

@@ -11,9 +11,8 @@ from attrs import evolve, frozen
 from training_sdk._core import argument_checks, pacing, urls
 from training_sdk._core.drivers import Connection
 from training_sdk._core.listing import Calls
-from training_sdk._core.pacing import Limits, Pace, token_fingerprint
-from training_sdk._core.rate_budget import Budget
-from training_sdk._core.secrets import Secret, hidden
+from training_sdk._core.pacing import Budget, Limits, Pace
+from training_sdk._core.text import Secret, hidden, token_fingerprint
 from training_sdk._core.urls import BaseUrl
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.resets.format import ResetFormat

@@ -1,0 +1,312 @@
+"""Text as a terminal may have it: what a terminal would act on, or not show, is written out as an escape."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import unicodedata
+from collections.abc import Callable
+from string import ascii_lowercase, ascii_uppercase
+from typing import Any, Final, NoReturn, final
+from unicodedata import category, name, normalize
+from urllib.parse import unquote
+
+MOST_NAMED = 5
+"""How many people or things a message names before it counts the rest."""
+
+_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+_SHOWN_FORMATS = re.compile("[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
+"""Signs of numbers and verses, which are formats to Unicode and visible."""
+_NOT_DRAWN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U000e0000-\U000e0fff]"
+)
+"""Letters and marks without a shape: fillers, variation selectors, tags."""
+_JOINERS = frozenset("\u200c\u200d\ufe0e\ufe0f")
+"""These hold emoji and some scripts together; beside ASCII they only hide."""
+_KEYCAP = "\u20e3"
+
+
+def visible(text: str) -> str:
+    """A text of several lines: its line breaks stay, and every other character is one that can be seen.
+
+    An escape sequence begins with ``\\x1b``, written out; so are marks that turn the reading direction around,
+    characters without width, and tags.
+    """
+    return "\n".join(map(_line, text.split("\n")))
+
+
+def inline(text: str) -> str:
+    """A text on one line: white space collapsed, and every other character one that can be seen."""
+    return _line(" ".join(text.split()))
+
+
+def sentence(text: str) -> str:
+    """A text with a full stop, unless it ends with a mark of its own; so another sentence may follow."""
+    return text if text.rstrip().endswith((".", "?", "!", "…")) else f"{text}."
+
+
+def number(count: int, one: str, many: str | None = None) -> str:
+    """A number of things: ``1 score``, ``2 scores``."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+class VisibleFormatter(logging.Formatter):
+    """Formats a log record as a terminal may have it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message, and the traceback if there is one."""
+        return visible(super().format(record))
+
+
+def show_logs(formatter: VisibleFormatter | None = None) -> None:
+    """Clean what is logged to standard error where nobody has configured logging."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(formatter or VisibleFormatter())
+
+
+def _line(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        letter if is_seen(text, place, letter) else _escaped(letter) for place, letter in enumerate(text)
+    )
+
+
+def is_seen(text: str, place: int, letter: str) -> bool:
+    """Whether the character at a place of a text can be seen there; a joiner is if it joins something."""
+    if letter in _JOINERS:
+        after = text[place + 1 : place + 2]
+        return after == _KEYCAP or (place > 0 and _is_joined(text[place - 1]) and not _hides(letter, after))
+    return letter == "\t" or is_drawn(letter)
+
+
+def is_drawn(letter: str) -> bool:
+    """Whether a character has a shape, or a width, of its own."""
+    if _SHOWN_FORMATS.match(letter):
+        return True
+    return unicodedata.category(letter) not in _CATEGORIES and not _NOT_DRAWN.match(letter)
+
+
+def _is_joined(letter: str) -> bool:
+    return not letter.isascii() and unicodedata.category(letter) not in _CATEGORIES | {"Zs"}
+
+
+def _hides(letter: str, after: str) -> bool:
+    """Whether a joiner, rather than a variation selector, joins nothing."""
+    return letter in "\u200c\u200d" and not (after and _is_joined(after))
+
+
+def _escaped(letter: str) -> str:
+    code = ord(letter)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_ASCII_CASE = str.maketrans(ascii_uppercase, ascii_lowercase)
+
+
+def mailbox(address: str) -> str:
+    """An e-mail address as it is compared to choose people: white space around it and ASCII letter case do not count.
+
+    Other letters that fold alike may be another person's mailbox: ``straße`` and ``strasse`` are two domains.
+    """
+    return address.strip().translate(_ASCII_CASE)
+
+
+def widely(name: str) -> str:
+    """A name as it is compared to hold people back: the canonical caseless matching of Unicode (D145).
+
+    White space around the name, letter case, and composed or decomposed letters do not count.
+    """
+    return normalize("NFC", normalize("NFD", name.strip()).casefold())
+
+
+def same_text(typed: object, wanted: str) -> bool:
+    """Whether a typed text is the wanted one: ``ü`` as one character or two is the same letter (NFC)."""
+    return type(typed) is str and normalize("NFC", typed) == normalize("NFC", wanted)
+
+
+def confirms(typed: object, wanted: str) -> bool:
+    """Whether a typed text is the wanted one, also as it is shown: with an invisible character as its escape."""
+    return same_text(typed, wanted) or same_text(typed, visible(wanted))
+
+
+def difference(typed: object, wanted: str) -> str:
+    """Where a typed text differs first from the wanted one, by code point.
+
+    Empty if they are the same, or one is less than half as long as the other: then it is no slip.
+    """
+    if not isinstance(typed, str):
+        return f"It must be text, not {type(typed).__name__}."
+    left, right = normalize("NFC", typed), normalize("NFC", wanted)
+    if left == right or 2 * len(left) < len(right) or 2 * len(right) < len(left):
+        return ""
+    at = next((n for n, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1]), None)
+    if at is not None:
+        return f"Character {at + 1} is {code_point(left[at])} instead of {code_point(right[at])}."
+    if len(left) < len(right):
+        return f"It ends after {len(left)} characters; {code_point(right[len(left)])} is missing."
+    return f"After {len(right)} characters it goes on with {code_point(left[len(right)])}."
+
+
+def code_point(letter: str) -> str:
+    """A character by number and name, such as ``U+200B (ZERO WIDTH SPACE, invisible)``."""
+    if "\udc80" <= letter <= "\udcff":
+        return f"the byte 0x{ord(letter) - 0xDC00:02X}, which is not text in this terminal's encoding"
+    invisible = ", invisible" if is_invisible(letter) else ""
+    called = name(letter, "a control character" if category(letter) == "Cc" else "no name")
+    return f"U+{ord(letter):04X} ({called}{invisible})"
+
+
+def is_invisible(letter: str) -> bool:
+    """Whether nobody can see a character by itself, or tell it from a space."""
+    return letter != " " and (category(letter) == "Zs" or not is_drawn(letter))
+
+
+def invisible_characters(text: str) -> str:
+    """The invisible characters of a text, each once, by number and name; empty if there are none."""
+    return ", ".join(code_point(one) for one in dict.fromkeys(text) if is_invisible(one))
+
+
+def hidden_characters(text: str) -> str:
+    """As ``invisible_characters``, without those that hold an emoji or a script together where they are."""
+    hidden = dict.fromkeys(
+        letter
+        for place, letter in enumerate(text)
+        if is_invisible(letter) and (category(letter) in ("Cc", "Zs") or not is_seen(text, place, letter))
+    )
+    return ", ".join(map(code_point, hidden))
+
+
+_STARTS = "=+-@＝＋－＠"
+_BREAKS = ";\t\r\n"
+"""A spreadsheet set to semicolons or tabs begins a cell behind them, and a row behind a line break, quoted or not."""
+_IGNORED = ' "\x00-\x1f\xa0\u200b-\u200f\u2060\ufeff'
+"""What a spreadsheet may drop in front of a formula."""
+
+_FIRST_FORM = (*_STARTS, "\t", "\r", "\n")
+# A run is tried from its first character alone, so that a long one takes linear time.
+_RUN = re.compile(rf"(?<![{_BREAKS}{_IGNORED}])[{_BREAKS}{_IGNORED}]++(?=[{re.escape(_STARTS)}])")
+
+
+def first_form(value: Any) -> str:
+    """A value as a cell of tables of form 1: safe where the separator is a comma."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FIRST_FORM) else text
+
+
+def second_form(value: Any) -> str:
+    """A value as a cell of tables of form 2: safe with comma, semicolon and tab.
+
+    An apostrophe goes in front of whatever would begin a formula. JSON stays JSON: its semicolons are escaped.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return text_cell(value)
+    return _json_cell(json.dumps(value))
+
+
+def text_cell(text: str) -> str:
+    """A text as a cell that no spreadsheet runs."""
+    guarded = _RUN.sub(_guarded, text)
+    return f"'{guarded}" if text.startswith(_FIRST_FORM) else guarded
+
+
+def json_cell(value: Any) -> str:
+    """Plain data as JSON in a cell that no spreadsheet runs."""
+    text = _json_cell(json.dumps(value, ensure_ascii=False, sort_keys=True))
+    return f"'{text}" if text.startswith(_FIRST_FORM) else text
+
+
+def _guarded(run: re.Match[str]) -> str:
+    begins_cell = run.start() == 0 or any(mark in run[0] for mark in _BREAKS)
+    return f"{run[0]}'" if begins_cell else run[0]
+
+
+def _json_cell(text: str) -> str:
+    return text.replace(";", "\\u003b")
+
+
+MASK: Final = "***"
+
+
+@final
+class Secret:
+    """A value that shows itself only to code that calls ``reveal``; a token, or a function that returns one."""
+
+    __slots__ = ("reveal",)
+
+    reveal: Callable[[], Any]
+    """Return the value. Call it where it is used, and assign it to no variable: tracebacks show those."""
+
+    def __init__(self, value: object) -> None:
+        self.reveal = lambda: value
+
+    def __repr__(self) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and bool(self.reveal() == other.reveal())
+
+    def __hash__(self) -> int:
+        return hash(self.reveal())
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled")
+
+
+def hidden(value: object) -> Secret | None:
+    """Return the value as a Secret; None stays None, and a Secret stays what it is."""
+    return value if value is None or isinstance(value, Secret) else Secret(value)
+
+
+def drawn(source: Secret) -> Secret:
+    """Return what a function in a Secret returns, hidden; any other Secret stays what it is."""
+    return Secret(source.reveal()()) if callable(source.reveal()) else source
+
+
+def masked(text: str, secret: Secret) -> str:
+    """The text without the secret, also if it is percent-encoded there."""
+    if not secret.reveal():
+        return text
+    if secret.reveal() not in text and secret.reveal() in unquote(text):
+        text = unquote(text)
+    return text.replace(secret.reveal(), MASK)
+
+
+def masked_body(body: bytes, secret: Secret) -> bytes:
+    """A body without the secret, however JSON spells it there; empty if it is nested too deep to look through."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return body.replace(str(secret.reveal()).encode(), MASK.encode()) if secret.reveal() else body
+    try:
+        clean = _masked_value(document, secret)
+        return body if clean == document else json.dumps(clean).encode("ascii")
+    except RecursionError:
+        return b""
+
+
+def _masked_value(value: Any, secret: Secret) -> Any:
+    if isinstance(value, str):
+        return masked(value, secret)
+    if isinstance(value, list):
+        return [_masked_value(item, secret) for item in value]
+    if isinstance(value, dict):
+        return {masked(key, secret): _masked_value(item, secret) for key, item in value.items()}
+    return value
+
+
+def fingerprint(token: str) -> str:
+    """Tells tokens apart in the name of a file without giving them away."""
+    return hashlib.sha256(b"training-sdk" + token.encode()).hexdigest()[:12]
+
+
+def token_fingerprint(token: Secret) -> str | None:
+    """The fingerprint of a client's token; None where a function gives it."""
+    return None if callable(token.reveal()) else fingerprint(token.reveal())
