@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import evolve, frozen
 
 from mock_server.api.call import Call, Operation
-from mock_server.api.paging import empty_feed
-from mock_server.api.routes import OPERATIONS
-from mock_server.api.routing import Router, unknown_path
+from mock_server.api.listing import empty_feed
+from mock_server.api.routes import OPERATIONS, Router, unknown_path
 from mock_server.control.fault_injection import troubled
 from mock_server.control.routes import handle_control
 from mock_server.openapi import PATH as CONTRACT

@@ -1,7 +1,7 @@
-"""The OpenAPI document, put together from the table of operations, the reasons, and what the terms add to them.
+"""The OpenAPI document: what is asked and answered, and how well each field is known.
 
-Nothing that the code already knows is said a second time, so the document cannot say anything else: paths, methods,
-provenance, names of query parameters, statuses and reasons come from where the server itself has them.
+All of it is derived from the operations and the classes of their answers in ``api``, and from the reasons, which the
+server itself uses; so the document cannot differ from the server.
 """
 
 from __future__ import annotations
@@ -13,14 +13,25 @@ from typing import Any
 from mock_server._version import __version__
 from mock_server.api.call import Operation
 from mock_server.api.routes import OPERATIONS
-from mock_server.contract.links import LINKS
-from mock_server.contract.shapes import SHAPES
-from mock_server.contract.terms import HEADERS, NEEDED, PARAMETERS, PATH_PARAMETERS, TERMS, Terms
 from mock_server.refusal import Reason
-from mock_server.wire.answers import to_json
-from mock_server.wire.schema import MARK, PROVENANCE, Schema, choice, constant, reference
+from mock_server.wire.answer_class import components
+from mock_server.wire.answers import Error, to_json
+from mock_server.wire.schema import (
+    COURSE_ID,
+    MARK,
+    PROVENANCE,
+    USER_ID,
+    Schema,
+    choice,
+    constant,
+    reference,
+    sent_id,
+)
 
 PATH = "/openapi.json"
+
+SCHEMAS: dict[str, Schema] = components((*(each.answer for each in OPERATIONS), Error))
+"""The schema of every answer, by the name of its class."""
 
 _EVERYWHERE = (
     Reason.INVALID_ARGUMENT,
@@ -39,7 +50,6 @@ _NOT_SERVED = (
     Reason.UNIMPLEMENTED,
 )
 _ASSUMED = {MARK: PROVENANCE["A"]}
-_PUBLISHED = {MARK: PROVENANCE["P"]}
 
 _ABOUT = """\
 The wire of SafetyCulture Training as the reference server of training-sdk serves it. Unofficial: not affiliated with,
@@ -72,7 +82,7 @@ def document() -> dict[str, Any]:
         "tags": [{"name": tag} for tag in dict.fromkeys(map(_tag, OPERATIONS))],
         "paths": paths,
         "components": {
-            "schemas": SHAPES,
+            "schemas": SCHEMAS,
             "headers": _HEADERS,
             "responses": {_UNREAD: _unread()},
             "securitySchemes": {
@@ -131,118 +141,98 @@ _HEADERS: dict[str, Any] = {
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
-    terms = TERMS.get(operation.name)
-    described = {
+    is_served = operation.handler is not None
+    described = "With the policy `other_feeds=empty`: a feed without rows."
+    return {
         "operationId": operation.name,
         "tags": [_tag(operation)],
         MARK: PROVENANCE[operation.provenance],
-        "parameters": _parameters(operation, terms),
+        "parameters": _parameters(operation),
+        "summary": operation.summary,
+        "x-served": is_served,
+        **_body(operation),
+        "responses": {
+            "200": _success(operation, operation.summary if is_served else described),
+            **_refusals(_reasons(operation)),
+        },
     }
-    if operation.handler is None:
-        return {
-            **described,
-            "summary": f"{operation.name}; not part of Training, and not served unless the policy says so.",
-            "x-served": False,
-            "responses": {
-                "200": _answered("With the policy `other_feeds=empty`: a feed without rows.", "OtherFeed")
-            }
-            | _refusals(_NOT_SERVED),
-        }
-    if terms is None:
-        raise LookupError(
-            f"{operation.name} is served and has no terms: add them to mock_server.contract.terms"
-        )
-    body = {} if terms.body is None else {"requestBody": _body(operation, terms.body)}
-    return {
-        **described,
-        "summary": terms.summary,
-        "x-served": True,
-        **body,
-        "responses": {"200": _success(operation, terms), **_refusals(_reasons(operation, terms))},
-    }
-
-
-_NOUNS = {
-    "accounts/user": "users",
-    "training/v1": "progress",
-    "training/courseprogress": "resets",
-    "training/individualleaderboards": "leaderboards",
-    "training/rapid-refresh": "rapid refreshes",
-    "feed/group_users": "groups",
-    "feed/site_members": "sites",
-    "permissions/v1": "permission sets",
-}
-"""The noun of a service whose path says something else."""
 
 
 def _tag(operation: Operation) -> str:
-    """The noun that an operation is about."""
+    """Return the noun of an operation, by its path unless it says another."""
     first, second, *_ = [*operation.template.strip("/").split("/"), ""]
-    if operation.handler is None:
-        return "other feeds"
-    return _NOUNS.get(f"{first}/{second}") or (second if first in ("training", "feed") else first)
+    return operation.noun or (second if first in ("training", "feed") else first)
 
 
-def _parameters(operation: Operation, terms: Terms | None) -> list[dict[str, Any]]:
+_PATH_PARAMETERS = {
+    "courseId": sent_id("The course.", example=COURSE_ID),
+    "courseCollectionId": sent_id("The collection."),
+    "userId": sent_id("The user.", example=USER_ID),
+    "pathId": sent_id("The path."),
+    "groupId": sent_id("The group."),
+    "rapidRefreshId": sent_id("The rapid refresh."),
+    "id": sent_id("What is asked for."),
+}
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
     mark = {MARK: PROVENANCE[operation.provenance]}
-    published = terms.published if terms else ()
-    in_path = re.findall(r"{(\w+)}", operation.template)
     return [
-        *(
-            {"name": each, "in": "path", "required": True, **mark, **_schema(PATH_PARAMETERS[each])}
-            for each in in_path
-        ),
         *(
             {
                 "name": each,
-                "in": "query",
-                **_NEEDED.get(each, {}),
-                **(_PUBLISHED if each in published else mark),
-                **_schema(PARAMETERS[each]),
+                "in": "path",
+                "required": True,
+                **mark,
+                **_described_schema(_PATH_PARAMETERS[each]),
             }
-            for each in operation.query
+            for each in re.findall(r"{(\w+)}", operation.template)
         ),
         *(
-            {"name": each, "in": "header", **_ASSUMED, **HEADERS[each]}
-            for each in (terms.headers if terms else ())
+            {
+                "name": each.name,
+                "in": "query",
+                **({"required": True} if each.required else {}),
+                MARK: PROVENANCE[each.mark or operation.provenance],
+                **_described_schema(each.schema),
+            }
+            for each in operation.parameters
         ),
+        *({"name": name, "in": "header", **_ASSUMED, **each} for name, each in operation.headers.items()),
     ]
 
 
-_NEEDED = {each: {"required": True} for each in NEEDED}
-
-
-def _schema(schema: Schema) -> dict[str, Any]:
-    """A schema with its description beside it, where parameters have theirs."""
+def _described_schema(schema: Schema) -> dict[str, Any]:
+    """Return a schema with its description beside it, where parameters have theirs."""
     bare = {key: value for key, value in schema.items() if key != "description"}
     return {"description": schema.get("description", ""), "schema": bare}
 
 
-def _body(operation: Operation, schema: Schema) -> dict[str, Any]:
-    return {
-        "required": True,
-        MARK: PROVENANCE[operation.provenance],
-        "content": {"application/json": {"schema": schema}},
-    }
+def _body(operation: Operation) -> dict[str, Any]:
+    if operation.body is None:
+        return {}
+    mark = {MARK: PROVENANCE[operation.provenance]}
+    content = {"application/json": {"schema": operation.body}}
+    return {"requestBody": {"required": True, **mark, "content": content}}
 
 
-def _success(operation: Operation, terms: Terms) -> dict[str, Any]:
-    links = LINKS.get(operation.name)
-    return {**_answered(terms.summary, terms.answer), **({"links": links} if links else {})}
-
-
-def _answered(description: str, shape: str) -> dict[str, Any]:
-    """The answer of a request that was carried out, in a shape by its name."""
+def _success(operation: Operation, description: str) -> dict[str, Any]:
     return {
         "description": description,
         "headers": _answer_headers("X-Training-Mock", "X-Training-Mock-Identity", "X-Request-ID"),
-        "content": {"application/json": {"schema": reference(shape)}},
+        "content": {"application/json": {"schema": reference(operation.answer.__name__)}},
+        **({"links": operation.links} if operation.links else {}),
     }
 
 
-def _reasons(operation: Operation, terms: Terms) -> tuple[Reason, ...]:
-    typed = (Reason.UNSUPPORTED_MEDIA_TYPE,) if operation.takes_body else ()
-    return (*_EVERYWHERE, *typed, *terms.refusals)
+def _reasons(operation: Operation) -> tuple[Reason, ...]:
+    if operation.handler is None:
+        return _NOT_SERVED
+    return (
+        *_EVERYWHERE,
+        *((Reason.UNSUPPORTED_MEDIA_TYPE,) if operation.takes_body else ()),
+        *operation.refusals,
+    )
 
 
 def _refusals(reasons: tuple[Reason, ...]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Changing to whom a course is assigned: a list of changes, not a replacement."""
+"""The assignments of a course: a list of changes, not a replacement."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from datetime import datetime
 
 from attrs import frozen
 
-from mock_server.api.call import Call
+from mock_server.api.call import Call, Operation, needs
 from mock_server.refusal import Reason, RefusedError, invalid
+from mock_server.rules.permissions import Family
 from mock_server.wire import answers
+from mock_server.wire.answer_class import answer
 from mock_server.wire.fields import Fields
 from mock_server.wire.message import Response
+from mock_server.wire.schema import Schema, choice, flag, many, nullable, sent_id, sent_object
 from mock_server.world.courses import Assigned
 from mock_server.world.organisation import Organisation
 
@@ -27,8 +30,16 @@ class _Change:
     is_assigned: bool
 
 
-def update_assignments(call: Call) -> Response:
-    """PUT /training/courses/v1/{courseId}/assignments."""
+@answer("T")
+class AssignmentsUpdated:
+    """How many users, groups and sites are assigned now and were not before, or the reverse."""
+
+    usersUpdated: int
+    groupsUpdated: int
+    sitesUpdated: int
+
+
+def _update_assignments(call: Call) -> Response:
     course_id = call.path_id("courseId")
     fields = call.fields(call.body, _FIELDS)
     if not fields.values:
@@ -49,11 +60,11 @@ def update_assignments(call: Call) -> Response:
     )
     call.organisation.assign(course_id, after)
     return answers.ok(
-        {
-            "usersUpdated": _differing(before.users, after.users),
-            "groupsUpdated": _differing(before.groups, after.groups),
-            "sitesUpdated": _differing(before.sites, after.sites),
-        }
+        AssignmentsUpdated(
+            usersUpdated=_differing(before.users, after.users),
+            groupsUpdated=_differing(before.groups, after.groups),
+            sitesUpdated=_differing(before.sites, after.sites),
+        )
     )
 
 
@@ -102,3 +113,49 @@ def _changed(
 
 def _differing(before: dict[str, datetime], after: dict[str, datetime]) -> int:
     return len(before.keys() ^ after.keys())
+
+
+_CHANGE = sent_object(
+    "T",
+    {
+        "id": sent_id("A user, group or site."),
+        "type": choice((_USER, _GROUP, _SITE)),
+        "isAssigned": flag(),
+    },
+    ("id", "type", "isAssigned"),
+)
+_BODY: Schema = {
+    **sent_object(
+        "T",
+        {
+            "assignments": nullable(
+                many(_CHANGE, maxItems=_MOST),
+                "Changes, not a replacement; it names each once. Left out or null, it is empty.",
+            ),
+            "universalAccess": flag("Everyone is assigned, or no longer."),
+            **{name: flag() for name in _FIELDS[2:]},
+        },
+    ),
+    "minProperties": 1,
+}
+
+ROUTES = (
+    Operation(
+        "UpdateCourseAssignments",
+        "PUT",
+        "/training/courses/v1/{courseId}/assignments",
+        "T",
+        _update_assignments,
+        needs(Family.ASSIGN),
+        answer=AssignmentsUpdated,
+        summary="Change to whom a course is assigned.",
+        body=_BODY,
+        refusals=(
+            Reason.PERMISSION_DENIED,
+            Reason.COURSE_NOT_FOUND,
+            Reason.USER_NOT_FOUND,
+            Reason.GROUP_NOT_FOUND,
+            Reason.SITE_NOT_FOUND,
+        ),
+    ),
+)

@@ -1,18 +1,117 @@
-"""Courses, lessons, paths and collections: all, or for learners what is published and assigned to them."""
+"""Courses and their lessons: all, or for learners those that are published and assigned to them."""
 
 from __future__ import annotations
 
-from mock_server.api.call import Call
-from mock_server.api.paging import numbered
+from mock_server.api.call import Call, Operation, Parameter, link, needs
+from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import visibility
-from mock_server.wire import answers, shapes
+from mock_server.rules.permissions import Family
+from mock_server.wire import answers
+from mock_server.wire.answer_class import DateOrNone, answer, field
+from mock_server.wire.fields import MAX_IDS
 from mock_server.wire.message import Response
-from mock_server.world.courses import CourseList
+from mock_server.wire.schema import COURSE_ID, many, sent_id, sent_text
+from mock_server.world import courses as world
 
 
-def list_courses(call: Call) -> Response:
-    """GET /training/courses/v1."""
+@answer("O", is_component=False)
+class OriginalCourse:
+    """The course that a course is a translation of."""
+
+    id: str
+    externalId: str
+
+
+@answer("O")
+class Course:
+    """A course; two names begin with a capital, as seen live."""
+
+    id: str = field("24 hex digits.")
+    externalId: str
+    title: str
+    description: str
+    status: world.CourseStatus
+    locale: str
+    isMandatory: bool
+    dueBy: world.DueKind = field("The kind of due date.")
+    duration: int = field("Seconds.")
+    thumbnailUrl: str
+    createdDatetime: DateOrNone
+    modifiedDatetime: DateOrNone
+    TranslationOriginalCourse: OriginalCourse | None
+    logoUrl: str
+    brandingImageUrl: str
+    isPublished: bool
+    LessonCount: int
+    publishedVersionNumber: int
+
+
+@answer("O")
+class Courses(NumberedPage):
+    """A page of courses."""
+
+    items: list[Course]
+
+
+@answer("T")
+class LessonOfCourse:
+    """A lesson in the list of its course."""
+
+    id: str
+    externalId: str
+    title: str
+    description: str
+    status: str
+    minimumScore: int
+
+
+@answer("T")
+class LessonsOfCourse:
+    """The lessons of a course."""
+
+    lessons: list[LessonOfCourse]
+
+
+@answer("T")
+class Lesson:
+    """A lesson by itself."""
+
+    id: str
+    title: str
+    description: str
+    created_datetime: DateOrNone
+    modified_datetime: DateOrNone
+    external_id: str
+
+
+def course_answer(course: world.Course) -> Course:
+    """Return a course as lists show it."""
+    return Course(
+        id=course.id,
+        externalId=course.external_id,
+        title=course.title,
+        description=course.description,
+        status=course.status,
+        locale=course.locale,
+        isMandatory=course.is_mandatory,
+        dueBy=course.due.kind,
+        duration=course.duration,
+        thumbnailUrl=course.thumbnail_url,
+        createdDatetime=course.created_at,
+        modifiedDatetime=course.modified_at,
+        TranslationOriginalCourse=OriginalCourse(course.translation_of, "")
+        if course.translation_of
+        else None,
+        logoUrl=course.logo_url,
+        brandingImageUrl=course.branding_image_url,
+        isPublished=course.is_published,
+        LessonCount=len(course.lessons),
+        publishedVersionNumber=course.published_version,
+    )
+
+
+def _list_courses(call: Call) -> Response:
     wanted = call.query.ids("courseIds")
     search = call.query.text("searchTerm").casefold()
     found = [
@@ -20,61 +119,106 @@ def list_courses(call: Call) -> Response:
         for course in visibility.courses(call.actor, call.reach)
         if (wanted is None or course.id in wanted) and search in course.title.casefold()
     ]
-    return numbered(call, found, shapes.course)
+    return numbered(call, Courses, found, course_answer)
 
 
-def lessons_of_course(call: Call) -> Response:
-    """GET /training/courses/v1/{courseId}/lessons."""
+def _list_lessons(call: Call) -> Response:
     course_id = call.path_id("courseId")
     for course in visibility.courses(call.actor, call.reach):
         if course.id == course_id:
-            return answers.ok({"lessons": [shapes.lesson_of_course(lesson) for lesson in course.lessons]})
+            return answers.ok(LessonsOfCourse([_lesson_of_course(lesson) for lesson in course.lessons]))
     raise RefusedError(Reason.COURSE_NOT_FOUND, f"There is no course {course_id}.", {"ids": course_id})
 
 
-def get_lesson(call: Call) -> Response:
-    """GET /training/lessons/v1/{id}."""
+def _lesson_of_course(lesson: world.Lesson) -> LessonOfCourse:
+    return LessonOfCourse(
+        id=lesson.id,
+        externalId=lesson.external_id,
+        title=lesson.title,
+        description=lesson.description,
+        status=lesson.status,
+        minimumScore=lesson.minimum_score,
+    )
+
+
+def _get_lesson(call: Call) -> Response:
     lesson_id = call.path_id("id")
     for course in visibility.courses(call.actor, call.reach):
         for lesson in course.lessons:
             if lesson.id == lesson_id:
-                return answers.ok(shapes.lesson(lesson))
+                return answers.ok(_lesson(lesson))
     raise RefusedError(Reason.LESSON_NOT_FOUND, f"There is no lesson {lesson_id}.", {"ids": lesson_id})
 
 
-def list_paths(call: Call) -> Response:
-    """GET /training/paths/v1."""
-    found = visibility.assigned_lists(call.actor, call.reach, call.organisation.paths)
-    return numbered(call, found, shapes.course_list)
+def _lesson(lesson: world.Lesson) -> Lesson:
+    return Lesson(
+        id=lesson.id,
+        title=lesson.title,
+        description=lesson.description,
+        created_datetime=lesson.created_at,
+        modified_datetime=lesson.created_at,
+        external_id=lesson.external_id,
+    )
 
 
-def get_path(call: Call) -> Response:
-    """GET /training/paths/v1/{pathId}."""
-    path_id = call.path_id("pathId")
-    held = _seen(call, call.organisation.paths, path_id)
-    if held is None:
-        raise RefusedError(Reason.PATH_NOT_FOUND, f"There is no learning path {path_id}.", {"ids": path_id})
-    return answers.ok(shapes.path(held, visibility.courses_of(call.actor, call.reach, held)))
+_COURSE_IDS = many(
+    sent_id("A course.", but=",", example=COURSE_ID),
+    "Repeated, or one parameter with commas.",
+    minItems=1,
+    maxItems=MAX_IDS,
+)
+COURSE_IDS = Parameter("courseIds", _COURSE_IDS)
 
-
-def list_collections(call: Call) -> Response:
-    """GET /training/collections/v1."""
-    found = visibility.assigned_lists(call.actor, call.reach, call.organisation.collections)
-    return numbered(call, found, shapes.course_list)
-
-
-def courses_of_collection(call: Call) -> Response:
-    """GET /training/collections/v1/{courseCollectionId}/courses."""
-    collection_id = call.path_id("courseCollectionId")
-    held = _seen(call, call.organisation.collections, collection_id)
-    if held is None:
-        raise RefusedError(
-            Reason.COLLECTION_NOT_FOUND, f"There is no collection {collection_id}.", {"ids": collection_id}
-        )
-    return numbered(call, visibility.courses_of(call.actor, call.reach, held), shapes.course)
-
-
-def _seen(call: Call, lists: dict[str, CourseList], wanted: str) -> CourseList | None:
-    """The one with this id, unless it is hidden: hidden and unknown look alike (R04)."""
-    seen = visibility.assigned_lists(call.actor, call.reach, lists)
-    return next((each for each in seen if each.id == wanted), None)
+ROUTES = (
+    Operation(
+        "ListCourses",
+        "GET",
+        "/training/courses/v1",
+        "O",
+        _list_courses,
+        needs(Family.CATALOGUE),
+        answer=Courses,
+        summary="List courses; learners see what is published and assigned to them.",
+        parameters=(
+            *PAGE,
+            COURSE_IDS,
+            Parameter("searchTerm", sent_text("Part of a title, in upper or lower case.")),
+        ),
+        links={
+            "Lessons": link("ListLessonsOfCourse", "The course's lessons.", courseId=FIRST_ID),
+            "Assignments": link("UpdateCourseAssignments", "To whom it is assigned.", courseId=FIRST_ID),
+            "Progress": link("ListTrainingCourseProgress", "Who stands where in it.", course_id=FIRST_ID),
+            "LessonStatistics": link("GetLessonStatistics", "How its lessons stand.", courseId=FIRST_ID),
+            "SlideStatistics": link("GetSlideStatistics", "How its slides stand.", courseId=FIRST_ID),
+            "Surveys": link("ListSurveyQuestionDefinitions", "What its surveys ask.", courseId=FIRST_ID),
+            "Preview": link(
+                "PreviewReset",
+                "What a reset of everyone in the course would clear.",
+                body={"courseId": FIRST_ID, "allUsers": True},
+            ),
+        },
+    ),
+    Operation(
+        "ListLessonsOfCourse",
+        "GET",
+        "/training/courses/v1/{courseId}/lessons",
+        "T",
+        _list_lessons,
+        needs(Family.CATALOGUE),
+        answer=LessonsOfCourse,
+        summary="List the lessons of a course.",
+        refusals=(Reason.COURSE_NOT_FOUND,),
+        links={"Lesson": link("GetLesson", "One of them.", id="$response.body#/lessons/0/id")},
+    ),
+    Operation(
+        "GetLesson",
+        "GET",
+        "/training/lessons/v1/{id}",
+        "T",
+        _get_lesson,
+        needs(Family.CATALOGUE),
+        answer=Lesson,
+        summary="Show a lesson.",
+        refusals=(Reason.LESSON_NOT_FOUND,),
+    ),
+)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from mock_server.behaviours import PARTWAY, Behaviour
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import audit, queue, reset, scope
 from mock_server.rules.eligibility import absent, eligible
-from mock_server.wire import answers
 from mock_server.wire.message import Response
 
 if TYPE_CHECKING:
     from mock_server.api.call import Call
+    from mock_server.policy import Policy
     from mock_server.rules.scope import Scope
     from mock_server.world.courses import Course
 
@@ -32,8 +34,8 @@ _BODIES = {
 }
 
 
-def emulated_reset(call: Call, asked: Scope) -> Response:
-    """Reset as many as the behaviours say, in each course that they say, and answer as they say."""
+def emulate(call: Call, asked: Scope) -> int:
+    """Reset the users that the behaviours name, in the courses that they name; return the number of users."""
     emulates = call.world.policy.emulates
     partway = next((each for each in PARTWAY if each in emulates), None)
     courses = _courses(call, asked, checks_users=partway is None)
@@ -50,7 +52,7 @@ def emulated_reset(call: Call, asked: Scope) -> Response:
             _carry_out(call, course, whole, found[course.id])
     if partway is not None and len(reached) < len(listed):
         raise RefusedError(_REFUSALS[partway], f"user {listed[len(reached)]}: the request was refused here.")
-    return _answer(call, len({user_id for users in found.values() for user_id in users}))
+    return len({user_id for users in found.values() for user_id in users})
 
 
 def _courses(call: Call, asked: Scope, *, checks_users: bool) -> list[Course]:
@@ -95,10 +97,10 @@ def _carry_out(call: Call, course: Course, asked: Scope, user_ids: list[str]) ->
     audit.done(world, call.token, call.request_id, meant, user_ids, absent_ids=absent_ids)
 
 
-def _answer(call: Call, count: int) -> Response:
-    emulates = call.world.policy.emulates
+def emulated_answer(policy: Policy, answer: Response) -> Response:
+    """Return the answer to a reset with the status and the body that the behaviours ask for."""
+    emulates = policy.emulates
     if Behaviour.ANSWERS_RESET_204 in emulates:
         return Response(204)
-    body = next((body for each, body in _BODIES.items() if each in emulates), None)
-    body = answers.to_json({"usersUpdated": count}) if body is None else body
-    return Response(202 if Behaviour.QUEUES_RESETS in emulates else 200, (answers.JSON,), body)
+    body = next((body for each, body in _BODIES.items() if each in emulates), answer.body)
+    return evolve(answer, status=202 if Behaviour.QUEUES_RESETS in emulates else 200, body=body)

@@ -1,28 +1,114 @@
-"""Leaderboards of individuals, and who stands where on them."""
+"""Leaderboards of individuals, and their rankings."""
 
 from __future__ import annotations
 
-from mock_server.api.call import Call
-from mock_server.api.paging import numbered
+from mock_server.api.call import Call, Operation, Parameter, link, needs
+from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.rules import leaderboards, visibility
-from mock_server.wire import answers, shapes
+from mock_server.rules.permissions import Family
+from mock_server.wire import answers
+from mock_server.wire.answer_class import DateOrNone, answer, field
 from mock_server.wire.message import Response
+from mock_server.wire.schema import sent_id
+from mock_server.world import courses as world
 
 
-def list_leaderboards(call: Call) -> Response:
-    """GET /training/individualleaderboards/v1."""
-    found = visibility.leaderboards(call.actor, call.reach)
-    return numbered(call, found, shapes.leaderboard)
+@answer("T")
+class Leaderboard:
+    """A leaderboard in a list."""
+
+    id: str
+    name: str
+    startDate: DateOrNone
+    endDate: DateOrNone
+    learnerAccess: bool = field("Whether learners see it.")
 
 
-def get_rankings(call: Call) -> Response:
-    """GET /training/individualleaderboards/v1/rankings."""
+@answer("T")
+class Leaderboards(NumberedPage):
+    """A page of leaderboards."""
+
+    items: list[Leaderboard]
+
+
+@answer("T", is_component=False)
+class Ranking:
+    """The rank of one participant."""
+
+    rank: int = field("From 1; equals share one.", minimum=1)
+    participantId: str
+    participantName: str
+    totalScore: int = field("The sum of the scores in the board's courses, which is assumed.")
+    isNotAttempted: bool = field("Whether nothing is recorded of them there.")
+
+
+@answer("T")
+class Rankings:
+    """The participants of a leaderboard by rank."""
+
+    leaderboardId: str
+    leaderboardName: str
+    rankings: list[Ranking] = field("That there are at most 1000 is assumed.")
+
+
+def _list_leaderboards(call: Call) -> Response:
+    return numbered(call, Leaderboards, visibility.leaderboards(call.actor, call.reach), _leaderboard)
+
+
+def _leaderboard(board: world.Leaderboard) -> Leaderboard:
+    return Leaderboard(board.id, board.name, board.start_date, board.end_date, board.learner_access)
+
+
+def _get_rankings(call: Call) -> Response:
     wanted = call.query.id("leaderboardId")
     if wanted is None:
         raise invalid("leaderboardId must be given.", "leaderboardId")
     for each in visibility.leaderboards(call.actor, call.reach):
         if each.id == wanted:
-            ranked = leaderboards.rankings(call.organisation, each)
-            return answers.ok(shapes.rankings(each, ranked, call.organisation.people))
+            return answers.ok(Rankings(each.id, each.name, _rankings(call, each)))
     raise RefusedError(Reason.LEADERBOARD_NOT_FOUND, f"There is no leaderboard {wanted}.", {"ids": wanted})
+
+
+def _rankings(call: Call, board: world.Leaderboard) -> list[Ranking]:
+    people = call.organisation.people
+    return [
+        Ranking(each.rank, each.user_id, people[each.user_id].name, each.score, each.is_not_attempted)
+        for each in leaderboards.rankings(call.organisation, board)
+    ]
+
+
+_PATH = "/training/individualleaderboards/v1"
+
+ROUTES = (
+    Operation(
+        "ListLeaderboards",
+        "GET",
+        _PATH,
+        "T",
+        _list_leaderboards,
+        needs(Family.CATALOGUE),
+        answer=Leaderboards,
+        summary="List leaderboards; learners see those that they have access to.",
+        noun="leaderboards",
+        parameters=PAGE,
+        links={
+            "Rankings": link(
+                "GetLeaderboardRankings", "Who stands where on the first.", leaderboardId=FIRST_ID
+            )
+        },
+    ),
+    Operation(
+        "GetLeaderboardRankings",
+        "GET",
+        f"{_PATH}/rankings",
+        "T",
+        _get_rankings,
+        needs(Family.CATALOGUE),
+        answer=Rankings,
+        summary="Show who stands where on a leaderboard, the first 1000.",
+        noun="leaderboards",
+        parameters=(Parameter("leaderboardId", sent_id("The leaderboard."), required=True),),
+        refusals=(Reason.LEADERBOARD_NOT_FOUND,),
+    ),
+)

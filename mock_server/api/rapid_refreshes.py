@@ -2,45 +2,160 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import Call
-from mock_server.api.paging import numbered
-from mock_server.api.selection import users_asked
+from mock_server.api.call import USER, Call, Operation, link, needs
+from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered, users_asked
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import visibility
-from mock_server.wire import answers, shapes
+from mock_server.rules.permissions import Family
+from mock_server.wire import answers
+from mock_server.wire.answer_class import DateOrNone, answer, field
 from mock_server.wire.message import Response
 from mock_server.world import clock
-from mock_server.world.courses import RefreshAnswer
+from mock_server.world import courses as world
 
 
-def list_refreshes(call: Call) -> Response:
-    """GET /training/rapid-refresh/v1."""
+@answer("A")
+class RapidRefreshInList:
+    """A rapid refresh in a list."""
+
+    id: str
+    title: str
+    isPublished: bool
+    questionCount: int
+    createdDatetime: DateOrNone
+
+
+@answer("A")
+class RapidRefreshes(NumberedPage):
+    """A page of rapid refreshes."""
+
+    items: list[RapidRefreshInList]
+
+
+@answer("A", is_component=False)
+class Question:
+    """A question of a rapid refresh, without the right answer."""
+
+    id: str
+    question: str
+    options: list[str]
+
+
+@answer("A")
+class RapidRefresh(RapidRefreshInList):
+    """A rapid refresh by itself."""
+
+    questions: list[Question] = field("Which option is right is not shown.")
+
+
+@answer("A")
+class RapidRefreshAnswer:
+    """An answer to a question of a rapid refresh."""
+
+    rapidRefreshId: str
+    questionId: str
+    userId: str
+    answer: str
+    correct: bool
+    answeredDateTime: DateOrNone
+
+
+@answer("A")
+class RapidRefreshAnswers(NumberedPage):
+    """A page of answers in rapid refreshes."""
+
+    items: list[RapidRefreshAnswer]
+
+
+def _list_refreshes(call: Call) -> Response:
     found = visibility.assigned_lists(call.actor, call.reach, call.organisation.rapid_refreshes)
-    return numbered(call, found, shapes.rapid_refresh)
+    return numbered(call, RapidRefreshes, found, lambda each: RapidRefreshInList(*_shown(each)))
 
 
-def get_refresh(call: Call) -> Response:
-    """GET /training/rapid-refresh/v1/{rapidRefreshId}; the right answers stay here."""
+def _shown(refresh: world.RapidRefresh) -> tuple[str, str, bool, int, str]:
+    return refresh.id, refresh.title, refresh.is_published, len(refresh.questions), refresh.created_at
+
+
+def _get_refresh(call: Call) -> Response:
     wanted = call.path_id("rapidRefreshId")
-    for each in visibility.assigned_lists(call.actor, call.reach, call.organisation.rapid_refreshes):
-        if each.id == wanted:
-            return answers.ok(shapes.rapid_refresh_with_questions(each))
+    for refresh in visibility.assigned_lists(call.actor, call.reach, call.organisation.rapid_refreshes):
+        if refresh.id == wanted:
+            questions = [Question(each.id, each.question, list(each.options)) for each in refresh.questions]
+            return answers.ok(RapidRefresh(*_shown(refresh), questions))
     raise RefusedError(
         Reason.RAPID_REFRESH_NOT_FOUND, f"There is no rapid refresh {wanted}.", {"ids": wanted}
     )
 
 
-def refresh_answers(call: Call) -> Response:
-    """GET /training/analytics/v1/rapidRefresh/answers."""
+def _list_answers(call: Call) -> Response:
     users, kept = users_asked(call), call.organisation.refresh_answers
     found = kept.rows if users is None else kept.of_users(sorted(call.organisation.rapid_refreshes), users)
-    return numbered(call, _known(call, found), shapes.refresh_answer)
+    return numbered(call, RapidRefreshAnswers, _in_warehouse(call, found), _answer)
 
 
-def _known(call: Call, found: list[RefreshAnswer]) -> list[RefreshAnswer]:
-    """Those that the warehouse knows of: answers are added and never changed."""
+def _in_warehouse(call: Call, found: list[world.RefreshAnswer]) -> list[world.RefreshAnswer]:
+    """Return the answers that the warehouse has; answers are added and never changed."""
     shown = call.world.warehouse_time()
     if shown is None:
         return found
     latest = clock.to_text(shown)
     return [each for each in found if each.answered_at <= latest]
+
+
+def _answer(given: world.RefreshAnswer) -> RapidRefreshAnswer:
+    return RapidRefreshAnswer(
+        rapidRefreshId=given.refresh_id,
+        questionId=given.question_id,
+        userId=given.user_id,
+        answer=given.answer,
+        correct=given.correct,
+        answeredDateTime=given.answered_at,
+    )
+
+
+_PATH = "/training/rapid-refresh/v1"
+
+ROUTES = (
+    Operation(
+        "ListRapidRefreshes",
+        "GET",
+        _PATH,
+        "A",
+        _list_refreshes,
+        needs(Family.CATALOGUE),
+        answer=RapidRefreshes,
+        summary="List rapid refreshes; learners see what is published and assigned to them.",
+        noun="rapid refreshes",
+        parameters=PAGE,
+        links={
+            "RapidRefresh": link(
+                "GetRapidRefresh", "The first of them and its questions.", rapidRefreshId=FIRST_ID
+            )
+        },
+    ),
+    Operation(
+        "GetRapidRefresh",
+        "GET",
+        f"{_PATH}/{{rapidRefreshId}}",
+        "A",
+        _get_refresh,
+        needs(Family.CATALOGUE),
+        answer=RapidRefresh,
+        summary="Show a rapid refresh and its questions.",
+        noun="rapid refreshes",
+        refusals=(Reason.RAPID_REFRESH_NOT_FOUND,),
+    ),
+    Operation(
+        "ListRapidRefreshAnswers",
+        "GET",
+        "/training/analytics/v1/rapidRefresh/answers",
+        "A",
+        _list_answers,
+        needs(Family.ANALYTICS),
+        answer=RapidRefreshAnswers,
+        summary="List answers in rapid refreshes.",
+        parameters=(*PAGE, USER),
+        refusals=(Reason.PERMISSION_DENIED,),
+        lagged=True,
+    ),
+)

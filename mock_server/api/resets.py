@@ -1,30 +1,95 @@
-"""The reset and its preview, in the order of checks of R29."""
+"""The reset and its preview, in the order of checks of rule R29."""
 
 from __future__ import annotations
 
 from collections import Counter
 from functools import partial
 
-from mock_server.api.call import Call
-from mock_server.api.emulated_resets import emulated_reset
+from mock_server.api.call import Call, Operation, link
+from mock_server.api.emulated_resets import emulate, emulated_answer
+from mock_server.policy import Policy
+from mock_server.refusal import Reason
 from mock_server.rules import audit, confirmation, idempotency, notifications, reset, scope
 from mock_server.rules.eligibility import absent, eligible
 from mock_server.rules.scope import Scope
 from mock_server.wire import answers
+from mock_server.wire.answer_class import answer, field
 from mock_server.wire.message import Response
-from mock_server.wire.shapes import Json
-from mock_server.world.courses import Course, DueKind
-from mock_server.world.progress import Record
+from mock_server.wire.schema import COURSE_ID, USER_ID, Schema, many, sent_id, sent_object, text, whole
+from mock_server.world.courses import Course, CourseStatus, DueKind
+from mock_server.world.progress import CourseProgress, Record
 
 NAME = "ResetCourseProgress"
 
 
-def reset_progress(call: Call) -> Response:
-    """POST /training/courseprogress/v1/reset."""
+@answer("A")
+class ResetDone:
+    """The answer to a reset."""
+
+    usersUpdated: int = field("Users whose progress was cleared.")
+
+
+@answer("A", is_component=False)
+class CourseOfPreview:
+    """The course that a reset would be of."""
+
+    id: str
+    title: str
+    status: CourseStatus
+
+
+@answer("A", is_component=False)
+class UsersByState:
+    """The users in the scope, by the state of their progress."""
+
+    completed: int
+    inProgress: int
+    notStarted: int
+    notAssigned: int
+
+
+@answer("A", is_component=False)
+class Cleared:
+    """What a reset would clear."""
+
+    lessonProgress: int
+    attempts: int
+    assessmentSubmissions: int
+    assessmentMarks: int
+    assessmentSignOffs: int
+    discussionPosts: int
+    assignmentHandIns: int
+    slideProgress: int
+    surveyAnswers: int
+    certificates: int
+    dueDatesRestarted: int
+
+
+@answer("A", is_component=False)
+class Absent:
+    """The users in the scope who have progress and are not assigned now (R10)."""
+
+    kept: int = field("Users in the scope, not assigned now, whose progress reappears when they return.")
+    cleared: int = field("Such users whose progress the reset clears as well. Not in usersToReset.")
+
+
+@answer("A")
+class ResetPreview:
+    """What the pop-up shows before a reset."""
+
+    course: CourseOfPreview
+    usersToReset: int = field("What the confirmation has to state.")
+    users: UsersByState
+    cleared: Cleared
+    absent: Absent
+    notifications: int = field("Notifications that would go out.")
+
+
+def _reset_progress(call: Call) -> Response:
     world, organisation = call.world, call.organisation
     asked = scope.read(world.policy, call.body)
     if world.policy.emulates:
-        return emulated_reset(call, asked)
+        return emulated_answer(world.policy, answers.ok(ResetDone(emulate(call, asked))))
     keys = call.request.all_headers(idempotency.HEADER) if world.policy.is_reference else []
     key = idempotency.read(keys)
     confirmations = call.request.all_headers(confirmation.HEADER)
@@ -43,42 +108,44 @@ def reset_progress(call: Call) -> Response:
     if is_confirmed:
         confirmation.check(confirmed, course.title, len(user_ids))
     reset.carry_out(world, call.actor, course, user_ids, absent_ids)
-    answer = answers.ok({"usersUpdated": len(user_ids)})
+    done = answers.ok(ResetDone(len(user_ids)))
     if key:
-        world.keys.kept[slot] = (content, answer.body)
+        world.keys.kept[slot] = (content, done.body)
     write = partial(audit.done, absent_ids=absent_ids) if absent_ids else audit.done
     write(world, call.token, call.request_id, asked, user_ids)
-    return answer
+    return done
 
 
-def preview_reset(call: Call) -> Response:
-    """POST /training/courseprogress/v1/reset:preview; what the pop-up shows (A). Changes nothing."""
+def _preview_reset(call: Call) -> Response:
     asked = scope.read(call.world.policy, call.body)
     course = scope.find(call.organisation, asked)
     progress = call.organisation.progress[course.id]
     user_ids = eligible(call.world.policy, progress, asked.user_ids)
     recipients = notifications.recipients(call.organisation, user_ids)
     return answers.ok(
-        {
-            "course": {"id": course.id, "title": course.title, "status": course.status},
-            "usersToReset": len(user_ids),
-            "users": _states(call, course, asked),
-            "cleared": _cleared(call, course, user_ids),
-            "absent": _absent(call, course, asked),
-            "notifications": len(recipients) if notifications.are_sent(call.world.policy, course) else 0,
-        }
+        ResetPreview(
+            course=CourseOfPreview(course.id, course.title, course.status),
+            usersToReset=len(user_ids),
+            users=_by_state(progress, asked),
+            cleared=_cleared(call, course, user_ids),
+            absent=_absent(call, progress, asked),
+            notifications=len(recipients) if notifications.are_sent(call.world.policy, course) else 0,
+        )
     )
 
 
-def _states(call: Call, course: Course, asked: Scope) -> Json:
-    """Everybody in the scope by state."""
-    progress = call.organisation.progress[course.id]
-    everybody = progress.roster if asked.user_ids is None else asked.user_ids
+def _by_state(progress: CourseProgress, asked: Scope) -> UsersByState:
+    everyone = progress.roster if asked.user_ids is None else asked.user_ids
     found = Counter(
         _state(progress.records.get(user_id)) if progress.has(user_id) else "notAssigned"
-        for user_id in everybody
+        for user_id in everyone
     )
-    return {state: found[state] for state in ("completed", "inProgress", "notStarted", "notAssigned")}
+    return UsersByState(
+        completed=found["completed"],
+        inProgress=found["inProgress"],
+        notStarted=found["notStarted"],
+        notAssigned=found["notAssigned"],
+    )
 
 
 def _state(record: Record | None) -> str:
@@ -87,31 +154,127 @@ def _state(record: Record | None) -> str:
     return "completed" if record.completed_at else "inProgress"
 
 
-def _absent(call: Call, course: Course, asked: Scope) -> Json:
-    """R10: how many in the scope are not assigned now and have progress, by what becomes of it."""
+def _absent(call: Call, progress: CourseProgress, asked: Scope) -> Absent:
     policy = call.world.policy
-    number = len(absent(policy, call.organisation.progress[course.id], asked.user_ids))
-    return {each: number if each == policy.absent else 0 for each in ("kept", "cleared")}
+    number = len(absent(policy, progress, asked.user_ids))
+    is_cleared = policy.absent == "cleared"
+    return Absent(kept=0 if is_cleared else number, cleared=number if is_cleared else 0)
 
 
-def _cleared(call: Call, course: Course, user_ids: list[str]) -> Json:
-    """How much of everything a reset would clear."""
+def _cleared(call: Call, course: Course, user_ids: list[str]) -> Cleared:
     records = [call.organisation.progress[course.id].records[user_id] for user_id in user_ids]
     submissions = [each for record in records for each in record.submissions]
     slides = [each for record in records for each in record.slides]
     surveys = course.surveys
     hides = call.world.policy.old_certificate == "hidden"
     held = [call.organisation.certificates.get((course.id, user_id), ()) for user_id in user_ids]
-    return {
-        "lessonProgress": sum(len(record.lessons) for record in records),
-        "attempts": sum(len(record.attempts) for record in records),
-        "assessmentSubmissions": len(submissions),
-        "assessmentMarks": sum(each.mark is not None for each in submissions),
-        "assessmentSignOffs": sum(bool(each.signed_off_by) for each in submissions),
-        "discussionPosts": sum(len(record.posts) for record in records),
-        "assignmentHandIns": sum(len(record.hand_ins) for record in records),
-        "slideProgress": len(slides),
-        "surveyAnswers": sum(bool(each.answered_at) and each.slide_id in surveys for each in slides),
-        "certificates": sum(map(len, held)) if hides else 0,
-        "dueDatesRestarted": len(user_ids) if course.due.kind is DueKind.RELATIVE else 0,
-    }
+    return Cleared(
+        lessonProgress=sum(len(record.lessons) for record in records),
+        attempts=sum(len(record.attempts) for record in records),
+        assessmentSubmissions=len(submissions),
+        assessmentMarks=sum(each.mark is not None for each in submissions),
+        assessmentSignOffs=sum(bool(each.signed_off_by) for each in submissions),
+        discussionPosts=sum(len(record.posts) for record in records),
+        assignmentHandIns=sum(len(record.hand_ins) for record in records),
+        slideProgress=len(slides),
+        surveyAnswers=sum(bool(each.answered_at) and each.slide_id in surveys for each in slides),
+        certificates=sum(map(len, held)) if hides else 0,
+        dueDatesRestarted=len(user_ids) if course.due.kind is DueKind.RELATIVE else 0,
+    )
+
+
+# --- what is sent, and the routes -------------------------------------------------------------------------------------
+
+
+def _form(title: str, **scope: Schema) -> Schema:
+    """Return one form of the body, with the name that generators of clients give it."""
+    fields = {"courseId": sent_id("The course.", example=COURSE_ID), **scope}
+    return {"title": title, **sent_object("A", fields, fields)}
+
+
+_USERS = many(
+    sent_id("A user.", example=USER_ID),
+    "Nobody else is reset.",
+    minItems=1,
+    maxItems=Policy().max_users_per_reset,
+)
+_EVERYONE: Schema = {"type": "boolean", "const": True, "description": "Everyone in the course."}
+_SCOPE: Schema = {
+    "description": "One course, and either the users or everyone; the names of the fields are assumed.",
+    "oneOf": [_form("ResetOfUsers", userIds=_USERS), _form("ResetOfEveryone", allUsers=_EVERYONE)],
+}
+_CONFIRMATION: Schema = {
+    "description": "What the sender believes to be true: course title, and users whose progress will be"
+    " cleared. Needed, unless the world's policy says otherwise; without it 428, if it is not true 412.",
+    "schema": {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": sent_object(
+            "A",
+            {"courseTitle": text("The course's title, code point by code point."), "users": whole()},
+            ("courseTitle", "users"),
+        ),
+        "examples": ['{"courseTitle": "Forklift basics", "users": 37}'],
+    },
+}
+_KEY: Schema = {
+    "description": "The same key with the same content gives the first answer again, without an effect.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+_PATH = "/training/courseprogress/v1/reset"
+_REFUSALS = (Reason.PERMISSION_DENIED, Reason.COURSE_NOT_FOUND, Reason.USER_NOT_FOUND)
+_COURSE = "$request.body#/courseId"
+
+ROUTES = (
+    Operation(
+        NAME,
+        "POST",
+        _PATH,
+        "A",
+        _reset_progress,
+        scope.rights,
+        answer=ResetDone,
+        summary="Reset the progress of users in a course. It cannot be undone.",
+        noun="resets",
+        headers={"Reset-Confirmation": _CONFIRMATION, "Idempotency-Key": _KEY},
+        body=_SCOPE,
+        refusals=(
+            *_REFUSALS,
+            Reason.IDEMPOTENCY_KEY_IN_FLIGHT,
+            Reason.IDEMPOTENCY_KEY_REUSED,
+            Reason.CONFIRMATION_REQUIRED,
+            Reason.CONFIRMATION_MISMATCH,
+        ),
+        links={
+            "Statistics": link("GetCourseStatistics", "The figures after it.", courseId=_COURSE),
+            "Progress": link("ListTrainingCourseProgress", "The rows after it.", course_id=_COURSE),
+            "Attempts": link("ListLessonAttempts", "The attempts after it.", courseId=_COURSE),
+            "Events": link("ListLessonProgressEvents", "The events after it.", courseId=_COURSE),
+        },
+        audited=True,
+        always_strict=True,
+    ),
+    Operation(
+        "PreviewReset",
+        "POST",
+        f"{_PATH}:preview",
+        "A",
+        _preview_reset,
+        scope.rights,
+        answer=ResetPreview,
+        summary="What a reset would clear; changes nothing. Only the reference server has it.",
+        noun="resets",
+        body=_SCOPE,
+        refusals=_REFUSALS,
+        links={
+            # The confirmation is JSON, and a link cannot put JSON together.
+            "Reset": link(
+                "ResetCourseProgress",
+                "The reset itself; course/title and usersToReset go into its confirmation.",
+                body="$request.body",
+            )
+        },
+        reference_only=True,
+        always_strict=True,
+    ),
+)

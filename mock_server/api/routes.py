@@ -3,277 +3,43 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 
 from mock_server.api import (
     analytics,
     assignments,
     courses,
+    groups,
     leaderboards,
-    people,
+    lesson_progress,
+    paths,
+    permission_sets,
     progress,
     rapid_refreshes,
     resets,
+    sites,
     slides,
+    users,
     webhooks,
 )
-from mock_server.api.call import Operation, needs
-from mock_server.api.paging import FEED, PAGE
-from mock_server.rules import scope
-from mock_server.rules import webhooks as hooks
-from mock_server.rules.permissions import Family
-
-_ANALYTICS = "/training/analytics/v1"
-_PATHS = "/training/paths/v1"
-_REFRESHES = "/training/rapid-refresh/v1"
-_BOARDS = "/training/individualleaderboards/v1"
-_COLLECTIONS = "/training/collections/v1"
-_RESET = "/training/courseprogress/v1/reset"
-_TEAM_FIGURES, _OWN_ROWS = Family.ANALYTICS, Family.PROGRESS
-_COURSE, _BOTH = ("courseId",), ("userId", "courseId")
-
-# Further analytics, all of one kind: name, path, handler, rights and filters.
-_FIGURES = (
-    ("GetLessonStatistics", "lessons/statistics", analytics.lesson_statistics, _TEAM_FIGURES, _COURSE),
-    ("ListLessonProgressEvents", "lessons/progress/events", analytics.lesson_events, _OWN_ROWS, _BOTH),
-    (
-        "ListUserLessonProgressEvents",
-        "users/{userId}/lessons/progress/events",
-        analytics.user_lesson_events,
-        _OWN_ROWS,
-        _COURSE,
-    ),
-    ("GetSlideStatistics", "slides/statistics", slides.slide_statistics, _TEAM_FIGURES, _COURSE),
-    ("GetUserSlideStatistics", "users/{userId}/slides/statistics", slides.user_slides, _OWN_ROWS, _COURSE),
-    (
-        "ListSurveyQuestionDefinitions",
-        "surveys/questionDefinitions",
-        slides.survey_questions,
-        _TEAM_FIGURES,
-        _COURSE,
-    ),
-    (
-        "ListRapidRefreshAnswers",
-        "rapidRefresh/answers",
-        rapid_refreshes.refresh_answers,
-        _TEAM_FIGURES,
-        ("userId",),
-    ),
-    ("ListSurveyAnswers", "surveys/answers", slides.survey_answers, _OWN_ROWS, _BOTH),
-)
+from mock_server.api.call import Operation
+from mock_server.api.listing import OtherFeed
+from mock_server.refusal import Reason, RefusedError
 
 
-def _feed_name(template: str) -> str:
-    """``/feed/group_users`` is FeedGroupUsers."""
-    return "".join(word.capitalize() for word in re.findall("[a-z]+", template))
-
-
-_SERVED = (
-    Operation("WhoAmI", "GET", "/accounts/user/v1/user:WhoAmI", "P", people.who_am_i, needs(Family.SELF)),
-    Operation(
-        "ListCourses",
+def _not_served(template: str, name: str = "") -> Operation:
+    """Return a feed that is not part of Training; without a name, ``/feed/group_users`` is FeedGroupUsers."""
+    name = name or "".join(word.capitalize() for word in re.findall("[a-z]+", template))
+    return Operation(
+        name,
         "GET",
-        "/training/courses/v1",
-        "O",
-        courses.list_courses,
-        needs(Family.CATALOGUE),
-        (*PAGE, "courseIds", "searchTerm"),
-    ),
-    Operation(
-        "ListLessonsOfCourse",
-        "GET",
-        "/training/courses/v1/{courseId}/lessons",
-        "T",
-        courses.lessons_of_course,
-        needs(Family.CATALOGUE),
-    ),
-    Operation(
-        "GetLesson",
-        "GET",
-        "/training/lessons/v1/{id}",
-        "T",
-        courses.get_lesson,
-        needs(Family.CATALOGUE),
-    ),
-    Operation("ListPaths", "GET", _PATHS, "T", courses.list_paths, needs(Family.CATALOGUE), PAGE),
-    Operation("GetPath", "GET", f"{_PATHS}/{{pathId}}", "A", courses.get_path, needs(Family.CATALOGUE)),
-    Operation(
-        "ListCollections",
-        "GET",
-        _COLLECTIONS,
-        "A",
-        courses.list_collections,
-        needs(Family.CATALOGUE),
-        PAGE,
-    ),
-    Operation(
-        "ListCoursesOfCollection",
-        "GET",
-        f"{_COLLECTIONS}/{{courseCollectionId}}/courses",
-        "A",
-        courses.courses_of_collection,
-        needs(Family.CATALOGUE),
-        PAGE,
-    ),
-    Operation(
-        "ListRapidRefreshes",
-        "GET",
-        _REFRESHES,
-        "A",
-        rapid_refreshes.list_refreshes,
-        needs(Family.CATALOGUE),
-        PAGE,
-    ),
-    Operation(
-        "GetRapidRefresh",
-        "GET",
-        f"{_REFRESHES}/{{rapidRefreshId}}",
-        "A",
-        rapid_refreshes.get_refresh,
-        needs(Family.CATALOGUE),
-    ),
-    Operation(
-        "ListLeaderboards",
-        "GET",
-        _BOARDS,
-        "T",
-        leaderboards.list_leaderboards,
-        needs(Family.CATALOGUE),
-        PAGE,
-    ),
-    Operation(
-        "GetLeaderboardRankings",
-        "GET",
-        f"{_BOARDS}/rankings",
-        "T",
-        leaderboards.get_rankings,
-        needs(Family.CATALOGUE),
-        ("leaderboardId",),
-    ),
-    Operation(
-        "UpdateCourseAssignments",
-        "PUT",
-        "/training/courses/v1/{courseId}/assignments",
-        "T",
-        assignments.update_assignments,
-        needs(Family.ASSIGN),
-        takes_body=True,
-    ),
-    Operation(
-        "ListTrainingCourseProgress",
-        "GET",
-        progress.TEMPLATE,
+        template,
         "P",
-        progress.progress_feed,
-        needs(Family.PROGRESS),
-        progress.QUERY,
-        lagged=True,
-    ),
-    Operation(
-        "GetCourseStatistics",
-        "GET",
-        f"{_ANALYTICS}/courses/statistics",
-        "A",
-        analytics.course_statistics,
-        needs(Family.ANALYTICS),
-        (*PAGE, "courseId", "courseIds"),
-        lagged=True,
-    ),
-    Operation(
-        "GetUserLessonProgress",
-        "GET",
-        f"{_ANALYTICS}/users/{{userId}}/lessons/progress",
-        "A",
-        analytics.lesson_progress,
-        needs(Family.PROGRESS),
-        (*PAGE, "courseId"),
-        lagged=True,
-    ),
-    Operation(
-        "ListLessonAttempts",
-        "GET",
-        f"{_ANALYTICS}/lessons/attempts",
-        "A",
-        analytics.lesson_attempts,
-        needs(Family.PROGRESS),
-        (*PAGE, "userId", "courseId"),
-        lagged=True,
-    ),
-    *(
-        Operation(
-            name,
-            "GET",
-            f"{_ANALYTICS}/{path}",
-            "A",
-            handler,
-            needs(family),
-            (*PAGE, *filters),
-            lagged=True,
-        )
-        for name, path, handler, family, filters in _FIGURES
-    ),
-    Operation(
-        "ListUsers",
-        "POST",
-        "/users/v1/users/list",
-        "T",
-        people.list_users,
-        needs(Family.PEOPLE),
-        takes_body=True,
-    ),
-    *(
-        Operation(
-            _feed_name(template),
-            "GET",
-            template,
-            "P",
-            people.feed_of(template),
-            needs(Family.PEOPLE),
-            (*FEED, *people.SITES_QUERY) if template == "/feed/sites" else FEED,
-        )
-        for template in people.FEEDS
-    ),
-    Operation("ListGroups", "GET", "/groups", "T", people.list_groups, needs(Family.PEOPLE)),
-    Operation(
-        "ListUsersOfGroup",
-        "GET",
-        "/groups/{groupId}/users",
-        "T",
-        people.users_of_group,
-        needs(Family.PEOPLE),
-        people.GROUP_QUERY,
-    ),
-    Operation(
-        "ListPermissionSets",
-        "POST",
-        "/permissions/v1/permission_sets",
-        "T",
-        people.permission_sets,
-        needs(Family.PERMISSION_SETS),
-        takes_body=True,
-    ),
-    Operation(
-        resets.NAME,
-        "POST",
-        _RESET,
-        "A",
-        resets.reset_progress,
-        scope.rights,
-        takes_body=True,
-        audited=True,
-        always_strict=True,
-    ),
-    Operation(
-        "PreviewReset",
-        "POST",
-        f"{_RESET}:preview",
-        "A",
-        resets.preview_reset,
-        scope.rights,
-        takes_body=True,
-        reference_only=True,
-        always_strict=True,
-    ),
-)
+        answer=OtherFeed,
+        summary=f"{name}; not part of Training, and not served unless the policy says so.",
+        noun="other feeds",
+    )
 
 
 # Feeds of the vendor's that its bulk exporter reads (P): known, so that a script finds out what is missing here.
@@ -283,28 +49,152 @@ _ELSEWHERE = (
     *("actions", "action_assignees", "action_timeline_items"),
     *("issues", "issue_assignees", "issue_timeline_items", "assets"),
 )
-_NOT_OF_TRAINING = (
-    *(Operation(_feed_name(f"/feed/{each}"), "GET", f"/feed/{each}", "P") for each in _ELSEWHERE),
-    Operation("FeedActivityLogEvents", "GET", "/accounts/history/v2/feed/activity_log_events", "P"),
-    Operation("FeedOnboardingProgress", "GET", "/inductions/v1/feed/onboarding-progress", "P"),
+
+OPERATIONS = (
+    *users.ROUTES,
+    *courses.ROUTES,
+    *paths.ROUTES,
+    *rapid_refreshes.ROUTES,
+    *leaderboards.ROUTES,
+    *assignments.ROUTES,
+    *progress.ROUTES,
+    *analytics.ROUTES,
+    *lesson_progress.ROUTES,
+    *slides.ROUTES,
+    *groups.ROUTES,
+    *sites.ROUTES,
+    *permission_sets.ROUTES,
+    *resets.ROUTES,
+    *webhooks.ROUTES,
+    *(_not_served(f"/feed/{each}") for each in _ELSEWHERE),
+    _not_served("/accounts/history/v2/feed/activity_log_events", "FeedActivityLogEvents"),
+    _not_served("/inductions/v1/feed/onboarding-progress", "FeedOnboardingProgress"),
 )
 
-_WEBHOOKS = "/webhooks/v1/webhooks"
-_HOOKS = (
-    Operation("CreateWebhook", "POST", _WEBHOOKS, "P", webhooks.create, hooks.rights, takes_body=True),
-    Operation("ListWebhooks", "GET", _WEBHOOKS, "P", webhooks.list_all, hooks.rights),
-    Operation("GetWebhook", "GET", f"{_WEBHOOKS}/{{id}}", "P", webhooks.get, hooks.rights),
-    Operation("DeleteWebhook", "DELETE", f"{_WEBHOOKS}/{{id}}", "P", webhooks.delete, hooks.rights),
-    Operation("GetWebhookToken", "GET", "/webhooks/v1/token", "P", webhooks.get_secret, hooks.rights),
-    Operation(
-        "CreateWebhookToken",
-        "POST",
-        "/webhooks/v1/token",
-        "P",
-        webhooks.new_secret,
-        hooks.rights,
-        takes_body=True,
-    ),
-)
 
-OPERATIONS = (*_SERVED, *_HOOKS, *_NOT_OF_TRAINING)
+_LIKENESS = 0.6
+# Looking for what was meant takes time that grows with the square of the length.
+_LONGEST = 300
+_TYPO = 0.8
+"""Likeness of a service's name that was mistyped."""
+_LISTED = " All operations are listed at /openapi.json."
+
+
+class Router:
+    """Templates by their number of segments; literal ones are tried before those with a parameter."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._by_length: dict[int, list[tuple[list[str], Operation]]] = {}
+        for operation in operations:
+            parts = operation.template.split("/")[1:]
+            self._by_length.setdefault(len(parts), []).append((parts, operation))
+        for each in self._by_length.values():
+            each.sort(key=lambda entry: sum(part.startswith("{") for part in entry[0]))
+        self._services = sorted({_service(parts) for parts, each in self._entries() if each.handler})
+        self._words_of_training = {
+            part for parts, _ in self._entries() if parts[0] == _TRAINING for part in parts[1:]
+        }
+
+    def _entries(self) -> Iterator[tuple[list[str], Operation]]:
+        return (entry for entries in self._by_length.values() for entry in entries)
+
+    def _service_meant(self, segments: Sequence[str]) -> str:
+        """The service that a path belongs to, mistyped or left out as it may be; "" for one not served here."""
+        named = _service(segments)[:_LONGEST]
+        if named in self._services:
+            return named
+        for near in get_close_matches(named, self._services, n=1, cutoff=_TYPO):
+            return near
+        return _TRAINING if {*map(str.lower, segments[:1])} & self._words_of_training else ""
+
+    def _hint(self, segments: Sequence[str]) -> str:
+        """What was probably meant, within the service that the path belongs to."""
+        service = self._service_meant(segments)
+        if not service:
+            return f" It is not part of Training; served here are {', '.join(self._services)}."
+        return self._nearest(service, segments)
+
+    def _nearest(self, service: str, segments: Sequence[str]) -> str:
+        """The operation that was most likely meant, and where the path leaves it; "" if none is near."""
+        if len("/".join(segments)) > _LONGEST:
+            return ""
+        filled: dict[str, list[Operation]] = {}
+        for parts, operation in self._entries():
+            if _service(parts) == service:
+                filled.setdefault("/".join(_filled(parts, segments)).lower(), []).append(operation)
+        close = get_close_matches("/".join(segments).lower(), filled, n=1, cutoff=_LIKENESS)
+        close = close or _sharing(service, segments, filled)
+        if not close:
+            return ""
+        template = filled[close[0]][0].template
+        methods = ", ".join(sorted(each.method for each in filled[close[0]] if each.template == template))
+        return f" The nearest is {methods} {template}: {_difference(template.split('/')[1:], segments)}."
+
+    def find(self, method: str, segments: Sequence[str]) -> tuple[Operation, dict[str, str]]:
+        """The operation and its path parameters; 404 for an unknown path, 405 for another method."""
+        found = [
+            (operation, dict(zip(parts, segments, strict=True)))
+            for parts, operation in self._by_length.get(len(segments), ())
+            if all(_fits(part, segment) for part, segment in zip(parts, segments, strict=True))
+        ]
+        if not found:
+            refusal = unknown_path()
+            refusal.hint = self._hint(segments) + _LISTED
+            raise refusal
+        template = found[0][0].template
+        methods = {operation.method: entry for entry in found if (operation := entry[0]).template == template}
+        wanted = "GET" if method == "HEAD" else method
+        if wanted in methods:
+            operation, named = methods[wanted]
+            return operation, {part[1:-1]: value for part, value in named.items() if part.startswith("{")}
+        refusal = RefusedError(Reason.METHOD_NOT_ALLOWED, f"{template} does not take {method[:20]}.")
+        allowed = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
+        refusal.headers = (("allow", allowed),)
+        refusal.hint = f" It takes {allowed}.{_LISTED}"
+        raise refusal
+
+
+def unknown_path() -> RefusedError:
+    """404 for a path that no operation has."""
+    return RefusedError(Reason.UNKNOWN_PATH, "No operation has this path.")
+
+
+_TRAINING = "training"
+
+
+def _service(segments: Sequence[str]) -> str:
+    """The service of the vendor's that a path belongs to: ``training``, ``feed``, ``accounts/user``."""
+    parts = 2 if segments[:1] == ["accounts"] else 1
+    return "/".join(segments[:parts]).lower()
+
+
+def _sharing(service: str, segments: Sequence[str], paths: Iterable[str]) -> list[str]:
+    """The shortest path that has one of these segments, the longer ones first: ``/courses`` lacks its beginning."""
+    for segment in sorted(
+        {each.lower() for each in segments if len(each) > len("v1") and each.lower() != service},
+        key=len,
+        reverse=True,
+    ):
+        found = [path for path in paths if segment in path.split("/")]
+        if found:
+            return [min(found, key=len)]
+    return []
+
+
+def _filled(parts: Sequence[str], segments: Sequence[str]) -> list[str]:
+    """A template with what was sent in the places of its parameters."""
+    sent = [*segments, *parts[len(segments) :]]
+    return [segment if part.startswith("{") else part for part, segment in zip(parts, sent, strict=False)]
+
+
+def _difference(parts: Sequence[str], segments: Sequence[str]) -> str:
+    for number, (part, segment) in enumerate(zip(parts, segments, strict=False), 1):
+        if not _fits(part, segment):
+            return f"its segment {number} is {part!r}, not {segment!r}"
+    if len(segments) > len(parts):
+        return f"{segments[len(parts)]!r} is too much"
+    return f"{parts[len(segments)]!r} is missing"
+
+
+def _fits(part: str, segment: str) -> bool:
+    return bool(segment) if part.startswith("{") else part == segment

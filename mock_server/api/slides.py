@@ -1,58 +1,151 @@
-"""How slides stand, what somebody has seen of them, and what surveys ask and were answered."""
+"""Slides: their figures, what users have seen of them, and what surveys ask and were answered."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Literal
 
-from mock_server.api.call import Call
-from mock_server.api.paging import numbered, numbered_part
-from mock_server.api.selection import (
+from mock_server.api.call import COURSE, USER, Call, Operation, link, needs
+from mock_server.api.listing import (
+    PAGE,
+    NumberedPage,
     courses_asked,
     courses_of_user,
     figures,
     members,
+    numbered,
+    numbered_part,
     parts,
     total,
     users_asked,
 )
+from mock_server.refusal import Reason
 from mock_server.rules.completion import lessons_of
-from mock_server.wire import shapes
+from mock_server.rules.permissions import Family
+from mock_server.wire.answer_class import DateOrNone, answer, field
 from mock_server.wire.message import Response
-from mock_server.wire.shapes import Json
 from mock_server.world.courses import Course, Lesson, Slide, SlideKind, SlideProgress
 from mock_server.world.progress import CourseProgress, SlideTally
 from mock_server.world.progress_table import Weigh, rows_after
 
-Tallies = dict[str, SlideTally]
-Place = tuple[Course, Lesson, Slide]
+
+@answer("A")
+class SlideOfCourse:
+    """A slide and where it is; subclasses add its figures."""
+
+    courseId: str
+    lessonId: str
+    slideId: str
+    slideTitle: str = field("Of a question or a survey, what is asked.")
+    slideType: SlideKind
 
 
-def _places(courses: Iterable[Course]) -> Iterator[Place]:
+@answer("A")
+class SlideStatistics(SlideOfCourse):
+    """The figures of a slide."""
+
+    viewedCount: int
+    answeredCount: int
+    correctCount: int
+
+
+@answer("A")
+class SlideStatisticsPage(NumberedPage):
+    """A page of the figures of slides."""
+
+    items: list[SlideStatistics]
+
+
+@answer("A")
+class UserSlide(SlideOfCourse):
+    """What a user has seen and answered of a slide."""
+
+    viewed: bool
+    viewedDateTime: DateOrNone
+    answered: bool
+    correct: bool = field("Whether a question was answered rightly.")
+
+
+@answer("A")
+class UserSlides(NumberedPage):
+    """A page of a user's slides."""
+
+    items: list[UserSlide]
+
+
+@answer("A")
+class SurveyQuestion:
+    """What a survey asks."""
+
+    id: str
+    courseId: str
+    lessonId: str
+    question: str
+    answerType: Literal["text", "choice"]
+    options: list[str] = field("What there is to choose from; none for text.")
+
+
+@answer("A")
+class SurveyQuestions(NumberedPage):
+    """A page of what surveys ask."""
+
+    items: list[SurveyQuestion]
+
+
+@answer("A")
+class SurveyAnswer:
+    """An answer to a survey."""
+
+    questionId: str
+    userId: str
+    courseId: str
+    lessonId: str
+    answer: str
+    answeredDateTime: DateOrNone
+
+
+@answer("A")
+class SurveyAnswers(NumberedPage):
+    """A page of answers to surveys."""
+
+    items: list[SurveyAnswer]
+
+
+_Tallies = dict[str, SlideTally]
+_Place = tuple[Course, Lesson, Slide]
+
+
+def _places(courses: Iterable[Course]) -> Iterator[_Place]:
     return (
         (course, lesson, slide) for course in courses for lesson in course.lessons for slide in lesson.slides
     )
 
 
-def slide_statistics(call: Call) -> Response:
-    """GET /training/analytics/v1/slides/statistics."""
+def _slide_statistics(call: Call) -> Response:
     team = members(call)
-    asked: dict[str, Tallies] = {}  # to ask for those of a course once a page, not once a row
+    counted: dict[str, _Tallies] = {}  # to ask for those of a course once a page, not once a row
 
-    def shape(place: Place) -> Json:
-        course = place[0]
-        if course.id not in asked:
-            asked[course.id] = _tallies(call, course, team)
-        return shapes.slide_statistics(*place, asked[course.id][place[2].id])
+    def row(place: _Place) -> SlideStatistics:
+        course, lesson, slide = place
+        if course.id not in counted:
+            counted[course.id] = figures(call, "slides", course, team, _count)
+        tally = counted[course.id][slide.id]
+        return SlideStatistics(
+            courseId=course.id,
+            lessonId=lesson.id,
+            slideId=slide.id,
+            slideTitle=slide.title,
+            slideType=slide.kind,
+            viewedCount=tally.viewed,
+            answeredCount=tally.answered,
+            correctCount=tally.correct,
+        )
 
-    return numbered(call, list(_places(courses_asked(call))), shape)
+    return numbered(call, SlideStatisticsPage, list(_places(courses_asked(call))), row)
 
 
-def _tallies(call: Call, course: Course, users: Sequence[str] | None) -> Tallies:
-    return figures(call, "slides", course, users, _counted)
-
-
-def _counted(course: Course, progress: CourseProgress, users: Iterable[str]) -> Tallies:
+def _count(course: Course, progress: CourseProgress, users: Iterable[str]) -> _Tallies:
     found = {slide.id: SlideTally() for _, _, slide in _places([course])}
     for user_id in users:
         for _, slide, seen in _seen(course, progress, user_id):
@@ -64,7 +157,7 @@ def _counted(course: Course, progress: CourseProgress, users: Iterable[str]) -> 
 def _seen(
     course: Course, progress: CourseProgress, user_id: str
 ) -> Iterator[tuple[Lesson, Slide, SlideProgress | None]]:
-    """Every slide that counts for somebody, in order, with what they have seen of it."""
+    """Yield every slide that counts for a user, in order, with what the user has seen of it."""
     record = progress.records.get(user_id)
     seen = {each.slide_id: each for each in record.slides} if record else {}
     for lesson in lessons_of(course, progress.enrolments[user_id]):
@@ -72,34 +165,59 @@ def _seen(
             yield lesson, slide, seen.get(slide.id)
 
 
-def user_slides(call: Call) -> Response:
-    """GET /training/analytics/v1/users/{userId}/slides/statistics."""
+def _user_slides(call: Call) -> Response:
     user_id, courses = courses_of_user(call)
     table = call.organisation.progress
     rows = [(course, *each) for course in courses for each in _seen(course, table[course.id], user_id)]
-    return numbered(call, rows, lambda row: shapes.user_slide(*row))
+    return numbered(call, UserSlides, rows, lambda row: _user_slide(*row))
 
 
-def survey_questions(call: Call) -> Response:
-    """GET /training/analytics/v1/surveys/questionDefinitions."""
+def _user_slide(course: Course, lesson: Lesson, slide: Slide, seen: SlideProgress | None) -> UserSlide:
+    return UserSlide(
+        courseId=course.id,
+        lessonId=lesson.id,
+        slideId=slide.id,
+        slideTitle=slide.title,
+        slideType=slide.kind,
+        viewed=seen is not None,
+        viewedDateTime=seen.viewed_at if seen else "",
+        answered=bool(seen and seen.answered_at),
+        correct=bool(seen and seen.correct),
+    )
+
+
+# --- surveys ----------------------------------------------------------------------------------------------------------
+
+
+def _survey_questions(call: Call) -> Response:
     found = [place for place in _places(courses_asked(call)) if place[2].kind is SlideKind.SURVEY]
-    return numbered(call, found, lambda place: shapes.survey_question(*place))
+    return numbered(call, SurveyQuestions, found, lambda place: _question(*place))
 
 
-def survey_answers(call: Call) -> Response:
-    """GET /training/analytics/v1/surveys/answers."""
+def _question(course: Course, lesson: Lesson, slide: Slide) -> SurveyQuestion:
+    return SurveyQuestion(
+        id=slide.id,
+        courseId=course.id,
+        lessonId=lesson.id,
+        question=slide.title,
+        answerType="choice" if slide.options else "text",
+        options=list(slide.options),
+    )
+
+
+def _survey_answers(call: Call) -> Response:
     courses = [course for course in courses_asked(call) if course.surveys]
     found = parts(call, "survey answers", users_asked(call), courses, _weigh)
     table, known = call.organisation.progress, call.organisation.courses
 
-    def after(offset: int) -> Iterator[Json]:
+    def after(offset: int) -> Iterator[SurveyAnswer]:
         return (
-            shapes.survey_answer(known[course_id], user_id, *each)
+            _answer(known[course_id], user_id, *each)
             for course_id, user_id, skip in rows_after(found, offset)
             for each in islice(_answers(known[course_id], table[course_id], user_id), skip, None)
         )
 
-    return numbered_part(call, total(found), after)
+    return numbered_part(call, SurveyAnswers, total(found), after)
 
 
 def _weigh(course: Course) -> Weigh:
@@ -113,3 +231,76 @@ def _answers(
         for lesson, slide, seen in _seen(course, progress, user_id):
             if seen is not None and slide.kind is SlideKind.SURVEY and seen.answered_at:
                 yield lesson, seen
+
+
+def _answer(course: Course, user_id: str, lesson: Lesson, seen: SlideProgress) -> SurveyAnswer:
+    return SurveyAnswer(
+        questionId=seen.slide_id,
+        userId=user_id,
+        courseId=course.id,
+        lessonId=lesson.id,
+        answer=seen.answer,
+        answeredDateTime=seen.answered_at,
+    )
+
+
+_ANALYTICS = "/training/analytics/v1"
+
+ROUTES = (
+    Operation(
+        "GetSlideStatistics",
+        "GET",
+        f"{_ANALYTICS}/slides/statistics",
+        "A",
+        _slide_statistics,
+        needs(Family.ANALYTICS),
+        answer=SlideStatisticsPage,
+        summary="How slides stand.",
+        parameters=(*PAGE, COURSE),
+        refusals=(Reason.PERMISSION_DENIED,),
+        lagged=True,
+    ),
+    Operation(
+        "GetUserSlideStatistics",
+        "GET",
+        f"{_ANALYTICS}/users/{{userId}}/slides/statistics",
+        "A",
+        _user_slides,
+        needs(Family.PROGRESS),
+        answer=UserSlides,
+        summary="What a user has seen and answered, slide by slide.",
+        parameters=(*PAGE, COURSE),
+        refusals=(Reason.USER_NOT_FOUND,),
+        lagged=True,
+    ),
+    Operation(
+        "ListSurveyQuestionDefinitions",
+        "GET",
+        f"{_ANALYTICS}/surveys/questionDefinitions",
+        "A",
+        _survey_questions,
+        needs(Family.ANALYTICS),
+        answer=SurveyQuestions,
+        summary="List what surveys ask.",
+        parameters=(*PAGE, COURSE),
+        refusals=(Reason.PERMISSION_DENIED,),
+        links={
+            "Answers": link(
+                "ListSurveyAnswers", "What was answered.", courseId="$response.body#/items/0/courseId"
+            )
+        },
+        lagged=True,
+    ),
+    Operation(
+        "ListSurveyAnswers",
+        "GET",
+        f"{_ANALYTICS}/surveys/answers",
+        "A",
+        _survey_answers,
+        needs(Family.PROGRESS),
+        answer=SurveyAnswers,
+        summary="List answers to surveys.",
+        parameters=(*PAGE, USER, COURSE),
+        lagged=True,
+    ),
+)

@@ -14,10 +14,9 @@ from mock_server.api.call import Operation
 from mock_server.api.routes import OPERATIONS
 from mock_server.compare.reader import Answer, LiveError, NoAnswerError, Reader
 from mock_server.compare.structure import Structure, declared, is_certain, parent, structure
-from mock_server.contract.terms import TERMS
 from mock_server.mock import MockTraining
+from mock_server.wire.answer_class import schema_of
 from mock_server.wire.message import Request
-from mock_server.wire.schema import reference
 
 Get = Callable[[str], Answer]
 _OWN = "training-mock-compare"
@@ -166,7 +165,7 @@ def _compared(operation: Operation, live: _Side, own: _Side, asked: list[str]) -
 def _own_structure(operation: Operation, value: object) -> Structure:
     """Our answer, each place with every type that it may have: this one answer shows null or text, not both."""
     found = structure(value)
-    for place, types in declared(reference(TERMS[operation.name].answer)).items():
+    for place, types in declared(schema_of(operation.answer)).items():
         if place in found:
             found[place].types |= types
     return found

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from attrs import define, field
 
 from mock_server.compare.names import shown
-from mock_server.contract.shapes import SHAPES
+from mock_server.openapi import SCHEMAS
 from mock_server.wire.schema import Schema
 
 
@@ -69,7 +69,7 @@ def declared(schema: Schema, where: str = "") -> dict[str, set[str]]:
     """The types that a schema of the OpenAPI document allows, by place."""
     found: dict[str, set[str]] = {}
     if "$ref" in schema:
-        return declared(SHAPES[schema["$ref"].removeprefix(_REFERENCE)], where)
+        return declared(SCHEMAS[schema["$ref"].removeprefix(_REFERENCE)], where)
     if "type" in schema:
         kind = str(schema["type"])
         found[where] = {_DECLARED.get(kind, kind)}

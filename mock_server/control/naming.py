@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
 
-from mock_server.api.routes import OPERATIONS
-from mock_server.api.routing import Router
+from mock_server.api.routes import OPERATIONS, Router
 from mock_server.argument_checks import check_argument
 from mock_server.refusal import RefusedError
 from mock_server.wire import reading

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 Schema = dict[str, Any]
+Mark = Literal["P", "O", "T", "A"]
+"""Published, observed, third party's types, assumed."""
 
 MARK = "x-provenance"
 PROVENANCE = {"P": "published", "O": "observed", "T": "third-party", "A": "assumed"}
@@ -25,7 +27,7 @@ def nullable(schema: Schema, description: str) -> Schema:
     return _said({"anyOf": [schema, {"type": "null"}]}, description)
 
 
-def typed_text(description: str) -> Schema:
+def sent_text(description: str) -> Schema:
     """Text that somebody sends: bounded, without control characters."""
     return _said({"type": "string", "maxLength": MAX_TEXT, "pattern": f"^{_NO_CONTROL}*$"}, description)
 
@@ -114,7 +116,7 @@ def numbered(item: str, mark: str) -> Schema:
     return answer(mark, {"totalCount": whole("On all pages."), "items": many(reference(item))})
 
 
-def asked(mark: str, fields: dict[str, Schema], required: Iterable[str] = (), **marks: str) -> Schema:
+def sent_object(mark: str, fields: dict[str, Schema], required: Iterable[str] = (), **marks: str) -> Schema:
     """An object that somebody sends; an unknown field is refused."""
     return {
         "type": "object",

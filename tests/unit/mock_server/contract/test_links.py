@@ -10,7 +10,7 @@ import pytest
 from attrs import frozen
 
 from mock_server import MockTraining, Policy
-from mock_server.contract.links import BODY
+from mock_server.api.call import LINK_BODY
 from mock_server.openapi import document
 from unit.mock_server.core.speaker import Answer, Speaker
 
@@ -124,7 +124,7 @@ def walk(mock: MockTraining) -> dict[str, set[int]]:
                 followed.add((name, title))
                 given = spoken.value(link.get("parameters", {}))
                 waiting.append(
-                    (link["operationId"], given, spoken.value(link.get("requestBody", link.get(BODY))))
+                    (link["operationId"], given, spoken.value(link.get("requestBody", link.get(LINK_BODY))))
                 )
     every = {(name, title) for name, each in operations().items() for title in _links(each[2])}
     assert followed == every, every - followed

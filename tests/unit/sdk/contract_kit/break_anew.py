@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mock_server.api import analytics, progress, resets
+from mock_server.api import progress
 from mock_server.api.routes import OPERATIONS
 from mock_server.rules.permissions import Reach
 from mock_server.wire import answers
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import CourseProgress, Record
-from unit.sdk.contract_kit.spoiling import after_reset, altered, breaks, entered, left_behind
+from unit.sdk.contract_kit.spoiling import after_reset, altered, breaks, entered, handler_of, left_behind
 
 ANEW, INSIDE = "R12-the-course-begins-anew", "R13-what-lies-inside-is-cleared"
 NO_PREVIEW, FIGURES = "R13-no-preview-of-the-past", "R14-analytics-follow-at-once"
@@ -76,7 +76,7 @@ def the_preview_counts_the_past(patch: pytest.MonkeyPatch) -> None:
         posts.update({(course.id, user_id): len(record.posts) for user_id, record in was.items()})
 
     def preview(call: Any) -> Any:
-        said = json.loads(resets.preview_reset(call).body)
+        said = json.loads(handler_of("PreviewReset")(call).body)
         key = (call.body["courseId"], call.body["userIds"][0])
         said["cleared"]["discussionPosts"] += posts.get(key, 0)
         return answers.ok(said)
@@ -103,8 +103,8 @@ def figures_of_a_team_stand_still(patch: pytest.MonkeyPatch) -> None:
 
     def statistics(call: Any) -> Any:
         if call.reach is not Reach.TEAMS:
-            return analytics.course_statistics(call)
-        return kept.setdefault(id(call.world), analytics.course_statistics(call))
+            return handler_of("GetCourseStatistics")(call)
+        return kept.setdefault(id(call.world), handler_of("GetCourseStatistics")(call))
 
     altered(patch, "GetCourseStatistics", handler=statistics)
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mock_server.api import assignments, resets
+from mock_server.api import resets
 from mock_server.refusal import invalid
 from mock_server.rules import eligibility, reset
 from mock_server.world.courses import Assigned
 from mock_server.world.people import Person
-from unit.sdk.contract_kit.spoiling import altered, breaks, entered, nothing
+from unit.sdk.contract_kit.spoiling import altered, breaks, entered, handler_of, nothing
 
 WAYS, GUESTS = "R10-ways-of-being-assigned", "R10-guests-and-deactivated"
 
@@ -41,7 +41,7 @@ _enter_way("universal", None)
 def assignments_are_never_taken_away(patch: pytest.MonkeyPatch) -> None:
     def update(call: Any) -> Any:
         kept = [each for each in call.body["assignments"] if each["isAssigned"]]
-        return assignments.update_assignments(evolve(call, body=call.body | {"assignments": kept}))
+        return handler_of("UpdateCourseAssignments")(evolve(call, body=call.body | {"assignments": kept}))
 
     altered(patch, "UpdateCourseAssignments", handler=update)
 

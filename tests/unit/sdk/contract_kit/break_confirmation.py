@@ -11,7 +11,7 @@ import pytest
 from mock_server.api import resets
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import confirmation
-from unit.sdk.contract_kit.spoiling import LISTED, altered, breaks, changed, entered, nothing
+from unit.sdk.contract_kit.spoiling import LISTED, altered, breaks, changed, entered, handler_of, nothing
 
 UNTRUE = ("R06-untrue-confirmation", "R06-untrue-confirmation-of-everyone")
 MALFORMED = "R06-malformed-confirmation"
@@ -187,7 +187,7 @@ def unconfirmed_everyone_loses_their_posts(patch: pytest.MonkeyPatch) -> None:
 def _spoilt_by_428(patch: pytest.MonkeyPatch, **lost: Any) -> None:
     def handler(call: Any) -> Any:
         try:
-            return resets.reset_progress(call)
+            return handler_of(resets.NAME)(call)
         except RefusedError as refusal:
             if refusal.reason is Reason.CONFIRMATION_REQUIRED:
                 changed(call.organisation, call.body["courseId"], **lost)

@@ -12,7 +12,7 @@ from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import authentication, idempotency
 from mock_server.wire import answers
 from mock_server.world.people import Permission
-from unit.sdk.contract_kit.spoiling import altered, breaks, nothing
+from unit.sdk.contract_kit.spoiling import altered, breaks, handler_of, nothing
 
 KEYS, NO_EFFECT = "R11-repeated-keys", "R11-a-repetition-does-nothing"
 NOT_KEPT = "R11-refusals-are-not-kept"
@@ -62,7 +62,7 @@ def _kept(patch: pytest.MonkeyPatch, reason: Reason) -> None:
         if key in kept:
             raise kept[key]
         try:
-            return resets.reset_progress(call)
+            return handler_of(resets.NAME)(call)
         except RefusedError as refusal:
             if key and not is_used and refusal.reason is reason:
                 kept[key] = refusal
@@ -93,7 +93,7 @@ def a_repetition_clears_again(patch: pytest.MonkeyPatch) -> None:
 
     def handler(call: Any) -> Any:
         replayed.clear()
-        answer = resets.reset_progress(call)
+        answer = handler_of(resets.NAME)(call)
         for user_id in call.body["userIds"] if replayed else ():
             call.organisation.progress[call.body["courseId"]].put(user_id, None)
         return answer

@@ -16,7 +16,7 @@ from mock_server.world import clock
 from mock_server.world.courses import CourseStatus, DueKind
 from mock_server.world.ledger import Notification
 from mock_server.world.organisation import Organisation
-from unit.sdk.contract_kit.spoiling import altered, breaks, counted_and_not_cleared, entered
+from unit.sdk.contract_kit.spoiling import altered, breaks, counted_and_not_cleared, entered, handler_of
 
 ANEW, FROM_THE_RESET = "R20-relative-due-dates-start-anew", "R20-relative-due-dates-count-from-the-reset"
 NO_ERROR = "R21-nothing-to-reset-is-no-error"
@@ -80,7 +80,7 @@ def _after_nothing(patch: pytest.MonkeyPatch, then: Callable[[Any, Any, str], No
     """Something happens after a reset that has found nothing to clear."""
 
     def handler(call: Any) -> Any:
-        answer = resets.reset_progress(call)
+        answer = handler_of(resets.NAME)(call)
         if answer.body == b'{"usersUpdated":0}':
             course = call.organisation.courses[call.body["courseId"]]
             then(call, course, call.body["userIds"][0])

@@ -12,7 +12,14 @@ from mock_server.rules import completion, eligibility, learning
 from mock_server.wire import answers
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import Record
-from unit.sdk.contract_kit.spoiling import LISTED, after_reset, altered, breaks, counted_and_not_cleared
+from unit.sdk.contract_kit.spoiling import (
+    LISTED,
+    after_reset,
+    altered,
+    breaks,
+    counted_and_not_cleared,
+    handler_of,
+)
 
 COUNTS, ALL, POST = "R09-recorded-progress-is-what-counts", "R09-all-of-a-list", "R09-a-lone-post-counts"
 EVERYONE = "R09-everyone-is-everyone-with-progress"
@@ -112,7 +119,7 @@ def those_with_nothing_get_a_new_due_date(patch: pytest.MonkeyPatch) -> None:
 @breaks(COUNTS)
 def those_with_nothing_are_counted(patch: pytest.MonkeyPatch) -> None:
     def handler(call: Any) -> Any:
-        answer = resets.reset_progress(call)
+        answer = handler_of(resets.NAME)(call)
         listed = dict.fromkeys(call.body.get("userIds") or ())
         return answers.ok({"usersUpdated": 2}) if (answer.body, len(listed)) == (ONE, 2) else answer
 

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from mock_server import app
-from mock_server.api import analytics, assignments, people, progress, resets
+from mock_server.api import resets
 from mock_server.refusal import RefusedError
 from mock_server.rules import (
     authentication,
@@ -21,7 +21,7 @@ from mock_server.rules import (
 )
 from mock_server.rules.permissions import Family, Reach
 from mock_server.world.people import Permission
-from unit.sdk.contract_kit.spoiling import altered, breaks
+from unit.sdk.contract_kit.spoiling import altered, breaks, handler_of
 
 NONE, OWN, ALL = Reach.NONE, Reach.OWN, Reach.ALL
 
@@ -139,7 +139,7 @@ def courses_of_others_are_listed(patch: pytest.MonkeyPatch) -> None:
 def users_of_others_are_listed(patch: pytest.MonkeyPatch) -> None:
     def listed(call: Any) -> Any:
         largest = max(call.world.organisations.values(), key=lambda each: len(each.people))
-        return people.list_users(evolve(call, actor=evolve(call.actor, organisation=largest)))
+        return handler_of("ListUsers")(evolve(call, actor=evolve(call.actor, organisation=largest)))
 
     altered(patch, "ListUsers", handler=listed)
 
@@ -149,7 +149,9 @@ def rows_of_others_are_listed_by_course(patch: pytest.MonkeyPatch) -> None:
     altered(
         patch,
         "ListTrainingCourseProgress",
-        handler=lambda call: progress.progress_feed(_as_owner(call, call.query.id("course_id"))),
+        handler=lambda call: handler_of("ListTrainingCourseProgress")(
+            _as_owner(call, call.query.id("course_id"))
+        ),
     )
 
 
@@ -159,7 +161,7 @@ def rows_of_others_are_listed(patch: pytest.MonkeyPatch) -> None:
         is_plain = call.query.id("course_id") is None and call.organisation is not call.world.main
         elsewhere = evolve(call, actor=evolve(call.actor, organisation=call.world.main))
         is_outsider = is_plain and Permission.USERS in call.actor.permissions
-        return progress.progress_feed(elsewhere if is_outsider else call)
+        return handler_of("ListTrainingCourseProgress")(elsewhere if is_outsider else call)
 
     altered(patch, "ListTrainingCourseProgress", handler=feed)
 
@@ -178,7 +180,7 @@ def _reset_as_owner(patch: pytest.MonkeyPatch, fits: Callable[[Any], bool]) -> N
     def handler(call: Any) -> Any:
         body = call.body if isinstance(call.body, dict) else {}
         is_theirs = fits(body) and call.organisation is not call.world.main
-        return resets.reset_progress(_as_owner(call, body.get("courseId")) if is_theirs else call)
+        return handler_of(resets.NAME)(_as_owner(call, body.get("courseId")) if is_theirs else call)
 
     altered(patch, resets.NAME, handler=handler)
 
@@ -188,7 +190,7 @@ def others_assign_our_courses(patch: pytest.MonkeyPatch) -> None:
     altered(
         patch,
         "UpdateCourseAssignments",
-        handler=lambda call: assignments.update_assignments(_as_owner(call, call.path["courseId"])),
+        handler=lambda call: handler_of("UpdateCourseAssignments")(_as_owner(call, call.path["courseId"])),
     )
 
 
@@ -197,7 +199,7 @@ def lessons_of_others_are_read(patch: pytest.MonkeyPatch) -> None:
     def lessons(call: Any) -> Any:
         owners = [each for each in call.world.organisations.values() if call.path["userId"] in each.people]
         known = evolve(call, actor=evolve(call.actor, organisation=owners[0])) if owners else call
-        return analytics.lesson_progress(known)
+        return handler_of("GetUserLessonProgress")(known)
 
     altered(patch, "GetUserLessonProgress", handler=lessons)
 

@@ -14,7 +14,7 @@ from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import scope
 from mock_server.wire import answers, fields, reading
 from mock_server.world.organisation import Organisation
-from unit.sdk.contract_kit.spoiling import altered, breaks, counted_and_not_cleared, entered
+from unit.sdk.contract_kit.spoiling import altered, breaks, counted_and_not_cleared, entered, handler_of
 
 WIDENS = "R07-scope-never-widens"
 UNKNOWN, REPEATED = "R08-one-unknown-user-stops-all", "R08-repeated-and-too-many-ids"
@@ -137,7 +137,7 @@ def users_of_others_are_passed_over(patch: pytest.MonkeyPatch) -> None:
             return honest(organisation, scope.Scope(asked.course_id, known))
 
         patch.setattr(scope, "find", find)
-        return resets.reset_progress(call)
+        return handler_of(resets.NAME)(call)
 
     altered(patch, resets.NAME, handler=handler)
 
@@ -196,7 +196,7 @@ def lists_are_short(patch: pytest.MonkeyPatch) -> None:
 @breaks(REPEATED)
 def repeated_ids_count_as_sent(patch: pytest.MonkeyPatch) -> None:
     def handler(call: Any) -> Any:
-        answer = resets.reset_progress(call)
+        answer = handler_of(resets.NAME)(call)
         sent = len(call.body.get("userIds") or ())
         return answers.ok({"usersUpdated": 2}) if sent == 2 != len(set(call.body["userIds"])) else answer
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mock_server.api import analytics, progress, selection
+from mock_server.api import listing, progress
 from mock_server.rules import permissions, visibility
 from mock_server.rules.permissions import Family, Reach
-from unit.sdk.contract_kit.spoiling import altered, breaks
+from unit.sdk.contract_kit.spoiling import altered, breaks, handler_of
 
 NONE, OWN, ALL = Reach.NONE, Reach.OWN, Reach.ALL
 
@@ -46,13 +46,13 @@ def leaders_see_the_figures_of_all(patch: pytest.MonkeyPatch) -> None:
     altered(
         patch,
         "GetCourseStatistics",
-        handler=lambda call: analytics.course_statistics(evolve(call, reach=ALL)),
+        handler=lambda call: handler_of("GetCourseStatistics")(evolve(call, reach=ALL)),
     )
 
 
 @breaks("R05-learners-see-themselves")
 def learners_see_others_rows_by_id(patch: pytest.MonkeyPatch) -> None:
-    honest = selection.users_asked
+    honest = listing.users_asked
 
     def asked(call: Any, name: str = "userId") -> list[str] | None:
         user_id = call.query.id(name)
@@ -64,7 +64,7 @@ def learners_see_others_rows_by_id(patch: pytest.MonkeyPatch) -> None:
 @breaks("R05-learners-see-themselves")
 def learners_see_others_attempts_by_id(patch: pytest.MonkeyPatch) -> None:
     def attempts(call: Any) -> Any:
-        return analytics.lesson_attempts(evolve(call, reach=ALL) if call.query.id("userId") else call)
+        return handler_of("ListLessonAttempts")(evolve(call, reach=ALL) if call.query.id("userId") else call)
 
     altered(patch, "ListLessonAttempts", handler=attempts)
 
@@ -72,7 +72,7 @@ def learners_see_others_attempts_by_id(patch: pytest.MonkeyPatch) -> None:
 @breaks("R05-learners-see-themselves")
 def learners_see_all_attempts(patch: pytest.MonkeyPatch) -> None:
     def attempts(call: Any) -> Any:
-        return analytics.lesson_attempts(call if call.query.id("userId") else evolve(call, reach=ALL))
+        return handler_of("ListLessonAttempts")(call if call.query.id("userId") else evolve(call, reach=ALL))
 
     altered(patch, "ListLessonAttempts", handler=attempts)
 
@@ -82,7 +82,7 @@ def learners_see_lessons_of_others(patch: pytest.MonkeyPatch) -> None:
     altered(
         patch,
         "GetUserLessonProgress",
-        handler=lambda call: analytics.lesson_progress(evolve(call, reach=ALL)),
+        handler=lambda call: handler_of("GetUserLessonProgress")(evolve(call, reach=ALL)),
     )
 
 

@@ -9,8 +9,8 @@ import pytest
 from attrs import evolve
 
 from mock_server import app
-from mock_server.api.routes import OPERATIONS
-from mock_server.api.routing import Router
+from mock_server.api.call import Handler
+from mock_server.api.routes import OPERATIONS, Router
 from mock_server.rules import (
     reset,
 )
@@ -44,6 +44,13 @@ def entered(name: str, spoil: Break, *checks: str) -> None:
 
 def nothing(*_: Any, **__: Any) -> None:
     """What a rule does that has been forgotten."""
+
+
+def handler_of(name: str) -> Handler:
+    """The handler of an operation as it is."""
+    found = next(each.handler for each in OPERATIONS if each.name == name)
+    assert found is not None
+    return found
 
 
 def altered(patch: pytest.MonkeyPatch, name: str, **changes: Any) -> None:

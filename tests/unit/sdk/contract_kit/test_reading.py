@@ -7,13 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
+from attrs import evolve
 
 from mock_server import MockTraining, app
+from mock_server.api import progress as feed
 from mock_server.api.routes import OPERATIONS
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import permissions, visibility
 from mock_server.rules.permissions import Family, Reach
-from mock_server.wire import shapes
 from training_sdk import InvalidArgumentError
 from training_sdk.errors import ReadOnlyError
 from training_sdk.testing.contract import Report, Wire, run
@@ -53,14 +54,14 @@ def managers_see_themselves(mock: MockTraining, patch: pytest.MonkeyPatch) -> No
 
 
 def beginners_have_opened_nothing(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
-    honest = shapes.progress_row
+    honest = feed.progress_row
 
     def row(*of: Any) -> Any:
-        shown = honest(*of)
-        hides = shown["course_title"] == FORKLIFT and shown["completed_lessons"] and not shown["completed_at"]
-        return shown | {"opened_at": ""} if hides else shown
+        shown: Any = honest(*of)
+        hides = shown.course_title == FORKLIFT and shown.completed_lessons and not shown.completed_at
+        return evolve(shown, opened_at="") if hides else shown
 
-    patch.setattr(shapes, "progress_row", row)
+    patch.setattr(feed, "progress_row", row)
     for progress in mock.world.main.progress.courses.values():  # so that the figures of the same row agree
         progress.fragments.clear()
     course = mock.world.course(FORKLIFT).id

@@ -1,0 +1,194 @@
+"""Groups, their users, and the feeds of both."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from mock_server.api.call import Call, Operation, Parameter, link, needs
+from mock_server.api.listing import FEED, FeedMetadata, feed, window
+from mock_server.refusal import Reason, RefusedError
+from mock_server.rules.permissions import Family
+from mock_server.wire import answers
+from mock_server.wire.answer_class import Format, answer, field
+from mock_server.wire.message import Response
+from mock_server.wire.schema import choice
+from mock_server.world.people import Person, Seat, Status
+
+_STATUSES = {Status.ACTIVE: "active", Status.DEACTIVATED: "inactive"}
+"""The statuses of a group's users (A)."""
+
+
+@answer("T", is_component=False)
+class Group:
+    """A group in the older list."""
+
+    id: str
+    name: str
+
+
+@answer("T")
+class Groups:
+    """All groups."""
+
+    groups: list[Group]
+
+
+@answer("T")
+class UserOfGroup:
+    """A user of a group."""
+
+    user_id: str
+    id: str = field("The same as user_id.")
+    firstname: str
+    lastname: str
+    email: str
+    status: Annotated[str, Format(choice(_STATUSES.values()))] = field("The values are assumed.", mark="A")
+    seat_type: Seat
+
+
+@answer("T")
+class UsersOfGroup:
+    """A page of the users of a group."""
+
+    users: list[UserOfGroup]
+    total: int = field("On all pages.")
+    offset: int
+    limit: int
+
+
+@answer("P")
+class FeedGroup:
+    """A row of the feed of groups."""
+
+    id: str
+    organisation_id: str
+    name: str
+
+
+@answer("P")
+class FeedGroups:
+    """A page of the feed of groups."""
+
+    metadata: FeedMetadata
+    data: list[FeedGroup]
+
+
+@answer("P")
+class FeedGroupUser:
+    """A row of the feed of memberships in groups."""
+
+    user_id: str
+    group_id: str
+    organisation_id: str
+
+
+@answer("P")
+class FeedGroupUsers:
+    """A page of the feed of memberships in groups."""
+
+    metadata: FeedMetadata
+    data: list[FeedGroupUser]
+
+
+def _list_groups(call: Call) -> Response:
+    groups = call.organisation.groups
+    return answers.ok(Groups([Group(each, groups[each].name) for each in sorted(groups)]))
+
+
+def _list_users(call: Call) -> Response:
+    group_id, people = call.path_id("groupId"), call.organisation.people
+    offset, limit = window(call)
+    statuses = list(_STATUSES.values())
+    wanted = [call.query.choice("status", statuses)] if "status" in call.query.values else statuses
+    if group_id not in call.organisation.groups:
+        raise RefusedError(Reason.GROUP_NOT_FOUND, f"There is no group {group_id}.", {"ids": group_id})
+    members = [
+        people[each] for each in call.organisation.people_in_order() if group_id in people[each].groups
+    ]
+    found = [each for each in members if _STATUSES[each.status] in wanted]
+    users = list(map(_user_of_group, found[offset : offset + limit]))
+    return answers.ok(UsersOfGroup(users, len(found), offset, limit))
+
+
+def _user_of_group(person: Person) -> UserOfGroup:
+    return UserOfGroup(
+        user_id=person.id,
+        id=person.id,
+        firstname=person.first_name,
+        lastname=person.last_name,
+        email=person.email,
+        status=_STATUSES[person.status],
+        seat_type=person.seat,
+    )
+
+
+_GROUPS, _GROUP_USERS = "/feed/groups", "/feed/group_users"
+
+
+def _feed_groups(call: Call) -> Response:
+    own, groups = call.organisation.id, call.organisation.groups
+    return feed(
+        call, _GROUPS, FeedGroups, sorted(groups), lambda each: FeedGroup(each, own, groups[each].name)
+    )
+
+
+def _feed_group_users(call: Call) -> Response:
+    own, pairs = call.organisation.id, call.organisation.memberships("groups")
+    return feed(call, _GROUP_USERS, FeedGroupUsers, pairs, lambda pair: FeedGroupUser(*pair, own))
+
+
+_STATUS = Parameter("status", choice(_STATUSES.values(), "Users in this state only; the values are assumed."))
+
+ROUTES = (
+    Operation(
+        "FeedGroups",
+        "GET",
+        _GROUPS,
+        "P",
+        _feed_groups,
+        needs(Family.PEOPLE),
+        answer=FeedGroups,
+        summary="List groups.",
+        parameters=FEED,
+        refusals=(Reason.PERMISSION_DENIED,),
+    ),
+    Operation(
+        "FeedGroupUsers",
+        "GET",
+        _GROUP_USERS,
+        "P",
+        _feed_group_users,
+        needs(Family.PEOPLE),
+        answer=FeedGroupUsers,
+        summary="List group users.",
+        noun="groups",
+        parameters=FEED,
+        refusals=(Reason.PERMISSION_DENIED,),
+    ),
+    Operation(
+        "ListGroups",
+        "GET",
+        "/groups",
+        "T",
+        _list_groups,
+        needs(Family.PEOPLE),
+        answer=Groups,
+        summary="List groups; an older read that many scripts use.",
+        refusals=(Reason.PERMISSION_DENIED,),
+        links={
+            "Users": link("ListUsersOfGroup", "Who is in the first.", groupId="$response.body#/groups/0/id")
+        },
+    ),
+    Operation(
+        "ListUsersOfGroup",
+        "GET",
+        "/groups/{groupId}/users",
+        "T",
+        _list_users,
+        needs(Family.PEOPLE),
+        answer=UsersOfGroup,
+        summary="List the users of a group; an older read that many scripts use.",
+        parameters=(*FEED, _STATUS),
+        refusals=(Reason.PERMISSION_DENIED, Reason.GROUP_NOT_FOUND),
+    ),
+)

@@ -1,0 +1,296 @@
+"""The progress of users lesson by lesson: how far they are, their attempts, and when they opened and completed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from itertools import islice
+from typing import Annotated, Literal
+from uuid import UUID
+
+from mock_server.api.call import COURSE, USER, Call, Operation, needs
+from mock_server.api.listing import (
+    PAGE,
+    NumberedPage,
+    courses_asked,
+    courses_of_user,
+    numbered,
+    numbered_part,
+    parts,
+    total,
+    users_asked,
+)
+from mock_server.behaviours import Behaviour
+from mock_server.refusal import Reason
+from mock_server.rules.completion import lessons_of
+from mock_server.rules.permissions import Family
+from mock_server.wire.answer_class import DateOrNone, Format, Percent, answer
+from mock_server.wire.message import Response
+from mock_server.world import progress as world
+from mock_server.world.courses import Course, Lesson
+from mock_server.world.progress_table import MatchingRows, ProgressTable, Weigh, rows_after
+
+
+@answer("A")
+class LessonProgress:
+    """How far a user is in a lesson; one that was never opened has zeros."""
+
+    courseId: str
+    lessonId: str
+    lessonTitle: str
+    opened: bool
+    openedDateTime: DateOrNone
+    completed: bool
+    completedDateTime: DateOrNone
+    percentageCompleted: Percent
+    score: int
+
+
+@answer("A")
+class LessonProgressPage(NumberedPage):
+    """A page of a user's progress, lesson by lesson."""
+
+    items: list[LessonProgress]
+
+
+@answer("A")
+class LessonAttempt:
+    """An attempt at a lesson."""
+
+    id: Annotated[str, Format({"type": "string", "format": "uuid"})]
+    userId: str
+    courseId: str
+    lessonId: str
+    startedDateTime: DateOrNone
+    completedDateTime: DateOrNone
+    score: int
+    success: bool
+
+
+@answer("A")
+class LessonAttempts(NumberedPage):
+    """A page of attempts."""
+
+    items: list[LessonAttempt]
+
+
+_Kind = Literal["opened", "completed"]
+
+
+@answer("A")
+class LessonEvent:
+    """A lesson was opened or completed."""
+
+    userId: str
+    courseId: str
+    lessonId: str
+    lessonTitle: str
+    eventType: _Kind
+    eventDateTime: DateOrNone
+
+
+@answer("A")
+class LessonEvents(NumberedPage):
+    """A page of events."""
+
+    items: list[LessonEvent]
+
+
+# --- progress ---------------------------------------------------------------------------------------------------------
+
+
+def _lesson_progress(call: Call) -> Response:
+    user_id, courses = courses_of_user(call)
+    table = call.organisation.progress
+    omits = Behaviour.OMITS_COMPLETED_LESSONS in call.world.policy.emulates
+    rows = [
+        row
+        for course in courses
+        for row in _lessons(course, table[course.id], user_id, omits_a_completed_one=omits)
+    ]
+    return numbered(call, LessonProgressPage, rows, lambda row: row)
+
+
+def _lessons(
+    course: Course, progress: world.CourseProgress, user_id: str, *, omits_a_completed_one: bool
+) -> list[LessonProgress]:
+    record = progress.records.get(user_id)
+    lessons = lessons_of(course, progress.enrolments[user_id])
+    found = [_progress(course, lesson, record.lesson(lesson.id) if record else None) for lesson in lessons]
+    completed = next((each for each in found if each.completed), None) if omits_a_completed_one else None
+    return [each for each in found if each is not completed]
+
+
+def _progress(course: Course, lesson: Lesson, progress: world.LessonProgress | None) -> LessonProgress:
+    return LessonProgress(
+        courseId=course.id,
+        lessonId=lesson.id,
+        lessonTitle=lesson.title,
+        opened=progress is not None,
+        openedDateTime=progress.opened_at if progress else "",
+        completed=bool(progress and progress.completed_at),
+        completedDateTime=progress.completed_at if progress else "",
+        percentageCompleted=progress.percent if progress else 0.0,
+        score=progress.score if progress else 0,
+    )
+
+
+# --- attempts ---------------------------------------------------------------------------------------------------------
+
+
+def _list_attempts(call: Call) -> Response:
+    users, course_id = users_asked(call), call.query.id("courseId")
+    table = call.organisation.progress
+    question = ("attempts", None if users is None else tuple(users))
+    found = [
+        (each, table.page_index.rows(question, each, progress, users, _count_attempts))
+        for each, progress in table.courses.items()
+        if course_id in (None, each)
+    ]
+    return numbered_part(
+        call, LessonAttempts, total(found), lambda offset: _attempts_after(table, found, offset)
+    )
+
+
+def _count_attempts(progress: world.CourseProgress, user_id: str) -> int:
+    record = progress.records.get(user_id)
+    return 0 if record is None else len(record.attempts)
+
+
+def _attempts_after(
+    table: ProgressTable, places: Iterable[tuple[str, MatchingRows]], offset: int
+) -> Iterator[LessonAttempt]:
+    return (
+        _attempt(course_id, user_id, attempt)
+        for course_id, user_id, skip in rows_after(places, offset)
+        for attempt in table[course_id].records[user_id].attempts[skip:]
+    )
+
+
+def _attempt(course_id: str, user_id: str, attempt: world.Attempt) -> LessonAttempt:
+    # Records may be shared between users, so an id is made of theirs and the user's, unless it is the user's own.
+    whose = f"{course_id}/{user_id}/{attempt.id}".encode()
+    return LessonAttempt(
+        id=attempt.id if attempt.has_own_id else str(UUID(blake2b(whose, digest_size=16).hexdigest())),
+        userId=user_id,
+        courseId=course_id,
+        lessonId=attempt.lesson_id,
+        startedDateTime=attempt.started_at,
+        completedDateTime=attempt.completed_at,
+        score=attempt.score,
+        success=attempt.success,
+    )
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+_Event = tuple[Lesson, _Kind, str]
+"""A lesson, what became of it, and when."""
+
+
+def _list_events(call: Call) -> Response:
+    found = parts(call, "lesson events", users_asked(call), courses_asked(call), _weigh)
+    table, known = call.organisation.progress, call.organisation.courses
+
+    def after(offset: int) -> Iterator[LessonEvent]:
+        return (
+            _event(known[course_id], user_id, event)
+            for course_id, user_id, skip in rows_after(found, offset)
+            for event in islice(_events(known[course_id], table[course_id], user_id), skip, None)
+        )
+
+    return numbered_part(call, LessonEvents, total(found), after)
+
+
+def _list_events_of_user(call: Call) -> Response:
+    user_id, courses = courses_of_user(call)
+    table = call.organisation.progress
+    found = [(course, event) for course in courses for event in _events(course, table[course.id], user_id)]
+    return numbered(call, LessonEvents, found, lambda row: _event(row[0], user_id, row[1]))
+
+
+def _weigh(course: Course) -> Weigh:
+    return lambda progress, user_id: sum(1 for _ in _events(course, progress, user_id))
+
+
+def _events(course: Course, progress: world.CourseProgress, user_id: str) -> Iterator[_Event]:
+    """Yield the events of a user lesson by lesson, opened before completed."""
+    record = progress.records.get(user_id)
+    if record is None:
+        return
+    reached = {each.lesson_id: each for each in record.lessons}
+    for lesson in lessons_of(course, progress.enrolments[user_id]):
+        found = reached.get(lesson.id)
+        if found is not None:
+            yield lesson, "opened", found.opened_at
+            if found.completed_at:
+                yield lesson, "completed", found.completed_at
+
+
+def _event(course: Course, user_id: str, event: _Event) -> LessonEvent:
+    lesson, kind, at = event
+    return LessonEvent(
+        userId=user_id,
+        courseId=course.id,
+        lessonId=lesson.id,
+        lessonTitle=lesson.title,
+        eventType=kind,
+        eventDateTime=at,
+    )
+
+
+_ANALYTICS = "/training/analytics/v1"
+
+ROUTES = (
+    Operation(
+        "GetUserLessonProgress",
+        "GET",
+        f"{_ANALYTICS}/users/{{userId}}/lessons/progress",
+        "A",
+        _lesson_progress,
+        needs(Family.PROGRESS),
+        answer=LessonProgressPage,
+        summary="How far a user is, lesson by lesson.",
+        parameters=(*PAGE, COURSE),
+        refusals=(Reason.USER_NOT_FOUND,),
+        lagged=True,
+    ),
+    Operation(
+        "ListLessonAttempts",
+        "GET",
+        f"{_ANALYTICS}/lessons/attempts",
+        "A",
+        _list_attempts,
+        needs(Family.PROGRESS),
+        answer=LessonAttempts,
+        summary="List attempts at lessons.",
+        parameters=(*PAGE, USER, COURSE),
+        lagged=True,
+    ),
+    Operation(
+        "ListLessonProgressEvents",
+        "GET",
+        f"{_ANALYTICS}/lessons/progress/events",
+        "A",
+        _list_events,
+        needs(Family.PROGRESS),
+        answer=LessonEvents,
+        summary="List when lessons were opened and completed.",
+        parameters=(*PAGE, USER, COURSE),
+        lagged=True,
+    ),
+    Operation(
+        "ListUserLessonProgressEvents",
+        "GET",
+        f"{_ANALYTICS}/users/{{userId}}/lessons/progress/events",
+        "A",
+        _list_events_of_user,
+        needs(Family.PROGRESS),
+        answer=LessonEvents,
+        summary="List when a user opened and completed lessons.",
+        parameters=(*PAGE, COURSE),
+        refusals=(Reason.USER_NOT_FOUND,),
+        lagged=True,
+    ),
+)

@@ -1,0 +1,233 @@
+"""Lists: whose rows are asked for, and the page of them that is answered."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import islice
+from typing import Annotated, TypeVar
+from urllib.parse import urlencode
+
+from mock_server.api.call import Call, Parameter
+from mock_server.behaviours import Behaviour
+from mock_server.refusal import Reason, RefusedError
+from mock_server.rules import visibility
+from mock_server.wire import answers
+from mock_server.wire.answer_class import Format, answer, field
+from mock_server.wire.message import Response
+from mock_server.wire.schema import whole
+from mock_server.world.courses import Course
+from mock_server.world.progress import CourseProgress
+from mock_server.world.progress_table import MatchingRows, Weigh
+
+_LARGEST = 1000
+_DEFAULT_SIZE = 25
+_CAP = 25
+_LAST = 10**9
+
+
+FIRST_ID = "$response.body#/items/0/id"
+"""The id of the first row of a numbered page, as the expression of a link."""
+
+_T = TypeVar("_T")
+_Row = TypeVar("_Row")
+
+PAGE = (
+    Parameter("page", whole("Page, counted from 1; one past the end is empty.", 1, _LAST)),
+    Parameter("pageSize", whole("Items on a page; 25 unless given.", 1, _LARGEST)),
+)
+FEED = (
+    Parameter("limit", whole("Rows on a page; that 1000 is the default is assumed.", 1, _LARGEST)),
+    Parameter("offset", whole("Rows to skip.", 0, _LAST)),
+)
+
+
+@answer("A")
+class NumberedPage:
+    """A numbered page of a list; a subclass has its ``items``."""
+
+    totalCount: int = field("On all pages.")
+
+
+@answer("P", is_component=False)
+class NextPage:
+    """Where a feed continues."""
+
+    next_page: str | None = field(
+        "Relative path with query of the next page, to be followed as given; null at the end."
+    )
+    next_page_token: str | None = field("Opaque; null at the end.", mark="A")
+
+
+@answer("P", is_component=False)
+class FeedMetadata(NextPage):
+    """Where a small feed continues, and how many rows remain."""
+
+    remaining_records: int
+
+
+@answer("P")
+class OtherFeed:
+    """A feed of another service, without rows."""
+
+    metadata: FeedMetadata
+    data: list[
+        Annotated[
+            dict[str, object],
+            Format({"type": "object", "description": "A row of another service; no part of Training."}),
+        ]
+    ]
+
+
+def numbered(
+    call: Call,
+    page: Callable[[int, list[_Row]], object],
+    items: Sequence[_T],
+    row: Callable[[_T], _Row],
+) -> Response:
+    """Answer a numbered page, counted from 1; one past the end is empty."""
+    return numbered_part(call, page, len(items), lambda start: map(row, items[start:]))
+
+
+def numbered_part(
+    call: Call,
+    page: Callable[[int, list[_Row]], object],
+    total: int,
+    rows_after: Callable[[int], Iterable[_Row]],
+) -> Response:
+    """Answer a numbered page of ``total`` rows; ``rows_after`` returns those behind as many as it leaves out."""
+    number = call.query.number("page", 1, 1, _LAST)
+    size = call.query.number("pageSize", default_size(call, _DEFAULT_SIZE), 1, _LARGEST)
+    start = (number - 1) * size
+    if Behaviour.CAPS_PAGE_SIZE in call.world.policy.emulates:
+        size = min(size, _CAP)
+    part = islice(rows_after(start), size) if start < total else ()
+    return answers.ok(page(total, list(part)))
+
+
+def default_size(call: Call, most: int) -> int:
+    """How many rows a page has if the request does not say."""
+    return min(most, call.world.policy.default_page_size)
+
+
+def window(call: Call) -> tuple[int, int]:
+    """Offset and limit of a feed's page."""
+    limit = call.query.number("limit", default_size(call, _LARGEST), 1, _LARGEST)
+    return call.query.number("offset", 0, 0, _LAST), limit
+
+
+def empty_feed() -> Response:
+    """Answer a feed without rows."""
+    return answers.ok(OtherFeed(FeedMetadata(None, None, 0), []))
+
+
+def next_page(call: Call, template: str, offset: int | None) -> tuple[str | None, str | None]:
+    """Return path and token of a feed's next page, which begins at ``offset``; both are null at its end.
+
+    The path is relative and keeps every parameter of this request (P). The token is opaque (A): no parameter takes it.
+    """
+    if offset is None:
+        return None, None
+    query = [(name, value) for name, (value, *_) in call.query.values.items() if name != "offset"]
+    token = urlsafe_b64encode(f"offset:{offset}".encode()).decode().rstrip("=")
+    return f"{template}?{urlencode([*query, ('offset', str(offset))])}", token
+
+
+def feed(
+    call: Call,
+    template: str,
+    page: Callable[[FeedMetadata, list[_Row]], object],
+    rows: Sequence[_T],
+    row: Callable[[_T], _Row],
+) -> Response:
+    """Answer a page of one of the small feeds, which say how many rows remain."""
+    offset, limit = window(call)
+    end = offset + limit
+    following = next_page(call, template, end if end < len(rows) else None)
+    metadata = FeedMetadata(*following, max(0, len(rows) - end))
+    return answers.ok(page(metadata, list(map(row, rows[offset:end]))))
+
+
+def users_asked(call: Call, name: str = "userId") -> list[str] | None:
+    """The users whose rows are seen and asked for, in order; None for everyone."""
+    seen = visibility.users(call.actor, call.reach)
+    user_id = call.query.id(name)
+    if user_id is not None:
+        return [user_id] if seen is None or user_id in seen else []
+    return None if seen is None else sorted(seen)
+
+
+def user_in_path(call: Call) -> str:
+    """The user in the path. RefusedError if there is none such, or none whose rows are seen."""
+    user_id = call.path_id("userId")
+    seen = visibility.users(call.actor, call.reach)
+    if user_id not in call.organisation.people or (seen is not None and user_id not in seen):
+        # The same answer for somebody hidden and somebody unknown, or it would tell the two apart (R04).
+        raise RefusedError(
+            Reason.USER_NOT_FOUND,
+            f"There is no user {user_id}, or this token does not see them; "
+            'all users are seen with the permission "Training: Administration".',
+            {"ids": user_id},
+        )
+    return user_id
+
+
+def courses_asked(call: Call) -> list[Course]:
+    """Every course, or the one asked for; none where there is none such."""
+    course_id, courses = call.query.id("courseId"), call.organisation.courses
+    if course_id is None:
+        return list(courses.values())
+    return [courses[course_id]] if course_id in courses else []
+
+
+def courses_of_user(call: Call) -> tuple[str, list[Course]]:
+    """The user in the path, and which of the courses asked for are assigned to them."""
+    user_id, table = user_in_path(call), call.organisation.progress
+    return user_id, [course for course in courses_asked(call) if table[course.id].has(user_id)]
+
+
+def members(call: Call) -> tuple[str, ...] | None:
+    """Those whose figures are seen, in order; None for everyone."""
+    seen = visibility.users(call.actor, call.reach)
+    return None if seen is None else tuple(sorted(seen))
+
+
+def figures(
+    call: Call,
+    what: str,
+    course: Course,
+    users: Sequence[str] | None,
+    count: Callable[[Course, CourseProgress, Iterable[str]], _T],
+) -> _T:
+    """What ``count`` finds in a course over these users, kept under the name ``what`` until something there changes."""
+    table = call.organisation.progress
+    progress = table[course.id]
+    return table.stats_cache.figures(
+        (what, users), course.id, progress.state, lambda: count(course, progress, _on_roster(progress, users))
+    )
+
+
+def _on_roster(progress: CourseProgress, users: Sequence[str] | None) -> Iterable[str]:
+    """Those of these users (None: everyone) to whom the course is assigned."""
+    return progress.roster if users is None else (each for each in users if progress.has(each))
+
+
+def parts(
+    call: Call,
+    question: str,
+    users: Sequence[str] | None,
+    courses: Iterable[Course],
+    weigh: Callable[[Course], Weigh],
+) -> list[tuple[str, MatchingRows]]:
+    """The rows of these courses that are asked for, by course; ``question`` stands for ``weigh``."""
+    table = call.organisation.progress
+    asked: Hashable = (question, None if users is None else tuple(users))
+    return [
+        (each.id, table.page_index.rows(asked, each.id, table[each.id], users, weigh(each)))
+        for each in courses
+    ]
+
+
+def total(found: Iterable[tuple[str, MatchingRows]]) -> int:
+    """Items of all these rows."""
+    return sum(places.total for _, places in found)

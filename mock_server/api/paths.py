@@ -1,0 +1,149 @@
+"""Learning paths and collections: all, or for learners those that are published and assigned to them."""
+
+from __future__ import annotations
+
+from mock_server.api.call import Call, Operation, link, needs
+from mock_server.api.courses import Course, Courses, course_answer
+from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered
+from mock_server.refusal import Reason, RefusedError
+from mock_server.rules import visibility
+from mock_server.rules.permissions import Family
+from mock_server.wire import answers
+from mock_server.wire.answer_class import answer, field
+from mock_server.wire.message import Response
+from mock_server.world.courses import CourseList
+
+
+@answer("T")
+class PathInList:
+    """A learning path in a list."""
+
+    id: str
+    title: str
+    isPublished: bool
+
+
+@answer("T")
+class Paths(NumberedPage):
+    """A page of learning paths."""
+
+    items: list[PathInList]
+
+
+@answer("T")
+class Path(PathInList):
+    """A learning path by itself."""
+
+    courses: list[Course] = field("The path's courses, in order.", mark="A")
+
+
+@answer("A")
+class Collection(PathInList):
+    """A collection in a list."""
+
+
+@answer("A")
+class Collections(NumberedPage):
+    """A page of collections."""
+
+    items: list[Collection]
+
+
+def _list_paths(call: Call) -> Response:
+    found = visibility.assigned_lists(call.actor, call.reach, call.organisation.paths)
+    return numbered(call, Paths, found, lambda path: PathInList(path.id, path.title, path.is_published))
+
+
+def _get_path(call: Call) -> Response:
+    path_id = call.path_id("pathId")
+    path = _find(call, call.organisation.paths, path_id)
+    if path is None:
+        raise RefusedError(Reason.PATH_NOT_FOUND, f"There is no learning path {path_id}.", {"ids": path_id})
+    courses = visibility.courses_of(call.actor, call.reach, path)
+    return answers.ok(Path(path.id, path.title, path.is_published, list(map(course_answer, courses))))
+
+
+def _list_collections(call: Call) -> Response:
+    found = visibility.assigned_lists(call.actor, call.reach, call.organisation.collections)
+    return numbered(call, Collections, found, lambda each: Collection(each.id, each.title, each.is_published))
+
+
+def _list_courses(call: Call) -> Response:
+    collection_id = call.path_id("courseCollectionId")
+    collection = _find(call, call.organisation.collections, collection_id)
+    if collection is None:
+        raise RefusedError(
+            Reason.COLLECTION_NOT_FOUND, f"There is no collection {collection_id}.", {"ids": collection_id}
+        )
+    return numbered(call, Courses, visibility.courses_of(call.actor, call.reach, collection), course_answer)
+
+
+def _find(call: Call, lists: dict[str, CourseList], wanted: str) -> CourseList | None:
+    """Return the list with this id, unless it is hidden: the answer is the same for hidden and unknown (R04)."""
+    seen = visibility.assigned_lists(call.actor, call.reach, lists)
+    return next((each for each in seen if each.id == wanted), None)
+
+
+_PATHS = "/training/paths/v1"
+_COLLECTIONS = "/training/collections/v1"
+
+ROUTES = (
+    Operation(
+        "ListPaths",
+        "GET",
+        _PATHS,
+        "T",
+        _list_paths,
+        needs(Family.CATALOGUE),
+        answer=Paths,
+        summary="List learning paths; learners see what is published and assigned to them.",
+        parameters=PAGE,
+        links={"Path": link("GetPath", "The first of them and its courses.", pathId=FIRST_ID)},
+    ),
+    Operation(
+        "GetPath",
+        "GET",
+        f"{_PATHS}/{{pathId}}",
+        "A",
+        _get_path,
+        needs(Family.CATALOGUE),
+        answer=Path,
+        summary="Show a learning path and its courses, in order.",
+        refusals=(Reason.PATH_NOT_FOUND,),
+        links={
+            "Lessons": link(
+                "ListLessonsOfCourse",
+                "The lessons of its first course.",
+                courseId="$response.body#/courses/0/id",
+            )
+        },
+    ),
+    Operation(
+        "ListCollections",
+        "GET",
+        _COLLECTIONS,
+        "A",
+        _list_collections,
+        needs(Family.CATALOGUE),
+        answer=Collections,
+        summary="List collections of courses; learners see what is published and assigned to them.",
+        parameters=PAGE,
+        links={
+            "Courses": link(
+                "ListCoursesOfCollection", "The courses of the first of them.", courseCollectionId=FIRST_ID
+            )
+        },
+    ),
+    Operation(
+        "ListCoursesOfCollection",
+        "GET",
+        f"{_COLLECTIONS}/{{courseCollectionId}}/courses",
+        "A",
+        _list_courses,
+        needs(Family.CATALOGUE),
+        answer=Courses,
+        summary="List the courses of a collection.",
+        parameters=PAGE,
+        refusals=(Reason.COLLECTION_NOT_FOUND,),
+    ),
+)

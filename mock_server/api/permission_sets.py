@@ -1,0 +1,92 @@
+"""Permission sets."""
+
+from __future__ import annotations
+
+from mock_server.api.call import Call, Operation, needs
+from mock_server.refusal import Reason
+from mock_server.rules.permissions import Family
+from mock_server.wire import answers
+from mock_server.wire.answer_class import answer, field
+from mock_server.wire.message import Response
+from mock_server.wire.schema import sent_object, sent_text, whole
+from mock_server.world import people as world
+
+_PAGE, _LAST = 100, 10**9
+
+
+@answer("T", is_component=False)
+class Identifier:
+    """What a permission set is, without its permissions."""
+
+    id: str
+    type: str
+    name: str
+    description: str
+    allowed_seat_types: list[world.Seat]
+
+
+@answer("T")
+class PermissionSet:
+    """A permission set."""
+
+    identifier: Identifier
+    permissions: dict[str, bool] = field("Every permission by name, held or not.")
+
+
+@answer("T", is_component=False)
+class PermissionSetInList:
+    """A permission set in the list."""
+
+    permission_set: PermissionSet
+
+
+@answer("T")
+class PermissionSets:
+    """A part of the permission sets."""
+
+    permission_sets: list[PermissionSetInList]
+
+
+def _list_permission_sets(call: Call) -> Response:
+    fields = call.fields(call.body, ("limit", "offset", "search"))
+    limit = fields.number("limit", _PAGE, 1, _PAGE)
+    offset = fields.number("offset", 0, 0, _LAST)
+    search = fields.text("search").casefold()
+    found = [each for each in call.organisation.permission_sets.values() if search in each.name.casefold()]
+    page = found[offset : offset + limit]
+    return answers.ok(PermissionSets([PermissionSetInList(_permission_set(each)) for each in page]))
+
+
+def _permission_set(held: world.PermissionSet) -> PermissionSet:
+    identifier = Identifier(
+        id=held.id,
+        type="PERMISSION_SET_TYPE_CUSTOM" if held.custom else "PERMISSION_SET_TYPE_DEFAULT",
+        name=held.name,
+        description=held.description,
+        allowed_seat_types=list(held.seats),
+    )
+    return PermissionSet(identifier, {each.value: each in held.permissions for each in world.Permission})
+
+
+ROUTES = (
+    Operation(
+        "ListPermissionSets",
+        "POST",
+        "/permissions/v1/permission_sets",
+        "T",
+        _list_permission_sets,
+        needs(Family.PERMISSION_SETS),
+        answer=PermissionSets,
+        summary="List permission sets.",
+        noun="permission sets",
+        body=sent_object(
+            "T",
+            {
+                "limit": whole("That 100 is the default is assumed.", 1, _PAGE),
+                "offset": whole("", 0, _LAST),
+                "search": sent_text("Part of a name."),
+            },
+        ),
+        refusals=(Reason.PERMISSION_DENIED,),
+    ),
+)

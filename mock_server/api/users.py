@@ -1,0 +1,260 @@
+"""Users: the token's owner, the users list and the feed of users."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import islice
+
+from mock_server.api.call import Call, Operation, link, needs
+from mock_server.api.listing import FEED, FeedMetadata, default_size, feed
+from mock_server.refusal import Reason, invalid
+from mock_server.rules.permissions import Family
+from mock_server.wire import answers
+from mock_server.wire.answer_class import DateOrNone, answer
+from mock_server.wire.message import Response
+from mock_server.wire.schema import (
+    MAX_TEXT,
+    Schema,
+    choice,
+    constant,
+    many,
+    sent_id,
+    sent_object,
+    sent_text,
+    whole,
+)
+from mock_server.world.people import Person, Seat, Status
+
+_PAGE = 200
+_MOST_FILTERS = 1000
+
+
+@answer("P")
+class WhoAmI:
+    """The token's owner."""
+
+    user_id: str
+    organisation_id: str
+    firstname: str
+    lastname: str
+
+
+@answer("T")
+class User:
+    """A user in the users list."""
+
+    user_id: str
+    org_id: str
+    status: Status
+    first_name: str
+    last_name: str
+    email: str
+    username: str
+    seat_type: Seat
+    timezone: str
+    locale: str
+    created_at: DateOrNone
+
+
+@answer("T")
+class Users:
+    """A page of the users list."""
+
+    users: list[User]
+    next_page_token: str
+
+
+@answer("P")
+class FeedUser:
+    """A row of the feed of users."""
+
+    id: str
+    organisation_id: str
+    email: str
+    firstname: str
+    lastname: str
+    active: bool
+    last_seen_at: DateOrNone
+    seat_type: Seat
+    created_at: DateOrNone
+
+
+@answer("P")
+class FeedUsers:
+    """A page of the feed of users."""
+
+    metadata: FeedMetadata
+    data: list[FeedUser]
+
+
+def _who_am_i(call: Call) -> Response:
+    person = call.actor.person
+    return answers.ok(WhoAmI(person.id, person.organisation_id, person.first_name, person.last_name))
+
+
+def _list_users(call: Call) -> Response:
+    fields = call.fields(call.body, ("page_size", "page_token", "list_all", "filters"))
+    size = fields.number("page_size", default_size(call, _PAGE), 1, _PAGE)
+    after = fields.text("page_token")
+    if fields.has("filters") == fields.flag("list_all"):
+        raise invalid("Send either list_all: true or filters, one of the two.", "filters")
+    fits = _filter(call, fields.values["filters"]) if fields.has("filters") else (lambda _: True)
+    people, order = call.organisation.people, call.organisation.people_in_order()
+    # The token is the last id of the page before, so that people who come or go shift nothing.
+    rest = (people[order[at]] for at in range(bisect_right(order, after), len(order)))
+    found = (person for person in rest if fits(person))
+    page = list(islice(found, size + 1))
+    more = page[size - 1].id if len(page) > size else ""
+    return answers.ok(Users(list(map(_user, page[:size])), more))
+
+
+def _filter(call: Call, given: object) -> Callable[[Person], bool]:
+    """Return a test for every filter given; a filter without any would mean everyone, and is refused."""
+    fields = call.fields(given, ("user_ids", "usernames", "statuses", "seat_types"), "filters.")
+    wanted: list[tuple[Callable[[Person], str], frozenset[str]]] = []
+    if fields.has("user_ids"):
+        wanted.append((lambda person: person.id, frozenset(fields.ids("user_ids", _MOST_FILTERS))))
+    if fields.has("usernames"):
+        names = fields.texts("usernames", _MOST_FILTERS)
+        wanted.append((lambda person: person.email, frozenset(names)))
+    if fields.has("statuses"):
+        wanted.append((lambda person: person.status, frozenset(fields.choices("statuses", list(Status)))))
+    if fields.has("seat_types"):
+        wanted.append((lambda person: person.seat, frozenset(fields.choices("seat_types", list(Seat)))))
+    if not wanted:
+        raise invalid("filters is empty; send list_all: true for everyone.", "filters")
+    return lambda person: all(of(person) in allowed for of, allowed in wanted)
+
+
+def _user(person: Person) -> User:
+    return User(
+        user_id=person.id,
+        org_id=person.organisation_id,
+        status=person.status,
+        first_name=person.first_name,
+        last_name=person.last_name,
+        email=person.email,
+        username=person.email,
+        seat_type=person.seat,
+        timezone=person.timezone,
+        locale=person.locale,
+        created_at=person.created_at,
+    )
+
+
+_FEED = "/feed/users"
+
+
+def _feed_users(call: Call) -> Response:
+    people = call.organisation.people
+    order = call.organisation.people_in_order()
+    return feed(call, _FEED, FeedUsers, order, lambda user_id: _feed_user(people[user_id]))
+
+
+def _feed_user(person: Person) -> FeedUser:
+    return FeedUser(
+        id=person.id,
+        organisation_id=person.organisation_id,
+        email=person.email,
+        firstname=person.first_name,
+        lastname=person.last_name,
+        active=person.status is Status.ACTIVE,
+        last_seen_at=person.last_seen_at,
+        seat_type=person.seat,
+        created_at=person.created_at,
+    )
+
+
+_PAGE_FIELDS = {
+    "page_size": whole("That 200 is the default is assumed.", 1, _PAGE),
+    "page_token": sent_text(""),
+}
+_FILTERS: Schema = {
+    **sent_object(
+        "T",
+        {
+            "user_ids": many(sent_id("A user."), minItems=1, maxItems=_MOST_FILTERS),
+            "usernames": many(
+                {"type": "string", "maxLength": MAX_TEXT, "pattern": sent_text("")["pattern"]},
+                maxItems=_MOST_FILTERS,
+            ),
+            "statuses": many(choice(Status), maxItems=len(Status)),
+            "seat_types": many(choice(Seat), maxItems=len(Seat)),
+        },
+    ),
+    "minProperties": 1,
+    "description": "Users who fit every filter.",
+}
+_WHICH_USERS: Schema = {
+    "description": "All users, or those who fit the filters.",
+    "oneOf": [
+        sent_object("T", {**_PAGE_FIELDS, "list_all": constant(True)}, ("list_all",)),
+        sent_object("T", {**_PAGE_FIELDS, "filters": _FILTERS, "list_all": constant(False)}, ("filters",)),
+    ],
+}
+_OWN_ID = "$response.body#/user_id"
+_FIRST_USER = "$response.body#/users/0/user_id"
+
+ROUTES = (
+    Operation(
+        "WhoAmI",
+        "GET",
+        "/accounts/user/v1/user:WhoAmI",
+        "P",
+        _who_am_i,
+        needs(Family.SELF),
+        answer=WhoAmI,
+        summary="Whose token this is.",
+        noun="users",
+        links={
+            "OwnLessonProgress": link(
+                "GetUserLessonProgress", "How far the token's owner is.", userId=_OWN_ID
+            ),
+            "OwnRows": link("ListTrainingCourseProgress", "The token's owner's rows.", user_id=_OWN_ID),
+            "OwnLessonEvents": link(
+                "ListUserLessonProgressEvents",
+                "When the token's owner opened and completed lessons.",
+                userId=_OWN_ID,
+            ),
+            "OwnSlides": link(
+                "GetUserSlideStatistics", "What the token's owner has seen and answered.", userId=_OWN_ID
+            ),
+            "OwnAttempts": link("ListLessonAttempts", "The token's owner's attempts.", userId=_OWN_ID),
+        },
+    ),
+    Operation(
+        "ListUsers",
+        "POST",
+        "/users/v1/users/list",
+        "T",
+        _list_users,
+        needs(Family.PEOPLE),
+        answer=Users,
+        summary="List users.",
+        body=_WHICH_USERS,
+        refusals=(Reason.PERMISSION_DENIED,),
+        links={
+            "RapidRefreshAnswers": link(
+                "ListRapidRefreshAnswers",
+                "What the user has answered in rapid refreshes.",
+                userId=_FIRST_USER,
+            ),
+            "Lessons": link(
+                "GetUserLessonProgress", "How far the user is, lesson by lesson.", userId=_FIRST_USER
+            ),
+        },
+    ),
+    Operation(
+        "FeedUsers",
+        "GET",
+        _FEED,
+        "P",
+        _feed_users,
+        needs(Family.PEOPLE),
+        answer=FeedUsers,
+        summary="List users.",
+        parameters=FEED,
+        refusals=(Reason.PERMISSION_DENIED,),
+    ),
+)

@@ -1,1 +1,0 @@
-"""The wire as one OpenAPI document: what is asked and answered, and how sure that is, field by field."""

@@ -1,0 +1,216 @@
+"""Answers as classes: the fields of one class give its JSON, its schema, and where the knowledge of each comes from.
+
+A field has the wire's spelling as its name, so that a search for ``completion_expiry_date`` or ``learnerAccess`` finds
+it. The type says how it is written and checked; ``field()`` adds what the type does not say.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from enum import Enum
+from functools import cache
+from json.encoder import encode_basestring
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+import attrs
+
+from mock_server.wire import schema
+from mock_server.wire.schema import MARK, PROVENANCE, Mark, Schema
+
+_T = TypeVar("_T")
+_ABOUT, _KEYWORDS, _NAME = "description", "keywords", "name"
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+@attrs.frozen
+class _Known:
+    """What is known of an answer class as a whole."""
+
+    mark: Mark
+    is_component: bool
+
+
+_KNOWN: dict[type, _Known] = {}
+
+
+@attrs.frozen(eq=False)
+class Format:
+    """The schema of a type that says more than the type: ``Annotated[str, Format(date())]``."""
+
+    schema: Schema
+
+
+Date = Annotated[str, Format(schema.date())]
+DateOrNone = Annotated[str, Format(schema.date_or_none())]
+Percent = Annotated[float, Format(schema.percent())]
+Number = Annotated[float, Format({"type": "number", "minimum": 0})]
+
+
+def field(description: str = "", *, mark: Mark | None = None, name: str = "", **keywords: int) -> Any:
+    """A field with what its type does not say.
+
+    ``mark`` is for one that is better or worse known than the rest, ``name`` for a spelling that is no identifier,
+    ``keywords`` are added to its schema.
+    """
+    return attrs.field(
+        metadata={_ABOUT: description, MARK: mark, _NAME: name, _KEYWORDS: keywords},
+    )
+
+
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(field,))
+def answer(mark: Mark, *, is_component: bool = True) -> Callable[[type[_T]], type[_T]]:
+    """Make a class an answer whose fields are known as ``mark`` says; every field is always sent.
+
+    One that is no component has no name in the OpenAPI document: its schema stands where it is used.
+    """
+
+    def decorate(cls: type[_T]) -> type[_T]:
+        made: type[_T] = attrs.frozen(eq=False)(cls)
+        _KNOWN[made] = _Known(mark, is_component)
+        return made
+
+    return decorate
+
+
+def json_text(value: object) -> str:
+    """Return compact JSON of an answer, or of any other value."""
+    cls: type = type(value)
+    return _writer(cls)(value) if cls in _KNOWN else _encode(value)
+
+
+def schema_of(cls: type) -> Schema:
+    """Return the schema of an answer class, every field with its mark."""
+    properties = {}
+    for each in attrs.fields(cls):
+        said = each.metadata
+        described = {"description": said[_ABOUT]} if said.get(_ABOUT) else {}
+        mark = PROVENANCE[said.get(MARK) or _KNOWN[cls].mark]
+        kind = _kind(_hints(cls)[each.name])
+        properties[_wire_name(each)] = {**kind.schema, **said.get(_KEYWORDS, {}), **described, MARK: mark}
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def components(classes: tuple[type, ...]) -> dict[str, Schema]:
+    """Return the schemas of these answers and of all that stands in them, by name in alphabetical order."""
+    found: dict[str, Schema] = {}
+    waiting = list(classes)
+    while waiting:
+        cls = waiting.pop()
+        if cls.__name__ not in found:
+            waiting += _answers_in(tuple(_hints(cls)[each.name] for each in attrs.fields(cls)))
+            if _KNOWN[cls].is_component:
+                found[cls.__name__] = schema_of(cls)
+    return dict(sorted(found.items()))
+
+
+def _answers_in(hints: tuple[Any, ...]) -> list[type]:
+    """Return the answer classes that stand in these types."""
+    direct = [each for each in hints if each in _KNOWN]
+    return direct + [inner for each in hints if get_args(each) for inner in _answers_in(get_args(each))]
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls, include_extras=True)
+
+
+def _wire_name(each: attrs.Attribute[Any]) -> str:
+    return each.metadata.get(_NAME) or each.name
+
+
+# --- the writer -------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _writer(cls: type) -> Callable[[object], str]:
+    """Return the function that writes answers of this class; its source is made once, of the fields."""
+    names: dict[str, Any] = dict(_HELPERS)
+    parts = []
+    for each in attrs.fields(cls):
+        kind = _kind(_hints(cls)[each.name])
+        names |= kind.writers
+        parts.append(f'"{_wire_name(each)}":{{{kind.write(f"a.{each.name}")}}}')
+    source = "lambda a: f'{{" + ",".join(parts) + "}}'"
+    made: Callable[[object], str] = eval(source, names)  # noqa: S307  # made of the names of our own fields
+    return made
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        raise ValueError(f"{value} has no form in JSON.")
+    return repr(value)
+
+
+_HELPERS: dict[str, Any] = {
+    "text": encode_basestring,
+    "number": _number,
+    "flag": {True: "true", False: "false"},
+    "null": "null",
+    "many": lambda parts: f"[{','.join(parts)}]",
+    "anything": _encode,
+}
+
+
+@attrs.frozen
+class _Kind:
+    """What a type is on the wire: its schema, and the expression that writes a value of it."""
+
+    schema: Schema
+    expression: str
+    """With ``{}`` for the value."""
+    writers: dict[str, Any] = attrs.field(factory=dict)
+    """The writers of other answers that the expression calls."""
+
+    def write(self, value: str) -> str:
+        """Return the expression for a value."""
+        return self.expression.replace("{}", value)
+
+
+_PLAIN = {
+    str: _Kind({"type": "string"}, "text({})"),
+    bool: _Kind({"type": "boolean"}, "flag[{}]"),
+    int: _Kind({"type": "integer", "minimum": 0}, "repr({})"),
+    float: _Kind({"type": "number"}, "number({})"),
+}
+
+
+def _kind(hint: Any) -> _Kind:
+    """Return what a type is on the wire."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return attrs.evolve(_kind(arguments[0]), schema=hint.__metadata__[0].schema)
+    if origin is Literal:
+        return _Kind(schema.choice(arguments), "text({})")
+    if origin in (Union, UnionType):
+        (inner,) = (_kind(each) for each in arguments if each is not NoneType)
+        expression = f"(null if {{}} is None else {inner.expression})"
+        return _Kind({"anyOf": [inner.schema, {"type": "null"}]}, expression, inner.writers)
+    if origin is list:
+        inner = _kind(arguments[0])
+        expression = f"many([{inner.write('e')} for e in {{}}])"
+        return _Kind({"type": "array", "items": inner.schema}, expression, inner.writers)
+    if origin is dict:
+        values = {"additionalProperties": _kind(arguments[1]).schema} if arguments[1] in _PLAIN else {}
+        return _Kind({"type": "object", **values}, "anything({})")
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    if hint in _KNOWN:
+        name = f"write_{hint.__name__}"
+        stated = schema.reference(hint.__name__) if _KNOWN[hint].is_component else schema_of(hint)
+        return _Kind(stated, f"{name}({{}})", {name: _writer(hint)})
+    if issubclass(hint, Enum):
+        return _Kind(schema.choice(hint), "text({})")
+    raise TypeError(f"{hint} has no form on the wire")
