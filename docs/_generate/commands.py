@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 
 from docs._generate.tables import table
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.program import COMMANDS, NAME, program
 from training_sdk.cli.session import with_session
 

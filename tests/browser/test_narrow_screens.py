@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from training_sdk import Outcome, PlannedCourse, ResetReport, UserOutcome
-from training_sdk.cli.card import effect_card
+from training_sdk.cli.effect_card import effect_card
 from unit.sdk.fakes import START
 from unit.sdk.test_card import DONE, person, some_plan
 

@@ -13,7 +13,7 @@ from contract.stage import Stage, confirming, typed
 from mock_server import Policy
 from mock_server.rules.late_writes import LateWriteError
 from mock_server.world.people import Seat, Status
-from training_sdk.cli.card import effect_card
+from training_sdk.cli.effect_card import effect_card
 
 PREVIEW = "/training/courseprogress/v1/reset:preview"
 AWAY: dict[str, Callable[[Plant], dict[str, Any]]] = {

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 
 from docs import _generate
 from docs._generate.commands import all_commands
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.profiles import KEYS
 from training_sdk.cli.program import NAME, program, run
 

@@ -17,7 +17,7 @@ import attrs
 import pytest
 
 from e2e.training_sdk_process import PATIENCE, SDK, Desk, Server, serving
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 
 COURSE = "6908610029087ab67fa50c2e"
 TITLE = "Forklift basics"
@@ -284,7 +284,7 @@ def test_help_and_completion_need_neither_token_nor_server(desk: Desk) -> None:
     done = subprocess.run([SDK[0], "-c", script], capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
     assert "training_sdk.cli.program" in loaded
-    assert not {"jinja2", "training_sdk.cli.commands", "training_sdk.cli.card"} & loaded
+    assert not {"jinja2", "training_sdk.cli.commands", "training_sdk.cli.effect_card"} & loaded
     for shell in ("bash", "zsh", "fish"):
         assert "training-sdk" in desk.run("completion", shell).out
     completed = subprocess.run(

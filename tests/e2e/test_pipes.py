@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from e2e.training_sdk_process import PATIENCE, SDK, Desk, Server, serving
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"

@@ -10,7 +10,7 @@ import pytest
 
 from e2e.training_sdk_process import Desk, serving
 from training_sdk import ResetFormat, ResetPlan
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.format_proof.proofs import Ground, save_proof
 from training_sdk.records.state import StateDirectory
 from unit.sdk.proving import proof_of

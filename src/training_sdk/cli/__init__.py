@@ -11,7 +11,7 @@ NEEDED = ("click", "rich", "jinja2")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``training-sdk``; the exit code, as documented in ``training_sdk.cli.codes``."""
+    """Run ``training-sdk``; the exit code, as documented in ``training_sdk.cli.exit_codes``."""
     if any(find_spec(name) is None for name in NEEDED):
         print(
             "training-sdk needs the extra [cli]. In a checkout of the SDK: pip install '.[cli]'",

@@ -1,20 +1,150 @@
-"""What is printed: tables for people, one JSON document for programs, and nothing that a terminal would act on."""
+"""Output of commands: text and tables for people, one JSON document for programs, and new files."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
 from typing import IO, Any, Protocol, runtime_checkable
 
+import attrs
 from attrs import define, field
 
+from training_sdk._core.model import Extra
 from training_sdk._core.text import inline, visible
-from training_sdk.cli.layout import drawn, wrapped
 from training_sdk.cli.streams import failure_of
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import MOST_SHOWN
+from training_sdk.records import disk
+from training_sdk.resets.report import ResetReport
+
+GAP = "   "
+LONGEST_RULE = 120
+"""The line below the header of a table in a pipe."""
+_COPIED = re.compile(r"\s*(training-sdk|reset|prove|purge) \S.*")
+"""How a line or a cell begins that people copy as a whole: a command or a phrase."""
+_COMMAND = re.compile(r"training-sdk \S.*?(?=[.,;:)`]*(?:[.,;:)`](?:\s|$)|$))")
+"""A command in a sentence: up to the punctuation mark at the end of a word."""
+_BOND = "\0"
+"""Stands for a space at which no line is broken."""
+
+
+def wrapped(text: str, width: int | None) -> str:
+    """Break the lines of a text between words; an item's further lines are indented. None leaves them as they are."""
+    return text if width is None else "\n".join(_wrapped_line(line, width) for line in text.split("\n"))
+
+
+def _wrapped_line(line: str, width: int) -> str:
+    if len(line) <= width or _COPIED.match(line):
+        return line
+    words = line.lstrip(" ")
+    indent = " " * (len(line) - len(words))
+    hanging = indent + ("  " if indent or words.startswith("- ") else "")
+    return _broken(words, width, indent, hanging)
+
+
+def _broken(words: str, width: int, indent: str, hanging: str) -> str:
+    copied = _COPIED if _COPIED.match(words) else _COMMAND
+    return textwrap.fill(
+        copied.sub(lambda whole: whole[0].replace(" ", _BOND), words),
+        width,
+        initial_indent=indent,
+        subsequent_indent=hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ).replace(_BOND, " ")
+
+
+def drawn(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None, unicode: bool = True
+) -> str:
+    """Draw a table; where a terminal is too narrow for its longest words, one block of lines for each row."""
+    cells = [columns, *rows]
+    natural = [max(_length(row[column]) for row in cells) for column in range(len(columns))]
+    if width is None:
+        return _table(columns, rows, natural, unicode=unicode, rule=LONGEST_RULE)
+    least = [
+        max(_length(word) for row in cells for word in _unbroken(row[column]))
+        for column in range(len(columns))
+    ]
+    widths = _fitting(natural, least, width - len(GAP) * (len(columns) - 1))
+    return _blocks(columns, rows, width) if widths is None else _table(columns, rows, widths, unicode=unicode)
+
+
+def _unbroken(cell: str) -> Sequence[str]:
+    """The parts of a cell that stay whole: its words, or all of it where people copy it."""
+    return [cell] if _COPIED.match(cell) else cell.split() or [""]
+
+
+def _fitting(natural: Sequence[int], least: Sequence[int], room: int) -> list[int] | None:
+    """The widths of columns in this room: the widest ones are narrowed, and none below its longest word."""
+    for most in range(max(*natural, 1), 0, -1):
+        widths = [max(low, min(high, most)) for high, low in zip(natural, least, strict=True)]
+        if sum(widths) <= room:
+            return widths
+    return None
+
+
+def _table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    widths: Sequence[int],
+    *,
+    unicode: bool,
+    rule: int | None = None,
+) -> str:
+    head, *body = (
+        [_lines(text, width) for text, width in zip(row, widths, strict=True)] for row in (columns, *rows)
+    )
+    total = sum(widths) + len(GAP) * (len(widths) - 1)
+    below = ["\u2500" * min(total, rule or total)] if unicode else []
+    lines = [*_row(head, widths), *below, *(line for row in body for line in _row(row, widths))]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
+    height = max(map(len, cells))
+    padded = [[*lines, *[""] * (height - len(lines))] for lines in cells]
+    return [
+        GAP.join(
+            text + " " * (width - _length(text)) for text, width in zip(line, widths, strict=True)
+        ).rstrip()
+        for line in zip(*padded, strict=True)
+    ]
+
+
+def _lines(text: str, width: int) -> list[str]:
+    if _length(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
+    """Each row as lines of name and value, without empty values."""
+    margin = max(map(len, columns)) + 2
+    blocks = (
+        "\n".join(
+            _broken(text, width, f"{name:{margin}}", " " * margin)
+            for name, text in zip(columns, row, strict=True)
+            if text
+        )
+        for row in rows
+    )
+    return "\n\n".join(blocks) + "\n"
+
+
+def _length(text: str) -> int:
+    """Columns on a terminal."""
+    from rich.cells import cell_len  # which takes a while to import
+
+    return len(text) if text.isascii() else cell_len(text)
 
 
 def safe(text: object) -> str:
@@ -151,3 +281,82 @@ def cell(value: object) -> str:
 def _plain(value: Any) -> Any:
     """Whatever JSON does not know."""
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def plain(value: Any) -> Any:
+    """A frozen value as JSON data, whatever is in it."""
+    if attrs.has(type(value)):
+        fields = attrs.fields(type(value))
+        return {
+            one.name: plain(getattr(value, one.name))
+            for one in fields
+            if one.init and not one.name.startswith("_")
+        }
+    if isinstance(value, Extra | Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def of_plan(plan: ResetPlan, saved: str | None = None) -> dict[str, Any]:
+    """A plan, what it would clear, and the phrase to be typed."""
+    return {
+        "digest": plan.digest,
+        "phrase": plan.phrase,
+        "people": plan.people,
+        "resets": len(plan.targets),
+        "notifications": plan.notifications,
+        "counts": plain(plan.counts),
+        "target_counts": plain(plan.target_counts),
+        "losses": plain(plan.losses),
+        "saved": saved,
+        "plan": plan.document(),
+    }
+
+
+def of_report(report: ResetReport) -> dict[str, Any]:
+    """What became of everyone."""
+    return {
+        "plan_digest": report.plan.digest,
+        "base_url": report.plan.origin.base_url,
+        "reference_server": report.plan.origin.reference_server,
+        "complete": report.is_complete,
+        "reached_others": report.reached_others,
+        "others_seen": list(report.others_seen),
+        "counts": plain(report.counts),
+        "applied_by": report.applied_by,
+        "reason": report.reason,
+        "ticket": report.ticket,
+        "started_at": report.started_at.isoformat(),
+        "finished_at": report.finished_at.isoformat(),
+        "requests": list(report.requests),
+        "sent_ids": list(report.sent_ids),
+        "packs": list(report.packs),
+        "missing_lessons": [
+            {"course_id": course_id, "user_id": user_id} for course_id, user_id in report.missing_lessons
+        ],
+        "approved": plain(report.approved),
+        "users": plain(report.users),
+    }
+
+
+def write_new(path: Path, content: str | bytes, what: str) -> None:
+    """Write a new file, whole or not at all. Raises InvalidArgumentError if it exists or cannot be written."""
+    refuse_existing(path, what)
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    disk.write_new(path, data, what)
+
+
+def refuse_existing(path: Path | None, what: str) -> None:
+    """Say that a new file cannot stand there before the work is done, and not after it."""
+    if path is None:
+        return
+    if os.path.lexists(path):
+        raise InvalidArgumentError(f"{path} exists, and {what} is never written over another file")
+    if not path.parent.is_dir():
+        raise InvalidArgumentError(
+            f"{what} cannot be written to {path}: the directory {path.parent} does not exist. Make it first"
+        )

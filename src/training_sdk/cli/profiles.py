@@ -20,7 +20,7 @@ from attrs import field, frozen
 
 from training_sdk._core import urls
 from training_sdk._core.text import Secret, hidden
-from training_sdk.cli.naming import duration
+from training_sdk.cli.arguments import duration
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence.files import Unseal
 from training_sdk.local_plans.freshness import PROCESSING_TIME

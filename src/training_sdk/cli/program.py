@@ -11,7 +11,7 @@ import click
 from attrs import frozen
 
 from training_sdk._version import __version__
-from training_sdk.cli.codes import ExitCode, code_for, code_for_stop
+from training_sdk.cli.exit_codes import ExitCode, code_for, code_for_stop
 from training_sdk.cli.output import Output, write
 from training_sdk.cli.remedies import carry, in_commands, notes_of
 from training_sdk.cli.session import Group, Named, NoCommandError
@@ -34,26 +34,26 @@ class Entry:
 
 
 COMMANDS = {
-    "courses": Entry("reading", "List courses."),
-    "paths": Entry("reading", "List learning paths."),
-    "groups": Entry("reading", "List groups."),
-    "sites": Entry("reading", "List sites."),
-    "progress": Entry("reading", "List who stands where in which course."),
-    "plan": Entry("planning", "Plan a reset, and change nothing."),
+    "courses": Entry("listing", "List courses."),
+    "paths": Entry("listing", "List learning paths."),
+    "groups": Entry("listing", "List groups."),
+    "sites": Entry("listing", "List sites."),
+    "progress": Entry("listing", "List who stands where in which course."),
+    "plan": Entry("plan", "Plan a reset, and change nothing."),
     "due": Entry("due", "Say who has to renew a completion, and plan it."),
-    "show": Entry("planning", "Show a saved plan."),
-    "sign": Entry("approving", "Approve somebody else's plan."),
-    "apply": Entry("resetting", "Carry out a plan, once."),
-    "resume": Entry("resetting", "Go on with a plan that stopped half-way."),
-    "verify": Entry("verifying", "Wait until a reset is seen in progress and analytics."),
-    "report": Entry("reporting", "Show what became of everyone in a plan."),
-    "prove": Entry("verifying", "Prove the format of a reset on a sacrificial course."),
+    "show": Entry("plan", "Show a saved plan."),
+    "sign": Entry("sign", "Approve somebody else's plan."),
+    "apply": Entry("apply", "Carry out a plan, once."),
+    "resume": Entry("apply", "Go on with a plan that stopped half-way."),
+    "verify": Entry("verify", "Wait until a reset is seen in progress and analytics."),
+    "report": Entry("report", "Show what became of everyone in a plan."),
+    "prove": Entry("verify", "Prove the format of a reset on a sacrificial course."),
     "evidence": Entry("evidence", "Verify, search, pseudonymise and purge evidence."),
     "audit": Entry("audit", "Verify, show and export the audit log."),
-    "whoami": Entry("whoami", "Show whose token is in use, and where."),
+    "whoami": Entry("listing", "Show whose token is in use, and where."),
     "doctor": Entry("doctor", "Check token, rights, clock, records and the live wire."),
-    "contract": Entry("contract", "Check an implementation against the rules, from outside."),
-    "completion": Entry("completion", "Print the script for shell completion."),
+    "contract": Entry("tools", "Check an implementation against the rules, from outside."),
+    "completion": Entry("tools", "Print the script for shell completion."),
 }
 """In the order of the work."""
 
@@ -167,7 +167,7 @@ def _stopped(stop: BaseException, out: Output, plan: Path | None) -> int:
 def _accounted(report: ResetReport | None, out: Output) -> dict[str, Any]:
     if report is None:
         return {}
-    from training_sdk.cli.documents import of_report
+    from training_sdk.cli.output import of_report
 
     out.say(report)
     return {"report": of_report(report)}

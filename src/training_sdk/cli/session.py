@@ -12,8 +12,7 @@ from typing import Any, Self
 import click
 from attrs import define, field
 
-from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.files import is_pipe
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import Output
 from training_sdk.cli.profiles import Profile, find_profile
 from training_sdk.cli.remedies import carry
@@ -221,3 +220,8 @@ def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., Exit
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated
+
+
+def is_pipe(path: Path) -> bool:
+    """Whether this is a pipe or a device, which holds nothing any more once it was read."""
+    return path.exists() and not path.is_file() and not path.is_dir()

@@ -14,7 +14,7 @@ from attrs import define, field
 from mock_server import MockTraining, Policy
 from training_sdk import APIConnectionError, OutcomeUnknownError, TrainingClient, TrainingError
 from training_sdk._core.flow import Response
-from training_sdk.cli.codes import ExitCode, code_for
+from training_sdk.cli.exit_codes import ExitCode, code_for
 
 RESET = "/training/courseprogress/v1/reset"
 

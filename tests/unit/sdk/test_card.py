@@ -26,8 +26,8 @@ from training_sdk import (
     UserOutcome,
 )
 from training_sdk._core.text import visible
-from training_sdk.cli import card
-from training_sdk.cli.card import effect_card
+from training_sdk.cli import effect_card as effect_card_module
+from training_sdk.cli.effect_card import effect_card
 from unit.sdk.fakes import ORIGIN, START
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">\'"&{{ 7*7 }}\u202e'
@@ -145,7 +145,7 @@ def test_people_stand_as_in_a_register_and_are_spelt_as_they_spell_themselves() 
 
 
 def test_whoever_is_not_listed_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(card, "MOST_LISTED", 3)
+    monkeypatch.setattr(effect_card_module, "MOST_LISTED", 3)
     courses = (PlannedCourse("c1", "One"), PlannedCourse("c2", "Two"))
     users = [person(number, DONE, course) for course in ("c1", "c2") for number in range(5)]
     text = Page(effect_card(some_plan(*users, courses=courses))).text

@@ -15,7 +15,7 @@ from attrs import evolve
 
 from training_sdk import AlreadyAppliedError, InvalidArgumentError, OverlappingPlanError, RecordsDamagedError
 from training_sdk.cli import main
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.evidence import purge
 from training_sdk.evidence.copies import stray_copies
 from training_sdk.local_plans.closing import close_plan, find_digest

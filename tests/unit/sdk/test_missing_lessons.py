@@ -16,7 +16,7 @@ from attrs import define, evolve
 from training_sdk import EvidenceError, OutcomeUnknownError
 from training_sdk._core.flow import NoAnswerError, Request, Response
 from training_sdk.cli import main
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.evidence import packs_in, read_manifest, verify_pack
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.resets import report_file

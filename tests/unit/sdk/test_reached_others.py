@@ -27,8 +27,8 @@ from training_sdk import (
     UnconfirmedFormatError,
 )
 from training_sdk._core.flow import Request, Response
-from training_sdk.cli.card import effect_card
-from training_sdk.cli.codes import ExitCode, code_for, code_for_report, code_for_stop
+from training_sdk.cli.effect_card import effect_card
+from training_sdk.cli.exit_codes import ExitCode, code_for, code_for_report, code_for_stop
 from training_sdk.format_proof.proofs import Ground, find_proof, save_proof, withdraw_proof
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.local_plans.unfinished import report_in

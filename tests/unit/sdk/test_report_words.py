@@ -10,7 +10,7 @@ from attrs import evolve
 
 from training_sdk import Code, IncompleteResetError, Outcome, ResetReport, StalePlanError
 from training_sdk.api.progress import ProgressState
-from training_sdk.cli.card import effect_card
+from training_sdk.cli.effect_card import effect_card
 from training_sdk.format_proof.traces import NO_TRACES
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import Origin, PlannedCourse, PlannedReset

@@ -12,7 +12,7 @@ import pytest
 
 from training_sdk import RecordsDamagedError
 from training_sdk.cli import main
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.local_plans.closing import find_digest
 from training_sdk.local_plans.overlapping import others
 from training_sdk.local_plans.record_check import check_records

@@ -11,13 +11,12 @@ from typing import Any
 
 import click
 
+from training_sdk.cli.arguments import a_moment, moment
 from training_sdk.cli.bundle import WHAT, write_bundle
-from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.commands.planning import FILE
-from training_sdk.cli.commands.reporting import find_folder
-from training_sdk.cli.documents import plain
-from training_sdk.cli.files import refuse_existing, write_new
-from training_sdk.cli.naming import a_moment, moment
+from training_sdk.cli.commands.plan import FILE
+from training_sdk.cli.commands.report import find_folder
+from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.output import plain, refuse_existing, write_new
 from training_sdk.cli.session import Group, Session, with_session
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import packs_in, read_manifest

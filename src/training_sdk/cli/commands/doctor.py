@@ -1,28 +1,49 @@
-"""``doctor``: what has to be right before anybody plans a reset."""
+"""``doctor``: check settings, the HTTP API of the service, and this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
+import attrs
 import click
+from attrs import define, field, frozen
 
+from training_sdk._core import codec
+from training_sdk._core.flow import Request, Response
+from training_sdk._core.model import Model, OpenEnum
+from training_sdk._core.operation import Listing
 from training_sdk._core.text import number
-from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.documents import plain
-from training_sdk.cli.health.checks import Check, Standing, error, note
-from training_sdk.cli.health.machine import check_machine
-from training_sdk.cli.health.service import (
+from training_sdk.api.courses import Lesson
+from training_sdk.api.users import WHO_AM_I, Me, read_me
+from training_sdk.cli.commands.doctor_checks import (
+    Check,
+    Standing,
     check_address,
     check_clock,
     check_identity,
+    check_machine,
     check_network,
     check_rights,
+    error,
+    note,
+    ok,
+    warning,
 )
-from training_sdk.cli.health.wire import Wire, check_wire
+from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.output import plain
 from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import Session, with_session
-from training_sdk.errors import InvalidArgumentError, TrainingError
+from training_sdk.client import TrainingClient
+from training_sdk.errors import (
+    DecodingError,
+    InvalidArgumentError,
+    NotSupportedError,
+    PermissionDeniedError,
+    TrainingError,
+)
 
 PATIENCE = 10.0
 """Seconds for which a server that does not answer is tried again: whoever asks wants to know now."""
@@ -32,6 +53,17 @@ SUBJECTS = {"NO_TOKEN": "token", "PROXY_UNUSABLE": "proxy", "CERTIFICATES_UNUSAB
 
 MANY = {"ok": "ok"}
 """Words that have no plural."""
+
+WIRE = "wire"
+RATE_LIMIT = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+ENVELOPE = {
+    *("items", "totalCount", "total_count", "data", "metadata", "users", "lessons", "permission_sets"),
+    *("next_page_token", "nextPageToken"),
+}
+"""What stands around the items of a page, as far as the SDK knows."""
+
+LEFT_TO_LESSON = ("created_datetime", "modified_datetime")
+"""The lessons of a course come without their dates; a single lesson has them."""
 
 
 @click.command()
@@ -70,5 +102,229 @@ def _service(session: Session) -> Iterator[Check]:
     me = seen.me
     yield from check_identity(me, seen.response)
     yield check_clock(seen.response, datetime.now(UTC))
-    yield from check_rights(wire)
+    yield from check_rights(*rights(wire))
     yield from check_wire(wire, me.user_id)
+
+
+@frozen
+class Seen:
+    """An answer, and what was read from it."""
+
+    response: Response
+    items: tuple[Model, ...]
+
+
+@frozen
+class Identified:
+    """Who the token belongs to, and the answer that says so."""
+
+    response: Response
+    me: Me
+
+
+@define
+class Wire:
+    """The answers of one service."""
+
+    client: TrainingClient
+    answers: list[tuple[str, Response]] = field(factory=list)
+
+    def identity(self) -> Identified:
+        """Who the token belongs to. Raises what the client raises."""
+
+        def read(response: Response) -> Identified:
+            self.answers.append(("WhoAmI", response))
+            return Identified(response, read_me(response))
+
+        return self.client._driver.run(self.client._calls.call(WHO_AM_I, read))
+
+    def listing(self, of: Listing[Any]) -> Seen:
+        """The first page of a listing, by the very request that the SDK makes."""
+        walk = of._walk
+        return self._ask(walk.first.request, lambda response: walk.read(walk.first, response).items)
+
+    def lessons(self, course_id: str) -> Seen:
+        """The lessons of a course, which come whole."""
+
+        def read(response: Response) -> tuple[Model, ...]:
+            document = codec.loads(response)
+            found = document.get("lessons") if isinstance(document, dict) else None
+            return codec.structure(found, tuple[Lesson, ...], response)
+
+        return self._ask(Request("GET", f"/training/courses/v1/{course_id}/lessons", limit="catalogue"), read)
+
+    def _ask(self, request: Request, read: Callable[[Response], tuple[Any, ...]]) -> Seen:
+        def both(response: Response) -> Seen:
+            self.answers.append((f"{request.method} {request.path}", response))
+            return Seen(response, read(response))
+
+        return self.client._driver.run(self.client._calls.call(request, both))
+
+
+def rights(wire: Wire) -> tuple[bool | None, bool | None]:
+    """Return whether the token may read the statistics, and whether it may list users."""
+    client = wire.client
+    return _may(lambda: wire.listing(client.analytics.course_statistics())), _may(
+        lambda: wire.listing(client.users.list())
+    )
+
+
+def check_wire(wire: Wire, me: str) -> Iterator[Check]:
+    """Every listing that the SDK reads but the webhooks, and what differs from what it expects."""
+    client = wire.client
+    course = ""
+    for name, listing in _listings(client, me):
+        try:
+            seen = wire.listing(listing)
+        except TrainingError as problem:
+            yield _refused(name, problem)
+            continue
+        yield _described(name, seen)
+        if name == "courses" and seen.items:
+            course = getattr(seen.items[0], "id", "")
+    if course:
+        try:
+            yield _described("lessons of a course", wire.lessons(course), LEFT_TO_LESSON)
+        except TrainingError as problem:
+            yield _refused("lessons of a course", problem)
+    yield from _headers(wire.answers)
+
+
+def _listings(client: TrainingClient, me: str) -> Iterator[tuple[str, Listing[Any]]]:
+    yield "courses", client.courses.list()
+    yield "progress feed", client.progress.list()
+    yield "course statistics", client.analytics.course_statistics()
+    yield "lesson progress", client.analytics.lesson_progress(me)
+    yield "attempts", client.analytics.attempts(user_id=me)
+    yield "lesson statistics", client.analytics.lesson_statistics()
+    yield "lesson events", client.analytics.lesson_events()
+    yield "lesson events of a user", client.analytics.user_lesson_events(me)
+    yield "slide statistics", client.analytics.slide_statistics()
+    yield "slides of a user", client.analytics.user_slides(me)
+    yield "survey questions", client.analytics.survey_questions()
+    yield "survey answers", client.analytics.survey_answers()
+    yield "rapid refresh answers", client.analytics.rapid_refresh_answers()
+    yield "rapid refreshes", client.rapid_refreshes.list()
+    yield "leaderboards", client.leaderboards.list()
+    yield "users", client.users.list()
+    yield "feed of users", client.users.feed()
+    yield "permission sets", client.permissions.list()
+    yield "learning paths", client.paths.list()
+    yield "collections", client.collections.list()
+    yield "groups", client.groups.list()
+    yield "members of groups", client.groups.members()
+    yield "sites", client.sites.list()
+    yield "members of sites", client.sites.members()
+
+
+def _refused(name: str, problem: TrainingError) -> Check:
+    if isinstance(problem, PermissionDeniedError):
+        return note(WIRE, name, f"this token may not read it: {problem}")
+    if isinstance(problem, NotSupportedError):
+        return warning(WIRE, name, f"the server does not offer it: {problem}")
+    what = "it is not what the SDK expects" if isinstance(problem, DecodingError) else "it cannot be read"
+    return error(WIRE, name, f"{what}: {problem}")
+
+
+def _described(name: str, seen: Seen, elsewhere: Collection[str] = ()) -> Check:
+    differences = list(differing(seen, elsewhere))
+    if differences:
+        return warning(WIRE, name, f"{len(seen.items)} read; {'; '.join(differences)}")
+    if not seen.items:
+        return note(WIRE, name, "readable and empty, so nothing can be said of its fields")
+    return ok(WIRE, name, f"{len(seen.items)} read, as the SDK expects")
+
+
+def differing(seen: Seen, elsewhere: Collection[str] = ()) -> Iterator[str]:
+    """How an answer differs from what the SDK expects: fields that are new or gone, values that are new.
+
+    ``elsewhere`` are fields of the model that another answer brings.
+    """
+    document = json.loads(seen.response.body)
+    around = set(document) - ENVELOPE if isinstance(document, dict) else set()
+    if around and _entries(document):
+        yield f"unknown around the items: {', '.join(sorted(around))}"
+    unknown, values = _surprises(seen.items)
+    if unknown:
+        yield f"unknown fields: {', '.join(unknown)}"
+    if values:
+        yield f"unknown values: {', '.join(values)}"
+    missing = [name for name in _missing(_entries(document), seen.items) if name not in elsewhere]
+    if missing:
+        yield f"fields that never come: {', '.join(missing)}"
+
+
+def _surprises(items: Sequence[Model]) -> tuple[list[str], list[str]]:
+    fields: dict[str, None] = {}
+    values: dict[str, None] = {}
+    for item in items:
+        for path, value in _walk(item, ""):
+            if isinstance(value, OpenEnum):
+                if not value.is_known:
+                    values[f"{path} = {value.value!r}"] = None
+            else:
+                fields[path] = None
+    return list(fields), list(values)
+
+
+def _walk(model: Model, path: str) -> Iterator[tuple[str, object]]:
+    """The unknown fields of a model and of those within it, and all its values of open enums."""
+    for name in model.extra:
+        yield f"{path}{name}", None
+    for attribute in attrs.fields(type(model)):
+        value = getattr(model, attribute.name)
+        if isinstance(value, OpenEnum):
+            yield f"{path}{attribute.name}", value
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, Model):
+                yield from _walk(one, f"{path}{attribute.name}.")
+
+
+def _entries(document: Any) -> list[Mapping[str, Any]]:
+    """The items of a page as they came."""
+    if not isinstance(document, dict):
+        return []
+    lists = [value for value in document.values() if isinstance(value, list)]
+    found = [one for one in (lists[0] if lists else ()) if isinstance(one, dict)]
+    return [one["permission_set"] if one.keys() == {"permission_set"} else one for one in found]
+
+
+def _missing(entries: Sequence[Mapping[str, Any]], items: Sequence[Model]) -> list[str]:
+    """The fields of the model that no item brings; where a field is left out when empty, that is no fault."""
+    if not entries or not items:
+        return []
+    spellings = codec._spellings(type(items[0]))
+    seen = {spellings[key] for entry in entries for key in entry if key in spellings}
+    return [name for name in dict.fromkeys(spellings.values()) if name not in seen]
+
+
+def _headers(answers: Sequence[tuple[str, Response]]) -> Iterator[Check]:
+    """What the SDK goes by besides the bodies."""
+    limited = [name for name, answer in answers if any(answer.header(one) for one in RATE_LIMIT)]
+    if limited:
+        yield ok(WIRE, "rate limits", f"announced by {len(limited)} of {len(answers)} answers")
+    else:
+        yield note(WIRE, "rate limits", "no answer announces them; the SDK keeps to the published ones")
+    kinds = {(answer.header("content-type") or "none").partition(";")[0] for _, answer in answers}
+    if kinds - {"application/json"}:
+        yield warning(WIRE, "content type", f"not only application/json: {', '.join(sorted(kinds))}")
+    without = [name for name, answer in answers if not (answer.header("x-request-id") or answer.request_id)]
+    if without:
+        yield note(
+            WIRE, "request ids", f"{len(without)} of {len(answers)} answers have none to quote to support"
+        )
+    marks = {answer.is_reference for _, answer in answers}
+    if marks == {True, False}:
+        where = ", ".join(name for name, answer in answers if not answer.is_reference)
+        yield error(WIRE, "who answers", f"some answers are the reference server's and others not: {where}")
+
+
+def _may(read: Callable[[], object]) -> bool | None:
+    """Whether something may be read; None where that was not the question that was answered."""
+    try:
+        read()
+    except PermissionDeniedError:
+        return False
+    except TrainingError:
+        return None
+    return True

@@ -15,12 +15,11 @@ import click
 
 from training_sdk._core.text import widely
 from training_sdk.api.progress import ProgressRow
-from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.commands.planning import FILE, KEEP, options, refuse_key_alone, signed, write_card
-from training_sdk.cli.documents import of_due, of_plan
-from training_sdk.cli.files import read_lines, refuse_existing
-from training_sdk.cli.naming import a_moment, course_ids
-from training_sdk.cli.past import Past, past_of, time_at
+from training_sdk.cli.arguments import a_moment, course_ids
+from training_sdk.cli.commands.due_inputs import Past, past_of, read_lines, time_at
+from training_sdk.cli.commands.plan import FILE, KEEP, options, refuse_key_alone, signed, write_card
+from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.output import of_plan, plain, refuse_existing
 from training_sdk.cli.remedies import apply_command
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
@@ -325,3 +324,16 @@ def _first_completions(past: Past) -> Anniversary:
             f"the first completions are not known, because an evidence pack cannot be read: {past.unread_packs[0]}"
         )
     return Anniversary.of_first_completion(past.completions)
+
+
+def of_due(due: Due, today: date) -> dict[str, Any]:
+    """Who is due, and who else is listed; ``today`` is the day on which it was asked."""
+    return {
+        "on": due.on.isoformat(),
+        "today": today.isoformat(),
+        "zone": due.zone,
+        "rule": due.rule,
+        "not_due": due.not_due,
+        "held_nobody": plain(due.held_nobody),
+        **{standing.value.replace(" ", "_"): plain(cases) for standing, cases in due.listed.items()},
+    }

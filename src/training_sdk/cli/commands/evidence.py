@@ -11,11 +11,10 @@ from pathlib import Path
 
 import click
 
-from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.confirming import confirmed
-from training_sdk.cli.documents import plain
-from training_sdk.cli.naming import a_moment, moment
-from training_sdk.cli.packs import chosen, course_in, followed_by_a_request, person_in
+from training_sdk.cli.arguments import a_moment, chosen, course_in, followed_by_a_request, moment, person_in
+from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.interaction import confirmed
+from training_sdk.cli.output import plain
 from training_sdk.cli.profiles import private_bytes
 from training_sdk.cli.session import Group, Session, with_session
 from training_sdk.errors import InvalidArgumentError

@@ -26,7 +26,7 @@ from mock_server import MockTraining
 from mock_server.mock import TokenName
 from training_sdk import Safeguards, TrainingClient
 from training_sdk.cli import main
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.evidence import packs_in, purge
 from training_sdk.local_plans import record_check
 from training_sdk.records import disk, locks

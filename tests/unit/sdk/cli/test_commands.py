@@ -17,8 +17,8 @@ from mock_server import MockTraining
 from training_sdk import ResetInterruptedError, ResetPlan, Safeguards, TrainingClient, Waves
 from training_sdk.approval.four_eyes import check_signed
 from training_sdk.cli import main
-from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.commands import due, resetting
+from training_sdk.cli.commands import apply, due
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.program import program
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import pack, packs_in, purging
@@ -490,7 +490,7 @@ def test_an_interrupt_without_a_report_never_says_that_nothing_was_sent(
             patched.setattr(Ending, "note_answer", interrupt)
             patched.setattr(Ending, "close_after", interrupt)
         else:
-            patched.setattr(resetting, "of_report", interrupt)
+            patched.setattr(apply, "of_report", interrupt)
         code, said, _ = run("apply", "plan.json", "--reason", "test", *confirm)
     assert len([*mock.calls.of("reset")]) == 1
     assert code == ExitCode.INCOMPLETE

@@ -19,10 +19,16 @@ from mock_server import MockTraining, Policy
 from training_sdk import TrainingClient
 from training_sdk._core.flow import Response
 from training_sdk.cli import main
-from training_sdk.cli.health.checks import Check, Standing
-from training_sdk.cli.health.machine import check_machine
-from training_sdk.cli.health.service import check_address, check_clock, check_identity, check_rights
-from training_sdk.cli.health.wire import Wire, check_wire
+from training_sdk.cli.commands.doctor import Wire, check_wire, rights
+from training_sdk.cli.commands.doctor_checks import (
+    Check,
+    Standing,
+    check_address,
+    check_clock,
+    check_identity,
+    check_machine,
+    check_rights,
+)
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
 from unit.sdk.pace.test_read_only import operations
@@ -143,10 +149,10 @@ def test_what_the_token_may_not_read_is_no_fault_of_the_wire() -> None:
     checks = found(of)
     assert checks["users"].standing is Standing.NOTE
     assert "may not read" in checks["users"].detail
-    (rights,) = check_rights(of)
-    assert rights.standing is Standing.WARNING
-    assert "cannot plan" in rights.detail
-    assert [check.standing for check in check_rights(wire())] == [Standing.OK]
+    (told,) = check_rights(*rights(of))
+    assert told.standing is Standing.WARNING
+    assert "cannot plan" in told.detail
+    assert [check.standing for check in check_rights(*rights(wire()))] == [Standing.OK]
 
 
 def test_doctor_only_reads() -> None:
@@ -154,7 +160,7 @@ def test_doctor_only_reads() -> None:
     before = mock.state()
     of = Wire(TrainingClient(mock.token("admin"), http_client=httpx.Client(transport=mock.transport())))
     found(of)
-    [*check_rights(of)]
+    [*check_rights(*rights(of))]
     assert mock.state() == before
 
 

@@ -19,7 +19,7 @@ from mock_server import MockTraining
 from training_sdk import PermissionDeniedError, Safeguards, TrainingClient
 from training_sdk.api.progress import Progress
 from training_sdk.cli import main
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.resets import report_file
 from unit.sdk.cli.conftest import Run
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training_sdk.cli.layout import drawn, wrapped
-from training_sdk.cli.output import Output
+from training_sdk.cli.output import Output, drawn, wrapped
 
 ID = "user_1ecb9b055b33ac92fffe7673dfca5111"
 ADDRESS = "chiara.laeubli@nordwerk.example"

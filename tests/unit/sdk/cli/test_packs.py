@@ -10,7 +10,7 @@ from attrs import evolve
 
 from mock_server import MockTraining
 from training_sdk.cli import main
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.evidence import packs_in
 from training_sdk.records.events import Event, Intent
 from training_sdk.records.journal import Journal

@@ -13,7 +13,7 @@ from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import scope
 from mock_server.world.courses import Assigned, Course
 from mock_server.world.organisation import Organisation
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from unit.sdk.cli.conftest import Run
 
 PERSON = "user1@generated.example"
@@ -52,7 +52,7 @@ def test_a_refusal_is_proved_after_the_format(
         shown.append(phrase)
         return phrase
 
-    monkeypatch.setattr("training_sdk.cli.commands.verifying.confirmed", typed)
+    monkeypatch.setattr("training_sdk.cli.commands.verify.confirmed", typed)
     prove = ("prove", "--course", course, "--person", PERSON, "--reason", "first reset here")
     code, said, _ = run(*prove)
     assert (code, said["proof"]["refusals_without_effect"]) == (ExitCode.DONE, [])

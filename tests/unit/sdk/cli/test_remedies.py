@@ -12,9 +12,8 @@ from attrs import evolve
 
 from mock_server import MockTraining
 from training_sdk.cli import main
-from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.layout import LONGEST_RULE
-from training_sdk.cli.output import Output
+from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.output import LONGEST_RULE, Output
 from training_sdk.cli.remedies import in_commands, notes_of
 from training_sdk.format_proof.proof_run import GO_ON
 from training_sdk.plans.plan import ResetPlan
@@ -105,7 +104,7 @@ def test_an_interruption_that_only_its_notes_tell_of_may_have_reset_somebody(
                 stop.add_note(note)
             raise stop
 
-        monkeypatch.setattr("training_sdk.cli.commands.reading.courses.callback", interrupted)
+        monkeypatch.setattr("training_sdk.cli.commands.listing.courses.callback", interrupted)
         assert main(["courses"]) == code
         said = capsys.readouterr().err
         assert ("nothing was sent" in said) is (not notes)

@@ -22,8 +22,8 @@ from training_sdk import (
     Waves,
 )
 from training_sdk.cli import main
-from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.commands.resetting import _how_to_go_on
+from training_sdk.cli.commands.apply import _how_to_go_on
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.program import program
 from training_sdk.cli.remedies import carry, close_command, in_commands
 from training_sdk.cli.session import options_of
@@ -257,7 +257,7 @@ def test_closing_names_the_plan_as_it_was_typed(run: Run, monkeypatch: pytest.Mo
     def refused(*_: object, **__: object) -> None:
         raise InvalidArgumentError("it is open. Go on with client.resets.resume(plan, confirm=…)")
 
-    monkeypatch.setattr("training_sdk.cli.commands.planning.close_plan", refused)
+    monkeypatch.setattr("training_sdk.cli.commands.plan.close_plan", refused)
     run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "my plan.json")
     phrase = ResetPlan.load("my plan.json").phrase
     run("apply", "my plan.json", "--reason", "test", "--confirm", phrase)  # so that there are records

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from training_sdk.cli import main
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.streams import StreamFile
 from training_sdk.plans.wording import short_digest
 from unit.sdk.cli.conftest import Run

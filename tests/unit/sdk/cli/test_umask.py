@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mock_server import MockTraining
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from unit.sdk.approving import Keys, public
 from unit.sdk.cli.conftest import Run
 

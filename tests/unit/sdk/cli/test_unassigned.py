@@ -9,7 +9,7 @@ import pytest
 
 from mock_server import MockTraining
 from training_sdk import InvalidArgumentError, NotFoundError, TrainingClient
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.plans.plan import ResetPlan
 from unit.sdk.cli.conftest import Run
 

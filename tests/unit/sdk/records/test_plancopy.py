@@ -29,7 +29,7 @@ from training_sdk import (
     TrainingClient,
 )
 from training_sdk._core.flow import Request, Response
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.program import run as command
 from training_sdk.evidence import packs_in, pseudonymise, purge, read_manifest
 from training_sdk.format_proof.proof_run import Proving

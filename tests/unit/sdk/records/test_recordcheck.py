@@ -18,7 +18,7 @@ import pytest
 
 from mock_server import MockTraining
 from training_sdk import OutcomeUnknownError, Progress, ResetPlan, Safeguards, TrainingClient
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.program import run as command
 from training_sdk.evidence import packs_in, pseudonymise, purge
 from training_sdk.local_plans import record_check

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from training_sdk import RecordsDamagedError
-from training_sdk.cli.codes import ExitCode
+from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.program import run as command
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.chain import RESERVED, START, head_of, seal

@@ -1,9 +1,10 @@
-"""Earlier resets and completions, as far as the records of this machine know them, and the time of the service."""
+"""Inputs of ``due`` beside the progress feed: earlier resets and completions, and input files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from io import StringIO
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,13 +13,14 @@ from attrs import frozen
 from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import Session
 from training_sdk.client import TrainingClient
-from training_sdk.errors import EvidenceError
+from training_sdk.errors import EvidenceError, InvalidArgumentError
 from training_sdk.evidence import history, packs_in, read_manifest
 from training_sdk.evidence.files import Unseal
 from training_sdk.local_plans.overlapping import resets_begun
 from training_sdk.plans.origin import service_time
 from training_sdk.plans.planned import Origin
 from training_sdk.plans.wording import number
+from training_sdk.records.disk import read_input
 from training_sdk.records.state import StateDirectory
 
 Dated: TypeAlias = tuple[str, str, datetime]
@@ -94,3 +96,23 @@ def _completions(folder: Path, origin: Origin, unseal: Unseal | None) -> Iterato
     if manifest.organisation_id == origin.organisation_id and manifest.pseudonymised is None:
         for one in history([folder], unseal=unseal):
             yield one.course_id, one.user_id, one.completed_at
+
+
+LARGEST = 64 * 1024 * 1024
+
+
+def read_lines(path: Path, what: str) -> list[str]:
+    """The lines of an input file in UTF-8, read once and bounded; a pipe such as ``<(…)`` is one.
+
+    Raises InvalidArgumentError if it cannot be read; ``what`` is it, for the message.
+    """
+    try:
+        content = read_input(path, LARGEST)
+        if len(content) > LARGEST:
+            raise ValueError(f"it is larger than {LARGEST // 1024**2} MiB")
+        return [*StringIO(content.decode("utf-8-sig"), newline=None)]
+    except UnicodeDecodeError:
+        raise InvalidArgumentError(f"{what} {path} cannot be read: it is not UTF-8 text") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InvalidArgumentError(f"{what} {path} cannot be read: {why}") from None

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
-from attrs import define
 
 from training_sdk.approval.approvals import Approval
-from training_sdk.cli.codes import ExitCode, code_for_report
-from training_sdk.cli.commands.planning import FILE, WHY, options
-from training_sdk.cli.commands.reporting import digest_typed
-from training_sdk.cli.confirming import confirmed
-from training_sdk.cli.documents import of_report
-from training_sdk.cli.naming import duration
-from training_sdk.cli.output import Output, is_terminal
+from training_sdk.cli.arguments import a_duration, hours
+from training_sdk.cli.commands.plan import FILE, WHY, options
+from training_sdk.cli.commands.report import digest_typed
+from training_sdk.cli.exit_codes import ExitCode, code_for_report
+from training_sdk.cli.interaction import confirmed, stoppable, telling
+from training_sdk.cli.output import of_report
 from training_sdk.cli.remedies import apply_command, close_command, report_command, resume_command
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.errors import (
@@ -44,27 +40,9 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file
 from training_sdk.resets.confirmation import check_lifetime
 from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, Outcome, ResetReport
-from training_sdk.resets.reset_request import CHUNK, Progress
+from training_sdk.resets.reset_request import CHUNK
 from training_sdk.resets.stopped import report_of
 from training_sdk.resets.waves import EVERY_DAY, Waves
-
-
-def a_duration(value: str) -> timedelta:
-    """A span of time as it was typed, such as 90s, 15m, 2h or 1d."""
-    found = duration(value)
-    if found is None:
-        raise click.BadParameter(f"{value!r} is no span of time; write 90s, 15m, 2h or 1d")
-    return found
-
-
-def hours(value: str) -> tuple[time, time]:
-    """Two times of day as they were typed, such as 08:00-17:00."""
-    begin, _, end = value.partition("-")
-    try:
-        return time.fromisoformat(begin.strip()), time.fromisoformat(end.strip())
-    except ValueError:
-        raise click.BadParameter(f"{value!r} are no hours; write 08:00-17:00") from None
-
 
 CONFIRM = (
     click.option("--confirm", metavar="PHRASE", help="The phrase of the plan; asked for on a terminal."),
@@ -335,70 +313,3 @@ def _waves(
     return Waves(
         waves_size, every=waves_every or timedelta(0), between=waves_between, days=days, zone=waves_zone
     )
-
-
-STOPPING = (
-    b"\nStopping before the next request; one that is under way is finished first. Once more to stop at once, which "
-    b"may leave the fate of its people unknown.\n"
-)
-
-
-@define
-class _Stop:
-    """Whether somebody has asked to stop."""
-
-    out: Output
-    asked: bool = False
-
-    def __call__(self) -> bool:
-        return self.asked
-
-    def hear(self, *_: object) -> None:
-        """The first signal stops between two requests, the second at once."""
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-        # Past the stream and its buffer: the signal may have come while something was being written to it.
-        with suppress(OSError, ValueError):
-            os.write(self.out.stderr.fileno(), STOPPING)
-
-
-@contextmanager
-def stoppable(out: Output) -> Iterator[_Stop]:
-    """Let Ctrl-C, and whoever ends services, stop a reset in an orderly way."""
-    stop = _Stop(out)
-    before = {number: signal.signal(number, stop.hear) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def telling(out: Output, begins_with: str = "writing evidence") -> Iterator[Callable[[Progress], None]]:
-    """Say how far it is: a bar for whoever watches, lines for a log."""
-    if out.json:
-        yield lambda progress: None
-        return
-    if not is_terminal(out.stderr):
-        yield lambda progress: out.note(f"{progress.what}: {progress.done} of {progress.total}")
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    console = Console(file=out.stderr, markup=False, highlight=False, emoji=False)
-    with Bars(
-        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    ) as bars:
-        task = bars.add_task(begins_with, total=None)
-        yield lambda progress: bars.update(
-            task, description=progress.what, completed=progress.done, total=progress.total
-        )

@@ -12,10 +12,7 @@ import click
 from click.core import ParameterSource
 
 from training_sdk._core.text import sentence
-from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.documents import of_plan, plain
-from training_sdk.cli.files import refuse_existing, write_new
-from training_sdk.cli.naming import (
+from training_sdk.cli.arguments import (
     a_moment,
     course_ids,
     headers,
@@ -24,7 +21,8 @@ from training_sdk.cli.naming import (
     people_from,
     where_from,
 )
-from training_sdk.cli.output import Output, is_terminal
+from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.output import Output, is_terminal, of_plan, plain, refuse_existing, write_new
 from training_sdk.cli.remedies import apply_command, in_commands, report_command
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
@@ -307,7 +305,7 @@ def write_card(
 ) -> None:
     """The effect card, if one was asked for."""
     if path is not None:
-        from training_sdk.cli.card import effect_card  # which needs jinja2
+        from training_sdk.cli.effect_card import effect_card  # which needs jinja2
 
         planner = None if client is None else _planner(client, made)
         write_new(path, effect_card(made, report, planner=planner), "an effect card")

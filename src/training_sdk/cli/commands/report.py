@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 
-from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.commands.planning import FILE, write_card
-from training_sdk.cli.documents import of_report, of_unfinished, plain
-from training_sdk.cli.files import refuse_existing
+from training_sdk.cli.commands.plan import FILE, write_card
+from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.output import of_report, plain, refuse_existing
 from training_sdk.cli.remedies import as_given, in_commands
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, TrainingError
@@ -21,7 +20,14 @@ from training_sdk.local_plans.lost import entries_by_plan, lost_plan
 from training_sdk.local_plans.unfinished import Unfinished, find_begun, has_begun, report_in
 from training_sdk.plans.outline import check_whole, read_plan_copy
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.wording import LOOK_INTO_IT, number, others, server, short_digest, typed_digest
+from training_sdk.plans.wording import (
+    LOOK_INTO_IT,
+    number,
+    others,
+    server,
+    short_digest,
+    typed_digest,
+)
 from training_sdk.records.journal import state_of_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.report import ResetReport
@@ -203,3 +209,20 @@ def _list(session: Session) -> None:
     open_ends = sum(unfinished is not None for _, unfinished in found)
     ended = number(len(found) - open_ends, "report")
     session.out.note(f"{ended}, {open_ends} not finished, in {state.path}")
+
+
+def of_unfinished(found: Unfinished | None) -> dict[str, Any] | None:
+    """What is known of an application that did not come to its end; None for one that did."""
+    if found is None:
+        return None
+    return {
+        "begun_at": found.begun_at.isoformat(),
+        "last_step_at": found.report.finished_at.isoformat(),
+        "requests": found.requests,
+        "sent": found.sent,
+        "settled": found.settled,
+        "unknown": found.unknown,
+        "left": found.left,
+        "under_way": found.under_way,
+        "advice": as_given(found.advice),
+    }

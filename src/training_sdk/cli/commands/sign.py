@@ -9,11 +9,10 @@ import click
 
 from training_sdk.approval.approvals import Approval
 from training_sdk.approval.four_eyes import NAMESPACE, check_signature
-from training_sdk.cli.commands.planning import FILE, options
-from training_sdk.cli.confirming import confirmed
-from training_sdk.cli.files import is_pipe, refuse_existing
-from training_sdk.cli.output import is_terminal
-from training_sdk.cli.session import ALL, Session, with_session
+from training_sdk.cli.commands.plan import FILE, options
+from training_sdk.cli.interaction import confirmed
+from training_sdk.cli.output import is_terminal, refuse_existing
+from training_sdk.cli.session import ALL, Session, is_pipe, with_session
 from training_sdk.errors import ApprovalError, InvalidArgumentError
 from training_sdk.plans.plan import ResetPlan
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import click
 
 from training_sdk.approval.approvals import Approval
-from training_sdk.cli.codes import ExitCode
-from training_sdk.cli.commands.planning import FILE, WHY, options
-from training_sdk.cli.commands.reporting import find_report
-from training_sdk.cli.commands.resetting import ACCEPT_MISSING_LESSONS, a_duration, name_report, telling
-from training_sdk.cli.confirming import confirmed
-from training_sdk.cli.documents import plain
-from training_sdk.cli.naming import course_ids
+from training_sdk.cli.arguments import a_duration, course_ids
+from training_sdk.cli.commands.apply import ACCEPT_MISSING_LESSONS, name_report
+from training_sdk.cli.commands.plan import FILE, WHY, options
+from training_sdk.cli.commands.report import find_report
+from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.interaction import confirmed, telling
+from training_sdk.cli.output import plain
 from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.errors import ProofFailedError

@@ -1,13 +1,22 @@
-"""The phrase: typed by somebody who has read what it is about, or given with ``--confirm``; never taken for granted."""
+"""Interaction with the person at the terminal: confirmation phrase, Ctrl-C and progress bar."""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from attrs import define
 
 from training_sdk._core.text import code_point, confirms, difference, invisible_characters, same_text
 from training_sdk.cli.output import Output, is_terminal
-from training_sdk.errors import ConfirmationError
+from training_sdk.errors import (
+    ConfirmationError,
+)
 from training_sdk.plans.wording import number
+from training_sdk.resets.reset_request import Progress
 
 TRIES = 3
 _TYPOGRAPHIC = "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02"
@@ -82,3 +91,70 @@ def _hint(typed: str, phrase: str, what: str) -> str:
     hidden = invisible_characters(phrase)
     note = f"It contains {hidden}: type each as it is shown, or copy the phrase. " if hidden else ""
     return f"{differs} {note}{what} is:\n  {phrase}".strip()
+
+
+STOPPING = (
+    b"\nStopping before the next request; one that is under way is finished first. Once more to stop at once, which "
+    b"may leave the fate of its people unknown.\n"
+)
+
+
+@define
+class _Stop:
+    """Whether somebody has asked to stop."""
+
+    out: Output
+    asked: bool = False
+
+    def __call__(self) -> bool:
+        return self.asked
+
+    def hear(self, *_: object) -> None:
+        """The first signal stops between two requests, the second at once."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        # Past the stream and its buffer: the signal may have come while something was being written to it.
+        with suppress(OSError, ValueError):
+            os.write(self.out.stderr.fileno(), STOPPING)
+
+
+@contextmanager
+def stoppable(out: Output) -> Iterator[_Stop]:
+    """Let Ctrl-C, and whoever ends services, stop a reset in an orderly way."""
+    stop = _Stop(out)
+    before = {number: signal.signal(number, stop.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def telling(out: Output, begins_with: str = "writing evidence") -> Iterator[Callable[[Progress], None]]:
+    """Say how far it is: a bar for whoever watches, lines for a log."""
+    if out.json:
+        yield lambda progress: None
+        return
+    if not is_terminal(out.stderr):
+        yield lambda progress: out.note(f"{progress.what}: {progress.done} of {progress.total}")
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    console = Console(file=out.stderr, markup=False, highlight=False, emoji=False)
+    with Bars(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as bars:
+        task = bars.add_task(begins_with, total=None)
+        yield lambda progress: bars.update(
+            task, description=progress.what, completed=progress.done, total=progress.total
+        )

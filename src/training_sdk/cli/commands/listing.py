@@ -1,27 +1,75 @@
-"""``courses``, ``paths``, ``groups``, ``sites`` and ``progress``: what there is to see."""
+"""``courses``, ``paths``, ``groups``, ``sites``, ``progress`` and ``whoami``: lists of what a token can read."""
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 
 import click
 
-from training_sdk._core.text import mailbox
+from training_sdk._core.text import mailbox, text_cell
 from training_sdk.api.progress import CompletionStatus, ProgressRow, ProgressState
-from training_sdk.cli.commands.planning import FILE
-from training_sdk.cli.documents import plain
-from training_sdk.cli.exporter import exporter_csv, has_formula
-from training_sdk.cli.files import refuse_existing, write_new
-from training_sdk.cli.naming import course_ids
-from training_sdk.cli.output import Output
+from training_sdk.cli.arguments import course_ids
+from training_sdk.cli.commands.plan import FILE
+from training_sdk.cli.output import Output, plain, refuse_existing, write_new
 from training_sdk.cli.session import Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, NotFoundError, PermissionDeniedError
 from training_sdk.plans.course_rows import about_narrow_view
 from training_sdk.plans.wording import number
+
+COLUMNS = (
+    *("opened_at", "completed_at", "total_lessons", "completed_lessons", "course_id", "course_external_id"),
+    *("course_title", "user_email", "user_first_name", "user_last_name", "user_id", "user_external_id"),
+    *("progress_percent", "score", "due_at"),
+)
+TEXTS = (
+    *("course_id", "course_external_id", "course_title", "user_email", "user_first_name", "user_last_name"),
+    *("user_id", "user_external_id"),
+)
+
+
+def exporter_csv(rows: Iterable[ProgressRow]) -> str:
+    """The rows as the exporter writes its file; texts are written as they are, so that the file loads back."""
+    text = StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")  # with it a lone \r in a text is quoted
+    writer.writerow(COLUMNS)
+    writer.writerows([_cells(row) for row in rows])
+    return text.getvalue().encode("utf-8", "backslashreplace").decode()
+
+
+def has_formula(row: ProgressRow) -> bool:
+    """Whether a spreadsheet could take a text of this row for a formula."""
+    texts = [getattr(row, name) or "" for name in TEXTS]
+    return any(text_cell(text) != text for text in texts)
+
+
+def _cells(row: ProgressRow) -> list[object]:
+    total = row.completed_lessons if row.total_lessons is None else row.total_lessons
+    filled = {
+        "opened_at": _date(row.opened_at),
+        "completed_at": _date(row.completed_at),
+        "due_at": _date(row.due_at),
+        "total_lessons": total,
+        "completed_lessons": row.completed_lessons,
+        "progress_percent": _number(row.progress_percent),
+        "score": row.score or 0,
+    }
+    return [filled[name] if name in filled else getattr(row, name) or "" for name in COLUMNS]
+
+
+def _date(moment: datetime | None) -> str:
+    return "" if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
+
 
 STATUSES = {
     "all": CompletionStatus.ALL,
@@ -175,3 +223,30 @@ def _export(out: Output, rows: Sequence[ProgressRow], output: Path | None) -> No
         out.warn(
             f"Warning: a spreadsheet would take texts in {number(risky, 'row')} for formulas. Do not open it in one."
         )
+
+
+@click.command()
+@with_session
+def whoami(session: Session) -> None:
+    """Show whose token this is, for which organisation and server, and where it comes from. Only reads."""
+    client = session.client()
+    me = client.users.me()
+    profile = session.profile
+    session.out.document(
+        {
+            "me": plain(me),
+            "base_url": client.base_url,
+            "profile": profile.name,
+            "token_source": profile.token_source,
+        }
+    )
+    name = " ".join(part for part in (me.firstname, me.lastname) if part)
+    rows = (
+        ("name", name),
+        ("user id", me.user_id),
+        ("organisation id", me.organisation_id),
+        ("server", client.base_url),
+        ("profile", profile.name or "none"),
+        ("token from", profile.token_source),
+    )
+    session.out.table(("what", "value"), rows)

@@ -1,0 +1,299 @@
+"""Checks of ``doctor`` that compare values: this machine's records, and address, clock and rights at the service."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from training_sdk._core import flow, network, urls
+from training_sdk._core.flow import Response
+from training_sdk.api.users import Me
+from training_sdk.errors import RecordsError, TrainingError
+from training_sdk.plans.wording import number, short_digest
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.events import Closed, Opened
+from training_sdk.records.journal import read_journal
+from training_sdk.records.state import PERMANENT, StateDirectory
+
+
+class Standing(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    NOTE = "note"
+    """Worth knowing, and no fault."""
+    WARNING = "warning"
+    """May spoil a reset, or the reading of it."""
+    ERROR = "ERROR"
+    """Has to be mended first."""
+
+
+@frozen
+class Check:
+    """What was looked at, and what was found."""
+
+    area: str
+    subject: str
+    standing: Standing
+    detail: str
+
+
+def ok(area: str, subject: str, detail: str) -> Check:
+    """Nothing to be done."""
+    return Check(area, subject, Standing.OK, detail)
+
+
+def note(area: str, subject: str, detail: str) -> Check:
+    """Something to know."""
+    return Check(area, subject, Standing.NOTE, detail)
+
+
+def warning(area: str, subject: str, detail: str) -> Check:
+    """Something to look into."""
+    return Check(area, subject, Standing.WARNING, detail)
+
+
+def error(area: str, subject: str, detail: str) -> Check:
+    """Something to mend."""
+    return Check(area, subject, Standing.ERROR, detail)
+
+
+MACHINE = "machine"
+LITTLE = 200 * 1024 * 1024
+"""Bytes; evidence of some ten thousand people takes as much."""
+_HOLDER = re.compile(r"process (\d+) on (.+)")
+
+
+def check_machine(path: Path | None) -> Iterator[Check]:
+    """The state directory and what is in it. Nothing is made where there is none."""
+    try:
+        state = StateDirectory.existing(path)
+    except TrainingError as problem:
+        yield error(MACHINE, "state directory", problem.message)
+        return
+    if state is None:
+        yield _none_yet(StateDirectory.obstacle(path))
+        return
+    yield _writable(state)
+    yield _space(state)
+    yield from _audit(state)
+    yield from _plans(state)
+    yield from _locks(state)
+
+
+def _none_yet(obstacle: Path | None) -> Check:
+    if obstacle is None:
+        return note(MACHINE, "state directory", "there is none yet; the first reset makes it")
+    return error(
+        MACHINE,
+        "state directory",
+        f"there is none, and none can be made below {obstacle}, so nothing can be reset. Make {obstacle} a directory "
+        f"that you can write. {PERMANENT}",
+    )
+
+
+def _writable(state: StateDirectory) -> Check:
+    if os.access(state.path, os.W_OK | os.X_OK):
+        return ok(MACHINE, "state directory", f"{state.path}, closed to others")
+    return error(
+        MACHINE,
+        "state directory",
+        f"{state.path} cannot be written, so nothing can be reset: chmod 700 '{state.path}'. {PERMANENT}",
+    )
+
+
+def _space(state: StateDirectory) -> Check:
+    free = shutil.disk_usage(state.path).free
+    said = f"{free / 1024**3:.1f} GiB free"
+    if free < LITTLE:
+        return warning(MACHINE, "space", f"{said}: without room for evidence nothing is reset")
+    return ok(MACHINE, "space", said)
+
+
+def _audit(state: StateDirectory) -> Iterator[Check]:
+    if not state.audit.exists():
+        yield note(MACHINE, "audit log", "there is none yet")
+        return
+    try:
+        findings = AuditLog(state.audit).verify()
+    except (RecordsError, OSError) as problem:
+        yield error(MACHINE, "audit log", str(problem))
+        return
+    faults = [one for one in findings if not one.is_note]
+    if faults:
+        yield error(
+            MACHINE,
+            "audit log",
+            f"{number(len(faults), 'fault')}; see training-sdk audit verify: {faults[0]}",
+        )
+    else:
+        yield ok(MACHINE, "audit log", "; ".join(map(str, findings)) or "as it was written")
+
+
+def _plans(state: StateDirectory) -> Iterator[Check]:
+    """The journals, and the plans that stopped half-way."""
+    half = []
+    for folder in state.plan_folders:
+        try:
+            events = read_journal(folder)
+        except TrainingError as problem:
+            yield error(MACHINE, "journal", problem.message)
+            continue
+        if any(isinstance(one, Opened) for one in events) and not any(
+            isinstance(one, Closed) for one in events
+        ):
+            half.append(f"#{short_digest(folder.name)}")
+    if half:
+        yield warning(MACHINE, "plans", f"begun and not at their end, to be resumed: {', '.join(half)}")
+    else:
+        yield ok(MACHINE, "plans", "none stopped half-way")
+
+
+def _locks(state: StateDirectory) -> Iterator[Check]:
+    """Who holds what; a holder that has died left its name, and holds nothing."""
+    for path in sorted(state.path.rglob("*.holder")):
+        match = _HOLDER.match(path.read_text(encoding="utf-8", errors="replace"))
+        what = _locked(path.relative_to(state.path).with_suffix(""))
+        if match is None or match[2] != platform.node():
+            yield note(MACHINE, "lock", f"{what} is held from elsewhere, or was: {path.name}")
+        elif _lives(int(match[1])):
+            yield note(MACHINE, "lock", f"{what} is being written by process {match[1]}")
+        else:
+            yield note(MACHINE, "lock", f"{what} was held by process {match[1]}, which has died; it is free")
+
+
+def _locked(path: Path) -> str:
+    """What a lock is for; a plan goes by the tail of its phrase, which fits into a table."""
+    of_plan = len(path.parts) == 3 and path.parts[0] == "plans"
+    return f"{path.name} of plan #{short_digest(path.parts[1])}" if of_plan else str(path)
+
+
+def _lives(process: int) -> bool:
+    if sys.platform == "win32":
+        return True  # asking would end it there
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+SERVICE = "service"
+OFF, FAR_OFF = 30.0, 300.0
+"""Seconds by which the clocks may differ: worth knowing, and too much to judge by this machine's what is past."""
+
+
+def check_address(base_url: str) -> Iterator[Check]:
+    """Where requests go, and whether anybody on the way can read them."""
+    parts = urlsplit(base_url)
+    local = urls.is_loopback(parts.hostname or "")
+    where = f"{base_url}{' (this machine)' if local else ''}"
+    if parts.scheme == "https":
+        yield ok(SERVICE, "address", f"{where}, encrypted")
+    elif local:
+        yield ok(SERVICE, "address", where)
+    else:
+        yield warning(SERVICE, "address", f"{where}: the token is sent unencrypted, as the profile allows")
+
+
+def check_network(base_url: str) -> Iterator[Check]:
+    """What the environment says of proxies and certificates on the way there."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    proxy = None if urls.is_loopback(host) else network.proxy_of(parts.scheme, host)
+    if proxy:
+        variable, address = proxy
+        yield note(
+            SERVICE, "proxy", f"{variable} names {urls.without_secrets(address)}, through which requests go"
+        )
+    if parts.scheme != "https":
+        return
+    named = network.certificates_named()
+    if named:
+        yield note(
+            SERVICE, "certificates", f"those of {named} ({os.environ[named]}) are trusted, and no others"
+        )
+    ignored = [name for name in network.NOT_READ if os.environ.get(name) and not named]
+    for name in ignored:
+        yield note(SERVICE, "certificates", f"{name} is not read here; SSL_CERT_FILE is")
+
+
+def check_identity(me: Me, response: Response) -> Iterator[Check]:
+    """Whose token it is, and who answers."""
+    name = " ".join(part for part in (me.firstname, me.lastname) if part)
+    yield ok(
+        SERVICE, "token", f"accepted: {name or 'no name'} ({me.user_id}), organisation {me.organisation_id}"
+    )
+    if response.is_only_marked:
+        yield warning(SERVICE, "server", f"counts as a live service. {flow.ONLY_MARKED}")
+    elif response.is_reference:
+        yield note(SERVICE, "server", "this is the reference server: nothing here is anybody's real progress")
+    else:
+        yield note(
+            SERVICE, "server", "a live service: a reset here is for good, and needs a proof of the format"
+        )
+
+
+def check_clock(response: Response, now: datetime) -> Check:
+    """This machine's clock against the server's, which names whole seconds."""
+    theirs = response.date
+    if theirs is None:
+        return warning(
+            SERVICE, "clock", "the server names no time, so this machine's clock cannot be held against it"
+        )
+    apart = (now - theirs).total_seconds()
+    detail = f"{abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the server's"
+    if abs(apart) >= FAR_OFF:
+        return error(
+            SERVICE,
+            "clock",
+            f"{detail}: when a plan expires and a reset must be visible is judged by it. Set it",
+        )
+    return (
+        warning(SERVICE, "clock", detail)
+        if abs(apart) >= OFF
+        else ok(SERVICE, "clock", "it agrees with the server's")
+    )
+
+
+def check_rights(sees_figures: bool | None, sees_people: bool | None) -> Iterator[Check]:
+    """Check what the token may read: statistics and users; None where neither was answered nor refused.
+
+    Only a reset would show whether the token may reset.
+    """
+    if sees_figures is None or sees_people is None:
+        yield warning(
+            SERVICE, "rights", "they cannot be told: the server did not answer what was asked for it"
+        )
+    elif not sees_figures:
+        yield warning(
+            SERVICE,
+            "rights",
+            "the statistics are refused, so the token has neither 'Training: Administration' nor 'Training: Manage "
+            "teams': it sees its owner's own progress only, and cannot plan a reset",
+        )
+    elif not sees_people:
+        yield note(
+            SERVICE,
+            "rights",
+            "it reads statistics and may not list users: likely 'Training: Manage teams', so it plans for its own "
+            "teams. Whether it may reset, only a reset would show",
+        )
+    else:
+        yield ok(
+            SERVICE,
+            "rights",
+            "it reads statistics and users, so it can plan. Whether it may reset, only a reset would show",
+        )

@@ -1,1 +1,0 @@
-"""What ``doctor`` looks at: the service, the wire and this machine. Nothing of it changes anything."""
