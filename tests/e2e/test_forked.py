@@ -235,7 +235,7 @@ def test_a_process_forked_in_the_middle_of_a_reset_sends_nothing_and_writes_noth
 def test_what_a_child_does_with_an_inherited_lock_leaves_it_locked(tmp_path: Path) -> None:
     source = """
 from training_sdk.errors import RecordsLockedError
-from training_sdk.records.lines import Lines
+from training_sdk.records.chain import Lines
 from pathlib import Path
 path = Path(given["path"])
 mine = Lines(path)

@@ -46,7 +46,7 @@ from training_sdk._core.flow import (
 )
 from training_sdk._core.urls import service_name
 from training_sdk.errors import TrainingError
-from training_sdk.records import disk
+from training_sdk.records import storage
 from training_sdk.records.state import StateDirectory
 
 SILENT = 8.0
@@ -254,7 +254,7 @@ class Ledger:
 
     def _change_file(self, family: Family, change: Change) -> float:
         file = self._file or StateDirectory.open(self.state_dir).budgets / f"{self.name}.json"
-        lock = FileLock(file.with_suffix(".lock"), timeout=0, mode=disk.PRIVATE_FILE, thread_local=False)
+        lock = FileLock(file.with_suffix(".lock"), timeout=0, mode=storage.PRIVATE_FILE, thread_local=False)
         with lock:
             now = self.clocks()  # under the lock: an older reading would let time pass twice
             book, answer = (_read(file, self.limits) or _Book(now)).changed(family, change, now, self.limits)
@@ -305,9 +305,9 @@ def _write(file: Path, book: _Book) -> None:
         }
     )
     beside = file.with_suffix(".new")  # one name for all: only who holds the lock writes it
-    out = disk.open_private(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    out = storage.open_private(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
-        disk.write_all(out, text.encode("ascii"))
+        storage.write_all(out, text.encode("ascii"))
     finally:
         os.close(out)
     beside.replace(file)

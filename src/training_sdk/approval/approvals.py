@@ -16,7 +16,7 @@ from training_sdk._core.text import inline, sentence
 from training_sdk.approval import ssh
 from training_sdk.errors import ApprovalError, EvidenceError
 from training_sdk.plans.wording import shown
-from training_sdk.records import approvals, disk, documents
+from training_sdk.records import approvals, storage
 from training_sdk.records.events import ApprovalKept, Event, Opened, Resumed
 from training_sdk.records.tokens import looks_secret
 
@@ -88,7 +88,7 @@ class Approval:
 
         Raises InvalidArgumentError if the file exists or cannot be written.
         """
-        disk.write_new(path, approval_bytes(self), "an approval")
+        storage.write_new(path, approval_bytes(self), "an approval")
 
     @staticmethod
     def load(path: str | PathLike[str]) -> Approval:
@@ -196,7 +196,7 @@ def approval_bytes(approval: Approval) -> bytes:
 def read_approval(path: str | PathLike[str]) -> Approval:
     """Read an approval back."""
     try:
-        content = disk.read_input(path, MOST_BYTES)
+        content = storage.read_input(path, MOST_BYTES)
     except (OSError, ValueError) as error:
         raise ApprovalError(
             f"the approval {str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}",
@@ -242,7 +242,7 @@ def parse_approval(content: bytes, name: str) -> Approval:
     if len(content) > MOST_BYTES:
         _refuse(name, f"it is larger than {MOST_BYTES} bytes")
     try:
-        document = json.loads(content.decode("ascii"), object_pairs_hook=documents.once)
+        document = json.loads(content.decode("ascii"), object_pairs_hook=storage.refuse_duplicates)
     except (ValueError, RecursionError):
         _refuse(name, "it is not what approval.save(…) wrote")
     form = document.get("form") if isinstance(document, dict) else FORM

@@ -25,7 +25,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from training_sdk.errors import ApprovalError
-from training_sdk.records import disk
+from training_sdk.records import storage
 
 LONGEST_CHECK = 20.0
 LONGEST_SIGNING = 60.0
@@ -51,7 +51,7 @@ class Signers:
     def read(cls, path: Path) -> Signers:
         """Raise ApprovalError if the file is missing, no plain file, too large, or if other users may change it."""
         try:
-            content, status = disk.read_regular(path, LARGEST_SIGNERS)
+            content, status = storage.read_regular(path, LARGEST_SIGNERS)
             if os.name == "posix":
                 _refuse_changeable(path, status)
         except (OSError, ValueError, TypeError) as error:

@@ -20,7 +20,7 @@ from training_sdk.cli.bundle_contents import Contents, Finding, Item, blocks_of
 from training_sdk.errors import RecordsLockedError
 from training_sdk.evidence.files import mark_of_stream
 from training_sdk.plans.wording import short_digest
-from training_sdk.records import disk, locks
+from training_sdk.records import storage
 from training_sdk.records.chain import Head
 from training_sdk.records.journal import FILE
 from training_sdk.records.state import StateDirectory
@@ -64,7 +64,7 @@ def write_bundle(
     _refuse_applying(folder)
     contents.gather(signers or usual_signers, is_chosen=signers is not None)
     _refuse_applying(folder)  # it may have begun meanwhile
-    with disk.new_file(target, WHAT) as file:
+    with storage.new_file(target, WHAT) as file:
         files = _write(file, contents)
         file.seek(0)
         sha256 = mark_of_stream(file).sha256
@@ -72,7 +72,7 @@ def write_bundle(
 
 
 def _refuse_applying(folder: Path) -> None:
-    if holder := locks.holder_of(folder / FILE):
+    if holder := storage.holder_of(folder / FILE):
         raise RecordsLockedError(
             f"plan #{short_digest(folder.name)} is being applied by {holder}, so its records are not whole yet. No "
             "bundle was written. Wait until it has ended"

@@ -33,13 +33,11 @@ from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import SIGNATURE_NAMESPACE
 from training_sdk.plans.wording import number, short_digest
 from training_sdk.records import approvals
-from training_sdk.records.audit import AuditLog, Quoted
-from training_sdk.records.chain import START, Head, check, head_of
+from training_sdk.records.audit import JOURNAL, KEPT, PURGED, AuditLog, Quoted
+from training_sdk.records.chain import START, Head, Lines, canonical, check_chain, head_of, parse_line
 from training_sdk.records.events import Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.journal import FILE, read_journal
-from training_sdk.records.lines import Lines, canonical, parse
-from training_sdk.records.logged import JOURNAL, KEPT, PURGED
-from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED, outline_in
+from training_sdk.records.plan_copy import OUTLINE, PLAN, SEALED, outline_in
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.quoting import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
 from training_sdk.resets.report_file import REPORT
@@ -229,11 +227,11 @@ class Contents:
     def _log(self) -> None:
         excerpt = bytearray()
         for _, line in Lines(self.state.audit).raw():
-            entry = parse(line)
+            entry = parse_line(line)
             if entry is not None and entry.get("plan_digest") == self.digest:
                 excerpt += line
                 self.entries.append(entry)
-        for link in check(Lines(self.state.audit).raw()):
+        for link in check_chain(Lines(self.state.audit).raw()):
             if link.entry is not None and not link.fault:
                 self.head = head_of(link.entry)
         for found in AuditLog(self.state.audit).verify():

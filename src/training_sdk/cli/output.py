@@ -22,7 +22,7 @@ from training_sdk.cli.streams import failure_of
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import MOST_SHOWN
-from training_sdk.records import disk
+from training_sdk.records import storage
 from training_sdk.resets.report import ResetReport
 
 GAP = "   "
@@ -347,7 +347,7 @@ def write_new(path: Path, content: str | bytes, what: str) -> None:
     """Write a new file, whole or not at all. Raises InvalidArgumentError if it exists or cannot be written."""
     refuse_existing(path, what)
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
-    disk.write_new(path, data, what)
+    storage.write_new(path, data, what)
 
 
 def refuse_existing(path: Path | None, what: str) -> None:

@@ -23,8 +23,8 @@ from training_sdk._core.text import Secret, hidden
 from training_sdk.cli.arguments import duration
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence.files import Unseal
-from training_sdk.local_plans.freshness import PROCESSING_TIME
-from training_sdk.records import disk
+from training_sdk.records import storage
+from training_sdk.records.in_flight import PROCESSING_TIME
 from training_sdk.records.state import expanded, usual_folder
 from training_sdk.resets.safeguards import DEFAULT_PLAN_LIFETIME, Safeguards
 
@@ -280,7 +280,7 @@ def private_bytes(path: Path, what: str, why: str) -> bytes:
     ``why`` says in the error what others could do with it, and what to do if somebody else may have read it.
     """
     try:
-        content, status = disk.read_regular(path, LARGEST)
+        content, status = storage.read_regular(path, LARGEST)
     except OSError as error:
         raise InvalidArgumentError(f"{what} {path} cannot be read: {error.strerror}") from error
     if sys.platform != "win32":

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, fields, frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.flow import Act, Flow, Moment, Now
+from training_sdk._core.flow import Act, Flow, Moment, Now, Request, Response
 from training_sdk._core.listing import LISTING_INCOMPLETE, Calls, Walk
 from training_sdk._core.model import Key
+from training_sdk._core.send_policy import Attempt
 from training_sdk._core.text import MOST_NAMED, number, sentence
 from training_sdk._version import __version__
 from training_sdk.api.analytics import lesson_attempts, lessons_of_user, statistics
@@ -20,9 +23,56 @@ from training_sdk.api.progress import progress_rows
 from training_sdk.errors import DecodingError, EvidenceError, InvalidArgumentError, NotFoundError
 from training_sdk.evidence.files import Seal
 from training_sdk.evidence.pack import Head, Pack
-from training_sdk.evidence.raw import KeptCalls
 from training_sdk.evidence.tables import Tables
 from training_sdk.evidence.writing import Occasion, Writer
+
+T = TypeVar("T")
+
+Answered = tuple[Request, Response, datetime]
+"""A request, its answer, and when that came (UTC)."""
+
+
+@frozen
+class KeptCalls(Calls):
+    """The same calls, whatever they believe and refuse; each answer they accept is stored until it is taken."""
+
+    inner: Calls = field(kw_only=True)
+    stored: list[Answered] = field(factory=list, kw_only=True, eq=False, repr=False)
+    """In order, with compressed bodies: a listing of a large course may take many pages."""
+
+    def call(
+        self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None
+    ) -> Flow[T]:
+        """Send, store what came back, and only then return what it says."""
+        answers: list[Response] = []
+
+        def read(response: Response) -> T:
+            value = decode(response)
+            answers.append(response)
+            return value
+
+        value = yield from self.inner.call(request, read, once=once)
+        now: Moment = yield Now()
+        answer = answers[-1]
+        self.stored.append((request, evolve(answer, body=zlib.compress(answer.body, level=1)), now.utc))
+        return value
+
+    def forget(self, answers: int | None = None) -> None:
+        """Drop the last answers, or all: what begins again is stored once."""
+        del self.stored[0 if answers is None else len(self.stored) - answers :]
+
+    def take(self) -> Iterator[Answered]:
+        """The answers, which are stored no longer."""
+        answers, self.stored[:] = list(self.stored), []
+        for request, answer, at in answers:
+            yield request, evolve(answer, body=zlib.decompress(answer.body)), at
+
+    @classmethod
+    def of(cls, calls: Calls) -> KeptCalls:
+        """These calls, each answer stored."""
+        settings = {each.name: getattr(calls, each.name) for each in fields(Calls)}
+        return cls(**settings, inner=calls)
+
 
 TOOL = f"training-sdk {__version__}"
 

@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol, TypeAlias
 from attrs import frozen
 
 from training_sdk.errors import EvidenceError
-from training_sdk.records import disk
+from training_sdk.records import storage
 
 Seal: TypeAlias = Callable[[bytes], bytes]
 """Turns the bytes of one file into others, which are kept in their place: encrypts them."""
@@ -77,8 +77,8 @@ class Growing:
         self._path = path
         self._digest = Digest()
         self._waiting = bytearray()
-        with disk.writing(path):
-            self._file: int | None = disk.open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        with storage.writing(path):
+            self._file: int | None = storage.open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
 
     def write(self, data: bytes, /) -> None:
         """Add to the end. Raises RecordsUnwritableError."""
@@ -90,8 +90,8 @@ class Growing:
     def finish(self) -> FileMark:
         """Return when all of it is on the disk."""
         self._flush()
-        with disk.writing(self._path):
-            disk.sync(self._open())
+        with storage.writing(self._path):
+            storage.sync(self._open())
         self.close()
         return self._digest.finish()
 
@@ -102,8 +102,8 @@ class Growing:
             os.close(file)
 
     def _flush(self) -> None:
-        with disk.writing(self._path):
-            disk.write_all(self._open(), bytes(self._waiting))
+        with storage.writing(self._path):
+            storage.write_all(self._open(), bytes(self._waiting))
         self._waiting.clear()
 
     def _open(self) -> int:

@@ -22,7 +22,7 @@ from training_sdk.evidence.tables import FORMS, NAMES, LessonTally, said
 
 FORM = 1
 MANIFEST = "manifest.json"
-BEGUN = "begun.json"
+BEGUN_FILE = "begun.json"
 PLAN = "plan.json"
 TARGETS = "targets.jsonl"
 RAW = "raw"
@@ -35,7 +35,7 @@ WHY_BLIND = (
 
 _SEGMENT = re.compile(r"raw/\d{6,}\.answers")
 _FIXED = frozenset(
-    {BEGUN, PLAN, TARGETS, INDEX, *(f"{name}.{kind}" for name in NAMES for kind in ("jsonl", "csv"))}
+    {BEGUN_FILE, PLAN, TARGETS, INDEX, *(f"{name}.{kind}" for name in NAMES for kind in ("jsonl", "csv"))}
 )
 
 
@@ -197,7 +197,7 @@ def manifest_bytes(folder: Path) -> bytes:
     try:
         return (folder / MANIFEST).read_bytes()
     except FileNotFoundError:
-        what = "was never finished" if (folder / BEGUN).exists() else "is no evidence pack"
+        what = "was never finished" if (folder / BEGUN_FILE).exists() else "is no evidence pack"
         raise EvidenceError(f"{folder} {what}: it has no {MANIFEST}", reason="EVIDENCE_INCOMPLETE") from None
     except OSError as error:
         raise EvidenceError(f"cannot read {folder / MANIFEST}: {error.strerror or error}") from error
@@ -231,7 +231,7 @@ def _not_as_written(folder: Path, why: str) -> EvidenceError:
 
 def is_file_of_a_pack(name: str, sealed: bool) -> bool:
     """Whether a manifest may name this file."""
-    if sealed and name != BEGUN:
+    if sealed and name != BEGUN_FILE:
         if not name.endswith(SEALED):
             return False
         name = name.removesuffix(SEALED)

@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 from training_sdk.errors import EvidenceError, InvalidArgumentError
 from training_sdk.evidence.files import FileMark, Growing, Sink, Unseal, mark_of
 from training_sdk.evidence.pack import (
-    BEGUN,
+    BEGUN_FILE,
     PLAN,
     RAW,
     TARGETS,
@@ -163,8 +163,8 @@ def pseudonymise(
 def _write(
     source: Path, target: Path, original: Manifest, names: Pseudonyms, unseal: Unseal | None
 ) -> dict[str, FileMark]:
-    begun = {**json.loads((source / BEGUN).read_bytes()), "plan_digest": ""}
-    files = {BEGUN: _put(target / BEGUN, json_line(begun))}
+    begun = {**json.loads((source / BEGUN_FILE).read_bytes()), "plan_digest": ""}
+    files = {BEGUN_FILE: _put(target / BEGUN_FILE, json_line(begun))}
     people = sorted(
         (line["course_id"], names.make("user", line["user_id"]))
         for line in read_lines(source, original, TARGETS, unseal)

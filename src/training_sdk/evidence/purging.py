@@ -6,20 +6,90 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from attrs import evolve, frozen
 
 from training_sdk._core import argument_checks
-from training_sdk.errors import InvalidArgumentError
-from training_sdk.evidence.copies import StrayCopy, stray_copies
+from training_sdk.errors import InvalidArgumentError, RecordsDamagedError
 from training_sdk.evidence.files import mark_of
-from training_sdk.evidence.pack import BEGUN, MANIFEST, RAW, Log, manifest_bytes, parse_manifest
-from training_sdk.records import approvals, disk, plancopy
-from training_sdk.records.logged import COPY_PURGED, PURGED
-from training_sdk.records.state import is_digest
+from training_sdk.evidence.pack import BEGUN_FILE, MANIFEST, RAW, Log, manifest_bytes, parse_manifest
+from training_sdk.records import approvals, plan_copy, storage
+from training_sdk.records.audit import BEGUN, COPY_PURGED, KEPT, PURGED, RESUMED, AuditLog
+from training_sdk.records.events import Event, EvidenceKept
+from training_sdk.records.journal import read_journal
+from training_sdk.records.plan_copy import PLAN, SEALED
+from training_sdk.records.state import StateDirectory, is_digest
+
+
+@frozen
+class StrayCopy:
+    """The folder of a plan with a copy that names people, and why nothing else will delete it."""
+
+    folder: Path
+    why: str
+
+    def forget(self) -> None:
+        """Delete copy and approvals; what names nobody stays. Raises RecordsDamagedError, RecordsUnwritableError."""
+        plan_copy.delete_plan_copy(self.folder)
+        approvals.forget(self.folder)
+
+
+def stray_copies(
+    root: Path, before: datetime, is_closed: Callable[[str], bool], with_pack: Collection[str]
+) -> Iterator[StrayCopy]:
+    """The copies beside a folder of packs that are older than this and whose plans have no pack.
+
+    A plan that was begun must be closed, and the audit log must name a purge of its packs: missing ones are no purge.
+    Where neither journal nor log names a pack, none was kept, and nothing was sent.
+    """
+    if root.name != "evidence":
+        return
+    state = StateDirectory(root.parent)
+    logged = _logged(state)
+    if logged is None:
+        return
+    purged, begun, kept = logged
+    for folder in state.plan_folders:
+        if folder.name in with_pack or not _names_people(folder, before):
+            continue
+        try:
+            events = read_journal(folder)
+        except RecordsDamagedError:
+            continue
+        if not events and folder.name not in begun:
+            yield StrayCopy(folder, "the copy of a plan that never began")
+        elif folder.name in purged and is_closed(folder.name) is True:
+            yield StrayCopy(folder, "the copy of a plan whose evidence was purged")
+        elif events and not _kept_any(events) and folder.name not in kept and is_closed(folder.name) is True:
+            yield StrayCopy(folder, "the copy of a closed plan that never kept evidence")
+
+
+def _kept_any(events: Sequence[Event]) -> bool:
+    return any(isinstance(event, EvidenceKept) for event in events)
+
+
+def _names_people(folder: Path, before: datetime) -> bool:
+    files = [folder / PLAN, folder / SEALED, *folder.glob(f"{approvals.STEM}*")]
+    times = [datetime.fromtimestamp(file.stat().st_mtime, UTC) for file in files if file.is_file()]
+    return bool(times) and max(times) < before
+
+
+def _logged(state: StateDirectory) -> tuple[frozenset[str], frozenset[str], frozenset[str]] | None:
+    """The plans whose packs were purged, that were begun, and that kept a pack, by the log; None if it is damaged."""
+    with suppress(RecordsDamagedError):
+        entries = AuditLog(state.audit).entries()
+        return _digests(entries, PURGED), _digests(entries, BEGUN, RESUMED), _digests(entries, KEPT)
+    return None
+
+
+def _digests(entries: Sequence[Mapping[str, Any]], *events: str) -> frozenset[str]:
+    return frozenset(str(entry.get("plan_digest")) for entry in entries if entry["event"] in events)
+
 
 PURGING = ".purging-"
 
@@ -131,10 +201,10 @@ def _decide_copy(
 
 def _quoted_outline(plan: Path) -> dict[str, str]:
     """The SHA-256 of the outline that is about to be made of the copy of a plan."""
-    copy = plan / plancopy.PLAN
-    if not copy.is_file() or (plan / plancopy.OUTLINE).exists():
+    copy = plan / plan_copy.PLAN
+    if not copy.is_file() or (plan / plan_copy.OUTLINE).exists():
         return {}
-    return {plancopy.OUTLINE_SHA256: hashlib.sha256(plancopy.outline_in(plan)).hexdigest()}
+    return {plan_copy.OUTLINE_SHA256: hashlib.sha256(plan_copy.outline_in(plan)).hexdigest()}
 
 
 def _decide(
@@ -183,20 +253,20 @@ def _delete(found: _Found, log: Log, *, is_last: bool) -> None:
     folder = found.folder
     if not found.half_purged:
         folder = folder.with_name(PURGING + found.name)
-        with disk.writing(folder):
+        with storage.writing(folder):
             found.folder.rename(folder)
-            disk.sync_folder(folder.parent)
+            storage.sync_folder(folder.parent)
     if is_last:
         _forget_plan(found)
-    with disk.writing(folder):
+    with storage.writing(folder):
         for path in _files_of(folder):
             path.unlink()
         if (folder / RAW).is_dir():
             (folder / RAW).rmdir()
-        for name in (MANIFEST, BEGUN):
+        for name in (MANIFEST, BEGUN_FILE):
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()
-        disk.sync_folder(folder.parent)
+        storage.sync_folder(folder.parent)
 
 
 def _plan_of(found: _Found) -> Path:
@@ -208,7 +278,7 @@ def _forget_plan(found: _Found) -> None:
     """Remove a plan's copy and approvals with its last pack, before that is deleted: a killed purge goes on from it."""
     plan = _plan_of(found)
     if found.plan_digest and found.folder.parent.name == "evidence" and plan.is_dir():
-        plancopy.forget(plan)
+        plan_copy.delete_plan_copy(plan)
         approvals.forget(plan)
 
 
@@ -218,13 +288,13 @@ def _files_of(folder: Path) -> Iterator[Path]:
             yield from [
                 path
                 for path in place.iterdir()
-                if path.name not in (MANIFEST, BEGUN) and (path.is_symlink() or not path.is_dir())
+                if path.name not in (MANIFEST, BEGUN_FILE) and (path.is_symlink() or not path.is_dir())
             ]
 
 
 def _packs(root: Path) -> Iterator[_Found]:
     """The packs in a folder; whatever does not begin as packs do is none."""
-    with disk.writing(root):
+    with storage.writing(root):
         folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
     yield from _packs_among(folders)
 
@@ -233,7 +303,7 @@ def _packs_among(folders: Iterable[Path]) -> Iterator[_Found]:
     for folder in folders:
         if (folder / MANIFEST).is_file():
             yield _whole(folder)
-        elif (folder / BEGUN).is_file():
+        elif (folder / BEGUN_FILE).is_file():
             yield _unfinished(folder)
         elif folder.name.startswith(PURGING) and not any(folder.iterdir()):
             yield _Found(folder, _name(folder), "", datetime.min, None, None, None, is_whole=False)
@@ -258,14 +328,14 @@ def _whole(folder: Path) -> _Found:
 
 def _unfinished(folder: Path) -> _Found:
     try:
-        begun = json.loads((folder / BEGUN).read_bytes())
+        begun = json.loads((folder / BEGUN_FILE).read_bytes())
         at = argument_checks.moment(datetime.fromisoformat(begun["begun_at"]), "begun_at")
         whole = not folder.name.startswith(PURGING)
         return _Found(folder, _name(folder), str(begun["plan_digest"]), at, None, None, None, is_whole=whole)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         problem = (
-            f"its {BEGUN} cannot be read ({error}): whose pack this is, and how old, is unknown. Look at it and move "
-            "it away"
+            f"its {BEGUN_FILE} cannot be read ({error}): the plan and the age of this pack are "
+            "unknown. Look at it and move it away"
         )
         return _Found(folder, _name(folder), "", datetime.min, None, None, None, problem=problem)
 

@@ -14,7 +14,7 @@ from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import EvidenceError
 from training_sdk.evidence.files import SEALED, FileMark, Growing, Held, Seal, Sink, mark_of
 from training_sdk.evidence.pack import (
-    BEGUN,
+    BEGUN_FILE,
     FORM,
     INDEX,
     MANIFEST,
@@ -31,7 +31,7 @@ from training_sdk.evidence.pack import (
 )
 from training_sdk.evidence.tables import FORM as TABLES_FORM
 from training_sdk.evidence.tables import Tables, Targets, json_line
-from training_sdk.records import disk
+from training_sdk.records import storage
 
 SEGMENT = 1 << 22
 """Bytes after which answers go on in another file: what is sealed, or read when a pack is verified, is held whole."""
@@ -88,8 +88,8 @@ class Writer:
         new_folder(self.folder)
         begun = {"begun_at": utc_text(at), "form": FORM, "plan_digest": self.occasion.plan_digest}
         self._put_begun(json_line(begun | {"tool": self.occasion.tool}))
-        with disk.writing(self.folder):
-            (self.folder / RAW).mkdir(mode=disk.PRIVATE_FOLDER)
+        with storage.writing(self.folder):
+            (self.folder / RAW).mkdir(mode=storage.PRIVATE_FOLDER)
         self._put(PLAN, plan_document)
         self._put(TARGETS, targets_document(self.targets))
         self._index = self._open(INDEX)
@@ -126,8 +126,8 @@ class Writer:
         self._end_segment()
         marks = {**self.tables.finish(), INDEX: self._index_sink().finish()}
         self.files |= {self._stored(name): mark for name, mark in marks.items()}
-        with disk.writing(self.folder):
-            disk.sync_folder(self.folder / RAW)
+        with storage.writing(self.folder):
+            storage.sync_folder(self.folder / RAW)
         counts = {**self.tables.counts, "answers": self._answers, **counted(self.targets)}
         manifest = Manifest(
             form=FORM,
@@ -176,9 +176,9 @@ class Writer:
 
     def _put_begun(self, data: bytes) -> None:
         """Whole or not at all: by it a purge knows whose pack this is, and it stays in clear."""
-        disk.write_whole(self.folder / BEGUN, data)
+        storage.write_whole(self.folder / BEGUN_FILE, data)
         mark = mark_of(data)
-        self.files[BEGUN] = FileMark(mark.sha256, mark.bytes)
+        self.files[BEGUN_FILE] = FileMark(mark.sha256, mark.bytes)
 
     def _put(self, name: str, data: bytes) -> None:
         sink = self._open(name)
@@ -204,23 +204,23 @@ class Writer:
 
 def new_folder(folder: Path) -> None:
     """Make a folder of mode 0700 that was not there."""
-    disk.make_folder(folder.parent)
-    with disk.writing(folder):
+    storage.make_folder(folder.parent)
+    with storage.writing(folder):
         try:
-            folder.mkdir(mode=disk.PRIVATE_FOLDER)
+            folder.mkdir(mode=storage.PRIVATE_FOLDER)
         except FileExistsError:
             raise EvidenceError(
                 f"{folder} is there already, and a pack is never written over another. Name a new folder"
             ) from None
-        disk.sync_folder(folder.parent)
+        storage.sync_folder(folder.parent)
 
 
 def put_manifest(folder: Path, manifest: Manifest, rows: Mapping[tuple[str, str], ProgressRow]) -> Pack:
     """Put the manifest in place at one stroke, all else being on the disk, and return the pack."""
-    with disk.writing(folder):
-        disk.sync_folder(folder)
+    with storage.writing(folder):
+        storage.sync_folder(folder)
     data = manifest.to_bytes()
-    disk.write_whole(folder / MANIFEST, data)
+    storage.write_whole(folder / MANIFEST, data)
     return Pack(folder, manifest, mark_of(data).sha256, rows)
 
 

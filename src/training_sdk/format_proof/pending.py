@@ -13,7 +13,7 @@ from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proofs import Ground, Way
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.planned import PlannedReset
-from training_sdk.records import disk, documents, locks
+from training_sdk.records import storage
 from training_sdk.records.events import Event, Sent
 from training_sdk.records.journal import read_journal
 from training_sdk.records.journal_state import Chunk, ChunkFate, JournalState, fold
@@ -50,12 +50,12 @@ def put(state: StateDirectory, plan: ProofPlan, *, names: bool = True) -> None:
     """
     plan = plan if names else without_names(plan)
     saved = _Saved(plan.digest, plan.reset.digest, plan.witnesses, plan.format, plan.way, plan.refused_with)
-    documents.put(_path(state, plan.ground), saved)
+    storage.write_document(_path(state, plan.ground), saved)
 
 
 def sending(state: StateDirectory, ground: Ground) -> AbstractContextManager[None]:
     """Be the only process that sends a proof for this ground. Raises RecordsLockedError while another one does."""
-    return locks.held(disk.make_folder(state.path / "origins") / _name(ground))
+    return storage.locked(storage.make_folder(state.path / "origins") / _name(ground))
 
 
 def without_names(plan: ProofPlan) -> ProofPlan:
@@ -67,15 +67,15 @@ def without_names(plan: ProofPlan) -> ProofPlan:
 def drop(state: StateDirectory, ground: Ground) -> None:
     """Forget it: it has come to its end."""
     path = _path(state, ground)
-    with disk.writing(path):
+    with storage.writing(path):
         path.unlink(missing_ok=True)
-        disk.sync_folder(path.parent)
+        storage.sync_folder(path.parent)
 
 
 def find(state: StateDirectory, ground: Ground) -> ProofPlan | None:
     """The proof for this ground whose request was sent, and whose end is open. Raises RecordsDamagedError."""
     path = state.path / "proofs" / _name(ground)
-    saved = documents.get(path, _Saved)
+    saved = storage.read_document(path, _Saved)
     if saved is None:
         return None
     if begun(state, saved.plan_digest) is None:
@@ -95,13 +95,13 @@ def is_pending(state: StateDirectory, plan_digest: str) -> bool:
 def plans(state: StateDirectory) -> frozenset[str]:
     """The digests of the plans of proofs whose end is open. Raises RecordsDamagedError."""
     paths = (state.path / "proofs").glob("*.pending.json")
-    return frozenset(saved.plan_digest for path in paths if (saved := documents.get(path, _Saved)))
+    return frozenset(saved.plan_digest for path in paths if (saved := storage.read_document(path, _Saved)))
 
 
 def refused_with(state: StateDirectory, plan_digest: str) -> str | None:
     """Who is to be refused in a pending proof with this plan. Raises RecordsDamagedError."""
     paths = (state.path / "proofs").glob("*.pending.json")
-    found = (documents.get(path, _Saved) for path in paths)
+    found = (storage.read_document(path, _Saved) for path in paths)
     return next((one.refused_with for one in found if one and one.plan_digest == plan_digest), None)
 
 

@@ -33,13 +33,13 @@ from training_sdk.format_proof.proof_plan import ProofPlan, Sighting
 from training_sdk.format_proof.proof_planner import check_witnesses, read_people
 from training_sdk.format_proof.proofs import Proof, save_proof, withdraw_proof
 from training_sdk.format_proof.traces import NO_TRACES, Traces
-from training_sdk.local_plans.freshness import waiting_time
 from training_sdk.plans.course_rows import missing_have_nothing, read_rows
 from training_sdk.plans.origin import LiveCalls, check_clock, check_place, who_and_where
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.wording import COMPLETED_ONLY, number, short_digest, shown
+from training_sdk.records.audit import PROOF_FAILED
+from training_sdk.records.in_flight import waiting_time
 from training_sdk.records.journal_state import Chunk
-from training_sdk.records.logged import PROOF_FAILED
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file
 from training_sdk.resets.preflight import Arrival

@@ -13,9 +13,9 @@ from attrs import Attribute, field, frozen
 
 from training_sdk.errors import RecordsDamagedError, UnconfirmedFormatError
 from training_sdk.format_proof.traces import NO_TRACES, Traces
-from training_sdk.local_plans.freshness import processing_time_of
 from training_sdk.plans.planned import Origin
-from training_sdk.records import disk, documents
+from training_sdk.records import storage
+from training_sdk.records.in_flight import processing_time_of
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.format import ResetFormat
 
@@ -93,7 +93,7 @@ class Proof:
 def find_proof(state: StateDirectory, ground: Ground) -> Proof | None:
     """What was proved for this ground on this machine. Raises RecordsDamagedError if it is not what was written."""
     path = state.path / "proofs" / f"{ground.name}.json"
-    proof = documents.get(path, Proof)
+    proof = storage.read_document(path, Proof)
     if proof is not None and proof.ground != ground:
         raise RecordsDamagedError(f"{path} is the proof of something else. Prove the format anew")
     return proof
@@ -113,15 +113,15 @@ def traces_at(find: Callable[[Ground], Proof | None], origin: Origin, reset_form
 
 def save_proof(state: StateDirectory, proof: Proof) -> None:
     """Keep a proof, in the place of an earlier one for the same ground."""
-    documents.put(state.proofs / f"{proof.ground.name}.json", proof)
+    storage.write_document(state.proofs / f"{proof.ground.name}.json", proof)
 
 
 def withdraw_proof(state: StateDirectory, ground: Ground) -> bool:
     """Take back what was proved for this ground, since a later try has shown otherwise; whether there was a proof."""
     path = state.proofs / f"{ground.name}.json"
-    with disk.writing(path):
+    with storage.writing(path):
         if not path.exists():
             return False
         path.unlink()
-        disk.sync_folder(path.parent)
+        storage.sync_folder(path.parent)
     return True

@@ -15,17 +15,15 @@ from training_sdk._core import argument_checks
 from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError
 from training_sdk.evidence.purging import PURGING, plan_of_pack
 from training_sdk.format_proof import pending
-from training_sdk.local_plans.freshness import PROCESSING_TIME
-from training_sdk.local_plans.in_flight import Flights, until
+from training_sdk.local_plans.admission import OtherPlan
 from training_sdk.local_plans.lost import LostPlan, entries_by_plan, lost_plan
-from training_sdk.local_plans.overlapping import Other
 from training_sdk.plans.wording import number, short_digest
-from training_sdk.records import locks
-from training_sdk.records.audit import AuditLog
+from training_sdk.records import storage
+from training_sdk.records.audit import CLOSED, AuditLog
 from training_sdk.records.events import Closed
+from training_sdk.records.in_flight import PROCESSING_TIME, Flights, until
 from training_sdk.records.journal import FILE, Journal, is_closed, read_journal
 from training_sdk.records.journal_state import JournalState
-from training_sdk.records.logged import CLOSED
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.records.tokens import refuse_typed
 from training_sdk.resets import report_file
@@ -97,7 +95,7 @@ def _close_lost(
         )
     folder = state.path / "plans" / lost.digest
     with (
-        locks.held(folder / FILE) if folder.is_dir() else nullcontext()
+        storage.locked(folder / FILE) if folder.is_dir() else nullcontext()
     ):  # a plan that has begun is not begun anew
         _log(state, lost.digest, at, **said, packs=packs)
     return ClosedPlan(lost.digest, {}, packs)
@@ -139,7 +137,7 @@ def _close_begun(
 def _refuse_open(journal: Journal, folder: Path, found: JournalState, at: datetime) -> None:
     """Refuse to close a plan that may have reset somebody, as long as reading back can tell."""
     flights = Flights.of(journal.events, found)
-    doubted = Other(folder, found, flights).in_doubt(found.users, at)
+    doubted = OtherPlan(folder, found, flights).in_doubt(found.users, at)
     if not doubted:
         return
     settled_at = flights.settled_at(*doubted)

@@ -12,10 +12,10 @@ from training_sdk._core import argument_checks
 from training_sdk._core.model import Key
 from training_sdk.api.webhooks import WebhookEvent
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError
-from training_sdk.local_plans.in_flight import kept_processing_time
 from training_sdk.local_plans.lost import LostPlan, entries_by_plan, lost_plan
 from training_sdk.plans.origin import LARGEST_DIFFERENCE
 from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent
+from training_sdk.records.in_flight import kept_processing_time
 from training_sdk.records.journal import read_journal
 from training_sdk.records.journal_state import Standing, fold
 from training_sdk.records.state import StateDirectory

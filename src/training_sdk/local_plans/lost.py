@@ -12,16 +12,25 @@ from attrs import evolve, frozen
 
 from training_sdk._core.model import Key
 from training_sdk.errors import RecordsDamagedError, TrainingError
-from training_sdk.local_plans.freshness import PROCESSING_TIME, waiting_time
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.planned import Origin
 from training_sdk.plans.wording import short_digest
-from training_sdk.records import plancopy
-from training_sdk.records.audit import AuditLog
+from training_sdk.records import plan_copy
+from training_sdk.records.audit import (
+    BEGUN,
+    CLOSED,
+    ENDED,
+    KEPT,
+    RESUMED,
+    STOPPED,
+    AuditLog,
+    contradicts,
+    counted,
+)
 from training_sdk.records.events import Event
+from training_sdk.records.in_flight import PROCESSING_TIME, waiting_time
 from training_sdk.records.journal import FILE, read_chain
 from training_sdk.records.journal_state import Standing, fold
-from training_sdk.records.logged import BEGUN, CLOSED, ENDED, KEPT, RESUMED, STOPPED, contradicts, counted
 from training_sdk.records.state import StateDirectory, is_digest
 
 LONGEST_SILENCE = timedelta(hours=4)
@@ -201,8 +210,8 @@ def _targets(folder: Path) -> frozenset[Key] | None:
 
 def _has_other_outline(folder: Path, entries: Entries) -> bool:
     """Whether only an outline is left of the copy, and not the one of the log; older lines quote none."""
-    quoted = {entry.get(plancopy.OUTLINE_SHA256) for entry in entries} - {None}
-    outline = folder / plancopy.OUTLINE
-    if not quoted or (folder / plancopy.PLAN).exists() or not outline.is_file():
+    quoted = {entry.get(plan_copy.OUTLINE_SHA256) for entry in entries} - {None}
+    outline = folder / plan_copy.OUTLINE
+    if not quoted or (folder / plan_copy.PLAN).exists() or not outline.is_file():
         return False
     return hashlib.sha256(outline.read_bytes()).hexdigest() not in quoted

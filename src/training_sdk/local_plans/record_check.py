@@ -22,15 +22,23 @@ from training_sdk.local_plans.record_facts import (
     journal_planned,
     journal_quoted,
 )
-from training_sdk.local_plans.record_finding import RecordFinding as RecordFinding
-from training_sdk.local_plans.record_finding import fault, name_of, note
-from training_sdk.local_plans.record_reading import Entry, PackFolder, Reading, at, pack_of
+from training_sdk.local_plans.record_reading import (
+    Entry,
+    PackFolder,
+    Reading,
+    at,
+    fault,
+    name_of,
+    note,
+    pack_of,
+)
+from training_sdk.local_plans.record_reading import RecordFinding as RecordFinding
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.records import approvals
+from training_sdk.records.audit import BEGUN, COPY_PURGED, ENDED, KEPT, PURGED, RESUMED, STOPPED, contradicts
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.journal_state import JournalState, fold
-from training_sdk.records.logged import BEGUN, COPY_PURGED, ENDED, KEPT, PURGED, RESUMED, STOPPED, contradicts
-from training_sdk.records.plancopy import OUTLINE, OUTLINE_SHA256, PLAN, SEALED
+from training_sdk.records.plan_copy import OUTLINE, OUTLINE_SHA256, PLAN, SEALED
 from training_sdk.records.state import StateDirectory, is_digest
 
 OF_A_RESET = frozenset((BEGUN, RESUMED, KEPT, ENDED, STOPPED))

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from training_sdk.errors import RecordsDamagedError, TrainingError
 from training_sdk.format_proof import pending
-from training_sdk.local_plans.record_finding import RecordFinding, fault, name_of, note
-from training_sdk.local_plans.record_reading import Entry, Reading, at
+from training_sdk.local_plans.record_reading import Entry, Reading, RecordFinding, at, fault, name_of, note
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others
+from training_sdk.records.audit import BEGUN, CLOSED, ENDED, RESUMED, STOPPED
 from training_sdk.records.events import Answered, Closed, Lost, Refused, RefusedInDoubt, Sent
 from training_sdk.records.journal_state import JournalState, Standing
-from training_sdk.records.logged import BEGUN, CLOSED, ENDED, RESUMED, STOPPED
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file
 from training_sdk.resets.report import Outcome

@@ -9,15 +9,14 @@ from typing import Any
 
 from training_sdk._core import codec
 from training_sdk.evidence.files import Unseal
-from training_sdk.local_plans.record_finding import RecordFinding, fault, name_of, note
-from training_sdk.local_plans.record_reading import Entry, Reading, at
+from training_sdk.local_plans.record_reading import Entry, Reading, RecordFinding, at, fault, name_of, note
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.records import approvals
+from training_sdk.records.audit import BEGUN, ENDED, KEPT, RESUMED, STOPPED, contradicts, quotes_other
 from training_sdk.records.chain import Head
 from training_sdk.records.events import Event, EvidenceKept, Intent, Opened, Resumed, SkippedUsers
 from training_sdk.records.journal_state import JournalState
-from training_sdk.records.logged import BEGUN, ENDED, KEPT, RESUMED, STOPPED, contradicts, quotes_other
-from training_sdk.records.plancopy import OUTLINE
+from training_sdk.records.plan_copy import OUTLINE
 from training_sdk.records.tokens import redacted
 from training_sdk.resets.quoting import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
 

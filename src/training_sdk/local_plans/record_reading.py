@@ -9,14 +9,15 @@ from typing import Any
 
 from attrs import frozen
 
+from training_sdk._core.text import visible
 from training_sdk.errors import EvidenceError, RecordsError
 from training_sdk.evidence.files import Unseal, mark_of
-from training_sdk.evidence.pack import BEGUN, MANIFEST, Manifest, manifest_bytes, parse_manifest
+from training_sdk.evidence.pack import BEGUN_FILE, MANIFEST, Manifest, manifest_bytes, parse_manifest
 from training_sdk.evidence.purging import PURGING
-from training_sdk.records.chain import Head, check
+from training_sdk.plans.wording import short_digest
+from training_sdk.records.chain import Head, Lines, check_chain
 from training_sdk.records.events import Event
 from training_sdk.records.journal import read_chain
-from training_sdk.records.lines import Lines
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.resets import report_file
 
@@ -98,7 +99,7 @@ def pack_of(entry: Entry) -> Mapping[str, Any]:
 
 def _entries(path: Path) -> list[Entry]:
     """The entries that are whole; what is wrong with the others, ``AuditLog.verify`` says."""
-    return [link.entry for link in check(Lines(path).raw()) if link.entry is not None]
+    return [link.entry for link in check_chain(Lines(path).raw()) if link.entry is not None]
 
 
 def _foreign(root: Path) -> list[str]:
@@ -116,7 +117,7 @@ def _packs(root: Path) -> Iterator[PackFolder]:
             continue
         if (folder / MANIFEST).is_file():
             yield _whole(folder, name, hidden)
-        elif (folder / BEGUN).is_file() or hidden:
+        elif (folder / BEGUN_FILE).is_file() or hidden:
             yield PackFolder(name, hidden, None, None, None)
 
 
@@ -136,3 +137,34 @@ def _content(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@frozen
+class RecordFinding:
+    """A contradiction between two records or, where ``is_note``, work that was not finished.
+
+    ``plan`` is the digest of the plan and ``pack`` the name of the evidence pack that it is about, where it is one.
+    """
+
+    message: str
+    is_note: bool = False
+    plan: str | None = None
+    pack: str | None = None
+
+    def __str__(self) -> str:
+        return visible(self.message)
+
+
+def fault(message: str, plan: str | None = None, pack: str | None = None) -> RecordFinding:
+    """A contradiction between two records."""
+    return RecordFinding(message, plan=plan, pack=pack)
+
+
+def note(message: str, plan: str | None = None, pack: str | None = None) -> RecordFinding:
+    """Work that was not finished."""
+    return RecordFinding(message, is_note=True, plan=plan, pack=pack)
+
+
+def name_of(digest: str) -> str:
+    """A plan's digest as messages have it."""
+    return f"#{short_digest(digest)}"

@@ -14,16 +14,15 @@ from training_sdk.approval.approvals import approved_before
 from training_sdk.errors import RecordsDamagedError
 from training_sdk.evidence.files import Unseal
 from training_sdk.format_proof import pending
-from training_sdk.local_plans.in_flight import Flights, kept_processing_time, until
 from training_sdk.local_plans.lost import lost_plan, refuse_lost
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import LOOK_INTO_IT, close_command, number, others
-from training_sdk.records import locks
-from training_sdk.records.audit import AuditLog
+from training_sdk.records import storage
+from training_sdk.records.audit import CLOSED, AuditLog, unseen_in_proof
 from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
+from training_sdk.records.in_flight import Flights, kept_processing_time, until
 from training_sdk.records.journal import FILE, Journal, JournalCopy, read_journal
-from training_sdk.records.logged import CLOSED, unseen_in_proof
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file
 from training_sdk.resets.format import ResetFormat
@@ -228,7 +227,7 @@ def read_unfinished(
         people_sent=_sent(journal.events),
         unknown=len(unknown),
         left=sum(user.code in left for user in report.users),
-        under_way=locks.holder_of(folder / FILE),
+        under_way=storage.holder_of(folder / FILE),
         settled_at=Flights.of(journal.events, found).settled_at(*unknown) if is_live else None,
         is_proof=is_proof,
         has_expired=now > report.plan.expires_at,

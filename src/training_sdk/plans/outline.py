@@ -21,8 +21,8 @@ from training_sdk.errors import (
 from training_sdk.evidence.files import Unseal
 from training_sdk.plans.plan import ResetPlan, Scope, check_shape, parse_plan
 from training_sdk.plans.wording import short_digest
-from training_sdk.records import plancopy
-from training_sdk.records.plancopy import OUTLINE, PLAN, SEALED
+from training_sdk.records import plan_copy
+from training_sdk.records.plan_copy import OUTLINE, PLAN, SEALED
 
 OLD_FIELDS = ("state", "completed_at", "opened_at")
 """How somebody stood, in an outline of an earlier version."""
@@ -118,7 +118,7 @@ def _load_outline(folder: Path) -> PlanOutline:
         raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, DecodingError) as error:
         raise RecordsDamagedError(f"{path} is not what was written: {error}") from None
-    if form != plancopy.FORM or plan.digest != folder.name:
+    if form != plan_copy.FORM or plan.digest != folder.name:
         raise RecordsDamagedError(
             f"{path} is not what was written: it has form {form!r} and is of plan #{short_digest(plan.digest)}"
         )

@@ -15,7 +15,7 @@ from training_sdk._core import argument_checks
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.plans.people import Kind, Named, Source, checked
 from training_sdk.plans.wording import number
-from training_sdk.records import disk
+from training_sdk.records import storage
 
 WAYS: tuple[Kind, ...] = ("user_id", "email", "external_id")
 NOTE = "note"
@@ -249,7 +249,7 @@ def _content(source: Source) -> str | bytes:
         content = _read_open(source)
     else:
         try:
-            content = disk.read_input(source, MOST_BYTES)
+            content = storage.read_input(source, MOST_BYTES)
         except (OSError, ValueError, TypeError) as fault:
             raise InvalidArgumentError(f"it cannot be read: {fault}") from None
     if len(content) > MOST_BYTES:

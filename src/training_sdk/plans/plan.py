@@ -21,7 +21,7 @@ from training_sdk.approval import ssh
 from training_sdk.errors import DecodingError, InvalidArgumentError
 from training_sdk.plans import wording
 from training_sdk.plans.planned import Losses, Origin, PlannedCourse, PlannedReset
-from training_sdk.records import disk, documents
+from training_sdk.records import storage
 
 FORM = 3
 """The form of a plan made today: which fields are digested and saved, and how long the tail of its phrase is."""
@@ -203,7 +203,7 @@ class ResetPlan:
 
         Raises InvalidArgumentError if the file exists or cannot be written.
         """
-        disk.write_new(path, plan_bytes(self), "a plan")
+        storage.write_new(path, plan_bytes(self), "a plan")
 
     @staticmethod
     def load(path: str | PathLike[str]) -> ResetPlan:
@@ -250,7 +250,7 @@ def plan_bytes(plan: ResetPlan) -> bytes:
 def _read_plan(path: str | PathLike[str]) -> ResetPlan:
     """Read a plan back, whole and unchanged."""
     try:
-        content = disk.read_input(path, LARGEST)
+        content = storage.read_input(path, LARGEST)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise InvalidArgumentError(f"the plan {Path(path)} cannot be read: {why}") from error
@@ -306,7 +306,7 @@ def _document(content: bytes, name: str) -> dict[str, Any]:
     if len(content) > LARGEST:
         raise InvalidArgumentError(f"{name} is larger than {LARGEST // 1024**2} MiB, which no plan is")
     try:
-        document = json.loads(content.decode("ascii"), object_pairs_hook=documents.once)
+        document = json.loads(content.decode("ascii"), object_pairs_hook=storage.refuse_duplicates)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or "digest" not in document:

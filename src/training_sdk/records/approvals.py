@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from training_sdk.records import disk
+from training_sdk.records import storage
 
 STEM, SEALED, OUTLINE = "approval", ".sealed", ".outline.json"
 FORM = 1
@@ -44,7 +44,7 @@ def keep(
         elif not _sealed(path).exists():
             break
     if seal is None:
-        disk.write_whole(path, content)
+        storage.write_whole(path, content)
     else:
         _write_sealed(path, content, seal)
 
@@ -69,17 +69,17 @@ def seal_all(folder: Path, seal: Seal) -> None:
     """Seal the approvals that were kept in clear. Raises RecordsUnwritableError."""
     for path in in_clear(folder):
         _write_sealed(path, path.read_bytes(), seal)
-        with disk.writing(folder):
+        with storage.writing(folder):
             path.unlink()
-            disk.sync_folder(folder)
+            storage.sync_folder(folder)
 
 
 def forget(folder: Path) -> None:
     """Delete the approvals in the folder of a plan, and with them the names of the approvers."""
-    with disk.writing(folder):
+    with storage.writing(folder):
         for path in sorted(path for path in folder.glob(f"{STEM}*") if path.is_file()):
             path.unlink(missing_ok=True)
-        disk.sync_folder(folder)
+        storage.sync_folder(folder)
 
 
 def names_in(folder: Path, unseal: Unseal | None = None) -> Named:
@@ -169,8 +169,8 @@ def _identity(document: Mapping[str, Any]) -> tuple[str, str]:
 
 def _write_sealed(path: Path, content: bytes, seal: Seal) -> None:
     """Write an approval sealed and then its outline, without the name and the signature."""
-    disk.write_whole(_sealed(path), seal(content, _sealed(path)))
-    disk.write_whole(path.with_name(path.stem + OUTLINE), outline_of(content))
+    storage.write_whole(_sealed(path), seal(content, _sealed(path)))
+    storage.write_whole(path.with_name(path.stem + OUTLINE), outline_of(content))
 
 
 def _sealed(path: Path) -> Path:

@@ -5,26 +5,108 @@ What it proves and what it cannot is said in the documentation, on the page abou
 
 from __future__ import annotations
 
+import csv
 import getpass
+import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal, TypeAlias
 
 from attrs import frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.text import visible
+from training_sdk._core.text import json_cell, text_cell, visible
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.records import auditexport, disk
+from training_sdk.records import storage
 from training_sdk.records.approvals import Unseal, approvers
-from training_sdk.records.auditexport import Format, exported
-from training_sdk.records.chain import START, Head, check, head_of, seal, whole
-from training_sdk.records.lines import Lines, damaged
+from training_sdk.records.chain import (
+    START,
+    Head,
+    Lines,
+    Link,
+    check_chain,
+    damaged_line,
+    head_of,
+    intact_entry,
+    next_entry,
+)
+from training_sdk.records.journal_state import JournalState, Standing
 from training_sdk.records.tokens import refuse_tokens
+
+Format: TypeAlias = Literal["csv", "json"]
+
+WHO = ("token_fingerprint", "os_user", "user_id", "organisation_id")
+PLAIN = (
+    "base_url",
+    "reference_server",
+    "plan_digest",
+    "reason",
+    "ticket",
+    "counts",
+    "outcomes",
+    "pack",
+    "approval",
+)
+APPROVER = "approver"
+"""Who approved, by name and id: looked up for the export, and not part of the entry or of its hash."""
+COLUMNS = ("line", "n", "at", "event", *WHO, *PLAIN, APPROVER, "other", "prev", "hash", "fault")
+Lookup: TypeAlias = Callable[[Mapping[str, Any]], str | None]
+
+
+def export_text(links: Iterable[Link], format: Format, approver: Lookup) -> str:
+    """The whole export as text."""
+    if format == "csv":
+        return _csv(links, approver)
+    if format == "json":
+        return _json(links, approver)
+    raise InvalidArgumentError(f"format must be 'csv' or 'json', not {format!r}")
+
+
+def file_bytes(text: str, format: Format) -> bytes:
+    """The bytes of a file with an export. CSV begins with a byte order mark, without which Excel shows no umlauts."""
+    return text.encode("utf-8-sig" if format == "csv" else "utf-8", "backslashreplace")
+
+
+def _json(links: Iterable[Link], approver: Lookup) -> str:
+    added = ((link, {APPROVER: approver(link.entry or {}), "fault": link.fault}) for link in links)
+    rows = [
+        {**(link.entry or {}), **{name: said for name, said in facts.items() if said}}
+        for link, facts in added
+    ]
+    return "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n"
+
+
+def _csv(links: Iterable[Link], approver: Lookup) -> str:
+    text = StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for link in links:
+        row = {**_row(link), APPROVER: approver(link.entry or {})}
+        writer.writerow([cell(row.get(column)) for column in COLUMNS])
+    return text.getvalue()
+
+
+def _row(link: Link) -> Mapping[str, Any]:
+    entry = dict(link.entry or {})
+    who = entry.pop("who", None)
+    who = who if isinstance(who, dict) else {}
+    known = {column: entry.pop(column, None) for column in ("n", "at", "event", *PLAIN, "prev", "hash")}
+    other = {**entry, **{name: value for name, value in who.items() if name not in WHO}}
+    named = {column: who.get(column) for column in WHO}
+    return {**known, **named, "line": link.line, "other": other or None, "fault": link.fault}
+
+
+def cell(value: object) -> str:
+    """A value as a cell that no spreadsheet runs: what would begin a formula gets an apostrophe in front."""
+    if value is None:
+        return ""
+    return text_cell(value) if isinstance(value, str) else json_cell(value)
+
 
 WAIT_SECONDS = 10.0
 """How long one process waits for another that is writing an entry, which takes milliseconds."""
@@ -68,7 +150,7 @@ class AuditLog:
         said = {"event": event, "at": moment.isoformat(), "who": who, **facts}
         refuse_tokens(said, who.get("token_fingerprint"))
         with Lines(self.path, wait=WAIT_SECONDS).writing() as lines:
-            entry = seal(said, self._head(lines))
+            entry = next_entry(said, self._head(lines))
             lines.append(entry)
         return head_of(entry)
 
@@ -88,7 +170,7 @@ class AuditLog:
         quoted = [*packs]
         wanted = {each.head.n for each in quoted}
         found, hashes, last = [], {START.n: START.hash}, START.n
-        for link in check(Lines(self.path).raw()):
+        for link in check_chain(Lines(self.path).raw()):
             if link.fault:
                 found.append(Finding(link.fault, link.line))
             if link.entry is not None and type(link.entry.get("n")) is int:
@@ -137,7 +219,7 @@ class AuditLog:
 
     def _unaltered(self) -> Iterator[Mapping[str, Any]]:
         """The lines that are, each by itself, as they were written."""
-        return (entry for _, line in Lines(self.path).raw() if (entry := whole(line)) is not None)
+        return (entry for _, line in Lines(self.path).raw() if (entry := intact_entry(line)) is not None)
 
     def approver_of(self, entry: Mapping[str, Any]) -> str | None:
         """Who approved what an entry is about: name and id, or the id alone once the approval is sealed or purged.
@@ -164,28 +246,30 @@ class AuditLog:
         would take for a formula gets an apostrophe in front, and a file begins with a byte order mark, by which a
         spreadsheet knows that it is UTF-8.
         """
-        text = exported(check(Lines(self.path).raw()), format, self.approvers(unseal))
+        text = export_text(check_chain(Lines(self.path).raw()), format, self.approvers(unseal))
         if isinstance(target, str | os.PathLike):
-            disk.write_whole(Path(target), auditexport.file_of(text, format))
+            storage.write_whole(Path(target), file_bytes(text, format))
         else:
             target.write(text)
 
     def _whole_entries(self) -> Iterator[Mapping[str, Any]]:
-        for link in check(Lines(self.path).raw()):
+        for link in check_chain(Lines(self.path).raw()):
             if link.entry is None or link.fault:
-                raise damaged(self.path, link.line, link.fault or "")
+                raise damaged_line(self.path, link.line, link.fault or "")
             if not _names_a_time(link.entry):
-                raise damaged(self.path, link.line, "it names no time")
+                raise damaged_line(self.path, link.line, "it names no time")
             yield link.entry
 
     def _head(self, lines: Lines) -> Head:
         last = lines.last()
         if last is None:
             return START
-        entry = whole(last[1])
+        entry = intact_entry(last[1])
         if entry is None:
             number = sum(1 for _ in lines.raw())
-            raise damaged(self.path, number, "altered: it does not have the hash that it was written with")
+            raise damaged_line(
+                self.path, number, "altered: it does not have the hash that it was written with"
+            )
         return head_of(entry)
 
 
@@ -231,3 +315,59 @@ def _utc(moment: datetime, name: str) -> datetime:
     if moment.tzinfo is None:
         raise InvalidArgumentError(f"{name} must be a time with a time zone, such as datetime.now(UTC)")
     return argument_checks.in_utc(moment)
+
+
+BEGUN, RESUMED, KEPT = "reset begun", "reset resumed", "evidence kept"
+"""Entries of the audit log that follow an event of the journal."""
+ENDED, STOPPED = "reset ended", "reset stopped"
+CLOSED = "plan closed"
+"""A person closed the plan."""
+PROOF_FAILED = "proof failed"
+PURGED, COPY_PURGED = "evidence purged", "plan copy purged"
+JOURNAL = "journal"
+"""Where an entry quotes the head of the journal."""
+
+
+def counted(entry: Mapping[str, Any], standing: Standing) -> int:
+    """How many people an entry counts who stand so."""
+    outcomes = entry.get("outcomes")
+    number = outcomes.get(standing.value) if isinstance(outcomes, Mapping) else None
+    return number if type(number) is int else 0
+
+
+def unseen_in_proof(entries: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
+    """Course and user id of people whose reset was accepted, and whom a failed proof did not see at 0 %."""
+    failed = [entry for entry in entries if entry["event"] == PROOF_FAILED]
+    if not failed:
+        return frozenset()
+    last = failed[-1]
+    # An older log names people who were not seen only where nothing at all was.
+    unseen = last.get("unseen", last["affected"] if last["proof_failed"] == "NOT_SEEN" else [])
+    return frozenset((course_id, user_id) for course_id, user_id in unseen)
+
+
+def quotes_other(entry: Mapping[str, Any], heads: Sequence[Head]) -> bool:
+    """Whether an entry quotes another journal than the one with these heads; older entries quote none."""
+    quoted = entry.get(JOURNAL)
+    if not isinstance(quoted, Mapping):
+        return False
+    number = quoted.get("n")
+    if type(number) is not int or not 0 < number <= len(heads):
+        return True
+    return heads[number - 1].hash != quoted.get("hash")
+
+
+def contradicts(entries: Sequence[Mapping[str, Any]], state: JournalState, heads: Sequence[Head]) -> bool:
+    """Whether these entries about a plan contradict its journal: it was changed, lost or shortened.
+
+    In an honest directory each entry follows its event, so the entries must be read before the journal.
+    """
+    events = [entry.get("event") for entry in entries]
+    is_begun = BEGUN in events or RESUMED in events
+    has_ended = any(counted(entry, one) for entry in entries for one in (Standing.RESET, Standing.UNKNOWN))
+    return (
+        (state.opened is None and is_begun)
+        or events.count(KEPT) > len(state.packs)
+        or (has_ended and not state.has_sent)
+        or any(quotes_other(entry, heads) for entry in entries)
+    )

@@ -3,13 +3,206 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
 
-from attrs import frozen
+from attrs import define, field, frozen
 
-from training_sdk.errors import InvalidArgumentError
-from training_sdk.records.lines import canonical, encode, parse
+from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError, RecordsLockedError
+from training_sdk.records import storage
+from training_sdk.records.storage import locked
+
+log = logging.getLogger("training_sdk")
+
+BLOCK = 65_536
+
+
+@define
+class Lines:
+    """An append-only file of JSON lines with one writer at a time.
+
+    What ``append`` has returned from is there after a crash. What a crash cut short (a last line without its
+    newline) was never written: readers pass over it, the next writer cuts it off and logs a warning. Anything else
+    that is not as written raises RecordsDamagedError.
+    """
+
+    path: Path
+    wait: float = 0.0
+    """Seconds to wait for another writer before RecordsLockedError."""
+    _file: int | None = field(default=None, init=False)
+    _length: int = field(default=0, init=False)
+    _process: int = field(factory=os.getpid, init=False)
+
+    @property
+    def length(self) -> int:
+        """How many bytes this writer has found and acknowledged."""
+        return self._length
+
+    def raw(self) -> Iterator[tuple[int, bytes]]:
+        """The whole lines as they stand, newline included, and their numbers from 1."""
+        with suppress(FileNotFoundError), _reading(self.path), self.path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.endswith(b"\n"):
+                    yield number, line
+
+    def read(self) -> tuple[dict[str, Any], ...]:
+        """Everything in the file. A file that does not exist yet is empty."""
+        return tuple(decode_line(line, self.path, number) for number, line in self.raw())
+
+    def last(self) -> tuple[int, bytes] | None:
+        """The byte at which the last whole line begins, and that line, without reading what is before it."""
+        with suppress(FileNotFoundError), _reading(self.path), self.path.open("rb") as file:
+            end = _end_of_lines(file.fileno())
+            if end:
+                start = _after_newline(file.fileno(), end - 1)
+                return start, _block(file.fileno(), start, end)
+        return None
+
+    def torn(self) -> int:
+        """How many bytes stand behind the last whole line: the rest of a write that a crash cut short."""
+        with suppress(FileNotFoundError), _reading(self.path), self.path.open("rb") as file:
+            return os.fstat(file.fileno()).st_size - _end_of_lines(file.fileno())
+        return 0
+
+    @contextmanager
+    def writing(self) -> Iterator[Self]:
+        """Be the one writer for as long as the block runs."""
+        with locked(self.path, self.wait):
+            with storage.writing(self.path):
+                self._file, self._process = self._open(), os.getpid()
+            try:
+                yield self
+            finally:
+                file, self._file = self._file, None
+                os.close(file)
+
+    def check_process(self) -> None:
+        """Raise RecordsLockedError in a process that was forked from the writer, which goes on writing."""
+        if self._process != os.getpid():
+            raise RecordsLockedError(
+                f"{self.path} is being written by process {self._process}, from which this one was forked. Nothing was "
+                "written or sent here. Let that process go on, and do this in it alone"
+            )
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Add one line; it is on the disk when this returns. Outside of ``writing()`` it takes the lock for itself.
+
+        Raises RecordsUnwritableError where the system refuses, and then the file is as it was.
+        """
+        line = encode_line(entry)
+        if self._file is not None:
+            self._append(self._file, line)
+            return
+        with self.writing():
+            self.append(entry)
+
+    def _append(self, file: int, line: bytes) -> None:
+        size = len(line)
+        self.check_process()
+        with storage.writing(self.path):
+            if os.fstat(file).st_size != self._length:
+                raise RecordsDamagedError(
+                    f"{self.path} was modified by another process. Nothing was added; open it again"
+                )
+            try:
+                storage.write_all(file, line)
+                storage.sync(file)
+                self._length += size
+            except BaseException:  # Ctrl-C too: what was not acknowledged must not stand there
+                with suppress(OSError):
+                    os.ftruncate(file, self._length)
+                    storage.sync(file)
+                raise
+
+    def _open(self) -> int:
+        file = storage.open_private(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        try:
+            self._length = _end_of_lines(file)
+            torn = os.fstat(file).st_size - self._length
+            if torn:
+                os.ftruncate(file, self._length)
+                storage.sync(file)
+                log.warning("%s: cut off %d bytes of a line whose writing was interrupted", self.path, torn)
+            if not self._length:  # it may be new, or its maker died before this
+                storage.sync_folder(self.path.parent)
+        except BaseException:
+            os.close(file)
+            raise
+        return file
+
+
+def encode_line(entry: Mapping[str, Any]) -> bytes:
+    """One line: canonical JSON (keys in order, no spaces, ASCII) and a newline."""
+    return canonical(entry) + b"\n"
+
+
+def canonical(value: Any) -> bytes:
+    """The one way in which a value is written: what is hashed is what stands in the file."""
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"this cannot be kept, since it is not plain JSON: {error}") from None
+    return text.encode("ascii")
+
+
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    """The object in a line, or None if there is none."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if type(entry) is dict else None
+
+
+def decode_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    """The object in a line. Raises RecordsDamagedError, naming the place."""
+    entry = parse_line(line)
+    if entry is None:
+        raise damaged_line(path, number, "it holds no JSON object")
+    return entry
+
+
+def damaged_line(path: Path, number: int, why: str) -> RecordsDamagedError:
+    """The error that names a line which is not what was written."""
+    return RecordsDamagedError(
+        f"{path}, line {number}, is not what was written: {why}. Keep the file, and bring back a copy"
+    )
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _end_of_lines(file: int) -> int:
+    return _after_newline(file, os.fstat(file).st_size)
+
+
+def _after_newline(file: int, end: int) -> int:
+    """Where the line begins that goes on at ``end``: behind the newline before it, or at 0."""
+    while end:
+        start = max(0, end - BLOCK)
+        newline = _block(file, start, end).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def _block(file: int, start: int, end: int) -> bytes:
+    os.lseek(file, start, os.SEEK_SET)
+    return b"".join(iter(lambda: os.read(file, end - os.lseek(file, 0, os.SEEK_CUR)), b""))
+
 
 RESERVED = ("n", "prev", "hash")
 
@@ -35,7 +228,7 @@ class Link:
     fault: str | None
 
 
-def seal(facts: Mapping[str, Any], after: Head) -> dict[str, Any]:
+def next_entry(facts: Mapping[str, Any], after: Head) -> dict[str, Any]:
     """The entry that says this and follows that head."""
     taken = [name for name in RESERVED if name in facts]
     if taken:
@@ -49,26 +242,28 @@ def head_of(entry: Mapping[str, Any]) -> Head:
     return Head(entry["n"], entry["hash"])
 
 
-def check(lines: Iterable[tuple[int, bytes]]) -> Iterator[Link]:
+def check_chain(lines: Iterable[tuple[int, bytes]]) -> Iterator[Link]:
     """Every line of a chain, with what is wrong with it. After a fault it goes on from where the line says it is."""
     before: Head | None = START
     for number, line in lines:
-        entry = whole(line)
+        entry = intact_entry(line)
         if entry is None:
-            yield Link(number, parse(line), "altered: it does not have the hash that it was written with")
+            yield Link(
+                number, parse_line(line), "altered: it does not have the hash that it was written with"
+            )
             before = None  # whatever it was, what follows it cannot be measured against it
             continue
         yield Link(number, entry, _misplaced(entry, before))
         before = head_of(entry)
 
 
-def whole(line: bytes) -> dict[str, Any] | None:
+def intact_entry(line: bytes) -> dict[str, Any] | None:
     """The entry in a line if it is, byte for byte, what was written; else None."""
-    entry = parse(line)
+    entry = parse_line(line)
     if entry is None or type(entry.get("n")) is not int or type(entry.get("prev")) is not str:
         return None
     unhashed = {key: value for key, value in entry.items() if key != "hash"}
-    return entry if encode(entry) == line and entry.get("hash") == _digest(unhashed) else None
+    return entry if encode_line(entry) == line and entry.get("hash") == _digest(unhashed) else None
 
 
 def _misplaced(entry: Mapping[str, Any], before: Head | None) -> str | None:

@@ -14,8 +14,17 @@ from attrs import define, field, frozen
 from training_sdk._core import codec
 from training_sdk._core.text import sentence
 from training_sdk.errors import DecodingError, RecordsDamagedError, RecordsError
-from training_sdk.records.audit import AuditLog
-from training_sdk.records.chain import RESERVED, START, Head, check, head_of, seal
+from training_sdk.records.audit import CLOSED, AuditLog, contradicts
+from training_sdk.records.chain import (
+    RESERVED,
+    START,
+    Head,
+    Lines,
+    check_chain,
+    damaged_line,
+    head_of,
+    next_entry,
+)
 from training_sdk.records.events import (
     Answered,
     Closed,
@@ -36,8 +45,6 @@ from training_sdk.records.journal_state import (
     OutOfOrderError,
     fold,
 )
-from training_sdk.records.lines import Lines, damaged
-from training_sdk.records.logged import CLOSED, contradicts
 from training_sdk.records.state import StateDirectory
 
 FILE = "journal.jsonl"
@@ -181,7 +188,7 @@ class Journal:
         """
         self._catch_up()
         after = self._heads[-1] if self._heads else START
-        entry = seal({"event": _NAMES[type(event)], **codec.plain(event)}, after)
+        entry = next_entry({"event": _NAMES[type(event)], **codec.plain(event)}, after)
         self._write = _Write(event, head_of(entry), len(self._events), self._lines.length)
         try:
             self._state.take(event)
@@ -223,14 +230,14 @@ class Journal:
 def _read(lines: Lines) -> tuple[tuple[Event, ...], tuple[Head, ...]]:
     """The events of a journal, and the head of its chain after each."""
     state, events, heads = JournalState(), [], []
-    for link in check(lines.raw()):
+    for link in check_chain(lines.raw()):
         try:
             if link.entry is None or link.fault:
                 raise OutOfOrderError(link.fault)
             event = _event(link.entry)
             state.take(event)
         except (OutOfOrderError, DecodingError) as error:
-            raise damaged(lines.path, link.line, str(error)) from None
+            raise damaged_line(lines.path, link.line, str(error)) from None
         events.append(event)
         heads.append(head_of(link.entry))
     return tuple(events), tuple(heads)

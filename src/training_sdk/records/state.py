@@ -17,7 +17,7 @@ from platformdirs import user_state_path
 
 from training_sdk._core.text import sentence
 from training_sdk.errors import InvalidArgumentError, RecordsUnsafeError, RecordsUnwritableError
-from training_sdk.records.disk import make_folder, writing
+from training_sdk.records.storage import make_folder, writing
 
 VARIABLE = "TRAINING_SDK_STATE_DIR"
 ELSEWHERE = f"or name a directory of your own: {VARIABLE}"

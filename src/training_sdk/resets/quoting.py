@@ -9,11 +9,11 @@ from typing import Any
 from training_sdk.approval.approvals import Approval, approval_bytes
 from training_sdk.plans.outline import PlanOutline
 from training_sdk.plans.plan import ResetPlan, plan_bytes
-from training_sdk.records import approvals, plancopy
+from training_sdk.records import approvals, plan_copy
+from training_sdk.records.audit import JOURNAL
 from training_sdk.records.chain import Head
-from training_sdk.records.logged import JOURNAL
 
-PLAN_OUTLINE = plancopy.OUTLINE_SHA256
+PLAN_OUTLINE = plan_copy.OUTLINE_SHA256
 APPROVAL, APPROVAL_OUTLINE = "approval_sha256", "approval_outline_sha256"
 
 
@@ -26,7 +26,7 @@ def quote_begun(plan: ResetPlan, approval: Approval | None) -> dict[str, str]:
     """The SHA-256 of an approval, and of what stays in clear of it and of the plan when they are sealed or purged."""
     quotes: dict[str, str] = {}
     if not isinstance(plan, PlanOutline):
-        quotes[PLAN_OUTLINE] = _sha256(plancopy.outline_of(plan_bytes(plan)))
+        quotes[PLAN_OUTLINE] = _sha256(plan_copy.outline_of(plan_bytes(plan)))
     if approval is not None:
         content = approval_bytes(approval)
         quotes[APPROVAL] = _sha256(content)

@@ -32,18 +32,22 @@ from training_sdk.evidence.files import Seal, Unseal, sealed
 from training_sdk.evidence.pack import Pack, refuse_old
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proofs import Ground, withdraw_proof
-from training_sdk.local_plans.admission import refuse_second_time, refuse_taking
-from training_sdk.local_plans.overlapping import looking, refuse_overlapping, resets_elsewhere
+from training_sdk.local_plans.admission import (
+    origin_lock,
+    refuse_overlapping,
+    refuse_second_time,
+    refuse_taking,
+    resets_elsewhere,
+)
 from training_sdk.plans.outline import PlanOutline
 from training_sdk.plans.plan import FORM, ResetPlan, plan_bytes
 from training_sdk.plans.planned import Origin, PlannedReset
-from training_sdk.records import approvals, plancopy
-from training_sdk.records.audit import AuditLog
+from training_sdk.records import approvals, plan_copy
+from training_sdk.records.audit import BEGUN, ENDED, KEPT, RESUMED, STOPPED, AuditLog
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.journal import Journal, state_of_plan
 from training_sdk.records.journal_state import JournalState
-from training_sdk.records.logged import BEGUN, ENDED, KEPT, RESUMED, STOPPED
-from training_sdk.records.plancopy import OUTLINE, SEALED
+from training_sdk.records.plan_copy import OUTLINE, SEALED
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
 from training_sdk.resets import report_file
@@ -192,10 +196,10 @@ class Recorder(Keeper):
             return
         document = plan_bytes(plan)
         if self._sealing is not None:
-            plancopy.keep(folder, document, self._sealing(document, folder / SEALED))
+            plan_copy.write_plan_copy(folder, document, self._sealing(document, folder / SEALED))
             approvals.seal_all(folder, self._sealing)
         elif not ((folder / SEALED).exists() and (folder / OUTLINE).exists()):
-            plancopy.keep(folder, document, None)
+            plan_copy.write_plan_copy(folder, document, None)
 
     @property
     def _sealing(self) -> approvals.Seal | None:
@@ -213,7 +217,7 @@ class Recorder(Keeper):
         """Raise OverlappingPlanError where it is not known what another plan did to these people."""
 
         def refuse() -> None:
-            with looking(self._directory, here):
+            with origin_lock(self._directory, here):
                 refuse_overlapping(self._directory, plan, people, here, now, processing_time)
 
         yield Act(refuse, "records: look at other plans")
@@ -230,7 +234,7 @@ class Recorder(Keeper):
 
     def _begin(self, order: Order, here: Origin, at: datetime, approval: Approval | None) -> None:
         plan = order.plan
-        with looking(
+        with origin_lock(
             self._directory, here
         ):  # until it is noted, another process could begin with the same people
             people = {user.key for user in plan.targets}

@@ -16,9 +16,9 @@ from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import Origin
 from training_sdk.plans.wording import short_digest
-from training_sdk.records import disk, documents
+from training_sdk.records import storage
 from training_sdk.records.events import ApprovalKept
-from training_sdk.records.plancopy import PLAN as PLAN
+from training_sdk.records.plan_copy import PLAN as PLAN
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
 
@@ -74,12 +74,12 @@ def dumps(report: ResetReport) -> bytes:
         report.reached_others,
         report.others_seen,
     )
-    return documents.dumps(saved)
+    return storage.document_bytes(saved)
 
 
 def save(report: ResetReport, folder: Path) -> None:
     """Put a report in the folder of its plan, in the place of an earlier one."""
-    disk.write_whole(folder / REPORT, dumps(report))
+    storage.write_whole(folder / REPORT, dumps(report))
 
 
 def load(folder: Path, plan: ResetPlan | None = None, *, unseal: Unseal | None = None) -> ResetReport:
@@ -201,7 +201,7 @@ def _reported(state: StateDirectory) -> list[Path]:
 def read(folder: Path) -> SavedReport:
     """The latest report in the folder of a plan, without the plan. Raises RecordsError if it cannot be read."""
     path = folder / REPORT
-    saved = documents.get(path, SavedReport)
+    saved = storage.read_document(path, SavedReport)
     if saved is None:
         raise RecordsError(f"there is no report in {folder}: the plan was not applied on this machine")
     if saved.form != FORM:

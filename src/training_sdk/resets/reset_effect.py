@@ -18,6 +18,7 @@ from training_sdk.plans.origin import LARGEST_DIFFERENCE
 from training_sdk.plans.outline import PlanOutline
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import PlannedReset
+from training_sdk.records.in_flight import Since
 
 
 class Sign(StrEnum):
@@ -52,14 +53,6 @@ class OldLessons(StrEnum):
     SOME_LEFT = "some left"
     """Some are of before; of the others that is not known, or they were completed since."""
     UNKNOWN = "unknown"
-
-
-@frozen
-class Since:
-    """When the first and the last request were sent that may have reset somebody."""
-
-    first: datetime
-    last: datetime
 
 
 @frozen

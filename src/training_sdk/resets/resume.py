@@ -12,12 +12,12 @@ from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import IncompleteResetError, InvalidArgumentError, StalePlanError, TrainingError
-from training_sdk.local_plans.in_flight import Flights, until
 from training_sdk.plans.course_rows import read_rows, traces_here
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.planner import refuse_new_warnings
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others, who
 from training_sdk.records.events import ReadBack, Sent
+from training_sdk.records.in_flight import Flights, Since, until
 from training_sdk.records.journal_state import APPLIED, NOT_APPLIED, UNDECIDED, Chunk, JournalState, Standing
 from training_sdk.resets.confirmation import check_lifetime, check_schedule, end_of
 from training_sdk.resets.journal_waves import restored
@@ -29,7 +29,6 @@ from training_sdk.resets.reset_effect import (
     Judging,
     OldLessons,
     Sign,
-    Since,
     ask_lessons,
     resets_completed_only,
     shows_lessons,

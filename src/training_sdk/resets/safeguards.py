@@ -13,7 +13,7 @@ from attrs import Attribute, field, frozen
 from training_sdk._core import argument_checks
 from training_sdk._core.text import widely
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.local_plans.freshness import PROCESSING_TIME
+from training_sdk.records.in_flight import PROCESSING_TIME
 
 FourEyes = Literal["signed", "procedural"]
 DEFAULT_PLAN_LIFETIME = timedelta(hours=24)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from training_sdk._core.model import Key
-from training_sdk.local_plans.in_flight import Flights
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import COMPLETED_ONLY, span
 from training_sdk.records.events import ReadBack, Refused, Sent
+from training_sdk.records.in_flight import Flights
 from training_sdk.records.journal import Journal, JournalCopy
 from training_sdk.records.journal_state import APPLIED, Chunk, ChunkFate, JournalState, Standing
 from training_sdk.resets.outcomes import Account

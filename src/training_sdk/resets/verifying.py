@@ -15,14 +15,13 @@ from training_sdk.api.analytics import lessons_of_user
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
 from training_sdk.format_proof.traces import NO_TRACES, Traces
-from training_sdk.local_plans.freshness import PROCESSING_TIME, waiting_time
-from training_sdk.local_plans.in_flight import Flights, kept_processing_time
 from training_sdk.local_plans.unfinished import find_begun, report_in
 from training_sdk.plans.course_rows import read_rows, traces_here
 from training_sdk.plans.origin import check_clock, check_place, who_and_where
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import no_traces
 from training_sdk.plans.wording import COMPLETED_ONLY, short_digest, typed_digest
+from training_sdk.records.in_flight import PROCESSING_TIME, Flights, Since, kept_processing_time, waiting_time
 from training_sdk.records.journal import events_of_plan
 from training_sdk.records.journal_state import JournalState, fold
 from training_sdk.records.state import StateDirectory
@@ -32,7 +31,6 @@ from training_sdk.resets.reset_effect import (
     Judging,
     OldLessons,
     Sign,
-    Since,
     ask_lessons,
     resets_completed_only,
 )

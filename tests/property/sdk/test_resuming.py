@@ -21,10 +21,10 @@ from training_sdk import AlreadyAppliedError, Outcome, ResetFormat, ResetPlan, R
 from training_sdk._core.flow import Act, Flow, NoAnswerError, Request, Response
 from training_sdk.evidence import verify_pack
 from training_sdk.format_proof.proofs import Ground, Proof
-from training_sdk.local_plans.freshness import PROCESSING_TIME, waiting_time
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import EvidenceKept
+from training_sdk.records.in_flight import PROCESSING_TIME, waiting_time
 from training_sdk.records.journal import read_journal
 from training_sdk.records.journal_state import fold
 from training_sdk.records.state import StateDirectory

@@ -36,7 +36,7 @@ from training_sdk._core.urls import BaseUrl
 from training_sdk.approval import ssh
 from training_sdk.approval.approvals import Approver, approval_bytes, parse_approval
 from training_sdk.approval.four_eyes import NAMESPACE, SKEW, approve, require_approval
-from training_sdk.records import disk
+from training_sdk.records import storage
 from unit.sdk.approving import (
     ANN,
     APPLIER,
@@ -849,7 +849,7 @@ def test_an_approval_in_a_pipe_is_read_once(signed: Approval, tmp_path: Path) ->
 def test_what_is_no_file_is_not_loaded(
     tmp_path: Path, refused: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk, "PATIENCE_FOR_WRITER", 0.1)
+    monkeypatch.setattr(storage, "PATIENCE_FOR_WRITER", 0.1)
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "missing", tmp_path, tmp_path / "pipe", Path("nul\0l")):
         with refused("APPROVAL_UNREADABLE"):

@@ -18,7 +18,7 @@ from training_sdk import (
     RecordsLockedError,
     StalePlanError,
 )
-from training_sdk.evidence.pack import BEGUN
+from training_sdk.evidence.pack import BEGUN_FILE
 from training_sdk.evidence.purging import Purged, purge
 from training_sdk.local_plans.closing import close_plan, find_digest
 from training_sdk.local_plans.record_check import check_records
@@ -122,7 +122,7 @@ def test_an_unfinished_pack_goes_whether_its_plan_has_a_journal_or_not(tmp_path:
     state = state_of(here)
     folder = state.evidence / f"{DIGEST[:16]}-20260301T080000.000000Z"
     folder.mkdir()
-    (folder / BEGUN).write_text(json.dumps({"begun_at": START.isoformat(), "plan_digest": DIGEST}))
+    (folder / BEGUN_FILE).write_text(json.dumps({"begun_at": START.isoformat(), "plan_digest": DIGEST}))
     assert purged(here) == [False]
     for named in (DIGEST, DIGEST[:8], DIGEST[:16], DIGEST[:20]):
         assert find_digest(state, named) == DIGEST
@@ -138,7 +138,7 @@ def test_an_unfinished_pack_goes_whether_its_plan_has_a_journal_or_not(tmp_path:
 def unfinished_pack(here: Bench, digest: str) -> None:
     folder = state_of(here).evidence / f"{digest[:16]}-20260301T080000.000000Z"
     folder.mkdir()
-    (folder / BEGUN).write_text(json.dumps({"begun_at": START.isoformat(), "plan_digest": digest}))
+    (folder / BEGUN_FILE).write_text(json.dumps({"begun_at": START.isoformat(), "plan_digest": digest}))
 
 
 def test_a_plan_without_a_journal_that_was_closed_cannot_be_applied(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ from training_sdk.api.progress import ProgressRow
 from training_sdk.format_proof.traces import Traces
 from training_sdk.plans.outline import FIELDS, OLD_FIELDS
 from training_sdk.plans.planned import PlannedReset
+from training_sdk.records.in_flight import Since
 from training_sdk.records.journal_state import APPLIED, NOT_APPLIED
 from training_sdk.resets.reset_effect import (
     Judging,
     OldLessons,
     Sign,
-    Since,
     ask_lessons,
     has_lost,
     lessons_tell,

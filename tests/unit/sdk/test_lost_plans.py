@@ -17,15 +17,15 @@ from training_sdk import AlreadyAppliedError, InvalidArgumentError, OverlappingP
 from training_sdk.cli import main
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.evidence import purge
-from training_sdk.evidence.copies import stray_copies
+from training_sdk.evidence.purging import stray_copies
 from training_sdk.local_plans.closing import close_plan, find_digest
-from training_sdk.local_plans.freshness import PROCESSING_TIME
 from training_sdk.local_plans.lost import LONGEST_SILENCE, entries_by_plan, lost_plan
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.local_plans.unfinished import report_in
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.records import plancopy
+from training_sdk.records import plan_copy
 from training_sdk.records.audit import AuditLog
+from training_sdk.records.in_flight import PROCESSING_TIME
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.report import Outcome
@@ -99,7 +99,7 @@ def test_an_outline_protects_its_own_people_only_as_long_as_it_is_the_one_that_w
     lost = here.plan(0, 1)
     here.lose(lost, arrives=False)
     attack(folder_of(here, lost))
-    outline = plancopy.outline_in(folder_of(here, lost))
+    outline = plan_copy.outline_in(folder_of(here, lost))
     (folder_of(here, lost) / "plan.json").unlink()
     path = folder_of(here, lost) / "outline.json"
     path.write_bytes(json.dumps({**json.loads(outline), "users": []}).encode())

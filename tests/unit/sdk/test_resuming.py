@@ -36,15 +36,15 @@ from training_sdk._core.flow import Flow, NoAnswerError, Request, Response
 from training_sdk._core.listing import Calls
 from training_sdk._core.urls import VENDOR_HOSTS, BaseUrl
 from training_sdk.format_proof.proofs import Ground, Proof
-from training_sdk.local_plans.freshness import PROCESSING_TIME, waiting_time
-from training_sdk.local_plans.overlapping import resets_begun, resets_known
+from training_sdk.local_plans.admission import resets_begun, resets_known
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.planner import Wanted, make_plan
-from training_sdk.records import disk
+from training_sdk.records import storage
 from training_sdk.records.audit import AuditLog
+from training_sdk.records.chain import Lines
 from training_sdk.records.events import Closed, Opened, ReadBack
+from training_sdk.records.in_flight import PROCESSING_TIME, waiting_time
 from training_sdk.records.journal import Journal, read_journal
-from training_sdk.records.lines import Lines
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.journal_waves import kept, restored
 from training_sdk.resets.recorder import Recorder
@@ -603,7 +603,7 @@ def test_a_full_disk_at_the_end_leaves_no_contradiction_and_resuming_ends_it(
 ) -> None:
     here = bench(tmp_path)
     plan = here.plan(0)
-    append, write, note = AuditLog.append, disk.write_whole, Journal.note
+    append, write, note = AuditLog.append, storage.write_whole, Journal.note
     full = RecordsUnwritableError("no space left")
 
     def no_line(log: AuditLog, event: str, **facts: Any) -> None:
@@ -623,7 +623,7 @@ def test_a_full_disk_at_the_end_leaves_no_contradiction_and_resuming_ends_it(
 
     with (
         mock.patch.object(AuditLog, "append", no_line),
-        mock.patch.object(disk, "write_whole", no_report),
+        mock.patch.object(storage, "write_whole", no_report),
         mock.patch.object(Journal, "note", no_event),
         pytest.raises(RecordsUnwritableError) as caught,
     ):

@@ -68,7 +68,7 @@ def test_no_cell_of_a_table_is_a_formula(values: list[str]) -> None:
 def test_no_cell_of_an_exported_log_is_a_formula(value: Any) -> None:
     import json
 
-    from training_sdk.records.auditexport import cell
+    from training_sdk.records.audit import cell
 
     line = io.StringIO()
     csv.writer(line).writerow(["1", cell(value)])

@@ -25,7 +25,7 @@ from training_sdk import (
 )
 from training_sdk._core.flow import Request, Response
 from training_sdk.plans.plan import plan_bytes
-from training_sdk.records import disk, plancopy
+from training_sdk.records import plan_copy, storage
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file
@@ -313,13 +313,13 @@ def test_a_sealed_plan_judges_as_the_plan_does_and_an_older_outline_carefully(
 ) -> None:
     feed, report = live_report(MIDWAY)
     folder = StateDirectory.open().plan_folder(report.plan.digest)
-    plancopy.keep(folder, plan_bytes(report.plan), b"sealed")
+    plan_copy.write_plan_copy(folder, plan_bytes(report.plan), b"sealed")
     report_file.save(report, folder)
     if is_old:
-        outline = json.loads((folder / plancopy.OUTLINE).read_bytes())
+        outline = json.loads((folder / plan_copy.OUTLINE).read_bytes())
         for user in outline["users"]:
             del user["percent"], user["completed_lessons"]
-        (folder / plancopy.OUTLINE).write_text(json.dumps(outline))
+        (folder / plan_copy.OUTLINE).write_text(json.dumps(outline))
     feed.rows[0].update(opened_at=AGAIN, progress_percent=20.0, completed_lessons=1)
     found, _ = verify(feed, report.plan.digest)
     assert [one.code for one in found.people] == [code]
@@ -452,7 +452,7 @@ def test_a_saved_report_is_found_by_the_digest_of_its_plan() -> None:
     with pytest.raises(InvalidArgumentError, match="no report"):
         verify(feed, report.plan.digest)
     folder = StateDirectory.open().plan_folder(report.plan.digest)
-    disk.write_whole(folder / report_file.PLAN, plan_bytes(report.plan))
+    storage.write_whole(folder / report_file.PLAN, plan_bytes(report.plan))
     report_file.save(report, folder)
     clear(feed, 0)()
     for named in (report.plan.digest, tail(report.plan.digest), f"#{tail(report.plan.digest)}"):

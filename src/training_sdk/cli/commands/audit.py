@@ -22,8 +22,7 @@ from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import packs_in, read_manifest
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.wording import number, server, short_digest, typed_digest
-from training_sdk.records.audit import AuditLog, Quoted
-from training_sdk.records.auditexport import file_of
+from training_sdk.records.audit import AuditLog, Quoted, file_bytes
 from training_sdk.records.chain import Head
 from training_sdk.records.state import StateDirectory
 
@@ -150,7 +149,7 @@ def export(session: Session, format_: Any, output: Path | None) -> None:
     if output is None:
         session.out.plain(text.getvalue())
         return
-    write_new(output, file_of(text.getvalue(), format_), "an audit log")
+    write_new(output, file_bytes(text.getvalue(), format_), "an audit log")
     session.out.note(f"The log is in {output}.")
 
 

@@ -16,12 +16,12 @@ from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError, InvalidArgumentError
 from training_sdk.evidence import history, packs_in, read_manifest
 from training_sdk.evidence.files import Unseal
-from training_sdk.local_plans.overlapping import resets_begun
+from training_sdk.local_plans.admission import resets_begun
 from training_sdk.plans.origin import service_time
 from training_sdk.plans.planned import Origin
 from training_sdk.plans.wording import number
-from training_sdk.records.disk import read_input
 from training_sdk.records.state import StateDirectory
+from training_sdk.records.storage import read_input
 
 Dated: TypeAlias = tuple[str, str, datetime]
 """Course id, user id, and when."""

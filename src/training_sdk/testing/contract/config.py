@@ -17,7 +17,7 @@ from attrs import field, frozen
 
 from training_sdk._core import argument_checks
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.records import disk
+from training_sdk.records import storage
 
 NAMES = ("admin", "manager", "teamlead", "learner", "outsider", "revoked", "expired", "resetter")
 LARGEST = 1024 * 1024
@@ -56,7 +56,7 @@ def read(path: str | os.PathLike[str]) -> ContractConfig:
 def _parsed(file: Path) -> tuple[dict[str, Any], int]:
     """What a file holds, and its mode; a pipe is refused, for it may hold tokens that others feed."""
     try:
-        content, status = disk.read_regular(file, LARGEST)
+        content, status = storage.read_regular(file, LARGEST)
         if len(content) > LARGEST:
             raise ValueError(f"it is larger than {LARGEST} bytes")
         text = content.decode("utf-8")

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -29,7 +28,7 @@ from training_sdk.cli import main
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.evidence import packs_in, purge
 from training_sdk.local_plans import record_check
-from training_sdk.records import disk, locks
+from training_sdk.records import storage
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
@@ -447,11 +446,13 @@ def test_nothing_that_a_colleague_plants_becomes_a_command_or_leads_elsewhere(
 def test_evidence_that_is_purged_meanwhile_leaves_no_bundle(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    new_file = storage.new_file
+
     def purged_now(path: Path, what: str) -> Any:
         (desk.pack / "rows.jsonl").unlink()
-        return disk.new_file(path, what)
+        return new_file(path, what)
 
-    monkeypatch.setattr("training_sdk.cli.bundle.disk", SimpleNamespace(new_file=purged_now))
+    monkeypatch.setattr(storage, "new_file", purged_now)
     before = set(desk.folder.iterdir())
     assert desk.bundle() == ExitCode.RECORDS
     assert "No bundle was written" in capsys.readouterr().err
@@ -459,7 +460,7 @@ def test_evidence_that_is_purged_meanwhile_leaves_no_bundle(
 
 
 def test_a_plan_that_is_being_applied_is_not_bundled(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    with locks.held(desk.plan / "journal.jsonl", 1):
+    with storage.locked(desk.plan / "journal.jsonl", 1):
         assert desk.bundle() != 0
     assert "is being applied by" in capsys.readouterr().err
     assert not (desk.folder / "made.zip").exists()

@@ -22,7 +22,7 @@ from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.program import program
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import pack, packs_in, purging
-from training_sdk.records import locks
+from training_sdk.records import storage
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reset_run
@@ -161,7 +161,7 @@ def test_a_report_ends_with_5_only_if_something_may_have_been_sent(run: Run, tmp
         assert said["unfinished"]["advice"].startswith("Nothing was sent. Apply it: training-sdk apply")
         assert "training-sdk plan close" in said["unfinished"]["advice"]
     assert run("report", "--list")[0] == 0
-    with locks.held(tmp_path / "state" / "plans" / digest / "journal.jsonl", 1):
+    with storage.locked(tmp_path / "state" / "plans" / digest / "journal.jsonl", 1):
         code, said, _ = run("report", digest)
         assert said["unfinished"]["under_way"]
         assert code == ExitCode.INCOMPLETE  # it may be sending at this moment

@@ -27,7 +27,7 @@ from training_sdk.cli.output import Output, safe, write_new
 from training_sdk.cli.program import COMMANDS, program
 from training_sdk.cli.streams import StreamFile
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, TrainingError
-from training_sdk.records import disk
+from training_sdk.records import storage
 from training_sdk.resets.confirmation import check_phrase
 
 PHRASE = 'reset "Forklift basics" for 37 users #a1b2-c3d4-e5f6-0718'
@@ -341,7 +341,7 @@ def test_what_is_written_is_private_and_never_over_something(tmp_path: Path) -> 
     with pytest.raises(InvalidArgumentError, match="never written over"):
         write_new(link, "third", "a card")
     with pytest.raises(InvalidArgumentError, match="never written over"):
-        disk.write_new(link, b"third", "a card")
+        storage.write_new(link, b"third", "a card")
     assert sorted(tmp_path.iterdir()) == [path, link]
 
 
@@ -352,7 +352,7 @@ def test_a_new_file_needs_no_hard_links(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "link", refused)
     write_new(tmp_path / "card.html", "first", "a card")
     with pytest.raises(InvalidArgumentError, match="never written over"):
-        disk.write_new(tmp_path / "card.html", b"second", "a card")
+        storage.write_new(tmp_path / "card.html", b"second", "a card")
     assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("card.html", b"first")]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from training_sdk import EvidenceError
 from training_sdk.evidence import open_pack, verify_pack
-from training_sdk.evidence.pack import BEGUN
+from training_sdk.evidence.pack import BEGUN_FILE
 from unit.sdk.evidence.past import keep, past, targets
 from unit.sdk.records import children
 
@@ -66,7 +66,7 @@ def test_every_file_is_synced_before_the_manifest_is_put_in_place(
     monkeypatch.setattr(os, "fsync", note)
     pack = keep(past(), targets(1, 2), tmp_path / "pack")
     assert any(".begun.json." in place for place in synced)  # put in place whole, as the manifest is
-    for name in pack.manifest.files.keys() - {BEGUN}:
+    for name in pack.manifest.files.keys() - {BEGUN_FILE}:
         assert str(pack.folder / name) in synced
     drafts = [place for place in synced if ".manifest.json." in place]
     assert len(drafts) == 1
@@ -134,9 +134,9 @@ def test_a_file_for_people_has_its_name_once_it_is_whole(tmp_path: Path, ending:
     limit = "pass" if ending else "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
     ended = children.run(
         f"""
-from training_sdk.records import disk
+from training_sdk.records import storage
 {limit}
-with disk.new_file(sys.argv[1], "a bundle") as file:
+with storage.new_file(sys.argv[1], "a bundle") as file:
     file.write(bytes(90_000))
     {ending or "file.write(bytes(90_000))"}
 """,

@@ -14,8 +14,8 @@ from attrs import define, field
 
 from training_sdk import EvidenceError, InvalidArgumentError
 from training_sdk.evidence import Purged, packs_in, purge
-from training_sdk.evidence.pack import BEGUN
-from training_sdk.records import disk
+from training_sdk.evidence.pack import BEGUN_FILE
+from training_sdk.records import storage
 from training_sdk.records.audit import AuditLog
 from unit.sdk.evidence.past import everything, keep, past, targets
 from unit.sdk.fakes import START, Puppet
@@ -160,7 +160,7 @@ def test_a_killed_beginning_leaves_no_part_of_what_tells_whose_pack_it_is(
     def killed(file: int, data: bytes) -> None:
         raise KilledError
 
-    monkeypatch.setattr(disk, "write_all", killed)
+    monkeypatch.setattr(storage, "write_all", killed)
     with pytest.raises(KilledError):
         old(tmp_path, "pack")
     assert not (tmp_path / "pack" / "begun.json").exists()
@@ -290,7 +290,9 @@ def test_purging_looks_at_each_pack_once_however_many_there_are(
             folder = root / f"{digest[:16]}-x"
             folder.mkdir(parents=True)
             (root.parent / "plans" / digest).mkdir(parents=True)
-            (folder / BEGUN).write_text(json.dumps({"begun_at": START.isoformat(), "plan_digest": digest}))
+            (folder / BEGUN_FILE).write_text(
+                json.dumps({"begun_at": START.isoformat(), "plan_digest": digest})
+            )
 
         def read(path: Path) -> bytes:
             nonlocal calls

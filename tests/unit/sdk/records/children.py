@@ -48,7 +48,7 @@ def die_at_each(call, half, folder, work):
 """
 
 DROP_RIGHTS = """
-import training_sdk.records.audit, training_sdk.records.journal, training_sdk.records.lines, training_sdk.records.state
+import training_sdk.records.audit, training_sdk.records.journal, training_sdk.records.chain, training_sdk.records.state
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)

@@ -20,10 +20,8 @@ from hypothesis import strategies as st
 from training_sdk import InvalidArgumentError, RecordsDamagedError, RecordsUnwritableError
 from training_sdk._core.text import fingerprint
 from training_sdk.records import chain
-from training_sdk.records.audit import AuditLog, Quoted, os_user
-from training_sdk.records.auditexport import COLUMNS, cell
-from training_sdk.records.chain import START, Head
-from training_sdk.records.lines import Lines, encode
+from training_sdk.records.audit import COLUMNS, AuditLog, Quoted, cell, os_user
+from training_sdk.records.chain import START, Head, Lines, encode_line
 from unit.sdk.records import children
 
 AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -201,7 +199,7 @@ def test_any_line_removed_repeated_moved_or_altered_and_sealed_again_is_found(
         lines[first], lines[second] = lines[second], lines[first]
     else:  # by somebody who knows how hashes are made
         before = heads[first - 1] if first else START
-        forged = encode(chain.seal({"event": "nothing happened", "at": AT.isoformat()}, before))
+        forged = encode_line(chain.next_entry({"event": "nothing happened", "at": AT.isoformat()}, before))
         lines[first : first + (kind == "altered")] = [forged]
     path.write_bytes(b"".join(lines))
     assert [finding for finding in AuditLog(path).verify() if not finding.is_note]
@@ -269,7 +267,7 @@ def test_nothing_is_added_behind_an_altered_end(tmp_path: Path) -> None:
 
 def test_an_entry_that_names_no_time_is_no_entry(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    Lines(path).append(chain.seal({"event": "x", "at": "yesterday"}, START))
+    Lines(path).append(chain.next_entry({"event": "x", "at": "yesterday"}, START))
     with pytest.raises(RecordsDamagedError, match=r"line 1, .* names no time"):
         AuditLog(path).entries()
 

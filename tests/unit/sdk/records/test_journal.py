@@ -190,7 +190,7 @@ def test_what_a_newer_version_wrote_is_not_guessed_at(tmp_path: Path, facts: dic
         head = journal.heads[-1]
     with tmp_path.joinpath("journal.jsonl").open("ab") as file:
         file.write(
-            json.dumps(chain.seal(facts, head), sort_keys=True, separators=(",", ":")).encode() + b"\n"
+            json.dumps(chain.next_entry(facts, head), sort_keys=True, separators=(",", ":")).encode() + b"\n"
         )
     with pytest.raises(RecordsDamagedError, match=r"line 2, .* newer version"):
         Journal.open(tmp_path)
@@ -204,7 +204,7 @@ def test_a_lost_answer_of_an_older_version_names_no_cause(tmp_path: Path) -> Non
     facts = {"event": "lost", "at": AT.isoformat(), "chunk": 0, "message": "no answer", "request_id": None}
     with tmp_path.joinpath("journal.jsonl").open("ab") as file:
         file.write(
-            json.dumps(chain.seal(facts, head), sort_keys=True, separators=(",", ":")).encode() + b"\n"
+            json.dumps(chain.next_entry(facts, head), sort_keys=True, separators=(",", ":")).encode() + b"\n"
         )
     with Journal.open(tmp_path) as journal:
         assert journal.events[-1] == lost(0)
@@ -219,7 +219,7 @@ def test_a_request_of_an_older_version_was_sent_without_an_id_in_the_journal(tmp
     facts = {"event": "sent", "at": AT.isoformat(), "chunk": 0}
     with tmp_path.joinpath("journal.jsonl").open("ab") as file:
         file.write(
-            json.dumps(chain.seal(facts, head), sort_keys=True, separators=(",", ":")).encode() + b"\n"
+            json.dumps(chain.next_entry(facts, head), sort_keys=True, separators=(",", ":")).encode() + b"\n"
         )
     with Journal.open(tmp_path) as journal:
         assert journal.events[-1] == Sent(AT, 0)

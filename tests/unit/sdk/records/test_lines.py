@@ -20,13 +20,13 @@ from training_sdk import (
     RecordsLockedError,
     RecordsUnwritableError,
 )
-from training_sdk.records import disk
-from training_sdk.records import lines as module
-from training_sdk.records.lines import Lines, encode
+from training_sdk.records import chain as module
+from training_sdk.records import storage
+from training_sdk.records.chain import Lines, encode_line
 from unit.sdk.records import children
 
 APPENDING = """
-from training_sdk.records.lines import Lines
+from training_sdk.records.chain import Lines
 
 def work(place, acknowledge):
     with Lines(place / "log.jsonl").writing() as log:
@@ -97,11 +97,11 @@ def test_the_last_line_is_found_from_the_end(path: Path, block: int, monkeypatch
     monkeypatch.setattr(module, "BLOCK", block)
     for number in range(3):
         Lines(path).append({"number": number})
-        size = len(encode({"number": number}))
-        assert Lines(path).last() == (number * size, encode({"number": number}))
+        size = len(encode_line({"number": number}))
+        assert Lines(path).last() == (number * size, encode_line({"number": number}))
     with path.open("ab") as file:
         file.write(b'{"number":')
-    assert Lines(path).last() == (2 * size, encode({"number": 2}))
+    assert Lines(path).last() == (2 * size, encode_line({"number": 2}))
     assert Lines(path).torn() == 10
 
 
@@ -128,7 +128,7 @@ def test_a_torn_last_line_was_never_written(
 @pytest.mark.parametrize("line", [b"\n", b"[]\n", b"nonsense\n", b"\xff\n", b"7\n", b"[" * 100_000 + b"\n"])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_any_other_damage_is_named_by_file_and_line(path: Path, line: bytes, place: int) -> None:
-    whole = [encode({"number": number}) for number in (1, 2)]
+    whole = [encode_line({"number": number}) for number in (1, 2)]
     path.write_bytes(b"".join([*whole[:place], line, *whole[place:]]))
     with pytest.raises(
         RecordsDamagedError, match=f"log.jsonl, line {place + 1}, is not what was written"
@@ -178,7 +178,7 @@ def test_killed_at_any_system_call_nothing_acknowledged_is_lost(tmp_path: Path, 
 
 def test_killed_at_any_moment_nothing_acknowledged_is_lost(path: Path) -> None:
     script = """
-from training_sdk.records.lines import Lines
+from training_sdk.records.chain import Lines
 log = Lines(Path(sys.argv[1]))
 with log.writing():
     for number in range(10**9):
@@ -204,7 +204,7 @@ with log.writing():
 def test_a_full_disk_leaves_exactly_what_was_acknowledged(path: Path) -> None:
     script = """
 from training_sdk import RecordsUnwritableError
-from training_sdk.records.lines import Lines
+from training_sdk.records.chain import Lines
 log = Lines(Path(sys.argv[1]))
 with log.writing():
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
@@ -218,7 +218,7 @@ with log.writing():
     log.append({"number": number})
 """
     done = children.run(script, path)
-    line = len(encode({"number": 10, "text": "x" * 50}))
+    line = len(encode_line({"number": 10, "text": "x" * 50}))
     whole = (1000 + 10) // line  # the first ten have one digit less
     said = f"{whole} True {whole * line - 10} 0 cannot write {path}: File too large"
     assert done.stdout.startswith(said), done.stderr
@@ -262,7 +262,7 @@ def test_ctrl_c_in_the_middle_leaves_what_was_acknowledged(
 def test_a_folder_without_write_permission_is_an_error_that_names_it() -> None:
     script = """
 from training_sdk import RecordsError, RecordsUnwritableError
-from training_sdk.records.lines import Lines
+from training_sdk.records.chain import Lines
 folder = Path(sys.argv[1], "own")
 folder.mkdir()
 log = Lines(folder / "log.jsonl")
@@ -299,9 +299,9 @@ def test_dev_full_is_a_full_disk(tmp_path: Path) -> None:
     try:
         with (
             pytest.raises(RecordsUnwritableError, match="No space left on device") as caught,
-            disk.writing(tmp_path),
+            storage.writing(tmp_path),
         ):
-            disk.write_all(file, b"x")
+            storage.write_all(file, b"x")
     finally:
         os.close(file)
     assert isinstance(caught.value.__cause__, OSError)
@@ -313,7 +313,7 @@ def test_dev_full_is_a_full_disk(tmp_path: Path) -> None:
 def test_a_second_writer_is_refused_at_once_and_told_who_writes(path: Path) -> None:
     script = """
 import platform
-from training_sdk.records.lines import Lines
+from training_sdk.records.chain import Lines
 with Lines(Path(sys.argv[1])).writing() as log:
     log.append({"number": 1})
     print(f"process {os.getpid()} on {platform.node()}", flush=True)
@@ -342,7 +342,7 @@ def test_a_second_writer_in_the_same_process_is_refused_too(path: Path) -> None:
 
 def test_writers_that_wait_all_come_to_write(path: Path) -> None:
     script = """
-from training_sdk.records.lines import Lines
+from training_sdk.records.chain import Lines
 for number in range(50):
     Lines(Path(sys.argv[1]), wait=60).append({"number": number})
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training_sdk.records import locks
+from training_sdk.records import storage
 
 
 def test_an_interrupt_while_a_lock_is_released_does_not_keep_it(
@@ -21,8 +21,8 @@ def test_an_interrupt_while_a_lock_is_released_does_not_keep_it(
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "unlink", interrupted)
-        with pytest.raises(KeyboardInterrupt) as stopped, locks.held(tmp_path / "audit.jsonl"):
+        with pytest.raises(KeyboardInterrupt) as stopped, storage.locked(tmp_path / "audit.jsonl"):
             pass
     assert stopped.tb is not None  # it keeps the lock from being collected
-    with locks.held(tmp_path / "audit.jsonl"):
-        assert locks.holder_of(tmp_path / "audit.jsonl") is not None
+    with storage.locked(tmp_path / "audit.jsonl"):
+        assert storage.holder_of(tmp_path / "audit.jsonl") is not None

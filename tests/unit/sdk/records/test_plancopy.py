@@ -36,7 +36,7 @@ from training_sdk.format_proof.proof_run import Proving
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.outline import PlanOutline, read_plan_copy
 from training_sdk.plans.plan import EveryonePlan
-from training_sdk.records import disk, plancopy
+from training_sdk.records import plan_copy, storage
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
@@ -212,7 +212,7 @@ def test_a_process_killed_while_it_seals_the_copy_leaves_no_contradiction(
 ) -> None:
     client, left = desk.client(seal=seal), [written]
     plan = desk.plan(client)
-    write = disk.write_whole
+    write = storage.write_whole
 
     def killed(path: Path, data: bytes) -> None:
         if not left[0]:
@@ -221,7 +221,7 @@ def test_a_process_killed_while_it_seals_the_copy_leaves_no_contradiction(
         write(path, data)
 
     with monkeypatch.context() as patched:
-        patched.setattr(disk, "write_whole", killed)
+        patched.setattr(storage, "write_whole", killed)
         with pytest.raises(KeyboardInterrupt):
             client.resets.apply(plan, confirm=plan.phrase, reason="test")
     state = StateDirectory.open(desk.state)
@@ -347,7 +347,7 @@ def test_sealed_packs_of_the_first_form_open(tmp_path: Path) -> None:
 def test_a_copy_that_is_no_plan_is_not_removed(tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_bytes(b"[]")
     with pytest.raises(Exception, match="is not what was written"):
-        plancopy.forget(tmp_path)
+        plan_copy.delete_plan_copy(tmp_path)
     assert (tmp_path / "plan.json").exists()
 
 

@@ -25,11 +25,10 @@ from training_sdk.local_plans import record_check
 from training_sdk.local_plans.closing import close_plan
 from training_sdk.local_plans.record_check import PAUSE, RecordFinding, check_records
 from training_sdk.records.audit import AuditLog
-from training_sdk.records.chain import head_of, seal
+from training_sdk.records.chain import Lines, encode_line, head_of, next_entry
 from training_sdk.records.events import Answered, EvidenceKept, Opened
 from training_sdk.records.events import Event as Noted
 from training_sdk.records.journal import Journal, is_closed, read_journal
-from training_sdk.records.lines import Lines, encode
 from training_sdk.records.state import StateDirectory
 from unit.sdk.evidence.past import seal as closing
 from unit.sdk.records.first_form import KEY, KINDS, unpacked
@@ -203,8 +202,8 @@ def log_written_anew(what: str) -> Callable[[Path], None]:
         for entry in Lines(path).read():
             if entry["event"] != what:
                 said = {name: value for name, value in entry.items() if name not in ("n", "prev", "hash")}
-                new = seal(said, head)
-                head, lines = head_of(new), lines + encode(new)
+                new = next_entry(said, head)
+                head, lines = head_of(new), lines + encode_line(new)
         path.write_bytes(lines)
         assert [one for one in AuditLog(path).verify() if not one.is_note] == []
 

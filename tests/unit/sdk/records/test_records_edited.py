@@ -13,8 +13,7 @@ from training_sdk import RecordsDamagedError
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.program import run as command
 from training_sdk.local_plans.record_check import check_records
-from training_sdk.records.chain import RESERVED, START, head_of, seal
-from training_sdk.records.lines import Lines, encode
+from training_sdk.records.chain import RESERVED, START, Lines, encode_line, head_of, next_entry
 from training_sdk.records.state import StateDirectory
 from unit.sdk.evidence.past import seal as closing
 from unit.sdk.records.first_form import unpacked
@@ -41,8 +40,8 @@ def rewrite(folder: Path, change: Callable[[Entries], object], path: Path | None
     change(entries)
     head, lines = START, b""
     for entry in entries:
-        new = seal(entry, head)
-        head, lines = head_of(new), lines + encode(new)
+        new = next_entry(entry, head)
+        head, lines = head_of(new), lines + encode_line(new)
     path.write_bytes(lines)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from training_sdk import InvalidArgumentError, RecordsUnsafeError, RecordsUnwritableError
-from training_sdk.records.disk import write_whole
 from training_sdk.records.state import VARIABLE, StateDirectory
+from training_sdk.records.storage import write_whole
 from unit.sdk.records import children
 
 DIGEST = "ab" * 32
@@ -191,7 +191,7 @@ def test_a_whole_file_is_replaced_or_left(tmp_path: Path) -> None:
     done = children.run(
         """
 from training_sdk import RecordsUnwritableError
-from training_sdk.records.disk import write_whole
+from training_sdk.records.storage import write_whole
 resource.setrlimit(resource.RLIMIT_FSIZE, (2, 2))
 try:
     write_whole(Path(sys.argv[1]), b"three")

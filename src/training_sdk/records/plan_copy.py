@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from training_sdk.errors import RecordsDamagedError
-from training_sdk.records import disk
+from training_sdk.records import storage
 
 PLAN, SEALED, OUTLINE = "plan.json", "plan.json.sealed", "outline.json"
 OUTLINE_SHA256 = "outline_sha256"
@@ -42,26 +42,26 @@ def outline(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def keep(folder: Path, document: bytes, sealed: bytes | None) -> None:
+def write_plan_copy(folder: Path, document: bytes, sealed: bytes | None) -> None:
     """Store the copy of a plan in its folder; ``sealed`` is the same bytes sealed, and then nothing names anybody.
 
     Raises RecordsUnwritableError.
     """
     if sealed is None:
-        disk.write_whole(folder / PLAN, document)
+        storage.write_whole(folder / PLAN, document)
         return
-    disk.write_whole(folder / SEALED, sealed)
-    disk.write_whole(folder / OUTLINE, _outline_of(document, folder))
+    storage.write_whole(folder / SEALED, sealed)
+    storage.write_whole(folder / OUTLINE, _outline_of(document, folder))
     _remove(folder, PLAN)
 
 
-def forget(folder: Path) -> None:
+def delete_plan_copy(folder: Path) -> None:
     """Remove the copy of a plan, sealed or not, when its evidence is purged; the outline stays.
 
     Raises RecordsDamagedError if the copy is no plan, and then it is still there; RecordsUnwritableError.
     """
     if (folder / PLAN).exists() and not (folder / OUTLINE).exists():
-        disk.write_whole(folder / OUTLINE, outline_in(folder))
+        storage.write_whole(folder / OUTLINE, outline_in(folder))
     _remove(folder, PLAN, SEALED)
 
 
@@ -80,7 +80,7 @@ def _outline_of(document: bytes, folder: Path) -> bytes:
 
 
 def _remove(folder: Path, *names: str) -> None:
-    with disk.writing(folder):
+    with storage.writing(folder):
         for name in names:
             (folder / name).unlink(missing_ok=True)
-        disk.sync_folder(folder)
+        storage.sync_folder(folder)

@@ -8,13 +8,40 @@ from datetime import datetime, timedelta
 from attrs import frozen
 
 from training_sdk._core.model import Key
-from training_sdk.local_plans.freshness import PROCESSING_TIME, processing_time_of, waiting_time
 from training_sdk.records.events import Event, Opened, ReadBack, Resumed, Sent
 from training_sdk.records.journal_state import Chunk, ChunkFate, JournalState
-from training_sdk.resets.reset_effect import Since
+
+LAG = timedelta(hours=2)
+"""How old the feed of a live service may be (published)."""
+MARGIN = timedelta(minutes=15)
+"""Added to it, for a warehouse that is late."""
+PROCESSING_TIME = timedelta(hours=1)
+"""For how long a service may work on what it has accepted, unless the safeguards or a proof say more (assumed)."""
+
+
+LONGEST_PROCESSING_TIME = timedelta(days=366)
+
+
+def processing_time_of(seconds: float) -> timedelta:
+    """Return a time that was kept, within what the safeguards allow."""
+    return max(timedelta.resolution, timedelta(seconds=min(seconds, LONGEST_PROCESSING_TIME.total_seconds())))
+
+
+def waiting_time(processing_time: timedelta) -> timedelta:
+    """Return how long after a request the feed may still show what was before it."""
+    return LAG + MARGIN + processing_time
+
 
 _NEARLY_A_MINUTE = timedelta(minutes=1) - timedelta.resolution
 _ON_ITS_WAY = (ChunkFate.SENT, ChunkFate.LOST, ChunkFate.ANSWERED, ChunkFate.READ_BACK)
+
+
+@frozen
+class Since:
+    """When the first and the last request were sent that may have reset somebody."""
+
+    first: datetime
+    last: datetime
 
 
 @frozen

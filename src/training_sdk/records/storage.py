@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import platform
 import secrets
 import stat
 import sys
@@ -11,9 +13,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
-from training_sdk.errors import InvalidArgumentError, RecordsUnwritableError
+from filelock import FileLock, Timeout
+
+from training_sdk._core import codec
+from training_sdk.errors import (
+    DecodingError,
+    InvalidArgumentError,
+    RecordsDamagedError,
+    RecordsError,
+    RecordsLockedError,
+    RecordsUnwritableError,
+)
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -212,3 +224,105 @@ def write_whole(path: Path, data: bytes) -> None:
                 draft.unlink()
             raise
         sync_folder(path.parent)
+
+
+LONGEST_HOLDER = 200
+POLL_SECONDS = 0.01
+
+_inherited: list[FileLock] = []
+"""Locks of a parent process: releasing or collecting them here would release them there."""
+
+
+@contextmanager
+def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
+    """Hold the lock of a file for as long as the block runs; the system frees it if the process dies.
+
+    ``journal.jsonl`` is locked by ``journal.lock``. Beside it stands ``journal.holder``, since Windows lets nobody
+    read what is locked. Raises RecordsLockedError, naming the holder, after ``wait`` seconds (at once by default).
+    """
+    lock = FileLock(path.with_suffix(".lock"), mode=PRIVATE_FILE, thread_local=False)
+    holder, process = path.with_suffix(".holder"), os.getpid()
+    with writing(path):
+        try:
+            lock.acquire(timeout=wait, poll_interval=POLL_SECONDS)
+        except Timeout:
+            raise RecordsLockedError(
+                f"{path} is being written by {_read_holder(holder)}. Let it end; nothing was written"
+            ) from None
+    try:
+        with writing(path):
+            _write_holder(holder, f"process {os.getpid()} on {platform.node() or 'this machine'}")
+        yield
+    finally:
+        if process == os.getpid():
+            try:
+                with suppress(OSError):
+                    holder.unlink()
+            finally:  # an interrupt must not leave this process unable to write the end
+                lock.release()
+        else:
+            _inherited.append(lock)
+
+
+def holder_of(path: Path) -> str | None:
+    """The process that holds the lock of a file at the moment, as it calls itself; None if no process does."""
+    if not path.with_suffix(".holder").exists():
+        return None
+    lock = FileLock(path.with_suffix(".lock"), mode=PRIVATE_FILE, thread_local=False)
+    with writing(path):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return _read_holder(path.with_suffix(".holder"))
+    lock.release()  # a crash has left the name behind
+    return None
+
+
+def _write_holder(holder: Path, text: str) -> None:
+    file = open_private(holder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        write_all(file, text.encode())
+    finally:
+        os.close(file)
+
+
+def _read_holder(holder: Path) -> str:
+    text = ""
+    with suppress(OSError), holder.open("rb") as file:
+        text = file.read(LONGEST_HOLDER).decode("utf-8", "replace")
+    return "".join(filter(str.isprintable, text)) or "another process"
+
+
+T = TypeVar("T")
+
+
+def document_bytes(value: Any) -> bytes:
+    """A value of an attrs class as the bytes of its file."""
+    return (json.dumps(codec.plain(value), indent=1, sort_keys=True) + "\n").encode("ascii")
+
+
+def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An ``object_pairs_hook`` for JSON that refuses a repeated name: two readers could take different values."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def write_document(path: Path, value: Any) -> None:
+    """Keep a value, in the place of an earlier one. Raises RecordsUnwritableError."""
+    write_whole(path, document_bytes(value))
+
+
+def read_document(path: Path, shape: type[T]) -> T | None:
+    """The value that is kept there, None if there is none. Raises RecordsDamagedError if it is not what was written."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error
+    try:
+        return codec.structure_value(json.loads(content), shape)
+    except (ValueError, RecursionError, DecodingError) as error:
+        raise RecordsDamagedError(f"{path} is not what was written: {error}") from None
