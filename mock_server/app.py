@@ -209,7 +209,7 @@ def _operate(world: World, asked: _Asked, incoming: _Incoming, *, is_repeat: boo
     request, request_id = incoming.request, incoming.request_id
     call = Call(
         world,
-        operation.name,
+        operation,
         asked.token,
         actor,
         reach,

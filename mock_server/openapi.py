@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from mock_server._version import __version__
-from mock_server.api.call import Operation
+from mock_server.api.call import Link, Operation
 from mock_server.api.routes import OPERATIONS
 from mock_server.refusal import Reason
 from mock_server.wire.answer_class import components
@@ -221,7 +221,21 @@ def _success(operation: Operation, description: str) -> dict[str, Any]:
         "description": description,
         "headers": _answer_headers("X-Training-Mock", "X-Training-Mock-Identity", "X-Request-ID"),
         "content": {"application/json": {"schema": reference(operation.answer.__name__)}},
-        **({"links": operation.links} if operation.links else {}),
+        **({"links": {each.name: _link(each) for each in operation.links}} if operation.links else {}),
+    }
+
+
+LINK_BODY = "x-request-body"
+"""An object as the body of a link: generators of clients refuse a document whose ``requestBody`` is no string."""
+
+
+def _link(link: Link) -> dict[str, Any]:
+    body = "requestBody" if isinstance(link.body, str) else LINK_BODY
+    return {
+        "operationId": link.operation,
+        "description": link.description,
+        **({"parameters": link.parameters} if link.parameters else {}),
+        **({} if link.body is None else {body: link.body}),
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from mock_server.api.call import COURSE, Call, Operation, needs
+from mock_server.api.call import COURSE, Call, Operation
 from mock_server.api.courses import COURSE_IDS
 from mock_server.api.listing import PAGE, NumberedPage, courses_asked, figures, members, numbered
 from mock_server.behaviours import Behaviour
@@ -69,7 +69,18 @@ def _mean(score_sum: int, count: int) -> float:
     return round(score_sum / count, 2) if count else 0.0
 
 
-def _course_statistics(call: Call) -> Response:
+@Operation(
+    "GetCourseStatistics",
+    "GET /training/analytics/v1/courses/statistics",
+    "A",
+    Family.ANALYTICS,
+    CourseStatisticsPage,
+    parameters=(*(evolve(each, mark="P") for each in (*PAGE, COURSE)), COURSE_IDS),
+    refusals=(Reason.PERMISSION_DENIED,),
+    lagged=True,
+)
+def get_course_statistics(call: Call) -> Response:
+    """How courses stand."""
     wanted = _courses_wanted(call)
     team = visibility.users(call.actor, call.reach)
     omits_all = Behaviour.OMITS_COURSE_STATISTICS in call.world.policy.emulates
@@ -107,7 +118,18 @@ def _of_course(call: Call, course: Course, users: set[str] | None) -> CourseStat
 _Tallies = dict[str, LessonTally]
 
 
-def _lesson_statistics(call: Call) -> Response:
+@Operation(
+    "GetLessonStatistics",
+    "GET /training/analytics/v1/lessons/statistics",
+    "A",
+    Family.ANALYTICS,
+    LessonStatisticsPage,
+    parameters=(*PAGE, COURSE),
+    refusals=(Reason.PERMISSION_DENIED,),
+    lagged=True,
+)
+def get_lesson_statistics(call: Call) -> Response:
+    """How lessons stand."""
     team = members(call)
     found = [(course, lesson) for course in courses_asked(call) for lesson in course.lessons]
     counted: dict[str, _Tallies] = {}  # to ask for those of a course once a page, not once a row
@@ -146,33 +168,3 @@ def _of_lesson(course: Course, lesson: Lesson, tally: LessonTally) -> LessonStat
         completionPercent=_percent(tally.completed, tally.users),
         averageScore=_mean(tally.score_sum, tally.opened),
     )
-
-
-ROUTES = (
-    Operation(
-        "GetCourseStatistics",
-        "GET",
-        "/training/analytics/v1/courses/statistics",
-        "A",
-        _course_statistics,
-        needs(Family.ANALYTICS),
-        answer=CourseStatisticsPage,
-        summary="How courses stand.",
-        parameters=(*(evolve(each, mark="P") for each in (*PAGE, COURSE)), COURSE_IDS),
-        refusals=(Reason.PERMISSION_DENIED,),
-        lagged=True,
-    ),
-    Operation(
-        "GetLessonStatistics",
-        "GET",
-        "/training/analytics/v1/lessons/statistics",
-        "A",
-        _lesson_statistics,
-        needs(Family.ANALYTICS),
-        answer=LessonStatisticsPage,
-        summary="How lessons stand.",
-        parameters=(*PAGE, COURSE),
-        refusals=(Reason.PERMISSION_DENIED,),
-        lagged=True,
-    ),
-)

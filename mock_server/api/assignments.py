@@ -7,7 +7,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from mock_server.api.call import Call, Operation, needs
+from mock_server.api.call import Call, Operation
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers
@@ -39,7 +39,48 @@ class AssignmentsUpdated:
     sitesUpdated: int
 
 
-def _update_assignments(call: Call) -> Response:
+_CHANGE = sent_object(
+    "T",
+    {
+        "id": sent_id("A user, group or site."),
+        "type": choice((_USER, _GROUP, _SITE)),
+        "isAssigned": flag(),
+    },
+    ("id", "type", "isAssigned"),
+)
+_BODY: Schema = {
+    **sent_object(
+        "T",
+        {
+            "assignments": nullable(
+                many(_CHANGE, maxItems=_MOST),
+                "Changes, not a replacement; it names each once. Left out or null, it is empty.",
+            ),
+            "universalAccess": flag("Everyone is assigned, or no longer."),
+            **{name: flag() for name in _FIELDS[2:]},
+        },
+    ),
+    "minProperties": 1,
+}
+
+
+@Operation(
+    "UpdateCourseAssignments",
+    "PUT /training/courses/v1/{courseId}/assignments",
+    "T",
+    Family.ASSIGN,
+    AssignmentsUpdated,
+    body=_BODY,
+    refusals=(
+        Reason.PERMISSION_DENIED,
+        Reason.COURSE_NOT_FOUND,
+        Reason.USER_NOT_FOUND,
+        Reason.GROUP_NOT_FOUND,
+        Reason.SITE_NOT_FOUND,
+    ),
+)
+def update_assignments(call: Call) -> Response:
+    """Change to whom a course is assigned."""
     course_id = call.path_id("courseId")
     fields = call.fields(call.body, _FIELDS)
     if not fields.values:
@@ -113,49 +154,3 @@ def _changed(
 
 def _differing(before: dict[str, datetime], after: dict[str, datetime]) -> int:
     return len(before.keys() ^ after.keys())
-
-
-_CHANGE = sent_object(
-    "T",
-    {
-        "id": sent_id("A user, group or site."),
-        "type": choice((_USER, _GROUP, _SITE)),
-        "isAssigned": flag(),
-    },
-    ("id", "type", "isAssigned"),
-)
-_BODY: Schema = {
-    **sent_object(
-        "T",
-        {
-            "assignments": nullable(
-                many(_CHANGE, maxItems=_MOST),
-                "Changes, not a replacement; it names each once. Left out or null, it is empty.",
-            ),
-            "universalAccess": flag("Everyone is assigned, or no longer."),
-            **{name: flag() for name in _FIELDS[2:]},
-        },
-    ),
-    "minProperties": 1,
-}
-
-ROUTES = (
-    Operation(
-        "UpdateCourseAssignments",
-        "PUT",
-        "/training/courses/v1/{courseId}/assignments",
-        "T",
-        _update_assignments,
-        needs(Family.ASSIGN),
-        answer=AssignmentsUpdated,
-        summary="Change to whom a course is assigned.",
-        body=_BODY,
-        refusals=(
-            Reason.PERMISSION_DENIED,
-            Reason.COURSE_NOT_FOUND,
-            Reason.USER_NOT_FOUND,
-            Reason.GROUP_NOT_FOUND,
-            Reason.SITE_NOT_FOUND,
-        ),
-    ),
-)

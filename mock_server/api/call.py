@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from mock_server.refusal import Reason
 from mock_server.rules.authentication import Actor
@@ -23,8 +23,7 @@ class Call:
     """One request to one operation, past the checks that all operations share."""
 
     world: World
-    operation: str
-    """Its name in the table."""
+    operation: Operation
     token: Token
     actor: Actor
     reach: Reach
@@ -54,9 +53,11 @@ Handler = Callable[[Call], Response]
 Rights = Callable[[World, Actor, object], Reach]
 
 
-def needs(family: Family) -> Rights:
-    """The rights of one family, whatever the body says."""
-    return lambda world, actor, _: require(actor, world.policy, family)
+def _rights(given: Family | Rights) -> Rights:
+    """Return the rights of a family, whatever the body says; other rights as they are."""
+    if not isinstance(given, Family):
+        return given
+    return lambda world, actor, _: require(actor, world.policy, given)
 
 
 @frozen
@@ -74,38 +75,31 @@ class Parameter:
 COURSE = Parameter("courseId", sent_id("Rows of one course only.", example=COURSE_ID))
 USER = Parameter("userId", sent_id("Rows of one user only.", example=USER_ID))
 
-LINK_BODY = "x-request-body"
-"""An object as the body of a link: generators of clients refuse a document whose ``requestBody`` is no string."""
-Link = dict[str, Any]
 
+@frozen
+class Link:
+    """What an answer of one operation gives that a request of another needs."""
 
-def link(operation: str, description: str, *, body: object = None, **parameters: str) -> Link:
-    """Return a link: what this operation answers that another one needs, as runtime expressions."""
-    made: Link = {"operationId": operation, "description": description}
-    if parameters:
-        made["parameters"] = parameters
-    if body is not None:
-        made["requestBody" if isinstance(body, str) else LINK_BODY] = body
-    return made
+    name: str
+    operation: str
+    description: str
+    parameters: dict[str, str] = field(factory=dict)
+    """Values as runtime expressions of OpenAPI."""
+    body: object = None
 
 
 @frozen
 class Operation:
-    """One operation: its path, what it is asked and what it answers. Without a handler: 501 with its name."""
+    """One operation: its path, what it is asked and what it answers; as a decorator it is given its handler."""
 
     name: str
-    method: str
-    template: str
+    request: str
+    """Method and path, as in "GET /groups/{groupId}/users"."""
     provenance: Mark
-    """Of path and shape, the weaker of the two."""
-    handler: Handler | None = None
-    """None for an operation that is not part of Training."""
-    rights: Rights | None = None
-    answer: type = field(kw_only=True)
+    """How well path and shape are known, the weaker of the two."""
+    rights: Rights = field(converter=_rights)
+    answer: type
     """The class of its answer."""
-    summary: str = ""
-    noun: str = ""
-    """What it is about, where the path says something else."""
     parameters: tuple[Parameter, ...] = ()
     headers: dict[str, Schema] = field(factory=dict)
     """Request headers that only this operation reads, each with description and schema."""
@@ -113,7 +107,9 @@ class Operation:
     """The schema of the JSON body; None for an operation without one."""
     refusals: tuple[Reason, ...] = ()
     """Reasons beside those of every operation."""
-    links: dict[str, Link] = field(factory=dict)
+    links: tuple[Link, ...] = ()
+    noun: str = ""
+    """What it is about, where the path says something else."""
     audited: bool = False
     """R23: done or refused, it is written into the audit log."""
     lagged: bool = False
@@ -122,12 +118,25 @@ class Operation:
     """No live service has it."""
     always_strict: bool = False
     """Query and fields are read strictly in a lenient world too: whatever is passed over could widen it (R07)."""
+    handler: Handler | None = None
+    """None for an operation that is not part of Training: 501 with its name."""
+    summary: str = ""
+    """The first paragraph of the handler's docstring."""
+    method: str = field(init=False)
+    template: str = field(init=False)
     query: tuple[str, ...] = field(init=False)
     """The names of the parameters."""
 
-    @query.default
-    def _names(self) -> tuple[str, ...]:
-        return tuple(each.name for each in self.parameters)
+    def __attrs_post_init__(self) -> None:
+        method, _, template = self.request.partition(" ")
+        object.__setattr__(self, "method", method)
+        object.__setattr__(self, "template", template)
+        object.__setattr__(self, "query", tuple(each.name for each in self.parameters))
+
+    def __call__(self, handler: Handler) -> Operation:
+        """Return this operation with a handler; the first paragraph of its docstring is the summary."""
+        summary, _, _ = (inspect.getdoc(handler) or "").partition("\n\n")
+        return evolve(self, handler=handler, summary=summary)
 
     @property
     def takes_body(self) -> bool:

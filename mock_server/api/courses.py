@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import Call, Operation, Parameter, link, needs
+from mock_server.api.call import Call, Link, Operation, Parameter
 from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import visibility
@@ -111,7 +111,43 @@ def course_answer(course: world.Course) -> Course:
     )
 
 
-def _list_courses(call: Call) -> Response:
+_COURSE_IDS = many(
+    sent_id("A course.", but=",", example=COURSE_ID),
+    "Repeated, or one parameter with commas.",
+    minItems=1,
+    maxItems=MAX_IDS,
+)
+COURSE_IDS = Parameter("courseIds", _COURSE_IDS)
+
+
+@Operation(
+    "ListCourses",
+    "GET /training/courses/v1",
+    "O",
+    Family.CATALOGUE,
+    Courses,
+    parameters=(
+        *PAGE,
+        COURSE_IDS,
+        Parameter("searchTerm", sent_text("Part of a title, in upper or lower case.")),
+    ),
+    links=(
+        Link("Lessons", "ListLessonsOfCourse", "The course's lessons.", {"courseId": FIRST_ID}),
+        Link("Assignments", "UpdateCourseAssignments", "To whom it is assigned.", {"courseId": FIRST_ID}),
+        Link("Progress", "ListTrainingCourseProgress", "Who stands where in it.", {"course_id": FIRST_ID}),
+        Link("LessonStatistics", "GetLessonStatistics", "How its lessons stand.", {"courseId": FIRST_ID}),
+        Link("SlideStatistics", "GetSlideStatistics", "How its slides stand.", {"courseId": FIRST_ID}),
+        Link("Surveys", "ListSurveyQuestionDefinitions", "What its surveys ask.", {"courseId": FIRST_ID}),
+        Link(
+            "Preview",
+            "PreviewReset",
+            "What a reset of everyone in the course would clear.",
+            body={"courseId": FIRST_ID, "allUsers": True},
+        ),
+    ),
+)
+def list_courses(call: Call) -> Response:
+    """List courses; learners see what is published and assigned to them."""
     wanted = call.query.ids("courseIds")
     search = call.query.text("searchTerm").casefold()
     found = [
@@ -122,7 +158,17 @@ def _list_courses(call: Call) -> Response:
     return numbered(call, Courses, found, course_answer)
 
 
-def _list_lessons(call: Call) -> Response:
+@Operation(
+    "ListLessonsOfCourse",
+    "GET /training/courses/v1/{courseId}/lessons",
+    "T",
+    Family.CATALOGUE,
+    LessonsOfCourse,
+    refusals=(Reason.COURSE_NOT_FOUND,),
+    links=(Link("Lesson", "GetLesson", "One of them.", {"id": "$response.body#/lessons/0/id"}),),
+)
+def list_lessons(call: Call) -> Response:
+    """List the lessons of a course."""
     course_id = call.path_id("courseId")
     for course in visibility.courses(call.actor, call.reach):
         if course.id == course_id:
@@ -141,7 +187,16 @@ def _lesson_of_course(lesson: world.Lesson) -> LessonOfCourse:
     )
 
 
-def _get_lesson(call: Call) -> Response:
+@Operation(
+    "GetLesson",
+    "GET /training/lessons/v1/{id}",
+    "T",
+    Family.CATALOGUE,
+    Lesson,
+    refusals=(Reason.LESSON_NOT_FOUND,),
+)
+def get_lesson(call: Call) -> Response:
+    """Show a lesson."""
     lesson_id = call.path_id("id")
     for course in visibility.courses(call.actor, call.reach):
         for lesson in course.lessons:
@@ -159,66 +214,3 @@ def _lesson(lesson: world.Lesson) -> Lesson:
         modified_datetime=lesson.created_at,
         external_id=lesson.external_id,
     )
-
-
-_COURSE_IDS = many(
-    sent_id("A course.", but=",", example=COURSE_ID),
-    "Repeated, or one parameter with commas.",
-    minItems=1,
-    maxItems=MAX_IDS,
-)
-COURSE_IDS = Parameter("courseIds", _COURSE_IDS)
-
-ROUTES = (
-    Operation(
-        "ListCourses",
-        "GET",
-        "/training/courses/v1",
-        "O",
-        _list_courses,
-        needs(Family.CATALOGUE),
-        answer=Courses,
-        summary="List courses; learners see what is published and assigned to them.",
-        parameters=(
-            *PAGE,
-            COURSE_IDS,
-            Parameter("searchTerm", sent_text("Part of a title, in upper or lower case.")),
-        ),
-        links={
-            "Lessons": link("ListLessonsOfCourse", "The course's lessons.", courseId=FIRST_ID),
-            "Assignments": link("UpdateCourseAssignments", "To whom it is assigned.", courseId=FIRST_ID),
-            "Progress": link("ListTrainingCourseProgress", "Who stands where in it.", course_id=FIRST_ID),
-            "LessonStatistics": link("GetLessonStatistics", "How its lessons stand.", courseId=FIRST_ID),
-            "SlideStatistics": link("GetSlideStatistics", "How its slides stand.", courseId=FIRST_ID),
-            "Surveys": link("ListSurveyQuestionDefinitions", "What its surveys ask.", courseId=FIRST_ID),
-            "Preview": link(
-                "PreviewReset",
-                "What a reset of everyone in the course would clear.",
-                body={"courseId": FIRST_ID, "allUsers": True},
-            ),
-        },
-    ),
-    Operation(
-        "ListLessonsOfCourse",
-        "GET",
-        "/training/courses/v1/{courseId}/lessons",
-        "T",
-        _list_lessons,
-        needs(Family.CATALOGUE),
-        answer=LessonsOfCourse,
-        summary="List the lessons of a course.",
-        refusals=(Reason.COURSE_NOT_FOUND,),
-        links={"Lesson": link("GetLesson", "One of them.", id="$response.body#/lessons/0/id")},
-    ),
-    Operation(
-        "GetLesson",
-        "GET",
-        "/training/lessons/v1/{id}",
-        "T",
-        _get_lesson,
-        needs(Family.CATALOGUE),
-        answer=Lesson,
-        summary="Show a lesson.",
-        refusals=(Reason.LESSON_NOT_FOUND,),
-    ),
-)

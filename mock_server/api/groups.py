@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from mock_server.api.call import Call, Operation, Parameter, link, needs
+from mock_server.api.call import Call, Link, Operation, Parameter
 from mock_server.api.listing import FEED, FeedMetadata, feed, window
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules.permissions import Family
@@ -90,12 +90,37 @@ class FeedGroupUsers:
     data: list[FeedGroupUser]
 
 
-def _list_groups(call: Call) -> Response:
+_STATUS = Parameter("status", choice(_STATUSES.values(), "Users in this state only; the values are assumed."))
+
+
+@Operation(
+    "ListGroups",
+    "GET /groups",
+    "T",
+    Family.PEOPLE,
+    Groups,
+    refusals=(Reason.PERMISSION_DENIED,),
+    links=(
+        Link("Users", "ListUsersOfGroup", "Who is in the first.", {"groupId": "$response.body#/groups/0/id"}),
+    ),
+)
+def list_groups(call: Call) -> Response:
+    """List groups; an older read that many scripts use."""
     groups = call.organisation.groups
     return answers.ok(Groups([Group(each, groups[each].name) for each in sorted(groups)]))
 
 
-def _list_users(call: Call) -> Response:
+@Operation(
+    "ListUsersOfGroup",
+    "GET /groups/{groupId}/users",
+    "T",
+    Family.PEOPLE,
+    UsersOfGroup,
+    parameters=(*FEED, _STATUS),
+    refusals=(Reason.PERMISSION_DENIED, Reason.GROUP_NOT_FOUND),
+)
+def list_users(call: Call) -> Response:
+    """List the users of a group; an older read that many scripts use."""
     group_id, people = call.path_id("groupId"), call.organisation.people
     offset, limit = window(call)
     statuses = list(_STATUSES.values())
@@ -122,73 +147,32 @@ def _user_of_group(person: Person) -> UserOfGroup:
     )
 
 
-_GROUPS, _GROUP_USERS = "/feed/groups", "/feed/group_users"
-
-
-def _feed_groups(call: Call) -> Response:
-    own, groups = call.organisation.id, call.organisation.groups
-    return feed(
-        call, _GROUPS, FeedGroups, sorted(groups), lambda each: FeedGroup(each, own, groups[each].name)
-    )
-
-
-def _feed_group_users(call: Call) -> Response:
-    own, pairs = call.organisation.id, call.organisation.memberships("groups")
-    return feed(call, _GROUP_USERS, FeedGroupUsers, pairs, lambda pair: FeedGroupUser(*pair, own))
-
-
-_STATUS = Parameter("status", choice(_STATUSES.values(), "Users in this state only; the values are assumed."))
-
-ROUTES = (
-    Operation(
-        "FeedGroups",
-        "GET",
-        _GROUPS,
-        "P",
-        _feed_groups,
-        needs(Family.PEOPLE),
-        answer=FeedGroups,
-        summary="List groups.",
-        parameters=FEED,
-        refusals=(Reason.PERMISSION_DENIED,),
-    ),
-    Operation(
-        "FeedGroupUsers",
-        "GET",
-        _GROUP_USERS,
-        "P",
-        _feed_group_users,
-        needs(Family.PEOPLE),
-        answer=FeedGroupUsers,
-        summary="List group users.",
-        noun="groups",
-        parameters=FEED,
-        refusals=(Reason.PERMISSION_DENIED,),
-    ),
-    Operation(
-        "ListGroups",
-        "GET",
-        "/groups",
-        "T",
-        _list_groups,
-        needs(Family.PEOPLE),
-        answer=Groups,
-        summary="List groups; an older read that many scripts use.",
-        refusals=(Reason.PERMISSION_DENIED,),
-        links={
-            "Users": link("ListUsersOfGroup", "Who is in the first.", groupId="$response.body#/groups/0/id")
-        },
-    ),
-    Operation(
-        "ListUsersOfGroup",
-        "GET",
-        "/groups/{groupId}/users",
-        "T",
-        _list_users,
-        needs(Family.PEOPLE),
-        answer=UsersOfGroup,
-        summary="List the users of a group; an older read that many scripts use.",
-        parameters=(*FEED, _STATUS),
-        refusals=(Reason.PERMISSION_DENIED, Reason.GROUP_NOT_FOUND),
-    ),
+@Operation(
+    "FeedGroups",
+    "GET /feed/groups",
+    "P",
+    Family.PEOPLE,
+    FeedGroups,
+    parameters=FEED,
+    refusals=(Reason.PERMISSION_DENIED,),
 )
+def feed_groups(call: Call) -> Response:
+    """List groups."""
+    own, groups = call.organisation.id, call.organisation.groups
+    return feed(call, FeedGroups, sorted(groups), lambda each: FeedGroup(each, own, groups[each].name))
+
+
+@Operation(
+    "FeedGroupUsers",
+    "GET /feed/group_users",
+    "P",
+    Family.PEOPLE,
+    FeedGroupUsers,
+    noun="groups",
+    parameters=FEED,
+    refusals=(Reason.PERMISSION_DENIED,),
+)
+def feed_group_users(call: Call) -> Response:
+    """List group users."""
+    own, pairs = call.organisation.id, call.organisation.memberships("groups")
+    return feed(call, FeedGroupUsers, pairs, lambda pair: FeedGroupUser(*pair, own))

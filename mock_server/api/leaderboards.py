@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import Call, Operation, Parameter, link, needs
+from mock_server.api.call import Call, Link, Operation, Parameter
 from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.rules import leaderboards, visibility
@@ -52,7 +52,25 @@ class Rankings:
     rankings: list[Ranking] = field("That there are at most 1000 is assumed.")
 
 
-def _list_leaderboards(call: Call) -> Response:
+@Operation(
+    "ListLeaderboards",
+    "GET /training/individualleaderboards/v1",
+    "T",
+    Family.CATALOGUE,
+    Leaderboards,
+    noun="leaderboards",
+    parameters=PAGE,
+    links=(
+        Link(
+            "Rankings",
+            "GetLeaderboardRankings",
+            "Who stands where on the first.",
+            {"leaderboardId": FIRST_ID},
+        ),
+    ),
+)
+def list_leaderboards(call: Call) -> Response:
+    """List leaderboards; learners see those that they have access to."""
     return numbered(call, Leaderboards, visibility.leaderboards(call.actor, call.reach), _leaderboard)
 
 
@@ -60,7 +78,18 @@ def _leaderboard(board: world.Leaderboard) -> Leaderboard:
     return Leaderboard(board.id, board.name, board.start_date, board.end_date, board.learner_access)
 
 
-def _get_rankings(call: Call) -> Response:
+@Operation(
+    "GetLeaderboardRankings",
+    "GET /training/individualleaderboards/v1/rankings",
+    "T",
+    Family.CATALOGUE,
+    Rankings,
+    noun="leaderboards",
+    parameters=(Parameter("leaderboardId", sent_id("The leaderboard."), required=True),),
+    refusals=(Reason.LEADERBOARD_NOT_FOUND,),
+)
+def get_rankings(call: Call) -> Response:
+    """Show who stands where on a leaderboard, the first 1000."""
     wanted = call.query.id("leaderboardId")
     if wanted is None:
         raise invalid("leaderboardId must be given.", "leaderboardId")
@@ -76,39 +105,3 @@ def _rankings(call: Call, board: world.Leaderboard) -> list[Ranking]:
         Ranking(each.rank, each.user_id, people[each.user_id].name, each.score, each.is_not_attempted)
         for each in leaderboards.rankings(call.organisation, board)
     ]
-
-
-_PATH = "/training/individualleaderboards/v1"
-
-ROUTES = (
-    Operation(
-        "ListLeaderboards",
-        "GET",
-        _PATH,
-        "T",
-        _list_leaderboards,
-        needs(Family.CATALOGUE),
-        answer=Leaderboards,
-        summary="List leaderboards; learners see those that they have access to.",
-        noun="leaderboards",
-        parameters=PAGE,
-        links={
-            "Rankings": link(
-                "GetLeaderboardRankings", "Who stands where on the first.", leaderboardId=FIRST_ID
-            )
-        },
-    ),
-    Operation(
-        "GetLeaderboardRankings",
-        "GET",
-        f"{_PATH}/rankings",
-        "T",
-        _get_rankings,
-        needs(Family.CATALOGUE),
-        answer=Rankings,
-        summary="Show who stands where on a leaderboard, the first 1000.",
-        noun="leaderboards",
-        parameters=(Parameter("leaderboardId", sent_id("The leaderboard."), required=True),),
-        refusals=(Reason.LEADERBOARD_NOT_FOUND,),
-    ),
-)

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Annotated, Literal
 from uuid import UUID
 
-from mock_server.api.call import COURSE, USER, Call, Operation, needs
+from mock_server.api.call import COURSE, USER, Call, Operation
 from mock_server.api.listing import (
     PAGE,
     NumberedPage,
@@ -99,7 +99,18 @@ class LessonEvents(NumberedPage):
 # --- progress ---------------------------------------------------------------------------------------------------------
 
 
-def _lesson_progress(call: Call) -> Response:
+@Operation(
+    "GetUserLessonProgress",
+    "GET /training/analytics/v1/users/{userId}/lessons/progress",
+    "A",
+    Family.PROGRESS,
+    LessonProgressPage,
+    parameters=(*PAGE, COURSE),
+    refusals=(Reason.USER_NOT_FOUND,),
+    lagged=True,
+)
+def lesson_progress(call: Call) -> Response:
+    """How far a user is, lesson by lesson."""
     user_id, courses = courses_of_user(call)
     table = call.organisation.progress
     omits = Behaviour.OMITS_COMPLETED_LESSONS in call.world.policy.emulates
@@ -138,7 +149,17 @@ def _progress(course: Course, lesson: Lesson, progress: world.LessonProgress | N
 # --- attempts ---------------------------------------------------------------------------------------------------------
 
 
-def _list_attempts(call: Call) -> Response:
+@Operation(
+    "ListLessonAttempts",
+    "GET /training/analytics/v1/lessons/attempts",
+    "A",
+    Family.PROGRESS,
+    LessonAttempts,
+    parameters=(*PAGE, USER, COURSE),
+    lagged=True,
+)
+def list_attempts(call: Call) -> Response:
+    """List attempts at lessons."""
     users, course_id = users_asked(call), call.query.id("courseId")
     table = call.organisation.progress
     question = ("attempts", None if users is None else tuple(users))
@@ -189,7 +210,17 @@ _Event = tuple[Lesson, _Kind, str]
 """A lesson, what became of it, and when."""
 
 
-def _list_events(call: Call) -> Response:
+@Operation(
+    "ListLessonProgressEvents",
+    "GET /training/analytics/v1/lessons/progress/events",
+    "A",
+    Family.PROGRESS,
+    LessonEvents,
+    parameters=(*PAGE, USER, COURSE),
+    lagged=True,
+)
+def list_events(call: Call) -> Response:
+    """List when lessons were opened and completed."""
     found = parts(call, "lesson events", users_asked(call), courses_asked(call), _weigh)
     table, known = call.organisation.progress, call.organisation.courses
 
@@ -203,7 +234,18 @@ def _list_events(call: Call) -> Response:
     return numbered_part(call, LessonEvents, total(found), after)
 
 
-def _list_events_of_user(call: Call) -> Response:
+@Operation(
+    "ListUserLessonProgressEvents",
+    "GET /training/analytics/v1/users/{userId}/lessons/progress/events",
+    "A",
+    Family.PROGRESS,
+    LessonEvents,
+    parameters=(*PAGE, COURSE),
+    refusals=(Reason.USER_NOT_FOUND,),
+    lagged=True,
+)
+def list_events_of_user(call: Call) -> Response:
+    """List when a user opened and completed lessons."""
     user_id, courses = courses_of_user(call)
     table = call.organisation.progress
     found = [(course, event) for course in courses for event in _events(course, table[course.id], user_id)]
@@ -238,59 +280,3 @@ def _event(course: Course, user_id: str, event: _Event) -> LessonEvent:
         eventType=kind,
         eventDateTime=at,
     )
-
-
-_ANALYTICS = "/training/analytics/v1"
-
-ROUTES = (
-    Operation(
-        "GetUserLessonProgress",
-        "GET",
-        f"{_ANALYTICS}/users/{{userId}}/lessons/progress",
-        "A",
-        _lesson_progress,
-        needs(Family.PROGRESS),
-        answer=LessonProgressPage,
-        summary="How far a user is, lesson by lesson.",
-        parameters=(*PAGE, COURSE),
-        refusals=(Reason.USER_NOT_FOUND,),
-        lagged=True,
-    ),
-    Operation(
-        "ListLessonAttempts",
-        "GET",
-        f"{_ANALYTICS}/lessons/attempts",
-        "A",
-        _list_attempts,
-        needs(Family.PROGRESS),
-        answer=LessonAttempts,
-        summary="List attempts at lessons.",
-        parameters=(*PAGE, USER, COURSE),
-        lagged=True,
-    ),
-    Operation(
-        "ListLessonProgressEvents",
-        "GET",
-        f"{_ANALYTICS}/lessons/progress/events",
-        "A",
-        _list_events,
-        needs(Family.PROGRESS),
-        answer=LessonEvents,
-        summary="List when lessons were opened and completed.",
-        parameters=(*PAGE, USER, COURSE),
-        lagged=True,
-    ),
-    Operation(
-        "ListUserLessonProgressEvents",
-        "GET",
-        f"{_ANALYTICS}/users/{{userId}}/lessons/progress/events",
-        "A",
-        _list_events_of_user,
-        needs(Family.PROGRESS),
-        answer=LessonEvents,
-        summary="List when a user opened and completed lessons.",
-        parameters=(*PAGE, COURSE),
-        refusals=(Reason.USER_NOT_FOUND,),
-        lagged=True,
-    ),
-)

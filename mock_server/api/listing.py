@@ -121,7 +121,7 @@ def empty_feed() -> Response:
     return answers.ok(OtherFeed(FeedMetadata(None, None, 0), []))
 
 
-def next_page(call: Call, template: str, offset: int | None) -> tuple[str | None, str | None]:
+def next_page(call: Call, offset: int | None) -> tuple[str | None, str | None]:
     """Return path and token of a feed's next page, which begins at ``offset``; both are null at its end.
 
     The path is relative and keeps every parameter of this request (P). The token is opaque (A): no parameter takes it.
@@ -130,12 +130,11 @@ def next_page(call: Call, template: str, offset: int | None) -> tuple[str | None
         return None, None
     query = [(name, value) for name, (value, *_) in call.query.values.items() if name != "offset"]
     token = urlsafe_b64encode(f"offset:{offset}".encode()).decode().rstrip("=")
-    return f"{template}?{urlencode([*query, ('offset', str(offset))])}", token
+    return f"{call.operation.template}?{urlencode([*query, ('offset', str(offset))])}", token
 
 
 def feed(
     call: Call,
-    template: str,
     page: Callable[[FeedMetadata, list[_Row]], object],
     rows: Sequence[_T],
     row: Callable[[_T], _Row],
@@ -143,7 +142,7 @@ def feed(
     """Answer a page of one of the small feeds, which say how many rows remain."""
     offset, limit = window(call)
     end = offset + limit
-    following = next_page(call, template, end if end < len(rows) else None)
+    following = next_page(call, end if end < len(rows) else None)
     metadata = FeedMetadata(*following, max(0, len(rows) - end))
     return answers.ok(page(metadata, list(map(row, rows[offset:end]))))
 

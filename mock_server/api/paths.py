@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import Call, Operation, link, needs
+from mock_server.api.call import Call, Link, Operation
 from mock_server.api.courses import Course, Courses, course_answer
 from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered
 from mock_server.refusal import Reason, RefusedError
@@ -49,12 +49,39 @@ class Collections(NumberedPage):
     items: list[Collection]
 
 
-def _list_paths(call: Call) -> Response:
+@Operation(
+    "ListPaths",
+    "GET /training/paths/v1",
+    "T",
+    Family.CATALOGUE,
+    Paths,
+    parameters=PAGE,
+    links=(Link("Path", "GetPath", "The first of them and its courses.", {"pathId": FIRST_ID}),),
+)
+def list_paths(call: Call) -> Response:
+    """List learning paths; learners see what is published and assigned to them."""
     found = visibility.assigned_lists(call.actor, call.reach, call.organisation.paths)
     return numbered(call, Paths, found, lambda path: PathInList(path.id, path.title, path.is_published))
 
 
-def _get_path(call: Call) -> Response:
+@Operation(
+    "GetPath",
+    "GET /training/paths/v1/{pathId}",
+    "A",
+    Family.CATALOGUE,
+    Path,
+    refusals=(Reason.PATH_NOT_FOUND,),
+    links=(
+        Link(
+            "Lessons",
+            "ListLessonsOfCourse",
+            "The lessons of its first course.",
+            {"courseId": "$response.body#/courses/0/id"},
+        ),
+    ),
+)
+def get_path(call: Call) -> Response:
+    """Show a learning path and its courses, in order."""
     path_id = call.path_id("pathId")
     path = _find(call, call.organisation.paths, path_id)
     if path is None:
@@ -63,12 +90,39 @@ def _get_path(call: Call) -> Response:
     return answers.ok(Path(path.id, path.title, path.is_published, list(map(course_answer, courses))))
 
 
-def _list_collections(call: Call) -> Response:
+@Operation(
+    "ListCollections",
+    "GET /training/collections/v1",
+    "A",
+    Family.CATALOGUE,
+    Collections,
+    parameters=PAGE,
+    links=(
+        Link(
+            "Courses",
+            "ListCoursesOfCollection",
+            "The courses of the first of them.",
+            {"courseCollectionId": FIRST_ID},
+        ),
+    ),
+)
+def list_collections(call: Call) -> Response:
+    """List collections of courses; learners see what is published and assigned to them."""
     found = visibility.assigned_lists(call.actor, call.reach, call.organisation.collections)
     return numbered(call, Collections, found, lambda each: Collection(each.id, each.title, each.is_published))
 
 
-def _list_courses(call: Call) -> Response:
+@Operation(
+    "ListCoursesOfCollection",
+    "GET /training/collections/v1/{courseCollectionId}/courses",
+    "A",
+    Family.CATALOGUE,
+    Courses,
+    parameters=PAGE,
+    refusals=(Reason.COLLECTION_NOT_FOUND,),
+)
+def list_courses(call: Call) -> Response:
+    """List the courses of a collection."""
     collection_id = call.path_id("courseCollectionId")
     collection = _find(call, call.organisation.collections, collection_id)
     if collection is None:
@@ -82,68 +136,3 @@ def _find(call: Call, lists: dict[str, CourseList], wanted: str) -> CourseList |
     """Return the list with this id, unless it is hidden: the answer is the same for hidden and unknown (R04)."""
     seen = visibility.assigned_lists(call.actor, call.reach, lists)
     return next((each for each in seen if each.id == wanted), None)
-
-
-_PATHS = "/training/paths/v1"
-_COLLECTIONS = "/training/collections/v1"
-
-ROUTES = (
-    Operation(
-        "ListPaths",
-        "GET",
-        _PATHS,
-        "T",
-        _list_paths,
-        needs(Family.CATALOGUE),
-        answer=Paths,
-        summary="List learning paths; learners see what is published and assigned to them.",
-        parameters=PAGE,
-        links={"Path": link("GetPath", "The first of them and its courses.", pathId=FIRST_ID)},
-    ),
-    Operation(
-        "GetPath",
-        "GET",
-        f"{_PATHS}/{{pathId}}",
-        "A",
-        _get_path,
-        needs(Family.CATALOGUE),
-        answer=Path,
-        summary="Show a learning path and its courses, in order.",
-        refusals=(Reason.PATH_NOT_FOUND,),
-        links={
-            "Lessons": link(
-                "ListLessonsOfCourse",
-                "The lessons of its first course.",
-                courseId="$response.body#/courses/0/id",
-            )
-        },
-    ),
-    Operation(
-        "ListCollections",
-        "GET",
-        _COLLECTIONS,
-        "A",
-        _list_collections,
-        needs(Family.CATALOGUE),
-        answer=Collections,
-        summary="List collections of courses; learners see what is published and assigned to them.",
-        parameters=PAGE,
-        links={
-            "Courses": link(
-                "ListCoursesOfCollection", "The courses of the first of them.", courseCollectionId=FIRST_ID
-            )
-        },
-    ),
-    Operation(
-        "ListCoursesOfCollection",
-        "GET",
-        f"{_COLLECTIONS}/{{courseCollectionId}}/courses",
-        "A",
-        _list_courses,
-        needs(Family.CATALOGUE),
-        answer=Courses,
-        summary="List the courses of a collection.",
-        parameters=PAGE,
-        refusals=(Reason.COLLECTION_NOT_FOUND,),
-    ),
-)

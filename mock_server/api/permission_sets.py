@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import Call, Operation, needs
+from mock_server.api.call import Call, Operation
 from mock_server.refusal import Reason
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers
@@ -47,7 +47,25 @@ class PermissionSets:
     permission_sets: list[PermissionSetInList]
 
 
-def _list_permission_sets(call: Call) -> Response:
+@Operation(
+    "ListPermissionSets",
+    "POST /permissions/v1/permission_sets",
+    "T",
+    Family.PERMISSION_SETS,
+    PermissionSets,
+    noun="permission sets",
+    body=sent_object(
+        "T",
+        {
+            "limit": whole("That 100 is the default is assumed.", 1, _PAGE),
+            "offset": whole("", 0, _LAST),
+            "search": sent_text("Part of a name."),
+        },
+    ),
+    refusals=(Reason.PERMISSION_DENIED,),
+)
+def list_permission_sets(call: Call) -> Response:
+    """List permission sets."""
     fields = call.fields(call.body, ("limit", "offset", "search"))
     limit = fields.number("limit", _PAGE, 1, _PAGE)
     offset = fields.number("offset", 0, 0, _LAST)
@@ -66,27 +84,3 @@ def _permission_set(held: world.PermissionSet) -> PermissionSet:
         allowed_seat_types=list(held.seats),
     )
     return PermissionSet(identifier, {each.value: each in held.permissions for each in world.Permission})
-
-
-ROUTES = (
-    Operation(
-        "ListPermissionSets",
-        "POST",
-        "/permissions/v1/permission_sets",
-        "T",
-        _list_permission_sets,
-        needs(Family.PERMISSION_SETS),
-        answer=PermissionSets,
-        summary="List permission sets.",
-        noun="permission sets",
-        body=sent_object(
-            "T",
-            {
-                "limit": whole("That 100 is the default is assumed.", 1, _PAGE),
-                "offset": whole("", 0, _LAST),
-                "search": sent_text("Part of a name."),
-            },
-        ),
-        refusals=(Reason.PERMISSION_DENIED,),
-    ),
-)

@@ -8,7 +8,7 @@ from itertools import islice
 
 from attrs import evolve
 
-from mock_server.api.call import COURSE, USER, Call, Operation, Parameter, link, needs
+from mock_server.api.call import COURSE, USER, Call, Link, Operation, Parameter
 from mock_server.api.listing import FEED, NextPage, next_page, users_asked, window
 from mock_server.behaviours import Behaviour
 from mock_server.rules.permissions import Family
@@ -20,7 +20,6 @@ from mock_server.world.organisation import Organisation
 from mock_server.world.progress import CourseProgress, Record
 from mock_server.world.progress_table import rows_after
 
-_FEED = "/training/v1/feed/training-course-progress"
 _STATUSES = ("COMPLETION_STATUS_ALL", "COMPLETION_STATUS_COMPLETED", "COMPLETION_STATUS_NON_COMPLETED")
 _NO_RECORD = Record(datetime.min)
 """What a row shows before a user starts, and after a reset (A)."""
@@ -59,10 +58,41 @@ class ProgressPage:
     data: list[ProgressRow]
 
 
-def _progress_feed(call: Call) -> Response:
+_FIRST_USER, _FIRST_COURSE = "$response.body#/data/0/user_id", "$response.body#/data/0/course_id"
+
+
+@Operation(
+    "ListTrainingCourseProgress",
+    "GET /training/v1/feed/training-course-progress",
+    "P",
+    Family.PROGRESS,
+    ProgressPage,
+    noun="progress",
+    parameters=(
+        *FEED,
+        Parameter("completion_status", choice(_STATUSES, "That ALL is the default is assumed.")),
+        evolve(COURSE, name="course_id"),
+        evolve(USER, name="user_id"),
+        Parameter("modified_after", date("Rows that have changed since.")),
+    ),
+    lagged=True,
+    links=(
+        Link(
+            "Lessons", "GetUserLessonProgress", "The row's user, lesson by lesson.", {"userId": _FIRST_USER}
+        ),
+        Link(
+            "Preview",
+            "PreviewReset",
+            "What a reset of the row's user would clear.",
+            body={"courseId": _FIRST_COURSE, "userIds": [_FIRST_USER]},
+        ),
+    ),
+)
+def progress_feed(call: Call) -> Response:
+    """List progress: a row per assigned user and course; from a warehouse, up to 2 h old."""
     offset, limit = window(call)
     rows = list(_rows(call, offset, limit + 1))
-    metadata = NextPage(*next_page(call, _FEED, offset + limit if len(rows) > limit else None))
+    metadata = NextPage(*next_page(call, offset + limit if len(rows) > limit else None))
     # The rows are kept as JSON, so the page is put together here.
     data = b",".join(_row_as_json(call.organisation, *row) for row in rows[:limit])
     return answers.raw_ok(b'{"metadata":%b,"data":[%b]}' % (answers.to_json(metadata), data))
@@ -114,7 +144,7 @@ def _rows(call: Call, offset: int, limit: int) -> Iterator[tuple[str, str]]:
     omits_empty = Behaviour.OMITS_EMPTY_ROWS in call.world.policy.emulates
     if users is None and status == _STATUSES[0] and after is None and not omits_empty:
         return table.window(courses, offset, limit)
-    question = (_FEED, status, after, omits_empty, None if users is None else tuple(users))
+    question = ("progress", status, after, omits_empty, None if users is None else tuple(users))
     tests = [*_tests(status, after), *([_is_recorded] if omits_empty else [])]
 
     def weigh(progress: CourseProgress, user_id: str) -> int:
@@ -148,36 +178,3 @@ def _is_recorded(progress: CourseProgress, user_id: str) -> bool:
 def _is_completed(progress: CourseProgress, user_id: str) -> bool:
     record = progress.records.get(user_id)
     return record is not None and bool(record.completed_at)
-
-
-_FIRST_USER, _FIRST_COURSE = "$response.body#/data/0/user_id", "$response.body#/data/0/course_id"
-
-ROUTES = (
-    Operation(
-        "ListTrainingCourseProgress",
-        "GET",
-        _FEED,
-        "P",
-        _progress_feed,
-        needs(Family.PROGRESS),
-        answer=ProgressPage,
-        summary="List progress: a row per assigned user and course; from a warehouse, up to 2 h old.",
-        noun="progress",
-        parameters=(
-            *FEED,
-            Parameter("completion_status", choice(_STATUSES, "That ALL is the default is assumed.")),
-            evolve(COURSE, name="course_id"),
-            evolve(USER, name="user_id"),
-            Parameter("modified_after", date("Rows that have changed since.")),
-        ),
-        links={
-            "Lessons": link("GetUserLessonProgress", "The row's user, lesson by lesson.", userId=_FIRST_USER),
-            "Preview": link(
-                "PreviewReset",
-                "What a reset of the row's user would clear.",
-                body={"courseId": _FIRST_COURSE, "userIds": [_FIRST_USER]},
-            ),
-        },
-        lagged=True,
-    ),
-)

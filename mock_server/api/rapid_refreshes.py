@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import USER, Call, Operation, link, needs
+from mock_server.api.call import USER, Call, Link, Operation
 from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered, users_asked
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import visibility
@@ -67,7 +67,25 @@ class RapidRefreshAnswers(NumberedPage):
     items: list[RapidRefreshAnswer]
 
 
-def _list_refreshes(call: Call) -> Response:
+@Operation(
+    "ListRapidRefreshes",
+    "GET /training/rapid-refresh/v1",
+    "A",
+    Family.CATALOGUE,
+    RapidRefreshes,
+    noun="rapid refreshes",
+    parameters=PAGE,
+    links=(
+        Link(
+            "RapidRefresh",
+            "GetRapidRefresh",
+            "The first of them and its questions.",
+            {"rapidRefreshId": FIRST_ID},
+        ),
+    ),
+)
+def list_refreshes(call: Call) -> Response:
+    """List rapid refreshes; learners see what is published and assigned to them."""
     found = visibility.assigned_lists(call.actor, call.reach, call.organisation.rapid_refreshes)
     return numbered(call, RapidRefreshes, found, lambda each: RapidRefreshInList(*_shown(each)))
 
@@ -76,7 +94,17 @@ def _shown(refresh: world.RapidRefresh) -> tuple[str, str, bool, int, str]:
     return refresh.id, refresh.title, refresh.is_published, len(refresh.questions), refresh.created_at
 
 
-def _get_refresh(call: Call) -> Response:
+@Operation(
+    "GetRapidRefresh",
+    "GET /training/rapid-refresh/v1/{rapidRefreshId}",
+    "A",
+    Family.CATALOGUE,
+    RapidRefresh,
+    noun="rapid refreshes",
+    refusals=(Reason.RAPID_REFRESH_NOT_FOUND,),
+)
+def get_refresh(call: Call) -> Response:
+    """Show a rapid refresh and its questions."""
     wanted = call.path_id("rapidRefreshId")
     for refresh in visibility.assigned_lists(call.actor, call.reach, call.organisation.rapid_refreshes):
         if refresh.id == wanted:
@@ -87,7 +115,18 @@ def _get_refresh(call: Call) -> Response:
     )
 
 
-def _list_answers(call: Call) -> Response:
+@Operation(
+    "ListRapidRefreshAnswers",
+    "GET /training/analytics/v1/rapidRefresh/answers",
+    "A",
+    Family.ANALYTICS,
+    RapidRefreshAnswers,
+    parameters=(*PAGE, USER),
+    refusals=(Reason.PERMISSION_DENIED,),
+    lagged=True,
+)
+def list_answers(call: Call) -> Response:
+    """List answers in rapid refreshes."""
     users, kept = users_asked(call), call.organisation.refresh_answers
     found = kept.rows if users is None else kept.of_users(sorted(call.organisation.rapid_refreshes), users)
     return numbered(call, RapidRefreshAnswers, _in_warehouse(call, found), _answer)
@@ -111,51 +150,3 @@ def _answer(given: world.RefreshAnswer) -> RapidRefreshAnswer:
         correct=given.correct,
         answeredDateTime=given.answered_at,
     )
-
-
-_PATH = "/training/rapid-refresh/v1"
-
-ROUTES = (
-    Operation(
-        "ListRapidRefreshes",
-        "GET",
-        _PATH,
-        "A",
-        _list_refreshes,
-        needs(Family.CATALOGUE),
-        answer=RapidRefreshes,
-        summary="List rapid refreshes; learners see what is published and assigned to them.",
-        noun="rapid refreshes",
-        parameters=PAGE,
-        links={
-            "RapidRefresh": link(
-                "GetRapidRefresh", "The first of them and its questions.", rapidRefreshId=FIRST_ID
-            )
-        },
-    ),
-    Operation(
-        "GetRapidRefresh",
-        "GET",
-        f"{_PATH}/{{rapidRefreshId}}",
-        "A",
-        _get_refresh,
-        needs(Family.CATALOGUE),
-        answer=RapidRefresh,
-        summary="Show a rapid refresh and its questions.",
-        noun="rapid refreshes",
-        refusals=(Reason.RAPID_REFRESH_NOT_FOUND,),
-    ),
-    Operation(
-        "ListRapidRefreshAnswers",
-        "GET",
-        "/training/analytics/v1/rapidRefresh/answers",
-        "A",
-        _list_answers,
-        needs(Family.ANALYTICS),
-        answer=RapidRefreshAnswers,
-        summary="List answers in rapid refreshes.",
-        parameters=(*PAGE, USER),
-        refusals=(Reason.PERMISSION_DENIED,),
-        lagged=True,
-    ),
-)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from mock_server.api.call import Call, Operation, link
+from mock_server.api.call import Call, Link, Operation
 from mock_server.api.emulated_resets import emulate, emulated_answer
 from mock_server.policy import Policy
 from mock_server.refusal import Reason
@@ -85,7 +85,78 @@ class ResetPreview:
     notifications: int = field("Notifications that would go out.")
 
 
-def _reset_progress(call: Call) -> Response:
+# --- what is sent -----------------------------------------------------------------------------------------------------
+
+
+def _form(title: str, **scope: Schema) -> Schema:
+    """Return one form of the body, with the name that generators of clients give it."""
+    fields = {"courseId": sent_id("The course.", example=COURSE_ID), **scope}
+    return {"title": title, **sent_object("A", fields, fields)}
+
+
+_USERS = many(
+    sent_id("A user.", example=USER_ID),
+    "Nobody else is reset.",
+    minItems=1,
+    maxItems=Policy().max_users_per_reset,
+)
+_EVERYONE: Schema = {"type": "boolean", "const": True, "description": "Everyone in the course."}
+_SCOPE: Schema = {
+    "description": "One course, and either the users or everyone; the names of the fields are assumed.",
+    "oneOf": [_form("ResetOfUsers", userIds=_USERS), _form("ResetOfEveryone", allUsers=_EVERYONE)],
+}
+_CONFIRMATION: Schema = {
+    "description": "What the sender believes to be true: course title, and users whose progress will be"
+    " cleared. Needed, unless the world's policy says otherwise; without it 428, if it is not true 412.",
+    "schema": {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": sent_object(
+            "A",
+            {"courseTitle": text("The course's title, code point by code point."), "users": whole()},
+            ("courseTitle", "users"),
+        ),
+        "examples": ['{"courseTitle": "Forklift basics", "users": 37}'],
+    },
+}
+_KEY: Schema = {
+    "description": "The same key with the same content gives the first answer again, without an effect.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+_REFUSALS = (Reason.PERMISSION_DENIED, Reason.COURSE_NOT_FOUND, Reason.USER_NOT_FOUND)
+_COURSE = "$request.body#/courseId"
+
+
+# --- the reset --------------------------------------------------------------------------------------------------------
+
+
+@Operation(
+    NAME,
+    "POST /training/courseprogress/v1/reset",
+    "A",
+    scope.rights,
+    ResetDone,
+    noun="resets",
+    headers={"Reset-Confirmation": _CONFIRMATION, "Idempotency-Key": _KEY},
+    body=_SCOPE,
+    refusals=(
+        *_REFUSALS,
+        Reason.IDEMPOTENCY_KEY_IN_FLIGHT,
+        Reason.IDEMPOTENCY_KEY_REUSED,
+        Reason.CONFIRMATION_REQUIRED,
+        Reason.CONFIRMATION_MISMATCH,
+    ),
+    audited=True,
+    always_strict=True,
+    links=(
+        Link("Statistics", "GetCourseStatistics", "The figures after it.", {"courseId": _COURSE}),
+        Link("Progress", "ListTrainingCourseProgress", "The rows after it.", {"course_id": _COURSE}),
+        Link("Attempts", "ListLessonAttempts", "The attempts after it.", {"courseId": _COURSE}),
+        Link("Events", "ListLessonProgressEvents", "The events after it.", {"courseId": _COURSE}),
+    ),
+)
+def reset_progress(call: Call) -> Response:
+    """Reset the progress of users in a course. It cannot be undone."""
     world, organisation = call.world, call.organisation
     asked = scope.read(world.policy, call.body)
     if world.policy.emulates:
@@ -96,7 +167,7 @@ def _reset_progress(call: Call) -> Response:
     is_confirmed = world.policy.asks_confirmation
     confirmed = confirmation.read(confirmations) if is_confirmed else None
     course = scope.find(organisation, asked)
-    slot = idempotency.slot(call.token, call.operation, key or "")
+    slot = idempotency.slot(call.token, call.operation.name, key or "")
     content = idempotency.fingerprint(call.request.body, confirmations)
     kept = idempotency.replay(world.keys, slot, content, is_repeat=call.is_repeat) if key else None
     if kept is not None:
@@ -116,7 +187,31 @@ def _reset_progress(call: Call) -> Response:
     return done
 
 
-def _preview_reset(call: Call) -> Response:
+# --- its preview ------------------------------------------------------------------------------------------------------
+
+
+@Operation(
+    "PreviewReset",
+    "POST /training/courseprogress/v1/reset:preview",
+    "A",
+    scope.rights,
+    ResetPreview,
+    noun="resets",
+    body=_SCOPE,
+    refusals=_REFUSALS,
+    reference_only=True,
+    always_strict=True,
+    links=(
+        Link(
+            "Reset",
+            "ResetCourseProgress",
+            "The reset itself; course/title and usersToReset go into its confirmation.",
+            body="$request.body",
+        ),
+    ),
+)
+def preview_reset(call: Call) -> Response:
+    """What a reset would clear; changes nothing. Only the reference server has it."""
     asked = scope.read(call.world.policy, call.body)
     course = scope.find(call.organisation, asked)
     progress = call.organisation.progress[course.id]
@@ -181,100 +276,3 @@ def _cleared(call: Call, course: Course, user_ids: list[str]) -> Cleared:
         certificates=sum(map(len, held)) if hides else 0,
         dueDatesRestarted=len(user_ids) if course.due.kind is DueKind.RELATIVE else 0,
     )
-
-
-# --- what is sent, and the routes -------------------------------------------------------------------------------------
-
-
-def _form(title: str, **scope: Schema) -> Schema:
-    """Return one form of the body, with the name that generators of clients give it."""
-    fields = {"courseId": sent_id("The course.", example=COURSE_ID), **scope}
-    return {"title": title, **sent_object("A", fields, fields)}
-
-
-_USERS = many(
-    sent_id("A user.", example=USER_ID),
-    "Nobody else is reset.",
-    minItems=1,
-    maxItems=Policy().max_users_per_reset,
-)
-_EVERYONE: Schema = {"type": "boolean", "const": True, "description": "Everyone in the course."}
-_SCOPE: Schema = {
-    "description": "One course, and either the users or everyone; the names of the fields are assumed.",
-    "oneOf": [_form("ResetOfUsers", userIds=_USERS), _form("ResetOfEveryone", allUsers=_EVERYONE)],
-}
-_CONFIRMATION: Schema = {
-    "description": "What the sender believes to be true: course title, and users whose progress will be"
-    " cleared. Needed, unless the world's policy says otherwise; without it 428, if it is not true 412.",
-    "schema": {
-        "type": "string",
-        "contentMediaType": "application/json",
-        "contentSchema": sent_object(
-            "A",
-            {"courseTitle": text("The course's title, code point by code point."), "users": whole()},
-            ("courseTitle", "users"),
-        ),
-        "examples": ['{"courseTitle": "Forklift basics", "users": 37}'],
-    },
-}
-_KEY: Schema = {
-    "description": "The same key with the same content gives the first answer again, without an effect.",
-    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
-}
-_PATH = "/training/courseprogress/v1/reset"
-_REFUSALS = (Reason.PERMISSION_DENIED, Reason.COURSE_NOT_FOUND, Reason.USER_NOT_FOUND)
-_COURSE = "$request.body#/courseId"
-
-ROUTES = (
-    Operation(
-        NAME,
-        "POST",
-        _PATH,
-        "A",
-        _reset_progress,
-        scope.rights,
-        answer=ResetDone,
-        summary="Reset the progress of users in a course. It cannot be undone.",
-        noun="resets",
-        headers={"Reset-Confirmation": _CONFIRMATION, "Idempotency-Key": _KEY},
-        body=_SCOPE,
-        refusals=(
-            *_REFUSALS,
-            Reason.IDEMPOTENCY_KEY_IN_FLIGHT,
-            Reason.IDEMPOTENCY_KEY_REUSED,
-            Reason.CONFIRMATION_REQUIRED,
-            Reason.CONFIRMATION_MISMATCH,
-        ),
-        links={
-            "Statistics": link("GetCourseStatistics", "The figures after it.", courseId=_COURSE),
-            "Progress": link("ListTrainingCourseProgress", "The rows after it.", course_id=_COURSE),
-            "Attempts": link("ListLessonAttempts", "The attempts after it.", courseId=_COURSE),
-            "Events": link("ListLessonProgressEvents", "The events after it.", courseId=_COURSE),
-        },
-        audited=True,
-        always_strict=True,
-    ),
-    Operation(
-        "PreviewReset",
-        "POST",
-        f"{_PATH}:preview",
-        "A",
-        _preview_reset,
-        scope.rights,
-        answer=ResetPreview,
-        summary="What a reset would clear; changes nothing. Only the reference server has it.",
-        noun="resets",
-        body=_SCOPE,
-        refusals=_REFUSALS,
-        links={
-            # The confirmation is JSON, and a link cannot put JSON together.
-            "Reset": link(
-                "ResetCourseProgress",
-                "The reset itself; course/title and usersToReset go into its confirmation.",
-                body="$request.body",
-            )
-        },
-        reference_only=True,
-        always_strict=True,
-    ),
-)

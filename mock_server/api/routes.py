@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from types import ModuleType
 
 from mock_server.api import (
     analytics,
@@ -26,19 +27,20 @@ from mock_server.api import (
 from mock_server.api.call import Operation
 from mock_server.api.listing import OtherFeed
 from mock_server.refusal import Reason, RefusedError
+from mock_server.rules.permissions import Family
+
+
+def _operations(*nouns: ModuleType) -> tuple[Operation, ...]:
+    """Return the operations of these modules, in the order in which they are written."""
+    return tuple(each for noun in nouns for each in vars(noun).values() if isinstance(each, Operation))
 
 
 def _not_served(template: str, name: str = "") -> Operation:
     """Return a feed that is not part of Training; without a name, ``/feed/group_users`` is FeedGroupUsers."""
     name = name or "".join(word.capitalize() for word in re.findall("[a-z]+", template))
+    summary = f"{name}; not part of Training, and not served unless the policy says so."
     return Operation(
-        name,
-        "GET",
-        template,
-        "P",
-        answer=OtherFeed,
-        summary=f"{name}; not part of Training, and not served unless the policy says so.",
-        noun="other feeds",
+        name, f"GET {template}", "P", Family.SELF, OtherFeed, noun="other feeds", summary=summary
     )
 
 
@@ -51,21 +53,9 @@ _ELSEWHERE = (
 )
 
 OPERATIONS = (
-    *users.ROUTES,
-    *courses.ROUTES,
-    *paths.ROUTES,
-    *rapid_refreshes.ROUTES,
-    *leaderboards.ROUTES,
-    *assignments.ROUTES,
-    *progress.ROUTES,
-    *analytics.ROUTES,
-    *lesson_progress.ROUTES,
-    *slides.ROUTES,
-    *groups.ROUTES,
-    *sites.ROUTES,
-    *permission_sets.ROUTES,
-    *resets.ROUTES,
-    *webhooks.ROUTES,
+    *_operations(users, courses, paths, rapid_refreshes, leaderboards, assignments),
+    *_operations(progress, analytics, lesson_progress, slides),
+    *_operations(groups, sites, permission_sets, resets, webhooks),
     *(_not_served(f"/feed/{each}") for each in _ELSEWHERE),
     _not_served("/accounts/history/v2/feed/activity_log_events", "FeedActivityLogEvents"),
     _not_served("/inductions/v1/feed/onboarding-progress", "FeedOnboardingProgress"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import Call, Operation, Parameter, needs
+from mock_server.api.call import Call, Operation, Parameter
 from mock_server.api.listing import FEED, FeedMetadata, feed
 from mock_server.refusal import Reason
 from mock_server.rules.permissions import Family
@@ -50,18 +50,31 @@ class FeedSiteMembers:
     data: list[FeedSiteMember]
 
 
-_SITES, _MEMBERS = "/feed/sites", "/feed/site_members"
+@Operation(
+    "FeedSites",
+    "GET /feed/sites",
+    "P",
+    Family.PEOPLE,
+    FeedSites,
+    parameters=(
+        *FEED,
+        Parameter("include_deleted", flag("Deleted sites as well; without it they are left out.")),
+        Parameter("show_only_leaf_nodes", flag("Only sites that have no site below them.")),
+    ),
+    refusals=(Reason.PERMISSION_DENIED,),
+)
+def feed_sites(call: Call) -> Response:
+    """List sites.
 
-
-def _feed_sites(call: Call) -> Response:
-    """Answer sites; deleted ones if asked for, and only those without a site below them if asked for."""
+    Deleted ones are listed if asked for, and only those without a site below them if asked for.
+    """
     organisation, with_deleted = call.organisation, call.query.flag("include_deleted")
     sites = {id: site for id, site in organisation.sites.items() if with_deleted or not site.deleted}
     parents = (
         {site.parent_id for site in sites.values()} if call.query.flag("show_only_leaf_nodes") else set()
     )
     found = sorted(sites.keys() - parents)
-    return feed(call, _SITES, FeedSites, found, lambda site: _site(organisation.id, sites[site]))
+    return feed(call, FeedSites, found, lambda site: _site(organisation.id, sites[site]))
 
 
 def _site(organisation_id: str, site: Site) -> FeedSite:
@@ -77,39 +90,17 @@ def _site(organisation_id: str, site: Site) -> FeedSite:
     )
 
 
-def _feed_site_members(call: Call) -> Response:
-    pairs = call.organisation.memberships("sites")
-    return feed(call, _MEMBERS, FeedSiteMembers, pairs, lambda pair: FeedSiteMember(pair[1], pair[0]))
-
-
-ROUTES = (
-    Operation(
-        "FeedSites",
-        "GET",
-        _SITES,
-        "P",
-        _feed_sites,
-        needs(Family.PEOPLE),
-        answer=FeedSites,
-        summary="List sites.",
-        parameters=(
-            *FEED,
-            Parameter("include_deleted", flag("Deleted sites as well; without it they are left out.")),
-            Parameter("show_only_leaf_nodes", flag("Only sites that have no site below them.")),
-        ),
-        refusals=(Reason.PERMISSION_DENIED,),
-    ),
-    Operation(
-        "FeedSiteMembers",
-        "GET",
-        _MEMBERS,
-        "P",
-        _feed_site_members,
-        needs(Family.PEOPLE),
-        answer=FeedSiteMembers,
-        summary="List site members.",
-        noun="sites",
-        parameters=FEED,
-        refusals=(Reason.PERMISSION_DENIED,),
-    ),
+@Operation(
+    "FeedSiteMembers",
+    "GET /feed/site_members",
+    "P",
+    Family.PEOPLE,
+    FeedSiteMembers,
+    noun="sites",
+    parameters=FEED,
+    refusals=(Reason.PERMISSION_DENIED,),
 )
+def feed_site_members(call: Call) -> Response:
+    """List site members."""
+    pairs = call.organisation.memberships("sites")
+    return feed(call, FeedSiteMembers, pairs, lambda pair: FeedSiteMember(pair[1], pair[0]))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal
 
-from mock_server.api.call import COURSE, USER, Call, Operation, link, needs
+from mock_server.api.call import COURSE, USER, Call, Link, Operation
 from mock_server.api.listing import (
     PAGE,
     NumberedPage,
@@ -122,7 +122,18 @@ def _places(courses: Iterable[Course]) -> Iterator[_Place]:
     )
 
 
-def _slide_statistics(call: Call) -> Response:
+@Operation(
+    "GetSlideStatistics",
+    "GET /training/analytics/v1/slides/statistics",
+    "A",
+    Family.ANALYTICS,
+    SlideStatisticsPage,
+    parameters=(*PAGE, COURSE),
+    refusals=(Reason.PERMISSION_DENIED,),
+    lagged=True,
+)
+def get_slide_statistics(call: Call) -> Response:
+    """How slides stand."""
     team = members(call)
     counted: dict[str, _Tallies] = {}  # to ask for those of a course once a page, not once a row
 
@@ -165,7 +176,18 @@ def _seen(
             yield lesson, slide, seen.get(slide.id)
 
 
-def _user_slides(call: Call) -> Response:
+@Operation(
+    "GetUserSlideStatistics",
+    "GET /training/analytics/v1/users/{userId}/slides/statistics",
+    "A",
+    Family.PROGRESS,
+    UserSlides,
+    parameters=(*PAGE, COURSE),
+    refusals=(Reason.USER_NOT_FOUND,),
+    lagged=True,
+)
+def user_slides(call: Call) -> Response:
+    """What a user has seen and answered, slide by slide."""
     user_id, courses = courses_of_user(call)
     table = call.organisation.progress
     rows = [(course, *each) for course in courses for each in _seen(course, table[course.id], user_id)]
@@ -189,7 +211,26 @@ def _user_slide(course: Course, lesson: Lesson, slide: Slide, seen: SlideProgres
 # --- surveys ----------------------------------------------------------------------------------------------------------
 
 
-def _survey_questions(call: Call) -> Response:
+@Operation(
+    "ListSurveyQuestionDefinitions",
+    "GET /training/analytics/v1/surveys/questionDefinitions",
+    "A",
+    Family.ANALYTICS,
+    SurveyQuestions,
+    parameters=(*PAGE, COURSE),
+    refusals=(Reason.PERMISSION_DENIED,),
+    lagged=True,
+    links=(
+        Link(
+            "Answers",
+            "ListSurveyAnswers",
+            "What was answered.",
+            {"courseId": "$response.body#/items/0/courseId"},
+        ),
+    ),
+)
+def survey_questions(call: Call) -> Response:
+    """List what surveys ask."""
     found = [place for place in _places(courses_asked(call)) if place[2].kind is SlideKind.SURVEY]
     return numbered(call, SurveyQuestions, found, lambda place: _question(*place))
 
@@ -205,7 +246,17 @@ def _question(course: Course, lesson: Lesson, slide: Slide) -> SurveyQuestion:
     )
 
 
-def _survey_answers(call: Call) -> Response:
+@Operation(
+    "ListSurveyAnswers",
+    "GET /training/analytics/v1/surveys/answers",
+    "A",
+    Family.PROGRESS,
+    SurveyAnswers,
+    parameters=(*PAGE, USER, COURSE),
+    lagged=True,
+)
+def survey_answers(call: Call) -> Response:
+    """List answers to surveys."""
     courses = [course for course in courses_asked(call) if course.surveys]
     found = parts(call, "survey answers", users_asked(call), courses, _weigh)
     table, known = call.organisation.progress, call.organisation.courses
@@ -242,65 +293,3 @@ def _answer(course: Course, user_id: str, lesson: Lesson, seen: SlideProgress) -
         answer=seen.answer,
         answeredDateTime=seen.answered_at,
     )
-
-
-_ANALYTICS = "/training/analytics/v1"
-
-ROUTES = (
-    Operation(
-        "GetSlideStatistics",
-        "GET",
-        f"{_ANALYTICS}/slides/statistics",
-        "A",
-        _slide_statistics,
-        needs(Family.ANALYTICS),
-        answer=SlideStatisticsPage,
-        summary="How slides stand.",
-        parameters=(*PAGE, COURSE),
-        refusals=(Reason.PERMISSION_DENIED,),
-        lagged=True,
-    ),
-    Operation(
-        "GetUserSlideStatistics",
-        "GET",
-        f"{_ANALYTICS}/users/{{userId}}/slides/statistics",
-        "A",
-        _user_slides,
-        needs(Family.PROGRESS),
-        answer=UserSlides,
-        summary="What a user has seen and answered, slide by slide.",
-        parameters=(*PAGE, COURSE),
-        refusals=(Reason.USER_NOT_FOUND,),
-        lagged=True,
-    ),
-    Operation(
-        "ListSurveyQuestionDefinitions",
-        "GET",
-        f"{_ANALYTICS}/surveys/questionDefinitions",
-        "A",
-        _survey_questions,
-        needs(Family.ANALYTICS),
-        answer=SurveyQuestions,
-        summary="List what surveys ask.",
-        parameters=(*PAGE, COURSE),
-        refusals=(Reason.PERMISSION_DENIED,),
-        links={
-            "Answers": link(
-                "ListSurveyAnswers", "What was answered.", courseId="$response.body#/items/0/courseId"
-            )
-        },
-        lagged=True,
-    ),
-    Operation(
-        "ListSurveyAnswers",
-        "GET",
-        f"{_ANALYTICS}/surveys/answers",
-        "A",
-        _survey_answers,
-        needs(Family.PROGRESS),
-        answer=SurveyAnswers,
-        summary="List answers to surveys.",
-        parameters=(*PAGE, USER, COURSE),
-        lagged=True,
-    ),
-)

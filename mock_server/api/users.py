@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from itertools import islice
 
-from mock_server.api.call import Call, Operation, link, needs
+from mock_server.api.call import Call, Link, Operation
 from mock_server.api.listing import FEED, FeedMetadata, default_size, feed
 from mock_server.refusal import Reason, invalid
 from mock_server.rules.permissions import Family
@@ -88,12 +88,95 @@ class FeedUsers:
     data: list[FeedUser]
 
 
-def _who_am_i(call: Call) -> Response:
+_PAGE_FIELDS = {
+    "page_size": whole("That 200 is the default is assumed.", 1, _PAGE),
+    "page_token": sent_text(""),
+}
+_FILTERS: Schema = {
+    **sent_object(
+        "T",
+        {
+            "user_ids": many(sent_id("A user."), minItems=1, maxItems=_MOST_FILTERS),
+            "usernames": many(
+                {"type": "string", "maxLength": MAX_TEXT, "pattern": sent_text("")["pattern"]},
+                maxItems=_MOST_FILTERS,
+            ),
+            "statuses": many(choice(Status), maxItems=len(Status)),
+            "seat_types": many(choice(Seat), maxItems=len(Seat)),
+        },
+    ),
+    "minProperties": 1,
+    "description": "Users who fit every filter.",
+}
+_WHICH_USERS: Schema = {
+    "description": "All users, or those who fit the filters.",
+    "oneOf": [
+        sent_object("T", {**_PAGE_FIELDS, "list_all": constant(True)}, ("list_all",)),
+        sent_object("T", {**_PAGE_FIELDS, "filters": _FILTERS, "list_all": constant(False)}, ("filters",)),
+    ],
+}
+_OWN_ID = "$response.body#/user_id"
+_FIRST_USER = "$response.body#/users/0/user_id"
+
+
+@Operation(
+    "WhoAmI",
+    "GET /accounts/user/v1/user:WhoAmI",
+    "P",
+    Family.SELF,
+    WhoAmI,
+    noun="users",
+    links=(
+        Link(
+            "OwnLessonProgress", "GetUserLessonProgress", "How far the token's owner is.", {"userId": _OWN_ID}
+        ),
+        Link("OwnRows", "ListTrainingCourseProgress", "The token's owner's rows.", {"user_id": _OWN_ID}),
+        Link(
+            "OwnLessonEvents",
+            "ListUserLessonProgressEvents",
+            "When the token's owner opened and completed lessons.",
+            {"userId": _OWN_ID},
+        ),
+        Link(
+            "OwnSlides",
+            "GetUserSlideStatistics",
+            "What the token's owner has seen and answered.",
+            {"userId": _OWN_ID},
+        ),
+        Link("OwnAttempts", "ListLessonAttempts", "The token's owner's attempts.", {"userId": _OWN_ID}),
+    ),
+)
+def who_am_i(call: Call) -> Response:
+    """Whose token this is."""
     person = call.actor.person
     return answers.ok(WhoAmI(person.id, person.organisation_id, person.first_name, person.last_name))
 
 
-def _list_users(call: Call) -> Response:
+@Operation(
+    "ListUsers",
+    "POST /users/v1/users/list",
+    "T",
+    Family.PEOPLE,
+    Users,
+    body=_WHICH_USERS,
+    refusals=(Reason.PERMISSION_DENIED,),
+    links=(
+        Link(
+            "RapidRefreshAnswers",
+            "ListRapidRefreshAnswers",
+            "What the user has answered in rapid refreshes.",
+            {"userId": _FIRST_USER},
+        ),
+        Link(
+            "Lessons",
+            "GetUserLessonProgress",
+            "How far the user is, lesson by lesson.",
+            {"userId": _FIRST_USER},
+        ),
+    ),
+)
+def list_users(call: Call) -> Response:
+    """List users."""
     fields = call.fields(call.body, ("page_size", "page_token", "list_all", "filters"))
     size = fields.number("page_size", default_size(call, _PAGE), 1, _PAGE)
     after = fields.text("page_token")
@@ -143,13 +226,20 @@ def _user(person: Person) -> User:
     )
 
 
-_FEED = "/feed/users"
-
-
-def _feed_users(call: Call) -> Response:
+@Operation(
+    "FeedUsers",
+    "GET /feed/users",
+    "P",
+    Family.PEOPLE,
+    FeedUsers,
+    parameters=FEED,
+    refusals=(Reason.PERMISSION_DENIED,),
+)
+def feed_users(call: Call) -> Response:
+    """List users."""
     people = call.organisation.people
     order = call.organisation.people_in_order()
-    return feed(call, _FEED, FeedUsers, order, lambda user_id: _feed_user(people[user_id]))
+    return feed(call, FeedUsers, order, lambda user_id: _feed_user(people[user_id]))
 
 
 def _feed_user(person: Person) -> FeedUser:
@@ -164,97 +254,3 @@ def _feed_user(person: Person) -> FeedUser:
         seat_type=person.seat,
         created_at=person.created_at,
     )
-
-
-_PAGE_FIELDS = {
-    "page_size": whole("That 200 is the default is assumed.", 1, _PAGE),
-    "page_token": sent_text(""),
-}
-_FILTERS: Schema = {
-    **sent_object(
-        "T",
-        {
-            "user_ids": many(sent_id("A user."), minItems=1, maxItems=_MOST_FILTERS),
-            "usernames": many(
-                {"type": "string", "maxLength": MAX_TEXT, "pattern": sent_text("")["pattern"]},
-                maxItems=_MOST_FILTERS,
-            ),
-            "statuses": many(choice(Status), maxItems=len(Status)),
-            "seat_types": many(choice(Seat), maxItems=len(Seat)),
-        },
-    ),
-    "minProperties": 1,
-    "description": "Users who fit every filter.",
-}
-_WHICH_USERS: Schema = {
-    "description": "All users, or those who fit the filters.",
-    "oneOf": [
-        sent_object("T", {**_PAGE_FIELDS, "list_all": constant(True)}, ("list_all",)),
-        sent_object("T", {**_PAGE_FIELDS, "filters": _FILTERS, "list_all": constant(False)}, ("filters",)),
-    ],
-}
-_OWN_ID = "$response.body#/user_id"
-_FIRST_USER = "$response.body#/users/0/user_id"
-
-ROUTES = (
-    Operation(
-        "WhoAmI",
-        "GET",
-        "/accounts/user/v1/user:WhoAmI",
-        "P",
-        _who_am_i,
-        needs(Family.SELF),
-        answer=WhoAmI,
-        summary="Whose token this is.",
-        noun="users",
-        links={
-            "OwnLessonProgress": link(
-                "GetUserLessonProgress", "How far the token's owner is.", userId=_OWN_ID
-            ),
-            "OwnRows": link("ListTrainingCourseProgress", "The token's owner's rows.", user_id=_OWN_ID),
-            "OwnLessonEvents": link(
-                "ListUserLessonProgressEvents",
-                "When the token's owner opened and completed lessons.",
-                userId=_OWN_ID,
-            ),
-            "OwnSlides": link(
-                "GetUserSlideStatistics", "What the token's owner has seen and answered.", userId=_OWN_ID
-            ),
-            "OwnAttempts": link("ListLessonAttempts", "The token's owner's attempts.", userId=_OWN_ID),
-        },
-    ),
-    Operation(
-        "ListUsers",
-        "POST",
-        "/users/v1/users/list",
-        "T",
-        _list_users,
-        needs(Family.PEOPLE),
-        answer=Users,
-        summary="List users.",
-        body=_WHICH_USERS,
-        refusals=(Reason.PERMISSION_DENIED,),
-        links={
-            "RapidRefreshAnswers": link(
-                "ListRapidRefreshAnswers",
-                "What the user has answered in rapid refreshes.",
-                userId=_FIRST_USER,
-            ),
-            "Lessons": link(
-                "GetUserLessonProgress", "How far the user is, lesson by lesson.", userId=_FIRST_USER
-            ),
-        },
-    ),
-    Operation(
-        "FeedUsers",
-        "GET",
-        _FEED,
-        "P",
-        _feed_users,
-        needs(Family.PEOPLE),
-        answer=FeedUsers,
-        summary="List users.",
-        parameters=FEED,
-        refusals=(Reason.PERMISSION_DENIED,),
-    ),
-)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import Call, Operation, link
+from mock_server.api.call import Call, Link, Operation
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.rules import webhooks
 from mock_server.wire import answers
@@ -45,7 +45,38 @@ class WebhookToken:
     token: str = field("Secret of the signature, HMAC-SHA256 of the raw body.")
 
 
-def _create(call: Call) -> Response:
+_NOT_FOUND = (Reason.PERMISSION_DENIED, Reason.WEBHOOK_NOT_FOUND)
+_SUBSCRIPTION = sent_object(
+    "P",
+    {
+        "url": {
+            **sent_text("On this machine; the live service takes any address."),
+            "examples": ["http://127.0.0.1:9/"],
+        },
+        "trigger_events": many(
+            choice([world.RESET_EVENT]), "The only one that is sent here.", minItems=1, maxItems=_MOST_EVENTS
+        ),
+    },
+    ("url", "trigger_events"),
+)
+_CREATED_ID = "$response.body#/webhook_id"
+
+
+@Operation(
+    "CreateWebhook",
+    "POST /webhooks/v1/webhooks",
+    "P",
+    webhooks.rights,
+    Webhook,
+    body=_SUBSCRIPTION,
+    refusals=(Reason.PERMISSION_DENIED,),
+    links=(
+        Link("Webhook", "GetWebhook", "The webhook as it is kept.", {"id": _CREATED_ID}),
+        Link("End", "DeleteWebhook", "No further events.", {"id": _CREATED_ID}),
+    ),
+)
+def create_webhook(call: Call) -> Response:
+    """Subscribe to events."""
     fields = call.fields(call.body, ("url", "trigger_events"))
     url = webhooks.check_url(call.world, fields.text("url"))
     events = fields.texts("trigger_events", _MOST_EVENTS)
@@ -67,30 +98,77 @@ def _create(call: Call) -> Response:
     return answers.ok(_webhook(made))
 
 
-def _list(call: Call) -> Response:
+@Operation(
+    "ListWebhooks",
+    "GET /webhooks/v1/webhooks",
+    "P",
+    webhooks.rights,
+    Webhooks,
+    refusals=(Reason.PERMISSION_DENIED,),
+)
+def list_webhooks(call: Call) -> Response:
+    """List webhooks."""
     return answers.ok(Webhooks([_webhook(each) for each in _of(call)]))
 
 
-def _get(call: Call) -> Response:
+@Operation("GetWebhook", "GET /webhooks/v1/webhooks/{id}", "P", webhooks.rights, Webhook, refusals=_NOT_FOUND)
+def get_webhook(call: Call) -> Response:
+    """Get a webhook."""
     return answers.ok(_webhook(_find(call)))
 
 
-def _delete(call: Call) -> Response:
-    """Delete a webhook; events that are being sent still arrive."""
+@Operation(
+    "DeleteWebhook",
+    "DELETE /webhooks/v1/webhooks/{id}",
+    "P",
+    webhooks.rights,
+    WebhookDeleted,
+    refusals=_NOT_FOUND,
+)
+def delete_webhook(call: Call) -> Response:
+    """Delete a webhook.
+
+    Events that are being sent still arrive.
+    """
     del call.world.webhooks[_find(call).id]
     return answers.ok(WebhookDeleted())
 
 
-def _get_secret(call: Call) -> Response:
-    return answers.ok(WebhookToken(webhooks.secret(call.world, call.organisation)))
+@Operation(
+    "GetWebhookToken",
+    "GET /webhooks/v1/token",
+    "P",
+    webhooks.rights,
+    WebhookToken,
+    refusals=(Reason.PERMISSION_DENIED,),
+)
+def get_token(call: Call) -> Response:
+    """Get the secret that webhooks are signed with."""
+    return _token(call)
 
 
-def _create_secret(call: Call) -> Response:
-    """Replace the secret; events that are being sent are signed with the one before."""
+@Operation(
+    "CreateWebhookToken",
+    "POST /webhooks/v1/token",
+    "P",
+    webhooks.rights,
+    WebhookToken,
+    body=sent_object("A", {}),
+    refusals=(Reason.PERMISSION_DENIED,),
+)
+def create_token(call: Call) -> Response:
+    """Take a new secret to sign webhooks with.
+
+    Events that are being sent are signed with the one before.
+    """
     call.fields(call.body, ())
     secrets, own = call.world.webhook_secrets, call.organisation.id
     secrets[own] = secrets.get(own, 0) + 1
-    return _get_secret(call)
+    return _token(call)
+
+
+def _token(call: Call) -> Response:
+    return answers.ok(WebhookToken(webhooks.secret(call.world, call.organisation)))
 
 
 def _of(call: Call) -> list[world.Webhook]:
@@ -107,96 +185,3 @@ def _find(call: Call) -> world.Webhook:
 
 def _webhook(webhook: world.Webhook) -> Webhook:
     return Webhook(webhook.id, webhook.url, list(webhook.trigger_events), webhook.created_at)
-
-
-_WEBHOOKS, _TOKEN = "/webhooks/v1/webhooks", "/webhooks/v1/token"
-_NOT_FOUND = (Reason.PERMISSION_DENIED, Reason.WEBHOOK_NOT_FOUND)
-_SUBSCRIPTION = sent_object(
-    "P",
-    {
-        "url": {
-            **sent_text("On this machine; the live service takes any address."),
-            "examples": ["http://127.0.0.1:9/"],
-        },
-        "trigger_events": many(
-            choice([world.RESET_EVENT]), "The only one that is sent here.", minItems=1, maxItems=_MOST_EVENTS
-        ),
-    },
-    ("url", "trigger_events"),
-)
-_CREATED_ID = "$response.body#/webhook_id"
-
-ROUTES = (
-    Operation(
-        "CreateWebhook",
-        "POST",
-        _WEBHOOKS,
-        "P",
-        _create,
-        webhooks.rights,
-        answer=Webhook,
-        summary="Subscribe to events.",
-        body=_SUBSCRIPTION,
-        refusals=(Reason.PERMISSION_DENIED,),
-        links={
-            "Webhook": link("GetWebhook", "The webhook as it is kept.", id=_CREATED_ID),
-            "End": link("DeleteWebhook", "No further events.", id=_CREATED_ID),
-        },
-    ),
-    Operation(
-        "ListWebhooks",
-        "GET",
-        _WEBHOOKS,
-        "P",
-        _list,
-        webhooks.rights,
-        answer=Webhooks,
-        summary="List webhooks.",
-        refusals=(Reason.PERMISSION_DENIED,),
-    ),
-    Operation(
-        "GetWebhook",
-        "GET",
-        f"{_WEBHOOKS}/{{id}}",
-        "P",
-        _get,
-        webhooks.rights,
-        answer=Webhook,
-        summary="Get a webhook.",
-        refusals=_NOT_FOUND,
-    ),
-    Operation(
-        "DeleteWebhook",
-        "DELETE",
-        f"{_WEBHOOKS}/{{id}}",
-        "P",
-        _delete,
-        webhooks.rights,
-        answer=WebhookDeleted,
-        summary="Delete a webhook.",
-        refusals=_NOT_FOUND,
-    ),
-    Operation(
-        "GetWebhookToken",
-        "GET",
-        _TOKEN,
-        "P",
-        _get_secret,
-        webhooks.rights,
-        answer=WebhookToken,
-        summary="Get the secret that webhooks are signed with.",
-        refusals=(Reason.PERMISSION_DENIED,),
-    ),
-    Operation(
-        "CreateWebhookToken",
-        "POST",
-        _TOKEN,
-        "P",
-        _create_secret,
-        webhooks.rights,
-        answer=WebhookToken,
-        summary="Take a new secret to sign webhooks with.",
-        body=sent_object("A", {}),
-        refusals=(Reason.PERMISSION_DENIED,),
-    ),
-)

@@ -10,8 +10,7 @@ import pytest
 from attrs import frozen
 
 from mock_server import MockTraining, Policy
-from mock_server.api.call import LINK_BODY
-from mock_server.openapi import document
+from mock_server.openapi import LINK_BODY, document
 from unit.mock_server.core.speaker import Answer, Speaker
 
 ENTRIES: dict[str, object] = {
