@@ -198,7 +198,6 @@ def test_what_is_not_of_training_is_501_with_its_name(admin: Speaker) -> None:
 def test_every_operation_is_there_once() -> None:
     assert len({(each.method, each.template) for each in OPERATIONS}) == len(OPERATIONS)
     assert len({each.name for each in OPERATIONS}) == len(OPERATIONS)
-    assert all((each.handler is None) == (each.rights is None) for each in OPERATIONS)
 
 
 @pytest.mark.parametrize(
