@@ -86,7 +86,8 @@ from training_sdk.errors import (
 from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proofs import Proof
 from training_sdk.local_plans.event_plans import PlannedRequest, plan_of_event
-from training_sdk.plans.people import Named, People
+from training_sdk.plans.people import People
+from training_sdk.plans.people_file import Named
 from training_sdk.plans.plan import EveryonePlan, ResetPlan
 from training_sdk.plans.planned import Losses, Origin, PlannedCourse, PlannedReset
 from training_sdk.plans.selection import Where

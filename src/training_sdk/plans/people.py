@@ -7,40 +7,24 @@ everyone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from os import PathLike
-from typing import IO, Any, Literal, Self, TypeAlias
+from typing import Any, Self
 
 from attrs import frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.text import mailbox
 from training_sdk.errors import InvalidArgumentError
-
-Kind: TypeAlias = Literal["user_id", "email", "external_id"]
-Source: TypeAlias = str | PathLike[str] | IO[str] | IO[bytes]
-
-LONGEST_NAME = 320
-"""Of an e-mail address or an external id, in characters."""
-
-
-@frozen
-class Named:
-    """One person as they were named, for one course or (``course_id`` None) for every course of the plan."""
-
-    kind: Kind
-    value: str
-    course_id: str | None = None
-    place: str = ""
-    """Where it stands, for errors: ``line 3`` of a file, ``row 3`` of a data frame."""
-
-    @property
-    def key(self) -> tuple[Kind, str, str | None]:
-        """What two entries that name the same person in the same way have in common."""
-        return self.kind, _folded(self.kind, self.value), self.course_id
-
-    def __str__(self) -> str:
-        place = f" ({self.place})" if self.place else ""
-        return f"{self.kind.replace('_', ' ')} {self.value!r}{place}"
+from training_sdk.plans.people_file import (
+    LONGEST_NAME,
+    TEMPLATE,
+    Kind,
+    Named,
+    Source,
+    check_csv,
+    checked,
+    merge,
+    read_csv,
+    read_frame,
+)
 
 
 @frozen
@@ -109,23 +93,17 @@ class People:
 
         Raises InvalidArgumentError with every problem and its line (the first 20 are shown); an empty file is one.
         """
-        from training_sdk.plans import people_file
-
-        return cls._merging(people_file.read_csv(source, columns))
+        return cls._merging(read_csv(source, columns))
 
     @classmethod
     def check_csv(cls, source: Source, *, columns: Mapping[str, str] | None = None) -> list[str]:
         """Everything that keeps a CSV file from being read by ``from_csv``, each with its line; empty if nothing."""
-        from training_sdk.plans import people_file
-
-        return list(people_file.check_csv(source, columns).problems)
+        return list(check_csv(source, columns).problems)
 
     @classmethod
     def csv_template(cls) -> str:
         """The header of a CSV file for ``from_csv``, to be filled in; add ``course_id`` to name a course per row."""
-        from training_sdk.plans import people_file
-
-        return people_file.TEMPLATE
+        return TEMPLATE
 
     @classmethod
     def from_frame(cls, frame: Any) -> Self:
@@ -136,9 +114,7 @@ class People:
 
         Raises InvalidArgumentError with every problem and its row (the first 20 are shown).
         """
-        from training_sdk.plans import people_file
-
-        return cls._merging(people_file.read_frame(frame))
+        return cls._merging(read_frame(frame))
 
     @classmethod
     def _merging(
@@ -151,34 +127,6 @@ class People:
     def course_ids(self) -> tuple[str, ...]:
         """The courses that entries name, each once, in order."""
         return tuple(dict.fromkeys(one.course_id for one in self.entries if one.course_id is not None))
-
-
-def merge(named: Iterable[Named]) -> tuple[tuple[Named, ...], tuple[str, ...]]:
-    """Every entry once, and a warning for each that was repeated."""
-    kept: dict[tuple[Kind, str, str | None], Named] = {}
-    warnings = []
-    for one in named:
-        first = kept.setdefault(one.key, one)
-        if first is not one:
-            again = f", first in {first.place}" if first.place else ""
-            warnings.append(f"{one} is named more than once{again}; counted once")
-    return tuple(kept.values()), tuple(warnings)
-
-
-def checked(kind: Kind, value: object, name: str) -> str:
-    """What can be an id, e-mail or external id. Raises InvalidArgumentError saying why it cannot."""
-    if kind == "user_id":
-        return argument_checks.one_id(value, name)
-    text = argument_checks.text(value, name, longest=LONGEST_NAME)
-    if not text.strip():
-        raise InvalidArgumentError(f"{name} is empty")
-    if kind == "email" and (text.strip().count("@") != 1 or any(letter.isspace() for letter in text.strip())):
-        raise InvalidArgumentError(f"{name} {text!r} is not an e-mail address")
-    return text
-
-
-def _folded(kind: Kind, value: str) -> str:
-    return mailbox(value) if kind == "email" else value
 
 
 def _either(value: object, name: str) -> str:

@@ -7,15 +7,22 @@ import io
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from os import PathLike
+from typing import IO, Any, Literal, TypeAlias
 
 from attrs import define, field, frozen
 
 from training_sdk._core import argument_checks
+from training_sdk._core.text import mailbox
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.plans.people import Kind, Named, Source, checked
 from training_sdk.plans.wording import number
 from training_sdk.records import storage
+
+Kind: TypeAlias = Literal["user_id", "email", "external_id"]
+Source: TypeAlias = str | PathLike[str] | IO[str] | IO[bytes]
+
+LONGEST_NAME = 320
+"""Of an e-mail address or an external id, in characters."""
 
 WAYS: tuple[Kind, ...] = ("user_id", "email", "external_id")
 NOTE = "note"
@@ -34,6 +41,57 @@ _SEPARATOR_LINE = re.compile(r"\ufeff*\"?sep=.?\"?", re.IGNORECASE)
 """A first line for Excel, which is no header."""
 _NAMELESS = re.compile(r"(unnamed: \d+)?")
 """Headers of columns without a name; pandas numbers them."""
+
+
+@frozen
+class Named:
+    """One person as they were named, for one course or (``course_id`` None) for every course of the plan."""
+
+    kind: Kind
+    value: str
+    course_id: str | None = None
+    place: str = ""
+    """Where it stands, for errors: ``line 3`` of a file, ``row 3`` of a data frame."""
+
+    @property
+    def key(self) -> tuple[Kind, str, str | None]:
+        """What two entries that name the same person in the same way have in common."""
+        return self.kind, _folded(self.kind, self.value), self.course_id
+
+    def __str__(self) -> str:
+        place = f" ({self.place})" if self.place else ""
+        return f"{self.kind.replace('_', ' ')} {self.value!r}{place}"
+
+
+def checked(kind: Kind, value: object, name: str) -> str:
+    """What can be an id, e-mail or external id. Raises InvalidArgumentError saying why it cannot."""
+    if kind == "user_id":
+        return argument_checks.one_id(value, name)
+    text = argument_checks.text(value, name, longest=LONGEST_NAME)
+    if not text.strip():
+        raise InvalidArgumentError(f"{name} is empty")
+    if kind == "email" and (text.strip().count("@") != 1 or any(letter.isspace() for letter in text.strip())):
+        raise InvalidArgumentError(f"{name} {text!r} is not an e-mail address")
+    return text
+
+
+def _folded(kind: Kind, value: str) -> str:
+    return mailbox(value) if kind == "email" else value
+
+
+def merge(named: Iterable[Named]) -> tuple[tuple[Named, ...], tuple[str, ...]]:
+    """Every entry once, and a warning for each that was repeated."""
+    kept: dict[tuple[Kind, str, str | None], Named] = {}
+    warnings = []
+    for one in named:
+        first = kept.setdefault(one.key, one)
+        if first is not one:
+            again = f", first in {first.place}" if first.place else ""
+            warnings.append(f"{one} is named more than once{again}; counted once")
+    return tuple(kept.values()), tuple(warnings)
+
+
+# --- tables ---
 
 
 @frozen

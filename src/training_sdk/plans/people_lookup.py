@@ -15,7 +15,8 @@ from training_sdk._core.text import mailbox, same_text, widely
 from training_sdk.api.groups import Group, Site, group_members, list_groups, list_sites, site_members
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError, NotFoundError
-from training_sdk.plans.people import Kind, Named, People
+from training_sdk.plans.people import People
+from training_sdk.plans.people_file import Kind, Named
 from training_sdk.plans.wording import shown
 
 Rows: TypeAlias = Mapping[str, Mapping[str, ProgressRow]]
