@@ -16,12 +16,12 @@ from training_sdk.api.users import WHO_AM_I, Me, SeatType, User, UserStatus, fou
 from training_sdk.approval import ssh
 from training_sdk.approval.approvals import Approval, Approved, Approver, Kind, message
 from training_sdk.errors import ApprovalError, InvalidArgumentError, PermissionDeniedError
+from training_sdk.plans.changes import change_of, identity_changed
 from training_sdk.plans.course_rows import read_rows, sees_everyone
 from training_sdk.plans.origin import Here, check_place
 from training_sdk.plans.plan import SIGNATURE_NAMESPACE, ResetPlan
 from training_sdk.plans.planned import Origin, PlannedReset
-from training_sdk.plans.planner import change_of
-from training_sdk.plans.wording import short_digest, shown, some, who
+from training_sdk.plans.wording import short_digest, shown, who
 from training_sdk.records.tokens import redacted
 from training_sdk.resets.confirmation import check_confirmation, check_lifetime
 from training_sdk.resets.report import Code
@@ -97,9 +97,7 @@ def _compare(calls: Calls, plan: ResetPlan) -> Flow[bool]:
 def _refuse_renamed(people: Sequence[PlannedReset]) -> None:
     if people:
         raise ApprovalError(
-            "the service has another name, e-mail or external id than the plan for the user ids of "
-            f"{some([who(user) for user in people])}. Nothing was approved. If nobody has changed "
-            "their data, somebody has changed the plan: find out who. Plan again",
+            identity_changed([who(user) for user in people], "Nothing was approved"),
             reason="IDENTITY_CHANGED",
             metadata=tuple(("user_id", user.user_id) for user in people),
         )

@@ -23,7 +23,7 @@ from training_sdk.errors import (
 from training_sdk.evidence import history
 from training_sdk.evidence.files import Unseal
 from training_sdk.evidence.pack import is_file_of_a_pack
-from training_sdk.plans.people import Named, People
+from training_sdk.plans.people import People
 from training_sdk.plans.people_file import KNOWN as COLUMNS
 from training_sdk.plans.people_file import Named
 from training_sdk.plans.selection import Where

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -11,11 +11,11 @@ from attrs import evolve, field, frozen
 from training_sdk._core.flow import Act, Flow, Moment, Now
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
-from training_sdk._core.text import MOST_NAMED, sentence
+from training_sdk._core.text import MOST_NAMED
 from training_sdk.api.courses import Course, all_courses
 from training_sdk.api.progress import ProgressRow
-from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError, StalePlanError
-from training_sdk.format_proof.traces import NO_TRACES, Traces
+from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
+from training_sdk.format_proof.traces import Traces
 from training_sdk.plans.course_rows import people_counted, read_rows, refuse_narrow_view
 from training_sdk.plans.origin import service_time, who_and_where
 from training_sdk.plans.people import People
@@ -28,17 +28,13 @@ from training_sdk.plans.plan_warnings import (
     about_due_dates,
     about_paths,
     about_recent,
-    facts_of_courses,
-    facts_of_due_dates,
-    facts_of_paths,
     read_paths,
 )
 from training_sdk.plans.planned import Origin, PlannedCourse, PlannedReset
 from training_sdk.plans.selection import Where
-from training_sdk.plans.wording import number, shown, some, who
+from training_sdk.plans.wording import number, shown, some
 from training_sdk.recertification.civil import refuse_future, zone_called
 from training_sdk.recertification.due import Due
-from training_sdk.resets.report import Code
 from training_sdk.resets.report_file import LastResets
 from training_sdk.resets.safeguards import Safeguards
 
@@ -253,103 +249,6 @@ def _single(people: People | None) -> tuple[str, ...] | None:
         return None
     (one,) = people.entries
     return (one.value,) if one.kind == "user_id" else None
-
-
-def check_course(calls: Calls, planned: PlannedCourse) -> Flow[None]:
-    """Raise StalePlanError unless a course is still called as in the plan."""
-    catalogue = yield from all_courses(calls, (planned.id,))
-    (course,) = find_courses(catalogue, (planned.id,))
-    _check_title(planned, course)
-
-
-def _check_title(planned: PlannedCourse, course: Course) -> None:
-    if course.title != planned.title:
-        raise StalePlanError(f"the course was {planned.title!r} and is now {course.title!r}. Plan again")
-
-
-def refuse_new_warnings(calls: Calls, plan: ResetPlan, traces: Traces) -> Flow[None]:
-    """Raise StalePlanError if something holds now of courses or service of which no warning of the plan tells.
-
-    A due date that has passed since the plan was read is none.
-    """
-    paths = yield from read_paths(calls)
-    catalogue = yield from all_courses(calls)
-    courses = find_courses(catalogue, [course.id for course in plan.courses])
-    for planned, course in zip(plan.courses, courses, strict=True):
-        _check_title(planned, course)
-    facts = (
-        *facts_of_courses(courses, catalogue),
-        *facts_of_due_dates(courses, plan.users, plan.read_at),
-        *facts_of_paths(courses, paths),
-    )
-    new = [missing for fact in facts if (missing := fact.missing_in(plan.warnings))]
-    if new := [*new, *(note for note in traces.notes if note not in plan.warnings)]:
-        more = f" (and {len(new) - 1} more)" if len(new) > 1 else ""
-        lacks = sentence(f"the plan lacks a warning that holds now: {shown(new[0])}{more}")
-        raise StalePlanError(
-            f"{lacks} Nothing was sent. Plan again with this token, which may see "
-            "more than that of the planner, and read the warnings",
-            reason="WARNING_MISSING",
-        )
-
-
-def moved(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow], traces: Traces) -> dict[Key, str]:
-    """People whose row is not that of the plan, by name."""
-    return {user.key: who(user) for user in people if change_of(user, rows.get(user.key), traces) is not None}
-
-
-def change_of(planned: PlannedReset, row: ProgressRow | None, traces: Traces = NO_TRACES) -> Code | None:
-    """What has changed of somebody since the plan was made; None if nothing has.
-
-    A plan shows names and resets user ids, so both must be those of one person.
-    """
-    if row is None:
-        return Code.MOVED
-    now = traces.plan(row)
-    if planned.is_target and now.identity != planned.identity:
-        return Code.IDENTITY_CHANGED
-    return None if now.standing == traces.standing(planned) else Code.MOVED
-
-
-def all_cleared(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow], traces: Traces) -> bool:
-    """Whether they all stand where the plan would have put them: the likeliest reason why everyone has moved."""
-    found = [rows.get(user.key) for user in people if user.is_target]
-    return bool(found) and all(
-        traces.row_vanishes if row is None else not traces.without(row).has_recorded_progress for row in found
-    )
-
-
-def refuse_moved(
-    plan: ResetPlan,
-    names: Mapping[Key, str],
-    *,
-    cleared: bool = False,
-    renamed: Collection[Key] = (),
-    may_skip: bool = False,
-) -> None:
-    """Raise StalePlanError naming those who moved, or are called otherwise by now, if there are any.
-
-    ``may_skip`` is whether the plan could be applied again with a higher tolerance.
-    """
-    if not names:
-        return
-    if renamed:
-        raise StalePlanError(
-            f"the service has another name, e-mail or external id than the plan for the user ids of "
-            f"{some([names[key] for key in renamed])}. Nothing was sent for them. If nobody has changed their data, "
-            "somebody has changed the plan: find out who. Plan again",
-            reason="IDENTITY_CHANGED",
-            metadata=tuple(("user_id", user_id) for _, user_id in names),
-        )
-    titles = {course.id: course.title for course in plan.courses}
-    where = ", ".join(sorted({repr(titles[course_id]) for course_id, _ in names}))
-    again = ", and all of them stand at 0 %: it has probably been applied already" if cleared else ""
-    skip = f", or skip them with tolerance={len(names)}" if may_skip and not cleared else ""
-    raise StalePlanError(
-        f"{some(list(names.values()))} moved in {where} since the plan was made{again}. Nothing was sent for them. "
-        f"Plan again{skip}",
-        metadata=tuple(("user_id", user_id) for _, user_id in names),
-    )
 
 
 def _choose(calls: Calls, wanted: Wanted, courses: Sequence[Course], rows: Rows) -> Flow[Resolved]:

@@ -17,17 +17,17 @@ from training_sdk._core.model import Key
 from training_sdk._core.send_policy import TryAgainError, out_of_time
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import EvidenceError, OutcomeUnknownError, ResetInterruptedError
+from training_sdk.plans.changes import (
+    all_cleared,
+    change_of,
+    changed_people,
+    check_course,
+    refuse_changed,
+    refuse_new_warnings,
+)
 from training_sdk.plans.course_rows import read_rows, traces_here
 from training_sdk.plans.origin import check_origin, check_owner, who_and_where
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
-from training_sdk.plans.planner import (
-    all_cleared,
-    change_of,
-    check_course,
-    moved,
-    refuse_moved,
-    refuse_new_warnings,
-)
 from training_sdk.plans.wording import LOOK_INTO_IT, number, some, who
 from training_sdk.records.events import Intent, ReadBack, SkippedUsers
 from training_sdk.records.journal_state import APPLIED, UNDECIDED
@@ -146,7 +146,7 @@ class Run:
         if people:
             rows = yield from self.keeper.gather(self.arrival.calls, self.order, people)
             self._note_evidence()
-            yield from self._leave_out(people, moved(people, rows, self.arrival.traces), rows)
+            yield from self._leave_out(people, changed_people(people, rows, self.arrival.traces), rows)
 
     def _note_evidence(self) -> None:
         self.account.packs = list(self.keeper.packs)
@@ -192,7 +192,7 @@ class Run:
         self._note_evidence()
         if rows is not None:
             yield from self._leave_out(
-                self._left_of(piece), moved(self._left_of(piece), rows, self.arrival.traces), rows
+                self._left_of(piece), changed_people(self._left_of(piece), rows, self.arrival.traces), rows
             )
         there = self.arrival
         if self._left_of(piece):
@@ -275,7 +275,7 @@ class Run:
         )
         rows = {(course.id, user_id): row for user_id, row in found.items()}
         self.last_seen = frozenset(found)
-        names = moved(people, rows, self.arrival.traces)
+        names = changed_people(people, rows, self.arrival.traces)
         if everyone:  # a call for everyone would reach those too whom the plan does not know
             planned = {user.user_id for user in self.order.plan.users if user.course_id == course.id}
             names |= {
@@ -308,7 +308,7 @@ class Run:
         if len(self.moved) > self.order.tolerance or self.order.server_side:
             renamed = [key for key, code in changes.items() if code is Code.IDENTITY_CHANGED]
             may_skip = not (self.order.server_side or self.account.sent_ids or self.account.requests)
-            refuse_moved(
+            refuse_changed(
                 self.order.plan,
                 self.moved,
                 cleared=all_cleared(people, rows, self.arrival.traces),

@@ -12,9 +12,9 @@ from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import IncompleteResetError, InvalidArgumentError, StalePlanError, TrainingError
+from training_sdk.plans.changes import refuse_new_warnings
 from training_sdk.plans.course_rows import read_rows, traces_here
 from training_sdk.plans.planned import PlannedReset
-from training_sdk.plans.planner import refuse_new_warnings
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others, who
 from training_sdk.records.events import ReadBack, Sent
 from training_sdk.records.in_flight import Flights, Since, until

@@ -28,8 +28,8 @@ from training_sdk import (
 )
 from training_sdk._core.flow import Request, Response
 from training_sdk.format_proof.traces import NO_TRACES, Traces
+from training_sdk.plans.changes import all_cleared
 from training_sdk.plans.course_rows import read_rows
-from training_sdk.plans.planner import all_cleared
 from training_sdk.resets.confirmation import check_confirmation
 from training_sdk.resets.reset_request import updated_by
 from unit.sdk.fakes import (
@@ -311,7 +311,9 @@ def test_R06_a_plan_is_stale_once_anyone_has_moved(moved: dict[str, Any]) -> Non
     organisation = Organisation([row(1), row(2)])
     plan = planned(organisation)
     organisation.rows[1] |= moved
-    with pytest.raises(StalePlanError, match=r"\'Zoë No\. 2 <user2@example\.test>\' moved"):
+    with pytest.raises(
+        StalePlanError, match=r"\'Zoë No\. 2 <user2@example\.test>\' in 'Ladders' has changed"
+    ):
         apply(organisation, plan)
     assert not organisation.resets
 

@@ -114,7 +114,7 @@ def test_resume_sends_no_call_to_whoever_had_nothing_to_reset_and_has_begun(
             )
         )
     idle.update(COMPLETED)
-    with pytest.raises(StalePlanError, match=r"'Zoë No. 2 .* moved in 'Ladders'"):
+    with pytest.raises(StalePlanError, match=r"'Zoë No. 2 .* in 'Ladders' has changed"):
         asking(lambda client: client.resets.resume(plan, confirm=plan.phrase))
     assert len(place.resets) == 1
     assert idle["completed_at"]

@@ -12,9 +12,9 @@ from training_sdk import Code, IncompleteResetError, Outcome, ResetReport, Stale
 from training_sdk.api.progress import ProgressState
 from training_sdk.cli.effect_card import effect_card
 from training_sdk.format_proof.traces import NO_TRACES
+from training_sdk.plans.changes import changed_people, refuse_changed
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import Origin, PlannedCourse, PlannedReset
-from training_sdk.plans.planner import moved, refuse_moved
 from training_sdk.resets.report import MOST_IN_HTML, UserOutcome
 
 START = datetime(2026, 12, 1, tzinfo=UTC)
@@ -126,6 +126,6 @@ def test_an_incomplete_reset_names_only_those_who_were_meant(report: ResetReport
 def test_people_who_changed_are_named_by_e_mail_or_id(report: ResetReport) -> None:
     people = [user for user in report.plan.targets if user.user_id in ("user_1", "user_2")]
     with pytest.raises(
-        StalePlanError, match=re.escape("'Anna Meier <anna1@example.test>', 'Anna Meier <user_2>' moved")
+        StalePlanError, match=re.escape("'Anna Meier <anna1@example.test>', 'Anna Meier <user_2>' in")
     ):
-        refuse_moved(report.plan, moved(people, {}, NO_TRACES))
+        refuse_changed(report.plan, changed_people(people, {}, NO_TRACES))

@@ -245,7 +245,7 @@ def test_where_another_plan_has_done_the_rest_the_way_out_is_to_close_this_one(r
     for _ in range(2):
         code, said = run("resume", "big plan.json", "--confirm", plan.phrase)
         assert code == ExitCode.INCOMPLETE
-        assert "stand at 0 %" in said
+        assert "none of them has any progress left" in said
         assert "training-sdk resume" not in said
         assert "training-sdk plan close 'big plan.json' --reason TEXT" in said
     for command in (("report", "big plan.json"), ("verify", "big plan.json", "--deadline", "0s")):
