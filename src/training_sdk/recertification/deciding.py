@@ -13,8 +13,7 @@ from training_sdk._core.text import number
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.recertification import civil
-from training_sdk.recertification.due import Due, DueCase, Standing
-from training_sdk.recertification.people import Held, Hold, HoldList, by_key
+from training_sdk.recertification.due import Due, DueCase, Held, Hold, HoldList, Standing, by_key
 from training_sdk.recertification.rules import (
     Anniversary,
     BeforeExpiry,

@@ -1,17 +1,22 @@
-"""Who is due, as a value: everyone who needs looking at, in exactly one list."""
+"""The result of ``who_is_due``, and its lists of people: the hold list, earlier resets and completions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any, TypeAlias
 
 from attrs import frozen
 
+from training_sdk._core import argument_checks
 from training_sdk._core.model import Key
-from training_sdk._core.text import inline, visible
+from training_sdk._core.text import inline, mailbox, visible, widely
 from training_sdk.api.progress import ProgressRow
-from training_sdk.recertification.people import Held
+from training_sdk.errors import InvalidArgumentError
+
+Held: TypeAlias = str | tuple[str, str]
+"""A person in every course, or (course id, person)."""
 
 
 class Standing(StrEnum):
@@ -155,3 +160,123 @@ _HEADINGS = {
     Standing.ALREADY_RESET: "Reset already by the records on hand, while the feed still shows the old completion. Look "
     "again once it has caught up (2 h on a live service)",
 }
+
+
+# --- hold list and earlier resets ---
+
+
+def by_key(
+    dated: Iterable[tuple[str, str, datetime]], name: str, choose: Callable[[datetime, datetime], datetime]
+) -> dict[Key, datetime]:
+    """Return one time for each course and user: of several, the one that ``choose`` (min or max) returns."""
+    chosen: dict[Key, datetime] = {}
+    for entry in _checked_list(dated, name, "(course id, user id, datetime)"):
+        if not isinstance(entry, tuple) or len(entry) != 3:
+            raise InvalidArgumentError(f"{name} must hold (course id, user id, datetime), not {entry!r}")
+        course_id, user_id, when = entry
+        key = (
+            argument_checks.one_id(course_id, f"a course of {name}"),
+            argument_checks.one_id(user_id, f"a user of {name}"),
+        )
+        moment = argument_checks.moment(when, f"a date of {name}")
+        chosen[key] = choose(chosen.get(key, moment), moment)
+    return chosen
+
+
+@frozen
+class Hold:
+    """An entry of the hold list that matches a person; ``exact`` unless only the tolerant comparison finds them.
+
+    With ``in_other_row`` it names the person by an e-mail address or external id that only another row has.
+    """
+
+    entry: Held
+    exact: bool
+    in_other_row: bool = False
+
+    @property
+    def why(self) -> str:
+        """The addition to the text of a case; empty for an exact match."""
+        if self.in_other_row:
+            return f"; held by the entry {self.entry!r}, which names this user in a row of another course"
+        return "" if self.exact else f"; held by wide comparison only, by the entry {self.entry!r}"
+
+
+class HoldList:
+    """The people who must not be reset: those whose id, e-mail or external id matches an entry, compared tolerantly."""
+
+    def __init__(self, hold: Iterable[Held]) -> None:
+        self._entries: dict[Held, list[Held]] = {}
+        self._by_person: dict[str, list[Held]] = {}
+        self._by_user: dict[str, list[Held]] = {}
+        for entry in _checked_list(hold, "hold", "people, or (course id, person)"):
+            folded = _entry_key(entry)
+            self._entries.setdefault(folded, []).append(entry)
+            self._by_person.setdefault(folded if isinstance(folded, str) else folded[1], []).append(entry)
+        self._unseen = dict(self._entries)
+
+    def holding(self, row: ProgressRow) -> Hold | None:
+        """Return the entry that names this person, in this course or in all; count it as seen."""
+        if not self._entries:
+            return None
+        for person in (row.user_email, row.user_external_id):
+            if person and (naming := self._by_person.get(widely(person))):
+                self._by_user.setdefault(widely(row.user_id), []).extend(naming)
+        named = [name for name in _names(row) if name in self._entries]
+        for name in named:
+            self._unseen.pop(name, None)
+        entries = [entry for name in named for entry in self._entries[name]]
+        if not entries:
+            return None
+        exact = next((entry for entry in entries if _is_exact(entry, row)), None)
+        return Hold(entries[0] if exact is None else exact, exact is not None)
+
+    def holding_in_other_row(self, course_id: str, user_id: str) -> Hold | None:
+        """Return the entry that names this user in a row of another course; call it after ``holding`` of every row.
+
+        One row of a user may lack the e-mail address or external id that another row has.
+        """
+        for entry in self._by_user.get(widely(user_id), ()):
+            folded = _entry_key(entry)
+            if isinstance(folded, str) or folded[0] == widely(course_id):
+                self._unseen.pop(folded, None)
+                return Hold(entry, exact=False, in_other_row=True)
+        return None
+
+    @property
+    def unseen(self) -> tuple[Held, ...]:
+        """The entries that match no row so far, as they were given."""
+        return tuple(entry for entries in self._unseen.values() for entry in entries)
+
+
+def _names(row: ProgressRow) -> Iterator[Held]:
+    for name in (row.user_id, row.user_email, row.user_external_id):
+        if name:
+            yield widely(name)
+            yield widely(row.course_id), widely(name)
+
+
+def _is_exact(entry: Held, row: ProgressRow) -> bool:
+    """Return whether an entry matches a person by the comparison that plans use."""
+    course_id, person = (row.course_id, entry) if isinstance(entry, str) else entry
+    if course_id.strip() != row.course_id:
+        return False
+    exactly = (row.user_id.strip(), (row.user_external_id or "").strip())
+    return person.strip() in exactly or mailbox(person) == mailbox(row.user_email or "")
+
+
+def _entry_key(entry: object) -> Held:
+    match entry:
+        case str() if entry.strip():
+            return widely(entry)
+        case (str(course_id), str(person)) if course_id.strip() and person.strip():
+            return widely(course_id), widely(person)
+    raise InvalidArgumentError(
+        f"hold must hold user ids, e-mail addresses or external ids, or (course id, one of them), not {entry!r}"
+    )
+
+
+def _checked_list(values: Any, name: str, what: str) -> Iterable[Any]:
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidArgumentError(f"{name} must be a list of {what}, not {values!r}")
+    return values

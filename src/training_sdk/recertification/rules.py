@@ -17,7 +17,7 @@ from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.recertification import civil
 from training_sdk.recertification.civil import LeapDay
-from training_sdk.recertification.people import by_key
+from training_sdk.recertification.due import by_key
 
 Dates: TypeAlias = Mapping[str, date] | Mapping[Key, date] | Mapping[str | Key, date]
 """A date or a datetime with a zone by user id, or by course and user."""

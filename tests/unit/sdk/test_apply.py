@@ -311,9 +311,7 @@ def test_R06_a_plan_is_stale_once_anyone_has_moved(moved: dict[str, Any]) -> Non
     organisation = Organisation([row(1), row(2)])
     plan = planned(organisation)
     organisation.rows[1] |= moved
-    with pytest.raises(
-        StalePlanError, match=r"\'Zoë No\. 2 <user2@example\.test>\' in 'Ladders' has changed"
-    ):
+    with pytest.raises(StalePlanError, match=r"\'Zoë No\. 2 <user2@example\.test>\' in .* has changed"):
         apply(organisation, plan)
     assert not organisation.resets
 

@@ -39,7 +39,7 @@ from training_sdk.recertification import (
 )
 from training_sdk.recertification.civil import day as civil_day
 from training_sdk.recertification.civil import day_of, refuse_future, zone_called
-from training_sdk.recertification.people import Held
+from training_sdk.recertification.due import Held
 
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.DOTALL)
 
