@@ -26,7 +26,7 @@ from training_sdk.format_proof.proven import proof_that_holds
 from training_sdk.format_proof.refusal_proof import ProvingRefusals
 from training_sdk.format_proof.traces import Traces
 from training_sdk.local_plans.admission import resets_known
-from training_sdk.plans.people import Named, People
+from training_sdk.plans.people import People
 from training_sdk.plans.people_file import Named
 from training_sdk.plans.plan import EveryonePlan, Only, ResetPlan
 from training_sdk.plans.planned import Origin
