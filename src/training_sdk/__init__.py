@@ -91,12 +91,11 @@ from training_sdk.plans.people_file import Named
 from training_sdk.plans.plan import EveryonePlan, ResetPlan
 from training_sdk.plans.planned import Losses, Origin, PlannedCourse, PlannedReset
 from training_sdk.plans.selection import Where
-from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.report import Code, Outcome, ResetReport, UserOutcome
-from training_sdk.resets.reset_request import Progress
+from training_sdk.resets.reset_request import Progress, ResetFormat
 from training_sdk.resets.safeguards import Safeguards
-from training_sdk.resets.verification import PersonSeen, Seen, SeenCode, Verification
 from training_sdk.resets.waves import Waves
+from training_sdk.verification.verification_result import PersonSeen, Seen, SeenCode, Verification
 
 __all__ = [
     "APIConnectionError",

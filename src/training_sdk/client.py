@@ -34,8 +34,8 @@ from training_sdk.client_options import (
     changed,
     options_of,
 )
-from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.operations import Resets
+from training_sdk.resets.reset_request import ResetFormat
 from training_sdk.resets.safeguards import Safeguards
 
 

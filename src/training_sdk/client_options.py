@@ -15,7 +15,7 @@ from training_sdk._core.pacing import Budget, Limits, Pace
 from training_sdk._core.text import Secret, hidden, token_fingerprint
 from training_sdk._core.urls import BaseUrl
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.reset_request import ResetFormat
 from training_sdk.resets.safeguards import Safeguards
 
 DEFAULT_TIMEOUT = 30.0

@@ -21,7 +21,7 @@ from training_sdk import (
     TrainingClient,
     UnconfirmedFormatError,
 )
-from training_sdk.format_proof.proofs import Ground, save_proof
+from training_sdk.format_proof.proofs import ProofScope, save_proof
 from training_sdk.records.state import StateDirectory
 from unit.sdk.proving import proof_of
 
@@ -139,7 +139,7 @@ def test_resume_sends_nothing_again_where_only_the_mark_is(
     mock, _ = live
     with client_of(mock, marking) as client:
         plan = client.resets.plan_everyone(first_course(mock))
-        ground = Ground.of(plan.origin, ResetFormat(), server_side=False)
+        ground = ProofScope.of(plan.origin, ResetFormat(), server_side=False)
         state = StateDirectory.open()
         save_proof(state, proof_of(ground, datetime.now(UTC)))
         mock.lag = timedelta(hours=1)  # so that the feed shows for long what was before

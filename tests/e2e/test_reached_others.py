@@ -11,7 +11,7 @@ import pytest
 from e2e.training_sdk_process import Desk, serving
 from training_sdk import ResetFormat, ResetPlan
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.format_proof.proofs import Ground, save_proof
+from training_sdk.format_proof.proofs import ProofScope, save_proof
 from training_sdk.records.state import StateDirectory
 from unit.sdk.proving import proof_of
 
@@ -30,7 +30,7 @@ def test_the_exit_code_is_kept_and_nothing_more_is_sent(desk: Desk) -> None:
     everyone = desk.plan("--course", COURSE, "--everyone", name="everyone.json")
     origin = ResetPlan.load(desk.folder / "plan.json").origin
     state = StateDirectory.open(desk.folder / "state")
-    proof = proof_of(Ground.of(origin, ResetFormat(), server_side=False), datetime.now(UTC))
+    proof = proof_of(ProofScope.of(origin, ResetFormat(), server_side=False), datetime.now(UTC))
     save_proof(state, proof)
     applied = desk.run("apply", "plan.json", "--reason", "yearly", "--confirm", phrase, "--json")
     assert applied.code == applied.document["error"]["exit_code"] == ExitCode.OTHERS_REACHED

@@ -17,7 +17,7 @@ from mock_server import MockTraining, Policy
 from mock_server.transports.serving import serve
 from mock_server.wire.message import Request, Response
 from training_sdk import ResetFormat, ResetPlan, TrainingClient
-from training_sdk.format_proof.proofs import Ground, save_proof
+from training_sdk.format_proof.proofs import ProofScope, save_proof
 from training_sdk.records.state import StateDirectory
 from unit.sdk.proving import proof_of
 
@@ -97,7 +97,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     with serve(service) as server:
         found = Desk(service, server.url, tmp_path)
         origin = found.plan("first.json", 2).origin
-        ground = Ground.of(origin, ResetFormat(), server_side=False)
+        ground = ProofScope.of(origin, ResetFormat(), server_side=False)
         save_proof(StateDirectory.open(tmp_path / "state"), proof_of(ground, datetime.now(UTC)))
         yield found
 

@@ -32,8 +32,8 @@ from training_sdk._core import drivers, run_locally
 from training_sdk._core.flow import Act, Moment, Request
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import recorder, report_file, reset_request
+from training_sdk.resets.report import report_of
 from training_sdk.resets.safeguards import Safeguards
-from training_sdk.resets.stopped import report_of
 
 NOBODY = 65534
 

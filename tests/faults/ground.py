@@ -23,7 +23,7 @@ from mock_server.wire.message import Request, Response
 from training_sdk import ResetFormat, ResetPlan, TrainingClient
 from training_sdk.evidence import packs_in, verify_pack
 from training_sdk.evidence.pack import open_pack, read_manifest
-from training_sdk.format_proof.proofs import Ground as Soil
+from training_sdk.format_proof.proofs import ProofScope as Soil
 from training_sdk.format_proof.proofs import save_proof
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.local_plans.unfinished import read_unfinished

@@ -23,9 +23,8 @@ from training_sdk.plans.plan import SIGNATURE_NAMESPACE, ResetPlan
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.wording import short_digest, shown, who
 from training_sdk.records.tokens import redacted
-from training_sdk.resets.confirmation import check_confirmation, check_lifetime
 from training_sdk.resets.report import Code
-from training_sdk.resets.safeguards import Safeguards
+from training_sdk.resets.safeguards import Safeguards, check_confirmation, check_lifetime
 
 NAMESPACE = "training-sdk-reset"
 """Keeps a signature made for anything else, a git commit say, from passing for an approval."""

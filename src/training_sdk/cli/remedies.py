@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
 
-from training_sdk.resets.stopped import STOPPED
+from training_sdk.resets.report import STOPPED
 
 _PLAN = "PLAN.json"
 

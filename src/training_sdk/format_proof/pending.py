@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from training_sdk.errors import RecordsDamagedError
 from training_sdk.format_proof.proof_plan import ProofPlan
-from training_sdk.format_proof.proofs import Ground, Way
+from training_sdk.format_proof.proofs import ProofScope, Way
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.records import storage
@@ -18,7 +18,7 @@ from training_sdk.records.events import Event, Sent
 from training_sdk.records.journal import read_journal
 from training_sdk.records.journal_state import Chunk, ChunkFate, JournalState, fold
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.reset_request import ResetFormat
 
 OPEN = (ChunkFate.SENT, ChunkFate.ANSWERED, ChunkFate.LOST, ChunkFate.READ_BACK)
 """How far the request of a proof came whose effect is still to be looked for."""
@@ -53,7 +53,7 @@ def put(state: StateDirectory, plan: ProofPlan, *, names: bool = True) -> None:
     storage.write_document(_path(state, plan.ground), saved)
 
 
-def sending(state: StateDirectory, ground: Ground) -> AbstractContextManager[None]:
+def sending(state: StateDirectory, ground: ProofScope) -> AbstractContextManager[None]:
     """Be the only process that sends a proof for this ground. Raises RecordsLockedError while another one does."""
     return storage.locked(storage.make_folder(state.path / "origins") / _name(ground))
 
@@ -64,7 +64,7 @@ def without_names(plan: ProofPlan) -> ProofPlan:
     return evolve(plan, witnesses=tuple(witnesses))
 
 
-def drop(state: StateDirectory, ground: Ground) -> None:
+def drop(state: StateDirectory, ground: ProofScope) -> None:
     """Forget it: it has come to its end."""
     path = _path(state, ground)
     with storage.writing(path):
@@ -72,7 +72,7 @@ def drop(state: StateDirectory, ground: Ground) -> None:
         storage.sync_folder(path.parent)
 
 
-def find(state: StateDirectory, ground: Ground) -> ProofPlan | None:
+def find(state: StateDirectory, ground: ProofScope) -> ProofPlan | None:
     """The proof for this ground whose request was sent, and whose end is open. Raises RecordsDamagedError."""
     path = state.path / "proofs" / _name(ground)
     saved = storage.read_document(path, _Saved)
@@ -125,9 +125,9 @@ def _sent_at(events: tuple[Event, ...], number: int) -> datetime:
     return max(event.at for event in events if isinstance(event, Sent) and event.chunk == number)
 
 
-def _path(state: StateDirectory, ground: Ground) -> Path:
+def _path(state: StateDirectory, ground: ProofScope) -> Path:
     return state.proofs / _name(ground)
 
 
-def _name(ground: Ground) -> str:
+def _name(ground: ProofScope) -> str:
     return f"{ground.name}.pending.json"

@@ -13,13 +13,13 @@ from attrs import frozen
 from training_sdk._core.model import Key
 from training_sdk._core.text import visible
 from training_sdk.api.progress import ProgressRow, ProgressState
-from training_sdk.format_proof.proofs import Ground, Way
+from training_sdk.format_proof.proofs import ProofScope, Way
 from training_sdk.format_proof.traces import NAMES, NO_TRACES, Traces
 from training_sdk.plans import wording
 from training_sdk.plans.plan import ResetPlan, phrase_tail, plain_of_form
 from training_sdk.plans.planned import PlannedReset
-from training_sdk.resets.format import ResetFormat
-from training_sdk.resets.reset_effect import Judging, has_lost
+from training_sdk.resets.reset_request import ResetFormat
+from training_sdk.verification.reset_effect import EffectRules, has_lost
 
 
 @frozen
@@ -38,9 +38,9 @@ class ProofPlan:
     refused_with: str | None = None
 
     @property
-    def ground(self) -> Ground:
+    def ground(self) -> ProofScope:
         """What the proof would hold for."""
-        return Ground.of(self.reset.origin, self.format, server_side=self.way == "everyone")
+        return ProofScope.of(self.reset.origin, self.format, server_side=self.way == "everyone")
 
     @property
     def people(self) -> tuple[str, ...]:
@@ -156,7 +156,7 @@ class ProofPlan:
 
 
 @frozen
-class Sighting:
+class Observation:
     """What one reading of these people's rows shows, by key; ``cleared`` are targets, the other two witnesses.
 
     A cleared target may keep ``traces``. ``lost`` are those who have less than they had: nobody but a reset takes that
@@ -172,17 +172,17 @@ class Sighting:
     """What was left of the rows of those who are cleared."""
 
     @classmethod
-    def of(cls, plan: ProofPlan, rows: Mapping[Key, ProgressRow]) -> Sighting:
+    def of(cls, plan: ProofPlan, rows: Mapping[Key, ProgressRow]) -> Observation:
         """Hold rows against a plan."""
         cleared: dict[Key, Traces] = {}
         unchanged: list[Key] = []
         lost: list[Key] = []
         moved: list[Key] = []
-        judging = Judging.of(plan.reset)
+        rules = EffectRules.of(plan.reset)
         may_vanish = _shows_nobody_without_progress(plan, rows)
         for target in plan.reset.targets:
             row = rows.get(target.key)
-            if row is not None and judging.stands(target, row):
+            if row is not None and rules.stands(target, row):
                 unchanged.append(target.key)
             elif (traces := _left_of(target, rows, may_vanish=may_vanish)) is not None:
                 cleared[target.key] = traces
@@ -199,7 +199,7 @@ class Sighting:
             may_be_gone = traces.row_vanishes and (is_here or _is_elsewhere(witness, rows))
             if (row is None and may_be_gone) or (row is not None and has_lost(witness, row)):
                 lost.append(witness.key)
-            elif row is None or not judging.stands(witness, row):
+            elif row is None or not rules.stands(witness, row):
                 moved.append(witness.key)
         return cls(tuple(cleared), tuple(unchanged), tuple(lost), tuple(moved), traces)
 

@@ -16,15 +16,15 @@ from training_sdk.api.progress import ProgressRow, progress_rows
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proof_plan import ProofPlan
-from training_sdk.format_proof.proofs import Ground, Way
+from training_sdk.format_proof.proofs import ProofScope, Way
 from training_sdk.plans.origin import LiveCalls, who_and_where
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import Wanted, make_plan, no_traces
 from training_sdk.plans.wording import number, shown
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import confirmation
-from training_sdk.resets.format import ResetFormat
+from training_sdk.resets import safeguards
+from training_sdk.resets.reset_request import ResetFormat
 
 MOST_PEOPLE = 5
 """On the sacrificial course: whom a service may reset that does not know the format."""
@@ -87,7 +87,7 @@ def plan_proof(calls: Calls, proof: WantedProof) -> Flow[ProofPlan]:
 
 def _begun_here(proof: WantedProof, here: Origin) -> ProofPlan | None:
     state = StateDirectory.existing(proof.state_dir)
-    ground = Ground.of(here, proof.format, server_side=proof.server_side)
+    ground = ProofScope.of(here, proof.format, server_side=proof.server_side)
     return None if state is None else pending.find(state, ground)
 
 
@@ -211,4 +211,4 @@ def check_phrase(plan: object, confirm: object, reset_format: ResetFormat) -> No
         )
     if plan.format != reset_format:
         raise InvalidArgumentError("the proof was planned for another ResetFormat than this client has")
-    confirmation.check_phrase(confirm, plan.phrase, "proof")
+    safeguards.check_phrase(confirm, plan.phrase, "proof")

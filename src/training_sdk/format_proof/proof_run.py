@@ -29,7 +29,7 @@ from training_sdk.errors import (
     TrainingError,
 )
 from training_sdk.format_proof import pending
-from training_sdk.format_proof.proof_plan import ProofPlan, Sighting
+from training_sdk.format_proof.proof_plan import Observation, ProofPlan
 from training_sdk.format_proof.proof_planner import check_witnesses, read_people
 from training_sdk.format_proof.proofs import Proof, save_proof, withdraw_proof
 from training_sdk.format_proof.traces import NO_TRACES, Traces
@@ -42,15 +42,15 @@ from training_sdk.records.in_flight import waiting_time
 from training_sdk.records.journal_state import Chunk
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file
-from training_sdk.resets.preflight import Arrival
+from training_sdk.resets.outcomes import resumed_tracker
+from training_sdk.resets.preflight import Preflight
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import FAILED_PROOF, ResetReport
-from training_sdk.resets.reset_effect import resets_completed_only
 from training_sdk.resets.reset_request import Order, Progress
 from training_sdk.resets.reset_run import apply_plan
 from training_sdk.resets.resume import Resumption, as_begun
-from training_sdk.resets.settling import account_so_far
 from training_sdk.resets.waves import wait_until
+from training_sdk.verification.reset_effect import resets_completed_only
 
 FIRST_WAIT = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(minutes=30)
@@ -86,13 +86,13 @@ class ProofRecorder(Recorder):
 
 
 @define
-class Proving:
+class ProofRun:
     """One proof being made, or gone on with."""
 
     calls: Calls
     plan: ProofPlan
     order: Order
-    keeper: ProofRecorder
+    recorder: ProofRecorder
     deadline: timedelta
     on_progress: Callable[[Progress], None] | None = None
     here: Origin = field(init=False)
@@ -134,7 +134,7 @@ class Proving:
         check_place(self.plan.reset, self.here)
         yield from check_clock(self.calls)
         started: Moment = yield Now()
-        self.state = yield Act(lambda: StateDirectory.open(self.keeper.path), "records: open")
+        self.state = yield Act(lambda: StateDirectory.open(self.recorder.path), "records: open")
         begun = yield from self._begun()
         if begun is None:
             check_witnesses(self.plan)
@@ -187,11 +187,11 @@ class Proving:
                 "its end "
                 "is open. Nothing was sent. Plan that one again with the same course and people, and prove it"
             )
-        pending.put(self.state, self.plan, names=self.keeper.seal is None)
+        pending.put(self.state, self.plan, names=self.recorder.seal is None)
 
     def _apply(self, provisional: Proof) -> Flow[None]:
         try:
-            yield from apply_plan(self.calls, self.order, self.keeper, lambda ground: provisional)
+            yield from apply_plan(self.calls, self.order, self.recorder, lambda ground: provisional)
         except OutcomeUnknownError as error:
             if not isinstance(error.__cause__, TrainingError):  # it came from outside, and means to end this
                 raise
@@ -230,7 +230,7 @@ class Proving:
         rows = yield from read_people(self.calls, self.plan.watched)
         course = self.plan.reset.course
         on_it = yield from read_rows(self.calls, course.id, None)
-        seen = Sighting.of(self.plan, rows)
+        seen = Observation.of(self.plan, rows)
         strange = sorted(on_it.keys() ^ set(self.plan.people))
         if seen.cleared or seen.moved or seen.lost or strange:
             who = [*strange, *(user_id for _, user_id in (*seen.cleared, *seen.moved, *seen.lost))]
@@ -246,13 +246,13 @@ class Proving:
         while True:
             rows = yield from read_people(self.calls, self.plan.watched)
             now: Moment = yield Now()
-            seen = Sighting.of(self.plan, rows)
+            seen = Observation.of(self.plan, rows)
             self.traces = evolve(seen.traces, row_vanishes=False)  # until it was seen to be missing once more
             if any(key not in rows for key in (*seen.lost, *(seen.cleared if self.is_refused else ()))):
                 yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for once more")
                 rows = yield from read_people(self.calls, self.plan.watched)
                 now = yield Now()
-                seen = Sighting.of(self.plan, rows)
+                seen = Observation.of(self.plan, rows)
             yield from self._judge(seen)
             self._note_time(seen, now.utc - sent_at)
             yield from self._tell(len(seen.cleared))
@@ -268,20 +268,20 @@ class Proving:
             yield from wait_until(until, "until the service shows what the reset did")
             wait = min(wait * 3 / 2, LONGEST_WAIT)
 
-    def _note_time(self, seen: Sighting, elapsed: timedelta) -> None:
+    def _note_time(self, seen: Observation, elapsed: timedelta) -> None:
         """Note how long it took, unless this process came too late to see the time before."""
         self.was_watched = self.was_watched or bool(seen.unchanged)
         if not seen.unchanged and self.seen_after is None and self.was_watched:
             self.seen_after = elapsed
 
-    def _is_gone(self, seen: Sighting) -> Flow[bool]:
+    def _is_gone(self, seen: Observation) -> Flow[bool]:
         """Whether rows that vanished are missing once more, and from the statistics: a listing may end too early."""
         if not seen.traces.row_vanishes:
             return True
         now: Moment = yield Now()
         yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for once more")
         rows = yield from read_people(self.calls, self.plan.watched)
-        again = Sighting.of(self.plan, rows)
+        again = Observation.of(self.plan, rows)
         yield from self._judge(again)
         if again != seen:
             return False
@@ -293,14 +293,14 @@ class Proving:
         self.traces = seen.traces
         return True
 
-    def _is_decided(self, seen: Sighting) -> Flow[bool]:
+    def _is_decided(self, seen: Observation) -> Flow[bool]:
         """Whether what is seen decides it, once the feed can no longer show the past."""
         if self.is_refused:
             why = "the service refused the request, and reading back shows that it had no effect"
             yield from self._end_without(why, reason="REFUSED")
         return not seen.unchanged
 
-    def _judge(self, seen: Sighting) -> Flow[None]:
+    def _judge(self, seen: Observation) -> Flow[None]:
         self.unseen = tuple(user.key for user in self.plan.reset.targets if user.key not in seen.cleared)
         if seen.lost:
             why = f"{self._named(seen.lost)} lost progress, and was not to be reset"
@@ -328,7 +328,7 @@ class Proving:
         yield from self._note_failure(reason, ())
         raise ProofFailedError(f"{sentence(why)} {self._remains(reason)}", reason=reason, report=report)
 
-    def _give_up(self, seen: Sighting, *, is_settled: bool, settled: datetime) -> Flow[None]:
+    def _give_up(self, seen: Observation, *, is_settled: bool, settled: datetime) -> Flow[None]:
         if is_settled and seen.unchanged:
             targets = self.plan.reset.targets
             reset = [user for user in targets if user.key in seen.cleared]
@@ -366,7 +366,7 @@ class Proving:
 
     def _keep_proof(self, proof: Proof, event: str, **facts: object) -> Flow[Proof]:
         now: Moment = yield Now()
-        yield from self.keeper.remark(event, self.order, self.here, now.utc, **self._facts(), **facts)
+        yield from self.recorder.remark(event, self.order, self.here, now.utc, **self._facts(), **facts)
         yield self._keep(lambda: save_proof(self.state, proof), "proofs: save")
         yield self._keep(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
         return proof
@@ -392,7 +392,7 @@ class Proving:
         now: Moment = yield Now()
         affected, unseen = ([list(key) for key in some] for some in (keys, self.unseen))
         facts = {**self._facts(), "proof_failed": reason, "affected": affected, "unseen": unseen}
-        yield from self.keeper.remark(PROOF_FAILED, self.order, self.here, now.utc, **facts)
+        yield from self.recorder.remark(PROOF_FAILED, self.order, self.here, now.utc, **facts)
         yield from self._take_back(reason)
         yield self._keep(lambda: pending.drop(self.state, self.plan.ground), "proofs: at its end")
 
@@ -409,21 +409,21 @@ class Proving:
         if begun is not None and begun.is_closed:
             report: ResetReport = yield Act(lambda: report_file.load(folder), "records: the report")
             return report.without_unseen(self.unseen, FAILED_PROOF)
-        self.keeper.resuming = True
+        self.recorder.resuming = True
         try:
-            state = yield from self.keeper.take(self.plan.reset)
+            state = yield from self.recorder.take(self.plan.reset)
             order = as_begun(self.order, state)
-            yield from self.keeper.open(order, self.here, None)
+            yield from self.recorder.open(order, self.here, None)
             now: Moment = yield Now()
             proof = self._proof(now.utc, counted=False)
-            arrival = Arrival(self.calls, self.calls, self.here, proof, self.traces)
-            account = account_so_far(order, self.here.user_id, self.keeper)
-            yield from Resumption(arrival, order, self.keeper, account).find_work()
-            report = account.report(now.utc)
-            yield from self.keeper.close(report, None)
+            preflight = Preflight(self.calls, self.calls, self.here, proof, self.traces)
+            tracker = resumed_tracker(order, self.here.user_id, self.recorder)
+            yield from Resumption(preflight, order, self.recorder, tracker).find_work()
+            report = tracker.report(now.utc)
+            yield from self.recorder.close(report, None)
             return report
         finally:
-            self.keeper.release()
+            self.recorder.release()
 
     def _proof(self, at: datetime, *, counted: bool) -> Proof:
         targets = {user.user_id for user in self.plan.reset.targets}

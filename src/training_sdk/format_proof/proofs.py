@@ -17,7 +17,7 @@ from training_sdk.plans.planned import Origin
 from training_sdk.records import storage
 from training_sdk.records.in_flight import processing_time_of
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.reset_request import ResetFormat
 
 Way = Literal["listed", "everyone"]
 
@@ -26,7 +26,7 @@ PROVABLE = (400, 403, 404)
 
 
 @frozen
-class Ground:
+class ProofScope:
     """What a proof holds for: one server, one organisation, one format, one way of naming people."""
 
     base_url: str
@@ -35,7 +35,7 @@ class Ground:
     way: Way
 
     @classmethod
-    def of(cls, origin: Origin, reset_format: ResetFormat, *, server_side: bool) -> Ground:
+    def of(cls, origin: Origin, reset_format: ResetFormat, *, server_side: bool) -> ProofScope:
         """Where an order is about to be carried out, and how."""
         way: Way = "everyone" if server_side else "listed"
         return cls(origin.base_url, origin.organisation_id, reset_format, way)
@@ -45,6 +45,10 @@ class Ground:
         """A name for a file: the same for the same ground, and for no other."""
         text = json.dumps(attrs.asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+Ground = ProofScope
+"""The earlier name of ``ProofScope``."""
 
 
 def _provable(_: object, attribute: Attribute[tuple[int, ...]], value: tuple[int, ...]) -> None:
@@ -70,7 +74,7 @@ class Proof:
     in an older proof, where it counted nobody, or where everyone on the course had something.
     """
 
-    ground: Ground
+    ground: ProofScope
     proved_at: datetime
     proved_by: str
     course_id: str
@@ -90,7 +94,7 @@ class Proof:
         return processing_time_of(self.seen_after_seconds or 0.0)
 
 
-def find_proof(state: StateDirectory, ground: Ground) -> Proof | None:
+def find_proof(state: StateDirectory, ground: ProofScope) -> Proof | None:
     """What was proved for this ground on this machine. Raises RecordsDamagedError if it is not what was written."""
     path = state.path / "proofs" / f"{ground.name}.json"
     proof = storage.read_document(path, Proof)
@@ -99,12 +103,14 @@ def find_proof(state: StateDirectory, ground: Ground) -> Proof | None:
     return proof
 
 
-def traces_at(find: Callable[[Ground], Proof | None], origin: Origin, reset_format: ResetFormat) -> Traces:
+def traces_at(
+    find: Callable[[ProofScope], Proof | None], origin: Origin, reset_format: ResetFormat
+) -> Traces:
     """What resets leave of a row there, by the proofs of both ways."""
     found = Traces()
     for server_side in (False, True):
         try:
-            proof = find(Ground.of(origin, reset_format, server_side=server_side))
+            proof = find(ProofScope.of(origin, reset_format, server_side=server_side))
         except UnconfirmedFormatError:  # it does not hold any more, so it says nothing
             continue
         found = found if proof is None else found.joined(proof.traces)
@@ -116,7 +122,7 @@ def save_proof(state: StateDirectory, proof: Proof) -> None:
     storage.write_document(state.proofs / f"{proof.ground.name}.json", proof)
 
 
-def withdraw_proof(state: StateDirectory, ground: Ground) -> bool:
+def withdraw_proof(state: StateDirectory, ground: ProofScope) -> bool:
     """Take back what was proved for this ground, since a later try has shown otherwise; whether there was a proof."""
     path = state.proofs / f"{ground.name}.json"
     with storage.writing(path):

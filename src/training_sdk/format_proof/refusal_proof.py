@@ -10,16 +10,16 @@ from attrs import define, evolve, field
 
 from training_sdk._core.flow import Act, Flow
 from training_sdk.errors import ProofFailedError, UnconfirmedFormatError
-from training_sdk.format_proof.proof_plan import Sighting
-from training_sdk.format_proof.proof_run import Proving
+from training_sdk.format_proof.proof_plan import Observation
+from training_sdk.format_proof.proof_run import ProofRun
+from training_sdk.format_proof.proof_validity import PROVE_AGAIN, proof_that_holds
 from training_sdk.format_proof.proofs import PROVABLE, Proof, find_proof, save_proof
-from training_sdk.format_proof.proven import PROVE_AGAIN, proof_that_holds
 from training_sdk.format_proof.traces import NO_TRACES
 from training_sdk.records.journal_state import Chunk
 
 
 @define
-class ProvingRefusals(Proving):
+class RefusalProofRun(ProofRun):
     """One proof of a refusal being made, or gone on with; the proof of the format holds throughout."""
 
     status: int | None = field(default=None, init=False)
@@ -50,12 +50,12 @@ class ProvingRefusals(Proving):
         """Go on: a service that accepts it may count one or two people, or none."""
         yield from ()
 
-    def _judge(self, seen: Sighting) -> Flow[None]:
+    def _judge(self, seen: Observation) -> Flow[None]:
         begun = yield from self._begun()
         self.status = None if begun is None else begun.chunk.refusal
-        yield from Proving._judge(self, seen)
+        yield from ProofRun._judge(self, seen)
 
-    def _is_decided(self, seen: Sighting) -> Flow[bool]:
+    def _is_decided(self, seen: Observation) -> Flow[bool]:
         if not self.is_refused:
             why = f"the service did not refuse the request, and {self._shows(seen)}"
             yield from self._end_without(why, reason="NOT_REFUSED")
@@ -64,7 +64,7 @@ class ProvingRefusals(Proving):
             yield from self._end_without(why, reason="REFUSED")
         return True
 
-    def _shows(self, seen: Sighting) -> str:
+    def _shows(self, seen: Observation) -> str:
         named = self._named([user.key for user in self.plan.reset.targets])
         return f"{named} was reset" if seen.cleared else f"nothing is seen to have happened to {named}"
 
@@ -89,7 +89,7 @@ class ProvingRefusals(Proving):
     def _take_back(self, reason: str) -> Flow[None]:
         """Take back what was proved of this status only, where it was a refusal that had an effect."""
         if reason != "REFUSED_WITH_EFFECT":
-            yield from Proving._take_back(self, reason)
+            yield from ProofRun._take_back(self, reason)
             return
         yield self._keep(self._forget_status, "proofs: take back the status")
 
@@ -100,11 +100,11 @@ class ProvingRefusals(Proving):
             save_proof(self.state, evolve(proof, refusals_without_effect=left))
 
     def _facts(self) -> dict[str, object]:
-        return {**Proving._facts(self), "refused_with": self.plan.refused_with}
+        return {**ProofRun._facts(self), "refused_with": self.plan.refused_with}
 
     def _remains(self, reason: str) -> str:
         if reason in ("COUNT_DIFFERS", "WITNESS_CLEARED"):
-            return Proving._remains(self, reason)
+            return ProofRun._remains(self, reason)
         return (
             "The proof of the format still holds. A refusal of several people stays unknown until it is read back"
             + ("" if self.status is None else f" where its status is {self.status}")

@@ -25,12 +25,11 @@ from training_sdk.records.in_flight import Flights, kept_processing_time, until
 from training_sdk.records.journal import FILE, Journal, JournalCopy, read_journal
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file
-from training_sdk.resets.format import ResetFormat
+from training_sdk.resets.outcomes import tracker_from_journal
 from training_sdk.resets.report import FAILED_PROOF, PENDING_PROOF, Code, Outcome, ResetReport
-from training_sdk.resets.reset_request import Order
+from training_sdk.resets.reset_request import Order, ResetFormat
 from training_sdk.resets.resume import as_begun
 from training_sdk.resets.safeguards import Safeguards
-from training_sdk.resets.settling import account_of
 
 
 @frozen
@@ -251,10 +250,10 @@ def report_of(
     safeguards = Safeguards(processing_time=kept_processing_time(found))
     order = as_begun(Order(kept, ResetFormat(), safeguards=safeguards), found)
     packs = [str(state.path / "evidence" / one.pack) for one in found.packs]
-    account = account_of(order, _applied_by(journal.events), journal, packs, now)
+    tracker = tracker_from_journal(order, _applied_by(journal.events), journal, packs, now)
     if found.opened is not None:
-        account.approved = approved_before(journal.events, found.opened.organisation_id, folder, unseal)
-    return account.report(_last(journal.events))
+        tracker.approved = approved_before(journal.events, found.opened.organisation_id, folder, unseal)
+    return tracker.report(_last(journal.events))
 
 
 def _applied_by(events: Sequence[Event]) -> str:

@@ -20,10 +20,10 @@ from training_sdk.approval.four_eyes import approve_signed
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proof_planner import WantedProof, check_phrase, plan_proof
-from training_sdk.format_proof.proof_run import ProofRecorder, Proving
-from training_sdk.format_proof.proofs import Ground, Proof, find_proof, traces_at
-from training_sdk.format_proof.proven import proof_that_holds
-from training_sdk.format_proof.refusal_proof import ProvingRefusals
+from training_sdk.format_proof.proof_run import ProofRecorder, ProofRun
+from training_sdk.format_proof.proof_validity import proof_that_holds
+from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof, traces_at
+from training_sdk.format_proof.refusal_proof import RefusalProofRun
 from training_sdk.format_proof.traces import Traces
 from training_sdk.local_plans.admission import resets_known
 from training_sdk.plans.people import People
@@ -35,18 +35,16 @@ from training_sdk.plans.selection import Where
 from training_sdk.recertification.due import Due
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import refuse_typed
-from training_sdk.resets.confirmation import check_confirmation, check_safeguards
-from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import ResetReport
 from training_sdk.resets.report_file import LastResets
-from training_sdk.resets.reset_request import CHUNK, EVERYONE_AT_ONCE, Order, Progress
+from training_sdk.resets.reset_request import CHUNK, EVERYONE_AT_ONCE, Order, Progress, ResetFormat
 from training_sdk.resets.reset_run import apply_plan
 from training_sdk.resets.resume import resume_plan
-from training_sdk.resets.safeguards import Safeguards
-from training_sdk.resets.verification import Verification
-from training_sdk.resets.verifying import Watch, wait_until_verified
+from training_sdk.resets.safeguards import Safeguards, check_confirmation, check_safeguards
 from training_sdk.resets.waves import Waves
+from training_sdk.verification.verification_result import Verification
+from training_sdk.verification.verifying import VerificationOptions, wait_until_verified
 
 LONGEST_DURATION = timedelta(days=7)
 """For which a reset or a proof is watched by one call."""
@@ -298,9 +296,9 @@ class Resets(Bound[D]):
             safeguards=self._safeguards,
             **_hooks(stop, on_progress),
         )
-        keeper = self._recorder(resuming=True)
-        keeper.unseal = unseal
-        return resume_plan(self._calls, order, keeper, self._find_proof)
+        recorder = self._recorder(resuming=True)
+        recorder.unseal = unseal
+        return resume_plan(self._calls, order, recorder, self._find_proof)
 
     @operation
     def wait_until_verified(
@@ -341,7 +339,7 @@ class Resets(Bound[D]):
         first = _duration(every, "every")
         if not first:
             raise InvalidArgumentError("every must be longer than 0")
-        watch = Watch(
+        watch = VerificationOptions(
             _duration(deadline, "deadline"),
             first,
             _people(lessons, "lessons"),
@@ -450,12 +448,12 @@ class Resets(Bound[D]):
             safeguards=evolve(self._safeguards, signed_plans=False),  # it comes from no file
         )
         base = self._recorder()
-        keeper = ProofRecorder(
+        recorder = ProofRecorder(
             base.path, base.fingerprint, base.evidence_lifetime, seal=base.seal, witnesses=plan.witnesses
         )
         hooks = _hooks(None, on_progress)
-        kind = Proving if plan.refused_with is None else ProvingRefusals
-        return kind(self._calls, plan, order, keeper, _duration(deadline, "deadline"), **hooks).run()
+        kind = ProofRun if plan.refused_with is None else RefusalProofRun
+        return kind(self._calls, plan, order, recorder, _duration(deadline, "deadline"), **hooks).run()
 
     def _wanted(
         self,
@@ -492,12 +490,12 @@ class Resets(Bound[D]):
     def _traces(self, origin: Origin) -> Traces:
         return traces_at(self._kept_proof, origin, self._format)
 
-    def _kept_proof(self, ground: Ground) -> Proof | None:
+    def _kept_proof(self, ground: ProofScope) -> Proof | None:
         """What was seen at a service, also if that is not enough to send anything there."""
         state = StateDirectory.existing(self._state_dir)
         return None if state is None else find_proof(state, ground)
 
-    def _find_proof(self, ground: Ground) -> Proof | None:
+    def _find_proof(self, ground: ProofScope) -> Proof | None:
         state = StateDirectory.existing(self._state_dir)
         return None if state is None else proof_that_holds(state, ground)
 
@@ -505,7 +503,7 @@ class Resets(Bound[D]):
         """For how long a service may work on a reset that it has accepted, by the safeguards and the proofs."""
         known = [self._safeguards.processing_time]
         for way in (False, True):
-            proof = self._kept_proof(Ground.of(here, self._format, server_side=way))
+            proof = self._kept_proof(ProofScope.of(here, self._format, server_side=way))
             known += [] if proof is None else [proof.seen_after]
         return max(known)
 

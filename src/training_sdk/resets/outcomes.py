@@ -1,9 +1,9 @@
-"""The account that is kept while a plan is applied: one outcome for everyone, at any moment."""
+"""One outcome for each person in a plan, kept while it is applied, or restored from the journal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from attrs import define, evolve, field, frozen
 
@@ -21,9 +21,24 @@ from training_sdk.errors import (
     TrainingError,
 )
 from training_sdk.plans.planned import PlannedReset
-from training_sdk.resets.report import SENT_WITHOUT_EFFECT, Code, Outcome, ResetReport, UserOutcome
+from training_sdk.plans.wording import COMPLETED_ONLY, span
+from training_sdk.records.events import ReadBack, Refused, Sent
+from training_sdk.records.in_flight import Flights
+from training_sdk.records.journal import Journal, JournalCopy
+from training_sdk.records.journal_state import APPLIED, Chunk, ChunkFate, JournalState, Standing
+from training_sdk.resets.recorder import Recorder
+from training_sdk.resets.report import (
+    LARGER,
+    LEFT_ALONE,
+    SENT_WITHOUT_EFFECT,
+    Code,
+    Outcome,
+    ResetReport,
+    UserOutcome,
+    attach_report,
+)
 from training_sdk.resets.reset_request import Order
-from training_sdk.resets.stopped import carrying
+from training_sdk.verification.reset_effect import resets_completed_only
 
 MISMATCH = (
     "Someone moved after the last reading, or the server counts others than the plan does: one that resets completed "
@@ -88,7 +103,7 @@ def was_refused(problem: OutcomeUnknownError) -> bool:
 
 
 @define
-class Account:
+class OutcomeTracker:
     """Keeps one outcome for everyone in the plan while chunks are sent."""
 
     order: Order
@@ -155,7 +170,7 @@ class Account:
         code = Code.INTERRUPTED if is_stop else Code.NOT_SENT
         waiting = [user for user in people if self.outcomes[user.key].code is Code.NOT_SENT]
         self.settle(waiting, Outcome.SKIPPED, detail, code, type(problem).__name__)
-        return carrying(problem, self.report(finished_at))
+        return attach_report(problem, self.report(finished_at))
 
     def _interruption(self, problem: BaseException) -> str:
         is_open = any(user.code is Code.NOT_SENT for user in self.outcomes.values())
@@ -207,3 +222,115 @@ def _first(user: PlannedReset, selection: str | None) -> UserOutcome:
         detail = "not sent: the reset stopped before"
         return UserOutcome(user.course_id, user.user_id, Outcome.SKIPPED, detail, Code.NOT_SENT)
     return UserOutcome(user.course_id, user.user_id, Outcome.NOTHING_TO_RESET)
+
+
+def resumed_tracker(order: Order, applied_by: str, recorder: Recorder) -> OutcomeTracker:
+    """The account of an application that has begun, as its journal has it."""
+    tracker = tracker_from_journal(order, applied_by, recorder.journal, recorder.packs, None)
+    tracker.approved = recorder.approved
+    return tracker
+
+
+def tracker_from_journal(
+    order: Order,
+    applied_by: str,
+    journal: Journal | JournalCopy,
+    packs: Sequence[str],
+    now: datetime | None,
+) -> OutcomeTracker:
+    """The same from a journal that this process need not hold, as far as is known at this time (None: at any)."""
+    state = journal.state()
+    begun = state.opened
+    tracker = OutcomeTracker(order, applied_by, begun.at if begun else order.plan.read_at)
+    tracker.packs = list(packs)
+    tracker.missing_lessons = state.missing_lessons
+    tracker.reached_others = state.reached_others
+    tracker.others_seen = state.others_seen
+    tracker.requests = [chunk.request_id for chunk in state.chunks.values() if chunk.request_id]
+    for event in journal.events:
+        if isinstance(event, Sent):
+            tracker.note_sent(event.request_id)
+    settle_by_journal(tracker, journal, now)
+    return tracker
+
+
+def settle_by_journal(tracker: OutcomeTracker, journal: Journal | JournalCopy, now: datetime | None) -> None:
+    """Bring an account to where the journal says that it is, as far as that is known at this time (None: at any)."""
+    state = journal.state()
+    flights = Flights.of(journal.events, state, tracker.order.safeguards.processing_time)
+    refused = {event.chunk: event for event in journal.events if isinstance(event, Refused)}
+    disregarded = {
+        (state.chunks[event.chunk].course_id, user_id): "read back; " + "; ".join(event.disregarded)
+        for event in journal.events
+        if isinstance(event, ReadBack) and event.disregarded
+        for user_id, verdict in event.verdicts.items()
+        if verdict == APPLIED
+    }
+    left_by_completion = _left_by_completion(tracker, state, flights)
+    for user in tracker.order.plan.users:  # who had nothing to reset may have begun, and been skipped
+        if user.left_out:
+            continue
+        standing = state.standing(*user.key)
+        if standing is Standing.RESET:
+            tracker.settle([user], Outcome.RESET, disregarded.get(user.key))
+        elif standing is Standing.SKIPPED:
+            code = Code(state.codes[user.key])
+            tracker.settle([user], Outcome.SKIPPED, LEFT_ALONE.get(code), code)
+        elif user.key in left_by_completion:
+            tracker.settle([user], Outcome.UNKNOWN, COMPLETED_ONLY, Code.COMPLETED_ONLY)
+        elif standing is Standing.UNKNOWN or flights.open(user.key, now) or flights.has_accepted(user.key):
+            _leave_unknown(tracker, user, state.chunks[state.last[user.key]], flights.wait)
+        elif standing is Standing.REFUSED:
+            _leave_refused(tracker, user, refused[state.last[user.key]])
+        else:
+            tracker.reopen(user, was_sent=_was_in_vain(state, user))
+
+
+def _left_by_completion(tracker: OutcomeTracker, state: JournalState, flights: Flights) -> frozenset[Key]:
+    """Who had not completed and stayed as they were, where just the completed people of their request were reset."""
+    planned = {user.key: user for user in tracker.order.plan.targets}
+    found: set[Key] = set()
+    for chunk in state.chunks.values():
+        if chunk.fate is not ChunkFate.READ_BACK:
+            continue
+        here = [planned[key] for key in chunk.people if key in planned and state.last[key] == chunk.number]
+        reset = [user for user in here if state.users[user.key] is Standing.RESET]
+        left = [user for user in here if state.users[user.key] is Standing.UNKNOWN]
+        is_known = len(reset) + len(left) == len(here) and not any(
+            flights.open(user.key, None) for user in left
+        )
+        if is_known and resets_completed_only(reset, left):
+            found |= {user.key for user in left}
+    return frozenset(found)
+
+
+def _was_in_vain(state: JournalState, user: PlannedReset) -> bool:
+    """Whether the last request for a person was read back, and seen to have had no effect."""
+    last = state.last.get(user.key)
+    return last is not None and state.chunks[last].fate is ChunkFate.READ_BACK
+
+
+def _leave_unknown(tracker: OutcomeTracker, user: PlannedReset, chunk: Chunk, wait: timedelta) -> None:
+    if chunk.reached_others:
+        tracker.settle([user], Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
+        return
+    silent = chunk.fate is ChunkFate.ANSWERED or chunk.message is None
+    code = Code.NOT_SEEN if silent else Code.ANSWER_LOST
+    what = "sent"
+    if chunk.is_doubtful_refusal:
+        code, what = Code.REFUSAL_UNCERTAIN, "sent together with others and refused"
+    detail = (
+        f"{what}, and not known to have taken effect; a live service may show it up to {span(wait)} later"
+    )
+    if chunk.is_accepted:
+        detail += (
+            ". The service accepted it, so it is never sent again by itself; a new plan is for you to decide"
+        )
+    tracker.settle([user], Outcome.UNKNOWN, detail, code)
+
+
+def _leave_refused(tracker: OutcomeTracker, user: PlannedReset, event: Refused) -> None:
+    if event.code == Code.REFUSED:
+        tracker.settle([user], Outcome.FAILED, event.message, Code.REFUSED, event.error)
+    else:
+        tracker.reopen(user, was_sent=True)

@@ -1,8 +1,9 @@
-"""Where an order is about to be carried out: whether it may be, as whom, and what is to be believed there."""
+"""Checks before a reset: the server, the user, the proof of the format, the clock, the approval and the schedule."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from attrs import evolve, frozen
 
@@ -12,19 +13,19 @@ from training_sdk._core.pacing import Pace
 from training_sdk._core.text import sentence
 from training_sdk.approval.approvals import Approved
 from training_sdk.approval.four_eyes import check_signed, require_approval
-from training_sdk.errors import UnconfirmedFormatError
-from training_sdk.format_proof.proofs import Ground, Proof, traces_at
+from training_sdk.errors import InvalidArgumentError, UnconfirmedFormatError
+from training_sdk.format_proof.proofs import Proof, ProofScope, traces_at
 from training_sdk.format_proof.traces import NO_TRACES, Traces
 from training_sdk.plans.origin import ProvenCalls, check_clock, check_origin, check_place, who_and_where
 from training_sdk.plans.planned import Origin
-from training_sdk.resets.confirmation import check_lifetime, check_reason
-from training_sdk.resets.reset_request import Order
+from training_sdk.resets.reset_request import Order, ResetRequest
+from training_sdk.resets.safeguards import check_lifetime, end_of
 
-FindProof = Callable[[Ground], Proof | None]
+FindProof = Callable[[ProofScope], Proof | None]
 
 
 @frozen
-class Arrival:
+class Preflight:
     """Where an order is carried out: who we are there, by which calls, and what was proved about the service."""
 
     calls: Calls
@@ -37,7 +38,7 @@ class Arrival:
     approved: Approved | None = None
     find_proof: FindProof | None = None
 
-    def by(self, token: object, pace: Pace) -> Arrival:
+    def by(self, token: object, pace: Pace) -> Preflight:
         """The same, by calls that all carry this token and keep this pace."""
         calls, plain = (evolve(each, token=token, pace=pace) for each in (self.calls, self.plain))
         return evolve(self, calls=calls, plain=plain)
@@ -58,7 +59,7 @@ class Arrival:
         find_proof = self.find_proof
         if self.here.reference_server or find_proof is None:
             return
-        ground = Ground.of(self.here, order.format, server_side=order.server_side)
+        ground = ProofScope.of(self.here, order.format, server_side=order.server_side)
         try:
             found = yield Act(lambda: find_proof(ground), "proofs: look for one")
             check_origin(order.plan, self.here, found)
@@ -73,14 +74,16 @@ class Arrival:
             raise UnconfirmedFormatError(evolve(error.info, message=message)) from None
 
 
-def as_known_there(order: Order, proof: Proof | None) -> Order:
+def with_proven_processing_time(order: Order, proof: Proof | None) -> Order:
     """Return the order with a ``processing_time`` that is not below what the proof of the service has seen."""
     if proof is None or proof.seen_after <= order.safeguards.processing_time:
         return order
     return evolve(order, safeguards=evolve(order.safeguards, processing_time=proof.seen_after))
 
 
-def arrive(calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool = False) -> Flow[Arrival]:
+def run_preflight(
+    calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool = False
+) -> Flow[Preflight]:
     """Find out where we are. Raises unless the plan was made here and its format may be used here.
 
     When ``resuming``, a plan that has expired or whose format is not proved may still be read back.
@@ -112,14 +115,14 @@ def arrive(calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool 
             calls, order.plan, order.approval, rule=four_eyes, allowed_signers=signers, here=here
         )
     wary = ProvenCalls.of(calls) if here.reference_server else calls
-    return Arrival(wary, calls, here, proof, traces, approved, find_proof)
+    return Preflight(wary, calls, here, proof, traces, approved, find_proof)
 
 
 def _proof(order: Order, here: Origin, find_proof: FindProof, *, resuming: bool) -> Flow[Proof | None]:
     """The proof of a live service; None where there is none, and when ``resuming`` also where it does not hold."""
     if here.reference_server:
         return None
-    ground = Ground.of(here, order.format, server_side=order.server_side)
+    ground = ProofScope.of(here, order.format, server_side=order.server_side)
     try:
         found: Proof | None = yield Act(lambda: find_proof(ground), "proofs: look for one")
     except UnconfirmedFormatError:
@@ -127,3 +130,28 @@ def _proof(order: Order, here: Origin, find_proof: FindProof, *, resuming: bool)
             raise
         return None
     return found
+
+
+def check_reason(order: Order, here: Origin) -> None:
+    """On a live service a reset is never without a reason: an auditor will ask for it."""
+    if not here.reference_server and not order.reason:
+        raise InvalidArgumentError(
+            "reason is missing: on a live service every reset says why, for the audit log. Nothing was sent"
+        )
+
+
+def check_schedule(order: Order, work: Sequence[ResetRequest], now: datetime) -> None:
+    """Refuse, before anything is sent, waves of which the last would go out after the plan has expired."""
+    if order.waves is None:
+        return
+    waves = sum(reset_request.begins_wave for reset_request in work)
+    start: datetime | None = None
+    end = end_of(order.plan, order.safeguards.plan_lifetime)
+    for number in range(1, waves + 1):
+        start = order.waves.next_start(now if start is None else max(now, start), start)
+        if start > end:
+            raise InvalidArgumentError(
+                f"{waves} waves would take until after the plan has expired ({end:%Y-%m-%d %H:%M} "
+                f"UTC): wave {number} would go out at {start:%Y-%m-%d %H:%M} UTC. Nothing was sent. Make the waves "
+                "larger or closer, or plan and apply with a plan_lifetime among the safeguards that is long enough"
+            )

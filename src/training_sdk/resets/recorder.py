@@ -31,7 +31,7 @@ from training_sdk.evidence.collecting import collect
 from training_sdk.evidence.files import Seal, Unseal, sealed
 from training_sdk.evidence.pack import Pack, refuse_old
 from training_sdk.format_proof import pending
-from training_sdk.format_proof.proofs import Ground, withdraw_proof
+from training_sdk.format_proof.proofs import ProofScope, withdraw_proof
 from training_sdk.local_plans.admission import (
     origin_lock,
     refuse_overlapping,
@@ -51,17 +51,16 @@ from training_sdk.records.plan_copy import OUTLINE, SEALED
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
 from training_sdk.resets import report_file
-from training_sdk.resets.journal_waves import kept
 from training_sdk.resets.quoting import approvals_in, quote_begun, quote_journal
-from training_sdk.resets.recorder_protocol import Keeper
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.reset_request import CHUNK, Order
+from training_sdk.resets.waves import kept
 
 WITHDRAWN = "proof withdrawn"
 
 
 @define
-class Recorder(Keeper):
+class Recorder:
     """Keeps everything in the state directory, which is opened when the first thing is written."""
 
     path: str | PathLike[str] | None
@@ -324,7 +323,7 @@ class Recorder(Keeper):
         """Withdraw the proof of a service that reset more people than were sent, and add that to the audit log."""
         if order.plan.origin.reference_server:  # it has none
             return
-        ground = Ground.of(order.plan.origin, order.format, server_side=order.server_side)
+        ground = ProofScope.of(order.plan.origin, order.format, server_side=order.server_side)
         now: Moment = yield Now()
         yield Act(lambda: withdraw_proof(self._directory, ground), "proofs: withdraw")
         facts = {"proof": ground.name, "reached_others": report.reached_others}

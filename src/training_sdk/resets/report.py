@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 from training_sdk._core.model import Key
 from training_sdk._core.text import inline, visible
 from training_sdk.approval.approvals import Approved
-from training_sdk.errors import IncompleteResetError
+from training_sdk.errors import IncompleteResetError, TrainingError
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import (
     EVERYONE,
@@ -85,6 +85,14 @@ REACHED_OTHERS = "REACHED_OTHERS"
 """The ``reason`` of errors about a plan whose requests may have reset people outside it."""
 NO_SECOND_CALL = "NO_SECOND_CALL"
 """The ``reason`` of the error where another call for everyone would reach people once more."""
+
+STOPPED = (
+    "A reset was stopped by this: {counts}. The attribute report says what became of everyone. Go on with "
+    "client.resets.resume(plan, confirm=…), which first reads back what may have arrived; nobody is reset twice"
+)
+STOPPED_AND_OTHERS = (
+    "A reset was stopped by this: {counts}. The attribute report says what became of everyone. {others}"
+)
 
 LEFT_ALONE = {
     Code.MOVED: "moved since the plan was made",
@@ -336,3 +344,23 @@ def _some(ids: Sequence[str]) -> str:
     """The first of these ids, and how many more there are."""
     more = len(ids) - MOST_SHOWN
     return ", ".join(map(inline, ids[:MOST_SHOWN])) + (f" and {more} more" if more > 0 else "") or "none"
+
+
+def attach_report(problem: BaseException, report: ResetReport) -> BaseException:
+    """The error to raise, with the account of everyone: what is no TrainingError gets it as attribute and note."""
+    if isinstance(problem, TrainingError):
+        return problem.with_report(report)
+    vars(problem)["report"] = report
+    counts = ", ".join(f"{number} {outcome}" for outcome, number in report.counts.items() if number)
+    if report.reached_others:
+        said = f"{others(report.reached_others)}. {LOOK_INTO_IT}"
+        problem.add_note(STOPPED_AND_OTHERS.format(counts=counts, others=said))
+    else:
+        problem.add_note(STOPPED.format(counts=counts))
+    return problem
+
+
+def report_of(problem: BaseException) -> ResetReport | None:
+    """The account that came with an error or an interruption, if one did."""
+    found = getattr(problem, "report", None)
+    return found if isinstance(found, ResetReport) else None

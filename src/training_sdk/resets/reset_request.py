@@ -6,21 +6,68 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
+from uuid import UUID
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
-from training_sdk._core import codec, urls
+from training_sdk._core import argument_checks, codec, urls
 from training_sdk._core.flow import Request, Response
 from training_sdk.api.pagination import chunked
 from training_sdk.approval.approvals import Approval
-from training_sdk.errors import DecodingError
+from training_sdk.errors import DecodingError, InvalidArgumentError
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.wording import COMPLETED_ONLY, number
-from training_sdk.resets.format import ResetFormat
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.waves import Waves
+
+
+def _name(_: object, attribute: Attribute[str], value: object) -> None:
+    argument_checks.text(value, f"ResetFormat.{attribute.name}", longest=100)
+
+
+def _spelling(_: object, attribute: Attribute[str], value: object) -> None:
+    if value not in ("prefixed", "uuid"):
+        raise InvalidArgumentError(f"ResetFormat.{attribute.name} {value!r} is neither 'prefixed' nor 'uuid'")
+
+
+@frozen
+class ResetFormat:
+    """How a reset names its course and its users (**assumed**; only the path is published).
+
+    ``user_ids`` is ``"prefixed"`` for ``user_`` + 32 hex, or ``"uuid"`` for the dashed UUID of the same hex.
+    """
+
+    course: str = field(default="courseId", validator=_name)
+    users: str = field(default="userIds", validator=_name)
+    everyone: str = field(default="allUsers", validator=_name)
+    user_ids: Literal["prefixed", "uuid"] = field(default="prefixed", validator=_spelling)
+
+    def __attrs_post_init__(self) -> None:
+        if len({self.course, self.users, self.everyone}) < 3:
+            raise InvalidArgumentError(
+                "ResetFormat names two fields alike; one would silently replace the other"
+            )
+
+    def listed(self, course_id: str, user_ids: Sequence[str]) -> dict[str, Any]:
+        """The body that resets exactly these users."""
+        return {self.course: course_id, self.users: [self._spelled(user_id) for user_id in user_ids]}
+
+    def for_everyone(self, course_id: str) -> dict[str, Any]:
+        """The body that resets whoever the server takes for everyone."""
+        return {self.course: course_id, self.everyone: True}
+
+    def _spelled(self, user_id: str) -> str:
+        if self.user_ids == "prefixed":
+            return user_id
+        try:
+            return str(UUID(user_id.removeprefix("user_")))
+        except ValueError:
+            raise InvalidArgumentError(
+                f"user id {user_id!r} is not user_ and 32 hex digits, so it cannot be sent as a UUID"
+            ) from None
+
 
 T = TypeVar("T")
 
@@ -81,7 +128,7 @@ class Progress:
 
 
 @frozen
-class Piece:
+class ResetRequest:
     """The people of one request, all of one course."""
 
     number: int
@@ -105,7 +152,9 @@ def _count_in(response: Response) -> int | None:
     return codec.structure({} if said is None or said == [] else said, _Answer, response).users_updated
 
 
-def pieces(order: Order, people: Sequence[PlannedReset] | None = None, *, first: int = 0) -> list[Piece]:
+def divide(
+    order: Order, people: Sequence[PlannedReset] | None = None, *, first: int = 0
+) -> list[ResetRequest]:
     """The targets, or these of them, course by course in pieces that one request may hold, numbered from ``first``."""
     wave = CHUNK if order.waves is None else min(CHUNK, order.waves.size)
     most = min(wave, order.per_request or wave)
@@ -118,7 +167,10 @@ def pieces(order: Order, people: Sequence[PlannedReset] | None = None, *, first:
         if (here := by_course[course.id])
         for part, begins in ([(here, True)] if order.server_side else _parts(here, wave, most))
     ]
-    return [Piece(number, course, part, begins) for number, (course, part, begins) in enumerate(parts, first)]
+    return [
+        ResetRequest(number, course, part, begins)
+        for number, (course, part, begins) in enumerate(parts, first)
+    ]
 
 
 def _parts(people: Sequence[T], wave: int, most: int) -> Iterator[tuple[Sequence[T], bool]]:
@@ -130,7 +182,7 @@ def _parts(people: Sequence[T], wave: int, most: int) -> Iterator[tuple[Sequence
 
 def request_for(
     order: Order,
-    piece: Piece,
+    reset_request: ResetRequest,
     people: Sequence[PlannedReset],
     *,
     reference: bool,
@@ -141,7 +193,7 @@ def request_for(
     A service could refuse it after it has reset some of several people. A refusal of several listed people is certain
     to have had no effect only if its status is ``without_effect`` by the proof of the service.
     """
-    course = piece.course
+    course = reset_request.course
     listed = [*(user.user_id for user in people), *order.named_last]
     whole, form = order.server_side, order.format
     document = form.for_everyone(course.id) if whole else form.listed(course.id, listed)

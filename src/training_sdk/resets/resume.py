@@ -19,23 +19,35 @@ from training_sdk.plans.wording import LOOK_INTO_IT, number, others, who
 from training_sdk.records.events import ReadBack, Sent
 from training_sdk.records.in_flight import Flights, Since, until
 from training_sdk.records.journal_state import APPLIED, NOT_APPLIED, UNDECIDED, Chunk, JournalState, Standing
-from training_sdk.resets.confirmation import check_lifetime, check_schedule, end_of
-from training_sdk.resets.journal_waves import restored
-from training_sdk.resets.outcomes import Account
-from training_sdk.resets.preflight import Arrival, FindProof, arrive, as_known_there
+from training_sdk.resets.outcomes import OutcomeTracker, resumed_tracker, settle_by_journal
+from training_sdk.resets.preflight import (
+    FindProof,
+    Preflight,
+    check_schedule,
+    run_preflight,
+    with_proven_processing_time,
+)
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, REACHED_OTHERS, Code, Outcome, ResetReport
-from training_sdk.resets.reset_effect import (
-    Judging,
+from training_sdk.resets.reset_request import (
+    EVERYONE_AT_ONCE,
+    Order,
+    ResetRequest,
+    divide,
+    key_for,
+    request_for,
+)
+from training_sdk.resets.reset_run import Run
+from training_sdk.resets.safeguards import check_lifetime, end_of
+from training_sdk.resets.waves import restored
+from training_sdk.verification.reset_effect import (
+    EffectRules,
     OldLessons,
     Sign,
     ask_lessons,
     resets_completed_only,
     shows_lessons,
 )
-from training_sdk.resets.reset_request import EVERYONE_AT_ONCE, Order, Piece, key_for, pieces, request_for
-from training_sdk.resets.reset_run import Run
-from training_sdk.resets.settling import account_so_far, settle
 
 ONE_CALL_REACHES_ALL = (
     "Others in the course were reset, moved, or may have been reset, and one call for everyone would reach them once "
@@ -43,30 +55,32 @@ ONE_CALL_REACHES_ALL = (
 )
 
 
-def resume_plan(calls: Calls, order: Order, keeper: Recorder, find_proof: FindProof) -> Flow[ResetReport]:
+def resume_plan(calls: Calls, order: Order, recorder: Recorder, find_proof: FindProof) -> Flow[ResetReport]:
     """Go on with the plan of an order, whose other settings are those of its journal."""
     try:
-        state = yield from keeper.take(order.plan)
+        state = yield from recorder.take(order.plan)
         order = as_begun(order, state)
         if order.approval is None and order.safeguards.four_eyes is not None:
-            order = evolve(order, approval=(yield from keeper.kept_approval(order.plan)))
-        arrival = yield from arrive(calls, order, find_proof, resuming=state.has_sent)
-        order = as_known_there(order, arrival.proof)
+            order = evolve(order, approval=(yield from recorder.kept_approval(order.plan)))
+        preflight = yield from run_preflight(calls, order, find_proof, resuming=state.has_sent)
+        order = with_proven_processing_time(order, preflight.proof)
         if not state.has_sent:  # so it begins anew, under the same settings
             order = evolve(order, nonce=Order(order.plan, order.format).nonce)
-            yield from _check_as_at_first(arrival, order)
-        yield from keeper.open(order, arrival.here, arrival.approved)
-        resumption = Resumption(arrival, order, keeper, account_so_far(order, arrival.here.user_id, keeper))
+            yield from _check_as_at_first(preflight, order)
+        yield from recorder.open(order, preflight.here, preflight.approved)
+        resumption = Resumption(
+            preflight, order, recorder, resumed_tracker(order, preflight.here.user_id, recorder)
+        )
         return (yield from resumption.make_run().to_the_end(resumption.find_work_to_send()))
     finally:
-        keeper.release()
+        recorder.release()
 
 
-def _check_as_at_first(arrival: Arrival, order: Order) -> Flow[None]:
+def _check_as_at_first(preflight: Preflight, order: Order) -> Flow[None]:
     """Raise where a plan of which nothing was sent may not be applied any more."""
-    yield from refuse_new_warnings(arrival.calls, order.plan, arrival.traces)
+    yield from refuse_new_warnings(preflight.calls, order.plan, preflight.traces)
     now: Moment = yield Now()
-    check_schedule(order, pieces(order), now.utc)
+    check_schedule(order, divide(order), now.utc)
 
 
 def as_begun(order: Order, state: JournalState) -> Order:
@@ -96,51 +110,53 @@ def as_begun(order: Order, state: JournalState) -> Order:
 class Resumption:
     """Brings the account to where the journal and reading back say that it is, and finds what is left to do."""
 
-    arrival: Arrival
+    preflight: Preflight
     order: Order
-    keeper: Recorder
-    account: Account
+    recorder: Recorder
+    tracker: OutcomeTracker
     _elsewhere: Mapping[Key, datetime] = field(factory=dict, init=False)
     _held: Sequence[PlannedReset] = field(factory=tuple, init=False)
     """Who is left to do and cannot be, since a call for everyone would reach others in the course once more."""
 
     def make_run(self) -> Run:
         """What does the work that is found, from where the journal says that it stands."""
-        state = self.keeper.journal.state()
+        state = self.recorder.journal.state()
         names = {user.key: who(user) for user in self.order.plan.users}
         return Run(
-            self.arrival,
+            self.preflight,
             self.order,
-            self.keeper,
-            self.account,
+            self.recorder,
+            self.tracker,
             moved={key: names[key] for key, code in state.codes.items() if code in LEFT_ALONE},
             last_start=max(
-                (event.at for event in self.keeper.journal.events if isinstance(event, Sent)), default=None
+                (event.at for event in self.recorder.journal.events if isinstance(event, Sent)), default=None
             ),
         )
 
-    def find_work_to_send(self) -> Flow[Sequence[Piece]]:
+    def find_work_to_send(self) -> Flow[Sequence[ResetRequest]]:
         """The same as ``find_work``. Raises where somebody is left to be sent, and may not be any more."""
         work = yield from self.find_work()
-        left = [user.key for piece in work for user in piece.people]
+        left = [user.key for reset_request in work for user in reset_request.people]
         if waiting := len(left) + len(self._held):
             self._refuse_after_others(waiting)
         self._refuse_by_one_call(work)
         if left:
             now: Moment = yield Now()
-            yield from self.arrival.check_proof(self.order, resuming=True)
+            yield from self.preflight.check_proof(self.order, resuming=True)
             self._check_lifetime(now.utc)
             wait = self.order.safeguards.processing_time
-            yield from self.keeper.refuse_overlapping(self.order.plan, left, self.arrival.here, now.utc, wait)
+            yield from self.recorder.refuse_overlapping(
+                self.order.plan, left, self.preflight.here, now.utc, wait
+            )
         return work
 
-    def _refuse_by_one_call(self, work: Sequence[Piece]) -> None:
+    def _refuse_by_one_call(self, work: Sequence[ResetRequest]) -> None:
         """Raise IncompleteResetError if calls for everyone that must not be made are all that is left.
 
         Otherwise the report says it of those who are left.
         """
         for user in self._held:
-            self.account.settle([user], Outcome.SKIPPED, ONE_CALL_REACHES_ALL, Code.NOT_SENT)
+            self.tracker.settle([user], Outcome.SKIPPED, ONE_CALL_REACHES_ALL, Code.NOT_SENT)
         if self._held and not work:
             raise IncompleteResetError(
                 f"{number(len(self._held), 'reset was', 'resets were')} not sent. {ONE_CALL_REACHES_ALL}, and close "
@@ -150,7 +166,7 @@ class Resumption:
 
     def _refuse_after_others(self, left: int) -> None:
         """Raise IncompleteResetError if a request of this plan may have reset people outside it."""
-        if count := self.keeper.journal.state().reached_others:
+        if count := self.recorder.journal.state().reached_others:
             raise IncompleteResetError(
                 f"{others(count)} by this plan, so nothing more is sent for it. What had been sent was read back; "
                 f"{left} of its resets were not sent. {LOOK_INTO_IT}",
@@ -171,7 +187,7 @@ class Resumption:
             unknown = [
                 user.key
                 for user in self.order.plan.targets
-                if self.account.outcomes[user.key].outcome is Outcome.UNKNOWN
+                if self.tracker.outcomes[user.key].outcome is Outcome.UNKNOWN
             ]
             if unknown and (settled_at := flights.settled_at(*unknown)):
                 message += (
@@ -187,18 +203,20 @@ class Resumption:
     def _has_expired(self, now: datetime) -> bool:
         return now > self._end
 
-    def find_work(self) -> Flow[Sequence[Piece]]:
+    def find_work(self) -> Flow[Sequence[ResetRequest]]:
         """Read back every request whose fate is open; whoever is known not to have been reset is left to do."""
-        self._elsewhere = yield from self.keeper.resets_elsewhere(
-            self.order.plan, {user.key for user in self.order.plan.targets}, self.arrival.here
+        self._elsewhere = yield from self.recorder.resets_elsewhere(
+            self.order.plan, {user.key for user in self.order.plan.targets}, self.preflight.here
         )
-        state = self.keeper.journal.state()
+        state = self.recorder.journal.state()
         for chunk in state.chunks.values():
             if people := self._doubted(state, chunk):
                 yield from self._read_back(chunk, people)
-                settle(self.account, self.keeper.journal, None)  # whatever stops the next, this one is known
+                settle_by_journal(
+                    self.tracker, self.recorder.journal, None
+                )  # whatever stops the next, this one is known
         now: Moment = yield Now()
-        settle(self.account, self.keeper.journal, now.utc)
+        settle_by_journal(self.tracker, self.recorder.journal, now.utc)
         return self._left(now.utc)
 
     def _doubted(self, state: JournalState, chunk: Chunk) -> tuple[str, ...]:
@@ -222,30 +240,30 @@ class Resumption:
         return chunk.is_accepted or flight in flights.open(key, None)
 
     def _flights(self) -> Flights:
-        journal = self.keeper.journal
+        journal = self.recorder.journal
         return Flights.of(journal.events, journal.state(), self.order.safeguards.processing_time)
 
     def _read_back(self, chunk: Chunk, people: Sequence[str]) -> Flow[None]:
         now: Moment = yield Now()  # before reading, so that an early reading never counts as a late one
         by_one_call = self.order.server_side
         rows = yield from read_rows(
-            self.arrival.calls, chunk.course_id, None if by_one_call else chunk.user_ids
+            self.preflight.calls, chunk.course_id, None if by_one_call else chunk.user_ids
         )
         planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
         flights = self._flights()
         latest = flights.latest(*chunk.people)
         verdicts: dict[str, str] = {}
         traces = yield from traces_here(
-            self.arrival.calls, chunk.course_id, chunk.user_ids, rows, self.arrival.traces
+            self.preflight.calls, chunk.course_id, chunk.user_ids, rows, self.preflight.traces
         )
-        is_reference = self.arrival.here.reference_server
-        judging = Judging.of(self.order.plan, reference_server=is_reference, traces=traces)
+        is_reference = self.preflight.here.reference_server
+        rules = EffectRules.of(self.order.plan, reference_server=is_reference, traces=traces)
         not_reset: list[str] = []
         for user_id in people:
             key, row = (chunk.course_id, user_id), rows.get(user_id)
             since = flights.since(key)
-            verdicts[user_id] = yield from self._verdict(judging, planned[user_id], row, since)
-            sign = judging.sign(planned[user_id], row, since.last if since else None)
+            verdicts[user_id] = yield from self._verdict(rules, planned[user_id], row, since)
+            sign = rules.sign(planned[user_id], row, since.last if since else None)
             if verdicts[user_id] == NOT_APPLIED or sign is Sign.STILL_THERE:
                 not_reset.append(user_id)
             if verdicts[user_id] == NOT_APPLIED and flights.has_accepted(key):
@@ -266,20 +284,20 @@ class Resumption:
         tells = APPLIED in verdicts.values() or (is_late and not was_in_vain)
         in_place = bool(not_reset) and is_late
         strangers = self._strangers(chunk, rows, in_place=in_place) if by_one_call and tells else ()
-        self.account.note_others(strangers)
-        yield from self.keeper.note(ReadBack(now.utc, chunk.number, verdicts, traces.notes, strangers))
+        self.tracker.note_others(strangers)
+        yield from self.recorder.note(ReadBack(now.utc, chunk.number, verdicts, traces.notes, strangers))
 
     def _verdict(
-        self, judging: Judging, planned: PlannedReset, row: ProgressRow | None, since: Since | None
+        self, rules: EffectRules, planned: PlannedReset, row: ProgressRow | None, since: Since | None
     ) -> Flow[str]:
         """What a row, and where it does not tell the lessons, say of the requests for one person."""
-        sign = judging.sign(planned, row, since.last if since else None)
+        sign = rules.sign(planned, row, since.last if since else None)
         verdict = VERDICTS.get(sign, UNDECIDED)
-        is_plain = sign is Sign.RETRAINED and judging.opening_is_first
+        is_plain = sign is Sign.RETRAINED and rules.opening_is_first
         if sign in VERDICTS_OF_LESSONS and row and since and not is_plain:
-            old = yield from ask_lessons(self.arrival.calls, planned, row, since)
+            old = yield from ask_lessons(self.preflight.calls, planned, row, since)
             verdict = VERDICTS_OF_LESSONS[sign].get(old, UNDECIDED)
-        if row is None and sign is Sign.CLEARED and (yield from shows_lessons(self.arrival.calls, planned)):
+        if row is None and sign is Sign.CLEARED and (yield from shows_lessons(self.preflight.calls, planned)):
             return UNDECIDED
         other = self._elsewhere.get(planned.key)
         if verdict == APPLIED and other and since and other > since.last:
@@ -292,7 +310,7 @@ class Resumption:
         Nobody, if the answer counted exactly the targets, all people of the plan are still on the course, and none of
         them is seen not to be reset: then nobody can have been reset ``in_place`` of one of them.
         """
-        journal, course_id = self.keeper.journal, chunk.course_id
+        journal, course_id = self.recorder.journal, chunk.course_id
         chunks = journal.state().chunks
         known = {user.user_id for user in self.order.plan.users if user.course_id == course_id}
         if chunk.count == chunk.named and known <= rows.keys() and not in_place:
@@ -301,7 +319,7 @@ class Resumption:
             if isinstance(event, ReadBack) and chunks[event.chunk].course_id == course_id:
                 known.update(event.others)
         counted = sum(chunk.reached_others for chunk in chunks.values() if chunk.course_id == course_id)
-        without = self.arrival.traces.without
+        without = self.preflight.traces.without
         found = [
             user_id
             for user_id, row in rows.items()
@@ -310,7 +328,7 @@ class Resumption:
         return tuple(found[counted:])
 
     def _is_reset(self, chunk: Chunk, user_id: str, verdicts: Mapping[str, str]) -> bool:
-        standing = self.keeper.journal.state().standing(chunk.course_id, user_id)
+        standing = self.recorder.journal.state().standing(chunk.course_id, user_id)
         return verdicts.get(user_id) == APPLIED or standing is Standing.RESET
 
     def _may_repeat(self, chunk: Chunk, now: datetime) -> bool:
@@ -318,31 +336,31 @@ class Resumption:
 
         It does so only for the same user, and only if nothing else that names these people is under way.
         """
-        if not self.arrival.here.reference_server or self._has_expired(now):
+        if not self.preflight.here.reference_server or self._has_expired(now):
             return False
         if self.order.server_side and len(chunk.people) < len(self.order.plan.targets_in(chunk.course_id)):
             return False  # an older version left somebody out of the account, whom the call would reach
         flights = self._flights()
         under_way = {one.chunk.number: one for key in chunk.people for one in flights.open(key, now)}.values()
         if any(
-            one.by != self.arrival.here.user_id
+            one.by != self.preflight.here.user_id
             or one.chunk.user_ids != chunk.user_ids
             or one.chunk.key != chunk.key
             for one in under_way
         ):
             return False
-        piece = self._again(chunk, chunk.number)
-        request = request_for(self.order, piece, piece.people, reference=True)
+        reset_request = self._again(chunk, chunk.number)
+        request = request_for(self.order, reset_request, reset_request.people, reference=True)
         return key_for(self.order, request.body or b"") == chunk.key
 
-    def _again(self, chunk: Chunk, number: int) -> Piece:
+    def _again(self, chunk: Chunk, number: int) -> ResetRequest:
         (course,) = (one for one in self.order.plan.courses if one.id == chunk.course_id)
         planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
-        return Piece(number, course, tuple(planned[user_id] for user_id in chunk.user_ids), again=True)
+        return ResetRequest(number, course, tuple(planned[user_id] for user_id in chunk.user_ids), again=True)
 
-    def _left(self, now: datetime) -> list[Piece]:
+    def _left(self, now: datetime) -> list[ResetRequest]:
         """What is left to do: requests that may be on their way as they were, and all others in pieces as usual."""
-        state, flights = self.keeper.journal.state(), self._flights()
+        state, flights = self.recorder.journal.state(), self._flights()
         left = {
             user.key: user
             for user in self.order.plan.targets
@@ -350,7 +368,7 @@ class Resumption:
             and not flights.has_accepted(user.key)
         }
         first = max(state.chunks, default=-1) + 1
-        found: list[Piece] = []
+        found: list[ResetRequest] = []
         for chunk in (flight.chunk for flight in reversed(flights.all)):
             is_open = any(one.chunk is chunk for one in flights.open(chunk.people[0], now))
             if is_open and left.keys() >= set(chunk.people) and self._may_repeat(chunk, now):
@@ -359,7 +377,7 @@ class Resumption:
         free = [user for key, user in left.items() if not flights.open(key, now)]
         if self.order.server_side:
             free = self._in_whole_courses(free)
-        return [*found, *pieces(self.order, free, first=first + len(found))]
+        return [*found, *divide(self.order, free, first=first + len(found))]
 
     def _in_whole_courses(self, free: Sequence[PlannedReset]) -> list[PlannedReset]:
         """Those in whose course everybody is left to do: one call would reach the others there once more."""

@@ -1,131 +1,275 @@
-"""The account of an application that has begun, as its journal has it."""
+"""What ends a reset half-way: whose fate is open is settled, the account is carried, and records and report are kept.
+
+An interrupt can fall between any two steps, also while an earlier one is being dealt with. So a request is known here
+as in flight from before it is sent until its people are settled and the journal has it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import NoReturn, TypeVar
 
-from training_sdk._core.model import Key
+from attrs import define, field, frozen
+
+from training_sdk._core.flow import Flow, Moment, Now, Request
+from training_sdk._core.send_policy import Attempt, interrupted
+from training_sdk._core.text import sentence
+from training_sdk.errors import DecodingError, OutcomeUnknownError, TrainingError
 from training_sdk.plans.planned import PlannedReset
-from training_sdk.plans.wording import COMPLETED_ONLY, span
-from training_sdk.records.events import ReadBack, Refused, Sent
-from training_sdk.records.in_flight import Flights
-from training_sdk.records.journal import Journal, JournalCopy
-from training_sdk.records.journal_state import APPLIED, Chunk, ChunkFate, JournalState, Standing
-from training_sdk.resets.outcomes import Account
+from training_sdk.plans.wording import LOOK_INTO_IT, number, others
+from training_sdk.records.events import Answered, Lost, Refused, RefusedInDoubt, Sent
+from training_sdk.records.journal_state import counted_besides
+from training_sdk.resets.outcomes import Fate, OutcomeTracker, fate_of
 from training_sdk.resets.recorder import Recorder
-from training_sdk.resets.report import LARGER, LEFT_ALONE, Code, Outcome
-from training_sdk.resets.reset_effect import resets_completed_only
-from training_sdk.resets.reset_request import Order
+from training_sdk.resets.report import LARGER, REACHED_OTHERS, Code, Outcome, attach_report, report_of
+from training_sdk.resets.reset_request import ResetRequest
 
 
-def account_so_far(order: Order, applied_by: str, keeper: Recorder) -> Account:
-    """The account of an application that has begun, as its journal has it."""
-    account = account_of(order, applied_by, keeper.journal, keeper.packs, None)
-    account.approved = keeper.approved
-    return account
+def raise_instead(told: BaseException, problem: BaseException) -> NoReturn:
+    """Raise what is to be said of a problem: the problem itself, or an error that tells more."""
+    if told is problem:
+        raise problem
+    raise told from (problem.__cause__ if type(told) is type(problem) else problem)
 
 
-def account_of(
-    order: Order,
-    applied_by: str,
-    journal: Journal | JournalCopy,
-    packs: Sequence[str],
-    now: datetime | None,
-) -> Account:
-    """The same from a journal that this process need not hold, as far as is known at this time (None: at any)."""
-    state = journal.state()
-    begun = state.opened
-    account = Account(order, applied_by, begun.at if begun else order.plan.read_at)
-    account.packs = list(packs)
-    account.missing_lessons = state.missing_lessons
-    account.reached_others = state.reached_others
-    account.others_seen = state.others_seen
-    account.requests = [chunk.request_id for chunk in state.chunks.values() if chunk.request_id]
-    for event in journal.events:
-        if isinstance(event, Sent):
-            account.note_sent(event.request_id)
-    settle(account, journal, now)
-    return account
+def add_note_if_failing(flow: Flow[None], told: BaseException) -> Flow[BaseException]:
+    """Run a step that must not hide the error that is about to be raised; the error to raise."""
+    try:
+        yield from flow
+    except Exception as trouble:
+        told.add_note(f"Besides, the records could not be kept: {trouble}")
+    except GeneratorExit:
+        raise
+    except BaseException as stop:  # a second Ctrl-C: it is in a hurry, and still carries the account
+        report = report_of(told)
+        return stop if report is None else attach_report(stop, report)
+    return told
 
 
-def settle(account: Account, journal: Journal | JournalCopy, now: datetime | None) -> None:
-    """Bring an account to where the journal says that it is, as far as that is known at this time (None: at any)."""
-    state = journal.state()
-    flights = Flights.of(journal.events, state, account.order.safeguards.processing_time)
-    refused = {event.chunk: event for event in journal.events if isinstance(event, Refused)}
-    disregarded = {
-        (state.chunks[event.chunk].course_id, user_id): "read back; " + "; ".join(event.disregarded)
-        for event in journal.events
-        if isinstance(event, ReadBack) and event.disregarded
-        for user_id, verdict in event.verdicts.items()
-        if verdict == APPLIED
-    }
-    left_by_completion = _left_by_completion(account, state, flights)
-    for user in account.order.plan.users:  # who had nothing to reset may have begun, and been skipped
-        if user.left_out:
-            continue
-        standing = state.standing(*user.key)
-        if standing is Standing.RESET:
-            account.settle([user], Outcome.RESET, disregarded.get(user.key))
-        elif standing is Standing.SKIPPED:
-            code = Code(state.codes[user.key])
-            account.settle([user], Outcome.SKIPPED, LEFT_ALONE.get(code), code)
-        elif user.key in left_by_completion:
-            account.settle([user], Outcome.UNKNOWN, COMPLETED_ONLY, Code.COMPLETED_ONLY)
-        elif standing is Standing.UNKNOWN or flights.open(user.key, now) or flights.has_accepted(user.key):
-            _leave_unknown(account, user, state.chunks[state.last[user.key]], flights.wait)
-        elif standing is Standing.REFUSED:
-            _leave_refused(account, user, refused[state.last[user.key]])
+T = TypeVar("T")
+
+
+@frozen
+class Answer:
+    """What an accepted request was answered: how many were reset, if it says so, and the id of the exchange."""
+
+    count: int | None
+    request_id: str | None
+
+
+@define
+class InFlight:
+    """One request on its way, and as much of its end as is known."""
+
+    reset_request: ResetRequest
+    people: Sequence[PlannedReset]
+    request: Request
+    attempt: Attempt = field(factory=Attempt)
+    answer: Answer | None = None
+    """Set once it was accepted, before its people are settled."""
+    fate: Fate | None = None
+    """Set once it is known what stopped it."""
+    event: Answered | None = None
+    others_before: int = 0
+    """How many people outside the plan earlier requests may have reset."""
+    named_last: tuple[str, ...] = ()
+    """Users outside the plan whom it names as well."""
+    in_course: int | None = None
+    """How many people were on the course at the last reading before a call for everyone."""
+
+    @property
+    def named(self) -> int:
+        """How many people it names."""
+        return len(self.people) + len(self.named_last)
+
+    @property
+    def reached_others(self) -> int:
+        """How many people more than were sent were reset, by the count in the answer."""
+        count = None if self.answer is None else self.answer.count
+        return counted_besides(count, self.named, self.in_course)
+
+    def refuse_larger_count(self) -> None:
+        """Raise OutcomeUnknownError if the answer says that more people were reset than were sent."""
+        if self.answer is not None and self.reached_others:
+            sent = number(self.named, "person was", "people were")
+            cause = DecodingError(
+                f"{sent} sent, and the answer says {number(self.answer.count or 0, 'person', 'people')} reset"
+            )
+            raise OutcomeUnknownError(
+                f"{sentence(cause.message)} {others(self.reached_others)}. Nothing more was sent. {LOOK_INTO_IT}",
+                reason=REACHED_OTHERS,
+                request_id=self.answer.request_id,
+            ) from cause
+
+    def fate_after(self, problem: BaseException) -> Fate:
+        """What a problem means for its people: nobody is known not to be reset while it may be out there."""
+        fate = fate_of(problem)
+        if fate.is_known and self.attempt.is_open:
+            lost = interrupted(self.request, self.attempt, problem)
+            fate = Fate(Outcome.UNKNOWN, Code.ANSWER_LOST, lost, fate.by)
+        return fate
+
+
+@define
+class StopHandler:
+    """Settles people, carries the account and keeps the records, whatever stops a run and however often."""
+
+    tracker: OutcomeTracker
+    recorder: Recorder
+    in_flight: InFlight | None = None
+    _told: BaseException | None = None
+    """What is about to be raised, the account of everyone with it."""
+
+    def guarded(self, people: Sequence[PlannedReset], flow: Flow[T]) -> Flow[T]:
+        """Run a step; whatever stops it settles these people and carries the account of the whole plan."""
+        try:
+            return (yield from flow)
+        except GeneratorExit:
+            raise
+        except BaseException as problem:
+            raise_instead((yield from self._account_for(people, problem)), problem)
+
+    def carried(self, flow: Flow[T]) -> Flow[T]:
+        """Run everything; an interrupt that falls while another stop is dealt with carries the account too."""
+        try:
+            return (yield from flow)
+        except (Exception, GeneratorExit):
+            raise
+        except BaseException as stop:
+            if report_of(stop) is None:
+                finished: Moment = yield Now()
+                self._settle_in_flight(stop)
+                attach_report(stop, self.tracker.report(finished.utc))
+            raise
+
+    def note_sent(self, flight: InFlight) -> Flow[None]:
+        """Note that the request may arrive from here on; its id is in the account if it is in the journal."""
+        now: Moment = yield Now()
+        event = Sent(now.utc, flight.reset_request.number, flight.request.request_id)
+        try:
+            yield from self.recorder.note(event)
+        finally:
+            if self.recorder.has_noted(event):
+                self.tracker.note_sent(flight.request.request_id)
+
+    def note_answer(self, flight: InFlight) -> Flow[None]:
+        """Note the answer, unless that is done."""
+        if flight.answer is None:
+            return
+        if flight.event is None:
+            now: Moment = yield Now()
+            flight.event = Answered(
+                now.utc, flight.reset_request.number, flight.answer.count, flight.answer.request_id
+            )
+        if not self.recorder.has_noted(flight.event):
+            yield from self.recorder.note(flight.event)
+
+    def note_refused(self, flight: InFlight, error: TrainingError) -> Flow[None]:
+        """Note that the request is known to have had no effect."""
+        now: Moment = yield Now()
+        yield from self.recorder.note(_refused(flight.reset_request, error, Code.REFUSED, now.utc))
+
+    def give_up(
+        self, people: Sequence[PlannedReset], error: TrainingError, finished_at: datetime
+    ) -> BaseException:
+        """Settle people whose request was refused for the last time; the error to raise."""
+        self._told = self.tracker.stopped(people, fate_of(error), finished_at)
+        return self._told
+
+    def settle(self, flight: InFlight, problem: BaseException) -> Flow[BaseException]:
+        """Settle the people of a request by what stopped it; the error to raise, with the account of everyone.
+
+        An interrupt after it was accepted does not keep the answer out of the journal, since the account has it.
+        """
+        if flight.answer is not None:
+            told = problem
+            if not isinstance(problem, Exception):
+                told = yield from add_note_if_failing(self.note_answer(flight), problem)
+            told = yield from self._account_for((), told)
+            report = report_of(told)
+            if flight.reached_others and report is not None:
+                withdraw = self.recorder.withdraw_proof(self.tracker.order, report)
+                self._told = told = yield from add_note_if_failing(withdraw, told)
+            return told
+        fate = flight.fate = flight.fate_after(problem)
+        finished: Moment = yield Now()
+        told = self.tracker.stopped(flight.people, fate, finished.utc)
+        if fate.by:
+            told = attach_report(problem, self.tracker.report(finished.utc))
+        self._told = told
+        self._told = yield from add_note_if_failing(
+            self.recorder.note(_as_event(finished.utc, flight, fate)), told
+        )
+        return self._told
+
+    def close_after(self, problem: BaseException) -> Flow[BaseException]:
+        """Write how it ended; the error to raise."""
+        told = yield from self._account_for((), problem)
+        report = report_of(told)
+        return (
+            told
+            if report is None
+            else (yield from add_note_if_failing(self.recorder.close(report, told), told))
+        )
+
+    def _account_for(self, people: Sequence[PlannedReset], problem: BaseException) -> Flow[BaseException]:
+        """Settle these people, nothing of whom was sent; the error to raise, with the account of the whole plan."""
+        if problem is not self._told:
+            finished: Moment = yield Now()
+            self._settle_in_flight(problem)
+            self._told = self.tracker.held_up(people, problem, finished.utc)
+        return self._told
+
+    def settle_accepted(self, flight: InFlight) -> None:
+        """Settle the people of an accepted request; once more where an interrupt has cut that off."""
+        if flight.answer is None:
+            return
+        tracker, answer = self.tracker, flight.answer
+        if flight.reached_others:
+            tracker.reached_others = flight.others_before + flight.reached_others
+            tracker.settle(flight.people, Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
+        elif tracker.order.server_side:
+            waiting = "accepted for everyone, and not read back yet"
+            tracker.settle(flight.people, Outcome.UNKNOWN, waiting, Code.NOT_SEEN)
+        elif answer.count is None:
+            tracker.settle(flight.people, Outcome.UNKNOWN, "accepted, count unknown", Code.COUNT_UNKNOWN)
         else:
-            account.reopen(user, was_sent=_was_in_vain(state, user))
+            tracker.settle(flight.people, Outcome.RESET)
+        if answer.request_id not in tracker.requests:
+            tracker.note_request(answer.request_id)
+
+    def _settle_in_flight(self, problem: BaseException) -> None:
+        """Settle the people of a request where an interrupt has cut that off."""
+        flight = self.in_flight
+        if flight is None:
+            return
+        if flight.answer is not None:
+            self.settle_accepted(flight)
+            return
+        if flight.fate is None and flight.attempt.is_open:
+            flight.fate = flight.fate_after(problem)
+        if flight.fate is not None:
+            self.tracker.settle_by(flight.people, flight.fate)
 
 
-def _left_by_completion(account: Account, state: JournalState, flights: Flights) -> frozenset[Key]:
-    """Who had not completed and stayed as they were, where just the completed people of their request were reset."""
-    planned = {user.key: user for user in account.order.plan.targets}
-    found: set[Key] = set()
-    for chunk in state.chunks.values():
-        if chunk.fate is not ChunkFate.READ_BACK:
-            continue
-        here = [planned[key] for key in chunk.people if key in planned and state.last[key] == chunk.number]
-        reset = [user for user in here if state.users[user.key] is Standing.RESET]
-        left = [user for user in here if state.users[user.key] is Standing.UNKNOWN]
-        is_known = len(reset) + len(left) == len(here) and not any(
-            flights.open(user.key, None) for user in left
+def _as_event(at: datetime, flight: InFlight, fate: Fate) -> Refused | RefusedInDoubt | Lost:
+    reset_request = flight.reset_request
+    if fate.is_known:
+        return _refused(reset_request, fate.error, fate.code, at)
+    beneath = fate.error.__cause__
+    cause = None if beneath is None else type(beneath).__name__
+    if fate.code is Code.REFUSAL_UNCERTAIN:
+        error, message = fate.error, fate.said_of_people or fate.error.message
+        return RefusedInDoubt(
+            at, reset_request.number, error.status or 0, cause or "", message, error.request_id
         )
-        if is_known and resets_completed_only(reset, left):
-            found |= {user.key for user in left}
-    return frozenset(found)
-
-
-def _was_in_vain(state: JournalState, user: PlannedReset) -> bool:
-    """Whether the last request for a person was read back, and seen to have had no effect."""
-    last = state.last.get(user.key)
-    return last is not None and state.chunks[last].fate is ChunkFate.READ_BACK
-
-
-def _leave_unknown(account: Account, user: PlannedReset, chunk: Chunk, wait: timedelta) -> None:
-    if chunk.reached_others:
-        account.settle([user], Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
-        return
-    silent = chunk.fate is ChunkFate.ANSWERED or chunk.message is None
-    code = Code.NOT_SEEN if silent else Code.ANSWER_LOST
-    what = "sent"
-    if chunk.is_doubtful_refusal:
-        code, what = Code.REFUSAL_UNCERTAIN, "sent together with others and refused"
-    detail = (
-        f"{what}, and not known to have taken effect; a live service may show it up to {span(wait)} later"
+    return Lost(
+        at, reset_request.number, fate.error.message, fate.error.request_id, cause, flight.attempt.status
     )
-    if chunk.is_accepted:
-        detail += (
-            ". The service accepted it, so it is never sent again by itself; a new plan is for you to decide"
-        )
-    account.settle([user], Outcome.UNKNOWN, detail, code)
 
 
-def _leave_refused(account: Account, user: PlannedReset, event: Refused) -> None:
-    if event.code == Code.REFUSED:
-        account.settle([user], Outcome.FAILED, event.message, Code.REFUSED, event.error)
-    else:
-        account.reopen(user, was_sent=True)
+def _refused(reset_request: ResetRequest, error: TrainingError, code: Code, at: datetime) -> Refused:
+    return Refused(
+        at, reset_request.number, type(error).__name__, code.value, error.message, error.request_id
+    )

@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from training_sdk._core.flow import Flow, Moment, Now, Sleep
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.records.events import WavesKept
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -187,3 +188,24 @@ def wait_until(
             return
         yield Sleep(min(left, longest), why=why, planned=True)
         why = ""  # said once
+
+
+def kept(waves: Waves) -> WavesKept:
+    """What a journal keeps of them."""
+    between = None if waves.between is None else tuple(one.isoformat() for one in waves.between)
+    return WavesKept(waves.size, waves.every.total_seconds(), between, waves.days, waves.zone)
+
+
+def restored(found: WavesKept) -> Waves:
+    """The waves that were kept."""
+    between = None
+    if found.between is not None:
+        begin, end = found.between
+        between = time.fromisoformat(begin), time.fromisoformat(end)
+    return Waves(
+        size=found.size,
+        every=timedelta(seconds=found.every_seconds),
+        between=between,
+        days=tuple(day for day in EVERY_DAY if day in found.days),
+        zone=found.zone,
+    )

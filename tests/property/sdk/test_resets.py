@@ -26,7 +26,7 @@ from training_sdk._core.flow import InterruptedSendError, NoAnswerError, NotDeli
 from training_sdk._core.text import visible
 from training_sdk.plans.plan import parse_plan, plan_bytes
 from training_sdk.resets import reset_request
-from training_sdk.resets.stopped import report_of
+from training_sdk.resets.report import report_of
 from unit.sdk.fakes import Organisation, answer, row, tail, untouched, user_id
 from unit.sdk.resetting import apply, planned
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from training_sdk import AlreadyAppliedError, Outcome, ResetFormat, ResetPlan, ResetReport, TrainingError
 from training_sdk._core.flow import Act, Flow, NoAnswerError, Request, Response
 from training_sdk.evidence import verify_pack
-from training_sdk.format_proof.proofs import Ground, Proof
+from training_sdk.format_proof.proofs import Proof, ProofScope
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import EvidenceKept
@@ -114,7 +114,7 @@ class Theatre:
         flow: Flow[ResetReport] = how(CALLS, order, keeper, self._proof)
         return flow_to(self.puppet, flow, crash)
 
-    def _proof(self, ground: Ground) -> Proof | None:
+    def _proof(self, ground: ProofScope) -> Proof | None:
         return Proof(ground, START, "user_admin", "sacrificial", "one", ("two",), counted=True)
 
     def check(self, report: ResetReport | None) -> None:

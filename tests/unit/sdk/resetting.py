@@ -28,7 +28,7 @@ from training_sdk.plans.people import People
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import Wanted, make_plan
 from training_sdk.records.events import Event
-from training_sdk.resets.recorder_protocol import Keeper
+from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Order
 from training_sdk.resets.reset_run import apply_plan
 from unit.sdk.fakes import (
@@ -43,10 +43,8 @@ T = TypeVar("T")
 DECADES = timedelta(days=36500)
 
 
-class NothingKept(Keeper):
+class NothingKept(Recorder):
     """Keeps no records: for what is sent and believed, wherever the records are kept."""
-
-    packs = ()
 
     def refuse(self, plan: ResetPlan) -> Flow[None]:
         yield from ()
@@ -71,6 +69,12 @@ class NothingKept(Keeper):
         return None
 
     def note(self, event: Event) -> Flow[None]:
+        yield from ()
+
+    def has_noted(self, event: Event) -> bool:
+        return True
+
+    def withdraw_proof(self, order: Order, report: ResetReport) -> Flow[None]:
         yield from ()
 
     def close(self, report: ResetReport, error: BaseException | None) -> Flow[None]:
@@ -111,7 +115,9 @@ def apply(
 def apply_flow(plan: ResetPlan, *, calls: Calls = CALLS, **order: Any) -> Flow[ResetReport]:
     """The flow that applies a plan."""
     settings = {"format": ResetFormat(), **order}
-    return apply_plan(calls, Order(plan, **settings), NothingKept(), lambda ground: None)
+    return apply_plan(
+        calls, Order(plan, **settings), NothingKept(None, None, timedelta(hours=4)), lambda ground: None
+    )
 
 
 def interrupted_at(flow: Flow[T], at: int, stop: type[BaseException]) -> Flow[T]:

@@ -27,15 +27,15 @@ from training_sdk import (
     UserOutcome,
 )
 from training_sdk._core.flow import InterruptedSendError, NoAnswerError, Request, Response
-from training_sdk.format_proof.proofs import Ground, Proof, find_proof, save_proof
+from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof, save_proof
 from training_sdk.local_plans.unfinished import read_unfinished
 from training_sdk.records.events import Answered, Event, Lost, Opened, ReadBack, Resumed
 from training_sdk.records.in_flight import LAG, MARGIN, PROCESSING_TIME
 from training_sdk.records.journal import Journal, read_journal
 from training_sdk.records.journal_state import fold
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import verifying
-from training_sdk.resets.verifying import Verifying
+from training_sdk.verification import verifying
+from training_sdk.verification.verifying import VerificationRun
 from unit.sdk.fakes import (
     CALLS,
     CLEARED,
@@ -183,7 +183,7 @@ def test_both_clients_note_the_status_of_an_answer_that_breaks_off(
     tmp_path.chmod(0o700)
     organisation = Organisation([row(0), row(1)], reference=False)
     plan, others = just_planned(organisation), over_the_wire(organisation)
-    ground = Ground.of(plan.origin, ResetFormat(), server_side=False)
+    ground = ProofScope.of(plan.origin, ResetFormat(), server_side=False)
     save_proof(
         StateDirectory.open(tmp_path),
         Proof(
@@ -378,7 +378,7 @@ def test_it_is_never_shorter_than_what_the_proof_has_seen(tmp_path: Path) -> Non
     here = live(tmp_path)
     plan = here.plan(0)
 
-    def prove(ground: Ground) -> Proof:
+    def prove(ground: ProofScope) -> Proof:
         return Proof(ground, START, "u", "c", "one", ("two",), counted=True, seen_after_seconds=7200.0)
 
     here.lose(plan, arrives=False)
@@ -399,7 +399,7 @@ def test_a_proof_of_before_is_read_without_the_time(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     state = StateDirectory.open(tmp_path)
     origin = planned(Organisation([row(0)], reference=False)).origin
-    ground = Ground.of(origin, ResetFormat(), server_side=False)
+    ground = ProofScope.of(origin, ResetFormat(), server_side=False)
     proof = Proof(ground, START, "u", "c", "one", ("two",), counted=True, seen_after_seconds=90.0)
     save_proof(state, proof)
     (path,) = (tmp_path / "proofs").glob("*.json")
@@ -421,7 +421,7 @@ def test_verify_waits_for_what_the_service_may_still_work_on(by: str, tmp_path: 
     )
     seconds = six.total_seconds()
     if by == "proof":
-        ground = Ground.of(plan.origin, ResetFormat(), server_side=False)
+        ground = ProofScope.of(plan.origin, ResetFormat(), server_side=False)
         proof = Proof(ground, START, "u", "c", "one", (), counted=True, seen_after_seconds=seconds)
         save_proof(StateDirectory.open(tmp_path), proof)
     if by == "journal":
@@ -434,12 +434,12 @@ def test_verify_waits_for_what_the_service_may_still_work_on(by: str, tmp_path: 
     guards = Safeguards(processing_time=six if by == "safeguards" else timedelta(minutes=1))
     waits: list[timedelta] = []
 
-    class Found(Verifying):
+    class Found(VerificationRun):
         def run(self) -> Any:
             waits.append(self.wait)
             return super().run()
 
-    with mock.patch.object(verifying, "Verifying", Found):
+    with mock.patch.object(verifying, "VerificationRun", Found):
         http = httpx.Client(transport=httpx.MockTransport(over_the_wire(organisation)))
         client = TrainingClient(TOKEN, http_client=http, state_dir=tmp_path, safeguards=guards, **SETTINGS)
         client.resets.wait_until_verified(report, deadline=timedelta(0))

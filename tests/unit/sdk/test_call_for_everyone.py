@@ -22,7 +22,7 @@ from training_sdk import (
     StalePlanError,
 )
 from training_sdk._core.flow import NoAnswerError, NotDeliveredError, Request, Response
-from training_sdk.format_proof.proofs import Ground, save_proof
+from training_sdk.format_proof.proofs import ProofScope, save_proof
 from training_sdk.records.events import ReadBack
 from training_sdk.records.journal_state import fold
 from training_sdk.records.state import StateDirectory
@@ -104,7 +104,7 @@ def test_resume_sends_no_call_to_whoever_had_nothing_to_reset_and_has_begun(
         return ask(over_the_wire(place), use, state_dir=state)
 
     plan = asking(lambda client: client.resets.plan_everyone([COURSE, LADDERS]))
-    ground = Ground.of(plan.origin, ResetFormat(), server_side=True)
+    ground = ProofScope.of(plan.origin, ResetFormat(), server_side=True)
     proof = evolve(proof_of(ground, datetime.now(UTC)), counted=False)
     save_proof(StateDirectory.open(state), proof)
     with pytest.raises(ResetInterruptedError):

@@ -17,16 +17,16 @@ from training_sdk.plans.outline import FIELDS, OLD_FIELDS
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.records.in_flight import Since
 from training_sdk.records.journal_state import APPLIED, NOT_APPLIED
-from training_sdk.resets.reset_effect import (
-    Judging,
+from training_sdk.resets.resume import VERDICTS
+from training_sdk.verification.reset_effect import (
+    EffectRules,
     OldLessons,
     Sign,
     ask_lessons,
     has_lost,
     lessons_tell,
 )
-from training_sdk.resets.resume import VERDICTS
-from training_sdk.resets.verification import Seen, judge
+from training_sdk.verification.verification_result import Seen, judge
 from unit.sdk.fakes import CALLS, Puppet, answer
 
 LESSONS = 4
@@ -106,7 +106,7 @@ STORIES = st.builds(
 @settings(max_examples=300)
 def test_no_verdict_is_wrong_whatever_the_opening_date_means(story: Story, fields: tuple[str, ...]) -> None:
     planned, row = story.play()
-    sign = Judging(fields).sign(planned, row, SENT)
+    sign = EffectRules(fields).sign(planned, row, SENT)
     verdict = VERDICTS.get(sign)
     assert verdict != APPLIED or story.took_effect
     assert verdict != NOT_APPLIED or not story.took_effect
@@ -131,7 +131,7 @@ def test_no_verdict_is_wrong_where_a_service_keeps_something(
     traces = Traces(keeps, row_vanishes=vanishes)
     shown = None if vanishes and not traces.without(row).has_recorded_progress else row
     assume(traces.without(planned_row(planned)).has_recorded_progress)
-    sign = Judging(fields, traces=traces).sign(planned, shown, SENT)
+    sign = EffectRules(fields, traces=traces).sign(planned, shown, SENT)
     verdict = VERDICTS.get(sign)
     assert verdict != APPLIED or story.took_effect
     assert verdict != NOT_APPLIED or not story.took_effect
@@ -211,7 +211,7 @@ def test_only_known_fields_are_ever_disregarded() -> None:
 def test_where_only_a_reset_takes_the_opening_away_everybody_is_settled(story: Story) -> None:
     story.opening = "first"
     planned, row = story.play()
-    sign = Judging(opening_is_first=True).sign(planned, row, SENT)
+    sign = EffectRules(opening_is_first=True).sign(planned, row, SENT)
     assert (VERDICTS.get(sign) == APPLIED) == story.took_effect
     assert (sign is Sign.STILL_THERE or VERDICTS.get(sign) == NOT_APPLIED) != story.took_effect
 
@@ -220,7 +220,7 @@ def test_where_only_a_reset_takes_the_opening_away_everybody_is_settled(story: S
 def test_opening_alone_settles_by_nothing_recorded_only(story: Story) -> None:
     story.before = ["look"]
     planned, row = story.play()
-    verdict = VERDICTS.get(Judging().sign(planned, row, SENT))
+    verdict = VERDICTS.get(EffectRules().sign(planned, row, SENT))
     assert (verdict == APPLIED) == (not row.has_recorded_progress)
 
 
@@ -247,13 +247,13 @@ def test_what_was_opened_before_the_request_is_no_proof_of_it(minutes: int) -> N
     planned = PlannedReset.of(learner.row)
     learner.reset()
     learner.act("learn", SENT + timedelta(minutes=minutes))
-    sign = Judging().sign(planned, learner.row, SENT)
+    sign = EffectRules().sign(planned, learner.row, SENT)
     assert sign is (Sign.UNCLEAR if minutes < 0 else Sign.RETRAINED)
 
 
 def test_without_a_row_nothing_is_known() -> None:
     planned, _ = Story("first", ["complete"], [], False).play()
-    assert VERDICTS.get(Judging().sign(planned, None, SENT)) is None
+    assert VERDICTS.get(EffectRules().sign(planned, None, SENT)) is None
 
 
 def test_a_listing_of_lessons_that_is_not_whole_tells_nothing() -> None:

@@ -29,7 +29,7 @@ from training_sdk.records.in_flight import PROCESSING_TIME
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.report import Outcome
-from training_sdk.resets.verifying import saved_report
+from training_sdk.verification.verifying import saved_report
 from unit.sdk.fakes import START, row
 from unit.sdk.test_resuming import LATER, Bench, bench, ends, interrupted_before_sending
 

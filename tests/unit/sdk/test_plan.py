@@ -35,7 +35,7 @@ from training_sdk.plans.plan import Only
 from training_sdk.plans.plan_warnings import about_courses, about_recent
 from training_sdk.plans.planner import Wanted, make_plan
 from training_sdk.plans.wording import who
-from training_sdk.resets.confirmation import check_confirmation
+from training_sdk.resets.safeguards import check_confirmation
 from unit.sdk.fakes import (
     CALLS,
     COURSE,

@@ -26,9 +26,9 @@ from training_sdk._core.flow import NotDeliveredError, Request, Response, Transp
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proof_planner import WantedProof, plan_proof
 from training_sdk.format_proof.proof_run import ProofRecorder
-from training_sdk.format_proof.proofs import PROVABLE, Ground, Proof, find_proof, save_proof
-from training_sdk.format_proof.proven import proof_that_holds
-from training_sdk.format_proof.refusal_proof import ProvingRefusals
+from training_sdk.format_proof.proof_validity import proof_that_holds
+from training_sdk.format_proof.proofs import PROVABLE, Proof, ProofScope, find_proof, save_proof
+from training_sdk.format_proof.refusal_proof import RefusalProofRun
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.planner import Wanted
 from training_sdk.records.audit import AuditLog
@@ -77,7 +77,7 @@ class Course:
         assert plan.refused_with is not None
         keeper = ProofRecorder(None, None, timedelta(hours=4), witnesses=plan.witnesses)
         order = Order(plan.reset, FORMAT, "why", named_last=(plan.refused_with,))
-        made = ProvingRefusals(CALLS, plan, order, keeper, timedelta(hours=6))
+        made = RefusalProofRun(CALLS, plan, order, keeper, timedelta(hours=6))
         return self.puppet.run(evolve(made, **changes).run())
 
     def fails(self, reply: Reply, reason: str) -> ProofFailedError:
@@ -385,7 +385,7 @@ def _prove_or_die(course: Course, plan: ProofPlan) -> bool:
 def proved(here: Bench, *statuses: int) -> None:
     """Let the bench apply under a proof that holds these statuses."""
 
-    def find(ground: Ground) -> Proof | None:
+    def find(ground: ProofScope) -> Proof | None:
         proof = proof_of(ground)
         return None if proof is None else evolve(proof, refusals_without_effect=statuses)
 

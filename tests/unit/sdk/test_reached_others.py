@@ -29,7 +29,7 @@ from training_sdk import (
 from training_sdk._core.flow import Request, Response
 from training_sdk.cli.effect_card import effect_card
 from training_sdk.cli.exit_codes import ExitCode, code_for, code_for_report, code_for_stop
-from training_sdk.format_proof.proofs import Ground, find_proof, save_proof, withdraw_proof
+from training_sdk.format_proof.proofs import ProofScope, find_proof, save_proof, withdraw_proof
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.local_plans.unfinished import report_in
 from training_sdk.records.audit import AuditLog
@@ -38,8 +38,8 @@ from training_sdk.records.journal import Journal, read_journal
 from training_sdk.records.journal_state import fold
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file, reset_request, reset_run
-from training_sdk.resets.outcomes import Account
-from training_sdk.resets.stopped import report_of
+from training_sdk.resets.outcomes import OutcomeTracker
+from training_sdk.resets.report import report_of
 from unit.sdk.fakes import COURSE, SETTINGS, TOKEN, Organisation, answer, over_the_wire, row, user_id
 from unit.sdk.proving import proof_of
 
@@ -67,8 +67,8 @@ class Bench:
             return self.client.resets.plan_everyone(COURSE)
         return self.client.resets.plan(COURSE, [user_id(number) for number in numbers])
 
-    def ground(self, plan: ResetPlan, *, server_side: bool = False) -> Ground:
-        return Ground.of(plan.origin, ResetFormat(), server_side=server_side)
+    def ground(self, plan: ResetPlan, *, server_side: bool = False) -> ProofScope:
+        return ProofScope.of(plan.origin, ResetFormat(), server_side=server_side)
 
     def prove(self, plan: ResetPlan, *, server_side: bool = False) -> None:
         if not plan.origin.reference_server:
@@ -272,7 +272,7 @@ def test_an_interrupt_right_after_the_answer_keeps_it(bench: Bench, monkeypatch:
     def interrupted(self: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("training_sdk.resets.ending.InFlight.refuse_larger_count", interrupted)
+    monkeypatch.setattr("training_sdk.resets.settling.InFlight.refuse_larger_count", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         bench.apply(plan)
     report = vars(caught.value)["report"]
@@ -288,14 +288,14 @@ def test_an_interrupt_while_people_are_settled_from_the_answer_keeps_it(
     plan = bench.plan(0, 1)
     bench.prove(plan)
     bench.organisation.on_reset = counting(bench.organisation, count)
-    usual, stops = Account.settle, [KeyboardInterrupt()]
+    usual, stops = OutcomeTracker.settle, [KeyboardInterrupt()]
 
-    def settle(self: Account, people: Any, outcome: Outcome, *rest: Any) -> None:
+    def settle(self: OutcomeTracker, people: Any, outcome: Outcome, *rest: Any) -> None:
         if stops and bench.organisation.resets:
             raise stops.pop()
         usual(self, people, outcome, *rest)
 
-    monkeypatch.setattr(Account, "settle", settle)
+    monkeypatch.setattr(OutcomeTracker, "settle", settle)
     with pytest.raises(KeyboardInterrupt) as caught:
         bench.apply(plan)
     report = report_of(caught.value)

@@ -27,8 +27,8 @@ from training_sdk import (
 from training_sdk._core import send_policy
 from training_sdk._core.flow import NotDeliveredError, Request, Response
 from training_sdk.errors import STATUS_ERRORS, APIStatusError
-from training_sdk.format_proof.proofs import Ground, Proof
-from training_sdk.format_proof.proven import PROVE_AGAIN
+from training_sdk.format_proof.proof_validity import PROVE_AGAIN
+from training_sdk.format_proof.proofs import Proof, ProofScope
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.events import Opened, ReadBack, Refused, RefusedInDoubt, Sent
 from training_sdk.records.journal import Journal
@@ -182,9 +182,8 @@ def test_a_call_for_everyone_is_in_doubt_even_where_it_reaches_one_person(status
 
 def _apply_live(organisation: Organisation, plan: ResetPlan, **order: Any) -> ResetReport:
     order = {"reason": "why", **order}
-    flow = apply_plan(
-        CALLS, Order(evolve(plan, read_at=START), ResetFormat(), **order), NothingKept(), _proof
-    )
+    recorder = NothingKept(None, None, timedelta(hours=4))
+    flow = apply_plan(CALLS, Order(evolve(plan, read_at=START), ResetFormat(), **order), recorder, _proof)
     return Puppet(organisation).run(flow)
 
 
@@ -333,7 +332,7 @@ def test_a_proof_that_does_not_hold_any_more_says_what_resuming_did(tmp_path: Pa
     here.lose(plan, arrives=True, waves=Waves(size=1))
     here.puppet.clock += LATER
 
-    def withdrawn(ground: Ground) -> Proof | None:
+    def withdrawn(ground: ProofScope) -> Proof | None:
         raise UnconfirmedFormatError(f"the proof was withdrawn. {PROVE_AGAIN}", reason="PROOF_WITHDRAWN")
 
     here.find_proof = withdrawn

@@ -35,7 +35,7 @@ from training_sdk import (
 from training_sdk._core.flow import Flow, NoAnswerError, Request, Response
 from training_sdk._core.listing import Calls
 from training_sdk._core.urls import VENDOR_HOSTS, BaseUrl
-from training_sdk.format_proof.proofs import Ground, Proof
+from training_sdk.format_proof.proofs import Proof, ProofScope
 from training_sdk.local_plans.admission import resets_begun, resets_known
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.planner import Wanted, make_plan
@@ -46,13 +46,13 @@ from training_sdk.records.events import Closed, Opened, ReadBack
 from training_sdk.records.in_flight import PROCESSING_TIME, waiting_time
 from training_sdk.records.journal import Journal, read_journal
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.journal_waves import kept, restored
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import Code
 from training_sdk.resets.report_file import last_resets
 from training_sdk.resets.reset_request import Order, Progress
 from training_sdk.resets.reset_run import apply_plan
 from training_sdk.resets.resume import resume_plan
+from training_sdk.resets.waves import kept, restored
 from unit.sdk.fakes import (
     CALLS,
     CLEARED,
@@ -82,7 +82,9 @@ class Bench:
     organisation: Organisation
     calls: Calls = CALLS
     puppet: Puppet = field(init=False)
-    find_proof: Callable[[Ground], Proof | None] = field(init=False, default=lambda ground: _proof(ground))
+    find_proof: Callable[[ProofScope], Proof | None] = field(
+        init=False, default=lambda ground: _proof(ground)
+    )
 
     def __attrs_post_init__(self) -> None:
         self.puppet = Puppet(self.organisation, cost=0.01)
@@ -125,7 +127,7 @@ class Bench:
         return [entry["event"] for entry in Lines(self.state / "audit.jsonl").read()]
 
 
-def _proof(ground: Ground) -> Proof | None:
+def _proof(ground: ProofScope) -> Proof | None:
     return Proof(ground, START, "user_admin", "sacrificial", "one", ("two",), counted=True)
 
 

@@ -18,7 +18,7 @@ from training_sdk import (
     TrainingError,
 )
 from training_sdk._core.text import Secret, drawn, hidden
-from training_sdk.resets.confirmation import check_confirmation
+from training_sdk.resets.safeguards import check_confirmation
 from unit.sdk.fakes import (
     COURSE,
     ORIGIN,

@@ -41,7 +41,7 @@ from training_sdk.evidence import verify_pack
 from training_sdk.plans.planner import Wanted, make_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reset_request
-from training_sdk.resets.outcomes import Account, fate_of
+from training_sdk.resets.outcomes import OutcomeTracker, fate_of
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report_file import last_resets, load
 from training_sdk.resets.reset_request import Order
@@ -741,7 +741,7 @@ def test_whoever_completes_while_old_evidence_is_gathered_anew_is_left_alone(tmp
 def test_that_a_second_request_was_refused_says_nothing_of_the_first() -> None:
     place = campus()
     plan = plan_of(place, [FIRST])
-    account = Account(Order(plan, ResetFormat()), "user_admin", START)
+    account = OutcomeTracker(Order(plan, ResetFormat()), "user_admin", START)
     lost = fate_of(OutcomeUnknownError("gone"))
     account.stopped(plan.targets[:1], lost, START)
     told = account.stopped(plan.targets[:2], fate_of(PermissionDeniedError("no")), START)

@@ -25,7 +25,7 @@ from training_sdk.records.journal import read_journal
 from training_sdk.records.journal_state import JournalState, Standing, fold
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file
-from training_sdk.resets.stopped import report_of
+from training_sdk.resets.report import report_of
 from unit.sdk.fakes import RESET, SETTINGS, TOKEN, Organisation, answer, over_the_wire, row, untouched
 from unit.sdk.resetting import just_planned
 

@@ -35,11 +35,11 @@ from training_sdk._core.flow import Act, Request, Response
 from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
 from training_sdk.format_proof import pending
-from training_sdk.format_proof.proof_plan import Sighting
+from training_sdk.format_proof.proof_plan import Observation
 from training_sdk.format_proof.proof_planner import WantedProof, plan_proof
-from training_sdk.format_proof.proof_run import ProofRecorder, Proving, was_unreadable
+from training_sdk.format_proof.proof_run import ProofRecorder, ProofRun, was_unreadable
+from training_sdk.format_proof.proof_validity import proof_that_holds
 from training_sdk.format_proof.proofs import Proof, find_proof, save_proof
-from training_sdk.format_proof.proven import proof_that_holds
 from training_sdk.format_proof.traces import Traces
 from training_sdk.local_plans.admission import resets_begun, resets_known
 from training_sdk.local_plans.record_check import check_records
@@ -49,8 +49,8 @@ from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.planner import Wanted
 from training_sdk.records.journal_state import Chunk, ChunkFate
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.reset_effect import has_lost
 from training_sdk.resets.reset_request import Order
+from training_sdk.verification.reset_effect import has_lost
 from unit.sdk.fakes import (
     CALLS,
     CLEARED,
@@ -120,9 +120,9 @@ def planned(organisation: Organisation, clock: float = 0.0) -> ProofPlan:
     return Puppet(organisation, clock=clock).run(plan_proof(CALLS, wanted))
 
 
-def proving(plan: ProofPlan) -> Proving:
+def proving(plan: ProofPlan) -> ProofRun:
     keeper = ProofRecorder(None, None, timedelta(hours=4), witnesses=plan.witnesses)
-    return Proving(CALLS, plan, Order(plan.reset, FORMAT, "why"), keeper, timedelta(hours=4))
+    return ProofRun(CALLS, plan, Order(plan.reset, FORMAT, "why"), keeper, timedelta(hours=4))
 
 
 def kept(plan: ProofPlan) -> Proof | None:
@@ -475,12 +475,12 @@ def test_every_target_and_every_witness_that_is_not_as_planned_is_sighted_once()
     plan = planned(organisation)
     assert len(plan.witnesses) == 4
     rows = {(one["course_id"], one["user_id"]): _as_row(one) for one in (*CASES, IN_ANOTHER)}
-    assert Sighting.of(plan, rows) == Sighting((), ((COURSE, user_id(0)),), (), ())
+    assert Observation.of(plan, rows) == Observation((), ((COURSE, user_id(0)),), (), ())
     rows[COURSE, user_id(0)] = _as_row(untouched(0))
     rows[COURSE, user_id(1)] = _as_row({**row(1), **CLEARED})
     rows[COURSE, user_id(2)] = _as_row(row(2))
     del rows[COURSE, user_id(3)]
-    seen = Sighting.of(plan, rows)
+    seen = Observation.of(plan, rows)
     assert (seen.cleared, seen.unchanged) == (((COURSE, user_id(0)),), ())
     assert seen.lost == ((COURSE, user_id(1)),)
     assert set(seen.moved) == {(COURSE, user_id(2)), (COURSE, user_id(3))}
@@ -505,7 +505,7 @@ def test_a_field_stays_only_if_it_is_as_before_and_all_else_is_gone(
     plan = planned(organisation)
     rows = {(one["course_id"], one["user_id"]): _as_row(one) for one in (*CASES, IN_ANOTHER)}
     key = (COURSE, user_id(0))
-    seen = Sighting.of(plan, {**rows, key: _as_row({**CASES[0], **now})})
+    seen = Observation.of(plan, {**rows, key: _as_row({**CASES[0], **now})})
     if traces is None:
         assert (seen.cleared, seen.moved) == ((), (key,))
     else:
@@ -517,7 +517,7 @@ def test_whoever_had_only_what_a_service_keeps_does_not_look_reset() -> None:
     organisation = Organisation([*people, dict(IN_ANOTHER)], reference=False, counted=len(people))
     plan = planned(organisation)
     rows = {(one["course_id"], one["user_id"]): _as_row(one) for one in organisation.rows}
-    seen = Sighting.of(plan, rows)
+    seen = Observation.of(plan, rows)
     assert (seen.unchanged, seen.cleared) == (((COURSE, user_id(0)),), ())
 
 
@@ -538,12 +538,12 @@ def test_a_missing_row_has_vanished_only_if_nobody_has_an_empty_one_and_the_pers
     del rows[COURSE, user_id(0)]
     if is_elsewhere:
         rows[ELSEWHERE, user_id(0)] = _as_row(row(0, course_id=ELSEWHERE))
-    seen = Sighting.of(plan, rows)
+    seen = Observation.of(plan, rows)
     assert (bool(seen.cleared), seen.traces.row_vanishes) == (vanished, vanished)
     del rows[COURSE, user_id(1)]
     rows[ELSEWHERE, user_id(1)] = _as_row(row(1, course_id=ELSEWHERE))
     assert (COURSE, user_id(1)) in (
-        Sighting.of(plan, rows).lost if vanished else Sighting.of(plan, rows).moved
+        Observation.of(plan, rows).lost if vanished else Observation.of(plan, rows).moved
     )
 
 
@@ -584,7 +584,7 @@ def test_a_witness_who_only_opened_the_course_again_has_moved_and_lost_nothing(
     changes = {3: {"opened_at": "2026-03-01T09:00:00Z", **now}}
     rows = {(COURSE, one["user_id"]): _as_row({**one, **changes.get(n, {})}) for n, one in enumerate(CASES)}
     rows["another", user_id(0)] = _as_row(IN_ANOTHER)
-    seen = Sighting.of(plan, rows)
+    seen = Observation.of(plan, rows)
     witness = ((COURSE, user_id(3)),)
     assert (seen.lost, seen.moved) == ((witness, ()) if lost else ((), witness))
 
@@ -641,10 +641,10 @@ def _everyone(clock: float = 0.0) -> tuple[Organisation, ProofPlan]:
     return organisation, Puppet(organisation, clock=clock).run(plan_proof(CALLS, wanted))
 
 
-def _proving_everyone(plan: ProofPlan) -> Proving:
+def _proving_everyone(plan: ProofPlan) -> ProofRun:
     keeper = ProofRecorder(None, None, timedelta(hours=4), witnesses=plan.witnesses)
     order = Order(plan.reset, FORMAT, "why", server_side=True)
-    return Proving(CALLS, plan, order, keeper, timedelta(hours=6))
+    return ProofRun(CALLS, plan, order, keeper, timedelta(hours=6))
 
 
 @pytest.mark.parametrize(("count", "expected"), [(3, False), (4, True)])
@@ -731,7 +731,7 @@ def test_the_proof_keeps_when_its_effect_was_seen_first(
     assert puppet.clock - queue[0] >= (2.25 + hours) * 3600
 
 
-def evolve_order(made: Proving, guards: Safeguards) -> Proving:
+def evolve_order(made: ProofRun, guards: Safeguards) -> ProofRun:
     """The same proof under these safeguards, with time enough."""
     made.order, made.deadline = evolve(made.order, safeguards=guards), timedelta(hours=12)
     return made

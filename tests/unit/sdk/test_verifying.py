@@ -30,7 +30,7 @@ from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file
 from training_sdk.resets.recorder import Recorder
-from training_sdk.resets.verifying import Watch, wait_until_verified
+from training_sdk.verification.verifying import VerificationOptions, wait_until_verified
 from unit.sdk.fakes import CALLS, CLEARED, RESET, START, Organisation, Puppet, answer, row, tail, untouched
 from unit.sdk.resetting import planned
 from unit.sdk.test_resuming import bench
@@ -101,7 +101,9 @@ def verify(
 
     driver = puppet or Puppet(feed)
     feed.before = happen
-    flow = wait_until_verified(CALLS, report, Watch(deadline, every, lessons), Recorder(None, None, H))
+    flow = wait_until_verified(
+        CALLS, report, VerificationOptions(deadline, every, lessons), Recorder(None, None, H)
+    )
     return driver.run(flow), driver
 
 
@@ -514,7 +516,7 @@ def test_what_is_late_counts_from_the_request_for_each_person_and_not_from_the_l
     for number in (0, 1):
         here.organisation.rows[number].update(row(number))  # the feed shows what was before
     recorder = Recorder(str(here.state), None, H)
-    watch = Watch(timedelta(0), timedelta(minutes=5), 0)
+    watch = VerificationOptions(timedelta(0), timedelta(minutes=5), 0)
     found = here.puppet.run(wait_until_verified(here.calls, report, watch, recorder))
     assert [one.code for one in found.people] == [SeenCode.STILL_RECORDED, SeenCode.NOT_SEEN_YET]
 
@@ -539,6 +541,8 @@ def test_lessons_from_between_the_beginning_and_the_request_are_not_of_after_the
     report = here.apply(here.plan(0))
     between = report.started_at + timedelta(seconds=1)
     feed.lesson = {"completed": True, "openedDateTime": f"{between:%Y-%m-%dT%H:%M:%SZ}"}
-    flow = wait_until_verified(CALLS, report, Watch(timedelta(0), H, 1), Recorder(str(tmp_path), None, H))
+    flow = wait_until_verified(
+        CALLS, report, VerificationOptions(timedelta(0), H, 1), Recorder(str(tmp_path), None, H)
+    )
     (seen,) = here.puppet.run(flow).people
     assert (seen.state, seen.code) == (Seen.PENDING, SeenCode.LESSONS_RECORDED)

@@ -38,10 +38,9 @@ from training_sdk.records.journal import state_of_plan
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file
-from training_sdk.resets.confirmation import check_lifetime
-from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, Outcome, ResetReport
+from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, Outcome, ResetReport, report_of
 from training_sdk.resets.reset_request import CHUNK
-from training_sdk.resets.stopped import report_of
+from training_sdk.resets.safeguards import check_lifetime
 from training_sdk.resets.waves import EVERY_DAY, Waves
 
 CONFIRM = (

@@ -17,7 +17,7 @@ from training_sdk.cli.output import LONGEST_RULE, Output
 from training_sdk.cli.remedies import in_commands, notes_of
 from training_sdk.format_proof.proof_run import GO_ON
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.resets.stopped import STOPPED
+from training_sdk.resets.report import STOPPED
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"

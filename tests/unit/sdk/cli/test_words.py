@@ -28,7 +28,7 @@ from training_sdk.cli.program import COMMANDS, program
 from training_sdk.cli.streams import StreamFile
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, TrainingError
 from training_sdk.records import storage
-from training_sdk.resets.confirmation import check_phrase
+from training_sdk.resets.safeguards import check_phrase
 
 PHRASE = 'reset "Forklift basics" for 37 users #a1b2-c3d4-e5f6-0718'
 

@@ -32,7 +32,7 @@ from training_sdk._core.flow import Request, Response
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.program import run as command
 from training_sdk.evidence import packs_in, pseudonymise, purge, read_manifest
-from training_sdk.format_proof.proof_run import Proving
+from training_sdk.format_proof.proof_run import ProofRun
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.outline import PlanOutline, read_plan_copy
 from training_sdk.plans.plan import EveryonePlan
@@ -363,11 +363,11 @@ def test_a_pack_without_names_does_not_lead_to_the_plan(desk: Desk, tmp_path: Pa
 # --- a proof whose end is open ----------------------------------------------------------------------------------------
 
 
-def sealing(proving: Proving) -> None:
+def sealing(proving: ProofRun) -> None:
     def closing(data: bytes) -> bytes:
         return b"closed" + bytes(seal(data))
 
-    proving.keeper.seal = closing
+    proving.recorder.seal = closing
     proving.order = evolve(proving.order, safeguards=Safeguards(seal=closing))
 
 

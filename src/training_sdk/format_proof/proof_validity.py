@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training_sdk.errors import UnconfirmedFormatError
-from training_sdk.format_proof.proofs import Ground, Proof, find_proof
+from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof
 from training_sdk.local_plans.admission import OtherPlan, other_plans
 from training_sdk.plans.planned import Origin
 from training_sdk.plans.wording import LOOK_INTO_IT
@@ -16,7 +16,7 @@ KNOW_FIRST = (
 )
 
 
-def proof_that_holds(state: StateDirectory, ground: Ground) -> Proof | None:
+def proof_that_holds(state: StateDirectory, ground: ProofScope) -> Proof | None:
     """Return the proof for this ground on this machine; None if there never was one.
 
     Raises UnconfirmedFormatError, which says why, if it does not hold any more: a plan has since been answered with a
@@ -53,7 +53,7 @@ def proof_that_holds(state: StateDirectory, ground: Ground) -> Proof | None:
     return proof
 
 
-def _refuting(state: StateDirectory, ground: Ground, proof: Proof | None) -> OtherPlan | None:
+def _refuting(state: StateDirectory, ground: ProofScope, proof: Proof | None) -> OtherPlan | None:
     """The plan that was answered with a larger count than was sent, after the proof was made."""
     here = Origin(ground.base_url, ground.organisation_id, "", reference_server=False)
     for other in other_plans(state, "", here):

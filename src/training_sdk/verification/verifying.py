@@ -27,15 +27,16 @@ from training_sdk.records.journal_state import JournalState, fold
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import REACHED_OTHERS, Outcome, ResetReport
-from training_sdk.resets.reset_effect import (
-    Judging,
+from training_sdk.resets.reset_request import Progress
+from training_sdk.resets.waves import wait_until
+from training_sdk.verification.reset_effect import (
+    EffectRules,
     OldLessons,
     Sign,
     ask_lessons,
     resets_completed_only,
 )
-from training_sdk.resets.reset_request import Progress
-from training_sdk.resets.verification import (
+from training_sdk.verification.verification_result import (
     PersonSeen,
     Seen,
     SeenCode,
@@ -45,7 +46,6 @@ from training_sdk.resets.verification import (
     settled,
     trained_again,
 )
-from training_sdk.resets.waves import wait_until
 
 SLOWING = 3 / 2
 SLOWEST = 6
@@ -55,7 +55,7 @@ MAY_BE_RESET = (Outcome.RESET, Outcome.UNKNOWN)
 
 
 @frozen
-class Watch:
+class VerificationOptions:
     """How long to look, how often, and of how many people the lessons too."""
 
     deadline: timedelta
@@ -69,7 +69,7 @@ class Watch:
 def wait_until_verified(
     calls: Calls,
     report: ResetReport | str,
-    watch: Watch,
+    watch: VerificationOptions,
     recorder: Recorder,
     find_traces: Callable[[Origin], Traces] = no_traces,
 ) -> Flow[Verification]:
@@ -91,7 +91,7 @@ def wait_until_verified(
         known = max(known, kept_processing_time(journal))
     wait = waiting_time(known)
     return (
-        yield from Verifying(
+        yield from VerificationRun(
             calls, whole, people, watch, recorder, here, is_finished, wait, flights, traces
         ).run()
     )
@@ -137,13 +137,13 @@ def _people(report: ResetReport) -> tuple[PlannedReset, ...]:
 
 
 @define
-class Verifying:
+class VerificationRun:
     """One wait for what a reset did to become visible."""
 
     calls: Calls
     report: ResetReport
     people: tuple[PlannedReset, ...]
-    watch: Watch
+    watch: VerificationOptions
     recorder: Recorder
     here: Origin
     is_finished: bool
@@ -204,15 +204,15 @@ class Verifying:
         except DecodingError as error:
             yield from self._leave_pending(people, error)
             return
-        judging = Judging.of(self.report.plan, reference_server=self.here.reference_server, traces=traces)
+        rules = EffectRules.of(self.report.plan, reference_server=self.here.reference_server, traces=traces)
         for user in people:
             row, is_settled = rows.get(user.user_id), now.utc >= self._settled_at(user)
-            sign = judging.sign(user, row, self._since(user).last)
+            sign = rules.sign(user, row, self._since(user).last)
             state, code = judge(sign, row, is_settled=is_settled)
             if sign is Sign.CLEARED and user.key in sample:
                 state, code = yield from self._look_at_lessons(user, is_settled=is_settled)
             elif code is SeenCode.CANNOT_TELL or (
-                sign in (Sign.RETRAINED, Sign.COMPLETED_SINCE) and not judging.opening_is_first
+                sign in (Sign.RETRAINED, Sign.COMPLETED_SINCE) and not rules.opening_is_first
             ):
                 state, code = yield from self._ask_lessons(user, row, (state, code), is_settled=is_settled)
             self.seen[user.key] = PersonSeen(course_id, user.user_id, state, code, now.utc)

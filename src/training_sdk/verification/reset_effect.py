@@ -56,7 +56,7 @@ class OldLessons(StrEnum):
 
 
 @frozen
-class Judging:
+class EffectRules:
     """By what the people of a plan are judged.
 
     ``opening_is_first`` is whether only a reset takes away when a course was first opened, as on the reference server.
@@ -71,7 +71,9 @@ class Judging:
     traces: Traces = NO_TRACES
 
     @classmethod
-    def of(cls, plan: ResetPlan, *, reference_server: bool = False, traces: Traces | None = None) -> Judging:
+    def of(
+        cls, plan: ResetPlan, *, reference_server: bool = False, traces: Traces | None = None
+    ) -> EffectRules:
         """For a plan, or for what is left of one."""
         known = plan.known_fields if isinstance(plan, PlanOutline) else PlannedReset.STANDING
         return cls(known, reference_server, traces or NO_TRACES)

@@ -13,16 +13,7 @@ from training_sdk._core.text import visible
 from training_sdk.api.analytics import LessonProgress
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import IncompleteResetError
-from training_sdk.plans.wording import (
-    LOOK_INTO_IT,
-    MOST_SHOWN,
-    courses,
-    number,
-    others,
-    shown,
-    shown_of,
-    who,
-)
+from training_sdk.plans.wording import LOOK_INTO_IT, MOST_SHOWN, courses, number, others, shown, shown_of, who
 from training_sdk.resets.report import (
     LEFT_ALONE,
     PENDING_PROOF,
@@ -32,7 +23,7 @@ from training_sdk.resets.report import (
     ResetReport,
     UserOutcome,
 )
-from training_sdk.resets.reset_effect import Sign
+from training_sdk.verification.reset_effect import Sign
 
 
 class Seen(StrEnum):

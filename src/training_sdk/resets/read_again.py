@@ -1,4 +1,4 @@
-"""The last look before a request: whose token it is and how everyone stands, with nothing waited for after it."""
+"""The last reading before a request: whose token it is and what everyone's progress is, with no wait after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training_sdk._core.flow import Draw, Family, Flow, Request, Response, watch
 from training_sdk._core.pacing import Pace
 from training_sdk.api.pagination import LARGEST_PAGE
 from training_sdk.errors import APITimeoutError
-from training_sdk.resets.preflight import Arrival
+from training_sdk.resets.preflight import Preflight
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ MOST_LOOKS = 3
 
 
 @define(eq=False)
-class Turns(Pace):
+class ReservedPace(Pace):
     """A pace whose turns are taken beforehand, so that none is waited for between a reading and its request."""
 
     inner: Pace
@@ -51,26 +51,26 @@ class Turns(Pace):
         yield from ()
 
 
-def turns_for(people: int) -> Counter[Family]:
+def slots_for(people: int) -> Counter[Family]:
     """How many turns a look at so many people takes: WhoAmI, the course, the pages of the feed, the request."""
     return Counter({"general": 2 + people // LARGEST_PAGE + 1, "catalogue": 1})
 
 
-def look_quietly(
-    arrival: Arrival, turns: Counter[Family], look: Callable[[Arrival], Flow[T]]
-) -> Flow[tuple[T, Arrival]]:
+def read_without_waiting(
+    preflight: Preflight, turns: Counter[Family], look: Callable[[Preflight], Flow[T]]
+) -> Flow[tuple[T, Preflight]]:
     """Look, with one token and with turns taken beforehand; what was found, and by which calls the request follows.
 
     Where anything was waited for meanwhile (a turn, a 429, a 503), it is done again, at most three times in all. Then
     APITimeoutError is raised, and nothing was sent.
     """
     for _ in range(MOST_LOOKS):
-        pace = Turns(arrival.calls.pace)
+        pace = ReservedPace(preflight.calls.pace)
         yield from pace.take(turns)
         token = yield Draw()
-        found, has_waited = yield from watched(look(arrival.by(token, pace)))
+        found, has_waited = yield from watched(look(preflight.by(token, pace)))
         if not has_waited:
-            return found, arrival.by(token, arrival.calls.pace)
+            return found, preflight.by(token, preflight.calls.pace)
         pace.used["general"] += 1  # the request
         turns = turns | pace.used
     raise APITimeoutError(
