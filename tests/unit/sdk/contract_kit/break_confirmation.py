@@ -11,7 +11,16 @@ import pytest
 from mock_server.api import resets
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import confirmation
-from unit.sdk.contract_kit.spoiling import LISTED, altered, breaks, changed, entered, handler_of, nothing
+from unit.sdk.contract_kit.faulty_server import (
+    LISTED,
+    altered,
+    breaks,
+    changed,
+    entered,
+    handler_of,
+    nothing,
+    replaces,
+)
 
 UNTRUE = ("R06-untrue-confirmation", "R06-untrue-confirmation-of-everyone")
 MALFORMED = "R06-malformed-confirmation"
@@ -28,15 +37,10 @@ def no_confirmation_is_asked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(confirmation, "check", nothing)
 
 
-@breaks("R06-no-confirmation")
-def everyone_is_reset_without(patch: pytest.MonkeyPatch) -> None:
-    honest = confirmation.check
-
-    def check(given: Any, title: str, users: int) -> None:
-        if given is not None or users <= LISTED:
-            honest(given, title, users)
-
-    patch.setattr(confirmation, "check", check)
+@replaces(confirmation, "check", "R06-no-confirmation")
+def everyone_is_reset_without(honest: Any, given: Any, title: str, users: int) -> None:
+    if given is not None or users <= LISTED:
+        honest(given, title, users)
 
 
 def _taken(patch: pytest.MonkeyPatch, fits: Fits) -> None:

@@ -12,10 +12,11 @@ from mock_server.rules import completion, eligibility, learning
 from mock_server.wire import answers
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import Record
-from unit.sdk.contract_kit.spoiling import (
+from unit.sdk.contract_kit.faulty_server import (
     LISTED,
+    adds_to_reset,
     after_reset,
-    altered,
+    alters,
     breaks,
     counted_and_not_cleared,
     handler_of,
@@ -68,34 +69,26 @@ def _is_everyone(was: dict[str, Record]) -> bool:
     return len(was) > LISTED
 
 
-@breaks(EVERYONE)
-def everyone_is_counted_and_not_cleared(patch: pytest.MonkeyPatch) -> None:
-    def put_back(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
-        for user_id, record in was.items() if _is_everyone(was) else ():
-            organisation.progress[course.id].put(user_id, record)
-
-    after_reset(patch, put_back)
-
-
-@breaks(EVERYONE)
-def everyone_but_one_is_cleared(patch: pytest.MonkeyPatch) -> None:
-    def put_back(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
-        for user_id in list(was)[-1:] if _is_everyone(was) else ():
-            organisation.progress[course.id].put(user_id, was[user_id])
-
-    after_reset(patch, put_back)
+@adds_to_reset(EVERYONE)
+def everyone_is_counted_and_not_cleared(
+    organisation: Organisation, course: Any, was: dict[str, Record]
+) -> None:
+    for user_id, record in was.items() if _is_everyone(was) else ():
+        organisation.progress[course.id].put(user_id, record)
 
 
-@breaks(EVERYONE)
-def everyone_is_everyone_everywhere(patch: pytest.MonkeyPatch) -> None:
+@adds_to_reset(EVERYONE)
+def everyone_but_one_is_cleared(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
+    for user_id in list(was)[-1:] if _is_everyone(was) else ():
+        organisation.progress[course.id].put(user_id, was[user_id])
+
+
+@adds_to_reset(EVERYONE)
+def everyone_is_everyone_everywhere(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
     """Those of other courses as well, who have nothing recorded in this one."""
-
-    def more(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
-        for progress in organisation.progress.courses.values() if _is_everyone(was) else ():
-            for user_id in [each for each in progress.records if each not in was]:
-                progress.put(user_id, None)
-
-    after_reset(patch, more)
+    for progress in organisation.progress.courses.values() if _is_everyone(was) else ():
+        for user_id in [each for each in progress.records if each not in was]:
+            progress.put(user_id, None)
 
 
 @breaks(COUNTS)
@@ -116,14 +109,11 @@ def those_with_nothing_get_a_new_due_date(patch: pytest.MonkeyPatch) -> None:
     after_reset(patch, restart)
 
 
-@breaks(COUNTS)
-def those_with_nothing_are_counted(patch: pytest.MonkeyPatch) -> None:
-    def handler(call: Any) -> Any:
-        answer = handler_of(resets.NAME)(call)
-        listed = dict.fromkeys(call.body.get("userIds") or ())
-        return answers.ok({"usersUpdated": 2}) if (answer.body, len(listed)) == (ONE, 2) else answer
-
-    altered(patch, resets.NAME, handler=handler)
+@alters(resets.NAME, "handler", COUNTS)
+def those_with_nothing_are_counted(call: Any) -> Any:
+    answer = handler_of(resets.NAME)(call)
+    listed = dict.fromkeys(call.body.get("userIds") or ())
+    return answers.ok({"usersUpdated": 2}) if (answer.body, len(listed)) == (ONE, 2) else answer
 
 
 ONE = b'{"usersUpdated":1}'

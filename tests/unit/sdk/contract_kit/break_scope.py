@@ -14,7 +14,15 @@ from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import scope
 from mock_server.wire import answers, fields, reading
 from mock_server.world.organisation import Organisation
-from unit.sdk.contract_kit.spoiling import altered, breaks, counted_and_not_cleared, entered, handler_of
+from unit.sdk.contract_kit.faulty_server import (
+    altered,
+    alters,
+    breaks,
+    counted_and_not_cleared,
+    entered,
+    handler_of,
+    replaces,
+)
 
 WIDENS = "R07-scope-never-widens"
 UNKNOWN, REPEATED = "R08-one-unknown-user-stops-all", "R08-repeated-and-too-many-ids"
@@ -110,14 +118,9 @@ for _name in ("userIds", "courseId", "allUsers"):
     _enter_repeated(_name)
 
 
-@breaks(UNKNOWN, "R08-one-user-of-others-stops-all")
-def unknown_users_are_passed_over(patch: pytest.MonkeyPatch) -> None:
-    honest = scope.find
-
-    def find(organisation: Organisation, asked: Any) -> Any:
-        return honest(organisation, scope.Scope(asked.course_id, None))
-
-    patch.setattr(scope, "find", find)
+@replaces(scope, "find", UNKNOWN, "R08-one-user-of-others-stops-all")
+def unknown_users_are_passed_over(honest: Any, organisation: Organisation, asked: Any) -> Any:
+    return honest(organisation, scope.Scope(asked.course_id, None))
 
 
 @breaks("R08-one-user-of-others-stops-all")
@@ -167,19 +170,14 @@ def the_first_unknown_id_alone_is_named(patch: pytest.MonkeyPatch) -> None:
     _naming(patch, 1)
 
 
-@breaks(UNKNOWN)
-def the_known_are_reset_beside_a_404(patch: pytest.MonkeyPatch) -> None:
-    honest = scope.find
-
-    def find(organisation: Organisation, asked: Any) -> Any:
-        try:
-            return honest(organisation, asked)
-        except RefusedError as refusal:
-            if refusal.reason is Reason.USER_NOT_FOUND and len(asked.user_ids) > 2:
-                organisation.progress[asked.course_id].put(asked.user_ids[0], None)
-            raise
-
-    patch.setattr(scope, "find", find)
+@replaces(scope, "find", UNKNOWN)
+def the_known_are_reset_beside_a_404(honest: Any, organisation: Organisation, asked: Any) -> Any:
+    try:
+        return honest(organisation, asked)
+    except RefusedError as refusal:
+        if refusal.reason is Reason.USER_NOT_FOUND and len(asked.user_ids) > 2:
+            organisation.progress[asked.course_id].put(asked.user_ids[0], None)
+        raise
 
 
 @breaks(REPEATED)
@@ -193,14 +191,11 @@ def lists_are_short(patch: pytest.MonkeyPatch) -> None:
     _reading(patch, lambda honest, policy, body: honest(evolve(policy, max_users_per_reset=500), body))
 
 
-@breaks(REPEATED)
-def repeated_ids_count_as_sent(patch: pytest.MonkeyPatch) -> None:
-    def handler(call: Any) -> Any:
-        answer = handler_of(resets.NAME)(call)
-        sent = len(call.body.get("userIds") or ())
-        return answers.ok({"usersUpdated": 2}) if sent == 2 != len(set(call.body["userIds"])) else answer
-
-    altered(patch, resets.NAME, handler=handler)
+@alters(resets.NAME, "handler", REPEATED)
+def repeated_ids_count_as_sent(call: Any) -> Any:
+    answer = handler_of(resets.NAME)(call)
+    sent = len(call.body.get("userIds") or ())
+    return answers.ok({"usersUpdated": 2}) if sent == 2 != len(set(call.body["userIds"])) else answer
 
 
 def _repeated_do_nothing(patch: pytest.MonkeyPatch, times: int) -> None:

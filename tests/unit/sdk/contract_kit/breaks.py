@@ -6,36 +6,36 @@ They are all of that one rule; there is no exception to it.
 from __future__ import annotations
 
 from unit.sdk.contract_kit import (
-    break_anew,
-    break_assigned,
+    break_assignment,
+    break_audit_log,
+    break_check_order,
     break_confirmation,
-    break_keys,
-    break_later,
-    break_log,
-    break_order,
-    break_others,
+    break_due_dates,
+    break_idempotency,
+    break_isolation,
+    break_notifications,
+    break_permissions,
     break_progress,
-    break_rights,
+    break_reset_effect,
     break_scope,
-    break_sight,
-    break_told,
+    break_visibility,
 )
-from unit.sdk.contract_kit.spoiling import BREAKS
+from unit.sdk.contract_kit.faulty_server import BREAKS
 
 ROOMS = (
-    break_rights,
-    break_sight,
+    break_permissions,
+    break_visibility,
     break_confirmation,
     break_scope,
     break_progress,
-    break_assigned,
-    break_keys,
-    break_anew,
-    break_others,
-    break_later,
-    break_told,
-    break_log,
-    break_order,
+    break_assignment,
+    break_idempotency,
+    break_reset_effect,
+    break_isolation,
+    break_due_dates,
+    break_notifications,
+    break_audit_log,
+    break_check_order,
 )
 """Where they are; importing a room enters its breaks."""
 

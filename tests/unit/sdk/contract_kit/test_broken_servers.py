@@ -10,7 +10,7 @@ from training_sdk.testing.contract import Report, Wire, run
 from training_sdk.testing.contract.rules import webhooks
 from training_sdk.testing.contract.runner import all_checks
 from unit.sdk.contract_kit.breaks import BREAKS
-from unit.sdk.contract_kit.spoiling import Break
+from unit.sdk.contract_kit.faulty_server import Break
 from unit.sdk.contract_kit.test_reading import SPOILT
 
 RULES = [f"R{number:02}" for number in (*range(1, 26), 29)]

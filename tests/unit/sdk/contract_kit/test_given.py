@@ -14,8 +14,8 @@ from training_sdk.testing.contract.config import ContractConfig
 from training_sdk.testing.contract.findings import BrokenRuleError
 from training_sdk.testing.contract.rules.confirmation import like
 from training_sdk.testing.contract.world import World
-from unit.sdk.contract_kit.break_others import everyone_is_reset_in_other_courses_too
-from unit.sdk.contract_kit.spoiling import changed
+from unit.sdk.contract_kit.break_isolation import everyone_is_reset_in_other_courses_too
+from unit.sdk.contract_kit.faulty_server import changed
 
 FORKLIFT = "Forklift basics"
 FEED = "/training/v1/feed/training-course-progress"

@@ -19,7 +19,7 @@ from training_sdk import InvalidArgumentError
 from training_sdk.errors import ReadOnlyError
 from training_sdk.testing.contract import Report, Wire, run
 from training_sdk.testing.contract.wire import RESET, USERS
-from unit.sdk.contract_kit.break_rights import nobody_is_an_administrator
+from unit.sdk.contract_kit.break_permissions import nobody_is_an_administrator
 
 FORKLIFT = "Forklift basics"
 Spoil = Callable[[MockTraining, pytest.MonkeyPatch], None]

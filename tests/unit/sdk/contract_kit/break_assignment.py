@@ -12,7 +12,7 @@ from mock_server.refusal import invalid
 from mock_server.rules import eligibility, reset
 from mock_server.world.courses import Assigned
 from mock_server.world.people import Person
-from unit.sdk.contract_kit.spoiling import altered, breaks, entered, handler_of, nothing
+from unit.sdk.contract_kit.faulty_server import alters, breaks, entered, handler_of, nothing, replaces
 
 WAYS, GUESTS = "R10-ways-of-being-assigned", "R10-guests-and-deactivated"
 
@@ -37,13 +37,10 @@ _enter_way("sites", {})
 _enter_way("universal", None)
 
 
-@breaks(WAYS)
-def assignments_are_never_taken_away(patch: pytest.MonkeyPatch) -> None:
-    def update(call: Any) -> Any:
-        kept = [each for each in call.body["assignments"] if each["isAssigned"]]
-        return handler_of("UpdateCourseAssignments")(evolve(call, body=call.body | {"assignments": kept}))
-
-    altered(patch, "UpdateCourseAssignments", handler=update)
+@alters("UpdateCourseAssignments", "handler", WAYS)
+def assignments_are_never_taken_away(call: Any) -> Any:
+    kept = [each for each in call.body["assignments"] if each["isAssigned"]]
+    return handler_of("UpdateCourseAssignments")(evolve(call, body=call.body | {"assignments": kept}))
 
 
 @breaks(GUESTS)
@@ -58,18 +55,15 @@ def those_not_assigned_are_refused(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(resets, "eligible", eligible)
 
 
-@breaks("R10-what-the-absent-keep")
-def what_the_absent_have_done_is_cleared(patch: pytest.MonkeyPatch) -> None:
-    honest = reset.reset
-
-    def spoiled(world: Any, organisation: Any, course: Any, user_ids: Any) -> None:
-        progress = organisation.progress[course.id]
-        away = [user_id for user_id in progress.records if not progress.has(user_id)]
-        honest(world, organisation, course, user_ids)
-        if world.policy.absent == "kept" and progress.roster == user_ids:
-            reset.reset_absent(world, organisation, course, away)
-
-    patch.setattr(reset, "reset", spoiled)
+@replaces(reset, "reset", "R10-what-the-absent-keep")
+def what_the_absent_have_done_is_cleared(
+    honest: Any, world: Any, organisation: Any, course: Any, user_ids: Any
+) -> None:
+    progress = organisation.progress[course.id]
+    away = [user_id for user_id in progress.records if not progress.has(user_id)]
+    honest(world, organisation, course, user_ids)
+    if world.policy.absent == "kept" and progress.roster == user_ids:
+        reset.reset_absent(world, organisation, course, away)
 
 
 @breaks("R10-what-the-absent-lose")

@@ -13,7 +13,7 @@ from mock_server.refusal import Reason
 from mock_server.rules import audit
 from mock_server.wire import answers
 from mock_server.world.ledger import AuditEntry
-from unit.sdk.contract_kit.spoiling import LISTED, after_reset, breaks, entered, nothing
+from unit.sdk.contract_kit.faulty_server import LISTED, after_reset, breaks, entered, nothing, replaces
 
 LOG, EVERYONE = "R23-audit-log", "R23-everyone-is-written-down"
 NO_PAST = "R23-the-log-holds-no-past"
@@ -24,15 +24,12 @@ def resets_are_not_written_down(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(audit, "done", nothing)
 
 
-@breaks(EVERYONE)
-def resets_of_everyone_are_not_written_down(patch: pytest.MonkeyPatch) -> None:
-    honest = audit.done
-
-    def done(world: Any, token: Any, request_id: str, asked: Any, users: Any, outcome: str = "done") -> None:
-        if len(users) <= LISTED:
-            honest(world, token, request_id, asked, users, outcome)
-
-    patch.setattr(audit, "done", done)
+@replaces(audit, "done", EVERYONE)
+def resets_of_everyone_are_not_written_down(
+    honest: Any, world: Any, token: Any, request_id: str, asked: Any, users: Any, outcome: str = "done"
+) -> None:
+    if len(users) <= LISTED:
+        honest(world, token, request_id, asked, users, outcome)
 
 
 @breaks(EVERYONE)
@@ -82,16 +79,11 @@ _enter_entry("everything_ends_alike", lambda _: {"outcome": "asked for"}, LOG)
 _enter_entry("a_request_has_no_id", lambda _: {"request_id": "?"}, LOG, EVERYONE)
 
 
-@breaks(LOG)
-def earlier_entries_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+@replaces(audit, "_write", LOG)
+def earlier_entries_are_forgotten(honest: Any, world: Any, *them: Any, **more: Any) -> None:
     """All but the latest five, of which the check needs each."""
-    honest = audit._write
-
-    def write(world: Any, *them: Any, **more: Any) -> None:
-        honest(world, *them, **more)
-        del world.audit[:-5]
-
-    patch.setattr(audit, "_write", write)
+    honest(world, *them, **more)
+    del world.audit[:-5]
 
 
 def _keeping(patch: pytest.MonkeyPatch, what: Callable[[Any], object]) -> None:

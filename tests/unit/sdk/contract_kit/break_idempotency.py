@@ -12,7 +12,7 @@ from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import authentication, idempotency
 from mock_server.wire import answers
 from mock_server.world.people import Permission
-from unit.sdk.contract_kit.spoiling import altered, breaks, handler_of, nothing
+from unit.sdk.contract_kit.faulty_server import altered, breaks, handler_of, nothing, replaces
 
 KEYS, NO_EFFECT = "R11-repeated-keys", "R11-a-repetition-does-nothing"
 NOT_KEPT = "R11-refusals-are-not-kept"
@@ -41,15 +41,10 @@ def the_body_may_differ(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(idempotency, "fingerprint", lambda _, confirmations: honest(b"", confirmations))
 
 
-@breaks(KEYS)
-def a_repetition_is_answered_in_other_bytes(patch: pytest.MonkeyPatch) -> None:
-    honest = idempotency.replay
-
-    def replay(*them: Any, **how: Any) -> bytes | None:
-        kept = honest(*them, **how)
-        return kept and kept.replace(b":", b": ")
-
-    patch.setattr(idempotency, "replay", replay)
+@replaces(idempotency, "replay", KEYS)
+def a_repetition_is_answered_in_other_bytes(honest: Any, *them: Any, **how: Any) -> Any:
+    kept = honest(*them, **how)
+    return kept and kept.replace(b":", b": ")
 
 
 def _kept(patch: pytest.MonkeyPatch, reason: Reason) -> None:
@@ -128,16 +123,13 @@ def keys_are_shared_by_actors(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@breaks("R11-no-right-to-a-repetition")
-def a_repetition_needs_no_rights(patch: pytest.MonkeyPatch) -> None:
-    honest = app._operate
-
-    def operate(world: Any, asked: Any, incoming: Any, *, is_repeat: bool) -> Any:
-        request = incoming.request
-        content = idempotency.fingerprint(request.body, request.all_headers("reset-confirmation"))
-        for slot, (first, body) in world.keys.kept.items():
-            if [slot[3]] == request.all_headers(idempotency.HEADER) and first == content:
-                return answers.raw_ok(body)
-        return honest(world, asked, incoming, is_repeat=is_repeat)
-
-    patch.setattr(app, "_operate", operate)
+@replaces(app, "_operate", "R11-no-right-to-a-repetition")
+def a_repetition_needs_no_rights(
+    honest: Any, world: Any, asked: Any, incoming: Any, *, is_repeat: bool
+) -> Any:
+    request = incoming.request
+    content = idempotency.fingerprint(request.body, request.all_headers("reset-confirmation"))
+    for slot, (first, body) in world.keys.kept.items():
+        if [slot[3]] == request.all_headers(idempotency.HEADER) and first == content:
+            return answers.raw_ok(body)
+    return honest(world, asked, incoming, is_repeat=is_repeat)

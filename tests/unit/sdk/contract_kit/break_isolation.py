@@ -10,7 +10,7 @@ from attrs import evolve
 
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import Record
-from unit.sdk.contract_kit.spoiling import LISTED, after_reset, breaks, changed, entered
+from unit.sdk.contract_kit.faulty_server import LISTED, after_reset, breaks, changed, entered
 
 TOUCHED, STATE = "R16-nothing-else-is-touched", "R16-nothing-else-in-the-state"
 EVERYONE = "R16-everyone-of-one-course"

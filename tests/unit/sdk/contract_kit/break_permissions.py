@@ -11,17 +11,10 @@ from attrs import evolve
 from mock_server import app
 from mock_server.api import resets
 from mock_server.refusal import RefusedError
-from mock_server.rules import (
-    authentication,
-    eligibility,
-    permissions,
-    reset,
-    scope,
-    visibility,
-)
+from mock_server.rules import authentication, eligibility, permissions, reset, scope, visibility
 from mock_server.rules.permissions import Family, Reach
 from mock_server.world.people import Permission
-from unit.sdk.contract_kit.spoiling import altered, breaks, handler_of
+from unit.sdk.contract_kit.faulty_server import altered, alters, breaks, handler_of, replaces
 
 NONE, OWN, ALL = Reach.NONE, Reach.OWN, Reach.ALL
 
@@ -55,28 +48,20 @@ def the_permission_for_everyone_is_not_named(patch: pytest.MonkeyPatch) -> None:
     _not_named(patch, Family.RESET_EVERYONE)
 
 
-@breaks("R02-everyone-takes-the-permission", "R02-everyone-takes-both-permissions")
-def managers_reset_everyone(patch: pytest.MonkeyPatch) -> None:
-    honest = permissions.reach
-
-    def reach(actor: Any, family: Family, policy: Any) -> Reach:
-        manages = family is Family.RESET_EVERYONE and Permission.TRAINING in actor.permissions
-        return ALL if manages else honest(actor, family, policy)
-
-    patch.setattr(permissions, "reach", reach)
+@replaces(permissions, "reach", "R02-everyone-takes-the-permission", "R02-everyone-takes-both-permissions")
+def managers_reset_everyone(honest: Any, actor: Any, family: Family, policy: Any) -> Reach:
+    manages = family is Family.RESET_EVERYONE and Permission.TRAINING in actor.permissions
+    return ALL if manages else honest(actor, family, policy)
 
 
-@breaks("R01-listed-users-take-the-permission")
-def what_is_refused_is_done(patch: pytest.MonkeyPatch) -> None:
-    def rights(world: Any, actor: Any, body: Any) -> Reach:
-        try:
-            return scope.rights(world, actor, body)
-        except RefusedError:
-            if Permission.TRAINING in actor.permissions and isinstance(body.get("userIds"), list):
-                _do(world, actor.organisation, scope.read(world.policy, body))
-            raise
-
-    altered(patch, resets.NAME, rights=rights)
+@alters(resets.NAME, "rights", "R01-listed-users-take-the-permission")
+def what_is_refused_is_done(world: Any, actor: Any, body: Any) -> Reach:
+    try:
+        return scope.rights(world, actor, body)
+    except RefusedError:
+        if Permission.TRAINING in actor.permissions and isinstance(body.get("userIds"), list):
+            _do(world, actor.organisation, scope.read(world.policy, body))
+        raise
 
 
 def _do(world: Any, organisation: Any, asked: Any) -> None:
@@ -135,13 +120,10 @@ def courses_of_others_are_listed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(visibility, "courses", courses)
 
 
-@breaks("R03-lists-are-apart")
-def users_of_others_are_listed(patch: pytest.MonkeyPatch) -> None:
-    def listed(call: Any) -> Any:
-        largest = max(call.world.organisations.values(), key=lambda each: len(each.people))
-        return handler_of("ListUsers")(evolve(call, actor=evolve(call.actor, organisation=largest)))
-
-    altered(patch, "ListUsers", handler=listed)
+@alters("ListUsers", "handler", "R03-lists-are-apart")
+def users_of_others_are_listed(call: Any) -> Any:
+    largest = max(call.world.organisations.values(), key=lambda each: len(each.people))
+    return handler_of("ListUsers")(evolve(call, actor=evolve(call.actor, organisation=largest)))
 
 
 @breaks("R03-lists-are-apart")
@@ -155,15 +137,12 @@ def rows_of_others_are_listed_by_course(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@breaks("R03-lists-are-apart")
-def rows_of_others_are_listed(patch: pytest.MonkeyPatch) -> None:
-    def feed(call: Any) -> Any:
-        is_plain = call.query.id("course_id") is None and call.organisation is not call.world.main
-        elsewhere = evolve(call, actor=evolve(call.actor, organisation=call.world.main))
-        is_outsider = is_plain and Permission.USERS in call.actor.permissions
-        return handler_of("ListTrainingCourseProgress")(elsewhere if is_outsider else call)
-
-    altered(patch, "ListTrainingCourseProgress", handler=feed)
+@alters("ListTrainingCourseProgress", "handler", "R03-lists-are-apart")
+def rows_of_others_are_listed(call: Any) -> Any:
+    is_plain = call.query.id("course_id") is None and call.organisation is not call.world.main
+    elsewhere = evolve(call, actor=evolve(call.actor, organisation=call.world.main))
+    is_outsider = is_plain and Permission.USERS in call.actor.permissions
+    return handler_of("ListTrainingCourseProgress")(elsewhere if is_outsider else call)
 
 
 @breaks("R03-organisations-are-apart")
@@ -194,14 +173,11 @@ def others_assign_our_courses(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@breaks("R03-organisations-are-apart")
-def lessons_of_others_are_read(patch: pytest.MonkeyPatch) -> None:
-    def lessons(call: Any) -> Any:
-        owners = [each for each in call.world.organisations.values() if call.path["userId"] in each.people]
-        known = evolve(call, actor=evolve(call.actor, organisation=owners[0])) if owners else call
-        return handler_of("GetUserLessonProgress")(known)
-
-    altered(patch, "GetUserLessonProgress", handler=lessons)
+@alters("GetUserLessonProgress", "handler", "R03-organisations-are-apart")
+def lessons_of_others_are_read(call: Any) -> Any:
+    owners = [each for each in call.world.organisations.values() if call.path["userId"] in each.people]
+    known = evolve(call, actor=evolve(call.actor, organisation=owners[0])) if owners else call
+    return handler_of("GetUserLessonProgress")(known)
 
 
 def _let_in(patch: pytest.MonkeyPatch, name: str, fits: Callable[[Any, Any], bool]) -> None:
@@ -282,27 +258,19 @@ def a_preview_of_nobody_needs_no_rights(patch: pytest.MonkeyPatch) -> None:
     _let_in(patch, "PreviewReset", lambda actor, body: body.get("userIds") == [])
 
 
-@breaks("R04-refusals-reveal-nothing")
-def refusals_say_what_exists(patch: pytest.MonkeyPatch) -> None:
-    def rights(world: Any, actor: Any, body: Any) -> Reach:
-        try:
-            return scope.rights(world, actor, body)
-        except RefusedError:
-            if isinstance(body, dict) and isinstance(body.get("userIds"), list):
-                scope.find(actor.organisation, scope.read(world.policy, body))
-            raise
-
-    altered(patch, resets.NAME, rights=rights)
+@alters(resets.NAME, "rights", "R04-refusals-reveal-nothing")
+def refusals_say_what_exists(world: Any, actor: Any, body: Any) -> Reach:
+    try:
+        return scope.rights(world, actor, body)
+    except RefusedError:
+        if isinstance(body, dict) and isinstance(body.get("userIds"), list):
+            scope.find(actor.organisation, scope.read(world.policy, body))
+        raise
 
 
-@breaks("R02-everyone-takes-both-permissions")
-def one_of_both_permissions_is_enough(patch: pytest.MonkeyPatch) -> None:
-    honest = permissions.reach
-
-    def reach(actor: Any, family: Family, policy: Any) -> Reach:
-        if policy.everyone_permission != "both" or family is not Family.RESET_EVERYONE:
-            return honest(actor, family, policy)
-        (both,) = permissions.granting(family, policy)
-        return Reach.ALL if both & actor.permissions else Reach.NONE
-
-    patch.setattr(permissions, "reach", reach)
+@replaces(permissions, "reach", "R02-everyone-takes-both-permissions")
+def one_of_both_permissions_is_enough(honest: Any, actor: Any, family: Family, policy: Any) -> Any:
+    if policy.everyone_permission != "both" or family is not Family.RESET_EVERYONE:
+        return honest(actor, family, policy)
+    (both,) = permissions.granting(family, policy)
+    return Reach.ALL if both & actor.permissions else Reach.NONE

@@ -16,7 +16,14 @@ from mock_server.world import clock
 from mock_server.world.courses import CourseStatus, DueKind
 from mock_server.world.ledger import Notification
 from mock_server.world.organisation import Organisation
-from unit.sdk.contract_kit.spoiling import altered, breaks, counted_and_not_cleared, entered, handler_of
+from unit.sdk.contract_kit.faulty_server import (
+    altered,
+    breaks,
+    counted_and_not_cleared,
+    entered,
+    handler_of,
+    replaces,
+)
 
 ANEW, FROM_THE_RESET = "R20-relative-due-dates-start-anew", "R20-relative-due-dates-count-from-the-reset"
 NO_ERROR = "R21-nothing-to-reset-is-no-error"
@@ -52,15 +59,10 @@ def due_in_a_century(patch: pytest.MonkeyPatch) -> None:
     _due(patch, timedelta(days=36_500))
 
 
-@breaks("R20-fixed-due-dates-stay")
-def fixed_due_dates_go(patch: pytest.MonkeyPatch) -> None:
-    honest = Organisation.restarted
-
-    def restarted(self: Organisation, course_id: str, user_id: str) -> Any:
-        made = honest(self, course_id, user_id)
-        return evolve(made, due_at="") if self.courses[course_id].due.kind is DueKind.STATIC else made
-
-    patch.setattr(Organisation, "restarted", restarted)
+@replaces(Organisation, "restarted", "R20-fixed-due-dates-stay")
+def fixed_due_dates_go(honest: Any, self: Organisation, course_id: str, user_id: str) -> Any:
+    made = honest(self, course_id, user_id)
+    return evolve(made, due_at="") if self.courses[course_id].due.kind is DueKind.STATIC else made
 
 
 @breaks(NO_ERROR)

@@ -11,9 +11,7 @@ from attrs import evolve
 from mock_server import app
 from mock_server.api.call import Handler
 from mock_server.api.routes import OPERATIONS, Router
-from mock_server.rules import (
-    reset,
-)
+from mock_server.rules import reset
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import Record
 
@@ -40,6 +38,48 @@ def entered(name: str, spoil: Break, *checks: str) -> None:
     """Enter a way of breaking a rule that is one of a table."""
     spoil.__name__ = name
     breaks(*checks)(spoil)
+
+
+def wrap(patch: pytest.MonkeyPatch, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Replace an attribute by what ``make`` returns for the honest one."""
+    patch.setattr(owner, name, make(getattr(owner, name)))
+
+
+def replaces(owner: Any, name: str, *checks: str) -> Callable[[Any], Any]:
+    """Enter a function that takes the place of another one and gets that as its first argument."""
+
+    def entering(instead: Any) -> Any:
+        entered(instead.__name__, lambda patch: wrap(patch, owner, name, _bound(instead)), *checks)
+        return instead
+
+    return entering
+
+
+def _bound(instead: Any) -> Callable[[Any], Any]:
+    def bind(honest: Any) -> Any:
+        return lambda *them, **named: instead(honest, *them, **named)
+
+    return bind
+
+
+def alters(operation: str, part: str, *checks: str) -> Callable[[Any], Any]:
+    """Enter a function as another handler, or as other rights, of one operation."""
+
+    def entering(instead: Any) -> Any:
+        entered(instead.__name__, lambda patch: altered(patch, operation, **{part: instead}), *checks)
+        return instead
+
+    return entering
+
+
+def adds_to_reset(*checks: str) -> Callable[[Any], Any]:
+    """Enter a function that is called after each reset with the records that were cleared."""
+
+    def entering(then: Any) -> Any:
+        entered(then.__name__, lambda patch: after_reset(patch, then), *checks)
+        return then
+
+    return entering
 
 
 def nothing(*_: Any, **__: Any) -> None:

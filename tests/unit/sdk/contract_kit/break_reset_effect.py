@@ -15,7 +15,16 @@ from mock_server.rules.permissions import Reach
 from mock_server.wire import answers
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import CourseProgress, Record
-from unit.sdk.contract_kit.spoiling import after_reset, altered, breaks, entered, handler_of, left_behind
+from unit.sdk.contract_kit.faulty_server import (
+    adds_to_reset,
+    after_reset,
+    altered,
+    breaks,
+    entered,
+    handler_of,
+    left_behind,
+    replaces,
+)
 
 ANEW, INSIDE = "R12-the-course-begins-anew", "R13-what-lies-inside-is-cleared"
 NO_PREVIEW, FIGURES = "R13-no-preview-of-the-past", "R14-analytics-follow-at-once"
@@ -85,16 +94,11 @@ def the_preview_counts_the_past(patch: pytest.MonkeyPatch) -> None:
     altered(patch, "PreviewReset", handler=preview)
 
 
-@breaks(FIGURES)
-def figures_stand_still(patch: pytest.MonkeyPatch) -> None:
-    honest = CourseProgress.put
-
-    def put(self: CourseProgress, user_id: str, record: Any) -> None:
-        kept = evolve(self.tally)
-        honest(self, user_id, record)
-        self.tally = kept
-
-    patch.setattr(CourseProgress, "put", put)
+@replaces(CourseProgress, "put", FIGURES)
+def figures_stand_still(honest: Any, self: CourseProgress, user_id: str, record: Any) -> None:
+    kept = evolve(self.tally)
+    honest(self, user_id, record)
+    self.tally = kept
 
 
 @breaks("R14-figures-of-a-team-follow")
@@ -206,31 +210,20 @@ def completions_are_found_by_their_time(patch: pytest.MonkeyPatch) -> None:
     _shown_again(patch, FEED, whose)
 
 
-@breaks("R17-it-stays-the-same-course")
-def the_course_takes_longer(patch: pytest.MonkeyPatch) -> None:
-    def lengthen(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
-        if was:
-            organisation.put_course(evolve(course, duration=course.duration + 60))
-
-    after_reset(patch, lengthen)
+@adds_to_reset("R17-it-stays-the-same-course")
+def the_course_takes_longer(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
+    if was:
+        organisation.put_course(evolve(course, duration=course.duration + 60))
 
 
-@breaks("R17-it-stays-the-same-course")
-def the_lessons_are_renamed(patch: pytest.MonkeyPatch) -> None:
-    def rename(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
-        lessons = tuple(evolve(each, title=f"{each.title} (again)") for each in course.lessons)
-        if was:
-            organisation.put_course(evolve(course, lessons=lessons))
-
-    after_reset(patch, rename)
+@adds_to_reset("R17-it-stays-the-same-course")
+def the_lessons_are_renamed(organisation: Organisation, course: Any, was: dict[str, Record]) -> None:
+    lessons = tuple(evolve(each, title=f"{each.title} (again)") for each in course.lessons)
+    if was:
+        organisation.put_course(evolve(course, lessons=lessons))
 
 
-@breaks("R17-it-is-completed-again")
-def it_is_never_done_again(patch: pytest.MonkeyPatch) -> None:
-    honest = CourseProgress.put
-
-    def put(self: CourseProgress, user_id: str, record: Record | None) -> None:
-        again = record is not None and record.completed_at and user_id in self.reset_at
-        honest(self, user_id, evolve(record, progress_percent=50.0) if record and again else record)
-
-    patch.setattr(CourseProgress, "put", put)
+@replaces(CourseProgress, "put", "R17-it-is-completed-again")
+def it_is_never_done_again(honest: Any, self: CourseProgress, user_id: str, record: Record | None) -> None:
+    again = record is not None and record.completed_at and user_id in self.reset_at
+    honest(self, user_id, evolve(record, progress_percent=50.0) if record and again else record)

@@ -15,7 +15,7 @@ from mock_server.rules import certificates, eligibility, late_writes, learning, 
 from mock_server.rules.late_writes import LateWriteError
 from mock_server.transports import webhooks as outgoing
 from mock_server.wire import answers
-from unit.sdk.contract_kit.spoiling import LISTED, breaks, entered, nothing
+from unit.sdk.contract_kit.faulty_server import LISTED, breaks, entered, nothing, replaces
 
 TOLD, EVERYONE = "R18-notifications", "R18-notifications-of-everyone"
 CERTIFICATES, UNDESERVED = "R19-certificates", "R19-no-undeserved-certificates"
@@ -91,14 +91,11 @@ def no_new_certificates(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(certificates, "issue", nothing)
 
 
-@breaks("R19-no-undeserved-certificates")
-def certificates_for_every_course(patch: pytest.MonkeyPatch) -> None:
-    honest = certificates.issue
-
-    def issue(world: Any, organisation: Any, course: Any, user_id: str) -> None:
-        honest(world, organisation, evolve(course, certificate=True), user_id)
-
-    patch.setattr(certificates, "issue", issue)
+@replaces(certificates, "issue", "R19-no-undeserved-certificates")
+def certificates_for_every_course(
+    honest: Any, world: Any, organisation: Any, course: Any, user_id: str
+) -> None:
+    honest(world, organisation, evolve(course, certificate=True), user_id)
 
 
 @breaks(CERTIFICATES)

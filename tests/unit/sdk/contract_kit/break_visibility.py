@@ -10,19 +10,14 @@ from attrs import evolve
 from mock_server.api import listing, progress
 from mock_server.rules import permissions, visibility
 from mock_server.rules.permissions import Family, Reach
-from unit.sdk.contract_kit.spoiling import altered, breaks, handler_of
+from unit.sdk.contract_kit.faulty_server import altered, alters, breaks, handler_of, replaces
 
 NONE, OWN, ALL = Reach.NONE, Reach.OWN, Reach.ALL
 
 
-@breaks("R05-leaders-see-their-teams", "R05-leaders-see-their-teams-alone")
-def leaders_see_everyone(patch: pytest.MonkeyPatch) -> None:
-    honest = visibility.users
-
-    def users(actor: Any, reach: Reach) -> set[str] | None:
-        return None if reach is Reach.TEAMS else honest(actor, reach)
-
-    patch.setattr(visibility, "users", users)
+@replaces(visibility, "users", "R05-leaders-see-their-teams", "R05-leaders-see-their-teams-alone")
+def leaders_see_everyone(honest: Any, actor: Any, reach: Reach) -> set[str] | None:
+    return None if reach is Reach.TEAMS else honest(actor, reach)
 
 
 @breaks("R05-learners-see-themselves")
@@ -30,15 +25,10 @@ def learners_see_figures(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(permissions._TABLE, Family.ANALYTICS, (NONE, ALL, Reach.TEAMS, OWN))
 
 
-@breaks("R05-leaders-see-their-teams-alone")
-def leaders_see_everybody_but_one(patch: pytest.MonkeyPatch) -> None:
-    honest = visibility.users
-
-    def users(actor: Any, reach: Reach) -> set[str] | None:
-        everybody = sorted(actor.organisation.people)
-        return {*everybody[1:], actor.id} if reach is Reach.TEAMS else honest(actor, reach)
-
-    patch.setattr(visibility, "users", users)
+@replaces(visibility, "users", "R05-leaders-see-their-teams-alone")
+def leaders_see_everybody_but_one(honest: Any, actor: Any, reach: Reach) -> set[str] | None:
+    everybody = sorted(actor.organisation.people)
+    return {*everybody[1:], actor.id} if reach is Reach.TEAMS else honest(actor, reach)
 
 
 @breaks("R05-leaders-see-their-teams")
@@ -61,20 +51,14 @@ def learners_see_others_rows_by_id(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(progress, "users_asked", asked)
 
 
-@breaks("R05-learners-see-themselves")
-def learners_see_others_attempts_by_id(patch: pytest.MonkeyPatch) -> None:
-    def attempts(call: Any) -> Any:
-        return handler_of("ListLessonAttempts")(evolve(call, reach=ALL) if call.query.id("userId") else call)
-
-    altered(patch, "ListLessonAttempts", handler=attempts)
+@alters("ListLessonAttempts", "handler", "R05-learners-see-themselves")
+def learners_see_others_attempts_by_id(call: Any) -> Any:
+    return handler_of("ListLessonAttempts")(evolve(call, reach=ALL) if call.query.id("userId") else call)
 
 
-@breaks("R05-learners-see-themselves")
-def learners_see_all_attempts(patch: pytest.MonkeyPatch) -> None:
-    def attempts(call: Any) -> Any:
-        return handler_of("ListLessonAttempts")(call if call.query.id("userId") else evolve(call, reach=ALL))
-
-    altered(patch, "ListLessonAttempts", handler=attempts)
+@alters("ListLessonAttempts", "handler", "R05-learners-see-themselves")
+def learners_see_all_attempts(call: Any) -> Any:
+    return handler_of("ListLessonAttempts")(call if call.query.id("userId") else evolve(call, reach=ALL))
 
 
 @breaks("R05-learners-see-themselves")
