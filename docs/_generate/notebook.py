@@ -24,9 +24,9 @@ from datetime import UTC, datetime
 _folder = tempfile.TemporaryDirectory()
 os.chdir(_folder.name)
 os.environ["TRAINING_SDK_STATE_DIR"] = os.devnull
-from training_sdk._core import run_locally
+from training_sdk._core import drivers
 from training_sdk._core.flow import Moment
-run_locally.now = lambda: Moment(0.0, datetime(2026, 12, 1, 9, tzinfo=UTC))
+drivers.now = lambda: Moment(0.0, datetime(2026, 12, 1, 9, tzinfo=UTC))
 """
 SCRIPTS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
 _SECONDS = 120

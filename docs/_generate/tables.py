@@ -28,7 +28,7 @@ from mock_server.rules.authentication import Actor
 from mock_server.rules.permissions import Family, Reach, reach
 from mock_server.world.people import Permission
 from training_sdk._core.flow import NoAnswerError, NotDeliveredError, Request, Response, TransportError
-from training_sdk._core.send_policy import RETRIED_STATUSES, Verdict, judge_failure, judge_status
+from training_sdk._core.send_policy import RETRIED_STATUSES, SendDecision, judge_failure, judge_status
 from training_sdk.errors import STATUS_ERRORS, OutcomeUnknownError, TrainingError, status_error_class
 
 _OTHER_STATUSES = {302: "a redirect (never followed)", 405: "any other 4xx", 505: "any other 5xx"}
@@ -88,13 +88,13 @@ def send_rules() -> str:
     return table(head, ((what, *steps) for what, steps in rows.items()))
 
 
-def _next_steps(judge: Callable[[Request], Verdict]) -> tuple[str, str]:
+def _next_steps(judge: Callable[[Request], SendDecision]) -> tuple[str, str]:
     """What follows for something that only reads, and for a change."""
     reading, change = (judge(Request("GET", "/")), judge(Request("POST", "/", repeatable=False)))
     return _next_step(reading), _next_step(change)
 
 
-def _next_step(verdict: Verdict) -> str:
+def _next_step(verdict: SendDecision) -> str:
     if verdict.again:
         return "tried again"
     return "`OutcomeUnknownError`" if isinstance(verdict.error, OutcomeUnknownError) else "raised"

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Generic, Self
 
 from training_sdk._core.argument_checks import RawResponse, raw_request
+from training_sdk._core.connections import AsyncHttpClient, HttpClient
 from training_sdk._core.drivers import (
     AsyncDriver,
     AsyncToken,
@@ -15,7 +16,6 @@ from training_sdk._core.drivers import (
     Token,
 )
 from training_sdk._core.flow import Flow
-from training_sdk._core.http_library import AsyncHttpClient, HttpClient
 from training_sdk._core.operation import Bound, D, operation
 from training_sdk._core.text import hidden
 from training_sdk.api.analytics import Analytics

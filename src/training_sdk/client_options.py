@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from attrs import evolve, frozen
 
 from training_sdk._core import argument_checks, pacing, urls
-from training_sdk._core.drivers import Connection
+from training_sdk._core.exchange import Connection
 from training_sdk._core.listing import Calls
 from training_sdk._core.pacing import Budget, Limits, Pace
 from training_sdk._core.text import Secret, hidden, token_fingerprint

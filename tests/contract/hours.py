@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 from attrs import define, field
 
-from training_sdk._core import run_locally
+from training_sdk._core import drivers
 from training_sdk._core.flow import Moment
 
 
@@ -45,7 +45,7 @@ def quick_hours(monkeypatch: pytest.MonkeyPatch) -> Hours:
         hours.wait(timedelta(seconds=seconds))
         await anyio.lowlevel.checkpoint()
 
-    monkeypatch.setattr(run_locally, "now", hours.now)
+    monkeypatch.setattr(drivers, "now", hours.now)
     monkeypatch.setattr("time.sleep", pause)
     monkeypatch.setattr("anyio.sleep", async_pause)
     return hours

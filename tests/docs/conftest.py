@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mock_server import MockTraining
-from training_sdk._core import drivers, run_locally
+from training_sdk._core import drivers, network
 from training_sdk._core.flow import Moment
 from training_sdk._core.urls import BaseUrl, is_loopback
 
@@ -36,7 +36,7 @@ def stage_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[datet
 
     The SDK's clock stands still, because the moment of reading is part of a plan's phrase.
     """
-    settings = drivers._settings
+    settings = network._settings
 
     def begin(moment: datetime) -> None:
         mock = MockTraining.demo(now=moment)
@@ -45,8 +45,8 @@ def stage_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[datet
             local = is_loopback(urlsplit(str(base_url)).hostname or "")
             return settings(base_url) if local else {"transport": mock.transport()}
 
-        monkeypatch.setattr(drivers, "_settings", on_this_machine)
-        monkeypatch.setattr(run_locally, "now", lambda: Moment(time.monotonic(), moment))
+        monkeypatch.setattr(network, "_settings", on_this_machine)
+        monkeypatch.setattr(drivers, "now", lambda: Moment(time.monotonic(), moment))
         monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
         monkeypatch.delenv("SAFETYCULTURE_BASE_URL", raising=False)
         monkeypatch.chdir(tmp_path)

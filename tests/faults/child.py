@@ -28,8 +28,8 @@ from training_sdk import (
     TrainingClient,
     TrainingError,
 )
-from training_sdk._core import drivers, run_locally
-from training_sdk._core.flow import Act, Moment, Request
+from training_sdk._core import drivers
+from training_sdk._core.flow import Moment, Request, RunLocally
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import recorder, report_file, reset_request
 from training_sdk.resets.report import report_of
@@ -102,16 +102,16 @@ class Time:
         return 0.0
 
 
-_real_now = run_locally.now
+_real_now = drivers.now
 
 
 def watch_effects(points: Points, jump: dict[str, Any] | None, time: Time) -> None:
     """Pass a point before and after whatever a flow does on this machine or sends."""
 
     def before(effect: object) -> str | None:
-        if not isinstance(effect, Act | Request):
+        if not isinstance(effect, RunLocally | Request):
             return None
-        name = effect.what if isinstance(effect, Act) else f"{effect.method} {effect.path}"
+        name = effect.what if isinstance(effect, RunLocally) else f"{effect.method} {effect.path}"
         if jump is not None and name.startswith(jump["at"]) and not jump.get("done"):
             time.ahead += jump.get("seconds", 0.0)
             jump["done"] = True
@@ -174,7 +174,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     plan = ResetPlan.load(job["plan"])
     points, time = Points(job.get("die"), STOPS[job.get("by", "kill")]), Time(job.get("ahead", 0.0))
     reset_request.CHUNK = recorder.CHUNK = job["chunk"]  # type: ignore[attr-defined]  # what this module has imported
-    run_locally.now, run_locally.pause = time.now, time.pause
+    drivers.now, drivers.pause = time.now, time.pause
     watch_effects(points, job.get("jump"), time)
     if job.get("watch_calls"):
         watch_calls(points)

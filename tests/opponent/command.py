@@ -10,11 +10,11 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from training_sdk._core import run_locally
+from training_sdk._core import drivers
 from training_sdk._core.flow import Moment, Sleep
 from training_sdk.cli import main
 
-_now = run_locally.now
+_now = drivers.now
 
 
 class Time:
@@ -36,7 +36,7 @@ class Time:
 if __name__ == "__main__":
     time = Time()
     begun = time.ahead = float(sys.argv.pop(1))
-    run_locally.now, run_locally.pause = time.now, time.pause
+    drivers.now, drivers.pause = time.now, time.pause
     code = main()
     Path(os.environ["WAITED"]).write_text(str(time.ahead - begun))
     sys.exit(code)

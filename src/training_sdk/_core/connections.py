@@ -1,4 +1,4 @@
-"""The connections that a client and its siblings share, also in a forked process and on several event loops."""
+"""HTTP clients that a TrainingClient and its siblings share, also in a forked process and on several event loops."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from copy import copy
+from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary, ref
 
 from attrs import frozen
 
+from training_sdk._core.network import without_cookies
 from training_sdk.errors import InvalidArgumentError
 
 H = TypeVar("H", bound=Any)
 
+NAMES = ("httpx", "httpx2")
 FORKED = (
     "this process was forked from the one that made http_client, and both would read each other's answers from the "
     "same connections. Nothing was sent. Make http_client and the TrainingClient in this process"
 )
-
 CLOSED = "this client is closed; make a new one, or keep it open with a with-statement"
 OTHER_LOOP = (
     "http_client has connections that belong to another event loop, such as that of an earlier asyncio.run. {effect}"
@@ -34,10 +36,67 @@ _inherited: list[object] = []
 """Clients of a parent process: neither closed here, which could end its connections, nor collected."""
 
 
-class Wire(Generic[H]):
+class HttpClient(Protocol):
+    """An ``httpx.Client`` or ``httpx2.Client``."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+
+    def build_request(self, method: str, url: Any) -> Any:
+        """Prepare a request."""
+
+    def send(self, request: Any, *, stream: bool, auth: Any, follow_redirects: Any) -> Any:
+        """Send a request."""
+
+    def close(self) -> None:
+        """Close its connections."""
+
+
+class AsyncHttpClient(Protocol):
+    """An ``httpx.AsyncClient`` or ``httpx2.AsyncClient``."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+
+    def build_request(self, method: str, url: Any) -> Any:
+        """Prepare a request."""
+
+    async def send(self, request: Any, *, stream: bool, auth: Any, follow_redirects: Any) -> Any:
+        """Send a request."""
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+
+
+def library_of(value: object) -> Any:
+    """The module, httpx or httpx2, that an object's class comes from or is made from; None for any other object."""
+    for kind in value.__class__.__mro__:
+        root = kind.__module__.partition(".")[0]
+        if root in NAMES:
+            return sys.modules[root]
+    return None
+
+
+def check_client_kind(http_client: object, right: str) -> None:
+    """Raise InvalidArgumentError unless this is a ``right``, Client or AsyncClient, of httpx or httpx2."""
+    library, kind = library_of(http_client), type(http_client)
+    if http_client is None or (library is not None and isinstance(http_client, getattr(library, right))):
+        return
+    raise InvalidArgumentError(
+        f"http_client must be an {' or '.join(f'{name}.{right}' for name in NAMES)} for this client, not "
+        f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+    )
+
+
+# --- one client for several TrainingClients ---
+
+
+class SharedClient(Generic[H]):
     """An HTTP client: one of the SDK's own, which is made anew after a fork, or one from outside, which cannot be."""
 
-    def __init__(self, given: H | None, make: Callable[[], H], *, of: Wire[H] | None = None) -> None:
+    def __init__(self, given: H | None, make: Callable[[], H], *, of: SharedClient[H] | None = None) -> None:
         self._make = make
         self._of = of
         self._is_own = given is None
@@ -71,15 +130,26 @@ class Wire(Generic[H]):
         return self._http if self._is_own and self._process == os.getpid() else None
 
 
+W = TypeVar("W", bound=SharedClient[Any])
+
+
+def for_another_token(wire: W, make: Callable[[], Any]) -> W:
+    """The same connections for another token, to whose owner the cookies of a client from outside do not belong."""
+    return wire if wire.is_own else type(wire)(without_cookies(copy(wire.of_process)), make, of=wire)
+
+
+# --- one client for each event loop ---
+
+
 @frozen
-class _Kept(Generic[H]):
+class _LoopClient(Generic[H]):
     """An async client, and the generator that closes it at the end of its event loop."""
 
     http: H
     keeper: AsyncGenerator[None, None]
 
     @classmethod
-    def of(cls, http: H) -> _Kept[H]:
+    def of(cls, http: H) -> _LoopClient[H]:
         async def keep() -> AsyncGenerator[None, None]:
             try:
                 yield
@@ -93,13 +163,13 @@ class _Kept(Generic[H]):
         return kept
 
 
-class LoopWire(Wire[H]):
+class LoopClients(SharedClient[H]):
     """A wire whose connections belong to an event loop: a client of the SDK's own is made for each loop."""
 
-    def __init__(self, given: H | None, make: Callable[[], H], *, of: Wire[H] | None = None) -> None:
+    def __init__(self, given: H | None, make: Callable[[], H], *, of: SharedClient[H] | None = None) -> None:
         super().__init__(given, make, of=of)
         self._spare = [self._http] if self._is_own else []
-        self._kept: WeakKeyDictionary[object, _Kept[H]] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[object, _LoopClient[H]] = WeakKeyDictionary()
         self._is_closed = False
 
     @property
@@ -117,12 +187,20 @@ class LoopWire(Wire[H]):
         kept = self._kept.get(loop)
         if kept is None or kept.http.is_closed:
             self._forget_ended()
-            kept = self._kept[loop] = _Kept.of(self._spare.pop() if self._spare else self._make())
+            kept = self._kept[loop] = _LoopClient.of(self._spare_client())
         return kept.http
+
+    def _spare_client(self) -> H:
+        """Return the client made at the start to the first loop that asks, in any thread, and new ones to others."""
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return self._make()
 
     def _forget_ended(self) -> None:
         """Drop the clients of loops that were closed without ending their generators: nothing can close them."""
-        for loop in [*self._kept]:
+        for reference in self._kept.keyrefs():  # a copy: loops of other threads may come and go
+            loop = reference()
             if isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed():
                 self._kept.pop(loop, None)
 

@@ -73,7 +73,7 @@ class Request:
     request_id: str | None = None
     """The ``X-Request-ID`` under which it is sent. Without one the driver makes an id for every attempt."""
     token: Any = field(default=None, repr=False, eq=False)
-    """What ``Draw`` has answered, to be sent with this; without it the driver draws a token for every attempt."""
+    """What ``DrawToken`` has answered, to be sent with this; without it the driver draws a token for every attempt."""
 
     on_new_connection: bool = field(default=False, eq=False)
     """Read it on a connection that nothing else uses, where the SDK makes the connections itself."""
@@ -157,7 +157,7 @@ class Now:
 
 
 @frozen
-class Act:
+class RunLocally:
     """Do something on this machine that must have ended before the flow goes on, and answer with its result.
 
     Both drivers do it where they stand, on the event loop too: so no cancellation can fall between a mark that is
@@ -170,12 +170,12 @@ class Act:
 
 
 @frozen
-class Whose:
+class TokenFingerprint:
     """Answer with the fingerprint of the token that a request sent now would carry."""
 
 
 @frozen
-class Draw:
+class DrawToken:
     """Answer with the token that a request sent now would carry, for several requests that must carry the same."""
 
 
@@ -187,12 +187,12 @@ class Moment:
     utc: datetime
 
 
-Effect: TypeAlias = Request | Sleep | Now | Act | Whose | Draw
+Effect: TypeAlias = Request | Sleep | Now | RunLocally | TokenFingerprint | DrawToken
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
-def watched(flow: Flow[T]) -> Flow[tuple[T, bool]]:
+def noting_waits(flow: Flow[T]) -> Flow[tuple[T, bool]]:
     """The same flow; what it returns, and whether it has waited for anything but an answer."""
     step: Callable[[Any], Effect] = flow.send
     value: Any = None

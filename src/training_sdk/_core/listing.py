@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from attrs import define, evolve, field, frozen
 
 from training_sdk._core import send_policy, urls
-from training_sdk._core.drivers import READ_ONLY
+from training_sdk._core.exchange import READ_ONLY
 from training_sdk._core.flow import Flow, Request, Response
 from training_sdk._core.pacing import UNPACED, Pace
 from training_sdk._core.send_policy import Attempt
@@ -43,7 +43,7 @@ def only(parameter: str, value: str | None, of: Callable[[T], str]) -> tuple[Fil
 
 
 @define
-class Tally:
+class FilterCheck:
     """What one reading of a listing has kept, and what it had to drop since it is of another course or user."""
 
     is_second: bool = False
@@ -182,7 +182,7 @@ class Page(Generic[T]):
 
 
 @frozen
-class Place:
+class PageRequest:
     """Where in a listing a request fetches; ``mark`` is the style's own: a page number, an offset.
 
     A listing that needs several queries, one after the other, numbers them in ``query``.
@@ -194,17 +194,17 @@ class Place:
 
 
 @frozen
-class Batch(Generic[T]):
+class PageResult(Generic[T]):
     """What one answer holds, and the place that follows it."""
 
     items: tuple[T, ...]
-    following: Place | None
+    following: PageRequest | None
     total: int | None = None
     most: int | None = None
     """How many items were asked for at most."""
     remaining: int | None = None
     """How many items the service says come after this page."""
-    again: Place | None = None
+    again: PageRequest | None = None
     """The beginning of the query in pages of the size that this one has, where the service caps its pages."""
     has_all: bool = False
     """Everything that the query asked for by its id has been listed, whatever the service counts."""
@@ -232,7 +232,7 @@ class Count:
     announced: int = 0
     """How many items a feed announced with its first page."""
 
-    def with_page(self, batch: Batch[T], identify: Callable[[T], object]) -> Count:
+    def with_page(self, batch: PageResult[T], identify: Callable[[T], object]) -> Count:
         """The count after one more page."""
         found = [one for one in map(identify, batch.items) if one is not None]
         again = sum(one in self.ids for one in found)
@@ -262,19 +262,19 @@ class Count:
 class Cursor:
     """How far a walk is, and what it remembers, so that it notices when it goes in circles."""
 
-    place: Place
+    place: PageRequest
     requests: set[Request]
     """Every request made or about to be made."""
     pages: set[tuple[Any, ...]]
     """How every page of the present query begins and ends: two that agree in it are the same page again."""
     number: int = 1
     empty: int = 0
-    tally: Tally = field(factory=Tally)
+    tally: FilterCheck = field(factory=FilterCheck)
     before: int | None = None
     """How many items the page before held, where there is one of the same query."""
     count: Count = field(factory=Count)
 
-    def after(self, batch: Batch[Any], total: Count) -> Cursor | None:
+    def after(self, batch: PageResult[Any], total: Count) -> Cursor | None:
         """The way on, or None at the end. Raises DecodingError if the walk would not end."""
         ends = (len(batch.items), *batch.items[:1], *batch.items[-1:])
         if batch.items and ends in self.pages:
@@ -294,7 +294,7 @@ class Cursor:
         count = len(batch.items)
         return Cursor(following, self.requests, self.pages, self.number + 1, empty, self.tally, count, total)
 
-    def begin_again(self, place: Place) -> Cursor:
+    def begin_again(self, place: PageRequest) -> Cursor:
         """The same query from its beginning, in pages of another size."""
         self.requests.add(place.request)
         return evolve(self, place=place)
@@ -315,10 +315,10 @@ class Cursor:
         )
 
 
-def _is_same(one: Place, other: Place) -> bool:
+def _is_same(one: PageRequest, other: PageRequest) -> bool:
     """Whether two places are one, whatever the order of their parameters; the offset 0 is the beginning."""
 
-    def key(place: Place) -> tuple[object, ...]:
+    def key(place: PageRequest) -> tuple[object, ...]:
         request = place.request
         path, _, query = request.target.partition("?")
         pairs = sorted(pair for pair in parse_qsl(query, keep_blank_values=True) if pair != ("offset", "0"))
@@ -328,12 +328,12 @@ def _is_same(one: Place, other: Place) -> bool:
 
 
 @frozen
-class Walk(Generic[T]):
+class Paginator(Generic[T]):
     """A listing that has not begun: its first place, how to read an answer, and which items to keep."""
 
     calls: Calls
-    first: Place
-    read: Callable[[Place, Response], Batch[T]]
+    first: PageRequest
+    read: Callable[[PageRequest, Response], PageResult[T]]
     keep: Callable[[T, int], bool] = lambda item, query: True
     """Whether an item is what was asked for, by the query that was to find it."""
     filters: tuple[Filter[T], ...] = ()
@@ -349,7 +349,9 @@ class Walk(Generic[T]):
         """Fetch one page; what the server was asked to filter is filtered again here."""
         place, tally = cursor.place, cursor.tally
         request = evolve(place.request, on_new_connection=tally.is_second)
-        batch: Batch[T] = yield from self.calls.call(request, lambda response: self.read(place, response))
+        batch: PageResult[T] = yield from self.calls.call(
+            request, lambda response: self.read(place, response)
+        )
         if batch.again is not None:
             self.calls.forget(1)
             return (yield from self.step(cursor.begin_again(batch.again)))
@@ -369,7 +371,7 @@ class Walk(Generic[T]):
             cursor.tally.judge(cursor.place.request.path)
             return None
         self.calls.forget()
-        again = Tally(is_second=True)
+        again = FilterCheck(is_second=True)
         return Cursor(self.first, {self.first.request}, set(), cursor.number + 1, tally=again)
 
     def gather(self) -> Flow[tuple[T, ...]]:

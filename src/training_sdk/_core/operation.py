@@ -13,7 +13,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from training_sdk._core.drivers import AsyncDriver, SyncDriver
 from training_sdk._core.flow import Flow
-from training_sdk._core.listing import Calls, Cursor, Page, Walk
+from training_sdk._core.listing import Calls, Cursor, Page, Paginator
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -105,7 +105,7 @@ class Listed(_Descriptor, Generic[P, T]):
     _shown_sync = "Listing[{}]"
     _shown_async = "AsyncListing[{}]"
 
-    def __init__(self, function: Callable[Concatenate[S, P], Walk[T]]) -> None:
+    def __init__(self, function: Callable[Concatenate[S, P], Paginator[T]]) -> None:
         super().__init__(function)
 
     @overload
@@ -117,7 +117,7 @@ class Listed(_Descriptor, Generic[P, T]):
     def __get__(self, owner: Any, kind: type) -> Any:
         return self._on_the_class() if owner is None else self._bind(owner)
 
-    def _perform(self, driver: SyncDriver | AsyncDriver, result: Walk[T]) -> Any:
+    def _perform(self, driver: SyncDriver | AsyncDriver, result: Paginator[T]) -> Any:
         return Listing(driver, result) if isinstance(driver, SyncDriver) else AsyncListing(driver, result)
 
 
@@ -128,7 +128,7 @@ listing = Listed
 class Listing(Generic[T]):
     """Everything a server lists, fetched page by page while it is iterated; each iteration starts anew."""
 
-    def __init__(self, driver: SyncDriver, walk: Walk[T]) -> None:
+    def __init__(self, driver: SyncDriver, walk: Paginator[T]) -> None:
         self._driver = driver
         self._walk = walk
 
@@ -150,7 +150,7 @@ class Listing(Generic[T]):
 class AsyncListing(Generic[T]):
     """Everything a server lists, fetched page by page while it is iterated; each iteration starts anew."""
 
-    def __init__(self, driver: AsyncDriver, walk: Walk[T]) -> None:
+    def __init__(self, driver: AsyncDriver, walk: Paginator[T]) -> None:
         self._driver = driver
         self._walk = walk
 
@@ -166,7 +166,7 @@ class AsyncListing(Generic[T]):
 
 
 class _AsyncPages(AsyncIterator[Page[T]]):
-    def __init__(self, driver: AsyncDriver, walk: Walk[T]) -> None:
+    def __init__(self, driver: AsyncDriver, walk: Paginator[T]) -> None:
         self._driver = driver
         self._walk = walk
         self._cursor: Cursor | None = walk.start()

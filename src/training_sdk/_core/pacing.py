@@ -32,15 +32,15 @@ from attrs import define, evolve, field, frozen
 from filelock import FileLock, Timeout
 
 from training_sdk._core.flow import (
-    Act,
     Family,
     Flow,
     Moment,
     Now,
     Request,
     Response,
+    RunLocally,
     Sleep,
-    Whose,
+    TokenFingerprint,
     asked_wait,
     seconds_until,
 )
@@ -56,28 +56,28 @@ SILENT = 8.0
 class Pace(Protocol):
     """What the send rules ask of a pace."""
 
-    def turn(self, request: Request) -> Flow[float]:
+    def acquire(self, request: Request) -> Flow[float]:
         """Wait until this request may go out; the seconds that it took."""
 
-    def hear(self, request: Request, response: Response) -> None:
+    def observe(self, request: Request, response: Response) -> None:
         """Note what an answer says of the limits; does nothing else, for what was sent may not bear a delay."""
 
-    def pass_on(self) -> Flow[None]:
+    def flush(self) -> Flow[None]:
         """Let the other processes know what was noted."""
 
 
 class Unpaced:
     """No pace at all."""
 
-    def turn(self, request: Request) -> Flow[float]:
+    def acquire(self, request: Request) -> Flow[float]:
         """At once."""
         yield from ()
         return 0.0
 
-    def hear(self, request: Request, response: Response) -> None:
+    def observe(self, request: Request, response: Response) -> None:
         """Nothing to note."""
 
-    def pass_on(self) -> Flow[None]:
+    def flush(self) -> Flow[None]:
         """Nothing to pass on."""
         yield from ()
 
@@ -108,7 +108,7 @@ PUBLISHED = Limits()
 
 
 @frozen
-class Spent:
+class Usage:
     """What one family of requests has used: times in order, and for how many seconds more the server takes none."""
 
     times: tuple[float, ...] = ()
@@ -126,22 +126,22 @@ def elapsed(seen: Moment, now: Moment) -> float:
     return min((span for span in spans if span >= 0), default=0.0)
 
 
-def aged(spent: Spent, seconds: float, period: float) -> Spent:
+def aged(spent: Usage, seconds: float, period: float) -> Usage:
     """The same, so many seconds later; what is a period old no longer counts."""
     times = (time - seconds for time in spent.times)
-    return Spent(tuple(time for time in times if time > -period), max(0.0, spent.closed - seconds))
+    return Usage(tuple(time for time in times if time > -period), max(0.0, spent.closed - seconds))
 
 
-def reserve(spent: Spent, limit: int, period: float) -> tuple[Spent, float]:
+def reserve(spent: Usage, limit: int, period: float) -> tuple[Usage, float]:
     """Count one request more, and the seconds to wait before it may go out."""
     times = spent.times
     promised = times[-1] if times else 0.0
     room = times[-limit] + period if len(times) >= limit else 0.0
     wait = max(0.0, spent.closed, promised, room)
-    return Spent((*times, wait), spent.closed), wait
+    return Usage((*times, wait), spent.closed), wait
 
 
-def told(spent: Spent, limits: Limits, limit: int, remaining: int, reset: float) -> Spent:
+def with_server_count(spent: Usage, limits: Limits, limit: int, remaining: int, reset: float) -> Usage:
     """What the server's own count adds: requests of this user that we know nothing of, until its window ends.
 
     A server that leaves more room than we do frees nothing: it has not counted yet what is on its way.
@@ -151,16 +151,16 @@ def told(spent: Spent, limits: Limits, limit: int, remaining: int, reset: float)
     others = limit - remaining - len(spent.times[where:])
     if others <= 0:
         return spent
-    return Spent((*spent.times[:where], *[began] * others, *spent.times[where:]), spent.closed)
+    return Usage((*spent.times[:where], *[began] * others, *spent.times[where:]), spent.closed)
 
 
-def refused(spent: Spent, limits: Limits, wait: float | None) -> Spent:
+def with_refusal(spent: Usage, limits: Limits, wait: float | None) -> Usage:
     """After a 429: nobody asks until the window ends, or for a while where the server names no time."""
     seconds = SILENT if wait is None else wait + limits.margin
-    return Spent(spent.times, max(spent.closed, min(seconds, limits.period)))
+    return Usage(spent.times, max(spent.closed, min(seconds, limits.period)))
 
 
-def plausible(spent: Spent, limit: int, period: float) -> bool:
+def plausible(spent: Usage, limit: int, period: float) -> bool:
     """Whether reserving could have led here; what could not would keep everybody waiting for ever."""
     latest = period * (len(spent.times) // limit + 2)
     in_order = all(a <= b for a, b in zip(spent.times, spent.times[1:], strict=False))
@@ -173,7 +173,7 @@ MOST_TRIES = 9
 MOST_PROMISES = 3
 """How often one request lets itself be put off; then it goes, and the server's own refusal is what is heard."""
 
-Change: TypeAlias = Callable[[Spent], tuple[Spent, float]]
+Change: TypeAlias = Callable[[Usage], tuple[Usage, float]]
 
 log = logging.getLogger("training_sdk")
 
@@ -183,21 +183,23 @@ def _clocks() -> Moment:
 
 
 @frozen
-class _Book:
+class _StoredUsage:
     """What is kept, and when it was last looked at."""
 
     seen: Moment
-    families: dict[str, Spent] = field(factory=dict)
+    families: dict[str, Usage] = field(factory=dict)
 
-    def changed(self, family: Family, change: Change, now: Moment, limits: Limits) -> tuple[_Book, float]:
+    def changed(
+        self, family: Family, change: Change, now: Moment, limits: Limits
+    ) -> tuple[_StoredUsage, float]:
         """The book as of now with one family changed, and what the change answers."""
         passed = elapsed(self.seen, now)
         families = {name: aged(spent, passed, limits.period) for name, spent in self.families.items()}
-        families[family], answer = change(families.get(family, Spent()))
-        return _Book(now, families), answer
+        families[family], answer = change(families.get(family, Usage()))
+        return _StoredUsage(now, families), answer
 
 
-_own_books: dict[str, _Book] = {}
+_own_books: dict[str, _StoredUsage] = {}
 _own_locks = [threading.Lock()]
 
 
@@ -211,7 +213,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @define
-class Ledger:
+class UsageStore:
     """The count of one token on one server: in the file that all processes share, else in this process."""
 
     name: str
@@ -224,7 +226,7 @@ class Ledger:
     @classmethod
     def of(
         cls, origin: str, fingerprint: str, limits: Limits, state_dir: str | os.PathLike[str] | None = None
-    ) -> Ledger:
+    ) -> UsageStore:
         """The ledger of a token on a server; the vendor's hosts are one."""
         name = hashlib.sha256(f"{service_name(origin)}\n{fingerprint}".encode()).hexdigest()
         return cls(name, limits, state_dir=state_dir)
@@ -248,7 +250,7 @@ class Ledger:
                 )
         with _own_locks[0]:
             now = self.clocks()
-            book = _own_books.get(self.name) or _Book(now)
+            book = _own_books.get(self.name) or _StoredUsage(now)
             _own_books[self.name], answer = book.changed(family, change, now, self.limits)
         return answer
 
@@ -257,13 +259,15 @@ class Ledger:
         lock = FileLock(file.with_suffix(".lock"), timeout=0, mode=storage.PRIVATE_FILE, thread_local=False)
         with lock:
             now = self.clocks()  # under the lock: an older reading would let time pass twice
-            book, answer = (_read(file, self.limits) or _Book(now)).changed(family, change, now, self.limits)
+            book, answer = (_read(file, self.limits) or _StoredUsage(now)).changed(
+                family, change, now, self.limits
+            )
             _write(file, book)
         self._file = file
         return answer
 
 
-def _read(file: Path, limits: Limits) -> _Book | None:
+def _read(file: Path, limits: Limits) -> _StoredUsage | None:
     """The book in a file; None where there is none, or one that nobody can have written."""
     try:
         return _book(json.loads(file.read_bytes()), limits)
@@ -274,17 +278,17 @@ def _read(file: Path, limits: Limits) -> _Book | None:
         return None
 
 
-def _book(value: Any, limits: Limits) -> _Book:
+def _book(value: Any, limits: Limits) -> _StoredUsage:
     seen = Moment(_number(value["monotonic"]), datetime.fromtimestamp(_number(value["utc"]), UTC))
     families = {
-        name: Spent(tuple(_number(time) for time in spent["times"]), _number(spent["closed"]))
+        name: Usage(tuple(_number(time) for time in spent["times"]), _number(spent["closed"]))
         for name, spent in value["families"].items()
         if name in ("catalogue", "general")
     }
     for name, spent in families.items():
         if not plausible(spent, limits.of(name), limits.period):
             raise ValueError(f"{name} keeps everybody waiting")
-    return _Book(seen, families)
+    return _StoredUsage(seen, families)
 
 
 def _number(value: object) -> float:
@@ -293,7 +297,7 @@ def _number(value: object) -> float:
     return float(value)
 
 
-def _write(file: Path, book: _Book) -> None:
+def _write(file: Path, book: _StoredUsage) -> None:
     text = json.dumps(
         {
             "utc": book.seen.utc.timestamp(),
@@ -323,16 +327,16 @@ class Budget:
     automatic: bool = False
     limits: Limits = PUBLISHED
     state_dir: str | os.PathLike[str] | None = None
-    _ledger: Ledger | None = field(default=None, init=False)
+    _ledger: UsageStore | None = field(default=None, init=False)
     _kept: bool = field(init=False)
     _notes: deque[tuple[Family, Change]] = field(factory=deque, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._kept = not self.automatic
 
-    def turn(self, request: Request) -> Flow[float]:
+    def acquire(self, request: Request) -> Flow[float]:
         """Wait until this request may go out; the seconds that it took."""
-        yield from self.pass_on()
+        yield from self.flush()
         if not self._kept:
             return 0.0
         ledger = yield from self._whose()
@@ -353,20 +357,20 @@ class Budget:
                 break
         return waited
 
-    def hear(self, request: Request, response: Response) -> None:
+    def observe(self, request: Request, response: Response) -> None:
         """Note what an answer says of the limits."""
-        family, told = request.limit, _told(request, response, self.limits)
+        family, with_server_count = request.limit, _told(request, response, self.limits)
         if not self._kept:
-            if told is None and response.is_reference:
+            if with_server_count is None and response.is_reference:
                 return
             self._kept = (
                 True  # it is a live one: count what has just been sent, and keep the pace from here on
             )
-            self._notes.append((family, _gone))
-        if told is not None:
-            self._notes.append((family, told))
+            self._notes.append((family, _with_uncounted))
+        if with_server_count is not None:
+            self._notes.append((family, with_server_count))
 
-    def pass_on(self) -> Flow[None]:
+    def flush(self) -> Flow[None]:
         """Let the other processes know what was noted."""
         if not self._notes:
             return
@@ -378,33 +382,33 @@ class Budget:
                 family, change = self._notes.popleft()
                 yield from _changed(ledger, family, change, f"budget: {family} heard")
 
-    def _whose(self) -> Flow[Ledger]:
+    def _whose(self) -> Flow[UsageStore]:
         if self._ledger is None:
             if self.fingerprint is None:
-                self.fingerprint = yield Whose()
-            self._ledger = Ledger.of(self.origin, self.fingerprint or "", self.limits, self.state_dir)
+                self.fingerprint = yield TokenFingerprint()
+            self._ledger = UsageStore.of(self.origin, self.fingerprint or "", self.limits, self.state_dir)
         return self._ledger
 
 
-def _changed(ledger: Ledger, family: Family, change: Change, what: str) -> Flow[float]:
+def _changed(ledger: UsageStore, family: Family, change: Change, what: str) -> Flow[float]:
     """Change a count. Whoever has the file is waited for between tries, so that an event loop is not held up."""
     pause = FIRST_TRY
     answer: float
     for _ in range(MOST_TRIES - 1):
         with contextlib.suppress(Timeout):
-            answer = yield Act(partial(ledger.change, family, change, last=False), what)
+            answer = yield RunLocally(partial(ledger.change, family, change, last=False), what)
             return answer
         yield Sleep(pause, jitter=pause, why="another process counts its request", planned=True)
         pause *= 2
-    answer = yield Act(partial(ledger.change, family, change, last=True), what)
+    answer = yield RunLocally(partial(ledger.change, family, change, last=True), what)
     return answer
 
 
-def _closed(spent: Spent) -> tuple[Spent, float]:
+def _closed(spent: Usage) -> tuple[Usage, float]:
     return spent, spent.closed
 
 
-def _gone(spent: Spent) -> tuple[Spent, float]:
+def _with_uncounted(spent: Usage) -> tuple[Usage, float]:
     """One request that went out before it could be counted."""
     promised = [time for time in spent.times if time > 0]
     behind = spent.times[: len(spent.times) - len(promised)]
@@ -415,13 +419,13 @@ def _told(request: Request, response: Response, limits: Limits) -> Change | None
     """What an answer changes in the count, or None if it says nothing of it."""
     if response.status == 429:
         wait = asked_wait(response)
-        return lambda spent: (refused(spent, limits, wait), 0.0)
+        return lambda spent: (with_refusal(spent, limits, wait), 0.0)
     remaining = _count(response, "x-ratelimit-remaining")
     reset = seconds_until(response, "x-ratelimit-reset")
     if remaining is None or reset is None:
         return None
     limit = limits.of(request.limit)
-    return lambda spent: (told(spent, limits, limit, int(remaining), reset), 0.0)
+    return lambda spent: (with_server_count(spent, limits, limit, int(remaining), reset), 0.0)
 
 
 def _count(response: Response, name: str) -> float | None:

@@ -105,7 +105,7 @@ class TryAgainError(Exception):
 
 
 @frozen
-class Verdict:
+class SendDecision:
     """The error an exchange ended in, whether it may be sent again, and how long the server asks to wait."""
 
     error: TrainingError
@@ -186,7 +186,7 @@ def _exchange(
     tried, paced, cut = 0, 0.0, 0
     while True:
         nobody_yet = False
-        paced += 0.0 if once else (yield from pace.turn(request))
+        paced += 0.0 if once else (yield from pace.acquire(request))
         attempt.is_open = True
         try:
             response: Response = yield request
@@ -202,22 +202,22 @@ def _exchange(
             nobody_yet = failure.nobody_yet and failure.status is None
         else:
             attempt.request_id, attempt.status = response.request_id, response.status
-            pace.hear(request, response)
+            pace.observe(request, response)
             if 200 <= response.status < 300:
                 if not request.repeatable:  # must not be held up between its answer and its caller
                     return decode(response)
-                yield from pace.pass_on()
+                yield from pace.flush()
                 try:
                     return decode(response)
                 except DecodingError as error:
                     if error.reason != codec.CUT_SHORT:
                         raise
-                    verdict = Verdict(error, again=cut < MOST_CUT)
+                    verdict = SendDecision(error, again=cut < MOST_CUT)
                     cut += 1
             else:
                 verdict = _believed(request, response, judge_status(request, response), doubt)
         attempt.is_open = isinstance(verdict.error, OutcomeUnknownError | ConflictError)
-        yield from pace.pass_on()
+        yield from pace.flush()
         now: Moment = yield Now()
         most = min(max_retry_seconds, FIRST_ANSWER_SECONDS) if nobody_yet else max_retry_seconds
         left = most - (now.monotonic - started.monotonic - paced)
@@ -263,7 +263,7 @@ def _interruption(problem: BaseException) -> str:
     return f"interrupted by {type(problem).__name__}"
 
 
-def judge_failure(request: Request, failure: TransportError) -> Verdict:
+def judge_failure(request: Request, failure: TransportError) -> SendDecision:
     """What to make of a request to which no answer came."""
     kind = APITimeoutError if failure.timeout else APIConnectionError
     error: TrainingError = kind(
@@ -273,26 +273,26 @@ def judge_failure(request: Request, failure: TransportError) -> Verdict:
         path=request.path,
     )
     if isinstance(failure, NotDeliveredError):
-        return Verdict(error, again=not failure.hopeless)
+        return SendDecision(error, again=not failure.hopeless)
     if request.repeatable:
-        return Verdict(error, again=True)
-    return Verdict(_unknown(request, failure.message, failure.request_id, error), again=False)
+        return SendDecision(error, again=True)
+    return SendDecision(_unknown(request, failure.message, failure.request_id, error), again=False)
 
 
-def judge_status(request: Request, response: Response) -> Verdict:
+def judge_status(request: Request, response: Response) -> SendDecision:
     """What to make of an answer that is not a success."""
     error = status_error(request, response)
     status = response.status
     is_final = request.repeatable or _is_final(request, response)
     if is_final and (status == 429 or (request.repeatable and status in RETRIED_STATUSES)):
-        return Verdict(error, again=True, wait=asked_wait(response))
+        return SendDecision(error, again=True, wait=asked_wait(response))
     if is_final and (request.repeatable or status in STATUS_ERRORS):
-        return Verdict(error, again=False)
+        return SendDecision(error, again=False)
     what = f"the server answered {status}"
     if not is_final and status in STATUS_ERRORS:
         why = error.message.removeprefix(f"{request.method} {request.path}: ")
         what = f"{what} ({why}), and may have carried out a part of it before"
-    return Verdict(_unknown(request, what, response.request_id, error), again=False)
+    return SendDecision(_unknown(request, what, response.request_id, error), again=False)
 
 
 def _is_final(request: Request, response: Response) -> bool:
@@ -301,16 +301,16 @@ def _is_final(request: Request, response: Response) -> bool:
     return response.is_reference or final is None or response.status in final
 
 
-def _believed(request: Request, response: Response, verdict: Verdict, doubt: Doubt) -> Verdict:
+def _believed(request: Request, response: Response, verdict: SendDecision, doubt: Doubt) -> SendDecision:
     """The same, unless it relies on a refusal that is not to be believed."""
     problem = doubt(response) if response.status == 429 or response.status in STATUS_ERRORS else None
     if problem is None or (request.repeatable and verdict.again):
         return verdict
     problem.__cause__ = verdict.error
     if request.repeatable:
-        return Verdict(problem, again=False)
+        return SendDecision(problem, again=False)
     what = f"the answer {response.status} is not to be believed, because {problem.message}"
-    return Verdict(_unknown(request, what, response.request_id, problem), again=False)
+    return SendDecision(_unknown(request, what, response.request_id, problem), again=False)
 
 
 def backoff(attempt: int) -> float:

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from attrs import field, frozen
 
 from training_sdk._core import argument_checks, urls
-from training_sdk._core.listing import Calls, Filter, Walk, only
+from training_sdk._core.listing import Calls, Filter, Paginator, only
 from training_sdk._core.model import Model, OpenEnum, may_omit
 from training_sdk._core.operation import Bound, D, listing
 from training_sdk.api import pagination
@@ -183,7 +183,7 @@ class Analytics(Bound[D]):
     """``client.analytics``"""
 
     @listing
-    def course_statistics(self, *, course_ids: Iterable[str] | None = None) -> Walk[CourseStatistics]:
+    def course_statistics(self, *, course_ids: Iterable[str] | None = None) -> Paginator[CourseStatistics]:
         """List how courses stand: users, opened, completed, percent, average score.
 
         Needs "Training: Administration", or "Training: Manage teams" for the figures of one's teams; otherwise
@@ -195,7 +195,7 @@ class Analytics(Bound[D]):
         return statistics(self._calls, argument_checks.optional_ids(course_ids, "course_ids"))
 
     @listing
-    def lesson_progress(self, user_id: str, *, course_id: str | None = None) -> Walk[LessonProgress]:
+    def lesson_progress(self, user_id: str, *, course_id: str | None = None) -> Paginator[LessonProgress]:
         """List how far someone is in the lessons of their courses, or of one course.
 
         On a live service up to 2 h old.
@@ -209,7 +209,9 @@ class Analytics(Bound[D]):
         )
 
     @listing
-    def attempts(self, *, course_id: str | None = None, user_id: str | None = None) -> Walk[LessonAttempt]:
+    def attempts(
+        self, *, course_id: str | None = None, user_id: str | None = None
+    ) -> Paginator[LessonAttempt]:
         """List attempts at lessons, of one course or user, of both, or of everything that the token sees.
 
         On a live service up to 2 h old.
@@ -223,7 +225,7 @@ class Analytics(Bound[D]):
         )
 
     @listing
-    def lesson_statistics(self, *, course_id: str | None = None) -> Walk[LessonStatistics]:
+    def lesson_statistics(self, *, course_id: str | None = None) -> Paginator[LessonStatistics]:
         """List how lessons stand, of one course or of all: users, opened, completed, percent, average score.
 
         Rights as for ``course_statistics``. On a live service the figures are up to 2 h old.
@@ -234,7 +236,9 @@ class Analytics(Bound[D]):
         return _of_course(self._calls, f"{_PATH}/lessons/statistics", LessonStatistics, course)
 
     @listing
-    def lesson_events(self, *, user_id: str | None = None, course_id: str | None = None) -> Walk[LessonEvent]:
+    def lesson_events(
+        self, *, user_id: str | None = None, course_id: str | None = None
+    ) -> Paginator[LessonEvent]:
         """List who opened and completed which lesson when, by course, user and lesson, and not by time (assumed).
 
         Of one user or course, of both, or of everything that the token sees. On a live service up to 2 h old.
@@ -248,7 +252,7 @@ class Analytics(Bound[D]):
         return _of_both(self._calls, f"{_PATH}/lessons/progress/events", LessonEvent, course, user)
 
     @listing
-    def user_lesson_events(self, user_id: str, *, course_id: str | None = None) -> Walk[LessonEvent]:
+    def user_lesson_events(self, user_id: str, *, course_id: str | None = None) -> Paginator[LessonEvent]:
         """List which lessons someone opened and completed when, of their courses or of one course.
 
         Raises NotFoundError if there is no such user, or this token may not see them. On a live service up to 2 h old.
@@ -262,7 +266,7 @@ class Analytics(Bound[D]):
             *only("user_id", user, lambda event: event.user_id),
             *only("courseId", course, lambda event: event.course_id),
         )
-        return pagination.numbered(
+        return pagination.numbered_pages(
             self._calls,
             path,
             LessonEvent,
@@ -271,7 +275,7 @@ class Analytics(Bound[D]):
         )
 
     @listing
-    def slide_statistics(self, *, course_id: str | None = None) -> Walk[SlideStatistics]:
+    def slide_statistics(self, *, course_id: str | None = None) -> Paginator[SlideStatistics]:
         """List how many people viewed and answered each slide, of one course or of all.
 
         Rights as for ``course_statistics``. On a live service the figures are up to 2 h old.
@@ -282,7 +286,7 @@ class Analytics(Bound[D]):
         return _of_course(self._calls, f"{_PATH}/slides/statistics", SlideStatistics, course)
 
     @listing
-    def user_slides(self, user_id: str, *, course_id: str | None = None) -> Walk[SlideProgress]:
+    def user_slides(self, user_id: str, *, course_id: str | None = None) -> Paginator[SlideProgress]:
         """List what someone did with every slide of the courses assigned to them, also those not viewed.
 
         Raises NotFoundError if there is no such user, or this token may not see them. On a live service up to 2 h old.
@@ -297,7 +301,7 @@ class Analytics(Bound[D]):
         return _of_course(self._calls, path, SlideProgress, course)
 
     @listing
-    def survey_questions(self, *, course_id: str | None = None) -> Walk[SurveyQuestion]:
+    def survey_questions(self, *, course_id: str | None = None) -> Paginator[SurveyQuestion]:
         """List the survey questions of one course or of all.
 
         Rights as for ``course_statistics``.
@@ -310,7 +314,7 @@ class Analytics(Bound[D]):
     @listing
     def survey_answers(
         self, *, user_id: str | None = None, course_id: str | None = None
-    ) -> Walk[SurveyAnswer]:
+    ) -> Paginator[SurveyAnswer]:
         """List what people answered to survey questions, of one user or course, of both, or of all.
 
         A reset of the course clears its answers (assumed). On a live service up to 2 h old.
@@ -324,7 +328,7 @@ class Analytics(Bound[D]):
         return _of_both(self._calls, f"{_PATH}/surveys/answers", SurveyAnswer, course, user)
 
     @listing
-    def rapid_refresh_answers(self, *, user_id: str | None = None) -> Walk[RapidRefreshAnswer]:
+    def rapid_refresh_answers(self, *, user_id: str | None = None) -> Paginator[RapidRefreshAnswer]:
         """List what people answered to rapid refreshes, or what one person did.
 
         No course reset touches it (assumed). Rights as for ``course_statistics``. On a live service up to 2 h old.
@@ -332,7 +336,7 @@ class Analytics(Bound[D]):
         REST: ``GET /training/analytics/v1/rapidRefresh/answers`` (path published, shape assumed).
         """
         user = argument_checks.optional_id(user_id, "user_id")
-        return pagination.numbered(
+        return pagination.numbered_pages(
             self._calls,
             f"{_PATH}/rapidRefresh/answers",
             RapidRefreshAnswer,
@@ -347,9 +351,9 @@ def _of_course(
     row: type[R],
     course_id: str | None,
     identify: Callable[[R], object] = lambda found: None,
-) -> Walk[R]:
+) -> Paginator[R]:
     """What belongs to one course or to any."""
-    return pagination.numbered(
+    return pagination.numbered_pages(
         calls,
         path,
         row,
@@ -366,9 +370,9 @@ def _of_both(
     course_id: str | None,
     user_id: str | None,
     identify: Callable[[U], object] = lambda found: None,
-) -> Walk[U]:
+) -> Paginator[U]:
     """What belongs to one course or to any, and to one user or to any."""
-    return pagination.numbered(
+    return pagination.numbered_pages(
         calls,
         path,
         row,
@@ -381,7 +385,7 @@ def _of_both(
     )
 
 
-def lessons_of_user(calls: Calls, user_id: str, course_id: str | None) -> Walk[LessonProgress]:
+def lessons_of_user(calls: Calls, user_id: str, course_id: str | None) -> Paginator[LessonProgress]:
     """The walk behind ``lesson_progress``, for evidence as well."""
     path = urls.path(_PATH + "/users/{id}/lessons/progress", id=user_id)
     return _of_course(
@@ -391,7 +395,7 @@ def lessons_of_user(calls: Calls, user_id: str, course_id: str | None) -> Walk[L
 
 def lesson_attempts(
     calls: Calls, *, course_id: str | None = None, user_id: str | None = None
-) -> Walk[LessonAttempt]:
+) -> Paginator[LessonAttempt]:
     """The walk behind ``attempts``, for evidence as well."""
     path = f"{_PATH}/lessons/attempts"
     return _of_both(calls, path, LessonAttempt, course_id, user_id, _attempt)
@@ -402,14 +406,14 @@ def _attempt(found: LessonAttempt) -> object:
     return found.id and (found.id, found.user_id, found.course_id, found.lesson_id)
 
 
-def statistics(calls: Calls, course_ids: Sequence[str] | None) -> Walk[CourseStatistics]:
+def statistics(calls: Calls, course_ids: Sequence[str] | None) -> Paginator[CourseStatistics]:
     """The walk behind ``course_statistics``, for planning a reset and for evidence as well.
 
     The published parameter names one course, so several are picked from the statistics of all courses.
     """
     single = course_ids[0] if course_ids is not None and len(course_ids) == 1 else None
     wanted = None if course_ids is None else frozenset(course_ids)
-    return pagination.numbered(
+    return pagination.numbered_pages(
         calls,
         f"{_PATH}/courses/statistics",
         CourseStatistics,

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from training_sdk._core import argument_checks, codec, urls
 from training_sdk._core.flow import Flow, Request
-from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.listing import Calls, Paginator
 from training_sdk._core.model import (
     Model,
     OpenEnum,
@@ -111,7 +111,7 @@ class Courses(Bound[D]):
     """``client.courses``"""
 
     @listing
-    def list(self, *, search: str | None = None, ids: Iterable[str] | None = None) -> Walk[Course]:
+    def list(self, *, search: str | None = None, ids: Iterable[str] | None = None) -> Paginator[Course]:
         """List courses, all or those that match.
 
         ``search`` is matched by the server against titles. ``ids`` keeps those courses only; unknown ones are absent,
@@ -209,8 +209,8 @@ class Courses(Bound[D]):
         return _update(self._calls, course, body, confirm if clearing else None)
 
 
-def _courses(calls: Calls, search: str | None, ids: Sequence[str] | None) -> Walk[Course]:
-    return pagination.by_ids(
+def _courses(calls: Calls, search: str | None, ids: Sequence[str] | None) -> Paginator[Course]:
+    return pagination.pages_by_ids(
         calls,
         "/training/courses/v1",
         Course,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from attrs import field, frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.listing import Calls, Paginator
 from training_sdk._core.model import Model, may_omit
 from training_sdk._core.operation import Bound, D, listing
 from training_sdk.api import pagination
@@ -62,7 +62,7 @@ class Groups(Bound[D]):
     """``client.groups``"""
 
     @listing
-    def list(self) -> Walk[Group]:
+    def list(self) -> Paginator[Group]:
         """List the organisation's groups.
 
         Needs "Platform management: Users" or "Training: Administration"; otherwise PermissionDeniedError.
@@ -72,7 +72,7 @@ class Groups(Bound[D]):
         return list_groups(self._calls)
 
     @listing
-    def members(self, *, group_ids: Iterable[str] | None = None) -> Walk[GroupMember]:
+    def members(self, *, group_ids: Iterable[str] | None = None) -> Paginator[GroupMember]:
         """List who is in which group: in all of them, or in those named. An empty list of groups is refused.
 
         The feed knows no filter, so it is read whole and filtered here. Rights as for ``list``.
@@ -82,17 +82,17 @@ class Groups(Bound[D]):
         return group_members(self._calls, argument_checks.optional_ids(group_ids, "group_ids"))
 
 
-def list_groups(calls: Calls) -> Walk[Group]:
+def list_groups(calls: Calls) -> Paginator[Group]:
     """The walk behind ``groups.list``, for naming people by their group as well."""
-    return pagination.fed(
+    return pagination.feed(
         calls, "/feed/groups", Group, query=(), keep=lambda _: True, identify=lambda group: group.id
     )
 
 
-def group_members(calls: Calls, group_ids: Sequence[str] | None) -> Walk[GroupMember]:
+def group_members(calls: Calls, group_ids: Sequence[str] | None) -> Paginator[GroupMember]:
     """The walk behind ``groups.members``, for naming people by their group as well."""
     wanted = None if group_ids is None else frozenset(group_ids)
-    return pagination.fed(
+    return pagination.feed(
         calls,
         "/feed/group_users",
         GroupMember,
@@ -106,7 +106,7 @@ class Sites(Bound[D]):
     """``client.sites``"""
 
     @listing
-    def list(self) -> Walk[Site]:
+    def list(self) -> Paginator[Site]:
         """List the organisation's sites, deleted ones included.
 
         Needs "Platform management: Users" or "Training: Administration"; otherwise PermissionDeniedError.
@@ -116,7 +116,7 @@ class Sites(Bound[D]):
         return list_sites(self._calls)
 
     @listing
-    def members(self, *, site_ids: Iterable[str] | None = None) -> Walk[SiteMember]:
+    def members(self, *, site_ids: Iterable[str] | None = None) -> Paginator[SiteMember]:
         """List who belongs to which site: to all of them, or to those named. An empty list of sites is refused.
 
         The feed knows no filter, so it is read whole and filtered here. Members of a site below are not members of the
@@ -127,9 +127,9 @@ class Sites(Bound[D]):
         return site_members(self._calls, argument_checks.optional_ids(site_ids, "site_ids"))
 
 
-def list_sites(calls: Calls) -> Walk[Site]:
+def list_sites(calls: Calls) -> Paginator[Site]:
     """The walk behind ``sites.list``, for naming people by their site as well."""
-    return pagination.fed(
+    return pagination.feed(
         calls,
         "/feed/sites",
         Site,
@@ -139,10 +139,10 @@ def list_sites(calls: Calls) -> Walk[Site]:
     )
 
 
-def site_members(calls: Calls, site_ids: Sequence[str] | None) -> Walk[SiteMember]:
+def site_members(calls: Calls, site_ids: Sequence[str] | None) -> Paginator[SiteMember]:
     """The walk behind ``sites.members``, for naming people by their site as well."""
     wanted = None if site_ids is None else frozenset(site_ids)
-    return pagination.fed(
+    return pagination.feed(
         calls,
         "/feed/site_members",
         SiteMember,

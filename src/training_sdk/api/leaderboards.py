@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from training_sdk._core import argument_checks, codec, urls
 from training_sdk._core.flow import Flow, Request
-from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.listing import Calls, Paginator
 from training_sdk._core.model import Model, has_other_lists, may_omit
 from training_sdk._core.operation import Bound, D, listing, operation
 from training_sdk.api import pagination
@@ -53,12 +53,12 @@ class Leaderboards(Bound[D]):
     """``client.leaderboards``"""
 
     @listing
-    def list(self) -> Walk[Leaderboard]:
+    def list(self) -> Paginator[Leaderboard]:
         """List leaderboards; learners see those that are open to learners.
 
         REST: ``GET /training/individualleaderboards/v1`` (third-party).
         """
-        return pagination.numbered(self._calls, _PATH, Leaderboard, limit="catalogue")
+        return pagination.numbered_pages(self._calls, _PATH, Leaderboard, limit="catalogue")
 
     @operation
     def rankings(self, leaderboard_id: str) -> Flow[LeaderboardRankings]:

@@ -6,7 +6,7 @@ from attrs import field, frozen
 
 from training_sdk._core import argument_checks, codec, urls
 from training_sdk._core.flow import Flow, Request
-from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.listing import Calls, Paginator
 from training_sdk._core.model import Model, has_other_lists, may_omit
 from training_sdk._core.operation import Bound, D, listing, operation
 from training_sdk.api import pagination
@@ -45,7 +45,7 @@ class Paths(Bound[D]):
     """``client.paths``"""
 
     @listing
-    def list(self) -> Walk[LearningPath]:
+    def list(self) -> Paginator[LearningPath]:
         """List learning paths; learners see the published ones that are assigned to them.
 
         REST: ``GET /training/paths/v1`` (third-party).
@@ -61,8 +61,8 @@ class Paths(Bound[D]):
         return get_path(self._calls, argument_checks.one_id(path_id, "path_id"))
 
 
-def _listed(calls: Calls) -> Walk[LearningPath]:
-    return pagination.numbered(
+def _listed(calls: Calls) -> Paginator[LearningPath]:
+    return pagination.numbered_pages(
         calls, "/training/paths/v1", LearningPath, identify=lambda path: path.id, limit="catalogue"
     )
 
@@ -82,15 +82,17 @@ class Collections(Bound[D]):
     """``client.collections``"""
 
     @listing
-    def list(self) -> Walk[Collection]:
+    def list(self) -> Paginator[Collection]:
         """List collections; learners see the published ones that are assigned to them.
 
         REST: ``GET /training/collections/v1`` (path published, shape assumed).
         """
-        return pagination.numbered(self._calls, "/training/collections/v1", Collection, limit="catalogue")
+        return pagination.numbered_pages(
+            self._calls, "/training/collections/v1", Collection, limit="catalogue"
+        )
 
     @listing
-    def courses(self, collection_id: str) -> Walk[Course]:
+    def courses(self, collection_id: str) -> Paginator[Course]:
         """List the courses of a collection.
 
         REST: ``GET /training/collections/v1/{courseCollectionId}/courses`` (path published, shape assumed).
@@ -98,4 +100,4 @@ class Collections(Bound[D]):
         path = urls.path(
             "/training/collections/v1/{id}/courses", id=argument_checks.one_id(collection_id, "collection_id")
         )
-        return pagination.numbered(self._calls, path, Course, limit="catalogue")
+        return pagination.numbered_pages(self._calls, path, Course, limit="catalogue")

@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from training_sdk._core import codec, urls
 from training_sdk._core.flow import Family, Request, Response
-from training_sdk._core.listing import Batch, Calls, Filter, Place, Walk
+from training_sdk._core.listing import Calls, Filter, PageRequest, PageResult, Paginator
 from training_sdk._core.model import Fields, has_other_fields, may_omit
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class _Mark:
     """The ids that came before it, where the query names ids."""
 
 
-def numbered(
+def numbered_pages(
     calls: Calls,
     path: str,
     item: type[T],
@@ -71,7 +71,7 @@ def numbered(
     identify: Callable[[T], object] = lambda one: None,
     named: Sequence[Collection[object]] = (),
     limit: Family = "general",
-) -> Walk[T]:
+) -> Paginator[T]:
     """``page`` from 1 and ``pageSize``; several queries are walked one after the other.
 
     ``named`` has the ids that each query asks for: once all are listed, a ``totalCount`` of more does not matter.
@@ -81,11 +81,11 @@ def numbered(
     """
     decode = codec.decoder(_Numbered, item)
 
-    def place(which: int, mark: _Mark) -> Place:
+    def place(which: int, mark: _Mark) -> PageRequest:
         query = (*queries[which], ("page", mark.page), ("pageSize", mark.size))
-        return Place(Request("GET", urls.target(path, query), limit=limit), mark, which)
+        return PageRequest(Request("GET", urls.target(path, query), limit=limit), mark, which)
 
-    def read(at: Place, response: Response) -> Batch[T]:
+    def read(at: PageRequest, response: Response) -> PageResult[T]:
         answer = decode(response)
         mark, found, total = at.mark, len(answer.items), answer.total_count
         passed, size = mark.passed + found, mark.size
@@ -104,12 +104,12 @@ def numbered(
             following = place(at.query, _Mark(mark.page + 1, size, passed, seen))
         elif at.query + 1 < len(queries):
             following = place(at.query + 1, _Mark())
-        return Batch(answer.items, following, total, again=again, has_all=has_all)
+        return PageResult(answer.items, following, total, again=again, has_all=has_all)
 
-    return Walk(calls, place(0, _Mark()), read, keep, filters, identify)
+    return Paginator(calls, place(0, _Mark()), read, keep, filters, identify)
 
 
-def by_ids(
+def pages_by_ids(
     calls: Calls,
     path: str,
     item: type[T],
@@ -118,12 +118,12 @@ def by_ids(
     identify: Callable[[T], str],
     query: Query = (),
     limit: Family = "general",
-) -> Walk[T]:
+) -> Paginator[T]:
     """A numbered listing of everything, or of the things with these ids, asked for some at a time."""
     if ids is None:
-        return numbered(calls, path, item, queries=[query], identify=identify, limit=limit)
+        return numbered_pages(calls, path, item, queries=[query], identify=identify, limit=limit)
     batches = chunked(ids, IDS_PER_REQUEST)
-    return numbered(
+    return numbered_pages(
         calls,
         path,
         item,
@@ -135,13 +135,19 @@ def by_ids(
     )
 
 
-def undivided(calls: Calls, path: str, shape: type[Any], *, items: Callable[[Any], tuple[T, ...]]) -> Walk[T]:
+def single_page(
+    calls: Calls, path: str, shape: type[Any], *, items: Callable[[Any], tuple[T, ...]]
+) -> Paginator[T]:
     """A listing that comes whole, in a single answer."""
     decode = codec.decoder(shape)
-    return Walk(calls, Place(Request("GET", path)), lambda _, response: Batch(items(decode(response)), None))
+    return Paginator(
+        calls,
+        PageRequest(Request("GET", path)),
+        lambda _, response: PageResult(items(decode(response)), None),
+    )
 
 
-def fed(
+def feed(
     calls: Calls,
     path: str,
     item: type[T],
@@ -150,21 +156,23 @@ def fed(
     keep: Callable[[T], bool],
     filters: tuple[Filter[T], ...] = (),
     identify: Callable[[T], object] = lambda row: None,
-) -> Walk[T]:
+) -> Paginator[T]:
     """A feed: ``metadata.next_page`` is followed as given, on the configured host only."""
     decode = codec.decoder(_Fed, item)
 
-    def read(at: Place, response: Response) -> Batch[T]:
+    def read(at: PageRequest, response: Response) -> PageResult[T]:
         answer = decode(response)
         after = answer.metadata.next_page
-        following = Place(Request("GET", calls.base_url.next_target(after, path))) if after else None
-        return Batch(answer.data, following, most=LARGEST_PAGE, remaining=answer.metadata.remaining_records)
+        following = PageRequest(Request("GET", calls.base_url.next_target(after, path))) if after else None
+        return PageResult(
+            answer.data, following, most=LARGEST_PAGE, remaining=answer.metadata.remaining_records
+        )
 
     first = Request("GET", urls.target(path, (*query, ("limit", LARGEST_PAGE))))
-    return Walk(calls, Place(first), read, lambda row, _: keep(row), filters, identify)
+    return Paginator(calls, PageRequest(first), read, lambda row, _: keep(row), filters, identify)
 
 
-def tokened(
+def token_pages(
     calls: Calls,
     path: str,
     shape: type[Any],
@@ -173,23 +181,23 @@ def tokened(
     items: Callable[[Any], tuple[T, ...]],
     keep: Callable[[T], bool],
     filters: tuple[Filter[T], ...] = (),
-) -> Walk[T]:
+) -> Paginator[T]:
     """A reading POST whose answer carries ``next_page_token``, to be sent back as ``page_token``."""
     decode = codec.decoder(shape)
 
-    def place(token: str | None) -> Place:
+    def place(token: str | None) -> PageRequest:
         sent = {**body, "page_token": token} if token else dict(body)
-        return Place(Request("POST", path, body=codec.dumps(sent), reads=True))
+        return PageRequest(Request("POST", path, body=codec.dumps(sent), reads=True))
 
-    def read(at: Place, response: Response) -> Batch[T]:
+    def read(at: PageRequest, response: Response) -> PageResult[T]:
         answer = decode(response)
         following = place(answer.next_page_token) if answer.next_page_token else None
-        return Batch(items(answer), following, most=body.get("page_size"))
+        return PageResult(items(answer), following, most=body.get("page_size"))
 
-    return Walk(calls, place(None), read, lambda one, _: keep(one), filters)
+    return Paginator(calls, place(None), read, lambda one, _: keep(one), filters)
 
 
-def offset(
+def offset_pages(
     calls: Calls,
     path: str,
     shape: type[Any],
@@ -197,16 +205,16 @@ def offset(
     *,
     size: int,
     items: Callable[[Any], tuple[T, ...]],
-) -> Walk[T]:
-    """A reading POST with ``limit`` and ``offset``; an empty page ends it, for the answer carries no count."""
+) -> Paginator[T]:
+    """A reading POST with ``limit`` and ``offset_pages``; an empty page ends it, for the answer carries no count."""
     decode = codec.decoder(shape)
 
-    def place(start: int) -> Place:
+    def place(start: int) -> PageRequest:
         sent = {**body, "limit": size, "offset": start}
-        return Place(Request("POST", path, body=codec.dumps(sent), reads=True), start)
+        return PageRequest(Request("POST", path, body=codec.dumps(sent), reads=True), start)
 
-    def read(at: Place, response: Response) -> Batch[T]:
+    def read(at: PageRequest, response: Response) -> PageResult[T]:
         found = items(decode(response))
-        return Batch(found, place(at.mark + len(found)) if found else None)
+        return PageResult(found, place(at.mark + len(found)) if found else None)
 
-    return Walk(calls, place(0), read)
+    return Paginator(calls, place(0), read)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.listing import Walk
+from training_sdk._core.listing import Paginator
 from training_sdk._core.model import Extra, Model, may_omit
 from training_sdk._core.operation import Bound, D, listing
 from training_sdk.api import pagination
@@ -51,7 +51,7 @@ class Permissions(Bound[D]):
     """``client.permissions``"""
 
     @listing
-    def list(self, *, search: str | None = None) -> Walk[PermissionSet]:
+    def list(self, *, search: str | None = None) -> Paginator[PermissionSet]:
         """List the organisation's permission sets and what each allows.
 
         Needs "Platform management: Users"; otherwise PermissionDeniedError.
@@ -59,7 +59,7 @@ class Permissions(Bound[D]):
         REST: ``POST /permissions/v1/permission_sets`` (third-party; it reads only, and is repeated like a GET).
         """
         chosen = argument_checks.optional_text(search, "search")
-        return pagination.offset(
+        return pagination.offset_pages(
             self._calls,
             "/permissions/v1/permission_sets",
             _PermissionSets,

@@ -8,7 +8,7 @@ from enum import StrEnum
 from attrs import field, frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.listing import Calls, Filter, Walk, only
+from training_sdk._core.listing import Calls, Filter, Paginator, only
 from training_sdk._core.model import Fields, Model, OpenEnum, may_omit
 from training_sdk._core.operation import Bound, D, listing
 from training_sdk.api import pagination
@@ -96,7 +96,7 @@ class Progress(Bound[D]):
         user_id: str | None = None,
         status: CompletionStatus | str | None = None,
         modified_after: datetime | None = None,
-    ) -> Walk[ProgressRow]:
+    ) -> Paginator[ProgressRow]:
         """List progress: one row per assigned user and course, what has not begun included.
 
         Without "Training: Administration" or "Training: Manage teams" the server lists the token's own rows only.
@@ -127,7 +127,7 @@ def progress_rows(
     user_id: str | None = None,
     status: CompletionStatus = CompletionStatus.ALL,
     modified_after: datetime | None = None,
-) -> Walk[ProgressRow]:
+) -> Paginator[ProgressRow]:
     """The walk behind ``progress.list``, for planning a reset as well."""
 
     def keep(row: ProgressRow) -> bool:
@@ -145,7 +145,7 @@ def progress_rows(
         *only("course_id", course_id, lambda row: row.course_id),
         *only("user_id", user_id, lambda row: row.user_id),
     )
-    return pagination.fed(
+    return pagination.feed(
         calls,
         path,
         ProgressRow,

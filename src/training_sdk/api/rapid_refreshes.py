@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from training_sdk._core import argument_checks, codec, urls
 from training_sdk._core.flow import Flow, Request
-from training_sdk._core.listing import Walk
+from training_sdk._core.listing import Paginator
 from training_sdk._core.model import Model, has_other_lists, may_omit
 from training_sdk._core.operation import Bound, D, listing, operation
 from training_sdk.api import pagination
@@ -62,12 +62,14 @@ class RapidRefreshes(Bound[D]):
     """``client.rapid_refreshes``; who answered what is in ``client.analytics.rapid_refresh_answers``."""
 
     @listing
-    def list(self) -> Walk[RapidRefresh]:
+    def list(self) -> Paginator[RapidRefresh]:
         """List rapid refreshes; learners see the published ones that are assigned to them.
 
         REST: ``GET /training/rapid-refresh/v1`` (path published, shape assumed).
         """
-        return pagination.numbered(self._calls, "/training/rapid-refresh/v1", RapidRefresh, limit="catalogue")
+        return pagination.numbered_pages(
+            self._calls, "/training/rapid-refresh/v1", RapidRefresh, limit="catalogue"
+        )
 
     @operation
     def get(self, rapid_refresh_id: str) -> Flow[RapidRefreshDetail]:

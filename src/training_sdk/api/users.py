@@ -9,7 +9,7 @@ from attrs import frozen
 
 from training_sdk._core import argument_checks, codec
 from training_sdk._core.flow import Flow, Request
-from training_sdk._core.listing import Calls, Filter, Walk
+from training_sdk._core.listing import Calls, Filter, Paginator
 from training_sdk._core.model import Model, OpenEnum
 from training_sdk._core.operation import Bound, D, listing, operation
 from training_sdk.api import pagination
@@ -105,7 +105,7 @@ class Users(Bound[D]):
         usernames: Iterable[str] | None = None,
         statuses: Iterable[UserStatus | str] | None = None,
         seat_types: Iterable[SeatType | str] | None = None,
-    ) -> Walk[User]:
+    ) -> Paginator[User]:
         """List users, all or those that fit every filter given. An empty filter list is refused.
 
         Needs "Platform management: Users" or "Training: Administration"; otherwise PermissionDeniedError.
@@ -124,7 +124,7 @@ class Users(Bound[D]):
         return found_users(self._calls, filters)
 
     @listing
-    def feed(self) -> Walk[FeedUser]:
+    def feed(self) -> Paginator[FeedUser]:
         """List all users from the feed, deactivated ones included; ``list`` can filter, and says more of each.
 
         Needs "Platform management: Users" or "Training: Administration"; otherwise PermissionDeniedError.
@@ -134,14 +134,14 @@ class Users(Bound[D]):
         return feed_users(self._calls)
 
 
-def feed_users(calls: Calls) -> Walk[FeedUser]:
+def feed_users(calls: Calls) -> Paginator[FeedUser]:
     """The walk behind ``users.feed``."""
-    return pagination.fed(
+    return pagination.feed(
         calls, "/feed/users", FeedUser, query=(), keep=lambda _: True, identify=lambda user: user.id
     )
 
 
-def found_users(calls: Calls, filters: Mapping[str, Sequence[str]]) -> Walk[User]:
+def found_users(calls: Calls, filters: Mapping[str, Sequence[str]]) -> Paginator[User]:
     """The users that fit every filter, or all of them where there is none."""
     chosen = {"filters": filters} if filters else {"list_all": True}
 
@@ -156,7 +156,7 @@ def found_users(calls: Calls, filters: Mapping[str, Sequence[str]]) -> Walk[User
 
     ids = filters.get("user_ids")
     by_id = (Filter[User]("user_ids", (ids,), lambda user: user.user_id),) if ids else ()
-    return pagination.tokened(
+    return pagination.token_pages(
         calls,
         "/users/v1/users/list",
         _Users,

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from training_sdk._core import argument_checks, codec, urls
 from training_sdk._core.flow import Flow, Request, Response
-from training_sdk._core.listing import Walk
+from training_sdk._core.listing import Paginator
 from training_sdk._core.model import NOTHING_EXTRA, Extra, Model, OpenEnum
 from training_sdk._core.operation import Bound, D, listing, operation
 from training_sdk.api import pagination
@@ -150,12 +150,12 @@ class Webhooks(Bound[D]):
     """``client.webhooks``; everything here needs the permission set Administrator, or raises PermissionDeniedError."""
 
     @listing
-    def list(self) -> Walk[Webhook]:
+    def list(self) -> Paginator[Webhook]:
         """List the organisation's webhooks.
 
         REST: ``GET /webhooks/v1/webhooks`` (published).
         """
-        return pagination.undivided(self._calls, _PATH, _Webhooks, items=lambda answer: answer.webhook)
+        return pagination.single_page(self._calls, _PATH, _Webhooks, items=lambda answer: answer.webhook)
 
     @operation
     def get(self, webhook_id: str) -> Flow[Webhook]:

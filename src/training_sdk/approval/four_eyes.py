@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from training_sdk._core.flow import Act, Flow, Moment, Now, Response
+from training_sdk._core.flow import Flow, Moment, Now, Response, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk.api.users import WHO_AM_I, Me, SeatType, User, UserStatus, found_users, read_me
 from training_sdk.approval import ssh
@@ -65,7 +65,7 @@ def approve(
         return unsigned
     words = message(unsigned, kind="signed")
     sign = partial(ssh.sign, words, key, namespace=NAMESPACE, interactive=interactive)
-    signature: str = yield Act(sign, "approval: sign")
+    signature: str = yield RunLocally(sign, "approval: sign")
     return evolve(unsigned, kind="signed", signature=signature)
 
 
@@ -195,7 +195,7 @@ def check_approval(
             namespace=NAMESPACE,
             now=now,
         )
-        fingerprint = yield Act(check, "approval: verify")
+        fingerprint = yield RunLocally(check, "approval: verify")
     elif rule == "signed":
         raise ApprovalError(
             "a signature is verified by the file of allowed signers, and none is named (allowed_signers=…)",
@@ -353,4 +353,4 @@ def check_signed(plan: ResetPlan, safeguards: Safeguards) -> Flow[None]:
         namespace=SIGNATURE_NAMESPACE,
         now=now.utc,
     )
-    yield Act(check, "plan: verify the signature")
+    yield RunLocally(check, "plan: verify the signature")

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from attrs import evolve, field, fields, frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.flow import Act, Flow, Moment, Now, Request, Response
-from training_sdk._core.listing import LISTING_INCOMPLETE, Calls, Walk
+from training_sdk._core.flow import Flow, Moment, Now, Request, Response, RunLocally
+from training_sdk._core.listing import LISTING_INCOMPLETE, Calls, Paginator
 from training_sdk._core.model import Key
 from training_sdk._core.send_policy import Attempt
 from training_sdk._core.text import MOST_NAMED, number, sentence
@@ -85,7 +85,7 @@ class _Step:
     """One listing to be read; whose evidence is missing where there is nothing to be found."""
 
     what: str
-    walk: Walk[Any]
+    walk: Paginator[Any]
     about: tuple[Key, ...] = field(default=(), repr=False)
     """For the lessons of a user: the course and user of each target that they are to be evidence of."""
     wanted: frozenset[str] = field(default=frozenset(), repr=False)
@@ -124,12 +124,12 @@ def collect(
     writer = Writer(folder, wanted, occasion, seal)
     try:
         begun: Moment = yield Now()
-        yield Act(lambda: writer.begin(plan_document, begun.utc), "evidence: begin a pack")
+        yield RunLocally(lambda: writer.begin(plan_document, begun.utc), "evidence: begin a pack")
         missing = yield from _read_all(KeptCalls.of(calls), writer, progress)
         _refuse_gaps(writer.tables)
         if not accept_missing_lessons:
             _refuse_missing_lessons(writer.tables, missing)
-        pack: Pack = yield Act(writer.finish, "evidence: put the manifest in place")
+        pack: Pack = yield RunLocally(writer.finish, "evidence: put the manifest in place")
         return pack
     finally:
         writer.close()
@@ -157,7 +157,7 @@ def _read_all(calls: KeptCalls, writer: Writer, progress: Progress | None) -> Fl
     missing: dict[Key, None] = {}
     for done, step in enumerate(_steps(calls, targets, courses)):
         if progress is not None:
-            yield Act(partial(progress, done, total, step.what), "evidence: tell how far it is")
+            yield RunLocally(partial(progress, done, total, step.what), "evidence: tell how far it is")
         try:
             yield from _read(step, calls, writer)
         except NotFoundError:
@@ -165,7 +165,7 @@ def _read_all(calls: KeptCalls, writer: Writer, progress: Progress | None) -> Fl
                 raise
             missing |= dict.fromkeys(step.about)
     if progress is not None:
-        yield Act(partial(progress, total, total, "the manifest"), "evidence: tell how far it is")
+        yield RunLocally(partial(progress, total, total, "the manifest"), "evidence: tell how far it is")
     return missing
 
 
@@ -222,7 +222,7 @@ def _read(step: _Step, calls: KeptCalls, writer: Writer) -> Flow[None]:
         if is_second or step.wanted <= found:
             break
     for request, answer, at in calls.take():
-        yield Act(partial(writer.keep, request, answer, at), "evidence: keep an answer")
+        yield RunLocally(partial(writer.keep, request, answer, at), "evidence: keep an answer")
 
 
 def _refuse_gaps(tables: Tables) -> None:

@@ -8,7 +8,7 @@ from os import PathLike
 import attrs
 from attrs import evolve, frozen
 
-from training_sdk._core.flow import Act, Flow
+from training_sdk._core.flow import Flow, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk._core.text import mailbox
@@ -62,7 +62,9 @@ def plan_proof(calls: Calls, proof: WantedProof) -> Flow[ProofPlan]:
     """Find out whether a course will do, and change nothing; the proof that has begun where there is one."""
     calls = LiveCalls.of(calls)
     here = yield from who_and_where(calls)
-    old: ProofPlan | None = yield Act(lambda: _begun_here(proof, here), "proofs: look for one that has begun")
+    old: ProofPlan | None = yield RunLocally(
+        lambda: _begun_here(proof, here), "proofs: look for one that has begun"
+    )
     if old is not None:
         _refuse_another(old, proof)
         return old

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from attrs import define, evolve, field
 
-from training_sdk._core.flow import Act, Flow, Moment, Now
+from training_sdk._core.flow import Flow, Moment, Now, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk._core.text import sentence
@@ -125,7 +125,7 @@ class ProofRun:
         """Give what stopped this the account of what had been done."""
         folder = self.state.plan_folder(self.plan.reset.digest)
         with suppress(TrainingError):
-            vars(stop)["report"] = yield Act(lambda: report_file.load(folder), "records: the report")
+            vars(stop)["report"] = yield RunLocally(lambda: report_file.load(folder), "records: the report")
         stop.add_note(GO_ON)
 
     def _prove(self) -> Flow[Proof]:
@@ -134,7 +134,7 @@ class ProofRun:
         check_place(self.plan.reset, self.here)
         yield from check_clock(self.calls)
         started: Moment = yield Now()
-        self.state = yield Act(lambda: StateDirectory.open(self.recorder.path), "records: open")
+        self.state = yield RunLocally(lambda: StateDirectory.open(self.recorder.path), "records: open")
         begun = yield from self._begun()
         if begun is None:
             check_witnesses(self.plan)
@@ -159,7 +159,7 @@ class ProofRun:
         yield from self._fail(what, (), reason="COUNT_DIFFERS")
 
     def _begun(self) -> Flow[pending.Begun | None]:
-        found: pending.Begun | None = yield Act(
+        found: pending.Begun | None = yield RunLocally(
             lambda: pending.begun(self.state, self.plan.reset.digest), "journal: what was sent"
         )
         self.has_begun = found is not None
@@ -167,7 +167,9 @@ class ProofRun:
 
     def _check_pending(self) -> Flow[None]:
         """Only a proof whose end is open is gone on with."""
-        old = yield Act(lambda: pending.find(self.state, self.plan.ground), "proofs: look for this one")
+        old = yield RunLocally(
+            lambda: pending.find(self.state, self.plan.ground), "proofs: look for this one"
+        )
         if old is None or (old != self.plan and old.digest != pending.without_names(self.plan).digest):
             raise AlreadyAppliedError("this proof has come to its end. Nothing was sent. Plan another one")
 
@@ -212,7 +214,7 @@ class ProofRun:
         now: Moment = yield Now()
         return self._proof(now.utc, counted=False)
 
-    def _keep(self, action: Callable[[], object], why: str) -> Act:
+    def _keep(self, action: Callable[[], object], why: str) -> RunLocally:
         """An act on the records of proofs, refused in a forked process, whose parent goes on with this proof."""
 
         def act() -> object:
@@ -223,7 +225,7 @@ class ProofRun:
                 )
             return action()
 
-        return Act(act, why)
+        return RunLocally(act, why)
 
     def _refuse_moved(self) -> Flow[None]:
         """Whoever is about to bear witness must stand as planned, or nothing could be told from them afterwards."""
@@ -407,7 +409,7 @@ class ProofRun:
         folder = self.state.plan_folder(self.plan.reset.digest)
         begun = yield from self._begun()
         if begun is not None and begun.is_closed:
-            report: ResetReport = yield Act(lambda: report_file.load(folder), "records: the report")
+            report: ResetReport = yield RunLocally(lambda: report_file.load(folder), "records: the report")
             return report.without_unseen(self.unseen, FAILED_PROOF)
         self.recorder.resuming = True
         try:
@@ -451,7 +453,7 @@ class ProofRun:
     def _tell(self, cleared: int) -> Flow[None]:
         tell, total = self.on_progress, len(self.plan.reset.targets)
         if tell is not None:
-            yield Act(lambda: tell(Progress("prove", cleared, total)), "tell how far it is")
+            yield RunLocally(lambda: tell(Progress("prove", cleared, total)), "tell how far it is")
 
 
 def was_unreadable(chunk: Chunk) -> bool:

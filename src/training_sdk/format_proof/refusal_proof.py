@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import define, evolve, field
 
-from training_sdk._core.flow import Act, Flow
+from training_sdk._core.flow import Flow, RunLocally
 from training_sdk.errors import ProofFailedError, UnconfirmedFormatError
 from training_sdk.format_proof.proof_plan import Observation
 from training_sdk.format_proof.proof_run import ProofRun
@@ -32,7 +32,9 @@ class RefusalProofRun(ProofRun):
 
     def _proof_of_format(self) -> Flow[Proof]:
         ground = self.plan.ground
-        proof: Proof | None = yield Act(lambda: proof_that_holds(self.state, ground), "proofs: of the format")
+        proof: Proof | None = yield RunLocally(
+            lambda: proof_that_holds(self.state, ground), "proofs: of the format"
+        )
         if proof is None:
             raise UnconfirmedFormatError(
                 f"the format was never proved at {ground.base_url}, so a refusal could be about the format. "

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, TypeVar
 from attrs import define, field, frozen
 
 from training_sdk._core.flow import Flow
-from training_sdk._core.listing import Calls, Walk
+from training_sdk._core.listing import Calls, Paginator
 from training_sdk._core.model import Key
 from training_sdk._core.text import mailbox, same_text, widely
 from training_sdk.api.groups import Group, Site, group_members, list_groups, list_sites, site_members
@@ -267,8 +267,8 @@ M = TypeVar("M")
 def _members(
     kind: Place,
     given: Sequence[str],
-    catalogue: Walk[P],
-    walk: Callable[[Sequence[str]], Walk[M]],
+    catalogue: Paginator[P],
+    walk: Callable[[Sequence[str]], Paginator[M]],
     pair: Callable[[M], tuple[str, str]],
 ) -> Flow[dict[str, frozenset[str]]]:
     if not given:

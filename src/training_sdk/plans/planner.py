@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from attrs import evolve, field, frozen
 
-from training_sdk._core.flow import Act, Flow, Moment, Now
+from training_sdk._core.flow import Flow, Moment, Now, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk._core.text import MOST_NAMED
@@ -100,10 +100,10 @@ def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
     _check_courses(courses, wanted.safeguards)
     rows = yield from _rows_of(calls, courses, wanted.people)
     chosen = yield from _choose(calls, wanted, courses, rows)
-    last: LastResets = yield Act(lambda: wanted.last_resets(origin), "records: last resets")
+    last: LastResets = yield RunLocally(lambda: wanted.last_resets(origin), "records: last resets")
     traces = Traces()
     if not origin.reference_server:
-        traces = yield Act(lambda: wanted.traces(origin), "proofs: what resets leave")
+        traces = yield RunLocally(lambda: wanted.traces(origin), "proofs: what resets leave")
     left_out = {
         (course_id, user_id): _left_out(rows[course_id][user_id], wanted, traces)
         for course_id, user_ids in chosen.by_course.items()

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from attrs import evolve, frozen
 
-from training_sdk._core.flow import Act, Flow, Moment, Now
+from training_sdk._core.flow import Flow, Moment, Now, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk._core.pacing import Pace
 from training_sdk._core.text import sentence
@@ -61,7 +61,7 @@ class Preflight:
             return
         ground = ProofScope.of(self.here, order.format, server_side=order.server_side)
         try:
-            found = yield Act(lambda: find_proof(ground), "proofs: look for one")
+            found = yield RunLocally(lambda: find_proof(ground), "proofs: look for one")
             check_origin(order.plan, self.here, found)
         except UnconfirmedFormatError as error:
             if not resuming:
@@ -95,7 +95,7 @@ def run_preflight(
     proof = yield from _proof(order, here, find_proof, resuming=resuming)
     traces = Traces()
     if not here.reference_server:
-        traces = yield Act(
+        traces = yield RunLocally(
             lambda: traces_at(find_proof, here.origin, order.format), "proofs: what resets leave"
         )
     if resuming:
@@ -124,7 +124,7 @@ def _proof(order: Order, here: Origin, find_proof: FindProof, *, resuming: bool)
         return None
     ground = ProofScope.of(here, order.format, server_side=order.server_side)
     try:
-        found: Proof | None = yield Act(lambda: find_proof(ground), "proofs: look for one")
+        found: Proof | None = yield RunLocally(lambda: find_proof(ground), "proofs: look for one")
     except UnconfirmedFormatError:
         if not resuming:
             raise

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from attrs import define, field
 
-from training_sdk._core.flow import Draw, Family, Flow, Request, Response, watched
+from training_sdk._core.flow import DrawToken, Family, Flow, Request, Response, noting_waits
 from training_sdk._core.pacing import Pace
 from training_sdk.api.pagination import LARGEST_PAGE
 from training_sdk.errors import APITimeoutError
@@ -31,22 +31,22 @@ class ReservedPace(Pace):
         """Wait for so many turns of each family."""
         for family, turns in number.items():
             for _ in range(turns):
-                yield from self.inner.turn(Request("GET", "", limit=family))
+                yield from self.inner.acquire(Request("GET", "", limit=family))
                 self.left[family] += 1
 
-    def turn(self, request: Request) -> Flow[float]:
+    def acquire(self, request: Request) -> Flow[float]:
         """At once while any is left; then as usual."""
         self.used[request.limit] += 1
         if self.left[request.limit]:
             self.left[request.limit] -= 1
             return 0.0
-        return (yield from self.inner.turn(request))
+        return (yield from self.inner.acquire(request))
 
-    def hear(self, request: Request, response: Response) -> None:
+    def observe(self, request: Request, response: Response) -> None:
         """Note what an answer says of the limits."""
-        self.inner.hear(request, response)
+        self.inner.observe(request, response)
 
-    def pass_on(self) -> Flow[None]:
+    def flush(self) -> Flow[None]:
         """Nothing yet: what was noted is passed on with the next request."""
         yield from ()
 
@@ -67,8 +67,8 @@ def read_without_waiting(
     for _ in range(MOST_LOOKS):
         pace = ReservedPace(preflight.calls.pace)
         yield from pace.take(turns)
-        token = yield Draw()
-        found, has_waited = yield from watched(look(preflight.by(token, pace)))
+        token = yield DrawToken()
+        found, has_waited = yield from noting_waits(look(preflight.by(token, pace)))
         if not has_waited:
             return found, preflight.by(token, preflight.calls.pace)
         pace.used["general"] += 1  # the request

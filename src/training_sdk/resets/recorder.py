@@ -13,7 +13,7 @@ from typing import Any
 from attrs import define, field
 
 from training_sdk._core import codec
-from training_sdk._core.flow import Act, Flow, Moment, Now
+from training_sdk._core.flow import Flow, Moment, Now, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk._version import __version__
@@ -111,12 +111,12 @@ class Recorder:
         if self.journal.state().has_sent:
             kept = None if approved is None else approved.kept
             if new is not None:
-                yield Act(lambda: self._keep_approval(order.plan, new), "records: approval")
+                yield RunLocally(lambda: self._keep_approval(order.plan, new), "records: approval")
             seconds = order.safeguards.processing_time.total_seconds()
             yield from self.note(Resumed(now.utc, here.user_id, kept, seconds))
             yield self._audit(RESUMED, order, at=now.utc, **quote_begun(order.plan, new))
             return
-        yield Act(lambda: self._begin(order, here, now.utc, new), "journal: opened")
+        yield RunLocally(lambda: self._begin(order, here, now.utc, new), "journal: opened")
         plan = order.plan
         counts = {"people": plan.people, "resets": len(plan.targets), "in scope": len(plan.users)}
         yield self._audit(BEGUN, order, at=now.utc, counts=counts, **quote_begun(plan, new))
@@ -133,7 +133,7 @@ class Recorder:
 
     def kept_approval(self, plan: ResetPlan) -> Flow[Approval | None]:
         """The approval of the plan that its journal names last, as it is kept beside the journal; not verified."""
-        self._found = yield Act(
+        self._found = yield RunLocally(
             lambda: find_approval(self._folder(plan), approval_noted(self.journal.events), self.unseal),
             "records: look for the approval",
         )
@@ -153,7 +153,7 @@ class Recorder:
         self, event: str, about: Order | ResetReport, here: Origin, at: datetime, **facts: Any
     ) -> Flow[None]:
         """Write a line to the audit log about a plan that this process need not hold."""
-        yield Act(lambda: self.attach(here), "records: open the audit log")
+        yield RunLocally(lambda: self.attach(here), "records: open the audit log")
         yield self._audit(event, about, at=at, **facts)
 
     def _identify(self, here: Origin) -> None:
@@ -166,14 +166,14 @@ class Recorder:
     def refuse(self, plan: ResetPlan) -> Flow[None]:
         """Raise if the plan may not be applied, before anything is asked or written."""
         if plan.form < FORM:  # all others are looked at when the plan is taken, under its lock
-            found = yield Act(
+            found = yield RunLocally(
                 lambda: state_of_plan(StateDirectory.existing(self.path), plan.digest), "journal"
             )
             refuse_second_time(found, plan, resuming=False)
 
     def take(self, plan: ResetPlan) -> Flow[JournalState]:
         """Take the plan for this process alone; what its journal says. Raises if it may not be taken."""
-        state: JournalState = yield Act(lambda: self._take(plan), "records: take the plan")
+        state: JournalState = yield RunLocally(lambda: self._take(plan), "records: take the plan")
         return state
 
     def _take(self, plan: ResetPlan) -> JournalState:
@@ -219,13 +219,13 @@ class Recorder:
             with origin_lock(self._directory, here):
                 refuse_overlapping(self._directory, plan, people, here, now, processing_time)
 
-        yield Act(refuse, "records: look at other plans")
+        yield RunLocally(refuse, "records: look at other plans")
 
     def resets_elsewhere(
         self, plan: ResetPlan, people: Collection[Key], here: Origin
     ) -> Flow[Mapping[Key, datetime]]:
         """When another plan on this machine last reset whom of these people."""
-        found: Mapping[Key, datetime] = yield Act(
+        found: Mapping[Key, datetime] = yield RunLocally(
             lambda: resets_elsewhere(self._directory, plan.digest, people, here),
             "records: look at other plans",
         )
@@ -313,7 +313,7 @@ class Recorder:
 
     def note(self, event: Event) -> Flow[None]:
         """Write an event to the journal."""
-        yield Act(lambda: self.journal.note(event), f"journal: {type(event).__name__.lower()}")
+        yield RunLocally(lambda: self.journal.note(event), f"journal: {type(event).__name__.lower()}")
 
     def has_noted(self, event: Event) -> bool:
         """Whether this is the last event in the journal, also after an interrupt."""
@@ -325,7 +325,7 @@ class Recorder:
             return
         ground = ProofScope.of(order.plan.origin, order.format, server_side=order.server_side)
         now: Moment = yield Now()
-        yield Act(lambda: withdraw_proof(self._directory, ground), "proofs: withdraw")
+        yield RunLocally(lambda: withdraw_proof(self._directory, ground), "proofs: withdraw")
         facts = {"proof": ground.name, "reached_others": report.reached_others}
         yield self._audit(WITHDRAWN, report, at=now.utc, requests=list(report.requests), **facts)
 
@@ -338,7 +338,7 @@ class Recorder:
         self._check_process()
         now: Moment = yield Now()
         saved = report_file.dumps(report)
-        yield Act(lambda: report_file.save(report, self._folder(report.plan)), "records: report")
+        yield RunLocally(lambda: report_file.save(report, self._folder(report.plan)), "records: report")
         counts = {outcome.value: number for outcome, number in report.counts.items()}
         yield self._audit(
             ENDED if error is None else STOPPED,
@@ -386,7 +386,7 @@ class Recorder:
     def _folder(self, plan: ResetPlan) -> Path:
         return self._directory.plan_folder(plan.digest)
 
-    def _audit(self, event: str, about: Order | ResetReport, *, at: datetime, **facts: Any) -> Act:
+    def _audit(self, event: str, about: Order | ResetReport, *, at: datetime, **facts: Any) -> RunLocally:
         """A line in the audit log, which is on the disk when this has been acted."""
         said = {
             "who": self._who,
@@ -407,7 +407,7 @@ class Recorder:
             self._check_process()
             self._audit_log.append(event, at=at, **said)
 
-        return Act(append, f"audit log: {event}")
+        return RunLocally(append, f"audit log: {event}")
 
 
 def _named(pack: Pack) -> dict[str, str]:

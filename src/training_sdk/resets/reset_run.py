@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from attrs import define, field
 
-from training_sdk._core.flow import Act, Flow, Moment, Now, Request, Response, Sleep
+from training_sdk._core.flow import Flow, Moment, Now, Request, Response, RunLocally, Sleep
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk._core.send_policy import TryAgainError, out_of_time
@@ -446,7 +446,7 @@ def _at_once(value: T) -> Flow[T]:
 
 
 def _acting(action: Callable[[], None]) -> Flow[None]:
-    yield Act(action, "tell how far it is")
+    yield RunLocally(action, "tell how far it is")
 
 
 def _doing(effect: Sleep) -> Flow[None]:

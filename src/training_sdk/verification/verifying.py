@@ -8,7 +8,7 @@ from os import PathLike
 
 from attrs import define, evolve, field, frozen
 
-from training_sdk._core.flow import Act, Flow, Moment, Now
+from training_sdk._core.flow import Flow, Moment, Now, RunLocally
 from training_sdk._core.listing import LISTING_INCOMPLETE, Calls
 from training_sdk._core.model import Key
 from training_sdk.api.analytics import lessons_of_user
@@ -74,7 +74,7 @@ def wait_until_verified(
     find_traces: Callable[[Origin], Traces] = no_traces,
 ) -> Flow[Verification]:
     """Look until nobody is pending whom another reading could settle, or until the deadline."""
-    whole, journal, flights = yield Act(lambda: _whole(recorder.path, report), "records: the report")
+    whole, journal, flights = yield RunLocally(lambda: _whole(recorder.path, report), "records: the report")
     is_finished = journal.closed is not None or (journal.opened is None and not whole.not_reset)
     people = _people(whole)
     here = yield from who_and_where(calls)
@@ -82,11 +82,11 @@ def wait_until_verified(
     traces = Traces()
     if not here.reference_server:
         yield from check_clock(calls)
-        traces = yield Act(lambda: find_traces(here.origin), "proofs: what resets leave")
-    yield Act(
+        traces = yield RunLocally(lambda: find_traces(here.origin), "proofs: what resets leave")
+    yield RunLocally(
         lambda: recorder.attach(here), "records: open the audit log"
     )  # what cannot be logged is not begun
-    known = yield Act(lambda: watch.processing_time(here), "proofs: look for one")
+    known = yield RunLocally(lambda: watch.processing_time(here), "proofs: look for one")
     if journal.opened is not None:
         known = max(known, kept_processing_time(journal))
     wait = waiting_time(known)
@@ -290,7 +290,7 @@ class VerificationRun:
         tell = self.watch.on_progress
         if tell is not None:
             done = sum(one.state is not Seen.PENDING for one in self.seen.values())
-            yield Act(lambda: tell(Progress("verify", done, len(self.people))), "tell how far it is")
+            yield RunLocally(lambda: tell(Progress("verify", done, len(self.people))), "tell how far it is")
 
     def _record(self, found: Verification) -> Flow[None]:
         counts = {state.value: number for state, number in found.counts.items()}

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from training_sdk import AlreadyAppliedError, Outcome, ResetFormat, ResetPlan, ResetReport, TrainingError
-from training_sdk._core.flow import Act, Flow, NoAnswerError, Request, Response
+from training_sdk._core.flow import Flow, NoAnswerError, Request, Response, RunLocally
 from training_sdk.evidence import verify_pack
 from training_sdk.format_proof.proofs import Proof, ProofScope
 from training_sdk.local_plans.record_check import check_records
@@ -157,7 +157,7 @@ def flow_to(puppet: Puppet, flow: Flow[ResetReport], crash: int | None) -> Reset
         except StopIteration as end:
             report: ResetReport = end.value
             return report
-        if isinstance(effect, Act | Request):
+        if isinstance(effect, RunLocally | Request):
             if passed == crash:
                 flow.close()
                 return None

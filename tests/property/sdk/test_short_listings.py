@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from training_sdk import DecodingError
 from training_sdk._core.flow import Request, Response
-from training_sdk._core.listing import LISTING_INCOMPLETE, Walk
+from training_sdk._core.listing import LISTING_INCOMPLETE, Paginator
 from training_sdk.api.analytics import lesson_attempts
 from training_sdk.api.courses import _courses
 from training_sdk.api.groups import group_members
@@ -87,7 +87,7 @@ def ask(request: pytest.FixtureRequest) -> Asker:
     return Asker(request.param)
 
 
-WALKS: dict[str, Walk[Any]] = {
+WALKS: dict[str, Paginator[Any]] = {
     "courses": _courses(CALLS, None, None),
     "attempts": lesson_attempts(CALLS, course_id="c"),
     "members": group_members(CALLS, None),

@@ -16,7 +16,7 @@ import httpx
 from attrs import define, evolve, field, frozen
 
 from training_sdk import AsyncListing, AsyncTrainingClient, Listing, TrainingClient
-from training_sdk._core.flow import Act, Draw, Flow, Moment, Now, Request, Response, Sleep
+from training_sdk._core.flow import DrawToken, Flow, Moment, Now, Request, Response, RunLocally, Sleep
 from training_sdk._core.listing import Calls
 from training_sdk._core.urls import BaseUrl
 
@@ -87,9 +87,9 @@ class Puppet:
             self.on_sleep(effect)
             self.clock += effect.seconds + effect.jitter
             return None
-        if isinstance(effect, Act):
+        if isinstance(effect, RunLocally):
             return effect.action()
-        if isinstance(effect, Draw):
+        if isinstance(effect, DrawToken):
             return TOKEN
         assert isinstance(effect, Request)
         self.sent.append(effect)

@@ -26,7 +26,7 @@ from training_sdk import (
     TrainingClient,
     TrainingError,
 )
-from training_sdk._core import body, drivers, network
+from training_sdk._core import exchange, network
 from unit.sdk.fakes import no_waiting
 from unit.sdk.wire import (
     GOOD,
@@ -217,13 +217,13 @@ def test_what_was_never_delivered_is_sent_again_even_a_write(
 ) -> None:
     with wire(says(HEAD + b"content-length: 2\r\n\r\n{}")) as server, no_waiting():
         refuse = iter([True, True, False])
-        build = drivers._parsed
+        build = exchange._parsed
 
         def wrong_port_first(address: str, library: Any) -> Any:
             url = build(address, library)
             return url.copy_with(port=1) if next(refuse) else url
 
-        monkeypatch.setattr(drivers, "_parsed", wrong_port_first)
+        monkeypatch.setattr(exchange, "_parsed", wrong_port_first)
         real(server.url, write, max_retry_seconds=30)
     assert len(server.requests) == 1
 
@@ -274,7 +274,7 @@ def test_a_packed_answer_is_unpacked(real: Real) -> None:
 def test_a_gzip_bomb_is_not_unpacked_to_its_end(
     real: Real, encoding: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(body, "LARGEST_ANSWER", 1_000_000)
+    monkeypatch.setattr(exchange, "LARGEST_ANSWER", 1_000_000)
     bomb = gzip.compress(b" " * 20_000_000)
     content = gzip.compress(bomb) if b"," in encoding else bomb
     said = "exceeds 1000000 bytes|encoded more than once"
@@ -305,7 +305,7 @@ def test_one_tls_context_serves_the_process_and_plain_http_makes_none(
         made.append(ssl.create_default_context())
         return made[-1]
 
-    drivers._tls.cache_clear()
+    network.tls_context.cache_clear()
     for name in network.CERTIFICATES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(httpx, "create_ssl_context", make)
@@ -314,7 +314,7 @@ def test_one_tls_context_serves_the_process_and_plain_http_makes_none(
     for _ in range(3):
         TrainingClient("t", base_url="https://api.example.test").close()
     assert len(made) == 1
-    drivers._tls.cache_clear()
+    network.tls_context.cache_clear()
 
 
 # --- cancellation and threads -----------------------------------------------------------------------------------------

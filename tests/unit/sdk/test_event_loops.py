@@ -16,7 +16,7 @@ import pytest
 
 from mock_server import MockTraining
 from training_sdk import AsyncTrainingClient, InvalidArgumentError, Outcome, OutcomeUnknownError, People
-from training_sdk._core.connections import LoopWire
+from training_sdk._core.connections import LoopClients
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"
@@ -176,7 +176,7 @@ def test_a_process_forked_on_a_running_loop_makes_connections_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def use() -> None:
-        wire: LoopWire[httpx.AsyncClient] = LoopWire(None, httpx.AsyncClient)
+        wire: LoopClients[httpx.AsyncClient] = LoopClients(None, httpx.AsyncClient)
         of_parent = wire.http
         assert wire.http is of_parent
         with monkeypatch.context() as forked:

@@ -81,7 +81,7 @@ def last_looks(seen: list[str]) -> list[list[str]]:
 class EveryTurnWaits(Unpaced):
     """A pace under which whoever asks for a turn waits a second."""
 
-    def turn(self, request: Request) -> Flow[float]:
+    def acquire(self, request: Request) -> Flow[float]:
         yield Sleep(1.0, planned=True)
         return 1.0
 

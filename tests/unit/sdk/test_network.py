@@ -14,8 +14,7 @@ import pytest
 import trustme
 
 from training_sdk import APIConnectionError, AsyncTrainingClient, InvalidArgumentError, TrainingClient
-from training_sdk._core import drivers, network
-from training_sdk._core.deadline import keep_deadlines
+from training_sdk._core import network
 from training_sdk.cli import main
 from unit.sdk.wire import GOOD, never_answers, says, wire
 
@@ -29,9 +28,9 @@ def nothing_named(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", "t")
-    drivers._tls.cache_clear()
+    network.tls_context.cache_clear()
     yield
-    drivers._tls.cache_clear()
+    network.tls_context.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +132,7 @@ def test_the_authorities_named_by_file_or_folder_are_trusted(
             client.users.me()
         for name, value in (("SSL_CERT_DIR", folder), ("SSL_CERT_FILE", file)):  # the later goes first
             monkeypatch.setenv(name, str(value))
-            drivers._tls.cache_clear()
+            network.tls_context.cache_clear()
             with TrainingClient(base_url=at.url, max_retry_seconds=0) as client:
                 assert client.users.me().user_id == "u"
 
@@ -158,7 +157,7 @@ def test_a_proxy_that_refuses_is_named(
 def test_a_socks_proxy_that_says_nothing_does_not_hold_a_thread() -> None:
     """httpcore reads the answers of a SOCKS proxy without a timeout."""
     with wire(never_answers) as proxy, httpx.HTTPTransport() as transport:
-        keep_deadlines(transport)
+        network._keep_deadlines(transport)
         stream = transport._pool._network_backend.connect_tcp("127.0.0.1", proxy.port, timeout=0.2)
         with pytest.raises(httpcore.ReadTimeout):
             stream.read(4096)

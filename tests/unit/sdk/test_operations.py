@@ -336,7 +336,7 @@ def test_only_the_drivers_import_httpx() -> None:
         for path in where.rglob("*.py")
         if "import httpx" in path.read_text() and "testing" not in path.parts
     }
-    assert users == {"drivers.py"}
+    assert users == {"network.py"}
 
 
 def test_every_module_imports_alone_and_says_what_it_is() -> None:

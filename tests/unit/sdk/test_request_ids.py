@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mock_server import MockTraining
 from training_sdk import OutcomeUnknownError, ResetReport, TrainingClient
-from training_sdk._core.request_ids import request_id_of
+from training_sdk._core.exchange import shown_request_id
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Answered, Closed, Sent
 from training_sdk.records.journal import read_journal
@@ -41,12 +41,12 @@ SHOWN = [
 
 @pytest.mark.parametrize(("given", "shown"), SHOWN)
 def test_an_id_is_shown_as_it_is_or_escaped_beside_ours(given: str | None, shown: str) -> None:
-    assert request_id_of(given, OURS, TOKEN) == shown
+    assert shown_request_id(given, OURS, TOKEN) == shown
 
 
 @given(st.text(max_size=300))
 def test_no_id_is_too_long_or_unprintable(text: str) -> None:
-    shown = request_id_of(text, OURS, TOKEN)
+    shown = shown_request_id(text, OURS, TOKEN)
     assert shown.isascii()
     assert shown.isprintable()
     assert 0 < len(shown) < 300

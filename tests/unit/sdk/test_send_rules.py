@@ -26,13 +26,13 @@ from training_sdk import (
 )
 from training_sdk._core import codec, send_policy
 from training_sdk._core.flow import (
-    Act,
     Flow,
     InterruptedSendError,
     NoAnswerError,
     NotDeliveredError,
     Request,
     Response,
+    RunLocally,
     UnsentError,
 )
 from training_sdk._core.pacing import Unpaced
@@ -220,8 +220,8 @@ def test_ctrl_c_right_after_an_answer_leaves_open_what_the_answer_leaves_open(
         raise KeyboardInterrupt
 
     class Stopping(Unpaced):
-        def pass_on(self) -> Flow[None]:
-            yield Act(interrupt, "stopped here")
+        def flush(self) -> Flow[None]:
+            yield RunLocally(interrupt, "stopped here")
 
     attempt = send_policy.Attempt()
     with pytest.raises(KeyboardInterrupt):

@@ -31,7 +31,7 @@ from training_sdk import (
     TrainingError,
 )
 from training_sdk._core import codec
-from training_sdk._core.flow import Act, Request, Response
+from training_sdk._core.flow import Request, Response, RunLocally
 from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
 from training_sdk.format_proof import pending
@@ -87,7 +87,7 @@ class Mortal(Puppet):
         self.left, self.after = at, after
 
     def _perform(self, effect: object) -> object:
-        if not isinstance(effect, Act | Request):
+        if not isinstance(effect, RunLocally | Request):
             return super()._perform(effect)
         self.left -= 1
         if self.left == 0 and not self.after:

@@ -27,7 +27,7 @@ from training_sdk import (
     StalePlanError,
     TrainingClient,
 )
-from training_sdk._core import run_locally
+from training_sdk._core import drivers
 from training_sdk._core.flow import Moment
 from training_sdk.plans.plan import parse_plan, plan_bytes
 from training_sdk.records.state import StateDirectory
@@ -65,7 +65,7 @@ def machine(folder: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> Mach
     monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(state))
     found = Machine(MockTraining.load(source / "world.json"))
     found.mock.clock.advance(timedelta(minutes=30))
-    monkeypatch.setattr(run_locally, "now", lambda: Moment(time.monotonic(), found.now))
+    monkeypatch.setattr(drivers, "now", lambda: Moment(time.monotonic(), found.now))
     return found
 
 

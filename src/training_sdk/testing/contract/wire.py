@@ -11,7 +11,9 @@ from urllib.parse import urlencode, urlsplit
 from attrs import field, frozen
 
 from training_sdk._core import urls
-from training_sdk._core.drivers import Connection, SyncDriver
+from training_sdk._core.connections import HttpClient
+from training_sdk._core.drivers import SyncDriver
+from training_sdk._core.exchange import Connection
 from training_sdk._core.flow import (
     Flow,
     InterruptedSendError,
@@ -21,7 +23,6 @@ from training_sdk._core.flow import (
     TransportError,
     UnsentError,
 )
-from training_sdk._core.http_library import HttpClient
 from training_sdk._core.text import Secret, masked_body
 from training_sdk.client_options import allowed_address, read_only_by_environment
 from training_sdk.testing.contract.findings import (

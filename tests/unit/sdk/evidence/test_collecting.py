@@ -29,7 +29,7 @@ from training_sdk import (
     TrainingError,
     UnconfirmedFormatError,
 )
-from training_sdk._core.flow import Act, Flow, Request, Response
+from training_sdk._core.flow import Flow, Request, Response, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk._core.urls import BaseUrl
 from training_sdk.evidence import open_pack, read_manifest, refuse_old, verify_pack, writing
@@ -408,7 +408,7 @@ def watched(flow: Flow[T], folder: Path) -> Flow[T]:
             return result
         assert everything(folder) == before
         value = yield effect
-        assert isinstance(effect, Act) or everything(folder) == before
+        assert isinstance(effect, RunLocally) or everything(folder) == before
 
 
 # --- sealed ----------------------------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 
 from training_sdk import InvalidArgumentError, RateLimitError, TrainingClient
 from training_sdk._core import pacing
-from training_sdk._core.flow import Act, Flow, Moment, Request, Response, Sleep
-from training_sdk._core.pacing import UNPACED, Budget, Ledger, Limits
+from training_sdk._core.flow import Flow, Moment, Request, Response, RunLocally, Sleep
+from training_sdk._core.pacing import UNPACED, Budget, Limits, UsageStore
 from training_sdk._core.send_policy import call
 from training_sdk._core.text import fingerprint
 from training_sdk._core.urls import VENDOR_HOSTS
@@ -54,7 +54,7 @@ class Stage:
     def budget(self, token: str = TOKEN, *, origin: str = ORIGIN, automatic: bool = False) -> Budget:
         """As another process would have it."""
         budget = Budget(origin, fingerprint(token), automatic, LIMITS)
-        ledger = Ledger.of(origin, fingerprint(token), LIMITS)
+        ledger = UsageStore.of(origin, fingerprint(token), LIMITS)
         ledger.clocks = self.now
         budget._ledger = ledger
         return budget
@@ -73,12 +73,12 @@ def on(reply: Callable[[Request], Response] = lambda request: answer({})) -> Sta
 
 def test_the_vendors_hosts_share_one_budget() -> None:
     names = {
-        Ledger.of(f"https://{host}", fingerprint(TOKEN), LIMITS).name
+        UsageStore.of(f"https://{host}", fingerprint(TOKEN), LIMITS).name
         for host in (*VENDOR_HOSTS, "api.mitti.com:443")
     }
     assert len(names) == 1
-    assert Ledger.of(ORIGIN, fingerprint(TOKEN), LIMITS).name not in names
-    assert Ledger.of("http://api.mitti.com", fingerprint(TOKEN), LIMITS).name not in names
+    assert UsageStore.of(ORIGIN, fingerprint(TOKEN), LIMITS).name not in names
+    assert UsageStore.of("http://api.mitti.com", fingerprint(TOKEN), LIMITS).name not in names
 
 
 def test_processes_share_one_count() -> None:
@@ -174,7 +174,7 @@ def test_who_was_promised_a_time_and_hears_of_a_refusal_while_waiting_waits_for_
             other = stage.budget()
             assert other._ledger is not None
             stage.puppet.clock += PERIOD - 1
-            other._ledger.change("general", lambda spent: (pacing.refused(spent, LIMITS, 9.0), 0.0))
+            other._ledger.change("general", lambda spent: (pacing.with_refusal(spent, LIMITS, 9.0), 0.0))
             stage.puppet.clock -= PERIOD - 1
 
     stage.puppet.on_sleep = refuse_another
@@ -198,7 +198,7 @@ def test_where_nobody_really_sleeps_a_request_goes_all_the_same() -> None:
     puppet.on_sleep = lambda sleep: setattr(puppet, "clock", puppet.clock - sleep.seconds)
     budget = stage.budget()
     assert budget._ledger is not None
-    budget._ledger.change("general", lambda spent: (pacing.refused(spent, LIMITS, 9.0), 0.0))
+    budget._ledger.change("general", lambda spent: (pacing.with_refusal(spent, LIMITS, 9.0), 0.0))
     stage.ask(budget)
     assert len(puppet.slept) == pacing.MOST_PROMISES
 
@@ -222,7 +222,7 @@ def test_the_answer_to_a_change_is_passed_on_by_the_next_request_only() -> None:
             value = yield effect
 
     stage.puppet.run(watched())
-    assert seen == ["Now", "Act", "Request"]  # nothing stands between the answer and who waits for it
+    assert seen == ["Now", "RunLocally", "Request"]  # nothing stands between the answer and who waits for it
     stage.ask(budget)
     assert stage.waits() == [4 + LIMITS.margin]
 
@@ -294,7 +294,7 @@ def test_a_token_that_is_asked_for_is_asked_for_its_budget_once(ask: Asker) -> N
     ask(lambda request: httpx.Response(200, json=next(pages)), use)
     assert len(asked) == 3
     (file,) = files()
-    assert file.stem == Ledger.of(ORIGIN, fingerprint(TOKEN), LIMITS).name
+    assert file.stem == UsageStore.of(ORIGIN, fingerprint(TOKEN), LIMITS).name
 
 
 def test_both_clients_keep_the_pace(ask: Asker) -> None:
@@ -383,7 +383,7 @@ def driven(flow: Flow[Any], on_sleep: Callable[[int], None] = lambda so_far: Non
             return slept
         try:
             value, step = None, flow.send
-            if isinstance(effect, Act):
+            if isinstance(effect, RunLocally):
                 value = effect.action()
             elif isinstance(effect, Sleep):
                 slept.append(effect)
@@ -398,7 +398,7 @@ def test_threads_lose_no_count() -> None:
 
     def spend(budget: Budget) -> None:
         for _ in range(25):
-            driven(budget.turn(WHO))
+            driven(budget.acquire(WHO))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(spend, budgets))
@@ -418,7 +418,7 @@ def taken(stage: Stage) -> FileLock:
 def test_a_lock_that_is_held_is_tried_again_between_short_sleeps(warned: Callable[[], list[str]]) -> None:
     stage = on()
     lock = taken(stage)
-    slept = driven(stage.budget().turn(WHO), lambda so_far: lock.release() if so_far == 3 else None)
+    slept = driven(stage.budget().acquire(WHO), lambda so_far: lock.release() if so_far == 3 else None)
     assert [sleep.seconds for sleep in slept] == [0.005, 0.01, 0.02]
     assert warned() == []
     (file,) = files()
@@ -432,9 +432,9 @@ def test_a_lock_that_is_never_let_go_is_given_up_and_said(
     lock = taken(stage)
     monkeypatch.setattr(pacing, "FIRST_TRY", 0.0)
     try:
-        slept = driven(stage.budget("held for ever").turn(WHO))
+        slept = driven(stage.budget("held for ever").acquire(WHO))
         assert slept == []  # another budget has a lock of its own
-        slept = driven(stage.budget().turn(WHO))
+        slept = driven(stage.budget().acquire(WHO))
     finally:
         lock.release()
     assert len(slept) == pacing.MOST_TRIES - 1
@@ -444,7 +444,7 @@ def test_a_lock_that_is_never_let_go_is_given_up_and_said(
 def test_nobody_waits_for_a_lock_where_an_event_loop_would_stand_still() -> None:
     stage = on()
     lock = taken(stage)
-    ledger = Ledger.of(ORIGIN, fingerprint(TOKEN), LIMITS)
+    ledger = UsageStore.of(ORIGIN, fingerprint(TOKEN), LIMITS)
     ledger.clocks = stage.now
     try:
         with pytest.raises(Timeout):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from training_sdk._core import pacing
 from training_sdk._core.argument_checks import family_of
 from training_sdk._core.flow import Moment
-from training_sdk._core.pacing import PUBLISHED, Limits, Spent
+from training_sdk._core.pacing import PUBLISHED, Limits, Usage
 from training_sdk._core.text import fingerprint
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -26,7 +26,7 @@ def moment(monotonic: float, wall: float) -> Moment:
 
 def departures(pauses: list[float], limit: int) -> list[float]:
     """When requests go out that come in after these pauses, each waiting as it is told."""
-    spent, now, gone = Spent(), 0.0, []
+    spent, now, gone = Usage(), 0.0, []
     for pause in pauses:
         now += pause
         spent, wait = pacing.reserve(pacing.aged(spent, pause, SMALL.period), limit, SMALL.period)
@@ -55,18 +55,18 @@ def test_up_to_the_limit_nobody_waits_and_then_until_the_first_is_a_window_old()
 def test_whatever_was_reserved_is_plausible_and_is_forgotten_in_time(
     pauses: list[float], limit: int, later: float
 ) -> None:
-    spent = Spent()
+    spent = Usage()
     for pause in pauses:
         spent, _ = pacing.reserve(pacing.aged(spent, pause, SMALL.period), limit, SMALL.period)
         assert pacing.plausible(spent, limit, SMALL.period)
     assert pacing.plausible(pacing.aged(spent, later, SMALL.period), limit, SMALL.period)
-    assert pacing.aged(spent, 10_000, SMALL.period) == Spent()
+    assert pacing.aged(spent, 10_000, SMALL.period) == Usage()
 
 
 @pytest.mark.parametrize(
-    "spent", [Spent((1e6,)), Spent((3.0, 1.0)), Spent((), 1e6), Spent((), -1.0), Spent((0.0, 23.0))]
+    "spent", [Usage((1e6,)), Usage((3.0, 1.0)), Usage((), 1e6), Usage((), -1.0), Usage((0.0, 23.0))]
 )
-def test_what_would_keep_everybody_waiting_is_not_plausible(spent: Spent) -> None:
+def test_what_would_keep_everybody_waiting_is_not_plausible(spent: Usage) -> None:
     assert not pacing.plausible(spent, 3, SMALL.period)
 
 
@@ -98,14 +98,14 @@ def test_a_clock_that_jumps_costs_and_frees_nothing(mono: float, wall: float, pa
 
 # --- what the server says --------------------------------------------------------------------------------------------
 
-used = st.lists(st.floats(-10.9, 0), max_size=5).map(lambda times: Spent(tuple(sorted(times))))
+used = st.lists(st.floats(-10.9, 0), max_size=5).map(lambda times: Usage(tuple(sorted(times))))
 
 
 @given(used, st.integers(0, 9), st.floats(0, 10))
 def test_after_an_answer_no_more_go_out_in_its_window_than_it_has_left(
-    spent: Spent, remaining: int, reset: float
+    spent: Usage, remaining: int, reset: float
 ) -> None:
-    spent = pacing.told(spent, SMALL, 5, remaining, reset)
+    spent = pacing.with_server_count(spent, SMALL, 5, remaining, reset)
     free = 0
     while True:
         spent, wait = pacing.reserve(spent, 5, SMALL.period)
@@ -116,9 +116,9 @@ def test_after_an_answer_no_more_go_out_in_its_window_than_it_has_left(
 
 
 @given(used, st.integers(0, 99), st.floats(0, 10))
-def test_an_answer_frees_nothing(spent: Spent, remaining: int, reset: float) -> None:
+def test_an_answer_frees_nothing(spent: Usage, remaining: int, reset: float) -> None:
     _, before = pacing.reserve(spent, 5, SMALL.period)
-    _, after = pacing.reserve(pacing.told(spent, SMALL, 5, remaining, reset), 5, SMALL.period)
+    _, after = pacing.reserve(pacing.with_server_count(spent, SMALL, 5, remaining, reset), 5, SMALL.period)
     assert after >= before
 
 
@@ -126,11 +126,11 @@ def test_an_answer_frees_nothing(spent: Spent, remaining: int, reset: float) -> 
     ("asked", "wait"), [(4.0, 5.0), (0.0, 1.0), (86_400.0, SMALL.period), (None, pacing.SILENT)]
 )
 def test_a_refusal_stops_everybody_for_a_window_at_most(asked: float | None, wait: float) -> None:
-    assert pacing.reserve(pacing.refused(Spent(), SMALL, asked), 5, SMALL.period)[1] == wait
+    assert pacing.reserve(pacing.with_refusal(Usage(), SMALL, asked), 5, SMALL.period)[1] == wait
 
 
 def test_of_two_refusals_the_longer_one_counts() -> None:
-    assert pacing.refused(pacing.refused(Spent(), SMALL, 6.0), SMALL, 2.0).closed == 7.0
+    assert pacing.with_refusal(pacing.with_refusal(Usage(), SMALL, 6.0), SMALL, 2.0).closed == 7.0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,312 @@
+"""One request and its answer, without sending: the request as the library has it, the body within its bounds, failures.
+
+Pure preparation and reading that both drivers share. An error of the library becomes a TransportError, which says
+whether the request can have reached the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import time
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from training_sdk._core import flow, network, urls
+from training_sdk._core.argument_checks import is_own, is_refused
+from training_sdk._core.connections import CLOSED, library_of, of_other_loop
+from training_sdk._core.flow import (
+    InterruptedSendError,
+    NoAnswerError,
+    NotDeliveredError,
+    Request,
+    Response,
+    TransportError,
+    new_request_id,
+)
+from training_sdk._core.network import Deadline, NoCookies
+from training_sdk._core.text import Secret, inline, masked, masked_body, sentence
+from training_sdk._core.urls import BaseUrl, is_loopback
+from training_sdk._version import __version__
+from training_sdk.errors import InvalidArgumentError, ReadOnlyError
+from training_sdk.records.tokens import looks_secret
+
+USER_AGENT = f"training-sdk/{__version__} python/{platform.python_version()}"
+LONGEST_CONNECT = 10.0
+LARGEST_ANSWER = 256 * 1024 * 1024
+LONGEST_SAID = 200
+LONGEST_REQUEST_ID = 200
+HOPELESS = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "Name or service not known")
+"""Signs in an error that trying again would not help."""
+READ_ONLY = (
+    "{what} would change something, and this client cannot: it was made with read_only=True, or "
+    "SAFETYCULTURE_READ_ONLY is set. Nothing was sent. Use a client that may write, if that is what you mean"
+)
+
+_QUOTED = re.compile(r"""[\s:=,(\[]*(?:\bbytearray\(|\bb["']|(?<!\w)["']).*""", re.DOTALL)
+_PLAIN = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+@define
+class Reached:
+    """Whether an answer has ever come from where a client sends; clients on the same connections share it."""
+
+    is_so: bool = False
+
+
+@frozen
+class Connection:
+    """Where a driver sends, as whom, how long one attempt may take in seconds, and whether it may change anything."""
+
+    base_url: BaseUrl
+    token: Secret
+    timeout: float
+    read_only: bool = False
+    waits_for_server: bool = False
+    """Whether the caller has said how long to try, so that a server may still be starting."""
+    reached: Reached = field(factory=Reached, eq=False, repr=False)
+
+
+# --- the request ---
+
+
+def refuse_to_write(connection: Connection, request: Request) -> None:
+    """The last gate of a client that cannot write: whatever flow asks, nothing passes here that does not read."""
+    if connection.read_only and not request.reads:
+        raise ReadOnlyError(READ_ONLY.format(what=f"{request.method} {request.path}"))
+
+
+def build_request(http: Any, connection: Connection, request: Request, token: Secret) -> Any:
+    library = library_of(http)
+    if http.is_closed:
+        raise InvalidArgumentError(CLOSED)
+    headers = {
+        "accept": "application/json",
+        "user-agent": f"{USER_AGENT} {library.__name__}/{library.__version__}",
+        "x-request-id": request.request_id or new_request_id(),
+    }
+    if request.reads:
+        headers["cache-control"] = "no-cache, no-store"
+    if request.body is not None:
+        headers["content-type"] = "application/json"
+    named = headers.keys() - {name for name, _ in request.headers}
+    # A list, for the contract kit sends a header twice, and none that is empty: it asks as nobody.
+    sent = [*((name, headers[name]) for name in sorted(named)), *filter(_is_sent, request.headers)]
+    limits = library.Timeout(Deadline(connection.timeout), connect=min(connection.timeout, LONGEST_CONNECT))
+    url = _parsed(str(connection.base_url) + request.target, library)
+    built = http.build_request(request.method, url, headers=sent, content=request.body, timeout=limits)
+    built.url = url  # without the params that a client from outside may add: what was checked is what is sent
+    is_removed = is_refused if isinstance(http.cookies.jar, NoCookies) else is_own
+    for name in {*filter(is_removed, built.headers)} - {name for name, _ in sent}:
+        built.headers.pop(name, None)
+    if not any(name == "authorization" for name, _ in request.headers):
+        built.headers["authorization"] = f"Bearer {token.reveal()}"
+    built.headers["host"] = url.netloc.decode("ascii")
+    if request.body is not None:
+        built.headers["content-length"] = str(len(request.body))
+    return built
+
+
+def _is_sent(header: tuple[str, str]) -> bool:
+    return header != ("authorization", "")
+
+
+def _parsed(address: str, library: Any) -> Any:
+    with contextlib.suppress(library.InvalidURL):
+        return library.URL(address)
+    raise InvalidArgumentError(f"the address {address[:200]!r} is too long or not an address at all")
+
+
+# --- the answer ---
+
+
+class ResponseBody:
+    """Collects an answer within its time and size; a client from outside may bound each read only."""
+
+    def __init__(self, deadline: float, request_id: str) -> None:
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._deadline = deadline
+        self._request_id = request_id
+        self.status: int | None = None
+        """That of the answer, once its head is in."""
+
+    def begin(self, encoding: str, status: int) -> None:
+        """Refuse an answer packed more than once, of which one small piece could unpack to fill the memory."""
+        self.status = status
+        if "," in encoding:
+            raise NoAnswerError("the answer is encoded more than once", request_id=self._request_id)
+
+    def add(self, chunk: bytes) -> None:
+        """Add to it. Raises NoAnswerError once it is too much or too late."""
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size > LARGEST_ANSWER:
+            raise NoAnswerError(f"the answer exceeds {LARGEST_ANSWER} bytes", request_id=self._request_id)
+        if time.monotonic() > self._deadline:
+            raise NoAnswerError(
+                "the answer was still coming in when time ran out", timeout=True, request_id=self._request_id
+            )
+
+    def whole(self) -> bytes:
+        """Everything that came."""
+        return b"".join(self._chunks)
+
+
+def read_response(answer: Any, body: bytes, prepared: Any, connection: Connection) -> Response:
+    headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
+    token = _sent_token(prepared)
+    if not answer.is_success:  # what it says ends in a message; some servers repeat what they were sent
+        body = masked_body(body, token)
+        headers = tuple((name, masked(value, token)) for name, value in headers)
+    response = Response(
+        answer.status_code, headers, body, is_reference=_is_reference(answer, prepared, connection.base_url)
+    )
+    given, sent = response.header("x-request-id"), prepared.headers["x-request-id"]
+    connection.reached.is_so = True
+    return evolve(
+        response,
+        request_id=shown_request_id(given, sent, token.reveal()),
+        base_url=str(connection.base_url),
+    )
+
+
+def _sent_token(prepared: Any) -> Secret:
+    return Secret(prepared.headers.get("authorization", "").removeprefix("Bearer "))
+
+
+def _is_reference(answer: Any, prepared: Any, base_url: BaseUrl) -> bool:
+    """Whether the reference server gave this answer to this request; never over a network from a host of the vendor."""
+    if "network_stream" in answer.extensions and urls.is_vendors(prepared.url.host):
+        return False
+    target = prepared.url.raw_path.decode("ascii").removeprefix(base_url.prefix)
+    expected = flow.identity(prepared.method, target, prepared.headers["x-request-id"])
+    return bool(answer.headers.get_list(flow.HEADER) == [expected])
+
+
+def shown_request_id(given: str | None, sent: str, token: str) -> str:
+    """Return the id under which support finds a request: the service's if it is plain, else ours with it in brackets.
+
+    Plain is visible ASCII of at most 200 characters. Another id is escaped and cut, because support needs it; one that
+    holds this client's ``token``, or looks like a secret, is not shown.
+    """
+    if not given:
+        return sent
+    if (token and token in given) or looks_secret(given):
+        return f"{sent} (the service's own id looks like a secret and is not shown)"
+    if _PLAIN.fullmatch(given):
+        return given
+    escaped = given[:LONGEST_REQUEST_ID].encode("unicode_escape").decode("ascii")
+    cut = "..." if len(given) > LONGEST_REQUEST_ID or len(escaped) > LONGEST_REQUEST_ID else ""
+    return f"{sent} (the service's own id: '{escaped[:LONGEST_REQUEST_ID]}{cut}')"
+
+
+# --- failures ---
+
+
+def answer_or_raise(problem: Any, prepared: Any, connection: Connection, status: int | None) -> Any:
+    """The answer that a client from outside has raised by itself, its body thrown away; anything else is raised.
+
+    ``status`` is that of the answer, where its head came before the problem.
+
+    What is about another request, such as one that a hook has made, says nothing about the fate of ours.
+    """
+    own = _is_about(problem, prepared)
+    if (
+        isinstance(problem, library_of(prepared).HTTPStatusError)
+        and own
+        and problem.response.request is prepared
+    ):
+        return problem.response
+    broken = _translate(problem, prepared, connection, own=own)
+    broken.status = status
+    raise broken from None
+
+
+def _is_about(problem: Any, prepared: Any) -> bool:
+    try:
+        return isinstance(problem, library_of(prepared).HTTPError) and problem.request is prepared
+    except RuntimeError:  # how httpx says that an error is about no request
+        return False
+
+
+def _translate(error: BaseException, prepared: Any, connection: Connection, *, own: bool) -> TransportError:
+    """What a broken exchange means for the flow; Ctrl-C, cancellation and foreign errors are interruptions."""
+    library, request_id = library_of(prepared), prepared.headers["x-request-id"]
+    if isinstance(error, TransportError):
+        return error
+    if type(error).__module__.startswith("socksio."):  # httpcore passes it on as it is
+        return NoAnswerError(
+            f"the proxy does not answer as a SOCKS proxy: {bounded(str(error))}", request_id=request_id
+        )
+    if not isinstance(error, TimeoutError) and not (isinstance(error, library.HTTPError) and own):
+        return InterruptedSendError(of_other_loop(error), request_id)
+    said = unquoted(masked(str(error), _sent_token(prepared))) or type(error).__name__
+    timeout = isinstance(error, library.TimeoutException | TimeoutError)
+    nobody_yet = not (connection.reached.is_so or connection.waits_for_server)
+    if isinstance(
+        error, library.ConnectError | library.ConnectTimeout | library.PoolTimeout | library.ProxyError
+    ):
+        # Only an error of a proxy may quote an answer; the others name our host in quotes.
+        shown = unquoted if isinstance(error, library.ProxyError) else bounded
+        said = shown(masked(root_of(error), _sent_token(prepared))) or said
+        hopeless = any(sign in said for sign in HOPELESS)
+        said = f"{sentence(said)} {_advice(said, prepared.url)}"
+        where = f"{prepared.url.scheme}://{prepared.url.netloc.decode('ascii')}"
+        return NotDeliveredError(
+            f"could not connect to {where}: {said}",
+            timeout=timeout,
+            hopeless=hopeless,
+            request_id=request_id,
+            nobody_yet=nobody_yet,
+        )
+    what = "no answer in time" if timeout else "the connection broke before the whole answer was in"
+    if isinstance(error, library.DecodingError):
+        what = "the answer cannot be decompressed"
+    # A slow server may be there; one that closes each connection without a word is not the one that was meant.
+    nobody_yet &= isinstance(error, library.NetworkError | library.RemoteProtocolError)
+    return NoAnswerError(f"{what}: {said}", timeout=timeout, request_id=request_id, nobody_yet=nobody_yet)
+
+
+def _advice(said: str, url: Any) -> str:
+    """What to look into where nothing was connected."""
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        ignored = " and ".join(name for name in network.NOT_READ if os.environ.get(name))
+        return (
+            "If your organisation signs certificates itself, name the file of its authority in SSL_CERT_FILE"
+            f"{f' ({ignored} is not read)' if ignored else ''}. Is base_url or SAFETYCULTURE_BASE_URL right?"
+        )
+    proxy = None if is_loopback(url.host) else network.proxy_of(url.scheme, url.host)
+    if "WRONG_VERSION_NUMBER" in said and not proxy:
+        return (
+            "The server there does not speak TLS. Is it http:// there, or is the port wrong? Look at base_url or "
+            "SAFETYCULTURE_BASE_URL"
+        )
+    if proxy:
+        return (
+            f"Is the proxy that {proxy[0]} names running and right, and base_url or SAFETYCULTURE_BASE_URL?"
+        )
+    return "Is the server running, and base_url or SAFETYCULTURE_BASE_URL right?"
+
+
+def bounded(text: str) -> str:
+    """The first part of what a library says of an error, on one line."""
+    return inline(text[:LONGEST_SAID])
+
+
+def unquoted(text: str) -> str:
+    """What a library says of an answer up to where it quotes the answer, which may hold personal data."""
+    return bounded(_QUOTED.sub("", text))
+
+
+def root_of(error: BaseException) -> str:
+    """What the deepest cause of an error says; under trio httpx's own error says nothing."""
+    said = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        said = str(cause) or said
+        cause = cause.__cause__ or cause.__context__
+    return said
