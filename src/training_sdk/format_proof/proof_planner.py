@@ -20,7 +20,7 @@ from training_sdk.format_proof.proofs import ProofScope, Way
 from training_sdk.plans.origin import LiveCalls, who_and_where
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import Origin, PlannedReset
-from training_sdk.plans.planner import Wanted, make_plan, no_traces
+from training_sdk.plans.planner import PlanOptions, make_plan, no_traces
 from training_sdk.plans.wording import number, shown
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import safeguards
@@ -46,7 +46,7 @@ class WantedProof:
     ``refused_with`` is the id of a user who cannot be reset there, if it is about a refusal.
     """
 
-    wanted: Wanted
+    wanted: PlanOptions
     format: ResetFormat
     person: str | None
     state_dir: str | PathLike[str] | None

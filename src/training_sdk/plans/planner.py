@@ -42,18 +42,19 @@ RENEWED = "RENEWED"
 P = TypeVar("P", bound=ResetPlan)
 
 
-def _never(_: Origin) -> LastResets:
+def no_resets(_: Origin) -> LastResets:
+    """Return no earlier resets: there are no records of this machine to read."""
     return LastResets()
 
 
 def no_traces(_: Origin) -> Traces:
-    """For a plan by which they are to be found out, or of a server that leaves none."""
+    """Return no traces: for a plan that is to find them out, and for a server where a reset leaves none."""
     return Traces()
 
 
 @frozen
-class Wanted:
-    """What a plan is asked for: courses, also by learning path, people (None: everyone), and whom of them."""
+class PlanOptions:
+    """The options of a plan: courses, also by learning path, people (None: everyone), and criteria to select them."""
 
     courses: tuple[str, ...]
     people: People | None
@@ -61,88 +62,104 @@ class Wanted:
     where: Where | None = None
     paths: tuple[str, ...] = ()
     safeguards: Safeguards = field(factory=Safeguards)
-    last_resets: Callable[[Origin], LastResets] = _never
-    """When this machine last reset whom; reads from its records."""
+    last_resets: Callable[[Origin], LastResets] = no_resets
+    """Reads from the records of this machine when it last reset each person."""
     traces: Callable[[Origin], Traces] = no_traces
-    """What a reset leaves of a row there; reads from the proofs of this machine."""
+    """Reads from the proofs of this machine what a reset leaves of a row."""
     due_by: Mapping[Key, datetime | None] | None = None
-    """The completion that somebody was found due by; whoever has another by now is left out."""
+    """The completion by which each person was found due; a person with another completion is not reset."""
     skip_unassigned: bool = False
-    """Whether people are left out of courses in which they have no row, if they have one in another."""
+    """Leave people out of courses in which they have no row, if they have one in another course of the plan."""
+
+    @property
+    def single_user(self) -> tuple[str, ...] | None:
+        """The only user of the plan, if the feed can be read for that user alone."""
+        people = self.people
+        if people is None or people.groups or people.sites or len(people.entries) != 1:
+            return None
+        (one,) = people.entries
+        return (one.value,) if one.kind == "user_id" else None
+
+    @property
+    def selection(self) -> str | None:
+        """The criteria in words, or None."""
+        words = [self.only or "", str(self.where or ""), "" if self.due_by is None else "still due"]
+        return ", ".join(filter(None, words)) or None
+
+    def left_out(self, row: ProgressRow, traces: Traces) -> str | None:
+        """Return the code of the criterion by which a person in scope is not to be reset, or None."""
+        if self.only == "completed" and row.completed_at is None:
+            return "NOT_COMPLETED"
+        if self.where is not None:
+            has_progress = traces.without(row).has_recorded_progress
+            if not (has_progress and self.where.matches(row)):
+                return "NOT_SELECTED"
+        if self.due_by is not None and row.completed_at != self.due_by[row.course_id, row.user_id]:
+            return RENEWED
+        return None
 
 
-def make_plan(calls: Calls, wanted: Wanted) -> Flow[ResetPlan]:
-    """Plan a reset of the people named, or of everyone where there are none, and change nothing."""
-    return (yield from _make(calls, wanted, EveryonePlan if wanted.people is None else ResetPlan))
+def make_plan(calls: Calls, options: PlanOptions) -> Flow[ResetPlan]:
+    """Plan a reset of the people named, or of everyone if ``options.people`` is None, and change nothing."""
+    return (yield from _make(calls, options, EveryonePlan if options.people is None else ResetPlan))
 
 
-def make_everyone_plan(calls: Calls, wanted: Wanted) -> Flow[EveryonePlan]:
+def make_everyone_plan(calls: Calls, options: PlanOptions) -> Flow[EveryonePlan]:
     """Plan a reset of everyone, and change nothing."""
-    return (yield from _make(calls, evolve(wanted, people=None), EveryonePlan))
+    return (yield from _make(calls, evolve(options, people=None), EveryonePlan))
 
 
-def make_due_plan(calls: Calls, wanted: Wanted, due: Due) -> Flow[ResetPlan]:
+def make_due_plan(calls: Calls, options: PlanOptions, due: Due) -> Flow[ResetPlan]:
     """Plan a reset of the people in a list of due people, and change nothing."""
     now = yield from service_time(calls)
     refuse_future(due.on, zone_called(due.zone), now)
-    return (
-        yield from make_plan(calls, evolve(wanted, due_by={case.key: case.completed_at for case in due.due}))
-    )
+    due_by = {case.key: case.completed_at for case in due.due}
+    return (yield from make_plan(calls, evolve(options, due_by=due_by)))
 
 
-def _make(calls: Calls, wanted: Wanted, kind: type[P]) -> Flow[P]:
+def _make(calls: Calls, options: PlanOptions, kind: type[P]) -> Flow[P]:
+    reading = yield from _read(calls, options)
+    plan = _plan_of(reading, options, kind)
+    _refuse_nobody(plan)
+    options.safeguards.check_people(plan.people)
+    return plan
+
+
+# --- reading ---
+
+
+@frozen
+class _Reading:
+    """Everything that a plan is made of, as it was read."""
+
+    origin: Origin
+    read_at: datetime
+    paths: Paths
+    catalogue: Sequence[Course]
+    courses: Sequence[Course]
+    rows: Rows
+    chosen: Resolved
+    last_resets: LastResets
+    traces: Traces
+
+
+def _read(calls: Calls, options: PlanOptions) -> Flow[_Reading]:
     here = yield from who_and_where(calls)
-    origin = here.origin
     now: Moment = yield Now()
-    paths = yield from read_paths(calls, wanted.paths)
+    paths = yield from read_paths(calls, options.paths)
     catalogue = yield from all_courses(calls)
-    courses = find_courses(catalogue, _course_ids(wanted, paths))
-    _check_courses(courses, wanted.safeguards)
-    rows = yield from _rows_of(calls, courses, wanted.people)
-    chosen = yield from _choose(calls, wanted, courses, rows)
-    last: LastResets = yield RunLocally(lambda: wanted.last_resets(origin), "records: last resets")
+    courses = find_courses(catalogue, _course_ids(options, paths))
+    _check_courses(courses, options.safeguards)
+    rows: dict[str, Mapping[str, ProgressRow]] = {}
+    for course in courses:
+        rows[course.id] = yield from read_rows(calls, course.id, options.single_user)
+    chosen = yield from _choose_people(calls, options, courses, rows)
+    origin = here.origin
+    last: LastResets = yield RunLocally(lambda: options.last_resets(origin), "records: last resets")
     traces = Traces()
     if not origin.reference_server:
-        traces = yield RunLocally(lambda: wanted.traces(origin), "proofs: what resets leave")
-    left_out = {
-        (course_id, user_id): _left_out(rows[course_id][user_id], wanted, traces)
-        for course_id, user_ids in chosen.by_course.items()
-        for user_id in user_ids
-    }
-    users = tuple(
-        PlannedReset.of(
-            traces.without(rows[course_id][user_id]),
-            left_out=why,
-            last_reset_at=last.get((course_id, user_id)),
-        )
-        for (course_id, user_id), why in left_out.items()
-    )
-    plan = kind(
-        courses=tuple(
-            PlannedCourse(course.id, course.title, course.external_id, course.status) for course in courses
-        ),
-        selection=_selection(wanted),
-        users=users,
-        unassigned=chosen.unassigned,
-        read_at=now.utc,
-        expires_at=now.utc + wanted.safeguards.plan_lifetime,
-        origin=origin,
-        warnings=(
-            *chosen.warnings,
-            *_about_planner(users, origin),
-            *_about_renewed(left_out),
-            *about_recent(users, now.utc),
-            *traces.notes,
-            *(about_absent(courses, rows, last) if wanted.people is None and not traces.row_vanishes else ()),
-            *about_courses(courses, catalogue),
-            *about_due_dates(courses, users, now.utc),
-            *about_paths(courses, paths),
-            *last.warnings,
-        ),
-    )
-    _refuse_nobody(plan, courses)
-    wanted.safeguards.check_people(plan.people)
-    return plan
+        traces = yield RunLocally(lambda: options.traces(origin), "proofs: what resets leave")
+    return _Reading(origin, now.utc, paths, catalogue, courses, rows, chosen, last, traces)
 
 
 def find_courses(catalogue: Sequence[Course], ids: Sequence[str]) -> list[Course]:
@@ -176,11 +193,11 @@ def _check_courses(courses: Sequence[Course], safeguards: Safeguards) -> None:
         safeguards.check_course(course.id)
 
 
-def _course_ids(wanted: Wanted, paths: Paths) -> tuple[str, ...]:
+def _course_ids(options: PlanOptions, paths: Paths) -> tuple[str, ...]:
     """The courses asked for, and those of the learning paths asked for, each once."""
-    ids = list(wanted.courses)
+    ids = list(options.courses)
     by_id = {path.id: path for path in paths.details}
-    for path_id in wanted.paths:
+    for path_id in options.paths:
         if path_id not in by_id:
             raise NotFoundError(
                 f"there is no learning path {path_id!r} in this organisation, or this token may not see it",
@@ -192,21 +209,74 @@ def _course_ids(wanted: Wanted, paths: Paths) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ids))
 
 
-def _selection(wanted: Wanted) -> str | None:
-    said = [wanted.only or "", str(wanted.where or ""), "" if wanted.due_by is None else "still due"]
-    return ", ".join(one for one in said if one) or None
+def _choose_people(
+    calls: Calls, options: PlanOptions, courses: Sequence[Course], rows: Rows
+) -> Flow[Resolved]:
+    """Return the user ids in scope, by course."""
+    if options.people is None:
+        warnings = yield from refuse_narrow_view(calls, courses, rows)
+        return Resolved({course_id: tuple(found) for course_id, found in rows.items()}, warnings)
+    members = yield from member_ids(calls, options.people)
+    try:
+        return resolve(options.people, rows, members, skip_unassigned=options.skip_unassigned)
+    except NotFoundError:
+        # Without the right to read, the missing right is the error to report: this call raises it.
+        yield from people_counted(calls, tuple(rows))
+        raise
 
 
-def _left_out(row: ProgressRow, wanted: Wanted, traces: Traces) -> str | None:
-    if wanted.only == "completed" and row.completed_at is None:
-        return "NOT_COMPLETED"
-    if wanted.where is not None:
-        has_progress = traces.without(row).has_recorded_progress
-        if not (has_progress and wanted.where.matches(row)):
-            return "NOT_SELECTED"
-    if wanted.due_by is not None and row.completed_at != wanted.due_by[row.course_id, row.user_id]:
-        return RENEWED
-    return None
+# --- the plan ---
+
+
+def _plan_of(reading: _Reading, options: PlanOptions, kind: type[P]) -> P:
+    users = tuple(
+        _planned(reading, options, course_id, user_id)
+        for course_id, user_ids in reading.chosen.by_course.items()
+        for user_id in user_ids
+    )
+    return kind(
+        courses=tuple(
+            PlannedCourse(course.id, course.title, course.external_id, course.status)
+            for course in reading.courses
+        ),
+        selection=options.selection,
+        users=users,
+        unassigned=reading.chosen.unassigned,
+        read_at=reading.read_at,
+        expires_at=reading.read_at + options.safeguards.plan_lifetime,
+        origin=reading.origin,
+        warnings=_warnings(reading, users, kind),
+    )
+
+
+def _planned(reading: _Reading, options: PlanOptions, course_id: str, user_id: str) -> PlannedReset:
+    row = reading.rows[course_id][user_id]
+    return PlannedReset.of(
+        reading.traces.without(row),
+        left_out=options.left_out(row, reading.traces),
+        last_reset_at=reading.last_resets.get((course_id, user_id)),
+    )
+
+
+def _warnings(reading: _Reading, users: Sequence[PlannedReset], kind: type[ResetPlan]) -> tuple[str, ...]:
+    now, courses, traces = reading.read_at, reading.courses, reading.traces
+    is_everyone = issubclass(kind, EveryonePlan)
+    return (
+        *reading.chosen.warnings,
+        *_about_planner(users, reading.origin),
+        *_about_renewed(users),
+        *about_recent(users, now),
+        *traces.notes,
+        *(
+            about_absent(courses, reading.rows, reading.last_resets)
+            if is_everyone and not traces.row_vanishes
+            else ()
+        ),
+        *about_courses(courses, reading.catalogue),
+        *about_due_dates(courses, users, now),
+        *about_paths(courses, reading.paths),
+        *reading.last_resets.warnings,
+    )
 
 
 def _about_planner(users: Sequence[PlannedReset], origin: Origin) -> tuple[str, ...]:
@@ -219,48 +289,18 @@ def _about_planner(users: Sequence[PlannedReset], origin: Origin) -> tuple[str, 
     )
 
 
-def _about_renewed(left_out: Mapping[Key, str | None]) -> tuple[str, ...]:
-    renewed = sum(code == RENEWED for code in left_out.values())
+def _about_renewed(users: Sequence[PlannedReset]) -> tuple[str, ...]:
+    renewed = sum(user.left_out == RENEWED for user in users)
     if not renewed:
         return ()
     return (
         f"{number(renewed, 'person', 'people')} found due no longer {'has' if renewed == 1 else 'have'} the completion "
-        "they were due by: they have renewed it, or were reset, and are left out",
+        "by which they were due: they have renewed it, or were reset, and are left out",
     )
 
 
-def _refuse_nobody(plan: ResetPlan, courses: Sequence[Course]) -> None:
+def _refuse_nobody(plan: ResetPlan) -> None:
     if not plan.users or (plan.selection and not plan.targets):
         what = f"is {plan.selection}" if plan.users else "is assigned to it"
-        titles = ", ".join(repr(course.title) for course in courses[:MOST_NAMED])
+        titles = ", ".join(repr(course.title) for course in plan.courses[:MOST_NAMED])
         raise InvalidArgumentError(f"nobody in scope of {titles} {what}: there is nobody to plan for")
-
-
-def _rows_of(calls: Calls, courses: Sequence[Course], people: People | None) -> Flow[Rows]:
-    rows: dict[str, Mapping[str, ProgressRow]] = {}
-    for course in courses:
-        rows[course.id] = yield from read_rows(calls, course.id, _single(people))
-    return rows
-
-
-def _single(people: People | None) -> tuple[str, ...] | None:
-    """The only user, where the feed can be asked for that one alone."""
-    if people is None or people.groups or people.sites or len(people.entries) != 1:
-        return None
-    (one,) = people.entries
-    return (one.value,) if one.kind == "user_id" else None
-
-
-def _choose(calls: Calls, wanted: Wanted, courses: Sequence[Course], rows: Rows) -> Flow[Resolved]:
-    """Who is in scope, by course."""
-    people = wanted.people
-    if people is None:
-        warnings = yield from refuse_narrow_view(calls, courses, rows)
-        return Resolved({course_id: tuple(found) for course_id, found in rows.items()}, warnings)
-    members = yield from member_ids(calls, people)
-    try:
-        return resolve(people, rows, members, skip_unassigned=wanted.skip_unassigned)
-    except NotFoundError:
-        # Without the right to read, that is what has to be said.
-        yield from people_counted(calls, tuple(rows))
-        raise

@@ -30,7 +30,7 @@ from training_sdk.plans.people import People
 from training_sdk.plans.people_file import Named
 from training_sdk.plans.plan import EveryonePlan, Only, ResetPlan
 from training_sdk.plans.planned import Origin
-from training_sdk.plans.planner import Wanted, make_due_plan, make_everyone_plan, make_plan
+from training_sdk.plans.planner import PlanOptions, make_due_plan, make_everyone_plan, make_plan
 from training_sdk.plans.selection import Where
 from training_sdk.recertification.due import Due
 from training_sdk.records.state import StateDirectory
@@ -462,7 +462,7 @@ class Resets(Bound[D]):
         only: object,
         where: Where | None,
         paths: Iterable[str] = (),
-    ) -> Wanted:
+    ) -> PlanOptions:
         listed = [courses] if isinstance(courses, str) else courses
         path_ids = argument_checks.any_ids(paths, "paths")
         ids = (
@@ -472,7 +472,7 @@ class Resets(Bound[D]):
         )
         if where is not None and not isinstance(where, Where):
             raise InvalidArgumentError(f"where must be a Where(…), not {type(where).__name__}")
-        return Wanted(
+        return PlanOptions(
             ids,
             people,
             _checked_only(only),

@@ -26,7 +26,7 @@ from training_sdk.approval.approvals import Approved
 from training_sdk.plans.course_rows import read_rows
 from training_sdk.plans.people import People
 from training_sdk.plans.planned import Origin, PlannedReset
-from training_sdk.plans.planner import Wanted, make_plan
+from training_sdk.plans.planner import PlanOptions, make_plan
 from training_sdk.records.events import Event
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Order
@@ -88,7 +88,7 @@ def planned(
     organisation: Organisation, *, users: list[str] | None = None, only: Any = None, calls: Calls = CALLS
 ) -> ResetPlan:
     """A plan made on an organisation whose log is then cleared."""
-    wanted = Wanted((COURSE,), None if users is None else People.of(users), only)
+    wanted = PlanOptions((COURSE,), None if users is None else People.of(users), only)
     made = Puppet(organisation).run(make_plan(calls, wanted))
     plan = evolve(made, expires_at=made.read_at + DECADES)
     organisation.sent.clear()

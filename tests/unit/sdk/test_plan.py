@@ -33,7 +33,7 @@ from training_sdk._core.flow import Request, Response
 from training_sdk.plans.people import People
 from training_sdk.plans.plan import Only
 from training_sdk.plans.plan_warnings import about_courses, about_recent
-from training_sdk.plans.planner import Wanted, make_plan
+from training_sdk.plans.planner import PlanOptions, make_plan
 from training_sdk.plans.wording import who
 from training_sdk.resets.safeguards import check_confirmation
 from unit.sdk.fakes import (
@@ -61,7 +61,7 @@ def plan_for(organisation: Organisation, *users: int, only: Only | None = None) 
 
 
 def make(answers: Any, users: Sequence[str] | None = None, only: Only | None = None) -> ResetPlan:
-    wanted = Wanted((COURSE,), None if users is None else People.of(users), only)
+    wanted = PlanOptions((COURSE,), None if users is None else People.of(users), only)
     return Puppet(answers).run(make_plan(CALLS, wanted))
 
 

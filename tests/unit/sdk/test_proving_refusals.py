@@ -30,7 +30,7 @@ from training_sdk.format_proof.proof_validity import proof_that_holds
 from training_sdk.format_proof.proofs import PROVABLE, Proof, ProofScope, find_proof, save_proof
 from training_sdk.format_proof.refusal_proof import RefusalProofRun
 from training_sdk.local_plans.record_check import check_records
-from training_sdk.plans.planner import Wanted
+from training_sdk.plans.planner import PlanOptions
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Intent, Refused, RefusedInDoubt
 from training_sdk.records.journal import read_journal
@@ -68,7 +68,7 @@ class Course:
         return self.service.rows[0]
 
     def plan(self, refused_with: str | None = ABSENT) -> ProofPlan:
-        wanted = WantedProof(Wanted((COURSE,), None), FORMAT, user_id(0), None, refused_with)
+        wanted = WantedProof(PlanOptions((COURSE,), None), FORMAT, user_id(0), None, refused_with)
         plan = self.puppet.run(plan_proof(CALLS, wanted))
         self.ground = plan.ground
         return plan

@@ -38,7 +38,7 @@ from training_sdk._core.urls import VENDOR_HOSTS, BaseUrl
 from training_sdk.format_proof.proofs import Proof, ProofScope
 from training_sdk.local_plans.admission import resets_begun, resets_known
 from training_sdk.local_plans.record_check import check_records
-from training_sdk.plans.planner import Wanted, make_plan
+from training_sdk.plans.planner import PlanOptions, make_plan
 from training_sdk.records import storage
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.chain import Lines
@@ -671,7 +671,9 @@ def test_a_report_that_cannot_be_read_is_named_in_the_plan_and_stops_no_planning
     (tmp_path / "plans" / plans[0].digest / "report.json").write_text("{}x", encoding="ascii")
     state = StateDirectory.open(tmp_path)
     here.organisation.rows[0].update(row(0))
-    wanted = Wanted((COURSE,), None, last_resets=lambda origin: last_resets(state, origin, pass_over=True))
+    wanted = PlanOptions(
+        (COURSE,), None, last_resets=lambda origin: last_resets(state, origin, pass_over=True)
+    )
     again = Puppet(here.organisation).run(make_plan(CALLS, wanted))
     assert [user.last_reset_at is not None for user in again.users] == [False, True, False]
     assert any(plans[0].digest in warning and "report.json" in warning for warning in again.warnings)

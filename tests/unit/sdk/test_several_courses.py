@@ -38,7 +38,7 @@ from training_sdk import (
 )
 from training_sdk._core.flow import NotDeliveredError, Request, Response, Sleep
 from training_sdk.evidence import verify_pack
-from training_sdk.plans.planner import Wanted, make_plan
+from training_sdk.plans.planner import PlanOptions, make_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reset_request
 from training_sdk.resets.outcomes import OutcomeTracker, fate_of
@@ -156,7 +156,7 @@ def campus(**other: Any) -> Campus:
 
 
 def plan_of(place: Campus, courses: list[str], people: People | None = None, **wanted: Any) -> ResetPlan:
-    made = Puppet(place).run(make_plan(CALLS, Wanted(tuple(courses), people, **wanted)))
+    made = Puppet(place).run(make_plan(CALLS, PlanOptions(tuple(courses), people, **wanted)))
     place.sent.clear()
     return made
 
@@ -245,7 +245,7 @@ def test_a_plan_is_not_applied_past_a_learning_path_that_has_become_readable() -
 
 def test_one_person_is_asked_for_alone() -> None:
     place = campus()
-    Puppet(place).run(make_plan(CALLS, Wanted((FIRST, SECOND), People.of([user_id(3)]))))
+    Puppet(place).run(make_plan(CALLS, PlanOptions((FIRST, SECOND), People.of([user_id(3)]))))
     feeds = [request.target for request in place.sent if "feed" in request.path]
     assert len(feeds) == 2
     assert all(f"user_id={user_id(3)}" in target for target in feeds)
@@ -300,7 +300,7 @@ def test_learning_paths_that_cannot_be_read_are_told_of_and_no_obstacle(status: 
             return place._marked(answer({"code": 7, "message": "no"}, status))
         return place(request)
 
-    plan = Puppet(asked).run(make_plan(CALLS, Wanted((FIRST,), None)))
+    plan = Puppet(asked).run(make_plan(CALLS, PlanOptions((FIRST,), None)))
     assert "is not known" in plan.warnings[-1]
 
 

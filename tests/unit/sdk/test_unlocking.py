@@ -46,7 +46,7 @@ from training_sdk.local_plans.record_check import check_records
 from training_sdk.local_plans.unfinished import prove_command, report_in
 from training_sdk.plans.course_rows import traces_here
 from training_sdk.plans.planned import PlannedReset
-from training_sdk.plans.planner import Wanted
+from training_sdk.plans.planner import PlanOptions
 from training_sdk.records.journal_state import Chunk, ChunkFate
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.reset_request import Order
@@ -116,7 +116,7 @@ def service(*more: dict[str, Any], drops_course: bool = False) -> Organisation:
 
 
 def planned(organisation: Organisation, clock: float = 0.0) -> ProofPlan:
-    wanted = WantedProof(Wanted((COURSE,), None), FORMAT, user_id(0), None)
+    wanted = WantedProof(PlanOptions((COURSE,), None), FORMAT, user_id(0), None)
     return Puppet(organisation, clock=clock).run(plan_proof(CALLS, wanted))
 
 
@@ -134,10 +134,10 @@ def test_a_proof_takes_nobody_whose_address_or_id_only_folds_alike() -> None:
     people = [row(0, user_email="max@strasse.example"), *CASES[1:]]
     service = Organisation([*map(dict, people), dict(IN_ANOTHER)], reference=False, counted=len(CASES))
     for person in ("max@stra\u00dfe.example", user_id(0).upper(), "\u212aim@x.example"):
-        wanted = WantedProof(Wanted((COURSE,), None), FORMAT, person, None)
+        wanted = WantedProof(PlanOptions((COURSE,), None), FORMAT, person, None)
         with pytest.raises(InvalidArgumentError, match="is no person on"):
             Puppet(service).run(plan_proof(CALLS, wanted))
-    wanted = WantedProof(Wanted((COURSE,), None), FORMAT, " MAX@strasse.example", None)
+    wanted = WantedProof(PlanOptions((COURSE,), None), FORMAT, " MAX@strasse.example", None)
     (user,) = Puppet(service).run(plan_proof(CALLS, wanted)).reset.users
     assert user.user_id == user_id(0)
 
@@ -251,7 +251,7 @@ def test_a_proof_that_was_planned_beside_another_is_not_sent_while_that_one_is_p
     monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
     organisation = service(row(1, course_id="another"))
     plan = planned(organisation)
-    wanted = WantedProof(Wanted((COURSE,), None), FORMAT, user_id(1), None)
+    wanted = WantedProof(PlanOptions((COURSE,), None), FORMAT, user_id(1), None)
     other = Puppet(organisation).run(plan_proof(CALLS, wanted))
     refused: list[TrainingError] = []
 
@@ -637,7 +637,7 @@ def _everyone(clock: float = 0.0) -> tuple[Organisation, ProofPlan]:
         return answer({"usersUpdated": len(targets)})
 
     organisation.on_reset = reply
-    wanted = WantedProof(Wanted((COURSE,), None), FORMAT, None, None)
+    wanted = WantedProof(PlanOptions((COURSE,), None), FORMAT, None, None)
     return organisation, Puppet(organisation, clock=clock).run(plan_proof(CALLS, wanted))
 
 
@@ -672,7 +672,7 @@ def test_a_refused_call_for_everyone_proves_nothing_and_withdraws_nothing(
     for one, as_it_was in zip(organisation.rows, CASES, strict=False):
         one.update(as_it_was)
     again = Puppet(organisation, clock=puppet.clock).run(
-        plan_proof(CALLS, WantedProof(Wanted((COURSE,), None), FORMAT, None, None))
+        plan_proof(CALLS, WantedProof(PlanOptions((COURSE,), None), FORMAT, None, None))
     )
     organisation.on_reset = lambda _: answer({"message": "no"}, status)
     with pytest.raises(ProofFailedError, match="had no effect") as caught:

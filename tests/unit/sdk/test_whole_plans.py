@@ -14,7 +14,7 @@ from training_sdk import DecodingError, PermissionDeniedError, ResetPlan
 from training_sdk._core.flow import Request, Response
 from training_sdk.plans.course_rows import sees_everyone
 from training_sdk.plans.people import People
-from training_sdk.plans.planner import Wanted, make_plan
+from training_sdk.plans.planner import PlanOptions, make_plan
 from unit.sdk.fakes import (
     CALLS,
     COURSE,
@@ -87,7 +87,7 @@ def paged(**how: Any) -> Paged:
 
 
 def plan_for(people: People | None, service: Organisation) -> ResetPlan:
-    return Puppet(service).run(make_plan(CALLS, Wanted((COURSE,), people)))
+    return Puppet(service).run(make_plan(CALLS, PlanOptions((COURSE,), people)))
 
 
 NAMED = People.of([user_id(number) for number in range(PEOPLE)])
