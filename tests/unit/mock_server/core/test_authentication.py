@@ -12,11 +12,8 @@ from mock_server.world.people import Status
 from unit.mock_server.core.speaker import (
     AGENT,
     ANNA,
-    COURSES,
-    FEED,
     FORKLIFT,
     JSON_TYPE,
-    STATISTICS,
     WHO,
     Speaker,
     course_id,
@@ -69,58 +66,6 @@ def test_R03_a_token_expires_with_the_clock_and_falls_with_its_owner(mock: MockT
     assert learner.get(WHO).status == 200
     mock.world.clock.freeze(mock.world.clock.now() - timedelta(days=400))
     assert Speaker(mock, "expired").get(WHO).status == 200
-
-
-def test_R03_another_organisation_does_not_exist(mock: MockTraining) -> None:
-    outsider, admin = Speaker(mock, "outsider"), Speaker(mock)
-    ours, theirs = course_id(mock), outsider.get(COURSES).json["items"][0]["id"]
-    their_user = user_of(mock, "outsider")
-    our_user = user_of(mock, "learner")
-    for speaker, course, user in ((outsider, ours, our_user), (admin, theirs, their_user)):
-        whom = [own] if (own := user_of(mock, str(speaker.token))) else []
-        assert speaker.reset(course, whom, (FORKLIFT, 1)).reason == "COURSE_NOT_FOUND"
-        assert speaker.reset(course, None, (FORKLIFT, 1)).reason == "COURSE_NOT_FOUND"
-        assert speaker.get(f"{COURSES}/{course}/lessons").status == 404
-        assert speaker.get(COURSES, f"courseIds={course}").json["items"] == []
-        assert speaker.get(STATISTICS, f"courseIds={course}").json["items"] == []
-        assert speaker.rows(f"course_id={course}") == []
-        assert speaker.rows(f"user_id={user}") == []
-        assert speaker.get(f"/training/analytics/v1/users/{user}/lessons/progress").status == 404
-        put = speaker.send("PUT", f"{COURSES}/{course}/assignments", body={"assignments": []})
-        assert put.reason == "COURSE_NOT_FOUND"
-    assert admin.reset(ours, [their_user], (FORKLIFT, 0)).reason == "USER_NOT_FOUND"
-
-
-def test_R03_no_list_holds_a_row_of_another_organisation(mock: MockTraining) -> None:
-    def everything(speaker: Speaker) -> bytes:
-        lists = [COURSES, STATISTICS, FEED, "/training/analytics/v1/lessons/attempts"]
-        feeds = [f"/feed/{each}" for each in ("users", "groups", "group_users", "sites", "site_members")]
-        answers = [speaker.get(path) for path in lists + feeds]
-        answers.append(speaker.post("/users/v1/users/list", {"list_all": True}))
-        answers.append(speaker.post("/permissions/v1/permission_sets", {}))
-        assert {answer.status for answer in answers} == {200}
-        return b"".join(answer.body for answer in answers)
-
-    main, *others = mock.world.organisations.values()
-    for speaker, mine, foreign in (
-        (Speaker(mock), main, others),
-        (Speaker(mock, "outsider"), others[0], [main]),
-    ):
-        text = everything(speaker).decode()
-        ids = {
-            each
-            for organisation in foreign
-            for each in (
-                organisation.id,
-                *organisation.people,
-                *organisation.courses,
-                *organisation.groups,
-                *organisation.sites,
-                *organisation.permission_sets,
-            )
-        }
-        assert mine.id in text
-        assert [each for each in ids if each in text] == []
 
 
 def test_R03_a_reset_in_one_organisation_leaves_its_look_alike_alone(mock: MockTraining) -> None:

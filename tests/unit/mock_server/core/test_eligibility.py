@@ -8,7 +8,6 @@ from mock_server.world.progress import Record
 from unit.mock_server.core.conftest import NOW
 from unit.mock_server.core.speaker import (
     ANNA,
-    COURSES,
     FORKLIFT,
     PREVIEW,
     Speaker,
@@ -33,14 +32,6 @@ TRACES = {
 def count(speaker: Speaker, course: str) -> int:
     """How many a reset of everyone would clear."""
     return int(speaker.post(PREVIEW, {"courseId": course, "allUsers": True}).json["usersToReset"])
-
-
-def assign(speaker: Speaker, course: str, *entries: tuple[str, str, bool], **flags: bool) -> dict[str, int]:
-    body = {"assignments": [{"id": i, "type": t, "isAssigned": on} for i, t, on in entries], **flags}
-    answer = speaker.send("PUT", f"{COURSES}/{course}/assignments", body=body)
-    assert answer.status == 200, answer.body
-    updated: dict[str, int] = answer.json
-    return updated
 
 
 @pytest.mark.parametrize("trace", TRACES)
@@ -73,20 +64,6 @@ def test_R09_every_learner_action_sets_opened_at(mock: MockTraining, admin: Spea
     assert world.record(FORKLIFT, fresh[0]) is None
 
 
-def test_R09_eligibility_can_be_read_off_the_feed(mock: MockTraining, admin: Speaker) -> None:
-    traces = (
-        "opened_at",
-        "completed_at",
-        "completed_lessons",
-        "progress_percent",
-        "score",
-        "time_spent_seconds",
-    )
-    for course in mock.world.courses:
-        rows = admin.rows(f"course_id={course.id}")
-        assert count(admin, course.id) == sum(any(row[name] for name in traces) for row in rows)
-
-
 def test_R09_the_policy_completed_leaves_the_others_untouched() -> None:
     mock = MockTraining.demo(policy=Policy(eligibility="completed"), now=NOW)
     admin, course = Speaker(mock), course_id(mock)
@@ -99,31 +76,6 @@ def test_R09_the_policy_completed_leaves_the_others_untouched() -> None:
     assert admin.reset(course, None, (FORKLIFT, len(done))).json == {"usersUpdated": len(done)}
     assert recorded(mock) == others
     assert all(mock.world.main.progress[course].records[user] is records[user] for user in others)
-
-
-@pytest.mark.parametrize("way", [USER, GROUP, SITE, "universal"])
-def test_R10_assigned_in_any_of_four_ways(mock: MockTraining, admin: Speaker, way: str) -> None:
-    course, anna = course_id(mock), mock.world.user(ANNA)
-    site = next(iter(anna.sites))
-    group = next(iter(anna.groups))
-    assign(admin, course, clearAllUsers=True, clearAllGroups=True, clearAllSites=True)
-    assert admin.rows(f"course_id={course}") == []
-    assert count(admin, course) == 0
-    assert admin.reset(course, [anna.id], (FORKLIFT, 0)).json == {"usersUpdated": 0}
-    if way == "universal":
-        assign(admin, course, universalAccess=True)
-        members = {person.id for person in mock.world.users if person.can_learn}
-    else:
-        ids = {USER: anna.id, GROUP: group, SITE: site}
-        assert sum(assign(admin, course, (ids[way], way, True)).values()) == 1
-        members = {
-            person.id
-            for person in mock.world.users
-            if person.can_learn and ids[way] in {person.id, *person.groups, *person.sites}
-        }
-    assert {row["user_id"] for row in admin.rows(f"course_id={course}")} == members
-    assert admin.reset(course, [anna.id], (FORKLIFT, 1)).json == {"usersUpdated": 1}
-    assert anna.id not in recorded(mock)
 
 
 @pytest.mark.parametrize("change", [{"status": Status.DEACTIVATED}, {"seat": Seat.GUEST}])

@@ -9,7 +9,6 @@ import pytest
 from mock_server import MockTraining
 from mock_server.world.people import Permission
 from unit.mock_server.core.speaker import (
-    ANNA,
     FORKLIFT,
     JSON_TYPE,
     RESET,
@@ -25,56 +24,6 @@ from unit.mock_server.core.speaker import (
 def one(speaker: Speaker, key: str = "k-1", users: int = 1) -> Answer:
     anna = user_of(speaker.mock, "learner")
     return speaker.reset(course_id(speaker.mock), [anna], (FORKLIFT, users), idempotency_key=key)
-
-
-def test_R11_the_same_request_again_gets_the_same_answer_and_no_second_effect(
-    mock: MockTraining, admin: Speaker
-) -> None:
-    first = one(admin)
-    mock.world.complete_course(FORKLIFT, ANNA)
-    before = mock.world.snapshot()
-    again = one(admin)
-    assert (again.status, again.body) == (200, first.body)
-    assert changed(before, mock.world.snapshot()) == {"/audit"}
-    assert [entry.outcome for entry in mock.audit] == ["done", "replayed"]
-    assert one(admin, "k-2").json == {"usersUpdated": 1}
-
-
-def test_R11_without_a_key_every_request_counts(mock: MockTraining, admin: Speaker) -> None:
-    anna = user_of(mock, "learner")
-    assert admin.reset(course_id(mock), [anna], (FORKLIFT, 1)).status == 200
-    assert admin.reset(course_id(mock), [anna], (FORKLIFT, 1)).status == 412
-
-
-def test_R11_other_content_under_the_same_key_is_422(mock: MockTraining, admin: Speaker) -> None:
-    assert one(admin).status == 200
-    before = mock.world.snapshot()
-    other_confirmation = one(admin, users=0)
-    course = course_id(mock)
-    other_body = admin.reset(course, None, (FORKLIFT, 36), idempotency_key="k-1")
-    no_confirmation = admin.reset(course, [user_of(mock, "learner")], None, idempotency_key="k-1")
-    for answer in (other_confirmation, other_body, no_confirmation):
-        assert (answer.status, answer.reason) == (422, "IDEMPOTENCY_KEY_REUSED")
-    assert changed(before, mock.world.snapshot()) == {"/audit"}
-
-
-def test_R11_only_successes_are_kept(mock: MockTraining, admin: Speaker) -> None:
-    assert one(admin, users=2).status == 412
-    assert one(admin, users=1).status == 200
-
-
-def test_R11_a_key_belongs_to_one_actor(mock: MockTraining, admin: Speaker) -> None:
-    assert one(admin).status == 200
-    mock.world.open(FORKLIFT, ANNA)
-    assert one(Speaker(mock, "resetter")).json == {"usersUpdated": 1}
-    assert mock.world.record(FORKLIFT, ANNA) is None
-
-
-def test_R11_rights_are_checked_before_the_replay(mock: MockTraining, admin: Speaker) -> None:
-    resetter = Speaker(mock, "resetter")
-    assert one(resetter).status == 200
-    mock.world.update_user(user_of(mock, "resetter"), permission_sets=frozenset())
-    assert one(resetter).status == 403
 
 
 @pytest.mark.parametrize("key", ["", "with space", "ümlaut", "x" * 256, "tab\t"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from mock_server import MockTraining
 from mock_server.rules import leaderboards
 from mock_server.rules.learning import NotAssignedError
-from mock_server.world.codec import StateError
 from mock_server.world.people import Status
 from recount import recount_rankings
 from unit.mock_server.core.conftest import NOW
@@ -174,39 +172,3 @@ def test_R05_learners_see_the_boards_they_have_access_to(mock: MockTraining, tok
     hidden, unknown = ask(learner, board), ask(learner, "0" * len(board))
     assert (hidden.status, hidden.message) == (404, unknown.message.replace("0" * len(board), board))
     assert {ask(Speaker(closed, each), board).status for each in ("admin", "manager", "teamlead")} == {200}
-
-
-def test_R16_a_reset_changes_no_board(mock: MockTraining, admin: Speaker) -> None:
-    before, state = items(admin, BOARDS), mock.state()
-    assert admin.reset(course_id(mock), None, (FORKLIFT, len(recorded(mock)))).status == 200
-    assert items(admin, BOARDS) == before
-    assert "leaderboard" not in {change.kind for change in mock.diff(state)}
-
-
-def test_boards_are_saved_and_loaded_with_the_world(mock: MockTraining) -> None:
-    mock.world.clock.advance(timedelta(minutes=1))
-    mock.world.complete_course(FORKLIFT, ANNA)
-    again = MockTraining.load(mock.state())
-    assert again.state() == mock.state()
-    assert ranked(again) == ranked(mock)
-
-
-def test_a_document_from_before_there_were_any_is_loaded(mock: MockTraining) -> None:
-    state = mock.state()
-    for organisation in state["organisations"]:
-        del organisation["leaderboards"]
-    assert items(Speaker(MockTraining.load(state)), BOARDS) == []
-    (change,) = mock.diff(state)
-    assert (change.kind, change.label) == ("leaderboard", f'"{NAME}"')
-
-
-def test_a_document_whose_board_leads_nowhere_is_refused(mock: MockTraining) -> None:
-    state = mock.state()
-    (board,) = state["organisations"][0]["leaderboards"]
-    board["course_ids"] = ["nowhere"]
-    with pytest.raises(StateError, match=r"leaderboards\[0\]: there is no course nowhere"):
-        MockTraining.load(state)
-    board["course_ids"] = []
-    state["organisations"][0]["leaderboards"] = [board, board]
-    with pytest.raises(StateError, match="twice"):
-        MockTraining.load(state)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from mock_server import MockTraining
 from mock_server.rules.late_writes import LateWriteError
 from mock_server.rules.learning import NotAssignedError
-from mock_server.world.codec import StateError
 from mock_server.world.courses import Slide, SlideKind
 from recount import recount_lessons, recount_slides
 from unit.mock_server.core.conftest import NOW
@@ -306,16 +305,6 @@ def test_R22_an_answer_made_before_a_reset_does_not_come_back(mock: MockTraining
     assert items(admin, ANSWERS, f"userId={anna}") == []
 
 
-def test_R16_slides_of_others_and_of_the_course_stay(mock: MockTraining, admin: Speaker) -> None:
-    course, anna = mock.world.course(FORKLIFT), user_of(mock, "learner")
-    others = [
-        each for each in items(admin, EVENTS) if (each["courseId"], each["userId"]) != (course.id, anna)
-    ]
-    assert admin.reset(course.id, [anna], (FORKLIFT, 1)).status == 200
-    assert mock.world.course(FORKLIFT) == course
-    assert items(admin, EVENTS) == others
-
-
 # --- who sees what -----------------------------------------------------------------------------------------------
 
 
@@ -377,14 +366,6 @@ def test_R05_a_team_lead_sees_the_figures_of_their_teams(mock: MockTraining) -> 
 # --- kept with the state -----------------------------------------------------------------------------------------
 
 
-def test_slides_are_saved_and_loaded_with_the_world(mock: MockTraining) -> None:
-    mock.world.answer_survey(FORKLIFT, ANNA, "Not yet")
-    again = MockTraining.load(mock.state())
-    assert again.state() == mock.state()
-    for path in LISTS:
-        assert items(Speaker(again), path) == items(Speaker(mock), path)
-
-
 def test_a_document_from_before_there_were_slides_is_loaded(mock: MockTraining) -> None:
     state = mock.state()
     for organisation in state["organisations"]:
@@ -394,18 +375,3 @@ def test_a_document_from_before_there_were_slides_is_loaded(mock: MockTraining) 
     old = Speaker(MockTraining.load(state))
     assert items(old, SLIDES) == items(old, ANSWERS) == []
     assert items(old, EVENTS) == items(Speaker(mock), EVENTS)
-
-
-def test_a_document_with_a_broken_slide_is_refused_with_its_place(mock: MockTraining) -> None:
-    for change, said in (
-        ({"kind": "riddle"}, r"slides\[1\]\.kind"),
-        ({"right": "Nobody"}, r"slides\[1\]: .*two options"),
-        ({"id": mock.world.course(FORKLIFT).lessons[0].slides[0].id}, "slides.* twice"),
-    ):
-        state = mock.state()
-        (forklift,) = [
-            each for each in state["organisations"][0]["courses"] if each["course"]["title"] == FORKLIFT
-        ]
-        forklift["course"]["lessons"][0]["slides"][1] |= change
-        with pytest.raises(StateError, match=said):
-            MockTraining.load(state)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from mock_server import MockTraining
-from mock_server.world.codec import StateError
-from unit.mock_server.core.speaker import ANNA, FORKLIFT, Speaker, course_id, recorded
+from unit.mock_server.core.speaker import ANNA, FORKLIFT, Speaker, course_id
 
 PATHS = "/training/paths/v1"
 COLLECTIONS = "/training/collections/v1"
@@ -77,46 +73,3 @@ def test_generated_worlds_have_a_few() -> None:
 
 
 # --- kept with the state -------------------------------------------------------------------------------------------
-
-
-def shown(mock: MockTraining) -> list[Any]:
-    speaker = Speaker(mock, "admin")
-    return [speaker.get(path).json for path in (PATHS, COLLECTIONS)] + [
-        speaker.get(f"{PATHS}/{one}").json for one in by_title(speaker, PATHS).values()
-    ]
-
-
-def test_paths_are_saved_and_loaded_with_the_world(mock: MockTraining, tmp_path: Path) -> None:
-    mock.save(tmp_path / "world.json")
-    again = MockTraining.load(tmp_path / "world.json")
-    assert shown(again) == shown(mock) != []
-    assert again.state() == mock.state()
-
-
-def test_a_document_from_before_there_were_paths_is_loaded_without_any(mock: MockTraining) -> None:
-    state = mock.state()
-    for organisation in state["organisations"]:
-        del organisation["paths"], organisation["collections"]
-    assert shown(MockTraining.load(state)) == [{"totalCount": 0, "items": []}] * 2
-    assert {change.kind for change in mock.diff(state)} == {"learning path", "collection"}
-
-
-@pytest.mark.parametrize("name", ["paths", "collections"])
-def test_a_document_whose_paths_lead_nowhere_is_refused(mock: MockTraining, name: str) -> None:
-    state = mock.state()
-    (first, *_) = state["organisations"][0][name]
-    first["course_ids"] = [*first["course_ids"], "nowhere"]
-    with pytest.raises(StateError, match=rf"{name}\[0\]: there is no course nowhere"):
-        MockTraining.load(state)
-    state["organisations"][0][name] = [{**first, "course_ids": []}] * 2
-    with pytest.raises(StateError, match="twice"):
-        MockTraining.load(state)
-
-
-def test_R16_nothing_of_them_changes_by_a_reset(mock: MockTraining, admin: Speaker) -> None:
-    before, then = mock.state(), shown(mock)
-    assert admin.reset(course_id(mock), None, (FORKLIFT, len(recorded(mock)))).status == 200
-    assert shown(mock) == then
-    kinds = {change.kind for change in mock.diff(before)}
-    assert "record" in kinds
-    assert kinds.isdisjoint({"learning path", "collection"})

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import MockTraining
-from mock_server.world.codec import StateError
 from mock_server.world.courses import RefreshAnswer, RefreshAnswers, RefreshQuestion
 from mock_server.world.people import Status
-from unit.mock_server.core.speaker import ANNA, FORKLIFT, Speaker, course_id, recorded, user_of
+from unit.mock_server.core.speaker import ANNA, Speaker, user_of
 from unit.mock_server.core.test_lessons_and_slides import Json, items, user_organisation
 
 REFRESHES = "/training/rapid-refresh/v1"
@@ -84,17 +83,6 @@ def test_a_question_needs_a_right_answer_and_a_wrong_one() -> None:
             RefreshQuestion("q", "Sure?", options, right)
 
 
-def test_R16_a_reset_touches_neither_refreshes_nor_answers(mock: MockTraining, admin: Speaker) -> None:
-    before, state = (items(admin, REFRESHES), one(admin), items(admin, ANSWERS)), mock.state()
-    answered = {each["userId"] for each in before[2]}
-    assert answered & set(recorded(mock))
-    assert admin.reset(course_id(mock), None, (FORKLIFT, len(recorded(mock)))).status == 200
-    assert (items(admin, REFRESHES), one(admin), items(admin, ANSWERS)) == before
-    kinds = {change.kind for change in mock.diff(state)}
-    assert "record" in kinds
-    assert not [kind for kind in kinds if "refresh" in kind]
-
-
 def test_R03_nothing_of_another_organisation_is_there(mock: MockTraining, admin: Speaker) -> None:
     outsider, shown = Speaker(mock, "outsider"), one(admin)
     assert mock.world.organisations[user_organisation(mock, "outsider")].rapid_refreshes == {}
@@ -152,43 +140,6 @@ def test_answers_are_found_by_user_in_their_order(
     asked = sorted(users)
     assert kept.of_users(["a", "b"], asked) == [each for each in kept.rows if each.user_id in users]
     assert RefreshAnswers.of(reversed(kept.rows)).rows == kept.rows
-
-
-def test_they_are_saved_and_loaded_with_the_world(mock: MockTraining) -> None:
-    mock.world.answer_rapid_refresh(TITLE, ANNA, "Nobody")
-    again = MockTraining.load(mock.state())
-    assert again.state() == mock.state()
-    assert items(Speaker(again), ANSWERS) == items(Speaker(mock), ANSWERS)
-    before = mock.state()
-    mock.world.clock.advance(timedelta(minutes=1))
-    mock.world.answer_rapid_refresh(TITLE, ANNA, "Nobody")
-    assert [(change.what, change.kind) for change in mock.diff(before)] == [("added", "rapid refresh answer")]
-    mock.rollback(before)
-    assert mock.state() == before
-
-
-def test_a_document_from_before_there_were_any_is_loaded(mock: MockTraining) -> None:
-    state = mock.state()
-    for organisation in state["organisations"]:
-        del organisation["rapid_refreshes"], organisation["refresh_answers"]
-    assert items(Speaker(MockTraining.load(state)), REFRESHES) == []
-    assert {change.kind for change in mock.diff(state)} == {"rapid refresh", "rapid refresh answer"}
-
-
-@pytest.mark.parametrize("field", ["refresh_id", "question_id", "user_id"])
-def test_a_document_whose_answers_lead_nowhere_is_refused(mock: MockTraining, field: str) -> None:
-    state = mock.state()
-    state["organisations"][0]["refresh_answers"][1][field] = "nowhere"
-    with pytest.raises(StateError, match=r"refresh_answers\[1\]: there is no such question, or no such user"):
-        MockTraining.load(state)
-
-
-def test_a_document_with_an_answer_twice_is_refused(mock: MockTraining) -> None:
-    state = mock.state()
-    answers = state["organisations"][0]["refresh_answers"]
-    answers.append(answers[0])
-    with pytest.raises(StateError, match="twice"):
-        MockTraining.load(state)
 
 
 def test_generated_worlds_have_one() -> None:

@@ -19,12 +19,21 @@ from mock_server.world.ledger import IdempotencyKeys
 
 NOW = datetime(2026, 11, 30, 9, 0, 0, 123456, tzinfo=UTC)
 NO_DATES = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00", "2026-01-01T00:00:00", "soon", 1, True)
-TWICE = ("groups", "sites", "permission_sets", "people", "courses")
+TWICE = (
+    *("people", "groups", "sites", "permission_sets", "courses", "paths", "collections", "rapid_refreshes"),
+    *("refresh_answers", "leaderboards"),
+)
 
 
 def _first(document: dict[str, Any], name: str) -> list[Any]:
     found: list[Any] = document["organisations"][0][name]
     return found
+
+
+def _slides(document: dict[str, Any]) -> list[Any]:
+    """The slides of the first lesson that has any."""
+    lessons = (lesson for each in _first(document, "courses") for lesson in each["course"]["lessons"])
+    return next(lesson["slides"] for lesson in lessons if lesson["slides"])
 
 
 def _webhook(organisation_id: str) -> dict[str, Any]:
@@ -55,8 +64,6 @@ DAMAGES: list[tuple[Damage, str]] = [
     ),
     (lambda d: d["organisations"][0]["people"][3].update(permission_sets=["x"]), "no permission set x"),
     (lambda d: d["organisations"][0]["people"][3].update(organisation_id="x"), r"people\[3\] belongs to x"),
-    (lambda d: d["organisations"][0]["people"].append(d["organisations"][0]["people"][0]), "twice"),
-    (lambda d: d["organisations"][0]["courses"].append(d["organisations"][0]["courses"][0]), "twice"),
     (
         lambda d: d["organisations"][0]["courses"][0]["records"].update(x={"modified_at": "?"}),
         "must be a date with time and zone",
@@ -102,6 +109,23 @@ DAMAGES: list[tuple[Damage, str]] = [
         for kind in ("group", "site")
         for name in (f"{kind}s", f"managed_{kind}s")
     ),
+    *(
+        (
+            lambda d, name=name: _first(d, name)[0].update(course_ids=["x"]),
+            rf"{name}\[0\]: there is no course x",
+        )
+        for name in ("paths", "collections", "leaderboards")
+    ),
+    *(
+        (
+            lambda d, name=name: _first(d, "refresh_answers")[1].update({name: "x"}),
+            r"refresh_answers\[1\]: there is no such question, or no such user",
+        )
+        for name in ("refresh_id", "question_id", "user_id")
+    ),
+    (lambda d: _slides(d)[1].update(kind="riddle"), r"slides\[1\]\.kind"),
+    (lambda d: _slides(d)[1].update(right="Nobody"), r"slides\[1\]: .*two options"),
+    (lambda d: _slides(d)[1].update(id=_slides(d)[0]["id"]), "slides.* twice"),
     (lambda d: d["token_names"].update(admin="other"), r"\$\.token_names\.admin: this token is not among"),
     (lambda d: d["webhooks"].append(_webhook("x")), r"\$\.webhooks\[0\]: there is no organisation x"),
     (lambda d: d["webhooks"].extend([_webhook(d["main"])] * 2), r"\$\.webhooks has w twice"),

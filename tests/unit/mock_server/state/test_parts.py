@@ -74,3 +74,25 @@ def test_a_part_is_saved_loaded_copied_and_compared(attribute: str) -> None:
     assert parts.snapshot(organisation) != parts.snapshot(loaded)
     mock.rollback(document)
     assert held(mock.world.main, attribute) == before
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("certificates",),
+        ("paths",),
+        ("collections",),
+        ("rapid_refreshes", "refresh_answers"),
+        ("leaderboards",),
+    ],
+)
+def test_a_document_from_before_there_was_a_part_is_loaded_without_it(names: tuple[str, ...]) -> None:
+    mock = MockTraining.demo(now=NOW)
+    document = mock.state()
+    for organisation in document["organisations"]:
+        for name in names:
+            del organisation[name]
+    saved = attrs.asdict(parts.save(MockTraining.load(document).world.main), recurse=False)
+    assert [saved[name] for name in names] == [()] * len(names)
+    kinds = {part.kind for part in parts.PARTS if part.name in names}
+    assert {(each.what, each.kind) for each in mock.diff(document)} == {("added", kind) for kind in kinds}

@@ -282,25 +282,6 @@ def test_every_part_of_a_document_is_seen_by_diff() -> None:
         changed = {**document, name: [] if isinstance(value, list) else {}}
         assert value, name
         assert mock.diff(changed) != (), name
-    for name, value in document["organisations"][0].items():
-        if name == "id":
-            continue
-        organisation = {**document["organisations"][0], name: [] if isinstance(value, list) else ""}
-        assert value, name
-        assert (
-            mock.diff({**document, "organisations": [organisation, *document["organisations"][1:]]}) != ()
-        ), name
-
-
-def test_a_field_that_an_older_document_lacks_takes_its_default() -> None:
-    document = MockTraining.demo(now=NOW).state()
-    del (
-        document["policy"]["late_writes"],
-        document["outbox"],
-        document["organisations"][0]["people"][0]["locale"],
-    )
-    twin = MockTraining.load(document)
-    assert (twin.policy.late_writes, twin.outbox) == ("refused", ())
 
 
 def test_R15_no_vendor_operation_leads_to_a_state() -> None:
