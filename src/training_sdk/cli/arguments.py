@@ -29,7 +29,7 @@ from training_sdk.plans.people_file import Named
 from training_sdk.plans.selection import Where
 from training_sdk.plans.wording import shown
 from training_sdk.records.events import EvidenceKept, Sent
-from training_sdk.records.journal import events_of_plan
+from training_sdk.records.journal import JournalCopy
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import refuse_typed
 
@@ -229,7 +229,7 @@ def _fitting(named: Path, kept: Sequence[Path]) -> list[Path]:
 def followed_by_a_request(state: StateDirectory, digest: str) -> Mapping[str, bool]:
     """Whether a request was sent after each pack of a plan and before the next, by name; those of its journal alone."""
     try:
-        events = events_of_plan(state, digest)
+        events = JournalCopy.of_plan(state, digest).events
     except RecordsDamagedError:
         return {}
     found: dict[str, bool] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from training_sdk.errors import UnconfirmedFormatError
 from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof
-from training_sdk.local_plans.admission import OtherPlan, other_plans
+from training_sdk.local_plans.plan_records import PlanEffects, effects_there
 from training_sdk.plans.planned import Origin
 from training_sdk.plans.wording import LOOK_INTO_IT
 from training_sdk.records.state import StateDirectory
@@ -53,10 +53,10 @@ def proof_that_holds(state: StateDirectory, ground: ProofScope) -> Proof | None:
     return proof
 
 
-def _refuting(state: StateDirectory, ground: ProofScope, proof: Proof | None) -> OtherPlan | None:
+def _refuting(state: StateDirectory, ground: ProofScope, proof: Proof | None) -> PlanEffects | None:
     """The plan that was answered with a larger count than was sent, after the proof was made."""
     here = Origin(ground.base_url, ground.organisation_id, "", reference_server=False)
-    for other in other_plans(state, "", here):
+    for other in effects_there(state, here):
         opened, at = other.state.opened, other.state.larger_count_at
         if opened is None or opened.reference_server or opened.server_side != (ground.way == "everyone"):
             continue

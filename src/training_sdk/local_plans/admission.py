@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-from attrs import frozen
+from datetime import datetime, timedelta
 
 from training_sdk._core.model import Key
 from training_sdk._core.urls import service_name
@@ -19,21 +16,18 @@ from training_sdk.errors import (
     RecordsDamagedError,
     StalePlanError,
 )
-from training_sdk.format_proof import pending
-from training_sdk.local_plans.lost import LostPlan, entries_by_plan, lost_plans
-from training_sdk.plans.outline import read_plan_copy
+from training_sdk.local_plans.plan_records import LostPlan, PlanEffects, lost_there, read_records
 from training_sdk.plans.plan import FORM, ResetPlan
 from training_sdk.plans.planned import Origin
 from training_sdk.plans.wording import LOOK_INTO_IT, close_command, others, short_digest, some, who
 from training_sdk.records import storage
-from training_sdk.records.audit import CLOSED, AuditLog, contradicts, unseen_in_proof
-from training_sdk.records.in_flight import PROCESSING_TIME, Flights, until
-from training_sdk.records.journal import FILE, Journal, read_journal
-from training_sdk.records.journal_state import JournalState, Standing, fold
+from training_sdk.records.audit import CLOSED, AuditLog, contradicts
+from training_sdk.records.in_flight import until
+from training_sdk.records.journal import Journal
+from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.storage import make_folder
 from training_sdk.resets.report import REACHED_OTHERS
-from training_sdk.resets.report_file import LastResets, last_resets
 
 
 def refuse_taking(
@@ -123,65 +117,6 @@ def refuse_second_time(
 
 
 SECONDS_TO_LOOK = 10.0
-_ANY_TIME = datetime.max.replace(tzinfo=UTC)
-
-
-@frozen
-class OtherPlan:
-    """Another plan of the same organisation on the same server, as its journal says."""
-
-    folder: Path
-    state: JournalState
-    flights: Flights
-
-    @property
-    def name(self) -> str:
-        """How messages call it."""
-        return f"#{short_digest(self.folder.name)}"
-
-    def reset_at(self, person: Key) -> datetime | None:
-        """When it reset somebody, by its own journal."""
-        latest = self.flights.latest(person)
-        is_reset = self.state.standing(*person) is Standing.RESET
-        return latest.sent_at if is_reset and latest else None
-
-    def may_have_reset_at(self, person: Key) -> datetime | None:
-        """When it sent last for somebody whom it has reset, may have reset, or may yet reset."""
-        latest = self.flights.latest(person)
-        standing = self.state.standing(*person)
-        counts = standing in (Standing.RESET, Standing.UNKNOWN) or self.flights.open(person, None)
-        return latest.sent_at if latest and counts else None
-
-    def in_doubt(self, people: Collection[Key], now: datetime) -> list[Key]:
-        """Whom it may have reset, or may yet reset: resuming it finds out.
-
-        Somebody who stays unknown after a reading that came late enough is for a person to decide: a new plan is that.
-        """
-        return [
-            key
-            for key in people
-            if (self.state.standing(*key) is Standing.UNKNOWN and self.flights.open(key, None))
-            or (self.state.standing(*key) is not Standing.RESET and self.flights.open(key, now))
-        ]
-
-    def just_reset(self, people: Collection[Key], now: datetime) -> dict[Key, datetime]:
-        """Whom it reset on a live service so lately that the feed may not show it yet, and from when on it does."""
-        if self.state.opened is None or self.state.opened.reference_server:
-            return {}
-        found: dict[Key, datetime] = {}
-        for key in people:
-            settled_at = self.flights.settled_at(key)
-            if self.state.standing(*key) is Standing.RESET and settled_at is not None and now < settled_at:
-                found[key] = settled_at
-        return found
-
-    def about_to_send(self, people: Collection[Key]) -> list[Key]:
-        """Whom a process that is applying it right now has still to send."""
-        if self.state.closed is not None or storage.holder_of(self.folder / FILE) is None:
-            return []
-        targets = {user.key for user in read_plan_copy(self.folder).targets}
-        ended = (Standing.RESET, Standing.SKIPPED)
-        return [key for key in people if key in targets and self.state.standing(*key) not in ended]
 
 
 def origin_lock(state: StateDirectory, here: Origin) -> AbstractContextManager[None]:
@@ -189,33 +124,6 @@ def origin_lock(state: StateDirectory, here: Origin) -> AbstractContextManager[N
     where = f"{service_name(here.base_url)}\n{here.organisation_id}"
     name = hashlib.sha256(where.encode()).hexdigest()[:32]
     return storage.locked(make_folder(state.path / "origins") / f"{name}.json", SECONDS_TO_LOOK)
-
-
-def other_plans(
-    state: StateDirectory,
-    digest: str,
-    here: Origin,
-    *,
-    unreadable: list[str] | None = None,
-    processing_time: timedelta | None = None,
-) -> Iterator[OtherPlan]:
-    """Every other plan whose application has begun there, by its journal; the longer ``processing_time`` counts.
-
-    A damaged journal is passed over; ``unreadable`` takes what is wrong with it. See ``lost_plans``.
-    """
-    for folder in state.plan_folders:
-        if folder.name == digest or not (folder / FILE).is_file():
-            continue
-        try:
-            events = read_journal(folder)
-            found = fold(events)
-        except RecordsDamagedError as error:
-            if unreadable is not None:
-                unreadable.append(error.message)
-            continue
-        opened = found.opened
-        if opened and here.is_same_organisation(opened.base_url, opened.organisation_id):
-            yield OtherPlan(folder, found, Flights.of(events, found, processing_time))
 
 
 def refuse_overlapping(
@@ -226,20 +134,27 @@ def refuse_overlapping(
     now: datetime,
     processing_time: timedelta | None = None,
 ) -> None:
-    """Raise OverlappingPlanError where it is not known what another plan did to these people, or does just now."""
-    for other in other_plans(state, plan.digest, here, processing_time=processing_time):
-        if doubted := other.in_doubt(people, now):
-            why = f"it is open whether plan {other.name} reset {{people}}. Resume that one first"
-            raise _overlap(plan, doubted, why)
-        if just := other.just_reset(people, now):
-            when = until(max(just.values()))
-            why = f"plan {other.name} has reset {{people}}, and the service may show the past until {when}. Wait"
-            raise _overlap(plan, list(just), why)
-        if waiting := other.about_to_send(people):
-            why = f"plan {other.name}, which is being applied just now, is about to reset {{people}}. Let it end"
-            raise _overlap(plan, waiting, why)
-    for lost in lost_plans(state, plan.digest, here, now, processing_time or PROCESSING_TIME):
-        _refuse_lost(lost, plan, people, now)
+    """Raise OverlappingPlanError if it is not known what another plan did to these people, or does just now."""
+    for records in read_records(state, but=plan.digest):
+        effects = records.effects(processing_time)
+        if effects.is_of(here):
+            _refuse_effects(effects, plan, people, now)
+        lost = lost_there(records, here, now, processing_time)
+        if lost is not None:
+            _refuse_lost(lost, plan, people, now)
+
+
+def _refuse_effects(other: PlanEffects, plan: ResetPlan, people: Collection[Key], now: datetime) -> None:
+    if doubted := other.in_doubt(people, now):
+        why = f"it is open whether plan {other.name} reset {{people}}. Resume that one first"
+        raise _overlap(plan, doubted, why)
+    if just := other.just_reset(people, now):
+        when = until(max(just.values()))
+        why = f"plan {other.name} has reset {{people}}, and the service may show the past until {when}. Wait"
+        raise _overlap(plan, list(just), why)
+    if waiting := other.about_to_send(people):
+        why = f"plan {other.name}, which is being applied just now, is about to reset {{people}}. Let it end"
+        raise _overlap(plan, waiting, why)
 
 
 def _refuse_lost(lost: LostPlan, plan: ResetPlan, people: Collection[Key], now: datetime) -> None:
@@ -257,74 +172,6 @@ def _refuse_lost(lost: LostPlan, plan: ResetPlan, people: Collection[Key], now: 
         when = until(lost.settled_at)
         why = f"plan {lost.name}, whose journal {lost.what}, may have reset {{people}}, and the service may show the"
         raise _overlap(plan, among, f"{why} past until {when}. Wait")
-
-
-def resets_elsewhere(
-    state: StateDirectory, digest: str, people: Collection[Key], here: Origin
-) -> Mapping[Key, datetime]:
-    """When another plan last reset, or may have reset, whom of these people."""
-    found: dict[Key, datetime] = {}
-    for other in other_plans(state, digest, here):
-        for key in people:
-            if (at := other.may_have_reset_at(key)) is not None:
-                found[key] = max(at, found.get(key, at))
-    for lost in lost_plans(state, digest, here):
-        if lost.may_have_reset:
-            at = _ANY_TIME if lost.is_open else lost.last_at
-            found |= {key: max(at, found.get(key, at)) for key in lost.among(people)}
-    return found
-
-
-def resets_known(state: StateDirectory, here: Origin) -> LastResets:
-    """When this machine last reset each person there, by the reports and the journals that can be read.
-
-    A report is as old as the last orderly end: what a killed process has reset since is in the journal alone.
-    """
-    noted = LastResets("a journal")
-    is_unseen = _unseen_in_proofs(state, noted.unreadable)
-    found = last_resets(state, here, pass_over=True, is_unseen=is_unseen)
-    for other in other_plans(state, "", here, unreadable=noted.unreadable):
-        for key in other.state.users:
-            if (at := other.reset_at(key)) is not None and not is_unseen(other.folder.name, key):
-                noted[key] = max(at, noted.get(key, at))
-    found.add(noted)
-    return found
-
-
-def resets_begun(state: StateDirectory, here: Origin) -> tuple[LastResets, dict[Key, datetime]]:
-    """When this machine last reset each person there, by the records that can be read; apart, who may have been.
-
-    The journal knows when each person was sent; the report only when everything had ended.
-    """
-    noted, in_doubt = LastResets("a journal"), dict[Key, datetime]()
-    is_unseen = _unseen_in_proofs(state, noted.unreadable)
-    for other in other_plans(state, "", here, unreadable=noted.unreadable):
-        for key, standing in other.state.users.items():
-            latest = other.flights.latest(key)
-            if standing in (Standing.RESET, Standing.UNKNOWN) and latest is not None:
-                is_reset = standing is Standing.RESET and not is_unseen(other.folder.name, key)
-                into = noted if is_reset else in_doubt
-                into[key] = max(latest.sent_at, into.get(key, latest.sent_at))
-    found = last_resets(state, here, pass_over=True, is_unseen=is_unseen)
-    for key in noted:
-        found.pop(key, None)
-    found.add(noted)
-    return found, in_doubt
-
-
-def _unseen_in_proofs(state: StateDirectory, unreadable: list[str]) -> Callable[[str, Key], bool]:
-    """Whether the proof with a plan is pending or failed, and did not see somebody reset whom the service counted.
-
-    ``unreadable`` takes what is wrong with records of proofs or the log, which then say so of nobody.
-    """
-    failed: dict[str, frozenset[Key]] = {}
-    open_ended: frozenset[str] = frozenset()
-    try:
-        open_ended = pending.plans(state)
-        failed = {digest: unseen_in_proof(entries) for digest, entries in entries_by_plan(state).items()}
-    except RecordsDamagedError as error:
-        unreadable.append(error.message)
-    return lambda digest, person: digest in open_ended or person in failed.get(digest, ())
 
 
 def _overlap(plan: ResetPlan, keys: Sequence[Key], why: str) -> OverlappingPlanError:

@@ -15,14 +15,13 @@ from training_sdk._core import argument_checks
 from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError
 from training_sdk.evidence.purging import PURGING, plan_of_pack
 from training_sdk.format_proof import pending
-from training_sdk.local_plans.admission import OtherPlan
-from training_sdk.local_plans.lost import LostPlan, entries_by_plan, lost_plan
+from training_sdk.local_plans.plan_records import LostPlan, PlanEffects, PlanRecords, entries_by_plan
 from training_sdk.plans.wording import number, short_digest
 from training_sdk.records import storage
 from training_sdk.records.audit import CLOSED, AuditLog
 from training_sdk.records.events import Closed
 from training_sdk.records.in_flight import PROCESSING_TIME, Flights, until
-from training_sdk.records.journal import FILE, Journal, is_closed, read_journal
+from training_sdk.records.journal import FILE, Journal, is_closed
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.records.tokens import refuse_typed
@@ -65,10 +64,11 @@ def close_plan(
     }
     at = datetime.now(UTC) if now is None else argument_checks.moment(now, "now").astimezone(UTC)
     packs = _packs(state, digest)
-    if (lost := lost_plan(state, digest, entries_by_plan(state).get(digest, ()))) is not None:
+    records = PlanRecords.read(state, digest)
+    if (lost := records.lost()) is not None:
         lost = evolve(lost, processing_time=max(processing_time, PROCESSING_TIME))
         return _close_lost(state, lost, packs, said, at)
-    if not read_journal(state.path / "plans" / digest):
+    if not records.journal.events:
         _refuse_without_journal(state, digest, packs)
     with Journal.open(state.plan_folder(digest)) as journal:  # so that no other process begins meanwhile
         if journal.events:
@@ -136,11 +136,11 @@ def _close_begun(
 
 def _refuse_open(journal: Journal, folder: Path, found: JournalState, at: datetime) -> None:
     """Refuse to close a plan that may have reset somebody, as long as reading back can tell."""
-    flights = Flights.of(journal.events, found)
-    doubted = OtherPlan(folder, found, flights).in_doubt(found.users, at)
+    effects = PlanEffects(folder, found, Flights.of(journal.events, found))
+    doubted = effects.in_doubt(found.users, at)
     if not doubted:
         return
-    settled_at = flights.settled_at(*doubted)
+    settled_at = effects.flights.settled_at(*doubted)
     is_live = found.opened is not None and not found.opened.reference_server
     when = f" A live service shows it from {until(settled_at)} on." if settled_at and is_live else ""
     raise InvalidArgumentError(

@@ -12,12 +12,11 @@ from training_sdk._core import argument_checks
 from training_sdk._core.model import Key
 from training_sdk.api.webhooks import WebhookEvent
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError
-from training_sdk.local_plans.lost import LostPlan, entries_by_plan, lost_plan
+from training_sdk.local_plans.plan_records import LostPlan, PlanRecords, read_records
 from training_sdk.plans.origin import LARGEST_DIFFERENCE
-from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent
+from training_sdk.records.events import Intent, Opened, Resumed, Sent
 from training_sdk.records.in_flight import kept_processing_time
-from training_sdk.records.journal import read_journal
-from training_sdk.records.journal_state import Standing, fold
+from training_sdk.records.journal_state import Standing
 from training_sdk.records.state import StateDirectory
 
 
@@ -60,16 +59,13 @@ def plan_of_event(
     state = StateDirectory.existing(state_dir)
     if state is None:
         return None
-    entries = entries_by_plan(state)  # before the journals, which are written first
     found: list[PlannedRequest] = []
     unreadable: list[LostPlan] = []
-    for digest in sorted(entries.keys() | {folder.name for folder in state.plan_folders}):
-        lost = lost_plan(state, digest, entries.get(digest, ()))
-        if lost is not None:
-            unreadable += [lost] if _may_be_of(lost, event, key, at) else []
-            continue
-        events = read_journal(state.path / "plans" / digest)
-        found += _requests(digest, events, event, key, at)
+    for records in read_records(state):
+        if (lost := records.lost()) is None:
+            found += _requests(records, event, key, at)
+        elif _may_be_of(lost, event, key, at):
+            unreadable.append(lost)
     if not found and unreadable:
         raise RecordsDamagedError(
             f"the event may belong to a plan that cannot be read: {unreadable[0].damage}"
@@ -90,16 +86,14 @@ def _asked(event: WebhookEvent) -> tuple[Key, datetime]:
     return (course_id, user_id), argument_checks.moment(at, "date_triggered")
 
 
-def _requests(
-    digest: str, events: tuple[Event, ...], event: WebhookEvent, key: Key, at: datetime
-) -> Iterator[PlannedRequest]:
-    """The requests in the journal of a plan that fit."""
-    state = fold(events)
+def _requests(records: PlanRecords, event: WebhookEvent, key: Key, at: datetime) -> Iterator[PlannedRequest]:
+    """Return the requests in the journal of a plan that fit."""
+    state = records.journal.state()
     longest = kept_processing_time(state) + LARGEST_DIFFERENCE
     opened: Opened | None = None
     named: dict[int, str] = {}
     by = ""
-    for one in events:
+    for one in records.journal.events:
         match one:
             case Opened():
                 opened, by = one, one.applied_by
@@ -114,7 +108,7 @@ def _requests(
                 if opened.reference_server or -LARGEST_DIFFERENCE <= at - one.at <= longest:
                     user_id = named[one.chunk]
                     yield PlannedRequest(
-                        digest, key[0], user_id, by, one.at, one.request_id,
+                        records.digest, key[0], user_id, by, one.at, one.request_id,
                         state.standing(key[0], user_id), opened.reason, opened.ticket,
                     )  # fmt: skip
             case _:

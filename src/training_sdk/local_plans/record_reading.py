@@ -17,7 +17,7 @@ from training_sdk.evidence.purging import PURGING
 from training_sdk.plans.wording import short_digest
 from training_sdk.records.chain import Head, Lines, check_chain
 from training_sdk.records.events import Event
-from training_sdk.records.journal import read_chain
+from training_sdk.records.journal import JournalCopy
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.resets import report_file
 
@@ -69,7 +69,8 @@ class Reading:
         damaged: dict[str, str] = {}
         for folder in state.plan_folders:
             try:
-                journals[folder.name], heads[folder.name] = read_chain(folder)
+                journal = JournalCopy.read(folder)
+                journals[folder.name], heads[folder.name] = journal.events, journal.heads
             except RecordsError as error:
                 damaged[folder.name] = error.message
         reports = {

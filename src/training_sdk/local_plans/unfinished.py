@@ -14,12 +14,12 @@ from training_sdk.approval.approvals import approved_before
 from training_sdk.errors import RecordsDamagedError
 from training_sdk.evidence.files import Unseal
 from training_sdk.format_proof import pending
-from training_sdk.local_plans.lost import lost_plan, refuse_lost
+from training_sdk.local_plans.plan_records import PlanRecords, refuse_lost
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import LOOK_INTO_IT, close_command, number, others
 from training_sdk.records import storage
-from training_sdk.records.audit import CLOSED, AuditLog, unseen_in_proof
+from training_sdk.records.audit import CLOSED, unseen_in_proof
 from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
 from training_sdk.records.in_flight import Flights, kept_processing_time, until
 from training_sdk.records.journal import FILE, Journal, JournalCopy, read_journal
@@ -175,16 +175,14 @@ def report_in(
 
     Raises RecordsDamagedError where the audit log contradicts the journal, or the journal cannot be read.
     """
-    entries = AuditLog(state.audit).entries(
-        plan_digest=folder.name
-    )  # before the journal, which is written first
-    if (lost := lost_plan(state, folder.name, entries)) is not None:
+    records = PlanRecords.read(state, folder.name)
+    if (lost := records.lost()) is not None:
         raise RecordsDamagedError(lost.damage)
-    journal = JournalCopy.read(folder)
+    entries, journal = records.entries, records.journal
     closed = journal.state().closed
     if closed is not None and closed.reason is not None:
         return report_of(state, folder, journal, now, plan, unseal=unseal), None
-    unfinished = read_unfinished(state, folder, now, plan, unseal=unseal)
+    unfinished = _unfinished(state, folder, journal, now, plan, unseal)
     if unfinished is not None:
         is_closed = any(entry["event"] == CLOSED for entry in entries)
         return unfinished.report, evolve(unfinished, is_closed_by_log=is_closed)
@@ -206,7 +204,17 @@ def read_unfinished(
 
     Raises RecordsDamagedError, naming the file.
     """
-    journal = JournalCopy.read(folder)
+    return _unfinished(state, folder, JournalCopy.read(folder), now, plan, unseal)
+
+
+def _unfinished(
+    state: StateDirectory,
+    folder: Path,
+    journal: JournalCopy,
+    now: datetime,
+    plan: ResetPlan | None,
+    unseal: Unseal | None,
+) -> Unfinished | None:
     found = journal.state()
     if found.opened is None:
         return None

@@ -66,57 +66,49 @@ _NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 def read_journal(folder: Path) -> tuple[Event, ...]:
-    """The events in a plan's folder as they stand, without taking the journal; none if there is no journal.
+    """Return the events in the journal of a plan's folder, without taking its lock; none if there is no journal.
 
     Raises RecordsDamagedError with file and line.
     """
-    return read_chain(folder)[0]
-
-
-def read_chain(folder: Path) -> tuple[tuple[Event, ...], tuple[Head, ...]]:
-    """The events in a plan's folder and, for each, the head of the chain that ends with it."""
-    return _read(Lines(folder / FILE))
-
-
-def events_of_plan(state: StateDirectory | None, digest: str) -> tuple[Event, ...]:
-    """What the journal of a plan holds on this machine; nothing where there is none."""
-    folder = None if state is None else state.path / "plans" / digest
-    return tuple(read_journal(folder)) if folder is not None and folder.is_dir() else ()
-
-
-def state_of_plan(state: StateDirectory | None, digest: str) -> JournalState:
-    """How far a plan came on this machine, by its journal; where there is none, it has not begun."""
-    return fold(events_of_plan(state, digest))
+    return JournalCopy.read(folder).events
 
 
 @frozen
 class JournalCopy:
-    """What a journal said when it was read, without taking the journal."""
+    """A journal as it was read at one moment, without its lock."""
 
-    events: tuple[Event, ...]
+    events: tuple[Event, ...] = ()
+    heads: tuple[Head, ...] = ()
+    """The head of the hash chain after each event."""
+    _state: JournalState = field(factory=JournalState)
 
     @classmethod
     def read(cls, folder: Path) -> JournalCopy:
-        """Read the journal in a plan's folder. Raises RecordsDamagedError with file and line."""
-        return cls(read_journal(folder))
+        """Read the journal in a plan's folder; empty if there is none. Raises RecordsDamagedError with its line."""
+        return _read(Lines(folder / FILE))
+
+    @classmethod
+    def of_plan(cls, state: StateDirectory | None, digest: str) -> JournalCopy:
+        """Read the journal of a plan on this machine; empty if it was never applied here."""
+        return cls() if state is None else cls.read(state.path / "plans" / digest)
 
     def state(self) -> JournalState:
-        """What has become of the application."""
-        return fold(self.events)
+        """Return the state of the application after the last event."""
+        return self._state.copy()
 
 
 def is_closed(state: StateDirectory, digest: str) -> bool:
-    """Whether applying a plan has come to its end, so that its evidence may go when its time has passed.
+    """Return whether the application of a plan has ended, so that its evidence may be purged.
 
-    A plan without a journal, or with one that is damaged or contradicts the audit log, is closed by a line in the log.
+    If a plan has no journal, or its journal is damaged or contradicts the audit log, a line in the log must close it.
     """
     entries = AuditLog(state.audit).entries(plan_digest=digest)  # before the journal, which is written first
     try:
-        events, heads = read_chain(state.path / "plans" / digest)
+        journal = JournalCopy.of_plan(state, digest)
     except RecordsDamagedError:
-        events, heads = (), ()
-    found = fold(events)
-    if events and not contradicts(entries, found, heads):
+        journal = JournalCopy()
+    found = journal.state()
+    if journal.events and not contradicts(entries, found, journal.heads):
         return found.closed is not None
     return any(entry["event"] == CLOSED for entry in entries)
 
@@ -152,11 +144,11 @@ class Journal:
         lines, held = Lines(folder / FILE), ExitStack()
         held.enter_context(lines.writing())
         try:
-            events, heads = _read(lines)
+            found = _read(lines)
         except BaseException:
             held.close()
             raise
-        return cls(lines, held, [*events], [*heads], fold(events))
+        return cls(lines, held, [*found.events], [*found.heads], found.state())
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -227,9 +219,11 @@ class Journal:
         self.close()
 
 
-def _read(lines: Lines) -> tuple[tuple[Event, ...], tuple[Head, ...]]:
-    """The events of a journal, and the head of its chain after each."""
-    state, events, heads = JournalState(), [], []
+def _read(lines: Lines) -> JournalCopy:
+    """Read and check a journal, line by line."""
+    state = JournalState()
+    events: list[Event] = []
+    heads: list[Head] = []
     for link in check_chain(lines.raw()):
         try:
             if link.entry is None or link.fault:
@@ -240,7 +234,7 @@ def _read(lines: Lines) -> tuple[tuple[Event, ...], tuple[Head, ...]]:
             raise damaged_line(lines.path, link.line, str(error)) from None
         events.append(event)
         heads.append(head_of(link.entry))
-    return tuple(events), tuple(heads)
+    return JournalCopy(tuple(events), tuple(heads), state)
 
 
 def _event(entry: Mapping[str, Any]) -> Event:

@@ -25,7 +25,7 @@ from training_sdk.format_proof.proof_validity import proof_that_holds
 from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof, traces_at
 from training_sdk.format_proof.refusal_proof import RefusalProofRun
 from training_sdk.format_proof.traces import Traces
-from training_sdk.local_plans.admission import resets_known
+from training_sdk.local_plans.plan_records import resets_known
 from training_sdk.plans.people import People
 from training_sdk.plans.people_file import Named
 from training_sdk.plans.plan import EveryonePlan, Only, ResetPlan

@@ -37,15 +37,15 @@ from training_sdk.local_plans.admission import (
     refuse_overlapping,
     refuse_second_time,
     refuse_taking,
-    resets_elsewhere,
 )
+from training_sdk.local_plans.plan_records import resets_elsewhere
 from training_sdk.plans.outline import PlanOutline
 from training_sdk.plans.plan import FORM, ResetPlan, plan_bytes
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.records import approvals, plan_copy
 from training_sdk.records.audit import BEGUN, ENDED, KEPT, RESUMED, STOPPED, AuditLog
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
-from training_sdk.records.journal import Journal, state_of_plan
+from training_sdk.records.journal import Journal, JournalCopy
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.plan_copy import OUTLINE, SEALED
 from training_sdk.records.state import StateDirectory
@@ -167,7 +167,8 @@ class Recorder:
         """Raise if the plan may not be applied, before anything is asked or written."""
         if plan.form < FORM:  # all others are looked at when the plan is taken, under its lock
             found = yield RunLocally(
-                lambda: state_of_plan(StateDirectory.existing(self.path), plan.digest), "journal"
+                lambda: JournalCopy.of_plan(StateDirectory.existing(self.path), plan.digest).state(),
+                "journal",
             )
             refuse_second_time(found, plan, resuming=False)
 

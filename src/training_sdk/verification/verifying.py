@@ -22,8 +22,8 @@ from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import no_traces
 from training_sdk.plans.wording import COMPLETED_ONLY, short_digest, typed_digest
 from training_sdk.records.in_flight import PROCESSING_TIME, Flights, Since, kept_processing_time, waiting_time
-from training_sdk.records.journal import events_of_plan
-from training_sdk.records.journal_state import JournalState, fold
+from training_sdk.records.journal import JournalCopy
+from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import REACHED_OTHERS, Outcome, ResetReport
@@ -102,10 +102,10 @@ def _whole(
 ) -> tuple[ResetReport, JournalState, Flights]:
     """The report, and what the journal of its plan says here, of the requests too."""
     whole = saved_report(state_dir, report) if isinstance(report, str) else report
-    events = events_of_plan(StateDirectory.existing(state_dir), whole.plan.digest)
-    journal = fold(events)
+    copy = JournalCopy.of_plan(StateDirectory.existing(state_dir), whole.plan.digest)
+    journal = copy.state()
     whole = evolve(whole, reached_others=max(whole.reached_others, journal.reached_others))
-    return whole, journal, Flights.of(events, journal)
+    return whole, journal, Flights.of(copy.events, journal)
 
 
 def saved_report(state_dir: str | PathLike[str] | None, digest: str) -> ResetReport:

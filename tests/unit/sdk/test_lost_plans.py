@@ -19,7 +19,7 @@ from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.evidence import purge
 from training_sdk.evidence.purging import stray_copies
 from training_sdk.local_plans.closing import close_plan, find_digest
-from training_sdk.local_plans.lost import LONGEST_SILENCE, entries_by_plan, lost_plan
+from training_sdk.local_plans.plan_records import LONGEST_SILENCE, PlanRecords, entries_by_plan
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.local_plans.unfinished import report_in
 from training_sdk.plans.plan import ResetPlan
@@ -222,9 +222,9 @@ def test_a_log_that_quotes_no_journal_tells_a_cut_one_by_its_outcomes(tmp_path: 
     here.lose(lost, arrives=False)
     state = StateDirectory.open(here.state)
     older = [{k: v for k, v in one.items() if k != "journal"} for one in entries_by_plan(state)[lost.digest]]
-    assert lost_plan(state, lost.digest, older) is None
+    assert PlanRecords.read(state, lost.digest, older).lost() is None
     cut(folder_of(here, lost))
-    assert lost_plan(state, lost.digest, older) is not None
+    assert PlanRecords.read(state, lost.digest, older).lost() is not None
 
 
 @pytest.mark.parametrize("attack", [emptied, damaged, cut])

@@ -36,7 +36,7 @@ from training_sdk._core.flow import Flow, NoAnswerError, Request, Response
 from training_sdk._core.listing import Calls
 from training_sdk._core.urls import VENDOR_HOSTS, BaseUrl
 from training_sdk.format_proof.proofs import Proof, ProofScope
-from training_sdk.local_plans.admission import resets_begun, resets_known
+from training_sdk.local_plans.plan_records import resets_begun, resets_known
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.planner import PlanOptions, make_plan
 from training_sdk.records import storage

@@ -13,8 +13,8 @@ import pytest
 from training_sdk import RecordsDamagedError
 from training_sdk.cli import main
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.local_plans.admission import other_plans
 from training_sdk.local_plans.closing import find_digest
+from training_sdk.local_plans.plan_records import effects_there
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.records.state import StateDirectory
@@ -119,4 +119,4 @@ def test_what_is_no_folder_of_a_plan_is_in_nobodys_way(
         "plans/new folder",
     ]
     assert all(one.is_note for one in found)
-    assert [other.name for other in other_plans(state, "", plan.origin)] == [f"#{plan.short_digest}"]
+    assert [other.name for other in effects_there(state, plan.origin)] == [f"#{plan.short_digest}"]

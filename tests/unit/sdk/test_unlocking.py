@@ -41,7 +41,7 @@ from training_sdk.format_proof.proof_run import ProofRecorder, ProofRun, was_unr
 from training_sdk.format_proof.proof_validity import proof_that_holds
 from training_sdk.format_proof.proofs import Proof, find_proof, save_proof
 from training_sdk.format_proof.traces import Traces
-from training_sdk.local_plans.admission import resets_begun, resets_known
+from training_sdk.local_plans.plan_records import resets_begun, resets_known
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.local_plans.unfinished import prove_command, report_in
 from training_sdk.plans.course_rows import traces_here

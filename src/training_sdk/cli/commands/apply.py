@@ -28,13 +28,13 @@ from training_sdk.errors import (
 )
 from training_sdk.format_proof import pending
 from training_sdk.local_plans.admission import refuse_second_time
-from training_sdk.local_plans.lost import refuse_lost
+from training_sdk.local_plans.plan_records import refuse_lost
 from training_sdk.local_plans.unfinished import read_unfinished, report_in
 from training_sdk.plans.outline import check_whole, read_plan_copy
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import short_digest
 from training_sdk.records.journal import FILE as JOURNAL
-from training_sdk.records.journal import state_of_plan
+from training_sdk.records.journal import JournalCopy
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file
@@ -200,7 +200,7 @@ def _reset(
 
 def journal_of(session: Session, plan: ResetPlan) -> JournalState:
     """How far a plan came on this machine, by its journal."""
-    return state_of_plan(StateDirectory.existing(session.state_dir), plan.digest)
+    return JournalCopy.of_plan(StateDirectory.existing(session.state_dir), plan.digest).state()
 
 
 def _so_far(session: Session, plan: ResetPlan) -> str:

@@ -16,7 +16,7 @@ from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError, InvalidArgumentError
 from training_sdk.evidence import history, packs_in, read_manifest
 from training_sdk.evidence.files import Unseal
-from training_sdk.local_plans.admission import resets_begun
+from training_sdk.local_plans.plan_records import resets_begun
 from training_sdk.plans.origin import service_time
 from training_sdk.plans.planned import Origin
 from training_sdk.plans.wording import number

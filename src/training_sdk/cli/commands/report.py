@@ -16,7 +16,7 @@ from training_sdk.cli.output import of_report, plain, refuse_existing
 from training_sdk.cli.remedies import as_given, in_commands
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, TrainingError
-from training_sdk.local_plans.lost import entries_by_plan, lost_plan
+from training_sdk.local_plans.plan_records import PlanRecords, entries_by_plan
 from training_sdk.local_plans.unfinished import Unfinished, find_begun, has_begun, report_in
 from training_sdk.plans.outline import check_whole, read_plan_copy
 from training_sdk.plans.plan import ResetPlan
@@ -28,7 +28,7 @@ from training_sdk.plans.wording import (
     short_digest,
     typed_digest,
 )
-from training_sdk.records.journal import state_of_plan
+from training_sdk.records.journal import JournalCopy
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.report import ResetReport
 
@@ -68,7 +68,7 @@ def report(
     if card is not None:
         check_whole(found.plan)
     write_card(card, found.plan, found)
-    journal = state_of_plan(session.state(), found.plan.digest)
+    journal = JournalCopy.of_plan(session.state(), found.plan.digest).state()
     closed = journal.closed if journal.closed is not None and journal.closed.reason is not None else None
     if journal.opened is None:
         session.out.warn(
@@ -158,7 +158,7 @@ def _lost(state: StateDirectory, listed: set[str]) -> Iterator[str]:
             yield error.message
         return
     for digest, entries in by_plan.items():
-        if digest not in listed and (lost := lost_plan(state, digest, entries)) is not None:
+        if digest not in listed and (lost := PlanRecords.read(state, digest, entries).lost()):
             yield lost.damage
 
 

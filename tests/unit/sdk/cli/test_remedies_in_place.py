@@ -28,7 +28,7 @@ from training_sdk.cli.program import program
 from training_sdk.cli.remedies import carry, close_command, in_commands
 from training_sdk.cli.session import options_of
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.records.journal import state_of_plan
+from training_sdk.records.journal import JournalCopy
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.report import NO_SECOND_CALL
 
@@ -364,7 +364,7 @@ def test_where_no_second_call_for_everyone_may_be_made_closing_is_named(
     mock.faults.add("drop", operation="ResetCourseProgress", when="before", times=None)
     order = ("--confirm", plan.phrase, "--max-retry", "1")
     run("apply", "all.json", "--reason", "test", "--server-side", *order)
-    journal = state_of_plan(StateDirectory.open(tmp_path / "state"), plan.digest)
+    journal = JournalCopy.of_plan(StateDirectory.open(tmp_path / "state"), plan.digest).state()
     said = _how_to_go_on(IncompleteResetError("no", reason=NO_SECOND_CALL), journal, Path("all.json"))
     assert "Nothing more is sent for this plan" in said
     assert "training-sdk plan close all.json --reason TEXT" in said
