@@ -224,7 +224,7 @@ def parse_manifest(data: bytes, folder: Path) -> Manifest:
 
 def _not_as_written(folder: Path, why: str) -> EvidenceError:
     return EvidenceError(
-        f"{folder / MANIFEST} is not what was written: {why}. Keep the pack as it is, and bring back a copy",
+        f"{folder / MANIFEST} is not what was written: {why}. Keep the pack as it is, and restore a copy",
         reason="EVIDENCE_CHANGED",
     )
 
@@ -323,6 +323,6 @@ def _check(data: bytes, mark: Mark, path: Path) -> None:
     found = mark_of(data)
     if (found.sha256, found.bytes) != (mark.sha256, mark.bytes):
         raise EvidenceError(
-            f"{path} is not what was written. Keep it as it is, and bring back a copy",
+            f"{path} is not what was written. Keep it as it is, and restore a copy",
             reason="EVIDENCE_CHANGED",
         )

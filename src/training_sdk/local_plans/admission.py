@@ -61,7 +61,7 @@ def refuse_contradiction(log: AuditLog, journal: Journal, plan: ResetPlan) -> No
     if contradicts(entries, journal.state(), journal.heads):
         raise RecordsDamagedError(
             f"the audit log contradicts the journal of plan #{plan.short_digest}, which was changed, shortened or "
-            f"lost. Nothing was sent. Bring back a copy of plans/{plan.digest}"
+            f"lost. Nothing was sent. Restore a copy of plans/{plan.digest}"
         )
 
 
@@ -165,7 +165,7 @@ def _refuse_lost(lost: LostPlan, plan: ResetPlan, people: Collection[Key], now: 
             plan,
             among,
             f"the journal of plan {lost.name} {lost.what}, and the audit log does not say whether it reset {{people}}. "
-            f"Bring back a copy of plans/{lost.digest} and resume it. If there is none, find out what became of them "
+            f"Restore a copy of plans/{lost.digest} and resume it. If there is none, find out what became of them "
             f"and close it: training-sdk plan close {short_digest(lost.digest)} --reason …",
         )
     if among and lost.may_have_reset and now < lost.settled_at:

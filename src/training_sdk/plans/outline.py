@@ -101,7 +101,7 @@ def read_plan_copy(folder: Path, *, unseal: Unseal | None = None) -> ResetPlan:
         raise EvidenceError(f"the unseal hook failed for {path}: {error}") from error
     plan = parse_plan(content, str(path))
     if plan.digest != folder.name:
-        raise RecordsDamagedError(f"{path} holds another plan. Keep the file, and bring back a copy")
+        raise RecordsDamagedError(f"{path} holds another plan. Keep the file, and restore a copy")
     return plan
 
 

@@ -170,7 +170,7 @@ def decode_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
 def damaged_line(path: Path, number: int, why: str) -> RecordsDamagedError:
     """The error that names a line which is not what was written."""
     return RecordsDamagedError(
-        f"{path}, line {number}, is not what was written: {why}. Keep the file, and bring back a copy"
+        f"{path}, line {number}, is not what was written: {why}. Keep the file, and restore a copy"
     )
 
 

@@ -119,7 +119,7 @@ def _check_of(plan: ResetPlan, saved: SavedReport, path: Path) -> None:
     else:
         return
     raise RecordsDamagedError(
-        f"{path} is not what was written for plan #{short_digest(plan.digest)}: {what}. Keep the file, and bring back "
+        f"{path} is not what was written for plan #{short_digest(plan.digest)}: {what}. Keep the file, and restore "
         "a copy"
     )
 

@@ -192,7 +192,7 @@ def test_a_plan_that_the_log_alone_knows_is_not_called_one_that_never_began(
             assert main([command, named, *records]) == ExitCode.RECORDS
             told = capsys.readouterr().err
             assert f"the journal of plan #{lost.short_digest} is missing" in told
-            assert f"Bring back a copy of plans/{lost.digest}" in told
+            assert f"Restore a copy of plans/{lost.digest}" in told
     with pytest.raises(RecordsDamagedError, match="is missing"):
         saved_report(here.state, lost.short_digest)
     with pytest.raises(RecordsDamagedError, match="Nothing was sent"):

@@ -57,9 +57,7 @@ def test_a_report_of_other_people_is_named_and_hides_no_other(
     one, other = two_applied(here)
     folder = here.state / "plans" / one.digest
     rewritten(folder, change)
-    with pytest.raises(
-        RecordsDamagedError, match=r"report\.json is not what was written .*bring back a copy"
-    ):
+    with pytest.raises(RecordsDamagedError, match=r"report\.json is not what was written .*restore a copy"):
         report_file.load(folder)
     assert_listed(here, capsys, monkeypatch, shown=other, unread=one)
 

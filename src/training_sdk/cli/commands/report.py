@@ -72,7 +72,7 @@ def report(
     closed = journal.closed if journal.closed is not None and journal.closed.reason is not None else None
     if journal.opened is None:
         session.out.warn(
-            "Warning: the journal of this plan is missing, so this is the report alone. Bring back a copy of "
+            "Warning: the journal of this plan is missing, so this is the report alone. Restore a copy of "
             f"plans/{found.plan.digest}"
         )
     session.out.document({**_document(found, unfinished), "closed": plain(closed)})
