@@ -15,10 +15,10 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
-from mock_server.control.guard import HEADER
 from mock_server.mock import TokenName
 from mock_server.terminal_text import inline
-from mock_server.transports.hosts import VENDOR_HOSTS
+from mock_server.transports.common import VENDOR_HOSTS
+from mock_server.transports.guard import HEADER
 from mock_server.transports.serving import SECRET_VARIABLE
 
 DEFAULT_URL = "http://127.0.0.1:8765"

@@ -18,7 +18,7 @@ from mock_server.control.worlds import Worlds
 from mock_server.learner_actions import LiveWorld
 from mock_server.policy import Policy
 from mock_server.rules.authentication import actor_of
-from mock_server.transports.hosts import VENDOR_HOSTS, Unhandled, library
+from mock_server.transports.common import VENDOR_HOSTS, Unhandled, library
 from mock_server.transports.webhooks import Webhooks
 from mock_server.wire.message import Request, Response
 from mock_server.world import state
@@ -54,6 +54,7 @@ class MockTraining:
         """The script of faults: empty, until a test adds to it."""
         self._names = {token: name for name, token in tokens.items()}
         self._is_closed = False
+        self._is_open = False
         self._servers: list[Server] = []
         self.worlds = Worlds(self)
         """Further worlds behind this one's doors, made over ``/_mock/worlds``; a request's token selects one."""
@@ -334,8 +335,8 @@ class MockTraining:
         """This world as an ASGI 3 application, for a server of your own.
 
         For httpx take `transport`: ``httpx.ASGITransport`` keeps no timeouts, and turns the faults that drop or cut
-        an answer into ConnectionAbortedError instead of an error of httpx. On a socket of your own nothing guards
-        ``/_mock/``, which hands out the tokens: `serve` does.
+        an answer into ConnectionAbortedError instead of an error of httpx. Nothing guards ``/_mock/``, which hands
+        out the tokens: `serve` does, and ``mock_server.asgi:app``.
         """
         from mock_server.transports.asgi import MockASGI
 
@@ -368,7 +369,14 @@ class MockTraining:
     @property
     def is_served_openly(self) -> bool:
         """Whether a server without a secret is running, whose tokens every user of this machine can list."""
-        return any(each.secret is None and not each.is_stopped for each in self._servers)
+        return self._is_open or any(each.secret is None and not each.is_stopped for each in self._servers)
+
+    def serve_by_asgi(self, secret: str | None) -> None:
+        """Prepare this world to be served by ``mock_server.asgi``, which guards it: as `serve` does, by the secret."""
+        if secret is None:
+            self._is_open = True
+        else:
+            self._close()
 
     def _close(self) -> None:
         """Known tokens open nothing any more, and webhooks go nowhere; once, for it may be served again."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from attrs import evolve, field, frozen
 
 from mock_server._version import __version__
-from mock_server.control.guard import is_loopback
+from mock_server.transports.guard import is_loopback
 
 TOKEN_VARIABLE = "SAFETYCULTURE_API_TOKEN"  # noqa: S105 - the name of a variable, not what is in it
 _LARGEST = 64 * 1024 * 1024

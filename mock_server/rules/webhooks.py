@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from mock_server.control.guard import is_loopback
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.rules.permissions import Reach
+from mock_server.transports.guard import is_loopback
 from mock_server.wire.answers import to_json
 from mock_server.world import clock
 from mock_server.world.ledger import RESET_EVENT, Message

@@ -1,4 +1,4 @@
-"""The ASGI door: one thin application for uvicorn, hypercorn or ``httpx.ASGITransport``.
+"""The ASGI application over a handler, for uvicorn, hypercorn or ``httpx.ASGITransport``.
 
 On the vendor's wire ``handle()`` is called inline, not in a thread. It is pure computation of a fraction of a
 millisecond to a few milliseconds; under the interpreter lock a thread would run it no sooner, and the hand-over alone
@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
-from mock_server.control.guard import HEALTH
-from mock_server.transports.edge import BodyBuffer, Handler, framed, origin_form
+from mock_server.transports.common import BodyBuffer, Handler, framed, origin_form
+from mock_server.transports.guard import HEALTH
 from mock_server.wire.message import Delivery, Request, Response
 
 Scope = MutableMapping[str, Any]
@@ -25,18 +25,19 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-CLOSE = "training_mock.close"
-"""The ASGI extension by which a server offers to close the connection."""
-
 _PATH_CHARACTERS = "/:@!$&'()*+,;="
+_BROKEN = {"type": "http.response.start", "status": 500, "headers": [(b"content-length", b"1")]}
+"""The head of an answer whose body never comes."""
 
 
 class MockASGI:
     """The ASGI 3 application over a handler: ``http`` and ``lifespan``; websockets are refused.
 
-    Of a line that breaks, ASGI has no word: under a server without the extension ``training_mock.close`` a fault that
-    drops or cuts an answer is a ConnectionAbortedError of the application, which ``httpx.ASGITransport`` passes on as
-    it is. That transport keeps no timeouts either; ``mock.transport()`` does both as a line would.
+    ASGI cannot close a connection. A fault that drops an answer sends the head of a 500 that announces a body, and then
+    raises ConnectionAbortedError, as a fault that cuts an answer does after the part that is sent. uvicorn, hypercorn
+    and granian then close the connection, so that the client reads an incomplete answer; daphne leaves it open until
+    the client gives up. ``httpx.ASGITransport`` raises the error itself and keeps no timeouts; ``mock.transport()``
+    does both as a connection would.
     """
 
     def __init__(self, handler: Handler) -> None:
@@ -67,7 +68,7 @@ class MockASGI:
         if response.delivery is None:
             await _write(request.method, response, send, close=not complete or _is_doubtful(request))
         else:
-            await _deliver(request, response, response.delivery, scope, receive, send)
+            await _deliver(request, response, response.delivery, send)
 
     async def _answer(self, request: Request) -> Response:
         controls = request.path.startswith("/_mock/") and request.path != HEALTH
@@ -167,33 +168,25 @@ def _framed(method: str, response: Response, *, close: bool) -> tuple[Message, b
     return {"type": "http.response.start", "status": response.status, "headers": raw}, body
 
 
-async def _deliver(
-    request: Request, response: Response, delivery: Delivery, scope: Scope, receive: Receive, send: Send
-) -> None:
-    """Answer in a troubled way, on asyncio."""
+async def _deliver(request: Request, response: Response, delivery: Delivery, send: Send) -> None:
+    """Answer with a delay, in pieces, cut short or not at all."""
     await asyncio.sleep(delivery.delay)
     if delivery.dropped:
-        await _drop(scope, receive)
-        return
+        await send(_BROKEN)
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+        raise _aborted()
     head, body = _framed(request.method, response, close=_is_doubtful(request))
     await send(head)
     for piece in delivery.parts(body):
         await send({"type": "http.response.body", "body": piece, "more_body": True})
         await asyncio.sleep(delivery.pause)
     if delivery.keep is not None and body:
-        await _drop(scope, receive)
-    else:
-        await send({"type": "http.response.body", "body": b""})
+        raise _aborted()
+    await send({"type": "http.response.body", "body": b""})
 
 
-async def _drop(scope: Scope, receive: Receive) -> None:
-    """End the connection, for which ASGI has no word: by an extension where the server has it, else by an error."""
-    close = scope.get("extensions", {}).get(CLOSE)
-    if close is None:
-        raise ConnectionAbortedError("the script of faults drops this connection")
-    close["close"]()
-    while (await receive())["type"] != "http.disconnect":
-        pass
+def _aborted() -> ConnectionAbortedError:
+    return ConnectionAbortedError("a fault in the script of this server ends the connection")
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -7,13 +7,13 @@ or doubtful framing. Everything has a bound.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from http import HTTPStatus
 
 from attrs import frozen
 
 from mock_server.refusal import Reason, RefusedError, invalid
-from mock_server.transports.edge import Front, framed
+from mock_server.transports.common import Front, framed
 from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Response
 
 MAX_HEAD = 64 * 1024
@@ -160,3 +160,80 @@ def refusal(error: ProtocolError, front: Front) -> Response:
     if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return front.refused(RefusedError(Reason.BODY_TOO_LARGE, error.message))
     return front.refused(invalid(error.message), status=int(error.status))
+
+
+Reading = Generator[bytes, None, None]
+"""Yields pieces, and b"" for more bytes."""
+
+
+class Inflow:
+    """Bytes that have come and were not read yet."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def __bool__(self) -> bool:
+        return bool(self._bytes)
+
+    def feed(self, data: bytes) -> None:
+        """Add what has come."""
+        self._bytes += data
+
+    def head(self) -> Generator[bytes, None, list[bytes]]:
+        """The lines of a request's head; one empty line before it is allowed. ProtocolError beyond MAX_HEAD."""
+        most = MAX_HEADERS + 1  # the request line is one more
+        return (yield from self._block(most)) or (yield from self._block(most)) or [b""]
+
+    def body(self, head: Head) -> Reading:
+        """The pieces of a body, freed of what chunks put around them. ProtocolError for bad or too many chunks."""
+        if head.length is None:
+            yield from self._chunks()
+        else:
+            yield from self.pieces(head.length)
+
+    def pieces(self, count: int) -> Reading:
+        """The next so many bytes, as they come."""
+        while count:
+            piece = bytes(self._bytes[:count])
+            del self._bytes[:count]
+            count -= len(piece)
+            yield piece
+
+    def _chunks(self) -> Reading:
+        misfit = "the body's chunks do not fit their size lines"
+        left = MAX_CHUNKS
+        while size := parse_chunk_size((yield from self._line(MAX_CHUNK_LINE, ProtocolError(misfit)))):
+            if not left:
+                raise ProtocolError(f"a body may come in {MAX_CHUNKS} chunks")
+            left -= 1
+            yield from self.pieces(size)
+            # Two bytes hold nothing but the CRLF that must follow.
+            yield from self._line(2, ProtocolError(misfit))
+        yield from self._block(MAX_HEADERS)
+
+    def _block(self, most: int) -> Generator[bytes, None, list[bytes]]:
+        """The lines up to an empty one, at most so many: a head, or the trailers of a chunked body."""
+        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        too_long = ProtocolError(f"request line and headers may take {MAX_HEAD} bytes", status)
+        left = MAX_HEAD
+        lines: list[bytes] = []
+        while line := (yield from self._line(left, too_long)):
+            if len(lines) == most:
+                raise ProtocolError(f"a request may have {MAX_HEADERS} headers", status)
+            lines.append(line)
+            left -= len(line) + 2
+        return lines
+
+    def _line(self, limit: int, too_long: ProtocolError) -> Generator[bytes, None, bytes]:
+        """One line without its CRLF; ProtocolError when it is too long or ends in a bare LF."""
+        searched = 0
+        while (end := self._bytes.find(b"\n", searched, limit)) < 0:
+            searched = len(self._bytes)
+            if searched >= limit:
+                raise too_long
+            yield b""
+        line = bytes(self._bytes[:end])
+        del self._bytes[: end + 1]
+        if not line.endswith(b"\r"):
+            raise ProtocolError("lines end in CR LF")
+        return line[:-1]

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 import anyio
 import httpx
 
-from mock_server.transports.edge import BodyBuffer, Handler, framed
+from mock_server.transports.common import BodyBuffer, Handler, framed
 from mock_server.wire.message import Delivery, Request, Response
 
 

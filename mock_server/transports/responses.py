@@ -20,8 +20,7 @@ from requests import ConnectionError, PreparedRequest, ReadTimeout
 from urllib3 import HTTPResponse, Timeout
 from urllib3._collections import HTTPHeaderDict  # which urllib3 1.26 does not export
 
-from mock_server.transports.edge import BodyBuffer, Handler, framed
-from mock_server.transports.hosts import Unhandled, checked_hosts, refusal
+from mock_server.transports.common import BodyBuffer, Handler, Unhandled, checked_hosts, framed, refusal
 from mock_server.wire.message import Delivery, Request
 
 _ANYTHING = re.compile("")

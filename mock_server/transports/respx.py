@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import respx
 from respx.models import AllMockedAssertionError, PassThrough
 
-from mock_server.transports.hosts import Unhandled, checked_hosts, refusal
+from mock_server.transports.common import Unhandled, checked_hosts, refusal
 from mock_server.transports.httpx import MockTransport
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from mock_server.transports.edge import Handler
+    from mock_server.transports.common import Handler
 
 
 class MockRouter(respx.MockRouter):

@@ -11,12 +11,9 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
-from attrs import field, frozen
-
-from mock_server.control.guard import WILDCARDS, Guard, is_loopback
-from mock_server.transports.edge import Front, Handler, Limits, ServeError
+from mock_server.transports.common import Front, Handler, Limits, ServeError
+from mock_server.transports.guard import WILDCARDS, Guard, Guarded, is_loopback
 from mock_server.transports.stdlib import StdlibServer
-from mock_server.wire.message import Request, Response
 
 __all__ = ["GRACE", "Engine", "Guarded", "ServeError", "Server", "serve"]
 
@@ -39,22 +36,6 @@ _PROBE = b"OPTIONS * HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n"
 class _Engine(Protocol):
     def start(self) -> None: ...
     def stop(self, grace: float) -> None: ...
-
-
-@frozen
-class Guarded:
-    """A handler that only sees what a guard lets through."""
-
-    handler: Handler
-    guard: Guard
-    front: Front = field(factory=Front)
-
-    def handle(self, request: Request) -> Response:
-        """Answer one request, or refuse it."""
-        refusal = self.guard.check(request)
-        if refusal is None:
-            return self.handler.handle(request)
-        return self.front.refused(refusal, request)
 
 
 class Server:
@@ -132,14 +113,14 @@ def serve(
 ) -> Server:
     """Serve a world in a thread; it answers when this returns. ServeError says why it cannot.
 
-    ``port`` 0 picks a free one. ``engine``: "stdlib" starts and stops in 2 ms, "uvicorn" holds thousands of
-    connections, "auto" is uvicorn where it is installed. Another ``host`` than loopback needs a ``secret``, which
-    the control plane then asks for; ``allow_hosts`` are further names by which clients may call it. ``limits``
-    are what it grants each of them. A server that is not ``is_marked`` names itself in none of its own answers.
-    ``when_bound`` is called once it is certain that it can listen, before it answers anybody. ``local_only`` keeps to
-    loopback, also with a secret.
+    ``port`` 0 picks a free one. ``engine``: "stdlib" is the built-in server, as is "auto"; "uvicorn" runs uvicorn,
+    which reads HTTP more leniently and has times and bounds of its own. Another ``host`` than loopback needs a
+    ``secret``, which the control plane then asks for; ``allow_hosts`` are further names by which clients may call it.
+    ``limits`` are what the built-in server grants each client. A server that is not ``is_marked`` names itself in none
+    of its own answers. ``when_bound`` is called once it is certain that it can listen, before it answers anybody.
+    ``local_only`` keeps to loopback, also with a secret.
     """
-    _check_secret(secret)
+    check_secret(secret)
     listener = _bind(host, port, local_only=local_only or secret is None)
     front = Front(is_marked)
     guarded = Guarded(handler, Guard(frozenset({host, *allow_hosts}), secret), front)
@@ -159,7 +140,8 @@ def serve(
     return server
 
 
-def _check_secret(secret: str | None) -> None:
+def check_secret(secret: str | None) -> None:
+    """Raise ServeError for a secret that no header can carry."""
     if secret is None or (secret.isascii() and secret.isprintable() and secret.strip() == secret != ""):
         return
     raise ServeError("the secret must be printable ASCII, not empty, without white space around it")
@@ -211,18 +193,21 @@ def _why_not(error: OSError, host: str, port: int) -> str:
 
 
 def _engine(engine: Engine, listener: socket.socket, guarded: Guarded, limits: Limits | None) -> _Engine:
-    installed = find_spec("uvicorn") is not None
-    if engine == "stdlib" or (engine == "auto" and not installed):
+    if engine in ("auto", "stdlib"):
         return StdlibServer(guarded, listener, limits, guarded.front)
-    if engine not in ("auto", "uvicorn"):
-        raise ServeError(f"there is no engine {engine!r}: choose stdlib, uvicorn or auto")
-    if not installed:
+    if engine != "uvicorn":
+        raise ServeError(f"engine must be auto, stdlib or uvicorn, not {engine!r}.")
+    if limits is not None:
         raise ServeError(
-            "uvicorn is not installed. In a checkout of the SDK: pip install '.[server]'. Or use the engine stdlib"
+            "limits are those of the built-in server: uvicorn has its own. Leave them out, or the engine."
+        )
+    if find_spec("uvicorn") is None:
+        raise ServeError(
+            "uvicorn is not installed. In a checkout of the SDK: pip install '.[server]'. Or use the engine stdlib."
         )
     from mock_server.transports.uvicorn import UvicornServer
 
-    return UvicornServer(guarded, listener, limits, guarded.front)
+    return UvicornServer(guarded, listener, guarded.front)
 
 
 def _url(host: str, port: int) -> str:

@@ -17,16 +17,14 @@ from collections.abc import Callable, Iterator
 
 from mock_server.refusal import Reason, RefusedError
 from mock_server.transports import http1
-from mock_server.transports.edge import BodyBuffer, Front, Handler, Limits, framed, origin_form
-from mock_server.transports.http1 import Head, ProtocolError
-from mock_server.transports.inflow import Inflow, Reading
+from mock_server.transports.common import BodyBuffer, Front, Handler, Limits, framed, origin_form
+from mock_server.transports.http1 import Head, Inflow, ProtocolError, Reading
 from mock_server.wire.message import MAX_DRAIN, Delivery, Request, Response
 
 _log = logging.getLogger("mock_server.transports.stdlib")
 _PIECE = 64 * 1024
 _BACKLOG = 512
 _AFTER_ERROR = 0.05
-_CONNECTIONS = 512
 # Those that are told so at the same time; more are closed without a word.
 _MOST_TURNED_AWAY = 64
 
@@ -221,7 +219,6 @@ class StdlibServer:
     ) -> None:
         self.limits = limits or Limits()
         self.front = front or Front()
-        self._most = _CONNECTIONS if self.limits.connections is None else self.limits.connections
         self.stopping = False
         self._handler = handler
         self._listener = listener
@@ -297,7 +294,7 @@ class StdlibServer:
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = _Connection(self, sock)
-        if self._begin(connection, connection.run, self._connections, self._most):
+        if self._begin(connection, connection.run, self._connections, self.limits.connections):
             return
         if not self._begin(connection, connection.turn_away, self._turned_away, _MOST_TURNED_AWAY):
             sock.close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,8 +17,8 @@ from attrs import frozen
 from browser.attacks import PAGE
 from e2e.training_sdk_process import PATIENCE, serving
 from mock_server import MockTraining
-from mock_server.control.guard import Guard
 from mock_server.refusal import RefusedError
+from mock_server.transports.guard import Guard
 from mock_server.transports.serving import Engine
 from mock_server.wire.message import Request
 
@@ -77,8 +78,11 @@ def as_process(engine: Engine, *names: str) -> Iterator[Target]:
         yield Target.at(server.url, is_watched=False)
 
 
-_ENGINES: tuple[Engine, ...] = ("stdlib", "uvicorn")
-TARGETS = {f"{kind.__name__} {one}": (kind, one) for kind in (in_process, as_process) for one in _ENGINES}
+TARGETS: dict[str, tuple[Callable[..., AbstractContextManager[Target]], Engine]] = {
+    "in_process": (in_process, "stdlib"),
+    "as_process": (as_process, "stdlib"),
+    "as_process with uvicorn": (as_process, "uvicorn"),
+}
 
 
 @frozen

@@ -9,7 +9,6 @@ import pytest
 
 from browser.attacks import ATTACKS, PAGE, TOKENS
 from browser.ground import Arrival, Target, arrivals, in_process
-from mock_server.transports.serving import Engine
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -64,12 +63,11 @@ def test_a_foreign_page_reads_nothing_and_changes_nothing(
         assert target.snapshot() == before, name
 
 
-@pytest.mark.parametrize("engine", ["stdlib", "uvicorn"])
 def test_without_the_guard_every_attack_arrives_and_forgeries_work(
-    page: Page, foreign: int, monkeypatch: pytest.MonkeyPatch, engine: Engine
+    page: Page, foreign: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = arrivals(monkeypatch, guarded=False)
-    with in_process(engine) as target:
+    with in_process("stdlib") as target:
         for name, each in ATTACKS.items():
             before = target.snapshot()["worlds"]
             seen.clear()

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 import pytest
@@ -48,14 +48,6 @@ MOMENT = 1e-4
 """Seconds, long enough for another thread to get its turn."""
 PATIENCE = 60.0
 """Seconds after which a test gives up; no test waits for it when all is well."""
-
-Engine = Literal["stdlib", "uvicorn"]
-
-
-@pytest.fixture(params=["stdlib", "uvicorn"])
-def engine(request: pytest.FixtureRequest) -> Engine:
-    found: Engine = request.param
-    return found
 
 
 @contextmanager
@@ -252,9 +244,9 @@ class Scene:
         return statuses
 
 
-def test_R14_no_reader_ever_sees_half_a_reset(engine: Engine) -> None:
+def test_R14_no_reader_ever_sees_half_a_reset() -> None:
     mock = MockTraining.generate(users=USERS, courses=2, seed=4)
-    with mock.serve(engine=engine) as server, _client(mock, server.url) as http:
+    with mock.serve() as server, _client(mock, server.url) as http:
         scene = Scene(mock, http)
         with ThreadPoolExecutor(6) as pool:
             beside = [pool.submit(reader.until, scene.over) for reader in scene.readers]
@@ -281,12 +273,12 @@ def _complete_all(plant: Plant) -> None:
         plant.mock.world.complete_course(plant.forklift, plant.id(name))
 
 
-def test_R18_of_two_resets_at_once_one_has_the_effect(engine: Engine) -> None:
+def test_R18_of_two_resets_at_once_one_has_the_effect() -> None:
     plant = grow()
     plant.mock.world.clock.resume()
     body = {"courseId": plant.forklift, "allUsers": True}
     headers = confirming("Forklift basics", 5)
-    with plant.mock.serve(engine=engine) as server, _client(plant.mock, server.url) as http:
+    with plant.mock.serve() as server, _client(plant.mock, server.url) as http:
         for turn in range(1, 6):
             _complete_all(plant)
             answers = _together(*[lambda: http.post(RESET, json=body, headers=headers)] * 3)
@@ -313,11 +305,11 @@ def _apply(client: TrainingClient, plan: Any) -> ResetReport | Refused:
 @pytest.mark.parametrize(
     "plans", ["one plan", "one plan on two machines", "a plan each", "a plan each on two machines"]
 )
-def test_R11_two_operators_at_once_reset_once(engine: Engine, plans: str, tmp_path: Path) -> None:
+def test_R11_two_operators_at_once_reset_once(plans: str, tmp_path: Path) -> None:
     plant = grow()
     plant.mock.world.clock.resume()
     with (
-        plant.mock.serve(engine=engine) as server,
+        plant.mock.serve() as server,
         TrainingClient(plant.mock.token("admin"), base_url=server.url) as one,
         TrainingClient(plant.mock.token("admin"), base_url=server.url, state_dir=tmp_path / "two") as two,
     ):

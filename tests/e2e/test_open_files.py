@@ -16,10 +16,9 @@ GRANTED, CLIENTS = 60, 120
 SERVE = "import resource, sys, mock_server.cli as cli; resource.setrlimit(resource.RLIMIT_NOFILE, ({}, {})); cli.main()"
 
 
-@pytest.mark.parametrize("engine", ["stdlib", "uvicorn"])
-def test_it_serves_more_clients_at_once_than_a_shell_grants_it_files(engine: str) -> None:
+def test_it_serves_more_clients_at_once_than_a_shell_grants_it_files() -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    command = [sys.executable, "-c", SERVE.format(GRANTED, most), "serve", "--port", "0", "--engine", engine]
+    command = [sys.executable, "-c", SERVE.format(GRANTED, most), "serve", "--port", "0"]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running,
         contextlib.ExitStack() as held,

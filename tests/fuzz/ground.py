@@ -22,7 +22,7 @@ from fuzz.mutations import Delivery
 from fuzz.seeds import RESET, prepared
 from mock_server import MockTraining
 from mock_server.openapi import PATH as CONTRACT
-from mock_server.transports.serving import Engine, Guarded
+from mock_server.transports.serving import Guarded
 from mock_server.wire.message import Request, Response
 from mock_server.world.differences import Change, differences
 from rawhttp import PATIENCE, Answer, connected, everything, read_answer, request
@@ -80,7 +80,6 @@ def _open() -> int:
 class Ground:
     """A server with the demo world, and its witness."""
 
-    engine: Engine
     mock: MockTraining
     port: int
     seen: list[Exchange] = field(repr=False)
@@ -246,7 +245,7 @@ def _accounts_for(asked: Request, change: Change, mock: MockTraining) -> bool:
 
 
 @contextlib.contextmanager
-def ground(engine: Engine) -> Iterator[Ground]:
+def ground() -> Iterator[Ground]:
     """A server, watched from within for as long as it runs."""
     seen: list[Exchange] = []
     handle = Guarded.handle
@@ -259,11 +258,11 @@ def ground(engine: Engine) -> Iterator[Ground]:
     errors = _Errors()
     mock = prepared()
     mock.webhooks.pause(timedelta(0))
-    with pytest.MonkeyPatch.context() as patch, mock.serve(engine=engine) as server:
+    with pytest.MonkeyPatch.context() as patch, mock.serve() as server:
         patch.setattr(Guarded, "handle", witnessed)
         logging.getLogger().addHandler(errors)
         try:
-            made = Ground(engine, mock, server.port, seen, errors.seen, mock.state())
+            made = Ground(mock, server.port, seen, errors.seen, mock.state())
             assert settled(made._is_quiet)
             yield made
         finally:

@@ -48,9 +48,8 @@ def _control(server: Running, method: str, path: str, document: object = None) -
         assert read_answer(sock).status == 200
 
 
-@pytest.mark.parametrize("engine", ["stdlib", "uvicorn"])
-def test_a_process_lives_on_and_keeps_nothing(engine: str) -> None:
-    with running("--engine", engine) as server:
+def test_a_process_lives_on_and_keeps_nothing() -> None:
+    with running() as server:
         _control(server, "POST", "marks", {"name": "start"})
         start = _kept(server)
 

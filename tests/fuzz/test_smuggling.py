@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from fuzz.ground import Ground, ground
 from fuzz.mutations import Delivery, chunked
 from fuzz.seeds import KNOWN, RESET, Seed
-from mock_server.transports.serving import Engine
 
 _LOOSE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 FAST = settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=_LOOSE)
@@ -33,10 +32,9 @@ _HEADERS = ((b"host", b"localhost"), (b"user-agent", b"fuzz/1"), (b"content-type
 OUTER = Seed("ListUsers", "POST", "/users/v1/users/list", _HEADERS)
 
 
-@pytest.fixture(scope="module", params=["stdlib", "uvicorn"])
-def served(request: pytest.FixtureRequest) -> Iterator[Ground]:
-    engine: Engine = request.param
-    with ground(engine) as made:
+@pytest.fixture(scope="module")
+def served() -> Iterator[Ground]:
+    with ground() as made:
         yield made
 
 

@@ -11,7 +11,6 @@ from fuzz.ground import Ground, ground
 from fuzz.mutations import Delivery, deliveries
 from fuzz.seeds import KNOWN
 from mock_server.api.routes import OPERATIONS
-from mock_server.transports.serving import Engine
 
 _LOOSE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 FAST = settings(max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=_LOOSE)
@@ -20,10 +19,9 @@ LONG = settings(
 )
 
 
-@pytest.fixture(scope="module", params=["stdlib", "uvicorn"])
-def served(request: pytest.FixtureRequest) -> Iterator[Ground]:
-    engine: Engine = request.param
-    with ground(engine) as made:
+@pytest.fixture(scope="module")
+def served() -> Iterator[Ground]:
+    with ground() as made:
         yield made
 
 

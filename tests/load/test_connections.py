@@ -16,12 +16,10 @@ from pathlib import Path
 import pytest
 
 from mock_server import MockTraining, Policy
-from mock_server.transports.serving import Engine
 from rawhttp import PATIENCE, connected, read_answer, request
 
-ENGINES: tuple[Engine, ...] = ("stdlib", "uvicorn")
-SPARE = 500
-"""Open files beside the connections."""
+CONNECTIONS, SPARE = 500, 500
+"""Connections that are open at once, and open files beside them."""
 RESETTERS, SLOW = 8, 100
 
 
@@ -39,9 +37,9 @@ def open_files(count: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def process() -> Iterator[tuple[subprocess.Popen[str], int]]:
     """``training-mock serve`` in a process that was granted few open files, as a shell would; with its port."""
-    command = [sys.executable, "-m", "mock_server", "serve", "--port", "0", *arguments]
+    command = [sys.executable, "-m", "mock_server", "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
             assert running.stdout is not None
@@ -57,33 +55,31 @@ def resident(pid: int) -> int:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(("engine", "count"), [("uvicorn", 10_000), ("stdlib", 500)])
-def test_so_many_connections_are_open_at_once_and_each_is_answered(engine: str, count: int) -> None:
+def test_so_many_connections_are_open_at_once_and_each_is_answered() -> None:
     with (
-        open_files(count + SPARE),
-        process("--engine", engine) as (running, port),
+        open_files(CONNECTIONS + SPARE),
+        process() as (running, port),
         contextlib.ExitStack() as held,
     ):
         before = resident(running.pid) if sys.platform == "linux" else 0
-        socks = [held.enter_context(connected(port)) for _ in range(count)]
+        socks = [held.enter_context(connected(port)) for _ in range(CONNECTIONS)]
         for _ in range(2):  # all are open, and all stay so
             for sock in socks:
                 sock.sendall(request("GET", "/_mock/health"))
             assert all(read_answer(sock).status == 200 for sock in socks)
         if sys.platform == "linux":
-            assert (resident(running.pid) - before) / count < 200_000
+            assert (resident(running.pid) - before) / CONNECTIONS < 200_000
         running.terminate()
         assert running.wait(PATIENCE) == 0
         assert socks[0].recv(1) == socks[-1].recv(1) == b""
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("engine", ENGINES)
-def test_slow_clients_hold_up_nobody_but_themselves(engine: Engine) -> None:
+def test_slow_clients_hold_up_nobody_but_themselves() -> None:
     mock = MockTraining.generate(users=1000, courses=1)
     token = ("authorization", f"Bearer {mock.token('admin')}")
     large = request("GET", "/training/v1/feed/training-course-progress", (token, ("user-agent", "slow/1")))
-    with mock.serve(engine=engine) as server, contextlib.ExitStack() as held:
+    with mock.serve() as server, contextlib.ExitStack() as held:
         sending, reading = (
             [held.enter_context(connected(server.port)) for _ in range(SLOW)] for _ in range(2)
         )
@@ -104,15 +100,12 @@ def test_slow_clients_hold_up_nobody_but_themselves(engine: Engine) -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("round_", range(5))
-def test_R12_what_was_acknowledged_took_effect_and_what_took_effect_was_acknowledged(
-    engine: Engine, round_: int
-) -> None:
+def test_R12_what_was_acknowledged_took_effect_and_what_took_effect_was_acknowledged(round_: int) -> None:
     """Stopped in the midst of resets: each has its answer and is done, or was refused a connection and is not."""
     mock = MockTraining.generate(users=400, courses=1, policy=Policy(confirmation="off"))
     course = mock.world.courses[0].id
-    server = mock.serve(engine=engine)
+    server = mock.serve()
     server_url, token = f"{server.url}/training/courseprogress/v1/reset", mock.token("admin")
     acknowledged: list[tuple[str, int]] = []
     stuck: list[str] = []

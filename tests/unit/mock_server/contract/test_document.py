@@ -20,7 +20,7 @@ from mock_server import MockTraining, Policy, __version__, cli
 from mock_server.api.routes import OPERATIONS
 from mock_server.openapi import LINK_BODY, SCHEMAS, document, document_bytes, served_document
 from mock_server.refusal import Reason
-from mock_server.transports.edge import Limits
+from mock_server.transports.common import Limits
 from mock_server.transports.http1 import MAX_HEAD
 from mock_server.wire.message import Request, Response
 from mock_server.wire.schema import MARK, PROVENANCE
@@ -135,16 +135,15 @@ UNREAD = {
 }
 
 
-@pytest.mark.parametrize("engine", ["stdlib", "uvicorn"])
-def test_what_a_socket_itself_answers_is_in_the_document(engine: str) -> None:
+def test_what_a_socket_itself_answers_is_in_the_document() -> None:
     asked = Request("GET", "/training/courses/v1")
-    with MockTraining.demo().serve(engine=engine, limits=Limits(head=0.1)) as server:
+    with MockTraining.demo().serve(limits=Limits(head=0.1)) as server:
         for status, data in UNREAD.items():
             with connected(server.port) as sock:
                 sock.sendall(data)
                 assert refused_as_documented(asked, sock) == status
     # Not the same server: it would let go of a silent connection before a busy machine has made the next.
-    one_alone = MockTraining.demo().serve(engine=engine, limits=Limits(connections=1))
+    one_alone = MockTraining.demo().serve(limits=Limits(connections=1))
     with one_alone as server, connected(server.port), connected(server.port) as sock:
         assert refused_as_documented(asked, sock) == 503
 

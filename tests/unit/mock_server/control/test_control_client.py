@@ -10,8 +10,8 @@ from threading import Thread
 
 import pytest
 
-from mock_server.control.guard import HEADER
 from mock_server.control_client import AskingError, Shell, exports, token_of
+from mock_server.transports.guard import HEADER
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.control.guard import Guard
 from mock_server.refusal import Reason
+from mock_server.transports.guard import Guard
 from mock_server.wire.message import Request
 
 

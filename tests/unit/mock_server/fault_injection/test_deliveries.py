@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -38,29 +38,17 @@ def in_process_async(mock: MockTraining) -> Iterator[Get]:
 
 
 @contextmanager
-def _socket(mock: MockTraining, engine: Literal["stdlib", "uvicorn"]) -> Iterator[Get]:
-    with serve(mock, engine=engine) as server, httpx.Client() as client:
+def stdlib(mock: MockTraining) -> Iterator[Get]:
+    with serve(mock) as server, httpx.Client() as client:
         url = f"{server.url}/accounts/user/v1/user:WhoAmI"
         yield lambda token, timeout: client.get(url, headers=_bearer(token), timeout=timeout)
-
-
-@contextmanager
-def stdlib(mock: MockTraining) -> Iterator[Get]:
-    with _socket(mock, "stdlib") as get:
-        yield get
-
-
-@contextmanager
-def uvicorn(mock: MockTraining) -> Iterator[Get]:
-    with _socket(mock, "uvicorn") as get:
-        yield get
 
 
 def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-@pytest.fixture(params=[in_process, in_process_async, stdlib, uvicorn], ids=lambda door: door.__name__)
+@pytest.fixture(params=[in_process, in_process_async, stdlib], ids=lambda door: door.__name__)
 def door(request: pytest.FixtureRequest) -> Callable[[MockTraining], object]:
     chosen: Callable[[MockTraining], object] = request.param
     return chosen
@@ -79,7 +67,7 @@ def test_a_dropped_connection_and_a_cut_body_are_protocol_errors_and_the_next_re
             assert mock.calls[-1].delivered == ("nothing" if kind == "drop" else "cut")
             assert mock.calls[-1].faults == (kind,)
             assert get(mock.token("admin"), 30).status_code == 200
-    assert [each for each in caplog.records if each.name.startswith(("uvicorn", "mock_server"))] == []
+    assert [each for each in caplog.records if each.name.startswith("mock_server")] == []
 
 
 def test_slow_and_dripping_answers_take_their_time_and_are_whole(

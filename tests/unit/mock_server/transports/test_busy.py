@@ -5,19 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 
-import pytest
 from attrs import define, field
 
 from mock_server import MockTraining
 from mock_server.transports.serving import Engine, serve
 from mock_server.wire.message import Request, Response
 from rawhttp import PATIENCE, connected, read_answer, request, statuses
-
-
-@pytest.fixture(params=["stdlib", "uvicorn"])
-def engine(request: pytest.FixtureRequest) -> Engine:
-    chosen: Engine = request.param
-    return chosen
 
 
 @define
@@ -59,9 +52,9 @@ def test_the_control_plane_at_work_holds_up_nobody_but_those_who_need_the_same(e
     assert locked.order[:3] == ["/_mock/health"] * 3
 
 
-def test_a_client_that_has_said_all_is_answered_however_long_it_takes(engine: Engine) -> None:
+def test_a_client_that_has_said_all_is_answered_however_long_it_takes() -> None:
     locked = Locked()
-    with serve(locked, engine=engine) as server, connected(server.port) as sock:
+    with serve(locked) as server, connected(server.port) as sock:
         sock.sendall(request("POST", "/_mock/long") + request("GET", "/next"))
         sock.shutdown(socket.SHUT_WR)
         assert locked.entered.wait(PATIENCE)

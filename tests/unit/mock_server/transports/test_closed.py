@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mock_server import MockTraining, Policy
-from mock_server.transports.edge import ServeError
+from mock_server.transports.common import ServeError
 from mock_server.transports.serving import Engine, Server
 from mock_server.world.ledger import RESET_EVENT
 from rawhttp import connected, read_answer, request

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from mock_server import MockTraining
-from mock_server.transports.edge import framed
+from mock_server.transports.common import framed
 from mock_server.transports.serving import serve
 from mock_server.wire.message import MAX_BODY, Request
 from rawhttp import Answer, connected, read_answer

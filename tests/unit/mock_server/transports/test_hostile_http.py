@@ -1,4 +1,4 @@
-"""Bytes that no honest client sends: each is refused or ends the connection, and the server lives on."""
+"""Malformed and hostile HTTP on the built-in server: each request is refused or ends the connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mock_server.transports.http1 import MAX_CHUNKS, MAX_HEAD
-from mock_server.transports.serving import Engine, Server, serve
+from mock_server.transports.serving import Server, serve
 from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Request, Response
 from rawhttp import connected, everything, read_answer, request, statuses
 
@@ -30,11 +30,10 @@ class Recorder:
         return Response(status, (("content-type", "text/plain"),), b"%d" % len(request.body))
 
 
-@pytest.fixture(scope="module", params=["stdlib", "uvicorn"])
-def served(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Recorder]]:
-    engine: Engine = request.param
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[Server, Recorder]]:
     recorder = Recorder()
-    with serve(recorder, engine=engine) as server:
+    with serve(recorder) as server:
         yield server, recorder
 
 
@@ -145,7 +144,7 @@ OTHER_STATUSES = {
         (b"http://localhost/http://localhost/x", "/http://localhost/x", ""),
     ],
 )
-def test_both_engines_take_the_absolute_form_of_their_own_host(
+def test_the_absolute_form_of_the_own_host_is_accepted(
     server: Server, seen: list[Request], target: bytes, path: str, query: str
 ) -> None:
     """As RFC 9112, 3.2.2 demands of a server, and as clients with a proxy send it."""
@@ -165,7 +164,7 @@ def test_an_absolute_form_passes_the_allow_list_and_guards_the_control_plane(
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_a_malformed_request_is_refused_by_both_engines_alike_and_reaches_nobody(
+def test_a_malformed_request_is_refused_and_never_handled(
     server: Server, seen: list[Request], name: str
 ) -> None:
     received = everything(server.port, MALFORMED[name], half_close=True)
@@ -179,7 +178,7 @@ def test_a_malformed_request_is_refused_by_both_engines_alike_and_reaches_nobody
 @pytest.mark.parametrize("half_close", [False, True])
 @pytest.mark.parametrize("length", [MAX_DRAIN + 1, 999_999_999, 999_999_999_999])
 @pytest.mark.parametrize("expected", [b"", b"expect: 100-continue\r\n"])
-def test_a_length_that_is_too_large_is_refused_unread_by_both_engines_alike(
+def test_a_length_that_is_too_large_is_refused_unread(
     server: Server, seen: list[Request], expected: bytes, length: int, half_close: bool
 ) -> None:
     head = POST + expected + b"content-length: %d\r\n\r\n" % length

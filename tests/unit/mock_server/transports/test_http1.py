@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+from collections.abc import Generator
 
 import pytest
+from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
 from growth import assert_proportionate
-from mock_server.transports.http1 import ProtocolError, parse_chunk_size, parse_head, render
+from mock_server.transports.http1 import (
+    MAX_CHUNKS,
+    MAX_HEADERS,
+    Head,
+    Inflow,
+    ProtocolError,
+    parse_chunk_size,
+    parse_head,
+    render,
+)
 from mock_server.wire.message import MAX_DRAIN, Response
+from rawhttp import request
 
 LINE = b"POST /a?b=c HTTP/1.1"
+GET = request("GET", "/a")
+POST = request("POST", "/b", body=b"hello")
+CHUNKED_HEAD = b"POST /c HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+CHUNKED = CHUNKED_HEAD + b"5;note=1\r\nhello\r\n006\r\n world\r\n0\r\ntrailer: 1\r\n\r\n"
 
 
 def test_a_head_is_read_with_names_in_lower_case_and_values_as_they_stand() -> None:
@@ -113,3 +130,90 @@ def test_an_answer_is_framed_as_http_asks(method: str, status: int, expected: by
     assert body == expected
     assert (b"content-length: 5" in head) is (status != 204)
     assert head.endswith(b"connection: close")
+
+
+@define
+class Reader:
+    """Reads requests out of a stream of bytes, as the built-in server does."""
+
+    inflow: Inflow = field(factory=Inflow)
+    heads: list[Head] = field(factory=list)
+    bodies: list[bytes] = field(factory=list)
+    reading: Generator[bytes, None, None] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.reading = self._requests()
+
+    def feed(self, *pieces: bytes) -> None:
+        """Read as far as these bytes reach. ProtocolError for what is malformed."""
+        for piece in pieces:
+            self.inflow.feed(piece)
+            next(self.reading)
+
+    def _requests(self) -> Generator[bytes, None, None]:
+        while True:
+            head = parse_head((yield from self.inflow.head()))
+            self.heads.append(head)
+            self.bodies.append(b"")
+            for piece in self.inflow.body(head):
+                if piece:
+                    self.bodies[-1] += piece
+                else:
+                    yield b""
+
+
+def in_pieces(data: bytes, cuts: list[int]) -> list[bytes]:
+    places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [data[start:end] for start, end in itertools.pairwise(places)]
+
+
+@given(
+    parts=st.lists(st.sampled_from([GET, POST, CHUNKED, b"\r\n" + GET]), min_size=1, max_size=5),
+    cuts=st.lists(st.integers(0, 10**6), max_size=12),
+)
+def test_requests_are_read_however_the_bytes_are_cut(parts: list[bytes], cuts: list[int]) -> None:
+    reader = Reader()
+    reader.feed(*in_pieces(b"".join(parts), cuts))
+    expected = {GET: b"", POST: b"hello", CHUNKED: b"hello world", b"\r\n" + GET: b""}
+    assert reader.bodies == [expected[part] for part in parts]
+    assert not reader.inflow
+
+
+@given(cuts=st.lists(st.integers(0, 10**6), max_size=6), tail=st.binary(max_size=30))
+def test_nothing_behind_a_malformed_request_is_read(cuts: list[int], tail: bytes) -> None:
+    reader = Reader()
+    data = POST + b"GET /x HTTP/1.1\r\na: b\r\n folded\r\n\r\n" + tail + GET
+    with pytest.raises(ProtocolError):
+        reader.feed(*in_pieces(data, cuts))
+    assert [each.target for each in reader.heads] == ["/b"]
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("surplus", [0, 1, 100])
+def test_the_number_of_chunks_of_a_body_is_bounded(split: bool, surplus: int) -> None:
+    reader = Reader()
+    data = CHUNKED_HEAD + b"1\r\na\r\n" * (MAX_CHUNKS + surplus) + b"0\r\n\r\n"
+    refused = pytest.raises(ProtocolError, match="chunks") if surplus else contextlib.nullcontext()
+    with refused:
+        reader.feed(*in_pieces(data, [len(data) // 2] if split else []))
+    assert reader.bodies == [b"a" * MAX_CHUNKS]
+
+
+@pytest.mark.parametrize("before", [b"GET / HTTP/1.1\r\n", CHUNKED[: CHUNKED.index(b"trailer")]])
+@pytest.mark.parametrize("more", [0, 1])
+def test_headers_and_trailers_have_the_same_bound(before: bytes, more: int) -> None:
+    reader = Reader()
+    refused = pytest.raises(ProtocolError, match="headers") if more else contextlib.nullcontext()
+    with refused:
+        reader.feed(before + b"a: b\r\n" * (MAX_HEADERS + more) + b"\r\n")
+    assert bool(reader.inflow) == bool(more)
+
+
+def test_a_head_that_comes_in_small_pieces_takes_time_in_proportion() -> None:
+    def drip(length: int) -> None:
+        reader = Reader()
+        with contextlib.suppress(ProtocolError):
+            for _ in range(length // 60):
+                reader.feed(b"a: " + b" " * 55 + b"\r\n")
+
+    assert_proportionate(drip)

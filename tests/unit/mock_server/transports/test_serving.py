@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 import socket
-import sys
 import threading
-from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from attrs import define, field
 
 from mock_server import MockTraining, Policy
-from mock_server.transports.edge import Handler, Limits
-from mock_server.transports.serving import Engine, ServeError, Server, serve
+from mock_server.transports.common import Handler, Limits
+from mock_server.transports.serving import Engine, ServeError, serve
+from mock_server.transports.stdlib import StdlibServer
 from mock_server.wire.message import Request, Response
 from rawhttp import connected, everything, read_answer, request, statuses
 from unit.mock_server.transports.helpers import Hello, eventually, health
-
-ENGINES = ["stdlib", "uvicorn"]
-
-
-@define
-class Held:
-    """A handler whose answer to /held waits until it is let go."""
-
-    entered: threading.Event = field(factory=threading.Event)
-    let_go: threading.Event = field(factory=threading.Event)
-
-    def handle(self, request: Request) -> Response:
-        if request.path == "/held":
-            self.entered.set()
-            assert self.let_go.wait(60)
-        return Response(200, (), request.path.encode())
 
 
 def test_a_world_is_served_and_stops(engine: Engine) -> None:
@@ -152,9 +133,7 @@ def test_a_refusal_on_the_socket_goes_by_the_id_that_was_sent(engine: Engine) ->
 
 
 @pytest.mark.parametrize("plays", ["live", "treacherous"])
-def test_a_server_that_plays_another_names_itself_in_no_answer(
-    engine: Engine, plays: Literal["live", "treacherous"]
-) -> None:
+def test_a_server_that_plays_another_names_itself_in_no_answer(plays: Literal["live", "treacherous"]) -> None:
     asked = [
         (request("GET", "/accounts/user/v1/user:WhoAmI"), 401),
         (request("GET", "/", host="rebound.example"), 403),
@@ -164,7 +143,7 @@ def test_a_server_that_plays_another_names_itself_in_no_answer(
         (b"GET / HT", 408),
     ]
     mock = MockTraining.demo(policy=Policy(plays=plays))
-    with mock.serve(engine=engine, limits=Limits(head=0.2, idle=0.2)) as server:
+    with mock.serve(limits=Limits(head=0.2, idle=0.2)) as server:
         for data, status in asked:
             received = everything(server.port, data)
             assert statuses(received) == [status]
@@ -173,8 +152,9 @@ def test_a_server_that_plays_another_names_itself_in_no_answer(
 
 
 def test_the_reference_server_names_itself_in_every_answer(engine: Engine) -> None:
-    with MockTraining.demo().serve(engine=engine, limits=Limits(idle=0.2)) as server:
-        for data in (request("GET", "/"), request("GET", "/", host="evil.example"), b"nonsense\r\n\r\n"):
+    close = (("connection", "close"),)
+    with MockTraining.demo().serve(engine=engine) as server:
+        for data in (request("GET", "/", close), request("GET", "/", close, host="evil.example")):
             received = everything(server.port, data)
             assert b"\r\nserver: training-mock\r\n" in received
             assert b"\r\nx-training-mock: " in received
@@ -182,62 +162,23 @@ def test_the_reference_server_names_itself_in_every_answer(engine: Engine) -> No
 
 def test_an_unknown_engine_is_refused() -> None:
     chosen: Engine = "stdlib"
-    with pytest.raises(ServeError, match="there is no engine 'gunicorn'"):
+    with pytest.raises(ServeError, match="engine must be auto, stdlib or uvicorn, not 'gunicorn'"):
         serve(Hello(), engine=chosen.replace("stdlib", "gunicorn"))  # type: ignore[arg-type] # that is the point
 
 
-def test_without_uvicorn_auto_is_the_built_in_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mock_server.transports.serving.find_spec", lambda name: None)
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
+def test_auto_is_the_built_in_server_and_uvicorn_is_named_where_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with serve(Hello(), engine="auto") as server:
-        assert health(server) == 200
+        assert isinstance(server._engine, StdlibServer)
+    monkeypatch.setattr("mock_server.transports.serving.find_spec", lambda name: None)
     with pytest.raises(ServeError, match=r"In a checkout of the SDK: pip install '\.\[server\]'"):
         serve(Hello(), engine="uvicorn")
 
 
-@contextlib.contextmanager
-def stopping(server: Server) -> Iterator[threading.Thread]:
-    thread = threading.Thread(target=server.stop, kwargs={"grace": 60})
-    thread.start()
-    yield thread
-    thread.join()
-
-
-def test_a_request_under_way_is_finished_when_the_server_stops() -> None:
-    held = Held()
-    server = serve(held)
-    with connected(server.port) as busy, connected(server.port) as idle:
-        idle.sendall(request("GET", "/before"))
-        assert read_answer(idle).status == 200
-        busy.sendall(request("GET", "/held"))
-        assert held.entered.wait(60)
-        with stopping(server) as thread:
-            assert idle.recv(1) == b""
-            assert thread.is_alive()
-            held.let_go.set()
-        answer = b"".join(iter(lambda: busy.recv(1024), b""))
-    assert answer.endswith(b"\r\nconnection: close\r\n\r\n/held")
-
-
-@pytest.mark.parametrize(
-    "half", [b"GET / HT", b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nx"]
-)
-def test_a_client_that_never_finishes_does_not_keep_the_server_from_stopping(
-    engine: Engine, half: bytes
-) -> None:
-    server = serve(Hello(), engine=engine)
-    with connected(server.port) as sock:
-        sock.sendall(half)
-        assert health(server) == 200
-        server.stop(grace=0.05)
-        assert statuses(sock.recv(100)) in ([], [408])
-
-
-def test_uvicorn_is_woken_when_it_is_to_stop() -> None:
-    with serve(Hello(), engine="uvicorn") as server:
-        assert health(server) == 200
-    with pytest.raises(ConnectionError), connected(server.port):
-        pass
+def test_uvicorn_takes_no_limits_since_it_has_its_own() -> None:
+    with pytest.raises(ServeError, match="limits are those of the built-in server"):
+        serve(Hello(), engine="uvicorn", limits=Limits(head=1))
 
 
 def test_a_fault_of_the_handler_is_logged_and_answered_500(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from email.utils import formatdate
 from secrets import token_hex
-from typing import Protocol
+from typing import Literal, Protocol
 
 from attrs import evolve, frozen
 
+from mock_server.argument_checks import check_host_name
 from mock_server.refusal import RefusedError
 from mock_server.wire import answers
 from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Request, Response
@@ -34,10 +37,10 @@ class ServeError(Exception):
 
 @frozen
 class Limits:
-    """What one server grants its clients; times in seconds."""
+    """What the built-in server grants its clients; times in seconds."""
 
-    connections: int | None = None
-    """Open at once; one more is answered 503 and closed. None: 512, a thread each, or 16,384 under uvicorn."""
+    connections: int = 512
+    """Open at once, a thread each; one more is answered 503 and closed."""
     idle: float = 75.0
     """Between two requests of one connection; longer than clients keep theirs, so that they hang up first."""
     head: float = 10.0
@@ -128,3 +131,42 @@ class Front:
         answer = answers.error(refusal, detailed=self.is_marked)
         named = ("x-request-id", (request and request.id) or f"req-{token_hex(12)}")
         return evolve(answer, status=status or answer.status).with_headers([*marks, named, _NO_PAGE])
+
+
+VENDOR_HOSTS = ("api.safetyculture.io", "api.safetyculture.com", "api.mitti.com")
+"""The vendor's names of the one API (P): scripts in the wild send to each of them."""
+
+Unhandled = Literal["refuse", "pass"]
+"""What becomes of a request to another host: an error, or the real network."""
+
+
+@contextmanager
+def library(name: str) -> Iterator[None]:
+    """Import a door whose library is an extra; ImportError says how to get it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        message = f"{name} is not installed. In a checkout of the SDK: pip install '.[testing]'"
+        raise ImportError(message, name=name) from None
+
+
+def checked_hosts(hosts: str | Iterable[str], unhandled: str) -> frozenset[str]:
+    """The host names in lower case. ValueError for what is no bare host name, or an unknown ``unhandled``."""
+    given: object = hosts
+    several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    names = frozenset(check_host_name("hosts", each) for each in several)
+    if not names:
+        raise ValueError("hosts: nothing given; give host names without scheme and port, such as localhost")
+    if unhandled not in ("refuse", "pass"):
+        raise ValueError(f"unhandled: {unhandled!r} is neither 'refuse' nor 'pass'")
+    return names
+
+
+def refusal(host: str, hosts: frozenset[str]) -> str:
+    """What is said to a request for a host that is not answered for."""
+    return (
+        f"the reference server answers for {', '.join(sorted(hosts))}, not for {host}: add it to hosts=,"
+        " mock it beside, or let other hosts through with unhandled='pass'"
+    )

@@ -16,7 +16,8 @@ from urllib.parse import unquote
 from attrs import field, frozen
 
 from mock_server.refusal import Reason, RefusedError, invalid
-from mock_server.wire.message import Request
+from mock_server.transports.common import Front, Handler
+from mock_server.wire.message import Request, Response
 
 HEADER = "x-training-mock-secret"
 
@@ -122,3 +123,19 @@ class Guard:
             return None
         message = "the control plane of this server asks for its secret in the header X-Training-Mock-Secret"
         return RefusedError(Reason.CONTROL_SECRET_REQUIRED, message)
+
+
+@frozen
+class Guarded:
+    """A handler that only sees what a guard lets through."""
+
+    handler: Handler
+    guard: Guard
+    front: Front = field(factory=Front)
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request, or refuse it."""
+        refusal = self.guard.check(request)
+        if refusal is None:
+            return self.handler.handle(request)
+        return self.front.refused(refusal, request)
