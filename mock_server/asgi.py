@@ -164,7 +164,7 @@ def _from_environment() -> _Served:
     secret = secret_of(arguments)
     check_secret(secret)
     mock = served_world(arguments, secret)
-    mock.serve_by_asgi(secret)
+    mock._serve_by_asgi(secret)
     for host in arguments.allow_webhook_host:
         mock.webhooks.allow(host)
     front = Front(mock.policy.is_reference)

@@ -371,7 +371,7 @@ class MockTraining:
         """Whether a server without a secret is running, whose tokens every user of this machine can list."""
         return self._is_open or any(each.secret is None and not each.is_stopped for each in self._servers)
 
-    def serve_by_asgi(self, secret: str | None) -> None:
+    def _serve_by_asgi(self, secret: str | None) -> None:
         """Prepare this world to be served by ``mock_server.asgi``, which guards it: as `serve` does, by the secret."""
         if secret is None:
             self._is_open = True
