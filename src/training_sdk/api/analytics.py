@@ -1,14 +1,19 @@
-"""Analytics. The paths are published, the shapes are assumed; on a live service the figures are up to 2 h old."""
+"""Analytics of courses, lessons, slides and surveys: statistics, progress of users, and their answers.
+
+The paths are published, the shapes are assumed; on a live service the figures are up to 2 h old.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from operator import attrgetter
+from typing import TypeVar
 
 from attrs import field, frozen
 
-from training_sdk._core import argument_checks, urls
+from training_sdk._core import urls
+from training_sdk._core.argument_checks import one_id, optional_id, optional_ids
 from training_sdk._core.listing import Calls, Filter, Paginator, only
 from training_sdk._core.model import Model, OpenEnum, may_omit
 from training_sdk._core.operation import Bound, D, listing
@@ -18,7 +23,7 @@ from training_sdk.api.rapid_refreshes import RapidRefreshAnswer
 
 @frozen
 class CourseStatistics(Model):
-    """How a course stands (shape assumed). ``completion_percent`` and ``average_score`` are 0–100."""
+    """Figures of a course (shape assumed). ``completion_percent`` and ``average_score`` are 0–100."""
 
     course_id: str
     total_users: int = field(metadata=may_omit(0))
@@ -31,7 +36,7 @@ class CourseStatistics(Model):
 
 @frozen
 class LessonProgress(Model):
-    """One person's progress in one lesson (shape assumed). ``percentage_completed`` is 0–100."""
+    """The progress of one user in one lesson (shape assumed). ``percentage_completed`` is 0–100."""
 
     course_id: str
     lesson_id: str
@@ -46,7 +51,7 @@ class LessonProgress(Model):
 
 @frozen
 class LessonAttempt(Model):
-    """One try at a lesson (shape assumed). ``id`` is None where the service has none."""
+    """One attempt at a lesson (shape assumed). ``id`` is None if the service has none."""
 
     id: str | None = field(metadata=may_omit(None))
     user_id: str
@@ -60,9 +65,9 @@ class LessonAttempt(Model):
 
 @frozen
 class LessonStatistics(Model):
-    """How a lesson stands (shape assumed).
+    """Figures of a lesson (shape assumed).
 
-    ``completion_percent`` and ``average_score`` are 0–100; the score is the mean over those who have opened it.
+    ``completion_percent`` and ``average_score`` are 0–100; the score is the mean over the users who opened it.
     """
 
     course_id: str
@@ -76,7 +81,7 @@ class LessonStatistics(Model):
 
 
 class LessonEventType(OpenEnum):
-    """What happened to a lesson."""
+    """The kind of a lesson event."""
 
     OPENED = "opened"
     COMPLETED = "completed"
@@ -84,7 +89,7 @@ class LessonEventType(OpenEnum):
 
 @frozen
 class LessonEvent(Model):
-    """Someone opened or completed a lesson (shape assumed)."""
+    """The opening or completion of a lesson by a user (shape assumed)."""
 
     user_id: str
     course_id: str
@@ -95,7 +100,7 @@ class LessonEvent(Model):
 
 
 class SlideType(OpenEnum):
-    """What a slide asks of a learner."""
+    """The kind of a slide."""
 
     CONTENT = "content"
     QUESTION = "question"
@@ -104,7 +109,7 @@ class SlideType(OpenEnum):
 
 @frozen
 class SlideStatistics(Model):
-    """How many people have viewed a slide, answered it, and answered it correctly (shape assumed)."""
+    """The numbers of users who viewed a slide, answered it, and answered it correctly (shape assumed)."""
 
     course_id: str
     lesson_id: str
@@ -118,7 +123,7 @@ class SlideStatistics(Model):
 
 @frozen
 class SlideProgress(Model):
-    """What one person did with one slide (shape assumed). ``correct``: whether a question was answered rightly."""
+    """The progress of one user in one slide (shape assumed). ``correct``: a question was answered correctly."""
 
     course_id: str
     lesson_id: str
@@ -132,7 +137,7 @@ class SlideProgress(Model):
 
 
 class SurveyAnswerType(OpenEnum):
-    """How a survey question is answered: in one's own words, or with one of its options."""
+    """The kind of answer to a survey question: free text, or one of its options."""
 
     TEXT = "text"
     CHOICE = "choice"
@@ -140,7 +145,7 @@ class SurveyAnswerType(OpenEnum):
 
 @frozen
 class SurveyQuestion(Model):
-    """A survey question of a lesson (shape assumed). ``options`` is empty where one answers in one's own words."""
+    """A survey question of a lesson (shape assumed). ``options`` is empty if the answer is free text."""
 
     id: str
     course_id: str
@@ -152,7 +157,7 @@ class SurveyQuestion(Model):
 
 @frozen
 class SurveyAnswer(Model):
-    """One person's answer to a survey question (shape assumed). A course reset clears it (assumed)."""
+    """The answer of one user to a survey question (shape assumed). A course reset clears it (assumed)."""
 
     question_id: str
     user_id: str
@@ -164,19 +169,7 @@ class SurveyAnswer(Model):
 
 _PATH = "/training/analytics/v1"
 
-
-class _InCourse(Protocol):
-    @property
-    def course_id(self) -> str: ...
-
-
-class _OfUser(_InCourse, Protocol):
-    @property
-    def user_id(self) -> str: ...
-
-
-R = TypeVar("R", bound=_InCourse)
-U = TypeVar("U", bound=_OfUser)
+R = TypeVar("R")
 
 
 class Analytics(Bound[D]):
@@ -184,7 +177,7 @@ class Analytics(Bound[D]):
 
     @listing
     def course_statistics(self, *, course_ids: Iterable[str] | None = None) -> Paginator[CourseStatistics]:
-        """List how courses stand: users, opened, completed, percent, average score.
+        """List figures of courses: users, opened, completed, percent, average score.
 
         Needs "Training: Administration", or "Training: Manage teams" for the figures of one's teams; otherwise
         PermissionDeniedError. On a live service the figures are up to 2 h old.
@@ -192,21 +185,17 @@ class Analytics(Bound[D]):
         REST: ``GET /training/analytics/v1/courses/statistics``, with ``courseId`` for one course; several are picked
         from all (path and parameters published, shape assumed).
         """
-        return statistics(self._calls, argument_checks.optional_ids(course_ids, "course_ids"))
+        return statistics(self._calls, optional_ids(course_ids, "course_ids"))
 
     @listing
     def lesson_progress(self, user_id: str, *, course_id: str | None = None) -> Paginator[LessonProgress]:
-        """List how far someone is in the lessons of their courses, or of one course.
+        """List the progress of a user in the lessons of their courses, or of one course.
 
         On a live service up to 2 h old.
 
         REST: ``GET /training/analytics/v1/users/{userId}/lessons/progress`` (path published, shape assumed).
         """
-        return lessons_of_user(
-            self._calls,
-            argument_checks.one_id(user_id, "user_id"),
-            argument_checks.optional_id(course_id, "course_id"),
-        )
+        return lessons_of_user(self._calls, one_id(user_id, "user_id"), optional_id(course_id, "course_id"))
 
     @listing
     def attempts(
@@ -218,87 +207,68 @@ class Analytics(Bound[D]):
 
         REST: ``GET /training/analytics/v1/lessons/attempts`` (path published, shape assumed).
         """
-        return lesson_attempts(
-            self._calls,
-            course_id=argument_checks.optional_id(course_id, "course_id"),
-            user_id=argument_checks.optional_id(user_id, "user_id"),
-        )
+        course, user = optional_id(course_id, "course_id"), optional_id(user_id, "user_id")
+        return lesson_attempts(self._calls, course_id=course, user_id=user)
 
     @listing
     def lesson_statistics(self, *, course_id: str | None = None) -> Paginator[LessonStatistics]:
-        """List how lessons stand, of one course or of all: users, opened, completed, percent, average score.
+        """List figures of lessons, of one course or of all: users, opened, completed, percent, average score.
 
         Rights as for ``course_statistics``. On a live service the figures are up to 2 h old.
 
         REST: ``GET /training/analytics/v1/lessons/statistics`` (path published, shape assumed).
         """
-        course = argument_checks.optional_id(course_id, "course_id")
-        return _of_course(self._calls, f"{_PATH}/lessons/statistics", LessonStatistics, course)
+        course = optional_id(course_id, "course_id")
+        return _rows(self._calls, "/lessons/statistics", LessonStatistics, course)
 
     @listing
     def lesson_events(
         self, *, user_id: str | None = None, course_id: str | None = None
     ) -> Paginator[LessonEvent]:
-        """List who opened and completed which lesson when, by course, user and lesson, and not by time (assumed).
+        """List when users opened and completed lessons, by course, user and lesson, and not by time (assumed).
 
         Of one user or course, of both, or of everything that the token sees. On a live service up to 2 h old.
 
         REST: ``GET /training/analytics/v1/lessons/progress/events`` (path published, shape assumed).
         """
-        course, user = (
-            argument_checks.optional_id(course_id, "course_id"),
-            argument_checks.optional_id(user_id, "user_id"),
-        )
-        return _of_both(self._calls, f"{_PATH}/lessons/progress/events", LessonEvent, course, user)
+        course, user = optional_id(course_id, "course_id"), optional_id(user_id, "user_id")
+        return _rows(self._calls, "/lessons/progress/events", LessonEvent, course, user)
 
     @listing
     def user_lesson_events(self, user_id: str, *, course_id: str | None = None) -> Paginator[LessonEvent]:
-        """List which lessons someone opened and completed when, of their courses or of one course.
+        """List when a user opened and completed lessons, of their courses or of one course.
 
         Raises NotFoundError if there is no such user, or this token may not see them. On a live service up to 2 h old.
 
         REST: ``GET /training/analytics/v1/users/{userId}/lessons/progress/events`` (path published, shape assumed).
         """
-        user: str = argument_checks.one_id(user_id, "user_id")
-        course: str | None = argument_checks.optional_id(course_id, "course_id")
-        path = urls.path(_PATH + "/users/{id}/lessons/progress/events", id=user)
-        filters: tuple[Filter[LessonEvent], ...] = (
-            *only("user_id", user, lambda event: event.user_id),
-            *only("courseId", course, lambda event: event.course_id),
-        )
-        return pagination.numbered_pages(
-            self._calls,
-            path,
-            LessonEvent,
-            queries=[(("courseId", course),)],
-            filters=filters,
-        )
+        user, course = one_id(user_id, "user_id"), optional_id(course_id, "course_id")
+        path = urls.path("/users/{id}/lessons/progress/events", id=user)
+        of_user: tuple[Filter[LessonEvent], ...] = only("user_id", user, lambda event: event.user_id)
+        return _rows(self._calls, path, LessonEvent, course, of_user=of_user)
 
     @listing
     def slide_statistics(self, *, course_id: str | None = None) -> Paginator[SlideStatistics]:
-        """List how many people viewed and answered each slide, of one course or of all.
+        """List the numbers of users who viewed and answered each slide, of one course or of all.
 
         Rights as for ``course_statistics``. On a live service the figures are up to 2 h old.
 
         REST: ``GET /training/analytics/v1/slides/statistics`` (path published, shape assumed).
         """
-        course = argument_checks.optional_id(course_id, "course_id")
-        return _of_course(self._calls, f"{_PATH}/slides/statistics", SlideStatistics, course)
+        course = optional_id(course_id, "course_id")
+        return _rows(self._calls, "/slides/statistics", SlideStatistics, course)
 
     @listing
     def user_slides(self, user_id: str, *, course_id: str | None = None) -> Paginator[SlideProgress]:
-        """List what someone did with every slide of the courses assigned to them, also those not viewed.
+        """List the progress of a user in every slide of the courses assigned to them, also those not viewed.
 
         Raises NotFoundError if there is no such user, or this token may not see them. On a live service up to 2 h old.
 
         REST: ``GET /training/analytics/v1/users/{userId}/slides/statistics`` (path published, shape assumed).
         """
-        user, course = (
-            argument_checks.one_id(user_id, "user_id"),
-            argument_checks.optional_id(course_id, "course_id"),
-        )
-        path = urls.path(_PATH + "/users/{id}/slides/statistics", id=user)
-        return _of_course(self._calls, path, SlideProgress, course)
+        user, course = one_id(user_id, "user_id"), optional_id(course_id, "course_id")
+        path = urls.path("/users/{id}/slides/statistics", id=user)
+        return _rows(self._calls, path, SlideProgress, course)
 
     @listing
     def survey_questions(self, *, course_id: str | None = None) -> Paginator[SurveyQuestion]:
@@ -308,106 +278,81 @@ class Analytics(Bound[D]):
 
         REST: ``GET /training/analytics/v1/surveys/questionDefinitions`` (path published, shape assumed).
         """
-        course = argument_checks.optional_id(course_id, "course_id")
-        return _of_course(self._calls, f"{_PATH}/surveys/questionDefinitions", SurveyQuestion, course)
+        course = optional_id(course_id, "course_id")
+        return _rows(self._calls, "/surveys/questionDefinitions", SurveyQuestion, course)
 
     @listing
     def survey_answers(
         self, *, user_id: str | None = None, course_id: str | None = None
     ) -> Paginator[SurveyAnswer]:
-        """List what people answered to survey questions, of one user or course, of both, or of all.
+        """List answers to survey questions, of one user or course, of both, or of all.
 
         A reset of the course clears its answers (assumed). On a live service up to 2 h old.
 
         REST: ``GET /training/analytics/v1/surveys/answers`` (path published, shape assumed).
         """
-        course, user = (
-            argument_checks.optional_id(course_id, "course_id"),
-            argument_checks.optional_id(user_id, "user_id"),
-        )
-        return _of_both(self._calls, f"{_PATH}/surveys/answers", SurveyAnswer, course, user)
+        course, user = optional_id(course_id, "course_id"), optional_id(user_id, "user_id")
+        return _rows(self._calls, "/surveys/answers", SurveyAnswer, course, user)
 
     @listing
     def rapid_refresh_answers(self, *, user_id: str | None = None) -> Paginator[RapidRefreshAnswer]:
-        """List what people answered to rapid refreshes, or what one person did.
+        """List answers to rapid refreshes, of one user or of all.
 
-        No course reset touches it (assumed). Rights as for ``course_statistics``. On a live service up to 2 h old.
+        No course reset changes them (assumed). Rights as for ``course_statistics``. On a live service up to 2 h old.
 
         REST: ``GET /training/analytics/v1/rapidRefresh/answers`` (path published, shape assumed).
         """
-        user = argument_checks.optional_id(user_id, "user_id")
-        return pagination.numbered_pages(
-            self._calls,
-            f"{_PATH}/rapidRefresh/answers",
-            RapidRefreshAnswer,
-            queries=[(("userId", user),)],
-            filters=only("userId", user, lambda answer: answer.user_id),
-        )
+        user = optional_id(user_id, "user_id")
+        return _rows(self._calls, "/rapidRefresh/answers", RapidRefreshAnswer, user_id=user)
 
 
-def _of_course(
+def _rows(
     calls: Calls,
     path: str,
     row: type[R],
-    course_id: str | None,
+    course_id: str | None = None,
+    user_id: str | None = None,
+    *,
+    of_user: tuple[Filter[R], ...] = (),
     identify: Callable[[R], object] = lambda found: None,
 ) -> Paginator[R]:
-    """What belongs to one course or to any."""
+    """Return the rows of one course or of all, and of one user or of all; ``of_user`` checks the user of a path."""
     return pagination.numbered_pages(
         calls,
-        path,
-        row,
-        queries=[(("courseId", course_id),)],
-        filters=only("courseId", course_id, lambda found: found.course_id),
-        identify=identify,
-    )
-
-
-def _of_both(
-    calls: Calls,
-    path: str,
-    row: type[U],
-    course_id: str | None,
-    user_id: str | None,
-    identify: Callable[[U], object] = lambda found: None,
-) -> Paginator[U]:
-    """What belongs to one course or to any, and to one user or to any."""
-    return pagination.numbered_pages(
-        calls,
-        path,
+        _PATH + path,
         row,
         queries=[(("courseId", course_id), ("userId", user_id))],
         filters=(
-            *only("courseId", course_id, lambda found: found.course_id),
-            *only("userId", user_id, lambda found: found.user_id),
+            *of_user,
+            *only("courseId", course_id, attrgetter("course_id")),
+            *only("userId", user_id, attrgetter("user_id")),
         ),
         identify=identify,
     )
 
 
 def lessons_of_user(calls: Calls, user_id: str, course_id: str | None) -> Paginator[LessonProgress]:
-    """The walk behind ``lesson_progress``, for evidence as well."""
-    path = urls.path(_PATH + "/users/{id}/lessons/progress", id=user_id)
-    return _of_course(
-        calls, path, LessonProgress, course_id, lambda found: (found.course_id, found.lesson_id)
+    """Return the rows of ``lesson_progress``, for evidence as well."""
+    path = urls.path("/users/{id}/lessons/progress", id=user_id)
+    return _rows(
+        calls, path, LessonProgress, course_id, identify=lambda found: (found.course_id, found.lesson_id)
     )
 
 
 def lesson_attempts(
     calls: Calls, *, course_id: str | None = None, user_id: str | None = None
 ) -> Paginator[LessonAttempt]:
-    """The walk behind ``attempts``, for evidence as well."""
-    path = f"{_PATH}/lessons/attempts"
-    return _of_both(calls, path, LessonAttempt, course_id, user_id, _attempt)
+    """Return the rows of ``attempts``, for evidence as well."""
+    return _rows(calls, "/lessons/attempts", LessonAttempt, course_id, user_id, identify=_identity_of_attempt)
 
 
-def _attempt(found: LessonAttempt) -> object:
-    """The identity of an attempt that has an id, which may be a number within user and lesson."""
+def _identity_of_attempt(found: LessonAttempt) -> object:
+    """Return the identity of an attempt that has an id, which may be a number within user and lesson."""
     return found.id and (found.id, found.user_id, found.course_id, found.lesson_id)
 
 
 def statistics(calls: Calls, course_ids: Sequence[str] | None) -> Paginator[CourseStatistics]:
-    """The walk behind ``course_statistics``, for planning a reset and for evidence as well.
+    """Return the rows of ``course_statistics``, for planning a reset and for evidence as well.
 
     The published parameter names one course, so several are picked from the statistics of all courses.
     """
