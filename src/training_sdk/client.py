@@ -40,7 +40,7 @@ from training_sdk.resets.safeguards import Safeguards
 
 
 class _Client(Bound[D], Generic[D]):
-    """What both clients offer."""
+    """Base of both clients."""
 
     users: Users[D]
     courses: Courses[D]
@@ -77,7 +77,7 @@ class _Client(Bound[D], Generic[D]):
 
     @property
     def base_url(self) -> str:
-        """Where this client sends."""
+        """The address of the server."""
         return str(self._options.connection.base_url)
 
     @operation

@@ -1,4 +1,4 @@
-"""What a client is made with: read from arguments and environment, checked once, and changed for its siblings."""
+"""Options of a client: read from arguments and environment, checked once, and changed for its siblings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ READ_ONLY_VARIABLE = "SAFETYCULTURE_READ_ONLY"
 
 @frozen
 class Options:
-    """What a client was made with, checked."""
+    """The checked options of a client."""
 
     connection: Connection
     max_retry_seconds: float
@@ -40,7 +40,7 @@ class Options:
 
     @property
     def calls(self) -> Calls:
-        """What every operation of the client is given."""
+        """The facts that every operation of the client is given."""
         connection = self.connection
         return Calls(connection.base_url, self.max_retry_seconds, connection.read_only, self._make_pace())
 
@@ -64,7 +64,7 @@ def options_of(
     safeguards: Safeguards | None,
     state_dir: str | os.PathLike[str] | None,
 ) -> Options:
-    """What these arguments and the environment amount to. Raises InvalidArgumentError."""
+    """Return the options from these arguments and the environment. Raises InvalidArgumentError."""
     address = allowed_address(
         _base_url(base_url),
         allow_insecure_http=argument_checks.yes_or_no(allow_insecure_http, "allow_insecure_http"),
@@ -129,7 +129,7 @@ def allowed_address(text: str, *, allow_insecure_http: bool, name: str = "base_u
 
 
 def read_only_by_environment() -> bool:
-    """Whether the environment forbids every client of this process to write; no client can be exempted."""
+    """Return whether the environment forbids every client of this process to write; no client can be exempted."""
     value = os.environ.get(READ_ONLY_VARIABLE, "0")
     if value not in ("0", "1"):
         raise InvalidArgumentError(
@@ -167,7 +167,7 @@ def changed(
     read_only: bool | None,
     pace: bool | None,
 ) -> Options:
-    """The options with those replaced that are given; where something is sent cannot be changed."""
+    """Return the options with the given ones replaced; the server cannot be changed."""
     changes: dict[str, Any] = {}
     if token is not None:
         changes["token"] = _token(token)

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 @frozen
 class Remedy:
-    """What to do about an error: a sentence for Python, and a key under which another interface has its own sentence.
+    """The way to fix an error: a sentence for Python, and a key under which another interface has its own sentence.
 
     ``text`` names parameters and methods of the SDK. The command line looks up ``key`` instead and names its options
     and commands; ``values`` are the names and numbers that its sentence needs as well.
@@ -94,7 +94,7 @@ class TrainingError(Exception):
 
     @property
     def message(self) -> str:
-        """What happened and what to do, without status and ids."""
+        """The message and the remedy, without status and ids."""
         remedy = self.remedy
         return f"{sentence(self.info.message)} {remedy.text}" if remedy else self.info.message
 
@@ -115,7 +115,7 @@ class TrainingError(Exception):
 
     @property
     def report(self) -> ResetReport | None:
-        """What had become of every user when a reset stopped, or None outside of one."""
+        """The result for every user when a reset stopped; None outside of a reset."""
         return self.info.report
 
     @property
@@ -125,11 +125,11 @@ class TrainingError(Exception):
 
     @property
     def remedy(self) -> Remedy | None:
-        """What to do about it, for programs that word it themselves; ``message`` includes its text."""
+        """The remedy, for programs that have their own words for it; ``message`` includes its text."""
         return self.info.remedy
 
     def with_report(self, report: ResetReport) -> Self:
-        """The same error with the account of a reset that stopped half-way."""
+        """Return the same error with the report of a reset that was interrupted."""
         error = type(self)(evolve(self.info, report=report))
         error.__cause__ = self.__cause__
         return error
@@ -224,7 +224,7 @@ class DecodingError(TrainingError):
 
 
 class ConfirmationError(TrainingError):
-    """What was typed is not the phrase of this plan. Nothing was sent."""
+    """The typed text is not the phrase of this plan. Nothing was sent."""
 
 
 class ApprovalError(TrainingError):
@@ -244,7 +244,7 @@ class UnconfirmedFormatError(TrainingError):
 
 
 class ProofFailedError(TrainingError):
-    """What a reset did on the sacrificial course is not what its format should do, or has not been seen yet.
+    """The effect of a reset on the test course is not the expected one, or is not visible yet.
 
     ``reason`` says which, ``report`` what became of whom, where something was sent. The format stays locked.
     """
@@ -266,7 +266,7 @@ class EvidenceError(TrainingError):
 
 
 class RecordsError(TrainingError):
-    """What the SDK keeps on this machine (journals, audit log, evidence) cannot be used as it is."""
+    """Files of the SDK on this machine (journals, audit log, evidence) cannot be used as they are."""
 
 
 class RecordsUnsafeError(RecordsError):
@@ -321,5 +321,5 @@ For a reset of several people only the reference server, or a proof of the servi
 
 
 def status_error_class(status: int) -> type[APIStatusError]:
-    """The class for a status that is not success."""
+    """Return the class for a status that is not success."""
     return STATUS_ERRORS.get(status, ServerError if status >= 500 else APIStatusError)

@@ -38,14 +38,14 @@ CUT_SHORT = "CUT_SHORT"
 
 
 def decoder(shape: type[T], *of: type[Any]) -> Callable[[Response], T]:
-    """A function that reads a successful answer as ``shape``, or as ``shape[of]`` where it is generic."""
+    """Return a function that reads a successful answer as ``shape``, or as ``shape[of]`` where it is generic."""
     generic: Any = shape
     whole: type[T] = generic[of] if of else shape
     return lambda response: structure(loads(response), whole, response)
 
 
 def loads(response: Response) -> Any:
-    """The JSON of an answer.
+    """Return the JSON of an answer.
 
     Raises DecodingError, saying what came instead: a login page and an empty body are the usual suspects.
     """
@@ -72,7 +72,7 @@ def dumps(value: Any) -> bytes:
 
 
 def plain(value: Any, chosen: Callable[[attrs.Attribute[Any], Any], bool] | None = None) -> dict[str, Any]:
-    """A value of attrs classes as plain JSON data, dates in ISO 8601: how everything is written that is kept.
+    """Return a value of attrs classes as plain JSON data, dates in ISO 8601: the form of everything that is stored.
 
     ``chosen`` tells of a field whether it is written; by default all are.
     """
@@ -109,7 +109,7 @@ def _structure(converters: _Converters, value: Any, shape: type[T], **known: Any
 
 @attrs.frozen
 class SaidError:
-    """What an error body says, as far as it can be read; a live one may be empty or not JSON."""
+    """The readable part of an error body; that of a live service may be empty or not JSON."""
 
     message: str | None = None
     reason: str | None = None
@@ -117,7 +117,7 @@ class SaidError:
 
 
 def read_error(response: Response) -> SaidError:
-    """The message and the ErrorInfo (reason, metadata) of an error body; never raises."""
+    """Return the message and the ErrorInfo (reason, metadata) of an error body; never raises."""
     try:
         body = loads(response)
     except DecodingError:
@@ -135,7 +135,7 @@ def read_error(response: Response) -> SaidError:
 
 
 def _ends_early(error: Exception) -> bool:
-    """Whether what follows could make it JSON after all."""
+    """Return whether more bytes could make it JSON."""
     if isinstance(error, UnicodeDecodeError):
         return error.reason == "unexpected end of data"
     if not isinstance(error, json.JSONDecodeError):
@@ -222,7 +222,7 @@ def _camel(name: str) -> str:
 
 
 def _spellings(cls: Any) -> dict[str, str]:
-    """Every key under which an attribute may arrive, and the attribute."""
+    """Return every key under which an attribute may arrive, with the attribute."""
     names: dict[str, str] = {}
     for attribute in attrs.fields(cls):
         for key in (attribute.name, _camel(attribute.name), *attribute.metadata.get("also", ())):
@@ -233,7 +233,7 @@ def _spellings(cls: Any) -> dict[str, str]:
 
 @attrs.frozen
 class _Reading:
-    """How an object becomes a model: what its keys mean, and what an answer may leave out or write as null."""
+    """The rules by which an object becomes a model: its keys, and the fields that may be missing or null."""
 
     names: dict[str, str]
     keeps_extra: bool

@@ -41,7 +41,7 @@ class HttpClient(Protocol):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was closed."""
+        """True if it was closed."""
 
     def build_request(self, method: str, url: Any) -> Any:
         """Prepare a request."""
@@ -58,7 +58,7 @@ class AsyncHttpClient(Protocol):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was closed."""
+        """True if it was closed."""
 
     def build_request(self, method: str, url: Any) -> Any:
         """Prepare a request."""
@@ -71,7 +71,7 @@ class AsyncHttpClient(Protocol):
 
 
 def library_of(value: object) -> Any:
-    """The module, httpx or httpx2, that an object's class comes from or is made from; None for any other object."""
+    """Return the module, httpx or httpx2, of an object's class or of a class above it; None for any other object."""
     for kind in value.__class__.__mro__:
         root = kind.__module__.partition(".")[0]
         if root in NAMES:
@@ -94,7 +94,7 @@ def check_client_kind(http_client: object, right: str) -> None:
 
 
 class SharedClient(Generic[H]):
-    """An HTTP client: one of the SDK's own, which is made anew after a fork, or one from outside, which cannot be."""
+    """One HTTP client: the SDK's own, which is made again after a fork, or one from outside, which cannot be."""
 
     def __init__(self, given: H | None, make: Callable[[], H], *, of: SharedClient[H] | None = None) -> None:
         self._make = make
@@ -105,7 +105,7 @@ class SharedClient(Generic[H]):
 
     @property
     def is_own(self) -> bool:
-        """Whether the SDK has made it."""
+        """True if the SDK made it."""
         return self._is_own
 
     @property
@@ -126,7 +126,7 @@ class SharedClient(Generic[H]):
         return self._http
 
     def to_close(self) -> H | None:
-        """The client, if it is this process's own and to be closed."""
+        """Return the client to close; None if it came from outside or belongs to another process."""
         return self._http if self._is_own and self._process == os.getpid() else None
 
 
@@ -134,7 +134,7 @@ W = TypeVar("W", bound=SharedClient[Any])
 
 
 def for_another_token(wire: W, make: Callable[[], Any]) -> W:
-    """The same connections for another token, to whose owner the cookies of a client from outside do not belong."""
+    """Return the same connections for another token, without the cookies of a client from outside."""
     return wire if wire.is_own else type(wire)(without_cookies(copy(wire.of_process)), make, of=wire)
 
 
@@ -164,7 +164,7 @@ class _LoopClient(Generic[H]):
 
 
 class LoopClients(SharedClient[H]):
-    """A wire whose connections belong to an event loop: a client of the SDK's own is made for each loop."""
+    """HTTP clients whose connections belong to an event loop: the SDK makes one of its own for each loop."""
 
     def __init__(self, given: H | None, make: Callable[[], H], *, of: SharedClient[H] | None = None) -> None:
         super().__init__(given, make, of=of)
@@ -217,7 +217,7 @@ class LoopClients(SharedClient[H]):
 
 
 def _loop() -> object:
-    """The event loop of this task, asyncio's or trio's."""
+    """Return the event loop of this task, asyncio's or trio's."""
     with suppress(RuntimeError):  # no loop of asyncio runs
         if asyncio.current_task() is not None:  # else trio runs as a guest on it
             return asyncio.get_running_loop()
@@ -241,7 +241,7 @@ def _refuse_other_loop(http: Any) -> None:
 
 
 def _pools(http: Any) -> Iterator[Any]:
-    """The connection pools of a client; transports of other kinds have none that is known."""
+    """Yield the connection pools of a client; those of foreign transports are unknown."""
     for transport in (http._transport, *http._mounts.values()):
         pool = getattr(transport, "_pool", None)
         if hasattr(pool, "connections"):
@@ -249,7 +249,7 @@ def _pools(http: Any) -> Iterator[Any]:
 
 
 def of_other_loop(error: BaseException) -> BaseException:
-    """The error itself, or ours in the place of one that says that connections belong to another event loop."""
+    """Return the error, or an InvalidArgumentError in place of one about connections of another event loop."""
     said = str(error).lower()
     if isinstance(error, RuntimeError) and any(sign in said for sign in _LOOP_TROUBLE):
         return InvalidArgumentError(OTHER_LOOP.format(effect=""), reason="OTHER_LOOP")

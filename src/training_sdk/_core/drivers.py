@@ -63,7 +63,7 @@ def note(request: Request, answer: Response, started: float) -> None:
 
 
 def pause(effect: Sleep) -> float:
-    """The seconds of a wait, said in the log."""
+    """Return the seconds of a wait, and log it."""
     seconds = effect.seconds + _jitter.uniform(0, effect.jitter)
     if effect.planned:
         if effect.why:
@@ -74,12 +74,12 @@ def pause(effect: Sleep) -> float:
 
 
 def now() -> Moment:
-    """Both clocks."""
+    """Return the time of both clocks."""
     return Moment(time.monotonic(), datetime.now(UTC))
 
 
 def is_waiting(flow: Flow[Any]) -> bool:
-    """Whether a flow waits for the result of an effect, so that it can be told what has happened."""
+    """Return whether a flow waits for the result of an effect, so that an error can be thrown into it."""
     return inspect.getgeneratorstate(flow) == inspect.GEN_SUSPENDED
 
 
@@ -115,7 +115,7 @@ class SyncDriver:
         self._wire = wire or SharedClient(http_client, self._make)
 
     def shared(self, connection: Connection) -> SyncDriver:
-        """A driver with another token or timeout on the same connections, which it does not close."""
+        """Return a driver with another token or timeout on the same connections, which it does not close."""
         is_same = connection.token is self.connection.token
         wire = self._wire if is_same else for_another_token(self._wire, self._make)
         return SyncDriver(connection, None, wire)
@@ -218,7 +218,7 @@ class AsyncDriver:
         self._wire = wire or LoopClients(http_client, self._make)
 
     def shared(self, connection: Connection) -> AsyncDriver:
-        """A driver with another token or timeout on the same connections, which it does not close."""
+        """Return a driver with another token or timeout on the same connections, which it does not close."""
         is_same = connection.token is self.connection.token
         wire = self._wire if is_same else for_another_token(self._wire, self._make)
         return AsyncDriver(connection, None, wire)

@@ -52,14 +52,14 @@ _PLAIN = re.compile(r"[\x21-\x7e]{1,200}")
 
 @define
 class Reached:
-    """Whether an answer has ever come from where a client sends; clients on the same connections share it."""
+    """Memory of whether any answer has come from the server; shared by clients on the same connections."""
 
     is_so: bool = False
 
 
 @frozen
 class Connection:
-    """Where a driver sends, as whom, how long one attempt may take in seconds, and whether it may change anything."""
+    """The server that a driver sends to, the token, the timeout of one attempt in seconds, and whether it may write."""
 
     base_url: BaseUrl
     token: Secret
@@ -74,7 +74,7 @@ class Connection:
 
 
 def refuse_to_write(connection: Connection, request: Request) -> None:
-    """The last gate of a client that cannot write: whatever flow asks, nothing passes here that does not read."""
+    """Raise ReadOnlyError for a request that does not only read, on a client that cannot write; the last check."""
     if connection.read_only and not request.reads:
         raise ReadOnlyError(READ_ONLY.format(what=f"{request.method} {request.path}"))
 
@@ -152,7 +152,7 @@ class ResponseBody:
             )
 
     def whole(self) -> bytes:
-        """Everything that came."""
+        """Return the whole body."""
         return b"".join(self._chunks)
 
 
@@ -179,7 +179,7 @@ def _sent_token(prepared: Any) -> Secret:
 
 
 def _is_reference(answer: Any, prepared: Any, base_url: BaseUrl) -> bool:
-    """Whether the reference server gave this answer to this request; never over a network from a host of the vendor."""
+    """Return whether the reference server gave this answer; never over a network from a host of the vendor."""
     if "network_stream" in answer.extensions and urls.is_vendors(prepared.url.host):
         return False
     target = prepared.url.raw_path.decode("ascii").removeprefix(base_url.prefix)
@@ -208,7 +208,7 @@ def shown_request_id(given: str | None, sent: str, token: str) -> str:
 
 
 def answer_or_raise(problem: Any, prepared: Any, connection: Connection, status: int | None) -> Any:
-    """The answer that a client from outside has raised by itself, its body thrown away; anything else is raised.
+    """Return the answer that a client from outside raised as an error; raise a TransportError for anything else.
 
     ``status`` is that of the answer, where its head came before the problem.
 
@@ -234,7 +234,7 @@ def _is_about(problem: Any, prepared: Any) -> bool:
 
 
 def _translate(error: BaseException, prepared: Any, connection: Connection, *, own: bool) -> TransportError:
-    """What a broken exchange means for the flow; Ctrl-C, cancellation and foreign errors are interruptions."""
+    """Return the TransportError for a broken exchange; Ctrl-C, cancellation and foreign errors are interruptions."""
     library, request_id = library_of(prepared), prepared.headers["x-request-id"]
     if isinstance(error, TransportError):
         return error
@@ -272,7 +272,7 @@ def _translate(error: BaseException, prepared: Any, connection: Connection, *, o
 
 
 def _advice(said: str, url: Any) -> str:
-    """What to look into where nothing was connected."""
+    """Return what to check if no connection was made."""
     if "CERTIFICATE_VERIFY_FAILED" in said:
         ignored = " and ".join(name for name in network.NOT_READ if os.environ.get(name))
         return (
@@ -293,17 +293,17 @@ def _advice(said: str, url: Any) -> str:
 
 
 def bounded(text: str) -> str:
-    """The first part of what a library says of an error, on one line."""
+    """Return the first part of a library's message, on one line."""
     return inline(text[:LONGEST_SAID])
 
 
 def unquoted(text: str) -> str:
-    """What a library says of an answer up to where it quotes the answer, which may hold personal data."""
+    """Return a library's message up to the place where it quotes the answer, which may contain personal data."""
     return bounded(_QUOTED.sub("", text))
 
 
 def root_of(error: BaseException) -> str:
-    """What the deepest cause of an error says; under trio httpx's own error says nothing."""
+    """Return the message of the deepest cause of an error; under trio httpx's own error has none."""
     said = ""
     cause: BaseException | None = error
     while cause is not None:

@@ -1,4 +1,4 @@
-"""What an operation may ask of the outside world: the whole vocabulary between pure code and a driver.
+"""Flows and effects: the whole vocabulary between the pure code of an operation and a driver.
 
 An operation is a generator (a *flow*). It yields effects, receives their results and returns a model.
 It never waits, sends or looks at a clock itself, so it runs under any driver and is tested with none.
@@ -57,7 +57,7 @@ def _names(headers: tuple[tuple[str, str], ...]) -> str:
 
 @frozen
 class Request:
-    """Send this and answer with a Response."""
+    """A request to send; the effect is answered with a Response."""
 
     method: str
     target: str
@@ -84,7 +84,7 @@ class Request:
     """
 
     def numbered(self) -> Request:
-        """The same request under an id of its own, for a request whose id is stored before it is sent."""
+        """Return the same request with a new id, for a request whose id is stored before it is sent."""
         return evolve(self, request_id=new_request_id())
 
     @property
@@ -94,7 +94,7 @@ class Request:
 
 
 def _seconds(text: str) -> int:
-    """The whole seconds that a header names, OLDEST at most, for Python reads no number of any length; else 0."""
+    """Return the whole seconds of a header, OLDEST at most because Python limits the length of numbers; else 0."""
     if not (text.isascii() and text.isdigit()):
         return 0
     digits = text.lstrip("0")
@@ -103,7 +103,7 @@ def _seconds(text: str) -> int:
 
 @frozen
 class Response:
-    """What came back, whole."""
+    """A whole answer."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -117,7 +117,7 @@ class Response:
 
     @property
     def is_only_marked(self) -> bool:
-        """Whether it has the reference server's mark, which anybody can set, and not its identity."""
+        """True if it has the mark of the reference server, which anybody can set, and not its identity."""
         return not self.is_reference and self.header(MARK) is not None
 
     @property
@@ -128,20 +128,20 @@ class Response:
 
     @property
     def date(self) -> datetime | None:
-        """When the server answered, by its ``Date``; None if it says nothing that can be read."""
+        """The time of the answer by its ``Date``; None if that is absent or not readable."""
         with contextlib.suppress(ValueError, OverflowError):
             found = parsedate_to_datetime(self.header("date") or "")
             return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
         return None
 
     def header(self, name: str) -> str | None:
-        """The first value of a header, or None."""
+        """Return the first value of a header, or None."""
         return next((value for key, value in self.headers if key == name), None)
 
 
 @frozen
 class Sleep:
-    """Wait this many seconds, and a random part of ``jitter`` more."""
+    """A wait of so many seconds, and a random part of ``jitter`` more."""
 
     seconds: float
     jitter: float = 0.0
@@ -153,12 +153,12 @@ class Sleep:
 
 @frozen
 class Now:
-    """Answer with the Moment it is."""
+    """A reading of the clocks; answered with a Moment."""
 
 
 @frozen
 class RunLocally:
-    """Do something on this machine that must have ended before the flow goes on, and answer with its result.
+    """An action on this machine that must end before the flow continues; answered with its result.
 
     Both drivers do it where they stand, on the event loop too: so no cancellation can fall between a mark that is
     written and the request that it announces.
@@ -171,12 +171,12 @@ class RunLocally:
 
 @frozen
 class TokenFingerprint:
-    """Answer with the fingerprint of the token that a request sent now would carry."""
+    """The fingerprint of the token that a request sent now would carry."""
 
 
 @frozen
 class DrawToken:
-    """Answer with the token that a request sent now would carry, for several requests that must carry the same."""
+    """The token that a request sent now would carry, for several requests that must carry the same."""
 
 
 @frozen
@@ -193,7 +193,7 @@ Flow: TypeAlias = Generator[Effect, Any, T]
 
 
 def noting_waits(flow: Flow[T]) -> Flow[tuple[T, bool]]:
-    """The same flow; what it returns, and whether it has waited for anything but an answer."""
+    """Run a flow; return its result, and whether it waited for anything but an answer."""
     step: Callable[[Any], Effect] = flow.send
     value: Any = None
     has_waited = False
@@ -273,13 +273,13 @@ FIRST_POSIX_TIME = 1e9
 
 
 def asked_wait(response: Response) -> float | None:
-    """The seconds that Retry-After or x-ratelimit-reset ask for; None if absent or not to be understood."""
+    """Return the seconds of Retry-After or x-ratelimit-reset; None if absent or not readable."""
     waits = (seconds_until(response, name) for name in ("retry-after", "x-ratelimit-reset"))
     return next((wait for wait in waits if wait is not None), None)
 
 
 def seconds_until(response: Response, name: str) -> float | None:
-    """The seconds that a header names: as such, as a date, or, save for Retry-After, as a time since 1970.
+    """Return the seconds of a header: a number, a date, or, except for Retry-After, a time since 1970.
 
     A time counts from the ``Date`` of the same answer, so that this machine's clock does not matter.
     """

@@ -33,18 +33,18 @@ class Filter(Generic[T]):
     of: Callable[[T], str]
 
     def fits(self, item: T, query: int) -> bool:
-        """Whether an item is what this query asked for."""
+        """Return whether an item is what this query asked for."""
         return self.of(item) in self.wanted[query if len(self.wanted) > 1 else 0]
 
 
 def only(parameter: str, value: str | None, of: Callable[[T], str]) -> tuple[Filter[T], ...]:
-    """The filter for one course or user, or none where nothing is asked for."""
+    """Return the filter for one course or user; none if all are wanted."""
     return () if value is None else (Filter(parameter, ((value,),), of),)
 
 
 @define
 class FilterCheck:
-    """What one reading of a listing has kept, and what it had to drop since it is of another course or user."""
+    """Rows that one reading of a listing kept, and dropped because they are of another course or user."""
 
     is_second: bool = False
     fitting: int = 0
@@ -53,7 +53,7 @@ class FilterCheck:
     """Of which other courses or users the dropped ones are, by parameter."""
 
     def sort(self, items: Iterable[T], filters: Iterable[Filter[T]], query: int) -> tuple[T, ...]:
-        """The items that fit; the others are noted."""
+        """Return the items that fit; note the others."""
         fitting = []
         for item in items:
             failed = [each for each in filters if not each.fits(item, query)]
@@ -66,7 +66,7 @@ class FilterCheck:
 
     @property
     def all_strange(self) -> bool:
-        """Whether there were items, and every one of them is of another course or user."""
+        """True if there were items, and every one is of another course or user."""
         return bool(self.strange) and not self.fitting
 
     def judge(self, path: str) -> None:
@@ -102,7 +102,7 @@ MOST_EMPTY_PAGES = 1000
 
 @frozen
 class Calls:
-    """What every operation needs to know of its client: where pages may lead, how long to try, at what pace."""
+    """The facts about a client that every operation needs: its server, the time for retries, the pace."""
 
     base_url: urls.BaseUrl
     max_retry_seconds: float
@@ -154,7 +154,7 @@ class Calls:
         return self.doubt(request, response)
 
     def doubt(self, request: Request, response: Response) -> TrainingError | None:
-        """What is wrong with the origin of an answer; None where it is to be believed."""
+        """Return the error for an answer of doubtful origin; None if it can be trusted."""
         return None
 
     def forget(self, answers: int | None = None) -> None:
@@ -183,7 +183,7 @@ class Page(Generic[T]):
 
 @frozen
 class PageRequest:
-    """Where in a listing a request fetches; ``mark`` is the style's own: a page number, an offset.
+    """The request for one page; ``mark`` belongs to the style of paging: a page number, an offset.
 
     A listing that needs several queries, one after the other, numbers them in ``query``.
     """
@@ -195,7 +195,7 @@ class PageRequest:
 
 @frozen
 class PageResult(Generic[T]):
-    """What one answer holds, and the place that follows it."""
+    """The items of one page, and the request for the next."""
 
     items: tuple[T, ...]
     following: PageRequest | None
@@ -210,7 +210,7 @@ class PageResult(Generic[T]):
     """Everything that the query asked for by its id has been listed, whatever the service counts."""
 
     def is_short(self, before: int | None) -> bool:
-        """Whether this page holds fewer than were asked for, or than the page ``before``, and so may be the last.
+        """Return whether this page has fewer items than asked for, or than the page ``before``, so it may be the last.
 
         Two pages of the same length may both be full, on a service that gives fewer than it is asked for.
         """
@@ -221,7 +221,7 @@ class PageResult(Generic[T]):
 
 @frozen
 class Count:
-    """How many items of a query were listed, and how many the service says there are. The last page decides."""
+    """The numbers of items that were listed and that the service counts. The last page decides."""
 
     items: int = 0
     repeated: int = 0
@@ -233,7 +233,7 @@ class Count:
     """How many items a feed announced with its first page."""
 
     def with_page(self, batch: PageResult[T], identify: Callable[[T], object]) -> Count:
-        """The count after one more page."""
+        """Return the count after one more page."""
         found = [one for one in map(identify, batch.items) if one is not None]
         again = sum(one in self.ids for one in found)
         self.ids.update(found)
@@ -244,7 +244,7 @@ class Count:
 
     @property
     def problem(self) -> str | None:
-        """What is missing at the end of the query; None if nothing is."""
+        """What is missing at the end of the query; None if nothing is missing."""
         if self.items < self.total:
             return f"it lists {self.items} items and counts {self.total}"
         different, expected = self.items - self.repeated, self.total or self.announced
@@ -260,7 +260,7 @@ class Count:
 
 @frozen
 class Cursor:
-    """How far a walk is, and what it remembers, so that it notices when it goes in circles."""
+    """The position in a listing, and the pages read so far, so that a listing without end is noticed."""
 
     place: PageRequest
     requests: set[Request]
@@ -275,7 +275,7 @@ class Cursor:
     count: Count = field(factory=Count)
 
     def after(self, batch: PageResult[Any], total: Count) -> Cursor | None:
-        """The way on, or None at the end. Raises DecodingError if the walk would not end."""
+        """Return the next cursor; None at the end. Raises DecodingError if the listing would not end."""
         ends = (len(batch.items), *batch.items[:1], *batch.items[-1:])
         if batch.items and ends in self.pages:
             raise self._endless("repeats an earlier page")
@@ -295,7 +295,7 @@ class Cursor:
         return Cursor(following, self.requests, self.pages, self.number + 1, empty, self.tally, count, total)
 
     def begin_again(self, place: PageRequest) -> Cursor:
-        """The same query from its beginning, in pages of another size."""
+        """Return the same query from its beginning, in pages of another size."""
         self.requests.add(place.request)
         return evolve(self, place=place)
 
@@ -316,7 +316,7 @@ class Cursor:
 
 
 def _is_same(one: PageRequest, other: PageRequest) -> bool:
-    """Whether two places are one, whatever the order of their parameters; the offset 0 is the beginning."""
+    """Return whether two requests ask for the same page; the order of parameters and an offset of 0 do not matter."""
 
     def key(place: PageRequest) -> tuple[object, ...]:
         request = place.request
@@ -329,7 +329,7 @@ def _is_same(one: PageRequest, other: PageRequest) -> bool:
 
 @frozen
 class Paginator(Generic[T]):
-    """A listing that has not begun: its first place, how to read an answer, and which items to keep."""
+    """A listing that has not started: its first request, how to read an answer, and which items to keep."""
 
     calls: Calls
     first: PageRequest
@@ -342,7 +342,7 @@ class Paginator(Generic[T]):
     """The id of an item, by which one that is listed twice is counted once; None where it has none."""
 
     def start(self) -> Cursor:
-        """A fresh cursor before the first page."""
+        """Return a fresh cursor before the first page."""
         return Cursor(self.first, {self.first.request}, set())
 
     def step(self, cursor: Cursor) -> Flow[tuple[Page[T], Cursor | None]]:
@@ -366,7 +366,7 @@ class Paginator(Generic[T]):
         return Page(kept, cursor.number, batch.total), following
 
     def _once_more(self, cursor: Cursor) -> Cursor | None:
-        """A second reading, on connections that nothing else uses, of what has listed other courses or users only."""
+        """Return the start of a second reading on new connections, if only other courses or users were listed."""
         if cursor.tally.is_second:
             cursor.tally.judge(cursor.place.request.path)
             return None

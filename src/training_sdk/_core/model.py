@@ -1,4 +1,4 @@
-"""What all models share: open enums and a place for what the server says beyond what is documented."""
+"""Base of the models: open enums, unknown fields of an answer, and readers of single JSON values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class OpenEnum(StrEnum):
 
     @property
     def is_known(self) -> bool:
-        """Whether this value was documented when the SDK was written."""
+        """True if this value was documented when the SDK was written."""
         return type(self).__members__.get(self._name_) is self
 
 
@@ -66,7 +66,7 @@ Fields: TypeAlias = Mapping[str, Any]
 
 @attrs.frozen
 class Omitted:
-    """What a field that an answer leaves out says: zero, empty or nothing, which encoders may omit.
+    """The value of a field that an answer leaves out: zero, empty or null, which encoders may omit.
 
     ``unless`` looks at what is there, under known and under unknown names: if the answer then contradicts that the
     field is zero or empty, it is missing.
@@ -77,23 +77,23 @@ class Omitted:
 
 
 def may_omit(value: Any, *, unless: Callable[[Fields, Fields], bool] | None = None) -> dict[str, Any]:
-    """The metadata of a field that has no default, and that an answer may leave out or write as null."""
+    """Return the metadata of a field without a default that an answer may leave out or write as null."""
     return {"omitted": Omitted(value, unless)}
 
 
 def has_other_fields(_: Fields, unknown: Fields) -> bool:
-    """Whether there is anything unknown, which may be the field under another name."""
+    """Return whether there is anything unknown, which may be the field under another name."""
     return bool(unknown)
 
 
 def has_other_lists(_: Fields, unknown: Fields) -> bool:
-    """Whether there is an unknown list, which may be the field under another name."""
+    """Return whether there is an unknown list, which may be the field under another name."""
     return any(isinstance(value, list) for value in unknown.values())
 
 
 @attrs.frozen
 class Model:
-    """What every model is: frozen data that compares, hashes, copies and pickles, with no client inside."""
+    """Base class of all models: frozen data that compares, hashes, copies and pickles, with no client inside."""
 
     extra: Extra = attrs.field(default=NOTHING_EXTRA, kw_only=True, hash=False, repr=False)
     """What the server said beyond what is documented; not hashed, because JSON data is not hashable."""
@@ -126,7 +126,7 @@ def note_once(message: str, example: object) -> None:
 
 
 def expected(what: str, value: Any) -> TypeError:
-    """The error for a value of another type."""
+    """Return the error for a value of another type."""
     names = {dict: "an object", list: "a list", str: "text", bool: "true/false", type(None): "null"}
     return TypeError(f"{what} expected, found {names.get(type(value), 'a number')}")
 
@@ -135,21 +135,21 @@ def expected(what: str, value: Any) -> TypeError:
 
 
 def text(value: Any, _: Any = None) -> str:
-    """Text and nothing else."""
+    """Return text; nothing else is read as text."""
     if type(value) is not str:
         raise expected("text", value)
     return value
 
 
 def boolean(value: Any, _: Any) -> bool:
-    """True or false."""
+    """Return true or false."""
     if type(value) is not bool:
         raise expected("true or false", value)
     return value
 
 
 def integer(value: Any, _: Any) -> int:
-    """A whole number, also with a point."""
+    """Return a whole number, also with a point."""
     if type(value) is float and value.is_integer():
         return int(value)
     if type(value) is not int:
@@ -158,21 +158,21 @@ def integer(value: Any, _: Any) -> int:
 
 
 def number(value: Any, _: Any) -> float:
-    """A number."""
+    """Return a number."""
     if type(value) is not float and type(value) is not int:
         raise expected("a number", value)
     return float(value)
 
 
 def score(value: Any, _: Any) -> int | float | None:
-    """A number that stays whole where it is, or None."""
+    """Return a number that stays whole where it is, or None."""
     if value is None or type(value) is int:
         return value
     return _whole_if_it_is(number(value, None))
 
 
 def date(value: Any, _: Any) -> datetime | None:
-    """The feed writes "no date" as an empty string; other endpoints write null."""
+    """Return a date; the feed writes "no date" as an empty string, other endpoints write null."""
     if value is None or value == "":
         return None
     if type(value) is not str:
@@ -198,7 +198,7 @@ def _whole_if_it_is(figure: float) -> int | float:
 
 
 def answered_integer(value: Any, _: Any) -> int:
-    """A whole number, also as text: proto3 JSON writes 64 bits so."""
+    """Return a whole number, also as text: proto3 JSON writes 64 bits so."""
     if type(value) is int:
         return value
     if type(value) is str and _WHOLE.fullmatch(value):
@@ -207,7 +207,7 @@ def answered_integer(value: Any, _: Any) -> int:
 
 
 def answered_number(value: Any, _: Any) -> float:
-    """A number, also as text; ``NaN``, which is nothing divided by nothing, is 0."""
+    """Return a number, also as text; ``NaN``, which is nothing divided by nothing, is 0."""
     if type(value) is float or type(value) is int:
         return float(value)
     if value == "NaN":
@@ -218,14 +218,14 @@ def answered_number(value: Any, _: Any) -> float:
 
 
 def answered_optional_number(value: Any, _: Any) -> float | None:
-    """A number, also as text, or None, which ``NaN`` is as well."""
+    """Return a number, also as text, or None, which ``NaN`` is as well."""
     if value is None or value == "NaN":
         return None
     return answered_number(value, None)
 
 
 def answered_score(value: Any, _: Any) -> int | float | None:
-    """A number that stays whole where it is, also as text; null and ``NaN`` are None."""
+    """Return a number that stays whole where it is, also as text; null and ``NaN`` are None."""
     if value is None or type(value) is int:
         return value
     figure = answered_optional_number(value, None)
@@ -233,7 +233,7 @@ def answered_score(value: Any, _: Any) -> int | float | None:
 
 
 def answered_date(value: Any, _: Any) -> datetime | None:
-    """A date in any form of RFC 3339, or without a zone; year 1 and the beginning of 1970 are no date."""
+    """Return a date in any form of RFC 3339, or without a zone; year 1 and the beginning of 1970 are no date."""
     if value is None or value == "":
         return None
     if type(value) is not str:
@@ -248,7 +248,7 @@ def answered_date(value: Any, _: Any) -> datetime | None:
 
 
 def _unusual_date(value: str) -> datetime:
-    """A lower-case ``t`` or ``z``, and the second 60, which is the one after 59."""
+    """Read a date with a lower-case ``t`` or ``z``, or with the second 60, which is the one after 59."""
     match = _UNUSUAL.fullmatch(value)
     if match is None:
         raise _no_date(value)
@@ -276,7 +276,7 @@ def _is_zero(moment: datetime) -> bool:
 
 
 def duration_or_nothing(value: Any) -> Any:
-    """A duration that nothing depends on: text of another form than ``3600s`` is left out, and logged once."""
+    """Return a duration that nothing depends on; text of another form than ``3600s`` is dropped and logged once."""
     if type(value) is str and value != "NaN" and not _FIGURE.fullmatch(value):
         if value:
             note_once("the service writes durations as text, such as %r: they are left out", value[:50])
@@ -285,5 +285,5 @@ def duration_or_nothing(value: Any) -> Any:
 
 
 def object_or_nothing(value: Any) -> Any:
-    """An object; one in which everything is empty is none."""
+    """Return an object; None for one in which everything is empty."""
     return value if type(value) is not dict or any(value.values()) else None

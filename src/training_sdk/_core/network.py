@@ -68,7 +68,7 @@ class NoCookies(CookieJar):
 
 
 def without_cookies(http: H) -> H:
-    """The client, which from now on keeps and sends no cookie: a token says who asks, and nothing else may."""
+    """Return the client without cookies: the token alone identifies the user."""
     http.cookies = NoCookies()
     return http
 
@@ -78,23 +78,23 @@ def without_cookies(http: H) -> H:
 
 @functools.cache
 def tls_context() -> ssl.SSLContext:
-    """One context per process: making it is nearly all that a client costs (23 ms against 0.07)."""
+    """Return the TLS context of the process; making it is nearly the whole cost of a client (23 ms)."""
     return _trusted()
 
 
 @functools.cache
 def _no_tls() -> ssl.SSLContext:
-    """For plain http to this machine: a context that trusts nobody, so that TLS could only fail."""
+    """Return a context that trusts nobody, for plain http to this machine."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def certificates_named() -> str | None:
-    """The variable that names the trusted certificates; None if the usual ones are trusted."""
+    """Return the variable that names the trusted certificates; None if the usual ones are trusted."""
     return next((name for name in CERTIFICATES if os.environ.get(name)), None)
 
 
 def _trusted() -> ssl.SSLContext:
-    """A TLS context with the certificates that the environment names, else with the usual ones.
+    """Return a TLS context with the certificates that the environment names, else with the usual ones.
 
     Raises InvalidArgumentError, naming the variable, where they cannot be loaded.
     """
@@ -142,7 +142,7 @@ def _check_folders(value: str) -> None:
 
 
 def proxy_of(scheme: str, host: str) -> tuple[str, str] | None:
-    """The variable that names a proxy for such requests, and its value; None if they go straight to the host."""
+    """Return the variable that names a proxy for such requests, and its value; None if they go straight to the host."""
     found = getproxies()
     for kind in (scheme, "all"):
         if kind in found and not proxy_bypass(host):
@@ -205,13 +205,13 @@ def _is_address(text: str) -> bool:
 
 
 def _variable(kind: str) -> str:
-    """The variable that says it; the lower-case spelling goes first, as in curl."""
+    """Return the variable that names a proxy; the lower-case spelling goes first, as in curl."""
     spellings = (f"{kind}_proxy", f"{kind}_proxy".upper())
     return next((name for name in spellings if os.environ.get(name)), f"the system's {kind} proxy setting")
 
 
 def _pattern(entry: str) -> str:
-    """What httpx makes of an entry in NO_PROXY."""
+    """Return the pattern that httpx makes of an entry in NO_PROXY."""
     if "://" in entry:
         return entry
     with suppress(ValueError):

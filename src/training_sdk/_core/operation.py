@@ -33,7 +33,7 @@ class Bound(Generic[D]):
 
 
 class _Descriptor(ABC):
-    """What both descriptors share: binding once per owner, and showing the signature that the user meets."""
+    """Base of both descriptors: binds once per owner and shows the signature of the sync or async method."""
 
     _shown_sync: str
     _shown_async: str
@@ -43,7 +43,7 @@ class _Descriptor(ABC):
         self.__doc__ = function.__doc__
 
     def _bind(self, owner: Any) -> Any:
-        """The callable for one owner, kept in its dictionary, so that the descriptor is asked only once."""
+        """Return the callable for one owner; stored in its dictionary, so that the descriptor is called only once."""
         function, driver = self._function, owner._driver
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -56,10 +56,10 @@ class _Descriptor(ABC):
 
     @abstractmethod
     def _perform(self, driver: Any, result: Any) -> Any:
-        """What becomes of what the method returned, on a driver."""
+        """Turn the flow or listing that the method returned into its result, on a driver."""
 
     def _on_the_class(self) -> Any:
-        """For help() and the reference: a plain function, with the sync signature."""
+        """Return a plain function with the sync signature, for help() and the reference."""
 
         def unbound(owner: Any, *args: Any, **kwargs: Any) -> Any:
             return self._bind(owner)(*args, **kwargs)
@@ -133,7 +133,7 @@ class Listing(Generic[T]):
         self._walk = walk
 
     def pages(self) -> Iterator[Page[T]]:
-        """The same, page by page."""
+        """Yield the same, page by page."""
         cursor: Cursor | None = self._walk.start()
         while cursor is not None:
             page, cursor = self._driver.run(self._walk.step(cursor))
@@ -155,7 +155,7 @@ class AsyncListing(Generic[T]):
         self._walk = walk
 
     def pages(self) -> AsyncIterator[Page[T]]:
-        """The same, page by page."""
+        """Yield the same, page by page."""
         return _AsyncPages(self._driver, self._walk)
 
     def __aiter__(self) -> AsyncIterator[T]:

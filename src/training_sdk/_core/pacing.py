@@ -54,31 +54,31 @@ SILENT = 8.0
 
 
 class Pace(Protocol):
-    """What the send rules ask of a pace."""
+    """The interface of a pace for the send rules."""
 
     def acquire(self, request: Request) -> Flow[float]:
-        """Wait until this request may go out; the seconds that it took."""
+        """Wait until this request may be sent; return the seconds that it took."""
 
     def observe(self, request: Request, response: Response) -> None:
-        """Note what an answer says of the limits; does nothing else, for what was sent may not bear a delay."""
+        """Note what an answer says about the limits, and do nothing else: some requests bear no delay."""
 
     def flush(self) -> Flow[None]:
-        """Let the other processes know what was noted."""
+        """Store what was noted, for the other processes."""
 
 
 class Unpaced:
     """No pace at all."""
 
     def acquire(self, request: Request) -> Flow[float]:
-        """At once."""
+        """Return at once."""
         yield from ()
         return 0.0
 
     def observe(self, request: Request, response: Response) -> None:
-        """Nothing to note."""
+        """Note nothing."""
 
     def flush(self) -> Flow[None]:
-        """Nothing to pass on."""
+        """Store nothing."""
         yield from ()
 
 
@@ -95,12 +95,12 @@ class Limits:
     margin: float = 1.0
 
     def of(self, family: Family) -> int:
-        """The limit of a family."""
+        """Return the limit of a family."""
         return self.catalogue if family == "catalogue" else self.general
 
     @property
     def period(self) -> float:
-        """How long a request counts, in seconds."""
+        """The seconds for which a request counts."""
         return self.window + self.margin
 
 
@@ -109,14 +109,14 @@ PUBLISHED = Limits()
 
 @frozen
 class Usage:
-    """What one family of requests has used: times in order, and for how many seconds more the server takes none."""
+    """The requests of one family: their times in order, and for how many seconds more the server refuses any."""
 
     times: tuple[float, ...] = ()
     closed: float = field(default=0.0)
 
 
 def elapsed(seen: Moment, now: Moment) -> float:
-    """The seconds from one moment to another by the more cautious of two clocks, either of which may have jumped.
+    """Return the seconds between two moments by the more cautious of two clocks, either of which may have jumped.
 
     The monotonic clock is the same for all processes of a machine and begins anew when that starts; a wall clock can
     be set. One that runs backwards is not believed, so 0 at least: a clock set back by an hour costs nobody an hour.
@@ -127,13 +127,13 @@ def elapsed(seen: Moment, now: Moment) -> float:
 
 
 def aged(spent: Usage, seconds: float, period: float) -> Usage:
-    """The same, so many seconds later; what is a period old no longer counts."""
+    """Return the usage so many seconds later, without requests that are a period old."""
     times = (time - seconds for time in spent.times)
     return Usage(tuple(time for time in times if time > -period), max(0.0, spent.closed - seconds))
 
 
 def reserve(spent: Usage, limit: int, period: float) -> tuple[Usage, float]:
-    """Count one request more, and the seconds to wait before it may go out."""
+    """Count one more request; return the usage and the seconds to wait before it may be sent."""
     times = spent.times
     promised = times[-1] if times else 0.0
     room = times[-limit] + period if len(times) >= limit else 0.0
@@ -142,7 +142,7 @@ def reserve(spent: Usage, limit: int, period: float) -> tuple[Usage, float]:
 
 
 def with_server_count(spent: Usage, limits: Limits, limit: int, remaining: int, reset: float) -> Usage:
-    """What the server's own count adds: requests of this user that we know nothing of, until its window ends.
+    """Return the usage with the server's own count: requests of this user that are unknown here.
 
     A server that leaves more room than we do frees nothing: it has not counted yet what is on its way.
     """
@@ -161,7 +161,7 @@ def with_refusal(spent: Usage, limits: Limits, wait: float | None) -> Usage:
 
 
 def plausible(spent: Usage, limit: int, period: float) -> bool:
-    """Whether reserving could have led here; what could not would keep everybody waiting for ever."""
+    """Return whether ``reserve`` can have led to this usage; any other could block every process permanently."""
     latest = period * (len(spent.times) // limit + 2)
     in_order = all(a <= b for a, b in zip(spent.times, spent.times[1:], strict=False))
     return in_order and 0 <= spent.closed <= period and all(time <= latest for time in spent.times[-1:])
@@ -184,7 +184,7 @@ def _clocks() -> Moment:
 
 @frozen
 class _StoredUsage:
-    """What is kept, and when it was last looked at."""
+    """The usage of all families, and the moment at which it was last read."""
 
     seen: Moment
     families: dict[str, Usage] = field(factory=dict)
@@ -192,7 +192,7 @@ class _StoredUsage:
     def changed(
         self, family: Family, change: Change, now: Moment, limits: Limits
     ) -> tuple[_StoredUsage, float]:
-        """The book as of now with one family changed, and what the change answers."""
+        """Return the usage as of now with one family changed, and the answer of the change."""
         passed = elapsed(self.seen, now)
         families = {name: aged(spent, passed, limits.period) for name, spent in self.families.items()}
         families[family], answer = change(families.get(family, Usage()))
@@ -214,7 +214,7 @@ if hasattr(os, "register_at_fork"):
 
 @define
 class UsageStore:
-    """The count of one token on one server: in the file that all processes share, else in this process."""
+    """The usage of one token on one server: in the file that all processes share, else in this process."""
 
     name: str
     limits: Limits = PUBLISHED
@@ -227,12 +227,12 @@ class UsageStore:
     def of(
         cls, origin: str, fingerprint: str, limits: Limits, state_dir: str | os.PathLike[str] | None = None
     ) -> UsageStore:
-        """The ledger of a token on a server; the vendor's hosts are one."""
+        """Return the store for a token on a server; the vendor's hosts are one server."""
         name = hashlib.sha256(f"{service_name(origin)}\n{fingerprint}".encode()).hexdigest()
         return cls(name, limits, state_dir=state_dir)
 
     def change(self, family: Family, change: Change, *, last: bool = True) -> float:
-        """Change the count of a family and answer what the change answers. Never fails for want of a file.
+        """Change the usage of a family and return the answer of the change. Works without the file too.
 
         Raises Timeout where somebody else has the file at the moment, unless this is the ``last`` try.
         """
@@ -268,7 +268,7 @@ class UsageStore:
 
 
 def _read(file: Path, limits: Limits) -> _StoredUsage | None:
-    """The book in a file; None where there is none, or one that nobody can have written."""
+    """Return the usage stored in a file; None if there is no file or it is damaged."""
     try:
         return _book(json.loads(file.read_bytes()), limits)
     except FileNotFoundError:
@@ -335,7 +335,7 @@ class Budget:
         self._kept = not self.automatic
 
     def acquire(self, request: Request) -> Flow[float]:
-        """Wait until this request may go out; the seconds that it took."""
+        """Wait until this request may be sent; return the seconds that it took."""
         yield from self.flush()
         if not self._kept:
             return 0.0
@@ -358,7 +358,7 @@ class Budget:
         return waited
 
     def observe(self, request: Request, response: Response) -> None:
-        """Note what an answer says of the limits."""
+        """Note what an answer says about the limits."""
         family, with_server_count = request.limit, _told(request, response, self.limits)
         if not self._kept:
             if with_server_count is None and response.is_reference:
@@ -371,7 +371,7 @@ class Budget:
             self._notes.append((family, with_server_count))
 
     def flush(self) -> Flow[None]:
-        """Let the other processes know what was noted."""
+        """Store what was noted, for the other processes."""
         if not self._notes:
             return
         with contextlib.suppress(
@@ -391,7 +391,7 @@ class Budget:
 
 
 def _changed(ledger: UsageStore, family: Family, change: Change, what: str) -> Flow[float]:
-    """Change a count. Whoever has the file is waited for between tries, so that an event loop is not held up."""
+    """Change the usage. Wait between tries while another process has the file, without blocking an event loop."""
     pause = FIRST_TRY
     answer: float
     for _ in range(MOST_TRIES - 1):
@@ -409,14 +409,14 @@ def _closed(spent: Usage) -> tuple[Usage, float]:
 
 
 def _with_uncounted(spent: Usage) -> tuple[Usage, float]:
-    """One request that went out before it could be counted."""
+    """Return the usage with one more request, which was sent before it could be counted."""
     promised = [time for time in spent.times if time > 0]
     behind = spent.times[: len(spent.times) - len(promised)]
     return evolve(spent, times=(*behind, 0.0, *promised)), 0.0
 
 
 def _told(request: Request, response: Response, limits: Limits) -> Change | None:
-    """What an answer changes in the count, or None if it says nothing of it."""
+    """Return the change of the usage that an answer causes; None if it says nothing about limits."""
     if response.status == 429:
         wait = asked_wait(response)
         return lambda spent: (with_refusal(spent, limits, wait), 0.0)

@@ -69,7 +69,7 @@ _NEEDED = tuple(
 
 
 def missing_permission(method: str, path: str, message: str) -> str:
-    """What is probably missing after a 403; "" where the message names a permission, or none is known."""
+    """Return the permission that probably causes a 403; "" if the message names one, or none is known."""
     if any(name.strip('"') in message for name in _NAMES):
         return ""
     request = f"{method} {path}"
@@ -106,7 +106,7 @@ class TryAgainError(Exception):
 
 @frozen
 class SendDecision:
-    """The error an exchange ended in, whether it may be sent again, and how long the server asks to wait."""
+    """The error of an exchange, whether to send again, and the wait that the server asks for."""
 
     error: TrainingError
     again: bool
@@ -168,7 +168,7 @@ def call(
 
 
 def interrupted(request: Request, attempt: Attempt, problem: BaseException) -> OutcomeUnknownError:
-    """What is to be said of a request that was under way when something stopped it."""
+    """Return the error for a request that was in flight when something stopped it."""
     return _unknown(request, _interruption(problem), attempt.request_id, problem)
 
 
@@ -237,7 +237,7 @@ def _exchange(
 
 
 def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError:
-    """The same error, saying that the time for trying would not suffice."""
+    """Return the same error, with the note that the time for retries would be exceeded."""
     message = f"{sentence(error.message)} Waiting {wait:g} s more would exceed max_retry_seconds={most:g}"
     told = type(error)(evolve(error.info, message=message))
     told.__cause__ = error.__cause__
@@ -245,7 +245,7 @@ def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError
 
 
 def _nobody_there(error: TrainingError) -> TrainingError:
-    """The same error, saying why it was given up early."""
+    """Return the same error, with the reason for giving up early."""
     message = (
         f"{sentence(error.message)} Nobody has answered there yet, so it was given up after "
         f"{FIRST_ANSWER_SECONDS:g} s. To wait for a server that is starting, set max_retry_seconds"
@@ -264,7 +264,7 @@ def _interruption(problem: BaseException) -> str:
 
 
 def judge_failure(request: Request, failure: TransportError) -> SendDecision:
-    """What to make of a request to which no answer came."""
+    """Decide about a request without an answer."""
     kind = APITimeoutError if failure.timeout else APIConnectionError
     error: TrainingError = kind(
         f"{request.method} {request.path}: {failure.message}",
@@ -280,7 +280,7 @@ def judge_failure(request: Request, failure: TransportError) -> SendDecision:
 
 
 def judge_status(request: Request, response: Response) -> SendDecision:
-    """What to make of an answer that is not a success."""
+    """Decide about an answer that is not a success."""
     error = status_error(request, response)
     status = response.status
     is_final = request.repeatable or _is_final(request, response)
@@ -296,13 +296,13 @@ def judge_status(request: Request, response: Response) -> SendDecision:
 
 
 def _is_final(request: Request, response: Response) -> bool:
-    """Whether a refusal of this, if it is one, is certain to have had no effect."""
+    """Return whether this answer, if it is a refusal, certainly had no effect."""
     final = request.final_refusals
     return response.is_reference or final is None or response.status in final
 
 
 def _believed(request: Request, response: Response, verdict: SendDecision, doubt: Doubt) -> SendDecision:
-    """The same, unless it relies on a refusal that is not to be believed."""
+    """Return the same decision, unless it relies on a refusal that cannot be trusted."""
     problem = doubt(response) if response.status == 429 or response.status in STATUS_ERRORS else None
     if problem is None or (request.repeatable and verdict.again):
         return verdict
@@ -314,12 +314,12 @@ def _believed(request: Request, response: Response, verdict: SendDecision, doubt
 
 
 def backoff(attempt: int) -> float:
-    """Seconds to wait before the next attempt where the server names none: 0.5, 1, 2, 4, then 8."""
+    """Return the seconds before the next attempt if the server names none: 0.5, 1, 2, 4, then 8."""
     return float(min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt, 10)))
 
 
 def status_error(request: Request, response: Response) -> APIStatusError:
-    """The typed error for an answer that is not a success, from whatever its body says."""
+    """Return the typed error for an answer that is not a success, from whatever its body says."""
     said = codec.read_error(response)
     what = _tidy(said.message or "") or _plain(response)
     if response.status == 403 and said.reason in (None, "PERMISSION_DENIED"):
@@ -343,7 +343,7 @@ def _tidy(text: str) -> str:
 
 
 def _plain(response: Response) -> str:
-    """What to say where the body says nothing usable."""
+    """Return a message for a body without a usable one."""
     if 300 <= response.status < 400:
         return (
             f"the server redirects to {_redirected(response.header('location'))}; redirects are not followed, "
@@ -357,7 +357,7 @@ def _plain(response: Response) -> str:
 
 
 def _redirected(location: str | None) -> str:
-    """Where a redirect leads, without what a query or a broken address may hold of people."""
+    """Return the target of a redirect, without personal data that a query or a broken address may contain."""
     if location is None:
         return "nowhere"
     try:

@@ -30,7 +30,7 @@ _KEYCAP = "\u20e3"
 
 
 def visible(text: str) -> str:
-    """A text of several lines: its line breaks stay, and every other character is one that can be seen.
+    """Return a text of several lines: line breaks stay, invisible characters become escapes.
 
     An escape sequence begins with ``\\x1b``, written out; so are marks that turn the reading direction around,
     characters without width, and tags.
@@ -39,17 +39,17 @@ def visible(text: str) -> str:
 
 
 def inline(text: str) -> str:
-    """A text on one line: white space collapsed, and every other character one that can be seen."""
+    """Return a text on one line: white space is collapsed, invisible characters become escapes."""
     return _line(" ".join(text.split()))
 
 
 def sentence(text: str) -> str:
-    """A text with a full stop, unless it ends with a mark of its own; so another sentence may follow."""
+    """Return a text with a full stop, unless it ends with a mark of its own; so another sentence may follow."""
     return text if text.rstrip().endswith((".", "?", "!", "…")) else f"{text}."
 
 
 def number(count: int, one: str, many: str | None = None) -> str:
-    """A number of things: ``1 score``, ``2 scores``."""
+    """Return a number of things: ``1 score``, ``2 scores``."""
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
@@ -57,7 +57,7 @@ class VisibleFormatter(logging.Formatter):
     """Formats a log record as a terminal may have it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The message, and the traceback if there is one."""
+        """Return the message, and the traceback if there is one."""
         return visible(super().format(record))
 
 
@@ -76,7 +76,7 @@ def _line(text: str) -> str:
 
 
 def is_seen(text: str, place: int, letter: str) -> bool:
-    """Whether the character at a place of a text can be seen there; a joiner is if it joins something."""
+    """Return whether the character at a place of a text is visible there; a joiner is if it joins something."""
     if letter in _JOINERS:
         after = text[place + 1 : place + 2]
         return after == _KEYCAP or (place > 0 and _is_joined(text[place - 1]) and not _hides(letter, after))
@@ -84,7 +84,7 @@ def is_seen(text: str, place: int, letter: str) -> bool:
 
 
 def is_drawn(letter: str) -> bool:
-    """Whether a character has a shape, or a width, of its own."""
+    """Return whether a character has a shape, or a width, of its own."""
     if _SHOWN_FORMATS.match(letter):
         return True
     return unicodedata.category(letter) not in _CATEGORIES and not _NOT_DRAWN.match(letter)
@@ -95,7 +95,7 @@ def _is_joined(letter: str) -> bool:
 
 
 def _hides(letter: str, after: str) -> bool:
-    """Whether a joiner, rather than a variation selector, joins nothing."""
+    """Return whether a joiner, rather than a variation selector, joins nothing."""
     return letter in "\u200c\u200d" and not (after and _is_joined(after))
 
 
@@ -108,7 +108,7 @@ _ASCII_CASE = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def mailbox(address: str) -> str:
-    """An e-mail address as it is compared to choose people: white space around it and ASCII letter case do not count.
+    """Return an e-mail address as it is compared to choose people, without white space around it and in lower ASCII.
 
     Other letters that fold alike may be another person's mailbox: ``straße`` and ``strasse`` are two domains.
     """
@@ -116,7 +116,7 @@ def mailbox(address: str) -> str:
 
 
 def widely(name: str) -> str:
-    """A name as it is compared to hold people back: the canonical caseless matching of Unicode (D145).
+    """Return a name as it is compared to hold people back, by the canonical caseless matching of Unicode (D145).
 
     White space around the name, letter case, and composed or decomposed letters do not count.
     """
@@ -124,17 +124,17 @@ def widely(name: str) -> str:
 
 
 def same_text(typed: object, wanted: str) -> bool:
-    """Whether a typed text is the wanted one: ``ü`` as one character or two is the same letter (NFC)."""
+    """Return whether a typed text is the wanted one: ``ü`` as one character or two is the same letter (NFC)."""
     return type(typed) is str and normalize("NFC", typed) == normalize("NFC", wanted)
 
 
 def confirms(typed: object, wanted: str) -> bool:
-    """Whether a typed text is the wanted one, also as it is shown: with an invisible character as its escape."""
+    """Return whether a typed text is the wanted one, also as it is shown: with an invisible character as its escape."""
     return same_text(typed, wanted) or same_text(typed, visible(wanted))
 
 
 def difference(typed: object, wanted: str) -> str:
-    """Where a typed text differs first from the wanted one, by code point.
+    """Return where a typed text differs first from the wanted one, by code point.
 
     Empty if they are the same, or one is less than half as long as the other: then it is no slip.
     """
@@ -152,7 +152,7 @@ def difference(typed: object, wanted: str) -> str:
 
 
 def code_point(letter: str) -> str:
-    """A character by number and name, such as ``U+200B (ZERO WIDTH SPACE, invisible)``."""
+    """Return a character by number and name, such as ``U+200B (ZERO WIDTH SPACE, invisible)``."""
     if "\udc80" <= letter <= "\udcff":
         return f"the byte 0x{ord(letter) - 0xDC00:02X}, which is not text in this terminal's encoding"
     invisible = ", invisible" if is_invisible(letter) else ""
@@ -161,17 +161,17 @@ def code_point(letter: str) -> str:
 
 
 def is_invisible(letter: str) -> bool:
-    """Whether nobody can see a character by itself, or tell it from a space."""
+    """Return whether a character is invisible by itself, or looks like a space."""
     return letter != " " and (category(letter) == "Zs" or not is_drawn(letter))
 
 
 def invisible_characters(text: str) -> str:
-    """The invisible characters of a text, each once, by number and name; empty if there are none."""
+    """Return the invisible characters of a text, each once, by number and name; empty if there are none."""
     return ", ".join(code_point(one) for one in dict.fromkeys(text) if is_invisible(one))
 
 
 def hidden_characters(text: str) -> str:
-    """As ``invisible_characters``, without those that hold an emoji or a script together where they are."""
+    """Return the same as ``invisible_characters``, without those that hold an emoji or a script together."""
     hidden = dict.fromkeys(
         letter
         for place, letter in enumerate(text)
@@ -192,7 +192,7 @@ _RUN = re.compile(rf"(?<![{_BREAKS}{_IGNORED}])[{_BREAKS}{_IGNORED}]++(?=[{re.es
 
 
 def first_form(value: Any) -> str:
-    """A value as a cell of tables of form 1: safe where the separator is a comma."""
+    """Return a value as a cell of tables of form 1: safe where the separator is a comma."""
     if value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(value)
@@ -200,7 +200,7 @@ def first_form(value: Any) -> str:
 
 
 def second_form(value: Any) -> str:
-    """A value as a cell of tables of form 2: safe with comma, semicolon and tab.
+    """Return a value as a cell of tables of form 2: safe with comma, semicolon and tab.
 
     An apostrophe goes in front of whatever would begin a formula. JSON stays JSON: its semicolons are escaped.
     """
@@ -212,7 +212,7 @@ def second_form(value: Any) -> str:
 
 
 def text_cell(text: str) -> str:
-    """A text as a cell that no spreadsheet runs."""
+    """Return a text as a cell that no spreadsheet runs."""
     guarded = _RUN.sub(_guarded, text)
     return f"'{guarded}" if text.startswith(_FIRST_FORM) else guarded
 
@@ -271,7 +271,7 @@ def drawn(source: Secret) -> Secret:
 
 
 def masked(text: str, secret: Secret) -> str:
-    """The text without the secret, also if it is percent-encoded there."""
+    """Return the text without the secret, also if it is percent-encoded there."""
     if not secret.reveal():
         return text
     if secret.reveal() not in text and secret.reveal() in unquote(text):
@@ -280,7 +280,7 @@ def masked(text: str, secret: Secret) -> str:
 
 
 def masked_body(body: bytes, secret: Secret) -> bytes:
-    """A body without the secret, however JSON spells it there; empty if it is nested too deep to look through."""
+    """Return a body without the secret, however JSON spells it; empty if it is nested too deep to search."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -303,10 +303,10 @@ def _masked_value(value: Any, secret: Secret) -> Any:
 
 
 def fingerprint(token: str) -> str:
-    """Tells tokens apart in the name of a file without giving them away."""
+    """Return a short digest that tells tokens apart in file names without revealing them."""
     return hashlib.sha256(b"training-sdk" + token.encode()).hexdigest()[:12]
 
 
 def token_fingerprint(token: Secret) -> str | None:
-    """The fingerprint of a client's token; None where a function gives it."""
+    """Return the fingerprint of a client's token; None if a function gives the token."""
     return None if callable(token.reveal()) else fingerprint(token.reveal())

@@ -1,4 +1,4 @@
-"""Addresses: the base URL, quoted paths, next pages, and the guard that keeps the reset path to ``resets.apply``."""
+"""Addresses: the base URL, quoted paths, next pages, and the check that keeps the reset path to ``resets.apply``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 
 @frozen
 class BaseUrl:
-    """Where the API is: ``scheme://host[:port]`` and a path prefix, which may be empty."""
+    """The address of the API: ``scheme://host[:port]`` and a path prefix, which may be empty."""
 
     origin: str
     prefix: str = ""
@@ -40,7 +40,7 @@ class BaseUrl:
         return self.origin + self.prefix
 
     def next_target(self, next_page: str, current: str) -> str:
-        """The target of a ``next_page``: relative, with or without the prefix, or no more than a query.
+        """Return the target of a ``next_page``: relative, with or without the prefix, or no more than a query.
 
         ``current`` is the path that is being listed. Raises DecodingError for one that leads to another host:
         the token goes to the configured host only.
@@ -60,7 +60,7 @@ class BaseUrl:
         return f"{path}?{parts.query}" if parts.query else path
 
     def _own(self, address: str) -> SplitResult | None:
-        """The parts of an address on this host and in plain form; None for any other."""
+        """Return the parts of an address on this host and in plain form; None for any other."""
         if len(address) > LONGEST_ADDRESS or _CONTROL.search(address) or "\\" in address:
             return None
         try:
@@ -115,7 +115,7 @@ def _split(text: str, name: str) -> SplitResult:
 
 
 def without_secrets(text: object) -> object:
-    """The address for an error message: without user, password, query and fragment, whatever form it has."""
+    """Return the address for an error message: without user, password, query and fragment, whatever form it has."""
     if not isinstance(text, str):
         return text
     plain = _AFTER_PATH.sub(r"\1***", text.rpartition("@")[2])
@@ -124,7 +124,7 @@ def without_secrets(text: object) -> object:
 
 
 def service_of(base_url: BaseUrl) -> tuple[str, str, int | None, str]:
-    """What an address leads to, for comparing: scheme, host, port and path. The vendor's hosts lead to one service."""
+    """Return scheme, host, port and path of an address for comparison. The vendor's hosts lead to one service."""
     parts = urlsplit(base_url.origin)
     host = _plain_host(parts.hostname or "")
     port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
@@ -132,7 +132,7 @@ def service_of(base_url: BaseUrl) -> tuple[str, str, int | None, str]:
 
 
 def service_name(address: str) -> str:
-    """A base URL or an origin for comparing services, so that all spellings of one address are one name.
+    """Return a base URL or an origin for comparing services, so that all spellings of one address are one name.
 
     It has no default port and no dot at the end of the host; the vendor's hosts are one name. What is no address is
     itself: it may come from a record.
@@ -151,7 +151,7 @@ def service_name(address: str) -> str:
 
 
 def _plain_host(host: str) -> str:
-    """A host as it is asked for on the wire; records of earlier versions may hold one that is not ASCII."""
+    """Return a host as it is sent on the wire; records of earlier versions may contain one that is not ASCII."""
     name = host.lower().rstrip(".")
     if not name.isascii():
         with suppress(UnicodeError):
@@ -162,7 +162,7 @@ def _plain_host(host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine itself."""
+    """Return whether a host name or address is this machine itself."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -172,13 +172,13 @@ def is_loopback(host: str) -> bool:
 
 
 def is_vendors(host: str) -> bool:
-    """Whether a host name belongs to the vendor."""
+    """Return whether a host name belongs to the vendor."""
     name = host.lower().rstrip(".")
     return any(name == domain or name.endswith(f".{domain}") for domain in _VENDOR_DOMAINS)
 
 
 def path(template: str, **ids: str) -> str:
-    """A path with its ids quoted; the ids have been checked before."""
+    """Return a path with its ids quoted; the ids have been checked before."""
     return template.format(**{name: quote(value, safe="") for name, value in ids.items()})
 
 
@@ -198,7 +198,7 @@ def refuse_reset_path(full_path: str) -> None:
 
 
 def is_reset_path(full_path: str) -> bool:
-    """Whether a path is, or a lenient server could take it for, the reset of a course.
+    """Return whether a path is, or a lenient server could take it for, the reset of a course.
 
     Whatever a router may do to a path on its way is done here first: decoding once or often, folding case and
     look-alike letters, merging slashes, dropping parameters and dot segments.
@@ -207,7 +207,7 @@ def is_reset_path(full_path: str) -> bool:
 
 
 def checked_request_path(text: object) -> str:
-    """A path for ``client.request``: relative to the base URL, without a query, in plain form."""
+    """Return a path for ``client.request``: relative to the base URL, without a query, in plain form."""
     if not isinstance(text, str) or not text.startswith("/") or text.startswith("//"):
         raise InvalidArgumentError(
             f"path {text!r} must start with a single '/', relative to base_url; full addresses are refused, "

@@ -26,7 +26,7 @@ from training_sdk.errors import ConfirmationError, InvalidArgumentError, NotFoun
 
 
 class CourseStatus(OpenEnum):
-    """Where a course is in its life."""
+    """The status of a course."""
 
     DRAFT = "Draft"
     SCHEDULED = "Scheduled"
@@ -92,7 +92,7 @@ class Lesson(Model):
 
 @frozen
 class AssignmentResult(Model):
-    """How many assignments a change touched; the server leaves a zero out (third-party)."""
+    """The numbers of changed assignments; the server leaves out a zero (third-party)."""
 
     users_updated: int = 0
     groups_updated: int = 0
@@ -222,12 +222,12 @@ def _courses(calls: Calls, search: str | None, ids: Sequence[str] | None) -> Pag
 
 
 def all_courses(calls: Calls, ids: Sequence[str] | None = None) -> Flow[tuple[Course, ...]]:
-    """Every course, or those with these ids, for planning a reset."""
+    """Return every course, or those with these ids, for planning a reset."""
     return _courses(calls, None, ids).gather()
 
 
 def get_course(calls: Calls, course_id: str) -> Flow[Course]:
-    """One course, for this resource and for planning a reset."""
+    """Return one course, for this resource and for planning a reset."""
     found = yield from _courses(calls, None, (course_id,)).gather()
     if not found:
         raise NotFoundError(

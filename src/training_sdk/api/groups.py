@@ -83,14 +83,14 @@ class Groups(Bound[D]):
 
 
 def list_groups(calls: Calls) -> Paginator[Group]:
-    """The walk behind ``groups.list``, for naming people by their group as well."""
+    """Return the groups of ``groups.list``, for naming people by their group as well."""
     return pagination.feed(
         calls, "/feed/groups", Group, query=(), keep=lambda _: True, identify=lambda group: group.id
     )
 
 
 def group_members(calls: Calls, group_ids: Sequence[str] | None) -> Paginator[GroupMember]:
-    """The walk behind ``groups.members``, for naming people by their group as well."""
+    """Return the members of ``groups.members``, for naming people by their group as well."""
     wanted = None if group_ids is None else frozenset(group_ids)
     return pagination.feed(
         calls,
@@ -128,7 +128,7 @@ class Sites(Bound[D]):
 
 
 def list_sites(calls: Calls) -> Paginator[Site]:
-    """The walk behind ``sites.list``, for naming people by their site as well."""
+    """Return the sites of ``sites.list``, for naming people by their site as well."""
     return pagination.feed(
         calls,
         "/feed/sites",
@@ -140,7 +140,7 @@ def list_sites(calls: Calls) -> Paginator[Site]:
 
 
 def site_members(calls: Calls, site_ids: Sequence[str] | None) -> Paginator[SiteMember]:
-    """The walk behind ``sites.members``, for naming people by their site as well."""
+    """Return the members of ``sites.members``, for naming people by their site as well."""
     wanted = None if site_ids is None else frozenset(site_ids)
     return pagination.feed(
         calls,

@@ -68,12 +68,12 @@ def _listed(calls: Calls) -> Paginator[LearningPath]:
 
 
 def all_paths(calls: Calls) -> Flow[tuple[LearningPath, ...]]:
-    """Every learning path, for planning a reset."""
+    """Return every learning path, for planning a reset."""
     return _listed(calls).gather()
 
 
 def get_path(calls: Calls, path_id: str) -> Flow[LearningPathDetail]:
-    """One learning path, for this resource and for planning a reset."""
+    """Return one learning path, for this resource and for planning a reset."""
     path = urls.path("/training/paths/v1/{id}", id=path_id)
     return calls.call(Request("GET", path, limit="catalogue"), codec.decoder(LearningPathDetail))
 

@@ -21,7 +21,7 @@ IDS_PER_REQUEST = 100
 
 
 def chunked(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    """The items in order, in pieces of at most ``size``."""
+    """Return the items in order, in pieces of at most ``size``."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
@@ -38,7 +38,7 @@ class _Metadata:
 
 
 def _may_go_on(known: Fields, unknown: Fields) -> bool:
-    """Whether there may be a next page although the answer does not say so."""
+    """Return whether there may be a next page although the answer does not say so."""
     data = known.get("data")
     return bool(unknown) or (isinstance(data, list) and len(data) >= LARGEST_PAGE)
 
@@ -51,7 +51,7 @@ class _Fed(Generic[T]):
 
 @frozen
 class _Mark:
-    """Where a numbered page is: its number and size, and how many items came before it."""
+    """The position of a numbered page: its number and size, and how many items came before it."""
 
     page: int = 1
     size: int = LARGEST_PAGE
@@ -72,7 +72,7 @@ def numbered_pages(
     named: Sequence[Collection[object]] = (),
     limit: Family = "general",
 ) -> Paginator[T]:
-    """``page`` from 1 and ``pageSize``; several queries are walked one after the other.
+    """Return a listing by ``page`` from 1 and ``pageSize``; several queries are read one after the other.
 
     ``named`` has the ids that each query asks for: once all are listed, a ``totalCount`` of more does not matter.
 
@@ -119,7 +119,7 @@ def pages_by_ids(
     query: Query = (),
     limit: Family = "general",
 ) -> Paginator[T]:
-    """A numbered listing of everything, or of the things with these ids, asked for some at a time."""
+    """Return a numbered listing of everything, or of the things with these ids, asked for some at a time."""
     if ids is None:
         return numbered_pages(calls, path, item, queries=[query], identify=identify, limit=limit)
     batches = chunked(ids, IDS_PER_REQUEST)
@@ -138,7 +138,7 @@ def pages_by_ids(
 def single_page(
     calls: Calls, path: str, shape: type[Any], *, items: Callable[[Any], tuple[T, ...]]
 ) -> Paginator[T]:
-    """A listing that comes whole, in a single answer."""
+    """Return a listing that comes whole, in a single answer."""
     decode = codec.decoder(shape)
     return Paginator(
         calls,
@@ -157,7 +157,7 @@ def feed(
     filters: tuple[Filter[T], ...] = (),
     identify: Callable[[T], object] = lambda row: None,
 ) -> Paginator[T]:
-    """A feed: ``metadata.next_page`` is followed as given, on the configured host only."""
+    """Return a feed: ``metadata.next_page`` is followed as given, on the configured host only."""
     decode = codec.decoder(_Fed, item)
 
     def read(at: PageRequest, response: Response) -> PageResult[T]:
@@ -182,7 +182,7 @@ def token_pages(
     keep: Callable[[T], bool],
     filters: tuple[Filter[T], ...] = (),
 ) -> Paginator[T]:
-    """A reading POST whose answer carries ``next_page_token``, to be sent back as ``page_token``."""
+    """Return a listing by a POST that reads; ``next_page_token`` of an answer is sent back as ``page_token``."""
     decode = codec.decoder(shape)
 
     def place(token: str | None) -> PageRequest:
@@ -206,7 +206,7 @@ def offset_pages(
     size: int,
     items: Callable[[Any], tuple[T, ...]],
 ) -> Paginator[T]:
-    """A reading POST with ``limit`` and ``offset_pages``; an empty page ends it, for the answer carries no count."""
+    """Return a listing by a POST with ``limit`` and ``offset``; an empty page ends it, because there is no count."""
     decode = codec.decoder(shape)
 
     def place(start: int) -> PageRequest:

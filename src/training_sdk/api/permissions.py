@@ -13,7 +13,7 @@ from training_sdk.api import pagination
 
 @frozen
 class PermissionSetIdentifier(Model):
-    """What a permission set is called and which seats may hold it (third-party)."""
+    """Name and kind of a permission set, and the seats that may have it (third-party)."""
 
     id: str
     name: str = field(metadata=may_omit(""))
@@ -30,7 +30,7 @@ class PermissionSet(Model):
     permissions: Extra = field(factory=Extra, hash=False)
 
     def allows(self, permission: str) -> bool:
-        """Whether the set holds the permission of exactly this name."""
+        """Return whether the set holds the permission of exactly this name."""
         return self.permissions.get(permission) is True
 
 

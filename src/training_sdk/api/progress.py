@@ -15,7 +15,7 @@ from training_sdk.api import pagination
 
 
 class CompletionStatus(OpenEnum):
-    """Which rows of the feed are asked for."""
+    """The filter of the feed by completion."""
 
     ALL = "COMPLETION_STATUS_ALL"
     COMPLETED = "COMPLETION_STATUS_COMPLETED"
@@ -23,7 +23,7 @@ class CompletionStatus(OpenEnum):
 
 
 class ProgressState(StrEnum):
-    """How far someone is, read off a feed row."""
+    """The progress of a user in a course, derived from a feed row."""
 
     COMPLETED = "completed"
     IN_PROGRESS = "in progress"
@@ -31,7 +31,7 @@ class ProgressState(StrEnum):
 
 
 def _looks_complete(row: Fields, _: Fields) -> bool:
-    """Whether the other fields say that the course is completed, so that a date of completion cannot be left out."""
+    """Return whether other fields show a completed course, so that the date of completion must not be missing."""
     try:
         done, all_of_them = int(row.get("completed_lessons") or 0), int(row.get("total_lessons") or 0)
         return float(row.get("progress_percent") or 0) >= 100 or done >= all_of_them > 0
@@ -68,7 +68,7 @@ class ProgressRow(Model):
 
     @property
     def has_recorded_progress(self) -> bool:
-        """Whether a reset would clear anything: opened, completed, lessons, percent, score or time spent is set."""
+        """True if a reset would clear anything: opened, completed, lessons, percent, score or time spent is set."""
         numbers = (self.completed_lessons, self.progress_percent, self.score, self.time_spent_seconds)
         return self.opened_at is not None or self.completed_at is not None or any(numbers)
 
@@ -128,7 +128,7 @@ def progress_rows(
     status: CompletionStatus = CompletionStatus.ALL,
     modified_after: datetime | None = None,
 ) -> Paginator[ProgressRow]:
-    """The walk behind ``progress.list``, for planning a reset as well."""
+    """Return the rows of ``progress.list``, for planning a reset as well."""
 
     def keep(row: ProgressRow) -> bool:
         completed = row.completed_at is not None

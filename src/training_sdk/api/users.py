@@ -16,7 +16,7 @@ from training_sdk.api import pagination
 
 
 class UserStatus(OpenEnum):
-    """Whether a user can sign in; a deactivated one is assigned to nothing."""
+    """The status of a user; a deactivated one cannot sign in and is assigned to nothing."""
 
     ACTIVE = "USER_ACTIVE_STATUS_ACTIVE"
     DEACTIVATED = "USER_ACTIVE_STATUS_DEACTIVATED"
@@ -135,14 +135,14 @@ class Users(Bound[D]):
 
 
 def feed_users(calls: Calls) -> Paginator[FeedUser]:
-    """The walk behind ``users.feed``."""
+    """Return the users of ``users.feed``."""
     return pagination.feed(
         calls, "/feed/users", FeedUser, query=(), keep=lambda _: True, identify=lambda user: user.id
     )
 
 
 def found_users(calls: Calls, filters: Mapping[str, Sequence[str]]) -> Paginator[User]:
-    """The users that fit every filter, or all of them where there is none."""
+    """Return the users that fit every filter, or all of them where there is none."""
     chosen = {"filters": filters} if filters else {"list_all": True}
 
     def keep(user: User) -> bool:

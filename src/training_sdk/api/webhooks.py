@@ -19,7 +19,7 @@ from training_sdk.errors import InvalidArgumentError
 
 
 class TriggerEvent(OpenEnum):
-    """What a webhook can be told of in Training (names third-party); the vendor has many more, for other products."""
+    """The events of Training (names third-party); the vendor has many more, for other products."""
 
     COURSE_CREATED = "TRIGGER_EVENT_TRAINING_COURSE_CREATED"
     COURSE_UPDATED = "TRIGGER_EVENT_TRAINING_COURSE_UPDATED"
@@ -52,12 +52,12 @@ class Webhook(Model):
 
 @frozen
 class WebhookSecret(Model):
-    """What an organisation's events are signed with (name of the field assumed); not shown when it is printed."""
+    """The secret that signs an organisation's events (name of the field assumed); not shown when it is printed."""
 
     token: str = field(repr=lambda _: "***")
 
     def has_signed(self, body: bytes, signature: str | None) -> bool:
-        """Whether this is the signature of this body: its HMAC-SHA256 in hexadecimal digits (published).
+        """Return whether this is the signature of this body: its HMAC-SHA256 in hexadecimal digits (published).
 
         ``body`` is what was received, byte for byte, and ``signature`` the header ``x-safetyculture-signature``, or
         None where there is none. An empty secret has signed nothing: anybody could.
@@ -70,7 +70,7 @@ class WebhookSecret(Model):
 
 @frozen
 class EventActor(Model):
-    """Who caused an event (published)."""
+    """The user and organisation that caused an event (published)."""
 
     user: str | None = None
     organization: str | None = None
@@ -79,7 +79,7 @@ class EventActor(Model):
 
 @frozen
 class EventFacts(Model):
-    """What happened, when, and by whom (published)."""
+    """Kind, time and cause of an event (published)."""
 
     date_triggered: datetime | None = None
     event_types: tuple[TriggerEvent, ...] = ()
@@ -88,7 +88,7 @@ class EventFacts(Model):
 
 @frozen
 class EventResource(Model):
-    """What an event is about (published): of training events, a course (assumed)."""
+    """The subject of an event (published): of training events, a course (assumed)."""
 
     id: str | None = None
     type: str | None = None
@@ -96,7 +96,7 @@ class EventResource(Model):
 
 @frozen
 class WebhookEvent(Model):
-    """What is posted to a webhook (published, but for ``data``, whose form is assumed); ``read_event`` makes one."""
+    """An event posted to a webhook (published; the form of ``data`` is assumed); returned by ``read_event``."""
 
     webhook_id: str
     event: EventFacts
@@ -107,7 +107,7 @@ class WebhookEvent(Model):
 
     @property
     def is_reset(self) -> bool:
-        """Whether progress in a course was reset: one event for each person and course."""
+        """True if progress in a course was reset: one event for each user and course."""
         return TriggerEvent.COURSE_RESET in self.event.event_types
 
     @property
@@ -225,7 +225,7 @@ def _one(webhook_id: str) -> str:
 
 
 def _read_webhook(response: Response) -> Webhook:
-    """One webhook, bare or under the key ``webhook``: third parties have written clients for either."""
+    """Return one webhook, bare or under the key ``webhook``: third parties have written clients for either."""
     found = codec.loads(response)
     if isinstance(found, dict) and isinstance(found.get("webhook"), dict):
         found = found["webhook"]
