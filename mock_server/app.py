@@ -1,4 +1,4 @@
-"""``handle()``: one request in, one answer out, by the order of checks of R29; nothing else.
+"""``handle()``: one request in, one answer out. ``STEPS`` are the checks of rule R29, in their order.
 
 What needs no state (path, query, body) is read before the world's lock is taken; its faults are raised in their
 turn, after the token has been checked. Of a request whose token no world knows, query and body are not read at all.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from attrs import evolve, frozen
+from attrs import define, evolve, field
 
 from mock_server.api.call import Call, Operation
 from mock_server.api.listing import empty_feed
@@ -23,10 +23,12 @@ from mock_server.policy import Policy
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import audit, idempotency, rate_limits
 from mock_server.rules.authentication import Actor, authenticate, find_token
+from mock_server.rules.permissions import Reach
 from mock_server.wire import answers, forms, reading
 from mock_server.wire.fields import Params
 from mock_server.wire.message import Request, Response
 from mock_server.world import clock
+from mock_server.world.ledger import Slot
 from mock_server.world.people import Token
 from mock_server.world.world import World
 
@@ -40,184 +42,235 @@ _T = TypeVar("_T")
 
 def handle(mock: MockTraining, request: Request) -> Response:
     """Answer one request. Never raises: what goes wrong inside is a 500 and a line in the log."""
-    request_id = _request_id(mock.world, request)
+    request_id = request.id or mock.world.ids.request()
     policy = mock.world.policy
     if is_control(request.path):
         response = _safely(
             evolve(policy, errors="detailed"), request_id, lambda: handle_control(mock, request)
         )
     else:
-        response = _safely(policy, request_id, lambda: _served(mock, request, request_id))
+        response = _safely(policy, request_id, lambda: _answer(mock, request, request_id))
     marks = answers.marks(request) if policy.is_reference else ()
     date = ("date", clock.to_http(mock.world.clock.now()))
     return response.with_headers((date, *marks, ("x-request-id", request_id)))
 
 
 def is_control(path: str) -> bool:
-    """Whether a request is put to the reference server as such, and not to what it plays."""
+    """Return True for a request to the reference server as such, and not to the service that it simulates."""
     return path.startswith("/_mock/") or path == CONTRACT
 
 
-def _served(mock: MockTraining, request: Request, request_id: str) -> Response:
-    """The world's answer, or what the script of faults makes of it."""
-    incoming = _Incoming.read(request, request_id, lenient=mock.world.policy.is_lenient)
-    struck = mock.faults.strike(incoming.operation)
-    if not struck:
-        return _answer(mock.world, incoming)
-    policy = mock.world.policy
-    return troubled(
-        mock, struck, request, lambda: _safely(policy, request_id, lambda: _answer(mock.world, incoming))
-    )
-
-
 def _safely(policy: Policy, request_id: str, run: Callable[[], Response]) -> Response:
-    """An answer in any case: a refusal as the rule has it, a fault of ours as 500."""
+    """Return an answer in any case: a refusal as the rule has it, a fault of this server as 500."""
     try:
         return run()
     except RefusedError as refusal:
-        told = refusal.brief() if policy.errors == "brief" else refusal
-        return answers.error(told, detailed=policy.is_reference)
+        shown = refusal.brief() if policy.errors == "brief" else refusal
+        return answers.error(shown, detailed=policy.is_reference)
     except Exception:
         log.exception("request %s failed inside the reference server", request_id)
         failed = RefusedError(Reason.INTERNAL, f"Request {request_id} failed; see the log.")
         return answers.error(failed, detailed=policy.is_reference)
 
 
-def _request_id(world: World, request: Request) -> str:
-    return request.id or world.ids.request()
+def _answer(mock: MockTraining, request: Request, request_id: str) -> Response:
+    """Return the world's answer, or what the injected faults make of it."""
+    exchange = Exchange(mock.world, request, request_id)
+    injected = mock.faults.strike(exchange.asked_for)
+    if not injected:
+        return _locked(exchange)
+    policy = mock.world.policy
+    return troubled(mock, injected, request, lambda: _safely(policy, request_id, lambda: _locked(exchange)))
 
 
-def _try(read: Callable[[], _T]) -> _T | RefusedError:
+@define(slots=False)
+class Exchange:
+    """One request and what the steps have found out about it so far."""
+
+    world: World
+    request: Request
+    request_id: str
+    lenient: bool = field(init=False)
+    is_repeat: bool = False
+    """R11: a request with the same Idempotency-Key was still running when this one arrived."""
+    token: Token = field(init=False)
+    actor: Actor = field(init=False)
+    operation: Operation = field(init=False)
+    path: dict[str, str] = field(init=False)
+    rate_headers: rate_limits.Headers = ()
+    reach: Reach = field(init=False)
+    params: Params = field(init=False)
+
+    @lenient.default
+    def _is_lenient(self) -> bool:
+        return self.world.policy.is_lenient
+
+    @cached_property
+    def route(self) -> tuple[Operation, dict[str, str]] | RefusedError:
+        """The operation and the parameters in the path, or why there is none."""
+        return _read(lambda: _ROUTER.find(self.request.method, reading.segments(self.request.path)))
+
+    @property
+    def asked_for(self) -> Operation | None:
+        """The operation that the path names; None if there is none."""
+        return None if isinstance(self.route, RefusedError) else self.route[0]
+
+    @cached_property
+    def body(self) -> object:
+        """The JSON body, None where the operation takes none, or what is wrong with it."""
+        if self.asked_for is not None and self.asked_for.takes_body:
+            return _read(lambda: reading.json_body(self.request, lenient=self.lenient))
+        return _read(lambda: reading.no_body(self.request))
+
+    @cached_property
+    def query(self) -> list[tuple[str, str]] | RefusedError:
+        """The parameters of the query, or what is wrong with them."""
+        return _read(lambda: reading.pairs(self.request.query))
+
+
+def _read(read: Callable[[], _T]) -> _T | RefusedError:
     try:
         return read()
     except RefusedError as refusal:
         return refusal
 
 
-def _get(value: _T | RefusedError) -> _T:
-    if isinstance(value, RefusedError):
-        raise value
-    return value
+def _value(found: _T | RefusedError) -> _T:
+    if isinstance(found, RefusedError):
+        raise found
+    return found
 
 
-@frozen(slots=False)
-class _Incoming:
-    """What is read of a request without looking at the world; each part may be a refusal."""
-
-    request: Request
-    request_id: str
-    authorization: list[str]
-    route: tuple[Operation, dict[str, str]] | RefusedError
-    lenient: bool
-
-    @classmethod
-    def read(cls, request: Request, request_id: str, *, lenient: bool) -> _Incoming:
-        """Find the operation; query and body are read when they are first asked for, as the operation takes them."""
-        route = _try(lambda: _ROUTER.find(request.method, reading.segments(request.path)))
-        return cls(request, request_id, request.all_headers("authorization"), route, lenient)
-
-    @cached_property
-    def body(self) -> object:
-        """The JSON body, or None where the operation takes none."""
-        takes_body = self.operation is not None and self.operation.takes_body
-
-        def read() -> object:
-            if takes_body:
-                return reading.json_body(self.request, lenient=self.lenient)
-            reading.no_body(self.request)
-            return None
-
-        return _try(read)
-
-    @cached_property
-    def query(self) -> list[tuple[str, str]] | RefusedError:
-        """The parameters of the query."""
-        return _try(lambda: reading.pairs(self.request.query))
-
-    def read_ahead(self) -> None:
-        """Read query and body now, so that nobody waits for it at the world's lock."""
-        _ = self.body, self.query
-
-    @property
-    def operation(self) -> Operation | None:
-        """The operation, if there is one."""
-        return None if isinstance(self.route, RefusedError) else self.route[0]
-
-
-@frozen
-class _Asked:
-    """Who wants what."""
-
-    token: Token
-    actor: Actor
-    operation: Operation
-    path: dict[str, str]
-
-
-def _answer(world: World, incoming: _Incoming) -> Response:
-    """Count a reset as running from its arrival on; hold the world's lock for all that decides about it."""
-    token = find_token(world, incoming.authorization)
+def _locked(exchange: Exchange) -> Response:
+    """Take the steps with the world's lock held; a reset counts as running from its arrival on, and is audited."""
+    world, operation = exchange.world, exchange.asked_for
+    token = find_token(world, exchange.request.all_headers("authorization"))
     if token is not None:
-        incoming.read_ahead()
-    operation = incoming.operation
-    if token is None or operation is None or not operation.audited:
-        with world.up_to_date():
-            return _perform(world, incoming, is_repeat=False)
-    keys = incoming.request.all_headers(idempotency.HEADER) if world.policy.is_reference else []
-    slot = idempotency.slot(token, operation.name, keys[0]) if len(keys) == 1 else None
-    with world.keys.running(slot) as is_repeat, world.up_to_date():
+        _ = exchange.body, exchange.query  # read now, so that no other request waits for it at the lock
+    audited = token if operation is not None and operation.audited else None
+    slot = None if audited is None else _slot(exchange, audited)
+    with world.keys.running(slot) as exchange.is_repeat, world.up_to_date():
         try:
-            return _perform(world, incoming, is_repeat=is_repeat)
+            return _take_steps(exchange)
         except Exception as fault:
-            refusal = fault if isinstance(fault, RefusedError) else RefusedError(Reason.INTERNAL, "")
-            audit.refused(world, token, incoming.request_id, incoming.body, refusal)
+            if audited is not None:
+                refusal = fault if isinstance(fault, RefusedError) else RefusedError(Reason.INTERNAL, "")
+                audit.refused(world, audited, exchange.request_id, exchange.body, refusal)
             raise
 
 
-def _perform(world: World, incoming: _Incoming, *, is_repeat: bool) -> Response:
-    token, actor = authenticate(world, incoming.authorization)
-    operation, path = _get(incoming.route)
-    if operation.reference_only and not world.policy.is_reference:
-        raise unknown_path()
-    pace = rate_limits.spend(world, actor, operation.name)
+def _slot(exchange: Exchange, token: Token) -> Slot | None:
+    """Return where the answer for the Idempotency-Key of this request is stored, if there is a key."""
+    keys = exchange.request.all_headers(idempotency.HEADER) if exchange.world.policy.is_reference else []
+    operation, _ = _value(exchange.route)
+    return idempotency.slot(token, operation.name, keys[0]) if len(keys) == 1 else None
+
+
+def _take_steps(exchange: Exchange) -> Response:
+    """Take one step after another until one answers or refuses; either tells the rate limit."""
     try:
-        response = _operate(world, _Asked(token, actor, operation, path), incoming, is_repeat=is_repeat)
+        response = next(answer for step in STEPS if (answer := step(exchange)) is not None)
     except RefusedError as refusal:
-        refusal.headers = (*refusal.headers, *pace)
+        refusal.headers = (*refusal.headers, *exchange.rate_headers)
         raise
-    return forms.rewritten(world.policy, incoming.request, response).with_headers(pace)
+    response = forms.rewritten(exchange.world.policy, exchange.request, response)
+    return response.with_headers(exchange.rate_headers)
 
 
-def _operate(world: World, asked: _Asked, incoming: _Incoming, *, is_repeat: bool) -> Response:
-    operation, actor = asked.operation, asked.actor
-    if operation.handler is None and world.policy.other_feeds == "empty":
+# --- the steps --------------------------------------------------------------------------------------------------------
+
+
+def check_token(exchange: Exchange) -> None:
+    """401 without a token, or with one that is unknown, expired or revoked."""
+    authorization = exchange.request.all_headers("authorization")
+    exchange.token, exchange.actor = authenticate(exchange.world, authorization)
+
+
+def find_operation(exchange: Exchange) -> None:
+    """404 for an unknown path, 405 for another method."""
+    exchange.operation, exchange.path = _value(exchange.route)
+    if exchange.operation.reference_only and not exchange.world.policy.is_reference:
+        raise unknown_path()
+
+
+def count_request(exchange: Exchange) -> None:
+    """429 after too many requests in a minute."""
+    exchange.rate_headers = rate_limits.spend(exchange.world, exchange.actor, exchange.operation.name)
+
+
+def check_served(exchange: Exchange) -> Response | None:
+    """501 for a feed that is not part of Training, or an empty feed if the policy says so."""
+    if exchange.operation.handler is not None:
+        return None
+    if exchange.world.policy.other_feeds == "empty":
         return empty_feed()
-    if operation.handler is None or operation.rights is None:
-        raise RefusedError(
-            Reason.UNIMPLEMENTED,
-            f"{operation.name} is not part of Training, and the reference server serves nothing else.",
-            {"operation": operation.name},
-        )
-    body, query = _get(incoming.body), _get(incoming.query)
-    if not incoming.lenient:
-        reading.agent(incoming.request)
-    reach = operation.rights(world, actor, body)
-    params = Params.read(query, operation.query, lenient=incoming.lenient and not operation.always_strict)
+    raise RefusedError(
+        Reason.UNIMPLEMENTED,
+        f"{exchange.operation.name} is not part of Training, and the reference server serves nothing else.",
+        {"operation": exchange.operation.name},
+    )
+
+
+def check_body(exchange: Exchange) -> None:
+    """413 for a body that is too large, 415 for another type than JSON, 400 for bad JSON."""
+    _value(exchange.body)
+
+
+def check_query(exchange: Exchange) -> None:
+    """400 for a query that cannot be decoded."""
+    _value(exchange.query)
+
+
+def check_agent(exchange: Exchange) -> None:
+    """400 without a User-Agent, unless the world is lenient."""
+    if not exchange.lenient:
+        reading.agent(exchange.request)
+
+
+def check_rights(exchange: Exchange) -> None:
+    """403 without the rights to the operation."""
+    exchange.reach = exchange.operation.rights(exchange.world, exchange.actor, exchange.body)
+
+
+def check_parameters(exchange: Exchange) -> None:
+    """400 for an unknown or repeated parameter of the query."""
+    lenient = exchange.lenient and not exchange.operation.always_strict
+    exchange.params = Params.read(_value(exchange.query), exchange.operation.query, lenient=lenient)
+
+
+def perform(exchange: Exchange) -> Response:
+    """Call the handler, which checks the fields (400), the course, the users (404) and whatever else it reads."""
+    world, actor, operation = exchange.world, exchange.actor, exchange.operation
+    assert operation.handler is not None
     shown = world.warehouse_time() if operation.lagged else None
     if shown is not None:
         actor = evolve(actor, organisation=actor.organisation.as_of(shown))
-    request, request_id = incoming.request, incoming.request_id
     call = Call(
-        world,
-        operation,
-        asked.token,
-        actor,
-        reach,
-        asked.path,
-        params,
-        body,
-        request,
-        request_id,
-        is_repeat,
+        world=world,
+        operation=operation,
+        token=exchange.token,
+        actor=actor,
+        reach=exchange.reach,
+        path=exchange.path,
+        query=exchange.params,
+        body=exchange.body,
+        request=exchange.request,
+        request_id=exchange.request_id,
+        is_repeat=exchange.is_repeat,
     )
     return operation.handler(call)
+
+
+STEPS: tuple[Callable[[Exchange], Response | None], ...] = (
+    check_token,
+    find_operation,
+    count_request,
+    check_served,
+    check_body,
+    check_query,
+    check_agent,
+    check_rights,
+    check_parameters,
+    perform,
+)
+"""The checks in the order of rule R29; each refuses, answers, or notes in the exchange what it has found."""

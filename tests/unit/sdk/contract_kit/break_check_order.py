@@ -25,8 +25,8 @@ def fields_come_before_rights(world: Any, actor: Any, body: Any) -> Reach:
     return scope.rights(world, actor, body)
 
 
-@replaces(app, "_perform", "R29-order-of-checks")
-def faults_come_before_rights(honest: Any, world: Any, incoming: Any, *, is_repeat: bool) -> Any:
-    if isinstance(incoming.body, RefusedError):
-        raise incoming.body
-    return honest(world, incoming, is_repeat=is_repeat)
+@replaces(app, "_take_steps", "R29-order-of-checks")
+def faults_come_before_rights(honest: Any, exchange: Any) -> Any:
+    if isinstance(exchange.body, RefusedError):
+        raise exchange.body
+    return honest(exchange)

@@ -85,14 +85,11 @@ def figures_are_off(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
 
 
 def faults_come_first(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
-    honest = app._perform
-
-    def perform(world: Any, incoming: Any, *, is_repeat: bool) -> Any:
-        if incoming.request.query == "limit=none" and not incoming.authorization:
+    def check_query(exchange: Any) -> None:
+        if exchange.request.query == "limit=none" and not exchange.request.all_headers("authorization"):
             raise RefusedError(Reason.INVALID_ARGUMENT, "limit must be a number.")
-        return honest(world, incoming, is_repeat=is_repeat)
 
-    patch.setattr(app, "_perform", perform)
+    patch.setattr(app, "STEPS", (check_query, *app.STEPS))
 
 
 SPOILT: dict[Spoil, tuple[str, ...]] = {
