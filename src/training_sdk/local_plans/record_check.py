@@ -8,16 +8,17 @@ told from what was changed by hand: it is reported as unfinished, and is no faul
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import zip_longest
 
 from attrs import define, field
 
 from training_sdk.errors import TrainingError
 from training_sdk.evidence.files import Unseal
 from training_sdk.evidence.pack import MANIFEST
-from training_sdk.local_plans.record_ends import how_it_ended
-from training_sdk.local_plans.record_facts import (
+from training_sdk.local_plans.record_comparison import (
     approvals_quoted,
+    how_it_ended,
     journal_alike,
     journal_planned,
     journal_quoted,
@@ -25,19 +26,19 @@ from training_sdk.local_plans.record_facts import (
 from training_sdk.local_plans.record_reading import (
     Entry,
     PackFolder,
+    PlanReading,
     Reading,
-    at,
+    entries_of,
     fault,
-    name_of,
+    logged_as,
     note,
     pack_of,
 )
 from training_sdk.local_plans.record_reading import RecordFinding as RecordFinding
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.records import approvals
-from training_sdk.records.audit import BEGUN, COPY_PURGED, ENDED, KEPT, PURGED, RESUMED, STOPPED, contradicts
+from training_sdk.records.audit import BEGUN, COPY_PURGED, ENDED, KEPT, PURGED, RESUMED, STOPPED
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
-from training_sdk.records.journal_state import JournalState, fold
 from training_sdk.records.plan_copy import OUTLINE, OUTLINE_SHA256, PLAN, SEALED
 from training_sdk.records.state import StateDirectory, is_digest
 
@@ -93,117 +94,85 @@ class _Comparison:
         if digest in self.reading.damaged:
             yield fault(self.reading.damaged[digest], digest)
             return
-        events = self.reading.journals.get(digest, ())
-        logged = [
-            entry for entry in self.reading.before if _is_of_a_reset(entry) and entry["plan_digest"] == digest
-        ]
-        if logged and not events:
+        plan = self.reading.plan(digest)
+        if not plan.journal.events and any(map(_is_of_a_reset, plan.before)):
             what = "its journal is empty" if digest in self.reading.journals else "its folder is missing"
-            yield fault(f"the audit log says that plan {name_of(digest)} was begun, and {what}", digest)
+            yield plan.fault(f"the audit log says that {plan.name} was begun, and {what}")
             return
-        yield from self._events_in_log(digest, events)
-        yield from self._log_in_events(digest, events, logged)
-        state, heads = fold(events), self.reading.heads.get(digest, ())
-        about = [entry for entry in self.reading.before if entry.get("plan_digest") == digest]
-        yield from journal_quoted(digest, state, heads, about)
-        yield from journal_alike(self.reading, digest, events)
-        yield from self._plan_copy(digest, state)
-        yield from self._approvals(digest, events, state)
-        yield from how_it_ended(self.reading, digest, state, is_whole=not contradicts(about, state, heads))
+        yield from self._events_in_log(plan)
+        yield from _log_in_events(plan)
+        yield from journal_quoted(plan)
+        yield from journal_alike(plan)
+        yield from self._plan_copy(plan)
+        yield from self._approvals(plan)
+        yield from how_it_ended(plan)
 
-    def _events_in_log(self, digest: str, events: tuple[Event, ...]) -> Iterator[RecordFinding]:
+    def _events_in_log(self, plan: PlanReading) -> Iterator[RecordFinding]:
         """Every step that the log is told of is in it, unless what follows shows that the process was stopped there."""
-        logged = self._about(digest)
-        for number, event in enumerate(events):
-            what, is_logged = _expected(event, logged)
-            following = events[number + 1] if number + 1 < len(events) else None
+        events = plan.journal.events
+        for event, following in zip_longest(events, events[1:]):
+            pack = event.pack if isinstance(event, EvidenceKept) else None
             if isinstance(event, EvidenceKept):
                 self._kept.setdefault(event.pack, event.manifest_sha256)
-            if what is None or is_logged:
+            what = logged_as(event)
+            if what is None or entries_of(event, plan.logged):
                 continue
-            pack = event.pack if isinstance(event, EvidenceKept) else None
             if following is None:
-                yield note(
-                    f"plan {name_of(digest)} was interrupted before {what!r} was added to the audit log",
-                    digest,
-                    pack,
+                yield plan.note(
+                    f"{plan.name} was interrupted before {what!r} was added to the audit log", pack
                 )
             elif not _shows_a_stop(following):
-                yield fault(
-                    f"the journal of plan {name_of(digest)} has {what!r}, and the audit log lacks it",
-                    digest,
-                    pack,
-                )
+                yield plan.fault(f"the journal of {plan.name} has {what!r}, and the audit log lacks it", pack)
 
-    def _log_in_events(
-        self, digest: str, events: tuple[Event, ...], logged: Sequence[Entry]
-    ) -> Iterator[RecordFinding]:
-        """Every step in the log is in the journal, which is written first."""
-        for entry in logged:
-            what, pack = entry["event"], pack_of(entry)
-            if what in (BEGUN, RESUMED, KEPT) and not any(
-                _expected(event, [entry]) == (what, True) for event in events
-            ):
-                yield fault(
-                    f"the audit log has {what!r} of plan {name_of(digest)} at {entry.get('at')}, and the journal lacks "
-                    "it",
-                    digest,
-                    pack.get("name") if what == KEPT else None,
-                )
-
-    def _plan_copy(self, digest: str, state: JournalState) -> Iterator[RecordFinding]:
+    def _plan_copy(self, plan: PlanReading) -> Iterator[RecordFinding]:
         """The copy of the plan is there until its last pack is purged, and what is in clear is of this plan."""
-        folder = self.reading.state.path / "plans" / digest
-        names = {name for name in (PLAN, SEALED, OUTLINE) if (folder / name).exists()}
-        if state.opened is not None and not names & {PLAN, SEALED} and not self._is_purged(digest, state):
-            yield fault(f"plan {name_of(digest)} was begun, and its copy {PLAN} is missing", digest)
+        names = {name for name in (PLAN, SEALED, OUTLINE) if (plan.folder / name).exists()}
+        is_begun = plan.state.opened is not None
+        if is_begun and not names & {PLAN, SEALED} and not self._is_purged(plan):
+            yield plan.fault(f"{plan.name} was begun, and its copy {PLAN} is missing")
             return
-        if state.opened is not None and names == {SEALED}:
-            yield fault(f"plan {name_of(digest)} is sealed, and its {OUTLINE} is missing", digest)
-        if not names and any(entry.get(OUTLINE_SHA256) for entry in self._about(digest)):
-            yield fault(
-                f"the copy of plan {name_of(digest)} was purged, and its {OUTLINE} is missing", digest
-            )
+        if is_begun and names == {SEALED}:
+            yield plan.fault(f"{plan.name} is sealed, and its {OUTLINE} is missing")
+        if not names and any(entry.get(OUTLINE_SHA256) for entry in plan.logged):
+            yield plan.fault(f"the copy of {plan.name} was purged, and its {OUTLINE} is missing")
         if not names & {PLAN, OUTLINE}:
             return
         try:
-            plan = read_plan_copy(folder)
-            if SEALED in names and self.reading.unseal is not None:
-                read_plan_copy(folder, unseal=self.reading.unseal)  # which compares the digest
+            copy = read_plan_copy(plan.folder)
+            if SEALED in names and plan.unseal is not None:
+                read_plan_copy(plan.folder, unseal=plan.unseal)  # which compares the digest
         except TrainingError as error:
-            yield fault(error.message, digest)
+            yield plan.fault(error.message)
             return
-        if plan.digest != digest:
-            yield fault(f"the copy of plan {name_of(digest)} is that of another plan", digest)
+        if copy.digest != plan.digest:
+            yield plan.fault(f"the copy of {plan.name} is that of another plan")
             return
-        yield from journal_planned(self.reading, digest, plan)
+        yield from journal_planned(plan, copy)
 
-    def _about(self, digest: str) -> list[Entry]:
-        return [entry for entry in self.reading.after if entry.get("plan_digest") == digest]
-
-    def _approvals(
-        self, digest: str, events: tuple[Event, ...], state: JournalState
-    ) -> Iterator[RecordFinding]:
+    def _approvals(self, plan: PlanReading) -> Iterator[RecordFinding]:
         """The approvals that the journal names are stored beside it until the last pack is purged."""
-        yield from approvals_quoted(self.reading, digest)
-        named = [event.approval for event in events if isinstance(event, Opened | Resumed) and event.approval]
-        kept = approvals.kept_in(self.reading.state.path / "plans" / digest)
+        yield from approvals_quoted(plan)
+        named = [
+            event.approval
+            for event in plan.journal.events
+            if isinstance(event, Opened | Resumed) and event.approval
+        ]
+        kept = approvals.kept_in(plan.folder)
         missing = [one for one in named if (one.user_id, one.at.isoformat()) not in kept]
-        if missing and not self._is_purged(digest, state):
-            yield fault(
-                f"plan {name_of(digest)} was applied with an approval of {missing[0].user_id}, and it is missing",
-                digest,
+        if missing and not self._is_purged(plan):
+            yield plan.fault(
+                f"{plan.name} was applied with an approval of {missing[0].user_id}, and it is missing"
             )
 
-    def _is_purged(self, digest: str, state: JournalState) -> bool:
+    def _is_purged(self, plan: PlanReading) -> bool:
         """Whether the last pack of a plan was purged, which takes the copy of the plan and its approvals with it."""
         purges = [entry for entry in self.reading.after if entry.get("event") == PURGED]
         gone = {str(pack_of(entry).get("name")) for entry in purges}
-        packs = {kept.pack for kept in state.packs}
-        packs |= {name for name in self.reading.packs if name.startswith(f"{digest[:16]}-")}
-        packs |= {str(pack_of(entry).get("name")) for entry in purges if entry.get("plan_digest") == digest}
+        packs = {kept.pack for kept in plan.state.packs}
+        packs |= {name for name in self.reading.packs if name.startswith(f"{plan.digest[:16]}-")}
+        packs |= {str(pack_of(entry).get("name")) for entry in plan.entries(PURGED)}
         if not packs:  # it never kept one, so that its copy was purged alone
-            return any(entry.get("event") == COPY_PURGED for entry in self._about(digest))
+            return bool(plan.entries(COPY_PURGED))
         return packs <= gone
 
     # --- packs --------------------------------------------------------------------------------------------------------
@@ -279,21 +248,22 @@ class _Comparison:
             for entry in self.reading.after
             if entry.get("event") == KEPT
         }
-        for digest, events in self.reading.journals.items():
-            named |= {event.pack: digest for event in events if isinstance(event, EvidenceKept)}
+        for digest, journal in self.reading.journals.items():
+            named |= {event.pack: digest for event in journal.events if isinstance(event, EvidenceKept)}
         return named
 
 
-def _expected(event: Event, logged: Sequence[Entry]) -> tuple[str | None, bool]:
-    """The line that the log gets for an event of a journal, and whether it is among these."""
-    match event:
-        case Opened() | Resumed():
-            what = BEGUN if isinstance(event, Opened) else RESUMED
-            return what, any(entry.get("event") == what and at(entry) == event.at for entry in logged)
-        case EvidenceKept():
-            pack = {"name": event.pack, "manifest_sha256": event.manifest_sha256}
-            return KEPT, any(entry.get("event") == KEPT and entry.get("pack") == pack for entry in logged)
-    return None, False
+def _log_in_events(plan: PlanReading) -> Iterator[RecordFinding]:
+    """Every step in the log is in the journal, which is written first."""
+    for entry in plan.before:
+        what = entry.get("event")
+        if what in (BEGUN, RESUMED, KEPT) and not any(
+            entries_of(event, [entry]) for event in plan.journal.events
+        ):
+            yield plan.fault(
+                f"the audit log has {what!r} of {plan.name} at {entry.get('at')}, and the journal lacks it",
+                pack_of(entry).get("name") if what == KEPT else None,
+            )
 
 
 def _shows_a_stop(following: Event) -> bool:

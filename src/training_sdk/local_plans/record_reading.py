@@ -15,14 +15,17 @@ from training_sdk.evidence.files import Unseal, mark_of
 from training_sdk.evidence.pack import BEGUN_FILE, MANIFEST, Manifest, manifest_bytes, parse_manifest
 from training_sdk.evidence.purging import PURGING
 from training_sdk.plans.wording import short_digest
-from training_sdk.records.chain import Head, Lines, check_chain
-from training_sdk.records.events import Event
+from training_sdk.records.audit import BEGUN, KEPT, RESUMED
+from training_sdk.records.chain import Lines, check_chain
+from training_sdk.records.events import Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.journal import JournalCopy
+from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.resets import report_file
 
 Entry = Mapping[str, Any]
-"""A line of the audit log."""
+"""An entry of the audit log."""
+_LOGGED_AS: Mapping[type[Event], str] = {Opened: BEGUN, Resumed: RESUMED, EvidenceKept: KEPT}
 
 
 @frozen
@@ -38,16 +41,78 @@ class PackFolder:
 
 
 @frozen
+class RecordFinding:
+    """A contradiction between two records or, where ``is_note``, work that was not finished.
+
+    ``plan`` is the digest of the plan and ``pack`` the name of the evidence pack that it is about, where it is one.
+    """
+
+    message: str
+    is_note: bool = False
+    plan: str | None = None
+    pack: str | None = None
+
+    def __str__(self) -> str:
+        return visible(self.message)
+
+
+def fault(message: str, plan: str | None = None, pack: str | None = None) -> RecordFinding:
+    """Return the finding of a contradiction between two records."""
+    return RecordFinding(message, plan=plan, pack=pack)
+
+
+def note(message: str, plan: str | None = None, pack: str | None = None) -> RecordFinding:
+    """Return the finding of work that was not finished."""
+    return RecordFinding(message, is_note=True, plan=plan, pack=pack)
+
+
+@frozen
+class PlanReading:
+    """Everything that was read about one plan."""
+
+    digest: str
+    directory: StateDirectory
+    journal: JournalCopy
+    state: JournalState
+    before: Sequence[Entry]
+    """Its entries in the log before the journal was read."""
+    logged: Sequence[Entry]
+    """Its entries in the log after everything else was read."""
+    report: bytes | None
+    unseal: Unseal | None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the plan."""
+        return self.directory.path / "plans" / self.digest
+
+    @property
+    def name(self) -> str:
+        """The plan's name in messages."""
+        return f"plan #{short_digest(self.digest)}"
+
+    def entries(self, *events: str) -> list[Entry]:
+        """Return its entries in the log of these kinds."""
+        return [entry for entry in self.logged if entry.get("event") in events]
+
+    def fault(self, message: str, pack: str | None = None) -> RecordFinding:
+        """Return the finding of a contradiction about this plan."""
+        return fault(message, self.digest, pack)
+
+    def note(self, message: str, pack: str | None = None) -> RecordFinding:
+        """Return the finding of work on this plan that was not finished."""
+        return note(message, self.digest, pack)
+
+
+@frozen
 class Reading:
     """Everything at once. The log is read first and last, since what is in it must be in the journals."""
 
-    state: StateDirectory
+    directory: StateDirectory
     before: Sequence[Entry]
     """The entries of the log before the journals were read."""
-    journals: Mapping[str, tuple[Event, ...]]
+    journals: Mapping[str, JournalCopy]
     """By the digest of the plan."""
-    heads: Mapping[str, tuple[Head, ...]]
-    """The heads of each journal, one for each event."""
     damaged: Mapping[str, str]
     """What is wrong with journals that cannot be read."""
     packs: Mapping[str, PackFolder]
@@ -60,27 +125,39 @@ class Reading:
     """Opens sealed copies of plans and sealed approvals."""
 
     @classmethod
-    def of(cls, state: StateDirectory, unseal: Unseal | None = None) -> Reading:
+    def of(cls, directory: StateDirectory, unseal: Unseal | None = None) -> Reading:
         """Read everything."""
-        before = _entries(state.audit)
-        packs = {pack.name: pack for pack in _packs(state.path / "evidence")}
-        journals: dict[str, tuple[Event, ...]] = {}
-        heads: dict[str, tuple[Head, ...]] = {}
+        before = _entries(directory.audit)
+        packs = {pack.name: pack for pack in _packs(directory.path / "evidence")}
+        journals: dict[str, JournalCopy] = {}
         damaged: dict[str, str] = {}
-        for folder in state.plan_folders:
+        for folder in directory.plan_folders:
             try:
-                journal = JournalCopy.read(folder)
-                journals[folder.name], heads[folder.name] = journal.events, journal.heads
+                journals[folder.name] = JournalCopy.read(folder)
             except RecordsError as error:
                 damaged[folder.name] = error.message
+        plans = directory.path / "plans"
         reports = {
             digest: content
             for digest in journals
-            if (content := _content(state.path / "plans" / digest / report_file.REPORT)) is not None
+            if (content := _content(plans / digest / report_file.REPORT)) is not None
         }
-        foreign = _foreign(state.path / "plans")
-        return cls(
-            state, before, journals, heads, damaged, packs, reports, foreign, _entries(state.audit), unseal
+        foreign = _foreign(plans)
+        after = _entries(directory.audit)
+        return cls(directory, before, journals, damaged, packs, reports, foreign, after, unseal)
+
+    def plan(self, digest: str) -> PlanReading:
+        """Return what was read about one plan."""
+        journal = self.journals.get(digest, JournalCopy())
+        return PlanReading(
+            digest,
+            self.directory,
+            journal,
+            journal.state(),
+            [entry for entry in self.before if entry.get("plan_digest") == digest],
+            [entry for entry in self.after if entry.get("plan_digest") == digest],
+            self.reports.get(digest),
+            self.unseal,
         )
 
 
@@ -90,6 +167,23 @@ def at(entry: Entry) -> datetime | None:
         return datetime.fromisoformat(str(entry.get("at")))
     except ValueError:
         return None
+
+
+def logged_as(event: Event) -> str | None:
+    """Return the kind of entry that the log gets for an event of a journal; None for most events."""
+    return _LOGGED_AS.get(type(event))
+
+
+def entries_of(event: Event, logged: Sequence[Entry]) -> list[Entry]:
+    """Return those of these entries that the log got for an event."""
+    what = logged_as(event)
+    match event:
+        case Opened() | Resumed():
+            return [entry for entry in logged if entry.get("event") == what and at(entry) == event.at]
+        case EvidenceKept():
+            pack = {"name": event.pack, "manifest_sha256": event.manifest_sha256}
+            return [entry for entry in logged if entry.get("event") == what and entry.get("pack") == pack]
+    return []
 
 
 def pack_of(entry: Entry) -> Mapping[str, Any]:
@@ -138,34 +232,3 @@ def _content(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-@frozen
-class RecordFinding:
-    """A contradiction between two records or, where ``is_note``, work that was not finished.
-
-    ``plan`` is the digest of the plan and ``pack`` the name of the evidence pack that it is about, where it is one.
-    """
-
-    message: str
-    is_note: bool = False
-    plan: str | None = None
-    pack: str | None = None
-
-    def __str__(self) -> str:
-        return visible(self.message)
-
-
-def fault(message: str, plan: str | None = None, pack: str | None = None) -> RecordFinding:
-    """A contradiction between two records."""
-    return RecordFinding(message, plan=plan, pack=pack)
-
-
-def note(message: str, plan: str | None = None, pack: str | None = None) -> RecordFinding:
-    """Work that was not finished."""
-    return RecordFinding(message, is_note=True, plan=plan, pack=pack)
-
-
-def name_of(digest: str) -> str:
-    """A plan's digest as messages have it."""
-    return f"#{short_digest(digest)}"
