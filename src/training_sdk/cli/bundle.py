@@ -18,7 +18,7 @@ from attrs import frozen
 from training_sdk._core import argument_checks
 from training_sdk.cli.bundle_contents import Contents, Finding, Item, blocks_of
 from training_sdk.errors import RecordsLockedError
-from training_sdk.evidence.files import mark_of_stream
+from training_sdk.evidence.files import checksum_of_stream
 from training_sdk.plans.wording import short_digest
 from training_sdk.records import storage
 from training_sdk.records.chain import Head
@@ -67,7 +67,7 @@ def write_bundle(
     with storage.new_file(target, WHAT) as file:
         files = _write(file, contents)
         file.seek(0)
-        sha256 = mark_of_stream(file).sha256
+        sha256 = checksum_of_stream(file).sha256
     return Bundle(target, sha256, contents.head, files, tuple(contents.findings))
 
 

@@ -33,7 +33,7 @@ Answered = tuple[Request, Response, datetime]
 
 
 @frozen
-class KeptCalls(Calls):
+class RecordedCalls(Calls):
     """The same calls, whatever they believe and refuse; each answer they accept is stored until it is taken."""
 
     inner: Calls = field(kw_only=True)
@@ -68,7 +68,7 @@ class KeptCalls(Calls):
             yield request, evolve(answer, body=zlib.decompress(answer.body)), at
 
     @classmethod
-    def of(cls, calls: Calls) -> KeptCalls:
+    def of(cls, calls: Calls) -> RecordedCalls:
         """These calls, each answer stored."""
         settings = {each.name: getattr(calls, each.name) for each in fields(Calls)}
         return cls(**settings, inner=calls)
@@ -125,7 +125,7 @@ def collect(
     try:
         begun: Moment = yield Now()
         yield RunLocally(lambda: writer.begin(plan_document, begun.utc), "evidence: begin a pack")
-        missing = yield from _read_all(KeptCalls.of(calls), writer, progress)
+        missing = yield from _read_all(RecordedCalls.of(calls), writer, progress)
         _refuse_gaps(writer.tables)
         if not accept_missing_lessons:
             _refuse_missing_lessons(writer.tables, missing)
@@ -146,7 +146,7 @@ def _checked(targets: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
     }
 
 
-def _read_all(calls: KeptCalls, writer: Writer, progress: Progress | None) -> Flow[dict[Key, None]]:
+def _read_all(calls: RecordedCalls, writer: Writer, progress: Progress | None) -> Flow[dict[Key, None]]:
     """Read every listing to its end; the targets whose lessons the service says it does not have."""
     targets = writer.targets
     courses: dict[str, list[str]] = {}
@@ -200,7 +200,7 @@ def _single(users: frozenset[str]) -> str | None:
     return next(iter(users)) if len(users) == 1 else None
 
 
-def _read(step: _Step, calls: KeptCalls, writer: Writer) -> Flow[None]:
+def _read(step: _Step, calls: RecordedCalls, writer: Writer) -> Flow[None]:
     """Read a listing, once more if it lacks something, and write down the answers of its last whole reading."""
     found: set[str] = set()
 

@@ -23,7 +23,7 @@ BLOCK = 1 << 18
 
 
 @frozen
-class Mark:
+class Checksum:
     """How a file is known again: SHA-256 in hexadecimal digits, and how many bytes it has."""
 
     sha256: str
@@ -31,10 +31,10 @@ class Mark:
 
 
 @frozen
-class FileMark(Mark):
+class FileChecksum(Checksum):
     """The mark of a file as it stands in the pack; ``plain`` is that of what was sealed in it."""
 
-    plain: Mark | None = None
+    plain: Checksum | None = None
 
 
 class Sink(Protocol):
@@ -43,7 +43,7 @@ class Sink(Protocol):
     def write(self, data: bytes, /) -> None:
         """Add to the end."""
 
-    def finish(self) -> FileMark:
+    def finish(self) -> FileChecksum:
         """No more is coming; what this returns is on the disk."""
 
     def close(self) -> None:
@@ -62,15 +62,15 @@ class Digest:
         self._hash.update(data)
         self._size += len(data)
 
-    def finish(self) -> FileMark:
+    def finish(self) -> FileChecksum:
         """The mark of everything written."""
-        return FileMark(self._hash.hexdigest(), self._size)
+        return FileChecksum(self._hash.hexdigest(), self._size)
 
     def close(self) -> None:
         """Nothing is held."""
 
 
-class Growing:
+class NewFile:
     """A new file of mode 0600, written in large pieces."""
 
     def __init__(self, path: Path) -> None:
@@ -87,7 +87,7 @@ class Growing:
         if len(self._waiting) >= BLOCK:
             self._flush()
 
-    def finish(self) -> FileMark:
+    def finish(self) -> FileChecksum:
         """Return when all of it is on the disk."""
         self._flush()
         with storage.writing(self._path):
@@ -112,7 +112,7 @@ class Growing:
         return self._file
 
 
-class Held:
+class SealedFile:
     """Bytes that wait in memory until they are sealed, so that they never stand on the disk in clear."""
 
     def __init__(self, path: Path, seal: Seal) -> None:
@@ -124,42 +124,42 @@ class Held:
         """Add to the end."""
         self._waiting += data
 
-    def finish(self) -> FileMark:
+    def finish(self) -> FileChecksum:
         """Seal all of it and return when that is on the disk."""
         plain = bytes(self._waiting)
         self.close()
         kept = sealed(plain, self._seal, self._path)
-        file = Growing(self._path)
+        file = NewFile(self._path)
         try:
             file.write(kept)
             mark = file.finish()
         finally:
             file.close()
-        return FileMark(mark.sha256, mark.bytes, mark_of(plain))
+        return FileChecksum(mark.sha256, mark.bytes, checksum_of(plain))
 
     def close(self) -> None:
         """Forget what was waiting."""
         self._waiting = bytearray()
 
 
-def mark_of(data: bytes) -> Mark:
+def checksum_of(data: bytes) -> Checksum:
     """The mark of these bytes."""
-    return Mark(hashlib.sha256(data).hexdigest(), len(data))
+    return Checksum(hashlib.sha256(data).hexdigest(), len(data))
 
 
-def mark_of_file(path: Path) -> Mark:
+def checksum_of_file(path: Path) -> Checksum:
     """The mark of a file as it stands, read piece by piece. Raises OSError."""
     with path.open("rb") as file:
-        return mark_of_stream(file)
+        return checksum_of_stream(file)
 
 
-def mark_of_stream(file: BinaryIO) -> Mark:
+def checksum_of_stream(file: BinaryIO) -> Checksum:
     """The mark of what is left in an open file."""
     digest = Digest()
     while block := file.read(BLOCK):
         digest.write(block)
     found = digest.finish()
-    return Mark(found.sha256, found.bytes)
+    return Checksum(found.sha256, found.bytes)
 
 
 def sealed(plain: bytes, seal: Seal, path: Path) -> bytes:

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from training_sdk._core import argument_checks, codec
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import EvidenceError
-from training_sdk.evidence.files import Unseal, mark_of
+from training_sdk.evidence.files import Unseal, checksum_of
 from training_sdk.evidence.pack import Manifest, manifest_bytes, parse_manifest, read_lines
 from training_sdk.evidence.pseudonyms import Pseudonyms
 
@@ -108,7 +108,7 @@ def _sources(folders: list[Path], user: str | None, names: Pseudonyms | None) ->
 
 def _open(folder: Path) -> _Source:
     data = manifest_bytes(folder)
-    return _Source(folder, parse_manifest(data, folder), mark_of(data).sha256)
+    return _Source(folder, parse_manifest(data, folder), checksum_of(data).sha256)
 
 
 def _completions(source: _Source, unseal: Unseal | None) -> Iterator[PastCompletion]:

@@ -17,8 +17,8 @@ from attrs import field, frozen
 from training_sdk._core import argument_checks, codec
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, EvidenceError
-from training_sdk.evidence.files import SEALED, FileMark, Mark, Unseal, mark_of
-from training_sdk.evidence.tables import FORMS, NAMES, LessonTally, said
+from training_sdk.evidence.files import SEALED, Checksum, FileChecksum, Unseal, checksum_of
+from training_sdk.evidence.tables import FORMS, NAMES, LessonTally, value_in
 
 FORM = 1
 MANIFEST = "manifest.json"
@@ -111,7 +111,7 @@ class Manifest:
     read_at: ReadAt
     blind_window: BlindWindow
     counts: dict[str, int]
-    files: dict[str, FileMark] = field(repr=False)
+    files: dict[str, FileChecksum] = field(repr=False)
     sealed: bool = False
     audit_log: LogHead | None = None
     pseudonymised: Pseudonymised | None = None
@@ -147,7 +147,7 @@ def utc_text(when: datetime) -> str:
     return argument_checks.in_utc(when).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _mark(mark: FileMark) -> dict[str, Any]:
+def _mark(mark: FileChecksum) -> dict[str, Any]:
     written: dict[str, Any] = {"sha256": mark.sha256, "bytes": mark.bytes}
     return written | ({"plain": attrs.asdict(mark.plain)} if mark.plain else {})
 
@@ -261,7 +261,7 @@ def open_pack(folder: str | os.PathLike[str], *, unseal: Unseal | None = None) -
     found = [codec.structure_kept(item, ProgressRow) for item in items]
     rows = {(row.course_id, row.user_id): row for row in found}
     missing = _missing_lessons(path, manifest, dict(zip(rows, items, strict=True)), unseal)
-    return Pack(path, manifest, mark_of(data).sha256, rows, missing)
+    return Pack(path, manifest, checksum_of(data).sha256, rows, missing)
 
 
 def _missing_lessons(
@@ -274,7 +274,7 @@ def _missing_lessons(
     for key, row in rows.items():
         tally.add_row(key, row)
     for lesson in read_lines(folder, manifest, "lessons.jsonl", unseal):
-        tally.add_lesson((said(lesson, "course_id"), said(lesson, "user_id")), lesson)
+        tally.add_lesson((value_in(lesson, "course_id"), value_in(lesson, "user_id")), lesson)
     return tuple(tally.missing)
 
 
@@ -319,8 +319,8 @@ def regular_file(path: Path) -> Path:
     return path
 
 
-def _check(data: bytes, mark: Mark, path: Path) -> None:
-    found = mark_of(data)
+def _check(data: bytes, mark: Checksum, path: Path) -> None:
+    found = checksum_of(data)
     if (found.sha256, found.bytes) != (mark.sha256, mark.bytes):
         raise EvidenceError(
             f"{path} is not what was written. Keep it as it is, and restore a copy",

@@ -14,7 +14,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from training_sdk.errors import EvidenceError, InvalidArgumentError
-from training_sdk.evidence.files import FileMark, Growing, Sink, Unseal, mark_of
+from training_sdk.evidence.files import FileChecksum, NewFile, Sink, Unseal, checksum_of
 from training_sdk.evidence.pack import (
     BEGUN_FILE,
     PLAN,
@@ -29,7 +29,7 @@ from training_sdk.evidence.pack import (
     read_lines,
 )
 from training_sdk.evidence.tables import FORM as TABLES_FORM
-from training_sdk.evidence.tables import TABLES, Table, Tables, camel, json_line, said
+from training_sdk.evidence.tables import TABLES, Table, Tables, camel, json_line, value_in
 from training_sdk.evidence.verifying import verify_pack
 from training_sdk.evidence.writing import new_folder, put_manifest
 
@@ -86,14 +86,14 @@ class Pseudonyms:
 
     def make(self, kind: str, text: str) -> str:
         """The same for the same text and key, and of no meaning without the key."""
-        said = f"{kind}\0{text}".encode("utf-8", "surrogatepass")
-        return f"{kind}_{hmac.new(self.key, said, hashlib.sha256).hexdigest()[:32]}"
+        named = f"{kind}\0{text}".encode("utf-8", "surrogatepass")
+        return f"{kind}_{hmac.new(self.key, named, hashlib.sha256).hexdigest()[:32]}"
 
     def item(self, table: Table, item: dict[str, Any]) -> dict[str, Any]:
         """An item of a table without names: what it may hold is listed, and everything else is left out."""
-        owner = said(item, "user_id")
+        owner = value_in(item, "user_id")
         return {
-            name: self._field(name, said(item, name), owner)
+            name: self._field(name, value_in(item, name), owner)
             for name in table.columns
             if name in item or camel(name) in item
         }
@@ -148,13 +148,15 @@ def pseudonymise(
         counts={**original.counts, "answers": 0},
         files=files,
         sealed=False,
-        pseudonymised=Pseudonymised(mark_of(data).sha256, names.check, _left_out(source, original, unseal)),
+        pseudonymised=Pseudonymised(
+            checksum_of(data).sha256, names.check, _left_out(source, original, unseal)
+        ),
     )
     copy = put_manifest(target, manifest, {})
     log.append(
         EVENT,
         pack={"name": target.name, "manifest_sha256": copy.manifest_sha256},
-        original={"name": source.name, "manifest_sha256": mark_of(data).sha256},
+        original={"name": source.name, "manifest_sha256": checksum_of(data).sha256},
         plan_digest=original.plan_digest,
     )
     return copy
@@ -162,7 +164,7 @@ def pseudonymise(
 
 def _write(
     source: Path, target: Path, original: Manifest, names: Pseudonyms, unseal: Unseal | None
-) -> dict[str, FileMark]:
+) -> dict[str, FileChecksum]:
     begun = {**json.loads((source / BEGUN_FILE).read_bytes()), "plan_digest": ""}
     files = {BEGUN_FILE: _put(target / BEGUN_FILE, json_line(begun))}
     people = sorted(
@@ -171,7 +173,7 @@ def _write(
     )
     lines = [json_line({"course_id": course_id, "user_id": user_id}) for course_id, user_id in people]
     files[TARGETS] = _put(target / TARGETS, b"".join(lines))
-    tables = Tables({}, lambda name: Growing(target / name))
+    tables = Tables({}, lambda name: NewFile(target / name))
     try:
         tables.begin()
         for table in TABLES:
@@ -201,8 +203,8 @@ def _known(table: Table) -> Iterator[str]:
         yield camel(name)
 
 
-def _put(path: Path, data: bytes) -> FileMark:
-    sink: Sink = Growing(path)
+def _put(path: Path, data: bytes) -> FileChecksum:
+    sink: Sink = NewFile(path)
     try:
         sink.write(data)
         return sink.finish()

@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 
 from training_sdk._core import argument_checks
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError
-from training_sdk.evidence.files import mark_of
+from training_sdk.evidence.files import checksum_of
 from training_sdk.evidence.pack import BEGUN_FILE, MANIFEST, RAW, Log, manifest_bytes, parse_manifest
 from training_sdk.records import approvals, plan_copy, storage
 from training_sdk.records.audit import BEGUN, COPY_PURGED, KEPT, PURGED, RESUMED, AuditLog
@@ -319,7 +319,7 @@ def _whole(folder: Path) -> _Found:
         manifest.plan_digest,
         last,
         last,
-        mark_of(data).sha256,
+        checksum_of(data).sha256,
         manifest.counts.get("targets"),
         is_whole=not folder.name.startswith(PURGING)
         or all((folder / name).is_file() for name in manifest.files),

@@ -19,7 +19,7 @@ from attrs import define, field, frozen
 
 from training_sdk._core.text import first_form, second_form
 from training_sdk.errors import EvidenceError
-from training_sdk.evidence.files import FileMark, Sink
+from training_sdk.evidence.files import FileChecksum, Sink
 
 Targets = Mapping[str, frozenset[str]]
 """The users of every course that is about to be reset."""
@@ -103,7 +103,7 @@ EPOCH = "1970"
 class LessonTally:
     """How many completed lessons the rows of the targets say there are, and how many were listed."""
 
-    said: dict[tuple[str, str], int] = field(factory=dict)
+    expected: dict[tuple[str, str], int] = field(factory=dict)
     listed: dict[tuple[str, str], int] = field(factory=dict)
     _user: str | None = None
     _counted: set[tuple[str, str]] = field(factory=set)
@@ -111,14 +111,14 @@ class LessonTally:
 
     def add_row(self, key: tuple[str, str], row: Mapping[str, Any]) -> None:
         """Note what a progress row says."""
-        self.said[key] = whole(said(row, "completed_lessons"))
+        self.expected[key] = whole_number(value_in(row, "completed_lessons"))
 
     def add_lesson(self, key: tuple[str, str], lesson: Mapping[str, Any]) -> None:
         """Count a lesson if it is completed, once where it is listed twice."""
         course_id, user_id = key
         if user_id != self._user:
             self._user, self._counted = user_id, set()
-        which = (course_id, str(said(lesson, "lesson_id")))
+        which = (course_id, str(value_in(lesson, "lesson_id")))
         if _is_completed(lesson) and which not in self._counted:
             self._counted.add(which)
             self.listed[key] = self.listed.get(key, 0) + 1
@@ -128,17 +128,17 @@ class LessonTally:
         """Where fewer completed lessons were listed than the row says: how many of how many, by course and user."""
         return {
             key: (self.listed.get(key, 0), count)
-            for key, count in self.said.items()
+            for key, count in self.expected.items()
             if self.listed.get(key, 0) < count
         }
 
 
 def _is_completed(lesson: Mapping[str, Any]) -> bool:
     """Whether a lesson is shown as completed, by any of the three fields that tell."""
-    date = str(said(lesson, "completed_date_time") or "")
+    date = str(value_in(lesson, "completed_date_time") or "")
     return (
-        said(lesson, "completed") in (True, "true")
-        or whole(said(lesson, "percentage_completed")) >= COMPLETE
+        value_in(lesson, "completed") in (True, "true")
+        or whole_number(value_in(lesson, "percentage_completed")) >= COMPLETE
         or date[:4] > EPOCH
     )
 
@@ -160,7 +160,7 @@ class ListingTally:
             self.end()
             self._of = of
         self._items += items
-        self._total = whole(total) or self._total
+        self._total = whole_number(total) or self._total
 
     def end(self) -> None:
         """Judge the last listing."""
@@ -212,7 +212,7 @@ class Tables:
         """Add items to both files of a table."""
         for item in items:
             self._sinks[f"{table.name}.jsonl"].write(json_line(item))
-            cells = [said(item, name) for name in table.columns]
+            cells = [value_in(item, name) for name in table.columns]
             self._sinks[f"{table.name}.csv"].write(csv_line(cells, self.form))
         self.counts[table.name] += len(items)
 
@@ -227,7 +227,7 @@ class Tables:
         """The courses of the targets of which no statistics have come."""
         return [course_id for course_id in self.targets if course_id not in self.courses]
 
-    def finish(self) -> dict[str, FileMark]:
+    def finish(self) -> dict[str, FileChecksum]:
         """The marks of all files, which are on the disk now."""
         return {name: sink.finish() for name, sink in self._sinks.items()}
 
@@ -237,7 +237,7 @@ class Tables:
             sink.close()
 
     def _take(self, table: Table, item: dict[str, Any]) -> bool:
-        course_id, user_id = said(item, "course_id"), said(item, "user_id")
+        course_id, user_id = value_in(item, "course_id"), value_in(item, "user_id")
         if table.name == "statistics":
             self.courses.add(course_id)
             return course_id in self.targets
@@ -253,7 +253,7 @@ class Tables:
         return is_first
 
     def _first_time(self, key: tuple[str, str], item: dict[str, Any]) -> bool:
-        weighty = [said(item, name) or None for name in _OF_WEIGHT]
+        weighty = [value_in(item, name) or None for name in _OF_WEIGHT]
         digest = hashlib.blake2b(json_line(weighty), digest_size=16).digest()
         known = self.rows.setdefault(key, digest)
         if known is digest:
@@ -275,16 +275,16 @@ def read_answer(path: str, body: bytes) -> tuple[Table, list[dict[str, Any]], ob
             document = json.loads(body)
             items = document.get(table.items) or []
             whose = {"userId": unquote(match["user"])} if "user" in match.groupdict() else {}
-            return table, [{**whose, **item} for item in items], said(document, "total_count")
+            return table, [{**whose, **item} for item in items], value_in(document, "total_count")
     raise EvidenceError(f"{path} is no part of the evidence")
 
 
-def said(item: Mapping[str, Any], name: str) -> Any:
+def value_in(item: Mapping[str, Any], name: str) -> Any:
     """A field of an item, in whichever of the two spellings it came; None if it is not there."""
     return item[name] if name in item else item.get(camel(name))
 
 
-def whole(value: object) -> int:
+def whole_number(value: object) -> int:
     """A number as a service may write it, also as text; 0 for anything else."""
     try:
         return int(float(value)) if isinstance(value, int | float | str) else 0

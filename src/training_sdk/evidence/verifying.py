@@ -11,7 +11,7 @@ from attrs import frozen
 
 from training_sdk._core.text import visible
 from training_sdk.errors import EvidenceError
-from training_sdk.evidence.files import Digest, Mark, Unseal, mark_of, mark_of_file
+from training_sdk.evidence.files import Checksum, Digest, Unseal, checksum_of, checksum_of_file
 from training_sdk.evidence.pack import (
     INDEX,
     MANIFEST,
@@ -71,7 +71,7 @@ def _findings(folder: Path, expected: str | None, unseal: Unseal | None) -> Iter
     except EvidenceError as error:
         yield Finding(FindingKind.INCOMPLETE, MANIFEST, error.message)
         return
-    if expected is not None and mark_of(data).sha256 != expected:
+    if expected is not None and checksum_of(data).sha256 != expected:
         yield Finding(FindingKind.MANIFEST_CHANGED, MANIFEST, "its SHA-256 is not the one that was given")
     try:
         manifest = parse_manifest(data, folder)
@@ -94,11 +94,11 @@ def _files(folder: Path, manifest: Manifest) -> Iterator[Finding]:
             yield Finding(FindingKind.MISSING, name, "it is listed in the manifest and not there")
             continue
         try:
-            found = mark_of_file(regular_file(folder / name))
+            found = checksum_of_file(regular_file(folder / name))
         except OSError as error:
             yield Finding(FindingKind.CHANGED, name, f"it cannot be read: {error.strerror or error}")
             continue
-        if found != Mark(mark.sha256, mark.bytes):
+        if found != Checksum(mark.sha256, mark.bytes):
             yield Finding(FindingKind.CHANGED, name, _difference(mark, found))
     for name in sorted(there - manifest.files.keys() - {MANIFEST}):
         yield Finding(FindingKind.EXTRA, name, "it is not listed in the manifest")
@@ -115,7 +115,7 @@ def _names(folder: Path) -> Iterator[str]:
             yield (inside / name).as_posix()
 
 
-def _difference(mark: Mark, found: Mark) -> str:
+def _difference(mark: Checksum, found: Checksum) -> str:
     if found.bytes != mark.bytes:
         return f"it has {found.bytes} bytes and had {mark.bytes}"
     return "its bytes are not those that were written"
@@ -168,7 +168,7 @@ def _answers(
             file, end, left = entry["file"], 0, left[1:]
             segment = read_plain(folder, manifest, file, unseal)
         body = segment[end : end + entry["bytes"]]
-        if entry["offset"] != end or mark_of(body) != Mark(entry["sha256"], entry["bytes"]):
+        if entry["offset"] != end or checksum_of(body) != Checksum(entry["sha256"], entry["bytes"]):
             yield _contradiction(INDEX, f"it describes what is at {end} in {file} otherwise than it is")
             return
         end += len(body)
@@ -210,8 +210,8 @@ def _short(tables: Tables, manifest: Manifest) -> Iterator[Finding]:
 def _tables(tables: Tables, manifest: Manifest) -> Iterator[Finding]:
     for name, derived in tables.finish().items():
         stored = manifest.files.get(manifest.stored(name))
-        mark = stored and (stored.plain or Mark(stored.sha256, stored.bytes))
-        if mark != Mark(derived.sha256, derived.bytes):
+        mark = stored and (stored.plain or Checksum(stored.sha256, stored.bytes))
+        if mark != Checksum(derived.sha256, derived.bytes):
             yield _contradiction(
                 manifest.stored(name), "it is not what the answers give when they are read again"
             )

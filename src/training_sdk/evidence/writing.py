@@ -12,7 +12,7 @@ from training_sdk._core import codec
 from training_sdk._core.flow import Request, Response
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import EvidenceError
-from training_sdk.evidence.files import SEALED, FileMark, Growing, Held, Seal, Sink, mark_of
+from training_sdk.evidence.files import SEALED, FileChecksum, NewFile, Seal, SealedFile, Sink, checksum_of
 from training_sdk.evidence.pack import (
     BEGUN_FILE,
     FORM,
@@ -72,7 +72,7 @@ class Writer:
     occasion: Occasion
     seal: Seal | None = None
     rows: dict[tuple[str, str], ProgressRow] = field(factory=dict, init=False)
-    files: dict[str, FileMark] = field(factory=dict, init=False)
+    files: dict[str, FileChecksum] = field(factory=dict, init=False)
     tables: Tables = field(init=False)
     _index: Sink | None = field(default=None, init=False)
     _segment: _Segment | None = field(default=None, init=False)
@@ -97,7 +97,7 @@ class Writer:
 
     def keep(self, request: Request, response: Response, at: datetime) -> None:
         """Put an answer on the disk as it came, and what it says of the targets into the tables."""
-        plain = mark_of(response.body)
+        plain = checksum_of(response.body)
         segment = self._room()
         entry = {
             "file": segment.name,
@@ -177,8 +177,8 @@ class Writer:
     def _put_begun(self, data: bytes) -> None:
         """Whole or not at all: by it a purge knows whose pack this is, and it stays in clear."""
         storage.write_whole(self.folder / BEGUN_FILE, data)
-        mark = mark_of(data)
-        self.files[BEGUN_FILE] = FileMark(mark.sha256, mark.bytes)
+        mark = checksum_of(data)
+        self.files[BEGUN_FILE] = FileChecksum(mark.sha256, mark.bytes)
 
     def _put(self, name: str, data: bytes) -> None:
         sink = self._open(name)
@@ -191,7 +191,7 @@ class Writer:
 
     def _open(self, name: str) -> Sink:
         path = self.folder / self._stored(name)
-        return Growing(path) if self.seal is None else Held(path, self.seal)
+        return NewFile(path) if self.seal is None else SealedFile(path, self.seal)
 
     def _stored(self, name: str) -> str:
         return name if self.seal is None else name + SEALED
@@ -221,7 +221,7 @@ def put_manifest(folder: Path, manifest: Manifest, rows: Mapping[tuple[str, str]
         storage.sync_folder(folder)
     data = manifest.to_bytes()
     storage.write_whole(folder / MANIFEST, data)
-    return Pack(folder, manifest, mark_of(data).sha256, rows)
+    return Pack(folder, manifest, checksum_of(data).sha256, rows)
 
 
 def targets_document(targets: Targets) -> bytes:

@@ -22,7 +22,7 @@ from training_sdk.plans.planned import Origin
 from training_sdk.plans.wording import LOOK_INTO_IT, close_command, others, short_digest, some, who
 from training_sdk.records import storage
 from training_sdk.records.audit import CLOSED, AuditLog, contradicts
-from training_sdk.records.in_flight import until
+from training_sdk.records.in_flight import minute_text
 from training_sdk.records.journal import Journal
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
@@ -149,7 +149,7 @@ def _refuse_effects(other: PlanEffects, plan: ResetPlan, people: Collection[Key]
         why = f"it is open whether plan {other.name} reset {{people}}. Resume that one first"
         raise _overlap(plan, doubted, why)
     if just := other.just_reset(people, now):
-        when = until(max(just.values()))
+        when = minute_text(max(just.values()))
         why = f"plan {other.name} has reset {{people}}, and the service may show the past until {when}. Wait"
         raise _overlap(plan, list(just), why)
     if waiting := other.about_to_send(people):
@@ -169,7 +169,7 @@ def _refuse_lost(lost: LostPlan, plan: ResetPlan, people: Collection[Key], now: 
             f"and close it: training-sdk plan close {short_digest(lost.digest)} --reason …",
         )
     if among and lost.may_have_reset and now < lost.settled_at:
-        when = until(lost.settled_at)
+        when = minute_text(lost.settled_at)
         why = f"plan {lost.name}, whose journal {lost.what}, may have reset {{people}}, and the service may show the"
         raise _overlap(plan, among, f"{why} past until {when}. Wait")
 

@@ -20,7 +20,7 @@ from training_sdk.plans.wording import number, short_digest
 from training_sdk.records import storage
 from training_sdk.records.audit import CLOSED, AuditLog
 from training_sdk.records.events import Closed
-from training_sdk.records.in_flight import PROCESSING_TIME, Flights, until
+from training_sdk.records.in_flight import PROCESSING_TIME, RequestsInFlight, minute_text
 from training_sdk.records.journal import FILE, Journal, is_closed
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory, is_digest
@@ -91,7 +91,7 @@ def _close_lost(
     if at < lost.settled_at:
         raise InvalidArgumentError(
             f"the journal of plan {lost.name} {lost.what}, and the service may not show yet what the plan did, so it "
-            f"was not closed. Look at these people after {until(lost.settled_at)}, and close it then"
+            f"was not closed. Look at these people after {minute_text(lost.settled_at)}, and close it then"
         )
     folder = state.path / "plans" / lost.digest
     with (
@@ -136,13 +136,13 @@ def _close_begun(
 
 def _refuse_open(journal: Journal, folder: Path, found: JournalState, at: datetime) -> None:
     """Refuse to close a plan that may have reset somebody, as long as reading back can tell."""
-    effects = PlanEffects(folder, found, Flights.of(journal.events, found))
+    effects = PlanEffects(folder, found, RequestsInFlight.of(journal.events, found))
     doubted = effects.in_doubt(found.users, at)
     if not doubted:
         return
-    settled_at = effects.flights.settled_at(*doubted)
+    settled_at = effects.in_flight.settled_at(*doubted)
     is_live = found.opened is not None and not found.opened.reference_server
-    when = f" A live service shows it from {until(settled_at)} on." if settled_at and is_live else ""
+    when = f" A live service shows it from {minute_text(settled_at)} on." if settled_at and is_live else ""
     raise InvalidArgumentError(
         f"it is open whether plan #{short_digest(folder.name)} reset {number(len(doubted), 'person', 'people')}, so "
         f"it was not closed. Go on with client.resets.resume(plan, confirm=…), which reads them back.{when}"

@@ -15,7 +15,7 @@ from training_sdk.errors import InvalidArgumentError, RecordsDamagedError
 from training_sdk.local_plans.plan_records import LostPlan, PlanRecords, read_records
 from training_sdk.plans.origin import LARGEST_DIFFERENCE
 from training_sdk.records.events import Intent, Opened, Resumed, Sent
-from training_sdk.records.in_flight import kept_processing_time
+from training_sdk.records.in_flight import journal_processing_time
 from training_sdk.records.journal_state import Standing
 from training_sdk.records.state import StateDirectory
 
@@ -89,7 +89,7 @@ def _asked(event: WebhookEvent) -> tuple[Key, datetime]:
 def _requests(records: PlanRecords, event: WebhookEvent, key: Key, at: datetime) -> Iterator[PlannedRequest]:
     """Return the requests in the journal of a plan that fit."""
     state = records.journal.state()
-    longest = kept_processing_time(state) + LARGEST_DIFFERENCE
+    longest = journal_processing_time(state) + LARGEST_DIFFERENCE
     opened: Opened | None = None
     named: dict[int, str] = {}
     by = ""

@@ -33,7 +33,7 @@ from training_sdk.records.audit import (
     counted,
     unseen_in_proof,
 )
-from training_sdk.records.in_flight import PROCESSING_TIME, Flights, waiting_time
+from training_sdk.records.in_flight import PROCESSING_TIME, RequestsInFlight, waiting_time
 from training_sdk.records.journal import FILE, JournalCopy
 from training_sdk.records.journal_state import JournalState, Standing
 from training_sdk.records.state import StateDirectory, is_digest
@@ -99,7 +99,9 @@ class PlanRecords:
     def effects(self, processing_time: timedelta | None = None) -> PlanEffects:
         """Return whom the plan reset by its journal. A ``processing_time`` longer than the journal's counts."""
         state = self.journal.state()
-        return PlanEffects(self.folder, state, Flights.of(self.journal.events, state, processing_time))
+        return PlanEffects(
+            self.folder, state, RequestsInFlight.of(self.journal.events, state, processing_time)
+        )
 
     def lost(self) -> LostPlan | None:
         """Return the plan as a lost one if its journal contradicts the log or cannot be read, else None.
@@ -257,7 +259,7 @@ class PlanEffects:
 
     folder: Path
     state: JournalState
-    flights: Flights
+    in_flight: RequestsInFlight
 
     @property
     def name(self) -> str:
@@ -271,9 +273,9 @@ class PlanEffects:
 
     def may_have_reset_at(self, person: Key) -> datetime | None:
         """Return when it last sent a request for a person whom it has reset, may have reset, or may yet reset."""
-        latest = self.flights.latest(person)
+        latest = self.in_flight.latest(person)
         standing = self.state.standing(*person)
-        counts = standing in (Standing.RESET, Standing.UNKNOWN) or self.flights.open(person, None)
+        counts = standing in (Standing.RESET, Standing.UNKNOWN) or self.in_flight.open(person, None)
         return latest.sent_at if latest and counts else None
 
     def in_doubt(self, people: Collection[Key], now: datetime) -> list[Key]:
@@ -285,8 +287,8 @@ class PlanEffects:
         return [
             key
             for key in people
-            if (self.state.standing(*key) is Standing.UNKNOWN and self.flights.open(key, None))
-            or (self.state.standing(*key) is not Standing.RESET and self.flights.open(key, now))
+            if (self.state.standing(*key) is Standing.UNKNOWN and self.in_flight.open(key, None))
+            or (self.state.standing(*key) is not Standing.RESET and self.in_flight.open(key, now))
         ]
 
     def just_reset(self, people: Collection[Key], now: datetime) -> dict[Key, datetime]:
@@ -295,7 +297,7 @@ class PlanEffects:
             return {}
         found: dict[Key, datetime] = {}
         for key in people:
-            settled_at = self.flights.settled_at(key)
+            settled_at = self.in_flight.settled_at(key)
             if self.state.standing(*key) is Standing.RESET and settled_at is not None and now < settled_at:
                 found[key] = settled_at
         return found
@@ -388,7 +390,7 @@ def _resets(state: StateDirectory, here: Origin) -> tuple[LastResets, LastResets
 
     for effects in effects_there(state, here, by_journals.unreadable):
         for key, standing in effects.state.users.items():
-            latest = effects.flights.latest(key)
+            latest = effects.in_flight.latest(key)
             if standing in (Standing.RESET, Standing.UNKNOWN) and latest is not None:
                 is_reset = standing is Standing.RESET and not is_unseen(effects.folder.name, key)
                 into = by_journals if is_reset else in_doubt

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from training_sdk._core.text import visible
 from training_sdk.errors import EvidenceError, RecordsError
-from training_sdk.evidence.files import Unseal, mark_of
+from training_sdk.evidence.files import Unseal, checksum_of
 from training_sdk.evidence.pack import BEGUN_FILE, MANIFEST, Manifest, manifest_bytes, parse_manifest
 from training_sdk.evidence.purging import PURGING
 from training_sdk.plans.wording import short_digest
@@ -222,7 +222,7 @@ def _whole(folder: Path, name: str, hidden: bool) -> PackFolder:
         manifest = parse_manifest(data, folder)
     except EvidenceError as error:
         return PackFolder(name, hidden, None, None, error.message)
-    return PackFolder(name, hidden, mark_of(data).sha256, manifest, None)
+    return PackFolder(name, hidden, checksum_of(data).sha256, manifest, None)
 
 
 def _content(path: Path) -> bytes | None:

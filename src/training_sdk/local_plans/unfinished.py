@@ -21,7 +21,7 @@ from training_sdk.plans.wording import LOOK_INTO_IT, close_command, number, othe
 from training_sdk.records import storage
 from training_sdk.records.audit import CLOSED, unseen_in_proof
 from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
-from training_sdk.records.in_flight import Flights, kept_processing_time, until
+from training_sdk.records.in_flight import RequestsInFlight, journal_processing_time, minute_text
 from training_sdk.records.journal import FILE, Journal, JournalCopy, read_journal
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file
@@ -98,7 +98,7 @@ class Unfinished:
             return f"Nothing was sent. {again}{close}"
         steps = [f"Resume it: training-sdk resume {digest}. It reads back first and resets nobody twice."]
         if self.unknown and self.settled_at is not None:
-            steps.append(f"What became of the unknown is certain from {until(self.settled_at)} on.")
+            steps.append(f"What became of the unknown is certain from {minute_text(self.settled_at)} on.")
         if not self.unknown and not self.has_expired:
             steps.append(f"If the people left have moved since, {close}, and plan again.")
         if self.has_expired:
@@ -108,7 +108,7 @@ class Unfinished:
     @property
     def _look_again(self) -> str:
         """How to go on with a proof whose request was sent."""
-        when = "" if self.settled_at is None else f", not before {until(self.settled_at)}"
+        when = "" if self.settled_at is None else f", not before {minute_text(self.settled_at)}"
         plan, refused = self.report.plan, self.refused_with
         command = prove_command(plan, server_side=self.server_side, refused_with=refused)
         what = "accepted, and not yet seen" if refused is None else "what its request did is not seen yet"
@@ -235,7 +235,7 @@ def _unfinished(
         unknown=len(unknown),
         left=sum(user.code in left for user in report.users),
         under_way=storage.holder_of(folder / FILE),
-        settled_at=Flights.of(journal.events, found).settled_at(*unknown) if is_live else None,
+        settled_at=RequestsInFlight.of(journal.events, found).settled_at(*unknown) if is_live else None,
         is_proof=is_proof,
         has_expired=now > report.plan.expires_at,
         server_side=found.opened.server_side,
@@ -255,7 +255,7 @@ def report_of(
     """The report of an application that has begun, as its journal has it; it ends with the last step."""
     found = journal.state()
     kept = read_plan_copy(folder) if plan is None else plan
-    safeguards = Safeguards(processing_time=kept_processing_time(found))
+    safeguards = Safeguards(processing_time=journal_processing_time(found))
     order = as_begun(Order(kept, ResetFormat(), safeguards=safeguards), found)
     packs = [str(state.path / "evidence" / one.pack) for one in found.packs]
     tracker = tracker_from_journal(order, _applied_by(journal.events), journal, packs, now)

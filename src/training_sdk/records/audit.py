@@ -177,7 +177,7 @@ class AuditLog:
                 last = max(last, link.entry["n"])
                 if link.entry["n"] in wanted:
                     hashes[link.entry["n"]] = str(link.entry.get("hash"))
-        found += [finding for each in quoted if (finding := _held_against(each, hashes, last))]
+        found += [finding for each in quoted if (finding := _compared_with_log(each, hashes, last))]
         torn = Lines(self.path).torn()
         if torn:
             rest = f"{torn} bytes stand behind the last entry: a write that was interrupted"
@@ -287,7 +287,7 @@ def os_user() -> str:
         return f"uid {os.getuid()}"
 
 
-def _held_against(quoted: Quoted, hashes: Mapping[int, str], last: int) -> Finding | None:
+def _compared_with_log(quoted: Quoted, hashes: Mapping[int, str], last: int) -> Finding | None:
     number = quoted.head.n
     if hashes.get(number) == quoted.head.hash:
         return None

@@ -45,7 +45,7 @@ class Since:
 
 
 @frozen
-class Flight:
+class RequestInFlight:
     """One request that was sent and is not known to have been refused."""
 
     chunk: Chunk
@@ -62,21 +62,21 @@ class Flight:
 
 
 @frozen
-class Flights:
+class RequestsInFlight:
     """All of them in one journal."""
 
-    all: tuple[Flight, ...]
+    all: tuple[RequestInFlight, ...]
     read_at: Mapping[Key, datetime]
     """When each person was read back last."""
     wait: timedelta
-    _by_person: Mapping[Key, Sequence[Flight]]
+    _by_person: Mapping[Key, Sequence[RequestInFlight]]
 
     @classmethod
     def of(
         cls, events: Sequence[Event], state: JournalState, processing_time: timedelta | None = None
-    ) -> Flights:
+    ) -> RequestsInFlight:
         """From what a journal holds; a longer ``processing_time`` than that of the journal counts."""
-        wait = waiting_time(max(kept_processing_time(state), processing_time or timedelta(0)))
+        wait = waiting_time(max(journal_processing_time(state), processing_time or timedelta(0)))
         sent: dict[int, tuple[datetime, str]] = {}
         read: dict[Key, datetime] = {}
         by = ""
@@ -92,17 +92,17 @@ class Flights:
                 case _:
                     pass
         found = tuple(
-            Flight(chunk, *sent[number], wait)
+            RequestInFlight(chunk, *sent[number], wait)
             for number, chunk in state.chunks.items()
             if chunk.fate in _ON_ITS_WAY and number in sent
         )
-        by_person: dict[Key, list[Flight]] = {}
+        by_person: dict[Key, list[RequestInFlight]] = {}
         for flight in found:
             for key in flight.chunk.people:
                 by_person.setdefault(key, []).append(flight)
         return cls(found, read, wait, by_person)
 
-    def latest(self, *people: Key) -> Flight | None:
+    def latest(self, *people: Key) -> RequestInFlight | None:
         """The one that was sent last of those that named any of these people."""
         holding = (one for key in people for one in self._by_person.get(key, ()))
         return max(holding, key=lambda one: one.sent_at, default=None)
@@ -117,7 +117,7 @@ class Flights:
         latest = self.latest(*people)
         return None if latest is None else latest.settled_at
 
-    def of_request(self, number: int, person: Key) -> Flight | None:
+    def of_request(self, number: int, person: Key) -> RequestInFlight | None:
         """The one of this request, if it named somebody and is not known to have been refused."""
         return next((one for one in self._by_person.get(person, ()) if one.chunk.number == number), None)
 
@@ -125,7 +125,7 @@ class Flights:
         """Whether the service has accepted a request that named somebody: such people are never sent again by it."""
         return any(one.chunk.is_accepted for one in self._by_person.get(person, ()))
 
-    def open(self, person: Key, now: datetime | None) -> tuple[Flight, ...]:
+    def open(self, person: Key, now: datetime | None) -> tuple[RequestInFlight, ...]:
         """Those that may yet reach somebody, as far as is known at this time (None: at any time)."""
         read_at = self.read_at.get(person)
         return tuple(
@@ -135,12 +135,12 @@ class Flights:
         )
 
 
-def kept_processing_time(state: JournalState) -> timedelta:
+def journal_processing_time(state: JournalState) -> timedelta:
     """Return for how long the service may work on what it has accepted, by a journal; older ones take the default."""
     seconds = state.processing_seconds
     return PROCESSING_TIME if seconds is None else processing_time_of(seconds)
 
 
-def until(moment: datetime) -> str:
+def minute_text(moment: datetime) -> str:
     """A moment in a message, rounded up to the minute."""
     return f"{moment + _NEARLY_A_MINUTE:%Y-%m-%d %H:%M} UTC"

@@ -23,7 +23,7 @@ from training_sdk.errors import (
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import COMPLETED_ONLY, span
 from training_sdk.records.events import ReadBack, Refused, Sent
-from training_sdk.records.in_flight import Flights
+from training_sdk.records.in_flight import RequestsInFlight
 from training_sdk.records.journal import Journal, JournalCopy
 from training_sdk.records.journal_state import APPLIED, Chunk, ChunkFate, JournalState, Standing
 from training_sdk.resets.recorder import Recorder
@@ -257,7 +257,7 @@ def tracker_from_journal(
 def settle_by_journal(tracker: OutcomeTracker, journal: Journal | JournalCopy, now: datetime | None) -> None:
     """Bring an account to where the journal says that it is, as far as that is known at this time (None: at any)."""
     state = journal.state()
-    flights = Flights.of(journal.events, state, tracker.order.safeguards.processing_time)
+    in_flight = RequestsInFlight.of(journal.events, state, tracker.order.safeguards.processing_time)
     refused = {event.chunk: event for event in journal.events if isinstance(event, Refused)}
     disregarded = {
         (state.chunks[event.chunk].course_id, user_id): "read back; " + "; ".join(event.disregarded)
@@ -266,7 +266,7 @@ def settle_by_journal(tracker: OutcomeTracker, journal: Journal | JournalCopy, n
         for user_id, verdict in event.verdicts.items()
         if verdict == APPLIED
     }
-    left_by_completion = _left_by_completion(tracker, state, flights)
+    left_by_completion = _left_by_completion(tracker, state, in_flight)
     for user in tracker.order.plan.users:  # who had nothing to reset may have begun, and been skipped
         if user.left_out:
             continue
@@ -278,15 +278,19 @@ def settle_by_journal(tracker: OutcomeTracker, journal: Journal | JournalCopy, n
             tracker.settle([user], Outcome.SKIPPED, LEFT_ALONE.get(code), code)
         elif user.key in left_by_completion:
             tracker.settle([user], Outcome.UNKNOWN, COMPLETED_ONLY, Code.COMPLETED_ONLY)
-        elif standing is Standing.UNKNOWN or flights.open(user.key, now) or flights.has_accepted(user.key):
-            _leave_unknown(tracker, user, state.chunks[state.last[user.key]], flights.wait)
+        elif (
+            standing is Standing.UNKNOWN or in_flight.open(user.key, now) or in_flight.has_accepted(user.key)
+        ):
+            _leave_unknown(tracker, user, state.chunks[state.last[user.key]], in_flight.wait)
         elif standing is Standing.REFUSED:
             _leave_refused(tracker, user, refused[state.last[user.key]])
         else:
             tracker.reopen(user, was_sent=_was_in_vain(state, user))
 
 
-def _left_by_completion(tracker: OutcomeTracker, state: JournalState, flights: Flights) -> frozenset[Key]:
+def _left_by_completion(
+    tracker: OutcomeTracker, state: JournalState, in_flight: RequestsInFlight
+) -> frozenset[Key]:
     """Who had not completed and stayed as they were, where just the completed people of their request were reset."""
     planned = {user.key: user for user in tracker.order.plan.targets}
     found: set[Key] = set()
@@ -297,7 +301,7 @@ def _left_by_completion(tracker: OutcomeTracker, state: JournalState, flights: F
         reset = [user for user in here if state.users[user.key] is Standing.RESET]
         left = [user for user in here if state.users[user.key] is Standing.UNKNOWN]
         is_known = len(reset) + len(left) == len(here) and not any(
-            flights.open(user.key, None) for user in left
+            in_flight.open(user.key, None) for user in left
         )
         if is_known and resets_completed_only(reset, left):
             found |= {user.key for user in left}

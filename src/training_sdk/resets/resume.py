@@ -17,7 +17,7 @@ from training_sdk.plans.course_rows import read_rows, traces_here
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others, who
 from training_sdk.records.events import ReadBack, Sent
-from training_sdk.records.in_flight import Flights, Since, until
+from training_sdk.records.in_flight import RequestsInFlight, Since, minute_text
 from training_sdk.records.journal_state import APPLIED, NOT_APPLIED, UNDECIDED, Chunk, JournalState, Standing
 from training_sdk.resets.outcomes import OutcomeTracker, resumed_tracker, settle_by_journal
 from training_sdk.resets.preflight import (
@@ -183,16 +183,16 @@ class Resumption:
                 f"the plan expired at {self._end:%Y-%m-%d %H:%M:%S} UTC. What had been sent was read "
                 "back; nothing more was sent. Plan again for those who are left"
             )
-            flights = self._flights()
+            in_flight = self._flights()
             unknown = [
                 user.key
                 for user in self.order.plan.targets
                 if self.tracker.outcomes[user.key].outcome is Outcome.UNKNOWN
             ]
-            if unknown and (settled_at := flights.settled_at(*unknown)):
+            if unknown and (settled_at := in_flight.settled_at(*unknown)):
                 message += (
                     f". {len(unknown)} of them may have been reset all the same: do not plan these again before "
-                    f"{until(settled_at)}, and resume this plan once more then"
+                    f"{minute_text(settled_at)}, and resume this plan once more then"
                 )
             raise StalePlanError(evolve(error.info, message=message)) from None
 
@@ -221,27 +221,27 @@ class Resumption:
 
     def _doubted(self, state: JournalState, chunk: Chunk) -> tuple[str, ...]:
         """Of whom it is this request of which it is not known whether it reset them, or was not for certain."""
-        flights = self._flights()
+        in_flight = self._flights()
         return tuple(
             user_id
             for user_id in chunk.user_ids
-            if self._is_doubted(state, flights, chunk, (chunk.course_id, user_id))
+            if self._is_doubted(state, in_flight, chunk, (chunk.course_id, user_id))
         )
 
-    def _is_doubted(self, state: JournalState, flights: Flights, chunk: Chunk, key: Key) -> bool:
+    def _is_doubted(self, state: JournalState, in_flight: RequestsInFlight, chunk: Chunk, key: Key) -> bool:
         if state.last[key] != chunk.number:
             return False
         if state.users[key] is Standing.UNKNOWN:
             return True
-        flight = flights.of_request(chunk.number, key)
+        flight = in_flight.of_request(chunk.number, key)
         if flight is None or state.users[key] is not Standing.UNSENT:
             return False
         # In older journals, or read back too early.
-        return chunk.is_accepted or flight in flights.open(key, None)
+        return chunk.is_accepted or flight in in_flight.open(key, None)
 
-    def _flights(self) -> Flights:
+    def _flights(self) -> RequestsInFlight:
         journal = self.recorder.journal
-        return Flights.of(journal.events, journal.state(), self.order.safeguards.processing_time)
+        return RequestsInFlight.of(journal.events, journal.state(), self.order.safeguards.processing_time)
 
     def _read_back(self, chunk: Chunk, people: Sequence[str]) -> Flow[None]:
         now: Moment = yield Now()  # before reading, so that an early reading never counts as a late one
@@ -250,8 +250,8 @@ class Resumption:
             self.preflight.calls, chunk.course_id, None if by_one_call else chunk.user_ids
         )
         planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
-        flights = self._flights()
-        latest = flights.latest(*chunk.people)
+        in_flight = self._flights()
+        latest = in_flight.latest(*chunk.people)
         verdicts: dict[str, str] = {}
         traces = yield from traces_here(
             self.preflight.calls, chunk.course_id, chunk.user_ids, rows, self.preflight.traces
@@ -261,12 +261,12 @@ class Resumption:
         not_reset: list[str] = []
         for user_id in people:
             key, row = (chunk.course_id, user_id), rows.get(user_id)
-            since = flights.since(key)
+            since = in_flight.since(key)
             verdicts[user_id] = yield from self._verdict(rules, planned[user_id], row, since)
             sign = rules.sign(planned[user_id], row, since.last if since else None)
             if verdicts[user_id] == NOT_APPLIED or sign is Sign.STILL_THERE:
                 not_reset.append(user_id)
-            if verdicts[user_id] == NOT_APPLIED and flights.has_accepted(key):
+            if verdicts[user_id] == NOT_APPLIED and in_flight.has_accepted(key):
                 verdicts[user_id] = UNDECIDED  # it may be worked on later than anybody knows
         reset = [planned[one] for one in chunk.user_ids if self._is_reset(chunk, one, verdicts)]
         left = [planned[one] for one, verdict in verdicts.items() if verdict != APPLIED]
@@ -340,8 +340,10 @@ class Resumption:
             return False
         if self.order.server_side and len(chunk.people) < len(self.order.plan.targets_in(chunk.course_id)):
             return False  # an older version left somebody out of the account, whom the call would reach
-        flights = self._flights()
-        under_way = {one.chunk.number: one for key in chunk.people for one in flights.open(key, now)}.values()
+        in_flight = self._flights()
+        under_way = {
+            one.chunk.number: one for key in chunk.people for one in in_flight.open(key, now)
+        }.values()
         if any(
             one.by != self.preflight.here.user_id
             or one.chunk.user_ids != chunk.user_ids
@@ -360,21 +362,21 @@ class Resumption:
 
     def _left(self, now: datetime) -> list[ResetRequest]:
         """What is left to do: requests that may be on their way as they were, and all others in pieces as usual."""
-        state, flights = self.recorder.journal.state(), self._flights()
+        state, in_flight = self.recorder.journal.state(), self._flights()
         left = {
             user.key: user
             for user in self.order.plan.targets
             if state.standing(*user.key) in (Standing.UNSENT, Standing.REFUSED)
-            and not flights.has_accepted(user.key)
+            and not in_flight.has_accepted(user.key)
         }
         first = max(state.chunks, default=-1) + 1
         found: list[ResetRequest] = []
-        for chunk in (flight.chunk for flight in reversed(flights.all)):
-            is_open = any(one.chunk is chunk for one in flights.open(chunk.people[0], now))
+        for chunk in (flight.chunk for flight in reversed(in_flight.all)):
+            is_open = any(one.chunk is chunk for one in in_flight.open(chunk.people[0], now))
             if is_open and left.keys() >= set(chunk.people) and self._may_repeat(chunk, now):
                 found.append(self._again(chunk, first + len(found)))
                 left = {key: user for key, user in left.items() if key not in chunk.people}
-        free = [user for key, user in left.items() if not flights.open(key, now)]
+        free = [user for key, user in left.items() if not in_flight.open(key, now)]
         if self.order.server_side:
             free = self._in_whole_courses(free)
         return [*found, *divide(self.order, free, first=first + len(found))]

@@ -21,7 +21,13 @@ from training_sdk.plans.origin import check_clock, check_place, who_and_where
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import no_traces
 from training_sdk.plans.wording import COMPLETED_ONLY, short_digest, typed_digest
-from training_sdk.records.in_flight import PROCESSING_TIME, Flights, Since, kept_processing_time, waiting_time
+from training_sdk.records.in_flight import (
+    PROCESSING_TIME,
+    RequestsInFlight,
+    Since,
+    journal_processing_time,
+    waiting_time,
+)
 from training_sdk.records.journal import JournalCopy
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
@@ -74,7 +80,7 @@ def wait_until_verified(
     find_traces: Callable[[Origin], Traces] = no_traces,
 ) -> Flow[Verification]:
     """Look until nobody is pending whom another reading could settle, or until the deadline."""
-    whole, journal, flights = yield RunLocally(lambda: _whole(recorder.path, report), "records: the report")
+    whole, journal, in_flight = yield RunLocally(lambda: _whole(recorder.path, report), "records: the report")
     is_finished = journal.closed is not None or (journal.opened is None and not whole.not_reset)
     people = _people(whole)
     here = yield from who_and_where(calls)
@@ -88,24 +94,24 @@ def wait_until_verified(
     )  # what cannot be logged is not begun
     known = yield RunLocally(lambda: watch.processing_time(here), "proofs: look for one")
     if journal.opened is not None:
-        known = max(known, kept_processing_time(journal))
+        known = max(known, journal_processing_time(journal))
     wait = waiting_time(known)
     return (
         yield from VerificationRun(
-            calls, whole, people, watch, recorder, here, is_finished, wait, flights, traces
+            calls, whole, people, watch, recorder, here, is_finished, wait, in_flight, traces
         ).run()
     )
 
 
 def _whole(
     state_dir: str | PathLike[str] | None, report: ResetReport | str
-) -> tuple[ResetReport, JournalState, Flights]:
+) -> tuple[ResetReport, JournalState, RequestsInFlight]:
     """The report, and what the journal of its plan says here, of the requests too."""
     whole = saved_report(state_dir, report) if isinstance(report, str) else report
     copy = JournalCopy.of_plan(StateDirectory.existing(state_dir), whole.plan.digest)
     journal = copy.state()
     whole = evolve(whole, reached_others=max(whole.reached_others, journal.reached_others))
-    return whole, journal, Flights.of(copy.events, journal)
+    return whole, journal, RequestsInFlight.of(copy.events, journal)
 
 
 def saved_report(state_dir: str | PathLike[str] | None, digest: str) -> ResetReport:
@@ -149,7 +155,7 @@ class VerificationRun:
     is_finished: bool
     wait: timedelta
     """How long after a request the read side may be showing the past."""
-    flights: Flights
+    in_flight: RequestsInFlight
     traces: Traces = NO_TRACES
     seen: dict[Key, PersonSeen] = field(factory=dict)
     lessons_read: int = 0
@@ -219,7 +225,7 @@ class VerificationRun:
 
     def _since(self, user: PlannedReset) -> Since:
         """Between which requests somebody may have been reset; without a journal, while the plan was applied."""
-        return self.flights.since(user.key) or Since(self.report.started_at, self.report.finished_at)
+        return self.in_flight.since(user.key) or Since(self.report.started_at, self.report.finished_at)
 
     def _settled_at(self, user: PlannedReset) -> datetime:
         """From when on the read side can no longer be showing the past of somebody."""
