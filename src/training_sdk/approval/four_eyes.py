@@ -10,15 +10,15 @@ from pathlib import Path
 
 from attrs import evolve
 
-from training_sdk._core.flow import Flow, Moment, Now, Response, RunLocally
+from training_sdk._core.flow import Flow, Moment, Now, RunLocally
 from training_sdk._core.listing import Calls
-from training_sdk.api.users import WHO_AM_I, Me, SeatType, User, UserStatus, found_users, read_me
+from training_sdk.api.users import SeatType, User, UserStatus, found_users
 from training_sdk.approval import ssh
 from training_sdk.approval.approvals import Approval, Approved, Approver, Kind, message
 from training_sdk.errors import ApprovalError, InvalidArgumentError, PermissionDeniedError
 from training_sdk.plans.changes import change_of, identity_changed
 from training_sdk.plans.course_rows import read_rows, sees_everyone
-from training_sdk.plans.origin import Here, check_place
+from training_sdk.plans.origin import CurrentOrigin, check_same_origin, read_me_and_origin
 from training_sdk.plans.plan import SIGNATURE_NAMESPACE, ResetPlan
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.wording import short_digest, shown, who
@@ -47,7 +47,7 @@ def approve(
     """Approve a plan as the owner of this client's token; with ``key``, signed."""
     check_confirmation(plan, confirm)
     here, approver = yield from _who(calls)
-    check_place(plan, here, done="approved")
+    check_same_origin(plan, here, done="approved")
     yield from _check_people(calls, {approver.user_id: "approves"}, blind=key is not None)
     now: Moment = yield Now()
     check_lifetime(plan, now.utc)
@@ -102,12 +102,8 @@ def _refuse_renamed(people: Sequence[PlannedReset]) -> None:
         )
 
 
-def _who(calls: Calls) -> Flow[tuple[Here, Approver]]:
-    def read(response: Response) -> tuple[Me, Here]:
-        me = read_me(response)
-        return me, Here.of(calls, me, response)
-
-    me, here = yield from calls.call(WHO_AM_I, read)
+def _who(calls: Calls) -> Flow[tuple[CurrentOrigin, Approver]]:
+    me, here = yield from read_me_and_origin(calls)
     if not PRINCIPAL.fullmatch(me.user_id):
         raise ApprovalError(
             f"the user id {me.user_id[:LONGEST_SHOWN]!r} cannot stand in a file of allowed signers",
@@ -142,7 +138,7 @@ def require_approval(
         )
     if here is None:
         here, _ = yield from _who(calls)
-    check_place(plan, here, done="approved")
+    check_same_origin(plan, here, done="approved")
     now: Moment = yield Now()
     approved = yield from check_approval(
         plan,

@@ -17,7 +17,7 @@ from training_sdk.errors import InvalidArgumentError
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proofs import ProofScope, Way
-from training_sdk.plans.origin import LiveCalls, who_and_where
+from training_sdk.plans.origin import LiveCalls, read_origin
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import PlanOptions, make_plan, no_traces
@@ -61,7 +61,7 @@ class WantedProof:
 def plan_proof(calls: Calls, proof: WantedProof) -> Flow[ProofPlan]:
     """Find out whether a course will do, and change nothing; the proof that has begun where there is one."""
     calls = LiveCalls.of(calls)
-    here = yield from who_and_where(calls)
+    here = yield from read_origin(calls)
     old: ProofPlan | None = yield RunLocally(
         lambda: _begun_here(proof, here), "proofs: look for one that has begun"
     )

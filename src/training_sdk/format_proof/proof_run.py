@@ -34,7 +34,7 @@ from training_sdk.format_proof.proof_planner import check_witnesses, read_people
 from training_sdk.format_proof.proofs import Proof, save_proof, withdraw_proof
 from training_sdk.format_proof.traces import NO_TRACES, Traces
 from training_sdk.plans.course_rows import missing_have_nothing, read_rows
-from training_sdk.plans.origin import LiveCalls, check_clock, check_place, who_and_where
+from training_sdk.plans.origin import LiveCalls, check_same_origin, read_origin
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.wording import COMPLETED_ONLY, number, short_digest, shown
 from training_sdk.records.audit import PROOF_FAILED
@@ -130,9 +130,10 @@ class ProofRun:
 
     def _prove(self) -> Flow[Proof]:
         self.calls = LiveCalls.of(self.calls)
-        self.here = yield from who_and_where(self.calls)
-        check_place(self.plan.reset, self.here)
-        yield from check_clock(self.calls)
+        here = yield from read_origin(self.calls)
+        self.here = here
+        check_same_origin(self.plan.reset, self.here)
+        here.check_clock()
         started: Moment = yield Now()
         self.state = yield RunLocally(lambda: StateDirectory.open(self.recorder.path), "records: open")
         begun = yield from self._begun()

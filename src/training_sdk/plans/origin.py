@@ -1,9 +1,9 @@
-"""Where we are: who answers on this client's own connection, asked anew each time and never remembered."""
+"""The server, organisation and user behind this client: read again each time, and compared with those of a plan."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Self, TypeVar
+from typing import Self
 
 import attrs
 from attrs import frozen
@@ -11,160 +11,176 @@ from attrs import frozen
 from training_sdk._core.flow import ONLY_MARKED, Flow, Moment, Now, Request, Response
 from training_sdk._core.listing import Calls
 from training_sdk.api.users import WHO_AM_I, Me, read_me
-from training_sdk.errors import ClockError, PlanMismatchError, TrainingError, UnconfirmedFormatError
-from training_sdk.format_proof.proofs import Proof
+from training_sdk.errors import ClockError, PlanMismatchError, Remedy, TrainingError, UnconfirmedFormatError
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import Origin
 
-T = TypeVar("T")
+LARGEST_DIFFERENCE = timedelta(minutes=5)
+"""The largest accepted difference between this machine's clock and that of a live service.
+
+This machine's clock decides when a live service must show what it shows late.
+"""
 
 UNCONFIRMED = (
     "{where} has not identified itself as the reference server, so nothing was sent. Only the path of a reset is "
     "published; the names of the fields in its body are assumed. A service that does not know the field that lists "
-    "the users could drop it and reset everyone. Prove the format on a sacrificial course first "
-    "(client.resets.prove_format), or use the web app there"
+    "the users could drop it and reset everyone"
 )
-
-KINDS = "on the reference server", "on a service that is not the reference server"
-
-LARGEST_DIFFERENCE = timedelta(minutes=5)
-"""Between this machine's clock and a live service's, while what is late there is judged by the clock here."""
+PROVE_THE_FORMAT = Remedy(
+    "prove_format",
+    "Prove the format on a test course first (client.resets.prove_format), or use the web app there.",
+)
+RESUME_AS_ONE_USER = Remedy("resume_as_one_user", "Go on as one user: client.resets.resume(plan, confirm=…).")
 
 
 @frozen
-class Here(Origin):
-    """Where a client works now, as WhoAmI was just answered."""
+class CurrentOrigin(Origin):
+    """The origin of a client's connection, from an answer to WhoAmI, and the clocks of both sides at that moment."""
 
+    read_at: datetime
+    """By this machine's clock, in UTC."""
+    server_time: datetime | None = None
+    """By the ``Date`` of the answer; None if it has none that can be read."""
     is_only_marked: bool = False
-    """The answer had the mark of the reference server, and not its identity."""
+    """The answer had the header of the reference server, and not its identity."""
 
     @classmethod
-    def of(cls, calls: Calls, me: Me, response: Response) -> Here:
-        """From the answer to WhoAmI."""
+    def of(cls, calls: Calls, me: Me, response: Response, read_at: datetime) -> CurrentOrigin:
+        """Return the origin in an answer to WhoAmI."""
         return cls(
             str(calls.base_url),
             me.organisation_id,
             me.user_id,
             response.is_reference,
-            is_only_marked=response.is_only_marked,
+            read_at,
+            response.date,
+            response.is_only_marked,
         )
 
     @property
     def origin(self) -> Origin:
-        """What a plan keeps of it."""
+        """The part that a plan stores."""
         return Origin(self.base_url, self.organisation_id, self.user_id, self.reference_server)
 
+    @property
+    def time(self) -> datetime:
+        """The time by the server; by this machine's clock if the answer has none."""
+        return self.read_at if self.server_time is None else self.server_time
 
-def who_and_where(calls: Calls) -> Flow[Here]:
-    """Whose token this is, and what kind of server answers."""
-    return (yield from calls.call(WHO_AM_I, lambda response: Here.of(calls, read_me(response), response)))
+    def check_clock(self) -> None:
+        """Raise ClockError if this machine's clock differs from the server's by more than LARGEST_DIFFERENCE."""
+        apart = self.read_at - self.time
+        if abs(apart) > LARGEST_DIFFERENCE:
+            way = "ahead of" if apart > timedelta(0) else "behind"
+            by = timedelta(seconds=round(abs(apart).total_seconds()))
+            raise ClockError(
+                f"this machine's clock is {by} {way} that of {self.base_url}, so this machine cannot tell "
+                "what the service shows late. Nothing was sent. Set the clock",
+                reason="CLOCK_OFF",
+            )
 
 
-def service_time(calls: Calls) -> Flow[datetime]:
-    """The time by the ``Date`` of the service's answer; by this machine's clock if the answer has none."""
-    theirs = yield from calls.call(WHO_AM_I, _date)
-    now: Moment = yield Now()
-    return now.utc if theirs is None else theirs
+def read_origin(calls: Calls) -> Flow[CurrentOrigin]:
+    """Return whose token this is, and which server answers.
 
-
-def check_clock(calls: Calls) -> Flow[None]:
-    """Raise ClockError if the server's ``Date`` is not about what the clock here says.
-
-    A server that gives no time, or none that can be read, is not judged.
+    REST: WhoAmI.
     """
-    theirs = yield from calls.call(WHO_AM_I, _date)
+    _, here = yield from read_me_and_origin(calls)
+    return here
+
+
+def read_me_and_origin(calls: Calls) -> Flow[tuple[Me, CurrentOrigin]]:
+    """Return the owner of the token with the origin.
+
+    REST: WhoAmI.
+    """
+    me, response = yield from calls.call(WHO_AM_I, lambda response: (read_me(response), response))
     now: Moment = yield Now()
-    if theirs is None:
-        return
-    apart = now.utc - theirs
-    if abs(apart) > LARGEST_DIFFERENCE:
-        way = "ahead of" if apart > timedelta(0) else "behind"
-        by = timedelta(seconds=round(abs(apart).total_seconds()))
-        raise ClockError(
-            f"this machine's clock is {by} {way} that of {calls.base_url}, so nobody could tell from here "
-            "what the service shows late. Nothing was sent. Set the clock",
-            reason="CLOCK_OFF",
+    return me, CurrentOrigin.of(calls, me, response, now.utc)
+
+
+def check_origin(plan: ResetPlan, here: Origin, *, is_proved: bool) -> None:
+    """Raise unless the plan was made here, and on the reference server or a service whose format is proved."""
+    check_same_origin(plan, here)
+    if not here.reference_server and not is_proved:
+        raise UnconfirmedFormatError(
+            UNCONFIRMED.format(where=here.base_url) + _doubt(here), remedy=PROVE_THE_FORMAT
         )
 
 
-def _date(response: Response) -> datetime | None:
-    return response.date
+def check_same_origin(plan: ResetPlan, here: Origin, *, done: str = "sent") -> None:
+    """Raise PlanMismatchError, which says that nothing was ``done``, unless the plan was made here.
 
-
-def check_origin(plan: ResetPlan, here: Origin, proof: Proof | None = None) -> None:
-    """Raise unless this is where the plan was made, and the reference server or a service with a proof."""
-    check_place(plan, here)
-    if not here.reference_server and proof is None:
-        raise UnconfirmedFormatError(UNCONFIRMED.format(where=here.base_url) + _doubt(here))
-
-
-def check_place(plan: ResetPlan, here: Origin, *, done: str = "sent") -> None:
-    """Raise PlanMismatchError, saying that nothing was ``done``, unless this is where the plan was made."""
+    Compared are the base URL, the organisation, and whether it is the reference server.
+    """
     made = plan.origin
-    for there, now in (
-        (f"on {made.base_url}", f"on {here.base_url}"),
-        (f"in organisation {made.organisation_id}", f"in organisation {here.organisation_id}"),
-        (_kind(made), _kind(here)),
+    for there, now, doubt in (
+        (f"on {made.base_url}", f"on {here.base_url}", ""),
+        (f"in organisation {made.organisation_id}", f"in organisation {here.organisation_id}", ""),
+        (_kind(made), _kind(here), _doubt(here)),
     ):
         if there != now:
-            doubt = _doubt(here) if there in KINDS else ""
             raise PlanMismatchError(
                 f"the plan was made {there}, but this client works {now}. Nothing was {done}{doubt}"
             )
 
 
-def check_owner(begun: Origin, here: Origin) -> None:
-    """Raise PlanMismatchError if the token has another owner than when this was begun."""
+def check_same_user(begun: Origin, here: Origin) -> None:
+    """Raise PlanMismatchError if the token belongs to another user than when this was begun."""
     if here.user_id != begun.user_id:
         raise PlanMismatchError(
-            f"this was begun as user {begun.user_id}, and the token is now that of user {here.user_id}, so the records "
-            "would name somebody else than the service. Nothing was sent for these people. Go on as one user: "
-            "client.resets.resume(plan, confirm=…)",
+            f"this was begun as user {begun.user_id}, and the token now belongs to user {here.user_id}, so the records "
+            "would name another user than the service. Nothing was sent for these people",
             reason="TOKEN_OWNER_CHANGED",
+            remedy=RESUME_AS_ONE_USER,
         )
 
 
 def _kind(origin: Origin) -> str:
-    return KINDS[0] if origin.reference_server else KINDS[1]
+    return f"on {'the' if origin.reference_server else 'a service that is not the'} reference server"
 
 
 def _doubt(here: Origin) -> str:
-    return f". {ONLY_MARKED}" if isinstance(here, Here) and here.is_only_marked else ""
+    return f". {ONLY_MARKED}" if isinstance(here, CurrentOrigin) and here.is_only_marked else ""
+
+
+# --- calls that check the server of each answer ---
 
 
 @frozen
-class _WaryCalls(Calls):
-    """Calls that believe no answer of a doubtful origin, be it a success or a refusal."""
+class _CheckedCalls(Calls):
+    """Calls that refuse answers of a doubtful origin, successes and refusals."""
 
     @classmethod
     def of(cls, calls: Calls) -> Self:
-        """The same calls, less trusting."""
+        """Return the same calls with this check."""
         return cls(**{each.name: getattr(calls, each.name) for each in attrs.fields(Calls)})
 
 
 @frozen
-class ProvenCalls(_WaryCalls):
-    """Calls that believe no answer but the reference server's.
+class ProvenCalls(_CheckedCalls):
+    """Calls that accept only answers of the reference server.
 
-    WhoAmI alone proves too little: a gateway may lead its path to one server and the training paths to another.
+    WhoAmI alone proves too little: a gateway may route its path to one server and the training paths to another.
     """
 
     def doubt(self, request: Request, response: Response) -> TrainingError | None:
-        """UnconfirmedFormatError if something else answers."""
+        """Return an UnconfirmedFormatError if another server answers."""
         if response.is_reference:
             return None
         why = f". {ONLY_MARKED}" if response.is_only_marked else ""
-        if not request.repeatable:  # it has been sent, and a reason to send nothing would be a lie
+        if not request.repeatable:  # it has been sent, so the error must not say that nothing was sent
             return UnconfirmedFormatError(f"it was not the reference server that answered{why}")
-        return UnconfirmedFormatError(UNCONFIRMED.format(where=f"what answers {request.path}") + why)
+        where = f"what answers {request.path}"
+        return UnconfirmedFormatError(UNCONFIRMED.format(where=where) + why, remedy=PROVE_THE_FORMAT)
 
 
 @frozen
-class LiveCalls(_WaryCalls):
-    """Calls that believe no answer of the reference server: nothing about a live service can be proved by those."""
+class LiveCalls(_CheckedCalls):
+    """Calls that refuse answers of the reference server: they prove nothing about a live service."""
 
     def doubt(self, request: Request, response: Response) -> TrainingError | None:
-        """PlanMismatchError if the reference server answers, or something that has its mark."""
+        """Return a PlanMismatchError if the reference server answers, or a server with its header."""
         if response.is_only_marked:
             return PlanMismatchError(
                 f"nothing about a live service can be proved by what answers {request.path}. {ONLY_MARKED}"

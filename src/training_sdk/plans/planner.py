@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import TypeVar
 
 from attrs import evolve, field, frozen
 
-from training_sdk._core.flow import Flow, Moment, Now, RunLocally
+from training_sdk._core.flow import Flow, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk._core.text import MOST_NAMED
@@ -17,7 +18,7 @@ from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
 from training_sdk.format_proof.traces import Traces
 from training_sdk.plans.course_rows import people_counted, read_rows, refuse_narrow_view
-from training_sdk.plans.origin import service_time, who_and_where
+from training_sdk.plans.origin import read_origin
 from training_sdk.plans.people import People
 from training_sdk.plans.people_lookup import Resolved, Rows, member_ids, resolve
 from training_sdk.plans.plan import EveryonePlan, Only, ResetPlan
@@ -66,8 +67,8 @@ class PlanOptions:
     """Reads from the records of this machine when it last reset each person."""
     traces: Callable[[Origin], Traces] = no_traces
     """Reads from the proofs of this machine what a reset leaves of a row."""
-    due_by: Mapping[Key, datetime | None] | None = None
-    """The completion by which each person was found due; a person with another completion is not reset."""
+    due: Due | None = None
+    """The list of due people that the plan is for; a person who has another completion by now is not reset."""
     skip_unassigned: bool = False
     """Leave people out of courses in which they have no row, if they have one in another course of the plan."""
 
@@ -80,10 +81,15 @@ class PlanOptions:
         (one,) = people.entries
         return (one.value,) if one.kind == "user_id" else None
 
+    @cached_property
+    def _due_by(self) -> Mapping[Key, datetime | None] | None:
+        """The completion by which each person was found due."""
+        return None if self.due is None else {case.key: case.completed_at for case in self.due.due}
+
     @property
     def selection(self) -> str | None:
         """The criteria in words, or None."""
-        words = [self.only or "", str(self.where or ""), "" if self.due_by is None else "still due"]
+        words = [self.only or "", str(self.where or ""), "" if self.due is None else "still due"]
         return ", ".join(filter(None, words)) or None
 
     def left_out(self, row: ProgressRow, traces: Traces) -> str | None:
@@ -94,7 +100,7 @@ class PlanOptions:
             has_progress = traces.without(row).has_recorded_progress
             if not (has_progress and self.where.matches(row)):
                 return "NOT_SELECTED"
-        if self.due_by is not None and row.completed_at != self.due_by[row.course_id, row.user_id]:
+        if self._due_by is not None and row.completed_at != self._due_by[row.course_id, row.user_id]:
             return RENEWED
         return None
 
@@ -111,10 +117,7 @@ def make_everyone_plan(calls: Calls, options: PlanOptions) -> Flow[EveryonePlan]
 
 def make_due_plan(calls: Calls, options: PlanOptions, due: Due) -> Flow[ResetPlan]:
     """Plan a reset of the people in a list of due people, and change nothing."""
-    now = yield from service_time(calls)
-    refuse_future(due.on, zone_called(due.zone), now)
-    due_by = {case.key: case.completed_at for case in due.due}
-    return (yield from make_plan(calls, evolve(options, due_by=due_by)))
+    return (yield from make_plan(calls, evolve(options, due=due)))
 
 
 def _make(calls: Calls, options: PlanOptions, kind: type[P]) -> Flow[P]:
@@ -144,8 +147,9 @@ class _Reading:
 
 
 def _read(calls: Calls, options: PlanOptions) -> Flow[_Reading]:
-    here = yield from who_and_where(calls)
-    now: Moment = yield Now()
+    here = yield from read_origin(calls)
+    if options.due is not None:
+        refuse_future(options.due.on, zone_called(options.due.zone), here.time)
     paths = yield from read_paths(calls, options.paths)
     catalogue = yield from all_courses(calls)
     courses = find_courses(catalogue, _course_ids(options, paths))
@@ -159,7 +163,7 @@ def _read(calls: Calls, options: PlanOptions) -> Flow[_Reading]:
     traces = Traces()
     if not origin.reference_server:
         traces = yield RunLocally(lambda: options.traces(origin), "proofs: what resets leave")
-    return _Reading(origin, now.utc, paths, catalogue, courses, rows, chosen, last, traces)
+    return _Reading(origin, here.read_at, paths, catalogue, courses, rows, chosen, last, traces)
 
 
 def find_courses(catalogue: Sequence[Course], ids: Sequence[str]) -> list[Course]:

@@ -16,7 +16,7 @@ from training_sdk.approval.four_eyes import check_signed, require_approval
 from training_sdk.errors import InvalidArgumentError, UnconfirmedFormatError
 from training_sdk.format_proof.proofs import Proof, ProofScope, traces_at
 from training_sdk.format_proof.traces import NO_TRACES, Traces
-from training_sdk.plans.origin import ProvenCalls, check_clock, check_origin, check_place, who_and_where
+from training_sdk.plans.origin import ProvenCalls, check_origin, check_same_origin, read_origin
 from training_sdk.plans.planned import Origin
 from training_sdk.resets.reset_request import Order, ResetRequest
 from training_sdk.resets.safeguards import check_lifetime, end_of
@@ -62,11 +62,11 @@ class Preflight:
         ground = ProofScope.of(self.here, order.format, server_side=order.server_side)
         try:
             found = yield RunLocally(lambda: find_proof(ground), "proofs: look for one")
-            check_origin(order.plan, self.here, found)
+            check_origin(order.plan, self.here, is_proved=found is not None)
         except UnconfirmedFormatError as error:
             if not resuming:
                 raise
-            why = error.message.replace("Nothing was sent. ", "").replace(", so nothing was sent", "")
+            why = error.info.message.replace("Nothing was sent. ", "").replace(", so nothing was sent", "")
             message = (
                 f"{sentence(why)} What had been sent before was read back; nothing more was sent. "
                 "Resume again once it is proved"
@@ -88,7 +88,7 @@ def run_preflight(
 
     When ``resuming``, a plan that has expired or whose format is not proved may still be read back.
     """
-    here = yield from who_and_where(calls)
+    here = yield from read_origin(calls)
     now: Moment = yield Now()
     if not resuming:
         check_lifetime(order.plan, now.utc, order.safeguards.plan_lifetime)
@@ -99,14 +99,14 @@ def run_preflight(
             lambda: traces_at(find_proof, here.origin, order.format), "proofs: what resets leave"
         )
     if resuming:
-        check_place(order.plan, here)
+        check_same_origin(order.plan, here)
     else:
-        check_origin(order.plan, here, proof)
+        check_origin(order.plan, here, is_proved=proof is not None)
     check_reason(order, here)
     if not resuming:
         yield from check_signed(order.plan, order.safeguards)
     if not here.reference_server:
-        yield from check_clock(calls)
+        here.check_clock()
     four_eyes = order.safeguards.four_eyes
     approved: Approved | None = None
     if four_eyes is not None:

@@ -26,7 +26,7 @@ from training_sdk.plans.changes import (
     refuse_new_warnings,
 )
 from training_sdk.plans.course_rows import read_rows, traces_here
-from training_sdk.plans.origin import check_origin, check_owner, who_and_where
+from training_sdk.plans.origin import check_origin, check_same_user, read_origin
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.wording import LOOK_INTO_IT, number, some, who
 from training_sdk.records.events import Intent, ReadBack, SkippedUsers
@@ -240,9 +240,9 @@ class Run:
         A token that is drawn anew each time may have become another organisation's or user's, above all while a wave
         was waited for. A call for everyone reaches all people on the course, so everyone is compared before each.
         """
-        here = yield from who_and_where(preflight.plain)
-        check_origin(self.order.plan, here, preflight.proof)
-        check_owner(self.preflight.here, here)
+        here = yield from read_origin(preflight.plain)
+        check_origin(self.order.plan, here, is_proved=preflight.proof is not None)
+        check_same_user(self.preflight.here, here)
         everyone = [user for user in self.order.plan.users if user.course_id == reset_request.course.id]
         some_of_them = [*self._left_of(reset_request), *self.idle]
         people = everyone if self.order.server_side else some_of_them

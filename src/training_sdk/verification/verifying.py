@@ -17,7 +17,7 @@ from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundErr
 from training_sdk.format_proof.traces import NO_TRACES, Traces
 from training_sdk.local_plans.unfinished import find_begun, report_in
 from training_sdk.plans.course_rows import read_rows, traces_here
-from training_sdk.plans.origin import check_clock, check_place, who_and_where
+from training_sdk.plans.origin import check_same_origin, read_origin
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import no_traces
 from training_sdk.plans.wording import COMPLETED_ONLY, short_digest, typed_digest
@@ -83,11 +83,11 @@ def wait_until_verified(
     whole, journal, in_flight = yield RunLocally(lambda: _whole(recorder.path, report), "records: the report")
     is_finished = journal.closed is not None or (journal.opened is None and not whole.not_reset)
     people = _people(whole)
-    here = yield from who_and_where(calls)
-    check_place(whole.plan, here)
+    here = yield from read_origin(calls)
+    check_same_origin(whole.plan, here)
     traces = Traces()
     if not here.reference_server:
-        yield from check_clock(calls)
+        here.check_clock()
         traces = yield RunLocally(lambda: find_traces(here.origin), "proofs: what resets leave")
     yield RunLocally(
         lambda: recorder.attach(here), "records: open the audit log"

@@ -17,7 +17,7 @@ from training_sdk.errors import EvidenceError, InvalidArgumentError
 from training_sdk.evidence import history, packs_in, read_manifest
 from training_sdk.evidence.files import Unseal
 from training_sdk.local_plans.plan_records import resets_begun
-from training_sdk.plans.origin import service_time
+from training_sdk.plans.origin import read_origin
 from training_sdk.plans.planned import Origin
 from training_sdk.plans.wording import number
 from training_sdk.records.state import StateDirectory
@@ -48,7 +48,7 @@ class Past:
 
 def time_at(client: TrainingClient) -> datetime:
     """The time by the service, or by this machine's clock if the service names none."""
-    return client._driver.run(service_time(client._calls))
+    return client._driver.run(read_origin(client._calls)).time
 
 
 def past_of(session: Session, client: TrainingClient) -> Past:
