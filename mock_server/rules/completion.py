@@ -84,13 +84,5 @@ def settled(record: Record, course: Course, lessons: Sequence[Lesson], at: datet
 
 
 def completed(record: Record, course: Course, at: datetime) -> Record:
-    """The course completed, unless it is so already."""
-    if record.completed_at:
-        return record
-    expires = course.completion_expires_months
-    return evolve(
-        record,
-        completed_at=clock.to_text(at),
-        progress_percent=100.0,
-        completion_expiry_date=clock.to_text(clock.add_months(at, expires)) if expires else "",
-    )
+    """Return the record with the course completed, unless it is so already."""
+    return record if record.completed_at else record.completed(course, at)

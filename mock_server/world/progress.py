@@ -14,8 +14,9 @@ from weakref import ref
 
 from attrs import define, evolve, field, frozen
 
+from mock_server.world import clock
 from mock_server.world.clock import Clock
-from mock_server.world.courses import SlideProgress
+from mock_server.world.courses import Course, SlideProgress
 
 
 @frozen
@@ -107,6 +108,16 @@ class Record:
             or self.progress_percent
             or self.score
             or self.time_spent_seconds
+        )
+
+    def completed(self, course: Course, at: datetime) -> Record:
+        """Return the record with the course completed at a moment, to expire when the course says."""
+        months = course.completion_expires_months
+        return evolve(
+            self,
+            completed_at=clock.to_text(at),
+            progress_percent=100.0,
+            completion_expiry_date=clock.to_text(clock.add_months(at, months)) if months else "",
         )
 
     def lesson(self, lesson_id: str) -> LessonProgress | None:

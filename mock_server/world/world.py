@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -95,16 +95,12 @@ class World:
     def course(self, title_or_id: str) -> Course:
         """The course with this id or exact title; LookupError if there is none, or more than one."""
         with self.lock:
-            found = self.main.courses.get(check_argument("course", title_or_id, str, "an id or a title"))
-            return found or _only("course", title_or_id, self.main.courses.values(), lambda each: each.title)
+            return _find("course", title_or_id, self.main.courses, "title", "a title")
 
     def user(self, email_or_id: str) -> Person:
         """The person with this id or e-mail address; LookupError if there is none, or more than one."""
         with self.lock:
-            found = self.main.people.get(
-                check_argument("user", email_or_id, str, "an id or an e-mail address")
-            )
-            return found or _only("user", email_or_id, self.main.people.values(), lambda each: each.email)
+            return _find("user", email_or_id, self.main.people, "email", "an e-mail address")
 
     def record(self, course: str, user: str) -> Record | None:
         """What is recorded of a person in a course, None where nothing is."""
@@ -114,9 +110,7 @@ class World:
     def rapid_refresh(self, title_or_id: str) -> RapidRefresh:
         """The rapid refresh with this id or exact title; LookupError if there is none, or more than one."""
         with self.lock:
-            every = self.main.rapid_refreshes
-            found = every.get(check_argument("rapid refresh", title_or_id, str, "an id or a title"))
-            return found or _only("rapid refresh", title_or_id, every.values(), lambda each: each.title)
+            return _find("rapid refresh", title_or_id, self.main.rapid_refreshes, "title", "a title")
 
     def answer_rapid_refresh(
         self, refresh: str, user: str, answer: str, *, question: str | None = None
@@ -203,12 +197,15 @@ class World:
         return f"<World of {', '.join(o.name for o in self.organisations.values())}>"
 
 
-def _only(kind: str, asked: str, every: Collection[_T], name: Callable[[_T], str]) -> _T:
-    found = [each for each in every if name(each) == asked]
+def _find(kind: str, asked: str, every: Mapping[str, _T], name: str, what: str) -> _T:
+    """Return the one with this id, or else with this title or address. Raises LookupError unless it is one."""
+    if check_argument(kind, asked, str, f"an id or {what}") in every:
+        return every[asked]
+    found = [each for each in every.values() if getattr(each, name) == asked]
     if len(found) == 1:
         return found[0]
     if not found:
-        near = _near(asked, [name(each) for each in every])
+        near = _near(asked, [getattr(each, name) for each in every.values()])
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise LookupError(f"there is no {kind} {asked!r} in this world{hint}")
     raise LookupError(f"{len(found)} {kind}s are called {asked!r}: name one by its id")

@@ -116,39 +116,28 @@ class OrganisationBuilder:
         **fields: Any,
     ) -> Person:
         """Add a person; further keywords are fields of `Person`."""
+        fields.setdefault("created_at", clock.to_text(self._since))
         made = Person(
-            id=self._ids.user() if id is None else id,
-            organisation_id=self.organisation.id,
-            first_name=first_name,
-            last_name=last_name,
-            email=email,
-            created_at=fields.pop("created_at", clock.to_text(self._since)),
-            groups=frozenset(group.id for group in groups),
-            sites=frozenset(site.id for site in sites),
-            permission_sets=frozenset(each.id for each in permission_sets),
-            managed_groups=frozenset(group.id for group in managed_groups),
-            managed_sites=frozenset(site.id for site in managed_sites),
+            self._ids.user() if id is None else id,
+            self.organisation.id,
+            first_name,
+            last_name,
+            email,
             **fields,
         )
-        self.organisation.people[made.id] = made
-        return made
-
-    def change(
-        self,
-        person: Person,
-        *,
-        permission_sets: Iterable[PermissionSet],
-        managed_groups: Iterable[Group] = (),
-        managed_sites: Iterable[Site] = (),
-    ) -> Person:
-        """Give somebody other rights, and teams to manage."""
-        changed = evolve(
-            person,
-            permission_sets=frozenset(each.id for each in permission_sets),
-            managed_groups=frozenset(group.id for group in managed_groups),
-            managed_sites=frozenset(site.id for site in managed_sites),
+        return self.change(
+            made,
+            groups=groups,
+            sites=sites,
+            permission_sets=permission_sets,
+            managed_groups=managed_groups,
+            managed_sites=managed_sites,
         )
-        self.organisation.people[person.id] = changed
+
+    def change(self, person: Person, **ids: Iterable[PermissionSet | Group | Site]) -> Person:
+        """Replace the ``permission_sets``, ``managed_groups`` or ``managed_sites`` of a person."""
+        sets: dict[str, Any] = {name: frozenset(each.id for each in several) for name, several in ids.items()}
+        changed = self.organisation.people[person.id] = evolve(person, **sets)
         return changed
 
     def course(
@@ -191,68 +180,63 @@ class OrganisationBuilder:
         right = options[0] if kind is SlideKind.QUESTION else ""
         return Slide(self._ids.uuid("slide"), title, kind, options, right)
 
-    def assign(
+    def assign(self, course: Course, **to: Any) -> None:
+        """Assign a course, in addition to what is assigned already; see ``_assigned`` for the keywords."""
+        before, added = self.organisation.assigned[course.id], self._assigned(**to)
+        self.organisation.assigned[course.id] = Assigned(
+            before.users | added.users,
+            before.groups | added.groups,
+            before.sites | added.sites,
+            added.universal or before.universal,
+        )
+
+    def _assigned(
         self,
-        course: Course,
         *,
         users: Iterable[Person] = (),
         groups: Iterable[Group] = (),
         sites: Iterable[Site] = (),
         everyone: bool = False,
         at: datetime | None = None,
-    ) -> None:
-        """Assign a course, in addition to what is assigned already."""
+    ) -> Assigned:
+        """Assignments to people, groups, sites or everyone, since a moment."""
         since = self._since if at is None else at
-        before = self.organisation.assigned[course.id]
-        self.organisation.assigned[course.id] = Assigned(
-            before.users | {user.id: since for user in users},
-            before.groups | {group.id: since for group in groups},
-            before.sites | {site.id: since for site in sites},
-            since if everyone else before.universal,
+        return Assigned(
+            {user.id: since for user in users},
+            {group.id: since for group in groups},
+            {site.id: since for site in sites},
+            since if everyone else None,
         )
 
-    def path(self, title: str, courses: Iterable[Course], **settings: Any) -> CourseList:
-        """Add a learning path of these courses, in order; see ``_settings`` for the settings."""
-        made = self._course_list("path", title, courses, **settings)
-        self.organisation.paths[made.id] = made
-        return made
+    def path(self, title: str, courses: Iterable[Course], *, published: bool = True, **to: Any) -> CourseList:
+        """Add a learning path of these courses, in order, assigned as a course is."""
+        return self._course_list(self.organisation.paths, "path", title, courses, published, **to)
 
-    def collection(self, title: str, courses: Iterable[Course], **settings: Any) -> CourseList:
-        """Add a collection of courses; see ``_settings`` for the settings."""
-        made = self._course_list("collection", title, courses, **settings)
-        self.organisation.collections[made.id] = made
-        return made
+    def collection(
+        self, title: str, courses: Iterable[Course], *, published: bool = True, **to: Any
+    ) -> CourseList:
+        """Add a collection of courses, assigned as a course is."""
+        return self._course_list(self.organisation.collections, "collection", title, courses, published, **to)
 
-    def _course_list(self, kind: str, title: str, courses: Iterable[Course], **settings: Any) -> CourseList:
-        # Ids of a kind of their own, so that those of courses and lessons stay what they are.
-        assigned, published = self._settings(**settings)
-        return CourseList(
-            self._ids.uuid(kind), title, tuple(course.id for course in courses), published, assigned
-        )
-
-    def _settings(
+    def _course_list(
         self,
-        *,
-        users: Iterable[Person] = (),
-        groups: Iterable[Group] = (),
-        sites: Iterable[Site] = (),
-        everyone: bool = False,
-        published: bool = True,
-    ) -> tuple[Assigned, bool]:
-        """Assigned to people as a course is; unpublished, learners do not see it."""
-        assigned = Assigned(
-            {user.id: self._since for user in users},
-            {group.id: self._since for group in groups},
-            {site.id: self._since for site in sites},
-            self._since if everyone else None,
-        )
-        return assigned, published
+        lists: dict[str, CourseList],
+        kind: str,
+        title: str,
+        courses: Iterable[Course],
+        published: bool,
+        **to: Any,
+    ) -> CourseList:
+        # Ids of a kind of their own, so that those of courses and lessons stay the same.
+        ids = tuple(course.id for course in courses)
+        made = CourseList(self._ids.uuid(kind), title, ids, published, self._assigned(**to))
+        lists[made.id] = made
+        return made
 
     def rapid_refresh(
-        self, title: str, questions: Mapping[str, Sequence[str]], **settings: Any
+        self, title: str, questions: Mapping[str, Sequence[str]], *, published: bool = True, **to: Any
     ) -> RapidRefresh:
-        """Add a rapid refresh of these questions, each with its options, the right one first; settings as of a path."""
-        assigned, published = self._settings(**settings)
+        """Add a rapid refresh of these questions, each with its options, the right one first; assigned as a path is."""
         made = RapidRefresh(
             self._ids.uuid("rapid refresh"),
             title,
@@ -262,7 +246,7 @@ class OrganisationBuilder:
                 for question, options in questions.items()
             ),
             published,
-            assigned,
+            self._assigned(**to),
         )
         self.organisation.rapid_refreshes[made.id] = made
         return made
@@ -302,13 +286,12 @@ class OrganisationBuilder:
         self._enrolments.setdefault(course_id, {})[user_id] = enrolment
 
     def record(self, course_id: str, user_id: str, record: Record) -> None:
-        """State what is recorded of somebody in a course."""
+        """Record a person's progress in a course; a completion gets its certificate if the course gives any."""
         self.organisation.progress[course_id].records[user_id] = record
-
-    def certificate(self, course_id: str, user_id: str, issued_at: str) -> None:
-        """State that a completion has issued a certificate."""
-        made = Certificate(self._ids.certificate(), self.organisation.id, course_id, user_id, issued_at)
-        self.organisation.certificates[course_id, user_id] = (made,)
+        if record.completed_at and self.organisation.courses[course_id].certificate:
+            number, org = self._ids.certificate(), self.organisation
+            made = Certificate(number, org.id, course_id, user_id, record.completed_at)
+            org.certificates[course_id, user_id] = (made,)
 
     def finish(self) -> None:
         """Put the courses in order, once for all of them, and work out every roster."""

@@ -129,10 +129,10 @@ class _Nordwerk:
         learners = [p for p in self.people if self.groups["Lager"].id in p.groups]
         active = [p for p in learners if p.can_learn]
         for number, (person, state) in enumerate(zip(active, data.FORKLIFT, strict=False)):
-            self._record(course, person, self._state(course, state, number))
+            self.org.record(course.id, person.id, self._state(course, state, number))
         # Those who have left had progress too; it must neither count nor show.
         for number, person in enumerate(p for p in learners if not p.can_learn):
-            self._record(course, person, self._state(course, "C", number))
+            self.org.record(course.id, person.id, self._state(course, "C", number))
 
     def _lesson(self, title: str, kind: str, minimum: str = "0") -> Lesson:
         return self.org.lesson(
@@ -160,11 +160,6 @@ class _Nordwerk:
             case _:
                 return past_record(self.ids, course, start)
 
-    def _record(self, course: Course, person: Person, record: Record) -> None:
-        self.org.record(course.id, person.id, record)
-        if course.certificate and record.completed_at:
-            self.org.certificate(course.id, person.id, record.completed_at)
-
     def course(
         self,
         number: int,
@@ -187,43 +182,32 @@ class _Nordwerk:
             published_version=0 if status == "Draft" else 1,
             **settings,
         )
-        groups, sites, everyone = self._whom(assigned)
         earlier = title in data.EARLIER
         at, begun_at = (_EARLIER, _EARLIER) if earlier else (_ASSIGNED, _BEGUN + timedelta(days=5 * number))
-        self.org.assign(made, groups=groups, sites=sites, everyone=everyone, at=at)
-        learners = [
-            person
-            for person in self.people
-            if person.can_learn
-            and (
-                everyone
-                or not person.groups.isdisjoint(group.id for group in groups)
-                or not person.sites.isdisjoint(site.id for site in sites)
-            )
-        ]
+        self.org.assign(made, **self._to(assigned), at=at)
+        assigned_to = self.org.organisation.assigned[made.id]
+        learners = [person for person in self.people if assigned_to.since(person) is not None]
         for place, person in enumerate(learners):
             if 10 * place < begun * len(learners):
                 done = lessons if place % 3 != 2 else lessons // 2
                 start = begun_at + timedelta(days=place, minutes=11 * place)
                 score = 70 + (place * 13 + number) % 31
-                self._record(
-                    made, person, past_record(self.ids, made, start, made.lessons[:done], score=score)
-                )
+                record = past_record(self.ids, made, start, made.lessons[:done], score=score)
+                self.org.record(made.id, person.id, record)
 
-    def _whom(self, assigned: tuple[str, str]) -> tuple[list[Group], list[Site], bool]:
+    def _to(self, assigned: tuple[str, str]) -> dict[str, Any]:
         kind, name = assigned
-        groups = [self.groups[name]] if kind == "group" else []
-        sites = [self.sites[name]] if kind == "site" else []
-        return groups, sites, kind == "everyone"
+        if kind == "everyone":
+            return {"everyone": True}
+        return {"groups": [self.groups[name]]} if kind == "group" else {"sites": [self.sites[name]]}
 
     def course_lists(self) -> None:
         """Learning paths and collections of the courses there are."""
         by_title = {course.title: course for course in self.org.organisation.courses.values()}
         for add, rows in ((self.org.path, data.PATHS), (self.org.collection, data.COLLECTIONS)):
             for title, titles, assigned, published in rows:
-                groups, sites, everyone = self._whom(assigned)
                 courses = [by_title[each] for each in titles]
-                add(title, courses, groups=groups, sites=sites, everyone=everyone, published=published)
+                add(title, courses, published=published, **self._to(assigned))
 
     def rapid_refresh(self) -> None:
         """A quiz for the warehouse, and what three of them have answered."""
@@ -288,7 +272,6 @@ def _neighbour(builder: WorldBuilder) -> None:
     for person in (outsider, anna):
         record = past_record(builder.ids, course, _BEGUN, course.lessons)
         org.record(course.id, person.id, record)
-        org.certificate(course.id, person.id, record.completed_at)
     builder.token("outsider", outsider)
 
 

@@ -89,17 +89,13 @@ def past_record(
     for lesson in touched:
         at += _PACE
         traces.leave(ids, lesson, clock.to_text(at), score, done=False)
-    is_complete = bool(finished) and len(finished) == len(course.lessons)
-    expires = course.completion_expires_months if is_complete else 0
-    return Record(
+    record = Record(
         modified_at=at,
         opened_at=clock.to_text(start),
-        completed_at=clock.to_text(at) if is_complete else "",
         completed_lessons=len(finished),
         progress_percent=round(100 * len(finished) / len(course.lessons), 2) if course.lessons else 0.0,
         score=score if finished else 0,
         time_spent_seconds=_LESSON_SECONDS * len(finished),
-        completion_expiry_date=clock.to_text(clock.add_months(at, expires)) if expires else "",
         lessons=tuple(traces.lessons),
         attempts=tuple(traces.attempts),
         submissions=tuple(traces.submissions),
@@ -107,3 +103,4 @@ def past_record(
         hand_ins=tuple(traces.hand_ins),
         slides=traces.slides,
     )
+    return record.completed(course, at) if finished and len(finished) == len(course.lessons) else record
