@@ -146,8 +146,8 @@ class LiveWorld(World):
             lambda desk, record: learning.surveyed(desk, record, question, answer),
         )
 
-    def _work_off(self) -> None:
-        queue.work_off(self)
+    def _run_due_resets(self) -> None:
+        queue.run_due(self)
 
     def _act(self, course: str, user: str, made_at: datetime | None, change: Change) -> Record:
         """Let a learner's action change their record, under the world's lock."""

@@ -1,4 +1,4 @@
-"""A rehearsal: somebody's real script against a server of its own, and then what it would have done."""
+"""Rehearsal: run a script against a reference server of its own, and report what it would have done."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from mock_server.world.seeds import evidence_pack, exporter_csv
 
 URL_VARIABLE, TOKEN_VARIABLE = "SAFETYCULTURE_BASE_URL", "SAFETYCULTURE_API_TOKEN"
 RECORDS_VARIABLE = "TRAINING_SDK_STATE_DIR"
-"""Where a script keeps journals, evidence and audit log: what was only rehearsed must not stand among what was done."""
+"""The directory for journals, evidence and audit log: rehearsed resets must not be stored among real ones."""
 ONLY_URL_VARIABLE = "SAFETYCULTURE_ONLY_BASE_URL"
-"""The one address to which clients of the SDK may send: a slip in the script must not reach a live service."""
+"""The only address that SDK clients may use: a mistake in the script must not reach a live service."""
 PROFILE_VARIABLE, NO_PROFILE = "TRAINING_SDK_PROFILE", "none"
 _NO_PROXY = ("NO_PROXY", "no_proxy")
 _SHOWN, _TITLES = 40, 3
 
 
 class RehearsalError(Exception):
-    """A script that could not be started; the message names the remedy."""
+    """A script that cannot be started; the message names the remedy."""
 
 
 def run(mock: MockTraining, command: Sequence[str], token: TokenName) -> Ending:
-    """Run a command with the server's address and a token in its environment alone.
+    """Run a command; only its environment has the server's address and a token.
 
-    Its records are kept in a directory of this rehearsal, which goes with it, also where a signal ends both.
-    RehearsalError if it cannot be started.
+    Its records are stored in a temporary directory, which is deleted at the end, also after a signal. Raises
+    RehearsalError if the command cannot be started.
     """
     with (
         listening() as received,
@@ -61,9 +61,9 @@ def run(mock: MockTraining, command: Sequence[str], token: TokenName) -> Ending:
 
 
 def loaded(mock: MockTraining, source: str, *, is_pack: bool = False) -> list[str]:
-    """What a world was loaded with, line by line; loudly where that is nothing, or says two things of one course.
+    """Return lines about a loaded world, with warnings if it is empty, or if a course has several titles.
 
-    ``is_pack`` for an evidence pack, which holds other people than an export.
+    ``is_pack`` is True for an evidence pack, which holds other people than an export.
     """
     courses = mock.world.main.progress.courses
     rosters = [each.roster for each in courses.values()]
@@ -76,7 +76,7 @@ def loaded(mock: MockTraining, source: str, *, is_pack: bool = False) -> list[st
 
 
 def completed_only(mock: MockTraining, source: str, *, is_pack: bool = False) -> list[str]:
-    """A warning if nobody in a world is anything but completed; such a file or pack leaves others out."""
+    """Return a warning if all people in a world are completed: such a file or pack leaves out all others."""
     courses = mock.world.main.progress.courses.values()
     records = [each.records.get(user_id) for each in courses for user_id in each.roster]
     if not records or any(record is None or not record.completed_at for record in records):
@@ -98,9 +98,9 @@ def _titles(mock: MockTraining, source: str) -> Iterator[str]:
 
 
 def story(mock: MockTraining, before: dict[str, Any], ending: Ending, warnings: Sequence[str] = ()) -> str:
-    """What the script asked, as far as the journal goes back, and what has changed since ``before``.
+    """Return a summary: the requests of the script that the request log still holds, and all changes since ``before``.
 
-    ``warnings`` are about the world that it was asked in.
+    ``warnings`` about the world come last.
     """
     asked = Counter((each.operation or "(no operation)", each.status) for each in mock.calls)
     requests = [f"{name} -> {status}: {count}" for (name, status), count in asked.items()]

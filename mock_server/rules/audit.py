@@ -1,7 +1,7 @@
-"""R23: every reset that somebody known asked for is written down, done or refused.
+"""R23: the audit log has every reset that a known user requested, done or refused.
 
-An attempt with a token that was never given out is not: there is no "who", and anybody could fill the log. One
-with an expired or revoked token is.
+A request with an unknown token is not logged: it has no user, and could fill the log. A request with an expired or
+revoked token is logged.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from mock_server.world.world import World
 
 _MAX_IDS = 20
-"""Of a refused request: anybody with an expired token can send as many as there is patience for."""
+"""Ids that are logged of a refused request: the owner of an expired token can send any number."""
 _MAX_ID = 128
 
 
 @frozen
 class _AskedFor:
-    """What a request asked for."""
+    """Scope of a request."""
 
     course_id: str
     everyone: bool
@@ -45,9 +45,9 @@ def done(
     absent_ids: Sequence[str] = (),
     status: int = 200,
 ) -> None:
-    """Write down a reset that succeeded: for whom, all of them, and whose progress it cleared.
+    """Log a reset that succeeded: all users it was for, and all whose progress it cleared.
 
-    For whom is how it was understood, which a server that emulates a live one may do in its own way.
+    The scope is the one that the server understood; a server that emulates a live one may understand another.
     """
     everyone = asked.user_ids is None
     listed = tuple(user_ids if asked.user_ids is None else dict.fromkeys(asked.user_ids))
@@ -56,7 +56,7 @@ def done(
 
 
 def refused(world: World, token: Token, request_id: str, asked: object, refusal: RefusedError) -> None:
-    """Write down a reset that was refused, as far as it could be read; of many users, how many and the first ones."""
+    """Log a refused reset as far as it could be read; of many users, their number and the first ones."""
     _write(world, token, request_id, _asked(asked), refusal.reason.name, refusal.reason.status, most=_MAX_IDS)
 
 
@@ -91,7 +91,7 @@ def _write(
 
 
 def _asked(body: object) -> _AskedFor:
-    """Course, everyone and users of a body that need not be of its form."""
+    """Return course, everyone and users of a body in any form."""
     named = {camel(key): value for key, value in body.items()} if isinstance(body, dict) else {}
     course, users = named.get(COURSE), named.get(USERS)
     listed = users if isinstance(users, list) else []

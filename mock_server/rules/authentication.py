@@ -1,4 +1,4 @@
-"""Who speaks: a token belongs to one person of one organisation (R03)."""
+"""Authentication: a token belongs to one person of one organisation (R03)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BEARER = re.compile(r"bearer +([!-~]{1,4096})", re.IGNORECASE)
 
 @frozen
 class Actor:
-    """The owner of a token, with their rights at this moment."""
+    """Owner of a token, with their permissions now."""
 
     person: Person
     organisation: Organisation
@@ -28,24 +28,24 @@ class Actor:
 
     @property
     def id(self) -> str:
-        """Their user id."""
+        """User id."""
         return self.person.id
 
 
 def bearer(authorization: Sequence[str]) -> str | None:
-    """The token in the Authorization headers, known or not; None unless there is exactly one, as a Bearer."""
+    """Return the token in the Authorization headers, known or not; None unless there is exactly one Bearer."""
     match = _BEARER.fullmatch(authorization[0].strip(" ")) if len(authorization) == 1 else None
     return match[1] if match else None
 
 
 def find_token(world: World, authorization: Sequence[str]) -> Token | None:
-    """The token that the Authorization headers name, valid or not; None if there is none such."""
+    """Return the known token in the Authorization headers, valid or not; None without one."""
     token = bearer(authorization)
     return None if token is None else world.tokens.get(digest(token))
 
 
 def actor_of(world: World, token: Token) -> Actor:
-    """The owner of a token."""
+    """Return the owner of a token."""
     organisation = world.organisations[token.organisation_id]
     person = organisation.people[token.user_id]
     sets = (organisation.permission_sets[each] for each in person.permission_sets)
@@ -53,13 +53,13 @@ def actor_of(world: World, token: Token) -> Actor:
 
 
 def is_valid(world: World, token: Token, person: Person) -> bool:
-    """R03: whether a known token still opens anything; that of a deactivated person does not."""
+    """R03: return whether a known token is valid; the token of a deactivated person is not."""
     expired = token.expires_at is not None and token.expires_at <= world.clock.now()
     return not (token.revoked or expired or person.status is not Status.ACTIVE)
 
 
 def authenticate(world: World, authorization: Sequence[str]) -> tuple[Token, Actor]:
-    """Who speaks; 401 without a token or with one that is unknown, expired or revoked."""
+    """Return token and owner; 401 without a token or with one that is unknown, expired or revoked."""
     token = find_token(world, authorization)
     if token is not None:
         actor = actor_of(world, token)

@@ -1,4 +1,4 @@
-"""R19: certificates follow completions, and leave with them."""
+"""R19: a completion issues a certificate, and a reset hides it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def issue(world: World, organisation: Organisation, course: Course, user_id: str) -> None:
-    """Issue a certificate for a completion that has just happened, if the course gives any."""
+    """Issue a certificate for a completion that just happened, if the course gives any."""
     if not course.certificate:
         return
     issued_at = clock.to_text(world.clock.now())
@@ -24,6 +24,6 @@ def issue(world: World, organisation: Organisation, course: Course, user_id: str
 
 
 def withdraw(world: World, organisation: Organisation, course: Course, user_id: str) -> None:
-    """Show the certificate of a completion that is reset no longer, unless the policy keeps it."""
+    """Hide the certificate of a completion that is reset, unless the policy keeps it."""
     if world.policy.old_certificate == "hidden":
         organisation.certificates.pop((course.id, user_id), None)

@@ -1,4 +1,4 @@
-"""How a record follows from what a learner does: pure functions from record to record."""
+"""Changes of a record by a learner's actions: pure functions from record to record."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
 
 def lessons_of(course: Course, enrolment: Enrolment | None) -> tuple[Lesson, ...]:
-    """The lessons that count for somebody: all, or as many as the row loaded from a file says."""
+    """Return the lessons that count for a user: all, or as many as the row loaded from a file says."""
     if enrolment is None or enrolment.identity is None:
         return course.lessons
     return course.lessons[: enrolment.identity.total_lessons]
 
 
 def opened(record: Record | None, at: datetime, now: datetime) -> Record:
-    """R09: every action sets opened_at where it is not set yet."""
+    """R09: return the record with opened_at set; an earlier value stays."""
     if record is None:
         return Record(modified_at=now, opened_at=clock.to_text(at))
     return evolve(record, modified_at=now, opened_at=record.opened_at or clock.to_text(at))
 
 
 def with_lesson(record: Record, lesson: Lesson, at: datetime, *, done: bool, score: int) -> Record:
-    """A lesson opened, its slides viewed, or completed, their questions answered; what was reached before stays."""
+    """Return the record with a lesson opened and its slides viewed, or with it completed as well."""
     seen = with_slides(record, lesson, at, right=True if done else None)
     return _reached(seen, lesson, at, done=done, score=score)
 
 
 def with_slides(record: Record, lesson: Lesson, at: datetime, *, right: bool | None) -> Record:
-    """The slides of a lesson worked through, their questions answered rightly, wrongly, or (None) not at all."""
+    """Return the record with the slides of a lesson viewed, the questions answered right, wrong or (None) not."""
     if not lesson.slides:
         return record
     return evolve(
@@ -48,7 +48,7 @@ def with_slides(record: Record, lesson: Lesson, at: datetime, *, right: bool | N
 
 
 def with_survey(record: Record, lesson: Lesson, slide: Slide, at: datetime, answer: str) -> Record:
-    """A survey answered, by which its lesson is opened."""
+    """Return the record with a survey answered; this opens its lesson."""
     answered = evolve(record, slides=with_survey_answer(record.slides, slide, clock.to_text(at), answer))
     return _reached(answered, lesson, at, done=False, score=0)
 
@@ -63,8 +63,8 @@ def _reached(record: Record, lesson: Lesson, at: datetime, *, done: bool, score:
     return evolve(record, lessons=(*others, after))
 
 
-def settled(record: Record, course: Course, lessons: Sequence[Lesson], at: datetime) -> Record:
-    """Bring the figures of the course in line with its lessons; it is complete when all of them are."""
+def with_course_figures(record: Record, course: Course, lessons: Sequence[Lesson], at: datetime) -> Record:
+    """Return the record with the figures of the course updated; it is complete when all lessons are."""
     ids = {lesson.id for lesson in lessons}
     reached = [each for each in record.lessons if each.lesson_id in ids]
     done = max(record.completed_lessons, sum(bool(each.completed_at) for each in reached))
@@ -74,13 +74,17 @@ def settled(record: Record, course: Course, lessons: Sequence[Lesson], at: datet
         if lessons
         else record.progress_percent
     )
-    settled = evolve(
+    with_course_figures = evolve(
         record,
         completed_lessons=done,
         progress_percent=percent,
         score=round(sum(scores) / len(scores)) if scores else record.score,
     )
-    return completed(settled, course, at) if lessons and done >= len(lessons) else settled
+    return (
+        completed(with_course_figures, course, at)
+        if lessons and done >= len(lessons)
+        else with_course_figures
+    )
 
 
 def completed(record: Record, course: Course, at: datetime) -> Record:

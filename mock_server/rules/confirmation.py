@@ -1,4 +1,4 @@
-"""R06: a reset says which course it means and how many users it clears, or does nothing."""
+"""R06: a reset must confirm its course and the number of users it clears, or it does nothing."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _FORM = 'Reset-Confirmation must be {"courseTitle": "...", "users": N} in ASCII'
 
 @frozen
 class Confirmation:
-    """What the sender believes to be true."""
+    """Course title and number of users that a request confirms."""
 
     course_title: str
     users: int
 
 
 def read(headers: Sequence[str]) -> Confirmation | None:
-    """The confirmation a request carries, None without one; 400 if it is not of its form."""
+    """Return the confirmation of a request, None without one; 400 if it is malformed."""
     if not headers:
         return None
     if len(headers) > 1:
@@ -43,7 +43,7 @@ def read(headers: Sequence[str]) -> Confirmation | None:
 
 
 def check(confirmation: Confirmation | None, course_title: str, users: int) -> None:
-    """428 without a confirmation, 412 if it is not true of this course at this moment.
+    """Refuse a request without a confirmation (428), or whose confirmation is not true now (412).
 
     Titles are compared code point by code point.
     """

@@ -1,4 +1,4 @@
-"""R11: the same reset sent twice takes effect once."""
+"""R11: idempotency keys. The same reset sent twice takes effect once."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _KEY = re.compile(r"[!-~]{1,255}")
 
 
 def slot(token: Token, operation: str, key: str) -> Slot:
-    """What a key stands for: this actor, this operation, this key."""
+    """Return the scope of a key: actor, operation and key."""
     return token.organisation_id, token.user_id, operation, key
 
 
 def read(headers: Sequence[str]) -> str | None:
-    """The key a request carries, None without one; 400 if it is not 1 to 255 visible ASCII characters, once."""
+    """Return the key of a request, None without one; 400 unless it is 1 to 255 visible ASCII characters, sent once."""
     if not headers:
         return None
     if len(headers) > 1 or not _KEY.fullmatch(headers[0]):
@@ -34,13 +34,13 @@ def read(headers: Sequence[str]) -> str | None:
 
 
 def fingerprint(body: bytes, confirmations: Sequence[str]) -> str:
-    """What has to be the same for a repetition: the body's bytes and the confirmation."""
+    """Return the checksum of body and confirmation, which a repetition must have in common."""
     parts = [body, *(each.encode() for each in confirmations)]
     return sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest()
 
 
 def replay(keys: IdempotencyKeys, slot: Slot, content: str, *, is_repeat: bool) -> bytes | None:
-    """The answer kept for this key, None for a new one; 409 while the first runs, 422 for other content."""
+    """Return the stored answer, None for a new key; 409 while the first request runs, 422 for other content."""
     if is_repeat:
         raise RefusedError(
             Reason.IDEMPOTENCY_KEY_IN_FLIGHT,

@@ -1,4 +1,4 @@
-"""R22: what a learner did before a reset and sent after it does not bring the past back."""
+"""R22: an action made before a reset and sent after it does not restore cleared progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class LateWriteError(Exception):
-    """A learner's write was made before their progress was reset; nothing has been written."""
+    """A learner's action was made before their progress was reset. Nothing was written."""
 
 
 def check(policy: Policy, progress: CourseProgress, user_id: str, made_at: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Who stands where on a leaderboard: worked out from the records, so a reset takes its points away (R14)."""
+"""Rankings of a leaderboard, computed from the records, so a reset removes its points (R14)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from mock_server.world.progress import CourseProgress
 
 MOST = 1000
-"""Places that are shown; those after them are left out (A)."""
+"""Most places that are shown (A)."""
 
 
 def rankings(organisation: Organisation, board: Leaderboard) -> tuple[Ranking, ...]:
-    """Everyone who can learn, the most points first; kept until one of the courses or somebody changes."""
+    """Return all active learners, most points first; cached until a course or a person changes."""
     table = organisation.progress
     courses = [table[course_id] for course_id in board.course_ids]
     state = (board, organisation.people_changes, *(each.state for each in courses))
@@ -37,7 +37,7 @@ def _ranked(organisation: Organisation, courses: Iterable[CourseProgress]) -> tu
 
 
 def _points(courses: Iterable[CourseProgress]) -> dict[str, int]:
-    """The scores of everybody of whom anything is recorded where they are assigned, added up."""
+    """Return the sum of scores of every user with recorded progress in a course assigned to them."""
     found: dict[str, int] = {}
     for progress in courses:
         for user_id in progress.roster:

@@ -1,4 +1,4 @@
-"""What learners do. Each action opens the course (R09), may complete it (R19) and may come too late (R22)."""
+"""Actions of learners. Each one opens the course (R09), may complete it (R19) and may be too late (R22)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mock_server.rules.completion import (
     completed,
     lessons_of,
     opened,
-    settled,
+    with_course_figures,
     with_lesson,
     with_slides,
     with_survey,
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 
 class NotAssignedError(Exception):
-    """The course is not assigned to this person, so they cannot do anything in it."""
+    """The course is not assigned to this person."""
 
 
 @frozen
 class Desk:
-    """Where a learner's action takes place: one person in one course at one moment."""
+    """Context of a learner's action: one person in one course at one moment."""
 
     world: World
     organisation: Organisation
@@ -47,17 +47,17 @@ class Desk:
 
     @property
     def ids(self) -> Ids:
-        """Where ids come from."""
+        """Source of ids."""
         return self.world.ids
 
     @property
     def lessons(self) -> tuple[Lesson, ...]:
-        """The lessons that count for this person."""
+        """Lessons that count for this person."""
         enrolment = self.organisation.progress[self.course.id].enrolments.get(self.person.id)
         return lessons_of(self.course, enrolment)
 
     def lesson(self, wanted: str | None, kind: LessonKind | None = None) -> Lesson:
-        """The lesson with this id or title, or else the first one of its kind; LookupError if there is none."""
+        """Return the lesson with this id or title, or else the first one of its kind. Raises LookupError."""
         for lesson in self.lessons:
             if wanted in {lesson.id, lesson.title} or (wanted is None and lesson.kind is kind):
                 return lesson
@@ -66,7 +66,7 @@ class Desk:
         )
 
     def survey(self, wanted: str | None) -> tuple[Lesson, Slide]:
-        """The survey with this id or question, or else the first one, and its lesson; LookupError without any."""
+        """Return the survey with this id or question, or else the first one, and its lesson. Raises LookupError."""
         for lesson in self.lessons:
             for slide in lesson.slides:
                 if slide.kind is SlideKind.SURVEY and (wanted is None or wanted in {slide.id, slide.title}):
@@ -75,7 +75,7 @@ class Desk:
 
 
 def write(desk: Desk, change: Callable[[Record], Record]) -> Record:
-    """Let an action change the record, with all that follows from it; all of it or, on an error, nothing."""
+    """Apply an action to the record, with all its consequences; on an error nothing changes."""
     progress, user_id = desk.organisation.progress[desk.course.id], desk.person.id
     if not progress.has(user_id):
         raise NotAssignedError(f"{desk.course.title!r} is not assigned to {desk.person.email or user_id}")
@@ -85,7 +85,7 @@ def write(desk: Desk, change: Callable[[Record], Record]) -> Record:
     if Behaviour.UPDATES_OPENED_AT in desk.world.policy.emulates:
         record = evolve(record, opened_at=clock.to_text(desk.at))
     changed = change(record)
-    after = settled(changed, desk.course, desk.lessons, desk.at)
+    after = with_course_figures(changed, desk.course, desk.lessons, desk.at)
     progress.put(user_id, after)
     if after.completed_at and not (before and before.completed_at):
         certificates.issue(desk.world, desk.organisation, desk.course, user_id)
@@ -93,7 +93,7 @@ def write(desk: Desk, change: Callable[[Record], Record]) -> Record:
 
 
 def tried(desk: Desk, record: Record, lesson: Lesson, score: int, seconds: int) -> Record:
-    """An attempt at a lesson, which completes it if the score reaches the lesson's minimum."""
+    """Add an attempt at a lesson; it completes the lesson if the score reaches the minimum."""
     success = score >= lesson.minimum_score
     at = clock.to_text(desk.at)
     attempt = Attempt(desk.ids.uuid("attempt"), lesson.id, at, at, score, success)
@@ -108,7 +108,7 @@ def tried(desk: Desk, record: Record, lesson: Lesson, score: int, seconds: int) 
 
 
 def submitted(desk: Desk, record: Record, lesson: Lesson, mark: int | None, signed_off_by: str) -> Record:
-    """A practical assessment; it completes the lesson once it is signed off with a sufficient mark."""
+    """Add a practical assessment; it completes the lesson if it is signed off with a sufficient mark."""
     at = clock.to_text(desk.at)
     submission = AssessmentSubmission(
         desk.ids.uuid("submission"), lesson.id, at, mark, signed_off_by, at if signed_off_by else ""
@@ -119,7 +119,7 @@ def submitted(desk: Desk, record: Record, lesson: Lesson, mark: int | None, sign
 
 
 def posted(desk: Desk, record: Record, lesson: Lesson | None, text: str) -> Record:
-    """A post to a discussion lesson, which completes it, or to the course as such."""
+    """Add a post to a discussion lesson, which completes it, or to the course."""
     where = lesson.id if lesson else ""
     post = DiscussionPost(desk.ids.uuid("post"), where, clock.to_text(desk.at), text)
     record = evolve(record, posts=(*record.posts, post))
@@ -127,14 +127,14 @@ def posted(desk: Desk, record: Record, lesson: Lesson | None, text: str) -> Reco
 
 
 def handed_in(desk: Desk, record: Record, lesson: Lesson, file_name: str, mark: int | None) -> Record:
-    """An assignment handed in, which completes its lesson."""
+    """Add an assignment handed in; it completes its lesson."""
     hand_in = HandIn(desk.ids.uuid("hand-in"), lesson.id, clock.to_text(desk.at), file_name, mark)
     record = evolve(record, hand_ins=(*record.hand_ins, hand_in))
     return with_lesson(record, lesson, desk.at, done=True, score=mark or 0)
 
 
 def surveyed(desk: Desk, record: Record, question: str | None, answer: str) -> Record:
-    """A survey answered. ValueError for nothing, or for what is not among its options."""
+    """Answer a survey. Raises ValueError for an empty answer or one that is no option."""
     lesson, slide = desk.survey(question)
     if not answer or (slide.options and answer not in slide.options):
         options = f"one of {', '.join(slide.options)}" if slide.options else "some text"
@@ -143,7 +143,7 @@ def surveyed(desk: Desk, record: Record, question: str | None, answer: str) -> R
 
 
 def done(desk: Desk, record: Record, lesson: Lesson, score: int, seconds: int) -> Record:
-    """A lesson done in the way of its kind."""
+    """Complete a lesson according to its kind."""
     match lesson.kind:
         case LessonKind.ASSESSMENT:
             return submitted(desk, record, lesson, max(score, lesson.minimum_score), "assessor")
@@ -156,7 +156,7 @@ def done(desk: Desk, record: Record, lesson: Lesson, score: int, seconds: int) -
 
 
 def all_done(desk: Desk, record: Record, lessons: Sequence[Lesson], score: int, seconds: int) -> Record:
-    """Every lesson that is not complete done, and so the course."""
+    """Complete all lessons that are not complete, and the course."""
     for lesson in lessons:
         progress = record.lesson(lesson.id)
         if progress is None or not progress.completed_at:

@@ -1,4 +1,4 @@
-"""R18: whoever is reset and wants to be told is told, once."""
+"""R18: a reset notifies each user who has notifications on, once."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 def are_sent(policy: Policy, course: Course) -> bool:
-    """Whether a reset in this course notifies anybody: not where learners cannot open it, unless the policy says so."""
+    """Return whether a reset in this course sends notifications: only if learners can open it, or by policy."""
     return course.is_published or policy.unpublished_notifications == "sent"
 
 
 def recipients(organisation: Organisation, user_ids: Sequence[str]) -> list[str]:
-    """Those of them whose notification setting is on."""
+    """Return the users whose notification setting is on."""
     return [user_id for user_id in user_ids if organisation.people[user_id].notifications]
 
 
 def for_reset(
     world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]
 ) -> list[Notification]:
-    """The "course assigned" notifications that a reset of these users sends."""
+    """Return the "course assigned" notifications that a reset of these users sends."""
     if not are_sent(world.policy, course):
         return []
     sent_at = clock.to_text(world.clock.now())

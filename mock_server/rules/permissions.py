@@ -1,4 +1,4 @@
-"""Who may do what: one table, one place (R01, R02, R04, R05)."""
+"""Permissions: the one table of who may do what (R01, R02, R04, R05)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Reach(IntEnum):
-    """How far a right reaches; the furthest of somebody's permissions holds."""
+    """Scope of a right; the widest of a user's permissions counts."""
 
     NONE = 0
     OWN = 1
@@ -26,7 +26,7 @@ class Reach(IntEnum):
 
 
 class Family(Enum):
-    """Operations that share their rights."""
+    """Operations that need the same rights."""
 
     SELF = "who am I"
     CATALOGUE = "courses, lessons, learning paths, collections, rapid refreshes and leaderboards"
@@ -56,7 +56,7 @@ _COLUMNS = (Permission.USERS, Permission.TRAINING, Permission.TEAMS)
 
 
 def reach(actor: Actor, family: Family, policy: Policy) -> Reach:
-    """How far somebody's rights reach in a family of operations."""
+    """Return how far a user's rights reach in a family of operations."""
     if family is Family.RESET_EVERYONE:  # R02: the one right that is a policy
         (needed,) = granting(family, policy)
         return Reach.ALL if needed <= actor.permissions else Reach.NONE
@@ -66,7 +66,7 @@ def reach(actor: Actor, family: Family, policy: Policy) -> Reach:
 
 
 def granting(family: Family, policy: Policy) -> list[frozenset[Permission]]:
-    """The sets of permissions any of which lets somebody in."""
+    """Return the sets of permissions, any of which is enough."""
     if family is Family.RESET_EVERYONE:
         both = frozenset({Permission.USERS, Permission.TRAINING})
         named = policy.everyone_permission
@@ -76,7 +76,7 @@ def granting(family: Family, policy: Policy) -> list[frozenset[Permission]]:
 
 
 def require(actor: Actor, policy: Policy, *families: Family) -> Reach:
-    """How far somebody's rights reach in any of these families; 403 naming what is missing if not at all."""
+    """Return how far a user's rights reach in any of these families; 403, naming what is missing, if not at all."""
     far = max(reach(actor, family, policy) for family in families)
     if far is Reach.NONE:
         raise _denied(actor, policy, families)

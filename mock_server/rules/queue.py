@@ -1,4 +1,4 @@
-"""Resets that were accepted and are carried out later, one person every 90 s (``emulates="queues_resets"``)."""
+"""Accepted resets that are carried out later, one person every 90 s (``emulates="queues_resets"``)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PER_PERSON = timedelta(seconds=90)
 
 
 def add(world: World, token: Token, request_id: str, resets: Iterable[tuple[str, str]]) -> None:
-    """Put resets (course id, user id) at the end of the queue. Call it under the world's lock."""
+    """Append resets (course id, user id) to the queue. Call it under the world's lock."""
     due_at = max([world.clock.now(), *(each.due_at for each in world.queued[-1:])])
     for course_id, user_id in resets:
         due_at += PER_PERSON
@@ -29,8 +29,8 @@ def add(world: World, token: Token, request_id: str, resets: Iterable[tuple[str,
         )
 
 
-def work_off(world: World) -> None:
-    """Carry out what is due, each at its own time. Call it under the world's lock, before all else."""
+def run_due(world: World) -> None:
+    """Carry out resets that are due, each at its own time. Call it first, under the world's lock."""
     while world.queued and world.queued[0].due_at <= world.clock.now():
         due = world.queued.pop(0)
         with world.clock.back_at(due.due_at):

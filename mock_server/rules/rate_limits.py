@@ -1,6 +1,6 @@
-"""How often one user may ask, as published: so many requests of a family in a window of 60 s (P).
+"""Rate limits per user, as published: a number of requests of a family in a window of 60 s (P).
 
-That a window begins with the first request in it, and that a family shares one count, is assumed.
+Assumed: a window begins with its first request, and a family shares one count.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ FEWER = frozenset(
 
 
 def spend(world: World, actor: Actor, operation: str) -> Headers:
-    """Count one request; the headers of its answer. 429 once the window holds as many as are allowed."""
+    """Count one request and return the headers of its answer; 429 if the limit of the window is reached."""
     if world.policy.rate_limits == "off":
         return ()
     limit, now = FEW if operation in FEWER else MANY, world.clock.now()
     window = world.windows.get((actor.id, limit))
-    # A clock that was set back is before the window's beginning.
+    # After the clock was set back, the present can be before the window's beginning.
     if window is None or not timedelta(0) <= now - window.began_at < WINDOW:
         window = world.windows[actor.id, limit] = Window(now)
     window.spent += 1
     seconds = ceil((window.began_at + WINDOW - now).total_seconds())
     headers = _headers(world, limit, limit - window.spent, seconds)
     if window.spent > limit:
-        # A silent one does not say in the body either what it leaves out of the headers.
+        # The policy "silent" hides the limit in the body as well as in the headers.
         is_told = world.policy.rate_limits != "silent"
         said = f"More than {limit} requests in a minute; the next window begins in {seconds} s."
         refusal = RefusedError(

@@ -1,4 +1,4 @@
-"""What a reset does (R10, R12 to R17, R20, R21): all of it or nothing, and no way back."""
+"""The effect of a reset (R10, R12 to R17, R20, R21): all or nothing, and permanent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def carry_out(
     world: World, actor: Actor, course: Course, user_ids: Sequence[str], absent_ids: Sequence[str] = ()
 ) -> None:
-    """Clear the progress of these eligible and these absent users, and tell of it. Call it under the world's lock."""
+    """Clear the progress of eligible and absent users, and notify. Call it under the world's lock."""
     messages = webhooks.for_reset(world, actor, course, user_ids)
     reset(world, actor.organisation, course, user_ids)
     reset_absent(world, actor.organisation, course, absent_ids)
@@ -29,8 +29,8 @@ def carry_out(
 def reset(world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]) -> None:
     """Clear the progress of these eligible users. Call it under the world's lock.
 
-    A record holds everything that is cleared, so dropping it drops all of it (R12, R13), and nothing else is
-    near (R16); nothing is put aside (R15). Whatever could fail is done before the first change.
+    A record holds everything that is cleared, so dropping it clears all of it (R12, R13) and nothing else (R16).
+    No copy is kept (R15). Everything that could fail is done before the first change.
     """
     messages = notifications.for_reset(world, organisation, course, user_ids)
     progress = organisation.progress[course.id]
@@ -44,7 +44,7 @@ def reset(world: World, organisation: Organisation, course: Course, user_ids: Se
 def reset_absent(world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]) -> None:
     """R10: clear the progress of these users, who are not assigned. Call it under the world's lock.
 
-    There is no due date to start anew (R20), and no notification to send (R18).
+    There is no due date to restart (R20), and no notification to send (R18).
     """
     for user_id in user_ids:
         _clear(world, organisation, course, user_id)
@@ -65,7 +65,7 @@ _KEPT = {
 
 
 def _left(world: World, record: Record | None) -> Record | None:
-    """What a reset leaves of a record: nothing, unless the world emulates a service that keeps some fields."""
+    """Return what a reset leaves of a record: None, unless the world emulates a service that keeps some fields."""
     kept = {
         name: value
         for behaviour, name in _KEPT.items()

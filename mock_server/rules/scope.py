@@ -1,4 +1,4 @@
-"""Which course and whom a reset means (R07, R08): it never widens."""
+"""Scope of a reset: its course and users (R07, R08). It never widens."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from mock_server.world.organisation import Organisation
     from mock_server.world.world import World
 
-# The body of a reset is assumed; its names stand here and nowhere else.
+# The body of a reset is assumed; its names are written only here.
 COURSE, USERS, EVERYONE = "courseId", "userIds", "allUsers"
 OTHER_USERS = "learnerIds"
-"""What a server that ignores the list of users calls it."""
+"""Field name that a server with ``emulates="ignores_user_list"`` reads instead."""
 
 
 @frozen
 class Scope:
-    """A course, and the users listed; None for everyone in it."""
+    """A course, and the listed users; None for everyone."""
 
     course_id: str
     user_ids: list[str] | None
 
 
 def rights(world: World, actor: Actor, body: object) -> Reach:
-    """R01, R02: the right that the body's kind of reset needs; any of the two where the body leaves it open."""
+    """R01, R02: require the right for this kind of reset, or any of the two if the body does not tell which."""
     names = {camel(name) for name in body} if isinstance(body, dict) else set()
     if (EVERYONE in names) == (USERS in names):
         return require(actor, world.policy, Family.RESET_USERS, Family.RESET_EVERYONE)
@@ -42,7 +42,7 @@ def rights(world: World, actor: Actor, body: object) -> Reach:
 
 
 def read(policy: Policy, body: object) -> Scope:
-    """R07: one course, and either a list of users or everyone; anything else is 400."""
+    """R07: return one course, and either a list of users or everyone; 400 for anything else."""
     if Behaviour.IGNORES_USER_LIST in policy.emulates:
         return _without_list(policy, body)
     fields = Fields.read(body, (COURSE, USERS, EVERYONE))
@@ -57,7 +57,7 @@ def read(policy: Policy, body: object) -> Scope:
 
 
 def _without_list(policy: Policy, body: object) -> Scope:
-    """What a service may do that is not written as we assume: a list it does not know is no list, so everyone."""
+    """Return the scope as a service reads it that does not know our list of users: without its own list, everyone."""
     known = {COURSE: body.get(COURSE)} if isinstance(body, dict) else {}
     if isinstance(body, dict) and OTHER_USERS in body:
         known[OTHER_USERS] = body[OTHER_USERS]
@@ -67,7 +67,7 @@ def _without_list(policy: Policy, body: object) -> Scope:
 
 
 def find(organisation: Organisation, scope: Scope) -> Course:
-    """R08: the course; 404 if it or any user listed does not exist in the organisation."""
+    """R08: return the course; 404 if it, or any listed user, does not exist in the organisation."""
     course = organisation.courses.get(scope.course_id)
     if course is None:
         raise RefusedError(

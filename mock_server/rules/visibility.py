@@ -1,4 +1,4 @@
-"""What somebody sees of an organisation (R03 to R05): their own rows, their teams', or all."""
+"""What a user sees of their organisation (R03 to R05): own rows, rows of their teams, or all."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ L = TypeVar("L", CourseList, RapidRefresh)
 
 
 def users(actor: Actor, reach: Reach) -> set[str] | None:
-    """Ids of the users whose rows somebody sees; None for all."""
+    """Return ids of the users whose rows an actor sees; None for all."""
     if reach is Reach.ALL:
         return None
     return {actor.id} | (team(actor) if reach is Reach.TEAMS else set())
 
 
 def team(actor: Actor) -> set[str]:
-    """Ids of the users of the groups and sites that somebody manages."""
+    """Return ids of the users of the groups and sites that an actor manages."""
     groups, sites = actor.person.managed_groups, actor.person.managed_sites
     return {
         person.id
@@ -34,13 +34,13 @@ def team(actor: Actor) -> set[str]:
 
 
 def courses(actor: Actor, reach: Reach) -> list[Course]:
-    """The courses that somebody sees: all, or the published ones assigned to them."""
+    """Return the courses that an actor sees: all, or the published ones assigned to them."""
     every = actor.organisation.courses.values()
     return [course for course in every if reach is Reach.ALL or _is_theirs(actor, course)]
 
 
 def assigned_lists(actor: Actor, reach: Reach, lists: Mapping[str, L]) -> list[L]:
-    """The paths, collections or rapid refreshes that somebody sees, by id: all, or what is published and theirs."""
+    """Return paths, collections or rapid refreshes that an actor sees, by id: all, or those published and assigned."""
     return [
         each
         for _, each in sorted(lists.items())
@@ -49,13 +49,13 @@ def assigned_lists(actor: Actor, reach: Reach, lists: Mapping[str, L]) -> list[L
 
 
 def courses_of(actor: Actor, reach: Reach, held: CourseList) -> list[Course]:
-    """The courses of a learning path or collection that somebody sees, in its order."""
+    """Return the courses of a learning path or collection that an actor sees, in its order."""
     seen = {course.id: course for course in courses(actor, reach)}
     return [seen[course_id] for course_id in held.course_ids if course_id in seen]
 
 
 def leaderboards(actor: Actor, reach: Reach) -> list[Leaderboard]:
-    """The leaderboards that somebody sees, by id: all, or those that learners have access to."""
+    """Return the leaderboards that an actor sees, by id: all, or those that learners may see."""
     every = sorted(actor.organisation.leaderboards.items())
     return [each for _, each in every if reach is Reach.ALL or each.learner_access]
 

@@ -1,4 +1,4 @@
-"""R24: who subscribes is told of every user reset, by one signed event each."""
+"""R24: webhooks get one signed event for every user reset."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 ADMINISTRATOR = "Administrator"
 SIGNATURE = "x-safetyculture-signature"
 MAX_PENDING = 100_000
-"""Messages that wait; those beyond are dropped with a line in the log (delivery is best effort)."""
+"""Most messages to send; further ones are dropped with a line in the log (delivery is best effort)."""
 
 log = logging.getLogger("mock_server")
 
 
 def rights(_world: World, actor: Actor, _body: object) -> Reach:
-    """The permission set Administrator, whatever other sets may hold; 403 without it (P)."""
+    """Require the permission set Administrator, whatever other sets hold; 403 without it (P)."""
     sets = actor.organisation.permission_sets
     if any(
         sets[each].name == ADMINISTRATOR and not sets[each].custom for each in actor.person.permission_sets
@@ -43,7 +43,7 @@ def rights(_world: World, actor: Actor, _body: object) -> Reach:
 
 
 def check_url(world: World, url: str) -> str:
-    """An http or https address on a host that the world's owner has allowed, loopback unless closed; else 400."""
+    """Return an http or https address on an allowed host, by default loopback; 400 for any other."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -74,13 +74,13 @@ def check_url(world: World, url: str) -> str:
 
 
 def secret(world: World, organisation: Organisation) -> str:
-    """What an organisation's webhooks are signed with; a new one after every rotation."""
+    """Return the secret that signs an organisation's webhooks; a new one after every rotation."""
     generation = world.webhook_secrets.get(organisation.id, 0)
     return f"whsec_{world.ids.derive(f'webhook secret/{organisation.id}/{generation}', 48)}"
 
 
 def for_reset(world: World, actor: Actor, course: Course, user_ids: Sequence[str]) -> list[Message]:
-    """One message per user reset and webhook that subscribes."""
+    """Return one message per user reset and subscribed webhook."""
     organisation = actor.organisation
     subscribed = [
         each
@@ -98,7 +98,7 @@ def for_reset(world: World, actor: Actor, course: Course, user_ids: Sequence[str
 
 
 def send(world: World, messages: Sequence[Message]) -> None:
-    """Line messages up; they leave once the world's lock is free."""
+    """Queue messages; they are sent once the world's lock is free."""
     room = max(0, MAX_PENDING - len(world.pending))
     world.pending.extend(messages[:room])
     if len(messages) > room:
@@ -106,7 +106,7 @@ def send(world: World, messages: Sequence[Message]) -> None:
 
 
 def body(message: Message) -> bytes:
-    """The envelope (P) with a training event in it (A). It holds nothing of the progress that was there (R15)."""
+    """Return the envelope (P) with a training event (A). It holds no data of the cleared progress (R15)."""
     organisation = message.webhook.organisation_id
     return to_json(
         {
@@ -132,12 +132,12 @@ def body(message: Message) -> bytes:
 
 
 def signature(key: str, payload: bytes) -> str:
-    """HMAC-SHA256 of the raw body in hexadecimal digits (P)."""
+    """Return the HMAC-SHA256 of the raw body in hexadecimal digits (P)."""
     return hmac.new(key.encode(), payload, hashlib.sha256).hexdigest()
 
 
 def _dashed(role_id: str) -> str:
-    """An organisation's id as the vendor's webhooks write it; one of another form stays as it is."""
+    """Return an organisation's id as the vendor's webhooks write it; an id of another form stays."""
     digits = role_id.removeprefix("role_")
     try:
         return str(UUID(hex=digits))

@@ -1,1 +1,1 @@
-"""The only state of the reference server, and the ways to make one."""
+"""The state of the reference server, and the ways to build one."""

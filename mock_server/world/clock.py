@@ -16,23 +16,23 @@ from mock_server.argument_checks import check_argument, check_datetime
 
 
 def to_text(at: datetime) -> str:
-    """An aware datetime as the wire writes it, in milliseconds and UTC."""
+    """Return an aware datetime as the wire writes it: UTC, with milliseconds."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def to_http(at: datetime) -> str:
-    """An aware datetime as HTTP's Date header writes it, in whole seconds."""
+    """Return an aware datetime as HTTP's Date header writes it, in whole seconds."""
     return format_datetime(at.astimezone(UTC), usegmt=True)
 
 
 def parse(text: str) -> datetime:
-    """The moment a text stands for; ValueError unless it is a date with time and zone."""
+    """Return the moment that a text names. Raises ValueError unless it is a date with time and zone."""
     at = datetime.fromisoformat(text)
     return aware(at)
 
 
 def aware(at: datetime) -> datetime:
-    """The same moment in UTC. ValueError without a time zone or beyond the years there are, TypeError for none."""
+    """Return the same moment in UTC. Raises ValueError without a time zone or outside years 1 to 9999, or TypeError."""
     if check_argument("a moment", at, datetime, "a datetime with a time zone").tzinfo is None:
         raise ValueError(f"{at.isoformat()} has no time zone: write it as 2026-01-31T09:00:00Z")
     try:
@@ -42,7 +42,7 @@ def aware(at: datetime) -> datetime:
 
 
 def add_months(at: datetime, months: int) -> datetime:
-    """The same day some months later; the month's last day where it has no such day."""
+    """Return the same day some months later, or the last day of a month that has no such day."""
     years, month = divmod(at.month - 1 + months, 12)
     year = at.year + years
     return at.replace(year=year, month=month + 1, day=min(at.day, calendar.monthrange(year, month + 1)[1]))
@@ -50,11 +50,11 @@ def add_months(at: datetime, months: int) -> datetime:
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
-"""A world lives between these two: a due date a century ahead can still be written on its last day."""
+"""The limits of a world's time: a due date a century after the latest moment can still be written."""
 
 
 class Clock:
-    """Real time by default; can be frozen, moved and let go again.
+    """Real time by default; it can be frozen, moved and resumed.
 
     ValueError for a moment without a time zone, or outside the years 1970 to 8999: nothing is changed then. TypeError
     for what is no moment at all.
@@ -74,15 +74,15 @@ class Clock:
 
     @property
     def is_frozen(self) -> bool:
-        """Whether it stands still."""
+        """True while time stands still."""
         return self._frozen is not None
 
     def freeze(self, at: datetime | None = None) -> None:
-        """Stop at a moment, earlier or later, by default at the present one."""
+        """Stop at a moment, by default the present one."""
         self._frozen = self.now() if at is None else within(check_datetime("at", at))
 
     def advance(self, by: timedelta) -> None:
-        """Move on, frozen or running. ValueError for a step back, which only `freeze` takes."""
+        """Move forward, frozen or running. Raises ValueError for a step back: use `freeze`."""
         if check_argument("by", by, timedelta, "a timedelta, such as timedelta(hours=1)") < timedelta(0):
             raise ValueError(
                 f"by must be from 0 s, not {by.total_seconds():g} s: freeze(at) sets an earlier moment"
@@ -107,11 +107,11 @@ class Clock:
             self._earlier.at = None
 
     def state(self) -> tuple[datetime | None, timedelta]:
-        """The moment it stands still at, if it does, and how far it is ahead of real time."""
+        """Return the moment it is frozen at, if any, and the offset from real time."""
         return self._frozen, self._offset
 
     def restore(self, frozen: datetime | None, offset: timedelta) -> None:
-        """Go on as the clock whose `state` this was."""
+        """Continue as the clock that returned this `state`."""
         _moved(datetime.now(UTC), offset)
         self._frozen, self._offset = None if frozen is None else within(frozen), offset
 
@@ -120,7 +120,7 @@ class Clock:
 
 
 def within(at: datetime, what: str = "a world's clock stands") -> datetime:
-    """A moment in UTC at which a world can be. ValueError, about ``what``, for one without a zone or outside."""
+    """Return a moment in UTC from 1970 to 8999. Raises ValueError, about ``what``, for any other."""
     if not EARLIEST <= aware(at) < LATEST:
         raise ValueError(f"{what} between 1970 and 8999, not at {at.isoformat()}")
     return aware(at)

@@ -24,7 +24,7 @@ class StateError(ValueError):
 
 
 def decode(kind: type[_T], value: Any, where: str) -> _T:
-    """The value as an instance of ``kind``; StateError, naming the place, for anything that does not fit."""
+    """Return a value as an instance of ``kind``. Raises StateError, naming the place, if it does not fit."""
     made: _T = _typed(kind, value, where)
     return made
 
@@ -52,7 +52,7 @@ def _typed(kind: Any, value: Any, where: str) -> Any:
 
 
 def _entity(kind: Any, value: Any, where: str) -> Any:
-    """Fields that are missing take their default, so that older documents can be loaded; unknown ones are refused."""
+    """Return an entity. Missing fields take their default, so that older documents load; unknown fields are refused."""
     given = _of(dict, value, where)
     hints = _hints(kind)
     unknown = given.keys() - hints.keys()
@@ -94,7 +94,7 @@ def _of(kind: type[Any], value: Any, where: str) -> Any:
 
 
 def _is_whole(text: str) -> bool:
-    """Whether there is no half character in it, which no answer could hold."""
+    """Return whether a text has no lone surrogate, which no answer could hold."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -114,7 +114,7 @@ _WORDS = {
 
 
 def _called(kind: type[Any]) -> str:
-    """A class as a reader of the document knows it: ``OrganisationState`` is an organisation."""
+    """Return the name of a class for messages: ``OrganisationState`` is an organisation."""
     words = re.sub("(?<=.)([A-Z])", r" \1", kind.__name__.removesuffix("State")).lower() or "state document"
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
@@ -129,7 +129,7 @@ _SHOWN.maxstring = 100
 
 
 def encode(value: Any) -> Any:
-    """Entities, containers and scalars as JSON knows them; sets in order."""
+    """Return entities, containers and scalars as plain JSON data; sets become sorted lists."""
     kind: Any = type(value)
     if kind in _SCALARS:
         return value
@@ -152,5 +152,5 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 @cache
 def _names(kind: type) -> tuple[str, ...] | None:
-    """The fields of a class of entities; None of any other. Asked for every value of a world, so kept."""
+    """Return the fields of an attrs class, None of any other; cached, because it runs for every value of a world."""
     return tuple(each.name for each in attrs.fields(kind)) if attrs.has(kind) else None

@@ -1,4 +1,4 @@
-"""What there is to learn: courses, lessons, slides, course lists, rapid refreshes and leaderboards."""
+"""Courses, lessons and slides, learning paths and collections, rapid refreshes, leaderboards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mock_server.world.people import Person
 
 
 class SlideKind(StrEnum):
-    """What a slide asks for; the values are the wire's ``slideType``."""
+    """Kind of a slide; the values are the wire's ``slideType``."""
 
     CONTENT = "content"
     QUESTION = "question"
@@ -24,16 +24,16 @@ class SlideKind(StrEnum):
 
 @frozen
 class Slide:
-    """One page of a lesson. ValueError for a question without two options, the right one among them."""
+    """One page of a lesson. Raises ValueError for a question without two options, the right one among them."""
 
     id: str
     title: str
-    """Of a question or a survey, what is asked."""
+    """Text of the question, for a question or a survey."""
     kind: SlideKind = SlideKind.CONTENT
     options: tuple[str, ...] = ()
-    """What there is to choose from; a survey without any takes text."""
+    """Options to choose from; a survey without options takes text."""
     right: str = ""
-    """The option that answers a question; shown to nobody."""
+    """The right option of a question; no answer shows it."""
 
     def __attrs_post_init__(self) -> None:
         is_question = self.kind is SlideKind.QUESTION
@@ -45,23 +45,23 @@ class Slide:
 
 @frozen
 class SlideProgress:
-    """What somebody has seen and answered of one slide; absent for a slide never viewed."""
+    """What a user has seen and answered of one slide; absent for a slide never viewed."""
 
     slide_id: str
     viewed_at: str
     answer: str = ""
     answered_at: str = ""
-    """"" where nothing was answered."""
+    """"" if nothing was answered."""
     correct: bool | None = None
-    """Of a question that was answered; a survey has no right answer."""
+    """Result of an answered question; None for a survey, which has no right answer."""
 
 
 def with_slides_done(
     before: tuple[SlideProgress, ...], slides: Iterable[Slide], at: str, *, right: bool | None
 ) -> tuple[SlideProgress, ...]:
-    """All of these slides viewed and their questions answered, rightly or not (None: not at all).
+    """Return progress with all of these slides viewed and their questions answered right, wrong or (None) not at all.
 
-    What was right before stays; surveys are left for who has an opinion.
+    A right answer stays. Surveys are not answered.
     """
     after = {each.slide_id: each for each in before}
     for slide in slides:
@@ -76,7 +76,7 @@ def with_slides_done(
 def with_survey_answer(
     before: tuple[SlideProgress, ...], slide: Slide, at: str, answer: str
 ) -> tuple[SlideProgress, ...]:
-    """A survey answered, in the place of an earlier answer."""
+    """Return progress with a survey answered; a new answer replaces an earlier one."""
     after = {each.slide_id: each for each in before}
     seen = after.get(slide.id) or SlideProgress(slide.id, at)
     after[slide.id] = evolve(seen, answer=answer, answered_at=at)
@@ -84,13 +84,13 @@ def with_survey_answer(
 
 
 MOST_DAYS = 36_500
-"""The longest time a course gives, in days: a date that far ahead can still be written."""
+"""The longest due period of a course, in days: a date that far ahead can still be written."""
 MOST_MONTHS = 1200
-"""The same for how long a completion holds."""
+"""The longest validity of a completion, in months."""
 
 
 class CourseStatus(StrEnum):
-    """A course's state of publication."""
+    """Publication status of a course."""
 
     DRAFT = "Draft"
     SCHEDULED = "Scheduled"
@@ -99,7 +99,7 @@ class CourseStatus(StrEnum):
 
 
 class LessonKind(StrEnum):
-    """What a learner does in a lesson."""
+    """Kind of a lesson."""
 
     CONTENT = "content"
     QUIZ = "quiz"
@@ -109,7 +109,7 @@ class LessonKind(StrEnum):
 
 
 class DueKind(StrEnum):
-    """How a course's due date is fixed; the values are the wire's ``dueBy``."""
+    """Kind of a course's due date; the values are the wire's ``dueBy``."""
 
     NONE = "notSpecified"
     STATIC = "static"
@@ -118,14 +118,14 @@ class DueKind(StrEnum):
 
 @frozen
 class Due:
-    """When a course is due: never, on a date, or so many days after assignment."""
+    """Due date of a course: none, a date, or a number of days after the assignment."""
 
     kind: DueKind = DueKind.NONE
     at: str = ""
     days: int = field(default=0, validator=[ge(0), le(MOST_DAYS)])
 
     def date_for(self, assigned_at: datetime) -> str:
-        """The due date of somebody assigned at that moment, "" for none."""
+        """Return the due date of a user assigned at a moment, "" for none."""
         if self.kind is DueKind.RELATIVE:
             return clock.to_text(assigned_at + timedelta(days=self.days))
         return self.at if self.kind is DueKind.STATIC else ""
@@ -165,9 +165,9 @@ class Course:
     duration: int = 0
     """Seconds."""
     certificate: bool = False
-    """Whether a completion issues a certificate (R19)."""
+    """True if a completion issues a certificate (R19)."""
     completion_expires_months: int = field(default=0, validator=[ge(0), le(MOST_MONTHS)])
-    """After how many months a completion expires, 1200 at most; 0 for never."""
+    """Months until a completion expires, at most 1200; 0 for never."""
     thumbnail_url: str = ""
     logo_url: str = ""
     branding_image_url: str = ""
@@ -177,7 +177,7 @@ class Course:
 
     @property
     def is_published(self) -> bool:
-        """Whether learners see it."""
+        """True if learners see it."""
         return self.status is CourseStatus.PUBLISHED
 
     @property
@@ -189,16 +189,16 @@ class Course:
 
 @frozen
 class Assigned:
-    """To whom a course is assigned (R10), each with the moment since when."""
+    """Assignments of a course (R10), each with its moment."""
 
     users: dict[str, datetime]
     groups: dict[str, datetime]
     sites: dict[str, datetime]
     universal: datetime | None = None
-    """Everyone in the organisation, since then."""
+    """Moment since when everyone in the organisation is assigned."""
 
     def since(self, person: Person) -> datetime | None:
-        """R10: since when somebody is assigned, by whichever way came first; None if in no way."""
+        """R10: return the moment since when a person is assigned, the earliest of all ways; None if not assigned."""
         if not person.can_learn:
             return None
         ways = [self.users.get(person.id), self.universal]
@@ -208,7 +208,7 @@ class Assigned:
 
     @staticmethod
     def nobody() -> Assigned:
-        """A course that is assigned to nobody."""
+        """Return assignments of a course that no user is assigned to."""
         return Assigned({}, {}, {})
 
     def copy(self) -> Assigned:
@@ -218,7 +218,7 @@ class Assigned:
 
 @frozen
 class CourseList:
-    """Courses under one title: in order as a learning path, in no order of meaning as a collection."""
+    """Courses under one title: a learning path, which has an order, or a collection."""
 
     id: str
     title: str
@@ -229,13 +229,13 @@ class CourseList:
 
 @frozen
 class RefreshQuestion:
-    """One question. ValueError without two options, the right one among them."""
+    """One question. Raises ValueError without two options, the right one among them."""
 
     id: str
     question: str
     options: tuple[str, ...]
     right: str
-    """Shown to nobody."""
+    """No answer shows it."""
 
     def __attrs_post_init__(self) -> None:
         if len(set(self.options)) < 2 or self.right not in self.options:
@@ -244,7 +244,7 @@ class RefreshQuestion:
 
 @frozen
 class RapidRefresh:
-    """A quiz; learners see it once it is published and assigned to them."""
+    """A quiz of the organisation; learners see it if it is published and assigned to them."""
 
     id: str
     title: str
@@ -254,7 +254,7 @@ class RapidRefresh:
     assigned: Assigned = field(factory=Assigned.nobody)
 
     def question(self, wanted: str | None) -> RefreshQuestion:
-        """The question with this id or text, or else the first one; LookupError if there is none."""
+        """Return the question with this id or text, by default the first one. Raises LookupError if there is none."""
         for each in self.questions:
             if wanted is None or wanted in {each.id, each.question}:
                 return each
@@ -263,7 +263,7 @@ class RapidRefresh:
 
 @frozen
 class RefreshAnswer:
-    """One answer of somebody; a question may be answered again later."""
+    """One answer of a user; a question may be answered again later."""
 
     refresh_id: str
     question_id: str
@@ -274,29 +274,29 @@ class RefreshAnswer:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What tells it from all others, and puts it in its place."""
+        """Unique key, by which answers are sorted."""
         return self.refresh_id, self.user_id, self.answered_at, self.question_id
 
 
 @define(eq=False)
 class RefreshAnswers:
-    """All answers of an organisation, by refresh and user, the oldest first."""
+    """All answers of an organisation, sorted by refresh, user and time."""
 
     rows: list[RefreshAnswer] = field(factory=list)
 
     @classmethod
     def of(cls, answers: Iterable[RefreshAnswer]) -> RefreshAnswers:
-        """Put them in order."""
+        """Return answers in order."""
         return cls(sorted(answers, key=lambda each: each.key))
 
     def add(self, answer: RefreshAnswer) -> None:
-        """Take an answer in; another to the same question at the same moment is replaced."""
+        """Add an answer; it replaces one to the same question at the same moment."""
         at = bisect_left(self.rows, answer.key, key=lambda each: each.key)
         is_there = at < len(self.rows) and self.rows[at].key == answer.key
         self.rows[at : at + is_there] = [answer]
 
     def of_users(self, refreshes: Iterable[str], users: Sequence[str]) -> list[RefreshAnswer]:
-        """Those of some users, who must be in order, in these refreshes, which must be too."""
+        """Return answers of some users in some refreshes; both must be sorted."""
         return [each for refresh in refreshes for user in users for each in self._of(refresh, user)]
 
     def _of(self, refresh_id: str, user_id: str) -> list[RefreshAnswer]:
@@ -307,7 +307,7 @@ class RefreshAnswers:
 
 @frozen
 class Leaderboard:
-    """A board over some courses. Its dates are shown; points are those that people have now."""
+    """A leaderboard of individuals over some courses. Its dates are only shown; points are the present ones."""
 
     id: str
     name: str
@@ -315,16 +315,16 @@ class Leaderboard:
     end_date: str
     course_ids: tuple[str, ...] = ()
     learner_access: bool = True
-    """Whether learners see it."""
+    """True if learners see it."""
 
 
 @frozen
 class Ranking:
-    """Somebody's place on a board."""
+    """Place of a user on a leaderboard."""
 
     rank: int
-    """From 1; those with as many points share one, and the ranks after it are left out."""
+    """From 1; users with equal points share a rank, and the next ranks are left out."""
     user_id: str
     score: int
     is_not_attempted: bool
-    """Nothing is recorded of them in the board's courses."""
+    """True if nothing is recorded of the user in the courses of the leaderboard."""

@@ -1,4 +1,4 @@
-"""What differs between two state documents, record by record: the proof that nothing else was touched."""
+"""Differences between two state documents, record by record: they show that nothing else was changed."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ class Change:
     key: tuple[str, ...]
     """Ids that name it; for what belongs to a course and a person: course id, user id."""
     label: str
-    """The same for people to read: titles, names."""
+    """The same for people to read: titles and names."""
     before: Any
-    """As it stood in the document; None if it was added."""
+    """The record in the first document; None if it was added."""
     after: Any
-    """None if it was removed."""
+    """The record in the second document; None if it was removed."""
 
     @property
     def what(self) -> Literal["added", "removed", "changed"]:
-        """What has become of it."""
+        """Kind of the difference."""
         if self.before is None:
             return "added"
         return "removed" if self.after is None else "changed"
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields that differ, in order; empty unless it is a changed object."""
+        """Fields that differ, in order; empty unless an object was changed."""
         if not (isinstance(self.before, dict) and isinstance(self.after, dict)):
             return ()
         names = dict.fromkeys([*self.before, *self.after])
@@ -53,7 +53,7 @@ class Change:
 
 
 def differences(before: Json, after: Json) -> tuple[Change, ...]:
-    """Every record that differs between two documents that `load` takes, in the order of their kinds and ids."""
+    """Return every record that differs between two documents that `load` accepts, sorted by kind and ids."""
     then, now = _records(before), _records(after)
     labels = _labels(before) | _labels(after)
     return tuple(
@@ -65,9 +65,9 @@ def differences(before: Json, after: Json) -> tuple[Change, ...]:
 
 
 def brief(changes: Sequence[Change], most: int) -> list[str]:
-    """Changes for people to read: how many of each kind, then about so many of them, some of every kind.
+    """Return lines about changes: the number of each kind, then about ``most`` changes, some of every kind.
 
-    What was removed comes first, for nothing brings it back.
+    Removed records come first, because nothing restores them.
     """
     kinds: dict[tuple[str, str], list[Change]] = {}
     for each in sorted(changes, key=lambda each: _GRAVEST.index(each.what)):

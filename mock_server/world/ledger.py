@@ -1,4 +1,4 @@
-"""What the world writes down or keeps: certificates, notifications, audit log, queue, webhooks, idempotency keys."""
+"""Certificates, notifications, audit log, queued resets, webhooks, idempotency keys and rate-limit windows."""
 
 from __future__ import annotations
 
@@ -36,34 +36,34 @@ class Notification:
 
 @frozen
 class AuditEntry:
-    """One reset that was asked for, done or refused (R23). Holds nothing of the progress that was there."""
+    """One requested reset, done or refused (R23). It holds no data of the cleared progress."""
 
     at: datetime
     organisation_id: str
     actor_id: str
     request_id: str
     course_id: str
-    """As asked for; "" where the request did not say."""
+    """As requested; "" if the request names none."""
     everyone: bool
-    """Whether everyone in the course was meant: of a reset that was done, as it was understood."""
+    """True for a reset of everyone in the course; for one that was done, as the server understood it."""
     user_ids: tuple[str, ...]
-    """Those listed in the request, the first 20 of a refused one; those reset where it was everyone."""
+    """Users listed in the request, the first 20 of a refused one; for everyone, the users reset."""
     outcome: str
-    """"done", "replayed", "queued", or the reason of the refusal. A refusal after a part has an entry of each kind."""
+    """"done", "replayed", "queued", or the reason of the refusal. A reset refused part-way has an entry for each."""
     status: int
     """HTTP status of the answer."""
     users_updated: int = 0
     reset_ids: tuple[str, ...] = ()
-    """Those whose progress was cleared; of those listed, some may have had none (R09, R21)."""
+    """Users whose progress was cleared; a listed user without progress is not among them (R09, R21)."""
     users_asked: int = 0
-    """How many users the request listed, or were reset where it was everyone."""
+    """Number of users listed in the request, or reset if it was for everyone."""
     absent_ids: tuple[str, ...] = ()
-    """Users who were not assigned and whose progress was cleared as well, by the policy ``absent`` (R10)."""
+    """Users not assigned whose progress was cleared too, by the policy ``absent`` (R10)."""
 
 
 @frozen
 class QueuedReset:
-    """One person's reset that was accepted and is not carried out yet (``emulates="queues_resets"``)."""
+    """An accepted reset of one person that is not carried out yet (``emulates="queues_resets"``)."""
 
     due_at: datetime
     organisation_id: str
@@ -89,7 +89,7 @@ class Webhook:
 
 @frozen
 class Message:
-    """One event on its way to one webhook: somebody's progress in a course was reset (R24)."""
+    """One event to send to one webhook: the progress of a user in a course was reset (R24)."""
 
     webhook: Webhook
     secret: str = field(repr=False)
@@ -102,28 +102,28 @@ class Message:
 
 @define
 class Window:
-    """How many requests have come since it began."""
+    """Requests of one user counted against one limit."""
 
     began_at: datetime
     spent: int = 0
 
 
 Slot = tuple[str, str, str, str]
-"""Organisation, actor, operation and key: what a key is scoped to."""
+"""Scope of an idempotency key: organisation, actor, operation and key."""
 
 
 @define(eq=False)
 class IdempotencyKeys:
-    """The answers kept by key, and the keys of requests that are still running."""
+    """Answers stored by idempotency key, and the keys of requests in flight."""
 
     kept: dict[Slot, tuple[str, bytes]] = field(factory=dict)
-    """Fingerprint and body of the first 200."""
+    """Fingerprint of the request and body of the first 200 answer."""
     _running: Counter[Slot] = field(factory=Counter)
     _lock: Lock = field(factory=Lock)
 
     @contextmanager
     def running(self, slot: Slot | None) -> Iterator[bool]:
-        """Mark a request as running from its arrival on; tells whether another with its key was so already."""
+        """Mark a request as in flight; yield whether another request with its key already is."""
         if slot is None:
             yield False
             return

@@ -1,4 +1,4 @@
-"""One organisation with all that belongs to it; nothing of another is reachable from here (R03)."""
+"""One organisation with all its data; no other organisation is reachable from it (R03)."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ class Organisation:
     leaderboards: dict[str, Leaderboard] = field(factory=dict)
     progress: ProgressTable = field(factory=ProgressTable)
     certificates: dict[tuple[str, str], tuple[Certificate, ...]] = field(factory=dict)
-    """By course id and user id; only those that are shown (R19)."""
+    """By course id and user id; only the certificates that are shown (R19)."""
     people_changes: int = 0
-    """Goes up whenever somebody comes or changes."""
+    """Version of the people: rises with every added or changed person."""
     _order: list[str] = field(factory=list)
     _pairs: dict[str, list[tuple[str, str]]] = field(factory=dict)
 
     def people_in_order(self) -> list[str]:
-        """Their ids, sorted; nobody ever leaves, so that their number says whether it is true still."""
+        """Return the sorted ids of all people; people are never removed, so their number tells if it is current."""
         if len(self._order) != len(self.people):
             self._order = sorted(self.people)
         return self._order
 
     def memberships(self, kind: Literal["groups", "sites"]) -> list[tuple[str, str]]:
-        """User and group or site, for everyone in one, in order; kept until somebody changes."""
+        """Return pairs of user and group, or site, sorted; cached until a person changes."""
         if kind not in self._pairs:
             self._pairs[kind] = [
                 (user_id, each)
@@ -66,7 +66,7 @@ class Organisation:
         return self._pairs[kind]
 
     def put_person(self, person: Person) -> None:
-        """Add or replace somebody; their assignments follow their status, seat, groups and sites at once."""
+        """Add or replace a person; assignments follow status, seat, groups and sites at once."""
         self.people[person.id] = person
         self.people_changes += 1
         self._pairs.clear()
@@ -82,17 +82,17 @@ class Organisation:
             return
         last = next(reversed(self.courses), "")
         self.append_course(course)
-        if course.id < last:  # ids sort by age, so that mostly there is nothing to do
+        if course.id < last:  # ids sort by age, so this is rare
             self.sort_courses()
 
     def append_course(self, course: Course) -> None:
-        """Add a course that is not there yet, behind all others; after many, `sort_courses` once."""
+        """Add a new course at the end; after many, call `sort_courses` once."""
         self.courses[course.id] = course
         self.assigned[course.id] = Assigned.nobody()
         self.progress.append_course(course.id)
 
     def sort_courses(self) -> None:
-        """Put the courses, and what is recorded in them, in the order of their ids."""
+        """Sort the courses and their progress by course id."""
         self.courses = dict(sorted(self.courses.items()))
         self.progress.sort_courses()
 
@@ -112,11 +112,11 @@ class Organisation:
             self.restart_due_date(course_id, person.id)
 
     def restart_due_date(self, course_id: str, user_id: str) -> None:
-        """R20: start a due date that is relative to assignment anew; a fixed one stays."""
+        """R20: restart a due date relative to the assignment; a fixed one stays."""
         self.progress[course_id].enrol(user_id, self.restarted(course_id, user_id))
 
     def restarted(self, course_id: str, user_id: str) -> Enrolment:
-        """R20: somebody's enrolment as it will be once their due date has started anew."""
+        """R20: return a user's enrolment with the due date restarted."""
         due, now = self.courses[course_id].due, self.clock.now()
         before = self.progress[course_id].enrolments[user_id]
         date = due.date_for(now) if due.kind is DueKind.RELATIVE else before.due_at

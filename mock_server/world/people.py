@@ -1,4 +1,4 @@
-"""Who there is: people, permission sets, groups, sites and tokens."""
+"""People, permission sets, groups, sites and tokens."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from attrs import frozen
 
 
 class Status(StrEnum):
-    """Whether a person may sign in."""
+    """Status of a person."""
 
     ACTIVE = "USER_ACTIVE_STATUS_ACTIVE"
     DEACTIVATED = "USER_ACTIVE_STATUS_DEACTIVATED"
 
 
 class Seat(StrEnum):
-    """A person's seat type."""
+    """Seat type of a person."""
 
     FULL = "SUBSCRIPTION_SEAT_TYPE_PREMIUM"
     LITE = "SUBSCRIPTION_SEAT_TYPE_LITE"
@@ -27,7 +27,7 @@ class Seat(StrEnum):
 
 
 class Permission(StrEnum):
-    """The permissions that decide over training."""
+    """Permissions that matter for training."""
 
     USERS = "Platform management: Users"
     TRAINING = "Training: Administration"
@@ -39,7 +39,7 @@ class Permission(StrEnum):
 
 @frozen
 class PermissionSet:
-    """A named set of permissions."""
+    """Named set of permissions."""
 
     id: str
     name: str
@@ -59,7 +59,7 @@ class Group:
 
 @frozen
 class Site:
-    """A place of work."""
+    """Place of work."""
 
     id: str
     name: str
@@ -67,12 +67,12 @@ class Site:
     deleted: bool = False
     creator_id: str = ""
     meta_label: str = "location"
-    """The kind of place."""
+    """Kind of place."""
 
 
 @frozen
 class Person:
-    """Somebody in an organisation."""
+    """Person in an organisation."""
 
     id: str
     organisation_id: str
@@ -106,7 +106,7 @@ class Person:
 
 @frozen
 class Token:
-    """What is kept of an API token: whose it is, never the token itself."""
+    """Owner and validity of an API token; the token itself is not stored."""
 
     user_id: str
     organisation_id: str
@@ -115,5 +115,5 @@ class Token:
 
 
 def digest(token: str) -> str:
-    """The SHA-256 by which a token is looked up."""
+    """Return the SHA-256 by which a token is looked up."""
     return sha256(token.encode()).hexdigest()

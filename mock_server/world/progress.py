@@ -1,8 +1,8 @@
-"""What learners did: one record per person and course, in one partition per course.
+"""Progress: one record per person and course, in one partition per course.
 
-Records are frozen and replaced, never changed, so a reader holds a consistent one. A partition keeps its
-roster in order (rows are addressed by position), counts what statistics ask for, and caches each row's JSON
-until a write.
+Records are frozen: a change replaces the record, so readers always see a consistent one. A partition keeps its roster
+sorted, because rows are addressed by position. It counts the figures of the statistics, caches the JSON of each row
+until the row changes, and keeps a history of changes while the world emulates a warehouse that lags.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mock_server.world.courses import Course, SlideProgress
 
 @frozen
 class LessonProgress:
-    """How far somebody is in one lesson; absent for a lesson never opened."""
+    """Progress in one lesson; absent for a lesson never opened."""
 
     lesson_id: str
     opened_at: str
@@ -42,12 +42,12 @@ class Attempt:
     score: int
     success: bool
     has_own_id: bool = False
-    """Whether its id came from elsewhere and stands on the wire as it is: its record is nobody else's."""
+    """True if the id was loaded from a file and is written unchanged; its record is not shared with other users."""
 
 
 @frozen
 class AssessmentSubmission:
-    """A practical assessment as submitted, with its mark (0 to 100) and sign-off where they are given."""
+    """Submitted practical assessment, with mark (0 to 100) and sign-off if given."""
 
     id: str
     lesson_id: str
@@ -59,7 +59,7 @@ class AssessmentSubmission:
 
 @frozen
 class DiscussionPost:
-    """A contribution to a course's discussion."""
+    """Post to the discussion of a course."""
 
     id: str
     lesson_id: str
@@ -69,7 +69,7 @@ class DiscussionPost:
 
 @frozen
 class HandIn:
-    """An assignment handed in."""
+    """Assignment handed in."""
 
     id: str
     lesson_id: str
@@ -80,7 +80,7 @@ class HandIn:
 
 @frozen
 class Record:
-    """All that is recorded of one person in one course; what a reset clears is exactly this."""
+    """All that is recorded of one person in one course: exactly what a reset clears."""
 
     modified_at: datetime
     opened_at: str = ""
@@ -100,7 +100,7 @@ class Record:
 
     @property
     def is_recorded(self) -> bool:
-        """R09: whether anything is recorded, so far as the feed can show it."""
+        """R09: True if anything is recorded that the feed shows."""
         return bool(
             self.opened_at
             or self.completed_at
@@ -121,13 +121,13 @@ class Record:
         )
 
     def lesson(self, lesson_id: str) -> LessonProgress | None:
-        """Progress in one lesson, None where it was never opened."""
+        """Return the progress in one lesson, None if it was never opened."""
         return next((lesson for lesson in self.lessons if lesson.lesson_id == lesson_id), None)
 
 
 @frozen
 class Identity:
-    """What a row loaded from a file says of its course and person; it may differ from the master data."""
+    """Course and person as a row loaded from a file names them; they may differ from the master data."""
 
     course_title: str
     course_external_id: str
@@ -140,7 +140,7 @@ class Identity:
 
 @frozen
 class Enrolment:
-    """Somebody's place in a course; a reset keeps it, save for a relative due date (R16, R20)."""
+    """Enrolment of a person in a course; a reset keeps it, except for a relative due date (R16, R20)."""
 
     assigned_at: datetime
     modified_at: datetime
@@ -148,85 +148,9 @@ class Enrolment:
     identity: Identity | None = None
 
 
-LONGEST = timedelta(hours=2)
-"""The longest lag, and the longest time between two refreshes."""
-
-
-@frozen
-class PriorState:
-    """Somebody's place in a course before a change."""
-
-    at: datetime
-    """Of the change; never later than the one behind it."""
-    user_id: str
-    assigned: bool
-    enrolment: Enrolment | None
-    record: Record | None
-
-
-@define(eq=False)
-class LagHistory:
-    """The changes of one partition, oldest first, for as long as any lag could ask for them."""
-
-    clock: Clock
-    changes: list[PriorState] = field(factory=list)
-    dropped: int = 0
-    view: tuple[int, CourseProgress] | None = None
-    """The past asked for last: after how many changes it was, and the partition as it was then."""
-
-    def keep(self, progress: CourseProgress, user_id: str) -> None:
-        """Keep somebody's place as it is, right before it changes."""
-        at = self._now()
-        enrolment, record = progress.enrolments.get(user_id), progress.records.get(user_id)
-        self.changes.append(PriorState(at, user_id, progress.has(user_id), enrolment, record))
-        if self.changes[0].at < at - 3 * LONGEST:  # late enough for the work to be rare
-            self._forget(at - 2 * LONGEST)
-
-    def _now(self) -> datetime:
-        """The present. Behind a clock that was set back nothing has happened yet: what it left ahead counts as now."""
-        now, last = self.clock.now(), len(self.changes)
-        while last and self.changes[last - 1].at > now:
-            last -= 1
-        self.changes[last:] = [evolve(each, at=now) for each in self.changes[last:]]
-        return now
-
-    def _forget(self, before: datetime) -> None:
-        count = self._until(before)
-        del self.changes[:count]
-        self.dropped += count
-
-    def _until(self, moment: datetime) -> int:
-        return bisect_right(self.changes, moment, key=lambda change: change.at)
-
-    def as_of(self, progress: CourseProgress, moment: datetime) -> CourseProgress:
-        """The partition as it was at a moment; the partition itself where nothing has changed since."""
-        self._now()
-        count = self._until(moment)
-        if count == len(self.changes):
-            return progress
-        if self.view is None or self.view[0] != self.dropped + count:
-            self.view = self.dropped + count, _taken_back(progress, self.changes[count:])
-        return self.view[1]
-
-
-def _taken_back(progress: CourseProgress, changes: list[PriorState]) -> CourseProgress:
-    """A copy of a partition without these changes; of several to one person the first says what was."""
-    was = {change.user_id: change for change in reversed(changes)}
-    copy = progress.copy()
-    copy.changes = progress.changes
-    copy.fragments = {key: row for key, row in progress.fragments.items() if key not in was}
-    for change in was.values():
-        if not change.assigned:
-            copy.leave(change.user_id)
-        copy.put(change.user_id, change.record)
-        if change.assigned and change.enrolment is not None:
-            copy.enrol(change.user_id, change.enrolment)
-    return copy
-
-
 @define
 class Tally:
-    """Counts over the roster of one course, kept on every write."""
+    """Counts over the roster of one course, updated with every change."""
 
     opened: int = 0
     completed: int = 0
@@ -234,7 +158,7 @@ class Tally:
     score_sum: int = 0
 
     def count(self, record: Record | None, sign: int) -> None:
-        """Add a record (+1) or take it away (-1)."""
+        """Add a record (+1) or subtract it (-1)."""
         if record is None:
             return
         self.opened += sign * bool(record.opened_at)
@@ -245,7 +169,7 @@ class Tally:
 
 @define
 class LessonTally:
-    """Counts over those for whom a lesson counts."""
+    """Counts over the users for whom a lesson counts."""
 
     users: int = 0
     opened: int = 0
@@ -253,7 +177,7 @@ class LessonTally:
     score_sum: int = 0
 
     def count(self, reached: LessonProgress) -> None:
-        """Add what one of them has reached."""
+        """Add the progress of one user."""
         self.opened += 1
         self.completed += bool(reached.completed_at)
         self.score_sum += reached.score
@@ -261,14 +185,14 @@ class LessonTally:
 
 @define
 class SlideTally:
-    """Counts over those who have viewed a slide."""
+    """Counts over the users who have viewed a slide."""
 
     viewed: int = 0
     answered: int = 0
     correct: int = 0
 
     def count(self, seen: SlideProgress) -> None:
-        """Add what one of them has seen and answered."""
+        """Add the view and answer of one user."""
         self.viewed += 1
         self.answered += bool(seen.answered_at)
         self.correct += bool(seen.correct)
@@ -276,40 +200,40 @@ class SlideTally:
 
 @define(eq=False)
 class CourseProgress:
-    """The partition of one course: who is assigned, what is recorded, what was reset when."""
+    """Partition of one course: roster, enrolments, records and times of resets."""
 
     roster: list[str] = field(factory=list)
-    """Ids of those assigned now, in order: the rows of the feed."""
+    """Sorted ids of the users assigned now: the rows of the feed."""
     enrolments: dict[str, Enrolment] = field(factory=dict)
-    """Of everyone on the roster, and of those who have left it and may return."""
+    """Enrolments of users on the roster, and of users who left it and may return."""
     records: dict[str, Record] = field(factory=dict)
     reset_at: dict[str, datetime] = field(factory=dict)
-    """When somebody's progress was last reset (R22); says nothing of what it was."""
+    """Time of each user's last reset (R22); holds no data of the cleared progress."""
     tally: Tally = field(factory=Tally)
     fragments: dict[str, bytes] = field(factory=dict)
-    """The JSON of rows already written, dropped when the row changes; put there by `RowCache` alone."""
+    """JSON of rows already written, dropped when the row changes; only `RowCache` adds to it."""
     lag_history: LagHistory | None = None
-    """What was before the latest changes; None unless the warehouse lags."""
+    """Replaced values of the latest changes; None unless the warehouse lags."""
     changes: int = 0
-    """Goes up with every change to a row, so that whoever keeps what they found knows whether it is true still."""
+    """Version: rises with every change of a row, so that caches can tell whether they are current."""
 
     @property
     def state(self) -> tuple[ref[CourseProgress], int]:
-        """What is the same for as long as nothing changes; weak, so that whoever keeps it keeps no view of the past."""
+        """Key that is equal until something changes; weak, so that a cache keeps no view of the past alive."""
         return ref(self), self.changes
 
     def has(self, user_id: str) -> bool:
-        """Whether somebody is assigned now."""
+        """Return whether a user is assigned now."""
         at = bisect_left(self.roster, user_id)
         return at < len(self.roster) and self.roster[at] == user_id
 
     def modified_at(self, user_id: str) -> datetime:
-        """When the row of somebody on the roster last changed."""
+        """Return the time of the last change to the row of a user on the roster."""
         enrolled, record = self.enrolments[user_id].modified_at, self.records.get(user_id)
         return enrolled if record is None else max(enrolled, record.modified_at)
 
     def put(self, user_id: str, record: Record | None) -> None:
-        """Replace somebody's record; None clears it."""
+        """Replace the record of a user; None clears it."""
         self._keep(user_id)
         self.changes += 1
         if self.has(user_id):
@@ -322,7 +246,7 @@ class CourseProgress:
         self.fragments.pop(user_id, None)
 
     def enrol(self, user_id: str, enrolment: Enrolment) -> None:
-        """Put somebody on the roster, or replace their enrolment."""
+        """Put a user on the roster, or replace their enrolment."""
         self._keep(user_id)
         self.changes += 1
         if not self.has(user_id):
@@ -332,7 +256,7 @@ class CourseProgress:
         self.fragments.pop(user_id, None)
 
     def leave(self, user_id: str) -> None:
-        """Take somebody off the roster; what is recorded stays and reappears when they return."""
+        """Take a user off the roster; their record stays and reappears when they return."""
         if self.has(user_id):
             self._keep(user_id)
             self.changes += 1
@@ -344,7 +268,7 @@ class CourseProgress:
             self.lag_history.keep(self, user_id)
 
     def forget_rows(self, user_id: str | None = None) -> None:
-        """Drop the kept JSON of somebody's row, or of all, because a name or title in it has changed."""
+        """Drop the cached JSON of a user's row, or of all rows, because a name or title in it has changed."""
         for each in self._shown():
             if user_id is None:
                 each.fragments.clear()
@@ -352,7 +276,7 @@ class CourseProgress:
                 each.fragments.pop(user_id, None)
 
     def follow_course(self) -> None:
-        """Drop what is kept of the course: its title or its lessons have changed, today's and the past's alike."""
+        """Drop all cached rows, present and past, because the title or the lessons of the course have changed."""
         self.forget_rows()
         for each in self._shown():
             each.changes += 1
@@ -381,3 +305,81 @@ class CourseProgress:
             reset_at=dict(self.reset_at),
             tally=evolve(self.tally),
         )
+
+
+LONGEST = timedelta(hours=2)
+"""Longest lag, and longest time between two refreshes."""
+
+
+@frozen
+class PriorState:
+    """State of a user in a course before a change."""
+
+    at: datetime
+    """Time of the change; never later than that of the next one."""
+    user_id: str
+    assigned: bool
+    enrolment: Enrolment | None
+    record: Record | None
+
+
+@define(eq=False)
+class LagHistory:
+    """Changes of one partition, oldest first, kept as long as any lag can show them (R15).
+
+    The past is the present with the latest changes undone, so a course without changes costs nothing."""
+
+    clock: Clock
+    changes: list[PriorState] = field(factory=list)
+    dropped: int = 0
+    view: tuple[int, CourseProgress] | None = None
+    """The latest view of the past: the number of changes before it, and the partition."""
+
+    def keep(self, progress: CourseProgress, user_id: str) -> None:
+        """Keep the state of a user, right before it changes."""
+        at = self._now()
+        enrolment, record = progress.enrolments.get(user_id), progress.records.get(user_id)
+        self.changes.append(PriorState(at, user_id, progress.has(user_id), enrolment, record))
+        if self.changes[0].at < at - 3 * LONGEST:  # late enough for the work to be rare
+            self._forget(at - 2 * LONGEST)
+
+    def _now(self) -> datetime:
+        """Return the present. If the clock was set back, changes in the future count as made now."""
+        now, last = self.clock.now(), len(self.changes)
+        while last and self.changes[last - 1].at > now:
+            last -= 1
+        self.changes[last:] = [evolve(each, at=now) for each in self.changes[last:]]
+        return now
+
+    def _forget(self, before: datetime) -> None:
+        count = self._until(before)
+        del self.changes[:count]
+        self.dropped += count
+
+    def _until(self, moment: datetime) -> int:
+        return bisect_right(self.changes, moment, key=lambda change: change.at)
+
+    def as_of(self, progress: CourseProgress, moment: datetime) -> CourseProgress:
+        """Return the partition at a moment; the partition itself if nothing has changed since."""
+        self._now()
+        count = self._until(moment)
+        if count == len(self.changes):
+            return progress
+        if self.view is None or self.view[0] != self.dropped + count:
+            self.view = self.dropped + count, _taken_back(progress, self.changes[count:])
+        return self.view[1]
+
+
+def _taken_back(progress: CourseProgress, changes: list[PriorState]) -> CourseProgress:
+    """Return a copy of a partition with changes undone; of several changes to a user the first one counts."""
+    was = {change.user_id: change for change in reversed(changes)}
+    copy = progress.copy()
+    copy.changes = progress.changes
+    copy.fragments = {key: row for key, row in progress.fragments.items() if key not in was}
+    for change in was.values():
+        if not change.assigned:
+            copy.leave(change.user_id)
+        copy.put(change.user_id, change.record)
+        if change.assigned and change.enrolment is not None:
+            copy.enrol(change.user_id, change.enrolment)
+    return copy

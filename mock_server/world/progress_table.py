@@ -40,7 +40,7 @@ class MatchingRows:
 
     @classmethod
     def scan(cls, progress: CourseProgress, users: Sequence[str] | None, weigh: Weigh) -> MatchingRows:
-        """Look at everybody on the roster, or only at these users, which must be sorted."""
+        """Look at all users on the roster, or only at these, which must be sorted."""
         rows, ends, total = array("I"), array("I"), 0
         for row, user_id in _on_roster(progress.roster, users):
             weight = weigh(progress, user_id)
@@ -85,7 +85,7 @@ def rows_after(parts: Iterable[tuple[str, MatchingRows]], items: int) -> Iterato
 
 @define(eq=False)
 class _Latest:
-    """What is kept for each of the latest questions. Used under the world's lock."""
+    """Cached values of the latest questions. Used under the world's lock."""
 
     _kept: dict[Hashable, dict[str, Any]] = field(factory=dict)
 
@@ -129,19 +129,19 @@ class StatsCache(_Latest):
 
 
 MOST = 100_000
-"""Rows kept at once, some 800 bytes each; then all are dropped, as a walk over a large world comes by none twice."""
+"""Rows cached at once, some 800 bytes each; at the limit all are dropped: a large walk reads none twice."""
 
 
 @define(eq=False)
 class RowCache:
-    """What keeps the rows of all partitions within bounds. Used under the world's lock."""
+    """Bounded cache of rows of the feed as JSON, for all partitions. Used under the world's lock."""
 
     _count: int = 0
     _holders: WeakSet[CourseProgress] = field(factory=WeakSet)
-    """Weakly: a view of the past is a partition of its own, and goes when nobody looks at it any more."""
+    """Partitions with cached rows; weak references, because a view of the past is a partition that is soon dropped."""
 
     def keep(self, progress: CourseProgress, user_id: str, row: bytes) -> None:
-        """Keep somebody's row in its partition."""
+        """Cache a user's row in its partition."""
         if self._count >= MOST:
             for each in self._holders:
                 each.fragments.clear()

@@ -1,8 +1,8 @@
 """The whole state of a world as one JSON document, and a world from such a document.
 
-The classes below are the format, for writing and reading alike. Derived figures (rosters, counters) are not in it; they
-are worked out again. Nor is the past: what a reset has cleared is in no document made after it (R15), so that a feed
-that lags shows a loaded state at once.
+`State` is the format for writing and reading. Rosters and counters are not stored; they are computed again. The lag
+history is not stored: no document holds progress that a reset cleared before (R15), so a feed that lags shows a loaded
+state at once.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from mock_server.world.world import World
 W = TypeVar("W", bound=World)
 
 LARGEST_FILE = 1024**3
-"""Bytes of a file that holds a state."""
+"""Largest file with a state, in bytes."""
 
 
 @frozen
 class ClockState:
-    """Where time stands."""
+    """State of the clock."""
 
     frozen_at: datetime | None = None
     ahead_seconds: float = 0.0
-    """Of real time, while it runs."""
+    """Offset from real time, while the clock runs."""
 
 
 @frozen
 class IdsState:
-    """What the next ids depend on."""
+    """State of the ids."""
 
     key: str = field(validator=validators.matches_re("[0-9a-f]{64}"))
     counters: dict[str, int] = field(factory=dict)
@@ -59,7 +59,7 @@ class IdsState:
 
 @frozen
 class KeptAnswer:
-    """An answer kept under an idempotency key."""
+    """Answer stored under an idempotency key."""
 
     organisation_id: str
     actor_id: str
@@ -71,7 +71,7 @@ class KeptAnswer:
 
 @frozen
 class KeptWindow:
-    """Requests of one user that count against one limit."""
+    """Requests of one user counted against one limit."""
 
     user_id: str
     limit: int
@@ -81,7 +81,7 @@ class KeptWindow:
 
 @frozen
 class State:
-    """All that a world is, the tokens themselves included; handle it as you would handle them."""
+    """Whole state of a world, API tokens included; keep it as secret as the tokens."""
 
     clock: ClockState
     ids: IdsState
@@ -94,33 +94,33 @@ class State:
     tokens: dict[str, Token] = field(factory=dict)
     """By digest."""
     token_names: dict[str, str] = field(factory=dict)
-    """The tokens by name."""
+    """Tokens by name."""
     outbox: tuple[Notification, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
     kept_answers: tuple[KeptAnswer, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
     webhook_secrets: dict[str, int] = field(factory=dict)
-    """How often each organisation has taken a new secret."""
+    """Number of secrets that each organisation has requested."""
     windows: tuple[KeptWindow, ...] = ()
-    """Requests counted while there is a rate limit."""
+    """Requests counted against a rate limit."""
     is_loaded: bool = False
-    """Whether its people come from a file, and so may be real."""
+    """True if the people come from a file and may be real."""
     queued: tuple[QueuedReset, ...] = ()
-    """Resets that were accepted and are not carried out yet."""
+    """Accepted resets that are not carried out yet."""
 
 
 def document(world: World, token_names: dict[str, str]) -> dict[str, Any]:
-    """The state of a world as plain JSON data."""
+    """Return the state of a world as plain JSON data."""
     with world.lock:
         data: dict[str, Any] = encode(_state(world, token_names))
         for name in ("is_loaded", "queued"):
             if not data[name]:
-                del data[name]  # of a few worlds, no part of the others
+                del data[name]  # documents of most worlds do not have it
         return data
 
 
 def read(data: object) -> State:
-    """A document's state; StateError, naming the place, unless it describes a whole world."""
+    """Return the state in a document. Raises StateError, naming the place, unless it describes a whole world."""
     state = decode(State, data, "$")
     _validate(state)
     try:
@@ -133,7 +133,7 @@ def read(data: object) -> State:
 
 
 def read_file(path: Path) -> State:
-    """The state in a file. Raises StateError for one that is too large or no JSON too, and OSError."""
+    """Return the state in a file. Raises StateError, also for a file that is too large or not JSON, and OSError."""
     with path.open("rb") as file:
         content = file.read(LARGEST_FILE + 1)
     if len(content) > LARGEST_FILE:
@@ -146,7 +146,7 @@ def read_file(path: Path) -> State:
 
 
 def outlined(name: str, given: object) -> Mapping[str, Any]:
-    """What was given, if it has at least the outline of a state; StateError or TypeError, naming it, if not."""
+    """Return the argument if it has the required fields of a state. Raises StateError or TypeError, naming it."""
     document: Mapping[str, Any] = check_argument(
         name, given, dict, "a state document, as mock.state() gives it"
     )
@@ -160,7 +160,7 @@ def outlined(name: str, given: object) -> Mapping[str, Any]:
 
 
 def build(state: State, kind: type[W], clock: Clock, ids: Ids) -> W:
-    """A new world in this state; clock and ids are set to it as well, once nothing can go wrong any more."""
+    """Return a new world in a state; set clock and ids last, once nothing else can fail."""
     organisations = {each.id: parts.load(each, clock) for each in state.organisations}
     world = kind(
         policy=state.policy,
@@ -190,16 +190,16 @@ def _set(clock: Clock, state: ClockState) -> None:
 
 
 def load(state: State, kind: type[W]) -> W:
-    """A world of its own in this state."""
+    """Return a new world in a state."""
     return build(state, kind, Clock(), Ids(""))
 
 
 def restore(world: World, state: State) -> None:
-    """Bring a world into this state, in place: what was done since is gone. For tests only, never over the wire."""
+    """Bring a world into a state, in place; later changes are lost. For tests only, never over the wire."""
     with world.lock:
         fresh = build(state, type(world), world.clock, world.ids)
         fresh.is_loaded |= world.is_loaded
-        # Requests in flight hold on to the register of keys, so its content is replaced and not the register.
+        # Requests in flight keep a reference to the register of keys, so replace its content.
         world.keys.kept.clear()
         world.keys.kept.update(fresh.keys.kept)
         for each in attrs.fields(type(world)):
@@ -238,7 +238,9 @@ def _slot(kept: KeptAnswer) -> tuple[str, str, str, str]:
 
 
 def fresh_copy(built: World, policy: Policy, now: datetime | None, kind: type[W]) -> W:
-    """A world like one that was just built and in which nothing has happened yet, sharing nothing that changes."""
+    """Return a copy of a world that was just built; the two share nothing that can change.
+
+    What a world only fills while it is used begins empty."""
     clock, ids = Clock(now), Ids("")
     ids.restore(*built.ids.state())
     organisations = {each.id: parts.copy(each, clock) for each in built.organisations.values()}
@@ -253,7 +255,7 @@ def fresh_copy(built: World, policy: Policy, now: datetime | None, kind: type[W]
 
 
 def _validate(state: State) -> None:
-    """StateError, naming the place, for a document that contradicts itself."""
+    """Raise StateError, naming the place, if a document contradicts itself."""
     organisations = unique((each.id for each in state.organisations), "$.organisations")
     if state.main not in organisations:
         raise StateError(f"$.main: there is no organisation {state.main}")

@@ -1,4 +1,4 @@
-"""The world: every organisation, the clock, the ids, the ledgers, and one lock around them all."""
+"""The simulated world: organisations, clock, ids, tokens, ledgers, and one lock around them all."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ from mock_server.world.progress import LONGEST, Record
 _T = TypeVar("_T")
 _MOST_NEAR = 3
 _IN_SNAPSHOT = ("policy", "tokens", "outbox", "webhooks", "webhook_secrets", "audit", "queued")
-# Looking for what was meant takes time that grows with both.
+# The time to look for similar names grows with both.
 _LONGEST_NAME, _MOST_NAMES = 100, 5000
 
 
 @define(eq=False, repr=False)
 class World:
-    """The only state there is. Worlds share nothing, so any number live side by side."""
+    """All state of one server. Worlds share nothing."""
 
     policy: Policy
     clock: Clock
     ids: Ids
     main: Organisation
-    """The organisation that lookups and learner actions mean."""
+    """Organisation of lookups and learner actions."""
     organisations: dict[str, Organisation] = field(factory=dict)
     tokens: dict[str, Token] = field(factory=dict)
     """By digest."""
@@ -55,30 +55,30 @@ class World:
     audit: list[AuditEntry] = field(factory=list)
     webhooks: dict[str, Webhook] = field(factory=dict)
     webhook_secrets: dict[str, int] = field(factory=dict)
-    """How often each organisation has taken a new secret."""
+    """Number of secrets that each organisation has requested."""
     webhook_hosts: set[str] = field(factory=lambda: {"localhost"})
-    """Hosts that webhooks may name, localhost standing for all of loopback; only who owns the process adds any."""
+    """Hosts that webhooks may name; localhost means all loopback addresses. Only the process owner adds hosts."""
     pending: deque[Message] = field(factory=deque)
-    """Webhook messages that wait to be sent."""
+    """Webhook messages to send."""
     queued: list[QueuedReset] = field(factory=list)
-    """Resets that were accepted and wait for their time, in its order."""
+    """Accepted resets that are not carried out yet, in order of time."""
     keys: IdempotencyKeys = field(factory=IdempotencyKeys)
     windows: dict[tuple[str, int], Window] = field(factory=dict)
-    """Requests counted, by user and limit; only while there is a rate limit."""
+    """Requests counted, by user and limit; empty without a rate limit."""
     is_loaded: bool = False
-    """Whether its people come from a file, and so may be real: a server of it is not open to every local user."""
+    """True if the people come from a file and may be real: a server of it is closed to other local users."""
     lock: RLock = field(factory=RLock)
-    """Held for every request and every learner action, so that no reader sees half of anything."""
+    """Held for every request and learner action, so that no reader sees half a change."""
 
     @contextmanager
     def up_to_date(self) -> Iterator[None]:
-        """Hold the lock, once every reset that was queued and is due by now is carried out."""
+        """Hold the lock, after carrying out the queued resets that are due."""
         with self.lock:
-            self._work_off()
+            self._run_due_resets()
             yield
 
-    def _work_off(self) -> None:
-        """Carry out what is due; a world by itself has no rules for it."""
+    def _run_due_resets(self) -> None:
+        """Carry out queued resets that are due; a subclass has the rules for it."""
 
     @property
     def courses(self) -> tuple[Course, ...]:
@@ -103,7 +103,7 @@ class World:
             return _find("user", email_or_id, self.main.people, "email", "an e-mail address")
 
     def record(self, course: str, user: str) -> Record | None:
-        """What is recorded of a person in a course, None where nothing is."""
+        """The record of a person in a course, None if there is none."""
         with self.up_to_date():
             return self.main.progress[self.course(course).id].records.get(self.user(user).id)
 
@@ -115,9 +115,9 @@ class World:
     def answer_rapid_refresh(
         self, refresh: str, user: str, answer: str, *, question: str | None = None
     ) -> RefreshAnswer:
-        """Let somebody answer a question of a rapid refresh, the first one unless another is named.
+        """Answer a question of a rapid refresh for a user, by default the first question.
 
-        LookupError if it is not there or not assigned to them; ValueError for what is not among the options.
+        Raises LookupError if it does not exist or is not assigned to the user, ValueError for an unknown option.
         """
         with self.lock:
             asked, person = self.rapid_refresh(refresh), self.user(user)
@@ -135,7 +135,7 @@ class World:
             return given
 
     def update_user(self, user: str, **changes: Any) -> Person:
-        """Change fields of a person; what is assigned to them follows."""
+        """Change fields of a person; assignments follow."""
         with self.up_to_date():
             changed = evolve(self.user(user), **changes)
             self.main.put_person(changed)
@@ -150,9 +150,9 @@ class World:
 
     @property
     def lag(self) -> timedelta:
-        """How old feed and analytics are; 0 to 2 h, in whole seconds. Setting it keeps ``policy`` in step.
+        """Age of the data in feed and analytics: 0 to 2 h, in whole seconds. Setting it updates ``policy``.
 
-        The past begins when a lag is first set: what is there then is what the warehouse knows.
+        Changes are kept from when a lag is first set; the warehouse knows nothing older.
         """
         return timedelta(seconds=self.policy.lag_seconds)
 
@@ -174,7 +174,7 @@ class World:
             each.progress.remember(self.clock if lags else None)
 
     def warehouse_time(self) -> datetime | None:
-        """The moment that feed and analytics show; None for the present."""
+        """Return the moment that feed and analytics show; None for the present."""
         lag, refresh = self.policy.lag_seconds, self.policy.refresh_seconds
         if not (lag or refresh):
             return None
@@ -212,7 +212,7 @@ def _find(kind: str, asked: str, every: Mapping[str, _T], name: str, what: str) 
 
 
 def _near(asked: str, names: Sequence[str]) -> Sequence[str]:
-    """The names that hold what was asked for, or else the one most like it."""
+    """Return names that contain the text, or else the most similar one."""
     if not asked or len(asked) > _LONGEST_NAME or len(names) > _MOST_NAMES:
         return ()
     holding = sorted({each for each in names if asked.casefold() in each.casefold()})

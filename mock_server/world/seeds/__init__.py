@@ -1,1 +1,1 @@
-"""How worlds come to be: the demo, a generated organisation, an exporter's CSV file, an evidence pack."""
+"""Builders of worlds: the demo, a generated organisation, an exporter's CSV file, an evidence pack."""

@@ -1,4 +1,4 @@
-"""Making a world, piece by piece.
+"""Build a world, piece by piece.
 
     builder = WorldBuilder(seed="any text", now=None)            # seed=None: random ids and tokens
     org = builder.organisation("Nordwerk Logistik")               # the first one is the main organisation
@@ -7,13 +7,12 @@
     course = org.course("Forklift basics", lessons=4, certificate=True)
     org.assign(course, users=(anna,))                             # and groups=, sites=, everyone=True
     org.enrol(course.id, anna.id, assigned_at, due_at=text, identity=Identity(...))   # overrides, optional
-    org.record(course.id, anna.id, Record(...))                   # what is recorded
+    org.record(course.id, anna.id, Record(...))                   # the record
     builder.token("learner", anna)
     mock = MockTraining(builder.build(policy, LiveWorld), builder.tokens)
 
-Each makes and returns the frozen thing itself: Site, Group, PermissionSet, Person, Course. Ids given are
-kept as they are. A loader checks its rows first; nothing is checked again here. ``build`` works out the
-rosters, so calls may come in any order.
+Each call returns the frozen entity: Site, Group, PermissionSet, Person, Course. Given ids stay unchanged. Nothing is
+checked here; a loader checks its rows first. ``build`` computes the rosters, so calls may come in any order.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ W = TypeVar("W", bound=World)
 
 
 class OrganisationBuilder:
-    """One organisation in the making."""
+    """Builder of one organisation."""
 
     def __init__(self, organisation: Organisation, ids: Ids, since: datetime) -> None:
         self.organisation = organisation
@@ -82,7 +81,7 @@ class OrganisationBuilder:
         *,
         custom: bool = True,
     ) -> PermissionSet:
-        """Add a permission set; the five default ones are there already, in ``permission_sets``."""
+        """Add a permission set; ``permission_sets`` has the five default ones."""
         made = PermissionSet(
             self._ids.uuid("permission set"), name, description, frozenset(permissions), seats, custom
         )
@@ -149,7 +148,7 @@ class OrganisationBuilder:
         lessons: int | Iterable[Lesson] = (),
         **fields: Any,
     ) -> Course:
-        """Add a course; a number of lessons makes that many plain ones. Further keywords: `Course`'s."""
+        """Add a course; ``lessons`` may be a number of plain ones. Further keywords are fields of `Course`."""
         at = self._since if created is None else created
         text = clock.to_text(at)
         plain = range(1, lessons + 1) if isinstance(lessons, int) else ()
@@ -252,7 +251,7 @@ class OrganisationBuilder:
         return made
 
     def refresh_answer(self, refresh: RapidRefresh, person: Person, answer: str, at: datetime) -> None:
-        """State what somebody has answered: to each question that has it among its options."""
+        """Record a user's answer to each question that has it among its options."""
         for put in refresh.questions:
             if answer in put.options:
                 given = RefreshAnswer(
@@ -282,7 +281,7 @@ class OrganisationBuilder:
         return made
 
     def enrol(self, course_id: str, user_id: str, enrolment: Enrolment) -> None:
-        """State an enrolment that differs from the plain one: due date, identity as a file has it."""
+        """Set an enrolment that differs from the default: due date, or identity from a file."""
         self._enrolments.setdefault(course_id, {})[user_id] = enrolment
 
     def record(self, course_id: str, user_id: str, record: Record) -> None:
@@ -294,7 +293,7 @@ class OrganisationBuilder:
             org.certificates[course_id, user_id] = (made,)
 
     def finish(self) -> None:
-        """Put the courses in order, once for all of them, and work out every roster."""
+        """Sort the courses and compute every roster."""
         self.organisation.sort_courses()
         for course_id in self.organisation.courses:
             self.organisation.progress[course_id].fill(self._roster(course_id))
@@ -315,14 +314,14 @@ class OrganisationBuilder:
 def first_lessons_done(
     course: Course, done: int, opened_at: str, completed_at: str
 ) -> tuple[LessonProgress, ...]:
-    """Lesson progress that agrees with a number of completed lessons: the first ones, in order."""
+    """Return lesson progress for a number of completed lessons: the first ones, in order."""
     return tuple(
         LessonProgress(lesson.id, opened_at, completed_at, 100.0) for lesson in course.lessons[:done]
     )
 
 
 class WorldBuilder:
-    """A world in the making."""
+    """Builder of a world."""
 
     def __init__(
         self, *, seed: str | None, now: datetime | None = None, since: datetime | None = None
@@ -334,7 +333,7 @@ class WorldBuilder:
         self._organisations: list[OrganisationBuilder] = []
         self._tokens: dict[str, Token] = {}
         self.tokens: dict[str, str] = {}
-        """The tokens themselves by name; the world keeps digests only."""
+        """Tokens by name; the world keeps digests only."""
 
     @property
     def main(self) -> OrganisationBuilder:
@@ -343,7 +342,7 @@ class WorldBuilder:
 
     @property
     def ids(self) -> Ids:
-        """Where ids come from."""
+        """Source of ids."""
         return self._ids
 
     def organisation(self, name: str) -> OrganisationBuilder:
@@ -355,14 +354,14 @@ class WorldBuilder:
     def token(
         self, name: str, person: Person, *, expires_at: datetime | None = None, revoked: bool = False
     ) -> None:
-        """Give somebody a token under a name."""
+        """Give a person a token under a name."""
         self.tokens[name] = f"mock_{self._ids.derive(f'token/{name}', 48)}"
         self._tokens[digest(self.tokens[name])] = Token(
             person.id, person.organisation_id, expires_at, revoked
         )
 
     def build(self, policy: Policy, kind: type[W]) -> W:
-        """The finished world, of the kind wanted. Call it once: the world takes over what was built."""
+        """Return the finished world, an instance of ``kind``. Call it once: the world takes over the entities."""
         for each in self._organisations:
             each.finish()
         organisations = [each.organisation for each in self._organisations]
@@ -378,7 +377,7 @@ class WorldBuilder:
 
 
 def add_staff(builder: WorldBuilder, organisation: OrganisationBuilder, *, expired_at: datetime) -> None:
-    """Add one person for every token name, the outsider as administrator of a second organisation."""
+    """Add one person for every token name, in no course; the outsider administrates a second organisation."""
     sets = organisation.permission_sets
     trainer = organisation.permission_set("Training manager", "Runs training.", {Permission.TRAINING})
     resetter = organisation.permission_set("User manager", "Looks after users.", {Permission.USERS})

@@ -1,4 +1,4 @@
-"""The demo world: Nordwerk Logistik, a haulier with five sites, and a second organisation beside it."""
+"""The demo world: Nordwerk Logistik, a haulier with five sites, and a second organisation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FOUNDED = datetime(2025, 11, 3, 8, tzinfo=UTC)
 _ASSIGNED = datetime(2026, 2, 2, 7, 30, tzinfo=UTC)
 _BEGUN = datetime(2026, 2, 16, 6, 15, tzinfo=UTC)
 _EARLIER = datetime(2025, 11, 13, 7, 30, tzinfo=UTC)
-"""When the courses of ``data.EARLIER`` were assigned: people have to renew them from November 2026 on."""
+"""Assignment of the courses of ``data.EARLIER``: people must renew them from November 2026 on."""
 _DUES = (
     Due(),
     Due(DueKind.STATIC, at="2026-12-31T22:59:59.000Z"),
@@ -38,7 +38,7 @@ _SPECIAL: dict[str, dict[str, Any]] = {
 
 
 def build_demo(now: datetime | None = None) -> WorldBuilder:
-    """The same world every time but for the clock, which runs in real time unless ``now`` freezes it."""
+    """Return the demo world, always the same; its clock runs in real time unless ``now`` freezes it."""
     builder = WorldBuilder(seed="demo", now=now, since=_FOUNDED)
     nordwerk = _Nordwerk(builder)
     nordwerk.forklift()
@@ -55,13 +55,13 @@ def build_demo(now: datetime | None = None) -> WorldBuilder:
 
 @cache
 def demo_prototype() -> tuple[World, dict[str, str]]:
-    """The demo world, built once, and its tokens by name: to be forked, never to be handed out."""
+    """Return the demo world, built once, and its tokens by name. Copy it; never use it itself."""
     builder = build_demo()
     return builder.build(Policy(), World), builder.tokens
 
 
 class _Nordwerk:
-    """The main organisation in the making."""
+    """Builder of the main organisation."""
 
     def __init__(self, builder: WorldBuilder) -> None:
         self.ids: Ids = builder.ids
@@ -106,7 +106,7 @@ class _Nordwerk:
         )
 
     def forklift(self) -> None:
-        """The course that everything else is shown on: 37 people with recorded progress, some not begun."""
+        """Add the main demo course: 37 people with recorded progress, some not started."""
         lessons = [self._lesson(*line.split("|")) for line in data.FORKLIFT_LESSONS.strip().splitlines()]
         slides = [
             self.org.slide(title, SlideKind(kind), *options) for title, kind, *options in data.FORKLIFT_SLIDES
@@ -130,7 +130,7 @@ class _Nordwerk:
         active = [p for p in learners if p.can_learn]
         for number, (person, state) in enumerate(zip(active, data.FORKLIFT, strict=False)):
             self.org.record(course.id, person.id, self._state(course, state, number))
-        # Those who have left had progress too; it must neither count nor show.
+        # People who left have progress too; it must neither count nor show.
         for number, person in enumerate(p for p in learners if not p.can_learn):
             self.org.record(course.id, person.id, self._state(course, "C", number))
 
@@ -170,7 +170,7 @@ class _Nordwerk:
         assigned: tuple[str, str],
         begun: int,
     ) -> None:
-        """One of the other courses, with so many tenths of its learners under way or done."""
+        """Add another course; ``begun`` tenths of its learners have started or completed it."""
         made = self.org.course(
             title,
             created=_FOUNDED + timedelta(days=3 + number),
@@ -202,7 +202,7 @@ class _Nordwerk:
         return {"groups": [self.groups[name]]} if kind == "group" else {"sites": [self.sites[name]]}
 
     def course_lists(self) -> None:
-        """Learning paths and collections of the courses there are."""
+        """Add learning paths and collections."""
         by_title = {course.title: course for course in self.org.organisation.courses.values()}
         for add, rows in ((self.org.path, data.PATHS), (self.org.collection, data.COLLECTIONS)):
             for title, titles, assigned, published in rows:
@@ -210,20 +210,20 @@ class _Nordwerk:
                 add(title, courses, published=published, **self._to(assigned))
 
     def rapid_refresh(self) -> None:
-        """A quiz for the warehouse, and what three of them have answered."""
+        """Add a quiz for the warehouse, with the answers of three people."""
         made = self.org.rapid_refresh(*data.REFRESH, groups=[self.groups["Lager"]])
         for number, (name, answers) in enumerate(data.REFRESH_ANSWERS):
             for answer in answers:
                 self.org.refresh_answer(made, self.by_name[name], answer, _BEGUN + timedelta(hours=number))
 
     def leaderboard(self) -> None:
-        """A contest over two courses."""
+        """Add a leaderboard over two courses."""
         by_title = {course.title: course for course in self.org.organisation.courses.values()}
         title, titles, start, end = data.LEADERBOARD
         self.org.leaderboard(title, [by_title[each] for each in titles], start, end)
 
     def tokens(self, builder: WorldBuilder) -> None:
-        """Give the people of the tokens their rights."""
+        """Give the owners of tokens their rights."""
         trainer = self.org.permission_set("Training manager", "Runs training.", [Permission.TRAINING])
         resetter = self.org.permission_set("User manager", "Looks after users.", [Permission.USERS])
         sets = self.org.permission_sets
@@ -243,7 +243,7 @@ class _Nordwerk:
         builder.token("expired", admin, expires_at=_BEGUN)
 
     def describe_sites(self) -> None:
-        """Who made the sites, the kind of each, and a site that was given up."""
+        """Add a deleted site, and set creator and kind of every site."""
         sites = self.org.organisation.sites
         self.org.site("Bremerhaven", next(iter(sites.values())), deleted=True)
         creator = self.by_name["Katrin Sørensen"].id
@@ -253,7 +253,7 @@ class _Nordwerk:
 
 
 def _neighbour(builder: WorldBuilder) -> None:
-    """A second organisation with the same course titles, which the first must never see."""
+    """Add a second organisation with the same course titles, which the first must never see."""
     org = builder.organisation("Nordwerk Logistics Ltd")
     depot = org.site("Leeds")
     outsider = org.person(

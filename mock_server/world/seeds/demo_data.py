@@ -1,4 +1,4 @@
-"""Who works at Nordwerk Logistik and what they learn, as tables."""
+"""People and courses of Nordwerk Logistik, as tables."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ SITES = {
 }
 
 FORKLIFT = "CCCHCCOCCSCDCCACCHCCOCCHCCSCCDCCACHCO"
-"""How the first 37 on the roster stand: complete, half, opened, assessment unsigned, lone post, assignment in."""
+"""Progress of the first 37 on the roster: complete, half, opened, assessment unsigned, post only, assignment only."""
 
 FORKLIFT_LESSONS = """
 Welcome to the yard | content

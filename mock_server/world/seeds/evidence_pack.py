@@ -36,7 +36,7 @@ from mock_server.world.seeds.exporter_rows import (
 MANIFEST, BEGUN, SEALED = "manifest.json", "begun.json", ".sealed"
 
 Unseal = Callable[[bytes], bytes]
-"""Opens what the hook closed that sealed the pack."""
+"""Hook that decrypts what the seal hook encrypted."""
 
 _T = TypeVar("_T")
 
@@ -50,9 +50,9 @@ class Line:
     values: Mapping[str, Any]
 
     def get(self, name: str, kind: type[_T], default: _T | None = None) -> _T:
-        """A field in either spelling; null is empty, or the default.
+        """Return a field in either spelling; null means empty, or the default.
 
-        ExporterCsvError, naming the line, if it is missing without a default, or of another type.
+        Raises ExporterCsvError, naming the line, if it is missing without a default or of another type.
         """
         first, *others = name.split("_")
         camel = "".join((first, *map(str.capitalize, others)))
@@ -68,7 +68,7 @@ class Line:
         return value
 
     def read(self, name: str, kind: type[Any], how: Callable[[str], _T], default: object = None) -> _T:
-        """The same, read as a cell of an export is; ExporterCsvError for what no such cell may hold."""
+        """Return a field, read like a cell of an export. Raises ExporterCsvError for an impossible value."""
         value = self.get(name, kind, default)
         try:
             return how(str(value))
@@ -77,26 +77,26 @@ class Line:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Whom it is about: course and user."""
+        """Course and user of the line."""
         return self.get("course_id", str), self.get("user_id", str)
 
     def problem(self, what: str, column: str = "") -> ExporterCsvError:
-        """An error about this line."""
+        """Return an error about this line."""
         return ExporterCsvError(self.source, (Problem(self.number, column, what),))
 
 
 @frozen
 class PackFiles:
-    """A pack that may be read: finished, or made by hand without a manifest."""
+    """Readable pack: finished, or made by hand without a manifest."""
 
     folder: Path
     marks: Mapping[str, Mapping[str, Any]] | None
-    """What the manifest says of each file; None where there is no manifest."""
+    """Entries of the manifest by file; None if there is no manifest."""
     unseal: Unseal | None = None
 
     @classmethod
     def open(cls, folder: Path, unseal: Unseal | None) -> PackFiles:
-        """ExporterCsvError if it is sealed and there is no hook, or was never finished."""
+        """Open a pack. Raises ExporterCsvError if it is sealed and there is no hook, or was never finished."""
         if not (folder / MANIFEST).exists():
             if (folder / BEGUN).exists():
                 raise _wrong(folder, f"was never finished: it has no {MANIFEST}; name a whole pack")
@@ -114,7 +114,7 @@ class PackFiles:
         return cls(folder, marks, unseal if manifest.get("sealed") is True else None)
 
     def lines(self, name: str, *, needed: bool = False) -> Iterator[Line]:
-        """The objects in a file of JSON lines; of one that is not there, none, unless it is needed."""
+        """Yield the objects of a file of JSON lines; none if the file does not exist and is not ``needed``."""
         stored = name if self.unseal is None else name + SEALED
         path = self.folder / stored
         kept = path.exists() if self.marks is None else stored in self.marks
@@ -167,7 +167,7 @@ def _unsealed(unseal: Unseal, data: bytes, path: Path) -> bytes:
 
 
 def _sound(value: object) -> object:
-    """The same; ValueError if there is half a character in it, which no answer could hold."""
+    """Return a value unchanged. Raises ValueError for a lone surrogate, which no answer could hold."""
     json.dumps(value, ensure_ascii=False).encode()
     return value
 
@@ -199,7 +199,7 @@ Key = tuple[str, str]
 def build_evidence(
     folder: str | PathLike[str], *, unseal: Unseal | None = None, now: datetime | None = None
 ) -> WorldBuilder:
-    """Load a pack. ExporterCsvError, and nothing loaded, if anything in it is wrong.
+    """Load a pack. Raises ExporterCsvError, with nothing loaded, if anything in it is wrong.
 
     ``unseal`` opens a sealed one. ``now`` freezes the world's clock. Ids stay, tokens are random.
     """
@@ -237,7 +237,7 @@ def _row(line: Line) -> ExportRow:
 
 
 def _about(lines: Iterable[Line], rows: Container[Key]) -> Iterator[Line]:
-    """Lines about those who stand in a row; ExporterCsvError for one about anybody else."""
+    """Yield lines about users who have a row. Raises ExporterCsvError for any other line."""
     for line in lines:
         if line.key not in rows:
             raise line.problem("there is no row of this user in this course", "user_id")
@@ -252,7 +252,7 @@ def _once(line: Line, column: str, value: str, seen: set[tuple[Key, str]]) -> st
 
 
 def _lessons(lines: Iterable[Line]) -> tuple[dict[Key, list[LessonProgress]], dict[str, dict[str, str]]]:
-    """What was reached in lessons, and the titles of every course's lessons by id, in order."""
+    """Return the progress in lessons, and the titles of every course's lessons by id, in order."""
     found: dict[Key, list[LessonProgress]] = {}
     titles: dict[str, dict[str, str]] = {}
     seen: set[tuple[Key, str]] = set()
@@ -289,7 +289,7 @@ def _attempts(lines: Iterable[Line]) -> dict[Key, list[Attempt]]:
 
 
 def _name_lessons(organisation: OrganisationBuilder, course_id: str, titles: Mapping[str, str]) -> None:
-    """Give the first lessons of a course the ids and titles that the pack knows."""
+    """Give the first lessons of a course the ids and titles of the pack."""
     course: Course = organisation.organisation.courses[course_id]
     known = [Lesson(each, title, course.created_at) for each, title in titles.items()]
     if known:
@@ -303,7 +303,7 @@ def _fill(
     lessons: list[LessonProgress] | tuple[()],
     attempts: list[Attempt] | tuple[()],
 ) -> None:
-    """What a pack says beyond an export of somebody's record."""
+    """Add the data of a record that a pack has and an export has not."""
     course_id, user_id = line.key
     record = organisation.organisation.progress[course_id].records[user_id]
     reached = tuple(lessons) or tuple(

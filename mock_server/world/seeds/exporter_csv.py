@@ -1,9 +1,9 @@
-"""A real organisation's export as a world to rehearse against.
+"""The export of a real organisation as a world for rehearsals.
 
-What the file says reads back through the feed as it stands: dates as their original text, names and titles row by
-row even where rows disagree. What it does not say is made up as sparingly as can be: lessons, as many as the rows
-speak of, of which the first ones are completed; people with full seats, directly assigned; published courses without
-certificates. The tokens belong to staff who are in no row and assigned to nothing.
+The feed shows the data of the file unchanged: dates as their original text, names and titles row by row, even where
+rows disagree. The rest is filled in: as many lessons as the rows name, of which the first ones are completed; people
+with full seats, directly assigned; published courses without certificates. The tokens belong to extra people who are
+in no row and no course.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ COMPLETED_ONLY = (
 
 
 class CompletedOnlyWarning(UserWarning):
-    """A file in which everybody is completed: most likely the vendor's export, which leaves all others out."""
+    """All people in a file are completed: most likely it is the vendor's export, which leaves out all others."""
 
 
 def build_exporter_csv(path: str | PathLike[str], *, now: datetime | None = None) -> WorldBuilder:
-    """Load a ``training_course_progresses.csv``. ExporterCsvError, and nothing loaded, if anything is wrong.
+    """Load a ``training_course_progresses.csv``. Raises ExporterCsvError, with nothing loaded, if anything is wrong.
 
-    ``now`` freezes the world's clock; dates in the file may lie beyond it. Ids stay, tokens are random.
+    ``now`` freezes the world's clock; dates in the file may be later. Ids stay, tokens are random.
     """
     source = fspath(path)
     try:
@@ -66,7 +66,7 @@ def build_exporter_csv(path: str | PathLike[str], *, now: datetime | None = None
 
 
 def _bounded(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a file that may be a pipe or a device without end. Raises OSError beyond the bounds."""
+    """Yield the lines of a file, which may be a pipe or a device without end. Raises OSError beyond the limits."""
     left = MOST_BYTES
     while line := file.readline(LONGEST_LINE + 1):
         left -= len(line)
@@ -78,7 +78,7 @@ def _bounded(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _decoded(lines: Iterable[bytes], source: str) -> Iterator[str]:
-    """Lines of UTF-8, with or without a byte order mark. ExporterCsvError names the line that is not."""
+    """Yield lines of UTF-8, with or without a byte order mark. Raises ExporterCsvError, naming the line, for others."""
     for number, line in enumerate(lines, 1):
         if number == 1:
             line = line.removeprefix(codecs.BOM_UTF8)
@@ -98,7 +98,7 @@ def _not_utf8(source: str, line: int, what: str) -> ExporterCsvError:
 
 
 def build_rows(rows: Sequence[ExportRow], *, now: datetime | None = None) -> WorldBuilder:
-    """A world of checked rows."""
+    """Return a world of checked rows."""
     since = Clock(now).now()
     builder = WorldBuilder(seed=None, now=now, since=since)
     organisation = builder.organisation("Imported organisation")
@@ -110,7 +110,7 @@ def build_rows(rows: Sequence[ExportRow], *, now: datetime | None = None) -> Wor
 
 
 def _people(organisation: OrganisationBuilder, rows: Iterable[ExportRow]) -> dict[str, Person]:
-    """Everyone in the file; where rows disagree about somebody, the first one says who they are."""
+    """Add all people in the file; if rows disagree about a person, the first row counts."""
     people: dict[str, Person] = {}
     for row in rows:
         if row.user_id not in people:
@@ -135,19 +135,19 @@ def _add_course(
     )
     organisation.assign(course, users=[people[row.user_id] for row in rows])
     for row in rows:
-        moved = _last_moved(row, now)
+        moved = _last_changed(row, now)
         enrolment = Enrolment(moved, moved, row.due_at, _identity(row, course, people[row.user_id]))
         organisation.enrol(course.id, row.user_id, enrolment)
         organisation.record(course.id, row.user_id, _record(row, course, moved))
 
 
-def _last_moved(row: ExportRow, now: datetime) -> datetime:
-    """When the row last changed, so far as the file tells; else the moment of loading."""
+def _last_changed(row: ExportRow, now: datetime) -> datetime:
+    """Return the last date in the row, or else the moment of loading."""
     return max((clock.parse(text) for text in (row.opened_at, row.completed_at) if text), default=now)
 
 
 def _identity(row: ExportRow, course: Course, person: Person) -> Identity | None:
-    """What the row says of its course and person, kept only where it differs from what is known of them."""
+    """Return course and person as the row names them; None if they equal the master data."""
     said = Identity(
         row.course_title,
         row.course_external_id,

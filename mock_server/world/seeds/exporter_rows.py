@@ -1,7 +1,7 @@
-"""Reading the vendor exporter's ``training_course_progresses.csv`` into checked rows: pure, text lines in, rows out.
+"""Checked rows of the vendor exporter's ``training_course_progresses.csv``: text lines in, rows out.
 
-Nothing is trimmed, guessed or filled in. What is wrong is collected with its line and column, so that a file is
-mended in one go rather than one error at a time.
+Nothing is trimmed, guessed or filled in. All problems are collected with line and column, so that a file can be fixed
+at once.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from attrs import fields, frozen
 from mock_server.world import clock
 
 LISTED = 20
-"""Problems that an error lists; the rest are counted."""
+"""Problems that an error lists; the others are only counted."""
 
 MOST_LESSONS = 10_000
-"""Lessons of one course; each is made, so a slip of the keyboard must not make a thousand million."""
+"""Most lessons of one course; each is created, so a typing error must not create millions."""
 
 _DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
@@ -28,12 +28,12 @@ _WHOLE = re.compile(r"[0-9]{1,10}")
 _DECIMAL = re.compile(r"[0-9]{1,3}(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _ID = re.compile(r"[^/\\\x00-\x1f\x7f-\x9f]{1,128}")
 INT32 = 2**31 - 1
-"""The largest whole number that the wire has."""
+"""The largest whole number on the wire."""
 
 
 @frozen
 class ExportRow:
-    """One person in one course, as the file has it; the fields are the file's columns."""
+    """One row of the file: one person in one course. The fields are the file's columns."""
 
     opened_at: str
     completed_at: str
@@ -57,12 +57,12 @@ COLUMNS = tuple(each.name for each in fields(ExportRow))
 
 @frozen
 class Problem:
-    """One thing wrong with a file."""
+    """One problem of a file."""
 
     line: int
-    """Of the physical file, from 1; that of a row is where the row begins. 0 where the file itself is meant."""
+    """Line of the file, from 1, where the row begins; 0 for the whole file."""
     column: str
-    """"" where the whole line is meant."""
+    """"" for the whole line."""
     message: str
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ class Problem:
 
 
 class ExporterCsvError(ValueError):
-    """A file that is not a sound export. Nothing of it was loaded."""
+    """A file that is not a valid export. Nothing of it was loaded."""
 
     def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
         super().__init__(source, problems)
@@ -87,7 +87,7 @@ class ExporterCsvError(ValueError):
 
 
 def parse(lines: Iterable[str], source: str = "export") -> list[ExportRow]:
-    """Read and check an export. ExporterCsvError lists everything that is wrong, by line and column."""
+    """Read and check an export. Raises ExporterCsvError with every problem by line and column."""
     records = _records(lines, source)
     line, header = next(records, (1, []))
     order = _columns(header, line, source)
@@ -106,12 +106,12 @@ def parse(lines: Iterable[str], source: str = "export") -> list[ExportRow]:
 
 
 def check_row(line: int, cells: Mapping[str, str]) -> tuple[list[Problem], ExportRow | None]:
-    """A row by its columns, or what is wrong with it; for rows that come from elsewhere than a CSV file."""
+    """Return a row by its columns, or its problems; for rows from another source than a CSV file."""
     return _row(line, list(COLUMNS), [cells[name] for name in COLUMNS])
 
 
 def _records(lines: Iterable[str], source: str) -> Iterator[tuple[int, list[str]]]:
-    """Records with the line each begins at; blank lines are passed over."""
+    """Yield records, each with its first line; skip blank lines."""
     reader = csv.reader(lines, strict=True)
     begin = 1
     try:
@@ -124,7 +124,7 @@ def _records(lines: Iterable[str], source: str) -> Iterator[tuple[int, list[str]
 
 
 def _columns(header: list[str], line: int, source: str) -> list[str]:
-    """The order of the columns, once the header has each of them exactly once."""
+    """Return the order of the columns. Raises ExporterCsvError unless the header has each exactly once."""
     if not header:
         raise ExporterCsvError(source, (Problem(1, "", f"the file is empty; expected {','.join(COLUMNS)}"),))
     if left := _left_by_a_spreadsheet(header):
@@ -138,7 +138,7 @@ def _columns(header: list[str], line: int, source: str) -> list[str]:
 
 
 def _left_by_a_spreadsheet(header: list[str]) -> str | None:
-    """What a spreadsheet has made of the header, if it has."""
+    """Return the problem if a spreadsheet has changed the header."""
     if re.fullmatch(r"\ufeff?sep=.?", header[0], re.IGNORECASE):
         return f"{header[0]!r} is a line for a spreadsheet; delete it"
     if len(header) == 1:
@@ -179,7 +179,7 @@ def _repeated(line: int, row: ExportRow, first_seen: dict[tuple[str, str], int])
 
 
 def date(text: str) -> str:
-    """A date as it stands, "" for none."""
+    """Return a date unchanged, "" for none."""
     if text:
         try:
             if not _DATE.fullmatch(text):
@@ -191,7 +191,7 @@ def date(text: str) -> str:
 
 
 def whole(most: int = INT32) -> Callable[[str], int]:
-    """How a whole number from 0 is read."""
+    """Return a reader of whole numbers from 0."""
 
     def read(text: str) -> int:
         if not _WHOLE.fullmatch(text) or int(text) > most:
@@ -209,7 +209,7 @@ def percent(text: str) -> float:
 
 
 def identifier(text: str) -> str:
-    """An id that can stand in a path, as every request about it must be able to name it."""
+    """Return an id that can be part of a path, because requests name it there."""
     if not text:
         raise ValueError("is empty")
     if text in (".", "..") or not _ID.fullmatch(text):
@@ -232,4 +232,4 @@ _READ: dict[str, Callable[[str], Any]] = {
     "course_id": identifier,
     "user_id": identifier,
 }
-"""How a column is read; every other one is text as it stands."""
+"""Readers of columns; all other columns are text."""

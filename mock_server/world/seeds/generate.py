@@ -1,4 +1,4 @@
-"""Worlds of any size: every course assigned to everyone, so that the feed has users x courses rows."""
+"""Worlds of any size: every course is assigned to every learner, so the feed has users x courses rows."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _LAST = ("Ahrens", "Böhm", "Clarke", "Döring", "Evans", "Fuchs", "Größl", "H
 _TOPICS = ("Forklifts", "Fire safety", "Erste Hilfe", "Ladungssicherung", "Manual handling", "Datenschutz")
 _WEEKS = 30
 _ANSWERING = 1000
-"""How many at most have answered the rapid refresh."""
+"""Most users who have answered the rapid refresh."""
 _IN_A_PATH, _IN_A_COLLECTION = 5, 100
 _DONE = (0, 2, 4, 4)
-"""Completed lessons, of four: so half of those who began have completed."""
+"""Completed lessons of four: half of the users who started have completed."""
 _LESSONS = (LessonKind.CONTENT, LessonKind.QUIZ, LessonKind.DISCUSSION, LessonKind.ASSESSMENT)
 
 
 def build_generated(users: int, courses: int, seed: int, *, now: datetime | None = None) -> WorldBuilder:
-    """A world of so many users and courses, the same for the same numbers. ValueError for impossible ones.
+    """Return a world of this size, the same for the same arguments. Raises ValueError for a number below 1.
 
-    The staff that own the tokens come on top and are assigned to nothing.
+    The owners of the tokens are extra people without courses.
     """
     if users < 1 or courses < 1:
         raise ValueError(f"a world needs at least one user and one course, not {users} and {courses}")
@@ -78,7 +78,7 @@ def build_generated(users: int, courses: int, seed: int, *, now: datetime | None
     _lists(org, group, made)
     _quiz(org, group, people)
     add_staff(builder, org, expired_at=_SINCE)
-    # The learner is one of the learners, the team lead one who has a team: every second of them.
+    # The learner is one of the learners; the team of the team lead is every second learner.
     builder.token("learner", people[0])
     lead = org.person(
         "Terry",
@@ -105,7 +105,7 @@ def _quiz(org: OrganisationBuilder, group: Group, people: list[Person]) -> None:
 
 
 def _slides(org: OrganisationBuilder, number: int) -> tuple[Slide, ...]:
-    """One of each kind."""
+    """Return one slide of each kind."""
     return (
         org.slide(f"Slide {number}"),
         org.slide(f"Question {number}?", SlideKind.QUESTION, "Right", "Wrong"),
@@ -114,9 +114,9 @@ def _slides(org: OrganisationBuilder, number: int) -> tuple[Slide, ...]:
 
 
 def _begin(builder: WorldBuilder, course: Course, people: list[Person]) -> None:
-    """Begin a course for some four in five of these people.
+    """Start a course for about four in five of these people.
 
-    Records are frozen and say nothing of whose they are, so people may share them: that keeps large worlds small.
+    Records are frozen and do not name their user, so people share them: this keeps large worlds small.
     """
     starts = [_SINCE + timedelta(days=7 * week, minutes=13 * week) for week in range(1, _WEEKS + 1)]
     shared = [

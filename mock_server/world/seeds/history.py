@@ -1,4 +1,4 @@
-"""Progress of the past, made at once instead of action by action: for worlds that begin with a history."""
+"""Past progress, made at once instead of action by action, for worlds that begin with a history."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OPINION = "Kurz und verständlich."
 
 @define
 class _Traces:
-    """What lessons leave behind, while a record is being made."""
+    """Traces of lessons, collected for one record."""
 
     lessons: list[LessonProgress] = field(factory=list)
     attempts: list[Attempt] = field(factory=list)
@@ -44,7 +44,7 @@ class _Traces:
     slides: tuple[SlideProgress, ...] = ()
 
     def leave(self, ids: Ids, lesson: Lesson, at: str, score: int, *, done: bool) -> None:
-        """What somebody leaves in one lesson, according to its kind, and on its slides."""
+        """Add the traces of one lesson, according to its kind, and of its slides."""
         self._work_through(lesson, at, score, done=done)
         if lesson.kind is LessonKind.ASSESSMENT:
             submission = AssessmentSubmission(ids.uuid("submission"), lesson.id, at, score)
@@ -63,7 +63,7 @@ class _Traces:
         )
 
     def _work_through(self, lesson: Lesson, at: str, score: int, *, done: bool) -> None:
-        """The slides; of those who complete a lesson the ones with an even score answer its surveys."""
+        """Add progress on the slides; a user who completes the lesson with an even score answers its surveys."""
         self.slides = with_slides_done(self.slides, lesson.slides, at, right=done)
         for slide in lesson.slides:
             if slide.kind is SlideKind.SURVEY and done and score % 2 == 0:
@@ -80,7 +80,7 @@ def past_record(
     score: int = 90,
     touched: Iterable[Lesson] = (),
 ) -> Record:
-    """Somebody who began then, completed these lessons, and left others touched but not completed."""
+    """Return the record of a user who started at a moment, completed some lessons and only tried others."""
     traces, at = _Traces(), start
     finished = list(done)
     for lesson in finished:
