@@ -15,8 +15,7 @@ from typing import Any, NoReturn, get_args
 
 from mock_server import rehearsal
 from mock_server._version import __version__
-from mock_server.compare.comparison import compare
-from mock_server.compare.printing import as_json, as_table
+from mock_server.compare.comparison import as_json, as_table, compare
 from mock_server.compare.reader import TOKEN_VARIABLE, LiveError, Reader
 from mock_server.control_client import AskingError, add_asking, exports, token_of
 from mock_server.mock import TokenName

@@ -20,9 +20,8 @@ import mock_server
 import training_sdk
 from mock_server import cli
 from mock_server.api.routes import OPERATIONS
-from mock_server.behaviours import AnswerForm, Behaviour
 from mock_server.control.naming import SHORT
-from mock_server.policy import Policy
+from mock_server.policy import AnswerForm, Behaviour, Policy
 from mock_server.refusal import Reason
 from mock_server.rules.authentication import Actor
 from mock_server.rules.permissions import Family, Reach, reach

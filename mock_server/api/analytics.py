@@ -9,7 +9,7 @@ from attrs import evolve
 from mock_server.api.call import COURSE, Call, Operation
 from mock_server.api.courses import COURSE_IDS
 from mock_server.api.listing import PAGE, NumberedPage, courses_asked, figures, members, numbered
-from mock_server.behaviours import Behaviour
+from mock_server.policy import Behaviour
 from mock_server.refusal import Reason
 from mock_server.rules import visibility
 from mock_server.rules.completion import lessons_of

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from mock_server.behaviours import PARTWAY, Behaviour
+from mock_server.policy import PARTWAY, Behaviour
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import audit, queue, reset, scope
 from mock_server.rules.eligibility import absent, eligible

@@ -20,7 +20,7 @@ from mock_server.api.listing import (
     total,
     users_asked,
 )
-from mock_server.behaviours import Behaviour
+from mock_server.policy import Behaviour
 from mock_server.refusal import Reason
 from mock_server.rules.completion import lessons_of
 from mock_server.rules.permissions import Family

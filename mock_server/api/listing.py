@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 from urllib.parse import urlencode
 
 from mock_server.api.call import Call, Parameter
-from mock_server.behaviours import Behaviour
+from mock_server.policy import Behaviour
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import visibility
 from mock_server.wire import answers

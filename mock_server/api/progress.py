@@ -10,7 +10,7 @@ from attrs import evolve
 
 from mock_server.api.call import COURSE, USER, Call, Link, Operation, Parameter
 from mock_server.api.listing import FEED, NextPage, next_page, users_asked, window
-from mock_server.behaviours import Behaviour
+from mock_server.policy import Behaviour
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers
 from mock_server.wire.answer_class import DateOrNone, Percent, answer, field

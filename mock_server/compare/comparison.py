@@ -1,4 +1,4 @@
-"""Asking both sides the same, and grading what differs: new is a note, missing a warning, another type an error."""
+"""Compare a live service with the reference server: new fields are notes, missing ones warnings, other types errors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import attrs
 from attrs import field, frozen
 
 from mock_server.api.call import Operation
@@ -15,6 +16,7 @@ from mock_server.api.routes import OPERATIONS
 from mock_server.compare.reader import Answer, LiveError, NoAnswerError, Reader
 from mock_server.compare.structure import Structure, declared, is_certain, parent, structure
 from mock_server.mock import MockTraining
+from mock_server.terminal_text import inline
 from mock_server.wire.answer_class import schema_of
 from mock_server.wire.message import Request
 
@@ -209,3 +211,28 @@ def _next_page(operation: Operation, value: object) -> Iterator[Finding]:
     if not more.startswith("/") or more.startswith("//"):
         said = "is not a path of this host; it was not followed"
         yield Finding(Grade.ERROR, operation.name, "metadata.next_page", said)
+
+
+_WORST_FIRST = (Grade.ERROR, Grade.WARNING, Grade.NOTE)
+
+
+def as_table(comparison: Comparison) -> str:
+    """One line for each difference, the worst first, and a line that counts them."""
+    found = sorted(comparison.findings, key=lambda each: _WORST_FIRST.index(each.grade))
+    lines = [
+        tuple(map(inline, (each.grade.value, each.operation, each.place or "(whole answer)", each.said)))
+        for each in found
+    ]
+    widths = [max((len(line[column]) for line in lines), default=0) for column in range(3)]
+    rows = [
+        "  ".join((*(f"{cell:{w}}" for cell, w in zip(line, widths, strict=False)), line[3]))
+        for line in lines
+    ]
+    counts = {grade: sum(each.grade is grade for each in found) for grade in _WORST_FIRST}
+    said = ", ".join(f"{count} {grade}{'' if count == 1 else 's'}" for grade, count in counts.items())
+    return "\n".join((*rows, f"{len(comparison.asked)} operations asked: {said}"))
+
+
+def as_json(comparison: Comparison) -> str:
+    """``{"asked": [...], "findings": [{"grade", "operation", "place", "said"}]}``."""
+    return json.dumps(attrs.asdict(comparison), indent=1)

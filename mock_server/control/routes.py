@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mock_server import openapi
 from mock_server._version import __version__
-from mock_server.control import inspection, learners, schedule, worlds
+from mock_server.control import actions, inspection, worlds
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules.authentication import find_token
 from mock_server.wire import answers
@@ -84,19 +84,19 @@ _ROUTES: dict[str, dict[str, Operation]] = {
         "POST": inspection.return_to_mark,
         "DELETE": inspection.drop_mark,
     },
-    schedule.CLOCK: {"GET": schedule.get_clock, "POST": schedule.set_clock},
-    schedule.FAULTS: {
-        "GET": schedule.get_faults,
-        "POST": schedule.add_fault,
-        "PUT": schedule.replay_faults,
-        "DELETE": schedule.clear_faults,
+    "/_mock/clock": {"GET": actions.get_clock, "POST": actions.set_clock},
+    "/_mock/faults": {
+        "GET": actions.get_faults,
+        "POST": actions.add_fault,
+        "PUT": actions.replay_faults,
+        "DELETE": actions.clear_faults,
     },
     "/_mock/outbox": {"GET": inspection.get_outbox},
     "/_mock/certificates": {"GET": inspection.get_certificates},
     "/_mock/audit": {"GET": inspection.get_audit},
     "/_mock/deliveries": {"GET": inspection.get_deliveries},
     "/_mock/calls": {"GET": inspection.get_calls, "DELETE": inspection.clear_calls},
-    f"{learners.PATH}/{{id}}": {"POST": learners.act},
+    "/_mock/learners/{id}": {"POST": actions.act},
     worlds.PATH: {"GET": worlds.list_worlds, "POST": worlds.create_world},
     f"{worlds.PATH}/{{id}}": {"DELETE": worlds.delete_world},
     openapi.PATH: {"GET": _openapi},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from mock_server.behaviours import Behaviour
+from mock_server.policy import Behaviour
 from mock_server.rules import certificates, late_writes
 from mock_server.rules.completion import (
     completed,

@@ -9,7 +9,7 @@ from datetime import timedelta
 from math import ceil
 from typing import TYPE_CHECKING
 
-from mock_server.behaviours import Behaviour
+from mock_server.policy import Behaviour
 from mock_server.refusal import Reason, RefusedError
 from mock_server.world.ledger import Window
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mock_server.behaviours import Behaviour
+from mock_server.policy import Behaviour
 from mock_server.rules import certificates, notifications, webhooks
 from mock_server.world.progress import Record
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from mock_server.behaviours import Behaviour
+from mock_server.policy import Behaviour
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.rules.permissions import Family, Reach, require
 from mock_server.wire.fields import Fields, camel

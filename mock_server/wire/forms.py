@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlencode
 
 from attrs import evolve
 
-from mock_server.behaviours import AnswerForm, Behaviour
+from mock_server.policy import AnswerForm, Behaviour
 from mock_server.wire.answers import to_json
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from contract.conftest import NewStage
 from contract.hours import Hours, quick_hours
 from contract.stage import RESET, Handle, Stage
 from mock_server import MockTraining, Policy
-from mock_server.behaviours import Behaviour
+from mock_server.policy import Behaviour
 from mock_server.wire.message import Request, Response
 from mock_server.world.courses import Assigned
 from training_sdk import (

@@ -24,9 +24,8 @@ import training_sdk
 from docs import _generate
 from docs._generate import arguments, contract, notebook, proofs, tables
 from mock_server.api.routes import OPERATIONS
-from mock_server.behaviours import AnswerForm, Behaviour
 from mock_server.openapi import SCHEMAS
-from mock_server.policy import Policy
+from mock_server.policy import AnswerForm, Behaviour, Policy
 from mock_server.refusal import Reason
 from mock_server.wire.schema import PROVENANCE
 from training_sdk import evidence, recertification

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from contract.hours import Hours, quick_hours
 from mock_server import MockTraining, Policy
-from mock_server.behaviours import AnswerForm, Behaviour
+from mock_server.policy import AnswerForm, Behaviour
 from training_sdk import Outcome, ResetPlan, ResetReport, TrainingClient, TrainingError
 from training_sdk.evidence import packs_in, verify_pack
 from training_sdk.records.audit import AuditLog

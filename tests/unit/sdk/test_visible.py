@@ -20,9 +20,8 @@ import mock_server.terminal_text
 import training_sdk._core.text
 from mock_server import MockTraining
 from mock_server.compare.comparison import Comparison, Finding, Grade
-from mock_server.compare.printing import as_table as compared
-from mock_server.rehearsal import story
-from mock_server.script import Ending
+from mock_server.compare.comparison import as_table as compared
+from mock_server.rehearsal import Ending, story
 from training_sdk import BadRequestError, DecodingError, TrainingError
 from training_sdk._core import codec, send_policy
 from training_sdk._core.flow import Request, Response

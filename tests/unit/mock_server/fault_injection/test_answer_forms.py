@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from mock_server import MockTraining, Policy
-from mock_server.behaviours import AnswerForm
+from mock_server.policy import AnswerForm
 from training_sdk import TrainingClient
 from unit.mock_server.core.speaker import ATTEMPTS, COURSES, FEED, FORKLIFT, STATISTICS, Speaker, course_id
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mock_server import MockTraining, Policy
-from mock_server.behaviours import AnswerForm, Behaviour
 from mock_server.cli import main
+from mock_server.policy import AnswerForm, Behaviour
 from mock_server.world.codec import StateError
 from mock_server.world.people import Status
 from unit.mock_server.core.speaker import (

@@ -13,7 +13,7 @@ import pytest
 from mock_server import ExporterCsvError, MockTraining, rehearsal
 from mock_server.cli import main
 from mock_server.control import journal
-from mock_server.script import Ending
+from mock_server.rehearsal import Ending
 from mock_server.transports.serving import ServeError, Server
 from mock_server.world.codec import StateError
 from mock_server.world.seeds.exporter_rows import COLUMNS

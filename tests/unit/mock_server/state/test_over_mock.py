@@ -11,7 +11,7 @@ import pytest
 
 from mock_server import MockTraining
 from mock_server.control import inspection
-from mock_server.control.learners import ACTIONS, PATH
+from mock_server.control.actions import ACTIONS
 from mock_server.learner_actions import LiveWorld
 from mock_server.wire.message import Request
 from mock_server.world.codec import encode
@@ -175,7 +175,7 @@ def test_a_body_that_is_no_text_stays_what_it_is(mock: MockTraining, control: Sp
 
 
 def do(control: Speaker, action: str, course: str = FORKLIFT, user: str = ANNA, **more: object) -> Answer:
-    return control.post(f"{PATH}/{action}", {"course": course, "user": user, **more})
+    return control.post(f"/_mock/learners/{action}", {"course": course, "user": user, **more})
 
 
 def with_kind(mock: MockTraining, kind: LessonKind) -> tuple[str, str]:
@@ -285,4 +285,4 @@ def test_what_a_learner_did_over_mock_shows_on_the_vendors_wire(mock: MockTraini
     do(control, "complete-course", course, user)
     (row,) = Speaker(mock).get(FEED, f"course_id={course}&user_id={user}").json["data"]
     assert row["progress_percent"] == 100
-    assert mock.handle(Request("GET", f"{PATH}/open")).status == 405
+    assert mock.handle(Request("GET", "/_mock/learners/open")).status == 405

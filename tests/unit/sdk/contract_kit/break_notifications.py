@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from mock_server.api import resets
-from mock_server.control import learners
+from mock_server.control import actions
 from mock_server.rules import certificates, eligibility, late_writes, learning, notifications, webhooks
 from mock_server.rules.late_writes import LateWriteError
 from mock_server.transports import webhooks as outgoing
@@ -179,7 +179,7 @@ def late_writes_are_taken(patch: pytest.MonkeyPatch) -> None:
 
 def _late_action(name: str, takes: Callable[..., Any]) -> tuple[Callable[..., Any], tuple[str, ...]]:
     """A learner's action as ``takes`` has it: it gets the honest one, and what is given."""
-    honest, extra = learners.ACTIONS[name]
+    honest, extra = actions.ACTIONS[name]
     return (lambda world, course, user, **given: takes(honest, world, course, user, **given)), extra
 
 
@@ -197,10 +197,10 @@ def _and_refused(honest: Any, *them: Any, **given: Any) -> Any:
 
 def _enter_late(action: str) -> None:
     def taken(patch: pytest.MonkeyPatch) -> None:
-        patch.setitem(learners.ACTIONS, action, _late_action(action, _as_if_now))
+        patch.setitem(actions.ACTIONS, action, _late_action(action, _as_if_now))
 
     def refused_and_taken(patch: pytest.MonkeyPatch) -> None:
-        patch.setitem(learners.ACTIONS, action, _late_action(action, _and_refused))
+        patch.setitem(actions.ACTIONS, action, _late_action(action, _and_refused))
 
     entered(f"late_{action}_is_taken", taken, LATE)
     entered(f"late_{action}_is_refused_and_taken", refused_and_taken, LATE)
