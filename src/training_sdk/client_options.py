@@ -10,8 +10,9 @@ from attrs import evolve, frozen
 
 from training_sdk._core import argument_checks, pacing, urls
 from training_sdk._core.exchange import Connection
+from training_sdk._core.flow import UNPACED, Pace
 from training_sdk._core.listing import Calls
-from training_sdk._core.pacing import Budget, Limits, Pace
+from training_sdk._core.pacing import Budget, Limits
 from training_sdk._core.text import Secret, hidden, token_fingerprint
 from training_sdk._core.urls import BaseUrl
 from training_sdk.errors import InvalidArgumentError
@@ -48,7 +49,7 @@ class Options:
         origin, token = self.connection.base_url.origin, self.connection.token
         automatic = self.pace is None
         if self.pace is False or (automatic and urls.is_loopback(urlsplit(origin).hostname or "")):
-            return pacing.UNPACED
+            return UNPACED
         return Budget(origin, token_fingerprint(token), automatic, self.limits, self.state_dir)
 
 

@@ -288,7 +288,7 @@ def _model_hook(shape: Any, converter: cattrs.Converter, *, lenient: bool) -> Ca
             elif item is None and name in nullable:
                 continue
             elif name in known and known[name] != item:
-                raise ValueError(f"{name!r} stands twice, with different values")
+                raise ValueError(f"duplicate field {name!r} with different values")
             else:
                 known[name] = item
         if tidies or not omitted <= known.keys():

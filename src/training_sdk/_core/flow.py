@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from attrs import Factory, evolve, field, frozen
 
@@ -37,6 +37,7 @@ def identity(method: str, target: str, request_id: str) -> str:
 
 
 Family: TypeAlias = Literal["catalogue", "general"]
+FAMILIES: tuple[Family, ...] = ("catalogue", "general")
 """Requests that share one of the vendor's limits (P): courses and what is laid out like them, and all the rest."""
 
 READING_METHODS = ("GET", "HEAD")
@@ -303,3 +304,35 @@ def _posix(date: str | None) -> float:
         return parsedate_to_datetime(date or "").timestamp()
     except (ValueError, TypeError, OverflowError):
         return math.nan
+
+
+class Pace(Protocol):
+    """The interface of a pace for the send rules."""
+
+    def acquire(self, request: Request) -> Flow[float]:
+        """Wait until this request may be sent; return the seconds that it took."""
+
+    def observe(self, request: Request, response: Response) -> None:
+        """Note what an answer says about the limits, and do nothing else: some requests bear no delay."""
+
+    def flush(self) -> Flow[None]:
+        """Store what was noted, for the other processes."""
+
+
+class Unpaced:
+    """No pace at all."""
+
+    def acquire(self, request: Request) -> Flow[float]:
+        """Return at once."""
+        yield from ()
+        return 0.0
+
+    def observe(self, request: Request, response: Response) -> None:
+        """Note nothing."""
+
+    def flush(self) -> Flow[None]:
+        """Store nothing."""
+        yield from ()
+
+
+UNPACED = Unpaced()

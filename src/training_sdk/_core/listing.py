@@ -1,4 +1,8 @@
-"""Listings: lazy, whole, and proof against a server that repeats itself for ever."""
+"""Listings: lazy and complete, or an error. A listing that is short, repeats itself or never ends raises DecodingError.
+
+Rows of other courses or users are dropped. If there are only such rows, the answer may belong to another request, on
+connections that two processes share: the listing is read a second time on a new connection.
+"""
 
 from __future__ import annotations
 
@@ -12,92 +16,19 @@ from attrs import define, evolve, field, frozen
 
 from training_sdk._core import send_policy, urls
 from training_sdk._core.exchange import READ_ONLY
-from training_sdk._core.flow import Flow, Request, Response
-from training_sdk._core.pacing import UNPACED, Pace
+from training_sdk._core.flow import UNPACED, Flow, Pace, Request, Response
 from training_sdk._core.send_policy import Attempt
 from training_sdk._core.text import sentence
 from training_sdk.errors import APIConnectionError, DecodingError, ReadOnlyError, TrainingError
 
 T = TypeVar("T")
-
 log = logging.getLogger("training_sdk")
 
-
-@frozen
-class Filter(Generic[T]):
-    """One parameter that names courses or users, and of which one an item is."""
-
-    parameter: str
-    wanted: Sequence[Collection[str]]
-    """By query, or the same for all."""
-    of: Callable[[T], str]
-
-    def fits(self, item: T, query: int) -> bool:
-        """Return whether an item is what this query asked for."""
-        return self.of(item) in self.wanted[query if len(self.wanted) > 1 else 0]
-
-
-def only(parameter: str, value: str | None, of: Callable[[T], str]) -> tuple[Filter[T], ...]:
-    """Return the filter for one course or user; none if all are wanted."""
-    return () if value is None else (Filter(parameter, ((value,),), of),)
-
-
-@define
-class FilterCheck:
-    """Rows that one reading of a listing kept, and dropped because they are of another course or user."""
-
-    is_second: bool = False
-    fitting: int = 0
-    """How many items are of the courses and users that were asked for."""
-    strange: dict[str, set[str]] = field(factory=dict)
-    """Of which other courses or users the dropped ones are, by parameter."""
-
-    def sort(self, items: Iterable[T], filters: Iterable[Filter[T]], query: int) -> tuple[T, ...]:
-        """Return the items that fit; note the others."""
-        fitting = []
-        for item in items:
-            failed = [each for each in filters if not each.fits(item, query)]
-            for each in failed:
-                self.strange.setdefault(each.parameter, set()).add(each.of(item))
-            if not failed:
-                fitting.append(item)
-        self.fitting += len(fitting)
-        return tuple(fitting)
-
-    @property
-    def all_strange(self) -> bool:
-        """True if there were items, and every one is of another course or user."""
-        return bool(self.strange) and not self.fitting
-
-    def judge(self, path: str) -> None:
-        """After a second reading: raise DecodingError unless the service plainly ignores a filter."""
-        named = " and ".join(self.strange)
-        if any(len(found) > 1 for found in self.strange.values()):
-            log.warning(
-                "%s lists other courses or users only: the service ignores %s, and nothing fits it",
-                path,
-                named,
-            )
-            return
-        found = ", ".join(repr(each) for ids in self.strange.values() for each in ids)
-        raise DecodingError(
-            f"{path} was asked with {named}, and everything it listed is of another one ({found}), also when it was "
-            "read once more on a new connection. This is not the answer to this request, so it was not used. Does "
-            "something on the way mix up answers, or does a process that was forked share connections?"
-        )
-
-
-CACHED = (
-    "{what} was answered from a cache, which got this {age} s ago (Age: {age}), so it may be out of date. Let the "
-    "proxy between this machine and the service pass on requests to the API without caching them"
-)
-
-
 MOST_PAGES = 100_000
-LISTING_INCOMPLETE = "LISTING_INCOMPLETE"
-"""The reason of a DecodingError for a listing that ends before everything that the service counts was listed."""
 MOST_EMPTY_PAGES = 1000
 """A service that divides into pages before it filters has empty ones before, between and after the rows."""
+LISTING_INCOMPLETE = "LISTING_INCOMPLETE"
+"""The reason of a DecodingError for a listing that ends before everything that the service counts was listed."""
 
 
 @frozen
@@ -107,18 +38,18 @@ class Calls:
     base_url: urls.BaseUrl
     max_retry_seconds: float
     read_only: bool = False
-    """Refuse what changes something; the drivers of such a client refuse it too, whoever asks."""
+    """Refuse requests that change something; the drivers of such a client refuse them too."""
     pace: Pace = field(default=UNPACED, repr=False, eq=False)
     token: Any = field(default=None, repr=False, eq=False)
     """Drawn for all of these calls; without one the driver draws a token for every attempt."""
     is_fresh: bool = False
-    """Refuse what a cache answers; otherwise it is logged once."""
+    """Refuse answers from a cache; otherwise they are logged once."""
     logged: set[str] = field(factory=set, repr=False, eq=False)
 
     def call(
         self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None
     ) -> Flow[T]:
-        """Send by the send rules and decode; with ``once`` without waiting for anything."""
+        """Send by the send rules and decode the answer; with ``once`` without waiting."""
         if not request.reads:
             self.refuse_to_write(f"{request.method} {request.path}")
         if self.token is not None:
@@ -126,28 +57,22 @@ class Calls:
         doubt = partial(self._doubt, request)
 
         def read(response: Response) -> T:
-            problem = doubt(response)
-            if problem is not None:
+            if (problem := doubt(response)) is not None:
                 raise problem
             return decode(response)
 
-        return send_policy.call(
-            request,
-            read,
-            max_retry_seconds=self.max_retry_seconds,
-            pace=self.pace,
-            once=once,
-            doubt=doubt,
-        )
+        seconds, pace = self.max_retry_seconds, self.pace
+        return send_policy.call(request, read, max_retry_seconds=seconds, pace=pace, once=once, doubt=doubt)
 
     def _doubt(self, request: Request, response: Response) -> TrainingError | None:
         if response.age:
-            message = CACHED.format(what=f"{request.method} {request.path}", age=response.age)
+            message = (
+                f"{request.method} {request.path} was answered from a cache, {response.age} s old, and may be out of "
+                "date. Configure the proxy between this machine and the service not to cache requests to the API."
+            )
             if self.is_fresh:
-                return APIConnectionError(
-                    message, reason="CACHED_ANSWER", request_id=response.request_id, method=request.method,
-                    path=request.path,
-                )  # fmt: skip
+                where = {"request_id": response.request_id, "method": request.method, "path": request.path}
+                return APIConnectionError(message, reason="CACHED_ANSWER", **where)
             if not self.logged:
                 self.logged.add("CACHED_ANSWER")
                 log.warning("%s", message)
@@ -158,12 +83,15 @@ class Calls:
         return None
 
     def forget(self, answers: int | None = None) -> None:
-        """Drop the last ``answers``, or all of them: they are read again. Nothing to drop where none are stored."""
+        """Drop the last ``answers``, or all of them, because they are read again. Here nothing is stored."""
 
     def refuse_to_write(self, what: str) -> None:
-        """Raise ReadOnlyError on a client that cannot write; for what reads something before it writes."""
+        """Raise ReadOnlyError on a client that cannot write; for operations that read before they write."""
         if self.read_only:
             raise ReadOnlyError(READ_ONLY.format(what=what))
+
+
+# --- pages ---
 
 
 @frozen
@@ -201,13 +129,13 @@ class PageResult(Generic[T]):
     following: PageRequest | None
     total: int | None = None
     most: int | None = None
-    """How many items were asked for at most."""
+    """The number of items that were asked for at most."""
     remaining: int | None = None
-    """How many items the service says come after this page."""
+    """The number of items after this page, by the service."""
     again: PageRequest | None = None
-    """The beginning of the query in pages of the size that this one has, where the service caps its pages."""
+    """The start of the query in pages of this size, if the service caps its pages."""
     has_all: bool = False
-    """Everything that the query asked for by its id has been listed, whatever the service counts."""
+    """All items that the query named by id have been listed, whatever the service counts."""
 
     def is_short(self, before: int | None) -> bool:
         """Return whether this page has fewer items than asked for, or than the page ``before``, so it may be the last.
@@ -219,28 +147,91 @@ class PageResult(Generic[T]):
         return asked or (before is not None and count < before)
 
 
+# --- checks ---
+
+
+@frozen
+class Filter(Generic[T]):
+    """A parameter that names courses or users, with a function that returns the one of an item."""
+
+    parameter: str
+    wanted: Sequence[Collection[str]]
+    """The wanted ones by query, or the same for all."""
+    of: Callable[[T], str]
+
+    def fits(self, item: T, query: int) -> bool:
+        """Return whether an item is what this query asked for."""
+        return self.of(item) in self.wanted[query if len(self.wanted) > 1 else 0]
+
+
+def only(parameter: str, value: str | None, of: Callable[[T], str]) -> tuple[Filter[T], ...]:
+    """Return the filter for one course or user; none if all are wanted."""
+    return () if value is None else (Filter(parameter, ((value,),), of),)
+
+
+@define
+class FilterCheck:
+    """Rows that one reading of a listing kept, and dropped because they are of another course or user."""
+
+    is_second: bool = False
+    fitting: int = 0
+    """The number of items of the wanted courses and users."""
+    strange: dict[str, set[str]] = field(factory=dict)
+    """The other courses or users of the dropped items, by parameter."""
+
+    def sort(self, items: Iterable[T], filters: Iterable[Filter[T]], query: int) -> tuple[T, ...]:
+        """Return the items that fit; note the others."""
+        fitting = []
+        for item in items:
+            if failed := [each for each in filters if not each.fits(item, query)]:
+                for each in failed:
+                    self.strange.setdefault(each.parameter, set()).add(each.of(item))
+            else:
+                fitting.append(item)
+        self.fitting += len(fitting)
+        return tuple(fitting)
+
+    @property
+    def all_strange(self) -> bool:
+        """True if there were items, and every one is of another course or user."""
+        return bool(self.strange) and not self.fitting
+
+    def judge(self, path: str) -> None:
+        """After a second reading: raise DecodingError unless the service plainly ignores a filter."""
+        named = " and ".join(self.strange)
+        if any(len(found) > 1 for found in self.strange.values()):
+            log.warning("%s lists other courses or users only: the service ignores %s.", path, named)
+            return
+        found = ", ".join(repr(each) for ids in self.strange.values() for each in ids)
+        raise DecodingError(
+            f"{path} was asked with {named}, but all rows are of another one ({found}), also when read a second time "
+            "on a new connection. This is not the answer to this request, so it was not used. Check whether a proxy "
+            "mixes up answers, or a forked process shares connections."
+        )
+
+
 @frozen
 class Count:
     """The numbers of items that were listed and that the service counts. The last page decides."""
 
     items: int = 0
     repeated: int = 0
-    """How many of them an earlier page has listed already."""
+    """The number of items that an earlier page has listed already."""
     ids: set[object] = field(factory=set)
     total: int = 0
     remaining: int = 0
     announced: int = 0
-    """How many items a feed announced with its first page."""
+    """The number of items that a feed announced with its first page."""
 
-    def with_page(self, batch: PageResult[T], identify: Callable[[T], object]) -> Count:
+    def with_page(self, result: PageResult[T], identify: Callable[[T], object]) -> Count:
         """Return the count after one more page."""
-        found = [one for one in map(identify, batch.items) if one is not None]
+        found = [one for one in map(identify, result.items) if one is not None]
         again = sum(one in self.ids for one in found)
         self.ids.update(found)
-        items, left = self.items + len(batch.items), batch.remaining
+        items, left = self.items + len(result.items), result.remaining
         announced = self.announced if self.items or left is None else items + left
         # An empty page may leave the count out.
-        return Count(items, self.repeated + again, self.ids, batch.total or self.total, left or 0, announced)
+        return Count(items, self.repeated + again, self.ids, result.total or self.total, left or 0, announced)
 
     @property
     def problem(self) -> str | None:
@@ -251,7 +242,7 @@ class Count:
         if different < min(expected, self.items):
             return (
                 f"it lists {different} of {expected} items, and some of them twice: the order of its pages changes "
-                "while they are read"
+                "while it is read"
             )
         if self.remaining:
             return f"after its last page it says that {self.remaining} records remain"
@@ -262,56 +253,57 @@ class Count:
 class Cursor:
     """The position in a listing, and the pages read so far, so that a listing without end is noticed."""
 
-    place: PageRequest
+    page: PageRequest
     requests: set[Request]
-    """Every request made or about to be made."""
+    """All requests made, and the next."""
     pages: set[tuple[Any, ...]]
-    """How every page of the present query begins and ends: two that agree in it are the same page again."""
+    """Length, first and last item of every page of this query: two equal ones are a repeated page."""
     number: int = 1
     empty: int = 0
-    tally: FilterCheck = field(factory=FilterCheck)
+    filter_check: FilterCheck = field(factory=FilterCheck)
     before: int | None = None
-    """How many items the page before held, where there is one of the same query."""
+    """The number of items of the page before, if it is of the same query."""
     count: Count = field(factory=Count)
 
-    def after(self, batch: PageResult[Any], total: Count) -> Cursor | None:
+    def after(self, result: PageResult[Any], total: Count) -> Cursor | None:
         """Return the next cursor; None at the end. Raises DecodingError if the listing would not end."""
-        ends = (len(batch.items), *batch.items[:1], *batch.items[-1:])
-        if batch.items and ends in self.pages:
+        ends = (len(result.items), *result.items[:1], *result.items[-1:])
+        if result.items and ends in self.pages:
             raise self._endless("repeats an earlier page")
-        following = batch.following
-        if following is None or (_is_same(following, self.place) and batch.is_short(self.before)):
+        following = result.following
+        if following is None or (_is_same(following, self.page) and result.is_short(self.before)):
             return None
         if following.request in self.requests:
             raise self._endless("points back to an earlier page")
         self.requests.add(following.request)
-        if following.query != self.place.query:
-            return Cursor(following, self.requests, set(), self.number + 1, tally=self.tally)
-        empty = 0 if batch.items else self.empty + 1
+        if following.query != self.page.query:
+            return Cursor(following, self.requests, set(), self.number + 1, filter_check=self.filter_check)
+        empty = 0 if result.items else self.empty + 1
         if empty > MOST_EMPTY_PAGES or self.number >= MOST_PAGES:
             raise self._endless("is followed by ever more pages")
         self.pages.add(ends)
-        count = len(batch.items)
-        return Cursor(following, self.requests, self.pages, self.number + 1, empty, self.tally, count, total)
+        count = len(result.items)
+        return Cursor(
+            following, self.requests, self.pages, self.number + 1, empty, self.filter_check, count, total
+        )
 
     def begin_again(self, place: PageRequest) -> Cursor:
         """Return the same query from its beginning, in pages of another size."""
         self.requests.add(place.request)
-        return evolve(self, place=place)
+        return evolve(self, page=place)
 
     def check_whole(self, count: Count) -> None:
         """Raise DecodingError at the end of a query unless everything that the service counts was listed."""
         if (problem := count.problem) is not None:
             raise DecodingError(
-                f"{self.place.request.path} ends early: {sentence(problem)} Nothing of it can be relied on. "
-                "Read it again",
+                f"{self.page.request.path} ends early: {sentence(problem)} It is not reliable. Read it again.",
                 reason=LISTING_INCOMPLETE,
             )
 
     def _endless(self, what: str) -> DecodingError:
-        path = self.place.request.path
+        path = self.page.request.path
         return DecodingError(
-            f"{path} cannot be read to its end: page {self.number} {what}. Nothing of it can be relied on"
+            f"{path} cannot be read to its end: page {self.number} {what}. It is not reliable."
         )
 
 
@@ -327,6 +319,9 @@ def _is_same(one: PageRequest, other: PageRequest) -> bool:
     return key(one) == key(other)
 
 
+# --- reading ---
+
+
 @frozen
 class Paginator(Generic[T]):
     """A listing that has not started: its first request, how to read an answer, and which items to keep."""
@@ -335,11 +330,11 @@ class Paginator(Generic[T]):
     first: PageRequest
     read: Callable[[PageRequest, Response], PageResult[T]]
     keep: Callable[[T, int], bool] = lambda item, query: True
-    """Whether an item is what was asked for, by the query that was to find it."""
+    """Return whether an item is wanted, by the query that found it."""
     filters: tuple[Filter[T], ...] = ()
-    """What the server was asked to filter by, and what is filtered by again."""
+    """The filters that the server was asked to apply; they are applied again."""
     identify: Callable[[T], object] = lambda item: None
-    """The id of an item, by which one that is listed twice is counted once; None where it has none."""
+    """Return the id of an item, so that one listed twice is counted once; None if it has none."""
 
     def start(self) -> Cursor:
         """Return a fresh cursor before the first page."""
@@ -347,32 +342,32 @@ class Paginator(Generic[T]):
 
     def step(self, cursor: Cursor) -> Flow[tuple[Page[T], Cursor | None]]:
         """Fetch one page; what the server was asked to filter is filtered again here."""
-        place, tally = cursor.place, cursor.tally
-        request = evolve(place.request, on_new_connection=tally.is_second)
-        batch: PageResult[T] = yield from self.calls.call(
+        place, filter_check = cursor.page, cursor.filter_check
+        request = evolve(place.request, on_new_connection=filter_check.is_second)
+        result: PageResult[T] = yield from self.calls.call(
             request, lambda response: self.read(place, response)
         )
-        if batch.again is not None:
+        if result.again is not None:
             self.calls.forget(1)
-            return (yield from self.step(cursor.begin_again(batch.again)))
-        fitting = tally.sort(batch.items, self.filters, place.query)
+            return (yield from self.step(cursor.begin_again(result.again)))
+        fitting = filter_check.sort(result.items, self.filters, place.query)
         kept = tuple(item for item in fitting if self.keep(item, place.query))
-        count = cursor.count.with_page(batch, self.identify)
-        following = cursor.after(batch, count)
-        if following is None and tally.all_strange and (again := self._once_more(cursor)) is not None:
+        count = cursor.count.with_page(result, self.identify)
+        following = cursor.after(result, count)
+        if following is None and filter_check.all_strange and (again := self._once_more(cursor)) is not None:
             following = again
-        elif not batch.has_all and (following is None or following.place.query != place.query):
+        elif not result.has_all and (following is None or following.page.query != place.query):
             cursor.check_whole(count)
-        return Page(kept, cursor.number, batch.total), following
+        return Page(kept, cursor.number, result.total), following
 
     def _once_more(self, cursor: Cursor) -> Cursor | None:
         """Return the start of a second reading on new connections, if only other courses or users were listed."""
-        if cursor.tally.is_second:
-            cursor.tally.judge(cursor.place.request.path)
+        if cursor.filter_check.is_second:
+            cursor.filter_check.judge(cursor.page.request.path)
             return None
         self.calls.forget()
         again = FilterCheck(is_second=True)
-        return Cursor(self.first, {self.first.request}, set(), cursor.number + 1, tally=again)
+        return Cursor(self.first, {self.first.request}, set(), cursor.number + 1, filter_check=again)
 
     def gather(self) -> Flow[tuple[T, ...]]:
         """Everything, for flows that need it whole."""
@@ -399,6 +394,3 @@ class Paginator(Generic[T]):
         while cursor is not None:
             page, cursor = yield from self.step(cursor)
             take(page.items)
-
-
-# Classes, not async generators: one that is left early needs closing on its event loop, and trio warns if it is not.

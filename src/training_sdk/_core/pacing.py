@@ -1,13 +1,14 @@
-"""The pace: how soon the next request may go out under the vendor's limits; pure arithmetic, so it is tested as such.
+"""Client-side rate limiting: when the next request may be sent under the vendor's rate limits.
 
-What is kept of a family of requests is when each of them went out, in seconds from now: those behind us are negative,
-those that somebody has been promised are positive. Nothing here knows a file or looks at a clock.
+The first part is pure arithmetic on the times of requests, in seconds from now: sent ones are negative, reserved ones
+positive. The second part stores these times in a small file in the state directory, which all processes of this machine
+with the same token and server share, under a lock. The file is replaced whole, never synced, and replaced if damaged.
+If it cannot be used, requests are paced within the process, and this is logged once.
 
-- The request that stands ``limit`` places back must be a window old. So no window of 60 s, wherever the server begins
-  to count it, holds more than the limit. The window is taken a second longer than published, for the way there.
-- Whoever asks is promised a time and waits for it; promises are kept in the order in which they were made.
-- Clocks: time passes by what both clocks agree on. One that was set back, or forward, neither holds everybody up
-  nor frees the budget: see ``elapsed``.
+- The request ``limit`` places back must be a window old. So no window of 60 s, wherever the server starts it, contains
+  more than the limit. The window is a second longer than published, for the time on the network.
+- Each request reserves a time and waits for it; reservations are kept in order.
+- Time passes by the more cautious of two clocks, so a clock that was set neither blocks requests nor frees the budget.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import define, evolve, field, frozen
 from filelock import FileLock, Timeout
 
+from training_sdk._core import codec
 from training_sdk._core.flow import (
+    FAMILIES,
     Family,
     Flow,
     Moment,
@@ -45,44 +48,12 @@ from training_sdk._core.flow import (
     seconds_until,
 )
 from training_sdk._core.urls import service_name
-from training_sdk.errors import TrainingError
+from training_sdk.errors import DecodingError, TrainingError
 from training_sdk.records import storage
 from training_sdk.records.state import StateDirectory
 
 SILENT = 8.0
 """Seconds for which nobody asks after a 429 that names no time."""
-
-
-class Pace(Protocol):
-    """The interface of a pace for the send rules."""
-
-    def acquire(self, request: Request) -> Flow[float]:
-        """Wait until this request may be sent; return the seconds that it took."""
-
-    def observe(self, request: Request, response: Response) -> None:
-        """Note what an answer says about the limits, and do nothing else: some requests bear no delay."""
-
-    def flush(self) -> Flow[None]:
-        """Store what was noted, for the other processes."""
-
-
-class Unpaced:
-    """No pace at all."""
-
-    def acquire(self, request: Request) -> Flow[float]:
-        """Return at once."""
-        yield from ()
-        return 0.0
-
-    def observe(self, request: Request, response: Response) -> None:
-        """Note nothing."""
-
-    def flush(self) -> Flow[None]:
-        """Store nothing."""
-        yield from ()
-
-
-UNPACED = Unpaced()
 
 
 @frozen
@@ -170,7 +141,7 @@ def plausible(spent: Usage, limit: int, period: float) -> bool:
 FIRST_TRY = 0.005
 MOST_TRIES = 9
 """Of having the file, each wait twice as long as the one before: 1.3 s in all, and as much again at random."""
-MOST_PROMISES = 3
+MOST_RESERVATIONS = 3
 """How often one request lets itself be put off; then it goes, and the server's own refusal is what is heard."""
 
 Change: TypeAlias = Callable[[Usage], tuple[Usage, float]]
@@ -180,6 +151,15 @@ log = logging.getLogger("training_sdk")
 
 def _clocks() -> Moment:
     return Moment(time.monotonic(), datetime.now(UTC))
+
+
+@frozen
+class _UsageFile:
+    """The content of the file: both clocks in seconds, and the usage of each family."""
+
+    utc: float
+    monotonic: float
+    families: dict[str, Usage]
 
 
 @frozen
@@ -199,7 +179,7 @@ class _StoredUsage:
         return _StoredUsage(now, families), answer
 
 
-_own_books: dict[str, _StoredUsage] = {}
+_own_usage: dict[str, _StoredUsage] = {}
 _own_locks = [threading.Lock()]
 
 
@@ -243,15 +223,12 @@ class UsageStore:
                 if isinstance(problem, Timeout) and not last:
                     raise
                 self._alone = True
-                log.warning(
-                    "requests are paced within this process only, for the budget that processes share cannot be "
-                    "used: %s",
-                    problem,
-                )
+                said = "Requests are paced within this process only, because the shared budget cannot be used: %s"
+                log.warning(said, problem)
         with _own_locks[0]:
             now = self.clocks()
-            book = _own_books.get(self.name) or _StoredUsage(now)
-            _own_books[self.name], answer = book.changed(family, change, now, self.limits)
+            book = _own_usage.get(self.name) or _StoredUsage(now)
+            _own_usage[self.name], answer = book.changed(family, change, now, self.limits)
         return answer
 
     def _change_file(self, family: Family, change: Change) -> float:
@@ -270,48 +247,36 @@ class UsageStore:
 def _read(file: Path, limits: Limits) -> _StoredUsage | None:
     """Return the usage stored in a file; None if there is no file or it is damaged."""
     try:
-        return _book(json.loads(file.read_bytes()), limits)
+        return _usage_in(json.loads(file.read_bytes()), limits)
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
-        log.warning("the request budget %s is damaged; it is begun anew", file)
+    except (ValueError, RecursionError, OverflowError, DecodingError):
+        log.warning("The request budget %s is damaged. It is replaced.", file)
         return None
 
 
-def _book(value: Any, limits: Limits) -> _StoredUsage:
-    seen = Moment(_number(value["monotonic"]), datetime.fromtimestamp(_number(value["utc"]), UTC))
+def _usage_in(value: Any, limits: Limits) -> _StoredUsage:
+    found = codec.structure_value(value, _UsageFile)
+    families: dict[str, Usage] = {name: found.families[name] for name in FAMILIES if name in found.families}
+    if not math.isfinite(found.monotonic):
+        raise ValueError("the time is not finite")
+    if not all(
+        plausible(families[name], limits.of(name), limits.period) for name in FAMILIES if name in families
+    ):
+        raise ValueError("these times would block every process")
+    return _StoredUsage(Moment(found.monotonic, datetime.fromtimestamp(found.utc, UTC)), families)
+
+
+def _write(file: Path, usage: _StoredUsage) -> None:
     families = {
-        name: Usage(tuple(_number(time) for time in spent["times"]), _number(spent["closed"]))
-        for name, spent in value["families"].items()
-        if name in ("catalogue", "general")
+        name: Usage(tuple(round(time, 3) for time in one.times), round(one.closed, 3))
+        for name, one in usage.families.items()
     }
-    for name, spent in families.items():
-        if not plausible(spent, limits.of(name), limits.period):
-            raise ValueError(f"{name} keeps everybody waiting")
-    return _StoredUsage(seen, families)
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is not a number")
-    return float(value)
-
-
-def _write(file: Path, book: _StoredUsage) -> None:
-    text = json.dumps(
-        {
-            "utc": book.seen.utc.timestamp(),
-            "monotonic": book.seen.monotonic,
-            "families": {
-                name: {"times": [round(time, 3) for time in spent.times], "closed": round(spent.closed, 3)}
-                for name, spent in book.families.items()
-            },
-        }
-    )
-    beside = file.with_suffix(".new")  # one name for all: only who holds the lock writes it
+    stored = codec.plain(_UsageFile(usage.seen.utc.timestamp(), usage.seen.monotonic, families))
+    beside = file.with_suffix(".new")  # one name for all: only the process with the lock writes it
     out = storage.open_private(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
-        storage.write_all(out, text.encode("ascii"))
+        storage.write_all(out, json.dumps(stored).encode("ascii"))
     finally:
         os.close(out)
     beside.replace(file)
@@ -319,88 +284,84 @@ def _write(file: Path, book: _StoredUsage) -> None:
 
 @define(eq=False)
 class Budget:
-    """A client's pace. ``automatic``: kept unless what answers is the reference server, which has no limits."""
+    """A client's pace. ``automatic``: not kept while only the reference server answers, which has no limits."""
 
     origin: str
     fingerprint: str | None
-    """Of the token, or None where a callable gives it: then it is asked for it once."""
+    """Of the token; None if a callable gives the token, which is then called once for it."""
     automatic: bool = False
     limits: Limits = PUBLISHED
     state_dir: str | os.PathLike[str] | None = None
-    _ledger: UsageStore | None = field(default=None, init=False)
-    _kept: bool = field(init=False)
+    _opened: UsageStore | None = field(default=None, init=False)
+    _is_paced: bool = field(init=False)
     _notes: deque[tuple[Family, Change]] = field(factory=deque, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._kept = not self.automatic
+        self._is_paced = not self.automatic
 
     def acquire(self, request: Request) -> Flow[float]:
         """Wait until this request may be sent; return the seconds that it took."""
         yield from self.flush()
-        if not self._kept:
+        if not self._is_paced:
             return 0.0
-        ledger = yield from self._whose()
+        store = yield from self._store()
         limit, family = self.limits.of(request.limit), request.limit
         waited = 0.0
-        for _ in range(MOST_PROMISES):
-            book = partial(reserve, limit=limit, period=self.limits.period)
-            wait = yield from _changed(ledger, family, book, f"budget: {family}")
+        for _ in range(MOST_RESERVATIONS):
+            reservation = partial(reserve, limit=limit, period=self.limits.period)
+            wait = yield from _changed(store, family, reservation, f"budget: {family}")
             if wait <= 0:
                 break
             before: Moment = yield Now()
             yield Sleep(wait, why=f"pacing to {limit} requests in {self.limits.window:g} s", planned=True)
             after: Moment = yield Now()
             waited += after.monotonic - before.monotonic
-            # While this one slept, another may have been told to stop; then the promise is worth nothing.
-            closed = yield from _changed(ledger, family, _closed, f"budget: {family} open?")
+            # While this one slept, another may have got a 429; then the reservation is void.
+            closed = yield from _changed(store, family, _closed, f"budget: {family} open?")
             if closed <= 0:
                 break
         return waited
 
     def observe(self, request: Request, response: Response) -> None:
         """Note what an answer says about the limits."""
-        family, with_server_count = request.limit, _told(request, response, self.limits)
-        if not self._kept:
-            if with_server_count is None and response.is_reference:
+        change = _change_by(request, response, self.limits)
+        if not self._is_paced:
+            if change is None and response.is_reference:
                 return
-            self._kept = (
-                True  # it is a live one: count what has just been sent, and keep the pace from here on
-            )
-            self._notes.append((family, _with_uncounted))
-        if with_server_count is not None:
-            self._notes.append((family, with_server_count))
+            self._is_paced = True  # a live service: count the request just sent, and all from here on
+            self._notes.append((request.limit, _with_uncounted))
+        if change is not None:
+            self._notes.append((request.limit, change))
 
     def flush(self) -> Flow[None]:
         """Store what was noted, for the other processes."""
         if not self._notes:
             return
-        with contextlib.suppress(
-            Exception
-        ):  # whom the token is of may be unknown; that is for the request to say
-            ledger = yield from self._whose()
+        with contextlib.suppress(Exception):  # the token may be unusable; the request itself reports that
+            store = yield from self._store()
             while self._notes:
                 family, change = self._notes.popleft()
-                yield from _changed(ledger, family, change, f"budget: {family} heard")
+                yield from _changed(store, family, change, f"budget: {family} heard")
 
-    def _whose(self) -> Flow[UsageStore]:
-        if self._ledger is None:
+    def _store(self) -> Flow[UsageStore]:
+        if self._opened is None:
             if self.fingerprint is None:
                 self.fingerprint = yield TokenFingerprint()
-            self._ledger = UsageStore.of(self.origin, self.fingerprint or "", self.limits, self.state_dir)
-        return self._ledger
+            self._opened = UsageStore.of(self.origin, self.fingerprint or "", self.limits, self.state_dir)
+        return self._opened
 
 
-def _changed(ledger: UsageStore, family: Family, change: Change, what: str) -> Flow[float]:
+def _changed(store: UsageStore, family: Family, change: Change, what: str) -> Flow[float]:
     """Change the usage. Wait between tries while another process has the file, without blocking an event loop."""
     pause = FIRST_TRY
     answer: float
     for _ in range(MOST_TRIES - 1):
         with contextlib.suppress(Timeout):
-            answer = yield RunLocally(partial(ledger.change, family, change, last=False), what)
+            answer = yield RunLocally(partial(store.change, family, change, last=False), what)
             return answer
         yield Sleep(pause, jitter=pause, why="another process counts its request", planned=True)
         pause *= 2
-    answer = yield RunLocally(partial(ledger.change, family, change, last=True), what)
+    answer = yield RunLocally(partial(store.change, family, change, last=True), what)
     return answer
 
 
@@ -410,12 +371,12 @@ def _closed(spent: Usage) -> tuple[Usage, float]:
 
 def _with_uncounted(spent: Usage) -> tuple[Usage, float]:
     """Return the usage with one more request, which was sent before it could be counted."""
-    promised = [time for time in spent.times if time > 0]
-    behind = spent.times[: len(spent.times) - len(promised)]
-    return evolve(spent, times=(*behind, 0.0, *promised)), 0.0
+    reserved = [time for time in spent.times if time > 0]
+    behind = spent.times[: len(spent.times) - len(reserved)]
+    return evolve(spent, times=(*behind, 0.0, *reserved)), 0.0
 
 
-def _told(request: Request, response: Response, limits: Limits) -> Change | None:
+def _change_by(request: Request, response: Response, limits: Limits) -> Change | None:
     """Return the change of the usage that an answer causes; None if it says nothing about limits."""
     if response.status == 429:
         wait = asked_wait(response)

@@ -19,11 +19,13 @@ from attrs import define, evolve, frozen
 
 from training_sdk._core import codec
 from training_sdk._core.flow import (
+    UNPACED,
     Flow,
     InterruptedSendError,
     Moment,
     NotDeliveredError,
     Now,
+    Pace,
     Request,
     Response,
     Sleep,
@@ -31,7 +33,6 @@ from training_sdk._core.flow import (
     UnsentError,
     asked_wait,
 )
-from training_sdk._core.pacing import UNPACED, Pace
 from training_sdk._core.text import inline, sentence
 from training_sdk._core.urls import RESET_PATH
 from training_sdk.errors import (

@@ -7,9 +7,8 @@ from datetime import datetime
 
 from attrs import evolve, frozen
 
-from training_sdk._core.flow import Flow, Moment, Now, RunLocally
+from training_sdk._core.flow import Flow, Moment, Now, Pace, RunLocally
 from training_sdk._core.listing import Calls
-from training_sdk._core.pacing import Pace
 from training_sdk._core.text import sentence
 from training_sdk.approval.approvals import Approved
 from training_sdk.approval.four_eyes import check_signed, require_approval

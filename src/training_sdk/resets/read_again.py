@@ -8,8 +8,7 @@ from typing import TypeVar
 
 from attrs import define, field
 
-from training_sdk._core.flow import DrawToken, Family, Flow, Request, Response, noting_waits
-from training_sdk._core.pacing import Pace
+from training_sdk._core.flow import DrawToken, Family, Flow, Pace, Request, Response, noting_waits
 from training_sdk.api.pagination import LARGEST_PAGE
 from training_sdk.errors import APITimeoutError
 from training_sdk.resets.preflight import Preflight

@@ -74,7 +74,7 @@ def test_lesson_dates_are_read_in_both_spellings(name: str) -> None:
 
 def test_both_spellings_at_once_must_agree() -> None:
     assert read({**ROW, "userId": "u"}, ProgressRow).user_id == "u"
-    with pytest.raises(DecodingError, match="'user_id' stands twice, with different values"):
+    with pytest.raises(DecodingError, match="duplicate field 'user_id' with different values"):
         read({**ROW, "userId": "someone else"}, ProgressRow)
 
 

@@ -25,8 +25,7 @@ from training_sdk import (
     ResetReport,
     TrainingClient,
 )
-from training_sdk._core.flow import Flow, Request, Response, Sleep
-from training_sdk._core.pacing import Unpaced
+from training_sdk._core.flow import Flow, Request, Response, Sleep, Unpaced
 from training_sdk.resets import reset_request
 from unit.sdk.fakes import (
     CALLS,

@@ -33,9 +33,9 @@ from training_sdk._core.flow import (
     Request,
     Response,
     RunLocally,
+    Unpaced,
     UnsentError,
 )
-from training_sdk._core.pacing import Unpaced
 from unit.sdk.fakes import CALLS, Puppet, answer, script
 
 GET = Request("GET", "/thing")

@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 
 from training_sdk import InvalidArgumentError, RateLimitError, TrainingClient
 from training_sdk._core import pacing
-from training_sdk._core.flow import Flow, Moment, Request, Response, RunLocally, Sleep
-from training_sdk._core.pacing import UNPACED, Budget, Limits, UsageStore
+from training_sdk._core.flow import UNPACED, Flow, Moment, Request, Response, RunLocally, Sleep
+from training_sdk._core.pacing import Budget, Limits, UsageStore
 from training_sdk._core.send_policy import call
 from training_sdk._core.text import fingerprint
 from training_sdk._core.urls import VENDOR_HOSTS
@@ -56,7 +56,7 @@ class Stage:
         budget = Budget(origin, fingerprint(token), automatic, LIMITS)
         ledger = UsageStore.of(origin, fingerprint(token), LIMITS)
         ledger.clocks = self.now
-        budget._ledger = ledger
+        budget._opened = ledger
         return budget
 
     def ask(self, budget: Any, request: Request = WHO, *, most: float = 90.0) -> Response:
@@ -118,8 +118,8 @@ def test_a_clock_that_is_set_back_neither_blocks_nor_frees() -> None:
     for _ in range(3):
         stage.ask(stage.budget())
     budget = stage.budget()
-    assert budget._ledger is not None
-    budget._ledger.clocks = lambda: Moment(stage.puppet.clock, stage.now().utc - timedelta(days=1))
+    assert budget._opened is not None
+    budget._opened.clocks = lambda: Moment(stage.puppet.clock, stage.now().utc - timedelta(days=1))
     stage.ask(budget)
     assert stage.waits() == [PERIOD]
 
@@ -172,9 +172,9 @@ def test_who_was_promised_a_time_and_hears_of_a_refusal_while_waiting_waits_for_
     def refuse_another(sleep: Any) -> None:
         if len(stage.puppet.slept) == 1:
             other = stage.budget()
-            assert other._ledger is not None
+            assert other._opened is not None
             stage.puppet.clock += PERIOD - 1
-            other._ledger.change("general", lambda spent: (pacing.with_refusal(spent, LIMITS, 9.0), 0.0))
+            other._opened.change("general", lambda spent: (pacing.with_refusal(spent, LIMITS, 9.0), 0.0))
             stage.puppet.clock -= PERIOD - 1
 
     stage.puppet.on_sleep = refuse_another
@@ -197,10 +197,10 @@ def test_where_nobody_really_sleeps_a_request_goes_all_the_same() -> None:
     stage = Stage(puppet)
     puppet.on_sleep = lambda sleep: setattr(puppet, "clock", puppet.clock - sleep.seconds)
     budget = stage.budget()
-    assert budget._ledger is not None
-    budget._ledger.change("general", lambda spent: (pacing.with_refusal(spent, LIMITS, 9.0), 0.0))
+    assert budget._opened is not None
+    budget._opened.change("general", lambda spent: (pacing.with_refusal(spent, LIMITS, 9.0), 0.0))
     stage.ask(budget)
-    assert len(puppet.slept) == pacing.MOST_PROMISES
+    assert len(puppet.slept) == pacing.MOST_RESERVATIONS
 
 
 def test_the_answer_to_a_change_is_passed_on_by_the_next_request_only() -> None:
