@@ -21,12 +21,6 @@ AWAY: dict[str, Callable[[Plant], dict[str, Any]]] = {
     "deactivated": lambda plant: {"status": Status.DEACTIVATED},
     "a guest": lambda plant: {"seat": Seat.GUEST},
 }
-BACK: dict[str, Callable[[Plant], dict[str, Any]]] = {
-    "unassigned": lambda plant: {"groups": frozenset([next(iter(plant.mock.world.main.groups))])},
-    "deactivated": lambda plant: {"status": Status.ACTIVE},
-    "a guest": lambda plant: {"seat": Seat.FULL},
-}
-ways = pytest.mark.parametrize("way", AWAY)
 policies = pytest.mark.parametrize("policy", ["kept", "cleared"])
 
 
@@ -47,40 +41,6 @@ def previewed(stage: Stage, plant: Plant, **scope: Any) -> dict[str, Any]:
     assert answer.status_code == 200
     shown: dict[str, Any] = answer.json()
     return shown
-
-
-@ways
-@policies
-def test_R10_a_reset_before_somebody_leaves_is_there_when_they_return(
-    new_stage: NewStage, policy: Any, way: str
-) -> None:
-    plant = grow(Policy(absent=policy))
-    stage = new_stage(plant.mock)
-    reset_everyone(stage, plant, 4)
-    plant.mock.world.update_user(plant.id("anna"), **AWAY[way](plant))
-    plant.mock.world.update_user(plant.id("anna"), **BACK[way](plant))
-    assert percent_and_certificates(plant, "anna") == (0.0, 0)
-
-
-@ways
-@policies
-def test_R10_a_reset_while_somebody_is_away_is_decided_by_the_policy(
-    new_stage: NewStage, policy: Any, way: str
-) -> None:
-    plant = grow(Policy(absent=policy))
-    stage = new_stage(plant.mock)
-    before = percent_and_certificates(plant, "anna")
-    assert before == (100.0, 1)
-    plant.mock.world.update_user(plant.id("anna"), **AWAY[way](plant))
-    reset_everyone(stage, plant, 3)
-    plant.mock.world.update_user(plant.id("anna"), **BACK[way](plant))
-    assert percent_and_certificates(plant, "anna") == (before if policy == "kept" else (0.0, 0))
-    (row,) = stage.client().progress.list(course_id=plant.forklift, user_id=plant.id("anna"))
-    assert row.progress_percent == (100 if policy == "kept" else 0)
-
-
-def test_R10_the_default_keeps_their_past() -> None:
-    assert Policy().absent == "kept"
 
 
 @policies

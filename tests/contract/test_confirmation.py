@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import unicodedata
 from typing import Any
 
 import pytest
 
-from contract.conftest import NewStage
-from contract.plant import FIRE, FORKLIFT, RECORDED, Plant, grow, nothing_changes
-from contract.stage import RESET, Handle, Stage, confirming, metadata, reason, typed
-from mock_server import Policy
+from contract.plant import FIRE, FORKLIFT, Plant, nothing_changes
+from contract.stage import RESET, Handle, Stage, confirming, metadata, typed
 from mock_server.wire.message import Request, Response
 from training_sdk import ConfirmationError, StalePlanError
 
@@ -40,67 +36,6 @@ def test_R06_the_sdk_sends_nothing_without_the_phrase_of_this_very_plan(stage: S
     assert not stage.tap.resets
 
 
-def test_R06_a_request_without_a_confirmation_changes_nothing(stage: Stage, plant: Plant) -> None:
-    scopes: list[dict[str, Any]] = [{"allUsers": True}, {"userIds": plant.ids(*RECORDED)}]
-    for scope in scopes:
-        with nothing_changes(plant.mock):
-            answer = stage.reset({"courseId": plant.forklift} | scope)
-        assert (answer.status_code, reason(answer)) == (428, "CONFIRMATION_REQUIRED")
-
-
-@pytest.mark.parametrize(
-    ("title", "users"),
-    [
-        (FORKLIFT, 3),
-        (FORKLIFT, 5),
-        (FORKLIFT, 0),
-        (FORKLIFT, -4),
-        (FIRE, 4),
-        ("forklift basics", 4),
-        (FORKLIFT + " ", 4),
-        ("", 4),
-    ],
-)
-def test_R06_a_confirmation_that_is_not_true_changes_nothing_and_is_told_what_is(
-    stage: Stage, plant: Plant, title: str, users: int
-) -> None:
-    with nothing_changes(plant.mock):
-        answer = stage.reset({"courseId": plant.forklift, "allUsers": True}, confirming(title, users))
-    assert (answer.status_code, reason(answer)) == (412, "CONFIRMATION_MISMATCH")
-    assert metadata(answer) == {"courseTitle": FORKLIFT, "users": "4"}
-
-
-_FORMS = [
-    "",
-    "yes",
-    "[]",
-    '"Forklift basics"',
-    '{"courseTitle": "Forklift basics"}',
-    '{"users": 4}',
-    '{"courseTitle": "Forklift basics", "users": "4"}',
-    '{"courseTitle": "Forklift basics", "users": true}',
-    '{"courseTitle": "Forklift basics", "users": 4.0}',
-    '{"courseTitle": "Forklift basics", "users": null}',
-    '{"courseTitle": 4, "users": 4}',
-    '{"courseTitle": "Forklift basics", "users": 4, "force": true}',
-    '{"courseTitle": "Forklift basics", "users": 4, "users": 4}',
-    '{"courseTitle": "Forklift basics", "users": 4} {}',
-    '{"courseTitle": "Forklift basics", "users": 4',
-    '{"course_title": "Forklift basics", "users": 4}',
-    json.dumps({"courseTitle": "x" * 17_000, "users": 4}),
-]
-
-
-def test_R06_a_confirmation_of_another_form_is_400_and_changes_nothing(stage: Stage, plant: Plant) -> None:
-    for header in _FORMS:
-        with nothing_changes(plant.mock):
-            answer = stage.reset(
-                {"courseId": plant.forklift, "allUsers": True}, {"Reset-Confirmation": header}
-            )
-        assert (answer.status_code, reason(answer)) == (400, "INVALID_ARGUMENT"), header
-        assert "Reset-Confirmation" in answer.json()["message"], header
-
-
 TITLES = [
     'The "big" one',
     "Gefahrgut für Anfänger – Teil 2",
@@ -123,14 +58,6 @@ def test_R06_any_title_can_be_confirmed_and_only_that_title(stage: Stage, plant:
     assert client.resets.apply(plan, confirm=typed(plan)).reset_count == 4
 
 
-def test_R06_titles_are_compared_code_point_by_code_point(stage: Stage, plant: Plant) -> None:
-    composed, decomposed = (unicodedata.normalize(form, "Prüfung") for form in ("NFC", "NFD"))
-    plant.mock.world.update_course(FORKLIFT, title=composed)
-    with nothing_changes(plant.mock):
-        answer = stage.reset({"courseId": plant.forklift, "allUsers": True}, confirming(decomposed, 4))
-    assert answer.status_code == 412
-
-
 def test_R06_the_confirmation_is_checked_against_the_moment_of_the_reset(stage: Stage, plant: Plant) -> None:
     """Somebody starts after the last reading and before the reset arrives: the server says no, the plan is stale."""
 
@@ -149,11 +76,3 @@ def test_R06_the_confirmation_is_checked_against_the_moment_of_the_reset(stage: 
     assert stale.value.report is not None
     assert stale.value.report.reset_count == 0
     assert plant.mock.world.record(FORKLIFT, plant.id("anna")) is not None
-
-
-def test_R06_confirmation_off_behaves_as_the_published_api(new_stage: NewStage) -> None:
-    plant = grow(Policy(confirmation="off"))
-    stage = new_stage(plant.mock)
-    answer = stage.reset({"courseId": plant.forklift, "userIds": plant.ids("anna")}, confirming("wrong", 99))
-    assert answer.json() == {"usersUpdated": 1}
-    assert stage.reset({"courseId": plant.forklift, "allUsers": True}).json() == {"usersUpdated": 3}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from contract.conftest import NewStage
-from contract.plant import DRAFT, FIRE, FORKLIFT, RECORDED, Plant, grow, nothing_changes, state
-from contract.stage import Stage, confirming, typed
+from contract.plant import DRAFT, FIRE, FORKLIFT, RECORDED, Plant, grow, nothing_changes
+from contract.stage import Stage, typed
 from mock_server import Policy
 from mock_server.world.people import Seat, Status
 from training_sdk import Outcome, StalePlanError
@@ -34,21 +34,6 @@ def test_R09_a_lone_discussion_post_is_progress_and_shows_in_the_feed(stage: Sta
         0,
     )
     assert row.has_recorded_progress
-
-
-def test_R09_somebody_listed_who_is_not_eligible_is_left_alone_and_not_counted(
-    stage: Stage, plant: Plant
-) -> None:
-    listed = ("anna", "emil", "fay", "gus", "dirk")
-    body = {"courseId": plant.forklift, "userIds": plant.ids(*listed)}
-    before = state(plant.mock)["organisations"]
-    assert stage.reset(body, confirming(FORKLIFT, 1)).json() == {"usersUpdated": 1}
-    after = state(plant.mock)["organisations"]
-    main = plant.mock.world.main.id
-    for name in listed[1:]:
-        for part in ("records", "enrolments", "reset_at"):
-            parts = [each[main][part][plant.forklift].get(plant.id(name)) for each in (before, after)]
-            assert parts[0] == parts[1], (name, part)
 
 
 def test_R09_by_policy_only_completions_are_reset(new_stage: NewStage) -> None:

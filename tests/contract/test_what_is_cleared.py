@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 
-from contract.acts import reset, row_of
+from contract.acts import reset
 from contract.everything import check_that_nothing_is_left_out, everything, ledgers
 from contract.plant import (
     ARCHIVED,
-    DRAFT,
-    FIRE,
     FORKLIFT,
     NOTIFIED,
     NOW,
@@ -27,59 +25,6 @@ from contract.stage import Stage, confirming, reason, typed
 from mock_server.mock import TokenName
 from mock_server.world.clock import to_text
 from training_sdk import Outcome, StalePlanError
-
-
-@pytest.mark.parametrize("name", RECORDED)
-def test_R12_progress_attempts_score_time_and_dates_are_gone(stage: Stage, plant: Plant, name: str) -> None:
-    before = row_of(stage, plant, name)
-    assert before.has_recorded_progress
-    reset(stage, plant, name)
-    row = row_of(stage, plant, name)
-    assert (row.opened_at, row.completed_at, row.completion_expiry_date) == (None, None, None)
-    assert (row.completed_lessons, row.progress_percent, row.score, row.time_spent_seconds) == (0, 0.0, 0, 0)
-    assert row.state == "not started"
-    lessons = list(stage.client().analytics.lesson_progress(plant.id(name), course_id=plant.forklift))
-    assert len(lessons) == 5
-    assert not any(
-        each.opened or each.completed or each.score or each.percentage_completed for each in lessons
-    )
-    assert {each.opened_date_time or each.completed_date_time for each in lessons} == {None}
-    attempts = stage.send(
-        "GET", f"/training/analytics/v1/lessons/attempts?userId={plant.id(name)}&courseId={plant.forklift}"
-    )
-    assert attempts.json() == {"totalCount": 0, "items": []}
-
-
-def test_R13_assessments_discussions_and_assignments_are_cleared(stage: Stage, plant: Plant) -> None:
-    def cleared() -> dict[str, int]:
-        answer = stage.send(
-            "POST",
-            "/training/courseprogress/v1/reset:preview",
-            body={"courseId": plant.forklift, "allUsers": True},
-        )
-        found: dict[str, int] = answer.json()["cleared"]
-        return found
-
-    # anna and ben: 5 lessons with 2 attempts, 1 signed assessment, 1 post, 1 hand-in each; cleo: 2 attempts, an
-    # unsigned assessment with a mark and a hand-in in 4 lessons; dora: one post in one lesson. Anna, ben and
-    # cleo: the three slides of the first lesson; anna and cleo: an answer to its survey.
-    assert cleared() == {
-        "lessonProgress": 15,
-        "attempts": 6,
-        "assessmentSubmissions": 3,
-        "assessmentMarks": 3,
-        "assessmentSignOffs": 2,
-        "discussionPosts": 3,
-        "assignmentHandIns": 3,
-        "slideProgress": 9,
-        "surveyAnswers": 2,
-        "certificates": 2,
-        "dueDatesRestarted": 4,
-    }
-    reset(stage, plant)
-    assert set(cleared().values()) == {0}
-    for name in RECORDED:
-        assert plant.mock.world.record(FORKLIFT, plant.id(name)) is None
 
 
 def _statistics_agree_with_the_rows(stage: Stage, plant: Plant) -> None:
@@ -194,33 +139,6 @@ def test_R16_other_courses_and_the_assignment_itself_stay(stage: Stage, plant: P
     assert plant.names(row.user_id for row in after if row.course_id == plant.forklift) == {*RECORDED, "emil"}
 
 
-def test_R17_the_course_stays_and_is_trained_again(stage: Stage, plant: Plant) -> None:
-    before = stage.client().courses.get(plant.forklift), stage.client().courses.lessons(plant.forklift)
-    reset(stage, plant)
-    assert (
-        stage.client().courses.get(plant.forklift),
-        stage.client().courses.lessons(plant.forklift),
-    ) == before
-    plant.later(days=1)
-    # The mean of the lessons that have a score: 70, the quiz's minimum of 80, and the assessment's 70.
-    plant.mock.world.complete_course(FORKLIFT, plant.id("anna"), score=70)
-    row = row_of(stage, plant, "anna")
-    assert (row.progress_percent, row.score, row.completed_at) == (100.0, 73, NOW + timedelta(days=1))
-    _statistics_agree_with_the_rows(stage, plant)
-
-
-def test_R20_a_relative_due_date_starts_anew_and_a_fixed_one_stays(stage: Stage, plant: Plant) -> None:
-    fixed = row_of(stage, plant, "anna", FIRE).due_at
-    others = row_of(stage, plant, "ben").due_at
-    plant.later(days=3)
-    reset(stage, plant, "anna")
-    reset(stage, plant, "anna", course=FIRE)
-    assert row_of(stage, plant, "anna").due_at == NOW + timedelta(days=33)
-    assert row_of(stage, plant, "anna", FIRE).due_at == fixed
-    assert fixed is not None
-    assert row_of(stage, plant, "ben").due_at == others
-
-
 def test_R21_nobody_without_progress_is_reset_told_or_counted(stage: Stage, plant: Plant) -> None:
     client = stage.client()
     plan = client.resets.plan(plant.forklift, plant.ids("emil"))
@@ -237,15 +155,6 @@ def test_R21_nobody_without_progress_is_reset_told_or_counted(stage: Stage, plan
         again = stage.reset({"courseId": plant.forklift, "allUsers": True}, confirming(FORKLIFT, 0))
     assert again.json() == {"usersUpdated": 0}
     assert len(plant.mock.outbox) == len(NOTIFIED)
-
-
-@pytest.mark.parametrize(("course", "name"), [(DRAFT, "anna"), (ARCHIVED, "ben")])
-def test_R25_draft_and_archived_courses_can_be_reset(
-    stage: Stage, plant: Plant, course: str, name: str
-) -> None:
-    assert row_of(stage, plant, name, course).progress_percent == 100
-    assert reset(stage, plant, course=course).reset_count == 1
-    assert not row_of(stage, plant, name, course).has_recorded_progress
 
 
 def test_R25_everyone_by_one_call_of_the_server(stage: Stage, plant: Plant) -> None:
