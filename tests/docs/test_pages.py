@@ -31,7 +31,7 @@ from mock_server.wire.schema import PROVENANCE
 from training_sdk import evidence, recertification
 from training_sdk.recertification import who_is_due
 from training_sdk.records import audit, chain, events, journal, journal_state, state
-from training_sdk.records.chain import Link
+from training_sdk.records.chain import Lines, Link
 from training_sdk.records.journal import Journal, JournalCopy
 
 DOCS = _generate.DOCS
@@ -97,6 +97,7 @@ def test_the_public_classes_of_the_records_stand_on_a_reference_page() -> None:
     internal = {
         Journal,
         JournalCopy,
+        Lines,
         Link,
     }  # what writes, reads for a check, and checks; nobody else needs it
     classes = {
