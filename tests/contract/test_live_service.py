@@ -703,8 +703,10 @@ def test_by_a_clock_that_is_off_nothing_is_sent(live: Stage, hours: Hours, minut
 def test_a_clock_that_jumps_after_the_proof_stops_the_next_reset(live: Stage, hours: Hours) -> None:
     prove(live, plan(live))
     wanted = live.client().resets.plan_everyone(courses(live)[1])
-    jumped = hours.passed
+    jumped, before = hours.passed, len(live.tap.requests)
     live.tap.meddle = dated(-timedelta(hours=3), hours)
     with pytest.raises(ClockError):
         live.client().resets.apply(wanted, confirm=wanted.phrase, reason="renewal")
     assert (hours.passed, len(live.tap.resets)) == (jumped, 1)
+    asked = [request.path for request in live.tap.requests[before:]]
+    assert asked == ["/accounts/user/v1/user:WhoAmI"], "user, place and time are in one answer"

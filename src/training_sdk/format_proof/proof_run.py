@@ -34,8 +34,8 @@ from training_sdk.format_proof.proof_planner import check_witnesses, read_people
 from training_sdk.format_proof.proofs import Proof, save_proof, withdraw_proof
 from training_sdk.format_proof.traces import NO_TRACES, Traces
 from training_sdk.plans.course_rows import missing_have_nothing, read_rows
-from training_sdk.plans.origin import LiveCalls, check_same_origin, read_origin
-from training_sdk.plans.planned import Origin, PlannedReset
+from training_sdk.plans.origin import CurrentOrigin, LiveCalls, check_same_origin, read_origin
+from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import COMPLETED_ONLY, number, short_digest, shown
 from training_sdk.records.audit import PROOF_FAILED
 from training_sdk.records.in_flight import waiting_time
@@ -79,10 +79,10 @@ class ProofRecorder(Recorder):
 
     witnesses: tuple[PlannedReset, ...] = ()
 
-    def gather(self, calls: Calls, order: Order, people: Sequence[PlannedReset]) -> Flow[Rows]:
+    def gather(self, calls: Calls, people: Sequence[PlannedReset]) -> Flow[Rows]:
         """Write a pack about these people and the witnesses on their course."""
-        here = [one for one in self.witnesses if one.course_id == order.plan.course.id]
-        return (yield from Recorder.gather(self, calls, order, (*people, *here)))
+        here = [one for one in self.witnesses if one.course_id == self._order.plan.course.id]
+        return (yield from Recorder.gather(self, calls, (*people, *here)))
 
 
 @define
@@ -95,7 +95,7 @@ class ProofRun:
     recorder: ProofRecorder
     deadline: timedelta
     on_progress: Callable[[Progress], None] | None = None
-    here: Origin = field(init=False)
+    here: CurrentOrigin = field(init=False)
     state: StateDirectory = field(init=False)
     has_begun: bool = field(default=False, init=False)
     _process: int = field(factory=os.getpid, init=False)
@@ -130,11 +130,10 @@ class ProofRun:
 
     def _prove(self) -> Flow[Proof]:
         self.calls = LiveCalls.of(self.calls)
-        here = yield from read_origin(self.calls)
-        self.here = here
-        check_same_origin(self.plan.reset, self.here)
-        here.check_clock()
+        self.here = here = yield from read_origin(self.calls)
         started: Moment = yield Now()
+        check_same_origin(self.plan.reset, here)
+        here.check_clock()
         self.state = yield RunLocally(lambda: StateDirectory.open(self.recorder.path), "records: open")
         begun = yield from self._begun()
         if begun is None:
@@ -416,12 +415,12 @@ class ProofRun:
         try:
             state = yield from self.recorder.take(self.plan.reset)
             order = as_begun(self.order, state)
-            yield from self.recorder.open(order, self.here, None)
             now: Moment = yield Now()
             proof = self._proof(now.utc, counted=False)
-            preflight = Preflight(self.calls, self.calls, self.here, proof, self.traces)
+            preflight = Preflight(order, self.calls, self.calls, self.here, proof, self.traces)
+            yield from self.recorder.open(preflight)
             tracker = resumed_tracker(order, self.here.user_id, self.recorder)
-            yield from Resumption(preflight, order, self.recorder, tracker).find_work()
+            yield from Resumption(preflight, self.recorder, tracker).find_requests()
             report = tracker.report(now.utc)
             yield from self.recorder.close(report, None)
             return report

@@ -178,6 +178,11 @@ class OutcomeTracker:
         who = "you" if isinstance(problem, KeyboardInterrupt) else type(problem).__name__
         return f"the reset was interrupted by {who} {when}"
 
+    def note_evidence(self, recorder: Recorder) -> None:
+        """Remember the evidence that was written."""
+        self.packs = list(recorder.packs)
+        self.missing_lessons = tuple(recorder.missing_lessons)
+
     def note_request(self, request_id: str | None) -> None:
         """Remember the id of an exchange."""
         if request_id:

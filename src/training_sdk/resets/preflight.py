@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 
 from attrs import evolve, frozen
 
@@ -15,8 +14,8 @@ from training_sdk.approval.four_eyes import check_signed, require_approval
 from training_sdk.errors import InvalidArgumentError, UnconfirmedFormatError
 from training_sdk.format_proof.proofs import Proof, ProofScope, traces_at
 from training_sdk.format_proof.traces import NO_TRACES, Traces
-from training_sdk.plans.origin import ProvenCalls, check_origin, check_same_origin, read_origin
-from training_sdk.plans.planned import Origin
+from training_sdk.plans.changes import refuse_new_warnings
+from training_sdk.plans.origin import CurrentOrigin, ProvenCalls, check_origin, check_same_origin, read_origin
 from training_sdk.resets.reset_request import Order, ResetRequest
 from training_sdk.resets.safeguards import check_lifetime, end_of
 
@@ -25,12 +24,14 @@ FindProof = Callable[[ProofScope], Proof | None]
 
 @frozen
 class Preflight:
-    """Where an order is carried out: who we are there, by which calls, and what was proved about the service."""
+    """An order that has passed the checks: where it is carried out, as whom, and what was proved about the service."""
 
+    order: Order
     calls: Calls
-    """Such as believe no answer but that of the server that was found here."""
+    """On the reference server: calls that believe no answer but its own."""
     plain: Calls
-    here: Origin
+    """The same calls, which believe any answer: the last reading before a request asks where it is."""
+    here: CurrentOrigin
     proof: Proof | None
     traces: Traces = NO_TRACES
     """What a reset leaves of a row here, by the proofs of both ways."""
@@ -38,7 +39,7 @@ class Preflight:
     find_proof: FindProof | None = None
 
     def by(self, token: object, pace: Pace) -> Preflight:
-        """The same, by calls that all carry this token and keep this pace."""
+        """Return the same with calls that all carry this token and keep this pace."""
         calls, plain = (evolve(each, token=token, pace=pace) for each in (self.calls, self.plain))
         return evolve(self, calls=calls, plain=plain)
 
@@ -53,15 +54,18 @@ class Preflight:
         is_seen_not_to = self.proof is not None and self.proof.counts_everyone is False
         return not (self.here.reference_server or is_seen_not_to)
 
-    def check_proof(self, order: Order, *, resuming: bool = False) -> Flow[None]:
+    def check_start(self, requests: Sequence[ResetRequest]) -> Flow[None]:
+        """Raise where a plan of which nothing was sent may not be begun: new warnings, or waves that end too late."""
+        yield from refuse_new_warnings(self.calls, self.order.plan, self.traces)
+        yield from _check_schedule(self.order, requests)
+
+    def check_proof(self, *, resuming: bool = False) -> Flow[None]:
         """Raise UnconfirmedFormatError if nothing may be sent here, because a proof is missing or does not hold."""
-        find_proof = self.find_proof
-        if self.here.reference_server or find_proof is None:
+        if self.here.reference_server or self.find_proof is None:
             return
-        ground = ProofScope.of(self.here, order.format, server_side=order.server_side)
         try:
-            found = yield RunLocally(lambda: find_proof(ground), "proofs: look for one")
-            check_origin(order.plan, self.here, is_proved=found is not None)
+            found = yield from _find(self.order, self.here, self.find_proof)
+            check_origin(self.order.plan, self.here, is_proved=found is not None)
         except UnconfirmedFormatError as error:
             if not resuming:
                 raise
@@ -73,81 +77,92 @@ class Preflight:
             raise UnconfirmedFormatError(evolve(error.info, message=message)) from None
 
 
-def with_proven_processing_time(order: Order, proof: Proof | None) -> Order:
+def run_preflight(
+    calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool = False
+) -> Flow[Preflight]:
+    """Raise unless the plan was made here, may be applied now, and its format may be used here.
+
+    One request asks for user, organisation, kind of server and time. When ``resuming``, a plan that has expired or
+    whose format is not proved may still be read back.
+    """
+    plan, guards = order.plan, order.safeguards
+    here = yield from read_origin(calls)
+    now: Moment = yield Now()
+    if resuming:
+        proof, traces = yield from _proven(order, here, find_proof, resuming=True)
+        check_same_origin(plan, here)
+        _check_reason(order, here)
+    else:
+        check_lifetime(plan, now.utc, guards.plan_lifetime)
+        proof, traces = yield from _proven(order, here, find_proof)
+        check_origin(plan, here, is_proved=proof is not None)
+        _check_reason(order, here)
+        yield from check_signed(plan, guards)
+    if not here.reference_server:
+        here.check_clock()
+    approved: Approved | None = None
+    if guards.four_eyes is not None:
+        signers = guards.allowed_signers
+        approved = yield from require_approval(
+            calls, plan, order.approval, rule=guards.four_eyes, allowed_signers=signers, here=here
+        )
+    wary = ProvenCalls.of(calls) if here.reference_server else calls
+    known = _with_proven_processing_time(order, proof)
+    return Preflight(known, wary, calls, here, proof, traces, approved, find_proof)
+
+
+def _proven(
+    order: Order, here: CurrentOrigin, find_proof: FindProof, *, resuming: bool = False
+) -> Flow[tuple[Proof | None, Traces]]:
+    """The proof of a live service, None where there is none, and what resets leave of a row there.
+
+    A proof that does not hold any more is an error, or no proof when ``resuming``.
+    """
+    if here.reference_server:
+        return None, NO_TRACES
+    try:
+        proof = yield from _find(order, here, find_proof)
+    except UnconfirmedFormatError:
+        if not resuming:
+            raise
+        proof = None
+    traces: Traces = yield RunLocally(
+        lambda: traces_at(find_proof, here.origin, order.format), "proofs: what resets leave"
+    )
+    return proof, traces
+
+
+def _find(order: Order, here: CurrentOrigin, find_proof: FindProof) -> Flow[Proof | None]:
+    scope = ProofScope.of(here, order.format, server_side=order.server_side)
+    found: Proof | None = yield RunLocally(lambda: find_proof(scope), "proofs: look for one")
+    return found
+
+
+def _with_proven_processing_time(order: Order, proof: Proof | None) -> Order:
     """Return the order with a ``processing_time`` that is not below what the proof of the service has seen."""
     if proof is None or proof.seen_after <= order.safeguards.processing_time:
         return order
     return evolve(order, safeguards=evolve(order.safeguards, processing_time=proof.seen_after))
 
 
-def run_preflight(
-    calls: Calls, order: Order, find_proof: FindProof, *, resuming: bool = False
-) -> Flow[Preflight]:
-    """Find out where we are. Raises unless the plan was made here and its format may be used here.
-
-    When ``resuming``, a plan that has expired or whose format is not proved may still be read back.
-    """
-    here = yield from read_origin(calls)
-    now: Moment = yield Now()
-    if not resuming:
-        check_lifetime(order.plan, now.utc, order.safeguards.plan_lifetime)
-    proof = yield from _proof(order, here, find_proof, resuming=resuming)
-    traces = Traces()
-    if not here.reference_server:
-        traces = yield RunLocally(
-            lambda: traces_at(find_proof, here.origin, order.format), "proofs: what resets leave"
-        )
-    if resuming:
-        check_same_origin(order.plan, here)
-    else:
-        check_origin(order.plan, here, is_proved=proof is not None)
-    check_reason(order, here)
-    if not resuming:
-        yield from check_signed(order.plan, order.safeguards)
-    if not here.reference_server:
-        here.check_clock()
-    four_eyes = order.safeguards.four_eyes
-    approved: Approved | None = None
-    if four_eyes is not None:
-        signers = order.safeguards.allowed_signers
-        approved = yield from require_approval(
-            calls, order.plan, order.approval, rule=four_eyes, allowed_signers=signers, here=here
-        )
-    wary = ProvenCalls.of(calls) if here.reference_server else calls
-    return Preflight(wary, calls, here, proof, traces, approved, find_proof)
-
-
-def _proof(order: Order, here: Origin, find_proof: FindProof, *, resuming: bool) -> Flow[Proof | None]:
-    """The proof of a live service; None where there is none, and when ``resuming`` also where it does not hold."""
-    if here.reference_server:
-        return None
-    ground = ProofScope.of(here, order.format, server_side=order.server_side)
-    try:
-        found: Proof | None = yield RunLocally(lambda: find_proof(ground), "proofs: look for one")
-    except UnconfirmedFormatError:
-        if not resuming:
-            raise
-        return None
-    return found
-
-
-def check_reason(order: Order, here: Origin) -> None:
-    """On a live service a reset is never without a reason: an auditor will ask for it."""
+def _check_reason(order: Order, here: CurrentOrigin) -> None:
+    """Raise InvalidArgumentError for a reset without a reason on a live service: an auditor will ask for it."""
     if not here.reference_server and not order.reason:
         raise InvalidArgumentError(
             "reason is missing: on a live service every reset says why, for the audit log. Nothing was sent"
         )
 
 
-def check_schedule(order: Order, work: Sequence[ResetRequest], now: datetime) -> None:
-    """Refuse, before anything is sent, waves of which the last would go out after the plan has expired."""
+def _check_schedule(order: Order, requests: Sequence[ResetRequest]) -> Flow[None]:
+    """Raise InvalidArgumentError for waves of which the last would go out after the plan has expired."""
+    now: Moment = yield Now()
     if order.waves is None:
         return
-    waves = sum(reset_request.begins_wave for reset_request in work)
-    start: datetime | None = None
+    waves = sum(request.begins_wave for request in requests)
+    start = None
     end = end_of(order.plan, order.safeguards.plan_lifetime)
     for number in range(1, waves + 1):
-        start = order.waves.next_start(now if start is None else max(now, start), start)
+        start = order.waves.next_start(now.utc if start is None else max(now.utc, start), start)
         if start > end:
             raise InvalidArgumentError(
                 f"{waves} waves would take until after the plan has expired ({end:%Y-%m-%d %H:%M} "

@@ -1,21 +1,181 @@
-"""The last reading before a request: whose token it is and what everyone's progress is, with no wait after it."""
+"""Reading everyone again: once with the evidence, and last of all before each request, with no wait after it.
+
+People whose progress or identity has changed since the plan are skipped, or stop the reset.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from attrs import define, field
 
-from training_sdk._core.flow import DrawToken, Family, Flow, Pace, Request, Response, noting_waits
+from training_sdk._core.flow import (
+    DrawToken,
+    Family,
+    Flow,
+    Moment,
+    Now,
+    Pace,
+    Request,
+    Response,
+    noting_waits,
+)
+from training_sdk._core.listing import Calls
+from training_sdk._core.model import Key
 from training_sdk.api.pagination import LARGEST_PAGE
-from training_sdk.errors import APITimeoutError
+from training_sdk.api.progress import ProgressRow
+from training_sdk.errors import APITimeoutError, OutcomeUnknownError
+from training_sdk.plans.changes import all_cleared, change_of, changed_people, check_course, refuse_changed
+from training_sdk.plans.course_rows import read_rows, traces_here
+from training_sdk.plans.origin import check_origin, check_same_user, read_origin
+from training_sdk.plans.planned import PlannedCourse, PlannedReset
+from training_sdk.plans.wording import LOOK_INTO_IT, number, some, who
+from training_sdk.records.events import ReadBack, SkippedUsers
+from training_sdk.records.journal_state import APPLIED, UNDECIDED
+from training_sdk.resets.outcomes import OutcomeTracker
 from training_sdk.resets.preflight import Preflight
+from training_sdk.resets.recorder import Recorder
+from training_sdk.resets.report import LEFT_ALONE, REACHED_OTHERS, Code, Outcome
+from training_sdk.resets.reset_request import ResetRequest
+from training_sdk.verification.reset_effect import EffectRules, Sign
 
 T = TypeVar("T")
 
 MOST_LOOKS = 3
+
+
+@define
+class Rereader:
+    """Reads the people of a plan again, and knows who was skipped because they have changed."""
+
+    preflight: Preflight
+    recorder: Recorder
+    tracker: OutcomeTracker
+    changed: dict[Key, str] = field(factory=dict)
+    """The people who are skipped, with their names."""
+    idle: Sequence[PlannedReset] = ()
+    """People of the present course with nothing to reset, until they have been read again."""
+    on_course: frozenset[str] = frozenset()
+    """The user ids of everyone on the course at the last reading."""
+
+    def left_of(self, request: ResetRequest) -> tuple[PlannedReset, ...]:
+        """Return the people of a request who are not skipped."""
+        return tuple(user for user in request.people if user.key not in self.changed)
+
+    def before_request(self, request: ResetRequest) -> Flow[Preflight]:
+        """Read for the last time before a request; return the calls by which it must follow at once."""
+        people = sum(not user.left_out for user in self._planned_in(request.course))
+        look = partial(self._look, request)
+        _, there = yield from read_without_waiting(self.preflight, slots_for(people), look)
+        self.idle = ()
+        return there
+
+    def _look(self, request: ResetRequest, preflight: Preflight) -> Flow[None]:
+        """Ask whose token it is that the request will carry, and read the people again.
+
+        A token that is drawn anew each time may have become another organisation's or user's, above all while a wave
+        was waited for.
+        """
+        here = yield from read_origin(preflight.plain)
+        check_origin(self.preflight.order.plan, here, is_proved=preflight.proof is not None)
+        check_same_user(self.preflight.here, here)
+        planned = self._planned_in(request.course)
+        people = self.preflight.order.recipients.to_compare(planned, self.left_of(request), self.idle)
+        yield from self.read(preflight.calls, request.course, people)
+
+    def _planned_in(self, course: PlannedCourse) -> list[PlannedReset]:
+        return [user for user in self.preflight.order.plan.users if user.course_id == course.id]
+
+    def unchanged(self, people: Sequence[PlannedReset]) -> Flow[list[PlannedReset]]:
+        """Read these people again; return those whose progress is as planned."""
+        for course in self.preflight.order.plan.courses:
+            here = [user for user in people if user.course_id == course.id]
+            yield from self.read(self.preflight.calls, course, here)
+        return [user for user in people if user.key not in self.changed]
+
+    def read(self, calls: Calls, course: PlannedCourse, people: Sequence[PlannedReset]) -> Flow[None]:
+        """Read these people of a course again, and skip those who have changed. Raises StalePlanError for too many."""
+        if not people:
+            return
+        yield from check_course(calls, course)
+        recipients = self.preflight.order.recipients
+        found = yield from read_rows(calls, course.id, recipients.to_read([user.user_id for user in people]))
+        self.on_course = frozenset(found)
+        rows = {(course.id, user_id): row for user_id, row in found.items()}
+        planned = {user.key for user in self._planned_in(course)}
+        yield from self.compare(people, rows, recipients.unplanned(rows, planned))
+
+    def compare(
+        self,
+        people: Sequence[PlannedReset],
+        rows: Mapping[Key, ProgressRow],
+        unplanned: Mapping[Key, str] | None = None,
+    ) -> Flow[None]:
+        """Skip the people whose rows differ from the plan. Raises StalePlanError where too many do.
+
+        ``unplanned`` are people outside the plan whom the request would reach.
+        """
+        order, traces, tracker = self.preflight.order, self.preflight.traces, self.tracker
+        skips = order.recipients.skips_changed
+        names = {**changed_people(people, rows, traces), **(unplanned or {})}
+        new = {key: name for key, name in names.items() if not (skips and key in self.changed)}
+        if not new:
+            return
+        self.changed |= new
+        # A person whose result is unknown may have been changed by that very request, and stays unknown.
+        unknown = {key for key, user in tracker.outcomes.items() if user.outcome is Outcome.UNKNOWN}
+        gone = [user for user in people if user.key in new and user.key not in unknown]
+        codes = {user.key: change_of(user, rows.get(user.key), traces) or Code.MOVED for user in gone}
+        for user in gone:
+            code = codes[user.key]
+            tracker.settle([user], Outcome.SKIPPED, LEFT_ALONE[code], code)
+        if len(self.changed) > order.tolerance or not skips:
+            refuse_changed(
+                order.plan,
+                self.changed,
+                cleared=all_cleared(people, rows, traces),
+                renamed=[key for key, code in codes.items() if code is Code.IDENTITY_CHANGED],
+                may_skip=skips and not (tracker.sent_ids or tracker.requests),
+            )
+        for course_id in {user.course_id for user in gone}:
+            here = {user.user_id: codes[user.key].value for user in gone if user.course_id == course_id}
+            yield from self.recorder.note(SkippedUsers(course_id, here))
+
+    def read_back(self, request: ResetRequest) -> Flow[None]:
+        """After one call for everyone, believe only what can be seen: the server decided whom it reset, not the plan.
+
+        A live service shows it up to 2 h later, so there it stays unknown until it is verified.
+        """
+        targets, course_id, calls = request.people, request.course.id, self.preflight.calls
+        known = self.preflight.traces
+        rows = yield from read_rows(calls, course_id, None)
+        traces = yield from traces_here(calls, course_id, [user.user_id for user in targets], rows, known)
+        rules = EffectRules.of(self.preflight.order.plan, traces=traces)
+        cleared = [user for user in targets if rules.sign(user, rows.get(user.user_id), None) is Sign.CLEARED]
+        seen = {user.user_id for user in cleared}
+        verdicts = {user.user_id: APPLIED if user.user_id in seen else UNDECIDED for user in targets}
+        strangers = [row for user_id, row in rows.items() if user_id not in self.on_course]
+        others = tuple(row.user_id for row in strangers)
+        now: Moment = yield Now()
+        yield from self.recorder.note(ReadBack(now.utc, request.number, verdicts, known.notes, others))
+        self.tracker.settle(cleared, Outcome.RESET)
+        if strangers:
+            self.tracker.note_others(others)
+            names = some([who(PlannedReset.of(row)) for row in strangers])
+            raise OutcomeUnknownError(
+                f"the server accepted a reset of everyone, and meanwhile people who are not in the plan have come into "
+                f"{request.course.title!r}: {names}. They may have been reset too. {LOOK_INTO_IT}",
+                reason=REACHED_OTHERS,
+                metadata=tuple(("user_id", user_id) for user_id in others),
+            )
+        if len(cleared) < len(targets) and self.preflight.here.reference_server:
+            raise OutcomeUnknownError(
+                f"the server accepted a reset of everyone, but the feed shows only {len(cleared)} of "
+                f"{number(len(targets), 'person', 'people')} of the plan at 0 %. Read the others' progress back"
+            )
 
 
 @define(eq=False)

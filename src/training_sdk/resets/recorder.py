@@ -51,6 +51,7 @@ from training_sdk.records.plan_copy import OUTLINE, SEALED
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
 from training_sdk.resets import report_file
+from training_sdk.resets.preflight import Preflight
 from training_sdk.resets.quoting import approvals_in, quote_begun, quote_journal
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.reset_request import CHUNK, Order
@@ -71,6 +72,8 @@ class Recorder:
     unseal: Unseal | None = None
     _found: Approval | None = None
     """The approval that was found beside the journal."""
+    _preflight: Preflight | None = None
+    """The order, and where it is carried out, once the records are open."""
     _approved: Approved | None = None
     _journal: Journal | None = None
     _log: AuditLog | None = None
@@ -98,9 +101,11 @@ class Recorder:
             raise TrainingError("the journal is not open")
         return self._journal
 
-    def open(self, order: Order, here: Origin, approved: Approved | None) -> Flow[None]:
+    def open(self, preflight: Preflight) -> Flow[None]:
         """Take the plan for this process alone, and note who begins what and why."""
         now: Moment = yield Now()
+        order, here, approved = preflight.order, preflight.here, preflight.approved
+        self._preflight = preflight
         if self._journal is None:
             yield from self.take(order.plan)
         self._identify(here)
@@ -116,7 +121,7 @@ class Recorder:
             yield from self.note(Resumed(now.utc, here.user_id, kept, seconds))
             yield self._audit(RESUMED, order, at=now.utc, **quote_begun(order.plan, new))
             return
-        yield RunLocally(lambda: self._begin(order, here, now.utc, new), "journal: opened")
+        yield RunLocally(lambda: self._begin(preflight, now.utc, new), "journal: opened")
         plan = order.plan
         counts = {"people": plan.people, "resets": len(plan.targets), "in scope": len(plan.users)}
         yield self._audit(BEGUN, order, at=now.utc, counts=counts, **quote_begun(plan, new))
@@ -232,18 +237,18 @@ class Recorder:
         )
         return found
 
-    def _begin(self, order: Order, here: Origin, at: datetime, approval: Approval | None) -> None:
-        plan = order.plan
+    def _begin(self, preflight: Preflight, at: datetime, approval: Approval | None) -> None:
+        plan, here = preflight.order.plan, preflight.here
         with origin_lock(
             self._directory, here
         ):  # until it is noted, another process could begin with the same people
             people = {user.key for user in plan.targets}
-            wait = order.safeguards.processing_time
+            wait = preflight.order.safeguards.processing_time
             refuse_overlapping(self._directory, plan, people, here, at, wait)
             self._keep_copy(plan, self._folder(plan))  # so that nobody is named by a plan that is refused
             if approval is not None:
                 self._keep_approval(plan, approval)
-            self._note_opened(order, here, at)
+            self._note_opened(preflight.order, here, at)
 
     def _note_opened(self, order: Order, here: Origin, at: datetime) -> None:
         self.journal.note(
@@ -268,15 +273,14 @@ class Recorder:
             )
         )
 
-    def gather(
-        self, calls: Calls, order: Order, people: Sequence[PlannedReset]
-    ) -> Flow[Mapping[Key, ProgressRow]]:
-        """Write a pack about these people."""
+    def gather(self, calls: Calls, people: Sequence[PlannedReset]) -> Flow[Mapping[Key, ProgressRow]]:
+        """Write the evidence about these people, and return their rows."""
         self.journal.check_process()
         now: Moment = yield Now()
         targets: dict[str, list[str]] = {}
         for user in people:
             targets.setdefault(user.course_id, []).append(user.user_id)
+        order = self._order
         plan = order.plan
         pack = yield from collect(
             calls,
@@ -300,15 +304,13 @@ class Recorder:
         yield self._audit(KEPT, order, at=now.utc, pack=_named(pack), **gap)
         return pack.rows
 
-    def refresh(
-        self, calls: Calls, order: Order, people: Sequence[PlannedReset]
-    ) -> Flow[Mapping[Key, ProgressRow] | None]:
-        """Gather evidence about these people anew if what there is has grown too old; then how they stand."""
+    def refresh(self, calls: Calls, people: Sequence[PlannedReset]) -> Flow[Mapping[Key, ProgressRow] | None]:
+        """Write the evidence about these people again if it has grown too old, and return their rows then."""
         self.journal.check_process()
         now: Moment = yield Now()
         pack = self._pack
         if pack is None or pack.age(now.utc) > self.evidence_lifetime:
-            return (yield from self.gather(calls, order, people))
+            return (yield from self.gather(calls, people))
         refuse_old(pack, now.utc, self.evidence_lifetime)
         return None
 
@@ -320,8 +322,9 @@ class Recorder:
         """Whether this is the last event in the journal, also after an interrupt."""
         return self.journal.events[-1] == event
 
-    def withdraw_proof(self, order: Order, report: ResetReport) -> Flow[None]:
+    def withdraw_proof(self, report: ResetReport) -> Flow[None]:
         """Withdraw the proof of a service that reset more people than were sent, and add that to the audit log."""
+        order = self._order
         if order.plan.origin.reference_server:  # it has none
             return
         ground = ProofScope.of(order.plan.origin, order.format, server_side=order.server_side)
@@ -363,6 +366,12 @@ class Recorder:
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.close()
+
+    @property
+    def _order(self) -> Order:
+        if self._preflight is None:
+            raise TrainingError("the records are not open")
+        return self._preflight.order
 
     @property
     def _audit_log(self) -> AuditLog:

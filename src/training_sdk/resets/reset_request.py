@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Literal
 from uuid import UUID
 
 from attrs import Attribute, field, frozen
 
 from training_sdk._core import argument_checks, codec, urls
 from training_sdk._core.flow import Request, Response
-from training_sdk.api.pagination import chunked
 from training_sdk.approval.approvals import Approval
 from training_sdk.errors import DecodingError, InvalidArgumentError
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.wording import COMPLETED_ONLY, number
+from training_sdk.resets.recipients import EVERYONE, LISTED, ListedPeople
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.waves import Waves
 
@@ -69,8 +69,6 @@ class ResetFormat:
             ) from None
 
 
-T = TypeVar("T")
-
 CHUNK = 1000
 """How many people one request may name."""
 
@@ -111,6 +109,11 @@ class Order:
     """Users outside the plan whom each request names last, and who cannot be reset: for a proof of refusals."""
     stop: Callable[[], bool] = _never
     on_progress: Callable[[Progress], None] | None = None
+
+    @property
+    def recipients(self) -> ListedPeople:
+        """Whom its requests reach."""
+        return EVERYONE if self.server_side else LISTED
 
     @property
     def is_stoppable(self) -> bool:
@@ -165,19 +168,12 @@ def divide(
         (course, tuple(part), begins)
         for course in order.plan.courses
         if (here := by_course[course.id])
-        for part, begins in ([(here, True)] if order.server_side else _parts(here, wave, most))
+        for part, begins in order.recipients.split(here, wave, most)
     ]
     return [
         ResetRequest(number, course, part, begins)
         for number, (course, part, begins) in enumerate(parts, first)
     ]
-
-
-def _parts(people: Sequence[T], wave: int, most: int) -> Iterator[tuple[Sequence[T], bool]]:
-    """These people by requests, each with whether it begins a wave."""
-    for whole in chunked(people, wave):
-        for place, part in enumerate(chunked(whole, most)):
-            yield part, place == 0
 
 
 def request_for(
@@ -195,23 +191,21 @@ def request_for(
     """
     course = reset_request.course
     listed = [*(user.user_id for user in people), *order.named_last]
-    whole, form = order.server_side, order.format
-    document = form.for_everyone(course.id) if whole else form.listed(course.id, listed)
-    body = codec.dumps(document)
+    recipients = order.recipients
+    body = codec.dumps(recipients.body(order.format, course.id, listed))
     headers: tuple[tuple[str, str], ...] = ()
     if reference:
         headers = (
             ("reset-confirmation", json.dumps({"courseTitle": course.title, "users": len(people)})),
             ("idempotency-key", key_for(order, body)),
         )
-    final = frozenset(() if whole else without_effect) if whole or len(listed) > 1 else None
     return Request(
         "POST",
         urls.RESET_PATH,
         body=body,
         headers=headers,
         repeatable=False,
-        final_refusals=final,
+        final_refusals=recipients.refusals_without_effect(len(listed), without_effect),
     )
 
 

@@ -12,7 +12,6 @@ from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import IncompleteResetError, InvalidArgumentError, StalePlanError, TrainingError
-from training_sdk.plans.changes import refuse_new_warnings
 from training_sdk.plans.course_rows import read_rows, traces_here
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others, who
@@ -23,10 +22,9 @@ from training_sdk.resets.outcomes import OutcomeTracker, resumed_tracker, settle
 from training_sdk.resets.preflight import (
     FindProof,
     Preflight,
-    check_schedule,
     run_preflight,
-    with_proven_processing_time,
 )
+from training_sdk.resets.recipients import without_not_applied
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, REACHED_OTHERS, Code, Outcome, ResetReport
 from training_sdk.resets.reset_request import (
@@ -63,24 +61,16 @@ def resume_plan(calls: Calls, order: Order, recorder: Recorder, find_proof: Find
         if order.approval is None and order.safeguards.four_eyes is not None:
             order = evolve(order, approval=(yield from recorder.kept_approval(order.plan)))
         preflight = yield from run_preflight(calls, order, find_proof, resuming=state.has_sent)
-        order = with_proven_processing_time(order, preflight.proof)
-        if not state.has_sent:  # so it begins anew, under the same settings
-            order = evolve(order, nonce=Order(order.plan, order.format).nonce)
-            yield from _check_as_at_first(preflight, order)
-        yield from recorder.open(order, preflight.here, preflight.approved)
-        resumption = Resumption(
-            preflight, order, recorder, resumed_tracker(order, preflight.here.user_id, recorder)
-        )
-        return (yield from resumption.make_run().to_the_end(resumption.find_work_to_send()))
+        if not state.has_sent:  # so it is begun again, under the same settings
+            order = evolve(preflight.order, nonce=Order(order.plan, order.format).nonce)
+            preflight = evolve(preflight, order=order)
+            yield from preflight.check_start(divide(order))
+        yield from recorder.open(preflight)
+        tracker = resumed_tracker(preflight.order, preflight.here.user_id, recorder)
+        resumption = Resumption(preflight, recorder, tracker)
+        return (yield from resumption.make_run().to_the_end(resumption.find_sendable()))
     finally:
         recorder.release()
-
-
-def _check_as_at_first(preflight: Preflight, order: Order) -> Flow[None]:
-    """Raise where a plan of which nothing was sent may not be applied any more."""
-    yield from refuse_new_warnings(preflight.calls, order.plan, preflight.traces)
-    now: Moment = yield Now()
-    check_schedule(order, divide(order), now.utc)
 
 
 def as_begun(order: Order, state: JournalState) -> Order:
@@ -111,38 +101,38 @@ class Resumption:
     """Brings the account to where the journal and reading back say that it is, and finds what is left to do."""
 
     preflight: Preflight
-    order: Order
     recorder: Recorder
     tracker: OutcomeTracker
     _elsewhere: Mapping[Key, datetime] = field(factory=dict, init=False)
     _held: Sequence[PlannedReset] = field(factory=tuple, init=False)
     """Who is left to do and cannot be, since a call for everyone would reach others in the course once more."""
 
-    def make_run(self) -> Run:
-        """What does the work that is found, from where the journal says that it stands."""
-        state = self.recorder.journal.state()
-        names = {user.key: who(user) for user in self.order.plan.users}
-        return Run(
-            self.preflight,
-            self.order,
-            self.recorder,
-            self.tracker,
-            moved={key: names[key] for key, code in state.codes.items() if code in LEFT_ALONE},
-            last_start=max(
-                (event.at for event in self.recorder.journal.events if isinstance(event, Sent)), default=None
-            ),
-        )
+    @property
+    def order(self) -> Order:
+        """What was asked for, under the settings of the journal."""
+        return self.preflight.order
 
-    def find_work_to_send(self) -> Flow[Sequence[ResetRequest]]:
-        """The same as ``find_work``. Raises where somebody is left to be sent, and may not be any more."""
-        work = yield from self.find_work()
+    def make_run(self) -> Run:
+        """Return the run that sends the rest, from the state of the journal."""
+        journal = self.recorder.journal
+        names = {user.key: who(user) for user in self.order.plan.users}
+        sent = [event.at for event in journal.events if isinstance(event, Sent)]
+        run = Run(self.preflight, self.recorder, self.tracker, last_start=max(sent, default=None))
+        run.rereader.changed |= {
+            key: names[key] for key, code in journal.state().codes.items() if code in LEFT_ALONE
+        }
+        return run
+
+    def find_sendable(self) -> Flow[Sequence[ResetRequest]]:
+        """The same as ``find_requests``. Raises where somebody is left to be sent, and may not be any more."""
+        work = yield from self.find_requests()
         left = [user.key for reset_request in work for user in reset_request.people]
         if waiting := len(left) + len(self._held):
             self._refuse_after_others(waiting)
         self._refuse_by_one_call(work)
         if left:
             now: Moment = yield Now()
-            yield from self.preflight.check_proof(self.order, resuming=True)
+            yield from self.preflight.check_proof(resuming=True)
             self._check_lifetime(now.utc)
             wait = self.order.safeguards.processing_time
             yield from self.recorder.refuse_overlapping(
@@ -203,7 +193,7 @@ class Resumption:
     def _has_expired(self, now: datetime) -> bool:
         return now > self._end
 
-    def find_work(self) -> Flow[Sequence[ResetRequest]]:
+    def find_requests(self) -> Flow[Sequence[ResetRequest]]:
         """Read back every request whose fate is open; whoever is known not to have been reset is left to do."""
         self._elsewhere = yield from self.recorder.resets_elsewhere(
             self.order.plan, {user.key for user in self.order.plan.targets}, self.preflight.here
@@ -212,15 +202,13 @@ class Resumption:
         for chunk in state.chunks.values():
             if people := self._doubted(state, chunk):
                 yield from self._read_back(chunk, people)
-                settle_by_journal(
-                    self.tracker, self.recorder.journal, None
-                )  # whatever stops the next, this one is known
+                settle_by_journal(self.tracker, self.recorder.journal, None)  # also if the next one fails
         now: Moment = yield Now()
         settle_by_journal(self.tracker, self.recorder.journal, now.utc)
         return self._left(now.utc)
 
     def _doubted(self, state: JournalState, chunk: Chunk) -> tuple[str, ...]:
-        """Of whom it is this request of which it is not known whether it reset them, or was not for certain."""
+        """User ids whose latest request is this one and whose result is uncertain."""
         in_flight = self._flights()
         return tuple(
             user_id
@@ -244,48 +232,52 @@ class Resumption:
         return RequestsInFlight.of(journal.events, journal.state(), self.order.safeguards.processing_time)
 
     def _read_back(self, chunk: Chunk, people: Sequence[str]) -> Flow[None]:
+        """Note in the journal what the feed shows of a request, of these of its people."""
         now: Moment = yield Now()  # before reading, so that an early reading never counts as a late one
-        by_one_call = self.order.server_side
-        rows = yield from read_rows(
-            self.preflight.calls, chunk.course_id, None if by_one_call else chunk.user_ids
-        )
-        planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
-        in_flight = self._flights()
-        latest = in_flight.latest(*chunk.people)
-        verdicts: dict[str, str] = {}
-        traces = yield from traces_here(
-            self.preflight.calls, chunk.course_id, chunk.user_ids, rows, self.preflight.traces
-        )
+        recipients, calls = self.order.recipients, self.preflight.calls
+        rows = yield from read_rows(calls, chunk.course_id, recipients.to_read(chunk.user_ids))
+        latest = self._flights().latest(*chunk.people)
+        is_late = latest is None or now.utc >= latest.settled_at
+        traces = yield from traces_here(calls, chunk.course_id, chunk.user_ids, rows, self.preflight.traces)
         is_reference = self.preflight.here.reference_server
         rules = EffectRules.of(self.order.plan, reference_server=is_reference, traces=traces)
-        not_reset: list[str] = []
-        for user_id in people:
-            key, row = (chunk.course_id, user_id), rows.get(user_id)
-            since = in_flight.since(key)
-            verdicts[user_id] = yield from self._verdict(rules, planned[user_id], row, since)
-            sign = rules.sign(planned[user_id], row, since.last if since else None)
-            if verdicts[user_id] == NOT_APPLIED or sign is Sign.STILL_THERE:
-                not_reset.append(user_id)
-            if verdicts[user_id] == NOT_APPLIED and in_flight.has_accepted(key):
-                verdicts[user_id] = UNDECIDED  # it may be worked on later than anybody knows
-        reset = [planned[one] for one in chunk.user_ids if self._is_reset(chunk, one, verdicts)]
-        left = [planned[one] for one, verdict in verdicts.items() if verdict != APPLIED]
-        if resets_completed_only(reset, left):
-            verdicts = _without(verdicts)  # they would be sent in vain for ever
-        is_late = latest is None or now.utc >= latest.settled_at
+        verdicts, is_left = yield from self._verdicts(chunk, people, rules, rows)
         if NOT_APPLIED in verdicts.values() and not is_late:
             everyone = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(chunk.user_ids)
             if not (everyone and self._may_repeat(chunk, now.utc)):
-                verdicts = _without(verdicts)
-        if self.order.server_side and APPLIED in verdicts.values():
-            # One call for everyone takes effect for all or for none, so whoever is not seen cleared is no proof.
-            verdicts = _without(verdicts)
+                verdicts = without_not_applied(verdicts)
+        verdicts = recipients.certain(verdicts)
         was_in_vain = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(chunk.user_ids)
         tells = APPLIED in verdicts.values() or (is_late and not was_in_vain)
-        in_place = bool(not_reset) and is_late
-        strangers = self._strangers(chunk, rows, in_place=in_place) if by_one_call and tells else ()
+        in_place = is_left and is_late
+        strangers = (
+            self._strangers(chunk, rows, in_place=in_place) if recipients.is_read_back and tells else ()
+        )
         self.tracker.note_others(strangers)
         yield from self.recorder.note(ReadBack(now.utc, chunk.number, verdicts, traces.notes, strangers))
+
+    def _verdicts(
+        self, chunk: Chunk, people: Sequence[str], rules: EffectRules, rows: Mapping[str, ProgressRow]
+    ) -> Flow[tuple[dict[str, str], bool]]:
+        """What the feed shows of each person, and whether somebody is seen not to have been reset."""
+        planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
+        in_flight = self._flights()
+        verdicts: dict[str, str] = {}
+        is_left = False
+        for user_id in people:
+            key, row = (chunk.course_id, user_id), rows.get(user_id)
+            since = in_flight.since(key)
+            sign = rules.sign(planned[user_id], row, since.last if since else None)
+            verdict = yield from self._verdict(rules, planned[user_id], row, since)
+            is_left = is_left or verdict == NOT_APPLIED or sign is Sign.STILL_THERE
+            if verdict == NOT_APPLIED and in_flight.has_accepted(key):
+                verdict = UNDECIDED  # the service may work on it later than anybody knows
+            verdicts[user_id] = verdict
+        reset = [planned[one] for one in chunk.user_ids if self._is_reset(chunk, one, verdicts)]
+        left = [planned[one] for one, verdict in verdicts.items() if verdict != APPLIED]
+        if resets_completed_only(reset, left):
+            verdicts = without_not_applied(verdicts)  # each resume would send them again without effect
+        return verdicts, is_left
 
     def _verdict(
         self, rules: EffectRules, planned: PlannedReset, row: ProgressRow | None, since: Since | None
@@ -338,8 +330,9 @@ class Resumption:
         """
         if not self.preflight.here.reference_server or self._has_expired(now):
             return False
-        if self.order.server_side and len(chunk.people) < len(self.order.plan.targets_in(chunk.course_id)):
-            return False  # an older version left somebody out of the account, whom the call would reach
+        targets = self.order.plan.targets_in(chunk.course_id)
+        if not self.order.recipients.may_repeat(len(chunk.people), len(targets)):
+            return False
         in_flight = self._flights()
         under_way = {
             one.chunk.number: one for key in chunk.people for one in in_flight.open(key, now)
@@ -377,21 +370,8 @@ class Resumption:
                 found.append(self._again(chunk, first + len(found)))
                 left = {key: user for key, user in left.items() if key not in chunk.people}
         free = [user for key, user in left.items() if not in_flight.open(key, now)]
-        if self.order.server_side:
-            free = self._in_whole_courses(free)
+        free, self._held = self.order.recipients.sendable(free, self.order.plan.targets)
         return [*found, *divide(self.order, free, first=first + len(found))]
-
-    def _in_whole_courses(self, free: Sequence[PlannedReset]) -> list[PlannedReset]:
-        """Those in whose course everybody is left to do: one call would reach the others there once more."""
-        keys = {user.key for user in free}
-        held = {user.course_id for user in self.order.plan.targets if user.key not in keys}
-        self._held = [user for user in free if user.course_id in held]
-        return [user for user in free if user.course_id not in held]
-
-
-def _without(verdicts: Mapping[str, str]) -> dict[str, str]:
-    """The same where nobody is known not to have been reset."""
-    return {who: UNDECIDED if said == NOT_APPLIED else said for who, said in verdicts.items()}
 
 
 VERDICTS = {Sign.CLEARED: APPLIED, Sign.RETRAINED: APPLIED, Sign.AS_BEFORE: NOT_APPLIED}

@@ -189,7 +189,7 @@ class StopHandler:
             told = yield from self._account_for((), told)
             report = report_of(told)
             if flight.reached_others and report is not None:
-                withdraw = self.recorder.withdraw_proof(self.tracker.order, report)
+                withdraw = self.recorder.withdraw_proof(report)
                 self._told = told = yield from add_note_if_failing(withdraw, told)
             return told
         fate = flight.fate = flight.fate_after(problem)
@@ -229,13 +229,8 @@ class StopHandler:
         if flight.reached_others:
             tracker.reached_others = flight.others_before + flight.reached_others
             tracker.settle(flight.people, Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
-        elif tracker.order.server_side:
-            waiting = "accepted for everyone, and not read back yet"
-            tracker.settle(flight.people, Outcome.UNKNOWN, waiting, Code.NOT_SEEN)
-        elif answer.count is None:
-            tracker.settle(flight.people, Outcome.UNKNOWN, "accepted, count unknown", Code.COUNT_UNKNOWN)
         else:
-            tracker.settle(flight.people, Outcome.RESET)
+            tracker.settle(flight.people, *tracker.order.recipients.after_acceptance(answer.count))
         if answer.request_id not in tracker.requests:
             tracker.note_request(answer.request_id)
 

@@ -22,12 +22,12 @@ from training_sdk._core.flow import (
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
-from training_sdk.approval.approvals import Approved
 from training_sdk.plans.course_rows import read_rows
 from training_sdk.plans.people import People
-from training_sdk.plans.planned import Origin, PlannedReset
+from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.planner import PlanOptions, make_plan
 from training_sdk.records.events import Event
+from training_sdk.resets.preflight import Preflight
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Order
 from training_sdk.resets.reset_run import apply_plan
@@ -49,12 +49,10 @@ class NothingKept(Recorder):
     def refuse(self, plan: ResetPlan) -> Flow[None]:
         yield from ()
 
-    def open(self, order: Order, here: Origin, approved: Approved | None) -> Flow[None]:
+    def open(self, preflight: Preflight) -> Flow[None]:
         yield from ()
 
-    def gather(
-        self, calls: Calls, order: Order, people: Sequence[PlannedReset]
-    ) -> Flow[Mapping[Key, ProgressRow]]:
+    def gather(self, calls: Calls, people: Sequence[PlannedReset]) -> Flow[Mapping[Key, ProgressRow]]:
         found: dict[Key, ProgressRow] = {}
         for course_id in {user.course_id for user in people}:
             here = [user.user_id for user in people if user.course_id == course_id]
@@ -62,9 +60,7 @@ class NothingKept(Recorder):
             found |= {(course_id, user_id): row for user_id, row in rows.items()}
         return found
 
-    def refresh(
-        self, calls: Calls, order: Order, people: Sequence[PlannedReset]
-    ) -> Flow[Mapping[Key, ProgressRow] | None]:
+    def refresh(self, calls: Calls, people: Sequence[PlannedReset]) -> Flow[Mapping[Key, ProgressRow] | None]:
         yield from ()
         return None
 
@@ -74,7 +70,7 @@ class NothingKept(Recorder):
     def has_noted(self, event: Event) -> bool:
         return True
 
-    def withdraw_proof(self, order: Order, report: ResetReport) -> Flow[None]:
+    def withdraw_proof(self, report: ResetReport) -> Flow[None]:
         yield from ()
 
     def close(self, report: ResetReport, error: BaseException | None) -> Flow[None]:

@@ -1,0 +1,143 @@
+"""Whom a request reaches: the people that it lists, or everyone on the course by one call.
+
+``server_side=True`` chooses the second. Each difference between the two is one method here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from training_sdk._core.model import Key
+from training_sdk.api.pagination import chunked
+from training_sdk.api.progress import ProgressRow
+from training_sdk.plans.planned import PlannedReset
+from training_sdk.plans.wording import who
+from training_sdk.records.journal_state import APPLIED, NOT_APPLIED, UNDECIDED
+from training_sdk.resets.report import Code, Outcome
+
+if TYPE_CHECKING:
+    from training_sdk.resets.reset_request import ResetFormat
+
+T = TypeVar("T")
+
+
+class ListedPeople:
+    """Each request lists the people that it resets, and reaches nobody else."""
+
+    skips_changed = True
+    """Whether people whose progress has changed can be skipped."""
+    is_read_back = False
+    """Whether the feed must show, before the end of the run, whom a request has reset."""
+
+    def split(self, people: Sequence[T], wave: int, most: int) -> Iterator[tuple[Sequence[T], bool]]:
+        """Divide the people of one course into requests, each with whether it begins a wave."""
+        for whole in chunked(people, wave):
+            for place, part in enumerate(chunked(whole, most)):
+                yield part, place == 0
+
+    def body(self, form: ResetFormat, course_id: str, user_ids: Sequence[str]) -> dict[str, Any]:
+        """Return the body of a request."""
+        return form.listed(course_id, user_ids)
+
+    def refusals_without_effect(self, listed: int, proven: Collection[int]) -> frozenset[int] | None:
+        """Return the statuses of refusals that are certain to have had no effect; None for all of them."""
+        return frozenset(proven) if listed > 1 else None
+
+    def to_compare(
+        self, course: Sequence[PlannedReset], left: Sequence[PlannedReset], idle: Sequence[PlannedReset]
+    ) -> Sequence[PlannedReset]:
+        """Return who must be as planned before a request, of everyone planned on its course."""
+        return [*left, *idle]
+
+    def to_read(self, user_ids: Sequence[str]) -> Sequence[str] | None:
+        """Return whose rows are read; None for the whole course."""
+        return user_ids
+
+    def unplanned(self, rows: Mapping[Key, ProgressRow], planned: Collection[Key]) -> dict[Key, str]:
+        """Return the people outside the plan whom a request would reach, with their names."""
+        return {}
+
+    def after_acceptance(self, count: int | None) -> tuple[Outcome, str | None, Code | None]:
+        """Return the outcome of people whose request was accepted with this count."""
+        if count is None:
+            return Outcome.UNKNOWN, "accepted, count unknown", Code.COUNT_UNKNOWN
+        return Outcome.RESET, None, None
+
+    def certain(self, verdicts: Mapping[str, str]) -> dict[str, str]:
+        """Return what reading back has shown of one request, as far as it is certain."""
+        return dict(verdicts)
+
+    def may_repeat(self, named: int, targets: int) -> bool:
+        """Whether a request that named so many of the targets on its course would reach the same people again."""
+        return True
+
+    def sendable(
+        self, free: Sequence[PlannedReset], targets: Sequence[PlannedReset]
+    ) -> tuple[list[PlannedReset], list[PlannedReset]]:
+        """Divide the people who are left to do into those who can be sent, and those who cannot."""
+        return list(free), []
+
+
+class EveryoneOnCourse(ListedPeople):
+    """One call for a course resets everyone on it: nobody can be skipped, and the server decides whom it resets."""
+
+    skips_changed = False
+    is_read_back = True
+
+    def split(self, people: Sequence[T], wave: int, most: int) -> Iterator[tuple[Sequence[T], bool]]:
+        """One request for all of them."""
+        yield people, True
+
+    def body(self, form: ResetFormat, course_id: str, user_ids: Sequence[str]) -> dict[str, Any]:
+        """Return the body, which lists nobody."""
+        return form.for_everyone(course_id)
+
+    def refusals_without_effect(self, listed: int, proven: Collection[int]) -> frozenset[int] | None:
+        """None is certain: a service could refuse it after it has reset some."""
+        return frozenset()
+
+    def to_compare(
+        self, course: Sequence[PlannedReset], left: Sequence[PlannedReset], idle: Sequence[PlannedReset]
+    ) -> Sequence[PlannedReset]:
+        """Everyone planned on the course: the call reaches all of them."""
+        return course
+
+    def to_read(self, user_ids: Sequence[str]) -> Sequence[str] | None:
+        """The whole course."""
+        return None
+
+    def unplanned(self, rows: Mapping[Key, ProgressRow], planned: Collection[Key]) -> dict[Key, str]:
+        """The people on the course whom the plan does not have."""
+        return {key: who(PlannedReset.of(row)) for key, row in rows.items() if key not in planned}
+
+    def after_acceptance(self, count: int | None) -> tuple[Outcome, str | None, Code | None]:
+        """Unknown until it is read back."""
+        return Outcome.UNKNOWN, "accepted for everyone, and not read back yet", Code.NOT_SEEN
+
+    def certain(self, verdicts: Mapping[str, str]) -> dict[str, str]:
+        """One call takes effect for all or for none, so where one is reset, nobody is known not to be."""
+        return without_not_applied(verdicts) if APPLIED in verdicts.values() else dict(verdicts)
+
+    def may_repeat(self, named: int, targets: int) -> bool:
+        """Older versions left people out of the request in the journal, whom the call would reach."""
+        return named >= targets
+
+    def sendable(
+        self, free: Sequence[PlannedReset], targets: Sequence[PlannedReset]
+    ) -> tuple[list[PlannedReset], list[PlannedReset]]:
+        """Those in whose course everyone is left to do: one call would reach the others there again."""
+        keys = {user.key for user in free}
+        held = {user.course_id for user in targets if user.key not in keys}
+        return (
+            [user for user in free if user.course_id not in held],
+            [user for user in free if user.course_id in held],
+        )
+
+
+def without_not_applied(verdicts: Mapping[str, str]) -> dict[str, str]:
+    """Return the verdicts with nobody known not to have been reset."""
+    return {user_id: UNDECIDED if said == NOT_APPLIED else said for user_id, said in verdicts.items()}
+
+
+LISTED, EVERYONE = ListedPeople(), EveryoneOnCourse()
