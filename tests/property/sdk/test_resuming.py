@@ -33,7 +33,7 @@ from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Order
 from training_sdk.resets.reset_run import apply_plan
 from training_sdk.resets.resume import resume_plan
-from unit.sdk.fakes import CALLS, START, Organisation, Puppet, answer, row, untouched, user_id
+from unit.sdk.fakes import CALLS, START, FakeDriver, Organisation, answer, row, untouched, user_id
 from unit.sdk.resetting import planned
 
 WAYS = ("done", "lost before", "lost after", "refused", "503 before", "503 after")
@@ -63,7 +63,7 @@ class Theatre:
     """An organisation that counts who is cleared, and one clock for all starts."""
 
     organisation: Organisation
-    puppet: Puppet
+    puppet: FakeDriver
     plan: ResetPlan
     state: Path
     tolerance: int
@@ -148,7 +148,7 @@ class Theatre:
                 assert user.outcome is not Outcome.RESET, user
 
 
-def flow_to(puppet: Puppet, flow: Flow[ResetReport], crash: int | None) -> ResetReport | None:
+def flow_to(puppet: FakeDriver, flow: Flow[ResetReport], crash: int | None) -> ResetReport | None:
     """Drive a flow to its end, or let go of it after so many acts and requests, as a process does that is killed."""
     step, value, passed = flow.send, None, 0
     while True:
@@ -193,7 +193,7 @@ def test_whatever_happens_nobody_is_reset_twice_and_nobody_is_lost(
         mock.patch.object(recorder, "CHUNK", 2),
     ):
         Path(state).chmod(0o700)
-        theatre = Theatre(organisation, Puppet(organisation, cost=0.01), plan, Path(state), tolerance)
+        theatre = Theatre(organisation, FakeDriver(organisation, cost=0.01), plan, Path(state), tolerance)
         organisation.on_reset = theatre.reset
         for one in starts:
             theatre.check(theatre.start(one))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from training_sdk import DecodingError, OutcomeUnknownError, TrainingError
 from training_sdk._core import codec, send_policy
 from training_sdk._core.flow import InterruptedSendError, NoAnswerError, NotDeliveredError, Request, Response
-from unit.sdk.fakes import Puppet, answer, script
+from unit.sdk.fakes import FakeDriver, answer, script
 
 WAITS = st.one_of(
     st.none(), st.floats().map(str), st.integers(-5, 200).map(str), st.text("0123456789e+-.na", max_size=6)
@@ -34,7 +34,7 @@ ANY = st.one_of(
 )
 
 
-def _run(request: Request, steps: list[Response | BaseException], cost: float, bound: float) -> Puppet:
+def _run(request: Request, steps: list[Response | BaseException], cost: float, bound: float) -> FakeDriver:
     left = iter(steps)
 
     def reply(_: Request) -> Response:
@@ -43,7 +43,7 @@ def _run(request: Request, steps: list[Response | BaseException], cost: float, b
             raise step
         return step
 
-    puppet = Puppet(reply, cost=cost)
+    puppet = FakeDriver(reply, cost=cost)
     try:
         puppet.run(send_policy.call(request, codec.loads, max_retry_seconds=bound))
     except (TrainingError, KeyboardInterrupt):
@@ -87,7 +87,7 @@ def test_a_lost_answer_to_what_must_not_be_repeated_is_said_to_be_unknown(
     step: Response | BaseException,
 ) -> None:
     with pytest.raises(OutcomeUnknownError):
-        Puppet(script(step)).run(
+        FakeDriver(script(step)).run(
             send_policy.call(Request("POST", "/x", repeatable=False), _unreadable, max_retry_seconds=90)
         )
 

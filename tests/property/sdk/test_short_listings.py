@@ -23,7 +23,7 @@ from training_sdk.api.analytics import lesson_attempts
 from training_sdk.api.courses import _courses
 from training_sdk.api.groups import group_members
 from training_sdk.api.users import feed_users
-from unit.sdk.fakes import CALLS, Asker, Puppet, answer, over_the_wire
+from unit.sdk.fakes import CALLS, Asker, FakeDriver, answer, over_the_wire
 
 Change = Callable[["Service"], None]
 
@@ -112,7 +112,7 @@ honest = st.builds(
 @settings(max_examples=50)
 @given(st.sampled_from(sorted(WALKS)), honest)
 def test_everything_is_listed_whatever_the_service_makes_of_page_sizes(name: str, service: Service) -> None:
-    found = Counter(names(Puppet(service).run(WALKS[name].gather())))
+    found = Counter(names(FakeDriver(service).run(WALKS[name].gather())))
     assert set(found) == {one["id"] for one in service.items}
     assert service.overlap or max(found.values(), default=1) == 1
 
@@ -122,7 +122,7 @@ def test_everything_is_listed_whatever_the_service_makes_of_page_sizes(name: str
 def test_everything_is_listed_after_pages_without_items(service: Service, empty: int) -> None:
     service = evolve(service, empty_first=empty, cap=1000, offset_by_asked_size=False, sent=[])
     service.items += [item(number) for number in range(30, 30 + 1000 * empty)]
-    found = names(Puppet(service).run(WALKS["courses"].gather()))
+    found = names(FakeDriver(service).run(WALKS["courses"].gather()))
     assert set(found) == {one["id"] for one in service.items}
 
 
@@ -133,7 +133,7 @@ def test_a_listing_that_stays_short_is_read_twice_and_then_an_error(
 ) -> None:
     service = evolve(service, counts=True, hidden=hidden, overlap=0, sent=[])
     with pytest.raises(DecodingError, match="ends early") as caught:
-        Puppet(service).run(WALKS[name].gather())
+        FakeDriver(service).run(WALKS[name].gather())
     assert caught.value.reason == LISTING_INCOMPLETE
     first = service.sent[0]
     assert service.sent.count(first) == 2
@@ -148,7 +148,7 @@ def test_a_listing_that_is_short_once_is_the_second_reading(name: str, service: 
 
     service = evolve(service, counts=True, hidden=hidden, overlap=0, before=mend, sent=[])
     service.items += [item(number) for number in range(100, 110)]
-    found = Counter(names(Puppet(service).run(WALKS[name].gather())))
+    found = Counter(names(FakeDriver(service).run(WALKS[name].gather())))
     assert found == Counter(one["id"] for one in service.items)
 
 
@@ -165,7 +165,7 @@ def test_a_count_that_drifts_while_pages_are_read_is_no_error(service: Service, 
     service = evolve(
         service, before=lambda one: drift(one) if len(one.sent) < 4 else None, counts=True, sent=[]
     )
-    found = Puppet(service).run(WALKS["courses"].gather())
+    found = FakeDriver(service).run(WALKS["courses"].gather())
     assert set(names(found)) >= left
 
 
@@ -178,23 +178,23 @@ def unstable(one: Service) -> None:
 def test_items_listed_twice_do_not_stand_for_those_that_are_not_listed(name: str) -> None:
     service = Service([item(number) for number in range(60)], cap=25, before=unstable)
     with pytest.raises(DecodingError, match="some of them twice: the order of its pages changes") as caught:
-        Puppet(service).run(WALKS[name].gather())
+        FakeDriver(service).run(WALKS[name].gather())
     assert caught.value.reason == LISTING_INCOMPLETE
 
 
 @pytest.mark.parametrize("name", WALKS)
 def test_items_that_one_page_lists_twice_are_no_sign_of_an_order_that_changes(name: str) -> None:
     service = Service([item(number // 2) for number in range(50)], cap=6)
-    assert len(Puppet(service).run(WALKS[name].gather())) == 50
+    assert len(FakeDriver(service).run(WALKS[name].gather())) == 50
 
 
 def test_attempts_without_id_are_counted_as_they_come() -> None:
     same = {name: value for name, value in item(1).items() if name != "id"}
     service = Service([same] * 60, cap=25)
     with pytest.raises(DecodingError, match="repeats an earlier page"):
-        Puppet(service).run(WALKS["attempts"].gather())
+        FakeDriver(service).run(WALKS["attempts"].gather())
     different = [{**same, "lessonId": f"l{number // 2}"} for number in range(60)]
-    assert len(Puppet(Service(different, cap=25)).run(WALKS["attempts"].gather())) == 60
+    assert len(FakeDriver(Service(different, cap=25)).run(WALKS["attempts"].gather())) == 60
 
 
 def test_both_clients_raise_at_the_end_of_a_listing_that_ends_early(ask: Asker) -> None:

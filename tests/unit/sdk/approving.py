@@ -15,7 +15,7 @@ from training_sdk import Approval, Origin, PlannedCourse, PlannedReset, Progress
 from training_sdk._core.flow import Request, Response
 from training_sdk.approval.approvals import Approved, Kind
 from training_sdk.approval.four_eyes import approve, check_approval, require_approval
-from unit.sdk.fakes import CALLS, ORIGIN, START, Puppet, answer
+from unit.sdk.fakes import CALLS, ORIGIN, START, FakeDriver, answer
 
 APPLIER, APPROVER, THIRD = (f"user_{letter * 32}" for letter in "abc")
 ACTIVE, SEAT = "USER_ACTIVE_STATUS_ACTIVE", "SUBSCRIPTION_SEAT_TYPE_PREMIUM"
@@ -94,13 +94,13 @@ class Staff:
 def approved(plan: ResetPlan, key: Path | None, staff: Staff | None = None, **other: Any) -> Approval:
     """An approval by the approver."""
     confirm = other.pop("confirm", plan.phrase)
-    return Puppet(staff or Staff()).run(approve(CALLS, plan, confirm=confirm, key=key, **other))
+    return FakeDriver(staff or Staff()).run(approve(CALLS, plan, confirm=confirm, key=key, **other))
 
 
 def checked(plan: ResetPlan, approval: object, signers: Path | None, **other: Any) -> Approved:
     """The check by itself, a few minutes later, by the applier, under the strict rule."""
     known: dict[str, Any] = {"applied_by": APPLIER, "rule": "signed", "now": NOW, "allowed_signers": signers}
-    return Puppet(Staff()).run(check_approval(plan, approval, **{**known, **other}))
+    return FakeDriver(Staff()).run(check_approval(plan, approval, **{**known, **other}))
 
 
 def required(
@@ -108,7 +108,7 @@ def required(
 ) -> Approved:
     """What applying asks for, with the applier's own token."""
     flow = require_approval(CALLS, plan, approval, rule=rule, allowed_signers=signers)
-    return Puppet(staff).run(flow)
+    return FakeDriver(staff).run(flow)
 
 
 @frozen

@@ -55,7 +55,7 @@ def answer(
 
 
 @define
-class Puppet:
+class FakeDriver:
     """A driver with a clock of its own and no network. A wait costs all of its jitter, a request ``cost`` seconds."""
 
     answer: Answer

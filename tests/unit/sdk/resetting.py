@@ -34,8 +34,8 @@ from training_sdk.resets.reset_run import apply_plan
 from unit.sdk.fakes import (
     CALLS,
     COURSE,
+    FakeDriver,
     Organisation,
-    Puppet,
     row,
 )
 
@@ -85,7 +85,7 @@ def planned(
 ) -> ResetPlan:
     """A plan made on an organisation whose log is then cleared."""
     wanted = PlanOptions((COURSE,), None if users is None else People.of(users), only)
-    made = Puppet(organisation).run(make_plan(calls, wanted))
+    made = FakeDriver(organisation).run(make_plan(calls, wanted))
     plan = evolve(made, expires_at=made.read_at + DECADES)
     organisation.sent.clear()
     return plan
@@ -101,11 +101,11 @@ def apply(
     plan: ResetPlan,
     *,
     calls: Calls = CALLS,
-    puppet: Puppet | None = None,
+    puppet: FakeDriver | None = None,
     **order: Any,
 ) -> ResetReport:
     """Apply a plan whose confirmation is not what the test is about."""
-    return (puppet or Puppet(organisation)).run(apply_flow(plan, calls=calls, **order))
+    return (puppet or FakeDriver(organisation)).run(apply_flow(plan, calls=calls, **order))
 
 
 def apply_flow(plan: ResetPlan, *, calls: Calls = CALLS, **order: Any) -> Flow[ResetReport]:

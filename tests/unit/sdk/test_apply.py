@@ -39,8 +39,8 @@ from unit.sdk.fakes import (
     RESET,
     START,
     Asker,
+    FakeDriver,
     Organisation,
-    Puppet,
     answer,
     over_the_wire,
     refused_wire,
@@ -356,7 +356,7 @@ def test_everyone_is_cleared_if_only_what_a_reset_leaves_is_left(
     organisation = many(1)
     people = planned(organisation).targets
     organisation.rows = [] if now is None else [row(0, **now)]
-    found = Puppet(organisation).run(read_rows(CALLS, COURSE, None))
+    found = FakeDriver(organisation).run(read_rows(CALLS, COURSE, None))
     assert all_cleared(people, {(COURSE, key): one for key, one in found.items()}, traces) == cleared
 
 
@@ -525,7 +525,7 @@ def test_a_due_date_that_passes_before_the_plan_is_applied_does_not_stop_it() ->
     plan = planned(organisation)
     assert plan.read_at < soon
     assert not plan.warnings
-    assert apply(organisation, plan, puppet=Puppet(organisation, clock=3600.0)).is_complete
+    assert apply(organisation, plan, puppet=FakeDriver(organisation, clock=3600.0)).is_complete
 
 
 def test_the_lifetime_of_the_client_that_applies_counts_from_the_reading() -> None:
@@ -533,9 +533,9 @@ def test_the_lifetime_of_the_client_that_applies_counts_from_the_reading() -> No
     plan = planned(organisation)
     limits = Safeguards(plan_lifetime=timedelta(hours=2))
     with pytest.raises(StalePlanError, match=r"plan_lifetime is 2:00:00") as caught:
-        apply(organisation, plan, puppet=Puppet(organisation, clock=7201.0), safeguards=limits)
+        apply(organisation, plan, puppet=FakeDriver(organisation, clock=7201.0), safeguards=limits)
     assert (caught.value.reason, organisation.resets) == ("PLAN_EXPIRED", [])
-    in_time = apply(organisation, plan, puppet=Puppet(organisation, clock=7199.0), safeguards=limits)
+    in_time = apply(organisation, plan, puppet=FakeDriver(organisation, clock=7199.0), safeguards=limits)
     assert in_time.is_complete
 
 

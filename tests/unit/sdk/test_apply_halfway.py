@@ -32,8 +32,8 @@ from training_sdk._core.flow import (
 from training_sdk.resets import reset_request
 from unit.sdk.fakes import (
     Asker,
+    FakeDriver,
     Organisation,
-    Puppet,
     answer,
     chain,
     no_waiting,
@@ -166,7 +166,7 @@ def test_ctrl_c_while_waiting_between_chunks_says_what_had_been_done(stop: type[
         raise stop
 
     with pytest.raises(stop) as caught:
-        apply(organisation, plan, puppet=Puppet(organisation, on_sleep=interrupt))
+        apply(organisation, plan, puppet=FakeDriver(organisation, on_sleep=interrupt))
     report = account_of(caught.value)
     assert (report.counts[Outcome.RESET], report.counts[Outcome.SKIPPED]) == (1000, 500)
     assert report.counts[Outcome.UNKNOWN] == 0
@@ -192,7 +192,7 @@ def test_the_loop_of_the_documentation_ends_where_somebody_stops_it(stop: type[B
         begun.clear()
         for number in range(3):
             organisation = many(3)
-            puppet = Puppet(organisation)
+            puppet = FakeDriver(organisation)
             flow = apply_flow(planned(organisation))
             begun.append(number)
             try:

@@ -52,7 +52,7 @@ from unit.sdk.approving import (
     stamp,
     written,
 )
-from unit.sdk.fakes import CALLS, START, Puppet
+from unit.sdk.fakes import CALLS, START, FakeDriver
 
 PLAN = some_plan()
 
@@ -153,7 +153,7 @@ def test_approving_takes_the_phrase_of_the_plan(confirm: object) -> None:
 
 def test_approving_takes_a_plan() -> None:
     with pytest.raises(InvalidArgumentError, match="not str"):
-        Puppet(Staff()).run(approve(CALLS, "plan", confirm="plan", key=None))  # type: ignore[arg-type]  # the mistake
+        FakeDriver(Staff()).run(approve(CALLS, "plan", confirm="plan", key=None))  # type: ignore[arg-type]  # the mistake
 
 
 @pytest.mark.parametrize(
@@ -169,10 +169,10 @@ def test_a_plan_is_approved_and_applied_where_it_was_made(
     staff: Staff, calls: Calls, signed: Approval
 ) -> None:
     with pytest.raises(PlanMismatchError):
-        Puppet(staff).run(approve(calls, PLAN, confirm=PLAN.phrase, key=None))
+        FakeDriver(staff).run(approve(calls, PLAN, confirm=PLAN.phrase, key=None))
     staff.me = APPLIER
     with pytest.raises(PlanMismatchError):
-        Puppet(staff).run(require_approval(calls, PLAN, signed, rule="procedural", allowed_signers=None))
+        FakeDriver(staff).run(require_approval(calls, PLAN, signed, rule="procedural", allowed_signers=None))
 
 
 def test_an_expired_plan_is_not_approved(key: Path) -> None:

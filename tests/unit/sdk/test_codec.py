@@ -16,7 +16,6 @@ from training_sdk import (
     Course,
     CourseStatus,
     DecodingError,
-    LessonProgress,
     PermissionSet,
     ProgressRow,
     ProgressState,
@@ -64,12 +63,6 @@ def test_the_two_capital_letters_of_the_live_wire_are_read() -> None:
     assert live == typed
     assert live.lesson_count == 4
     assert live.translation_original_course.id == "o"
-
-
-@pytest.mark.parametrize("name", ["openedDateTime", "opened_date_time"])
-def test_lesson_dates_are_read_in_both_spellings(name: str) -> None:
-    found = read({"course_id": "c", "lesson_id": "l", name: "2026-01-01T00:00:00Z"}, LessonProgress)
-    assert found.opened_date_time == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_both_spellings_at_once_must_agree() -> None:
@@ -177,11 +170,6 @@ def test_numbers_that_are_none_are_refused(text: str) -> None:
 
 
 # --- dates ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("value", ["", None])
-def test_no_date_is_none(value: object) -> None:
-    assert read({**ROW, "completed_at": value}, ProgressRow).completed_at is None
 
 
 @pytest.mark.parametrize(

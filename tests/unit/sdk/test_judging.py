@@ -27,7 +27,7 @@ from training_sdk.verification.reset_effect import (
     lessons_tell,
 )
 from training_sdk.verification.verification_result import Seen, judge
-from unit.sdk.fakes import CALLS, Puppet, answer
+from unit.sdk.fakes import CALLS, FakeDriver, answer
 
 LESSONS = 4
 SENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -259,6 +259,6 @@ def test_without_a_row_nothing_is_known() -> None:
 def test_a_listing_of_lessons_that_is_not_whole_tells_nothing() -> None:
     planned = PlannedReset.of(ProgressRow("c", "u", None, None, 2, 50.0))
     row = ProgressRow("c", "u", None, None, 2, 50.0)
-    puppet = Puppet(lambda _: answer({"totalCount": 3, "items": []}))
+    puppet = FakeDriver(lambda _: answer({"totalCount": 3, "items": []}))
     told = puppet.run(ask_lessons(CALLS, planned, row, Since(SENT, SENT)))
     assert told is OldLessons.UNKNOWN

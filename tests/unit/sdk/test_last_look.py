@@ -33,8 +33,8 @@ from unit.sdk.fakes import (
     SETTINGS,
     Answer,
     Asker,
+    FakeDriver,
     Organisation,
-    Puppet,
     answer,
     over_the_wire,
     row,
@@ -48,7 +48,7 @@ FEED = "/training/v1/feed/training-course-progress"
 
 
 @define
-class Watching(Puppet):
+class Watching(FakeDriver):
     """A driver that keeps what is sent and what is waited for in one list."""
 
     def run_on(self, organisation: Organisation) -> list[str]:
@@ -153,7 +153,7 @@ def test_nothing_is_ever_waited_for_between_the_last_look_and_the_request(
             taken.extend(json.loads(request.body or b"")["userIds"])
         return organisation(request)
 
-    puppet = Puppet(reply, on_sleep=lambda sleep: seen.append("wait"))
+    puppet = FakeDriver(reply, on_sleep=lambda sleep: seen.append("wait"))
     report: ResetReport | None
     reason: str | None = None
     with mock.patch.object(reset_request, "CHUNK", 2):
@@ -181,7 +181,7 @@ def test_after_three_looks_that_had_to_wait_it_stops_and_nothing_is_sent(path: s
             return evolve(answer({}, 503), is_reference=True)
         return organisation(request)
 
-    puppet = Puppet(meddle)
+    puppet = FakeDriver(meddle)
     with pytest.raises(APITimeoutError, match="Nothing was sent") as caught:
         apply(organisation, plan, puppet=puppet)
     assert caught.value.reason == "NO_QUIET_MOMENT"

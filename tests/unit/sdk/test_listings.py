@@ -103,13 +103,6 @@ def test_everything_is_listed_once_and_in_order(total: int, counts: bool) -> Non
     assert [one.id for one in sync_client(server).courses.list()] == [f"c{n}" for n in range(total)]
 
 
-@pytest.mark.parametrize("counts", [True, False])
-def test_a_server_with_smaller_pages_than_asked_for_is_read_to_the_end(ask: Asker, counts: bool) -> None:
-    server = Paged([course(n) for n in range(60)], counts=counts, largest=25)
-    found = ask(over_the_wire(server), lambda client: client.courses.list())
-    assert [one.id for one in found] == [f"c{n}" for n in range(60)]
-
-
 def test_a_listing_stops_fetching_where_the_caller_stops() -> None:
     server = Paged([course(n) for n in range(5000)])
     listing = sync_client(server).courses.list()

@@ -38,7 +38,17 @@ from training_sdk.api.users import Users
 from training_sdk.api.webhooks import Webhooks
 from training_sdk.client import _Client
 from training_sdk.resets.operations import Resets
-from unit.sdk.fakes import CALLS, COURSE, ORIGIN, TOKEN, Asker, Puppet, answer, over_the_wire, refused_wire
+from unit.sdk.fakes import (
+    CALLS,
+    COURSE,
+    ORIGIN,
+    TOKEN,
+    Asker,
+    FakeDriver,
+    answer,
+    over_the_wire,
+    refused_wire,
+)
 
 RESOURCES: dict[str, type[Any]] = {
     "users": Users,
@@ -209,7 +219,7 @@ def both() -> Iterator[list[Any]]:
 
 @pytest.mark.parametrize("op", [op for op in OPERATIONS if op.resource not in ("", "resets")], ids=str)
 def test_every_request_counts_towards_the_limit_of_its_path(op: Op) -> None:
-    puppet = Puppet(lambda _: answer({}, 404))
+    puppet = FakeDriver(lambda _: answer({}, 404))
     asked = op.descriptor._function(RESOURCES[op.resource](None, CALLS), **arguments(op))
     with pytest.raises(TrainingError):
         puppet.run(asked.gather() if isinstance(op.descriptor, Listed) else asked)

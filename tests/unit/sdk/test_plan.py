@@ -42,8 +42,8 @@ from unit.sdk.fakes import (
     ORIGIN,
     START,
     Asker,
+    FakeDriver,
     Organisation,
-    Puppet,
     answer,
     over_the_wire,
     refused_wire,
@@ -62,7 +62,7 @@ def plan_for(organisation: Organisation, *users: int, only: Only | None = None) 
 
 def make(answers: Any, users: Sequence[str] | None = None, only: Only | None = None) -> ResetPlan:
     wanted = PlanOptions((COURSE,), None if users is None else People.of(users), only)
-    return Puppet(answers).run(make_plan(CALLS, wanted))
+    return FakeDriver(answers).run(make_plan(CALLS, wanted))
 
 
 def some_plan(**other: Any) -> ResetPlan:

@@ -37,7 +37,7 @@ from training_sdk.records.journal import read_journal
 from training_sdk.records.journal_state import Standing, fold
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.reset_request import Order
-from unit.sdk.fakes import CALLS, CLEARED, COURSE, Puppet, answer, row, user_id
+from unit.sdk.fakes import CALLS, CLEARED, COURSE, FakeDriver, answer, row, user_id
 from unit.sdk.test_resuming import Bench, bench
 from unit.sdk.test_resuming import _proof as proof_of
 from unit.sdk.test_unlocking import FORMAT, Killed, Mortal, kept, planned, proving, service
@@ -58,7 +58,7 @@ class Course:
 
     def __init__(self, *, prove: bool = True) -> None:
         self.service = service(dict(ELSEWHERE))
-        self.puppet = Puppet(self.service, clock=1.0)
+        self.puppet = FakeDriver(self.service, clock=1.0)
         if prove:
             self.puppet.run(proving(planned(self.service)).run())
             self.service.rows[0].update(row(0))
@@ -358,7 +358,7 @@ def test_killed_at_any_effect_no_status_is_kept_that_was_not_seen(
         plan = course.plan()
         course.puppet.left = at
         died = _prove_or_die(course, plan)
-        course.puppet = Puppet(course.service, clock=course.puppet.clock + 60)
+        course.puppet = FakeDriver(course.service, clock=course.puppet.clock + 60)
         if died and (proof := kept_now(course)) is not None and not proof.refusals_without_effect:
             with suppress(ProofFailedError, InvalidArgumentError):
                 course.prove(course.plan())

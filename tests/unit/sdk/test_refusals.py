@@ -25,7 +25,7 @@ from training_sdk import (
     Waves,
 )
 from training_sdk._core import send_policy
-from training_sdk._core.flow import NotDeliveredError, Request, Response
+from training_sdk._core.flow import Request, Response
 from training_sdk.errors import STATUS_ERRORS, APIStatusError
 from training_sdk.format_proof.proof_validity import PROVE_AGAIN
 from training_sdk.format_proof.proofs import Proof, ProofScope
@@ -41,8 +41,8 @@ from unit.sdk.fakes import (
     CALLS,
     CLEARED,
     START,
+    FakeDriver,
     Organisation,
-    Puppet,
     answer,
     row,
     script,
@@ -97,7 +97,7 @@ def codes(report: ResetReport | None) -> list[Code | None]:
 
 @pytest.mark.parametrize("status", REFUSALS)
 def test_a_refusal_of_what_can_be_done_in_part_is_unknown_and_not_repeated(status: int) -> None:
-    puppet = Puppet(script(refusal(status)))
+    puppet = FakeDriver(script(refusal(status)))
     with pytest.raises(OutcomeUnknownError, match="may have carried out a part") as caught:
         puppet.run(send_policy.call(SEVERAL, lambda response: response, max_retry_seconds=90))
     assert (len(puppet.sent), puppet.slept, caught.value.status) == (1, [], status)
@@ -115,14 +115,6 @@ def test_a_proof_is_believed_for_its_statuses_only() -> None:
     proved = Request("POST", "/thing", b"{}", repeatable=False, final_refusals=frozenset({403}))
     assert isinstance(send_policy.judge_status(proved, refusal(403)).error, PermissionDeniedError)
     assert isinstance(send_policy.judge_status(proved, refusal(404)).error, OutcomeUnknownError)
-
-
-def test_what_was_never_delivered_is_certain_whatever_it_asked_for() -> None:
-    puppet = Puppet(script(NotDeliveredError("refused"), answer({"id": 1})))
-    assert (
-        puppet.run(send_policy.call(SEVERAL, lambda response: response.status, max_retry_seconds=90)) == 200
-    )
-    assert len(puppet.sent) == 2
 
 
 # --- several people ---------------------------------------------------------------------------------------------------
@@ -184,7 +176,7 @@ def _apply_live(organisation: Organisation, plan: ResetPlan, **order: Any) -> Re
     order = {"reason": "why", **order}
     recorder = NothingKept(None, None, timedelta(hours=4))
     flow = apply_plan(CALLS, Order(evolve(plan, read_at=START), ResetFormat(), **order), recorder, _proof)
-    return Puppet(organisation).run(flow)
+    return FakeDriver(organisation).run(flow)
 
 
 def test_the_reference_server_is_believed_as_before(tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ from unit.sdk.fakes import (
     CLEARED,
     COURSE,
     START,
+    FakeDriver,
     Organisation,
-    Puppet,
     answer,
     row,
     tail,
@@ -81,13 +81,13 @@ class Bench:
     state: Path
     organisation: Organisation
     calls: Calls = CALLS
-    puppet: Puppet = field(init=False)
+    puppet: FakeDriver = field(init=False)
     find_proof: Callable[[ProofScope], Proof | None] = field(
         init=False, default=lambda ground: _proof(ground)
     )
 
     def __attrs_post_init__(self) -> None:
-        self.puppet = Puppet(self.organisation, cost=0.01)
+        self.puppet = FakeDriver(self.organisation, cost=0.01)
 
     def plan(self, *numbers: int) -> ResetPlan:
         users = [user_id(number) for number in numbers]
@@ -674,7 +674,7 @@ def test_a_report_that_cannot_be_read_is_named_in_the_plan_and_stops_no_planning
     wanted = PlanOptions(
         (COURSE,), None, last_resets=lambda origin: last_resets(state, origin, pass_over=True)
     )
-    again = Puppet(here.organisation).run(make_plan(CALLS, wanted))
+    again = FakeDriver(here.organisation).run(make_plan(CALLS, wanted))
     assert [user.last_reset_at is not None for user in again.users] == [False, True, False]
     assert any(plans[0].digest in warning and "report.json" in warning for warning in again.warnings)
     with pytest.raises(RecordsDamagedError, match=plans[0].digest):

@@ -50,8 +50,8 @@ from unit.sdk.fakes import (
     CALLS,
     START,
     Asker,
+    FakeDriver,
     Organisation,
-    Puppet,
     answer,
     over_the_wire,
     row,
@@ -156,7 +156,7 @@ def campus(**other: Any) -> Campus:
 
 
 def plan_of(place: Campus, courses: list[str], people: People | None = None, **wanted: Any) -> ResetPlan:
-    made = Puppet(place).run(make_plan(CALLS, PlanOptions(tuple(courses), people, **wanted)))
+    made = FakeDriver(place).run(make_plan(CALLS, PlanOptions(tuple(courses), people, **wanted)))
     place.sent.clear()
     return made
 
@@ -245,7 +245,7 @@ def test_a_plan_is_not_applied_past_a_learning_path_that_has_become_readable() -
 
 def test_one_person_is_asked_for_alone() -> None:
     place = campus()
-    Puppet(place).run(make_plan(CALLS, PlanOptions((FIRST, SECOND), People.of([user_id(3)]))))
+    FakeDriver(place).run(make_plan(CALLS, PlanOptions((FIRST, SECOND), People.of([user_id(3)]))))
     feeds = [request.target for request in place.sent if "feed" in request.path]
     assert len(feeds) == 2
     assert all(f"user_id={user_id(3)}" in target for target in feeds)
@@ -300,7 +300,7 @@ def test_learning_paths_that_cannot_be_read_are_told_of_and_no_obstacle(status: 
             return place._marked(answer({"code": 7, "message": "no"}, status))
         return place(request)
 
-    plan = Puppet(asked).run(make_plan(CALLS, PlanOptions((FIRST,), None)))
+    plan = FakeDriver(asked).run(make_plan(CALLS, PlanOptions((FIRST,), None)))
     assert "is not known" in plan.warnings[-1]
 
 
@@ -388,10 +388,10 @@ def test_a_plan_expires_and_is_not_applied_before_it_was_made() -> None:
     assert plan.expires_at - plan.read_at == timedelta(hours=1)
     for hours, reason in ((1.01, "PLAN_EXPIRED"), (-0.01, "PLAN_FROM_THE_FUTURE")):
         with pytest.raises(StalePlanError) as refused:
-            apply(place, plan, puppet=Puppet(place, clock=hours * 3600))
+            apply(place, plan, puppet=FakeDriver(place, clock=hours * 3600))
         assert refused.value.reason == reason
     assert not place.resets
-    assert apply(place, plan, puppet=Puppet(place, clock=3599)).is_complete
+    assert apply(place, plan, puppet=FakeDriver(place, clock=3599)).is_complete
 
 
 # --- in a file ------------------------------------------------------------------------------------------------------
@@ -515,7 +515,7 @@ def test_it_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_waves_bound_the_requests_and_are_waited_for() -> None:
     place, slept = campus(), list[Sleep]()
     plan = plan_of(place, [FIRST])
-    puppet = Puppet(place, on_sleep=slept.append)
+    puppet = FakeDriver(place, on_sleep=slept.append)
     apply(place, plan, puppet=puppet, waves=Waves(size=2, every=timedelta(minutes=30)))
     assert [len(people) for people in place.people_sent] == [2, 2, 1]
     assert sum(one.seconds for one in slept) == pytest.approx(3600, abs=10)
@@ -534,7 +534,7 @@ def test_a_plan_that_expires_half_way_sends_no_more(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(reset_request, "CHUNK", 2)
     place = campus()
     plan = plan_of(place, [FIRST], safeguards=Safeguards(plan_lifetime=timedelta(hours=1)))
-    puppet = Puppet(place)
+    puppet = FakeDriver(place)
 
     def late(request: Request) -> Response:
         puppet.clock += 3000
@@ -553,7 +553,7 @@ def test_a_plan_that_expires_half_way_sends_no_more(monkeypatch: pytest.MonkeyPa
 def test_a_stop_is_heard_while_waiting_for_a_wave() -> None:
     place = campus()
     plan = plan_of(place, [FIRST])
-    puppet = Puppet(place)
+    puppet = FakeDriver(place)
     with pytest.raises(ResetInterruptedError, match="as it was asked to"):
         apply(
             place,
@@ -583,7 +583,7 @@ def test_whoever_learns_on_while_a_request_waits_for_its_next_try_is_left_alone(
         place.row_of(1)["completed_at"] = "2026-03-01T09:00:00Z"
 
     place.on_reset = busy
-    report = apply(place, plan, puppet=Puppet(place, on_sleep=learn), tolerance=1)
+    report = apply(place, plan, puppet=FakeDriver(place, on_sleep=learn), tolerance=1)
     assert place.people_sent == [
         [user_id(n) for n in range(5)],
         [user_id(0), user_id(2), user_id(3), user_id(4)],
@@ -635,7 +635,7 @@ def test_one_call_for_everyone_names_whoever_came_in_meanwhile() -> None:
 
 def kept(place: Campus, plan: ResetPlan, state: Path, **order: Any) -> Any:
     recorder = Recorder(state, "0123456789ab", timedelta(hours=4))
-    return Puppet(place).run(
+    return FakeDriver(place).run(
         apply_plan(CALLS, Order(plan, ResetFormat(), **order), recorder, lambda ground: None)
     )
 
@@ -677,7 +677,7 @@ def test_evidence_that_has_grown_old_is_gathered_anew_before_the_next_request(
     plan = plan_of(place, [FIRST])
     recorder = Recorder(tmp_path / "state", None, timedelta(minutes=45))
     order = Order(plan, ResetFormat(), waves=Waves(size=2, every=timedelta(minutes=30)))
-    report = Puppet(place).run(apply_plan(CALLS, order, recorder, lambda ground: None))
+    report = FakeDriver(place).run(apply_plan(CALLS, order, recorder, lambda ground: None))
     assert report.is_complete
     assert len(report.packs) == 2
     assert all(Path(pack, "manifest.json").exists() for pack in report.packs)
@@ -717,7 +717,7 @@ def test_somebody_who_left_and_is_tolerated_stops_nobody_else(
     gone = place.rows.pop(4)
     recorder = Recorder(tmp_path / "state", None, timedelta(minutes=45))
     order = Order(plan, ResetFormat(), waves=Waves(size=2, every=timedelta(minutes=30)), tolerance=1)
-    report = Puppet(place).run(apply_plan(CALLS, order, recorder, lambda ground: None))
+    report = FakeDriver(place).run(apply_plan(CALLS, order, recorder, lambda ground: None))
     assert gone["user_id"] == user_id(4)
     assert [user.code for user in report.users] == [None] * 4 + [Code.MOVED]
 
@@ -733,7 +733,7 @@ def test_whoever_completes_while_old_evidence_is_gathered_anew_is_left_alone(tmp
 
     place.before = learn
     order = Order(plan, ResetFormat(), waves=Waves(size=2, every=timedelta(minutes=30)), tolerance=1)
-    report = Puppet(place).run(apply_plan(CALLS, order, recorder, lambda ground: None))
+    report = FakeDriver(place).run(apply_plan(CALLS, order, recorder, lambda ground: None))
     assert [user.code for user in report.users] == [None] * 4 + [Code.MOVED]
     assert place.row_of(4)["completed_at"] == "2026-03-01T09:00:00Z"
 
@@ -760,7 +760,7 @@ def test_a_token_that_has_become_another_organisations_sends_no_further_wave() -
         apply(
             place,
             plan,
-            puppet=Puppet(place, on_sleep=moved_on),
+            puppet=FakeDriver(place, on_sleep=moved_on),
             waves=Waves(size=3, every=timedelta(hours=1)),
         )
     assert place.people_sent == [[user_id(0), user_id(1), user_id(2)]]

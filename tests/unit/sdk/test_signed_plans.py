@@ -14,7 +14,7 @@ from training_sdk import ApprovalError, InvalidArgumentError, ResetPlan, Safegua
 from training_sdk.approval.four_eyes import approve_signed, check_signed
 from training_sdk.plans.plan import parse_plan, plan_bytes
 from unit.sdk.approving import APPLIER, THIRD, Keys, Staff, some_plan, written
-from unit.sdk.fakes import CALLS, Puppet
+from unit.sdk.fakes import CALLS, FakeDriver
 
 PLAN = some_plan()
 
@@ -31,7 +31,7 @@ def signed(key: Path) -> ResetPlan:
 
 def check(plan: ResetPlan, signers: Path | None, *, demanded: bool = True) -> None:
     rules = Safeguards(allowed_signers=signers, signed_plans=demanded)
-    Puppet(Staff()).run(check_signed(plan, rules))
+    FakeDriver(Staff()).run(check_signed(plan, rules))
 
 
 def test_a_signature_changes_neither_digest_nor_phrase_and_survives_the_file(
@@ -77,7 +77,7 @@ def test_a_plan_with_a_new_digest_and_the_old_signature_is_refused(
 
 def test_the_signature_of_an_approval_is_none_of_a_plan(signed: ResetPlan, key: Path, signers: Path) -> None:
     flow = approve_signed(CALLS, PLAN, Safeguards(), confirm=PLAN.phrase, key=key, interactive=False)
-    approval = Puppet(Staff()).run(flow)
+    approval = FakeDriver(Staff()).run(flow)
     with pytest.raises(ApprovalError, match="SIGNATURE_INVALID"):
         check(evolve(PLAN, signature=approval.signature), signers)
 
@@ -86,10 +86,10 @@ def test_approving_verifies_the_planner_first(signed: ResetPlan, key: Path, sign
     rules = Safeguards(allowed_signers=signers, signed_plans=True)
     options: dict[str, Any] = {"key": key, "interactive": False}
     flow = approve_signed(CALLS, signed, rules, confirm=signed.phrase, **options)
-    assert Puppet(Staff()).run(flow).plan_digest == signed.digest
+    assert FakeDriver(Staff()).run(flow).plan_digest == signed.digest
     staff = Staff()
     with pytest.raises(ApprovalError, match="PLAN_NOT_SIGNED"):
-        Puppet(staff).run(approve_signed(CALLS, PLAN, rules, confirm=PLAN.phrase, **options))
+        FakeDriver(staff).run(approve_signed(CALLS, PLAN, rules, confirm=PLAN.phrase, **options))
     assert staff.sent == []
 
 

@@ -56,8 +56,8 @@ from unit.sdk.fakes import (
     CLEARED,
     COURSE,
     START,
+    FakeDriver,
     Organisation,
-    Puppet,
     answer,
     row,
     untouched,
@@ -79,7 +79,7 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-class Mortal(Puppet):
+class Mortal(FakeDriver):
     """Dies right before the nth effect that reaches disk or network, or right after it."""
 
     def __init__(self, organisation: Organisation, at: int, *, after: bool, clock: float) -> None:
@@ -117,7 +117,7 @@ def service(*more: dict[str, Any], drops_course: bool = False) -> Organisation:
 
 def planned(organisation: Organisation, clock: float = 0.0) -> ProofPlan:
     wanted = WantedProof(PlanOptions((COURSE,), None), FORMAT, user_id(0), None)
-    return Puppet(organisation, clock=clock).run(plan_proof(CALLS, wanted))
+    return FakeDriver(organisation, clock=clock).run(plan_proof(CALLS, wanted))
 
 
 def proving(plan: ProofPlan) -> ProofRun:
@@ -136,9 +136,9 @@ def test_a_proof_takes_nobody_whose_address_or_id_only_folds_alike() -> None:
     for person in ("max@stra\u00dfe.example", user_id(0).upper(), "\u212aim@x.example"):
         wanted = WantedProof(PlanOptions((COURSE,), None), FORMAT, person, None)
         with pytest.raises(InvalidArgumentError, match="is no person on"):
-            Puppet(service).run(plan_proof(CALLS, wanted))
+            FakeDriver(service).run(plan_proof(CALLS, wanted))
     wanted = WantedProof(PlanOptions((COURSE,), None), FORMAT, " MAX@strasse.example", None)
-    (user,) = Puppet(service).run(plan_proof(CALLS, wanted)).reset.users
+    (user,) = FakeDriver(service).run(plan_proof(CALLS, wanted)).reset.users
     assert user.user_id == user_id(0)
 
 
@@ -195,7 +195,7 @@ def test_a_service_that_ignores_the_course_is_caught_by_the_other_course(
     organisation = service(drops_course=True)
     plan = planned(organisation)
     with pytest.raises(ProofFailedError) as caught:
-        Puppet(organisation, clock=1.0).run(proving(plan).run())
+        FakeDriver(organisation, clock=1.0).run(proving(plan).run())
     assert caught.value.reason == "WITNESS_CLEARED"
     assert "another" in caught.value.message
     assert kept(plan) is None
@@ -207,7 +207,7 @@ def test_a_proof_keeps_the_courses_that_were_seen_to_stay(
     monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
     organisation = service()
     plan = planned(organisation)
-    proof = Puppet(organisation, clock=1.0).run(proving(plan).run())
+    proof = FakeDriver(organisation, clock=1.0).run(proving(plan).run())
     assert proof == kept(plan)
     assert proof.other_courses == ("another",)
     assert proof_that_holds(StateDirectory.open(), plan.ground) == proof
@@ -221,7 +221,7 @@ def test_a_pending_proof_is_not_shown_as_done_and_nobody_is_told_to_plan_again(
     organisation.on_reset = lambda request: answer({"usersUpdated": 1})
     plan = planned(organisation)
     with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
-        Puppet(organisation, clock=1.0).run(evolve(proving(plan), deadline=timedelta(0)).run())
+        FakeDriver(organisation, clock=1.0).run(evolve(proving(plan), deadline=timedelta(0)).run())
     state = StateDirectory.open()
     folder = state.plan_folder(plan.reset.digest)
     report, unfinished = report_in(state, folder, START)
@@ -240,7 +240,7 @@ def test_a_pending_proof_is_not_shown_as_done_and_nobody_is_told_to_plan_again(
     assert f"--person {user_id(0)} --refused-with user_other --reason TEXT" in refused
     keeper = ProofRecorder(None, None, timedelta(hours=4), witnesses=plan.witnesses, resuming=True)
     with pytest.raises(AlreadyAppliedError, match="prove_format") as caught:
-        Puppet(organisation, clock=2.0).run(keeper.take(plan.reset))
+        FakeDriver(organisation, clock=2.0).run(keeper.take(plan.reset))
     keeper.release()
     assert "Plan again" not in caught.value.message
 
@@ -252,12 +252,12 @@ def test_a_proof_that_was_planned_beside_another_is_not_sent_while_that_one_is_p
     organisation = service(row(1, course_id="another"))
     plan = planned(organisation)
     wanted = WantedProof(PlanOptions((COURSE,), None), FORMAT, user_id(1), None)
-    other = Puppet(organisation).run(plan_proof(CALLS, wanted))
+    other = FakeDriver(organisation).run(plan_proof(CALLS, wanted))
     refused: list[TrainingError] = []
 
     def prove_other() -> None:
         with pytest.raises(TrainingError) as caught:
-            Puppet(organisation, clock=2.0).run(proving(other).run())
+            FakeDriver(organisation, clock=2.0).run(proving(other).run())
         refused.append(caught.value)
 
     def reply(request: Request) -> Response:
@@ -266,7 +266,7 @@ def test_a_proof_that_was_planned_beside_another_is_not_sent_while_that_one_is_p
 
     organisation.on_reset = reply
     with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
-        Puppet(organisation, clock=1.0).run(evolve(proving(plan), deadline=timedelta(0)).run())
+        FakeDriver(organisation, clock=1.0).run(evolve(proving(plan), deadline=timedelta(0)).run())
     prove_other()
     assert [type(error) for error in refused] == [RecordsLockedError, OverlappingPlanError]
     assert len(organisation.resets) == 1
@@ -299,7 +299,7 @@ def test_a_failed_proof_reports_nobody_as_reset_who_was_counted_and_not_seen(
     organisation.on_reset = lambda request: reply(organisation)
     plan = planned(organisation)
     with pytest.raises(ProofFailedError) as caught:
-        Puppet(organisation, clock=1.0).run(proving(plan).run())
+        FakeDriver(organisation, clock=1.0).run(proving(plan).run())
     assert caught.value.reason == reason
     state = StateDirectory.open()
     read, unfinished = report_in(state, state.plan_folder(plan.reset.digest), START)
@@ -328,9 +328,9 @@ def test_a_proof_that_an_older_version_began_ends_without_one(
     with monkeypatch.context() as before:
         before.setattr("training_sdk.format_proof.proof_run.check_witnesses", lambda plan: None)
         with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
-            Puppet(organisation, clock=1.0).run(evolve(proving(old), deadline=timedelta(0)).run())
+            FakeDriver(organisation, clock=1.0).run(evolve(proving(old), deadline=timedelta(0)).run())
     with pytest.raises(ProofFailedError) as caught:
-        Puppet(organisation, clock=60.0).run(proving(planned(organisation, 60.0)).run())
+        FakeDriver(organisation, clock=60.0).run(proving(planned(organisation, 60.0)).run())
     assert caught.value.reason == "PROOF_TOO_NARROW"
     assert kept(whole) is None
     assert len(organisation.resets) == 1
@@ -368,13 +368,13 @@ def test_killed_at_any_effect_it_goes_on_and_sends_nothing_twice(
 def _go_on(organisation: Organisation, clock: float) -> None:
     """Plan again and prove again, as somebody would who finds it stopped."""
     try:
-        Puppet(organisation, clock=clock).run(proving(planned(organisation, clock)).run())
+        FakeDriver(organisation, clock=clock).run(proving(planned(organisation, clock)).run())
     except ProofFailedError as error:
         # Marked as sent, and killed before it was: nobody can know that before the feed has had its time.
         if (error.reason, organisation.resets) != ("NOT_SEEN", []):
             raise
         later = clock + 4 * 3600
-        Puppet(organisation, clock=later).run(proving(planned(organisation, later)).run())
+        FakeDriver(organisation, clock=later).run(proving(planned(organisation, later)).run())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no fork")
@@ -399,7 +399,7 @@ def test_a_forked_child_ends_no_proof_of_its_parent(
     monkeypatch.setattr(ProofRecorder, where, forking)
     caught: BaseException | None = None
     try:
-        proof = Puppet(organisation, clock=1.0).run(proving(plan).run())
+        proof = FakeDriver(organisation, clock=1.0).run(proving(plan).run())
     except BaseException as error:
         caught = error
     if os.getpid() != parent:
@@ -428,7 +428,7 @@ def test_a_child_that_is_forked_while_a_proof_is_watched_keeps_and_drops_nothing
                 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
                 assert kept(plan) is None
 
-    puppet = Puppet(organisation, clock=1.0)
+    puppet = FakeDriver(organisation, clock=1.0)
     made = proving(plan)
     made.on_progress = fork
     try:
@@ -638,7 +638,7 @@ def _everyone(clock: float = 0.0) -> tuple[Organisation, ProofPlan]:
 
     organisation.on_reset = reply
     wanted = WantedProof(PlanOptions((COURSE,), None), FORMAT, None, None)
-    return organisation, Puppet(organisation, clock=clock).run(plan_proof(CALLS, wanted))
+    return organisation, FakeDriver(organisation, clock=clock).run(plan_proof(CALLS, wanted))
 
 
 def _proving_everyone(plan: ProofPlan) -> ProofRun:
@@ -656,7 +656,7 @@ def test_a_proof_keeps_whether_a_call_for_everyone_counts_people_with_nothing_to
     reset = organisation.on_reset
     assert reset is not None
     organisation.on_reset = lambda request: [reset(request), answer({"usersUpdated": count})][-1]
-    proof = Puppet(organisation, clock=1.0).run(_proving_everyone(plan).run())
+    proof = FakeDriver(organisation, clock=1.0).run(_proving_everyone(plan).run())
     assert proof.counts_everyone is expected
     assert kept(plan) == proof
 
@@ -667,11 +667,11 @@ def test_a_refused_call_for_everyone_proves_nothing_and_withdraws_nothing(
 ) -> None:
     monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
     organisation, plan = _everyone()
-    puppet = Puppet(organisation, clock=1.0)
+    puppet = FakeDriver(organisation, clock=1.0)
     before = puppet.run(_proving_everyone(plan).run())
     for one, as_it_was in zip(organisation.rows, CASES, strict=False):
         one.update(as_it_was)
-    again = Puppet(organisation, clock=puppet.clock).run(
+    again = FakeDriver(organisation, clock=puppet.clock).run(
         plan_proof(CALLS, WantedProof(PlanOptions((COURSE,), None), FORMAT, None, None))
     )
     organisation.on_reset = lambda _: answer({"message": "no"}, status)
@@ -694,7 +694,7 @@ def test_a_refused_call_for_everyone_that_took_effect_is_no_proof(
 
     organisation.on_reset = reply
     with pytest.raises(ProofFailedError, match="and yet reset") as caught:
-        Puppet(organisation, clock=1.0).run(_proving_everyone(plan).run())
+        FakeDriver(organisation, clock=1.0).run(_proving_everyone(plan).run())
     assert caught.value.reason == "REFUSED_WITH_EFFECT"
     assert kept(plan) is None
 
@@ -711,7 +711,7 @@ def test_the_proof_keeps_when_its_effect_was_seen_first(
     monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
     organisation = service()
     plan = planned(organisation)
-    puppet = Puppet(organisation, clock=1.0)
+    puppet = FakeDriver(organisation, clock=1.0)
     queue: list[float] = []
 
     def work(request: Request) -> None:
@@ -778,13 +778,13 @@ def test_a_row_that_vanished_proves_nothing_unless_the_statistics_lack_it_too(
     plan = planned(organisation)
     made = proving(plan)
     if left == 1:
-        assert Puppet(organisation, clock=1.0).run(made.run()).traces.row_vanishes
+        assert FakeDriver(organisation, clock=1.0).run(made.run()).traces.row_vanishes
         return
     with pytest.raises(ProofFailedError) as caught:
-        Puppet(organisation, clock=1.0).run(made.run())
+        FakeDriver(organisation, clock=1.0).run(made.run())
     assert (caught.value.reason, kept(plan)) == ("NOT_SEEN_YET", None)
     with pytest.raises(ProofFailedError) as caught:
-        Puppet(organisation, clock=40 * 3600.0).run(proving(plan).run())
+        FakeDriver(organisation, clock=40 * 3600.0).run(proving(plan).run())
     assert caught.value.reason == "STATISTICS_DIFFER"
     assert pending.find(StateDirectory.open(), plan.ground) is None
 
@@ -795,7 +795,7 @@ def test_a_row_that_one_short_listing_lacks_proves_nothing(
     monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
     organisation = vanishing(reaches=0, left=2)
     plan = planned(organisation)
-    puppet = Puppet(organisation, clock=1.0)
+    puppet = FakeDriver(organisation, clock=1.0)
     there, short = list(organisation.rows), [False]
 
     def before(request: Request) -> None:
@@ -818,7 +818,7 @@ def test_where_rows_vanish_a_witness_without_one_is_lost_and_an_earlier_proof_wi
     plan = planned(organisation)
     save_proof(StateDirectory.open(), proof_of(plan.ground, START))
     with pytest.raises(ProofFailedError) as caught:
-        Puppet(organisation, clock=1.0).run(proving(plan).run())
+        FakeDriver(organisation, clock=1.0).run(proving(plan).run())
     assert (caught.value.reason, kept(plan)) == ("WITNESS_CLEARED", None)
 
 
@@ -828,10 +828,10 @@ def test_a_time_that_was_not_watched_is_not_kept(monkeypatch: pytest.MonkeyPatch
     plan = planned(organisation)
     usual, organisation.on_reset = organisation.on_reset, lambda request: answer({})
     with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
-        Puppet(organisation, clock=1.0).run(evolve(proving(plan), deadline=timedelta(0)).run())
+        FakeDriver(organisation, clock=1.0).run(evolve(proving(plan), deadline=timedelta(0)).run())
     assert usual is not None
     usual(organisation.resets[-1])
-    proof = Puppet(organisation, clock=15 * 3600.0).run(proving(plan).run())
+    proof = FakeDriver(organisation, clock=15 * 3600.0).run(proving(plan).run())
     assert proof.seen_after_seconds is None
 
 
@@ -843,14 +843,16 @@ def test_a_row_is_missing_for_good_only_where_the_statistics_lack_it_too(
     organisation = vanishing(reaches=1, left=left)
     organisation(Request("POST", "/training/courseprogress/v1/reset", b"{}"))
     rows = {user_id(1): _as_row(row(1))} if len(asked) > 1 else {}
-    found = Puppet(organisation).run(traces_here(CALLS, COURSE, asked, rows, Traces(row_vanishes=True)))
+    found = FakeDriver(organisation).run(traces_here(CALLS, COURSE, asked, rows, Traces(row_vanishes=True)))
     assert found.row_vanishes is believed
 
 
 def test_a_row_is_not_missing_where_the_whole_course_shows_it() -> None:
     """A feed that is asked for one user may lack what the feed of the course has."""
     organisation = vanishing(reaches=0, left=2)
-    found = Puppet(organisation).run(traces_here(CALLS, COURSE, [user_id(0)], {}, Traces(row_vanishes=True)))
+    found = FakeDriver(organisation).run(
+        traces_here(CALLS, COURSE, [user_id(0)], {}, Traces(row_vanishes=True))
+    )
     assert not found.row_vanishes
 
 
@@ -863,7 +865,7 @@ def test_a_row_is_not_missing_where_the_statistics_omit_the_course() -> None:
             return answer({"totalCount": 1, "items": [{"courseId": "another", "totalUsers": 1}]})
         return organisation(request)
 
-    found = Puppet(without_statistics).run(
+    found = FakeDriver(without_statistics).run(
         traces_here(CALLS, COURSE, [user_id(0)], {}, Traces(row_vanishes=True))
     )
     assert not found.row_vanishes

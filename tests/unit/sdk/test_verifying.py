@@ -31,7 +31,18 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file
 from training_sdk.resets.recorder import Recorder
 from training_sdk.verification.verifying import VerificationOptions, wait_until_verified
-from unit.sdk.fakes import CALLS, CLEARED, RESET, START, Organisation, Puppet, answer, row, tail, untouched
+from unit.sdk.fakes import (
+    CALLS,
+    CLEARED,
+    RESET,
+    START,
+    FakeDriver,
+    Organisation,
+    answer,
+    row,
+    tail,
+    untouched,
+)
 from unit.sdk.resetting import planned
 from unit.sdk.test_resuming import bench
 
@@ -90,8 +101,8 @@ def verify(
     deadline: timedelta = 4 * H,
     every: timedelta = timedelta(minutes=5),
     lessons: int = 1000,
-    puppet: Puppet | None = None,
-) -> tuple[Verification, Puppet]:
+    puppet: FakeDriver | None = None,
+) -> tuple[Verification, FakeDriver]:
     """Verify, while these things happen so long after START."""
     left = sorted(changes, key=lambda change: change[0])
 
@@ -99,7 +110,7 @@ def verify(
         while left and driver.clock >= left[0][0].total_seconds():
             left.pop(0)[1]()
 
-    driver = puppet or Puppet(feed)
+    driver = puppet or FakeDriver(feed)
     feed.before = happen
     flow = wait_until_verified(
         CALLS, report, VerificationOptions(deadline, every, lessons), Recorder(None, None, H)
@@ -111,7 +122,7 @@ def clear(feed: Feed, *numbers: int) -> Callable[[], object]:
     return lambda: [feed.rows[number].update(CLEARED) for number in numbers]
 
 
-def resets(driver: Puppet) -> list[Request]:
+def resets(driver: FakeDriver) -> list[Request]:
     return [request for request in driver.sent if request.path == RESET]
 
 
@@ -537,7 +548,7 @@ def test_lessons_from_between_the_beginning_and_the_request_are_not_of_after_the
 ) -> None:
     here = bench(tmp_path, 1, reference=False)
     here.organisation = feed = Feed([row(0)], reference=False)
-    here.puppet = Puppet(feed, cost=300.0)  # so that evidence takes its time
+    here.puppet = FakeDriver(feed, cost=300.0)  # so that evidence takes its time
     report = here.apply(here.plan(0))
     between = report.started_at + timedelta(seconds=1)
     feed.lesson = {"completed": True, "openedDateTime": f"{between:%Y-%m-%dT%H:%M:%SZ}"}

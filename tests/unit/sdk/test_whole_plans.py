@@ -19,8 +19,8 @@ from unit.sdk.fakes import (
     CALLS,
     COURSE,
     Asker,
+    FakeDriver,
     Organisation,
-    Puppet,
     answer,
     over_the_wire,
     row,
@@ -87,7 +87,7 @@ def paged(**how: Any) -> Paged:
 
 
 def plan_for(people: People | None, service: Organisation) -> ResetPlan:
-    return Puppet(service).run(make_plan(CALLS, PlanOptions((COURSE,), people)))
+    return FakeDriver(service).run(make_plan(CALLS, PlanOptions((COURSE,), people)))
 
 
 NAMED = People.of([user_id(number) for number in range(PEOPLE)])
@@ -216,4 +216,4 @@ def test_statistics_that_lack_the_course_are_no_proof_that_everyone_is_seen(ask:
         ask(over_the_wire(service), lambda client: client.resets.plan_everyone(COURSE))
     assert caught.value.reason == "LISTING_INCOMPLETE"
     assert "Nothing was sent" in str(caught.value)
-    assert not Puppet(service).run(sees_everyone(CALLS, COURSE, {}))
+    assert not FakeDriver(service).run(sees_everyone(CALLS, COURSE, {}))

@@ -29,7 +29,7 @@ from training_sdk.resets import reset_run
 from training_sdk.resets.settling import StopHandler
 from unit.sdk.approving import Keys, public
 from unit.sdk.cli.conftest import Run
-from unit.sdk.fakes import Puppet, answer, tail
+from unit.sdk.fakes import FakeDriver, answer, tail
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"
@@ -446,7 +446,7 @@ def test_a_plan_is_signed_on_saving_and_only_then(run: Run, tmp_path: Path) -> N
     plan = ResetPlan.load("plan.json")
     (tmp_path / "allowed_signers").write_text(f"{plan.origin.user_id} {public(key)}\n")
     rules = Safeguards(allowed_signers=tmp_path / "allowed_signers", signed_plans=True)
-    Puppet(lambda request: answer()).run(check_signed(plan, rules))
+    FakeDriver(lambda request: answer()).run(check_signed(plan, rules))
     assert run("plan", *who, "--save", "other.json")[0] == 0
     profile = f"[profiles.a]\nsigned_plans = true\nallowed_signers = '{tmp_path / 'allowed_signers'}'\n"
     (tmp_path / "profiles.toml").write_text(f"default = 'a'\n{profile}")

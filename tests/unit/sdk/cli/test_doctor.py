@@ -31,7 +31,7 @@ from training_sdk.cli.commands.doctor_checks import (
 )
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
-from unit.sdk.pace.test_read_only import operations
+from unit.sdk.test_read_only import operations
 
 Change = Callable[[Any], None]
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)

@@ -14,7 +14,7 @@ from training_sdk._core.flow import Request, Response
 from training_sdk._core.listing import Calls
 from training_sdk.evidence.collecting import collect
 from training_sdk.evidence.pack import Pack
-from unit.sdk.fakes import CALLS, COURSE, Puppet, answer, row, user_id
+from unit.sdk.fakes import CALLS, COURSE, FakeDriver, answer, row, user_id
 
 FIRE = "f12ef12ef12ef12ef12ef12e"
 DIGEST = "ab" * 32
@@ -160,7 +160,7 @@ def keep(
     folder: Path,
     *,
     calls: Calls = CALLS,
-    puppet: Puppet | None = None,
+    puppet: FakeDriver | None = None,
     **settings: Any,
 ) -> Pack:
     """A pack, written without a network."""
@@ -174,7 +174,7 @@ def keep(
         reference_server=True,
         **settings,
     )
-    return (puppet or Puppet(organisation, cost=1.0)).run(flow)
+    return (puppet or FakeDriver(organisation, cost=1.0)).run(flow)
 
 
 def lines(pack: Pack, name: str) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ from unit.sdk.evidence.past import (
     seal,
     targets,
 )
-from unit.sdk.fakes import COURSE, ORIGIN, START, Puppet, answer, row, user_id
+from unit.sdk.fakes import COURSE, ORIGIN, START, FakeDriver, answer, row, user_id
 
 T = TypeVar("T")
 
@@ -345,7 +345,7 @@ class StopError(Exception):
 class Stopping:
     """A driver that breaks at one effect."""
 
-    puppet: Puppet
+    puppet: FakeDriver
     at: int
 
     def run(self, flow: Flow[T]) -> T:
@@ -367,7 +367,7 @@ def test_stopped_at_any_effect_a_pack_is_incomplete_and_no_file_stays_open(tmp_p
     at = 0
     while True:
         folder = tmp_path / f"{at}"
-        driver: Any = Stopping(Puppet(past()), at)
+        driver: Any = Stopping(FakeDriver(past()), at)
         try:
             keep(past(), targets(1, 4, also=[4]), folder, puppet=driver)
             break
@@ -391,7 +391,7 @@ def test_everything_written_is_an_effect_of_its_own(folder: Path) -> None:
         organisation_id="role_1",
         reference_server=True,
     )
-    puppet = Puppet(past())
+    puppet = FakeDriver(past())
     assert puppet.run(watched(flow, folder)).manifest.counts["targets"] == 1
 
 

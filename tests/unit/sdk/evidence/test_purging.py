@@ -18,7 +18,7 @@ from training_sdk.evidence.pack import BEGUN_FILE
 from training_sdk.records import storage
 from training_sdk.records.audit import AuditLog
 from unit.sdk.evidence.past import everything, keep, past, targets
-from unit.sdk.fakes import START, Puppet
+from unit.sdk.fakes import START, FakeDriver
 
 YEAR = timedelta(days=365)
 NOW = START + 2 * YEAR
@@ -51,7 +51,7 @@ class Log:
 
 def old(root: Path, name: str, digest: str = "ab" * 32, *, days: float = 0) -> Path:
     """A pack that was read two years before NOW, or some days after that."""
-    puppet = Puppet(past(), cost=1.0, clock=days * 86_400)
+    puppet = FakeDriver(past(), cost=1.0, clock=days * 86_400)
     keep(past(), targets(1, 2), root / name, puppet=puppet, plan_digest=digest)
     return root / name
 

@@ -10,7 +10,7 @@ from attrs import define, field
 from training_sdk import InvalidArgumentError, NotFoundError, People
 from training_sdk._core.flow import Request, Response
 from training_sdk.plans.people_lookup import Members, member_ids, member_key
-from unit.sdk.fakes import CALLS, Puppet, answer
+from unit.sdk.fakes import CALLS, FakeDriver, answer
 
 
 def role(number: int) -> str:
@@ -38,7 +38,7 @@ class Feeds:
         return answer({"metadata": {"next_page": ""}, "data": rows})
 
     def of(self, **given: Any) -> Members:
-        return Puppet(self).run(member_ids(CALLS, People.named(**given)))
+        return FakeDriver(self).run(member_ids(CALLS, People.named(**given)))
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import report_file
 from unit.sdk.evidence.past import seal
-from unit.sdk.fakes import Puppet
+from unit.sdk.fakes import FakeDriver
 from unit.sdk.records.first_form import KEY, unpacked
 from unit.sdk.records.first_form import unseal as open_old
 from unit.sdk.test_unlocking import kept, planned, service
@@ -391,7 +391,7 @@ def test_a_proof_goes_on_from_what_names_nobody(in_one_process: bool) -> None:
     organisation.on_reset = late
     first.deadline = timedelta(seconds=1)
     with pytest.raises(ProofFailedError, match="cannot be told before"):
-        Puppet(organisation).run(first.run())
+        FakeDriver(organisation).run(first.run())
     state = StateDirectory.existing()
     assert state is not None
     assert in_clear(state.path, plan.reset) == []
@@ -400,7 +400,7 @@ def test_a_proof_goes_on_from_what_names_nobody(in_one_process: bool) -> None:
     assert isinstance(again.reset, PlanOutline) is not in_one_process
     second = proving_of(again)
     sealing(second)
-    Puppet(organisation, clock=9000.0).run(second.run())
+    FakeDriver(organisation, clock=9000.0).run(second.run())
     assert kept(again) is not None
     assert len(organisation.resets) == 1
 

@@ -1,12 +1,14 @@
-"""The send rules as a table: what comes back or breaks, whether it may be repeated, and what becomes of it."""
+"""The send policy as a table: an answer or a failure, repeatable or not, and its result; messages of a 403."""
 
 from __future__ import annotations
 
 import math
 from typing import TypeAlias
 
+import httpx
 import pytest
 
+from mock_server import MockTraining, Policy
 from training_sdk import (
     APIConnectionError,
     APIStatusError,
@@ -23,6 +25,7 @@ from training_sdk import (
     PermissionDeniedError,
     RateLimitError,
     ServerError,
+    TrainingClient,
 )
 from training_sdk._core import codec, send_policy
 from training_sdk._core.flow import (
@@ -36,7 +39,8 @@ from training_sdk._core.flow import (
     Unpaced,
     UnsentError,
 )
-from unit.sdk.fakes import CALLS, Puppet, answer, script
+from training_sdk._core.send_policy import missing_permission
+from unit.sdk.fakes import CALLS, FakeDriver, answer, script
 
 GET = Request("GET", "/thing")
 POST = Request("POST", "/thing", b"{}", repeatable=False)
@@ -136,7 +140,7 @@ CASES = [
 def test_what_becomes_of_an_exchange(
     request_: Request, step: Step, again: bool, error: type[BaseException]
 ) -> None:
-    puppet = Puppet(script(step, OK))
+    puppet = FakeDriver(script(step, OK))
     flow = CALLS.call(request_, decode)
     if again:
         assert puppet.run(flow) == {"id": 1}
@@ -153,7 +157,7 @@ def test_what_becomes_of_an_exchange(
 def test_what_is_tried_again_ends_in_its_own_error_when_time_is_up(
     request_: Request, step: Step, again: bool, error: type[BaseException]
 ) -> None:
-    puppet = Puppet(script(step))
+    puppet = FakeDriver(script(step))
     with pytest.raises(error) as caught:
         puppet.run(CALLS.call(request_, decode))
     assert type(caught.value) is error
@@ -171,7 +175,7 @@ UNKNOWN = [
 @pytest.mark.parametrize("step", UNKNOWN)
 def test_an_unknown_outcome_names_the_request_and_its_cause(step: Step) -> None:
     with pytest.raises(OutcomeUnknownError, match="POST /thing may or may not have taken effect") as caught:
-        Puppet(script(step)).run(CALLS.call(POST, decode))
+        FakeDriver(script(step)).run(CALLS.call(POST, decode))
     assert caught.value.__cause__ is not None
     if isinstance(step, Response):
         assert (caught.value.status, caught.value.request_id) == (step.status, "req-1")
@@ -183,11 +187,11 @@ def test_ctrl_c_during_a_write_goes_on_as_itself_and_a_note_says_that_its_outcom
 ) -> None:
     attempt = send_policy.Attempt()
     with pytest.raises(KeyboardInterrupt) as caught:
-        Puppet(script(step)).run(CALLS.call(POST, decode, once=attempt))
+        FakeDriver(script(step)).run(CALLS.call(POST, decode, once=attempt))
     assert attempt.is_open
     assert "POST /thing may or may not have taken effect" in caught.value.__notes__[-1]
     with pytest.raises(KeyboardInterrupt) as plain:
-        Puppet(script(KeyboardInterrupt())).run(CALLS.call(GET, decode))
+        FakeDriver(script(KeyboardInterrupt())).run(CALLS.call(GET, decode))
     assert not hasattr(plain.value, "__notes__")
 
 
@@ -197,7 +201,7 @@ def test_ctrl_c_while_an_answer_to_a_write_is_read_goes_on_as_itself() -> None:
 
     for request in (POST, GET):
         with pytest.raises(KeyboardInterrupt) as caught:
-            Puppet(script(OK)).run(CALLS.call(request, interrupted))
+            FakeDriver(script(OK)).run(CALLS.call(request, interrupted))
         assert hasattr(caught.value, "__notes__") == (request is POST)
 
 
@@ -225,7 +229,7 @@ def test_ctrl_c_right_after_an_answer_leaves_open_what_the_answer_leaves_open(
 
     attempt = send_policy.Attempt()
     with pytest.raises(KeyboardInterrupt):
-        Puppet(script(step)).run(
+        FakeDriver(script(step)).run(
             send_policy.call(POST, decode, max_retry_seconds=9, pace=Stopping(), once=attempt)
         )
     assert attempt.is_open is is_open
@@ -235,7 +239,7 @@ def test_ctrl_c_while_waiting_is_plain_ctrl_c_because_nothing_is_under_way() -> 
     def stop(sleep: object) -> None:
         raise KeyboardInterrupt
 
-    puppet = Puppet(script(answer({}, 429)), on_sleep=stop)
+    puppet = FakeDriver(script(answer({}, 429)), on_sleep=stop)
     with pytest.raises(KeyboardInterrupt):
         puppet.run(CALLS.call(POST, decode))
     assert len(puppet.sent) == 1
@@ -255,22 +259,15 @@ def test_ctrl_c_while_waiting_is_plain_ctrl_c_because_nothing_is_under_way() -> 
     ],
 )
 def test_how_long_a_429_waits(headers: dict[str, str], least: float, most: float) -> None:
-    puppet = Puppet(script(answer({}, 429, headers), OK))
+    puppet = FakeDriver(script(answer({}, 429, headers), OK))
     puppet.run(CALLS.call(POST, decode))
     assert [least <= sleep.seconds <= most for sleep in puppet.slept] == [True]
     assert all(0 <= sleep.jitter <= sleep.seconds / 4 for sleep in puppet.slept)
 
 
-def test_a_server_that_asks_for_no_wait_at_all_is_not_hammered() -> None:
-    puppet = Puppet(script(answer({}, 429, {"retry-after": "0"})))
-    with pytest.raises(RateLimitError):
-        puppet.run(CALLS.call(GET, decode))
-    assert len(puppet.sent) < 20
-
-
 @pytest.mark.parametrize("asked", ["91", "1e18", "1e400"])
 def test_a_wait_beyond_the_time_allowed_is_not_begun(asked: str) -> None:
-    puppet = Puppet(script(answer({}, 429, {"retry-after": asked}), OK))
+    puppet = FakeDriver(script(answer({}, 429, {"retry-after": asked}), OK))
     if math.isinf(float(asked)):
         assert puppet.run(CALLS.call(GET, decode)) == {"id": 1}
         return
@@ -280,18 +277,11 @@ def test_a_wait_beyond_the_time_allowed_is_not_begun(asked: str) -> None:
 
 
 def test_backoff_doubles_up_to_eight_seconds() -> None:
-    puppet = Puppet(script(answer({}, 503)))
+    puppet = FakeDriver(script(answer({}, 503)))
     with pytest.raises(ServerError):
         puppet.run(CALLS.call(GET, decode))
     assert [sleep.seconds for sleep in puppet.slept][:6] == [0.5, 1, 2, 4, 8, 8]
     assert send_policy.backoff(10_000) == 8
-
-
-def test_no_time_allowed_means_one_attempt() -> None:
-    puppet = Puppet(script(answer({}, 503)), cost=0.01)
-    with pytest.raises(ServerError):
-        puppet.run(send_policy.call(GET, decode, max_retry_seconds=0))
-    assert len(puppet.sent) == 1
 
 
 def test_the_errors_of_an_exchange_read_well() -> None:
@@ -301,7 +291,7 @@ def test_the_errors_of_an_exchange_read_well() -> None:
         "details": [{"reason": "PERMISSION_DENIED", "metadata": {"a": 1}}],
     }
     with pytest.raises(PermissionDeniedError) as caught:
-        Puppet(script(answer(body, 403))).run(CALLS.call(GET, decode))
+        FakeDriver(script(answer(body, 403))).run(CALLS.call(GET, decode))
     error = caught.value
     assert str(error) == "GET /thing: no such right (403, PERMISSION_DENIED, request req-1)"
     assert (error.status, error.reason, error.request_id) == (403, "PERMISSION_DENIED", "req-1")
@@ -321,13 +311,13 @@ def test_the_errors_of_an_exchange_read_well() -> None:
 )
 def test_an_error_body_of_any_kind_is_no_second_error(body: bytes) -> None:
     with pytest.raises(NotFoundError, match="GET /thing"):
-        Puppet(script(answer(status=404, body=body))).run(CALLS.call(GET, decode))
+        FakeDriver(script(answer(status=404, body=body))).run(CALLS.call(GET, decode))
 
 
 def test_an_error_message_cannot_play_tricks_on_a_terminal_or_fill_it() -> None:
     nasty = {"message": "\x1b[2Jgone\r\nfake line" + "x" * 100_000}
     with pytest.raises(NotFoundError) as caught:
-        Puppet(script(answer(nasty, 404))).run(CALLS.call(GET, decode))
+        FakeDriver(script(answer(nasty, 404))).run(CALLS.call(GET, decode))
     assert "\x1b" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 2000
@@ -347,7 +337,63 @@ def test_a_redirect_is_an_error_without_what_its_address_may_hold_of_people(
     location: str, shown: str
 ) -> None:
     with pytest.raises(APIStatusError, match=f"redirects to {shown}; redirects are not followed") as caught:
-        Puppet(script(answer({}, 301, {"location": location}))).run(CALLS.call(GET, decode))
+        FakeDriver(script(answer({}, 301, {"location": location}))).run(CALLS.call(GET, decode))
     assert "user=ann" not in caught.value.message
     assert "ann@" not in caught.value.message
     assert "ann:" not in caught.value.message
+
+
+USERS, TRAINING = "Platform management: Users", "Training: Administration"
+
+
+def denied(errors: str, path: str) -> PermissionDeniedError:
+    mock = MockTraining.demo(policy=Policy(errors="brief" if errors == "brief" else "detailed", plays="live"))
+    with (
+        httpx.Client(transport=mock.transport()) as http,
+        TrainingClient(mock.token("learner"), http_client=http) as client,
+        pytest.raises(PermissionDeniedError) as caught,
+    ):
+        client.request("GET", path)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("path", "needed"),
+    [
+        ("/feed/users", f'the permission "{USERS}" or "{TRAINING}"'),
+        (
+            "/training/analytics/v1/courses/statistics",
+            f'the permission "{TRAINING}" or "Training: Manage teams"',
+        ),
+        ("/webhooks/v1/webhooks", "the permission set Administrator"),
+    ],
+)
+def test_R01_a_brief_403_is_completed_with_what_is_probably_missing(path: str, needed: str) -> None:
+    error = denied("brief", path)
+    assert error.message == f"GET {path}: Permission Denied. The token's user probably lacks {needed}"
+    assert (error.status, error.reason) == (403, None)
+
+
+def test_R01_a_403_that_names_the_permission_is_left_as_it_is() -> None:
+    error = denied("detailed", "/feed/users")
+    assert "probably" not in error.message
+    assert USERS in error.message
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "needed"),
+    [
+        ("POST", "/training/courseprogress/v1/reset", USERS),
+        ("POST", "/prefix/training/courseprogress/v1/reset:preview", USERS),
+        ("PUT", "/training/courses/v1/abc/assignments", TRAINING),
+        ("POST", "/users/v1/users/list", USERS),
+        ("POST", "/permissions/v1/permission_sets", USERS),
+        ("DELETE", "/webhooks/v1/webhooks/7", "Administrator"),
+        ("GET", "/training/courses/v1", ""),
+        ("GET", "/training/courseprogress/v1/reset", ""),
+    ],
+)
+def test_the_permission_belongs_to_the_operation(method: str, path: str, needed: str) -> None:
+    said = missing_permission(method, path, "Permission Denied")
+    assert needed in said
+    assert bool(said) is bool(needed)

@@ -11,12 +11,7 @@ import httpx
 import pytest
 
 from mock_server import MockTraining
-from training_sdk import (
-    AsyncTrainingClient,
-    InvalidArgumentError,
-    ReadOnlyError,
-    TrainingClient,
-)
+from training_sdk import AsyncTrainingClient, InvalidArgumentError, ReadOnlyError, TrainingClient
 from training_sdk._core.drivers import AsyncDriver, SyncDriver
 from training_sdk._core.flow import Flow, Request, Response, UnsentError
 from training_sdk._core.operation import Bound, Listed, Operation

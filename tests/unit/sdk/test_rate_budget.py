@@ -25,7 +25,7 @@ from training_sdk._core.pacing import Budget, Limits, UsageStore
 from training_sdk._core.send_policy import call
 from training_sdk._core.text import fingerprint
 from training_sdk._core.urls import VENDOR_HOSTS
-from unit.sdk.fakes import ORIGIN, START, TOKEN, Asker, Puppet, answer, no_waiting, script
+from unit.sdk.fakes import ORIGIN, START, TOKEN, Asker, FakeDriver, answer, no_waiting, script
 
 LIMITS = Limits(catalogue=2, general=3, window=10.0, margin=1.0)
 WHO = Request("GET", "/who")
@@ -46,7 +46,7 @@ def files() -> list[Path]:
 class Stage:
     """A puppet whose clock the budgets of several processes go by."""
 
-    puppet: Puppet
+    puppet: FakeDriver
 
     def now(self) -> Moment:
         return Moment(self.puppet.clock, START + timedelta(seconds=self.puppet.clock))
@@ -68,7 +68,7 @@ class Stage:
 
 
 def on(reply: Callable[[Request], Response] = lambda request: answer({})) -> Stage:
-    return Stage(Puppet(reply))
+    return Stage(FakeDriver(reply))
 
 
 def test_the_vendors_hosts_share_one_budget() -> None:
@@ -193,7 +193,7 @@ def test_waiting_for_ones_turn_takes_nothing_of_the_time_for_trying() -> None:
 
 def test_where_nobody_really_sleeps_a_request_goes_all_the_same() -> None:
     """A test that has patched sleeping away would otherwise never end."""
-    puppet = Puppet(lambda request: answer({}))
+    puppet = FakeDriver(lambda request: answer({}))
     stage = Stage(puppet)
     puppet.on_sleep = lambda sleep: setattr(puppet, "clock", puppet.clock - sleep.seconds)
     budget = stage.budget()

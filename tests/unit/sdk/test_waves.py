@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from training_sdk import InvalidArgumentError
 from training_sdk._core.flow import Sleep
 from training_sdk.resets.waves import EVERY_DAY, WEEKDAYS, Waves, wait_until
-from unit.sdk.fakes import START, Puppet, answer
+from unit.sdk.fakes import START, FakeDriver, answer
 
 ZONES = (
     "Europe/Zurich",
@@ -181,7 +181,7 @@ def test_waves_are_values() -> None:
 
 
 def waited(hours: float, **options: Any) -> list[Sleep]:
-    puppet = Puppet(lambda request: answer())
+    puppet = FakeDriver(lambda request: answer())
     puppet.run(wait_until(START + timedelta(hours=hours), "the next wave", **options))
     return puppet.slept
 
@@ -206,6 +206,6 @@ def test_a_clock_that_is_set_meanwhile_is_heeded() -> None:
     def set_forward(sleep: Sleep) -> None:
         puppet.clock += 7200
 
-    puppet = Puppet(lambda request: answer(), on_sleep=set_forward)
+    puppet = FakeDriver(lambda request: answer(), on_sleep=set_forward)
     puppet.run(wait_until(START + timedelta(hours=3), "the next wave"))
     assert [sleep.seconds for sleep in puppet.slept] == [3600]
