@@ -6,66 +6,40 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from attrs import evolve
 
 from training_sdk._core import argument_checks
 from training_sdk._core.flow import Flow
-from training_sdk._core.listing import Calls
-from training_sdk._core.operation import Bound, D, operation
-from training_sdk._core.text import token_fingerprint
+from training_sdk._core.operation import D, operation
 from training_sdk.approval.approvals import Approval
 from training_sdk.approval.four_eyes import approve_signed
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.format_proof.proof_plan import ProofPlan
-from training_sdk.format_proof.proof_planner import WantedProof, check_phrase, plan_proof
-from training_sdk.format_proof.proof_run import ProofRecorder, ProofRun
-from training_sdk.format_proof.proof_validity import proof_that_holds
-from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof, traces_at
-from training_sdk.format_proof.refusal_proof import RefusalProofRun
-from training_sdk.format_proof.traces import Traces
-from training_sdk.local_plans.plan_records import resets_known
+from training_sdk.format_proof.operations import (
+    FormatProofs,
+    checked_duration,
+    checked_functions,
+    checked_number,
+)
 from training_sdk.plans.people import People
 from training_sdk.plans.people_file import Named
 from training_sdk.plans.plan import EveryonePlan, Only, ResetPlan
-from training_sdk.plans.planned import Origin
-from training_sdk.plans.planner import PlanOptions, make_due_plan, make_everyone_plan, make_plan
+from training_sdk.plans.planner import make_due_plan, make_everyone_plan, make_plan
 from training_sdk.plans.selection import Where
 from training_sdk.recertification.due import Due
-from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import refuse_typed
-from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import ResetReport
-from training_sdk.resets.report_file import LastResets
-from training_sdk.resets.reset_request import CHUNK, EVERYONE_AT_ONCE, Order, Progress, ResetFormat
+from training_sdk.resets.reset_request import CHUNK, EVERYONE_AT_ONCE, Order, Progress
 from training_sdk.resets.reset_run import apply_plan
 from training_sdk.resets.resume import resume_plan
-from training_sdk.resets.safeguards import Safeguards, check_confirmation, check_safeguards
+from training_sdk.resets.safeguards import check_confirmation, check_safeguards
 from training_sdk.resets.waves import Waves
 from training_sdk.verification.verification_result import Verification
 from training_sdk.verification.verifying import VerificationOptions, wait_until_verified
 
-LONGEST_DURATION = timedelta(days=7)
-"""For which a reset or a proof is watched by one call."""
 
-
-class Resets(Bound[D]):
+class Resets(FormatProofs[D]):
     """``client.resets``"""
-
-    def __init__(
-        self,
-        driver: D,
-        calls: Calls,
-        reset_format: ResetFormat,
-        safeguards: Safeguards,
-        state_dir: str | PathLike[str] | None,
-    ) -> None:
-        self._driver = driver
-        self._calls = evolve(calls, is_fresh=True)  # everything here decides something by what it reads
-        self._format = reset_format
-        self._safeguards = safeguards
-        self._state_dir = state_dir
 
     @operation
     def plan(
@@ -98,7 +72,7 @@ class Resets(Bound[D]):
         sites their feeds. On a live service what the plan says is up to 2 h old.
         """
         people = users if isinstance(users, People) else People.of(users, name="users")
-        wanted = self._wanted(courses, people, only, where, paths)
+        wanted = self._plan_options(courses, people, only, where, paths)
         skips = argument_checks.yes_or_no(skip_unassigned, "skip_unassigned")
         return make_plan(self._calls, evolve(wanted, skip_unassigned=skips))
 
@@ -114,7 +88,7 @@ class Resets(Bound[D]):
 
         REST: as for ``plan``, and ``GET /training/analytics/v1/courses/statistics`` (shape assumed).
         """
-        return make_everyone_plan(self._calls, self._wanted(courses, None, only, where))
+        return make_everyone_plan(self._calls, self._plan_options(courses, None, only, where))
 
     @operation
     def plan_due(self, due: Due) -> Flow[ResetPlan]:
@@ -133,7 +107,9 @@ class Resets(Bound[D]):
         people = tuple(
             Named("user_id", user, course) for course, users in by_course.items() for user in users
         )
-        return make_due_plan(self._calls, self._wanted(tuple(by_course), People(people), None, None), due)
+        return make_due_plan(
+            self._calls, self._plan_options(tuple(by_course), People(people), None, None), due
+        )
 
     @operation
     def approve(
@@ -221,14 +197,14 @@ class Resets(Bound[D]):
         check_confirmation(plan, confirm, server_side=chosen)
         check_safeguards(plan, self._safeguards)
         self._calls.refuse_to_write("resets.apply")
-        refuse_typed(self._known, reason=reason, ticket=ticket)
+        refuse_typed(self._fingerprint, reason=reason, ticket=ticket)
         order = Order(
             plan,
             self._format,
             argument_checks.optional_text(reason, "reason"),
             argument_checks.optional_text(ticket, "ticket", longest=200),
             chosen,
-            _people(tolerance, "tolerance"),
+            checked_number(tolerance, "tolerance"),
             waves=waves,
             per_request=_per_request(per_request, server_side=chosen),
             accept_missing_lessons=argument_checks.yes_or_no(
@@ -236,9 +212,9 @@ class Resets(Bound[D]):
             ),
             approval=approval,
             safeguards=self._safeguards,
-            **_hooks(stop, on_progress),
+            **checked_functions(stop, on_progress),
         )
-        return apply_plan(self._calls, order, self._recorder(), self._find_proof)
+        return apply_plan(self._calls, order, self._recorder(), self._valid_proof)
 
     @operation
     def resume(
@@ -294,11 +270,11 @@ class Resets(Bound[D]):
                 accept_missing_lessons, "accept_missing_lessons"
             ),
             safeguards=self._safeguards,
-            **_hooks(stop, on_progress),
+            **checked_functions(stop, on_progress),
         )
         recorder = self._recorder(resuming=True)
         recorder.unseal = unseal
-        return resume_plan(self._calls, order, recorder, self._find_proof)
+        return resume_plan(self._calls, order, recorder, self._valid_proof)
 
     @operation
     def wait_until_verified(
@@ -336,206 +312,17 @@ class Resets(Bound[D]):
             raise InvalidArgumentError(
                 f"report must be a ResetReport or a plan's digest, not {type(report).__name__}"
             )
-        first = _duration(every, "every")
+        first = checked_duration(every, "every")
         if not first:
             raise InvalidArgumentError("every must be longer than 0")
         watch = VerificationOptions(
-            _duration(deadline, "deadline"),
+            checked_duration(deadline, "deadline"),
             first,
-            _people(lessons, "lessons"),
+            checked_number(lessons, "lessons"),
             processing_time=self._processing_time,
-            **_hooks(None, on_progress),
+            **checked_functions(None, on_progress),
         )
         return wait_until_verified(self._calls, report, watch, self._recorder(), self._traces)
-
-    @operation
-    def plan_proof(
-        self,
-        course_id: str,
-        person: str | None = None,
-        *,
-        server_side: bool = False,
-        refused_with: str | None = None,
-    ) -> Flow[ProofPlan]:
-        """Plan the proof of this client's ResetFormat on a live service, and change nothing.
-
-        Where a proof has begun and its end is open, that one is returned.
-
-        Arguments:
-
-        - ``course_id``: The **sacrificial course**: at most 5 people, at least two with visible progress, none of whom
-          needs it.
-        - ``person``: The user id or e-mail of who would be reset. A completed lesson of theirs must be visible in
-          another course, which shows that a reset spares it.
-        - ``server_side``: Prove the call for everyone, which needs a proof of its own. Then nobody is named, all of
-          them would be reset, and one of them must have completed a lesson in another course.
-        - ``refused_with``: The user id of somebody who is not on the course: a second, optional step after the proof of
-          the format. One request names ``person`` and then this user, and is expected to be refused without effect.
-
-        Raises InvalidArgumentError if the course or the person will not do, PlanMismatchError on the reference server.
-
-        REST: the calls of ``plan_everyone`` (statistics: shape assumed), and the progress feed of each of these people.
-        """
-        course = argument_checks.one_id(course_id, "course_id")
-        by_server = argument_checks.yes_or_no(server_side, "server_side")
-        who = None if person is None else argument_checks.text(person, "person", longest=320)
-        if by_server == (who is not None):
-            raise InvalidArgumentError(
-                "name the person who is to be reset, or nobody with server_side=True, to reset everyone on it"
-            )
-        last = None if refused_with is None else argument_checks.one_id(refused_with, "refused_with")
-        if by_server and last is not None:
-            raise InvalidArgumentError("refused_with is about listed people; leave server_side=True out")
-        wanted = self._wanted(course, None, None, None)
-        return plan_proof(self._calls, WantedProof(wanted, self._format, who, self._state_dir, last))
-
-    @operation
-    def prove_format(
-        self,
-        plan: ProofPlan,
-        *,
-        confirm: str,
-        reason: str,
-        ticket: str | None = None,
-        approval: Approval | None = None,
-        accept_missing_lessons: bool = False,
-        deadline: timedelta = timedelta(hours=4),
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> Flow[Proof]:
-        """Prove on a sacrificial course that a reset does what it says, and unlock resets of this format there.
-
-        Arguments:
-
-        - ``plan``: The plan of the proof.
-        - ``confirm``: The phrase of the proof, typed.
-        - ``reason``: Why, for the audit log.
-        - ``ticket``: Where it was decided, for the audit log.
-        - ``approval``: The approval of ``plan.reset``, where the safeguards demand one.
-        - ``accept_missing_lessons``: As for ``apply``.
-        - ``deadline``: Give up after this time.
-        - ``on_progress``: Called with how far it is.
-
-        One request is sent, with the same evidence and records as any reset. Then the feed is read, for 2 h 15 min and
-        the ``processing_time`` at least, since it may show the past so long. Only if it shows those who were reset at 0
-        % then and everyone else as before, the proof is kept on this machine; it holds for this server, organisation,
-        format and way. After ``deadline``, or whatever stopped it, proving the same plan again goes on looking and
-        sends nothing.
-
-        For a plan with ``refused_with`` it needs the proof of the format, made with a token of the same user. If the
-        person's progress is seen to stay, it adds the status of the refusal to it (``refusals_without_effect``). From
-        then on ``apply`` and ``resume`` take a refusal of several listed people with that status for one without
-        effect.
-
-        Raises ProofFailedError if it did something else, or that cannot be told yet; otherwise as ``apply``.
-
-        REST: the calls of ``apply`` (path published, body **assumed**), and the progress feed.
-        """
-        check_phrase(plan, confirm, self._format)
-        check_safeguards(plan.reset, self._safeguards)
-        self._calls.refuse_to_write("resets.prove_format")
-        refuse_typed(self._known, reason=reason, ticket=ticket)
-        order = Order(
-            plan.reset,
-            self._format,
-            argument_checks.text(reason, "reason", longest=1000),
-            argument_checks.optional_text(ticket, "ticket", longest=200),
-            plan.way == "everyone",
-            approval=approval,
-            accept_missing_lessons=argument_checks.yes_or_no(
-                accept_missing_lessons, "accept_missing_lessons"
-            ),
-            named_last=() if plan.refused_with is None else (plan.refused_with,),
-            safeguards=evolve(self._safeguards, signed_plans=False),  # it comes from no file
-        )
-        base = self._recorder()
-        recorder = ProofRecorder(
-            base.path, base.fingerprint, base.evidence_lifetime, seal=base.seal, witnesses=plan.witnesses
-        )
-        hooks = _hooks(None, on_progress)
-        kind = ProofRun if plan.refused_with is None else RefusalProofRun
-        return kind(self._calls, plan, order, recorder, _duration(deadline, "deadline"), **hooks).run()
-
-    def _wanted(
-        self,
-        courses: str | Iterable[str],
-        people: People | None,
-        only: object,
-        where: Where | None,
-        paths: Iterable[str] = (),
-    ) -> PlanOptions:
-        listed = [courses] if isinstance(courses, str) else courses
-        path_ids = argument_checks.any_ids(paths, "paths")
-        ids = (
-            argument_checks.any_ids(listed, "courses")
-            if path_ids
-            else argument_checks.some_ids(listed, "courses")
-        )
-        if where is not None and not isinstance(where, Where):
-            raise InvalidArgumentError(f"where must be a Where(…), not {type(where).__name__}")
-        return PlanOptions(
-            ids,
-            people,
-            _checked_only(only),
-            where,
-            path_ids,
-            self._safeguards,
-            self._last_resets,
-            self._traces,
-        )
-
-    def _last_resets(self, origin: Origin) -> LastResets:
-        state = StateDirectory.existing(self._state_dir)
-        return LastResets() if state is None else resets_known(state, origin)
-
-    def _traces(self, origin: Origin) -> Traces:
-        return traces_at(self._kept_proof, origin, self._format)
-
-    def _kept_proof(self, ground: ProofScope) -> Proof | None:
-        """What was seen at a service, also if that is not enough to send anything there."""
-        state = StateDirectory.existing(self._state_dir)
-        return None if state is None else find_proof(state, ground)
-
-    def _find_proof(self, ground: ProofScope) -> Proof | None:
-        state = StateDirectory.existing(self._state_dir)
-        return None if state is None else proof_that_holds(state, ground)
-
-    def _processing_time(self, here: Origin) -> timedelta:
-        """For how long a service may work on a reset that it has accepted, by the safeguards and the proofs."""
-        known = [self._safeguards.processing_time]
-        for way in (False, True):
-            proof = self._kept_proof(ProofScope.of(here, self._format, server_side=way))
-            known += [] if proof is None else [proof.seen_after]
-        return max(known)
-
-    def _recorder(self, *, resuming: bool = False) -> Recorder:
-        guards = self._safeguards
-        return Recorder(self._state_dir, self._known, guards.evidence_lifetime, resuming, guards.seal)
-
-    @property
-    def _known(self) -> str | None:
-        """The fingerprint of the token; None where a function gives it."""
-        return token_fingerprint(self._driver.connection.token)
-
-
-def _hooks(stop: object, on_progress: object) -> dict[str, Any]:
-    """The functions that were given, checked."""
-    given = {"stop": stop, "on_progress": on_progress}
-    for name, one in given.items():
-        if one is not None and not callable(one):
-            raise InvalidArgumentError(f"{name} must be a function, not {type(one).__name__}")
-    return {name: one for name, one in given.items() if one is not None}
-
-
-def _duration(value: object, name: str) -> timedelta:
-    if not isinstance(value, timedelta) or not timedelta(0) <= value <= LONGEST_DURATION:
-        raise InvalidArgumentError(f"{name} must be a timedelta between 0 and a week, not {value!r}")
-    return value
-
-
-def _people(number: object, name: str) -> int:
-    if type(number) is not int or number < 0:
-        raise InvalidArgumentError(f"{name} must be a number of people from 0 up, not {number!r}")
-    return number
 
 
 def _per_request(number: object, *, server_side: bool = False) -> int | None:
@@ -548,9 +335,3 @@ def _per_request(number: object, *, server_side: bool = False) -> int | None:
     if server_side:
         raise InvalidArgumentError(EVERYONE_AT_ONCE)
     return number
-
-
-def _checked_only(only: object) -> Only | None:
-    if only is None or only == "completed":
-        return "completed" if only else None
-    raise InvalidArgumentError(f"only {only!r} is not understood; it is None or 'completed'")

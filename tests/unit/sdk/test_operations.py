@@ -93,7 +93,7 @@ class Op:
 OPERATIONS = [
     Op(resource, name, member)
     for resource, kind in RESOURCES.items()
-    for name, member in vars(kind).items()
+    for name, member in inspect.getmembers_static(kind)
     if isinstance(member, Operation | Listed)
 ]
 each_operation = pytest.mark.parametrize("op", OPERATIONS, ids=str)
