@@ -30,8 +30,9 @@ from training_sdk import (
 )
 from training_sdk._core import drivers
 from training_sdk._core.flow import Moment, Request, RunLocally
+from training_sdk.local_plans import report_file
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import recorder, report_file, reset_request
+from training_sdk.resets import recorder, reset_request
 from training_sdk.resets.report import report_of
 from training_sdk.resets.safeguards import Safeguards
 

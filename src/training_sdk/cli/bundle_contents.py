@@ -26,8 +26,10 @@ from training_sdk.errors import ApprovalError, EvidenceError, RecordsError, Trai
 from training_sdk.evidence.files import BLOCK
 from training_sdk.evidence.pack import MANIFEST, parse_manifest, regular_file
 from training_sdk.evidence.verifying import verify_pack
+from training_sdk.local_plans.audit_quotes import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.local_plans.record_reading import Entry, pack_of
+from training_sdk.local_plans.report_file import REPORT
 from training_sdk.local_plans.unfinished import report_in
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import SIGNATURE_NAMESPACE
@@ -39,8 +41,6 @@ from training_sdk.records.events import Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.journal import FILE, read_journal
 from training_sdk.records.plan_copy import OUTLINE, PLAN, SEALED, outline_in
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.quoting import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
-from training_sdk.resets.report_file import REPORT
 
 TERMS, SIGNERS = "terms.json", "allowed_signers"
 EXCERPT, HEAD = "log/excerpt.jsonl", "log/head.json"

@@ -24,6 +24,7 @@ from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof, trac
 from training_sdk.format_proof.refusal_proof import RefusalProofRun
 from training_sdk.format_proof.traces import Traces
 from training_sdk.local_plans.plan_records import resets_known
+from training_sdk.local_plans.report_file import LastResets
 from training_sdk.plans.people import People
 from training_sdk.plans.plan import Only
 from training_sdk.plans.planned import Origin
@@ -32,7 +33,6 @@ from training_sdk.plans.selection import Where
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import refuse_typed
 from training_sdk.resets.recorder import Recorder
-from training_sdk.resets.report_file import LastResets
 from training_sdk.resets.reset_request import Order, Progress, ResetFormat
 from training_sdk.resets.safeguards import Safeguards, check_safeguards
 

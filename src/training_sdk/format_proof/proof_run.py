@@ -33,6 +33,7 @@ from training_sdk.format_proof.proof_plan import Observation, ProofPlan
 from training_sdk.format_proof.proof_planner import check_witnesses, read_people
 from training_sdk.format_proof.proofs import Proof, save_proof, withdraw_proof
 from training_sdk.format_proof.traces import NO_TRACES, Traces
+from training_sdk.local_plans import report_file
 from training_sdk.plans.course_rows import missing_have_nothing, read_rows
 from training_sdk.plans.origin import CurrentOrigin, LiveCalls, check_same_origin, read_origin
 from training_sdk.plans.planned import PlannedReset
@@ -41,7 +42,6 @@ from training_sdk.records.audit import PROOF_FAILED
 from training_sdk.records.in_flight import waiting_time
 from training_sdk.records.journal_state import Chunk
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import report_file
 from training_sdk.resets.outcomes import resumed_tracker
 from training_sdk.resets.preflight import Preflight
 from training_sdk.resets.recorder import Recorder

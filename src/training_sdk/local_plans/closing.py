@@ -15,6 +15,8 @@ from training_sdk._core import argument_checks
 from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError
 from training_sdk.evidence.purging import PURGING, plan_of_pack
 from training_sdk.format_proof import pending
+from training_sdk.local_plans import report_file
+from training_sdk.local_plans.audit_quotes import quote_journal
 from training_sdk.local_plans.plan_records import LostPlan, PlanEffects, PlanRecords, entries_by_plan
 from training_sdk.plans.wording import number, short_digest
 from training_sdk.records import storage
@@ -25,8 +27,6 @@ from training_sdk.records.journal import FILE, Journal, is_closed
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.records.tokens import refuse_typed
-from training_sdk.resets import report_file
-from training_sdk.resets.quoting import quote_journal
 
 
 @frozen

@@ -12,6 +12,8 @@ from training_sdk._core import codec
 from training_sdk.errors import RecordsDamagedError, TrainingError
 from training_sdk.evidence.files import Unseal
 from training_sdk.format_proof import pending
+from training_sdk.local_plans import report_file
+from training_sdk.local_plans.audit_quotes import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
 from training_sdk.local_plans.record_reading import Entry, PlanReading, RecordFinding, at, entries_of
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others
@@ -43,8 +45,6 @@ from training_sdk.records.events import (
 from training_sdk.records.journal_state import Standing
 from training_sdk.records.plan_copy import OUTLINE
 from training_sdk.records.tokens import redacted
-from training_sdk.resets import report_file
-from training_sdk.resets.quoting import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
 from training_sdk.resets.report import Outcome
 
 _MISSING = object()

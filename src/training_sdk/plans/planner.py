@@ -17,6 +17,7 @@ from training_sdk.api.courses import Course, all_courses
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
 from training_sdk.format_proof.traces import Traces
+from training_sdk.local_plans.report_file import LastResets
 from training_sdk.plans.course_rows import people_counted, read_rows, refuse_narrow_view
 from training_sdk.plans.origin import read_origin
 from training_sdk.plans.people import People
@@ -36,7 +37,6 @@ from training_sdk.plans.selection import Where
 from training_sdk.plans.wording import number, shown, some
 from training_sdk.recertification.civil import refuse_future, zone_called
 from training_sdk.recertification.due import Due
-from training_sdk.resets.report_file import LastResets
 from training_sdk.resets.safeguards import Safeguards
 
 RENEWED = "RENEWED"

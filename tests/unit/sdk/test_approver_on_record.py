@@ -32,12 +32,12 @@ from training_sdk.approval.approvals import approval_bytes, parse_approval
 from training_sdk.cli import main
 from training_sdk.cli.effect_card import effect_card
 from training_sdk.evidence.purging import purge
+from training_sdk.local_plans import report_file
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Opened
 from training_sdk.records.journal import is_closed, read_journal
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import report_file
 from unit.sdk.fakes import RESET
 
 COURSE = "6908610029087ab67fa50c2e"

@@ -38,12 +38,12 @@ from training_sdk import (
 )
 from training_sdk._core.flow import NotDeliveredError, Request, Response, Sleep
 from training_sdk.evidence import verify_pack
+from training_sdk.local_plans.report_file import last_resets, load
 from training_sdk.plans.planner import PlanOptions, make_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reset_request
 from training_sdk.resets.outcomes import OutcomeTracker, fate_of
 from training_sdk.resets.recorder import Recorder
-from training_sdk.resets.report_file import last_resets, load
 from training_sdk.resets.reset_request import Order
 from training_sdk.resets.reset_run import apply_plan
 from unit.sdk.fakes import (

@@ -27,6 +27,7 @@ from training_sdk.errors import (
     TrainingError,
 )
 from training_sdk.format_proof import pending
+from training_sdk.local_plans import report_file
 from training_sdk.local_plans.admission import refuse_second_time
 from training_sdk.local_plans.plan_records import refuse_lost
 from training_sdk.local_plans.unfinished import read_unfinished, report_in
@@ -37,7 +38,6 @@ from training_sdk.records.journal import FILE as JOURNAL
 from training_sdk.records.journal import JournalCopy
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import report_file
 from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, Outcome, ResetReport, report_of
 from training_sdk.resets.reset_request import CHUNK
 from training_sdk.resets.safeguards import check_lifetime
