@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve
 
 from mock_server.rules.scope import COURSE, EVERYONE, USERS, Scope
 from mock_server.wire.fields import camel
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
 _MAX_IDS = 20
 """Ids that are logged of a refused request: the owner of an expired token can send any number."""
 _MAX_ID = 128
-
-
-@frozen
-class _AskedFor:
-    """Scope of a request."""
-
-    course_id: str
-    everyone: bool
-    user_ids: tuple[str, ...]
 
 
 def done(
@@ -51,51 +42,48 @@ def done(
     """
     everyone = asked.user_ids is None
     listed = tuple(user_ids if asked.user_ids is None else dict.fromkeys(asked.user_ids))
-    meant = _AskedFor(asked.course_id, everyone, listed)
-    _write(world, token, request_id, meant, outcome, status, tuple(user_ids), tuple(absent_ids))
+    entry = _entry(world, token, request_id, outcome, status, asked.course_id, everyone, listed)
+    cleared, absent = tuple(user_ids), tuple(absent_ids)
+    world.audit.append(evolve(entry, users_updated=len(cleared), reset_ids=cleared, absent_ids=absent))
 
 
 def refused(world: World, token: Token, request_id: str, asked: object, refusal: RefusedError) -> None:
     """Log a refused reset as far as it could be read; of many users, their number and the first ones."""
-    _write(world, token, request_id, _asked(asked), refusal.reason.name, refusal.reason.status, most=_MAX_IDS)
+    reason = refusal.reason
+    entry = _entry(world, token, request_id, reason.name, reason.status, *_scope(asked))
+    world.audit.append(evolve(entry, user_ids=entry.user_ids[:_MAX_IDS]))
 
 
-def _write(
+def _entry(
     world: World,
     token: Token,
     request_id: str,
-    scope: _AskedFor,
     outcome: str,
     status: int,
-    reset_ids: tuple[str, ...] = (),
-    absent_ids: tuple[str, ...] = (),
-    most: int | None = None,
-) -> None:
-    world.audit.append(
-        AuditEntry(
-            at=world.clock.now(),
-            organisation_id=token.organisation_id,
-            actor_id=token.user_id,
-            request_id=request_id,
-            course_id=scope.course_id,
-            everyone=scope.everyone,
-            user_ids=scope.user_ids[:most],
-            users_asked=len(scope.user_ids),
-            outcome=outcome,
-            status=status,
-            users_updated=len(reset_ids),
-            reset_ids=reset_ids,
-            absent_ids=absent_ids,
-        )
+    course_id: str,
+    everyone: bool,
+    user_ids: tuple[str, ...],
+) -> AuditEntry:
+    return AuditEntry(
+        at=world.clock.now(),
+        organisation_id=token.organisation_id,
+        actor_id=token.user_id,
+        request_id=request_id,
+        course_id=course_id,
+        everyone=everyone,
+        user_ids=user_ids,
+        users_asked=len(user_ids),
+        outcome=outcome,
+        status=status,
     )
 
 
-def _asked(body: object) -> _AskedFor:
+def _scope(body: object) -> tuple[str, bool, tuple[str, ...]]:
     """Return course, everyone and users of a body in any form."""
     named = {camel(key): value for key, value in body.items()} if isinstance(body, dict) else {}
     course, users = named.get(COURSE), named.get(USERS)
     listed = users if isinstance(users, list) else []
-    return _AskedFor(
+    return (
         course[:_MAX_ID] if isinstance(course, str) else "",
         named.get(EVERYONE) is True,
         tuple(dict.fromkeys(each[:_MAX_ID] for each in listed if isinstance(each, str))),

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mock_server import MockTraining, Policy
-from unit.mock_server.core.conftest import NOW
+from mock_server import MockTraining
 from unit.mock_server.core.speaker import (
     FORKLIFT,
     PREVIEW,
@@ -12,7 +11,6 @@ from unit.mock_server.core.speaker import (
     changed,
     course_id,
     recorded,
-    user_of,
 )
 
 
@@ -71,13 +69,11 @@ def test_R06_any_title_can_be_confirmed_in_ascii(mock: MockTraining, admin: Spea
     assert admin.reset(course, None, (title, 37)).json == {"usersUpdated": 37}
 
 
-def test_R06_the_policy_off_behaves_as_documented_by_the_vendor() -> None:
-    mock = MockTraining.demo(policy=Policy(confirmation="off"), now=NOW)
-    admin = Speaker(mock)
-    anna = user_of(mock, "learner")
-    assert admin.reset(course_id(mock), [anna], None).json == {"usersUpdated": 1}
-    assert everyone(admin, "not even JSON")[0] == 200
-    assert recorded(mock) == []
+def test_R06_titles_that_look_alike_are_told_apart(mock: MockTraining, admin: Speaker) -> None:
+    composed, decomposed = "Brandschutzübung", "Brandschutzu\u0308bung"
+    course = course_id(mock, composed)
+    assert admin.reset(course, None, (decomposed, len(recorded(mock, composed)))).status == 412
+    assert admin.reset(course, None, (composed, len(recorded(mock, composed)))).status == 200
 
 
 def test_R06_the_refusal_names_where_the_confirmation_is_learned(admin: Speaker) -> None:

@@ -7,10 +7,9 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from mock_server import MockTraining, Policy
+from mock_server import MockTraining
 from mock_server.rules import notifications
 from mock_server.world.courses import CourseStatus, Due, DueKind
-from unit.mock_server.core.conftest import NOW
 from unit.mock_server.core.speaker import (
     ANNA,
     FORKLIFT,
@@ -63,18 +62,6 @@ def test_R19_numbers_never_come_twice(mock: MockTraining, admin: Speaker) -> Non
         mock.world.complete_course(FORKLIFT, ANNA)
         seen += [number for number, _ in certificates(mock)]
     assert len(set(seen)) == 6
-
-
-def test_R19_the_policy_keeps_the_old_one() -> None:
-    mock = MockTraining.demo(policy=Policy(old_certificate="kept"), now=NOW)
-    admin, (old,) = Speaker(mock), certificates(mock)
-    preview = admin.post(PREVIEW, {"courseId": course_id(mock), "allUsers": True}).json
-    assert preview["cleared"]["certificates"] == 0
-    reset_anna(admin)
-    assert certificates(mock) == [old]
-    mock.world.complete_course(FORKLIFT, ANNA)
-    assert certificates(mock)[0] == old
-    assert len(certificates(mock)) == 2
 
 
 def test_R20_a_fixed_date_of_ones_own_stays(mock: MockTraining, admin: Speaker) -> None:

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from mock_server import MockTraining, Policy
+from mock_server import MockTraining
 from mock_server.world.people import Seat, Status
 from mock_server.world.progress import Record
-from unit.mock_server.core.conftest import NOW
+from unit.mock_server.conftest import NOW
 from unit.mock_server.core.speaker import (
     ANNA,
     FORKLIFT,
@@ -13,7 +13,6 @@ from unit.mock_server.core.speaker import (
     Speaker,
     changed,
     course_id,
-    recorded,
     user_of,
 )
 
@@ -62,20 +61,6 @@ def test_R09_every_learner_action_sets_opened_at(mock: MockTraining, admin: Spea
     assert count(admin, course_id(mock)) == 37 + 4
     assert admin.reset(course_id(mock), [fresh[0]], (FORKLIFT, 1)).json == {"usersUpdated": 1}
     assert world.record(FORKLIFT, fresh[0]) is None
-
-
-def test_R09_the_policy_completed_leaves_the_others_untouched() -> None:
-    mock = MockTraining.demo(policy=Policy(eligibility="completed"), now=NOW)
-    admin, course = Speaker(mock), course_id(mock)
-    records = dict(mock.world.main.progress[course].records)
-    done = [user for user in recorded(mock) if records[user].completed_at]
-    others = [user for user in recorded(mock) if user not in done]
-    assert done
-    assert others
-    assert admin.reset(course, others, (FORKLIFT, 0)).json == {"usersUpdated": 0}
-    assert admin.reset(course, None, (FORKLIFT, len(done))).json == {"usersUpdated": len(done)}
-    assert recorded(mock) == others
-    assert all(mock.world.main.progress[course].records[user] is records[user] for user in others)
 
 
 @pytest.mark.parametrize("change", [{"status": Status.DEACTIVATED}, {"seat": Seat.GUEST}])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from mock_server import LateWriteError, MockTraining, NotAssignedError, Policy
-from unit.mock_server.core.conftest import NOW
+from unit.mock_server.conftest import NOW
 from unit.mock_server.core.speaker import ANNA, FORKLIFT, Speaker, changed, course_id, recorded, user_of
 
 ACTIONS: dict[str, Callable[[MockTraining, datetime], object]] = {

@@ -14,7 +14,7 @@ from mock_server.rules import leaderboards
 from mock_server.rules.learning import NotAssignedError
 from mock_server.world.people import Status
 from recount import recount_rankings
-from unit.mock_server.core.conftest import NOW
+from unit.mock_server.conftest import NOW
 from unit.mock_server.core.speaker import ANNA, FORKLIFT, Answer, Speaker, course_id, recorded, user_of
 from unit.mock_server.core.test_lessons_and_slides import Json, items, user_organisation
 

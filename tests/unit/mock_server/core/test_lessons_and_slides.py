@@ -16,7 +16,7 @@ from mock_server.rules.late_writes import LateWriteError
 from mock_server.rules.learning import NotAssignedError
 from mock_server.world.courses import Slide, SlideKind
 from recount import recount_lessons, recount_slides
-from unit.mock_server.core.conftest import NOW
+from unit.mock_server.conftest import NOW
 from unit.mock_server.core.speaker import ANNA, FORKLIFT, PREVIEW, Speaker, course_id, recorded, user_of
 
 ANALYTICS = "/training/analytics/v1"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mock_server import MockTraining, Policy
+from mock_server import MockTraining
 from mock_server.world.people import Permission
-from unit.mock_server.core.conftest import NOW
 from unit.mock_server.core.speaker import (
     ATTEMPTS,
     COURSES,
-    FORKLIFT,
     PREVIEW,
     STATISTICS,
     WHO,
@@ -89,18 +87,6 @@ def test_R01_R04_R05_who_may_do_what(mock: MockTraining, token: str) -> None:
             assert answer.metadata["permission"] in answer.message
     after = mock.world.snapshot()
     assert {**after, "audit": []} == {**before, "audit": []}
-
-
-def test_R02_the_policy_names_another_permission_for_everyone() -> None:
-    mock = MockTraining.demo(policy=Policy(everyone_permission="Training: Administration"), now=NOW)
-    course, anna = course_id(mock), user_of(mock, "learner")
-    resetter, manager = Speaker(mock, "resetter"), Speaker(mock, "manager")
-    assert resetter.reset(course, None, (FORKLIFT, 37)).metadata["permission"] == TRAINING
-    assert resetter.post(PREVIEW, {"courseId": course, "allUsers": True}).status == 403
-    assert manager.reset(course, [anna], (FORKLIFT, 1)).metadata["permission"] == USERS
-    assert resetter.reset(course, [anna], (FORKLIFT, 1)).json == {"usersUpdated": 1}
-    assert manager.post(PREVIEW, {"courseId": course, "allUsers": True}).json["usersToReset"] == 36
-    assert manager.reset(course, None, (FORKLIFT, 36)).json == {"usersUpdated": 36}
 
 
 def test_R04_a_hidden_user_and_an_unknown_one_look_the_same(mock: MockTraining) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import MockTraining, Policy
-from unit.mock_server.core.conftest import NOW
+from unit.mock_server.conftest import NOW
 from unit.mock_server.core.speaker import (
     FORKLIFT,
     JSON_TYPE,
@@ -163,13 +163,3 @@ def test_R07_no_bytes_make_a_5xx_or_a_reset() -> None:
 
     send()
     assert changed(before, mock.world.snapshot()) == {"/audit"}
-
-
-@pytest.mark.parametrize(
-    ("most", "sent", "status"), [(1000, 1000, 200), (1000, 1001, 400), (3, 3, 200), (3, 4, 400)]
-)
-def test_R08_ids_are_limited_as_sent(most: int, sent: int, status: int) -> None:
-    mock = MockTraining.demo(policy=Policy(max_users_per_reset=most), now=NOW)
-    answer = Speaker(mock).reset(course_id(mock), [user_of(mock, "learner")] * sent, (FORKLIFT, 1))
-    assert answer.status == status
-    assert status == 200 or f"at most {most}" in answer.message

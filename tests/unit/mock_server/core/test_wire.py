@@ -14,7 +14,7 @@ from mock_server.refusal import Reason, RefusedError
 from mock_server.wire.fields import camel, snake
 from mock_server.wire.message import Request
 from mock_server.wire.reading import strict_json
-from unit.mock_server.core.conftest import NOW
+from unit.mock_server.conftest import NOW
 from unit.mock_server.core.speaker import (
     AGENT,
     COURSES,

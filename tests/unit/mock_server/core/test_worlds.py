@@ -8,7 +8,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server import MockTraining, NotAssignedError, Policy
@@ -17,7 +17,7 @@ from mock_server.world.courses import CourseStatus, DueKind
 from mock_server.world.ids import Ids
 from mock_server.world.people import Seat, Status
 from recount import recount
-from unit.mock_server.core.conftest import NOW
+from unit.mock_server.conftest import NOW
 from unit.mock_server.core.speaker import (
     ANNA,
     FORKLIFT,
@@ -213,31 +213,6 @@ def test_a_mistaken_action_changes_nothing(mock: MockTraining, mistake: str) -> 
     with pytest.raises(error):
         act(mock)
     assert changed(before, mock.world.snapshot()) == set()
-
-
-CHANGES: dict[str, Callable[[MockTraining, str], object]] = {
-    "complete": lambda mock, user: mock.world.complete_course(FORKLIFT, user, score=77),
-    "open": lambda mock, user: mock.world.open(FORKLIFT, user),
-    "lesson": lambda mock, user: mock.world.complete_lesson(FORKLIFT, user, "Daily checks before you start"),
-    "deactivate": lambda mock, user: mock.world.update_user(user, status=Status.DEACTIVATED),
-    "activate": lambda mock, user: mock.world.update_user(user, status=Status.ACTIVE, seat=Seat.LITE),
-    "leave": lambda mock, user: mock.world.update_user(user, groups=frozenset(), sites=frozenset()),
-    "join": lambda mock, user: mock.world.update_user(user, groups=frozenset(mock.world.main.groups)),
-    "reset": lambda mock, user: Speaker(mock).reset(course_id(mock), [user], (FORKLIFT, 1)),
-}
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(sorted(CHANGES)), st.integers(0, 63)), max_size=15))
-def test_R14_counters_equal_a_recount_whatever_happens(steps: list[tuple[str, int]]) -> None:
-    mock = MockTraining.demo(now=NOW)
-    people = [person.id for person in mock.world.users]
-    for change, number in steps:
-        try:
-            CHANGES[change](mock, people[number])
-        except NotAssignedError:
-            assert not mock.world.main.progress[course_id(mock)].has(people[number])
-        assert_counters_are_true(mock)
 
 
 def test_readers_never_see_half_a_reset(mock: MockTraining) -> None:

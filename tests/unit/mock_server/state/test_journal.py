@@ -22,16 +22,6 @@ from mock_server.wire.message import Request, Response
 from unit.mock_server.core.speaker import COURSES, FORKLIFT, RESET, WHO, Speaker, course_id, recorded
 
 
-@pytest.fixture
-def mock() -> MockTraining:
-    return MockTraining.demo()
-
-
-@pytest.fixture
-def admin(mock: MockTraining) -> Speaker:
-    return Speaker(mock)
-
-
 def test_a_reset_is_there_once_with_all_that_was_said(mock: MockTraining, admin: Speaker) -> None:
     user = recorded(mock)[0]
     admin.reset(course_id(mock), [user], (FORKLIFT, 1), x_request_id="r-1")

@@ -12,11 +12,6 @@ from mock_server.wire.message import Request
 from unit.mock_server.core.speaker import AGENT, COURSES, WHO
 
 
-@pytest.fixture
-def mock() -> MockTraining:
-    return MockTraining.demo()
-
-
 def ask(mock: MockTraining, authorization: str, path: str = WHO, query: str = "", pad: str = "") -> int:
     headers = (AGENT, ("authorization", authorization), ("x-pad", pad))
     return mock.handle(Request("GET", path, query, headers)).status

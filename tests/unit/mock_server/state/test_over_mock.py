@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from mock_server.learner_actions import LiveWorld
 from mock_server.wire.message import Request
 from mock_server.world.codec import encode
 from mock_server.world.courses import LessonKind
+from unit.mock_server.conftest import NOW
 from unit.mock_server.core.speaker import (
     ANNA,
     COURSES,
@@ -27,13 +28,6 @@ from unit.mock_server.core.speaker import (
     course_id,
     recorded,
 )
-
-NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
-
-
-@pytest.fixture
-def mock() -> MockTraining:
-    return MockTraining.demo(now=NOW)
 
 
 @pytest.fixture

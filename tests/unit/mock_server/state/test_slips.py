@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mock_server import MockTraining, cli
+from unit.mock_server.conftest import NOW
 from unit.mock_server.core.speaker import ANNA, WHO, Speaker
 
-NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
 Slip = Callable[[Any], object]
 UNTYPED: Any = MockTraining
-
-
-@pytest.fixture
-def mock() -> MockTraining:
-    return MockTraining.demo(now=NOW)
 
 
 WRONG_TYPES: list[tuple[Slip, str]] = [

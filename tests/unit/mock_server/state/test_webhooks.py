@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -19,11 +19,11 @@ from mock_server.rules.authentication import Actor, actor_of
 from mock_server.transports import webhooks as door
 from mock_server.world.ledger import RESET_EVENT
 from mock_server.world.people import digest
+from unit.mock_server.conftest import NOW
 from unit.mock_server.core.speaker import FORKLIFT, WHO, Answer, Speaker, course_id, recorded, user_of
 from unit.mock_server.state.receiver import Receiver, receiver
 
 HOOKS, TOKEN = "/webhooks/v1/webhooks", "/webhooks/v1/token"
-NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -31,11 +31,6 @@ def mock() -> MockTraining:
     made = MockTraining.demo(now=NOW)
     made.webhooks.pause(timedelta(0))
     return made
-
-
-@pytest.fixture
-def admin(mock: MockTraining) -> Speaker:
-    return Speaker(mock)
 
 
 @pytest.fixture
@@ -65,17 +60,6 @@ def closed_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
-
-
-def test_R24_one_event_for_every_user_reset(mock: MockTraining, admin: Speaker, there: Receiver) -> None:
-    webhook = subscribe(admin, there.url)
-    users = reset(admin, 3)
-    made = mock.webhooks.wait()
-    events = [json.loads(body) for body in there.bodies]
-    assert [event["data"]["details"]["user_id"] for event in events] == users
-    assert [(each.webhook_id, each.user_id, each.attempt, each.status) for each in made] == [
-        (webhook, user, 1, 200) for user in users
-    ]
 
 
 def test_R24_the_envelope_is_the_vendors(mock: MockTraining, admin: Speaker, there: Receiver) -> None:
@@ -200,12 +184,6 @@ def test_R24_delivery_happens_outside_the_worlds_lock(
     assert len(mock.webhooks.wait()) == 1
 
 
-def test_R24_nobody_subscribes_and_nothing_is_sent(mock: MockTraining, admin: Speaker) -> None:
-    reset(admin, 1)
-    assert mock.webhooks.wait() == ()
-    assert not mock.world.pending
-
-
 def test_R24_what_waits_is_bounded_and_said(
     mock: MockTraining,
     admin: Speaker,
@@ -218,17 +196,6 @@ def test_R24_what_waits_is_bounded_and_said(
     reset(admin, 5)
     assert len(mock.webhooks.wait()) == 2
     assert "3 webhook messages dropped" in caplog.text
-
-
-def test_R15_an_event_holds_nothing_of_the_progress_that_was(
-    mock: MockTraining, admin: Speaker, there: Receiver
-) -> None:
-    subscribe(admin, there.url)
-    record = mock.world.record(FORKLIFT, recorded(mock)[0])
-    assert record is not None
-    reset(admin, 1)
-    mock.webhooks.wait()
-    assert record.opened_at not in there.bodies[0].decode()
 
 
 # --- subscriptions -----------------------------------------------------------------------------------------------
