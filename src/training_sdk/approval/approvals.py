@@ -1,4 +1,4 @@
-"""An approval: who consented to which plan, when, and signed or not; and the file that holds it."""
+"""An approval of a plan: its approver, time and signature; and its file."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Kind: TypeAlias = Literal["signed", "procedural"]
 FORM = 2
 """The form of what is signed and saved today."""
 SILENT_FORM = 1
-"""The form that does not say whether names were compared; such approvals are still read."""
+"""The form without ``compared``; such approvals are still read."""
 
 
 @frozen
 class Approver:
-    """Who approved, as WhoAmI named the owner of their token."""
+    """The approver, as WhoAmI names the owner of their token."""
 
     user_id: str
     name: str
@@ -41,9 +41,9 @@ class Approver:
 class Approval:
     """One person's consent to one plan, made by ``client.resets.approve``; changes nothing and can be saved.
 
-    ``kind`` is ``"signed"``, or ``"procedural"``: that proves no more than that somebody wrote it. ``at`` is UTC, by
+    ``kind`` is ``"signed"``, or ``"procedural"``: that proves only that a person wrote it. ``at`` is UTC, by
     the clock of the approver's machine. ``compared`` is whether the plan's names, e-mails and external ids were
-    compared with the service when it was approved; None in an approval of an earlier version. It holds no token.
+    compared with the service when it was approved; None in an approval of an earlier version. It contains no token.
     """
 
     plan_digest: str
@@ -58,7 +58,7 @@ class Approval:
     def __attrs_post_init__(self) -> None:
         if (self.kind == "signed") is (self.signature is None):
             raise ApprovalError(
-                "an approval is signed exactly if it holds a signature; this one says otherwise. Approve again",
+                "kind must be 'signed' if and only if there is a signature. Approve again",
                 reason="APPROVAL_UNREADABLE",
             )
         if (self.form == SILENT_FORM) is not (self.compared is None):
@@ -67,11 +67,11 @@ class Approval:
                 reason="APPROVAL_UNREADABLE",
             )
         if self.signature is not None:
-            ssh.fingerprint(self.signature)  # which refuses what is no signature at all
+            ssh.fingerprint(self.signature)  # raises if it is not a signature
 
     @property
     def message(self) -> bytes:
-        """What is signed: everything but the signature, as JSON in one spelling only."""
+        """The bytes that are signed: everything but the signature, as JSON in one spelling only."""
         return message(self)
 
     @property
@@ -80,7 +80,7 @@ class Approval:
         return None if self.signature is None else ssh.fingerprint(self.signature)
 
     def document(self) -> dict[str, Any]:
-        """The approval as plain JSON data, as it is saved."""
+        """Return the approval as plain JSON data, as it is saved."""
         return {**_terms(self), "signature": self.signature}
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -92,11 +92,11 @@ class Approval:
 
     @staticmethod
     def load(path: str | PathLike[str]) -> Approval:
-        """Read a saved approval. Raises ApprovalError if it is none; whether it is true is checked on applying."""
+        """Read a saved approval. Raises ApprovalError if it is not one; ``apply`` checks signature and terms."""
         return read_approval(path)
 
     def __str__(self) -> str:
-        who = f"{shown(self.approver.name) or 'somebody without a name'} ({self.approver.user_id})"
+        who = f"{shown(self.approver.name) or 'a person without a name'} ({self.approver.user_id})"
         how = f"signed with {self.key_fingerprint}" if self.signature else "procedural: not signed"
         names = ""
         if self.compared is not None:
@@ -123,13 +123,13 @@ def _terms(approval: Approval, *, kind: Kind | None = None) -> dict[str, Any]:
 
 
 def message(approval: Approval, *, kind: Kind | None = None) -> bytes:
-    """What is signed, or would be if the approval were of this kind."""
+    """Return the bytes that are signed, or would be if the approval were of this kind."""
     return json.dumps(_terms(approval, kind=kind), sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
 @frozen
 class Approved:
-    """An approval that holds, and what that rests on: ``kind`` is ``"signed"`` only if the signature was verified."""
+    """A valid approval. ``kind`` is ``"signed"`` only if the signature was verified."""
 
     kind: Kind
     approver: Approver
@@ -153,7 +153,7 @@ class Approved:
 def approved_by(
     kept: ApprovalKept | None, organisation_id: str, folder: Path, unseal: approvals.Unseal | None = None
 ) -> Approved | None:
-    """What a record says of an approval, with the approver's name as far as the approval is kept in this folder.
+    """Return the approval that a record names, with the approver's name if the approval is stored in this folder.
 
     Without ``unseal`` a sealed approval names nobody.
     """
@@ -169,12 +169,12 @@ def approved_by(
 def approved_before(
     events: Sequence[Event], organisation_id: str, folder: Path, unseal: approvals.Unseal | None = None
 ) -> Approved | None:
-    """Who approved the plan when it was begun or last resumed with an approval, by its journal."""
+    """Return the approval with which the plan was started or last resumed, by its journal."""
     return approved_by(approval_noted(events), organisation_id, folder, unseal)
 
 
 def approval_noted(events: Sequence[Event]) -> ApprovalKept | None:
-    """The approval that a journal names last."""
+    """Return the last approval in a journal."""
     kept = [event.approval for event in events if isinstance(event, Opened | Resumed) and event.approval]
     return kept[-1] if kept else None
 
@@ -189,12 +189,12 @@ APPROVER = frozenset({"user_id", "name", "organisation_id"})
 
 
 def approval_bytes(approval: Approval) -> bytes:
-    """An approval as the bytes of its file."""
+    """Return an approval as the bytes of its file."""
     return (json.dumps(approval.document(), ensure_ascii=True, indent=1) + "\n").encode("ascii")
 
 
 def read_approval(path: str | PathLike[str]) -> Approval:
-    """Read an approval back."""
+    """Read an approval from a file."""
     try:
         content = storage.read_input(path, MOST_BYTES)
     except (OSError, ValueError) as error:
@@ -208,7 +208,7 @@ def read_approval(path: str | PathLike[str]) -> Approval:
 def find_approval(
     folder: Path, kept: ApprovalKept | None, unseal: approvals.Unseal | None = None
 ) -> Approval | None:
-    """The approval that a record names, if it is in the folder of its plan and can be read.
+    """Return the approval that a record names, if it is in the folder of its plan and can be read.
 
     Raises ApprovalError if it is sealed and there is no ``unseal``, EvidenceError if that fails.
     """
@@ -238,7 +238,7 @@ def find_approval(
 
 
 def parse_approval(content: bytes, name: str) -> Approval:
-    """An approval from the bytes of its file; ``name`` is for messages."""
+    """Return the approval in the bytes of a file; ``name`` is for messages."""
     if len(content) > MOST_BYTES:
         _refuse(name, f"it is larger than {MOST_BYTES} bytes")
     try:
@@ -255,9 +255,9 @@ def parse_approval(content: bytes, name: str) -> Approval:
         _refuse(name, "the name of its approver looks like a token")
     kind, signature, compared = document["kind"], document["signature"], document.get("compared")
     if form == FORM and type(compared) is not bool:
-        _refuse(name, "its 'compared' is neither true nor false")
+        _refuse(name, "its 'compared' must be true or false")
     if kind not in ("signed", "procedural") or not isinstance(signature, str | None):
-        _refuse(name, "its kind and its signature do not fit")
+        _refuse(name, "its kind and its signature do not match")
     return Approval(
         plan_digest=_text(document["plan_digest"], "plan_digest", name),
         phrase=_text(document["phrase"], "phrase", name),
@@ -272,25 +272,25 @@ def parse_approval(content: bytes, name: str) -> Approval:
 
 def _check_fields(document: object, expected: frozenset[str], name: str) -> None:
     if not isinstance(document, dict) or document.keys() != expected:
-        _refuse(name, f"it must hold exactly {', '.join(sorted(expected))}")
+        _refuse(name, f"it must have exactly {', '.join(sorted(expected))}")
 
 
 def _text(value: object, field: str, name: str) -> str:
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-        _refuse(name, f"its {field} is no text of at most {LONGEST_TEXT} characters")
+        _refuse(name, f"its {field} must be text of at most {LONGEST_TEXT} characters")
     return value
 
 
 def _moment(value: object, name: str) -> datetime:
-    """A time in the one spelling that is signed."""
+    """Return a time in the one spelling that is signed."""
     try:
         at = datetime.fromisoformat(_text(value, "at", name)).astimezone(UTC)
     except (ValueError, OverflowError):
-        _refuse(name, "its time is none")
+        _refuse(name, "its 'at' is not a valid timestamp")
     if at.isoformat() != value:
         _refuse(name, "its time is not spelt as approval.save(…) does")
     return at
 
 
 def _refuse(name: str, why: str) -> NoReturn:
-    raise ApprovalError(f"{name} is no approval that can be used: {why}", reason="APPROVAL_UNREADABLE")
+    raise ApprovalError(f"{name} is not a valid approval: {why}", reason="APPROVAL_UNREADABLE")

@@ -15,7 +15,7 @@ from training_sdk._core.listing import Calls
 from training_sdk.api.users import SeatType, User, UserStatus, found_users
 from training_sdk.approval import ssh
 from training_sdk.approval.approvals import Approval, Approved, Approver, Kind, message
-from training_sdk.errors import ApprovalError, InvalidArgumentError, PermissionDeniedError
+from training_sdk.errors import ApprovalError, InvalidArgumentError, PermissionDeniedError, Remedy
 from training_sdk.plans.changes import change_of, identity_changed
 from training_sdk.plans.course_rows import read_rows, sees_everyone
 from training_sdk.plans.origin import CurrentOrigin, check_same_origin, read_me_and_origin
@@ -27,17 +27,22 @@ from training_sdk.resets.report import Code
 from training_sdk.resets.safeguards import Safeguards, check_confirmation, check_lifetime
 
 NAMESPACE = "training-sdk-reset"
-"""Keeps a signature made for anything else, a git commit say, from passing for an approval."""
+"""With it, a signature made for another purpose, such as a git commit, is not valid for an approval."""
+APPROVE = Remedy(
+    "approve", "Have somebody else run client.resets.approve(…) on the plan, and pass approval=…."
+)
+APPROVE_SIGNED = Remedy("approve_signed", "To sign, approve with key=….")
+SIGN_THE_PLAN = Remedy("sign_plan", "Have the planner sign it: plan.sign(key).")
 MAX_AGE = timedelta(hours=24)
 SKEW = timedelta(minutes=5)
-"""By how much the clocks of the two machines may differ."""
+"""The largest accepted difference between the clocks of the two machines."""
 LONGEST_NAME = 200
 LONGEST_SHOWN = 150
 
 PEOPLE = frozenset({SeatType.PREMIUM, SeatType.LITE, SeatType.COLLABORATOR})
-"""The seats that people of the organisation and its guests sit on; a seat not known today may be no person's."""
+"""The seats of people of the organisation and its guests; an unknown seat may belong to a service."""
 
-# A user id stands as a principal in the file of signers, where these letters alone mean nothing but themselves.
+# A user id is a principal in the file of signers; these characters have no special meaning there.
 PRINCIPAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
@@ -54,7 +59,7 @@ def approve(
     compared = yield from _compare(calls, plan)
     if key is None and not compared:
         raise ApprovalError(
-            "this token may not read the progress of everyone in the plan, so nobody has compared its names with the "
+            "this token may not read the progress of everyone in the plan, so its names were not compared with the "
             'service. Give its owner "Training: Administration" (everyone) or "Training: Manage teams" (one\'s teams), '
             "or sign with a key",
             reason="ROWS_UNREADABLE",
@@ -70,7 +75,7 @@ def approve(
 
 
 def _compare(calls: Calls, plan: ResetPlan) -> Flow[bool]:
-    """Whether everyone who would be reset was compared with the service, as far as they are still in the course.
+    """Compare all targets with the service; return whether none was missed, other than people who left the course.
 
     Raises ApprovalError if the service has another name, e-mail or external id for one of the user ids.
     """
@@ -106,7 +111,7 @@ def _who(calls: Calls) -> Flow[tuple[CurrentOrigin, Approver]]:
     me, here = yield from read_me_and_origin(calls)
     if not PRINCIPAL.fullmatch(me.user_id):
         raise ApprovalError(
-            f"the user id {me.user_id[:LONGEST_SHOWN]!r} cannot stand in a file of allowed signers",
+            f"the user id {me.user_id[:LONGEST_SHOWN]!r} cannot be written in a file of allowed signers",
             reason="NOT_A_PERSON",
         )
     name = " ".join(filter(None, (me.firstname, me.lastname)))[:LONGEST_NAME]
@@ -126,15 +131,16 @@ def require_approval(
     here: Origin | None = None,
     max_age: timedelta = MAX_AGE,
 ) -> Flow[Approved]:
-    """Raise ApprovalError unless a second person has approved this plan, and both are people of the organisation.
+    """Raise ApprovalError unless a second person approved this plan, and both are people of the organisation.
 
-    The applier is the owner of this client's token, asked of WhoAmI unless ``here`` holds the answer. Changes nothing.
+    The second one is the owner of this client's token, read from WhoAmI unless ``here`` is given. Changes nothing.
     """
     if approval is None:
         raise ApprovalError(
-            f"this client resets only what a second user has approved ({rule}). Have somebody else run "
-            "client.resets.approve(…) on the plan, and pass approval=…",
+            f"this client resets only what a second user has approved ({rule})",
             reason="NO_APPROVAL",
+            argument="approval",
+            remedy=APPROVE,
         )
     if here is None:
         here, _ = yield from _who(calls)
@@ -163,19 +169,23 @@ def check_approval(
     now: datetime,
     max_age: timedelta = MAX_AGE,
 ) -> Flow[Approved]:
-    """Raise ApprovalError unless this approval is one of this plan, in time, by another user, and as the rule demands.
+    """Raise ApprovalError unless the approval is for this plan, in time, by another user, and of the kind required.
 
-    Asks no server, so it does not see seats. A signature is verified wherever there is a file of signers to do it by.
+    It sends nothing, so it does not check seats. A signature is verified if there is a file of allowed signers.
     """
     if not isinstance(approval, Approval):
-        raise InvalidArgumentError(f"approval must be an Approval, not {type(approval).__name__}")
+        raise InvalidArgumentError(
+            f"approval must be an Approval, not {type(approval).__name__}", argument="approval"
+        )
     if rule not in ("signed", "procedural"):
-        raise InvalidArgumentError(f"the rule {rule!r} is neither 'signed' nor 'procedural'")
+        raise InvalidArgumentError(f"rule must be 'signed' or 'procedural', not {rule!r}")
     _check_terms(plan, approval, applied_by, now, max_age)
     if approval.signature is None and rule == "signed":
         raise ApprovalError(
-            "the approval is procedural, and this client demands a signed one: approve with key=…",
+            "the approval is procedural, and this client needs a signed one",
             reason="NOT_SIGNED",
+            argument="approval",
+            remedy=APPROVE_SIGNED,
         )
     kind: Kind = "procedural"
     fingerprint: str | None = None
@@ -196,6 +206,7 @@ def check_approval(
         raise ApprovalError(
             "a signature is verified by the file of allowed signers, and none is named (allowed_signers=…)",
             reason="SIGNERS_UNUSABLE",
+            argument="allowed_signers",
         )
     return Approved(kind, approval.approver, approval.at, fingerprint, approval.compared)
 
@@ -203,11 +214,11 @@ def check_approval(
 def _check_terms(
     plan: ResetPlan, approval: Approval, applied_by: str, now: datetime, max_age: timedelta
 ) -> None:
-    """What can be said of an approval by looking at it."""
+    """Raise ApprovalError for terms of the approval that do not fit the plan, its user or the time."""
     approver = approval.approver
     if (approval.plan_digest, approval.phrase) != (plan.digest, plan.phrase):
         raise ApprovalError(
-            f"the approval is of another plan, {shown(approval.phrase)[:LONGEST_SHOWN]!r}, "
+            f"the approval is for another plan, {shown(approval.phrase)[:LONGEST_SHOWN]!r}, "
             f"#{short_digest(approval.plan_digest)}; "
             f"this one is #{plan.short_digest}",
             reason="OTHER_PLAN",
@@ -220,7 +231,7 @@ def _check_terms(
         )
     if approver.user_id == applied_by:
         raise ApprovalError(
-            f"{applied_by} approved the plan and cannot apply it too: four eyes are those of two users",
+            f"{applied_by} approved the plan and cannot apply it too: two users are needed",
             reason="SAME_USER",
         )
     if approval.at > now + SKEW:
@@ -239,14 +250,14 @@ def _check_terms(
 def check_signature(
     message: bytes, signature: str, signers: Path, *, user_id: str, role: str, namespace: str, now: datetime
 ) -> str:
-    """The fingerprint of the key, once it has signed this, and is listed for this user and for nobody else.
+    """Return the fingerprint of the key that signed. Raises unless it is listed for this user and for no other user.
 
     ``role`` is who the user is in messages: "approver" or "planner".
     """
     fingerprint = ssh.fingerprint(signature)
     if not PRINCIPAL.fullmatch(user_id):
         raise ApprovalError(
-            f"{user_id[:LONGEST_SHOWN]!r} is no user id that a file of allowed signers could hold",
+            f"{user_id[:LONGEST_SHOWN]!r} cannot be a user id in a file of allowed signers",
             reason="SIGNER_NOT_ALLOWED",
         )
     read = ssh.Signers.read(signers)
@@ -275,14 +286,14 @@ def _is_pattern(principal: str) -> bool:
 
 
 def _check_people(calls: Calls, roles: Mapping[str, str], *, blind: bool = False) -> Flow[None]:
-    """Raise ApprovalError if one of these is no active person. ``blind`` lets a token pass that may not look."""
+    """Raise ApprovalError if one of these is not an active person. ``blind`` accepts tokens that cannot list users."""
     try:
         found = yield from found_users(calls, {"user_ids": tuple(roles)}).gather()
     except PermissionDeniedError as error:
         if blind:
             return
         raise ApprovalError(
-            "this token may not list users, so nobody can tell whether a person or a service stands behind it. Give "
+            "this token may not list users, so it is not known whether it belongs to a person or to a service. Give "
             'its owner "Platform management: Users" or "Training: Administration", or, to approve, sign with a key',
             status=403,
             reason="SEAT_UNREADABLE",
@@ -301,8 +312,8 @@ def _check_person(user: User | None, user_id: str, role: str) -> None:
         raise ApprovalError(f"{user_id}, who {role}, is {status}", reason="NOT_ACTIVE")
     if user.seat_type not in PEOPLE:
         raise ApprovalError(
-            f"{user_id}, who {role}, is no person of the organisation (seat: {user.seat_type or 'not told'}). Four "
-            "eyes are those of two people: use tokens of theirs",
+            f"{user_id}, who {role}, is not a person of the organisation (seat: {user.seat_type or 'not known'}). Two "
+            "people are needed: use their own tokens",
             reason="NOT_A_PERSON",
         )
 
@@ -316,7 +327,7 @@ def approve_signed(
     key: Path | None,
     interactive: bool,
 ) -> Flow[Approval]:
-    """Approve a plan, once its planner's signature holds."""
+    """Approve a plan after its planner's signature is verified."""
     check_confirmation(plan, confirm)
     yield from check_signed(plan, safeguards)
     return (yield from approve(calls, plan, confirm=confirm, key=key, interactive=interactive))
@@ -325,15 +336,17 @@ def approve_signed(
 def check_signed(plan: ResetPlan, safeguards: Safeguards) -> Flow[None]:
     """Raise ApprovalError if the plan's signature is not its planner's, or missing where safeguards demand one.
 
-    Without a file of allowed signers nothing can be verified, and a signature is not looked at.
+    Without a file of allowed signers a signature cannot be verified, and is ignored.
     """
     signers = safeguards.allowed_signers
     if plan.signature is None:
         if safeguards.signed_plans:
             raise ApprovalError(
-                "the plan is not signed, and this client takes only plans that their planner has signed "
-                "(signed_plans). Nothing was sent. Have the planner sign it: plan.sign(key)",
+                "the plan is not signed, and this client accepts only plans that their planner has signed "
+                "(signed_plans). Nothing was sent",
                 reason="PLAN_NOT_SIGNED",
+                argument="plan",
+                remedy=SIGN_THE_PLAN,
             )
         return
     if signers is None:

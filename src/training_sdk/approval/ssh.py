@@ -1,7 +1,7 @@
-"""Signatures made and checked by this machine's ssh-keygen, which knows agents, passphrases and security keys.
+"""SSH signatures, made and verified by ssh-keygen, which supports agents, passphrases and security keys.
 
-Everything goes in and out through files in a private directory: no shell, no pipe that could fill or never close, and
-no prompt unless somebody is there to answer it. Paths are absolute, so none can be taken for an option.
+All input and output is in files in a private directory: no shell, no pipe that could fill or never close, and no
+prompt unless ``interactive``. Paths are absolute, so none can be read as an option.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from training_sdk.records import storage
 LONGEST_CHECK = 20.0
 LONGEST_SIGNING = 60.0
 LONGEST_PROMPT = 300.0
-"""Seconds for a check, for a signature without prompts, and for one where somebody may have to type or touch."""
+"""Seconds for a check, for a signature without prompts, and for one where a person may have to type or touch a key."""
 
 LARGEST_SIGNATURE = 16 * 1024
 LARGEST_SIGNERS = 1024 * 1024
@@ -78,11 +78,11 @@ def _refuse_changeable(path: Path, found: os.stat_result) -> None:
 
 def _changeable(found: os.stat_result, *, modes: bool = True) -> str | None:
     if found.st_uid not in (os.geteuid(), 0):
-        return f"it belongs to another user (uid {found.st_uid}), who may change it. Keep a copy of your own"
+        return f"it belongs to another user (uid {found.st_uid}), who may change it. Use a copy of your own"
     if modes and found.st_mode & stat.S_IWOTH:
-        return "everybody on this machine may write to it, so it proves nothing. Close it: chmod go-w {path}"
+        return "all users of this machine can write to it, so it proves nothing. Close it: chmod go-w {path}"
     if modes and found.st_mode & stat.S_IWGRP:
-        return "its group may write to it, so it proves nothing. Close it: chmod g-w {path}"
+        return "its group can write to it, so it proves nothing. Close it: chmod g-w {path}"
     return None
 
 
@@ -93,9 +93,9 @@ def _signers_problem(path: Path, why: str) -> ApprovalError:
 
 
 def sign(message: bytes, key: Path, *, namespace: str, interactive: bool) -> str:
-    """An armoured signature by a private key, or by the public key of one that an agent holds.
+    """Return an armoured signature by a private key, or by the public key of one in an agent.
 
-    ``interactive`` lets ssh-keygen ask for a passphrase or a touch on this terminal; without it, it asks nobody.
+    ``interactive`` lets ssh-keygen ask for a passphrase or a touch on this terminal; without it, there is no prompt.
     """
     path = _absolute(key)
     if Path(path).exists() and not Path(path).is_file():
@@ -124,7 +124,7 @@ def _hint(complaint: str) -> str:
 
 
 def principals(signature: str, signers: Signers, *, at: datetime) -> tuple[str, ...]:
-    """For whom the key of a signature is listed, as the line says it, patterns included; the first line counts.
+    """Return the principals of the first line with the key of a signature, patterns included.
 
     Raises ApprovalError if the key is not listed, or not for this time.
     """
@@ -144,7 +144,7 @@ def principals(signature: str, signers: Signers, *, at: datetime) -> tuple[str, 
 
 
 def principals_of_key(signature: str, signers: Signers) -> tuple[str, ...]:
-    """For whom any line of the file lists the key of a signature, also lines that ssh-keygen does not come to."""
+    """Return the principals of all lines with the key of a signature, also of lines that ssh-keygen does not reach."""
     key = _key(signature)
     found: list[str] = []
     for line in signers.content.decode("utf-8", "replace").split("\n"):
@@ -180,9 +180,9 @@ def verify(
 
 
 def fingerprint(signature: str) -> str:
-    """SHA-256 of the key (or certificate) that claims to have signed, as ssh-keygen prints it.
+    """Return the SHA-256 of the key (or certificate) in a signature, as ssh-keygen prints it.
 
-    Raises ApprovalError if the text is no SSH signature.
+    Raises ApprovalError if the text is not an SSH signature.
     """
     digest = base64.b64encode(hashlib.sha256(_key(signature)).digest()).decode("ascii")
     return f"SHA256:{digest.rstrip('=')}"
@@ -193,7 +193,7 @@ def _key(signature: str) -> bytes:
     size = int.from_bytes(blob[10:14], "big")
     key = blob[14 : 14 + size]
     if not blob.startswith(b"SSHSIG\x00\x00\x00\x01") or not key or len(key) != size:
-        raise _no_signature("it holds no key")
+        raise _no_signature("it has no key")
     return key
 
 
@@ -210,15 +210,13 @@ def _blob(signature: str) -> bytes:
 
 
 def _no_signature(why: str) -> ApprovalError:
-    return ApprovalError(
-        f"what stands for the signature is no SSH signature: {why}", reason="SIGNATURE_INVALID"
-    )
+    return ApprovalError(f"the signature is not an SSH signature: {why}", reason="SIGNATURE_INVALID")
 
 
 def _absolute(key: Path) -> str:
     path = os.path.abspath(key)  # noqa: PTH100  # Path.absolute() keeps "..", and resolve() follows links, for nothing
     if "\x00" in path:
-        raise ApprovalError("the path of the key holds a null character", reason="SIGNING_FAILED")
+        raise ApprovalError("the path of the key has a null character", reason="SIGNING_FAILED")
     return path
 
 
@@ -235,7 +233,7 @@ def _said(complaint: str) -> str:
 
 @frozen
 class _Ran:
-    """How ssh-keygen ended, and what it said."""
+    """The exit code and output of ssh-keygen."""
 
     code: int
     output: str
@@ -243,7 +241,7 @@ class _Ran:
 
 
 class _Bench:
-    """A private directory in which ssh-keygen works, gone afterwards."""
+    """A private directory in which ssh-keygen works, removed afterwards."""
 
     def __enter__(self) -> _Bench:
         self._made = tempfile.TemporaryDirectory(prefix="training-sdk-")
@@ -266,7 +264,7 @@ class _Bench:
         limit: float = LONGEST_CHECK,
         interactive: bool = False,
     ) -> _Ran:
-        """Run it to its end, or kill it and everything it started when time is up."""
+        """Run ssh-keygen to its end, or kill it and its children after ``limit`` seconds."""
         _refuse_nameless_user()
         out, err = self.folder / "output", self.folder / "complaint"
         with (self.folder / stdin).open("rb") as given, out.open("wb") as said, err.open("wb") as complained:
@@ -293,7 +291,7 @@ class _Bench:
 
 def _program() -> str:
     found = shutil.which("ssh-keygen")
-    # Found relative to where we stand, it could be anybody's.
+    # A program found relative to the working directory could be another user's.
     if found is None or not Path(found).is_absolute():
         raise ApprovalError(
             "ssh-keygen is not on the PATH of this machine. It comes with OpenSSH 8.9 or later: "
@@ -304,7 +302,7 @@ def _program() -> str:
 
 
 def _refuse_nameless_user() -> None:
-    """Raise ApprovalError where ssh-keygen ends at once, whatever it is to do: it looks its user up first."""
+    """Raise ApprovalError for a user without an entry in /etc/passwd: ssh-keygen exits at once for such a user."""
     if sys.platform == "win32":
         return
     import pwd

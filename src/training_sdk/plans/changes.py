@@ -10,7 +10,7 @@ from training_sdk._core.model import Key
 from training_sdk._core.text import sentence
 from training_sdk.api.courses import Course, all_courses
 from training_sdk.api.progress import ProgressRow
-from training_sdk.errors import StalePlanError
+from training_sdk.errors import Remedy, StalePlanError
 from training_sdk.format_proof.traces import NO_TRACES, Traces
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.plan_warnings import facts_of_courses, facts_of_due_dates, facts_of_paths, read_paths
@@ -100,7 +100,7 @@ def refuse_changed(
     renamed: Collection[Key] = (),
     may_skip: bool = False,
 ) -> None:
-    """Raise StalePlanError if ``names`` has anybody: the people whose progress or identity has changed.
+    """Raise StalePlanError if ``names`` is not empty: it has the people whose progress or identity has changed.
 
     ``may_skip`` adds the advice to apply the plan again with a higher tolerance.
     """
@@ -120,11 +120,16 @@ def refuse_changed(
         if cleared
         else ""
     )
-    skip = f", or skip them with tolerance={len(names)}" if may_skip and not cleared else ""
+    skip = Remedy(
+        "skip_changed",
+        f"Plan again, or skip them with tolerance={len(names)}.",
+        (("tolerance", str(len(names))),),
+    )
     raise StalePlanError(
         f"The progress of {some(list(names.values()))} in {where} has changed since the plan was made{again}. "
-        f"Nothing was sent for them. Plan again{skip}",
+        f"Nothing was sent for them",
         metadata=user_ids,
+        remedy=skip if may_skip and not cleared else Remedy("plan_again", "Plan again."),
     )
 
 

@@ -20,7 +20,7 @@ from training_sdk.plans.wording import number
 
 
 def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> Flow[dict[str, ProgressRow]]:
-    """The feed's rows of one course by user; the whole course is read unless a single user is asked for.
+    """Return the feed's rows of one course by user; the whole course is read unless ``user_ids`` has one user.
 
     Raises DecodingError (``LISTING_INCOMPLETE``) if some people are shown twice and others not at all, twice in a row.
     """
@@ -37,15 +37,15 @@ def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> F
 
 
 def _read_once(calls: Calls, course_id: str, user_id: str | None) -> Flow[tuple[dict[str, ProgressRow], int]]:
-    """The rows by user, and how many more were shown of the same people."""
+    """Return the rows by user, and the number of rows that repeat a user."""
     found = yield from progress_rows(calls, course_id=course_id, user_id=user_id).gather()
     rows: dict[str, ProgressRow] = {}
     for row in found:
         known = rows.setdefault(row.user_id, row)
         if known is not row and PlannedReset.of(known) != PlannedReset.of(row):
             raise DecodingError(
-                f"the progress feed shows user {row.user_id!r} twice, with different progress; it moved while it "
-                "was read. Plan again"
+                f"the progress feed shows user {row.user_id!r} twice, with different progress: it "
+                "changed while it was read. Plan again"
             )
     return rows, len(found) - len(rows)
 
@@ -53,9 +53,9 @@ def _read_once(calls: Calls, course_id: str, user_id: str | None) -> Flow[tuple[
 def _unstable(
     calls: Calls, course_id: str, rows: Mapping[str, ProgressRow], repeated: int
 ) -> Flow[str | None]:
-    """What to say where rows that repeat others stand in the place of people who are not shown; else None.
+    """Return the message if repeated rows replace rows of other people, else None.
 
-    Rows that only repeat the end of the page before come besides those of everyone.
+    Rows that only repeat the end of the page before are no problem: the rows of all people come as well.
     """
     try:
         found = (yield from course_counts(calls, (course_id,))).get(course_id)
@@ -71,7 +71,7 @@ def _unstable(
 
 
 def course_counts(calls: Calls, course_ids: Sequence[str]) -> Flow[dict[str, CourseStatistics]]:
-    """What the statistics count in each course; read once more if a course is missing."""
+    """Return the statistics of each course; they are read a second time if a course is missing."""
     counted: dict[str, CourseStatistics] = {}
     for _ in range(2):
         found = yield from statistics(calls, course_ids).gather()
@@ -82,10 +82,10 @@ def course_counts(calls: Calls, course_ids: Sequence[str]) -> Flow[dict[str, Cou
 
 
 def others_have_nothing(counted: CourseStatistics, rows: Mapping[str, ProgressRow]) -> bool:
-    """Whether people without a row have nothing recorded.
+    """Return whether people without a row have nothing recorded.
 
-    So it is where no row is empty, and as many have opened and completed the course as the statistics count; both
-    numbers, since whether those who completed are counted among those who opened is assumed.
+    They have not if no row is empty, and the rows have the numbers of people who opened and completed the course that
+    the statistics count. Both are compared: it is assumed whether a completion counts as an opening.
     """
     opened = sum(row.opened_at is not None for row in rows.values())
     completed = sum(row.completed_at is not None for row in rows.values())
@@ -98,10 +98,10 @@ def others_have_nothing(counted: CourseStatistics, rows: Mapping[str, ProgressRo
 def traces_here(
     calls: Calls, course_id: str, user_ids: Sequence[str], rows: Mapping[str, ProgressRow], traces: Traces
 ) -> Flow[Traces]:
-    """What resets leave of rows, as far as it holds for this reading.
+    """Return what resets leave of rows, checked against this reading.
 
-    A listing may end too early. So where somebody's row is missing, it has vanished only if by the statistics people
-    without a row have nothing recorded.
+    A listing may end too early. So a missing row counts as vanished only if, by the statistics, people without a row
+    have nothing recorded.
     """
     missing = [user_id for user_id in user_ids if user_id not in rows]
     if not traces.row_vanishes or not missing:
@@ -114,7 +114,7 @@ def traces_here(
 def missing_have_nothing(
     calls: Calls, course_id: str, missing: Sequence[str], everyone: Mapping[str, ProgressRow]
 ) -> Flow[bool | None]:
-    """Whether by feed and statistics people without a row have nothing recorded; None if the statistics are refused."""
+    """Return whether people without a row have nothing recorded, by feed and statistics; None if these are refused."""
     if not everyone.keys().isdisjoint(missing):
         return False
     try:
@@ -127,14 +127,14 @@ def missing_have_nothing(
 
 
 NO_READ_RIGHT = (
-    "this token can neither plan a reset nor say who is due: both read other people's progress, which needs "
+    "this token can neither plan a reset nor list due people: both read other people's progress, which needs "
     '"Training: Administration" (everyone) or "Training: Manage teams" (one\'s teams). '
     'The right to reset, "Platform management: Users", does not include it'
 )
 
 
 def people_counted(calls: Calls, course_ids: Sequence[str]) -> Flow[dict[str, CourseStatistics]]:
-    """What the statistics count; refused without the right to read, which the feed alone would hide."""
+    """Return the statistics. Raises PermissionDeniedError without the right to read, which the feed does not show."""
     try:
         return (yield from course_counts(calls, course_ids))
     except PermissionDeniedError as error:
@@ -142,7 +142,7 @@ def people_counted(calls: Calls, course_ids: Sequence[str]) -> Flow[dict[str, Co
 
 
 def sees_everyone(calls: Calls, course_id: str, rows: Mapping[str, ProgressRow]) -> Flow[bool]:
-    """Whether this token sees as many people in a course as its statistics count, or all who have anything recorded."""
+    """Return whether this token sees all people that the statistics count, or all who have anything recorded."""
     try:
         one = (yield from course_counts(calls, (course_id,))).get(course_id)
     except PermissionDeniedError:
@@ -181,8 +181,8 @@ def refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> F
         one, here = counted.get(course.id), rows[course.id]
         if one is None:
             raise DecodingError(
-                f"the statistics lack course {course.title!r}, also when they were read once more: whether this token "
-                "sees everyone cannot be known. Nothing was sent. Plan again later, or name the people",
+                f"the statistics lack course {course.title!r}, also at a second reading, so it is not known whether "
+                "this token sees everyone. Nothing was sent. Plan again later, or name the people",
                 reason=LISTING_INCOMPLETE,
             )
         people, seen = one.total_users, len(here)

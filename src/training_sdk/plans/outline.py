@@ -25,16 +25,16 @@ from training_sdk.records import plan_copy
 from training_sdk.records.plan_copy import OUTLINE, PLAN, SEALED
 
 OLD_FIELDS = ("state", "completed_at", "opened_at")
-"""How somebody stood, in an outline of an earlier version."""
+"""The fields of the progress state in an outline of an earlier version."""
 FIELDS = (*OLD_FIELDS, "percent", "completed_lessons")
-"""The same in an outline made today."""
+"""The fields of the progress state in an outline of this version."""
 
 
 @frozen(repr=False)
 class PlanOutline(ResetPlan):
     """The ids, states, dates and titles of a plan, for reports. Names are empty; it cannot be applied or resumed.
 
-    ``known_fields`` are those that say how somebody stood; the others are not in it.
+    ``known_fields`` are the fields of the progress state that it has.
     """
 
     known_digest: str = ""
@@ -44,7 +44,7 @@ class PlanOutline(ResetPlan):
 
     @property
     def scope(self) -> Scope:
-        """Whom the plan was for."""
+        """The scope of the whole plan."""
         return self.known_scope
 
     @property
@@ -70,10 +70,10 @@ class PlanOutline(ResetPlan):
 
 
 def refusal(plan: PlanOutline) -> str:
-    """Why an outline cannot stand in for the plan, and what to do."""
+    """Return the reason why an outline cannot replace the plan, and what to do."""
     return (
-        f"the copy of plan #{plan.short_digest} on this machine is sealed or purged, and what is left of it names "
-        "nobody. Name the file of the plan or, if it is sealed, give the command that opens it: unseal_command in a "
+        f"the copy of plan #{plan.short_digest} on this machine is sealed or purged, and its outline has no "
+        "names. Name the file of the plan or, if it is sealed, give the command that opens it: unseal_command in a "
         "profile"
     )
 
@@ -86,7 +86,7 @@ def check_whole(plan: ResetPlan) -> None:
 
 
 def read_plan_copy(folder: Path, *, unseal: Unseal | None = None) -> ResetPlan:
-    """The plan in its folder: whole where it is in clear or can be unsealed, else its outline.
+    """Return the plan stored in a folder: the whole plan if it is in clear or can be unsealed, else its outline.
 
     Raises InvalidArgumentError or RecordsError if it is not what was written, EvidenceError if ``unseal`` fails.
     """

@@ -1,7 +1,6 @@
-"""Naming the people of a reset: by id, e-mail or external id, by group or site, from a file or a data frame.
+"""The people of a reset: named by id, e-mail or external id, by group or site, from a file or a data frame.
 
-Whoever is named is matched later, against the rows of the progress feed (``resolving``). Nobody named is never
-everyone.
+``people_lookup`` matches them later with the rows of the progress feed. An empty list never means everyone.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ from training_sdk.plans.people_file import (
 
 @frozen
 class People:
-    """Whom a reset is for. Made by ``of``, ``named``, ``from_csv`` or ``from_frame``; naming nobody is refused.
+    """The people that a reset is for. Made by ``of``, ``named``, ``from_csv`` or ``from_frame``; never empty.
 
-    ``groups`` and ``sites`` are ids or exact names. ``warnings`` tells of entries that were merged.
+    ``groups`` and ``sites`` are ids or exact names. ``warnings`` lists entries that were merged.
     """
 
     entries: tuple[Named, ...] = ()
@@ -41,18 +40,20 @@ class People:
 
     def __attrs_post_init__(self) -> None:
         if not (self.entries or self.groups or self.sites):
-            raise InvalidArgumentError("nobody is named, and naming nobody never means everyone")
+            raise InvalidArgumentError("no people are named, and an empty list never means everyone")
 
     @classmethod
     def of(cls, people: Iterable[str], *, name: str = "people") -> Self:
-        """Name people by user id or e-mail: whatever holds an ``@`` is an e-mail.
+        """Name people by user id or e-mail: a text with an ``@`` is an e-mail.
 
-        ``name`` is how errors call the list. Raises InvalidArgumentError for an empty list, a bare string, or what can
-        be neither.
+        ``name`` is the name of the list in errors. Raises InvalidArgumentError for an empty list, a bare string, or a
+        text that can be neither.
         """
         entries = [Named("email" if "@" in one else "user_id", one) for one in _given(people, name, _either)]
         if not entries:
-            raise InvalidArgumentError(f"{name} is empty, and an empty list never means everyone")
+            raise InvalidArgumentError(
+                f"{name} is empty, and an empty list never means everyone", argument=name
+            )
         return cls._merging(entries)
 
     @classmethod
@@ -65,10 +66,10 @@ class People:
         groups: Iterable[str] = (),
         sites: Iterable[str] = (),
     ) -> Self:
-        """Name people by what each list says; groups and sites by id or exact name.
+        """Name people by user id, e-mail or external id; groups and sites by id or exact name.
 
-        Raises InvalidArgumentError if all of it is empty, for a bare string where a list belongs, and for entries
-        that cannot be what they are said to be.
+        Raises InvalidArgumentError if all of it is empty, for a bare string in place of a list, and for entries
+        that cannot be an id, e-mail or external id.
         """
         ways: tuple[tuple[Kind, Iterable[str]], ...] = (
             ("user_id", user_ids),
@@ -97,17 +98,17 @@ class People:
 
     @classmethod
     def check_csv(cls, source: Source, *, columns: Mapping[str, str] | None = None) -> list[str]:
-        """Everything that keeps a CSV file from being read by ``from_csv``, each with its line; empty if nothing."""
+        """Return every problem that prevents ``from_csv`` from reading a CSV file, each with its line."""
         return list(check_csv(source, columns).problems)
 
     @classmethod
     def csv_template(cls) -> str:
-        """The header of a CSV file for ``from_csv``, to be filled in; add ``course_id`` to name a course per row."""
+        """Return the header of a CSV file for ``from_csv``; add ``course_id`` to name a course per row."""
         return TEMPLATE
 
     @classmethod
     def from_frame(cls, frame: Any) -> Self:
-        """Read people from a pandas or polars data frame with the columns that ``from_csv`` takes.
+        """Read people from a pandas or polars data frame with the columns that ``from_csv`` accepts.
 
         Missing values (None, NaN, NaT, NA) count as empty; a row that then names nobody is a problem. So is a number:
         "0012" read as one is 12, and may be somebody else. Rows are counted from 1.
@@ -136,10 +137,10 @@ def _either(value: object, name: str) -> str:
 def _places(values: Iterable[str], name: str) -> tuple[str, ...]:
     found = _given(values, name, lambda one, what: argument_checks.text(one, what, longest=LONGEST_NAME))
     if blank := [one for one in found if not one.strip()]:
-        raise InvalidArgumentError(f"an entry of {name} is empty: {blank[0]!r}")
+        raise InvalidArgumentError(f"an entry of {name} is empty: {blank[0]!r}", argument=name)
     return tuple(dict.fromkeys(found))
 
 
 def _given(values: object, name: str, check: Any) -> list[str]:
-    """A list of texts, each checked; repeated ones stay, to be told of."""
+    """Return a list of texts, each checked; repeated ones stay, so that a warning names them."""
     return [check(one, f"an entry of {name}") for one in argument_checks.listed(values, name)]

@@ -36,9 +36,9 @@ MOST_SHOWN = 20
 _DELIMITERS = (",", ";", "\t")
 _FORMULA = re.compile(r"[=@]|[+-](?!\d+$)")
 _MISSING = ("NAType", "NaTType", "NoneType")
-"""What data frames have in empty cells, by the names of their types: neither library is needed here."""
+"""The values of empty cells in data frames, by the names of their types: neither library is imported here."""
 _SEPARATOR_LINE = re.compile(r"\ufeff*\"?sep=.?\"?", re.IGNORECASE)
-"""A first line for Excel, which is no header."""
+"""A first line that only Excel reads; it is not a header."""
 _NAMELESS = re.compile(r"(unnamed: \d+)?")
 """Headers of columns without a name; pandas numbers them."""
 
@@ -51,11 +51,11 @@ class Named:
     value: str
     course_id: str | None = None
     place: str = ""
-    """Where it stands, for errors: ``line 3`` of a file, ``row 3`` of a data frame."""
+    """The position, for errors: ``line 3`` of a file, ``row 3`` of a data frame."""
 
     @property
     def key(self) -> tuple[Kind, str, str | None]:
-        """What two entries that name the same person in the same way have in common."""
+        """The key that is equal for two entries that name the same person in the same way."""
         return self.kind, _folded(self.kind, self.value), self.course_id
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class Named:
 
 
 def checked(kind: Kind, value: object, name: str) -> str:
-    """What can be an id, e-mail or external id. Raises InvalidArgumentError saying why it cannot."""
+    """Return an id, e-mail or external id. Raises InvalidArgumentError that says why it cannot be one."""
     if kind == "user_id":
         return argument_checks.one_id(value, name)
     text = argument_checks.text(value, name, longest=LONGEST_NAME)
@@ -80,7 +80,7 @@ def _folded(kind: Kind, value: str) -> str:
 
 
 def merge(named: Iterable[Named]) -> tuple[tuple[Named, ...], tuple[str, ...]]:
-    """Every entry once, and a warning for each that was repeated."""
+    """Return every entry once, and a warning for each that was repeated."""
     kept: dict[tuple[Kind, str, str | None], Named] = {}
     warnings = []
     for one in named:
@@ -96,19 +96,19 @@ def merge(named: Iterable[Named]) -> tuple[tuple[Named, ...], tuple[str, ...]]:
 
 @frozen
 class Table:
-    """What was read: the people, and whatever is wrong with them."""
+    """The people that were read from a table, and the problems found."""
 
     entries: tuple[Named, ...]
     problems: tuple[str, ...]
 
 
 def read_csv(source: Source, columns: Mapping[str, str] | None = None) -> list[Named]:
-    """The people of a CSV file. Raises InvalidArgumentError with all that is wrong with it."""
+    """Return the people of a CSV file. Raises InvalidArgumentError with all problems."""
     return _whole(check_csv(source, columns), _title(source))
 
 
 def check_csv(source: Source, columns: Mapping[str, str] | None = None) -> Table:
-    """The people of a CSV file, and all that is wrong with it; ``columns`` are known names by header."""
+    """Return the people of a CSV file and its problems; ``columns`` are known names by header."""
     renamed = _renamed(columns or {})
     try:
         text = _text(_content(source))
@@ -132,12 +132,12 @@ def _renamed(columns: Mapping[str, str]) -> dict[str, str]:
 
 
 def folded(header: object) -> str:
-    """A header as it is compared: without letter case and white space around."""
+    """Return a header as it is compared: without letter case and surrounding white space."""
     return str(header).strip().casefold()
 
 
 def read_frame(frame: Any) -> list[Named]:
-    """The people of a data frame. Raises InvalidArgumentError with all that is wrong with it."""
+    """Return the people of a data frame. Raises InvalidArgumentError with all problems."""
     return _whole(_Reading("row", _rows(frame), skip_empty=False).table(), "the data frame")
 
 
@@ -157,7 +157,7 @@ def _whole(table: Table, title: str) -> list[Named]:
 
 @define
 class _Reading:
-    """One table in the reading: numbered rows of cells, the header first."""
+    """The reading of one table: numbered rows of cells, the header first."""
 
     unit: str
     rows: Iterator[tuple[int, Sequence[Any]]]
@@ -172,7 +172,7 @@ class _Reading:
         except csv.Error as fault:
             self.problems.append(f"{fault}; from there on it cannot be read")
         if not self.entries and not self.problems:
-            self.problems.append("it names nobody, and an empty list never means everyone")
+            self.problems.append("it has no people, and an empty list never means everyone")
         return Table(tuple(self.entries), tuple(self.problems))
 
     def _read(self) -> None:
@@ -208,14 +208,14 @@ def _wrong_header(header: Sequence[str], missing: Sequence[str]) -> str | None:
             remedy = ". Name further columns with columns={header: name}; one that is named note is ignored"
         return f"there is no column {_quoted(unknown)}; known are {', '.join(KNOWN)}{remedy}"
     if twice := [name for name in KNOWN if name != NOTE and header.count(name) > 1]:
-        return f"the column {twice[0]!r} stands there twice"
+        return f"the column {twice[0]!r} occurs twice"
     if not set(header) & set(WAYS):
         return f"no column names people: it needs one of {', '.join(WAYS)}"
     return None
 
 
 def left_by_excel(header: Sequence[str]) -> str | None:
-    """What Excel, and other spreadsheets, put before a header; None if there is nothing."""
+    """Return the problem with text that spreadsheets put before a header, or None."""
     if _SEPARATOR_LINE.fullmatch(header[0]) and not any(header[1:]):
         return f"{header[0][:8]!r} is a line for Excel. Delete it: the delimiter is found without it"
     if header[0].startswith("\ufeff"):
@@ -233,9 +233,11 @@ def _entry(header: Sequence[str], row: Sequence[Any], place: str) -> Named:
     cells = named_cells(header, row)
     given: list[tuple[Kind, str]] = [(way, cells[way]) for way in WAYS if cells.get(way, "").strip()]
     if not given:
-        raise InvalidArgumentError(f"nobody is named: fill in {' or '.join(w for w in WAYS if w in cells)}")
+        raise InvalidArgumentError(
+            f"no person is named: fill in {' or '.join(w for w in WAYS if w in cells)}"
+        )
     if len(given) > 1:
-        raise InvalidArgumentError(f"somebody is named in {len(given)} ways, {_and(given)}: keep one")
+        raise InvalidArgumentError(f"one person is named in {len(given)} ways, {_and(given)}: keep one")
     ((kind, value),) = given
     course = None
     if "course_id" in cells:
@@ -244,7 +246,7 @@ def _entry(header: Sequence[str], row: Sequence[Any], place: str) -> Named:
 
 
 def named_cells(header: Sequence[str], row: Sequence[Any]) -> dict[str, str]:
-    """The cells of a row by column. A column without a name may be missing, and is empty in every row."""
+    """Return the cells of a row by column. A column without a name may be missing, and must be empty."""
     width = max(place for place, name in enumerate(header, 1) if name)
     if len(row) < width or any(map(_is_filled, row[len(header) :])):
         raise InvalidArgumentError(
@@ -274,7 +276,7 @@ def _and(given: Iterable[tuple[str, str]]) -> str:
 
 
 def _cell(name: str, value: Any) -> str:
-    """A cell as text, "" where it is empty. White space around an external id is kept, for it may be part of it."""
+    """Return a cell as text. White space around an external id is not removed: it may be part of the id."""
     if _is_missing(value):
         return ""
     if name == NOTE and not (isinstance(value, str) and value.startswith("=")):
@@ -298,7 +300,7 @@ def _title(source: Source) -> str:
 
 
 def _content(source: Source) -> str | bytes:
-    """What a file holds, up to the bound; whatever is open already is read from where it stands."""
+    """Return the content of a file, up to MOST_BYTES; an open file is read from its current position."""
     if isinstance(source, bytes) or (isinstance(source, str) and "\n" in source):
         raise InvalidArgumentError(
             "a path or an open file is needed; for text that you have, use io.StringIO"
@@ -316,7 +318,7 @@ def _content(source: Source) -> str | bytes:
 
 
 def _read_open(source: Any) -> str | bytes:
-    """What an open file holds from where it stands: an unbuffered one, or a pipe, gives it in several parts."""
+    """Return the rest of an open file. An unbuffered file, or a pipe, returns it in several parts."""
     parts: list[Any] = []
     left = MOST_BYTES + 1
     while left > 0:
@@ -343,12 +345,12 @@ def _text(content: str | bytes) -> str:
     else:
         text = content
     if "\0" in text:
-        raise InvalidArgumentError(f"it holds NUL characters: no text, or UTF-16; {remedy}")
+        raise InvalidArgumentError(f"it has NUL characters, so it is not text, or it is UTF-16; {remedy}")
     return text.removeprefix("\ufeff")
 
 
 def records(text: str, known: Collection[str]) -> Iterator[tuple[int, list[str]]]:
-    """Records, each with the line it begins on."""
+    """Yield the records, each with the number of its first line."""
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=_delimiter(text, known), strict=True)
     while True:
@@ -364,7 +366,7 @@ def records(text: str, known: Collection[str]) -> Iterator[tuple[int, list[str]]
 
 
 def _delimiter(text: str, known: Collection[str]) -> str:
-    """The one by which the header falls into most known columns."""
+    """Return the delimiter that divides the header into most known columns."""
     first = next((line for line in io.StringIO(text, newline=None) if line.strip(" ,;\t\r\n")), "")
 
     def count(delimiter: str) -> int:

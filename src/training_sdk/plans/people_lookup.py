@@ -1,4 +1,4 @@
-"""From people as they were named to the user ids of a plan: every one found, and only those named."""
+"""The lookup of named people: the user ids of a plan, with everyone found, and only those named."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training_sdk._core.model import Key
 from training_sdk._core.text import mailbox, same_text, widely
 from training_sdk.api.groups import Group, Site, group_members, list_groups, list_sites, site_members
 from training_sdk.api.progress import ProgressRow
-from training_sdk.errors import InvalidArgumentError, NotFoundError
+from training_sdk.errors import InvalidArgumentError, NotFoundError, Remedy
 from training_sdk.plans.people import People
 from training_sdk.plans.people_file import Kind, Named
 from training_sdk.plans.wording import shown
@@ -26,6 +26,9 @@ Place: TypeAlias = Literal["group", "site"]
 P = TypeVar("P", Group, Site)
 
 MOST_LISTED = 20
+SKIP_UNASSIGNED = Remedy(
+    "skip_unassigned", "skip_unassigned=True leaves people out of the courses that they are not in."
+)
 
 _LIKENESS = 0.8
 _MANGLED = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
@@ -34,12 +37,12 @@ _LIKE_AN_ID = re.compile(r"(role_|location_|site_)?[0-9a-f]{8}-?([0-9a-f]{4}-?){
 
 @frozen
 class Resolved:
-    """Who was named, by course: never empty, and nobody in it whom no entry and no group or site names."""
+    """The user ids found, by course: never empty, and each of them is named by an entry, a group or a site."""
 
     by_course: Mapping[str, tuple[str, ...]]
     warnings: tuple[str, ...] = ()
     unassigned: tuple[Key, ...] = ()
-    """Who was named and is in another course of these, and so was left out of this one."""
+    """The people named who are in another course of the plan, and so were left out of this one."""
 
 
 def resolve(people: People, rows: Rows, members: Members, *, skip_unassigned: bool = False) -> Resolved:
@@ -75,7 +78,7 @@ def resolve(people: People, rows: Rows, members: Members, *, skip_unassigned: bo
 
 
 def member_key(kind: Place, given: str) -> str:
-    """By what members are found again: a group and a site may have been given by the same words."""
+    """Return the key of a group's or site's members: both may have the same name."""
     return f"{kind} {given!r}"
 
 
@@ -89,12 +92,12 @@ def _labels(people: People) -> Iterator[str]:
 
 @define
 class _Search:
-    """Who was found so far, by course and in order, and what went wrong."""
+    """The people found so far, by course and in order, and the problems."""
 
     rows: Rows
     skip_unassigned: bool = False
     found: dict[str, dict[str, Named | str]] = field(init=False)
-    """Users by course, and by which name each was found first."""
+    """Users by course, each with the entry that found them first."""
     ids: dict[Kind, dict[str, set[str]]] = field(init=False)
     missing: list[tuple[Named, str]] = field(factory=list)
     unassigned: list[Key] = field(factory=list)
@@ -113,7 +116,7 @@ class _Search:
                     self.ids["external_id"].setdefault(row.user_external_id, set()).add(user_id)
 
     def add_named(self, one: Named) -> None:
-        """Find somebody, in their own course or in every one."""
+        """Find a person, in the course of the entry or in every course."""
         fitting = self.ids[one.kind].get(one.key[1], set())
         if len(fitting) > 1:
             self.ambiguous.append(f"{one} fits {', '.join(map(repr, sorted(fitting)))}")
@@ -128,17 +131,17 @@ class _Search:
                 self._keep(course_id, user_id, one)
 
     def add_members(self, label: str, user_ids: frozenset[str]) -> None:
-        """Add the members of a group or site who are in a course; the others are told of."""
+        """Add the members of a group or site who are in a course; a warning counts the others."""
         for course_id, course in self.rows.items():
             inside = [user_id for user_id in course if user_id in user_ids]
             if not inside:
                 if not user_ids:
                     raise InvalidArgumentError(
-                        f"{label} has no members, as far as this token sees; nobody was planned for"
+                        f"{label} has no members, as far as this token sees. Nothing was planned"
                     )
                 raise InvalidArgumentError(
                     f"none of the members of {label} ({len(user_ids)}) is in course {course_id!r}, as far as this "
-                    "token sees; nobody was planned for"
+                    "token sees. Nothing was planned"
                 )
             if left := len(user_ids) - len(inside):
                 be = "is" if left == 1 else "are"
@@ -155,7 +158,7 @@ class _Search:
             self.warnings.append(f"{one} is the same person as {first} in course {course_id!r}; counted once")
 
     def refuse_what_went_wrong(self) -> None:
-        """Raise for names that fit several people, or nobody."""
+        """Raise for names that match several people, or none."""
         if self.ambiguous:
             raise InvalidArgumentError(f"{_listed(self.ambiguous)}: name them by user id")
         if not self.missing:
@@ -168,20 +171,16 @@ class _Search:
                 for one, course in self.missing
             )
         )
-        skip = (
-            ". skip_unassigned=True leaves people out of the courses that they are not in"
-            if elsewhere
-            else ""
-        )
         raise NotFoundError(
             f"{named} cannot be found: unknown, deactivated, not assigned to the course, or outside the teams that "
-            f"this token sees. Nothing was planned{skip}{self._hints()}",
+            f"this token sees. Nothing was planned{self._hints()}",
             reason="USER_NOT_IN_COURSE",
             metadata=tuple((one.kind, one.value) for one, _ in self.missing),
+            remedy=SKIP_UNASSIGNED if elsewhere else None,
         )
 
     def _hints(self) -> str:
-        """What may be behind it: another mailbox that looks alike, or a spreadsheet that changed external ids."""
+        """Return a likely cause: a similar mailbox, or a spreadsheet that changed external ids."""
         alike = {widely(address): address for address in self.ids["email"]}
         for one, _ in self.missing:
             other = alike.get(widely(one.value))
@@ -203,7 +202,7 @@ class _Search:
         return ""
 
     def _hint_of_names(self) -> str:
-        """That people are not named by their names."""
+        """Return a hint if people were named by their names."""
         names = {shown(row.user_name) for course in self.rows.values() for row in course.values()}
         for one, _ in self.missing:
             if one.kind == "user_id" and (shown(one.value) in names or " " in one.value.strip()):
@@ -211,7 +210,7 @@ class _Search:
         return ""
 
     def _hint_of_addresses(self) -> str:
-        """The e-mail in these courses that comes closest to one that was not found, before the ``@`` as well."""
+        """Return the most similar e-mail in these courses; the part before the ``@`` must be similar, too."""
         from difflib import SequenceMatcher, get_close_matches  # only who has mistyped needs them
 
         def before_at(one: str, other: str) -> float:
@@ -236,10 +235,10 @@ def _listed(parts: Iterable[str]) -> str:
 
 
 def member_ids(calls: Calls, people: People) -> Flow[Members]:
-    """The user ids of every group and site that people were named by; asks for nothing where there is none.
+    """Return the user ids of every group and site named; send nothing if there is none.
 
-    Two feeds each are read at most; the one with the names only where an id alone does not do. A site's members are
-    its own, not those of sites below it.
+    At most two feeds each are read; the one with the names only if an id alone is not enough. A site's members are
+    its own, not those of its sub-sites.
 
     Raises NotFoundError for an unknown group or site, and InvalidArgumentError, listing the ids, for a name that
     several have.
@@ -297,12 +296,12 @@ def _refuse_a_site_of_sites(
             named = _listed(f"{one.name!r} ({one.id})" for one in below)
             raise InvalidArgumentError(
                 f"site {given!r} has no members of its own, and those of its sub-sites do not count as its members. "
-                f"Nobody was planned for. Name the sub-sites that are meant: {named}"
+                f"Nothing was planned. Name the sub-sites: {named}"
             )
 
 
 def _sites_below(site_id: str, catalogue: Sequence[Site]) -> list[Site]:
-    """The sub-sites of a site and their sub-sites; a circle of parents ends where it began."""
+    """Return the sub-sites of a site and their sub-sites; a circle of parents is followed once."""
     seen, found, waiting = {site_id}, list[Site](), [site_id]
     while waiting:
         parent = waiting.pop(0)
@@ -323,20 +322,20 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
 
 
 def _alike(unknown: Iterable[str], names: Iterable[str]) -> str:
-    """The names that come close to what was given."""
+    """Return a hint with the names that are similar to the given ones."""
     from difflib import get_close_matches  # only who has mistyped needs it
 
     folded = {name.casefold(): name for name in names}
     near = {folded[one]: None for each in unknown for one in get_close_matches(each.casefold(), folded)}
-    return f". These come close: {_listed(map(repr, map(shown, near)))}" if near else ""
+    return f". Similar names: {_listed(map(repr, map(shown, near)))}" if near else ""
 
 
 def _identified(kind: Place, given: Sequence[str], catalogue: Sequence[Group | Site]) -> dict[str, str]:
-    """The id of each that was given by id or exact name; an id comes first."""
+    """Return the id of each that was given by id or exact name; an id is looked up first."""
     known = {one.id for one in catalogue}
     named: dict[str, dict[str, None]] = {}
     for one in catalogue:
-        if not (isinstance(one, Site) and one.deleted):  # those that are gone are found by their id only
+        if not (isinstance(one, Site) and one.deleted):  # deleted sites are found by their id only
             named.setdefault(one.name, {})[one.id] = None  # a row may come twice
     fitting = {one: [one] if one in known else [*named.get(one, ())] for one in given}
     if unknown := [one for one, ids in fitting.items() if not ids]:

@@ -1,4 +1,4 @@
-"""A reset as it would be: frozen, reviewable, and named by a phrase that fits no other plan."""
+"""The plan of a reset: frozen, reviewable, and confirmed by a phrase that matches no other plan; and its file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from training_sdk.records import storage
 FORM = 3
 """The form of a plan made today: which fields are digested and saved, and how long the tail of its phrase is."""
 OLDEST_FORM = 2
-"""The first form that is still read. A plan keeps the form it was made in, and with it its digest and phrase."""
+"""The oldest form that is still read. A plan read from a file keeps its form, its digest and its phrase."""
 NEVER = 2**31
 """The form of fields that no digest covers."""
 SHORT_TAIL = 2
@@ -34,7 +34,7 @@ SHORT_TAIL = 2
 LARGEST = 512 * 1024 * 1024
 """Bytes of the file of a plan."""
 SIGNATURE_NAMESPACE = "training-sdk-plan"
-"""Keeps the signature of an approval from passing for that of a plan, and the other way round."""
+"""Differs from that of approvals, so that the signature of an approval is not valid for a plan."""
 
 Scope = Literal["users", "everyone"]
 Only = Literal["completed"]
@@ -46,7 +46,7 @@ def since(form: int, default: Any) -> Any:
 
 
 def plain_of_form(value: Any, form: int) -> dict[str, Any]:
-    """A value as plain JSON data, with the fields that plans of this form hold."""
+    """Return a value as plain JSON data, with the fields that plans of this form have."""
 
     def is_held(attribute: Attribute[Any], held: Any) -> bool:
         said = attribute.metadata
@@ -56,15 +56,15 @@ def plain_of_form(value: Any, form: int) -> dict[str, Any]:
 
 
 def phrase_tail(digest: str, form: int) -> str:
-    """A digest as a phrase of this form ends with it."""
+    """Return a digest as a phrase of this form ends with it."""
     return digest[: wording.OLD_DIGITS] if form <= SHORT_TAIL else wording.short_digest(digest)
 
 
 @frozen
 class ResetPlan:
-    """Who would lose what in which courses; made by ``client.resets.plan`` and ``plan_everyone``, read-only.
+    """The plan of a reset, made by ``client.resets.plan`` and ``plan_everyone``: people, courses, and their progress.
 
-    ``users`` holds everyone in scope, once per course; ``targets`` those whose progress would be cleared.
+    ``users`` has everyone in scope, once per course; ``targets`` those whose progress would be cleared.
     ``selection`` says in words whom ``only``, ``where`` or ``plan_due`` leaves in. Times are UTC. ``form`` is that of
     its file: a plan of an earlier version keeps its own, is read and resumed, and is not applied. ``unassigned`` are
     people who were named and left out of a course, by course and user id, because the feed has no row for them there
@@ -85,14 +85,14 @@ class ResetPlan:
 
     @property
     def scope(self) -> Scope:
-        """Whom the plan is for: ``"users"`` that were named, or ``"everyone"``, which is an EveryonePlan."""
+        """``"users"`` if people were named, or ``"everyone"`` for an EveryonePlan."""
         return "users"
 
     @property
     def course(self) -> PlannedCourse:
-        """The course of a plan that holds one. Raises InvalidArgumentError if it holds several."""
+        """The course of a plan with one course. Raises InvalidArgumentError if it has several."""
         if len(self.courses) > 1:
-            raise InvalidArgumentError(f"this plan holds {len(self.courses)} courses; see plan.courses")
+            raise InvalidArgumentError(f"this plan has {len(self.courses)} courses; see plan.courses")
         return self.courses[0]
 
     @property
@@ -110,12 +110,12 @@ class ResetPlan:
 
     @property
     def people(self) -> int:
-        """How many different people would be reset; with several courses fewer than there are targets."""
+        """The number of different people who would be reset; a target counts once per course, a person once."""
         return len({user.user_id for user in self.targets})
 
     @property
     def counts(self) -> Mapping[ProgressState, int]:
-        """How many in scope stand where, those who would not be reset included; once per course."""
+        """The number of people in scope in each progress state, also of those not to be reset; once per course."""
         return {state: sum(user.state is state for user in self.users) for state in ProgressState}
 
     @property
@@ -125,7 +125,7 @@ class ResetPlan:
 
     @property
     def losses(self) -> Losses:
-        """What would be cleared, counted."""
+        """The sum of what would be cleared."""
         targets = self.targets
         return Losses(
             people=self.people,
@@ -143,12 +143,12 @@ class ResetPlan:
 
     @property
     def mid_course(self) -> tuple[PlannedReset, ...]:
-        """Those among the targets who are in the middle of the course and would start again."""
+        """The targets who are in the middle of the course and would start again."""
         return tuple(user for user in self.targets if user.state is ProgressState.IN_PROGRESS)
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hex, of everything in the plan. Change anything and it is another plan."""
+        """SHA-256, in hex, of everything in the plan. It differs after any change."""
         return self._digest
 
     @cached_property
@@ -157,33 +157,33 @@ class ResetPlan:
 
     @property
     def digested(self) -> bytes:
-        """What is digested: the whole plan as JSON in one spelling only."""
+        """The bytes that are digested: the whole plan as JSON in one spelling only."""
         return json.dumps(self.document(), sort_keys=True, separators=(",", ":")).encode("ascii")
 
     def document(self) -> dict[str, Any]:
-        """The plan as plain JSON data of its form: what is digested, and what is saved."""
+        """Return the plan as plain JSON data of its form, which is digested and saved."""
         return {"form": self.form, "scope": self.scope, **plain_of_form(self, self.form)}
 
     @property
     def phrase(self) -> str:
-        """What has to be typed: ``reset "Forklift basics" for 37 users #a1b2-c3d4-e5f6-0718``. Letter case counts."""
+        """The confirmation phrase: ``reset "Forklift basics" for 37 users #a1b2-c3d4-e5f6-0718``, case-sensitive."""
         users = wording.number(self.people, "user")
         return f"reset {wording.courses(self.courses)} for {users} #{self.short_digest}"
 
     @property
     def short_digest(self) -> str:
-        """The tail of the phrase, by which ``report``, ``verify`` and ``resume`` know the plan as well."""
+        """The tail of the phrase; ``report``, ``verify`` and ``resume`` accept it as well."""
         return phrase_tail(self.digest, self.form)
 
     def lifetime_left(self, now: datetime) -> timedelta:
-        """How long it may still be applied; negative once it has expired."""
+        """Return the time until the plan expires; negative once it has expired."""
         return self.expires_at - now
 
     def sign(self, key: str | PathLike[str], *, interactive: bool = False) -> ResetPlan:
-        """The same plan, signed by its planner with an SSH key, or with the ``.pub`` file of one that an agent holds.
+        """Return the same plan, signed with an SSH key, or with the ``.pub`` file of a key in an SSH agent.
 
         ``ssh-keygen`` may ask on the terminal only if ``interactive``. A client with ``allowed_signers`` among its
-        safeguards verifies it when it approves and applies; with ``signed_plans`` it takes no other plan. Raises
+        safeguards verifies it when it approves and applies; with ``signed_plans`` it accepts no other plan. Raises
         ApprovalError if ssh-keygen cannot sign.
         """
         terms, namespace = self.signed_terms, SIGNATURE_NAMESPACE
@@ -193,7 +193,7 @@ class ResetPlan:
 
     @property
     def signed_terms(self) -> bytes:
-        """What a planner signs: which plan it is, and whose token made it, as JSON in one spelling only."""
+        """The bytes that a planner signs: digest of the plan, user and organisation, as JSON in one spelling only."""
         made = self.origin
         terms = {"plan_digest": self.digest, "planner": made.user_id, "organisation_id": made.organisation_id}
         return json.dumps(terms, sort_keys=True, separators=(",", ":")).encode("ascii")
@@ -207,14 +207,14 @@ class ResetPlan:
 
     @staticmethod
     def load(path: str | PathLike[str]) -> ResetPlan:
-        """Read a saved plan. Raises InvalidArgumentError if it is none, or was changed since it was saved."""
+        """Read a saved plan. Raises InvalidArgumentError if it is not a plan, or was changed since it was saved."""
         return _read_plan(path)
 
     def __str__(self) -> str:
         return self.listing(wording.MOST_SHOWN)
 
     def listing(self, page: int) -> str:
-        """The text of ``str``, with every target in it if there are at most ``page``."""
+        """Return the text of ``str``, with every target in it if there are at most ``page``."""
         return visible(wording.plan(self, page))
 
     def __repr__(self) -> str:
@@ -241,7 +241,7 @@ class EveryonePlan(ResetPlan):
 
 
 def plan_bytes(plan: ResetPlan) -> bytes:
-    """A plan as the bytes of its file."""
+    """Return a plan as the bytes of its file."""
     signature = {} if plan.signature is None else {"signature": plan.signature}
     document = {"digest": plan.digest, "phrase": plan.phrase, **signature, **plan.document()}
     return (json.dumps(document, ensure_ascii=True, indent=1) + "\n").encode("ascii")
@@ -258,12 +258,12 @@ def _read_plan(path: str | PathLike[str]) -> ResetPlan:
 
 
 def parse_plan(content: bytes, name: str) -> ResetPlan:
-    """A plan from the bytes of its file; ``name`` is for messages."""
+    """Return the plan in the bytes of a file; ``name`` is for messages."""
     document = _document(content, name)
     digest, phrase = document.pop("digest", None), document.pop("phrase", None)
     signature = document.pop("signature", None)
     if not isinstance(signature, str | None):
-        raise InvalidArgumentError(f"{name} is not a whole plan: its signature is no text")
+        raise InvalidArgumentError(f"{name} is not a whole plan: its signature must be text")
     form = document.get("form")
     if type(form) is not int or not OLDEST_FORM <= form <= FORM:
         raise InvalidArgumentError(
@@ -274,7 +274,7 @@ def parse_plan(content: bytes, name: str) -> ResetPlan:
         plan = codec.structure_value({key: document[key] for key in document if key != "scope"}, kind)
     except DecodingError as error:
         raise InvalidArgumentError(f"{name} is not a whole plan: {error.message}") from None
-    # Whatever the digest does not cover could be read by a person and not by this program.
+    # The digest must cover everything: a person could read what this program ignores.
     held = json.loads(json.dumps(plan.document()))
     if (plan.digest, plan.phrase, held) != (digest, phrase, document):
         raise InvalidArgumentError(
@@ -295,16 +295,16 @@ def check_shape(plan: ResetPlan) -> None:
             "the plan names a course or a person twice, or no course at all. Plan again"
         )
     if any(course_id not in known for course_id, _ in keys):
-        raise InvalidArgumentError("the plan holds people of a course that it does not hold. Plan again")
+        raise InvalidArgumentError("the plan has people of a course that it does not have. Plan again")
     if any(key in set(keys) or key[0] not in known for key in plan.unassigned):
         raise InvalidArgumentError(
-            "the plan leaves out people whom it holds, or of another course. Plan again"
+            "the plan leaves out people that it has, or people of a course that it does not have. Plan again"
         )
 
 
 def _document(content: bytes, name: str) -> dict[str, Any]:
     if len(content) > LARGEST:
-        raise InvalidArgumentError(f"{name} is larger than {LARGEST // 1024**2} MiB, which no plan is")
+        raise InvalidArgumentError(f"{name} is larger than {LARGEST // 1024**2} MiB, the limit for plans")
     try:
         document = json.loads(content.decode("ascii"), object_pairs_hook=storage.refuse_duplicates)
     except (ValueError, RecursionError):

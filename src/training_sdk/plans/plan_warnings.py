@@ -28,18 +28,18 @@ from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import number, shown, some, who
 
 ALIKE = 0.85
-"""From this similarity of two titles on, one may be taken for the other; "(2025)" at the end is enough."""
+"""Titles with at least this similarity are easily confused, such as two that differ by "(2025)" at the end."""
 UNREADABLE = (PermissionDeniedError, NotFoundError, NotSupportedError, ServerError, DecodingError)
-"""What does not keep anybody from planning where it befalls a learning path: warnings need it, and nothing else."""
+"""Errors of a learning path that do not stop planning: only warnings need the path."""
 
 
 RECENT = timedelta(days=30)
-"""How long after a reset another one of the same person is warned of."""
+"""The time after a reset in which another reset of the same person gets a warning."""
 
 
 @frozen
 class Fact:
-    """Something that holds of a course of a plan, and the warning about it.
+    """A fact about a course of a plan, and the warning about it.
 
     Warnings are compared by facts: the beginning says the course and the kind, ``others`` which other courses or
     paths. So every version must keep the beginnings, and the marks by which it names others.
@@ -48,15 +48,15 @@ class Fact:
     beginning: str
     rest: str
     others: Mapping[str, str] = field(factory=dict)
-    """How each of the others is named in full, by the mark that stands for it in a warning."""
+    """The full name of each other course or path, by the mark that identifies it in a warning."""
 
     @property
     def warning(self) -> str:
-        """The sentence for people."""
+        """The warning as a sentence."""
         return self.beginning + self.rest
 
     def missing_in(self, warnings: Iterable[str]) -> str | None:
-        """What of this fact no warning says; None if nothing. Others that are only counted there count as said."""
+        """Return the part of this fact that no warning states, or None. Others that are only counted count."""
         same = [warning for warning in warnings if warning.startswith(self.beginning)]
         if not same:
             return self.warning
@@ -69,12 +69,12 @@ _MORE = re.compile(r" and ([0-9]{1,6}) more: [^:]*$")
 
 
 def about_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> tuple[str, ...]:
-    """Warnings about the courses of a plan, seen among all courses of the organisation."""
+    """Return warnings about the courses of a plan, compared with all courses of the organisation."""
     return tuple(fact.warning for fact in facts_of_courses(planned, catalogue))
 
 
 def facts_of_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> list[Fact]:
-    """What to warn of: hidden characters in titles, courses that are not published, and others that look alike."""
+    """Return facts: hidden characters in titles, courses that are not published, and courses with similar titles."""
     everything = [(course, _plain(course.title)) for course in catalogue]
     facts: list[Fact] = []
     for course in planned:
@@ -100,12 +100,12 @@ def facts_of_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> 
 def about_due_dates(
     planned: Sequence[Course], users: Iterable[PlannedReset], now: datetime
 ) -> tuple[str, ...]:
-    """Warnings about people who would be overdue as soon as they are reset: only a relative due date starts anew."""
+    """Return warnings about people who would be overdue at once after a reset: only relative due dates start again."""
     return tuple(fact.warning for fact in facts_of_due_dates(planned, users, now))
 
 
 def facts_of_due_dates(planned: Sequence[Course], users: Iterable[PlannedReset], now: datetime) -> list[Fact]:
-    """Courses whose due date has passed for people to be reset, and does not start again."""
+    """Return the courses whose due date has passed for targets, and does not start again."""
     kinds = {course.id: course.due_by for course in planned}
     passed: dict[str, list[datetime]] = {course.id: [] for course in planned}
     for user in users:
@@ -131,7 +131,7 @@ def facts_of_due_dates(planned: Sequence[Course], users: Iterable[PlannedReset],
 
 
 def about_recent(users: Iterable[PlannedReset], now: datetime) -> tuple[str, ...]:
-    """A warning about people to be reset whom this machine reset a short while ago, as when a notebook runs again."""
+    """Return a warning about targets that this machine reset recently, as when a notebook runs again."""
     recent = [
         user
         for user in users
@@ -151,7 +151,7 @@ def about_recent(users: Iterable[PlannedReset], now: datetime) -> tuple[str, ...
 def about_absent(
     planned: Sequence[Course], rows: Mapping[str, Container[str]], reset_before: Iterable[Key]
 ) -> tuple[str, ...]:
-    """Warnings about people whom this machine has reset in a course and who are not in its progress feed now."""
+    """Return warnings about people that this machine reset in a course and that are not in its progress feed now."""
     away = {course.id: 0 for course in planned}
     for course_id, user_id in reset_before:
         if course_id in away and user_id not in rows[course_id]:
@@ -167,14 +167,14 @@ def about_absent(
 
 @frozen
 class Paths:
-    """The learning paths that this token sees; ``unread`` says of which it is not known what they hold, and why."""
+    """The learning paths that this token sees; ``unread`` has a warning for each whose courses are not known."""
 
     details: tuple[LearningPathDetail, ...] = ()
     unread: tuple[str, ...] = ()
 
 
 def read_paths(calls: Calls, needed: Collection[str] = ()) -> Flow[Paths]:
-    """Every learning path with its courses. One that cannot be read is no obstacle unless it is ``needed``."""
+    """Return every learning path with its courses. A path that cannot be read is an error only if it is ``needed``."""
     details: list[LearningPathDetail] = []
     unread: list[str] = []
     try:
@@ -198,7 +198,7 @@ def _not_known(which: str, error: TrainingError) -> str:
 
 
 def about_paths(planned: Sequence[Course], paths: Paths) -> tuple[str, ...]:
-    """Warnings about learning paths that hold courses of a plan, or may."""
+    """Return warnings about learning paths that have courses of a plan, or may have them."""
     more = len(paths.unread) - MOST_NAMED
     rest = (
         (f"whether {number(more, 'other learning path')} holds these courses is not known",)
@@ -209,7 +209,7 @@ def about_paths(planned: Sequence[Course], paths: Paths) -> tuple[str, ...]:
 
 
 def facts_of_paths(planned: Sequence[Course], paths: Paths) -> list[Fact]:
-    """Learning paths that hold courses of a plan, as far as this token sees paths."""
+    """Return the learning paths that have courses of a plan, as far as this token sees paths."""
     facts: list[Fact] = []
     for course in planned:
         holding = [path for path in paths.details if any(one.id == course.id for one in path.courses)]
@@ -227,7 +227,7 @@ def facts_of_paths(planned: Sequence[Course], paths: Paths) -> list[Fact]:
 
 
 def named(courses: Sequence[Course]) -> str:
-    """A few courses by title, id and status."""
+    """Return a few courses by title, id and status."""
     said = [
         f"{shown(one.title)!r} ({one.id}, {one.status or 'status unknown'})" for one in courses[:MOST_NAMED]
     ]
@@ -247,12 +247,12 @@ def _looks_like(title: str, text: str, matcher: SequenceMatcher[str]) -> bool:
     if title and text and (text.startswith(f"{title} ") or title.startswith(f"{text} ")):
         return True
     matcher.set_seq1(text)
-    # The two cheap bounds come first: most titles are nothing like each other.
+    # The two cheap bounds come first: most titles are not similar.
     bounds = (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio)
     return all(bound() >= ALIKE for bound in bounds)
 
 
 def _plain(title: str) -> str:
-    """A title as a hurried eye reads it: without case, accents and doubled spaces."""
+    """Return a title for comparison: without letter case, accents and repeated spaces."""
     decomposed = unicodedata.normalize("NFKD", shown(title).casefold())
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))

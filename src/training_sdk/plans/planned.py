@@ -16,7 +16,7 @@ from training_sdk.plans import wording
 
 @frozen
 class Origin:
-    """Where a plan was made: server, organisation, whose token, and whether it was the reference server."""
+    """The origin of a plan: server, organisation, owner of the token, and whether it is the reference server."""
 
     base_url: str
     organisation_id: str
@@ -24,14 +24,14 @@ class Origin:
     reference_server: bool
 
     def is_same_organisation(self, base_url: object, organisation_id: object) -> bool:
-        """Whether these name the same organisation of the same service; the vendor's hosts are one service."""
+        """Return whether these are the same organisation of the same service; the vendor's hosts are one service."""
         here = (service_name(self.base_url), self.organisation_id)
         return isinstance(base_url, str) and here == (service_name(base_url), organisation_id)
 
 
 @frozen
 class PlannedCourse:
-    """One course of a plan, as it was called when the plan was made."""
+    """One course of a plan, with its title when the plan was made."""
 
     id: str
     title: str
@@ -41,10 +41,10 @@ class PlannedCourse:
 
 @frozen
 class PlannedReset:
-    """One person in one course of a plan, and how they stood. ``percent`` is 0–100.
+    """One person in one course of a plan, and their progress. ``percent`` is 0–100.
 
-    ``left_out`` says why this person is in scope and yet not to be reset. ``last_reset_at`` is when this machine last
-    reset them in this course, as far as its own records go.
+    ``left_out`` is the reason why a person in scope is not to be reset. ``last_reset_at`` is the time of the last reset
+    of this person in this course by this machine, by its own records.
     """
 
     course_id: str
@@ -67,13 +67,13 @@ class PlannedReset:
         *("state", "percent", "completed_at", "score"),
         *("opened_at", "completed_lessons", "time_spent_seconds"),
     )
-    """The fields that say how somebody stands."""
+    """The fields that are compared between plan and reset."""
 
     @classmethod
     def of(
         cls, row: ProgressRow, *, left_out: str | None = None, last_reset_at: datetime | None = None
     ) -> PlannedReset:
-        """From a row of the progress feed."""
+        """Return the person in a row of the progress feed."""
         return cls(
             row.course_id,
             row.user_id,
@@ -99,12 +99,12 @@ class PlannedReset:
 
     @property
     def is_target(self) -> bool:
-        """Whether this person's progress would be cleared: something is recorded, and they are not left out."""
+        """Whether progress would be cleared: the person has some, and is not left out."""
         return self.left_out is None and self.state is not ProgressState.NOT_STARTED
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """Name, e-mail and external id, as a person who reads the plan knows somebody; empty where there is none."""
+        """Name, e-mail and external id, by which the reader of a plan knows a person; "" for a missing one."""
         return self.name or "", self.email or "", self.external_id or ""
 
     @property
@@ -118,7 +118,7 @@ class PlannedReset:
 
 @frozen
 class Losses:
-    """What a plan would clear, as far as the progress feed shows it; ``time_spent_seconds`` is the sum.
+    """The sum of what a plan would clear, as far as the progress feed shows it.
 
     Attempts, answers to surveys, practical assessments, discussions and assignments go as well. No published listing
     counts the latter three, so no number is given for them.

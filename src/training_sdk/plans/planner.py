@@ -1,4 +1,4 @@
-"""Making a plan: read-only, from the progress feed, and never narrower or wider than it says."""
+"""The planner: makes a plan from the progress feed, read-only, with exactly the people it was asked for."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _read(calls: Calls, options: PlanOptions) -> Flow[_Reading]:
 
 
 def find_courses(catalogue: Sequence[Course], ids: Sequence[str]) -> list[Course]:
-    """The courses with these ids, in this order. Raises NotFoundError naming those that are not there."""
+    """Return the courses with these ids, in this order. Raises NotFoundError that names missing ones."""
     by_id = {course.id: course for course in catalogue}
     if missing := [one for one in ids if one not in by_id]:
         raise NotFoundError(
@@ -180,14 +180,14 @@ def find_courses(catalogue: Sequence[Course], ids: Sequence[str]) -> list[Course
 
 
 def _hint_of_titles(catalogue: Sequence[Course], missing: Sequence[str]) -> str:
-    """The ids of courses that have as title what was given as id."""
+    """Return a hint with the ids of courses whose title was given as id."""
     found = [course for course in catalogue if shown(course.title) in map(shown, missing)]
     named = ", ".join(f"{course.id!r} is the id of {course.title!r}" for course in found[:MOST_NAMED])
-    return f". Courses are named by id here: {named}" if named else ""
+    return f". Name courses by id: {named}" if named else ""
 
 
 def _check_courses(courses: Sequence[Course], safeguards: Safeguards) -> None:
-    """Raise DecodingError for a course without a title, by which people confirm it; refuse protected courses."""
+    """Raise for a protected course, and for a course without a title: the confirmation phrase needs it."""
     for course in courses:
         if not course.title:
             raise DecodingError(
@@ -198,7 +198,7 @@ def _check_courses(courses: Sequence[Course], safeguards: Safeguards) -> None:
 
 
 def _course_ids(options: PlanOptions, paths: Paths) -> tuple[str, ...]:
-    """The courses asked for, and those of the learning paths asked for, each once."""
+    """Return the courses requested, and those of the learning paths requested, each once."""
     ids = list(options.courses)
     by_id = {path.id: path for path in paths.details}
     for path_id in options.paths:
@@ -208,7 +208,7 @@ def _course_ids(options: PlanOptions, paths: Paths) -> tuple[str, ...]:
                 reason="PATH_NOT_FOUND",
             )
         if not by_id[path_id].courses:
-            raise InvalidArgumentError(f"learning path {path_id!r} holds no course that this token sees")
+            raise InvalidArgumentError(f"learning path {path_id!r} has no course that this token sees")
         ids += [course.id for course in by_id[path_id].courses]
     return tuple(dict.fromkeys(ids))
 
@@ -284,7 +284,7 @@ def _warnings(reading: _Reading, users: Sequence[PlannedReset], kind: type[Reset
 
 
 def _about_planner(users: Sequence[PlannedReset], origin: Origin) -> tuple[str, ...]:
-    """A warning for an admin who plans a reset of themselves: their own completion goes."""
+    """Return a warning for an admin who plans a reset of their own progress."""
     own = [user for user in users if user.user_id == origin.user_id and user.is_target]
     if not own:
         return ()
@@ -307,4 +307,4 @@ def _refuse_nobody(plan: ResetPlan) -> None:
     if not plan.users or (plan.selection and not plan.targets):
         what = f"is {plan.selection}" if plan.users else "is assigned to it"
         titles = ", ".join(repr(course.title) for course in plan.courses[:MOST_NAMED])
-        raise InvalidArgumentError(f"nobody in scope of {titles} {what}: there is nobody to plan for")
+        raise InvalidArgumentError(f"no person in scope of {titles} {what}, so there is nothing to plan")

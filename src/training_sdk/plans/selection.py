@@ -1,16 +1,16 @@
-"""Choosing people by what the progress feed says of them."""
+"""Criteria that select people by their progress."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import field, frozen
 
 from training_sdk._core import argument_checks
 from training_sdk.api.progress import ProgressRow, ProgressState
-from training_sdk.errors import InvalidArgumentError
+from training_sdk.errors import InvalidArgumentError, Remedy
+from training_sdk.recertification.civil import zone_called
 
 _DATES = ("completed_before", "completed_after", "due_before")
 _STATES = (ProgressState.COMPLETED, ProgressState.IN_PROGRESS)
@@ -18,7 +18,7 @@ _STATES = (ProgressState.COMPLETED, ProgressState.IN_PROGRESS)
 
 @frozen(kw_only=True)
 class Where:
-    """Which people to choose: those for whom every criterion given holds. At least one is needed.
+    """Criteria that select people: all criteria given must be met. At least one is needed.
 
     A criterion of time is a datetime with a time zone, or a date with ``zone``. Before is strictly before: for a date,
     before that day begins. After is strictly after: for a date, from the beginning of the next day on.
@@ -33,8 +33,8 @@ class Where:
     - ``state``: ``"completed"`` or ``"in progress"``.
     - ``zone``: The time zone in which a date begins: an IANA name or a tzinfo.
 
-    Whoever lacks a value that is asked for is not chosen, nor is anybody without recorded progress. Raises
-    InvalidArgumentError for criteria that cannot be meant.
+    People who lack a value that a criterion needs are not selected, nor are people without recorded progress. Raises
+    InvalidArgumentError for criteria that contradict each other.
     """
 
     completed_before: datetime | date | None = None
@@ -48,7 +48,7 @@ class Where:
     _due_before: datetime | None = field(init=False, repr=False, eq=False, default=None)
 
     def __attrs_post_init__(self) -> None:
-        zone = _zone(self.zone)
+        zone = self.zone if self.zone is None or isinstance(self.zone, tzinfo) else zone_called(self.zone)
         self._check(zone)
         bounds = {
             "_completed_before": _begin(self.completed_before, "completed_before", zone),
@@ -56,31 +56,35 @@ class Where:
             "_due_before": _begin(self.due_before, "due_before", zone),
         }
         for name, bound in bounds.items():
-            object.__setattr__(self, name, bound)  # worked out once; the class is frozen
+            object.__setattr__(self, name, bound)  # computed once; the class is frozen
         if self._completed_before and self._completed_from and self._completed_from >= self._completed_before:
-            raise InvalidArgumentError(f"nobody can have completed both: {self}")
+            raise InvalidArgumentError(f"no completion can meet both criteria: {self}")
 
     def _check(self, zone: tzinfo | None) -> None:
         if all(getattr(self, name) is None for name in (*_DATES, "score_below", "state")):
             raise InvalidArgumentError(
-                f"say what to choose by: {', '.join((*_DATES, 'score_below', 'state'))}"
+                f"at least one of {', '.join((*_DATES, 'score_below', 'state'))} must be given"
             )
         if zone is not None and all(_is_date(getattr(self, name)) is False for name in _DATES):
-            raise InvalidArgumentError("zone says when a date begins, and no date is given")
+            raise InvalidArgumentError("zone needs a date: it is the time zone in which a date begins")
         if self.state is not None and self.state not in _STATES:
-            raise InvalidArgumentError(f"state {self.state!r} is neither 'completed' nor 'in progress'")
+            raise InvalidArgumentError(
+                f"state must be 'completed' or 'in progress', not {self.state!r}", argument="state"
+            )
         score: object = self.score_below
         if score is not None and (
             isinstance(score, bool) or not isinstance(score, int | float) or not 0 < score <= 100
         ):
-            raise InvalidArgumentError(f"score_below must be a number above 0 and up to 100, not {score!r}")
+            raise InvalidArgumentError(
+                f"score_below must be a number above 0 and up to 100, not {score!r}", argument="score_below"
+            )
         if self.state == "in progress" and (self.completed_before or self.completed_after):
             raise InvalidArgumentError(
-                "nobody who is in progress has completed: leave state or completed_… out"
+                "state 'in progress' and completed_… contradict each other: leave one of them out"
             )
 
     def matches(self, row: ProgressRow) -> bool:
-        """Whether every criterion holds for somebody. Who has no recorded progress is never chosen."""
+        """Return whether a person meets every criterion. People without recorded progress never do."""
         if not row.has_recorded_progress:
             return False
         completed, due, score = row.completed_at, row.due_at, row.score
@@ -109,28 +113,17 @@ class Where:
 
 
 def _is_date(value: object) -> bool:
-    """A date without a time; datetimes are dates as well."""
+    """Return whether a value is a date without a time; a datetime is a date as well."""
     return isinstance(value, date) and not isinstance(value, datetime)
 
 
-def _zone(zone: object) -> tzinfo | None:
-    if zone is None or isinstance(zone, tzinfo):
-        return zone
-    try:
-        return ZoneInfo(argument_checks.text(zone, "zone", longest=100))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidArgumentError(
-            f"zone {zone!r} is no time zone; write it as in 'Europe/Berlin' or 'UTC'"
-        ) from None
-
-
 def _begin(value: object, name: str, zone: tzinfo | None) -> datetime | None:
-    """The moment itself, or the one at which a day begins."""
+    """Return a time, or the time at which a day begins."""
     return None if value is None else _moment(value, name, zone, timedelta(0))
 
 
 def _end(value: object, name: str, zone: tzinfo | None) -> datetime | None:
-    """The first moment that is after a moment, or after a day."""
+    """Return the first time after a time, or after a day."""
     if value is None:
         return None
     after = timedelta(days=1) if _is_date(value) else datetime.resolution
@@ -139,17 +132,21 @@ def _end(value: object, name: str, zone: tzinfo | None) -> datetime | None:
 
 def _moment(value: object, name: str, zone: tzinfo | None, later: timedelta) -> datetime:
     if not isinstance(value, date):
-        raise InvalidArgumentError(f"{name} must be a datetime with a time zone or a date, not {value!r}")
+        raise InvalidArgumentError(
+            f"{name} must be a datetime with a time zone or a date, not {value!r}", argument=name
+        )
     try:
         if isinstance(value, datetime):
             return argument_checks.moment(value, name).astimezone(UTC) + later
         if zone is None:
             raise InvalidArgumentError(
-                f"{name} is a date, and days begin at another moment in every zone: say zone='UTC' or your own"
+                f"{name} is a date, and needs a time zone: a day begins at a different time in every zone",
+                argument=name,
+                remedy=Remedy("zone", "For the zone of the date, say zone='UTC' or your own."),
             )
         return datetime.combine(value + later, time(), zone).astimezone(UTC)
     except OverflowError:
-        raise InvalidArgumentError(f"{name} {value} is beyond all dates that can be reckoned with") from None
+        raise InvalidArgumentError(f"{name} {value} is outside the range of dates", argument=name) from None
 
 
 def _before(when: datetime | None, bound: datetime | None) -> bool:

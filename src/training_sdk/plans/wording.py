@@ -28,7 +28,7 @@ EVERYONE = (
     "People who are unassigned, deactivated or guests at the moment are not in it: they keep their past, which "
     "reappears when they return, certificates included. Reset them then."
 )
-"""Beside a plan for everyone: the article resets "all users assigned to that course", and nobody else."""
+"""A note in a plan for everyone: the product resets "all users assigned to that course", and no other users."""
 COMPLETED_ONLY = (
     "The service seems to reset only people who have completed the course: plan with "
     'only="completed" (--only completed), and prove the format with somebody who has completed'
@@ -36,7 +36,7 @@ COMPLETED_ONLY = (
 LOOK_INTO_IT = (
     "Find out from the service whom it reset, by the ids of the requests, before anything else is sent there"
 )
-"""What to do where people outside a plan may have been reset."""
+"""The advice where people outside a plan may have been reset."""
 ALSO_CLEARED = (
     "their attempts, answers to surveys, practical assessments, discussions and assignments, "
     "which cannot be counted beforehand"
@@ -44,10 +44,10 @@ ALSO_CLEARED = (
 
 
 def shown(text: str) -> str:
-    """A text as it can be read and typed: on one line, white space collapsed, without what no terminal shows.
+    """Return a text that can be read and typed: on one line, white space collapsed, without invisible characters.
 
-    Terminal escapes, invisible letters and marks that turn the reading direction around could make one course look
-    like another, and nobody could type them. Joiners stay: they hold emoji and some scripts together.
+    Terminal escapes, invisible letters and marks that change the reading direction could make one course look like
+    another, and cannot be typed. Joiners stay: emoji and some scripts need them.
     """
     return " ".join("".join(map(_visible, text)).split())
 
@@ -60,12 +60,12 @@ def _visible(letter: str) -> str:
 
 
 def courses(planned: Sequence[PlannedCourse]) -> str:
-    """The courses of a plan, as its phrase names them."""
+    """Return the courses of a plan, as its phrase names them."""
     return f'"{shown(planned[0].title)[:LONGEST_TITLE]}"' if len(planned) == 1 else f"{len(planned)} courses"
 
 
 def person(user: PlannedReset) -> str:
-    """One person of a plan, on one line."""
+    """Return one person of a plan, on one line."""
     done = f" on {user.completed_at:%Y-%m-%d}" if user.completed_at else f", {user.percent:g} %"
     score = f", score {user.score}" if user.score else ""
     again = f"; last reset on {user.last_reset_at:%Y-%m-%d}" if user.last_reset_at else ""
@@ -73,17 +73,17 @@ def person(user: PlannedReset) -> str:
 
 
 def who(user: PlannedReset) -> str:
-    """Name and e-mail of a person, or the id where there is no e-mail: names repeat."""
+    """Return name and e-mail of a person, or the id if there is no e-mail: names are not unique."""
     return f"{shown(user.name)} <{inline(user.email or user.user_id)}>".strip()
 
 
 def shown_of(count: int, page: int) -> int:
-    """How many of these people are listed: all if they fit on a page, else the first ones."""
+    """Return how many of these people are listed: all if they fit on a page, else the first ones."""
     return count if count <= page else MOST_SHOWN
 
 
 def plan(planned: ResetPlan, page: int = MOST_SHOWN) -> str:
-    """A plan as it is read before it is confirmed, with everybody in it if they fit on a page."""
+    """Return the text of a plan for the person who confirms it, with all targets if they fit on a page."""
     several = len(planned.courses) > 1
     lines = frame(planned, page)
     titles = {course.id: shown(course.title) for course in planned.courses}
@@ -98,14 +98,14 @@ def plan(planned: ResetPlan, page: int = MOST_SHOWN) -> str:
 
 
 def _to_go_on(planned: ResetPlan) -> list[str]:
-    """The phrase on a line of its own, so that it can be copied; none where there is nothing to confirm."""
+    """Return the phrase on a line of its own, so that it can be copied; none if there is nothing to confirm."""
     if not planned.targets:
         return ["Nobody would be reset, so there is nothing to confirm."]
     return ["It cannot be undone. To go on, type:", f"  {planned.phrase}"]
 
 
 def frame(planned: ResetPlan, page: int = MOST_SHOWN) -> list[str]:
-    """What a plan says besides its people: whom it names and does not reset, all of them if they fit on a page."""
+    """Return the lines of a plan other than its targets: summary, losses, people not to be reset, and warnings."""
     whom = "everyone assigned whom this token sees" if planned.scope == "everyone" else "the users named"
     selection = f"; {planned.selection} only" if planned.selection else ""
     origin = planned.origin
@@ -124,12 +124,12 @@ def frame(planned: ResetPlan, page: int = MOST_SHOWN) -> list[str]:
 
 
 def server(base_url: str, *, is_reference: bool) -> str:
-    """A server by its base URL; the reference server, where rehearsals and exercises happen, is named as such."""
+    """Return a server by its base URL; the reference server is labelled."""
     return f"{inline(base_url)}{' (reference server)' if is_reference else ''}"
 
 
 def _named_in_vain(planned: ResetPlan, page: int) -> list[str]:
-    """Who was named and would not be reset, and why."""
+    """Return a line with the people who were named and would not be reset, and why."""
     others = () if planned.scope == "everyone" else [user for user in planned.users if not user.is_target]
     if not others:
         return []
@@ -149,7 +149,7 @@ def _why_not(planned: ResetPlan, user: PlannedReset) -> str:
 
 
 def _left_out_of_courses(planned: ResetPlan, page: int) -> list[str]:
-    """Who was named and is not in a course of the plan; all of them are in another, so their names are known."""
+    """Return a line with the people who are not in one course of the plan; all are in another, so names are known."""
     if not planned.unassigned:
         return []
     names = {user.user_id: who(user) for user in planned.users}
@@ -164,7 +164,7 @@ def _left_out_of_courses(planned: ResetPlan, page: int) -> list[str]:
 
 
 def headline(planned: ResetPlan, page: int = MOST_SHOWN) -> str:
-    """What will happen: how many people would be reset in which courses, and their progress states."""
+    """Return the first line: how many people would be reset in which courses, and their progress states."""
     people, resets = planned.people, len(planned.targets)
     if not resets:
         return f"Plan to reset nobody in {_titles(planned, page)}."
@@ -175,7 +175,7 @@ def headline(planned: ResetPlan, page: int = MOST_SHOWN) -> str:
 
 
 def states(counts: Mapping[ProgressState, int]) -> str:
-    """How many people are in which progress state."""
+    """Return the number of people in each progress state."""
     return ", ".join(f"{people} {state}" for state, people in counts.items())
 
 
@@ -210,7 +210,7 @@ def _losses(planned: ResetPlan) -> str:
 
 
 def span(time: timedelta) -> str:
-    """A span of time as it is read: ``3 h 15 min``; in seconds below a minute."""
+    """Return a span of time as text: ``3 h 15 min``; in seconds below a minute."""
     minutes, seconds = divmod(round(time.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     parts = (f"{count} {unit}" for count, unit in ((hours, "h"), (minutes, "min"), (seconds, "s")) if count)
@@ -218,12 +218,12 @@ def span(time: timedelta) -> str:
 
 
 def others(count: int) -> str:
-    """A sentence about people outside a plan who may have been reset."""
+    """Return a sentence about people outside a plan who may have been reset."""
     return f"At least {number(count, 'person', 'people')} outside the plan may have been reset"
 
 
 def plan_html(planned: ResetPlan) -> str:
-    """A plan as a notebook shows it, with everyone in it."""
+    """Return a plan as HTML for notebooks, with all targets."""
     titles = {course.id: shown(course.title) for course in planned.courses}
     rows = (
         (
@@ -244,26 +244,26 @@ def plan_html(planned: ResetPlan) -> str:
 
 
 def table_html(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table in HTML; every cell is escaped."""
+    """Return a table in HTML; every cell is escaped."""
     names = "".join(f"<th>{escape(name)}</th>" for name in head)
     cells = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
     return f"<table><tr>{names}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
 
 
 def without_maths(html: str) -> str:
-    """HTML in which notebooks typeset no maths: between two ``$`` of titles, letters would change or vanish."""
+    """Return HTML in which notebooks typeset no formulas: a title may have two ``$``."""
     return f'<div class="mathjax_ignore tex2jax_ignore">{html}</div>'
 
 
 def some(names: Sequence[str]) -> str:
-    """A few names, and how many more."""
+    """Return a few names, and how many more."""
     listed = ", ".join(repr(name) for name in names[:MOST_NAMED])
     return listed if len(names) <= MOST_NAMED else f"{listed} and {len(names) - MOST_NAMED} more"
 
 
 GROUP = 4
 GROUPS = 4
-"""64 bits of the digest: too many for anybody to find another plan that begins with them."""
+"""64 bits of the digest: enough that no other plan can be found that begins with them."""
 OLD_DIGITS = 6
 """Of a plan of form 2 and before."""
 
@@ -272,12 +272,12 @@ _TYPED = re.compile(r"#?([0-9a-f]{4}(?:-[0-9a-f]{4})+|[0-9a-f]{6,64})\.?")
 
 
 def short_digest(digest: str) -> str:
-    """The first 64 bits of a digest, or what there is of them, such as ``a1b2-c3d4-e5f6-0718``."""
+    """Return the first 64 bits of a digest, such as ``a1b2-c3d4-e5f6-0718``; all of a shorter one."""
     return "-".join(digest[at : at + GROUP] for at in range(0, min(len(digest), GROUP * GROUPS), GROUP))
 
 
 def typed_digest(text: str) -> str | None:
-    """The beginning of a digest that somebody typed, as plain hexadecimal digits; None if the text is no digest.
+    """Return the beginning of a typed digest as plain hexadecimal digits; None if the text is not a digest.
 
     It may be short or whole, with ``#`` and hyphens or without. Raises InvalidArgumentError for capital letters.
     """
@@ -292,5 +292,5 @@ def typed_digest(text: str) -> str | None:
 
 
 def close_command(digest: str) -> str:
-    """What closes a plan by hand, to be pasted into a shell."""
+    """Return the command that closes a plan, for a shell."""
     return f"training-sdk plan close {digest} --reason TEXT"

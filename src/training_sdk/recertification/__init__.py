@@ -1,6 +1,6 @@
-"""Who has to renew a completion, and when: pure functions of the progress feed, the calendar and a day.
+"""Recertification: the people who have to renew a completion, from the progress feed, the calendar and a day.
 
-Nothing here sends anything or remembers anything between two runs. The people found due go into a plan, which is
+These functions send nothing and store nothing between two runs. The people found due go into a plan, which is
 confirmed and applied like any other.
 """
 

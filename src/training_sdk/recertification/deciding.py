@@ -1,4 +1,4 @@
-"""Sorting the progress feed into who is due and who is not: one pass, no clock, no network."""
+"""The decision who is due: one pass over the progress feed, without clock and network."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from training_sdk.recertification.rules import (
 )
 
 EARLIEST = date(1980, 1, 1)
-"""A completion before it is the zero of some computer's calendar, and no reason to reset anybody."""
+"""An earlier completion is a zero date of a computer's calendar, and no reason for a reset."""
 
 CATCHING_UP = timedelta(days=1)
-"""For so long after a reset the feed may show the completion from before it: 2 h, as published, in whole days."""
+"""The time after a reset in which the feed may show the earlier completion: 2 h, as published, in whole days."""
 
 
 def who_is_due(
@@ -45,28 +45,28 @@ def who_is_due(
 ) -> Due:
     """Find who has to renew a completion, and change nothing.
 
-    People in ``already`` or ``history`` who are not complete now are listed as lapsed. Without either, somebody who was
-    reset looks like somebody who has never completed.
+    People in ``already`` or ``history`` who are not complete now are listed as lapsed. Without either, a person who was
+    reset looks like a person who has never completed.
 
     Arguments:
 
-    - ``rows``: The progress feed, such as ``client.progress.list()``. It is read once, and of people who are not due
-      nothing is kept.
+    - ``rows``: The progress feed, such as ``client.progress.list()``. It is read once, and nothing is
+      stored of people who are not due.
     - ``rule``: When a completion has to be renewed.
     - ``on``: Today, or any other day. A datetime becomes a civil day in ``zone``.
     - ``zone``: The time zone in which days are counted.
-    - ``warn``: People are listed as warned from so many days before they are due.
-    - ``grace``: People are listed as due only so many days after, however long ago that was.
+    - ``warn``: People are listed as warned from this number of days before they are due.
+    - ``grace``: People are listed as due only from this number of days after the due day, without an end.
     - ``hold``: User ids, e-mail addresses or external ids, alone or as (course id, one of them). They are compared
-      widely (letter case, composed and decomposed letters do not count), and the list says where only that holds
-      somebody. People on hold are in no other list but unclear.
-    - ``already``: Earlier resets as (course id, user id, when). Nobody who was reset in the current window is due in it
-      again.
+      tolerantly (letter case, composed and decomposed letters do not count), and the list says where an entry
+      matches only so. People on hold are in no other list but unclear.
+    - ``already``: Earlier resets as (course id, user id, when). A person who was reset in the current window
+      is not due in it again.
     - ``history``: Earlier completions in the same form, such as those that evidence packs keep.
-    - ``in_doubt``: Requests in the same form of which it is not known whether they took effect. People whom the feed
-      still shows with progress are unclear.
+    - ``in_doubt``: Requests in the same form whose effect is not known. People whom the feed still shows with progress
+      are unclear.
 
-    Raises InvalidArgumentError for a moment or a zone that cannot be placed, and for anything else mistyped.
+    Raises InvalidArgumentError for a time without a zone, an unknown zone, and any other invalid argument.
     """
     zone = civil.zone_called(zone)
     resets, doubts = by_key(already, "already", max), by_key(in_doubt, "in_doubt", max)
@@ -106,7 +106,7 @@ def who_is_due(
 def _by_standing(
     rows: Iterable[ProgressRow], sorter: _Sorter, on_hold: HoldList
 ) -> tuple[dict[Standing, list[DueCase]], int]:
-    """The cases of these rows, and how many rows are of people who are not due."""
+    """Return the cases of these rows, and the number of rows of people who are not due."""
     lists: dict[Standing, list[DueCase]] = {standing: [] for standing in Standing}
     not_due = 0
     listed = set[tuple[Key, datetime | None, Standing]]()
@@ -123,7 +123,7 @@ def _by_standing(
 def _held_in_other_rows(
     lists: Mapping[Standing, list[DueCase]], on_hold: HoldList
 ) -> dict[Standing, list[DueCase]]:
-    """The same lists, with the people held whom an entry names in a row of another course only."""
+    """Return the lists with the people on hold whom an entry names only in a row of another course."""
     found: dict[Standing, list[DueCase]] = {standing: [] for standing in Standing}
     for standing, cases in lists.items():
         for case in cases:
@@ -146,10 +146,10 @@ class _Sorter:
     resets: Mapping[Key, datetime]
     history: Mapping[Key, datetime]
     doubts: Mapping[Key, datetime]
-    """Requests after the reset that is known, if any; they may have had no effect."""
+    """Requests after the known reset, if any; they may have had no effect."""
 
     def case(self, row: ProgressRow, hold: Hold | None = None) -> DueCase | None:
-        """What is to be listed of this row, or None for a person who is not due."""
+        """Return the case of this row, or None for a person who is not due."""
         try:
             done = row.completed_at
             found = self._incomplete(row) if done is None else self._complete(row, done)
@@ -185,7 +185,7 @@ class _Sorter:
         return self._listed(row, standing, why, due_on, since)
 
     def _incomplete(self, row: ProgressRow) -> DueCase | None:
-        """Listed if the person was complete once, or was reset: they have no valid completion."""
+        """Return the case of a person who was complete once, or was reset, and has no valid completion."""
         known_at, was_complete_at = self.resets.get(_key(row)), self.history.get(_key(row))
         reset_at = self.doubts.get(_key(row)) if known_at is None else known_at
         reset_on = None if reset_at is None else civil.day_of(reset_at, self.zone)
@@ -230,10 +230,10 @@ class _Sorter:
         if completed > self.today:
             raise UnclearError(f"that is after {self.today}")
         if completed < EARLIEST:
-            raise UnclearError("a date so early stands for none")
+            raise UnclearError("a date so early is not a real one")
 
     def _standing(self, due_on: date) -> Standing | None:
-        """By the days since it became due, which are negative before."""
+        """Return the list by the days since the due day; they are negative before it."""
         days = (self.today - due_on).days
         if days < -self.warn:
             return None
@@ -242,21 +242,21 @@ class _Sorter:
         return Standing.IN_GRACE if days < self.grace else Standing.DUE
 
     def _expiry(self, row: ProgressRow) -> date | None:
-        """The day on which the feed says the completion expires; None for a date so early that it stands for none."""
+        """Return the day on which the completion expires, by the feed; None for a date before EARLIEST, a zero date."""
         if row.completion_expiry_date is None:
             return None
         expiry = civil.day_of(row.completion_expiry_date, self.zone)
         return expiry if expiry >= EARLIEST else None
 
     def _reset_on(self, row: ProgressRow) -> date | None:
-        """The day of a reset that came after the completion in the row and should have cleared it."""
+        """Return the day of a reset after the completion in the row, which should have cleared it."""
         reset_at = self.doubts.get(_key(row), self.resets.get(_key(row)))
         if reset_at is None or row.completed_at is None or reset_at < row.completed_at:
             return None
         return civil.day_of(reset_at, self.zone)
 
     def _unseen(self, row: ProgressRow, reset_on: date) -> str:
-        """Why nobody can tell what became of a reset whose effect the feed does not show."""
+        """Return the reason why the result of a reset is not known, if the feed does not show its effect."""
         if _key(row) in self.doubts:
             return f"sent to be reset on {reset_on}, and it is not known whether it took effect: resume that plan"
         shows = "yet the feed still shows the completion from before it: see whether it took effect"
@@ -265,7 +265,7 @@ class _Sorter:
     def _is_of_a_later_window(
         self, row: ProgressRow, completed: date, due_on: date, standing: Standing | None, reset_on: date
     ) -> bool:
-        """Whether a window lists the person that began after the reset."""
+        """Return whether the person is listed for a window that began after the reset."""
         return standing is not None and (
             self.today < due_on or reset_on < self.rule.window_start(completed, row, self.zone, self.today)
         )
@@ -310,5 +310,7 @@ def _a_rule(rule: object) -> Rule:
 def _a_day(on: date | datetime, zone: ZoneInfo) -> date:
     today = civil.day(on, zone, "on")
     if not EARLIEST.year <= today.year <= civil.LAST_YEAR:
-        raise InvalidArgumentError(f"on must lie between {EARLIEST.year} and {civil.LAST_YEAR}, not {today}")
+        raise InvalidArgumentError(
+            f"on must be between {EARLIEST.year} and {civil.LAST_YEAR}, not {today}", argument="on"
+        )
     return today

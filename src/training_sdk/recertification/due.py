@@ -38,8 +38,8 @@ class DueCase:
     """One person in one course who is listed. Days are civil days in the zone of the run.
 
     ``due_on`` is the day on which the completion has to be renewed and ``reset_from`` the first day, after the grace
-    period, on which they are to be reset; both None where that is unclear, and for people who have lapsed. ``why`` says
-    what it follows from. ``lapsed_since`` is the first day without a valid completion, as far as the feed and the
+    period, on which they are to be reset; both None where that is unclear, and for people who have lapsed. ``why`` is
+    the reason. ``lapsed_since`` is the first day without a valid completion, as far as the feed and the
     records given show it, and ``lapsed_days`` the number of days from then to the day of the run. Both are None for
     people whose completion is valid, and where the day is not known.
     """
@@ -68,7 +68,7 @@ class DueCase:
         lapsed_since: date | None = None,
         lapsed_days: int | None = None,
     ) -> DueCase:
-        """From a row of the progress feed."""
+        """Return the case of a row of the progress feed."""
         return cls(
             row.course_id,
             row.user_id,
@@ -96,14 +96,14 @@ class DueCase:
 
 @frozen
 class Due:
-    """What ``who_is_due`` found on a day. Nobody has been reset, warned or written to.
+    """The result of ``who_is_due`` for a day. No person has been reset, warned or written to.
 
     Every row given is in exactly one of the lists, or counted in ``not_due``: people with a valid completion, and
     people who have never completed, as far as the feed and the records given show. ``lapsed`` are people who were reset
     or whose completion has expired, and who have not completed since. ``already_reset`` are people who were reset
     on the day of the run or the day before, while the feed still shows the completion from before. Lists are in order
     of the due day (``lapsed``: of the first day without a valid completion), then of course and user. ``held_nobody``
-    are the entries of the hold list that name nobody in the rows: somebody in another course, or a slip.
+    are the entries of the hold list that match no row: a person in another course, or a typing error.
     """
 
     on: date
@@ -121,7 +121,7 @@ class Due:
 
     @property
     def by_course(self) -> Mapping[str, tuple[str, ...]]:
-        """The user ids to reset now, by course id: what a plan is made of. Empty if nobody is due."""
+        """The user ids to reset now, by course id, for a plan. Empty if no person is due."""
         users: dict[str, dict[str, None]] = {}
         for case in self.due:
             users.setdefault(case.course_id, {})[case.user_id] = None
@@ -155,7 +155,7 @@ _HEADINGS = {
     Standing.IN_GRACE: "Due, but still in the grace period",
     Standing.WARNED: "Soon due, to be warned",
     Standing.HELD: "On the hold list, not to be reset",
-    Standing.UNCLEAR: "Unclear, for somebody to look at",
+    Standing.UNCLEAR: "Unclear, to be checked by a person",
     Standing.LAPSED: "Lapsed: reset or expired, and not complete since. They have no valid completion until they train",
     Standing.ALREADY_RESET: "Reset already by the records on hand, while the feed still shows the old completion. Look "
     "again once it has caught up (2 h on a live service)",

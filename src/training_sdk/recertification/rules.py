@@ -1,4 +1,4 @@
-"""When a completion has to be renewed. A rule is a frozen value and knows neither today nor anybody's past resets."""
+"""Rules that say when a completion has to be renewed: frozen values, without today's date and earlier resets."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
-"""In English, whatever the locale."""
+"""In English, in every locale."""
 
 
 class UnclearError(Exception):
-    """This rule cannot tell when this person is due, and says why; whoever sorts the rows lists it."""
+    """The rule cannot decide when a person is due; the message is the reason. The person is listed as unclear."""
 
 
 def _leap_day(value: LeapDay | str) -> LeapDay:
@@ -39,7 +39,7 @@ def _leap_day(value: LeapDay | str) -> LeapDay:
 
 @frozen(kw_only=True)
 class FromCompletion:
-    """So long after each completion: ``FromCompletion(months=12)``. Late completions move the day.
+    """A period after each completion: ``FromCompletion(months=12)``. Late completions change the day.
 
     ``years``, ``months`` and ``days`` are whole numbers and add up; none is more than a century. The same day of
     the month is meant, or the last of a shorter month: 31 January and a month is 28 or 29 February.
@@ -58,11 +58,11 @@ class FromCompletion:
             raise InvalidArgumentError("FromCompletion needs a period, such as FromCompletion(months=12)")
 
     def due_on(self, completed: date, row: ProgressRow, zone: ZoneInfo) -> date:
-        """The day on which this completion has to be renewed."""
+        """Return the day on which this completion has to be renewed."""
         return self._after(completed, 1)
 
     def window_start(self, completed: date, row: ProgressRow, zone: ZoneInfo, today: date) -> date:
-        """The last day up to today on which it had to be renewed, had it been each time."""
+        """Return the last day up to today on which it had to be renewed, if it was renewed each time."""
         longest = self._whole_months * 31 + self.days
         periods = max(1, (today - completed).days // longest)
         while self._after(completed, periods + 1) <= today:
@@ -70,9 +70,9 @@ class FromCompletion:
         return self._after(completed, periods)
 
     def _after(self, completed: date, periods: int) -> date:
-        """Counted from the completion each time, so that the 31st does not become the 28th for good."""
-        moved = civil.add_months(completed, periods * self._whole_months, self.leap_day)
-        return moved + timedelta(days=periods * self.days)
+        """Return the day after some periods, counted from the completion, so that the 31st does not stay the 28th."""
+        months_later = civil.add_months(completed, periods * self._whole_months, self.leap_day)
+        return months_later + timedelta(days=periods * self.days)
 
     @property
     def _whole_months(self) -> int:
@@ -86,7 +86,7 @@ class FromCompletion:
 
 @frozen
 class FixedDate:
-    """Everybody on the same day every year: ``FixedDate(3, 1)``. Whoever completed on that day or later is not due."""
+    """The same day every year for all: ``FixedDate(3, 1)``. A completion on that day or later is not due."""
 
     month: int
     day: int
@@ -98,11 +98,11 @@ class FixedDate:
         civil.whole(self.day, "day", 1, longest, f" in {MONTHS[self.month - 1]}")
 
     def due_on(self, completed: date, row: ProgressRow, zone: ZoneInfo) -> date:
-        """The first such day after the completion."""
+        """Return the first such day after the completion."""
         return civil.next_yearly(self.month, self.day, completed, self.leap_day)
 
     def window_start(self, completed: date, row: ProgressRow, zone: ZoneInfo, today: date) -> date:
-        """The last such day up to today."""
+        """Return the last such day up to today."""
         return civil.last_yearly(self.month, self.day, today, self.leap_day)
 
     def __str__(self) -> str:
@@ -124,11 +124,11 @@ def _dates(of: Dates) -> Mapping[str | Key, date]:
 
 @frozen
 class Anniversary:
-    """Everybody on a day of their own every year, which late completions do not move.
+    """A day of their own every year for each person, which late completions do not change.
 
     ``of`` gives the date of each person, by user id or, first looked for, by (course id, user id): the day they were
-    hired, or first trained. Whoever completed on their anniversary or later is not due until the next. Whoever has no
-    date is unclear, unless ``or_completion`` lets the completion on record stand for it.
+    hired, or first trained. A person who completed on the anniversary or later is not due until the next. A person
+    without a date is unclear, unless ``or_completion`` uses the completion on record instead.
     """
 
     of: Mapping[str | Key, date] = field(converter=_dates, repr=False, hash=False)
@@ -139,20 +139,20 @@ class Anniversary:
     def of_first_completion(
         cls, history: Iterable[tuple[str, str, datetime]], *, leap_day: LeapDay = LeapDay.FEBRUARY_28
     ) -> Anniversary:
-        """The anniversary of each person's first completion of the course.
+        """Return a rule by the anniversary of each person's first completion of the course.
 
         ``history`` has the earlier completions, which no endpoint shows after a reset, as (course id, user id, when).
-        For whoever is not in it the completion on record is the first.
+        For a person who is not in it, the completion on record is the first.
         """
         return cls(by_key(history, "history", min), or_completion=True, leap_day=leap_day)
 
     def due_on(self, completed: date, row: ProgressRow, zone: ZoneInfo) -> date:
-        """The first anniversary after the completion. Raises UnclearError where there is no date."""
+        """Return the first anniversary after the completion. Raises UnclearError if there is no date."""
         month, day = self._month_and_day(completed, row, zone)
         return civil.next_yearly(month, day, completed, self.leap_day)
 
     def window_start(self, completed: date, row: ProgressRow, zone: ZoneInfo, today: date) -> date:
-        """The last anniversary up to today."""
+        """Return the last anniversary up to today."""
         month, day = self._month_and_day(completed, row, zone)
         return civil.last_yearly(month, day, today, self.leap_day)
 
@@ -173,7 +173,7 @@ def _lead(value: timedelta | int) -> int:
 
 @frozen
 class BeforeExpiry:
-    """So many days before the completion expires, as the feed says: ``BeforeExpiry(lead=30)``, or a timedelta.
+    """Some days before the completion expires, by the feed: ``BeforeExpiry(lead=30)``, or a timedelta.
 
     Courses whose completions do not expire have no such date, and older services do not send it; those people are
     unclear, never left out. The field is known from a third party.
@@ -182,7 +182,7 @@ class BeforeExpiry:
     lead: int = field(default=0, converter=_lead)
 
     def due_on(self, completed: date, row: ProgressRow, zone: ZoneInfo) -> date:
-        """The day by which to renew. Raises UnclearError where no expiry is known, or none that makes sense."""
+        """Return the day by which to renew. Raises UnclearError if the expiry is not known, or not possible."""
         if row.completion_expiry_date is None:
             raise UnclearError("no expiry known")
         expires = civil.day_of(row.completion_expiry_date, zone)
@@ -196,7 +196,7 @@ class BeforeExpiry:
         return expires - timedelta(days=self.lead)
 
     def window_start(self, completed: date, row: ProgressRow, zone: ZoneInfo, today: date) -> date:
-        """The day on which it became due: an expiry does not come round again by itself."""
+        """Return the day on which it became due: an expiry is not repeated every year."""
         return self.due_on(completed, row, zone)
 
     def __str__(self) -> str:

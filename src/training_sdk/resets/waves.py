@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Literal, TypeAlias, get_args
-from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 
 from training_sdk._core.flow import Flow, Moment, Now, Sleep
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.recertification.civil import zone_called
 from training_sdk.records.events import WavesKept
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -64,15 +64,6 @@ def _days(value: object) -> tuple[Weekday, ...]:
     return tuple(day for day in EVERY_DAY if day in named)
 
 
-def _zone(name: str) -> tzinfo:
-    try:
-        return ZoneInfo(name)
-    except (LookupError, ValueError, TypeError, AttributeError, OSError):  # whatever was given as a name
-        raise InvalidArgumentError(
-            f"zone {name!r} is unknown here; name one like 'Europe/Zurich' (the package tzdata brings them all)"
-        ) from None
-
-
 @frozen
 class Waves:
     """How resets are spread over time, since every person reset may get a notification.
@@ -99,7 +90,7 @@ class Waves:
     def __attrs_post_init__(self) -> None:
         if self.zone is None and (self.between is not None or self.days != EVERY_DAY):
             raise InvalidArgumentError("between and days need a zone, such as zone='Europe/Zurich'")
-        object.__setattr__(self, "_tz", UTC if self.zone is None else _zone(self.zone))
+        object.__setattr__(self, "_tz", UTC if self.zone is None else zone_called(self.zone))
 
     def next_start(self, now: datetime, last_start: datetime | None = None) -> datetime:
         """When the next wave may begin, in UTC: now, or the first moment after it that everything allows.

@@ -378,9 +378,9 @@ def test_R05_a_view_narrower_than_the_course_is_no_plan_for_everyone() -> None:
 
 
 def test_a_plan_for_nobody_is_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match=r"nobody in scope of .* is assigned to"):
+    with pytest.raises(InvalidArgumentError, match=r"no person in scope of .* is assigned to"):
         plan_for(Organisation([]))
-    with pytest.raises(InvalidArgumentError, match=r"nobody in scope of .* is completed"):
+    with pytest.raises(InvalidArgumentError, match=r"no person in scope of .* is completed"):
         plan_for(Organisation([untouched(1)]), only="completed")
 
 

@@ -85,6 +85,6 @@ def test_a_plan_of_impossible_shape_is_not_loaded_though_its_digest_fits(twice: 
     more = plan.users[0] if twice else evolve(plan.users[0], course_id="another")
     content = plan_bytes(evolve(plan, users=(*plan.users, more)))
     with pytest.raises(
-        InvalidArgumentError, match="a person twice" if twice else "of a course that it does not hold"
+        InvalidArgumentError, match="a person twice" if twice else "of a course that it does not have"
     ):
         parse_plan(content, "plan.json")

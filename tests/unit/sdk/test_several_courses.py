@@ -168,7 +168,7 @@ def test_the_phrase_of_several_courses_counts_courses_and_different_people() -> 
     plan = plan_of(campus(), [FIRST, SECOND])
     assert (len(plan.targets), plan.people) == (8, 5)
     assert plan.phrase == f"reset 2 courses for 5 users #{tail(plan.digest)}"
-    with pytest.raises(InvalidArgumentError, match="holds 2 courses"):
+    with pytest.raises(InvalidArgumentError, match="has 2 courses"):
         _ = plan.course
 
 
@@ -267,7 +267,7 @@ def test_where_leaves_others_in_scope_and_out_of_the_reset() -> None:
 
 
 def test_a_selection_that_leaves_nobody_is_an_error_and_never_everyone() -> None:
-    with pytest.raises(InvalidArgumentError, match="nobody in scope"):
+    with pytest.raises(InvalidArgumentError, match="no person in scope"):
         plan_of(campus(), [FIRST], where=Where(score_below=1))
 
 

@@ -101,7 +101,7 @@ def test_demanding_signatures_takes_a_file_of_signers() -> None:
 @pytest.mark.parametrize("value", [1, True, [], {}])
 def test_a_signature_that_is_no_text_is_no_plan(value: object, signed: ResetPlan) -> None:
     said = {**json.loads(plan_bytes(signed)), "signature": value}
-    with pytest.raises(InvalidArgumentError, match="its signature is no text"):
+    with pytest.raises(InvalidArgumentError, match="its signature must be text"):
         parse_plan(json.dumps(said).encode(), "plan.json")
 
 

@@ -52,7 +52,7 @@ def mock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MockTraining:
             "Nothing was sent. Have the planner sign it: plan.sign(key)",
             "Nothing was sent. Have the planner make it signed: training-sdk plan … --save … --key …",
         ),
-        ("demands a signed one: approve with key=…", "approve with training-sdk sign … --key …"),
+        ("needs a signed one. To sign, approve with key=….", "approve with training-sdk sign … --key …"),
         ("none is named (allowed_signers=…)", "(allowed_signers)"),
         ("it is not what approval.save(…) wrote", "it is not what training-sdk sign wrote"),
         ("its time is not spelt as approval.save(…) does", "as training-sdk sign does"),

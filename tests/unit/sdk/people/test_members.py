@@ -94,7 +94,7 @@ def test_an_id_without_members_is_told_from_an_unknown_one(feeds: Feeds) -> None
 
 def test_a_mistyped_name_is_answered_with_those_that_come_close(feeds: Feeds) -> None:
     for typed in ("crew", "Crwe"):
-        with pytest.raises(NotFoundError, match=rf"no group '{typed}' .*name\. These come close: 'Crew' \("):
+        with pytest.raises(NotFoundError, match=rf"no group '{typed}' .*name\. Similar names: 'Crew' \("):
             feeds.of(groups=[typed])
     with pytest.raises(NotFoundError, match=r"exact name \("):
         feeds.of(sites=["Nowhere near"])
@@ -150,9 +150,9 @@ def test_a_site_without_members_names_its_sub_sites(feeds: Feeds) -> None:
     for name in ("Germany", "s5"):
         with pytest.raises(InvalidArgumentError, match="has no members of its own") as caught:
             feeds.of(sites=["Leeds", name])
-        assert caught.value.message.endswith("that are meant: 'Hamburg' (s6), 'Port' (s7)")
+        assert caught.value.message.endswith("Name the sub-sites: 'Hamburg' (s6), 'Port' (s7)")
     for site in (role(8), "Ring"):
-        with pytest.raises(InvalidArgumentError, match=r"that are meant: 'Road' \(role_0+9\)$"):
+        with pytest.raises(InvalidArgumentError, match=r"Name the sub-sites: 'Road' \(role_0+9\)$"):
             feeds.of(sites=[site])
     assert feeds.of(sites=["Hamburg"]) == {member_key("site", "Hamburg"): {"u6"}}
     assert feeds.of(sites=["Port"]) == {member_key("site", "Port"): frozenset()}

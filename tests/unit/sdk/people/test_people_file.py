@@ -75,7 +75,7 @@ def test_further_columns_are_read_by_name_or_ignored_as_notes() -> None:
     ("columns", "complaint"),
     [
         ({"Mail": "email"}, "there is no column 'mail', which columns="),
-        ({"E-Mail": "email", "note": "email"}, "the column 'email' stands there twice"),
+        ({"E-Mail": "email", "note": "email"}, "the column 'email' occurs twice"),
     ],
 )
 def test_R05_columns_that_the_file_lacks_or_has_twice_widen_nothing(
@@ -111,7 +111,7 @@ def test_from_a_path_as_from_an_open_file(tmp_path: Path) -> None:
 
 def test_the_template_is_read_once_it_is_filled_in() -> None:
     template = People.csv_template()
-    assert problems(template) == ["it names nobody, and an empty list never means everyone"]
+    assert problems(template) == ["it has no people, and an empty list never means everyone"]
     assert read(f"{template},a@b.test,,from the list of May\n").entries[0].value == "a@b.test"
     assert set(template.strip().split(",")) < set(people_file.KNOWN)
 
@@ -129,8 +129,8 @@ def test_somebody_twice_in_a_course_counts_once_and_in_two_courses_twice() -> No
     [
         ("", "it is empty"),
         ("\n \n", "it is empty"),
-        ("user_id\n", "names nobody"),
-        ("user_id\n\n  \n", "names nobody"),
+        ("user_id\n", "it has no people"),
+        ("user_id\n\n  \n", "it has no people"),
         ("note,course_id\nx,c\n", "no column names people: it needs one of user_id, email, external_id"),
         ("user_id,colour\nu,red\n", "there is no column 'colour'; known are user_id, email"),
         ("user_id;\nu;x\n", "line 2: cell 2 is filled, and its column has no name"),
@@ -138,10 +138,10 @@ def test_somebody_twice_in_a_course_counts_once_and_in_two_courses_twice() -> No
         ("sep=;\nemail;note\na@b.test;\n", "the header: 'sep=' is a line for Excel. Delete it"),
         ('"sep=,"\nemail\na@b.test\n', "is a line for Excel. Delete it"),
         ("\ufeff\ufeffemail\na@b.test\n", "it begins with two byte order marks"),
-        ("user_id,User_ID\nu,u\n", "'user_id' stands there twice"),
+        ("user_id,User_ID\nu,u\n", "'user_id' occurs twice"),
         ("a@b.test\nb@b.test\n", "does the file begin without a header"),
-        ("user_id,email\nu,a@b.test\n", "line 2: somebody is named in 2 ways, user_id and email"),
-        ("user_id,note\n,why\n", "line 2: nobody is named: fill in user_id"),
+        ("user_id,email\nu,a@b.test\n", "line 2: one person is named in 2 ways, user_id and email"),
+        ("user_id,note\n,why\n", "line 2: no person is named: fill in user_id"),
         ("user_id,course_id\nu,\n", "line 2: course_id is empty"),
         ("user_id,course_id\nu\n", "line 2: it has 1 cell, and the header has 2 cells"),
         ("user_id\nu,v\n", "line 2: it has 2 cells, and the header has 1 cell"),
@@ -280,7 +280,7 @@ def test_a_column_of_a_frame_without_a_name_has_to_be_empty(frame: Any, missing:
 @frames
 @pytest.mark.parametrize("missing", MISSING, ids=lambda value: type(value).__name__)
 def test_a_missing_value_in_a_frame_is_an_error_with_its_row(frame: Any, missing: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="row 2: nobody is named"):
+    with pytest.raises(InvalidArgumentError, match="row 2: no person is named"):
         People.from_frame(frame(["email"], [("a@b.test",), (missing,)]))
     with pytest.raises(InvalidArgumentError, match="row 1: course_id is empty"):
         People.from_frame(frame(["email", "course_id"], [("a@b.test", missing)]))

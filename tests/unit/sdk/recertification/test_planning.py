@@ -87,7 +87,7 @@ def test_where_all_have_renewed_there_is_nobody_to_plan_for(
     due = found(client, mock)
     for case in due.due:
         renew(client, mock, case.user_id)
-    with pytest.raises(InvalidArgumentError, match="is still due: there is nobody to plan for"):
+    with pytest.raises(InvalidArgumentError, match="is still due, so there is nothing to plan"):
         client.resets.plan_due(due)
 
 
