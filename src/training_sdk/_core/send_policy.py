@@ -1,4 +1,4 @@
-"""The send rules: what is tried again, when, and for how long; pure, so they are read and tested as a table.
+"""The send policy: which requests are retried, when, and for how long; pure, so it reads and is tested as a table.
 
 - Repeatability is declared on the request, never guessed from its method.
 - Two fates are known to be "nothing happened": never delivered, and refused before work (429 and the coded
@@ -182,59 +182,63 @@ def _exchange(
     once: bool,
     doubt: Doubt,
 ) -> Flow[T]:
-    """Send until there is a success, a refusal, or no time left. Waiting for one's turn takes none of that time."""
+    """Send until there is a success, a refusal, or no time left. Waiting for the pace takes none of that time."""
     started: Moment = yield Now()
     tried, paced, cut = 0, 0.0, 0
     while True:
-        nobody_yet = False
         paced += 0.0 if once else (yield from pace.acquire(request))
-        attempt.is_open = True
-        try:
-            response: Response = yield request
-        except UnsentError as stop:
-            attempt.is_open = False
-            raise stop.original from None
-        except InterruptedSendError as stop:
-            attempt.request_id, attempt.status = stop.request_id, stop.status
-            raise stop.original from None
-        except TransportError as failure:
-            attempt.status = failure.status
-            verdict = judge_failure(request, failure)
-            nobody_yet = failure.nobody_yet and failure.status is None
+        result = yield from _send(request, attempt)
+        if isinstance(result, TransportError):
+            decision = judge_failure(request, result)
         else:
-            attempt.request_id, attempt.status = response.request_id, response.status
-            pace.observe(request, response)
-            if 200 <= response.status < 300:
-                if not request.repeatable:  # must not be held up between its answer and its caller
-                    return decode(response)
+            pace.observe(request, result)
+            if not 200 <= result.status < 300:
+                decision = _believed(request, result, judge_status(request, result), doubt)
+            elif not request.repeatable:  # nothing may come between the answer and the caller
+                return decode(result)
+            else:
                 yield from pace.flush()
                 try:
-                    return decode(response)
+                    return decode(result)
                 except DecodingError as error:
                     if error.reason != codec.CUT_SHORT:
                         raise
-                    verdict = SendDecision(error, again=cut < MOST_CUT)
-                    cut += 1
-            else:
-                verdict = _believed(request, response, judge_status(request, response), doubt)
-        attempt.is_open = isinstance(verdict.error, OutcomeUnknownError | ConflictError)
+                    decision, cut = SendDecision(error, again=cut < MOST_CUT), cut + 1
+        attempt.is_open = isinstance(decision.error, OutcomeUnknownError | ConflictError)
         yield from pace.flush()
         now: Moment = yield Now()
-        most = min(max_retry_seconds, FIRST_ANSWER_SECONDS) if nobody_yet else max_retry_seconds
+        is_silent = isinstance(result, TransportError) and result.nobody_yet and result.status is None
+        most = min(max_retry_seconds, FIRST_ANSWER_SECONDS) if is_silent else max_retry_seconds
         left = most - (now.monotonic - started.monotonic - paced)
-        wait = max(backoff(tried), verdict.wait or 0)
-        if not verdict.again:
-            raise verdict.error
+        wait = max(backoff(tried), decision.wait or 0)
+        if not decision.again:
+            raise decision.error
         if once:
-            raise TryAgainError(verdict.error, wait)
+            raise TryAgainError(decision.error, wait)
+        if wait > left and most < max_retry_seconds:
+            raise _nobody_there(decision.error)
         if wait > left:
-            raise (
-                _nobody_there(verdict.error)
-                if most < max_retry_seconds
-                else out_of_time(verdict.error, wait, most)
-            )
-        yield Sleep(wait, jitter=min(wait / 4, left - wait), why=str(verdict.error))
+            raise out_of_time(decision.error, wait, most)
+        yield Sleep(wait, jitter=min(wait / 4, left - wait), why=str(decision.error))
         tried += 1
+
+
+def _send(request: Request, attempt: Attempt) -> Flow[Response | TransportError]:
+    """Send once; return the answer or the failure, and note what is known in ``attempt``."""
+    attempt.is_open = True
+    try:
+        response: Response = yield request
+    except UnsentError as stop:
+        attempt.is_open = False
+        raise stop.original from None
+    except InterruptedSendError as stop:
+        attempt.request_id, attempt.status = stop.request_id, stop.status
+        raise stop.original from None
+    except TransportError as failure:
+        attempt.status = failure.status
+        return failure
+    attempt.request_id, attempt.status = response.request_id, response.status
+    return response
 
 
 def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError:
