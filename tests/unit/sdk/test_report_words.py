@@ -129,3 +129,20 @@ def test_people_who_changed_are_named_by_e_mail_or_id(report: ResetReport) -> No
         StalePlanError, match=re.escape("'Anna Meier <anna1@example.test>', 'Anna Meier <user_2>' in")
     ):
         refuse_changed(report.plan, changed_people(people, {}, NO_TRACES))
+
+
+@pytest.mark.parametrize(("count", "more"), [(9, ""), (10, ""), (11, " and 1 more"), (12, " and 2 more")])
+def test_ids_and_names_are_cut_after_ten(report: ResetReport, count: int, more: str) -> None:
+    ids = [f"sent-{number}" for number in range(count)]
+    keys = tuple(user.key for user in report.plan.targets[:count])
+    names = [f"Anna Meier <{user.email or user.user_id}>" for user in report.plan.targets[: min(count, 10)]]
+    text = str(evolve(report, requests=tuple(ids), missing_lessons=keys))
+    assert f"(requests {', '.join(ids[:10])}{more})\n" in text
+    assert f"evidence lacks completed lessons (accepted) of: {', '.join(names)}{more}\n" in text
+
+
+@pytest.mark.parametrize(("page", "shown"), [(TARGETS, TARGETS), (TARGETS - 1, 10)])
+def test_a_page_that_holds_every_target_shows_all_of_them(report: ResetReport, page: int, shown: int) -> None:
+    text = report.listing(page)
+    assert text.count("  - ") == shown
+    assert ("… and" in text) == (shown < TARGETS)
