@@ -16,9 +16,10 @@ from training_sdk._core.operation import Bound, D, operation
 from training_sdk._core.text import token_fingerprint
 from training_sdk.approval.approvals import Approval
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.format_proof.proof_ends import ProofRecorder
 from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proof_planner import WantedProof, check_phrase, plan_proof
-from training_sdk.format_proof.proof_run import ProofRecorder, ProofRun
+from training_sdk.format_proof.proof_run import ProofRun
 from training_sdk.format_proof.proof_validity import proof_that_holds
 from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof, traces_at
 from training_sdk.format_proof.refusal_proof import RefusalProofRun

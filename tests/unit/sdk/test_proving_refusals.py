@@ -24,8 +24,8 @@ from training_sdk import (
 )
 from training_sdk._core.flow import NotDeliveredError, Request, Response, TransportError
 from training_sdk.format_proof import pending
+from training_sdk.format_proof.proof_ends import ProofRecorder
 from training_sdk.format_proof.proof_planner import WantedProof, plan_proof
-from training_sdk.format_proof.proof_run import ProofRecorder
 from training_sdk.format_proof.proof_validity import proof_that_holds
 from training_sdk.format_proof.proofs import PROVABLE, Proof, ProofScope, find_proof, save_proof
 from training_sdk.format_proof.refusal_proof import RefusalProofRun

@@ -35,9 +35,10 @@ from training_sdk._core.flow import Request, Response, RunLocally
 from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
 from training_sdk.format_proof import pending
+from training_sdk.format_proof.proof_ends import ProofRecorder
 from training_sdk.format_proof.proof_plan import Observation
 from training_sdk.format_proof.proof_planner import WantedProof, plan_proof
-from training_sdk.format_proof.proof_run import ProofRecorder, ProofRun, was_unreadable
+from training_sdk.format_proof.proof_run import ProofRun, was_unreadable
 from training_sdk.format_proof.proof_validity import proof_that_holds
 from training_sdk.format_proof.proofs import Proof, find_proof, save_proof
 from training_sdk.format_proof.traces import Traces
