@@ -53,7 +53,7 @@ class ProofRecorder(Recorder):
 
     def gather(self, calls: Calls, people: Sequence[PlannedReset]) -> Flow[Rows]:
         """Write a pack about these people and the witnesses on their course."""
-        here = [one for one in self.witnesses if one.course_id == self._order.plan.course.id]
+        here = [one for one in self.witnesses if one.course_id == self._started.order.plan.course.id]
         return (yield from Recorder.gather(self, calls, (*people, *here)))
 
 

@@ -49,15 +49,12 @@ from training_sdk.records.audit import BEGUN, ENDED, KEPT, RESUMED, STOPPED, Aud
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.journal import Journal, JournalCopy
 from training_sdk.records.journal_state import JournalState
-from training_sdk.records.plan_copy import OUTLINE, SEALED
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
 from training_sdk.resets.preflight import Preflight
 from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.reset_request import CHUNK, Order
 from training_sdk.resets.waves import kept
-
-WITHDRAWN = "proof withdrawn"
 
 
 @define
@@ -74,25 +71,18 @@ class Recorder:
     """The approval that was found beside the journal."""
     _preflight: Preflight | None = None
     """The order, and where it is carried out, once the records are open."""
-    _approved: Approved | None = None
+    approved: Approved | None = field(default=None, init=False)
+    """Who approved the plan, now or when it was begun."""
     _journal: Journal | None = None
     _log: AuditLog | None = None
     _state: StateDirectory | None = None
     _who: dict[str, Any] = field(factory=dict)
     _pack: Pack | None = None
-    _packs: list[str] = field(factory=list)
-    _missing_lessons: dict[Key, None] = field(factory=dict)
+    packs: list[str] = field(factory=list, init=False)
+    """The folders of the evidence written so far."""
+    missing_lessons: dict[Key, None] = field(factory=dict, init=False)
+    """Course and user of those whose lessons are not all in the evidence written so far."""
     _has_ended: bool = False
-
-    @property
-    def packs(self) -> Sequence[str]:
-        """The folders of the evidence written so far."""
-        return tuple(self._packs)
-
-    @property
-    def missing_lessons(self) -> Sequence[Key]:
-        """Course and user of those whose lessons are not all in the evidence written so far."""
-        return tuple(self._missing_lessons)
 
     @property
     def journal(self) -> Journal:
@@ -104,25 +94,29 @@ class Recorder:
     def open(self, preflight: Preflight) -> Flow[None]:
         """Take the plan for this process alone, and note who begins what and why."""
         now: Moment = yield Now()
-        order, here, approved = preflight.order, preflight.here, preflight.approved
+        order, plan, here, approved = (
+            preflight.order,
+            preflight.order.plan,
+            preflight.here,
+            preflight.approved,
+        )
         self._preflight = preflight
         if self._journal is None:
-            yield from self.take(order.plan)
+            yield from self.take(plan)
         self._identify(here)
-        self._approved = approved or approved_before(
-            self.journal.events, here.organisation_id, self._folder(order.plan)
+        self.approved = approved or approved_before(
+            self.journal.events, here.organisation_id, self._folder(plan)
         )
         new = order.approval if approved is not None and order.approval != self._found else None
         if self.journal.state().has_sent:
             kept = None if approved is None else approved.kept
             if new is not None:
-                yield RunLocally(lambda: self._keep_approval(order.plan, new), "records: approval")
+                yield RunLocally(lambda: self._keep_approval(plan, new), "records: approval")
             seconds = order.safeguards.processing_time.total_seconds()
             yield from self.note(Resumed(now.utc, here.user_id, kept, seconds))
-            yield self._audit(RESUMED, order, at=now.utc, **quote_begun(order.plan, new))
+            yield self._audit(RESUMED, order, at=now.utc, **quote_begun(plan, new))
             return
-        yield RunLocally(lambda: self._begin(preflight, now.utc, new), "journal: opened")
-        plan = order.plan
+        yield RunLocally(lambda: self._begin(now.utc, new), "journal: opened")
         counts = {"people": plan.people, "resets": len(plan.targets), "in scope": len(plan.users)}
         yield self._audit(BEGUN, order, at=now.utc, counts=counts, **quote_begun(plan, new))
 
@@ -137,17 +131,12 @@ class Recorder:
         approvals.keep(self._folder(plan), approval_bytes(approval), self._sealing, quoted)
 
     def kept_approval(self, plan: ResetPlan) -> Flow[Approval | None]:
-        """The approval of the plan that its journal names last, as it is kept beside the journal; not verified."""
+        """Return the approval that the journal names last, as it is stored beside it; it is not verified."""
         self._found = yield RunLocally(
             lambda: find_approval(self._folder(plan), approval_noted(self.journal.events), self.unseal),
             "records: look for the approval",
         )
         return self._found
-
-    @property
-    def approved(self) -> Approved | None:
-        """Who approved the plan, now or when it was begun."""
-        return self._approved
 
     def attach(self, here: Origin) -> None:
         """Open the audit log alone, for a line about a plan that this process does not hold."""
@@ -178,7 +167,7 @@ class Recorder:
             refuse_second_time(found, plan, resuming=False)
 
     def take(self, plan: ResetPlan) -> Flow[JournalState]:
-        """Take the plan for this process alone; what its journal says. Raises if it may not be taken."""
+        """Take the plan for this process alone; return the state of its journal. Raises if it may not be taken."""
         state: JournalState = yield RunLocally(lambda: self._take(plan), "records: take the plan")
         return state
 
@@ -188,8 +177,8 @@ class Recorder:
         folder = state.plan_folder(plan.digest)
         self._state, self._log, self._journal = state, AuditLog(state.audit), Journal.open(folder)
         found = self.journal.state()
-        self._packs = [str(state.evidence / kept.pack) for kept in found.packs]
-        self._missing_lessons = dict.fromkeys(found.missing_lessons)
+        self.packs = [str(state.evidence / kept.pack) for kept in found.packs]
+        self.missing_lessons = dict.fromkeys(found.missing_lessons)
         is_proof = found.closed is not None and pending.is_pending(state, plan.digest)
         refuse_taking(self._audit_log, self.journal, plan, resuming=self.resuming, is_proof=is_proof)
         if found.opened is not None:
@@ -201,9 +190,9 @@ class Recorder:
             return
         document = plan_bytes(plan)
         if self._sealing is not None:
-            plan_copy.write_plan_copy(folder, document, self._sealing(document, folder / SEALED))
+            plan_copy.write_plan_copy(folder, document, self._sealing(document, folder / plan_copy.SEALED))
             approvals.seal_all(folder, self._sealing)
-        elif not ((folder / SEALED).exists() and (folder / OUTLINE).exists()):
+        elif not ((folder / plan_copy.SEALED).exists() and (folder / plan_copy.OUTLINE).exists()):
             plan_copy.write_plan_copy(folder, document, None)
 
     @property
@@ -211,46 +200,41 @@ class Recorder:
         seal = self.seal
         return None if seal is None else lambda content, path: sealed(content, seal, path)
 
-    def refuse_overlapping(
-        self,
-        plan: ResetPlan,
-        people: Collection[Key],
-        here: Origin,
-        now: datetime,
-        processing_time: timedelta,
-    ) -> Flow[None]:
+    def refuse_overlapping(self, people: Collection[Key], now: datetime) -> Flow[None]:
         """Raise OverlappingPlanError where it is not known what another plan did to these people."""
 
         def refuse() -> None:
-            with origin_lock(self._directory, here):
-                refuse_overlapping(self._directory, plan, people, here, now, processing_time)
+            with origin_lock(self._directory, self._started.here):
+                self._refuse_overlapping(people, now)
 
         yield RunLocally(refuse, "records: look at other plans")
 
-    def resets_elsewhere(
-        self, plan: ResetPlan, people: Collection[Key], here: Origin
-    ) -> Flow[Mapping[Key, datetime]]:
-        """When another plan on this machine last reset whom of these people."""
+    def _refuse_overlapping(self, people: Collection[Key], now: datetime) -> None:
+        order, here = self._started.order, self._started.here
+        wait = order.safeguards.processing_time
+        refuse_overlapping(self._directory, order.plan, people, here, now, wait)
+
+    def resets_elsewhere(self, people: Collection[Key]) -> Flow[Mapping[Key, datetime]]:
+        """Return when another plan on this machine last reset these people."""
+        plan, here = self._started.order.plan, self._started.here
         found: Mapping[Key, datetime] = yield RunLocally(
             lambda: resets_elsewhere(self._directory, plan.digest, people, here),
             "records: look at other plans",
         )
         return found
 
-    def _begin(self, preflight: Preflight, at: datetime, approval: Approval | None) -> None:
-        plan, here = preflight.order.plan, preflight.here
-        with origin_lock(
-            self._directory, here
-        ):  # until it is noted, another process could begin with the same people
-            people = {user.key for user in plan.targets}
-            wait = preflight.order.safeguards.processing_time
-            refuse_overlapping(self._directory, plan, people, here, at, wait)
+    def _begin(self, at: datetime, approval: Approval | None) -> None:
+        plan = self._started.order.plan
+        # Until it is noted, another process could begin with the same people.
+        with origin_lock(self._directory, self._started.here):
+            self._refuse_overlapping({user.key for user in plan.targets}, at)
             self._keep_copy(plan, self._folder(plan))  # so that nobody is named by a plan that is refused
             if approval is not None:
                 self._keep_approval(plan, approval)
-            self._note_opened(preflight.order, here, at)
+            self._note_opened(at)
 
-    def _note_opened(self, order: Order, here: Origin, at: datetime) -> None:
+    def _note_opened(self, at: datetime) -> None:
+        order, here = self._started.order, self._started.here
         self.journal.note(
             Opened(
                 at=at,
@@ -268,7 +252,7 @@ class Recorder:
                 processing_seconds=order.safeguards.processing_time.total_seconds(),
                 sdk_version=__version__,
                 waves=None if order.waves is None else kept(order.waves),
-                approval=None if self._approved is None else self._approved.kept,
+                approval=None if self.approved is None else self.approved.kept,
                 accept_missing_lessons=order.accept_missing_lessons,
             )
         )
@@ -280,7 +264,7 @@ class Recorder:
         targets: dict[str, list[str]] = {}
         for user in people:
             targets.setdefault(user.course_id, []).append(user.user_id)
-        order = self._order
+        order = self._started.order
         plan = order.plan
         pack = yield from collect(
             calls,
@@ -295,13 +279,13 @@ class Recorder:
             accept_missing_lessons=order.accept_missing_lessons,
         )
         self._pack = pack
-        self._packs.append(str(pack.folder))
-        self._missing_lessons |= dict.fromkeys(pack.missing_lessons)
+        self.packs.append(str(pack.folder))
+        self.missing_lessons |= dict.fromkeys(pack.missing_lessons)
         noted = EvidenceKept(now.utc, pack.folder.name, pack.manifest_sha256, pack.missing_lessons)
         yield from self.note(noted)
-        missing = len(pack.missing_lessons)
-        gap = {"missing_lessons": missing} if missing else {}
-        yield self._audit(KEPT, order, at=now.utc, pack=_named(pack), **gap)
+        gap = {"missing_lessons": len(pack.missing_lessons)} if pack.missing_lessons else {}
+        named = {"name": pack.folder.name, "manifest_sha256": pack.manifest_sha256}
+        yield self._audit(KEPT, order, at=now.utc, pack=named, **gap)
         return pack.rows
 
     def refresh(self, calls: Calls, people: Sequence[PlannedReset]) -> Flow[Mapping[Key, ProgressRow] | None]:
@@ -324,20 +308,20 @@ class Recorder:
 
     def withdraw_proof(self, report: ResetReport) -> Flow[None]:
         """Withdraw the proof of a service that reset more people than were sent, and add that to the audit log."""
-        order = self._order
+        order = self._started.order
         if order.plan.origin.reference_server:  # it has none
             return
         ground = ProofScope.of(order.plan.origin, order.format, server_side=order.server_side)
         now: Moment = yield Now()
         yield RunLocally(lambda: withdraw_proof(self._directory, ground), "proofs: withdraw")
         facts = {"proof": ground.name, "reached_others": report.reached_others}
-        yield self._audit(WITHDRAWN, report, at=now.utc, requests=list(report.requests), **facts)
+        yield self._audit("proof withdrawn", report, at=now.utc, requests=list(report.requests), **facts)
 
     def close(self, report: ResetReport, error: BaseException | None) -> Flow[None]:
         """Write the report, and close the journal if nothing is left to be resumed."""
         if (
             self._has_ended
-        ):  # only the journal could not be closed: another report or line would contradict the first
+        ):  # the journal alone could not be closed; a second report would contradict the first
             return
         self._check_process()
         now: Moment = yield Now()
@@ -356,22 +340,20 @@ class Recorder:
         )
         if error is None:
             self._has_ended = True
-            if not report.counts[
-                Outcome.UNKNOWN
-            ]:  # last of all: whatever is missing before it, resuming makes up for
+            if not report.counts[Outcome.UNKNOWN]:  # last of all: what is missing before it, resuming adds
                 yield from self.note(Closed(now.utc, counts))
 
     def release(self) -> None:
-        """Let go of the plan, whatever happened."""
+        """Close the journal, so that another process can take the plan."""
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.close()
 
     @property
-    def _order(self) -> Order:
+    def _started(self) -> Preflight:
         if self._preflight is None:
             raise TrainingError("the records are not open")
-        return self._preflight.order
+        return self._preflight
 
     @property
     def _audit_log(self) -> AuditLog:
@@ -386,9 +368,8 @@ class Recorder:
         return self._state
 
     def _place(self, plan: ResetPlan, at: datetime) -> Path:
-        wanted = self._directory.evidence_folder(plan.digest, at)
-        numbers = itertools.count(2)  # a clock may stand still, or be put back
-        place = wanted
+        wanted = place = self._directory.evidence_folder(plan.digest, at)
+        numbers = itertools.count(2)  # the clock may stop, or be set back
         while place.exists():
             place = wanted.with_name(f"{wanted.name}-{next(numbers)}")
         return place
@@ -397,7 +378,7 @@ class Recorder:
         return self._directory.plan_folder(plan.digest)
 
     def _audit(self, event: str, about: Order | ResetReport, *, at: datetime, **facts: Any) -> RunLocally:
-        """A line in the audit log, which is on the disk when this has been acted."""
+        """Return the effect that writes a line to the audit log and flushes it to disk."""
         said = {
             "who": self._who,
             "base_url": about.plan.origin.base_url,
@@ -406,7 +387,7 @@ class Recorder:
             "reason": about.reason,
             "ticket": about.ticket,
             "courses": [course.id for course in about.plan.courses],
-            "approval": None if self._approved is None else codec.plain(self._approved.kept),
+            "approval": None if self.approved is None else codec.plain(self.approved.kept),
             **({} if self._journal is None else quote_journal(self._journal.heads)),
             **facts,
         }
@@ -418,7 +399,3 @@ class Recorder:
             self._audit_log.append(event, at=at, **said)
 
         return RunLocally(append, f"audit log: {event}")
-
-
-def _named(pack: Pack) -> dict[str, str]:
-    return {"name": pack.folder.name, "manifest_sha256": pack.manifest_sha256}

@@ -134,10 +134,7 @@ class Resumption:
             now: Moment = yield Now()
             yield from self.preflight.check_proof(resuming=True)
             self._check_lifetime(now.utc)
-            wait = self.order.safeguards.processing_time
-            yield from self.recorder.refuse_overlapping(
-                self.order.plan, left, self.preflight.here, now.utc, wait
-            )
+            yield from self.recorder.refuse_overlapping(left, now.utc)
         return work
 
     def _refuse_by_one_call(self, work: Sequence[ResetRequest]) -> None:
@@ -196,7 +193,7 @@ class Resumption:
     def find_requests(self) -> Flow[Sequence[ResetRequest]]:
         """Read back every request whose fate is open; whoever is known not to have been reset is left to do."""
         self._elsewhere = yield from self.recorder.resets_elsewhere(
-            self.order.plan, {user.key for user in self.order.plan.targets}, self.preflight.here
+            {user.key for user in self.order.plan.targets}
         )
         state = self.recorder.journal.state()
         for chunk in state.chunks.values():
