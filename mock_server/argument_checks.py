@@ -1,4 +1,4 @@
-"""What authors of tests hand in, checked where it comes in: an error of theirs is named, not met deep inside."""
+"""Checks of arguments that tests pass, so that an error names the argument where it is passed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _MOMENT = "a datetime with a time zone, such as datetime(2026, 11, 30, 9, tzinfo
 
 
 def check_argument(name: str, given: object, kind: type[_T], how: str) -> _T:
-    """The argument, if it is of the kind wanted. TypeError, naming it, what was given and how to write it, if not."""
-    # True is an int to Python, and a slip to everybody else.
+    """Return the argument if it is of this type. TypeError otherwise, with name, value and what is allowed."""
+    # bool is a subclass of int; reject it, because True is a mistake here.
     if isinstance(given, kind) and not (isinstance(given, bool) and kind is not bool):
         return given
     raise TypeError(f"{name} must be {how}, not {_shown(given)}")
 
 
 def check_datetime(name: str, given: object) -> datetime:
-    """The same for a moment. ValueError for one without a time zone."""
+    """Return a datetime. ValueError for one without a time zone."""
     moment = check_argument(name, given, datetime, _MOMENT)
     if moment.tzinfo is None:
         raise ValueError(f"{name} has no time zone: write {_MOMENT}, not {given!r}")
@@ -27,13 +27,13 @@ def check_datetime(name: str, given: object) -> datetime:
 
 
 def check_path(name: str, given: object, how: str = "a path, as text or a Path") -> None:
-    """The same for the path of a file or folder."""
+    """Raise TypeError for anything but the path of a file or folder."""
     if not isinstance(given, str | PathLike):
         check_argument(name, given, str, how)
 
 
 def check_host_name(name: str, given: object) -> str:
-    """A host's name or address, in lower case. ValueError for anything around it, for it would never match."""
+    """Return a host name or address in lower case. ValueError for a scheme or port, which would never match."""
     host = check_argument(name, given, str, "a host name, such as localhost").lower()
     if not host or set(host) & set("/@?#[]* ") or host.count(":") == 1:
         raise ValueError(

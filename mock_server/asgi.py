@@ -79,7 +79,7 @@ class _Served:
     asgi: MockASGI
     front: Front
     is_open: bool
-    """Whether it has no secret."""
+    """Whether the server has no secret."""
 
     def answering(self, scope: Scope) -> MockASGI:
         """Return what answers a request: the world, or a refusal."""
@@ -101,14 +101,14 @@ class _Refusing:
     front: Front
 
     def handle(self, request: Request) -> Response:
-        """Refuse whatever is asked."""
+        """Refuse the request."""
         return self.front.refused(self.refusal, request)
 
 
 class _Ports:
     """The ports that this process serves: a second process of the same user finds them taken.
 
-    Workers of one server share its port, and nothing else that an application is told. The lock is a byte of a file, at
+    Workers of one server share its port, and nothing else that an application can see. The lock is a byte of a file, at
     the port's number; the system releases it when the process ends.
     """
 
@@ -133,7 +133,7 @@ class _Ports:
                 path = Path(tempfile.gettempdir()) / f"training-mock-{os.getuid()}.lock"
                 flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
                 self._file = os.fdopen(os.open(path, flags, 0o600), "r+b", buffering=0)
-        except OSError:  # no such directory, or a file of somebody else
+        except OSError:  # no such directory, or a file of another user
             return True
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)

@@ -34,7 +34,7 @@ _LOOK_UP = 0.5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code: 0 after a clean stop, 2 for anything that has to be mended first.
+    """Run the command line; return the exit code: 0 after a clean stop, 2 for anything that must be fixed first.
 
     130 when interrupted before serving began.
     """
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are one line, and whose help is not lost without a word."""
+    """An ArgumentParser whose errors are one line, and that reports output that cannot be written."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(_USAGE_ERROR, f"{self.prog}: {message}; see {self.prog} --help\n")
@@ -135,7 +135,7 @@ def _add_address(command: argparse.ArgumentParser) -> None:
         "--engine",
         choices=("auto", "uvicorn", "stdlib"),
         default="auto",
-        help="what speaks HTTP: stdlib, the built-in server, which auto stands for; or uvicorn, which is less strict"
+        help="HTTP server: auto and stdlib are the built-in one; uvicorn is less strict"
         " (default %(default)s)",
     )
     add_access(group)
@@ -197,7 +197,7 @@ def _print(text: str) -> None:
     try:
         print(visible(text), flush=True)
     except OSError as error:
-        # Python would flush once more on its way out, and fail.
+        # Python would flush again at exit, and fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # a reader that has gone has seen enough
             raise UsageError(f"the output could not be written: {error.strerror}") from None

@@ -40,7 +40,7 @@ class _NoRedirect(HTTPRedirectHandler):
 
 
 class AskingError(Exception):
-    """A running server could not be asked; the message names the remedy."""
+    """A running server did not give its tokens; the message names the remedy."""
 
 
 def add_asking(commands: argparse._SubParsersAction[Any]) -> None:

@@ -95,7 +95,7 @@ class LiveWorld(World):
         lesson: str | None = None,
         made_at: datetime | None = None,
     ) -> Record:
-        """Post to a discussion lesson, or, where no lesson is named and there is none, to the course."""
+        """Post to a discussion lesson, or to the course if no lesson is named and it has no discussion lesson."""
 
         def change(desk: Desk, record: Record) -> Record:
             has_one = any(each.kind is LessonKind.DISCUSSION for each in desk.lessons)

@@ -1,4 +1,4 @@
-"""What a server starts with: the options that choose its world, its secret and the names by which clients may call it.
+"""Options of a server: its world, its secret and the names by which clients may call it.
 
 ``training-mock serve`` and ``mock_server.asgi:app`` share them.
 """
@@ -194,7 +194,7 @@ def _exported(path: Path, policy: Policy, now: datetime | None) -> MockTraining:
         if not any((folder / each).exists() for each in (MANIFEST, BEGUN)):
             raise
         raise UsageError(
-            f"{error}\n  it stands in an evidence pack: load that with --evidence {folder}"
+            f"{error}\n  it is part of an evidence pack: load that with --evidence {folder}"
         ) from None
 
 

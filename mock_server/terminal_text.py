@@ -1,4 +1,4 @@
-"""Text as a terminal may have it: what a terminal would act on, or not show, is written out as an escape."""
+"""Text that is safe to print: control characters and invisible characters are replaced by escapes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEYCAP = "\u20e3"
 
 
 def visible(text: str) -> str:
-    """A text of several lines: its line breaks stay, and every other character is one that can be seen.
+    """Return a text of several lines with every invisible character but line breaks escaped.
 
     An escape sequence begins with ``\\x1b``, written out; so are marks that turn the reading direction around,
     characters without width, and tags.
@@ -29,20 +29,20 @@ def visible(text: str) -> str:
 
 
 def inline(text: str) -> str:
-    """A text on one line: white space collapsed, and every other character one that can be seen."""
+    """Return a text on one line: white space collapsed, every invisible character escaped."""
     return _line(" ".join(text.split()))
 
 
 class VisibleFormatter(logging.Formatter):
-    """Formats a log record as a terminal may have it."""
+    """A formatter that escapes invisible characters of log records."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The message, and the traceback if there is one."""
+        """Return the message, and the traceback if there is one."""
         return visible(super().format(record))
 
 
 def show_logs() -> None:
-    """Clean what is logged to standard error where nobody has configured logging."""
+    """Escape what is logged to standard error where logging is not configured."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(VisibleFormatter())
 
@@ -69,7 +69,7 @@ def _is_joined(letter: str) -> bool:
 
 
 def _hides(letter: str, after: str) -> bool:
-    """Whether a joiner, rather than a variation selector, joins nothing."""
+    """Return whether a joiner, rather than a variation selector, joins nothing."""
     return letter in "\u200c\u200d" and not (after and _is_joined(after))
 
 

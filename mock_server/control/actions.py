@@ -98,7 +98,7 @@ def add_fault(mock: MockTraining, request: Request) -> Response:
 
 
 def replay_faults(mock: MockTraining, request: Request) -> Response:
-    """PUT /_mock/faults with ``{"seed": N}``: begin the same script anew with these dice."""
+    """PUT /_mock/faults with ``{"seed": N}``: start the same script again with this random seed."""
     body = _object(request)
     seed = body.get("seed")
     if set(body) != {"seed"} or type(seed) is not int:
@@ -136,10 +136,9 @@ ACTIONS: dict[str, tuple[Callable[..., Record], tuple[str, ...]]] = {
 
 
 def act(mock: MockTraining, request: Request) -> Response:
-    """POST /_mock/learners/{action}: let a learner act; answers what is recorded of them in the course then.
+    """POST /_mock/learners/{action}: let a learner act; the answer is their record in the course afterwards.
 
-    400 for what is not of its form or does not exist, 409 where the course is not assigned to them or the write
-    comes too late (R22).
+    400 for a malformed or unknown value, 409 if the course is not assigned to them or the write is too late (R22).
     """
     name = request.path.rpartition("/")[2]
     if name not in ACTIONS:

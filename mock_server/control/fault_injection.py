@@ -1,4 +1,4 @@
-"""What each fault of the script does: to the world, instead of an answer, or to an answer."""
+"""The effect of each fault of the script: on the world, instead of an answer, or on an answer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SLOW, _PAUSE, _PIECES = 5.0, 0.5, 8
 def troubled(
     mock: MockTraining, struck: tuple[Fault, ...], request: Request, answer: Callable[[], Response]
 ) -> Response:
-    """The answer to a request that these faults strike; ``answer`` is called at most once."""
+    """Return the answer to a request that triggers these faults; ``answer`` is called at most once."""
     instead = [_strike(mock, request, fault) for fault in struck if fault.when == "before"]
     early = next((each for each in instead if each is not None), None)
     response = early or answer()
@@ -49,7 +49,7 @@ def troubled(
 
 
 def _strike(mock: MockTraining, request: Request, fault: Fault) -> Response | None:
-    """Change the world, or give the answer that takes the place of the true one."""
+    """Change the world, or return the answer that replaces the true one."""
     match fault.kind:
         case "rate_limited":
             return _rate_limited(fault)
@@ -65,9 +65,9 @@ def _strike(mock: MockTraining, request: Request, fault: Fault) -> Response | No
 
 
 def _change(mock: MockTraining, fault: Fault) -> None:
-    """Change whom or what the fault names; nothing where it has become impossible since the fault was added.
+    """Change the user or course that the fault names; nothing if that has become impossible since it was added.
 
-    They may go by another name now, have left the course, or the clock may have been set back behind a reset (R22).
+    The user may have another name now or have left the course, or the clock may be set to before a reset (R22).
     """
     with suppress(LookupError, NotAssignedError, LateWriteError):
         match fault.kind:
@@ -102,7 +102,7 @@ def _error(status: int) -> Response:
 
 
 def _disarm(mock: MockTraining, request: Request, fault: Fault) -> None:
-    """Take the rights, or the token, of whoever sends the request."""
+    """Remove the rights, or revoke the token, of the user who sends the request."""
     world = mock.world
     with world.lock:
         token = find_token(world, request.all_headers("authorization"))
@@ -117,7 +117,7 @@ def _disarm(mock: MockTraining, request: Request, fault: Fault) -> None:
 
 
 def _spoiled(request: Request, fault: Fault, response: Response) -> Response:
-    """An answer as it arrives."""
+    """Return the answer as it arrives."""
     half = len(response.body) // 2
     delivery = response.delivery or Delivery()
     match fault.kind:
@@ -142,7 +142,7 @@ def _spoiled(request: Request, fault: Fault, response: Response) -> Response:
 
 
 def _paged(request: Request, fault: Fault, response: Response) -> Response:
-    """A page whose rows come twice, or behind which there is always another."""
+    """Return a page whose rows come twice, or that always names another page."""
     page: dict[str, Any] = json.loads(response.body)
     if fault.kind == "duplicate_page":
         (rows,) = [name for name in ("data", "items", "users", "lessons") if name in page]
@@ -155,7 +155,7 @@ def _paged(request: Request, fault: Fault, response: Response) -> Response:
 
 
 def _token(request: Request, page: dict[str, Any], *, again: bool) -> str:
-    """The token that led here once more, or one that has not been given yet."""
+    """Return the token of this page again, or one that was not given before."""
     asked = {camel(name): value for name, value in json.loads(request.body).items()}.get("pageToken", "")
     natural = page["next_page_token"]
     if again:

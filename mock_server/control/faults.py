@@ -1,10 +1,10 @@
-"""The script of faults: which trouble strikes which request, how often or how likely; the same for the same seed."""
+"""The script of faults: which request triggers which fault, how often or how likely; the same for the same seed."""
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from collections.abc import Callable
+from random import Random
 from threading import Lock
 from typing import Any, Literal, get_args
 
@@ -60,7 +60,7 @@ def _has_cursor(operation: Operation) -> bool:
 
 
 def _fits(kind: str, operation: Operation) -> bool:
-    """Whether a fault of this kind can strike this operation at all."""
+    """Return whether this operation can trigger a fault of this kind."""
     if kind in _CURSORS:
         return _has_cursor(operation)
     return (
@@ -71,7 +71,7 @@ def _fits(kind: str, operation: Operation) -> bool:
 
 
 def _operation(name: str) -> str:
-    """The operation id; what is none stays as it is, for the checks to name."""
+    """Return the operation id; an unknown name is returned unchanged, for the checks to report."""
     try:
         return known_operation(name) if name else name
     except (LookupError, TypeError):
@@ -80,19 +80,19 @@ def _operation(name: str) -> str:
 
 @frozen
 class Fault:
-    """One line of the script. ValueError, naming the remedy, for one that could never strike or means nothing."""
+    """One line of the script. ValueError, naming the remedy, for one that no request could trigger."""
 
     kind: Kind
     operation: str = field(default="", converter=_operation)
     """An operation id or short name, in any case, as in ``mock.calls.of``; "" for any that the kind fits."""
     times: int | None = 1
-    """How often it strikes; None for always."""
+    """Number of requests that trigger it; None without a limit."""
     after: int = 0
-    """How many fitting requests it lets pass first."""
+    """Number of matching requests that pass first."""
     probability: float = 1.0
     """Of striking a request that it could; above 0, at most 1."""
     when: Literal["before", "after"] = "before"
-    """Whether the request has had its effect when the fault strikes."""
+    """Whether the request has had its effect when the fault is triggered."""
     seconds: float | None = None
     """429: what Retry-After asks for, None for no pace; slow: before the answer (5); drip: between pieces (0.5)."""
     status: int | None = field(
@@ -108,7 +108,7 @@ class Fault:
 
 
 def _wrong(fault: Fault) -> list[str]:
-    """What is wrong with a fault, in words."""
+    """Return a message for each invalid field of a fault."""
     checks = [
         (fault.kind in KINDS, _kinds(fault.kind)),
         *_operation_checks(fault),
@@ -176,7 +176,7 @@ def _between(value: object, low: float, high: float) -> bool:
 
 @frozen
 class Struck:
-    """One fault that has struck."""
+    """One fault that was triggered."""
 
     kind: Kind
     operation: str
@@ -187,17 +187,17 @@ class Struck:
 @define(eq=False)
 class _Line:
     fault: Fault
-    dice: random.Random
+    random: Random
     met: int = 0
     struck: int = 0
 
     def strikes(self, operation: Operation) -> bool:
-        """Whether it strikes this request; counts it."""
+        """Return whether a request triggers it, and count it."""
         if self.fault.operation not in ("", operation.name) or not _fits(self.fault.kind, operation):
             return False
         self.met += 1
         spent = self.fault.times is not None and self.struck >= self.fault.times
-        if self.met <= self.fault.after or spent or self.dice.random() >= self.fault.probability:
+        if self.met <= self.fault.after or spent or self.random.random() >= self.fault.probability:
             return False
         self.struck += 1
         return True
@@ -208,7 +208,7 @@ class Faults:
     """``mock.faults``: the script. Safe across threads; worlds have one each."""
 
     check: Callable[[Fault], None] | None = None
-    """Asked about every fault before it is added; raises LookupError for one that names nobody it could be about."""
+    """Called with every fault before it is added; raises LookupError for an unknown course or user."""
     _seed: int = 0
     _lines: list[_Line] = field(factory=list)
     _history: deque[Struck] = field(factory=lambda: deque(maxlen=_HISTORY))
@@ -218,8 +218,8 @@ class Faults:
     def add(self, kind: Kind, **fields: Any) -> Fault:
         """Add a line; the keywords are the fields of `Fault`.
 
-        TypeError or ValueError if it is none, names a course or user that is not there, or a learner who is not in
-        the course.
+        TypeError or ValueError if it is not a valid fault, or names an unknown course or user, or a learner who is not
+        in the course.
         """
         for name in fields.keys() - fields_dict(Fault).keys():
             near = close(name, fields_dict(Fault))
@@ -235,14 +235,14 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Empty the script and forget what has struck."""
+        """Empty the script and the history of triggered faults."""
         with self._lock:
             self._lines.clear()
             self._history.clear()
             self._requests = 0
 
     def replay(self, seed: int | None = None) -> None:
-        """Begin the same script anew, with the same dice or those of another seed, a whole number."""
+        """Start the same script again, with the same random seed or another one, a whole number."""
         if seed is not None:
             check_argument("seed", seed, int, "a whole number, such as 7")
         with self._lock:
@@ -252,8 +252,8 @@ class Faults:
             self._requests = 0
 
     def _line(self, fault: Fault, place: int) -> _Line:
-        # Dice of its own for every line, so that another line more or less changes nothing for this one.
-        return _Line(fault, random.Random(f"{self._seed}/{place}"))  # noqa: S311 - dice, no secret
+        # A random generator for each line, so that adding or removing another line changes nothing for this one.
+        return _Line(fault, Random(f"{self._seed}/{place}"))  # noqa: S311 - not a secret
 
     @property
     def script(self) -> tuple[Fault, ...]:
@@ -263,12 +263,12 @@ class Faults:
 
     @property
     def struck(self) -> tuple[Struck, ...]:
-        """What has struck, oldest first; the last 10,000."""
+        """Triggered faults, oldest first; the last 10,000."""
         with self._lock:
             return tuple(self._history)
 
     def described(self) -> dict[str, Any]:
-        """Seed, script and what has struck, as plain JSON data."""
+        """Return seed, script and triggered faults as plain JSON data."""
         with self._lock:
             return {
                 "seed": self._seed,
@@ -277,7 +277,7 @@ class Faults:
             }
 
     def strike(self, operation: Operation | None) -> tuple[Fault, ...]:
-        """The faults that strike a request to this operation, in the script's order; none without an operation."""
+        """Return the faults that a request to this operation triggers, in the script's order."""
         if not self._lines or operation is None:
             return ()
         with self._lock:

@@ -1,4 +1,4 @@
-"""What the world keeps for itself, over ``/_mock/``: state, marks, outbox, certificates, audit log and journal."""
+"""The world's records over ``/_mock/``: state, marks, outbox, certificates, audit log and request journal."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def list_marks(mock: MockTraining, _request: Request) -> Response:
 
 
 def make_mark(mock: MockTraining, request: Request) -> Response:
-    """POST /_mock/marks: keep the present state under a name, replacing what was kept under it."""
+    """POST /_mock/marks: store the present state under a name, replacing a state of that name."""
     name = Fields.read(reading.json_body(request), ("name",)).id("name")
     with mock.world.lock:
         if len(mock.marks) >= MAX_MARKS and name not in mock.marks:
@@ -64,7 +64,7 @@ def compare_mark(mock: MockTraining, request: Request) -> Response:
 
 
 def return_to_mark(mock: MockTraining, request: Request) -> Response:
-    """POST /_mock/marks/{name}: return to the state of then; the mark stays."""
+    """POST /_mock/marks/{name}: return to the stored state; the mark is kept."""
     reading.no_body(request)
     return _become(mock, mock.marks[_mark(mock, request)])
 
@@ -162,7 +162,7 @@ def _calls(calls: Iterable[Exchange]) -> list[dict[str, Any]]:
 
 
 def _body(body: Body) -> dict[str, Any]:
-    """As text where it is UTF-8, else in Base64: nothing may be lost on the way into JSON."""
+    """Return a body as text if it is UTF-8, else in Base64, so that JSON loses nothing."""
     try:
         return {"text": body.data.decode(), "cut": body.is_cut}
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""The request journal, `mock.calls`: what was asked and answered, with assertions, and never a token.
+"""The request journal, `mock.calls`: requests and answers, with assertions, and never a token.
 
 The control plane's own requests are not in it. Memory is bounded: the oldest exchanges make room, and an assertion
 about numbers then fails rather than counts what is left.
@@ -75,16 +75,16 @@ class Exchange:
     """Of the request: names in lower case; secret values are ``***``."""
     body: Body
     status: int
-    """What was answered; 0 if no answer was sent."""
+    """The status that was answered; 0 if no answer was sent."""
     answer_headers: tuple[tuple[str, str], ...]
     answer: Body
     """As far as it was sent."""
     request_id: str = ""
     """The id under which the answer, and the audit log, know it."""
     delivered: Literal["whole", "cut", "nothing"] = "whole"
-    """How much of the answer was sent; a client that gave up earlier has read less."""
+    """The part of the answer that was sent; a client that gave up earlier has read less."""
     faults: tuple[str, ...] = ()
-    """Kinds of the faults that struck it, in the order of the script."""
+    """Kinds of the faults that it triggered, in the order of the script."""
     instead: int = 0
     """The status of the true answer, where a fault took its place after the request had been carried out; else 0."""
 
@@ -104,7 +104,7 @@ class Exchange:
 
     @property
     def outcome(self) -> str:
-        """What came of it in words: ``200``, ``200, cut short (fault cut)``, ``dropped before …``."""
+        """The outcome in words: ``200``, ``200, cut short (fault cut)``, ``dropped before …``."""
         said = str(self.status) if self.delivered != "nothing" else "dropped"
         if self.delivered == "cut":
             said += ", cut short"
@@ -117,7 +117,7 @@ class Exchange:
 
 
 class Calls(Sequence[Exchange]):
-    """Exchanges in order, and what tests assert of them; every failure lists what was seen."""
+    """Exchanges in order, with assertions for tests; every failure lists the calls that were made."""
 
     def __init__(
         self,
@@ -135,16 +135,16 @@ class Calls(Sequence[Exchange]):
 
     @property
     def seen(self) -> tuple[Exchange, ...]:
-        """All of them at this moment."""
+        """All exchanges at this moment."""
         return self._seen
 
     @property
     def dropped(self) -> int:
-        """How many older ones have made room."""
+        """The number of older exchanges that are no longer kept."""
         return self._dropped
 
     def of(self, operation: str) -> Calls:
-        """Those of one operation, by its operation id or a short name (``"reset"``), in any case.
+        """Return the calls of one operation, by its operation id or a short name (``"reset"``), in any case.
 
         LookupError for an unknown or ambiguous name, so that a slip never counts as "no calls".
         """
@@ -153,7 +153,7 @@ class Calls(Sequence[Exchange]):
         return self.where(lambda each: each.operation == name, what)
 
     def by(self, token: str) -> Calls:
-        """Those made with the token of this name; "" for those with none or an unknown one.
+        """Return the calls made with the token of this name; "" for calls without a token or with an unknown one.
 
         LookupError for an unknown name.
         """
@@ -161,7 +161,7 @@ class Calls(Sequence[Exchange]):
         return self.where(lambda each: each.token == token, f"{self._what} as {token or 'nobody'}")
 
     def answered(self, status: int) -> Calls:
-        """Those answered with this status, 100 to 599, whole or cut short; never those whose answer was not sent."""
+        """Return the calls answered with this status, 100 to 599, whole or cut short; not those without an answer."""
         if (
             not 100
             <= check_argument("status", status, int, "a whole number from 100 to 599, such as 200")
@@ -171,19 +171,19 @@ class Calls(Sequence[Exchange]):
         return self.where(lambda each: each.status == status, f"{self._what} answered {status}")
 
     def where(self, fits: Callable[[Exchange], bool], what: str = "") -> Calls:
-        """Those that fit; ``what`` names them in failures."""
+        """Return the calls for which ``fits`` is true; ``what`` names them in failures."""
         if not callable(fits):
             raise TypeError(f"fits must be a function of an exchange, not {fits!r}")
         return self._narrowed(lambda seen: filter(fits, seen), what or f"{self._what} that fit")
 
     def _narrowed(self, choose: Callable[[tuple[Exchange, ...]], Iterable[Exchange]], what: str) -> Calls:
-        # A journal goes on: what is wider than this is what it holds now.
+        # A journal grows: the wider calls are those that it holds now.
         dropped, names = self.dropped, self._token_names()
         now = Calls(self.seen, dropped, self._what, self._wider, names)
         return Calls(choose(now.seen), dropped, what, now, names)
 
     def times(self, number: int) -> Calls:
-        """Assert that there are exactly so many."""
+        """Assert that there are exactly ``number`` calls."""
         __tracebackhide__ = True
         check_argument("number", number, int, "a whole number, such as 2")
         if number < 0:
@@ -193,17 +193,17 @@ class Calls(Sequence[Exchange]):
         return self
 
     def once(self) -> Exchange:
-        """Assert that there is exactly one, and return it."""
+        """Assert that there is exactly one call, and return it."""
         __tracebackhide__ = True
         return self.times(1).seen[0]
 
     def never(self) -> None:
-        """Assert that there are none."""
+        """Assert that there is no call."""
         __tracebackhide__ = True
         self.times(0)
 
     def in_order(self, *operations: str) -> None:
-        """Assert that these operations were called in this order; others may stand between them.
+        """Assert that these operations were called in this order; other calls may come between them.
 
         ValueError without any.
         """
@@ -236,7 +236,7 @@ class Calls(Sequence[Exchange]):
             raise AssertionError(f"expected {expected}{but}; seen{which}:{lines or ' none'}")
 
     def _shown(self) -> Calls:
-        """These, or the nearest wider ones of which there are more: what is missing was perhaps asked otherwise."""
+        """Return these calls, or the nearest wider ones of which there are more."""
         wider = self._wider
         while wider is not None and len(wider) == len(self):
             wider = wider._wider
@@ -262,7 +262,7 @@ class Calls(Sequence[Exchange]):
 
 
 class Journal(Calls):
-    """What `mock.calls` is: the exchanges of a world as they come in."""
+    """`mock.calls`: the exchanges of a world as they happen."""
 
     def __init__(self, token_names: Callable[[], Collection[str]] = tuple) -> None:
         super().__init__()
@@ -275,24 +275,24 @@ class Journal(Calls):
 
     @property
     def seen(self) -> tuple[Exchange, ...]:
-        """All that are kept at this moment."""
+        """All exchanges that are kept at this moment."""
         with self._lock:
             return tuple(each for each, _ in self._kept)
 
     @property
     def dropped(self) -> int:
-        """How many older ones have made room since the journal was last cleared."""
+        """The number of older exchanges that are no longer kept, since the journal was last cleared."""
         with self._lock:
             return self._dropped
 
     def clear(self) -> None:
-        """Forget everything; numbers go on."""
+        """Delete all exchanges; numbers are not reset."""
         with self._lock:
             self._kept.clear()
             self._size = self._dropped = 0
 
     def record(self, request: Request, response: Response, names: Mapping[str, str]) -> None:
-        """Keep an exchange; ``names`` has the names of tokens."""
+        """Record an exchange; ``names`` has the names of tokens."""
         secrets = credentials(request)
         token = names.get(bearer(request.all_headers("authorization")) or "", "")
         delivered, sent = _sent(request, response)
@@ -327,7 +327,7 @@ class Journal(Calls):
 
 
 def _sent(request: Request, response: Response) -> tuple[Literal["whole", "cut", "nothing"], bytes]:
-    """How much of an answer goes out, and its body as far as it does."""
+    """Return the part of an answer that is sent, and its body as far as it is sent."""
     delivery = response.delivery
     if delivery is not None and delivery.dropped:
         return "nothing", b""

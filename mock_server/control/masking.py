@@ -1,4 +1,4 @@
-"""What is kept of a request: never a token, wherever it stands."""
+"""Mask tokens and secrets in recorded requests and answers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SECRET_BYTES = re.compile(_SECRET.pattern.encode())
 
 
 def credentials(request: Request) -> tuple[str, ...]:
-    """What stands behind the scheme in Authorization, which must not be seen anywhere else either.
+    """Return the credentials in Authorization, which must be masked everywhere.
 
-    What is too short for a secret is none: taken out of paths and bodies, it would leave nothing legible.
+    A value that is too short for a secret is left out: masking it would make paths and bodies illegible.
     """
     sent = request.all_headers("authorization")
     found = (bearer([each]) or each.strip().rpartition(" ")[2] for each in sent)
@@ -30,9 +30,9 @@ def credentials(request: Request) -> tuple[str, ...]:
 
 
 def masked(text: str, secrets: Sequence[str]) -> str:
-    """A text without these credentials, and without anything that looks like a token or secret of a world.
+    """Return a text without these credentials, and without anything that looks like a token or secret of a world.
 
-    Where one stands in it percent-encoded, the whole text is decoded.
+    If it contains one percent-encoded, the whole text is decoded.
     """
     if "%" in text:
         plain = unquote(text)
@@ -51,14 +51,14 @@ def _masked(text: str, secrets: Sequence[str]) -> str:
 def masked_headers(
     headers: Iterable[tuple[str, str]], secrets: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:
-    """Headers of which secret ones show no more than their scheme."""
+    """Return headers; secret ones show only their scheme."""
     return tuple(
         (name, _scheme(value) if _is_secret(name) else masked(value, secrets)) for name, value in headers
     )
 
 
 def _is_secret(header: str) -> bool:
-    # What is long is not remembered: anybody can send names that are never sent again.
+    # Long names are not cached: clients can send any number of them.
     return _looks_secret(header) if len(header) <= _LONGEST_KEPT else bool(_SECRET_HEADER.search(header))
 
 
@@ -68,13 +68,13 @@ def _looks_secret(header: str) -> bool:
 
 
 def _scheme(value: str) -> str:
-    """A secret header's value, of which only the scheme may be seen."""
+    """Return a secret header's value with all but the scheme masked."""
     scheme, space, _ = value.partition(" ")
     return f"{scheme} {MASK}" if space and scheme.lower() == "bearer" else MASK
 
 
 def masked_bytes(data: bytes, secrets: Iterable[str]) -> bytes:
-    """What `masked` makes of a text, of a body."""
+    """Return a body without credentials and secrets, as `masked` does for a text."""
     for each in secrets:
         data = data.replace(each.encode(), MASK.encode())
     return _SECRET_BYTES.sub(MASK.encode(), data) if any(each.encode() in data for each in _BEGINS) else data

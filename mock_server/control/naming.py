@@ -1,4 +1,4 @@
-"""How tests name operations, in faults and journal alike: by the operation id or a short name, in any case."""
+"""Names of operations and tokens, for faults and journal: operation ids or short names, in any case."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORT = {
     "courses": "ListCourses",
     "assignments": "UpdateCourseAssignments",
 }
-"""Short names; a word that may as well mean another operation, as "users" does, is none."""
+"""Short names. A word that could mean several operations, such as "users", is not one."""
 
 _NAMES = tuple(operation.name for operation in OPERATIONS)
 _KNOWN = {name.casefold(): name for name in _NAMES} | SHORT
@@ -27,11 +27,11 @@ _ROUTER = Router(OPERATIONS)
 
 
 _LONGEST_KEPT = 200
-"""Characters of what is remembered: anybody can send paths that are never sent again."""
+"""The longest path that is cached: clients can send any number of them."""
 
 
 def operation_name(method: str, path: str) -> str:
-    """The operation that a request means, "" for none."""
+    """Return the operation of a request, "" for none."""
     is_short = len(method) + len(path) <= _LONGEST_KEPT
     return _remembered(method, path) if is_short else _looked_up(method, path)
 
@@ -49,7 +49,7 @@ def _looked_up(method: str, path: str) -> str:
 
 
 def known_operation(name: str) -> str:
-    """The operation id that a name means. LookupError, with what may be meant, for any other; TypeError for no text."""
+    """Return the operation id for a name. LookupError with suggestions for an unknown name; TypeError for no text."""
     given = check_argument(
         "operation", name, str, 'a name such as "ResetCourseProgress" or "reset"'
     ).casefold()
@@ -65,14 +65,14 @@ def known_operation(name: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _parts(name: str) -> frozenset[str]:
-    """What a name says in one word or several: ``FeedGroupUsers`` has users, groupusers and so on."""
+    """Return all runs of words in a name: ``FeedGroupUsers`` has users, groupusers and so on."""
     words = re.findall("[A-Z][a-z]*", name)
     ends = range(1, len(words) + 1)
     return frozenset("".join(words[start:end]).casefold() for end in ends for start in range(end))
 
 
 def known_token(name: str, names: Iterable[str]) -> str:
-    """The same for the name of a token, "" for none or an unknown one; a token itself is not repeated in the error."""
+    """Return the name of a token, "" for none. LookupError for an unknown name; it does not repeat a token."""
     check_argument("token", name, str, 'the name of a token, such as "admin"')
     there = sorted({*names} - {""})
     if not name or name in there:
@@ -86,10 +86,10 @@ def known_token(name: str, names: Iterable[str]) -> str:
 
 
 def close(name: str, names: Iterable[str]) -> list[str]:
-    """The nearest name, if any is near."""
+    """Return the nearest name, if any is near."""
     return get_close_matches(name[:100], [*names], n=1)
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names behind one another."""
+    """Return names as a list with commas."""
     return ", ".join(names)

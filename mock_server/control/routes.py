@@ -36,7 +36,7 @@ def handle_control(mock: MockTraining, request: Request) -> Response:
 
 
 def _refuse_strangers(mock: MockTraining, request: Request) -> None:
-    """A token selects the world: a misspelt one must not act on, or tell of, the first world instead."""
+    """Refuse unknown tokens: a token selects the world, and a misspelt one must not select the first world."""
     authorization = request.all_headers("authorization")
     if not authorization or worlds.is_of_the_server(request.path) or request.path in _OF_THE_SERVER:
         return
@@ -49,7 +49,7 @@ def _refuse_strangers(mock: MockTraining, request: Request) -> None:
 
 
 def _methods(path: str) -> dict[str, Operation] | None:
-    """What a path takes; paths that end in an id stand in the table without it."""
+    """Return the methods of a path; paths that end in an id are in the table with {id}."""
     parent, _, last = path.rpartition("/")
     return _ROUTES.get(path) or (_ROUTES.get(f"{parent}/{{id}}") if last else None)
 
@@ -101,5 +101,5 @@ _ROUTES: dict[str, dict[str, Operation]] = {
     f"{worlds.PATH}/{{id}}": {"DELETE": worlds.delete_world},
     openapi.PATH: {"GET": _openapi},
 }
-# The same whatever the world.
+# The same for every world.
 _OF_THE_SERVER = ("/_mock/health", openapi.PATH)

@@ -42,7 +42,7 @@ _MAX_SEED = 2**31 - 1
 
 @frozen
 class _Kept:
-    """One world, and what is said of it."""
+    """One world and its description."""
 
     id: str
     seed: str
@@ -50,7 +50,7 @@ class _Kept:
     mock: MockTraining = field(repr=False)
 
     def described(self) -> dict[str, Any]:
-        """Everything but the tokens."""
+        """Return everything but the tokens."""
         world = self.mock.world
         return {
             "id": self.id,
@@ -68,12 +68,12 @@ class Worlds:
     def __init__(self, first: MockTraining) -> None:
         self._first = first
         self.policy = first.policy
-        """What the server was started with: further worlds decide alike, whatever becomes of the first one."""
+        """The policy that the server was started with: further worlds have it, also if the first one changes."""
         self._by_id: dict[str, _Kept] = {}
         self._lock = Lock()
 
     def selected(self, request: Request) -> MockTraining | None:
-        """The world whose token a request carries; None for the server's first one."""
+        """Return the world that the token of a request opens; None for the server's first one."""
         if not self._by_id or is_of_the_server(request.path):
             return None
         token = bearer(request.all_headers("authorization"))
@@ -83,22 +83,22 @@ class Worlds:
         return next((each.mock for each in self.all() if known in each.mock.world.tokens), None)
 
     def opened_elsewhere(self, mock: MockTraining, digests: Collection[str]) -> bool:
-        """Whether one of these tokens opens another world of this server than this one."""
+        """Return whether one of these tokens opens another world of this server."""
         others = [self._first, *(each.mock for each in self.all())]
         return any(digest in each.world.tokens for each in others if each is not mock for digest in digests)
 
     @property
     def are_served_openly(self) -> bool:
-        """Whether a server without a secret hands their tokens to every user of this machine."""
+        """Whether a server without a secret gives their tokens to every user of this machine."""
         return self._first.is_served_openly
 
     def all(self) -> Sequence[_Kept]:
-        """Every world, oldest first."""
+        """Return every world, oldest first."""
         with self._lock:
             return tuple(self._by_id.values())
 
     def check_room(self, rows: int) -> None:
-        """RefusedError if there is no room for a world of so many rows."""
+        """Raise RefusedError if there is no room for a world with this number of rows."""
         with self._lock:
             self._check_room(rows)
 
@@ -112,7 +112,7 @@ class Worlds:
             )
 
     def keep(self, mock: MockTraining, seed: str, rows: int) -> _Kept:
-        """Take a world in. RefusedError if there is no room."""
+        """Add a world. RefusedError if there is no room."""
         kept = _Kept(f"world_{secrets.token_hex(8)}", seed, rows, mock)
         mock.among = self
         # One server, one answer to where webhooks may go.
@@ -123,7 +123,7 @@ class Worlds:
         return kept
 
     def delete(self, world_id: str) -> _Kept:
-        """Forget a world; its tokens open nothing from now on. RefusedError if there is none such."""
+        """Remove a world; its tokens open nothing from now on. RefusedError for an unknown id."""
         with self._lock:
             kept = self._by_id.pop(world_id, None)
             if kept is None:
@@ -132,18 +132,18 @@ class Worlds:
 
 
 def is_of_the_server(path: str) -> bool:
-    """Whether a path is that of the worlds themselves, which no token selects."""
+    """Return whether a path is that of the worlds themselves, which no token selects."""
     return path == PATH or path.startswith(f"{PATH}/")
 
 
 def list_worlds(mock: MockTraining, request: Request) -> Response:
-    """GET /_mock/worlds: what worlds there are beside the first one, without their tokens."""
+    """GET /_mock/worlds: the worlds beside the first one, without their tokens."""
     reading.no_body(request)
     return answers.ok({"worlds": [each.described() for each in mock.worlds.all()]})
 
 
 def create_world(mock: MockTraining, request: Request) -> Response:
-    """POST /_mock/worlds: a fresh world with tokens that nobody else has."""
+    """POST /_mock/worlds: a new world with tokens that no other world has."""
     body = reading.json_body(request) if request.body or request.too_large else {}
     given = Fields.read(body, _FIELDS)
     seed = given.choice("seed", ("demo", "generated")) if given.has("seed") else "demo"
@@ -155,7 +155,7 @@ def create_world(mock: MockTraining, request: Request) -> Response:
         made, rows = type(mock).demo(policy=policy, now=now), 0
     else:
         made, rows = _generated(mock, given, policy, now)
-    made.draw_tokens()  # nobody else's, unlike those that follow from the seed
+    made.draw_tokens()  # unlike those that follow from the seed, no other world has them
     kept = mock.worlds.keep(made, seed, rows)
     described = kept.described()
     # The switches asked for are named even where they are the usual ones: so the client sees that they were taken.
@@ -204,7 +204,7 @@ def _policy(switches: dict[str, Any], otherwise: Policy) -> Policy:
 
 
 def _switched(policy: Policy) -> dict[str, Any]:
-    """The switches that are not as they are without being told."""
+    """Return the switches that differ from the defaults."""
     usual = encode(Policy())
     return {name: value for name, value in encode(policy).items() if value != usual[name]}
 

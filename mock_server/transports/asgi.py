@@ -1,6 +1,6 @@
 """The ASGI application over a handler, for uvicorn, hypercorn or ``httpx.ASGITransport``.
 
-On the vendor's wire ``handle()`` is called inline, not in a thread. It is pure computation of a fraction of a
+For the vendor's operations ``handle()`` is called inline, not in a thread. It is pure computation of a fraction of a
 millisecond to a few milliseconds; under the interpreter lock a thread would run it no sooner, and the hand-over alone
 costs as much as a small answer. The control plane makes, compares and loads whole worlds, which takes seconds for a
 large one and holds the world's lock meanwhile: it is answered from a thread, and so is whatever else is asked until it
@@ -83,7 +83,7 @@ class MockASGI:
 
 
 async def _aside(work: Callable[[], Response], done: Callable[[], None]) -> Response:
-    """Let a thread work. ``done`` is called on the loop when it has ended, also if nobody waits any more.
+    """Let a thread work. ``done`` is called on the loop when it has ended, even if the request was cancelled.
 
     The thread is one of its own and a daemon: a pool could be full of those that wait for a lock, and would keep
     the process from ending.
@@ -93,7 +93,7 @@ async def _aside(work: Callable[[], Response], done: Callable[[], None]) -> Resp
 
     def settle(made: Response | Exception) -> None:
         done()
-        if answer.done():  # whoever waited has been cancelled
+        if answer.done():  # the request was cancelled
             return
         if isinstance(made, Exception):
             answer.set_exception(made)
@@ -116,7 +116,7 @@ async def _aside(work: Callable[[], Response], done: Callable[[], None]) -> Resp
 async def _fill(body: BodyBuffer, receive: Receive) -> bool | None:
     """Read the body: True when it was read to its end, False when given up, None when the client has gone.
 
-    A request whose client left half-way is never handled: nobody knows what it would have said.
+    A request whose client left before the end is not handled: it is incomplete.
     """
     while True:
         message = await receive()
@@ -140,12 +140,12 @@ def _read(scope: Scope, body: BodyBuffer) -> Request:
 
 
 def _is_doubtful(request: Request) -> bool:
-    """Whether it states its length twice: where it ends, and the next begins, is anybody's guess (RFC 9112, 6.3)."""
+    """Return whether the request states its length twice, so that its end is ambiguous (RFC 9112, 6.3)."""
     return request.header("content-length") is not None and request.header("transfer-encoding") is not None
 
 
 def _raw_path(scope: Scope) -> str:
-    """The path as sent; where a server withholds it, which ASGI allows, encoded anew from the decoded one."""
+    """Return the path as sent; ASGI servers may leave it out, then encode the decoded path again."""
     raw: bytes | None = scope.get("raw_path")
     return quote(scope["path"], safe=_PATH_CHARACTERS) if raw is None else raw.decode("latin-1")
 

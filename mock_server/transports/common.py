@@ -1,4 +1,4 @@
-"""What all doors share: whom they call, what they grant a client, and how they frame an answer."""
+"""Shared by all transports: the handler, limits, framing of answers, refusals, and the hosts of patched libraries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NO_PAGE = ("content-security-policy", "default-src 'none'; sandbox")
 
 
 class Handler(Protocol):
-    """Whatever answers requests: a ``MockTraining``, or a guard in front of one. Callable from any thread."""
+    """A ``MockTraining``, or a guard in front of one. Its ``handle`` can be called from any thread."""
 
     def handle(self, request: Request) -> Response:
         """Answer one request."""
@@ -37,7 +37,7 @@ class ServeError(Exception):
 
 @frozen
 class Limits:
-    """What the built-in server grants its clients; times in seconds."""
+    """Limits of the built-in server for each client; times in seconds."""
 
     connections: int = 512
     """Open at once, a thread each; one more is answered 503 and closed."""
@@ -57,10 +57,10 @@ _ABSOLUTE_FORM = re.compile(r"http://([^/?#@]+)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def origin_form(request: Request) -> Request:
-    """The same request with a path for its target, where that is an http address of the host that it names.
+    """Return the request with a path as its target, if the target is an http address of the host in its header.
 
-    A server has to take the absolute form (RFC 9112, 3.2.2). Of another host than the header's it stays as it is, and
-    the guard refuses it.
+    A server has to take the absolute form (RFC 9112, 3.2.2). A target with another host than the header's is
+    returned unchanged, and the guard refuses it.
     """
     match = _ABSOLUTE_FORM.fullmatch(request.path)
     hosts = request.all_headers("host")
@@ -72,14 +72,14 @@ def origin_form(request: Request) -> Request:
 
 
 class BodyBuffer:
-    """Takes in a request body piece by piece, within the bounds that ``wire.message`` sets."""
+    """A request body that arrives in pieces, within the bounds that ``wire.message`` sets."""
 
     def __init__(self) -> None:
         self._kept = bytearray()
         self._seen = 0
 
     def feed(self, piece: bytes) -> bool:
-        """Take one piece in; False as soon as more than MAX_DRAIN has come and the door should give up."""
+        """Add one piece; return False if more than MAX_DRAIN has arrived and the transport should stop reading."""
         self._seen += len(piece)
         if self.too_large:
             self._kept.clear()
@@ -89,16 +89,16 @@ class BodyBuffer:
 
     @property
     def too_large(self) -> bool:
-        """More than MAX_BODY has come."""
+        """Whether more than MAX_BODY has arrived."""
         return self._seen > MAX_BODY
 
     def value(self) -> bytes:
-        """The body, or nothing of one that was too large."""
+        """Return the body; empty if it was too large."""
         return bytes(self._kept)
 
 
 def framed(method: str, response: Response) -> tuple[tuple[tuple[str, str], ...], bytes]:
-    """Headers with Date and Content-Length, and the body as it goes out: none to a HEAD, none with a 204 or 304.
+    """Return headers with Date and Content-Length, and the body to send: none to a HEAD, none with a 204 or 304.
 
     A world dates its answers by its own clock; what never reached one is dated by the machine's.
     """
@@ -113,7 +113,7 @@ def framed(method: str, response: Response) -> tuple[tuple[tuple[str, str], ...]
 
 @frozen
 class Front:
-    """What a server on a socket says where no world does: as itself, or as nobody while it plays another."""
+    """Answers that a server on a socket gives itself: with its name, or without while it simulates another service."""
 
     is_marked: bool = True
 
@@ -123,9 +123,9 @@ class Front:
         return (("server", SERVER),) if self.is_marked else ()
 
     def refused(self, refusal: RefusedError, request: Request | None = None, status: int = 0) -> Response:
-        """The error answer to what never reaches the handler: its id is no world's, for it leaves no trace in one.
+        """Return the error answer to a request that never reaches the handler; its id is not one of a world.
 
-        ``request`` is None for bytes that never became one. ``status``, if given, is said instead of the reason's.
+        ``request`` is None for bytes that never became one. ``status``, if given, replaces the status of the reason.
         """
         marks = answers.marks(request) if self.is_marked else ()
         answer = answers.error(refusal, detailed=self.is_marked)
@@ -137,12 +137,12 @@ VENDOR_HOSTS = ("api.safetyculture.io", "api.safetyculture.com", "api.mitti.com"
 """The vendor's names of the one API (P): scripts in the wild send to each of them."""
 
 Unhandled = Literal["refuse", "pass"]
-"""What becomes of a request to another host: an error, or the real network."""
+"""The fate of a request to another host: an error, or the real network."""
 
 
 @contextmanager
 def library(name: str) -> Iterator[None]:
-    """Import a door whose library is an extra; ImportError says how to get it."""
+    """Import a transport whose library is an extra; ImportError says how to install it."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -153,7 +153,7 @@ def library(name: str) -> Iterator[None]:
 
 
 def checked_hosts(hosts: str | Iterable[str], unhandled: str) -> frozenset[str]:
-    """The host names in lower case. ValueError for what is no bare host name, or an unknown ``unhandled``."""
+    """Return the host names in lower case. ValueError for anything but bare host names, or an unknown ``unhandled``."""
     given: object = hosts
     several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     names = frozenset(check_host_name("hosts", each) for each in several)
@@ -165,7 +165,7 @@ def checked_hosts(hosts: str | Iterable[str], unhandled: str) -> frozenset[str]:
 
 
 def refusal(host: str, hosts: frozenset[str]) -> str:
-    """What is said to a request for a host that is not answered for."""
+    """Return the message for a request to a host that is not answered for."""
     return (
         f"the reference server answers for {', '.join(sorted(hosts))}, not for {host}: add it to hosts=,"
         " mock it beside, or let other hosts through with unhandled='pass'"

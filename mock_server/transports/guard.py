@@ -1,8 +1,8 @@
-"""Who may reach a server on a socket: nothing that a web page in somebody's browser sends, however disguised.
+"""The guard of a server on a socket: it refuses all requests that a web page in a browser could send.
 
 DNS rebinding makes a stranger's name resolve to this machine, so the Host header must name this server. A page of
 another origin gives itself away by Origin or Sec-Fetch-Site. Where other machines reach it, the control plane,
-which hands out tokens, asks for a secret. The in-process doors need none of this.
+which hands out tokens, asks for a secret. In-process transports do not need it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ HEADER = "x-training-mock-secret"
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
 HEALTH = "/_mock/health"
-"""Open to everybody, and answered whatever the server is busy with."""
+"""Open without the secret, and answered while the server is busy."""
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine alone."""
+    """Return whether a host name or address means this machine only."""
     if host.lower() == "localhost":
         return True
     try:
@@ -46,14 +46,14 @@ def _is_address(host: str) -> bool:
 
 
 def _host_name(request: Request) -> str:
-    """The name or address in the Host header, without port and brackets; "" unless there is exactly one."""
+    """Return the name or address in the Host header, without port and brackets; "" unless there is exactly one."""
     hosts = request.all_headers("host")
     match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
     return match.group(1).strip("[]").lower() if match else ""
 
 
 def _form(request: Request) -> RefusedError | None:
-    """What HTTP itself forbids; engines differ in what they let through."""
+    """Refuse what HTTP itself forbids; ASGI servers differ in what they accept."""
     if not _host_name(request):
         return invalid("exactly one Host header of the form name or name:port is needed", "Host")
     if not request.path.startswith("/"):
@@ -66,7 +66,7 @@ def _form(request: Request) -> RefusedError | None:
 
 
 def _origin(request: Request) -> RefusedError | None:
-    """Only pages that this very server delivered, at the same host and port, may call it."""
+    """Refuse pages that were not delivered by this server, at the same host and port."""
     own = f"http://{request.header('host')}".lower()
     foreign = any(origin.lower() != own for origin in request.all_headers("origin"))
     sites = request.all_headers("sec-fetch-site")
@@ -82,7 +82,7 @@ def _lower(names: Iterable[str]) -> frozenset[str]:
 
 @frozen
 class Guard:
-    """What a socket door checks before anything else."""
+    """The checks of a server on a socket, before anything else."""
 
     hosts: frozenset[str] = field(default=frozenset(), converter=_lower)
     """Names and addresses that clients may use beside the loopback ones, without a port.
@@ -91,10 +91,10 @@ class Guard:
     DNS rebinding needs.
     """
     secret: str | None = field(default=None, repr=False)
-    """What the control plane asks for; None where loopback alone protects it."""
+    """The secret that the control plane requires; None where loopback alone protects it."""
 
     def check(self, request: Request) -> RefusedError | None:
-        """Why this request is refused, or None."""
+        """Return the reason to refuse a request, or None."""
         return _form(request) or self._host(request) or _origin(request) or self._control(request)
 
     def _host(self, request: Request) -> RefusedError | None:

@@ -49,12 +49,12 @@ class ProtocolError(Exception):
 
 
 def too_late() -> ProtocolError:
-    """408: the client was too slow."""
+    """Return the error 408: the client was too slow."""
     return ProtocolError("the request did not arrive in time", HTTPStatus.REQUEST_TIMEOUT)
 
 
 def too_many(connections: int) -> ProtocolError:
-    """503: there is no room for one more client."""
+    """Return the error 503: there is no room for one more client."""
     message = f"{connections} connections are open: close some and try again"
     return ProtocolError(message, HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -117,7 +117,7 @@ def _body_length(headers: Sequence[tuple[str, str]], *, chunks_known: bool) -> i
         raise ProtocolError("Content-Length must be one whole number")
     length = int(lengths[0]) if lengths else 0
     if length > MAX_DRAIN:
-        # Refused unread, and before a client that asks is told to go on.
+        # Refused unread, and before a client that expects 100 Continue gets it.
         raise ProtocolError(f"The body is larger than {MAX_BODY} bytes.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     return length
 
@@ -135,7 +135,7 @@ def _expects_continue(headers: Sequence[tuple[str, str]]) -> bool:
 
 
 def parse_chunk_size(line: bytes) -> int:
-    """Bytes in the chunk that follows; 0 for the last one."""
+    """Return the number of bytes in the chunk that follows; 0 for the last one."""
     match = _CHUNK.fullmatch(line)
     if match is None:
         raise ProtocolError("a chunk's size line is malformed")
@@ -143,7 +143,7 @@ def parse_chunk_size(line: bytes) -> int:
 
 
 def render(method: str, response: Response, *, close: bool, front: Front | None = None) -> bytes:
-    """The whole answer as one block of bytes, for one write. ValueError for a line break in a header."""
+    """Return the whole answer as one block of bytes, for one write. ValueError for a line break in a header."""
     headers, body = framed(method, response)
     signature = (front or Front()).signature
     lines = [f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, '')}"]
@@ -156,7 +156,7 @@ def render(method: str, response: Response, *, close: bool, front: Front | None 
 
 
 def refusal(error: ProtocolError, front: Front) -> Response:
-    """The answer to bytes that never became a request, in the shape of all other errors."""
+    """Return the answer to bytes that never became a request, in the shape of all other errors."""
     if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return front.refused(RefusedError(Reason.BODY_TOO_LARGE, error.message))
     return front.refused(invalid(error.message), status=int(error.status))
@@ -167,7 +167,7 @@ Reading = Generator[bytes, None, None]
 
 
 class Inflow:
-    """Bytes that have come and were not read yet."""
+    """Bytes that have arrived and were not read yet."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
@@ -176,23 +176,23 @@ class Inflow:
         return bool(self._bytes)
 
     def feed(self, data: bytes) -> None:
-        """Add what has come."""
+        """Add bytes that have arrived."""
         self._bytes += data
 
     def head(self) -> Generator[bytes, None, list[bytes]]:
-        """The lines of a request's head; one empty line before it is allowed. ProtocolError beyond MAX_HEAD."""
+        """Return the lines of a request's head; one empty line may precede it. ProtocolError beyond MAX_HEAD."""
         most = MAX_HEADERS + 1  # the request line is one more
         return (yield from self._block(most)) or (yield from self._block(most)) or [b""]
 
     def body(self, head: Head) -> Reading:
-        """The pieces of a body, freed of what chunks put around them. ProtocolError for bad or too many chunks."""
+        """Yield the pieces of a body, without the framing of chunks. ProtocolError for bad or too many chunks."""
         if head.length is None:
             yield from self._chunks()
         else:
             yield from self.pieces(head.length)
 
     def pieces(self, count: int) -> Reading:
-        """The next so many bytes, as they come."""
+        """Yield the next ``count`` bytes, as they arrive."""
         while count:
             piece = bytes(self._bytes[:count])
             del self._bytes[:count]
@@ -212,7 +212,7 @@ class Inflow:
         yield from self._block(MAX_HEADERS)
 
     def _block(self, most: int) -> Generator[bytes, None, list[bytes]]:
-        """The lines up to an empty one, at most so many: a head, or the trailers of a chunked body."""
+        """Return the lines up to an empty one, at most ``most``: a head, or the trailers of a chunked body."""
         status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         too_long = ProtocolError(f"request line and headers may take {MAX_HEAD} bytes", status)
         left = MAX_HEAD
@@ -225,7 +225,7 @@ class Inflow:
         return lines
 
     def _line(self, limit: int, too_long: ProtocolError) -> Generator[bytes, None, bytes]:
-        """One line without its CRLF; ProtocolError when it is too long or ends in a bare LF."""
+        """Return one line without its CRLF. ProtocolError if it is too long or ends in a bare LF."""
         searched = 0
         while (end := self._bytes.find(b"\n", searched, limit)) < 0:
             searched = len(self._bytes)

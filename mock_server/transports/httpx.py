@@ -1,4 +1,4 @@
-"""The cheapest door: an httpx transport that calls ``handle()`` without any socket.
+"""An httpx transport that calls ``handle()`` without a socket.
 
 The only module of the reference server that imports httpx.
 """
@@ -18,7 +18,7 @@ from mock_server.wire.message import Delivery, Request, Response
 class MockTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Answers for every host, so that code runs against it with the vendor's base URL unchanged.
 
-    Serves ``httpx.Client(transport=...)`` and ``httpx.AsyncClient(transport=...)`` alike; nothing to close.
+    Serves ``httpx.Client(transport=...)`` and ``httpx.AsyncClient(transport=...)``; nothing to close.
     """
 
     def __init__(self, handler: Handler) -> None:
@@ -40,7 +40,7 @@ class MockTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return _written(request, response)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request of an asynchronous client; inline, as the ASGI door does and for its reasons."""
+        """Answer a request of an asynchronous client; inline, as the ASGI application does and for its reasons."""
         body = BodyBuffer()
         if not isinstance(request.stream, httpx.AsyncByteStream):
             raise _unsuitable(
@@ -87,7 +87,7 @@ def _written(request: httpx.Request, response: Response) -> httpx.Response:
 
 
 def _read_timeout(request: httpx.Request) -> float | None:
-    """Seconds that the client waits for a piece of the answer; None for ever."""
+    """Seconds that the client waits for a piece of the answer; None without a limit."""
     seconds: float | None = request.extensions.get("timeout", {}).get("read")
     return seconds
 
@@ -98,7 +98,7 @@ def _too_slow(request: httpx.Request, seconds: float) -> bool:
 
 
 def _wait(request: httpx.Request, seconds: float) -> float:
-    """How long to hold an answer back: not beyond the moment at which the client gives up."""
+    """Return the seconds to delay an answer: not beyond the moment at which the client gives up."""
     limit = _read_timeout(request)
     return seconds if limit is None else min(seconds, limit)
 

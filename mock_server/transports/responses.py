@@ -1,4 +1,4 @@
-"""The responses door, for code written with requests.
+"""A transport for the library responses, for code written with requests.
 
 The only module of the reference server that imports responses, requests and urllib3.
 """
@@ -40,7 +40,7 @@ def requests_mock(
 
 
 class _World(responses.BaseResponse):
-    """What responses takes for one registered answer: the whole world, whatever method and path."""
+    """The whole world as one registered answer of responses, for any method and path."""
 
     def __init__(self, handler: Handler, hosts: frozenset[str]) -> None:
         super().__init__("any method", f"https://{sorted(hosts)[0]}/")
@@ -48,12 +48,12 @@ class _World(responses.BaseResponse):
         self._hosts = hosts
 
     def matches(self, request: PreparedRequest) -> tuple[bool, str]:
-        """Whether the request goes to a host that is answered for, and if not, what to do."""
+        """Return whether the request goes to a host that is answered for, and if not, what to do."""
         host = urlsplit(str(request.url)).hostname or ""
         return (True, "") if host in self._hosts else (False, refusal(host, self._hosts))
 
     def get_response(self, request: PreparedRequest) -> HTTPResponse:
-        """The world's answer."""
+        """Return the world's answer."""
         method = str(request.method).upper()
         response = self._handler.handle(_read(method, request))
         headers, body = framed(method, response)
@@ -79,9 +79,9 @@ class _World(responses.BaseResponse):
 
 
 class _Line(RawIOBase):
-    """A body as it comes off a line: in pieces, with pauses between them, for as long as the client waits for one.
+    """A body as it arrives: in pieces, with pauses between them, for as long as the client waits for a piece.
 
-    Its end, and one that comes too soon, are told as ``http.client.HTTPResponse`` tells them, which urllib3 expects.
+    It reports its end, and an early end, as ``http.client.HTTPResponse`` does, which urllib3 expects.
     """
 
     def __init__(self, pieces: Iterable[bytes], pause: float, limit: float | None, length: int) -> None:
@@ -123,7 +123,7 @@ class _Line(RawIOBase):
 
 
 def _read_timeout(request: PreparedRequest) -> float | None:
-    """Seconds that the caller waits for a piece of the answer, of ``timeout=`` in any of its forms; None for ever."""
+    """Return the seconds that ``timeout=``, in any of its forms, allows for a piece of the answer; or None."""
     # responses notes here what the session hands its adapter.
     given = getattr(request, "req_kwargs", {}).get("timeout")
     if isinstance(given, Timeout):

@@ -1,4 +1,4 @@
-"""The respx door: every httpx client in the process meets the world, none has to be handed a transport.
+"""A transport for the library respx: every httpx client in the process reaches the world without a change.
 
 The only module of the reference server that imports respx.
 """

@@ -20,10 +20,10 @@ __all__ = ["GRACE", "Engine", "Guarded", "ServeError", "Server", "serve"]
 Engine = Literal["auto", "stdlib", "uvicorn"]
 
 SECRET_VARIABLE = "TRAINING_MOCK_SECRET"  # noqa: S105 - the name of a variable, not what is in it
-"""Where the secret of the control plane may stand instead of a file."""
+"""The variable that can hold the secret of the control plane instead of a file."""
 
 GRACE = 5.0
-"""Seconds that requests under way are given when a server stops."""
+"""Seconds that requests under way have when a server stops."""
 
 # An engine waits twice, and threads know no longer wait than this, some centuries on most systems.
 _LONGEST_GRACE = threading.TIMEOUT_MAX / 4
@@ -46,10 +46,10 @@ class Server:
         self._stopped = False
         self._bound = bound
         self.host = _reachable(bound)
-        """Where clients on this machine reach it."""
+        """The host by which clients on this machine reach it."""
         self.port = port
         self.secret = secret
-        """What the control plane asks for in the header ``X-Training-Mock-Secret``; None where it asks for nothing."""
+        """The secret that the control plane requires in the header ``X-Training-Mock-Secret``, or None."""
 
     @property
     def url(self) -> str:
@@ -58,12 +58,12 @@ class Server:
 
     @property
     def address(self) -> str:
-        """What it listens on, in the form of a URL: 0.0.0.0 or [::] where that is every address of this machine."""
+        """The address it listens on, as a URL: 0.0.0.0 or [::] for every address of this machine."""
         return _url(self._bound, self.port)
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it serves no longer."""
+        """Whether it has stopped."""
         return self._stopped
 
     def start(self) -> None:
@@ -81,7 +81,7 @@ class Server:
             )
 
     def stop(self, *, grace: float = GRACE) -> None:
-        """Stop; requests under way are finished, at most for so many seconds, which may be math.inf."""
+        """Stop; requests under way are finished within ``grace`` seconds, which may be math.inf."""
         if not self._stopped:
             self._stopped = True
             self._engine.stop(min(grace, _LONGEST_GRACE))
@@ -148,7 +148,7 @@ def check_secret(secret: str | None) -> None:
 
 
 def _bind(host: str, port: int, *, local_only: bool) -> socket.socket:
-    """A listening socket: only listening finds out for certain whether the port is free."""
+    """Return a listening socket: only listening shows for certain whether the port is free."""
     family, address = _resolve(host, port)
     if local_only and not is_loopback(str(address[0])):
         raise ServeError(
@@ -215,7 +215,7 @@ def _url(host: str, port: int) -> str:
 
 
 def _reachable(host: str) -> str:
-    """The host that clients on this machine use: a wildcard address is none."""
+    """Return the host that clients on this machine use instead of a wildcard address."""
     if host not in WILDCARDS:
         return host
     return "::1" if host == "::" else "127.0.0.1"

@@ -1,8 +1,8 @@
 """The built-in server: HTTP/1.1 on the standard library alone, one thread a connection, one write an answer.
 
 One write, because two small ones wait for each other (Nagle and delayed acknowledgement): 44 ms a request and
-not 0.2. A thread a connection, because then a slow client holds up nobody but itself. Nothing is logged but
-faults of the server itself.
+not 0.2. A thread a connection, because then a slow client holds up nobody but itself. Only errors of the
+server itself are logged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = logging.getLogger("mock_server.transports.stdlib")
 _PIECE = 64 * 1024
 _BACKLOG = 512
 _AFTER_ERROR = 0.05
-# Those that are told so at the same time; more are closed without a word.
+# Those that are answered 503 at the same time; more are closed without an answer.
 _MOST_TURNED_AWAY = 64
 
 
@@ -58,7 +58,7 @@ class _Stream:
             self._receive()
 
     def head(self) -> Head:
-        """The next request's head. ProtocolError for anything doubtful."""
+        """Return the next request's head. ProtocolError for anything malformed."""
         reading = self._inflow.head()
         while True:
             try:
@@ -68,11 +68,11 @@ class _Stream:
             self._receive()
 
     def body(self, head: Head) -> Iterator[bytes]:
-        """The pieces of a request's body, as they come."""
+        """Yield the pieces of a request's body, as they arrive."""
         return self._received(self._inflow.body(head))
 
     def discard(self) -> None:
-        """Read and forget until the client stops sending, up to what a door drains at most."""
+        """Read and discard until the client stops sending, at most MAX_DRAIN bytes."""
         with contextlib.suppress(OSError, EOFError):
             for _ in self._received(self._inflow.pieces(MAX_DRAIN)):
                 pass
@@ -117,7 +117,7 @@ class _Connection:
             self._socket.close()
 
     def retire(self) -> None:
-        """End the connection as soon as no request is under way on it, nor waiting to be read."""
+        """End the connection if no request is under way on it or waits to be read."""
         with contextlib.suppress(OSError, ValueError), selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
             if not self._busy and not selector.select(0):
@@ -176,7 +176,7 @@ class _Connection:
         self._socket.sendall(self._server.render(method, response, close=close))
 
     def _deliver(self, method: str, response: Response, delivery: Delivery) -> bool:
-        """Answer in a troubled way; whether the connection lives on."""
+        """Answer with a delay, in pieces, cut short or not at all; return whether the connection stays open."""
         self._hold(delivery.delay)
         if delivery.dropped:
             return False
@@ -190,7 +190,7 @@ class _Connection:
         return delivery.keep is None or not body
 
     def _hold(self, seconds: float) -> None:
-        """Wait, but not beyond the end of the connection."""
+        """Wait, at most until the connection ends."""
         if seconds and self._aborted.wait(seconds):
             raise EOFError
 
@@ -256,14 +256,14 @@ class StdlibServer:
             return self._changed.wait_for(lambda: not (self._connections or self._turned_away), seconds)
 
     def forget(self, connection: _Connection) -> None:
-        """A connection has ended."""
+        """Remove a connection that has ended."""
         with self._changed:
             self._connections.discard(connection)
             self._turned_away.discard(connection)
             self._changed.notify_all()
 
     def answer(self, request: Request) -> Response:
-        """The handler's answer; a fault of the handler is logged and answered 500."""
+        """Return the handler's answer; an exception of the handler is logged and answered 500."""
         try:
             return self._handler.handle(request)
         except Exception:
@@ -272,7 +272,7 @@ class StdlibServer:
             return self.front.refused(fault, request)
 
     def render(self, method: str, response: Response, *, close: bool) -> bytes:
-        """An answer as it goes out."""
+        """Return an answer as it is sent."""
         return http1.render(method, response, close=close, front=self.front)
 
     def _accept(self) -> None:
@@ -302,7 +302,7 @@ class StdlibServer:
     def _begin(
         self, connection: _Connection, life: Callable[[], None], among: set[_Connection], most: int
     ) -> bool:
-        """Let a connection live in a thread of its own, if there is room for one more among such."""
+        """Start a thread for a connection, if there is room for one more of its kind."""
         with self._changed:
             if len(among) >= most:
                 return False
@@ -315,5 +315,5 @@ class StdlibServer:
         return True
 
     def busy(self) -> Response:
-        """The answer to a client for whom there is no room."""
+        """Return the answer to a client for which there is no room."""
         return http1.refusal(http1.too_many(len(self._connections)), self.front)

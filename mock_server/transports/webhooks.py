@@ -43,17 +43,17 @@ class Delivery:
     attempt: int
     """1 to 4."""
     status: int
-    """What the receiver answered; 0 if it did not, or was not called."""
+    """The status that the receiver answered; 0 if it did not answer, or was not called."""
     error: str = ""
 
     @property
     def is_delivered(self) -> bool:
-        """Whether the receiver has taken it."""
+        """Whether the receiver has accepted it."""
         return self.status in _OK
 
 
 class Webhooks:
-    """What `mock.webhooks` is: deliveries made, and a way to wait for those under way."""
+    """`mock.webhooks`: deliveries made, and a way to wait for those under way."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -69,9 +69,9 @@ class Webhooks:
             return tuple(self._kept)
 
     def pause(self, between: timedelta) -> None:
-        """How long to wait between two attempts. The vendor waits 100 s (P); by default it is 0.1 s here.
+        """Set the time between two attempts. The vendor waits 100 s (P); by default it is 0.1 s here.
 
-        ValueError for less than nothing.
+        ValueError for a negative time.
         """
         if check_argument(
             "between", between, timedelta, "a timedelta, such as timedelta(seconds=1)"
@@ -80,24 +80,24 @@ class Webhooks:
         self._pause = between.total_seconds()
 
     def close(self) -> None:
-        """Let webhooks name no host, not even this machine, but those allowed from now on.
+        """Forbid all hosts for webhooks, this machine included, but those allowed from now on.
 
-        Called where other machines reach the server: they shall not reach through it what listens here alone.
+        Called where other machines reach the server: they must not reach through it what listens on loopback only.
         """
         with self._world.lock:
             self._world.webhook_hosts.clear()
 
     def allow(self, host: str) -> None:
-        """Let webhooks name, and be delivered to, a host beside this machine: its name without scheme and port.
+        """Allow webhooks to a host, by its name without scheme and port.
 
-        ``localhost`` stands for all of loopback. ValueError for anything that is no host's name.
+        ``localhost`` stands for all of loopback. ValueError for anything but a host name.
         """
         name = check_host_name("host", host)
         with self._world.lock:
             self._world.webhook_hosts.add(name)
 
     def wait(self, timeout: float = 10.0) -> tuple[Delivery, ...]:
-        """Wait until nothing is under way; the attempts made. TimeoutError after so many seconds."""
+        """Wait until no delivery is under way; return the attempts made. TimeoutError after ``timeout`` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: not (self._is_running or self._world.pending), timeout):
                 raise TimeoutError(
@@ -106,7 +106,7 @@ class Webhooks:
             return tuple(self._kept)
 
     def wake(self) -> None:
-        """Begin to send what waits, if anything does."""
+        """Start to send the messages that wait, if there are any."""
         if not self._world.pending:
             return
         with self._changed:
