@@ -16,7 +16,7 @@ from attrs import define, evolve, field
 from mock_server.api.call import Call, Operation
 from mock_server.api.listing import empty_feed
 from mock_server.api.routes import OPERATIONS, Router, unknown_path
-from mock_server.control.fault_injection import troubled
+from mock_server.control.fault_injection import with_faults
 from mock_server.control.routes import handle_control
 from mock_server.openapi import PATH as CONTRACT
 from mock_server.policy import Policy
@@ -80,7 +80,9 @@ def _answer(mock: MockTraining, request: Request, request_id: str) -> Response:
     if not injected:
         return _locked(exchange)
     policy = mock.world.policy
-    return troubled(mock, injected, request, lambda: _safely(policy, request_id, lambda: _locked(exchange)))
+    return with_faults(
+        mock, injected, request, lambda: _safely(policy, request_id, lambda: _locked(exchange))
+    )
 
 
 @define(slots=False)

@@ -33,22 +33,22 @@ _BEHIND_ALL = "~"
 _SLOW, _PAUSE, _PIECES = 5.0, 0.5, 8
 
 
-def troubled(
-    mock: MockTraining, struck: tuple[Fault, ...], request: Request, answer: Callable[[], Response]
+def with_faults(
+    mock: MockTraining, injected: tuple[Fault, ...], request: Request, answer: Callable[[], Response]
 ) -> Response:
     """Return the answer to a request that triggers these faults; ``answer`` is called at most once."""
-    instead = [_strike(mock, request, fault) for fault in struck if fault.when == "before"]
+    instead = [_inject(mock, request, fault) for fault in injected if fault.when == "before"]
     early = next((each for each in instead if each is not None), None)
     response = early or answer()
-    late = [_strike(mock, request, fault) for fault in struck if fault.when == "after"]
+    late = [_inject(mock, request, fault) for fault in injected if fault.when == "after"]
     given = next((each for each in late if each is not None), response)
     lost = response.status if early is None and given is not response else 0
-    for fault in struck:
-        given = _spoiled(request, fault, given)
-    return evolve(given, struck=tuple(fault.kind for fault in struck), instead=lost)
+    for fault in injected:
+        given = _altered(request, fault, given)
+    return evolve(given, struck=tuple(fault.kind for fault in injected), instead=lost)
 
 
-def _strike(mock: MockTraining, request: Request, fault: Fault) -> Response | None:
+def _inject(mock: MockTraining, request: Request, fault: Fault) -> Response | None:
     """Change the world, or return the answer that replaces the true one."""
     match fault.kind:
         case "rate_limited":
@@ -58,7 +58,7 @@ def _strike(mock: MockTraining, request: Request, fault: Fault) -> Response | No
         case "drop":
             return Response(503, delivery=Delivery(dropped=True))
         case "rights_removed" | "token_revoked":
-            _disarm(mock, request, fault)
+            _remove_access(mock, request, fault)
         case _:
             _change(mock, fault)
     return None
@@ -101,7 +101,7 @@ def _error(status: int) -> Response:
     return Response(status, (answers.JSON,), answers.to_json(body))
 
 
-def _disarm(mock: MockTraining, request: Request, fault: Fault) -> None:
+def _remove_access(mock: MockTraining, request: Request, fault: Fault) -> None:
     """Remove the rights, or revoke the token, of the user who sends the request."""
     world = mock.world
     with world.lock:
@@ -116,7 +116,7 @@ def _disarm(mock: MockTraining, request: Request, fault: Fault) -> None:
         organisation.put_person(evolve(organisation.people[token.user_id], permission_sets=frozenset()))
 
 
-def _spoiled(request: Request, fault: Fault, response: Response) -> Response:
+def _altered(request: Request, fault: Fault, response: Response) -> Response:
     """Return the answer as it arrives."""
     half = len(response.body) // 2
     delivery = response.delivery or Delivery()
