@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
 from attrs import frozen
 
@@ -114,7 +114,7 @@ class _Ports:
 
     def __init__(self) -> None:
         self._claimed: set[int] = set()
-        self._file: IO[bytes] | None = None
+        self._file: int | None = None
 
     def claim(self, port: int) -> bool:
         """Return whether this process is the one that serves the port; also where the system has no such locks."""
@@ -132,7 +132,7 @@ class _Ports:
             if self._file is None:
                 path = Path(tempfile.gettempdir()) / f"training-mock-{os.getuid()}.lock"
                 flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._file = os.fdopen(os.open(path, flags, 0o600), "r+b", buffering=0)
+                self._file = os.open(path, flags, 0o600)
         except OSError:  # no such directory, or a file of another user
             return True
         try:

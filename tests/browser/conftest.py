@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from browser.ground import TARGETS, Target, foreign_server
+from browser.helpers import TARGETS, Target, foreign_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from browser.attacks import ATTACKS, PAGE, TOKENS
-from browser.ground import Arrival, Target, arrivals, in_process
+from browser.helpers import Arrival, Target, arrivals, in_process
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

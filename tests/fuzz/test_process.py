@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from e2e.test_training_mock_process import Running, running
-from fuzz.ground import settled
+from fuzz.harness import settled
 from fuzz.mutations import Delivery, deliveries
 from fuzz.seeds import KNOWN
 from fuzz.test_wire import LONG

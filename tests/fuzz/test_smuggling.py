@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzz.ground import Ground, ground
+from fuzz.harness import WatchedServer, watched_server
 from fuzz.mutations import Delivery, chunked
 from fuzz.seeds import KNOWN, RESET, Seed
 
@@ -33,8 +33,8 @@ OUTER = Seed("ListUsers", "POST", "/users/v1/users/list", _HEADERS)
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Ground]:
-    with ground() as made:
+def served() -> Iterator[WatchedServer]:
+    with watched_server() as made:
         yield made
 
 
@@ -107,7 +107,7 @@ SHAPES = length_covers() | chunks_cover() | chunks_quarrel()
 
 @FAST
 @given(delivery=SHAPES)
-def test_a_request_within_a_body_is_never_carried_out(served: Ground, delivery: Delivery) -> None:
+def test_a_request_within_a_body_is_never_carried_out(served: WatchedServer, delivery: Delivery) -> None:
     served.try_out(delivery)
     assert served.resets() == []
 
@@ -115,11 +115,13 @@ def test_a_request_within_a_body_is_never_carried_out(served: Ground, delivery: 
 @pytest.mark.heavy
 @LONG
 @given(delivery=SHAPES)
-def test_a_request_within_a_body_is_never_carried_out_for_long(served: Ground, delivery: Delivery) -> None:
+def test_a_request_within_a_body_is_never_carried_out_for_long(
+    served: WatchedServer, delivery: Delivery
+) -> None:
     served.try_out(delivery)
     assert served.resets() == []
 
 
-def test_the_inner_request_is_one_that_is_carried_out(served: Ground) -> None:
+def test_the_inner_request_is_one_that_is_carried_out(served: WatchedServer) -> None:
     served.try_out(Delivery(OUTER.head((b"content-length", b"2")) + b"{}" + INNER))
     assert len(served.resets()) == 1

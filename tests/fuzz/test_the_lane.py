@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from fuzz.answers import CutShortError
-from fuzz.ground import ground
+from fuzz.harness import watched_server
 from fuzz.mutations import Delivery
 from fuzz.seeds import COURSE, KNOWN
 from mock_server.mock import MockTraining
@@ -57,7 +57,7 @@ def test_it_notices_a_careless_server(
     spoil: Callable[[MockTraining, Request, Response], Response],
     noticed: str,
 ) -> None:
-    with ground() as served:
+    with watched_server() as served:
         served.try_out(Delivery(SEED))
         _careless(monkeypatch, spoil)
         with pytest.raises(AssertionError, match=noticed):
@@ -69,7 +69,7 @@ def test_it_notices_framing_that_does_not_add_up(monkeypatch: pytest.MonkeyPatch
         headers, body = framed(method, response)
         return headers, body[:-1]
 
-    with ground() as served:
+    with watched_server() as served:
         monkeypatch.setattr("mock_server.transports.http1.framed", short)
         with pytest.raises((AssertionError, CutShortError)):
             served.try_out(Delivery(SEED))
@@ -83,7 +83,7 @@ def test_it_notices_a_reset_of_more_than_those_it_names(monkeypatch: pytest.Monk
         records.pop(next(user for user in records if user not in named))
         return response
 
-    with ground() as served:
+    with watched_server() as served:
         served.try_out(Delivery(KNOWN[0].render()))
         assert len(served.resets()) == 1
         _careless(monkeypatch, greedy)

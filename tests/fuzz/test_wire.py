@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from fuzz.ground import Ground, ground
+from fuzz.harness import WatchedServer, watched_server
 from fuzz.mutations import Delivery, deliveries
 from fuzz.seeds import KNOWN
 from mock_server.api.routes import OPERATIONS
@@ -20,12 +20,12 @@ LONG = settings(
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Ground]:
-    with ground() as made:
+def served() -> Iterator[WatchedServer]:
+    with watched_server() as made:
         yield made
 
 
-def test_every_seed_is_a_sound_request(served: Ground) -> None:
+def test_every_seed_is_a_sound_request(served: WatchedServer) -> None:
     assert {each.name for each in KNOWN} >= {operation.name for operation in OPERATIONS}
     for each in KNOWN:
         served.try_out(Delivery(each.render()))
@@ -35,12 +35,12 @@ def test_every_seed_is_a_sound_request(served: Ground) -> None:
 
 @FAST
 @given(delivery=deliveries(KNOWN))
-def test_no_bytes_whatever_unsettle_the_server(served: Ground, delivery: Delivery) -> None:
+def test_no_bytes_whatever_unsettle_the_server(served: WatchedServer, delivery: Delivery) -> None:
     served.try_out(delivery)
 
 
 @pytest.mark.heavy
 @LONG
 @given(delivery=deliveries(KNOWN))
-def test_no_bytes_whatever_unsettle_the_server_for_long(served: Ground, delivery: Delivery) -> None:
+def test_no_bytes_whatever_unsettle_the_server_for_long(served: WatchedServer, delivery: Delivery) -> None:
     served.try_out(delivery)

@@ -17,13 +17,9 @@ from mock_server.world.people import Status
 from unit.mock_server.core.speaker import (
     ATTEMPTS,
     FEED,
-    FORKLIFT,
-    STATISTICS,
     WHO,
     Answer,
     Speaker,
-    course_id,
-    recorded,
 )
 
 NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
@@ -57,18 +53,6 @@ def effects(mock: MockTraining) -> Effects:
 
 
 # --- a refusal after a part ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("status", [404, 403, 400, 429])
-def test_a_refusal_comes_after_two_people_were_reset(status: int) -> None:
-    mock = playing(f"refuses_partway_{status}")
-    users = some(mock, 4)
-    answer = reset(mock, users)
-    assert (answer.status, answer.json["details"]) == (status, [])
-    assert effects(mock) == [(courses(mock)[0], user_id) for user_id in users[:2]]
-    assert [mock.world.record(courses(mock)[0], each) is None for each in users] == [True, True, False, False]
-    assert [each.status for each in mock.audit] == [200, status]
-    assert reset(mock, users[2:]).json == {"usersUpdated": 2}, "two at a time are no trouble"
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -108,32 +92,6 @@ def test_a_service_that_ignores_the_course_resets_every_course_of_the_people() -
     assert effects(mock) == had
     assert not any(mock.world.record(*key) for key in both)
     assert Speaker(mock).reset("no such course", some(mock, 1), None).status == 200
-
-
-def test_each_request_resets_a_stranger_more_and_counts_them() -> None:
-    mock = playing("resets_strangers")
-    users = some(mock, 6)
-    assert reset(mock, users[1:3]).json == {"usersUpdated": 3}
-    assert {user_id for _, user_id in effects(mock)} == {*users[1:3], users[0]}
-    assert reset(mock, users[4:5]).json == {"usersUpdated": 2}
-    assert {user_id for _, user_id in effects(mock)} == set(users[:5])
-
-
-def test_a_service_that_ignores_the_list_of_users_is_the_treacherous_one() -> None:
-    assert Policy(plays="treacherous") == Policy(emulates="ignores_user_list")
-    mock = playing("ignores_user_list")
-    everyone = some(mock, 10)
-    assert reset(mock, everyone[:1]).json == {"usersUpdated": len(everyone)}
-
-
-def test_only_completed_people_are_reset() -> None:
-    mock = playing("resets_completed_only")
-    assert mock.policy.eligibility == "completed"
-    everyone = some(mock, 10)
-    records = mock.world.main.progress[courses(mock)[0]].records
-    done = [each for each in everyone if records[each].completed_at]
-    assert reset(mock, everyone).json == {"usersUpdated": len(done)}
-    assert [user_id for _, user_id in effects(mock)] == done
 
 
 # --- later -----------------------------------------------------------------------------------------------------------
@@ -285,32 +243,6 @@ def test_a_capped_page_size_loses_items_where_the_offset_goes_by_the_size_asked_
     assert Speaker(mock).get(ATTEMPTS, f"courseId={course}&pageSize=25&page=2").json["items"] == items[25:50]
 
 
-@pytest.mark.parametrize("path", [FEED, "/feed/users"])
-def test_a_feed_ends_early_and_says_that_a_record_remains(path: str) -> None:
-    whole = Speaker(MockTraining.generate(users=10, courses=2, now=NOW)).get(path).json["data"]
-    page = Speaker(playing("ends_feeds_early")).get(path).json
-    assert page["data"] == whole[:-1]
-    assert page["metadata"]["remaining_records"] == 1
-    assert not page["metadata"]["next_page"]
-
-
-def test_a_completed_lesson_of_each_course_is_missing() -> None:
-    mock, whole = playing("omits_completed_lessons"), MockTraining.generate(users=10, courses=2, now=NOW)
-    path = f"/training/analytics/v1/users/{some(mock, 1)[0]}/lessons/progress"
-    shown, all_of_them = (Speaker(each).get(path).json for each in (mock, whole))
-    missing = [each for each in all_of_them["items"] if each not in shown["items"]]
-    assert shown["totalCount"] == len(shown["items"]) == len(all_of_them["items"]) - len(missing)
-    assert missing
-    assert all(each["completed"] for each in missing)
-    assert len({each["courseId"] for each in missing}) == len(missing)
-
-
-def test_statistics_lack_every_course() -> None:
-    mock = playing("omits_course_statistics")
-    for query in ("", f"courseIds={courses(mock)[0]}"):
-        assert Speaker(mock).get(STATISTICS, query).json == {"totalCount": 0, "items": []}
-
-
 def test_rows_of_people_with_nothing_recorded_are_missing_and_vanish_with_a_reset() -> None:
     mock = playing("omits_empty_rows")
     course = courses(mock)[0]
@@ -328,12 +260,6 @@ def test_a_last_page_names_itself_unless_it_is_full() -> None:
     assert page["metadata"]["next_page"] == f"{FEED}?{query}"
     full = Speaker(mock).get(FEED, f"course_id={courses(mock)[0]}&limit={len(page['data'])}").json
     assert not full["metadata"]["next_page"]
-
-
-def test_a_next_page_may_be_a_bare_query() -> None:
-    mock = playing("bare_query_next_page")
-    page = Speaker(mock).get(FEED, "limit=3").json
-    assert page["metadata"]["next_page"] == "?limit=3&offset=3"
 
 
 def test_a_feed_may_begin_with_an_empty_page_and_repeat_rows_at_the_borders_of_pages() -> None:
@@ -437,11 +363,3 @@ def test_a_state_document_with_another_behaviour_is_refused_with_the_place(given
     document["policy"]["emulates"] = given
     with pytest.raises(StateError, match=r"\$\.policy\.emulates"):
         MockTraining.load(document)
-
-
-def test_the_reference_server_is_the_same_without_any() -> None:
-    mock = MockTraining.demo(now=NOW)
-    users = recorded(mock)
-    answer = Speaker(mock).reset(course_id(mock), users, (FORKLIFT, len(users)))
-    assert answer.json == {"usersUpdated": len(users)}
-    assert [each.outcome for each in mock.audit] == ["done"]

@@ -63,17 +63,6 @@ def test_a_live_server_knows_no_idempotency_key() -> None:
     assert admin.reset(course_id(mock), [somebody], None, idempotency_key="not\tvalid").status == 200
 
 
-def test_a_treacherous_server_resets_everyone_where_it_finds_no_list_by_its_own_name() -> None:
-    mock = MockTraining.demo(policy=Policy(plays="treacherous"))
-    everyone = recorded(mock)
-    assert len(everyone) > 1
-    answer = Speaker(mock).reset(course_id(mock), everyone[:1], None)
-    assert answer.json == {"usersUpdated": len(everyone)}
-    assert recorded(mock) == []
-    (entry,) = mock.audit
-    assert (entry.everyone, set(entry.user_ids), set(entry.reset_ids)) == (True, set(everyone), set(everyone))
-
-
 def test_a_treacherous_server_resets_those_listed_by_its_own_name() -> None:
     mock = MockTraining.demo(policy=Policy(plays="treacherous"))
     somebody, *others = recorded(mock)

@@ -77,7 +77,7 @@ def _open() -> int:
 
 
 @define
-class Ground:
+class WatchedServer:
     """A server with the demo world, and its witness."""
 
     mock: MockTraining
@@ -245,7 +245,7 @@ def _accounts_for(asked: Request, change: Change, mock: MockTraining) -> bool:
 
 
 @contextlib.contextmanager
-def ground() -> Iterator[Ground]:
+def watched_server() -> Iterator[WatchedServer]:
     """A server, watched from within for as long as it runs."""
     seen: list[Exchange] = []
     handle = Guarded.handle
@@ -262,7 +262,7 @@ def ground() -> Iterator[Ground]:
         patch.setattr(Guarded, "handle", witnessed)
         logging.getLogger().addHandler(errors)
         try:
-            made = Ground(mock, server.port, seen, errors.seen, mock.state())
+            made = WatchedServer(mock, server.port, seen, errors.seen, mock.state())
             assert settled(made._is_quiet)
             yield made
         finally:
